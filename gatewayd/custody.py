@@ -1,0 +1,314 @@
+"""The frozen values that go between the kernel and the store: leases, ledger entries, filings and what is asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from gatewayd.mail import Mail
+    from gatewayd.model import Action, Attachment, Kind, Link, Listed, Rivals
+
+__all__ = [
+    "Anchor",
+    "Audit",
+    "Deferred",
+    "Entry",
+    "Filed",
+    "Filing",
+    "FilingFault",
+    "FilingView",
+    "FolderState",
+    "Held",
+    "Lease",
+    "LinkView",
+    "NotAdmitted",
+    "Outcome",
+    "Owed",
+    "Query",
+    "RivalView",
+    "State",
+    "Tally",
+    "Vanished",
+    "Viewer",
+    "Waiting",
+]
+
+#: The states of a key in the ledger (design section 4).
+State: TypeAlias = Literal["offered", "waiting", "filed", "duplicate", "not admitted", "vanished"]
+
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to work on an account. Every write of a visit is fenced by it."""
+
+    account: str
+    owner: str
+    #: Grows with every change of owner, so that a late write of an earlier owner is refused.
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Somebody else holds the account's lease."""
+
+    account: str
+    owner: str
+    #: When the lease ends if it is not renewed.
+    until: datetime
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderState:
+    """How far a folder was listed."""
+
+    cursor: str
+    #: Backlog that arrived before this is offered, not waiting; None takes all.
+    start_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A new key for the ledger."""
+
+    listed: Listed
+    state: Literal["waiting", "offered"] = "waiting"
+    backlog: bool = False
+    #: Why it is in this state, where there is something to say.
+    cause: str = ""
+    #: Id of the entry, gone under its old key, that is the same message: this key takes over its final state.
+    same_as: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """What a ledger entry that is gone under its key can be recognised by."""
+
+    entry_id: int
+    #: Digest of Message-ID, Date, From and Subject, see ``mail.anchor``.
+    anchor: str
+    arrival: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A key that waits to be fetched. Its entry's id becomes the id of the mail."""
+
+    entry_id: int
+    listed: Listed
+    backlog: bool
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A filed key whose account wants something done on the server that is not done yet."""
+
+    entry_id: int
+    folder: str
+    key: str
+    action: Action
+
+
+# --- what became of a batch -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FilingFault:
+    """What went wrong for one filing; it stands in the error queue until a person or a retry clears it."""
+
+    #: A matcher's kind, ``directory``, ``parser`` or ``config``.
+    by: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """One mail, filed for one operator."""
+
+    operator: str
+    #: The user, for a personal account; None for a general one.
+    owner: str | None
+    #: (by whom, what)
+    links: tuple[tuple[str, Link], ...] = ()
+    rivals: tuple[tuple[str, Rivals], ...] = ()
+    faults: tuple[FilingFault, ...] = ()
+    #: The error queue that its faults stand in.
+    queue: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """A key's mail with its filings. The store makes it a ``duplicate`` where the account has the same bytes already."""
+
+    entry_id: int
+    mail: Mail
+    digest: bytes
+    filings: tuple[Filing, ...]
+    #: What the account wants done on the server.
+    owed: Action | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotAdmitted:
+    """No operator admits the mail; its raw bytes are not kept."""
+
+    entry_id: int
+    anchor: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vanished:
+    """The server no longer has it."""
+
+    entry_id: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """It could not be had or decided this time: it keeps waiting, with one more try counted."""
+
+    entry_id: int
+    cause: str
+    #: Seconds until it is due again.
+    retry_after: float
+
+
+#: What became of one waiting key.
+Outcome: TypeAlias = Filed | NotAdmitted | Vanished | Deferred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many keys came to which end; sums by ``+``."""
+
+    filed: int = 0
+    duplicate: int = 0
+    not_admitted: int = 0
+    vanished: int = 0
+    deferred: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            filed=self.filed + other.filed,
+            duplicate=self.duplicate + other.duplicate,
+            not_admitted=self.not_admitted + other.not_admitted,
+            vanished=self.vanished + other.vanished,
+            deferred=self.deferred + other.deferred,
+        )
+
+
+# --- what people see --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who asks: no question about mail goes to the store without one."""
+
+    operator: str
+    #: The users whose personal filings may be seen besides the operator's general ones.
+    users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkView:
+    """A link as it is shown."""
+
+    kind: Kind
+    id: str
+    label: str
+    #: A matcher's kind, or ``person:<who>`` for a link made by hand.
+    by: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RivalView:
+    """One of several records that fit; a person must choose."""
+
+    kind: Kind
+    id: str
+    label: str
+    by: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilingView:
+    """A filing as it is listed. ``sender`` and ``to`` are bare addresses."""
+
+    id: int
+    operator: str
+    owner: str | None
+    account: str
+    folder: str
+    key: str
+    message_id: str
+    sender: str
+    sender_name: str
+    to: tuple[str, ...]
+    subject: str
+    sent_at: datetime | None
+    received_at: datetime
+    size: int
+    digest: bytes
+    direction: Literal["in", "out"]
+    unread: bool
+    attachments: tuple[Attachment, ...]
+    links: tuple[LinkView, ...]
+    rivals: tuple[RivalView, ...]
+    faults: tuple[FilingFault, ...]
+    #: The error queue it stands in; None where it stands in none.
+    queue: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which filings to list, newest first; what is None does not restrict."""
+
+    ids: tuple[int, ...] | None = None
+    account: str | None = None
+    unread: bool | None = None
+    linked: bool | None = None
+    #: A record's kind, or kind and id, that the filing must be linked to.
+    kind: str | None = None
+    record: str | None = None
+    #: A word that subject, sender or recipients contain, compared without case.
+    text: str | None = None
+    #: Only what stands in an error queue; ``queue`` names one.
+    faulty: bool | None = None
+    queue: str | None = None
+    #: Only ids below this one: the next page.
+    before: int | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """One folder of the ledger against what the server listed."""
+
+    folder: str
+    #: How many keys the ledger has, by state.
+    states: Mapping[str, int]
+    #: Keys that the server lists and the ledger lacks. Custody is proven where this is empty.
+    unknown: tuple[str, ...]
+    #: How many keys of the ledger the server no longer lists.
+    gone: int
+    #: Keys that are filed but whose raw bytes are missing or don't have their digest.
+    damaged: tuple[str, ...]
+
+    @property
+    def proven(self) -> bool:
+        """Whether every listed key is accounted for and every filed mail is whole."""
+        return not self.unknown and not self.damaged

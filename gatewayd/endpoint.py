@@ -1,0 +1,89 @@
+"""What every plugin that talks to a server shares: the YAML fields of an endpoint, TLS contexts, and the meaning of
+socket errors. It knows no protocol.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from gatewayd.errors import AuthError, ConfigError, TransientError
+from gatewayd.options import ConfigPath, Duration, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Self
+
+__all__ = ["Endpoint", "socket_errors", "tls_context"]
+
+
+class Endpoint(BaseModel):
+    """The YAML fields of a server that one logs in to. Mix it into an ``Options`` model."""
+
+    host: str = Field(description="Name or address of the server.", min_length=1, max_length=253, pattern=r"^[^\s/@\x00]+$")
+    port: int | None = Field(None, description="Port; by default the standard one for `security`.", ge=1, le=65535)
+    security: Literal["tls", "starttls", "none"] = Field(
+        "tls", description="`tls` from the first byte, `starttls`, or `none`, which needs `insecure: true`."
+    )
+    insecure: bool = Field(False, description="Allows `security: none`: password and mail go over the network in plain text.")
+    ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
+    timeout: Duration = Field(60.0, description="How long each step on the network may take.", gt=0, le=3600)
+    username: str = Field(description="Name to log in with.", min_length=1, max_length=1000)
+    password: Secret = Field(description="Password to log in with, as a reference.")
+
+    @model_validator(mode="after")
+    def _insecure_is_spelled_out(self) -> Self:
+        if self.security == "none" and not self.insecure:
+            msg = "security: none sends the password in plain text; expected tls or starttls, or insecure: true beside it"
+            raise ValueError(msg)
+        return self
+
+
+@lru_cache(maxsize=64)
+def _context(ca_file: Path | None, _changed: int) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return the verifying context for a CA file (None: the system's), the same one for all who name that file.
+
+    Raises ConfigError where the file is missing or holds no certificate.
+    """
+    try:
+        return _context(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0)
+    except (OSError, ssl.SSLError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no certificate"
+        raise ConfigError(
+            f"ca_file {ca_file}: {reason}", advice="Give a PEM file with the certificate of the server's CA."
+        ) from None
+
+
+@contextmanager
+def socket_errors(endpoint: Endpoint, port: int) -> Iterator[None]:
+    """Translate the errors of sockets and TLS inside the block into the kernel's verbs, naming host and port."""
+    where = f"{endpoint.host}:{port}"
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        advice = "Correct `host` to the name in the certificate, or set `ca_file` to the CA that signed it."
+        raise AuthError(f"{where}: the server's certificate is not trusted: {error.verify_message}", advice=advice) from error
+    except ssl.SSLError as error:
+        advice = "Check that `security` fits the port: `tls` speaks TLS at once, `starttls` after a greeting."
+        raise TransientError(f"{where}: TLS failed: {error.reason or error}", advice=advice) from error
+    except TimeoutError as error:
+        advice = "Check host, port and firewall; raise `timeout` if the server is slow."
+        raise TransientError(f"{where}: no answer within {endpoint.timeout:g} s", advice=advice) from error
+    except socket.gaierror as error:
+        raise TransientError(f"{where}: host not found: {error.strerror}", advice="Check `host` and the name server.") from error
+    except ConnectionRefusedError as error:
+        raise TransientError(f"{where}: connection refused", advice="Check `port`, and that the server runs.") from error
+    except OSError as error:
+        raise TransientError(f"{where}: connection lost: {error.strerror or error}", advice="It is tried again.") from error

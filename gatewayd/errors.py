@@ -1,0 +1,99 @@
+"""The five errors of gatewayd, each a verb of the kernel's.
+
+    GatewaydError
+    ├── ConfigError       refuse to start, or keep the old config
+    ├── PluginError       put that plugin out of use
+    ├── AuthError         pause the account, tell the administrator, try rarely
+    ├── TransientError    back off with jitter, then try again
+    │   └── LeaseLost     stop this visit: the account belongs to somebody else by now
+    └── PermanentError    park the mail, the folder or the delivery
+
+The class decides what is done, the message text never does. A plugin translates its library's errors into these in
+one place. Everything else that escapes a plugin counts as that plugin's own fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "AuthError",
+    "ConfigError",
+    "Fault",
+    "GatewaydError",
+    "LeaseLost",
+    "PermanentError",
+    "PluginError",
+    "TransientError",
+]
+
+
+class GatewaydError(Exception):
+    """What every error of gatewayd is: one line that says what is wrong, and one that says what to do about it."""
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        #: What a person can do about it, as a full sentence; empty where there is nothing to say.
+        self.advice = advice
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in one line, without secrets."""
+        return str(self.args[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Fault:
+    """One fault of the config: where, what, and what was expected."""
+
+    #: The file, relative to the config folder.
+    file: str
+    #: Line and column, counted from 1; 0 where the whole file is meant.
+    line: int = 0
+    column: int = 0
+    #: What is wrong and what was expected.
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.what}"
+
+
+class ConfigError(GatewaydError):
+    """The config can't be used. The kernel refuses to start, or keeps the last good config."""
+
+    def __init__(self, message: str, *, faults: Sequence[Fault] = (), advice: str = "") -> None:
+        super().__init__(message, advice=advice)
+        #: Every fault that was found, in the order of files and lines.
+        self.faults = tuple(faults)
+
+
+class PluginError(GatewaydError):
+    """A plugin can't be used. The kernel puts it out of use, and with it only what asks for it."""
+
+
+class AuthError(GatewaydError):
+    """One side could not prove who it is: a wrong or missing password, an untrusted certificate, TLS not offered.
+
+    The kernel pauses the account, tells the administrator and tries rarely: a hasty retry locks mailboxes.
+    """
+
+
+class TransientError(GatewaydError):
+    """It may well work later: the network, a busy server, a full disk. The kernel backs off with jitter."""
+
+    def __init__(self, message: str, *, advice: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, advice=advice)
+        #: Seconds to wait before the next try, where the other side named them.
+        self.retry_after = retry_after
+
+
+class LeaseLost(TransientError):
+    """The account's lease went to another owner. Nothing of this visit may be written any more."""
+
+
+class PermanentError(GatewaydError):
+    """Trying again will not help: no such folder, a message the server refuses. The kernel parks the thing."""

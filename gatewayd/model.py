@@ -1,0 +1,254 @@
+"""The frozen values that gatewayd's rooms hand to each other. They hold data and no behaviour that does I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+__all__ = [
+    "CHUNK",
+    "KINDS",
+    "Action",
+    "Address",
+    "Attachment",
+    "Came",
+    "Contact",
+    "Failed",
+    "Fetched",
+    "Finding",
+    "Gone",
+    "Kind",
+    "Link",
+    "Listed",
+    "Miss",
+    "Page",
+    "Part",
+    "Record",
+    "Rivals",
+    "Source",
+    "decide",
+]
+
+#: Raw bytes are read, written and kept in pieces of at most this many bytes, so that no large message is ever whole in memory.
+CHUNK = 1 << 20
+
+#: What a record of an operator's directory can be.
+Kind: TypeAlias = Literal["person", "customer", "supplier", "reservation", "quote", "invoice", "product"]
+KINDS: tuple[Kind, ...] = ("person", "customer", "supplier", "reservation", "quote", "invoice", "product")
+
+
+# --- a message as bytes -----------------------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """Where the raw bytes of one message can be read: a spool, the store, a file. Pickles small."""
+
+    @property
+    def size(self) -> int:
+        """Length of the message in bytes."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset`` on, fewer only at the message's end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Where one leaf of the MIME tree stands in the raw bytes and how it is encoded (RFC 2045)."""
+
+    #: Offset of the part's first content byte, and the content's length, both in bytes.
+    offset: int
+    length: int
+    #: Content-Type in lower case without parameters, such as ``text/plain``.
+    type: str
+    #: Content-Transfer-Encoding in lower case; ``7bit`` where there is none.
+    encoding: str
+    #: The charset as the part names it, in lower case; empty where it names none.
+    charset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One attachment of a mail; its bytes are read by ``mail.attachment(n)``."""
+
+    #: The file name as text for people. It comes from the mail: never use it as a path.
+    name: str
+    #: Content-Type in lower case without parameters.
+    type: str
+    #: Size in bytes after decoding; exact for base64 and unencoded parts, else the encoded length.
+    size: int
+    part: Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """One mail address (RFC 5322 section 3.4)."""
+
+    #: The decoded display name; may be empty.
+    name: str
+    #: ``local@domain`` as it stands in the mail; compare it by ``email.lower()``.
+    email: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>" if self.name else self.email
+
+
+# --- an operator's directory and what a matcher says ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry of an operator's directory."""
+
+    kind: Kind
+    #: The operator's own id of it, unique within the kind.
+    id: str
+    #: What a person recognises it by: a name, a booking code with its title.
+    label: str
+    #: All further columns as (name, value), so that records stay hashable and pickle small.
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str) -> str:
+        """Return the value of the field ``name``, an empty string where the record has none."""
+        return next((value for key, value in self.fields if key == name), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One way to reach a customer or supplier, as the directory keeps it."""
+
+    #: The customer or supplier whose contact this is.
+    owner: Record
+    #: EMAIL, PHONE, …; always in upper case.
+    type: str
+    value: str
+    #: The operator's own word for the contact's role, such as ``sales``; may be empty.
+    contact_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The mail ``mail_id`` is about ``record``."""
+
+    mail_id: int
+    record: Record
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rivals:
+    """The mail ``mail_id`` is about one of ``records``, and a person must choose which."""
+
+    mail_id: int
+    records: tuple[Record, ...]
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """The matcher found nothing for the mail ``mail_id``, and says why. Shown by ``explain``, kept nowhere."""
+
+    mail_id: int
+    because: str
+
+
+#: What a matcher may yield.
+Finding: TypeAlias = Link | Rivals | Miss
+
+
+def decide(mail_id: int, records: Iterable[Record], *, because: str) -> Finding:
+    """Return a ``Link`` for exactly one record, ``Rivals`` for several, a ``Miss`` for none.
+
+    Records that are equal in kind and id count once.
+
+    >>> decide(7, [Record(kind="product", id="1", label="Rome")], because="its name").record.id
+    '1'
+    """
+    found = {(record.kind, record.id): record for record in records}
+    if not found:
+        return Miss(mail_id, because)
+    if len(found) == 1:
+        return Link(mail_id, next(iter(found.values())), because)
+    return Rivals(mail_id, tuple(found.values()), because)
+
+
+# --- what a session of a transport says -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One key that a server listed."""
+
+    #: Stable and unique in its folder: ``uidvalidity:uid``, a UIDL, an immutable id.
+    key: str
+    #: Size in bytes as the server says, None where it does not say.
+    size: int | None = None
+    #: When the message came to the mailbox, aware; None where the server does not say.
+    arrival: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a folder's listing. Its keys and its cursor are committed together."""
+
+    keys: tuple[Listed, ...]
+    #: By which the listing goes on behind this page; opaque to everybody but the transport.
+    cursor: str
+    #: These keys come from a listing that began at the folder's beginning: they are backlog.
+    backlog: bool = False
+    #: Every key of the folder that was entered before and is not on this page is gone: the server
+    #: renumbered the folder, or this page is the whole folder.
+    others_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """A message was fetched whole into the spool."""
+
+    key: str
+    source: Source
+    #: SHA-256 of the raw bytes.
+    digest: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """The server no longer has the message."""
+
+    key: str
+    cause: str = "gone from the server before it was fetched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The message could not be had this time; it waits and is tried again."""
+
+    key: str
+    cause: str
+
+
+#: What ``Session.fetch`` yields, one for each key that it was asked for.
+Fetched: TypeAlias = Came | Gone | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What is done to a message on the server once it is filed."""
+
+    do: Literal["seen", "move", "delete"]
+    #: For ``move``: the folder to move to.
+    folder: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.do} {self.folder}".rstrip()
+
+    @classmethod
+    def parse(cls, text: str) -> Action:
+        """Return the action that ``str(action)`` gave ``text`` for."""
+        do, _, folder = text.partition(" ")
+        if do == "move":
+            return cls(do="move", folder=folder)
+        return cls(do="delete" if do == "delete" else "seen")

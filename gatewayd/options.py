@@ -1,0 +1,122 @@
+"""Types for the YAML fields of plugins: the base of every ``Options`` model, durations, paths and secrets.
+
+All of it is data. A secret is a reference that is looked up when it is used, never when the config is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic_core import core_schema
+
+from gatewayd.errors import AuthError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+    from pydantic.json_schema import JsonSchemaValue
+
+__all__ = ["ConfigPath", "Duration", "Options", "Secret"]
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_SECRET = 1 << 16
+
+
+class Options(BaseModel):
+    """The YAML fields of a plugin. Unknown keys are refused, values are not converted, instances don't change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+def _duration(value: object) -> object:
+    found = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
+    if not found:
+        msg = "expected a duration such as 60s, 5m, 2h or 1d"
+        raise ValueError(msg)
+    return float(int(found[1]) * _SECONDS[found[2]])
+
+
+#: A span of time as ``60s``, ``5m``, ``2h`` or ``1d``; seconds in Python.
+Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}[smhd]$"})]
+
+
+def _config_path(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or not value or "\0" in value:
+        msg = "expected a path"
+        raise ValueError(msg)
+    folder = (info.context or {}).get("folder", Path())
+    return Path(folder, value)
+
+
+#: A path; a relative one counts from the config folder.
+ConfigPath = Annotated[Path, BeforeValidator(_config_path), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A reference to a secret: ``!env NAME``, ``!file PATH`` or ``!credential NAME``. It never holds the secret itself.
+
+    ``!credential`` reads the file of that name in ``$CREDENTIALS_DIRECTORY`` (systemd.exec(5), LoadCredential).
+    """
+
+    by: Literal["env", "file", "credential"]
+    name: str
+
+    def reveal(self) -> str:
+        """Return the secret, without a newline at its end.
+
+        Raises AuthError where it is missing, empty, unreadable or no text: the account that needs it is paused.
+        """
+        if self.by == "env":
+            text = os.environ.get(self.name, "")
+        else:
+            text = self._read(self._path())
+        if not text:
+            raise AuthError(f"the secret {self} is missing or empty", advice=self._advice())
+        return text
+
+    def _path(self) -> Path:
+        if self.by == "file":
+            return Path(self.name)
+        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+        if not folder:
+            raise AuthError(f"the secret {self} is missing: CREDENTIALS_DIRECTORY is not set", advice=self._advice())
+        return Path(folder, self.name)
+
+    def _read(self, path: Path) -> str:
+        try:
+            with path.open("rb") as file:
+                return file.read(_MAX_SECRET).decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise AuthError(f"the secret {self} is not UTF-8 text", advice=self._advice()) from None
+        except OSError as error:
+            raise AuthError(f"the secret {self} can't be read: {error.strerror}", advice=self._advice()) from None
+
+    def _advice(self) -> str:
+        return {
+            "env": f"Set the environment variable {self.name}.",
+            "file": f"Put the secret into {self.name}, readable by the service's user.",
+            "credential": f"Give the service LoadCredential={self.name}:PATH, or set CREDENTIALS_DIRECTORY to the folder that holds it.",
+        }[self.by]
+
+    def __str__(self) -> str:
+        return f"!{self.by} {self.name}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(cls._validate)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "description": "A reference to a secret: !env NAME, !file PATH or !credential NAME."}
+
+    @classmethod
+    def _validate(cls, value: object) -> Secret:
+        if not isinstance(value, cls):
+            msg = "expected a reference to a secret: !credential NAME, !env NAME or !file PATH, never the secret itself"
+            raise ValueError(msg)  # noqa: TRY004  pydantic turns a ValueError into a fault with its place
+        return value

@@ -1,0 +1,70 @@
+"""The spool: a temporary file that holds a batch's raw bytes while it is worked on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd.model import Came
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["Spool", "SpoolSource"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSource:
+    """One message in a spool file. Pickles small; readable as long as its spool is open."""
+
+    path: str
+    start: int
+    size: int
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset`` on, fewer at the message's end."""
+        with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123  a Path a message costs more than the read
+            file.seek(self.start + offset)
+            return file.read(max(0, min(size, self.size - offset)))
+
+
+class Spool:
+    """One spool file. Written by one thread, read by any once ``seal`` returned; closing it removes the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("xb")
+        self._end = 0
+
+    def put(self, key: str, chunks: Iterable[bytes]) -> Came:
+        """Write one message and return it as come. If ``chunks`` raises, nothing of the message stays in the spool."""
+        digest = hashlib.sha256()
+        start = self._end
+        try:
+            for chunk in chunks:
+                digest.update(chunk)
+                self._file.write(chunk)
+                self._end += len(chunk)
+        except BaseException:
+            self._end = start
+            self._file.seek(start)
+            raise
+        return Came(key=key, source=SpoolSource(str(self._path), start, self._end - start), digest=digest.digest())
+
+    def seal(self) -> None:
+        """Make all that was put readable."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,191 @@
+"""The role ``Store``: keeps everything. Few verbs, each one short transaction; no row, session or engine leaves it.
+
+What a visit writes is fenced: each of its verbs takes the lease, proves in the same transaction that it still stands,
+and renews it; where it does not stand, the verb raises ``LeaseLost`` and nothing is written. When a verb has returned,
+its data is on the disk (promise P2). Every verb may be called from any thread.
+
+Raising: TransientError (busy, full disk, server away), ConfigError (a database that can't be used: read-only, of a newer
+version, no database), LeaseLost.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from gatewayd.roles import Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from gatewayd.custody import (
+        Anchor,
+        Audit,
+        Entry,
+        Filing,
+        FilingView,
+        FolderState,
+        Held,
+        Lease,
+        Outcome,
+        Owed,
+        Query,
+        State,
+        Tally,
+        Viewer,
+        Waiting,
+    )
+    from gatewayd.model import Record, Source
+    from gatewayd.roles import Place
+
+__all__ = ["LEASE_SECONDS", "Store"]
+
+#: How long a lease lasts without being renewed. Every fenced write renews it.
+LEASE_SECONDS = 30.0
+
+
+class Store(Plugin):
+    """Keeps ledger, raw mail, filings, links and leases."""
+
+    def __init__(self, options: Store.Options, *, place: Place) -> None:
+        """Keep what is given. Does no I/O and can't fail."""
+        self.options = options
+        self.place = place
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect and bring the tables to this version. Called once, before anything else.
+
+        Raises ConfigError for a database of a newer version, a read-only one, or none at all.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all connections. Called once; never raises."""
+
+    # --- leases ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def take_lease(self, account: str, owner: str, *, dead: Callable[[str], bool]) -> Lease | Held:
+        """Take the account's lease if it is free, ended, or its owner is ``dead``; else say who holds it.
+
+        Time is the database's. ``dead(owner)`` is asked outside the transaction and true only for an owner that surely is.
+        """
+
+    @abstractmethod
+    def renew(self, lease: Lease) -> None:
+        """Renew the lease, at least every third of ``LEASE_SECONDS`` while nothing is written."""
+
+    @abstractmethod
+    def release(self, lease: Lease) -> None:
+        """Give the lease back; says nothing where it is lost already."""
+
+    # --- the ledger -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def folder(self, account: str, folder: str) -> FolderState | None:
+        """Return how far the folder was listed; None where it never was."""
+
+    @abstractmethod
+    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
+        """Return those of ``keys`` that the ledger has, with their states."""
+
+    @abstractmethod
+    def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
+        """Return what entries can be recognised by that are gone under their key, or will be when a page is entered.
+
+        ``standing`` None: those already gone; else also every entry of the folder whose key is not in ``standing``. Only
+        entries in a final state, with an anchor, that no later key took over.
+        """
+
+    @abstractmethod
+    def enter(
+        self,
+        lease: Lease,
+        folder: str,
+        entries: Sequence[Entry],
+        *,
+        cursor: str,
+        start_at: datetime | None,
+        standing: Collection[str] | None = None,
+    ) -> int:
+        """Commit new keys together with the cursor; return how many were new. Keys that the ledger has stay as they are.
+
+        But: an ``offered`` key that is entered as waiting becomes waiting (with ``backlog``), and a key that stands again
+        is no longer gone. With ``standing``, every other key of the folder is marked gone; those of them that waited or
+        were offered become vanished. An entry with ``same_as`` gets the state, mail and owed action of that entry, which
+        gives up its anchor and its owed action.
+        """
+
+    @abstractmethod
+    def waiting(
+        self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
+    ) -> Sequence[Waiting]:
+        """Return waiting keys that are due, ids above ``after``, by id; only ``keys`` where given (then due or not)."""
+
+    @abstractmethod
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Tally:
+        """Commit what became of a batch: raw chunks, mails, filings, links, rivals, faults, states and owed actions.
+
+        Raw bytes are read from ``mail.source`` in chunks and stored once for equal digests. A mail whose bytes the account
+        already has, in whatever folder or earlier in the batch, becomes ``duplicate`` of that mail and files nothing. An
+        entry that is no longer waiting is left alone.
+        """
+
+    @abstractmethod
+    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
+        """Return actions that are owed to the server, oldest first."""
+
+    @abstractmethod
+    def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
+        """Commit that these actions are done."""
+
+    @abstractmethod
+    def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
+        """Compare the ledger with the keys that the server lists now, folder by folder; prove the digests of all raw mail."""
+
+    # --- what people do -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
+        """Return the filings that the viewer may see and that fit, newest first."""
+
+    @abstractmethod
+    def source(self, viewer: Viewer, mail_id: int) -> Source | None:
+        """Return where the raw bytes of a mail can be read; None where this viewer has no such filing."""
+
+    @abstractmethod
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
+        """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id."""
+
+    @abstractmethod
+    def stored_source(self, mail_id: int) -> Source:
+        """Return where the raw bytes of a mail can be read, for the kernel itself: ``--from-beginning --operator``."""
+
+    @abstractmethod
+    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
+        """Commit further filings of stored mails, as (mail id, filing); what is filed already is left alone."""
+
+    @abstractmethod
+    def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
+        """Replace what matchers said of these filings, rivals and faults included, by what they say now.
+
+        Links made by hand stay, and what a person has unlinked stays unlinked.
+        """
+
+    @abstractmethod
+    def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
+        """Take filings out of their error queue without a retry; return how many stood in one. The mail itself stays."""
+
+    @abstractmethod
+    def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
+        """Link a filing by hand; rivals of the same kind are settled by it. Return how many links are new."""
+
+    @abstractmethod
+    def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
+        """Take links away, as (kind, id), whoever made them; no matcher makes them again. Return how many there were."""
+
+    @abstractmethod
+    def mark(self, viewer: Viewer, mail_ids: Collection[int], *, unread: bool) -> int:
+        """Mark filings read or unread, here and not on the server; return how many changed."""
