@@ -8,7 +8,6 @@ import socket
 import ssl
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field, model_validator
@@ -18,6 +17,7 @@ from gatewayd.options import ConfigPath, Duration, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import Self
 
 __all__ = ["Endpoint", "socket_errors", "tls_context"]

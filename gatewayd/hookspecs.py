@@ -36,6 +36,7 @@ def gatewayd_transports() -> Sequence[type[Transport]]:
         def gatewayd_transports():
             return [Imap]
     """
+    raise NotImplementedError
 
 
 @_hookspec
@@ -49,6 +50,7 @@ def gatewayd_directories() -> Sequence[type[Directory]]:
         def gatewayd_directories():
             return [Csv]
     """
+    raise NotImplementedError
 
 
 @_hookspec
@@ -62,6 +64,7 @@ def gatewayd_matchers() -> Sequence[type[Matcher]]:
         def gatewayd_matchers():
             return [Vouchers]
     """
+    raise NotImplementedError
 
 
 @_hookspec
@@ -75,6 +78,7 @@ def gatewayd_stores() -> Sequence[type[Store]]:
         def gatewayd_stores():
             return [Sql]
     """
+    raise NotImplementedError
 
 
 @_hookspec
@@ -88,3 +92,4 @@ def gatewayd_commands() -> Sequence[type[Command]]:
         def gatewayd_commands():
             return [Demo]
     """
+    raise NotImplementedError

@@ -71,10 +71,7 @@ class Secret:
 
         Raises AuthError where it is missing, empty, unreadable or no text: the account that needs it is paused.
         """
-        if self.by == "env":
-            text = os.environ.get(self.name, "")
-        else:
-            text = self._read(self._path())
+        text = os.environ.get(self.name, "") if self.by == "env" else self._read(self._path())
         if not text:
             raise AuthError(f"the secret {self} is missing or empty", advice=self._advice())
         return text
@@ -100,7 +97,7 @@ class Secret:
         return {
             "env": f"Set the environment variable {self.name}.",
             "file": f"Put the secret into {self.name}, readable by the service's user.",
-            "credential": f"Give the service LoadCredential={self.name}:PATH, or set CREDENTIALS_DIRECTORY to the folder that holds it.",
+            "credential": f"Give the service LoadCredential={self.name}:PATH, or set CREDENTIALS_DIRECTORY to its folder.",
         }[self.by]
 
     def __str__(self) -> str:

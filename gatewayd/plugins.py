@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -76,7 +77,7 @@ class Registry:
 
     def commands(self) -> Sequence[type[Command]]:
         """Return the words that plugins add to the command line."""
-        return [self.get(Command, kind) for kind in self.kinds(Command)]
+        return [self.get(Command, kind) for kind in self.kinds(Command)]  # type: ignore[type-abstract]
 
     def _failed(self) -> str:
         failed = [plugin.name for plugin in self.plugins if plugin.error]
@@ -118,7 +119,7 @@ def _files(folder: Path | None) -> Iterator[tuple[str, str, Callable[[], object]
     if folder is None or not folder.is_dir():
         return
     for path in sorted(folder.glob("*.py")):
-        yield path.stem, str(path), lambda path=path: _import_file(path)
+        yield path.stem, str(path), partial(_import_file, path)
 
 
 def _import_file(path: Path) -> object:

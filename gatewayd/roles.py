@@ -100,12 +100,12 @@ class Session(ABC):
 
     @abstractmethod
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield key and raw header block (at least Message-ID, Date, From, Subject) of each message still there.
+        r"""Yield key and raw header block (at least Message-ID, Date, From, Subject) of each message still there.
 
         Called where keys may be old mail under new numbers, and for ``remote``. At most 1,000 keys a call. Marks nothing
         seen. Raises TransientError; a message that can't be had is left out.
 
-            ("7:12", b"Message-ID: <1@example.com>\\r\\n...")
+            ("7:12", b"Message-ID: <1@example.com>\r\n...")
         """
 
     @abstractmethod

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.errors import TransientError
 from gatewayd.model import Came
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
+    from typing import Self
 
 __all__ = ["Spool", "SpoolSource"]
 
@@ -31,12 +34,22 @@ class SpoolSource:
             return file.read(max(0, min(size, self.size - offset)))
 
 
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Tell a full disk from a lost connection, which is an OSError too."""
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(f"the spool can't be written: {error.strerror}", advice="Free space in the state folder.") from error
+
+
 class Spool:
     """One spool file. Written by one thread, read by any once ``seal`` returned; closing it removes the file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("xb")
+        with _disk_errors():
+            self._file = path.open("xb")
         self._end = 0
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Came:
@@ -46,7 +59,8 @@ class Spool:
         try:
             for chunk in chunks:
                 digest.update(chunk)
-                self._file.write(chunk)
+                with _disk_errors():
+                    self._file.write(chunk)
                 self._end += len(chunk)
         except BaseException:
             self._end = start
@@ -56,14 +70,16 @@ class Spool:
 
     def seal(self) -> None:
         """Make all that was put readable."""
-        self._file.flush()
+        with _disk_errors():
+            self._file.flush()
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
         self._path.unlink(missing_ok=True)
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

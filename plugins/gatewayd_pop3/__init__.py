@@ -1,1 +1,19 @@
-"""gatewayd_pop3"""
+"""The transport ``pop3``: reads mail from a POP3 mailbox (RFC 1939) and leaves it there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import hookimpl
+from gatewayd_pop3.transport import Pop3
+
+if TYPE_CHECKING:
+    from gatewayd import Transport
+
+__all__ = ["gatewayd_transports"]
+
+
+@hookimpl
+def gatewayd_transports() -> list[type[Transport]]:
+    """See ``gatewayd.hookspecs``."""
+    return [Pop3]

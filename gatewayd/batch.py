@@ -1,0 +1,157 @@
+"""One batch: cut from what waits, fetched into its spool, and what became of each of its keys."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
+from gatewayd.errors import GatewaydError
+from gatewayd.examine import Job
+from gatewayd.mail import parse
+from gatewayd.model import Came, Gone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from gatewayd.config import ImportConfig
+    from gatewayd.custody import Outcome, Waiting
+    from gatewayd.examine import Examiner, Findings, Recipe
+    from gatewayd.mail import Mail
+    from gatewayd.model import Fetched, Link, Rivals
+    from gatewayd.roles import Session
+    from gatewayd.spool import Spool
+
+__all__ = ["Batch", "Bounds", "cut", "fetch", "filings", "outcomes"]
+
+#: The longest wait of a key that could not be had, in seconds.
+_LONGEST_WAIT = 86400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Bounds of one batch. A message above the bytes makes a batch of its own."""
+
+    messages: int = 100
+    #: Bytes as the server says; a message of unknown size counts as one MiB.
+    size: int = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One batch as it came, in its spool."""
+
+    asked: Sequence[Waiting]
+    came: Sequence[Fetched]
+    spool: Spool
+    #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting as they are.
+    error: GatewaydError | None = None
+
+
+def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
+    """Cut waiting keys into batches bounded by count and bytes."""
+    batch: list[Waiting] = []
+    size = 0
+    for one in waiting:
+        more = one.listed.size if one.listed.size is not None else 1 << 20
+        if batch and (len(batch) >= bounds.messages or size + more > bounds.size):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += more
+    if batch:
+        yield batch
+
+
+def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool) -> Batch:
+    """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread."""
+    came: list[Fetched] = []
+    error: GatewaydError | None = None
+    try:
+        for one in session.fetch(folder, [waiting.listed for waiting in asked], spool):
+            came.append(one)  # noqa: PERF402  an error in the middle must keep what came before
+    except GatewaydError as caught:
+        error = caught
+    except BaseException:
+        spool.close()
+        raise
+    spool.seal()
+    return Batch(asked=asked, came=came, spool=spool, error=error)
+
+
+def outcomes(
+    batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig, owner: str | None, examiner: Examiner
+) -> Sequence[Outcome]:
+    """Return what became of each key of the batch; the mails among them are examined for every operator."""
+    asked = {one.listed.key: one for one in batch.asked}
+    done: list[Outcome] = []
+    came: dict[int, tuple[Came, Waiting]] = {}
+    for one in batch.came:
+        waiting = asked.pop(one.key)
+        if isinstance(one, Came):
+            came[waiting.entry_id] = (one, waiting)
+        elif isinstance(one, Gone):
+            done.append(Vanished(entry_id=waiting.entry_id, cause=one.cause))
+        else:
+            done.append(_deferred(waiting, one.cause))
+    if batch.error is None:
+        done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
+    return [*done, *_examined(came, recipes, imports, owner, examiner)]
+
+
+def _examined(
+    came: Mapping[int, tuple[Came, Waiting]],
+    recipes: Sequence[Recipe],
+    imports: ImportConfig,
+    owner: str | None,
+    examiner: Examiner,
+) -> Iterator[Outcome]:
+    now = datetime.now(UTC)
+    mails = tuple(
+        parse(one.source, mail_id=entry_id, received_at=waiting.listed.arrival or now) for entry_id, (one, waiting) in came.items()
+    )
+    types = tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
+    findings = [examiner.examine(Job(recipe=recipe, mails=mails, contact_types=types)) for recipe in recipes]
+    undecided = "; ".join(f"operator {found.operator}: {found.undecided}" for found in findings if found.undecided)
+    filed = filings(mails, findings, owner=owner, queue=imports.error_queue)
+    for mail in mails:
+        one, waiting = came[mail.id]
+        if undecided:
+            yield _deferred(waiting, undecided)
+        elif not filed[mail.id]:
+            yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause="from nobody of the account's contact types")
+        else:
+            yield Filed(entry_id=mail.id, mail=mail, digest=one.digest, filings=tuple(filed[mail.id]), owed=imports.after)
+
+
+def _deferred(waiting: Waiting, cause: str) -> Deferred:
+    wait = min(60.0 * 2 ** min(waiting.tries, 20), _LONGEST_WAIT)
+    return Deferred(entry_id=waiting.entry_id, cause=cause, retry_after=wait * random.uniform(0.8, 1.2))  # noqa: S311  jitter
+
+
+def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str | None, queue: str) -> dict[int, list[Filing]]:
+    """Return each mail's filings, one for every operator that admits it."""
+    filed: dict[int, list[Filing]] = {mail.id: [] for mail in mails}
+    for found in findings:
+        links: dict[int, list[tuple[str, Link]]] = {}
+        rivals: dict[int, list[tuple[str, Rivals]]] = {}
+        faults = {mail.id: [FilingFault("parser", fault) for fault in mail.faults] for mail in mails}
+        for by, link in found.links:
+            links.setdefault(link.mail_id, []).append((by, link))
+        for by, several in found.rivals:
+            rivals.setdefault(several.mail_id, []).append((by, several))
+        for mail_id, fault in found.faults:
+            faults[mail_id].append(fault)
+        for mail_id in filed.keys() - found.refused:
+            filing = Filing(
+                operator=found.operator,
+                owner=owner,
+                links=tuple(links.get(mail_id, ())),
+                rivals=tuple(rivals.get(mail_id, ())),
+                faults=tuple(faults[mail_id]),
+                queue=queue,
+            )
+            filed[mail_id].append(filing)
+    return filed

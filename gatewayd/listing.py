@@ -1,0 +1,131 @@
+"""What a folder's listing means for the ledger: which keys are new, which are known mail under new keys, which wait.
+
+It reads the store and writes nothing: each ``Entering`` that it yields is one transaction of ``Store.enter``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from gatewayd.custody import Entry
+from gatewayd.mail import anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+    from gatewayd.custody import Anchor
+    from gatewayd.model import Listed, Page
+    from gatewayd.store import Store
+
+__all__ = ["Entering", "Lister", "same"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entering:
+    """One page as it goes into the ledger."""
+
+    entries: Sequence[Entry]
+    cursor: str
+    start_at: datetime | None
+    standing: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lister:
+    """Lists one folder of an account."""
+
+    store: Store
+    account: str
+    folder: str
+    #: What the first listing takes.
+    start: datetime | Literal["all", "now"]
+    #: Asks the session for pages behind a cursor, and for headers.
+    pages: Callable[[str | None], Iterable[Page]]
+    headers: Callable[[Sequence[str]], Iterable[tuple[str, bytes]]]
+
+    def entering(self, *, from_beginning: bool, keys: Collection[str] | None) -> Iterator[Entering]:
+        """Yield the pages that are new since the last visit; then, from the beginning, the whole folder.
+
+        The first pass always goes on from the cursor, because only that one notices a renumbered folder.
+        """
+        state = self.store.folder(self.account, self.folder)
+        start_at = state.start_at if state else self._start_at()
+        for page in self.pages(state.cursor if state else None):
+            yield self._enter(page, start_at, first=state is None, take_offered=keys or ())
+        if from_beginning:
+            for page in self.pages(None):
+                yield self._enter(page, start_at, first=False, take_offered=None)
+
+    def _start_at(self) -> datetime | None:
+        if isinstance(self.start, datetime):
+            return self.start
+        return datetime.now(UTC) if self.start == "now" else None
+
+    def _enter(self, page: Page, start_at: datetime | None, *, first: bool, take_offered: Collection[str] | None) -> Entering:
+        """``take_offered`` names the offered keys that are taken now; None takes all of the page."""
+        standing = frozenset(one.key for one in page.keys) if page.others_gone else None
+        known = self.store.known(self.account, self.folder, [one.key for one in page.keys])
+        fresh = [one for one in page.keys if one.key not in known]
+        old = {} if first else self._same(page, fresh, standing)
+        entries = []
+        for one in page.keys:
+            taken = take_offered is None or one.key in take_offered
+            if one.key not in known:
+                offered = page.backlog and not taken and self._is_before(one, start_at, first=first)
+                entries.append(
+                    Entry(
+                        listed=one,
+                        state="offered" if offered else "waiting",
+                        backlog=page.backlog,
+                        cause=f"there before the start ({self.start})" if offered else "",
+                        same_as=old.get(one.key),
+                    )
+                )
+            elif taken and known[one.key] == "offered":
+                entries.append(Entry(listed=one, backlog=True))
+        return Entering(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing)
+
+    def _is_before(self, one: Listed, start_at: datetime | None, *, first: bool) -> bool:
+        """Whether backlog was there before the account's start. Without an arrival only the first listing can tell."""
+        if start_at is None:
+            return False
+        if self.start == "now" and first:
+            return True
+        return one.arrival is not None and one.arrival < start_at
+
+    def _same(self, page: Page, fresh: Sequence[Listed], standing: frozenset[str] | None) -> dict[str, int]:
+        """Return the entries, gone under their old keys, that fresh keys are the same message as."""
+        if not fresh or not (page.backlog or page.others_gone):
+            return {}
+        gone = self.store.anchors(self.account, self.folder, standing=standing)
+        if not gone:
+            return {}
+        headers = dict(self.headers([one.key for one in fresh]))
+        return same(fresh, {key: anchor(block) for key, block in headers.items()}, gone)
+
+
+def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
+    """Return for each fresh key the one gone entry that it is the same message as (design section 4, renumbering).
+
+    They fit if Message-ID, Date, From and Subject are the same, and the arrival too where the server tells it. A key that
+    fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
+    """
+    by_anchor: dict[str, list[Anchor]] = {}
+    for one in gone:
+        by_anchor.setdefault(one.anchor, []).append(one)
+    fits: dict[str, int] = {}
+    for listed in fresh:
+        mark = anchors.get(listed.key)
+        fitting = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
+        if len(fitting) == 1:
+            fits[listed.key] = fitting[0].entry_id
+    claims: dict[int, int] = {}
+    for entry_id in fits.values():
+        claims[entry_id] = claims.get(entry_id, 0) + 1
+    return {key: entry_id for key, entry_id in fits.items() if claims[entry_id] == 1}
+
+
+def _arrived_alike(one: Anchor, listed: Listed) -> bool:
+    return one.arrival is None or listed.arrival is None or one.arrival == listed.arrival

@@ -1,0 +1,109 @@
+"""This process as an owner of leases: a name, a room for its spools, and a way for others to see that it has died.
+
+A lease must outlive a short pause of its owner, but nobody should wait for the lease of a process that was killed. So
+every owner locks a file in a room of its own below the state folder; the operating system lets go of the lock when the
+process ends, however it ends. Owners with another state folder are judged by their lease's time alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import socket
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+
+from gatewayd.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Owner"]
+
+
+class Owner:
+    """An owner of leases, from its making until ``close`` or the end of the process."""
+
+    def __init__(self, state: Path) -> None:
+        """Make the owner's room below ``state`` and remove the rooms, and with them the spools, of owners that died.
+
+        Raises OSError where the state folder can't be written.
+        """
+        self._rooms = state / "owners"
+        self._rooms.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._numbers = count(1)
+        token = secrets.token_hex(8)
+        self._room = self._rooms / token
+        with self._door():
+            self._home = self._home_id()
+            self._sweep()
+            self._room.mkdir(mode=0o700)
+            self._lock = (self._room / "lock").open("xb")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        #: Host and process for people; state folder and room for ``dead``.
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{self._home}:{token}"
+
+    def spool(self) -> Spool:
+        """Return a new spool in this owner's room."""
+        return Spool(self._room / f"{next(self._numbers)}.spool")
+
+    def dead(self, name: str) -> bool:
+        """Whether the owner called ``name`` surely has ended. False where that can't be seen from here."""
+        _, _, rest = name.rpartition(":")[0].rpartition(":")
+        token = name.rpartition(":")[2]
+        if rest != self._home or not token.isalnum():
+            return False
+        with self._door():
+            return self._abandoned(self._rooms / token)
+
+    def close(self) -> None:
+        """Remove the room."""
+        shutil.rmtree(self._room, ignore_errors=True)
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        """Let one process at a time make, judge and remove rooms."""
+        with (self._rooms / ".door").open("ab") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            yield
+
+    def _home_id(self) -> str:
+        path = self._rooms / ".home"
+        if not path.exists():
+            path.write_text(secrets.token_hex(8))
+        return path.read_text()
+
+    def _sweep(self) -> None:
+        for room in self._rooms.iterdir():
+            if room.is_dir() and self._abandoned(room):
+                shutil.rmtree(room, ignore_errors=True)
+
+    @staticmethod
+    def _abandoned(room: Path) -> bool:
+        try:
+            with (room / "lock").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except BlockingIOError:
+            return False
+        return True
+
+
+def host_and_process(name: str) -> str:
+    """Return an owner's name as people want to read it."""
+    host, pid, *_ = [*name.split(":"), "", ""]
+    return f"process {pid} on {host}"

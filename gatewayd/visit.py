@@ -1,0 +1,251 @@
+"""One visit: one round of work on one account. List, then for what waits: fetch, examine, file, settle.
+
+Custody is the ledger's: keys are committed as waiting, with their page's cursor, before anything is fetched, and all
+further work is the ledger's waiting keys, however often we crash (promises P1, P2). The session is used by one thread,
+the executor's, so that the next batch is fetched while this one is examined and filed; whoever waits for that thread
+renews the lease meanwhile.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from gatewayd.batch import Batch, Bounds, cut, fetch, outcomes
+from gatewayd.custody import Held, Tally
+from gatewayd.errors import GatewaydError, PermanentError, PluginError
+from gatewayd.listing import Lister
+from gatewayd.plugins import where
+from gatewayd.store import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from concurrent.futures import Executor, Future
+
+    from gatewayd.config import AccountConfig
+    from gatewayd.custody import Lease, Waiting
+    from gatewayd.examine import Examiner, Recipe
+    from gatewayd.model import Page
+    from gatewayd.owner import Owner
+    from gatewayd.roles import Session, Transport
+    from gatewayd.store import Store
+
+__all__ = ["Progress", "Report", "Tools", "visit"]
+
+_T = TypeVar("_T")
+
+#: How many waiting keys are read from the ledger at once, and how many owed actions are settled at once.
+_AHEAD = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a visit is."""
+
+    account: str
+    folder: str
+    #: Keys done in this visit, and keys known to be there for it.
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a visit did."""
+
+    account: str
+    #: Keys that were new to the ledger.
+    listed: int = 0
+    tally: Tally = field(default_factory=Tally)
+    settled: int = 0
+    #: What stopped the visit or a folder of it, and what a person should know; each one line.
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a visit works with; handed in, so that the command line and the daemon each bring their own."""
+
+    store: Store
+    examiner: Examiner
+    owner: Owner
+    #: One thread, for everything that the session does.
+    fetcher: Executor
+    bounds: Bounds = field(default_factory=Bounds)
+    progress: Callable[[Progress], None] = lambda _: None
+
+
+def visit(
+    account: AccountConfig,
+    transport: Transport,
+    recipes: Sequence[Recipe],
+    tools: Tools,
+    *,
+    from_beginning: bool = False,
+    keys: Collection[str] | None = None,
+) -> Report | Held:
+    """Do one visit and report it, or say who holds the account.
+
+    ``from_beginning`` lists every folder anew, takes what was only offered, and files nothing twice; ``keys`` takes just
+    these, offered or waiting. Raises AuthError and TransientError of the session, and what the store raises; what was
+    filed by then is filed.
+    """
+    lease = tools.store.take_lease(account.name, tools.owner.name, dead=tools.owner.dead)
+    if isinstance(lease, Held):
+        return lease
+    try:
+        return _Visit(account, recipes, tools, lease, from_beginning=from_beginning, keys=keys).run(transport)
+    finally:
+        tools.store.release(lease)
+
+
+class _Visit:
+    def __init__(
+        self,
+        account: AccountConfig,
+        recipes: Sequence[Recipe],
+        tools: Tools,
+        lease: Lease,
+        *,
+        from_beginning: bool,
+        keys: Collection[str] | None,
+    ) -> None:
+        if account.imports is None:
+            raise PermanentError(f"account {account.name} has no import block", advice="Add `import:` to its file.")
+        self._account = account
+        self._imports = account.imports
+        self._recipes = recipes
+        self._tools = tools
+        self._lease = lease
+        self._from_beginning = from_beginning
+        self._keys = keys
+        self._report = Report(account=account.name)
+        self._done = 0
+
+    def run(self, transport: Transport) -> Report:
+        for recipe in self._recipes:
+            for fault in self._in_thread(self._tools.examiner.refresh, recipe):
+                self._problem(f"operator {recipe.operator.name}: {fault}")
+        session = self._in_thread(transport.open)
+        try:
+            self._settle(session)
+            for folder in self._imports.folders:
+                self._folder(session, folder)
+            self._settle(session)
+        finally:
+            self._in_thread(session.close)
+        return self._report
+
+    # --- waiting for the session's thread ---------------------------------------------------------------------------
+
+    def _in_thread(self, call: Callable[..., _T], *args: object) -> _T:
+        return self._await(self._tools.fetcher.submit(call, *args))
+
+    def _await(self, future: Future[_T]) -> _T:
+        """Wait for the session's thread, and keep the lease meanwhile. Each of its steps has a deadline of its own."""
+        while not wait([future], timeout=LEASE_SECONDS / 3).done:
+            self._tools.store.renew(self._lease)
+        try:
+            return future.result()
+        except GatewaydError:
+            raise
+        except Exception as error:
+            raise PluginError(f"the transport of account {self._account.name} failed: {where(error)}") from error
+
+    def _problem(self, text: str) -> None:
+        self._report = replace(self._report, problems=(*self._report.problems, text))
+
+    # --- list -------------------------------------------------------------------------------------------------------
+
+    def _folder(self, session: Session, folder: str) -> None:
+        lister = Lister(
+            store=self._tools.store,
+            account=self._account.name,
+            folder=folder,
+            start=self._imports.start,
+            pages=lambda cursor: self._pages(session, folder, cursor),
+            headers=lambda keys: self._in_thread(lambda: list(session.headers(folder, keys))),
+        )
+        try:
+            for entering in lister.entering(from_beginning=self._from_beginning, keys=self._keys):
+                new = self._tools.store.enter(
+                    self._lease,
+                    folder,
+                    entering.entries,
+                    cursor=entering.cursor,
+                    start_at=entering.start_at,
+                    standing=entering.standing,
+                )
+                self._report = replace(self._report, listed=self._report.listed + new)
+        except PermanentError as error:
+            self._problem(f"{folder}: {error.message}")
+            return
+        self._work(session, folder)
+
+    def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
+        pages = session.listing(folder, cursor)
+        while (page := self._in_thread(next, pages, None)) is not None:
+            yield page
+
+    # --- fetch, examine, file ---------------------------------------------------------------------------------------
+
+    def _work(self, session: Session, folder: str) -> None:
+        """Go through the folder's waiting keys; the next batch is fetched while this one is examined and filed."""
+        batches = self._batches(folder)
+        ahead = self._fetch(session, folder, next(batches, None))
+        while ahead is not None:
+            batch = self._await(ahead)
+            ahead = None if batch.error else self._fetch(session, folder, next(batches, None))
+            try:
+                with batch.spool:
+                    self._file(batch)
+            except BaseException:
+                _drop(ahead)
+                raise
+            self._tools.progress(self._progress(folder))
+            if batch.error:
+                raise batch.error
+
+    def _progress(self, folder: str) -> Progress:
+        return Progress(account=self._account.name, folder=folder, done=self._done, total=max(self._report.listed, self._done))
+
+    def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
+        after = 0
+        while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=self._keys):
+            after = waiting[-1].entry_id
+            yield from cut(waiting, self._tools.bounds)
+
+    def _fetch(self, session: Session, folder: str, batch: Sequence[Waiting] | None) -> Future[Batch] | None:
+        return None if batch is None else self._tools.fetcher.submit(fetch, session, folder, batch, self._tools.owner.spool())
+
+    def _file(self, batch: Batch) -> None:
+        account = self._account
+        done = outcomes(batch, self._recipes, self._imports, account.user, self._tools.examiner)
+        tally = self._tools.store.file(self._lease, done)
+        self._report = replace(self._report, tally=self._report.tally + tally)
+        self._done += len(done)
+
+    # --- settle -----------------------------------------------------------------------------------------------------
+
+    def _settle(self, session: Session) -> None:
+        """Do on the server what is owed: after the commit, and again by a later visit if this one fails (P3)."""
+        while owed := self._tools.store.owed(self._account.name, limit=_AHEAD):
+            groups: dict[tuple[str, str], list[int]] = {}
+            for index, one in enumerate(owed):
+                groups.setdefault((one.folder, str(one.action)), []).append(index)
+            for (folder, _), indexes in groups.items():
+                group = [owed[index] for index in indexes]
+                try:
+                    self._in_thread(session.settle, folder, [one.key for one in group], group[0].action)
+                except PermanentError as error:
+                    self._problem(f"{folder}: {group[0].action}: {error.message}")
+                    return
+                self._tools.store.settled(self._lease, [one.entry_id for one in group])
+                self._report = replace(self._report, settled=self._report.settled + len(group))
+
+
+def _drop(ahead: Future[Batch] | None) -> None:
+    """Let a batch that was fetched ahead go: its keys are waiting still."""
+    if ahead is not None and ahead.exception() is None:
+        ahead.result().spool.close()

@@ -1,0 +1,16 @@
+"""The YAML fields of the transport ``pop3``."""
+
+from __future__ import annotations
+
+from gatewayd import Endpoint, Transport
+
+__all__ = ["Pop3Options"]
+
+
+class Pop3Options(Transport.Options, Endpoint):
+    """How to reach and log in to a POP3 server. The port is 995 for ``security: tls``, else 110."""
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to: the given one, else the standard one for ``security`` (RFC 8314 section 3.3)."""
+        return self.port or (995 if self.security == "tls" else 110)
