@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.roles import Session
     from gatewayd.spool import Spool
 
-__all__ = ["Batch", "Bounds", "cut", "fetch", "filings", "outcomes"]
+__all__ = ["Batch", "Bounds", "contact_types", "cut", "fetch", "filings", "outcomes"]
 
 #: The longest wait of a key that could not be had, in seconds.
 _LONGEST_WAIT = 86400.0
@@ -112,7 +112,7 @@ def _examined(
     mails = tuple(
         parse(one.source, mail_id=entry_id, received_at=waiting.listed.arrival or now) for entry_id, (one, waiting) in came.items()
     )
-    types = tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
+    types = contact_types(imports)
     findings = [examiner.examine(Job(recipe=recipe, mails=mails, contact_types=types)) for recipe in recipes]
     undecided = "; ".join(f"operator {found.operator}: {found.undecided}" for found in findings if found.undecided)
     filed = filings(mails, findings, owner=owner, queue=imports.error_queue)
@@ -124,6 +124,11 @@ def _examined(
             yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause="from nobody of the account's contact types")
         else:
             yield Filed(entry_id=mail.id, mail=mail, digest=one.digest, filings=tuple(filed[mail.id]), owed=imports.after)
+
+
+def contact_types(imports: ImportConfig) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return an account's ``contact_types`` as a job carries them."""
+    return tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
 
 
 def _deferred(waiting: Waiting, cause: str) -> Deferred:

@@ -5,18 +5,19 @@ Every verb takes the viewer who asks, and answers about nothing that this viewer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatewayd.batch import filings
+from gatewayd.batch import contact_types, filings
 from gatewayd.custody import Query
-from gatewayd.errors import PermanentError
+from gatewayd.errors import PermanentError, TransientError
 from gatewayd.examine import Job
 from gatewayd.mail import parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from gatewayd.config import ImportConfig
     from gatewayd.custody import FilingView, Lease, Viewer
     from gatewayd.examine import Examiner, Findings, Recipe
     from gatewayd.mail import Mail
@@ -120,17 +121,13 @@ class Desk:
     def _rematch(self, viewer: Viewer, recipe: Recipe, batch: Sequence[FilingView]) -> None:
         mails = tuple(parse(self.source(viewer, one.id), mail_id=one.id, received_at=one.received_at) for one in batch)
         findings = self.examiner.examine(Job(recipe=recipe, mails=mails))
-        done = []
-        for one in batch:
-            (filing,) = filings([mail for mail in mails if mail.id == one.id], [findings], owner=one.owner, queue=one.queue or "")[
-                one.id
-            ]
-            done.append((one.id, filing))
+        filed = filings(mails, [findings], owner=None, queue="")
+        done = [(one.id, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch]
         self.store.refile(viewer, done)
 
     # --- an operator that came later --------------------------------------------------------------------------------
 
-    def file_old(self, lease: Lease, operator: str, *, owner: str | None, queue: str) -> Iterator[int]:
+    def file_old(self, lease: Lease, operator: str, *, imports: ImportConfig, owner: str | None) -> Iterator[int]:
         """File the account's old mail for an operator that was added later; yield how many of each batch were new."""
         recipe = self.recipes[operator]
         self.examiner.refresh(recipe)
@@ -138,8 +135,10 @@ class Desk:
         while ids := self.store.unfiled(lease.account, operator, after=after, limit=_BATCH):
             after = ids[-1]
             mails = [parse(self.store.stored_source(mail_id), mail_id=mail_id) for mail_id in ids]
-            findings = self.examiner.examine(Job(recipe=recipe, mails=tuple(mails)))
-            filed = filings(mails, [findings], owner=owner, queue=queue)
+            findings = self.examiner.examine(Job(recipe=recipe, mails=tuple(mails), contact_types=contact_types(imports)))
+            if findings.undecided:
+                raise TransientError(f"operator {operator}: {findings.undecided}")
+            filed = filings(mails, [findings], owner=owner, queue=imports.error_queue)
             yield self.store.add_filings(lease, [(mail_id, filing) for mail_id in ids for filing in filed[mail_id]])
 
 

@@ -15,7 +15,7 @@ from gatewayd.plugins import where
 from gatewayd.roles import Directory, Matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from gatewayd.mail import Mail
     from gatewayd.model import Finding
@@ -235,8 +235,3 @@ def _findings(operator: str, found: Sequence[tuple[str, Finding]], faults: _Faul
         faults=tuple(faults),
         refused=refused,
     )
-
-
-def contact_types(types: Mapping[str, Sequence[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Return an account's ``contact_types`` as a job carries them."""
-    return tuple((kind, tuple(words)) for kind, words in types.items())

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+from gatewayd import header, mime
+from gatewayd.decode import clean, header_text, to_text, transfer_decoded
+from gatewayd.htmltext import html_to_text
+from gatewayd.model import CHUNK, Attachment
 
-    from gatewayd.model import Address, Attachment, Part, Source
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.model import Address, Part, Source
 
 __all__ = ["BytesSource", "Mail", "anchor", "parse"]
+
+#: Bounds of a view (promise P8); what exceeds one is named in the view's faults.
+_MAX_HEADERS = 1000
+_MAX_VALUE = 16_384
+_MAX_SUBJECT = 4096
+_MAX_ADDRESSES = 1000
+_MAX_ATTACHMENTS = 500
+_MAX_TEXT = CHUNK
+_MAX_ID = 998
+_MAX_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +78,206 @@ class Mail:
     faults: tuple[str, ...] = ()
 
     @property
+    def sender(self) -> Address | None:
+        """The first From address; None where there is none."""
+        return self.from_[0] if self.from_ else None
+
+    @property
     def text(self) -> str:
         """The readable text, decoded when asked for; at most 1 MiB is read, and html is taken without its tags."""
-        raise NotImplementedError
+        text = "\n".join(self._texts(self.plain))
+        if not self.html or text.strip():
+            return text
+        return "\n".join(html_to_text(part) for part in self._texts(self.html))
+
+    def _texts(self, parts: Sequence[Part]) -> Iterator[str]:
+        room = _MAX_TEXT
+        for part in parts:
+            data = self.source.read(part.offset, min(part.length, room))
+            room -= len(data)
+            text = to_text(b"".join(transfer_decoded([data], part.encoding)), part.charset).removeprefix("\ufeff")
+            yield clean(text.replace("\r\n", "\n").replace("\r", "\n"), line=False)
 
     def raw(self) -> Iterator[bytes]:
         """Yield the message as the server had it, in pieces of at most 1 MiB."""
-        raise NotImplementedError
+        return _pieces(self.source, 0, self.source.size)
 
     def attachment(self, number: int) -> Iterator[bytes]:
         """Yield the decoded bytes of ``attachments[number]``, in pieces of at most 1 MiB; raises IndexError."""
-        raise NotImplementedError
+        if number < 0:
+            raise IndexError(number)
+        part = self.attachments[number].part
+        return transfer_decoded(_pieces(self.source, part.offset, part.length), part.encoding)
+
+
+def _pieces(source: Source, start: int, length: int) -> Iterator[bytes]:
+    for offset in range(start, start + length, CHUNK):
+        yield source.read(offset, min(CHUNK, start + length - offset))
 
 
 def anchor(headers: bytes) -> str:
     """Return the digest of Message-ID, Date, From and Subject of a raw header block; empty where all are missing."""
-    raise NotImplementedError
+    return header.anchor_of(_first(header.head(headers, 0, len(headers)).fields))
+
+
+def _first(fields: header.Fields) -> dict[str, str]:
+    return dict(reversed(fields))
 
 
 def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = None) -> Mail:
     """Return the view of a message. Never raises, whatever the bytes are; what it can't bear stands in ``faults``."""
-    raise NotImplementedError
+    faults: list[str] = []
+    raw = mime.opened(source)
+    top = header.head(raw, 0, len(raw))
+    first = _first(top.fields)
+    if not first:
+        faults.append("it has no headers")
+    if top.cut:
+        faults.append(f"its headers are longer than {header.MAX_HEAD} bytes")
+    leaves = mime.leaves(raw, top, faults)
+    texts = [leaf.part for leaf in leaves if not leaf.attached]
+    return Mail(
+        id=mail_id,
+        source=source,
+        headers=_headers(top, faults),
+        from_=_addresses("From", [first.get("from", "")], faults),
+        to=_addresses("To", [value for name, value in top.fields if name == "to"], faults),
+        cc=_addresses("Cc", [value for name, value in top.fields if name == "cc"], faults),
+        subject=_subject(first.get("subject", ""), faults),
+        message_id=_message_id(first.get("message-id", "")),
+        references=_references(first),
+        sent_at=header.date(first["date"]) if "date" in first else None,
+        received_at=_utc(received_at),
+        attachments=_attachments(raw, leaves, faults),
+        plain=tuple(part for part in texts if part.type == "text/plain"),
+        html=tuple(part for part in texts if part.type == "text/html"),
+        anchor=header.anchor_of(first),
+        faults=tuple(faults),
+    )
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo is UTC:
+        return moment
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError:
+        return None
+
+
+def _headers(top: header.Head, faults: list[str]) -> tuple[tuple[str, str], ...]:
+    fields = top.fields
+    if len(fields) > _MAX_HEADERS:
+        faults.append(f"it has more than {_MAX_HEADERS} headers")
+        fields = fields[:_MAX_HEADERS]
+    if max((len(value) for _, value in fields), default=0) > _MAX_VALUE:
+        # Addresses are read from the whole value: nothing of a long To is lost.
+        long = sorted({clean(name)[:80] for name, value in fields if len(value) > _MAX_VALUE and name not in {"to", "cc"}})
+        faults += [f"its header {name!r} is longer than {_MAX_VALUE} bytes" for name in long[:10]]
+        fields = [(name, value[:_MAX_VALUE]) for name, value in fields]
+    return tuple(fields) if top.plain else tuple([(clean(name), header_text(value)) for name, value in fields])
+
+
+def _addresses(name: str, values: list[str], faults: list[str]) -> tuple[Address, ...]:
+    if not values or not values[0]:
+        return ()
+    found, more = header.addresses(", ".join(values), _MAX_ADDRESSES)
+    if more:
+        faults.append(f"its header {name} has more than {_MAX_ADDRESSES} addresses")
+    return found
+
+
+def _subject(value: str, faults: list[str]) -> str:
+    text = header_text(value[:_MAX_VALUE])
+    if len(text) > _MAX_SUBJECT:
+        faults.append(f"its subject is longer than {_MAX_SUBJECT} characters")
+    return text[:_MAX_SUBJECT]
+
+
+def _message_id(value: str) -> str:
+    if not value:
+        return ""
+    found = header.ids(value[:_MAX_VALUE])
+    return (found[0] if found else "".join(header_text(value[:_MAX_VALUE]).split()))[:_MAX_ID]
+
+
+def _references(first: dict[str, str]) -> tuple[str, ...]:
+    found = [header.ids(first[name]) for name in ("references", "in-reply-to") if name in first]
+    return tuple(dict.fromkeys(one for several in found for one in several))[-_MAX_HEADERS:]
+
+
+# --- attachments ------------------------------------------------------------------------------------------------------
+
+_UNSAFE = re.compile(r"[/\\\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_EXTENSIONS = {
+    "text/plain": "txt",
+    "text/html": "html",
+    "text/calendar": "ics",
+    "text/csv": "csv",
+    "text/vcard": "vcf",
+    "text/x-vcard": "vcf",
+    "text/rfc822-headers": "txt",
+    "message/delivery-status": "txt",
+    "message/disposition-notification": "txt",
+    "application/pdf": "pdf",
+    "application/zip": "zip",
+    "application/json": "json",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "application/rtf": "rtf",
+    "application/msword": "doc",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/pkcs7-signature": "p7s",
+    "application/x-pkcs7-signature": "p7s",
+    "application/pkcs7-mime": "p7m",
+    "application/x-pkcs7-mime": "p7m",
+    "application/pgp-signature": "asc",
+    "application/pgp-encrypted": "asc",
+    "application/ms-tnef": "dat",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/svg+xml": "svg",
+    "image/tiff": "tif",
+    "image/webp": "webp",
+    "audio/mpeg": "mp3",
+    "video/mp4": "mp4",
+}
+
+
+def _attachments(raw: header.Raw, leaves: list[mime.Leaf], faults: list[str]) -> tuple[Attachment, ...]:
+    attached = [leaf for leaf in leaves if leaf.attached]
+    if len(attached) > _MAX_ATTACHMENTS:
+        faults.append(f"it has more than {_MAX_ATTACHMENTS} attachments")
+    return tuple(
+        [
+            Attachment(name=_name(leaf, number), type=leaf.part.type, size=_size(raw, leaf.part), part=leaf.part)
+            for number, leaf in enumerate(attached[:_MAX_ATTACHMENTS], 1)
+        ]
+    )
+
+
+def _name(leaf: mime.Leaf, number: int) -> str:
+    name = _UNSAFE.sub("_", leaf.name).strip()
+    if not name.strip("._ "):
+        return f"attachment-{number}.{_EXTENSIONS.get(leaf.part.type, 'bin')}"
+    if len(name) <= _MAX_NAME:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension) > 16:  # noqa: PLR2004  a longer one is none
+        return name[:_MAX_NAME]
+    return stem[: _MAX_NAME - len(extension) - 1] + dot + extension
+
+
+def _size(raw: header.Raw, part: Part) -> int:
+    if part.encoding != "base64":
+        return part.length
+    start, end = part.offset, part.offset + part.length
+    padding = raw.find(b"=", start, end)
+    end = padding if padding >= 0 else end
+    white = sum(raw.count(space, start, end) for space in (b"\n", b"\r", b" ", b"\t"))
+    return (end - start - white) * 3 // 4

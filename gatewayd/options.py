@@ -26,10 +26,29 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_SECRET = 1 << 16
 
 
+def _lists_welcome(schema: object) -> None:
+    if isinstance(schema, dict):
+        if schema.get("type") in ("tuple", "set", "frozenset"):
+            schema["strict"] = False
+        for key, inner in schema.items():
+            if key not in ("default", "metadata", "serialization"):
+                _lists_welcome(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            _lists_welcome(inner)
+
+
 class Options(BaseModel):
     """The YAML fields of a plugin. Unknown keys are refused, values are not converted, instances don't change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> core_schema.CoreSchema:
+        """Let a YAML list become a tuple or set: these are what a value that doesn't change is made of."""
+        schema = handler(source)
+        _lists_welcome(schema)
+        return schema
 
 
 def _duration(value: object) -> object:

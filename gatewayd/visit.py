@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig
     from gatewayd.custody import Lease, Waiting
     from gatewayd.examine import Examiner, Recipe
-    from gatewayd.model import Page
+    from gatewayd.model import Listed, Page
     from gatewayd.owner import Owner
     from gatewayd.roles import Session, Transport
     from gatewayd.store import Store
 
-__all__ = ["Progress", "Report", "Tools", "visit"]
+__all__ = ["Progress", "Report", "Tools", "preview", "visit"]
 
 _T = TypeVar("_T")
 
@@ -59,8 +59,12 @@ class Report:
     listed: int = 0
     tally: Tally = field(default_factory=Tally)
     settled: int = 0
-    #: What stopped the visit or a folder of it, and what a person should know; each one line.
+    #: What stopped a folder or an action, each one line.
     problems: tuple[str, ...] = ()
+    #: What a person should know and stopped nothing, such as a faulty row of a directory.
+    notes: tuple[str, ...] = ()
+    #: What ended the visit early; what was filed by then is filed.
+    error: GatewaydError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +92,8 @@ def visit(
     """Do one visit and report it, or say who holds the account.
 
     ``from_beginning`` lists every folder anew, takes what was only offered, and files nothing twice; ``keys`` takes just
-    these, offered or waiting. Raises AuthError and TransientError of the session, and what the store raises; what was
-    filed by then is filed.
+    these, offered or waiting. What ends a visit early is the report's error; raised is only what the store raises
+    before there is a lease.
     """
     lease = tools.store.take_lease(account.name, tools.owner.name, dead=tools.owner.dead)
     if isinstance(lease, Held):
@@ -98,6 +102,15 @@ def visit(
         return _Visit(account, recipes, tools, lease, from_beginning=from_beginning, keys=keys).run(transport)
     finally:
         tools.store.release(lease)
+
+
+def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
+    """Yield folder and key of what a visit would list as new. Writes nothing, here or on the server."""
+    for folder in account.imports.folders if account.imports else ():
+        state = store.folder(account.name, folder)
+        for page in session.listing(folder, state.cursor if state else None):
+            known = store.known(account.name, folder, [one.key for one in page.keys])
+            yield from ((folder, one) for one in page.keys if one.key not in known)
 
 
 class _Visit:
@@ -126,16 +139,22 @@ class _Visit:
     def run(self, transport: Transport) -> Report:
         for recipe in self._recipes:
             for fault in self._in_thread(self._tools.examiner.refresh, recipe):
-                self._problem(f"operator {recipe.operator.name}: {fault}")
-        session = self._in_thread(transport.open)
+                self._report = replace(self._report, notes=(*self._report.notes, f"operator {recipe.operator.name}: {fault}"))
         try:
-            self._settle(session)
-            for folder in self._imports.folders:
-                self._folder(session, folder)
-            self._settle(session)
-        finally:
-            self._in_thread(session.close)
+            session = self._in_thread(transport.open)
+            try:
+                self._session(session)
+            finally:
+                self._in_thread(session.close)
+        except GatewaydError as error:
+            self._report = replace(self._report, error=error)
         return self._report
+
+    def _session(self, session: Session) -> None:
+        self._settle(session)
+        for folder in self._imports.folders:
+            self._folder(session, folder)
+        self._settle(session)
 
     # --- waiting for the session's thread ---------------------------------------------------------------------------
 

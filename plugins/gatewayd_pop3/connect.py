@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, TransientError, tls_context
 from gatewayd_pop3.faults import errors, login_errors
-from gatewayd_pop3.wire import Wire
+from gatewayd_pop3.wire import WINDOW, Wire
 
 if TYPE_CHECKING:
     import ssl
 
     from gatewayd_pop3.options import Pop3Options
 
-__all__ = ["capabilities", "connect", "hang_up"]
+__all__ = ["connect", "hang_up"]
 
 
 class _Pop(poplib.POP3):
@@ -51,13 +51,16 @@ def connect(options: Pop3Options) -> Wire:
         if context and options.security == "starttls":
             _start_tls(pop, options, context)
         _log_in(pop, options)
+        wire = Wire(pop, options)
+        # Asked after the log-in: a server may offer more to those it knows (RFC 2449 section 5).
+        wire.window = WINDOW if "PIPELINING" in _capabilities(wire) else 1
     except BaseException:
         hang_up(pop)
         raise
-    return Wire(pop, options)
+    return wire
 
 
-def capabilities(wire: Wire) -> frozenset[str]:
+def _capabilities(wire: Wire) -> frozenset[str]:
     """Return the words that CAPA lists, in upper case; none where the server has no CAPA (RFC 2449 section 5)."""
     _, body = wire.ask("CAPA", multiline=True)
     return frozenset(line.split()[0].upper() for line in body.decode("latin-1").splitlines() if line.strip())
@@ -65,7 +68,7 @@ def capabilities(wire: Wire) -> frozenset[str]:
 
 def _start_tls(pop: poplib.POP3, options: Pop3Options, context: ssl.SSLContext) -> None:
     """Go on in TLS (RFC 2595 section 4). poplib drops what came before the handshake, so nobody can slip replies in."""
-    if "STLS" not in capabilities(Wire(pop, options)):
+    if "STLS" not in _capabilities(Wire(pop, options)):
         raise AuthError(
             f"{options.host}:{options.effective_port}: the server does not offer STLS",
             advice="Use `security: tls` (port 995) if the server has it. Without TLS the password would be sent in plain text.",

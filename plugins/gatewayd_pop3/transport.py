@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd import Action, Failed, GatewaydError, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
-from gatewayd_pop3.connect import capabilities, connect, hang_up
+from gatewayd_pop3.connect import connect, hang_up
 from gatewayd_pop3.faults import errors, refused, said
 from gatewayd_pop3.options import Pop3Options
 from gatewayd_pop3.uidl import keys, numbered
-from gatewayd_pop3.wire import WINDOW, accepted
+from gatewayd_pop3.wire import accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ class Pop3(Transport):
     kind = "pop3"
     max_sessions = 1
     tells_arrival = False
-    Options = Pop3Options
+    Options = Pop3Options  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: Pop3Options
 
     def open(self) -> Pop3Session:
@@ -47,7 +48,6 @@ class Pop3Session(Session):
     def __init__(self, options: Pop3Options) -> None:
         self._options = options
         self._wire: Wire | None = None
-        self._window = 1
         #: Message number by key. Numbers count for one connection only.
         self._numbers: dict[str, int] | None = None
         self._connected()
@@ -75,7 +75,7 @@ class Pop3Session(Session):
         wire, numbers = self._mailbox()
         there = [one.key for one in listed if one.key in numbers]
         yield from (Gone(key=one.key) for one in listed if one.key not in numbers)
-        statuses = wire.replies([f"RETR {numbers[key]}" for key in there], window=self._window)
+        statuses = wire.replies([f"RETR {numbers[key]}" for key in there])
         for key, status in zip(there, statuses, strict=True):
             if accepted(status):
                 yield spool.put(key, wire.body())
@@ -91,9 +91,7 @@ class Pop3Session(Session):
         there = [numbers[key] for key in keys if key in numbers]
         if not there:
             return
-        refusals = [
-            status for status in wire.replies([f"DELE {one}" for one in there], window=self._window) if not accepted(status)
-        ]
+        refusals = [status for status in wire.replies([f"DELE {one}" for one in there]) if not accepted(status)]
         self._wire = None
         try:
             with errors(self._options, TransientError, "QUIT, which deletes, was not done"):
@@ -132,7 +130,6 @@ class Pop3Session(Session):
         if self._wire is None:
             self._numbers = None
             self._wire = connect(self._options)
-            self._window = WINDOW if "PIPELINING" in capabilities(self._wire) else 1
         return self._wire
 
     def _mailbox(self) -> tuple[Wire, dict[str, int]]:
@@ -163,7 +160,7 @@ class Pop3Session(Session):
 
     def _tops(self, wire: Wire, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Yield each message's number and header block, cut at 1 MiB; empty where the server refuses."""
-        statuses = wire.replies([f"TOP {number} 0" for number in numbers], window=self._window)
+        statuses = wire.replies([f"TOP {number} 0" for number in numbers])
         for number, status in zip(numbers, statuses, strict=True):
             head = b""
             for piece in wire.body() if accepted(status) else ():
@@ -176,8 +173,8 @@ class Pop3Session(Session):
 
 
 def _size(text: bytes) -> int | None:
-    word = text.split()[:1]
-    return int(word[0]) if word and word[0].isdigit() and len(word[0]) < 19 else None
+    found = re.match(rb"\d{1,18}", text)
+    return int(found[0]) if found else None
 
 
 def _no_folder(folder: str) -> str:

@@ -39,6 +39,8 @@ class Wire:
     def __init__(self, pop: poplib.POP3, options: Pop3Options) -> None:
         self.pop = pop
         self.where = f"{options.host}:{options.effective_port}"
+        #: How many commands may be sent ahead; more than one only where the server offers PIPELINING.
+        self.window = 1
         #: Whether every reply was read to its end. Out of step, the connection can only be dropped.
         self.in_step = True
         self._options = options
@@ -46,8 +48,8 @@ class Wire:
         self._buffer = b""
         self._at = 0
 
-    def replies(self, commands: Sequence[str], *, window: int) -> Iterator[bytes]:
-        """Send the commands, at most ``window`` ahead, and yield the status line of each in their order.
+    def replies(self, commands: Sequence[str]) -> Iterator[bytes]:
+        """Send the commands, at most ``self.window`` ahead, and yield the status line of each in their order.
 
         The body of a reply that has one must be read by ``body`` before the next is asked for. Raises TransientError.
         """
@@ -55,16 +57,16 @@ class Wire:
         sent = 0
         for done in range(len(commands)):
             # Refilled when half empty: a write then carries many commands.
-            if sent < len(commands) and sent - done <= window // 2:
-                self._send(commands[sent : done + window])
-                sent = min(len(commands), done + window)
+            if sent < len(commands) and sent - done <= self.window // 2:
+                self._send(commands[sent : done + self.window])
+                sent = min(len(commands), done + self.window)
             yield self._status()
         self.in_step = True
 
     def ask(self, command: str, *, multiline: bool = False) -> tuple[bytes, bytes]:
         """Send one command; return its status line and, where it is ``multiline`` and no ``-ERR``, its body."""
         status = body = b""
-        for status in self.replies([command], window=1):
+        for status in self.replies([command]):
             body = b"".join(self._bounded()) if multiline and accepted(status) else b""
         return status, body
 

@@ -1,1 +1,13 @@
-"""gatewayd_sql"""
+"""The store ``sql``: everything in one SQLite file, or in PostgreSQL."""
+
+from collections.abc import Sequence
+
+from gatewayd import Store, hookimpl
+
+from gatewayd_sql.store import Sql
+
+
+@hookimpl
+def gatewayd_stores() -> Sequence[type[Store]]:
+    """Offer ``sql``."""
+    return [Sql]

@@ -1,0 +1,185 @@
+"""Administration: ``check``, ``explain``, ``directory``, ``plugins``, ``schema``."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd import config, plugins, schema
+from gatewayd.cli import output
+from gatewayd.cli.app import App, operator_options
+from gatewayd.cli.mail import KINDS
+from gatewayd.errors import ConfigError, GatewaydError, PermanentError
+from gatewayd.mail import BytesSource
+from gatewayd.model import Link, Rivals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.config import AccountConfig
+    from gatewayd.examine import Findings
+    from gatewayd.model import Finding, Kind, Source
+
+__all__ = ["COMMANDS"]
+
+#: A larger file is no mail that a person would have explained.
+_MAX_FILE = 64 << 20
+
+
+@click.command("check")
+@click.option("--online", is_flag=True, help="Also log in to every account; reads only.")
+@click.pass_obj
+def _check(app: App, *, online: bool) -> int:
+    """Check the config: every fault with file, line and column. Exits 78 if there is any."""
+    faults = [*app.config.faults, *config.secret_faults(app.config)]
+    for fault in sorted(faults):
+        click.echo(output.clean(str(fault)))
+    for name, recipe in app.recipes.items():
+        for text in app.examiner.refresh(recipe):
+            click.echo(output.clean(f"operators/{name}.yaml: directory: {text}"))
+    failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
+    found = f"{len(app.config.accounts)} accounts, {len(app.config.operators)} operators, {len(faults)} faults."
+    output.note(found if not online else f"{found} {len(failed)} accounts failed online.")
+    if faults:
+        return 78
+    return 1 if failed else 0
+
+
+def _online(app: App, account: AccountConfig) -> bool:
+    """Log in to one account and say what is wrong and how to mend it."""
+    problems: list[str] = []
+    try:
+        with closing(app.transport(account).open()) as session:
+            if account.imports is not None:
+                problems = session.problems(account.imports.folders, account.imports.after)
+    except GatewaydError as error:
+        problems = [f"{error.message}. {error.advice}".rstrip()]
+    for problem in problems or ["ok"]:
+        click.echo(output.clean(f"{account.name}: {problem}"))
+    return not problems
+
+
+@click.command("explain")
+@operator_options
+@click.argument("what", metavar="FILE.eml|ID")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def _explain(app: App, what: str, operator: str | None, users: Sequence[str], *, as_json: bool) -> None:
+    """Show for a stored mail or a file why each matcher linked it or did not. Changes nothing."""
+    viewer = app.viewer(operator, users)
+    source = app.desk.source(viewer, int(what)) if what.isascii() and what.isdigit() else _file(Path(what))
+    mail, found = app.desk.explain(viewer.operator, source)
+    rows = list(_explained(app, viewer.operator, found))
+    if as_json:
+        for by, said, record, because in rows:
+            output.json_line({"operator": viewer.operator, "by": by, "said": said, "record": record, "because": because})
+        return
+    click.echo(f"Subject: {output.clean(mail.subject)}")
+    output.table(("by", "said", "record", "because"), rows)
+
+
+def _file(path: Path) -> Source:
+    try:
+        if path.stat().st_size > _MAX_FILE:
+            raise PermanentError(f"{path} is larger than {_MAX_FILE >> 20} MiB")
+        return BytesSource(path.read_bytes())
+    except OSError as error:
+        raise PermanentError(f"{path} can't be read: {error.strerror}", advice="Give a file with one raw mail, or a mail's id.") from error
+
+
+def _explained(app: App, operator: str, found: Findings) -> Iterator[tuple[str, str, str, str]]:
+    spoken = set()
+    for by, finding in (*found.links, *found.rivals, *found.misses):
+        spoken.add(by)
+        yield (by, *_said(finding))
+    for _, fault in found.faults:
+        spoken.add(fault.by)
+        yield fault.by, "fault", "", fault.error
+    for by, _ in app.recipes[operator].matchers:
+        if by not in spoken:
+            yield by, "nothing", "", "it found nothing and gave no reason"
+
+
+def _said(finding: Finding) -> tuple[str, str, str]:
+    if isinstance(finding, Link):
+        return "link", f"{finding.record.kind} {finding.record.id} {finding.record.label}", finding.because
+    if isinstance(finding, Rivals):
+        return "rivals", ", ".join(f"{one.kind} {one.id} {one.label}" for one in finding.records), finding.because
+    return "miss", "", finding.because
+
+
+@click.group("directory")
+def _directory() -> None:
+    """Look into an operator's directory."""
+
+
+@_directory.command("find")
+@click.option("--operator", metavar="O", help="Whose directory; needed if there are several operators.")
+@click.argument("kind", type=KINDS)
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limit: int, *, as_json: bool) -> int:
+    """Find records with all these words in id, code or name."""
+    found = app.desk.search(app.viewer(operator).operator, kind, " ".join(words), limit=limit)
+    if as_json:
+        for one in found:
+            output.json_line({"kind": one.kind, "id": one.id, "label": one.label, "fields": dict(one.fields)})
+    output.table(("kind", "id", "label"), [] if as_json else [(one.kind, one.id, one.label) for one in found])
+    return 0 if found else 1
+
+
+@_directory.command("load")
+@click.option("--operator", metavar="O", help="Whose directory; without it, every operator's.")
+@click.pass_obj
+def _load(app: App, operator: str | None) -> int:
+    """Take over changes of what lies behind the directory now, and show what of it is faulty."""
+    names = [app.viewer(operator).operator] if operator else list(app.recipes)
+    faults = [(name, text) for name in names for text in app.examiner.refresh(app.recipes[name])]
+    for name, text in faults:
+        click.echo(output.clean(f"{name}: {text}"))
+    output.note(f"{len(names)} directories loaded, {len(faults)} faults.")
+    return 1 if faults else 0
+
+
+@click.group("plugins")
+def _plugins() -> None:
+    """See what plugins there are."""
+
+
+@_plugins.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def _plugins_list(app: App, *, as_json: bool) -> int:
+    """List every plugin that was found, what it offers, and why it is out of use if it is."""
+    try:
+        registry = app.registry
+    except ConfigError:
+        # Plugins can be looked at before there is a config.
+        registry = plugins.load()
+    rows = []
+    for plugin in registry.plugins:
+        offers = [f"{role}: {kind}" for role, kind in plugin.offers]
+        if as_json:
+            row: dict[str, output.Json] = {"name": plugin.name, "source": plugin.source, "offers": list(offers)}
+            output.json_line({**row, "error": plugin.error or None})
+        else:
+            rows.append((plugin.name, plugin.source, ", ".join(offers), plugin.error or "ok"))
+    output.table(("plugin", "source", "offers", "state"), rows)
+    return 1 if any(plugin.error for plugin in registry.plugins) else 0
+
+
+@click.command("schema")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def _schema(folder: Path) -> None:
+    """Write JSON Schemas for the config's files into FOLDER, so that editors complete and check them."""
+    for path in schema.write(folder, plugins.load()):
+        click.echo(os.fspath(path))
+
+
+COMMANDS = (_check, _explain, _directory, _plugins, _schema)

@@ -1,0 +1,164 @@
+"""What the commands share: config, plugins, store, examiner, and who asks. Each is made when first asked for."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd import config, plugins
+from gatewayd.cli import output
+from gatewayd.custody import Viewer
+from gatewayd.desk import Desk
+from gatewayd.errors import ConfigError, PermanentError, TransientError
+from gatewayd.examine import Examiner, Recipe
+from gatewayd.owner import Owner
+from gatewayd.roles import Operator, Place, Transport
+from gatewayd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from gatewayd.config import AccountConfig, Config, OperatorConfig
+
+__all__ = ["App", "operator_options"]
+
+
+class App:
+    """One run of the command line. ``close`` lets go of all that was opened, in reverse order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._stack = ExitStack()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._stack.close()
+
+    @cached_property
+    def config(self) -> Config:
+        """The config as it is, with its faults."""
+        return config.load(self.folder)
+
+    @cached_property
+    def registry(self) -> plugins.Registry:
+        """The plugins of this config."""
+        return self.config.registry
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, opened."""
+        self._prepare_state()
+        chosen = self.registry.get(Store, self.config.store_kind)  # type: ignore[type-abstract]
+        store = chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
+        self._stack.callback(store.close)
+        store.open()
+        return store
+
+    @cached_property
+    def owner(self) -> Owner:
+        """This process as an owner of leases."""
+        self._prepare_state()
+        try:
+            return self._stack.enter_context(Owner(self.config.state))
+        except OSError as error:
+            advice = "Make the state folder writable for this user, and see that its disk is not full."
+            raise TransientError(f"{self.config.state}: {error.strerror}", advice=advice) from error
+
+    @cached_property
+    def examiner(self) -> Examiner:
+        """The examiner of this process."""
+        examiner = Examiner(self.registry)
+        self._stack.callback(examiner.close)
+        return examiner
+
+    @cached_property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """Every operator's recipe, by name."""
+        return {name: self._recipe(operator) for name, operator in self.config.operators.items()}
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The desk."""
+        return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes)
+
+    @cached_property
+    def thread(self) -> ThreadPoolExecutor:
+        """One thread for a visit's session."""
+        return self._stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="session"))
+
+    def account(self, name: str) -> AccountConfig:
+        """Return an account that can be used; raises ConfigError with its faults, or for an unknown one."""
+        found = self.config.accounts.get(name)
+        if found is not None:
+            return found
+        faults = [fault for fault in self.config.faults if fault.file == f"accounts/{name}.yaml"]
+        if faults:
+            raise ConfigError(f"account {name} is faulty", faults=faults, advice="Correct its file; `gatewayd check` shows all faults.")
+        have = ", ".join(sorted(self.config.accounts)) or "none"
+        raise PermanentError(f"there is no account {name!r}", advice=f"Accounts are: {have}.")
+
+    def transport(self, account: AccountConfig) -> Transport:
+        """Return an account's transport."""
+        chosen = self.registry.get(Transport, account.kind)  # type: ignore[type-abstract]
+        return chosen(account.options, account=account.name)
+
+    def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:
+        """Return who asks: one operator, or for the administrator each of them with all its users."""
+        operators = self.config.operators
+        if all_operators:
+            return [Viewer(operator=name, users=tuple(one.users)) for name, one in operators.items()]
+        if operator is None:
+            if len(operators) != 1:
+                raise click.UsageError(f"--operator is needed; operators are: {', '.join(operators) or 'none'}")
+            operator = next(iter(operators))
+        if operator not in operators:
+            raise PermanentError(f"there is no operator {operator!r}", advice=f"Operators are: {', '.join(operators) or 'none'}.")
+        for user in users:
+            if user not in operators[operator].users:
+                raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"See operators/{operator}.yaml.")
+        return [Viewer(operator=operator, users=tuple(users))]
+
+    def viewer(self, operator: str | None, users: Sequence[str] = ()) -> Viewer:
+        """Return the one who asks."""
+        return self.viewers(operator, users=users)[0]
+
+    def warn_of_faults(self) -> None:
+        """Say that the config has faults where the command goes on without the faulty files."""
+        if self.config.faults:
+            output.note(f"gatewayd: the config has {len(self.config.faults)} faults; `gatewayd check` shows them. What is sound goes on.")
+
+    def _recipe(self, operator: OperatorConfig) -> Recipe:
+        chosen = operator.directory_kind
+        return Recipe(
+            operator=Operator(name=operator.name, title=operator.title, brands=tuple(operator.brands)),
+            directory=None if chosen is None or operator.directory_options is None else (chosen, operator.directory_options),
+            matchers=tuple(operator.matchers),
+            place=Place(config=self.folder, state=self.config.state / "operators" / operator.name),
+            faulty=operator.faulty,
+        )
+
+    def _prepare_state(self) -> None:
+        """Make the state folder; run as root, become its owner first, so that no file in it ends up root's."""
+        state = self.config.state
+        try:
+            state.mkdir(parents=True, exist_ok=True, mode=0o700)
+            owner = state.stat()
+        except OSError as error:
+            raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
+        if os.geteuid() == 0 and owner.st_uid != 0:
+            os.setgroups([])
+            os.setgid(owner.st_gid)
+            os.setuid(owner.st_uid)
+
+
+def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that say who asks."""
+    command = click.option("--user", "users", multiple=True, metavar="USER", help="See this user's personal mail too.")(command)
+    return click.option("--operator", metavar="O", help="Whose mail; needed if there are several operators.")(command)

@@ -1,0 +1,196 @@
+"""``mail``: list, open, link and read mail."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.app import App, operator_options
+from gatewayd.custody import Query
+from gatewayd.errors import PermanentError
+from gatewayd.model import CHUNK, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from gatewayd.custody import FilingView
+    from gatewayd.model import Source
+
+__all__ = ["COMMANDS"]
+
+KINDS = click.Choice(get_args(Kind))
+_JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
+_OUT = click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write to this new file.")
+
+
+@click.group("mail")
+def _mail() -> None:
+    """List, open, link and read mail."""
+
+
+@_mail.command("list")
+@operator_options
+@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@click.option("--account", metavar="A", help="Only mail of this account.")
+@click.option("--unread/--read", default=None, help="Only unread, or only read mail.")
+@click.option("--linked/--unlinked", default=None, help="Only mail with links, or only mail without any.")
+@click.option("--kind", type=KINDS, help="Only mail linked to a record of this kind.")
+@click.option("--record", metavar="ID", help="With --kind: only mail linked to this record.")
+@click.option("--text", metavar="WORD", help="Only mail with this in subject, sender or recipients.")
+@click.option("--before", type=int, metavar="ID", help="Go on below this id.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
+@_JSON
+@click.pass_obj
+def _list(
+    app: App, operator: str | None, users: Sequence[str], *, all_operators: bool, as_json: bool, **asked: Any
+) -> None:
+    """List mail, newest first."""
+    if asked["record"] and not asked["kind"]:
+        raise click.UsageError("--record goes with --kind")
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    listed = [filing for viewer in viewers for filing in app.desk.list(viewer, Query(**asked))]
+    print_filings(listed, as_json=as_json)
+
+
+def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
+    """Print filings as lines of JSON or as a table."""
+    if as_json:
+        for filing in listed:
+            output.json_line(output.filing_row(filing))
+        return
+    rows = [
+        (
+            str(filing.id),
+            "*" if filing.unread else "",
+            filing.operator,
+            filing.account,
+            output.moment(filing.received_at) or "",
+            filing.sender_name or filing.sender,
+            filing.subject[:60],
+            output.related(filing),
+            f"{filing.queue}: {filing.faults[0].by}" if filing.queue and filing.faults else "",
+        )
+        for filing in listed
+    ]
+    output.table(("#id", "", "operator", "account", "received", "from", "subject", "related to", "queue"), rows)
+
+
+@_mail.command("show")
+@operator_options
+@click.argument("mail_id", type=int, metavar="ID")
+@_JSON
+@click.pass_obj
+def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, as_json: bool) -> None:
+    """Show one mail: headers, what it is related to and why, text, attachments."""
+    viewer = app.viewer(operator, users)
+    filing, mail = app.desk.get(viewer, mail_id), app.desk.mail(viewer, mail_id)
+    if as_json:
+        output.json_line({**output.filing_row(filing), "text": mail.text})
+        return
+    click.echo(f"Mail {filing.id} of {filing.operator}, by {output.clean(f'{filing.account} {filing.folder} {filing.key}')}")
+    shown = {"from": mail.from_, "to": mail.to, "cc": mail.cc}
+    for name, addresses in shown.items():
+        if addresses:
+            click.echo(f"{name.capitalize() + ':':<12}{output.clean(', '.join(map(str, addresses)))}")
+    click.echo(f"Date:       {output.moment(filing.sent_at) or 'none'}, received {output.moment(filing.received_at)}")
+    click.echo(f"Subject:    {output.clean(filing.subject)}")
+    for number, one in enumerate(filing.attachments, 1):
+        click.echo(f"Attachment: {number}. {output.clean(one.name)} ({one.type}, {one.size} bytes)")
+    for link in filing.links:
+        click.echo(output.clean(f"Related to: {link.kind} {link.id}, {link.label} (by {link.by}: {link.because})"))
+    for rival in filing.rivals:
+        click.echo(output.clean(f"Rival:      {rival.kind} {rival.id}, {rival.label} ({rival.because})"))
+    for fault in filing.faults:
+        click.echo(output.clean(f"Fault:      {fault.by}: {fault.error} (queue {filing.queue})"))
+    click.echo()
+    for line in mail.text.splitlines():
+        click.echo(output.clean(line))
+
+
+@_mail.command("raw")
+@operator_options
+@click.argument("mail_id", type=int, metavar="ID")
+@_OUT
+@click.pass_obj
+def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, target: Path | None) -> None:
+    """Write the raw bytes of a mail, exactly as the server had them."""
+    _write(pieces(app.desk.source(app.viewer(operator, users), mail_id)), target)
+
+
+@_mail.command("attachment")
+@operator_options
+@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("number", type=int, metavar="N")
+@_OUT
+@click.pass_obj
+def _attachment(app: App, mail_id: int, number: int, operator: str | None, users: Sequence[str], *, target: Path | None) -> None:
+    """Write the decoded attachment N of a mail, counted from 1. Its own name is never used as a path."""
+    _write(app.desk.attachment(app.viewer(operator, users), mail_id, number), target)
+
+
+def pieces(source: Source) -> Iterator[bytes]:
+    """Yield a source in pieces of at most 1 MiB."""
+    for offset in range(0, source.size, CHUNK):
+        yield source.read(offset, CHUNK)
+
+
+def _write(chunks: Iterator[bytes], target: Path | None) -> None:
+    if target is None:
+        if sys.stdout.isatty():
+            raise click.UsageError("raw bytes would garble the terminal: give -o FILE, or pipe them")
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        return
+    try:
+        with target.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+    except OSError as error:
+        raise PermanentError(f"{target} can't be written: {error.strerror}", advice="Give a new file in a writable folder.") from error
+
+
+@_mail.command("link")
+@operator_options
+@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("kind", type=KINDS)
+@click.argument("records", nargs=-1, required=True, metavar="RECORD...")
+@click.pass_obj
+def _link(app: App, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> None:
+    """Link a mail by hand to records of the directory, by their ids. No matcher ever undoes it."""
+    new = app.desk.link(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
+    output.note(f"{new} new links.")
+
+
+@_mail.command("unlink")
+@operator_options
+@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("kind", type=KINDS)
+@click.argument("records", nargs=-1, required=True, metavar="RECORD...")
+@click.pass_obj
+def _unlink(app: App, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> int:
+    """Take links away, whoever made them. No matcher makes them again."""
+    gone = app.desk.unlink(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
+    output.note(f"{gone} links taken away.")
+    return 0 if gone else 1
+
+
+@_mail.command("read")
+@operator_options
+@click.argument("mail_ids", type=int, nargs=-1, required=True, metavar="ID...")
+@click.option("--unread", is_flag=True, help="Mark as unread instead.")
+@click.pass_obj
+def _read(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], *, unread: bool) -> int:
+    """Mark mail as read; only here, not on the server."""
+    viewer = app.viewer(operator, users)
+    for mail_id in mail_ids:
+        app.desk.get(viewer, mail_id)
+    output.note(f"{app.store.mark(viewer, mail_ids, unread=unread)} changed.")
+    return 0
+
+
+COMMANDS = (_mail,)

@@ -1,0 +1,112 @@
+"""What a command prints: aligned tables, lines of JSON, errors. Text from mail never reaches a terminal unfiltered."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gatewayd.custody import FilingView
+    from gatewayd.errors import GatewaydError
+
+__all__ = ["Json", "clean", "error", "filing_row", "json_line", "moment", "note", "related", "table"]
+
+#: What a line of JSON is made of.
+Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_PIPE_WIDTH = 1000
+
+
+def clean(text: str) -> str:
+    """Return text on one line without control, formatting and bidirectional characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(" " if char in "\t\r\n" else char for char in text if char in "\t\r\n" or unicodedata.category(char) not in _INVISIBLE)
+
+
+def moment(when: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC."""
+    return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def json_line(row: Mapping[str, Json]) -> None:
+    """Print one object on one line."""
+    click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print an aligned table; nothing where there are no rows. Columns that begin with ``#`` are numbers."""
+    from rich.console import Console  # noqa: PLC0415  imported late: only tables need it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        grid.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="ellipsis", no_wrap=True)
+    for row in rows:
+        grid.add_row(*(Text(clean(cell)) for cell in row))
+    if grid.row_count:
+        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
+        Console(width=width, highlight=False, soft_wrap=False).print(grid)
+
+
+def note(text: str) -> None:
+    """Tell the person something beside the output."""
+    click.echo(clean(text), err=True)
+
+
+def error(caught: GatewaydError) -> None:
+    """Print an error: what is wrong, then what to do about it."""
+    click.secho(f"gatewayd: {clean(caught.message)}", err=True, fg="red")
+    if isinstance(caught, ConfigError):
+        for fault in caught.faults:
+            click.echo(f"  {clean(str(fault))}", err=True)
+    if caught.advice:
+        click.echo(f"  {clean(caught.advice)}", err=True)
+
+
+def filing_row(filing: FilingView) -> dict[str, Json]:
+    """Return a filing as a line of ``mail list --json`` (design section 9)."""
+    return {
+        "id": filing.id,
+        "operator": filing.operator,
+        "account": filing.account,
+        "folder": filing.folder,
+        "key": filing.key,
+        "message_id": filing.message_id,
+        "from": filing.sender,
+        "to": list(filing.to),
+        "subject": filing.subject,
+        "sent_at": moment(filing.sent_at),
+        "received_at": moment(filing.received_at),
+        "size": filing.size,
+        "direction": filing.direction,
+        "unread": filing.unread,
+        "attachments": [{"name": one.name, "type": one.type, "size": one.size} for one in filing.attachments],
+        "links": [
+            {"kind": link.kind, "id": link.id, "label": link.label, "by": link.by, "because": link.because} for link in filing.links
+        ],
+        "rivals": [{"kind": one.kind, "id": one.id, "label": one.label, "because": one.because} for one in filing.rivals],
+        "errors": [{"by": fault.by, "error": fault.error} for fault in filing.faults],
+        "queue": filing.queue,
+    }
+
+
+def related(filing: FilingView) -> str:
+    """Return in a few words what a filing is related to."""
+    words = [f"{link.kind} {link.label or link.id}" for link in filing.links]
+    rivals = len(filing.rivals)
+    if rivals:
+        words.append(f"{rivals} rivals")
+    return ", ".join(words)

@@ -1,0 +1,88 @@
+"""``queue``: filings that need a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.app import App, operator_options
+from gatewayd.cli.mail import print_filings
+from gatewayd.custody import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS"]
+
+_QUEUE = click.option("--queue", metavar="Q", help="Only this error queue.")
+
+
+@click.group("queue")
+def _queue() -> None:
+    """Filings that need a person: what went wrong, and another try."""
+
+
+@_queue.command("list")
+@operator_options
+@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@_QUEUE
+@click.option("--before", type=int, metavar="ID", help="Go on below this id.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line, as in `mail list`.")
+@click.pass_obj
+def _list(
+    app: App,
+    operator: str | None,
+    users: Sequence[str],
+    queue: str | None,
+    before: int | None,
+    limit: int,
+    *,
+    all_operators: bool,
+    as_json: bool,
+) -> None:
+    """List what stands in the error queues, with the cause."""
+    query = Query(faulty=True, queue=queue, before=before, limit=limit)
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    listed = [filing for viewer in viewers for filing in app.desk.list(viewer, query)]
+    if as_json:
+        print_filings(listed, as_json=True)
+        return
+    rows = [
+        (str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one in listed for fault in one.faults
+    ]
+    output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
+
+
+@_queue.command("retry")
+@operator_options
+@click.argument("mail_ids", type=int, nargs=-1, metavar="[ID]...")
+@_QUEUE
+@click.pass_obj
+def _retry(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], queue: str | None) -> int:
+    """Match what stands in the error queue again: these ids, or all. What fails again stays."""
+    viewer = app.viewer(operator, users)
+    for mail_id in mail_ids:
+        app.desk.get(viewer, mail_id)
+    mended = left = 0
+    for batch in app.desk.retry(viewer, mail_ids or None, queue):
+        left += sum(1 for one in batch if one.faults)
+        mended += sum(1 for one in batch if not one.faults)
+    output.note(f"{mended} mended, {left} still faulty.")
+    return 1 if left else 0
+
+
+@_queue.command("discard")
+@operator_options
+@click.argument("mail_ids", type=int, nargs=-1, required=True, metavar="ID...")
+@click.pass_obj
+def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
+    """Take these out of their error queue without another try. The mail itself stays."""
+    gone = app.store.discard(app.viewer(operator, users), mail_ids)
+    output.note(f"{gone} taken out of the queue.")
+    return 0 if gone == len(set(mail_ids)) else 1
+
+
+COMMANDS = (_queue,)

@@ -1,0 +1,114 @@
+"""Check one file of the config against models, and its kinds against the plugins; collect the faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from gatewayd.config_faults import dotted, hint, listed, translated
+from gatewayd.errors import GatewaydError
+from gatewayd.roles import Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gatewayd.config_yaml import Document, Place
+    from gatewayd.errors import Fault
+    from gatewayd.plugins import Registry
+
+__all__ = ["Checker"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Role = TypeVar("_Role", bound=Plugin)
+
+
+class Checker:
+    """Checks one document. What is wrong is added to ``faults``; methods return None where there was a fault."""
+
+    def __init__(self, document: Document, *, folder: Path) -> None:
+        self.document = document
+        self.faults: list[Fault] = list(document.faults)
+        self._context = {"folder": folder}
+
+    def fault(self, place: Place, what: str, *, key: bool = False) -> None:
+        """Add a fault, but only one for each place."""
+        if place not in self.document.faulty:
+            self.faults.append(self.document.fault(place, what, key=key))
+
+    def model(
+        self, model: type[_Model], data: Mapping[str, object], place: Place, *, beside: Sequence[type[BaseModel]] = ()
+    ) -> _Model | None:
+        """Validate ``data``, which stands at ``place``; ``beside`` are models that share the mapping."""
+        before = len(self.faults)
+        try:
+            found = model.model_validate(data, context=self._context)
+        except ValidationError as error:
+            self.faults += translated(error, self.document, place, (model, *beside))
+            return None
+        except Exception as error:  # noqa: BLE001  a plugin's own validator may raise anything
+            self._broken(place, error)
+            return None
+        below = any(faulty[: len(place)] == place for faulty in self.document.faulty)
+        return None if below or len(self.faults) > before else found
+
+    def _broken(self, place: Place, error: Exception) -> None:
+        # The error's text may quote a value, which may be a secret; its class and place can't.
+        step = error.__traceback__
+        while step and step.tb_next:
+            step = step.tb_next
+        where = f" in {Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
+        self.fault(place, f"the plugin itself fails on these options: {type(error).__name__}{where}")
+
+    def shared(
+        self, kernel: type[_Model], offer: Callable[[str], type[_Role] | None]
+    ) -> tuple[_Model | None, type[_Role] | None, Plugin.Options | None]:
+        """Check a whole file that the kernel's fields and those of the plugin that ``kind`` names share.
+
+        Where both know a field, it is the kernel's.
+        """
+        data = self.document.data
+        names = {info.alias or name for name, info in kernel.model_fields.items()}
+        kind = data.get("kind")
+        offered = offer(kind) if isinstance(kind, str) and ("kind",) not in self.document.faulty else None
+        beside = (offered.Options,) if offered else ()
+        found = self.model(kernel, {key: value for key, value in data.items() if key in names}, (), beside=beside)
+        rest = {key: value for key, value in data.items() if key not in names}
+        options = self.model(offered.Options, rest, (), beside=(kernel,)) if offered else None
+        return found, offered, options
+
+    def kind(self, registry: Registry, role: type[_Role], word: str, place: Place) -> type[_Role] | None:
+        """Return the class that a plugin offers as ``word``."""
+        kinds = registry.kinds(role)
+        if word in kinds:
+            return registry.get(role, word)
+        failed = [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.error]
+        advice = hint(word, kinds)
+        if failed and "did you mean" not in advice:
+            advice += f"; out of use: {', '.join(failed)}"
+        self.fault(place, f"unknown {role.__name__.lower()} {word!r}{advice}")
+        return None
+
+    def plugin(
+        self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: Place
+    ) -> tuple[str, Plugin.Options] | None:
+        """Check a mapping of a ``kind`` and its options; return both."""
+        word = mapping.get("kind")
+        if not isinstance(word, str):
+            kinds = listed(registry.kinds(role))
+            self.fault((*place, "kind"), f"missing key {dotted((*place, 'kind'))!r}, expected {kinds or 'the kind of a plugin'}")
+            return None
+        offered = self.kind(registry, role, word, (*place, "kind"))
+        rest = {key: value for key, value in mapping.items() if key != "kind"}
+        options = self.model(offered.Options, rest, place) if offered else None
+        return None if options is None else (word, options)
+
+    def tried(self, place: Place, build: Callable[[], object]) -> None:
+        """Report that an object can't be built from options that are right one by one."""
+        try:
+            build()
+        except GatewaydError as error:
+            self.fault(place, f"{dotted(place)}: {error.message}")
+        except Exception as error:  # noqa: BLE001  a plugin's constructor may raise anything
+            self._broken(place, error)

@@ -1,0 +1,182 @@
+"""Turn what pydantic says about a file into faults in plain words, each at its line and column."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, get_args
+
+from pydantic import BaseModel
+
+from gatewayd.options import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+    from gatewayd.config_yaml import Document, Place
+    from gatewayd.errors import Fault
+
+__all__ = ["dotted", "hint", "listed", "translated"]
+
+#: What was expected, by pydantic's type of error.
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "set_type": "a list",
+    "frozen_set_type": "a list",
+    "dict_type": "keys and values",
+    "mapping_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+    "too_short": "at least {min_length} entries",
+    "too_long": "at most {max_length} entries",
+    "string_pattern_mismatch": "text that fits {pattern}",
+}
+#: Errors whose value can be shown: it is a number or one of few words, never a secret.
+_SHOWN = {"literal_error", "greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """Return what to say behind an unknown word: the nearest known one, or all of them.
+
+    >>> hint("hots", ["host", "port"])
+    ", did you mean 'host'?"
+    """
+    words = sorted(set(known))
+    near = difflib.get_close_matches(word, words, n=1)
+    if near:
+        return f", did you mean {near[0]!r}?"
+    return f", expected {listed(words)}" if words else ""
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return ``words`` as ``'a', 'b' or 'c'``."""
+    quoted = [repr(word) for word in words]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
+def dotted(place: Place) -> str:
+    """Return a place for people: ``import.folders[0]``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+
+
+def translated(error: ValidationError, document: Document, at: Place, models: Sequence[type[BaseModel]]) -> Iterator[Fault]:
+    """Yield the faults of one validation, one for each place.
+
+    ``at`` is where the validated mapping stands; ``models`` are all that share it, for the nearest known key.
+    """
+    mismatches: dict[Place, list[ErrorDetails]] = {}
+    for one in error.errors(include_url=False):
+        place = _place(document, at, one["loc"])
+        if any(place[:length] in document.faulty for length in range(1, len(place) + 1)):
+            continue
+        if one["loc"][-1:] == ("[key]",):
+            yield _key(document, place, one)
+        elif one["type"] == "missing":
+            yield document.fault(place, f"missing key {dotted((*place, one['loc'][-1]))!r}")
+        elif one["type"] == "extra_forbidden":
+            known = [name for model in models for name in _fields(model, place[len(at) : -1])]
+            yield document.fault(place, f"unknown key {dotted(place)!r}{hint(str(place[-1]), known)}", key=True)
+        elif one["type"] in ("value_error", "assertion_error"):
+            yield _said(document, place, str(one["ctx"]["error"]))
+        else:
+            mismatches.setdefault(place, []).append(one)
+    for place, errors in mismatches.items():
+        yield document.fault(place, f"{dotted(place)}: {_mismatch(errors, _value(document, place))}")
+
+
+def _place(document: Document, at: Place, loc: tuple[str | int, ...]) -> Place:
+    """Return the place in the file for pydantic's ``loc``, which also names members of unions."""
+    place = at
+    for part in loc:
+        if (*place, part) in document.values:
+            place = (*place, part)
+    return place
+
+
+def _said(document: Document, place: Place, message: str) -> Fault:
+    """A validator's own words. Where they begin with a key of the mapping, the fault stands at that key's value."""
+    key = re.match(r"(\w+):", message)
+    if key and (*place, key[1]) in document.values:
+        return document.fault((*place, key[1]), f"{dotted(place)}.{message}".lstrip("."))
+    return document.fault(place, f"{dotted(place)}: {message}" if place else message)
+
+
+def _key(document: Document, place: Place, error: ErrorDetails) -> Fault:
+    said = str(error["ctx"]["error"]) if error["type"] == "value_error" else f"expected {_expected(error)}"
+    return document.fault(place, f"unknown key {dotted(place)!r}, {said}", key=True)
+
+
+def _mismatch(errors: list[ErrorDetails], value: object) -> str:
+    expected = dict.fromkeys(_expected(error) for error in errors)
+    shown = any(error["type"] in _SHOWN for error in errors) and isinstance(value, str | int | float)
+    found = str(value) if isinstance(value, bool) else repr(value)
+    text = f"expected {' or '.join(expected)}, found {found if shown else _described(value)}"
+    if isinstance(value, bool | int | float) and any(error["type"] == "string_type" for error in errors):
+        text += ": write it in quotes"
+    words = [word for error in errors for word in re.findall(r"'([^']+)'", str(error.get("ctx", {}).get("expected", "")))]
+    near = difflib.get_close_matches(str(value), words, n=1) if shown else []
+    return f"{text}; did you mean {near[0]!r}?" if near else text
+
+
+def _expected(error: ErrorDetails) -> str:
+    template = _EXPECTED.get(error["type"])
+    if template is None:
+        return error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return template.format_map(error.get("ctx", {}))
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "nothing"
+    names: Mapping[type, str] = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "keys and values",
+        Secret: "a reference to a secret",
+    }
+    return names.get(type(value), "something else")
+
+
+def _value(document: Document, place: Place) -> object:
+    value: object = document.data
+    for part in place:
+        value = value[part] if isinstance(value, dict | list) else None  # type: ignore[index]
+    return value
+
+
+def _fields(model: type[BaseModel], place: Place) -> list[str]:
+    """Return the keys that the mapping at ``place`` inside ``model`` may have."""
+    for part in place:
+        fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+        # An index, or a free key such as a user's name, leads deeper without leaving the model.
+        inner = _model(fields[str(part)]) if part in fields else model
+        if inner is None:
+            return []
+        model = inner
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _model(annotation: object) -> type[BaseModel] | None:
+    """Return the first model inside an annotation such as ``tuple[Model, ...] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model(inner))), None)

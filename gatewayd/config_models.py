@@ -1,0 +1,205 @@
+"""The kernel's own fields of the three kinds of YAML file. A plugin's fields stand beside them and are the plugin's."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+
+from gatewayd.model import Action
+from gatewayd.options import ConfigPath, Duration, Options
+
+__all__ = ["NAME", "AccountFile", "GatewaydFile", "ImportBlock", "OperatorFile", "Start"]
+
+#: The name of an account, operator, user or target.
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_USER = re.compile(rf"{NAME.pattern}/{NAME.pattern}")
+
+#: What a folder's first listing takes: all, only what comes from now on, or what arrived at or after a time.
+Start: TypeAlias = Literal["all", "now"] | datetime
+
+
+def _start(value: object) -> Start:
+    if value == "all" or value == "now":  # noqa: PLR1714  mypy narrows this to the words
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    msg = "expected all, now or a date such as 2026-01-31"
+    raise ValueError(msg)
+
+
+def _after(value: object) -> Action | None:
+    if value == "keep":
+        return None
+    if value == "seen":
+        return Action(do="seen")
+    if value == "delete":
+        return Action(do="delete")
+    if isinstance(value, dict) and list(value) == ["move"] and isinstance(value["move"], str) and value["move"].strip():
+        return Action(do="move", folder=value["move"])
+    msg = "expected keep, seen, delete or {move: FOLDER}"
+    raise ValueError(msg)
+
+
+def _user(value: object) -> str:
+    if isinstance(value, str) and _USER.fullmatch(value):
+        return value
+    msg = "expected operator/user, such as acme/irina"
+    raise ValueError(msg)
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    msg = "expected a name such as acme (a-z, 0-9, - _ .; at most 64)"
+    raise ValueError(msg)
+
+
+def _email(value: object) -> str:
+    if isinstance(value, str) and len(value) <= _MAX_EMAIL and re.fullmatch(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+", value):
+        return value
+    msg = "expected a mail address such as irina@example.com"
+    raise ValueError(msg)
+
+
+def _distinct(value: object) -> object:
+    if isinstance(value, list):
+        twice = next((item for item in value if isinstance(item, str) and value.count(item) > 1), None)
+        if twice is not None:
+            msg = f"{twice!r} stands here twice, expected it once"
+            raise ValueError(msg)
+    return value
+
+
+_MAX_EMAIL = 254
+_NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+_MOVE_SCHEMA = {
+    "type": "object",
+    "properties": {"move": {"type": "string", "minLength": 1, "description": "The folder to move to."}},
+    "required": ["move"],
+    "additionalProperties": False,
+}
+_AFTER_SCHEMA = {"oneOf": [{"enum": ["keep", "seen", "delete"]}, _MOVE_SCHEMA]}
+
+Name = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
+Email = Annotated[str, PlainValidator(_email), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"})]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+_User = Annotated[str, PlainValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})]
+_Start = Annotated[
+    Start,
+    PlainValidator(_start),
+    WithJsonSchema({"type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$"}),
+]
+_After = Annotated[Action | None, PlainValidator(_after), WithJsonSchema(_AFTER_SCHEMA)]
+
+
+#: A list of texts, each once.
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_distinct)]
+
+
+class PluginsBlock(Options):
+    """Where further plugins lie."""
+
+    folder: ConfigPath = Field(description="Folder of single-file plugins, each a `.py` file.")
+
+
+class GatewaydFile(Options):
+    """`gatewayd.yaml`: what concerns the whole daemon."""
+
+    state: ConfigPath | None = Field(None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")
+    store: dict[str, object] | None = Field(
+        None, description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder."
+    )
+    plugins: PluginsBlock | None = Field(None, description="Where further plugins lie.")
+
+
+class UserBlock(Options):
+    """A user of an operator."""
+
+    name: Text = Field(description="The user's full name.")
+    email: Email = Field(description="The user's mail address.")
+
+
+class TargetBlock(Options):
+    """A named place that mail can be forwarded to. Read, not yet acted on."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Name = Field(description="The forwarder, such as `smtp`.")
+
+
+class ForwardRule(Options):
+    """A rule that forwards mail to a target. Read, not yet acted on."""
+
+    when: dict[str, object] = Field(description="What mail the rule is for.")
+    to: Name = Field(description="One of the operator's targets.")
+
+
+class OperatorFile(Options):
+    """`operators/<name>.yaml`: one tour operator."""
+
+    title: str = Field("", description="The operator's name for people.", max_length=1000)
+    brands: Texts = Field((), description="The operator's brands, as they stand in booking codes.")
+    directory: dict[str, object] | None = Field(
+        None, description="Where the operator's records are looked up: its `kind`, with its options. Matchers need one."
+    )
+    matchers: list[object] = Field(
+        [], description="What finds out what mail is about, in this order: `kind`, or `kind: {options}`."
+    )
+    targets: dict[Name, TargetBlock] = Field({}, description="Places that mail can be forwarded to. Read, not yet acted on.")
+    forward: tuple[ForwardRule, ...] = Field((), description="What mail goes on to which target. Read, not yet acted on.")
+    users: dict[Name, UserBlock] = Field({}, description="The operator's users, who may have personal accounts.")
+
+
+class ImportBlock(Options):
+    """What is imported from an account, and how often."""
+
+    folders: Texts = Field(("INBOX",), description="Folders to import.", min_length=1)
+    every: Duration = Field(60.0, description="How often the account is looked at.", ge=1)
+    enabled: bool = Field(True, description="`false`: nothing is imported for now.")
+    start: _Start = Field(
+        "all", description="What a folder's first listing takes: `all`, `now`, or what arrived since a date (from 00:00 UTC on)."
+    )
+    contact_types: dict[Literal["customer", "supplier"], Texts] = Field(
+        {}, description="Only mail from customers' or suppliers' contacts of these types is admitted. Empty: all mail is."
+    )
+    error_queue: Name = Field("errors", description="Queue that shows the filings of this account which need a person.")
+    after: _After = Field(
+        None,
+        description="What is done on the server once a mail is filed: `keep` (nothing), `seen`, `delete` or `{move: FOLDER}`.",
+        json_schema_extra={"default": "keep"},
+    )
+
+
+class ApprovedBlock(Options):
+    """An address that mail of this account may be forwarded to."""
+
+    name: Text = Field(description="Who that is.")
+    address: Email = Field(description="The mail address.")
+
+
+class ForwardBlock(Options):
+    """Forwarding from an account. Read, not yet acted on."""
+
+    approved: tuple[ApprovedBlock, ...] = Field((), description="Addresses that mail may be forwarded to. Read, not yet acted on.")
+
+
+class AccountFile(Options):
+    """`accounts/<name>.yaml`: one mailbox. The fields of its transport stand beside these."""
+
+    kind: str = Field(description="The transport.")
+    description: str = Field("", description="What the account is, for people.", max_length=1000)
+    operators: Annotated[tuple[Name, ...], BeforeValidator(_distinct)] = Field(
+        (), description="General account: the operators that it serves. Either this or `user`.", min_length=1
+    )
+    user: _User | None = Field(None, description="Personal account: whose it is, as `operator/user`.")
+    connections: Annotated[int, Field(ge=1, le=100)] | Literal["unlimited"] = Field(
+        2, description="How many connections may be open at once: a number or `unlimited`; never more than the transport allows."
+    )
+    import_: ImportBlock | None = Field(None, description="What is imported. Without it, nothing is.", alias="import")
+    forward: ForwardBlock | None = Field(None, description="Forwarding from the account.")

@@ -1,0 +1,41 @@
+"""Unquoted scalars of YAML: the core schema of YAML 1.2 (section 10.3), and what YAML 1.1 reads otherwise."""
+
+from __future__ import annotations
+
+import math
+import re
+
+__all__ = ["plain", "surprise"]
+
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+#: What YAML 1.1 and 1.2 read differently, and what to write instead. The first that fits counts.
+_SURPRISES = (
+    (r"yes|no|on|off|y|n", "an unquoted yes, no, on, off, y or n, expected true or false, or the word in quotes"),
+    (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "an unquoted number with colons, expected it in quotes"),
+    (r"[-+]?0[0-9_]+", "an unquoted number with a leading zero, expected it in quotes or without the zero"),
+    (r"[-+]?[0-9][0-9_.]*_[0-9_.]*", "an unquoted number with underscores, expected it in quotes or without them"),
+    (r"[-+]?0(b[01_]+|o[0-7_]+|x[0-9a-f_]+)", "an unquoted number in base 2, 8 or 16, expected it in quotes or as a decimal"),
+    (r"[-+]?\.inf|\.nan|[-+]?[0-9]{19,}", "a number that is too large, expected a smaller one, or text in quotes"),
+)
+_SURPRISE = tuple((re.compile(pattern, re.IGNORECASE), what) for pattern, what in _SURPRISES)
+
+
+def surprise(text: str) -> str:
+    """Return what is wrong with an unquoted scalar that not all YAML readers read alike; empty where nothing is.
+
+    The text never shows the value: it may be a secret that stands in the wrong place.
+    """
+    what = next((what for pattern, what in _SURPRISE if pattern.fullmatch(text)), "")
+    value = None if what else plain(text)
+    return _SURPRISES[-1][1] if isinstance(value, float) and not math.isfinite(value) else what
+
+
+def plain(text: str) -> object:
+    """Return the value of an unquoted scalar: nothing, true or false, a number, or the text itself."""
+    if text in (text.lower(), text.title(), text.upper()) and text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text

@@ -1,0 +1,280 @@
+"""Read one YAML file into plain values that remember where they stand.
+
+Scalars follow the core schema of YAML 1.2 (section 10.3). What YAML 1.1 reads otherwise (``no``, ``22:30``, ``012``) is a
+fault, and so is what a config is better off without: duplicate keys, aliases, merge keys, further documents, unknown tags.
+No fault ever shows a value: it may be a secret that stands in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+
+import yaml
+
+from gatewayd.config_scalars import plain, surprise
+from gatewayd.errors import Fault
+from gatewayd.options import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Document", "Mark", "Place", "read"]
+
+#: Line and column, counted from 1.
+Mark: TypeAlias = tuple[int, int]
+#: The keys and indexes that lead to a value.
+Place: TypeAlias = tuple[str | int, ...]
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MAX_BYTES = 1 << 20
+_MAX_DEPTH = 20
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: What libyaml says, in words that help.
+_SYNTAX = {
+    "mapping values are not allowed in this context": "a ':' that is not expected here: check the indentation, or use quotes",
+    "could not find expected ':'": "a line without 'key: value'",
+    "did not find expected key": "expected a key here: check the indentation",
+    "did not find expected '-' indicator": "expected '- ' here: check the indentation",
+    "did not find expected <document start>": "expected the file's end here: check the indentation",
+    "found unexpected end of stream": "the file ends in the middle of a quoted text",
+    "found undefined tag handle": "an unknown tag, expected !env, !file or !credential",
+    "found character that cannot start any token": "a value can't begin with this character, expected it in quotes",
+    "found unknown escape character": "an unknown escape after a backslash, expected text in single quotes",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What one file says, and where."""
+
+    #: The file, relative to the config folder.
+    file: str
+    #: The keys and values of the file; empty where it can't be read at all.
+    data: dict[str, object] = field(default_factory=dict, repr=False)
+    #: Where each value stands, and each key of a mapping.
+    values: dict[Place, Mark] = field(default_factory=dict, repr=False)
+    keys: dict[Place, Mark] = field(default_factory=dict, repr=False)
+    #: What is wrong with the file as YAML.
+    faults: tuple[Fault, ...] = ()
+    #: Places that a fault was reported for already: what stands there means nothing.
+    faulty: frozenset[Place] = frozenset()
+    #: Every reference to a secret.
+    secrets: tuple[tuple[Mark, Secret], ...] = ()
+
+    def fault(self, place: Place, what: str, *, key: bool = False) -> Fault:
+        """Return a fault at ``place``, or at the nearest place around it that the file has; at its key if ``key``."""
+        marks = self.keys if key and place in self.keys else self.values
+        while place and place not in marks:
+            place = place[:-1]
+        line, column = marks.get(place, (1, 1))
+        return Fault(file=self.file, line=line, column=column, what=what)
+
+
+class _HasLine(Protocol):
+    """A mark of the pure or the C reader: line and column, counted from 0."""
+
+    line: int
+    column: int
+
+
+class _Unreadable(Exception):
+    """The rest of the file means nothing."""
+
+
+def read(path: Path, *, folder: Path) -> Document:
+    """Read the file ``path`` of the config folder ``folder``. Never raises: what is wrong stands in ``faults``."""
+    file = path.relative_to(folder).as_posix()
+    reader = _Reader(file, folder)
+    data: object = {}
+    try:
+        data = reader.read(_text(file, path))
+    except _Unreadable as error:
+        reader.faults += [fault for fault in error.args if fault]
+        reader.faulty.add(())
+    if not isinstance(data, dict):
+        reader.fault((1, 1), f"expected keys and values, found {'a list' if isinstance(data, list) else 'a single value'}", ())
+        data = {}
+    return Document(
+        file=file,
+        data=data,
+        values=reader.values,
+        keys=reader.keys,
+        faults=tuple(reader.faults),
+        faulty=frozenset(reader.faulty),
+        secrets=tuple(reader.secrets),
+    )
+
+
+def _text(file: str, path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise _Unreadable(Fault(file=file, what="expected a file that can be read"))
+        with path.open("rb") as opened:
+            raw = opened.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise _Unreadable(Fault(file=file, what=f"can't be read: {error.strerror}")) from None
+    if len(raw) > _MAX_BYTES:
+        raise _Unreadable(Fault(file=file, what="too large, expected at most 1 MiB"))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _mark(raw[: error.start].decode("utf-8", "replace"))
+        raise _Unreadable(Fault(file=file, line=line, column=column, what="a byte that is no UTF-8, expected UTF-8 text")) from None
+    bad = _UNPRINTABLE.search(text)
+    if bad:
+        line, column = _mark(text[: bad.start()])
+        what = f"the character U+{ord(bad[0]):04X}, expected text without control characters"
+        raise _Unreadable(Fault(file=file, line=line, column=column, what=what))
+    return text
+
+
+def _mark(before: str) -> Mark:
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
+
+
+class _Reader:
+    """Walks the events of one file."""
+
+    def __init__(self, file: str, folder: Path) -> None:
+        self.file = file
+        self.folder = folder
+        self.values: dict[Place, Mark] = {}
+        self.keys: dict[Place, Mark] = {}
+        self.faults: list[Fault] = []
+        self.faulty: set[Place] = set()
+        self.secrets: list[tuple[Mark, Secret]] = []
+        self.events: Iterator[yaml.Event] = iter(())
+
+    def fault(self, mark: Mark, what: str, place: Place) -> None:
+        self.faults.append(Fault(file=self.file, line=mark[0], column=mark[1], what=what))
+        self.faulty.add(place)
+
+    def read(self, text: str) -> object:
+        """Return the plain value of the file's one document; an empty file is an empty mapping."""
+        self.events = yaml.parse(text, Loader=_LOADER)
+        try:
+            next(self.events)
+            start = next(self.events)
+            if isinstance(start, yaml.StreamEndEvent):
+                return {}
+            value = self.value(next(self.events), ())
+            next(self.events)
+            further = next(self.events)
+            if not isinstance(further, yaml.StreamEndEvent):
+                self.fault(_at(further.start_mark), "a second document, expected one in a file", ())
+        except yaml.YAMLError as error:
+            raise _Unreadable(self.syntax(error, text)) from None
+        return {} if value is None else value
+
+    def syntax(self, error: yaml.YAMLError, text: str) -> Fault:
+        line, column = _at(getattr(error, "problem_mark", None))
+        problem = str(getattr(error, "problem", None) or "unreadable")
+        lines = text.split("\n")
+        here = lines[line - 1] if 0 < line <= len(lines) else ""
+        tab = "\t" in here[: len(here) - len(here.lstrip())]
+        what = "a tab in the indentation, expected spaces" if tab else _SYNTAX.get(problem, f"no YAML: {problem}")
+        return Fault(file=self.file, line=line, column=column, what=what)
+
+    def value(self, event: yaml.Event, place: Place) -> object:
+        mark = _at(event.start_mark)
+        self.values[place] = mark
+        if len(place) > _MAX_DEPTH:
+            self.fault(mark, f"more than {_MAX_DEPTH} levels deep", place)
+            raise _Unreadable
+        if isinstance(event, yaml.AliasEvent):
+            self.fault(mark, "an alias, expected the value itself: aliases are not allowed", place)
+            return None
+        if getattr(event, "anchor", None):
+            self.fault(mark, "an anchor, expected the value alone: anchors are not allowed", place)
+        if isinstance(event, yaml.ScalarEvent):
+            return self.scalar(event, place)
+        if getattr(event, "tag", None):
+            self.fault(mark, "an unknown tag, expected !env, !file or !credential before a name", place)
+        return self.sequence(place) if isinstance(event, yaml.SequenceStartEvent) else self.mapping(place)
+
+    def sequence(self, place: Place) -> list[object]:
+        items: list[object] = []
+        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            items.append(self.value(event, (*place, len(items))))
+        return items
+
+    def mapping(self, place: Place) -> dict[str, object]:
+        found: dict[str, object] = {}
+        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            key = self.key(event, place, found)
+            if key is None:
+                self.value(next(self.events), (*place, _FAULTY_KEY))
+            else:
+                self.keys[*place, key] = _at(event.start_mark)
+                found[key] = self.value(next(self.events), (*place, key))
+        return found
+
+    def key(self, event: yaml.Event, place: Place, taken: dict[str, object]) -> str | None:
+        """Return a key of a mapping, None where there is a fault that makes key and value meaningless."""
+        mark = _at(event.start_mark)
+        here = (*place, _FAULTY_KEY)
+        if not isinstance(event, yaml.ScalarEvent):
+            self.value(event, here)
+            self.fault(mark, "a list or mapping as a key, expected a word", here)
+            return None
+        if event.tag or event.anchor:
+            self.fault(mark, "a tag or anchor at a key, expected a word", here)
+            return None
+        key = str(event.value)
+        unquoted = event.style in (None, "")
+        what = ""
+        if unquoted and key == "<<":
+            what = "a merge key, expected the keys themselves: merge keys are not allowed"
+        elif unquoted and (odd := surprise(key)):
+            what = f"the key {key!r} is {odd}"
+        elif unquoted and not isinstance(plain(key), str):
+            what = f"the key {key!r} is no text, expected it in quotes"
+        elif key in taken:
+            what = f"the key {key!r} stands here twice, first in line {self.keys[*place, key][0]}"
+        if what:
+            self.fault(mark, what, here)
+            return None
+        return key
+
+    def scalar(self, event: yaml.ScalarEvent, place: Place) -> object:
+        mark = _at(event.start_mark)
+        text = str(event.value)
+        if event.tag:
+            return self.secret(event.tag, text, mark, place)
+        if event.style not in (None, ""):
+            return text
+        odd = surprise(text)
+        if odd:
+            self.fault(mark, odd, place)
+            return text
+        return plain(text)
+
+    def secret(self, tag: str, name: str, mark: Mark, place: Place) -> Secret | None:
+        by = next((by for by in get_args(_By) if tag == f"!{by}"), None)
+        if by is None:
+            self.fault(mark, "an unknown tag, expected !env, !file or !credential", place)
+            return None
+        if not _NAMES[by].fullmatch(name):
+            self.fault(mark, f"!{by} expects {_EXPECTED[by]} behind it, and never the secret itself", place)
+            return None
+        secret = Secret(by, str(self.folder / name) if by == "file" else name)
+        self.secrets.append((mark, secret))
+        return secret
+
+
+_By: TypeAlias = Literal["env", "file", "credential"]
+_NAMES = {
+    "env": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}"),
+    "file": re.compile(r"[^\0\n]{1,4000}"),
+    "credential": re.compile(r"(?!\.{1,2}$)[^/\0\n:]{1,255}"),
+}
+_EXPECTED = {"env": "the name of an environment variable", "file": "a path", "credential": "the name of a credential"}
+#: Stands in a place where a key was faulty. No YAML key can equal it.
+_FAULTY_KEY = -1
+
+
+def _at(mark: _HasLine | None) -> Mark:
+    return (mark.line + 1, mark.column + 1) if mark else (0, 0)

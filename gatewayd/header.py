@@ -1,0 +1,247 @@
+"""Header blocks and what stands in their values: addresses, dates, ids (RFC 5322). Nothing here ever raises."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_tz
+from typing import Protocol, TypeAlias
+
+from gatewayd.decode import clean, header_text
+from gatewayd.model import Address
+
+__all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "Raw", "addresses", "anchor_of", "date", "head", "ids"]
+
+#: At most this many bytes of header blocks are read of one message (promise P8).
+MAX_HEAD = 1 << 20
+
+#: Header fields as (name in lower case, unfolded value); each character of a value stands for one byte.
+Fields: TypeAlias = list[tuple[str, str]]
+
+
+class Raw(Protocol):
+    """What is scanned: the bytes of a message, or a ``Window`` on them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, span: slice, /) -> bytes: ...
+
+    def find(self, needle: bytes, start: int, end: int, /) -> int:
+        """Return the offset of the first ``needle`` between ``start`` and ``end``, -1 where there is none."""
+
+    def count(self, needle: bytes, start: int, end: int, /) -> int:
+        """Return how often the single byte ``needle`` occurs between ``start`` and ``end``."""
+
+
+# --- header blocks (RFC 5322 section 2.2) -----------------------------------------------------------------------------
+
+_FOLD = re.compile(r"\n[ \t]+")
+SPACE = " \t\r\n\v\f"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A header block that was split."""
+
+    #: (name in lower case, unfolded value) in their order; each character of a value stands for one byte.
+    fields: Fields
+    #: Where the body begins.
+    body: int
+    #: No value has anything but printable ASCII, or an encoded word.
+    plain: bool
+    #: How many bytes of the block were left out.
+    cut: int = 0
+
+
+_PLAIN = bytes((9, 10, 13, *range(32, 127)))
+
+
+def head(raw: Raw, start: int, end: int, *, limit: int = MAX_HEAD) -> Head:
+    """Split the header block that begins at ``start``; at most ``limit`` bytes of it. What is no header line is left out."""
+    body = _body(raw, start, end)
+    block = raw[start : min(body, start + limit)]
+    fields = _fields(block)
+    if not fields and body - start > 2:  # noqa: PLR2004  more than an empty line
+        return Head([], start, plain=True)
+    plain = not block.translate(None, _PLAIN) and b"=?" not in block
+    return Head(fields, body, plain, max(0, body - start - limit))
+
+
+def _body(raw: Raw, start: int, end: int) -> int:
+    """Return where the first empty line ends; ``end`` where there is none."""
+    for empty in (b"\r\n", b"\n"):
+        if raw[start : start + len(empty)] == empty:
+            return min(start + len(empty), end)
+    newline = raw.find(b"\n", start, end)
+    if newline < 0:
+        return _body_cr(raw, start, end)
+    # The kind of line end that comes first is looked for first: the other search then ends early.
+    likely, other = (b"\n\r\n", b"\n\n") if raw[newline - 1 : newline] == b"\r" else (b"\n\n", b"\n\r\n")
+    found = raw.find(likely, start, end)
+    before = raw.find(other, start, end if found < 0 else found + 1)
+    if before >= 0:
+        return before + len(other)
+    return found + len(likely) if found >= 0 else end
+
+
+def _body_cr(raw: Raw, start: int, end: int) -> int:
+    if raw[start : start + 1] == b"\r":
+        return start + 1
+    found = raw.find(b"\r\r", start, end)
+    return found + 2 if found >= 0 else end
+
+
+def _fields(block: bytes) -> Fields:
+    text = block.decode("latin-1").replace("\r\n", "\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    if "\n " in text or "\n\t" in text:
+        text = _FOLD.sub(" ", text)
+    fields: Fields = []
+    for line in text.split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and name:
+            name = name.rstrip(" \t")
+            # "From joe Mon ..." of an mbox and other lines that no header can begin with are left out.
+            if name.isascii() and name.isprintable() and " " not in name and name:
+                fields.append((name.lower(), value.strip(SPACE)))
+    return fields
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+_ATOM = r'[^\s<>@"(),;:\\]'
+_SIMPLE = re.compile(rf'(?:"([^"\\=]*+)"\s*+|([^"<>@,;:()\\=]*+))<({_ATOM}++@{_ATOM}++)>|({_ATOM}++@{_ATOM}++)')
+_TOKEN = re.compile(
+    r'(?P<word>=\?[^?\s]{1,75}\?[bBqQ]\?[^?\s]*+\?=)|"(?P<quoted>(?:[^"\\]|\\.)*+)"|<(?P<angle>[^<>]*+)>'
+    r'|(?P<special>[(),;:])|(?P<atom>[^\s"(),;:<>]++)|(?P<space>\s++)|(?P<stray>.)',
+    re.DOTALL,
+)
+_COMMENT = re.compile(r"[()]")
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_ID = re.compile(r"<[^<>\s]+>")
+_LONGEST_DATE = 200
+
+
+def addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
+    """Return the addresses of a header value, at most ``limit``, and whether there are more.
+
+    The structure is read before display names are decoded, so that no name can pass for an address.
+    """
+    simple = _SIMPLE.fullmatch(value)
+    if simple and value.isascii() and value.isprintable():
+        return (Address(name=(simple[1] or simple[2] or "").strip(), email=simple[3] or simple[4]),), False
+    found = _Addresses(value, limit)
+    return tuple(found.found[:limit]), len(found.found) > limit
+
+
+class _Addresses:
+    """One walk over an address list; every character is looked at a bounded number of times."""
+
+    def __init__(self, value: str, limit: int) -> None:
+        self.found: list[Address] = []
+        #: What stands before the address, as (text, it was quoted, white space stands before it).
+        self._words: list[tuple[str, bool, bool]] = []
+        self._comments: list[str] = []
+        self._email = ""
+        self._value = value
+        self._space = False
+        at = 0
+        while len(self.found) <= limit and (match := _TOKEN.match(self._value, at)):
+            at = self._take(match)
+        self._flush()
+
+    def _take(self, match: re.Match[str]) -> int:
+        kind, text = match.lastgroup, match[match.lastgroup or 0]
+        if kind == "special":
+            return self._special(text, match.end())
+        if kind == "angle":
+            if self._email:
+                self._flush()
+            # A source route stands before the address itself (RFC 5322 section 4.4).
+            self._email = "".join(text.rpartition(":")[2].split())
+        elif kind == "stray":
+            # A quote that is never closed: none behind it is minded, or each would be looked for to the end.
+            self._value = self._value[: match.start()] + " " + self._value[match.end() :].replace('"', " ")
+        elif kind != "space":
+            self._words.append((_PAIR.sub(r"\1", text) if kind == "quoted" else text, kind == "quoted", self._space))
+        self._space = kind in {"space", "stray"}
+        return match.end()
+
+    def _special(self, text: str, end: int) -> int:
+        if text == "(":
+            return self._comment(end)
+        if text == ":" and not self._email:
+            # What stands before is a group's name.
+            self._words.clear()
+        elif text != ")":
+            self._flush()
+        return end
+
+    def _comment(self, start: int) -> int:
+        depth, end = 1, len(self._value)
+        for match in _COMMENT.finditer(self._value, start):
+            depth += 1 if match[0] == "(" else -1
+            if not depth:
+                end = match.start()
+                break
+        self._comments.append(self._value[start:end])
+        return end + 1
+
+    def _flush(self) -> None:
+        if not self._email:
+            self._bare()
+        if self._email:
+            words = [text for text, _, _ in self._words] or self._comments
+            name = header_text(" ".join(" ".join(words).split(" ")))
+            self.found.append(Address(name=name.strip(), email=header_text(self._email)))
+        self._words, self._comments, self._email, self._space = [], [], "", False
+
+    def _bare(self) -> None:
+        """Take the address out of words without angle brackets: the one with an "@", or the only one."""
+        words = self._words
+        at = next((n for n, (text, quoted, _) in enumerate(words) if "@" in text and not quoted), -1)
+        if at < 0 and len(words) == 1 and not words[0][1]:
+            at = 0
+        if at < 0:
+            return
+        email = words[at][0]
+        first = at
+        if email.startswith("@") and at and not words[at][2]:
+            first = at - 1
+            local, quoted, _ = words[first]
+            email = f'"{local}"{email}' if quoted else local + email
+        self._email = email
+        self._words = words[:first] + words[at + 1 :]
+
+
+def date(value: str) -> datetime | None:
+    """Return a Date header in UTC; None where it can't be read or no calendar has it."""
+    try:
+        parsed = parsedate_tz(value[:_LONGEST_DATE])
+        if parsed is None:
+            return None
+        year, month, day, hour, minute, second, *_, offset = parsed
+        local = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+        return local - timedelta(seconds=offset or 0)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def ids(value: str) -> list[str]:
+    """Return the message ids of a header value in their order."""
+    return [clean(found) for found in _ID.findall(header_text(value))]
+
+
+_ANCHORS = (("message-id", "Message-ID"), ("date", "Date"), ("from", "From"), ("subject", "Subject"))
+
+
+def anchor_of(first: dict[str, str]) -> str:
+    """Return the digest of the four headers that a message is known by; ``first`` has the first value of each name."""
+    known = [name for name, _ in _ANCHORS if name in first]
+    if not known:
+        return ""
+    # White space is a matter of folding, and servers fold anew.
+    lines = [b"%s:%s\n" % (name.encode(), b" ".join(first[name].encode("latin-1").split())) for name in known]
+    return hashlib.sha256(b"".join(lines)).hexdigest()[:32]

@@ -1,0 +1,78 @@
+"""HTML to readable text, in one pass: for search and matching, not for display. It can't raise and takes linear time."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import re
+
+__all__ = ["html_to_text"]
+
+_NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]*")
+_QUOTING = re.compile(r"(?:[^>\"']|\"[^\"]*+\"|'[^']*+')*+>")
+_BREAKS = frozenset(
+    {"article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header"}
+    | {"hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"}
+)
+_CELLS = frozenset({"td", "th"})
+_UNREAD = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title", "template", "noscript")}
+_SPACES = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r" ?\n[ \n]*\n ?| ?\n ?")
+
+
+def html_to_text(source: str) -> str:
+    """Return what a reader would see of an HTML text: no tags, scripts or styles, a line for each block."""
+    out: list[str] = []
+    at, quoting = 0, True
+    while (opens := source.find("<", at)) >= 0:
+        out.append(_flat(source[at:opens]))
+        name = _NAME.match(source, opens + 1)
+        if name is None:
+            at = _markup(source, opens, out)
+            continue
+        closes = _QUOTING.match(source, name.end()) if quoting else None
+        # Once quotes don't pair up, they are no longer minded: looking for their ends again and again is quadratic.
+        quoting = closes is not None
+        at = closes.end() if closes else source.find(">", name.end()) + 1
+        if not at:
+            return _joined(out)
+        at = _tag(source, name[0].lower(), at, out)
+    out.append(_flat(source[at:]))
+    return _joined(out)
+
+
+def _markup(source: str, opens: int, out: list[str]) -> int:
+    """Pass over a comment or declaration; anything else that begins like a tag is text."""
+    if source.startswith("<!--", opens):
+        end = source.find("-->", opens + 2)
+        return end + 3 if end >= 0 else len(source)
+    if source[opens + 1 : opens + 2] in {"!", "?", "/"}:
+        end = source.find(">", opens)
+        return end + 1 if end >= 0 else len(source)
+    out.append("<")
+    return opens + 1
+
+
+def _tag(source: str, name: str, at: int, out: list[str]) -> int:
+    if name in _UNREAD:
+        end = _UNREAD[name].search(source, at)
+        return end.start() if end else len(source)
+    plain = name.lstrip("/")
+    if plain in _BREAKS:
+        out.append("\n")
+    elif plain in _CELLS:
+        out.append(" ")
+    return at
+
+
+def _flat(text: str) -> str:
+    return text.replace("\n", " ").replace("\r", " ")
+
+
+def _joined(out: list[str]) -> str:
+    text = "".join(out)
+    # A character reference with thousands of digits is no number for Python: such a text keeps its references.
+    with contextlib.suppress(ValueError):
+        text = html.unescape(text)
+    text = _SPACES.sub(" ", text)
+    return _LINES.sub(lambda gap: "\n\n" if gap[0].count("\n") > 1 else "\n", text).strip()

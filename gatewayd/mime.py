@@ -1,0 +1,225 @@
+"""The MIME tree of a message by offsets: headers are split once, bodies are only searched for their boundaries (RFC 2046)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd.decode import clean, header_text, parameter, parameters, transfer_decoded
+from gatewayd.header import MAX_HEAD, SPACE, Head, Raw, head
+from gatewayd.model import CHUNK, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.model import Source
+
+__all__ = ["Leaf", "Window", "leaves", "opened"]
+
+#: Bounds of what is read of one message (promise P8).
+MAX_PARTS = 1000
+MAX_DEPTH = 50
+MAX_MISSES = 100_000
+_PEEK = 16_384
+_TAIL = 256
+
+
+class Window:
+    """A message that is too large for the memory, searched through a window that slides over its source."""
+
+    def __init__(self, source: Source, size: int = CHUNK) -> None:
+        self._source = source
+        self._size = size
+        self._start = 0
+        self._seen = b""
+
+    def __len__(self) -> int:
+        return self._source.size
+
+    def __getitem__(self, span: slice, /) -> bytes:
+        start, end, _ = span.indices(len(self))
+        if self._start <= start and end <= self._start + len(self._seen):
+            return self._seen[start - self._start : end - self._start]
+        return self._source.read(start, end - start) if start < end else b""
+
+    def _at(self, start: int, end: int, least: int) -> bytes:
+        """Move the window unless it holds at least ``least`` bytes from ``start`` on, or all to ``end``."""
+        if not self._start <= start <= self._start + len(self._seen) - min(least, end - start):
+            self._seen = self._source.read(start, max(self._size, least))
+            self._start = start
+        return self._seen
+
+    def find(self, needle: bytes, start: int, end: int, /) -> int:
+        """Return the offset of the first ``needle`` that lies whole between ``start`` and ``end``; -1 where there is none."""
+        end = min(end, len(self))
+        while end - start >= len(needle):
+            seen = self._at(start, end, len(needle))
+            found = seen.find(needle, start - self._start, end - self._start)
+            if found >= 0:
+                return self._start + found
+            start = self._start + len(seen) - len(needle) + 1
+        return -1
+
+    def count(self, needle: bytes, start: int, end: int, /) -> int:
+        """Return how often the single byte ``needle`` occurs between ``start`` and ``end``."""
+        total = 0
+        while start < end:
+            seen = self._at(start, end, 1)
+            total += seen.count(needle, start - self._start, end - self._start)
+            start = self._start + len(seen)
+        return total
+
+
+def opened(source: Source, *, whole: int = CHUNK) -> Raw:
+    """Return the message to scan: its bytes if there are at most ``whole`` of them, else a window of that size on them."""
+    return source.read(0, source.size) if source.size <= whole else Window(source, whole)
+
+
+# --- the tree ---------------------------------------------------------------------------------------------------------
+
+_END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\r|\Z)")
+_TYPE = re.compile(r"[!#-'*+.0-9A-Z^-~-]{1,127}/[!#-'*+.0-9A-Z^-~-]{1,127}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A part without parts of its own, or one that stays closed."""
+
+    part: Part
+    #: The file name as the mail gives it; empty where it gives none.
+    name: str
+    #: It says that it is an attachment, or it can't be read as the mail's text.
+    attached: bool
+    #: It is the whole message.
+    root: bool
+
+
+@dataclass(slots=True)
+class _Scan:
+    """One walk through a tree."""
+
+    raw: Raw
+    faults: list[str]
+    parts: int = 0
+    misses: int = 0
+    #: Bytes of header blocks that may still be read.
+    heads: int = MAX_HEAD
+
+    def fault(self, what: str) -> None:
+        if what not in self.faults:
+            self.faults.append(what)
+
+
+def leaves(raw: Raw, top: Head, faults: list[str]) -> list[Leaf]:
+    """Return the leaves of the tree below ``top`` in their order; what exceeds a bound is named in ``faults``."""
+    scan = _Scan(raw, faults)
+    found: list[Leaf] = []
+    # An explicit stack of (start, end, depth, type where a part names none): recursion would let the message choose our depth.
+    todo: list[tuple[int, int, int, str]] = []
+    fields, start, end, depth, default = dict(reversed(top.fields)), top.body, len(raw), 0, "text/plain"
+    while True:
+        kind, extra = _content_type(fields, default)
+        inner = _children(scan, extra, start, end, depth) if kind.startswith("multipart/") else None
+        if inner:
+            default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+            todo += [(first, last, depth + 1, default) for first, last in reversed(inner)]
+        else:
+            if inner is not None:
+                kind = "text/plain"
+            found.append(_leaf(raw, fields, kind, extra, (start, end), root=depth == 0))
+        if not todo:
+            return found
+        start, end, depth, default = todo.pop()
+        fields, start = _part_head(scan, start, end)
+
+
+def _part_head(scan: _Scan, start: int, end: int) -> tuple[Mapping[str, str], int]:
+    part = head(scan.raw, start, end, limit=scan.heads)
+    scan.heads -= min(scan.heads, part.body - start)
+    if part.cut:
+        scan.fault(f"its headers are longer than {MAX_HEAD} bytes")
+    return dict(reversed(part.fields)), part.body
+
+
+def _content_type(fields: Mapping[str, str], default: str) -> tuple[str, Mapping[str, str]]:
+    value = fields.get("content-type")
+    if value is None:
+        return default, {}
+    kind = value.partition(";")[0].strip(SPACE).lower()
+    # RFC 2045 section 5.2: what is no media type is read as plain text.
+    return kind if _TYPE.fullmatch(kind) else "text/plain", parameters(value)
+
+
+def _children(scan: _Scan, extra: Mapping[str, str], start: int, end: int, depth: int) -> list[tuple[int, int]] | None:
+    """Return the spans of a multipart's parts, an empty list where it shows none, None where it stays closed."""
+    boundary = (extra.get("boundary") or parameter(extra, "boundary")).rstrip(" \t").encode("latin-1", "replace")
+    if not boundary:
+        return []
+    if depth >= MAX_DEPTH:
+        scan.fault(f"its parts are nested deeper than {MAX_DEPTH}")
+        return None
+    if scan.parts >= MAX_PARTS:
+        scan.fault(f"it has more than {MAX_PARTS} parts")
+        return None
+    return _split(scan, b"--" + boundary, start, end)
+
+
+def _split(scan: _Scan, delimiter: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    raw, spans, opens, at = scan.raw, [], -1, start
+    while (at := raw.find(delimiter, at, end)) >= 0:
+        found, at = at, at + len(delimiter)
+        tail = _END.match(raw[at : min(end, at + _TAIL)])
+        before = raw[max(start, found - 2) : found]
+        if (
+            tail is None
+            or before[-1:] not in {b"\n", b"\r", b""}
+            or (at + tail.end() < end and not tail[0].endswith((b"\r", b"\n")))
+        ):
+            scan.misses += 1
+            if scan.misses > MAX_MISSES:
+                scan.fault("its boundaries can't be told from its text")
+                break
+            continue
+        if opens >= 0:
+            # The line end before a delimiter is the delimiter's (RFC 2046 section 5.1.1).
+            spans.append((opens, max(opens, found - (2 if before == b"\r\n" else 1))))
+            scan.parts += 1
+        opens = -1 if tail[1] else at + tail.end()
+        if opens < 0:
+            break
+        if scan.parts >= MAX_PARTS:
+            scan.fault(f"it has more than {MAX_PARTS} parts")
+            return spans
+    if opens >= 0:
+        scan.parts += 1
+        spans.append((opens, end))
+    return spans
+
+
+def _leaf(raw: Raw, fields: Mapping[str, str], kind: str, extra: Mapping[str, str], span: tuple[int, int], *, root: bool) -> Leaf:
+    start, end = span
+    encoding = fields.get("content-transfer-encoding", "7bit").partition(";")[0].strip(SPACE).lower()[:64]
+    part = Part(
+        offset=start,
+        length=end - start,
+        type=kind,
+        encoding=clean(encoding) or "7bit",
+        charset=clean(extra.get("charset", ""))[:64].lower(),
+    )
+    name, attached = parameter(extra, "name") if extra else "", False
+    disposition = fields.get("content-disposition")
+    if disposition:
+        attached = disposition[:10].lower() == "attachment"
+        name = parameter(parameters(disposition), "filename") or name
+    if kind in {"text/plain", "text/html"}:
+        return Leaf(part, name, attached or bool(name and not root), root)
+    if not name and kind in {"message/rfc822", "message/global"}:
+        name = _subject(raw, part) + ".eml"
+    return Leaf(part, name, attached=True, root=root)
+
+
+def _subject(raw: Raw, part: Part) -> str:
+    piece = raw[part.offset : part.offset + min(part.length, _PEEK)]
+    piece = b"".join(transfer_decoded([piece], part.encoding))
+    return header_text(dict(reversed(head(piece, 0, len(piece)).fields)).get("subject", ""))[:200] or "message"

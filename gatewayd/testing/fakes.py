@@ -1,0 +1,150 @@
+"""What a matcher is tested with: mail made of a few words, and a directory in memory that remembers what it was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd import Contact, Directory, Operator, Place, Record
+from gatewayd.mail import BytesSource, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from gatewayd import Kind, Mail
+
+__all__ = ["FakeDirectory", "Question", "make_contact", "make_mail", "make_record"]
+
+
+def make_mail(
+    *,
+    subject: str = "",
+    sender: str = "anna@example.com",
+    text: str = "",
+    mail_id: int = 1,
+    attachments: Mapping[str, bytes] | None = None,
+) -> Mail:
+    """Return the view of a message with these contents, parsed from raw bytes as a received one is.
+
+    ``sender`` is the From header: one address or several, with or without names; empty for a message without one.
+
+    >>> make_mail(subject="Voucher V12345678", mail_id=7).subject
+    'Voucher V12345678'
+    """
+    message = EmailMessage(policy=SMTP)
+    if sender:
+        message["From"] = sender
+    message["To"] = "reservations@example.com"
+    message["Subject"] = subject
+    message["Message-ID"] = f"<{mail_id}@example.com>"
+    message.set_content(text)
+    for name, content in (attachments or {}).items():
+        message.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    return parse(BytesSource(message.as_bytes()), mail_id=mail_id)
+
+
+def make_record(kind: Kind, record_id: str, label: str = "", **fields: str) -> Record:
+    """Return a record; without a label its code and title, or its id, make one, as in the directory ``csv``.
+
+    >>> make_record("reservation", "R9", code="B-756", title="Rome").label
+    'B-756 Rome'
+    """
+    made = " ".join(part for part in (fields.get("code", ""), fields.get("title", "")) if part)
+    return Record(kind=kind, id=record_id, label=label or made or record_id, fields=tuple(fields.items()))
+
+
+def make_contact(owner: Record, value: str, *, type: str = "EMAIL", contact_type: str = "") -> Contact:  # noqa: A002  the column's name
+    """Return a contact of a customer or supplier."""
+    return Contact(owner=owner, type=type, value=value, contact_type=contact_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question that a directory was asked."""
+
+    #: The method's name.
+    method: str
+    #: What was asked for, and of which kind and field where the method has them.
+    values: frozenset[str]
+    kind: str = ""
+    field: str = ""
+
+
+class FakeDirectory(Directory):
+    """A directory of plain records. It answers as the contract says and remembers every question.
+
+    Persons have their addresses in the field ``email``, separated by ``;``; ``temporary="yes"`` makes a person temporary.
+
+    >>> directory = FakeDirectory([make_record("reservation", "R9", code="B-756")])
+    >>> directory.reservations({"B-756"})["B-756"][0].id
+    'R9'
+    >>> directory.questions
+    [Question(method='find', values=frozenset({'B-756'}), kind='reservation', field='code')]
+    """
+
+    kind = "fake"
+
+    def __init__(self, records: Iterable[Record] = (), contacts: Iterable[Contact] = ()) -> None:
+        place = Place(config=Path(), state=Path())
+        super().__init__(Directory.Options(), operator=Operator(name="fake"), place=place)
+        self.records = tuple(records)
+        self.known_contacts = tuple(contacts)
+        #: Every question so far, oldest first.
+        self.questions: list[Question] = []
+
+    def refresh(self) -> list[str]:
+        """See ``Directory``."""
+        return []
+
+    def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """See ``Directory``."""
+        self.questions.append(Question("find", frozenset(values), kind, field))
+        found = {value: tuple(record for record in self._of(kind) if value and value in _values(record, field)) for value in values}
+        return {value: records for value, records in found.items() if records}
+
+    def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """See ``Directory``."""
+        self.questions.append(Question("persons", frozenset(emails)))
+        known = [person for person in self._of("person") if person.get("temporary") != "yes"]
+        found = {email: tuple(person for person in known if email in _emails(person)) for email in _lower(emails)}
+        return {email: persons for email, persons in found.items() if persons}
+
+    def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
+        """See ``Directory``."""
+        self.questions.append(Question("contacts", frozenset(emails)))
+        known = [contact for contact in self.known_contacts if contact.type == "EMAIL"]
+        found = {email: tuple(contact for contact in known if contact.value.lower() == email) for email in _lower(emails)}
+        return {email: contacts for email, contacts in found.items() if contacts}
+
+    def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
+        """See ``Directory``."""
+        self.questions.append(Question("search", frozenset({text}), kind))
+        words = text.casefold().split()
+        found = [record for record in self._of(kind) if words and all(word in _searched(record) for word in words)]
+        return tuple(
+            sorted(found, key=lambda record: text.casefold() not in (record.id.casefold(), record.get("code").casefold()))[:limit]
+        )
+
+    def _of(self, kind: Kind) -> list[Record]:
+        return [record for record in self.records if record.kind == kind]
+
+
+def _values(record: Record, field: str) -> tuple[str, ...]:
+    if field == "email" and record.kind == "person":
+        return _emails(record)
+    return ({"id": record.id, "name": record.label}.get(field, record.get(field)),)
+
+
+def _emails(person: Record) -> tuple[str, ...]:
+    return tuple(email.strip().lower() for email in person.get("email").split(";"))
+
+
+def _lower(emails: Collection[str]) -> set[str]:
+    return {email.lower() for email in emails if email}
+
+
+def _searched(record: Record) -> str:
+    return f"{record.id} {record.get('code')} {record.label}".casefold()

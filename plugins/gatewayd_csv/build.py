@@ -1,0 +1,169 @@
+"""Build the index of a folder: one SQLite file, written beside the old one and renamed when it is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gatewayd_csv.rows import Faults, rows
+from gatewayd_csv.tables import TABLES, searchable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from gatewayd_csv.tables import Stamp
+
+__all__ = ["FORMAT", "build"]
+
+#: Grows with every change of what an index looks like; an index of another format is built anew.
+FORMAT = 1
+
+_BATCH = 5000
+_OWNERS = {"customer": "customers.csv", "supplier": "suppliers.csv"}
+#: Nothing of a half-built index is ever read, so it needs no journal; it is synced once, when it is whole.
+_PRAGMAS = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "page_size=8192", "cache_size=-16384")
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file on its way into the index."""
+
+    name: str
+    columns: tuple[str, ...]
+    faults: Faults
+
+    @property
+    def table(self) -> str:
+        """The file's table."""
+        return self.name.removesuffix(".csv")
+
+    def at(self, column: str) -> int | None:
+        """Where a column stands; None where the file has none of that name."""
+        return self.columns.index(column) if column in self.columns else None
+
+
+def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[str, ...]], target: Path) -> None:
+    """Write the index of the files ``columns`` names to ``target``. Raises OSError or sqlite3.Error; then no file is left."""
+    target.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(target)) as db:
+            for pragma in _PRAGMAS:
+                db.execute(f"PRAGMA {pragma}")
+            faults = _fill(db, folder, columns)
+            about = {"folder": str(folder), "stamps": [[s.name, s.size, s.mtime_ns, s.inode] for s in found], "columns": columns, "faults": faults}
+            db.execute("CREATE TABLE about (json TEXT)")
+            db.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
+            db.execute(f"PRAGMA user_version={FORMAT}")
+            db.commit()
+        _sync(target)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
+    db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
+    db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email TEXT, kind TEXT, owner TEXT, type TEXT, value TEXT, contact_type TEXT)")
+    files = [_File(name, columns[name], Faults(name)) for name in TABLES if name in columns]
+    for file in files:
+        source = rows(folder / file.name, len(file.columns), file.faults)
+        if TABLES[file.name].kind is None:
+            _fill_contacts(db, file, source)
+        else:
+            _fill_records(db, file, source)
+    db.execute("CREATE INDEX emails_email ON emails (email)")
+    db.execute("CREATE INDEX contacts_email ON contacts (email) WHERE email IS NOT NULL")
+    return [text for file in files for text in file.faults.texts()]
+
+
+def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[int, list[str]]]) -> None:
+    names = [f"c{number}" for number in range(len(file.columns))]
+    db.execute(f"CREATE TABLE {file.table} (line INTEGER PRIMARY KEY, {' TEXT, '.join(names)} TEXT)")
+    db.execute(f"CREATE TABLE {file.table}_text (line INTEGER PRIMARY KEY, text TEXT)")
+    insert = f"INSERT INTO {file.table} VALUES (?{', ?' * len(names)})"  # noqa: S608  our own words
+    insert_text = f"INSERT INTO {file.table}_text VALUES (?, ?)"  # noqa: S608  our own words
+    good = (row for row in source if _has_id(file, row))
+    emails = _emails_of(file) if file.name == "persons.csv" else None
+    searched = _searched(file)
+    while batch := list(islice(good, _BATCH)):
+        if emails:
+            db.executemany("INSERT INTO emails VALUES (?, ?, ?)", (email for row in batch for email in emails(*row)))
+        db.executemany(insert, ((line, *values) for line, values in batch))
+        db.executemany(insert_text, ((line, searched(values)) for line, values in batch))
+    for column in TABLES[file.name].indexed:
+        db.execute(f"CREATE INDEX {file.table}_{column} ON {file.table} (c{file.columns.index(column)})")
+    _leave_doubles_out(db, file)
+
+
+def _has_id(file: _File, row: tuple[int, list[str]]) -> bool:
+    line, values = row
+    if not values[file.columns.index("id")]:
+        file.faults.add(line, "the id is missing")
+        return False
+    temporary = file.at("temporary") if file.name == "persons.csv" else None
+    if temporary is not None and values[temporary].lower() not in ("yes", "no", ""):
+        file.faults.add(line, f"temporary is {values[temporary][:50]!r}, expected yes or no")
+        return False
+    return True
+
+
+def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, int, bool]]]:
+    at, temporary = file.columns.index("email"), file.at("temporary")
+
+    def emails(line: int, values: list[str]) -> list[tuple[str, int, bool]]:
+        is_temporary = temporary is not None and values[temporary].lower() == "yes"
+        found = {email.strip().lower() for email in values[at].split(";")}
+        return [(email, line, is_temporary) for email in found if email]
+
+    return emails
+
+
+def _searched(file: _File) -> Callable[[list[str]], str]:
+    places = [file.columns.index(column) for column in ("id", *TABLES[file.name].label) if column in file.columns]
+    return lambda values: searchable([values[place] for place in places])
+
+
+def _leave_doubles_out(db: sqlite3.Connection, file: _File) -> None:
+    """Keep the first row of each id."""
+    column = f"c{file.columns.index('id')}"
+    doubles = db.execute(
+        f"SELECT line, id FROM (SELECT line, {column} AS id, lag({column}) OVER (ORDER BY {column}, line) AS before"  # noqa: S608  our own words
+        f" FROM {file.table}) WHERE id = before ORDER BY line"
+    ).fetchall()
+    for line, record_id in doubles:
+        first = db.execute(f"SELECT min(line) FROM {file.table} WHERE {column} = ?", (record_id,)).fetchone()[0]  # noqa: S608  our own words
+        file.faults.add(line, f"the id {record_id[:50]!r} stands in line {first} already")
+    for table in (file.table, f"{file.table}_text", *(["emails"] if file.name == "persons.csv" else [])):
+        db.executemany(f"DELETE FROM {table} WHERE line = ?", ((line,) for line, _ in doubles))  # noqa: S608  our own words
+
+
+def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[int, list[str]]]) -> None:
+    places = [file.columns.index(column) for column in TABLES[file.name].needed]
+    role = file.at("contact_type")
+
+    def contacts() -> Iterator[tuple[int, str | None, str, str, str, str, str]]:
+        for line, values in source:
+            kind, owner, of_type, value = (values[place] for place in places)
+            if kind.lower() not in _OWNERS:
+                file.faults.add(line, f"owner_kind is {kind[:50]!r}, expected customer or supplier")
+                continue
+            email = value.lower() if of_type.upper() == "EMAIL" else None
+            yield line, email, kind.lower(), owner, of_type.upper(), value, values[role] if role is not None else ""
+
+    db.executemany("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?)", contacts())
+    for kind, owners in _OWNERS.items():
+        _leave_orphans_out(db, file, kind, owners)
+
+
+def _leave_orphans_out(db: sqlite3.Connection, file: _File, kind: str, owners: str) -> None:
+    """Keep contacts of customers and suppliers that are there."""
+    table = owners.removesuffix(".csv")
+    there = db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    ids = f"SELECT c{_position(db, table)} FROM {table}" if there else "SELECT NULL WHERE 0"
+

@@ -1,0 +1,120 @@
+"""Rows of one CSV file (RFC 4180, UTF-8), each with its line; a faulty row is reported and does not take the rest along."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Self
+
+__all__ = ["Faults", "rows"]
+
+#: How many faults of one file are told one by one.
+_MAX_TOLD = 100
+#: How many lines one row may span: an open quote must not swallow the file.
+_MAX_LINES = 100
+#: How many characters are read as one line.
+_MAX_LINE = 1 << 20
+
+
+class Faults:
+    """The faults of one file: the first in full, the others as their number."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._told: list[tuple[int, str]] = []
+        self._untold = 0
+
+    def add(self, line: int, what: str) -> None:
+        """Note that the row at ``line`` is left out, and why."""
+        if len(self._told) < _MAX_TOLD:
+            self._told.append((line, what))
+        else:
+            self._untold += 1
+
+    def texts(self) -> list[str]:
+        """Return the faults as ``persons.csv:17: …``, by line."""
+        told = [f"{self._name}:{line}: {what}" for line, what in sorted(self._told)]
+        return [*told, f"{self._name}: {self._untold:,} more faulty rows were left out"] if self._untold else told
+
+
+class _Torn(Exception):
+    """A row spans too many lines."""
+
+
+class _Lines:
+    """Gives lines to a csv reader and takes them back where they turn out not to belong to the row."""
+
+    def __init__(self, source: Iterator[str]) -> None:
+        self._source = source
+        self._again: deque[str] = deque()
+        self._given: list[str] = []
+        #: The line at which the present row begins.
+        self.start = 1
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._given) == _MAX_LINES:
+            raise _Torn
+        line = self._again.popleft() if self._again else next(self._source)
+        self._given.append(line)
+        return line
+
+    def next_row(self) -> None:
+        """Go on behind the lines that were given."""
+        self.start += len(self._given)
+        self._given.clear()
+
+    def skip_line(self) -> None:
+        """Go on behind the present row's first line."""
+        self._again.extendleft(reversed(self._given[1:]))
+        self.start += 1
+        self._given.clear()
+
+
+def rows(path: Path, width: int, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and stripped values of each row of ``width`` columns behind the header; note the faulty ones."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines = _Lines(iter(partial(file.readline, _MAX_LINE), ""))
+        for line, row in _read(lines, faults):
+            if line == 1:
+                continue
+            if len(row) != width:
+                faults.add(line, f"expected {width} columns, found {len(row)}")
+            elif not _is_text(row):
+                faults.add(line, "it is not UTF-8")
+            else:
+                yield line, [value.strip() for value in row]
+
+
+def _read(lines: _Lines, faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(lines, strict=True)
+    while True:
+        try:
+            for row in reader:
+                if row:
+                    yield lines.start, row
+                lines.next_row()
+        except csv.Error as error:
+            faults.add(lines.start, f"it is not CSV: {error}")
+        except _Torn:
+            faults.add(lines.start, f"a quote is opened and not closed within {_MAX_LINES} lines")
+        else:
+            return
+        lines.skip_line()
+
+
+def _is_text(row: list[str]) -> bool:
+    """Whether no byte of the row had to be escaped when it was decoded."""
+    joined = "".join(row)
+    try:
+        return joined.isascii() or bool(joined.encode())
+    except UnicodeEncodeError:
+        return False

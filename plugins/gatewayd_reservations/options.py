@@ -1,0 +1,55 @@
+"""The YAML fields of the matcher ``reservations``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, field_validator
+
+from gatewayd import Matcher
+
+__all__ = ["PlaceToLook", "ReservationsOptions"]
+
+PlaceToLook: TypeAlias = Literal["subject", "text", "attachments"]
+_Word = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class ReservationsOptions(Matcher.Options):
+    """Where to look for numbers, and how booking codes are made of them."""
+
+    prefixes: tuple[_Word, ...] = Field(
+        ("B", "O", "L"),
+        description="What booking codes begin with: B gives the codes B-756 and, for the brand DB1, B-DB1-756.",
+        min_length=1,
+        max_length=50,
+        strict=False,
+    )
+    brands: tuple[_Word, ...] | None = Field(
+        None, description="Brands that stand in booking codes; by default the operator's own.", max_length=200, strict=False
+    )
+    pattern: str = Field(
+        "[0-9]+",
+        description="What a number looks like, as a regular expression; with a group in it, the group is the number.",
+        min_length=1,
+        max_length=1000,
+    )
+    places: tuple[PlaceToLook, ...] = Field(
+        ("subject",),
+        description="Where to look: in the subject, the first 64 KiB of the text, the names of attachments.",
+        min_length=1,
+        strict=False,
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groups
+        except (re.error, OverflowError, RecursionError) as error:
+            msg = f"expected a regular expression, but {error}"
+            raise ValueError(msg) from None
+        if groups > 1:
+            msg = f"expected at most one group, found {groups}; write (?:…) for a group that is not the number"
+            raise ValueError(msg)
+        return pattern

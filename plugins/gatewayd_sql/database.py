@@ -1,0 +1,92 @@
+"""One database: short transactions for reading and writing, and the tables brought to this version."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from gatewayd import ConfigError
+from sqlalchemy import exc, inspect, make_url, text
+
+from gatewayd_sql import dialect
+from gatewayd_sql.migrations import HEAD, VERSION_TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sqlalchemy import Connection
+
+__all__ = ["Database", "pieces"]
+
+_Value = TypeVar("_Value")
+
+#: How many values stand in one IN: every database takes so many, and PostgreSQL still uses its index.
+_PIECE = 500
+
+
+def pieces(values: Iterable[_Value]) -> Iterator[list[_Value]]:
+    """Yield the values in lists that are short enough for one IN."""
+    every = list(values)
+    for start in range(0, len(every), _PIECE):
+        yield every[start : start + _PIECE]
+
+
+class Database:
+    """A database and its pool of connections. Every method may be called from any thread."""
+
+    def __init__(self, url: str) -> None:
+        """Keep the URL; connects to nothing. Raises ConfigError where it is none or its folder is missing."""
+        try:
+            parsed = make_url(url)
+        except exc.ArgumentError:
+            raise ConfigError("the store's url can't be read", advice="Write sqlite:////path or postgresql://host/name.") from None
+        #: How messages call the database: never with its password.
+        self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{parsed.host}/{parsed.database}")
+        self.url = url
+        self._reader, self._writer = dialect.connect(parsed)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a transaction that sees one state of everything and stops no writer."""
+        with dialect.translated(self.name), self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give a transaction that may write; it is on the disk when the block has ended, and undone if that raises."""
+        with dialect.translated(self.name), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._writer.dispose()
+
+    def upgrade(self) -> None:
+        """Bring the tables to this version; one cheap query where they have it.
+
+        Raises ConfigError for a newer one.
+        """
+        with self.reading() as connection:
+            if self._version(connection) == HEAD:
+                return
+        with self.writing() as connection:
+            dialect.lock_schema(connection)
+            if self._version(connection) != HEAD:
+                self._migrate(connection)
+
+    def _version(self, connection: Connection) -> str | None:
+        """Return the version of the tables, None where there are none; raises ConfigError for a newer one."""
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608  a constant of ours
+        if found is not None and found > HEAD:
+            raise ConfigError(
+                f"{self.name}: the database has version {found}, this gatewayd knows up to {HEAD}",
+                advice="Run the gatewayd that wrote it, or a newer one. A database is never taken back to an older version.",
+            )
+        return None if found is None else str(found)
+
+    def _migrate(self, connection: Connection) -> None:
+        from gatewayd_sql.migrations import upgrade  # noqa: PLC0415  Alembic is needed only where there is something to do
+
+        upgrade(connection)

@@ -1,0 +1,204 @@
+"""What people do with filings. Every question is asked for one operator (promise P6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import PermanentError
+from sqlalchemy import and_, delete, exists, false, or_, select, true, update
+
+from gatewayd_sql.database import pieces
+from gatewayd_sql.dialect import InsertOrIgnore
+from gatewayd_sql.raw import StoredSource
+from gatewayd_sql.said import link_row, queue_of, say
+from gatewayd_sql.tables import content, fault, filing, link, mail, rival
+from gatewayd_sql.times import clean
+from gatewayd_sql.views import views
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    from gatewayd_sql.database import Database
+
+__all__ = ["Desk"]
+
+
+class Desk:
+    """List, search, link, mark, and hand out raw bytes."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
+        """Return the filings that the viewer may see and that fit, newest first."""
+        conditions = [_visible(viewer), *_fits(query)]
+        with self._db.reading() as connection:
+            if query.ids is None:
+                return views(connection, viewer.operator, conditions, query.limit)
+            found: list[FilingView] = []
+            for piece in pieces(sorted(set(query.ids), reverse=True)):
+                wanted = [*conditions, filing.c.mail_id.in_(piece)]
+                found += views(connection, viewer.operator, wanted, query.limit - len(found))
+                if len(found) >= query.limit:
+                    break
+            return found
+
+    def source(self, viewer: Viewer, mail_id: int) -> Source | None:
+        """Return where the raw bytes can be read; None where this viewer has no such filing."""
+        query = _source(mail_id).join(filing, filing.c.mail_id == mail.c.id).where(_visible(viewer))
+        return self._source(query)
+
+    def stored_source(self, mail_id: int) -> Source:
+        """Return the same for the kernel itself; raises PermanentError where there is no such mail."""
+        found = self._source(_source(mail_id))
+        if found is None:
+            raise PermanentError(f"there is no mail {mail_id}")
+        return found
+
+    def _source(self, query: Select[int, int]) -> Source | None:
+        with self._db.reading() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else StoredSource(self._db, found[0], found[1])
+
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
+        """Return ids of the account's mails that the operator has no filing of."""
+        filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
+        query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed).order_by(mail.c.id).limit(limit)
+        with self._db.reading() as connection:
+            return list(connection.scalars(query))
+
+    def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
+        """Replace what matchers said of these filings; what people said stays."""
+        new = {mail_id: each for mail_id, each in filings if each.operator == viewer.operator}
+        with self._db.writing() as connection:
+            ids = _locked(connection, viewer, new)
+            _forget(connection, viewer, ids)
+            say(connection, [(mail_id, new[mail_id]) for mail_id in ids])
+            for mail_id in ids:
+                queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
+                connection.execute(queued.values(queue=queue_of(new[mail_id])))
+            _settle_rivals(connection, viewer, ids)
+
+    def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
+        """Take filings out of their error queue; return how many stood in one."""
+        return self._change(viewer, mail_ids, filing.c.queue.is_not(None), queue=None)
+
+    def mark(self, viewer: Viewer, mail_ids: Collection[int], *, unread: bool) -> int:
+        """Mark filings read or unread; return how many changed."""
+        return self._change(viewer, mail_ids, filing.c.unread.is_not(true() if unread else false()), unread=unread)
+
+    def _change(self, viewer: Viewer, mail_ids: Collection[int], where: ColumnElement[bool], **values: object) -> int:
+        change = update(filing).where(_visible(viewer), where).values(**values)
+        with self._db.writing() as connection:
+            return sum(connection.execute(change.where(filing.c.mail_id.in_(piece))).rowcount for piece in pieces(set(mail_ids)))
+
+    def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
+        """Link a filing by hand; return how many links are new."""
+        with self._db.writing() as connection:
+            ids = _locked(connection, viewer, [mail_id])
+            if not (ids and records):
+                return 0
+            wanted = {(record.kind, clean(record.id)): record for record in records}
+            stood = set(_links(connection, viewer, mail_id))
+            by = f"person:{who}"
+            for kind, record_id in wanted:
+                connection.execute(delete(link).where(_one(viewer, mail_id, kind, record_id)))
+            rows = [link_row(viewer.operator, mail_id, each, by=by, because=because, by_hand=True) for each in wanted.values()]
+            connection.execute(InsertOrIgnore(link), rows)
+            _settle_rivals(connection, viewer, ids)
+        return len(wanted.keys() - stood)
+
+    def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
+        """Take links away; return how many there were."""
+        with self._db.writing() as connection:
+            if not _locked(connection, viewer, [mail_id]):
+                return 0
+            gone = [pair for pair in _links(connection, viewer, mail_id) if pair in {(kind, clean(one)) for kind, one in records}]
+            for kind, record_id in gone:
+                connection.execute(update(link).where(_one(viewer, mail_id, kind, record_id)).values(removed_by=clean(who)))
+        return len(gone)
+
+
+# --- parts of statements ----------------------------------------------------------------------------------------------
+
+
+def _visible(viewer: Viewer) -> ColumnElement[bool]:
+    """What every question is restricted to: the operator's general filings, and the personal ones of these users."""
+    return and_(
+        filing.c.operator == viewer.operator,
+        or_(filing.c.owner.is_(None), filing.c.owner.in_(viewer.users)) if viewer.users else filing.c.owner.is_(None),
+    )
+
+
+def _fits(query: Query) -> list[ColumnElement[bool]]:
+    linked = exists().where(
+        link.c.operator == filing.c.operator, link.c.mail_id == filing.c.mail_id, link.c.removed_by.is_(None)
+    )
+    fits: list[ColumnElement[bool]] = []
+    if query.account is not None:
+        fits.append(mail.c.account == query.account)
+    if query.unread is not None:
+        fits.append(filing.c.unread.is_(true() if query.unread else false()))
+    if query.linked is not None:
+        fits.append(linked if query.linked else ~linked)
+    if query.kind is not None or query.record is not None:
+        asked = ((link.c.kind, query.kind), (link.c.record_id, query.record))
+        fits.append(linked.where(*(column == value for column, value in asked if value is not None)))
+    if query.text is not None:
+        fits.append(mail.c.search.contains(clean(query.text).casefold(), autoescape=True))
+    if query.faulty is not None:
+        fits.append(filing.c.queue.is_not(None) if query.faulty else filing.c.queue.is_(None))
+    if query.queue is not None:
+        fits.append(filing.c.queue == query.queue)
+    if query.before is not None:
+        fits.append(filing.c.mail_id < query.before)
+    return fits
+
+
+def _source(mail_id: int) -> Select[int, int]:
+    return select(content.c.id, content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == mail_id)
+
+
+def _locked(connection: Connection, viewer: Viewer, mail_ids: Collection[int]) -> list[int]:
+    """Return those of the ids that the viewer has filings of; until the end of the transaction nobody else changes them."""
+    query = select(filing.c.mail_id).where(_visible(viewer)).order_by(filing.c.mail_id).with_for_update()
+    return [
+        mail_id
+        for piece in pieces(sorted(set(mail_ids)))
+        for mail_id in connection.scalars(query.where(filing.c.mail_id.in_(piece)))
+    ]
+
+
+def _links(connection: Connection, viewer: Viewer, mail_id: int) -> list[tuple[str, str]]:
+    query = select(link.c.kind, link.c.record_id).where(link.c.operator == viewer.operator, link.c.mail_id == mail_id)
+    return [(kind, record_id) for kind, record_id in connection.execute(query.where(link.c.removed_by.is_(None)))]
+
+
+def _one(viewer: Viewer, mail_id: int, kind: str, record_id: str) -> ColumnElement[bool]:
+    return and_(
+        link.c.operator == viewer.operator, link.c.mail_id == mail_id, link.c.kind == kind, link.c.record_id == record_id
+    )
+
+
+def _forget(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:
+    """Take away what matchers said of these filings."""
+    for piece in pieces(mail_ids):
+        for table in (link, rival, fault):
+            gone = delete(table).where(table.c.operator == viewer.operator, table.c.mail_id.in_(piece))
+            connection.execute(gone.where(~link.c.by_hand, link.c.removed_by.is_(None)) if table is link else gone)
+
+
+def _settle_rivals(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:
+    """Take away rivals of a kind that a person has linked by hand."""
+    by_hand = exists().where(
+        link.c.operator == rival.c.operator,
+        link.c.mail_id == rival.c.mail_id,
+        link.c.kind == rival.c.kind,
+        link.c.by_hand,
+        link.c.removed_by.is_(None),
+    )
+    for piece in pieces(mail_ids):
+        connection.execute(delete(rival).where(rival.c.operator == viewer.operator, rival.c.mail_id.in_(piece), by_hand))

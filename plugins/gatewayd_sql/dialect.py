@@ -1,0 +1,184 @@
+"""All that only SQLite or only PostgreSQL knows: types, words of SQL, how an engine is set up, what an error means."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from gatewayd import ConfigError, TransientError
+from sqlalchemy import BigInteger, Double, Insert, Integer, create_engine, event, exc
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd import GatewaydError
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+__all__ = ["NEVER_REUSED", "SMALL_ROWS", "Id", "InsertOrIgnore", "connect", "lock_schema", "now", "only_where", "translated"]
+
+
+# --- words of SQL -----------------------------------------------------------------------------------------------------
+
+#: An id of 64 bits; SQLite counts up only what is called INTEGER.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+
+#: For tables of small rows under a key of several columns: SQLite then keeps one tree in place of two.
+SMALL_ROWS: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
+
+#: For tables whose ids must not come again once their rows are gone.
+NEVER_REUSED: Final[dict[str, Any]] = {"sqlite_autoincrement": True}
+
+
+def only_where(condition: ColumnElement[bool]) -> dict[str, Any]:
+    """Return the arguments by which an index holds only the rows that fit ``condition``."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
+class now(ColumnElement[float]):  # noqa: N801  it stands in statements like a function
+    """The database's clock, in seconds since 1970 in UTC."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(now, "sqlite")
+def _now_of_sqlite(_element: now, _compiler: SQLCompiler, **_: object) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now, "postgresql")
+def _now_of_postgresql(_element: now, _compiler: SQLCompiler, **_: object) -> str:
+    return "extract(epoch from clock_timestamp())::float8"
+
+
+class InsertOrIgnore(Insert):
+    """An INSERT that leaves rows alone whose key is taken."""
+
+    inherit_cache = True
+
+
+@compiles(InsertOrIgnore)
+def _insert_or_ignore(element: InsertOrIgnore, compiler: SQLCompiler, **options: Any) -> str:
+    # Both databases read it so; SQLAlchemy offers it only by a class for each.
+    return f"{compiler.visit_insert(element, **options)} ON CONFLICT DO NOTHING"
+
+
+# --- engines ----------------------------------------------------------------------------------------------------------
+
+#: Seconds that a writer waits for another one.
+_BUSY = 15
+
+_PRAGMAS: Final = (
+    f"busy_timeout={_BUSY * 1000}",
+    "page_size=16384",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cache_size=-8192",
+    "wal_autocheckpoint=1000",
+)
+
+
+def connect(url: URL) -> tuple[Engine, Engine]:
+    """Return an engine for reading and one for writing, over one pool of connections. Connects to nothing yet."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    return engine.execution_options(isolation_level="REPEATABLE READ"), engine
+
+
+def _sqlite(url: URL) -> tuple[Engine, Engine]:
+    folder = Path(url.database or "").parent
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{url.database}: there is no folder {folder}", advice="Make the folder, or correct `state` or the store's `url`."
+        )
+    engine = create_engine(url)
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    return engine.execution_options(begin="DEFERRED"), engine.execution_options(begin="IMMEDIATE")
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    # The driver would begin transactions itself, and too late: a reader that turns writer fails at once when another writes.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'IMMEDIATE')}")
+
+
+def lock_schema(connection: Connection) -> None:
+    """Wait until nobody else changes the tables; the lock ends with the transaction. SQLite's writer holds it already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7160943025)")
+
+
+# --- what an error means ----------------------------------------------------------------------------------------------
+
+_FULL = "Make room on the disk; the work goes on by itself."
+_RIGHTS = "Let the service's user write the file and its folder, or correct `state` or the store's `url`."
+_DAMAGED = "Stop gatewayd, keep the file, and put back a copy, or save what can be read with `sqlite3 FILE .recover`."
+
+#: By SQLite's name of the error, the longest beginning first.
+_SQLITE: Final[tuple[tuple[str, type[GatewaydError], str, str], ...]]
+_SQLITE = (
+    ("SQLITE_FULL", TransientError, "the disk is full", _FULL),
+    ("SQLITE_IOERR", TransientError, "the disk is full, over its quota, or broken ({error})", _FULL),
+    ("SQLITE_BUSY", TransientError, "the database is locked by another process", "It is tried again."),
+    ("SQLITE_LOCKED", TransientError, "the database is locked by another process", "It is tried again."),
+    ("SQLITE_READONLY", ConfigError, "the database can't be written", _RIGHTS),
+    ("SQLITE_PERM", ConfigError, "the database can't be opened", _RIGHTS),
+    ("SQLITE_CANTOPEN", ConfigError, "the database can't be opened", _RIGHTS),
+    ("SQLITE_NOTADB", ConfigError, "this file is no SQLite database", "Correct the store's `url`, or move the file away."),
+    ("SQLITE_CORRUPT", ConfigError, "the database is damaged ({error})", _DAMAGED),
+)
+
+#: By the beginning of PostgreSQL's SQLSTATE (PostgreSQL manual, appendix A).
+_POSTGRESQL: Final[tuple[tuple[str, type[GatewaydError], str, str], ...]]
+_POSTGRESQL = (
+    ("53100", TransientError, "the database server's disk is full", _FULL),
+    ("53", TransientError, "the database server is overloaded", "It is tried again."),
+    ("08", TransientError, "the connection to the database server is lost", "It is tried again."),
+    ("57P", TransientError, "the database server goes down", "It is tried again."),
+    ("40", TransientError, "two transactions were in each other's way", "It is tried again."),
+    ("55P", TransientError, "the database is locked by another process", "It is tried again."),
+    ("25006", ConfigError, "the database can't be written", "Give the store's `url` a server that takes writes."),
+    ("28", ConfigError, "the database server refuses this user", "Correct user and password in the store's `url`."),
+    ("3D", ConfigError, "there is no such database", "Create it, or correct the store's `url`."),
+    ("42501", ConfigError, "the database refuses this user", "Let the user make and write tables."),
+)
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Translate SQLAlchemy's errors inside the block into the kernel's verbs. ``where`` names the database."""
+    try:
+        yield
+    except exc.TimeoutError as error:
+        raise TransientError(f"{where}: all connections are in use", advice="It is tried again.") from error
+    except exc.DBAPIError as error:
+        meant = _meaning(error)
+        if meant is None:
+            raise
+        verb, text, advice = meant
+        raise verb(f"{where}: {text.format(error=error.orig)}", advice=advice) from error
+
+
+def _meaning(error: exc.DBAPIError) -> tuple[type[GatewaydError], str, str] | None:
+    name = getattr(error.orig, "sqlite_errorname", None)
+    code = getattr(error.orig, "sqlstate", None)
+    for table, found in ((_SQLITE, name), (_POSTGRESQL, code)):
+        for beginning, verb, text, advice in table:
+            if found and found.startswith(beginning):
+                return verb, text, advice
+    if name is None and code is None and isinstance(error, exc.OperationalError):
+        # psycopg gives no SQLSTATE where there is no server to give one.
+        return TransientError, "the database server can't be reached", "Check the store's `url`, and that the server runs."
+    return None

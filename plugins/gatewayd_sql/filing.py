@@ -1,0 +1,207 @@
+"""What became of a batch, committed in one transaction (promise P2)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd import Deferred, Filed, NotAdmitted, Tally, Vanished
+from sqlalchemy import and_, bindparam, insert, select, update
+
+from gatewayd_sql.database import pieces
+from gatewayd_sql.dialect import InsertOrIgnore
+from gatewayd_sql.leases import fence
+from gatewayd_sql.raw import put_chunks
+from gatewayd_sql.said import add
+from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
+from gatewayd_sql.times import clean, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd import Filing, Lease, Mail, Outcome
+    from sqlalchemy import Connection, Row
+
+    from gatewayd_sql.database import Database
+
+__all__ = ["Filer"]
+
+_FINAL = update(ledger).where(ledger.c.id == bindparam("entry"))
+_DEFER = _FINAL.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
+
+
+class Filer:
+    """File batches and further filings."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Tally:
+        """Commit what became of a batch."""
+        with self._db.writing() as connection:
+            batch = _Batch(connection, lease.account, fence(connection, lease))
+            return batch.commit(outcomes)
+
+    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
+        """Commit further filings of the account's mails; what is filed already is left alone."""
+        new: dict[tuple[str, int], Filing] = {}
+        for mail_id, each in filings:
+            new.setdefault((each.operator, mail_id), each)
+        with self._db.writing() as connection:
+            time = fence(connection, lease)
+            mine: set[int] = set()
+            taken: set[tuple[str, int]] = set()
+            for piece in pieces({mail_id for _, mail_id in new}):
+                mine |= set(connection.scalars(select(mail.c.id).where(mail.c.account == lease.account, mail.c.id.in_(piece))))
+                there = select(filing.c.operator, filing.c.mail_id).where(filing.c.mail_id.in_(piece))
+                taken |= {(operator, mail_id) for operator, mail_id in connection.execute(there)}
+            wanted = [(key[1], each) for key, each in new.items() if key[1] in mine and key not in taken]
+            add(connection, wanted, time)
+        return len(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Bytes that the database has: under which id, and as which mail of the account, if any."""
+
+    content_id: int
+    mail_id: int | None
+
+
+class _Batch:
+    """One batch that is filed, inside one transaction."""
+
+    def __init__(self, connection: Connection, account: str, time: float) -> None:
+        self._connection = connection
+        self._account = account
+        self._time = time
+        self._states: list[dict[str, object]] = []
+
+    def commit(self, outcomes: Sequence[Outcome]) -> Tally:
+        entries = self._waiting([outcome.entry_id for outcome in outcomes])
+        # Only what waits: an earlier run may have filed it. And each once.
+        real = {outcome.entry_id: outcome for outcome in outcomes if outcome.entry_id in entries}
+        filed, duplicate = self._file([each for each in real.values() if isinstance(each, Filed)], entries)
+        deferred = [each for each in real.values() if isinstance(each, Deferred)]
+        left = [each for each in real.values() if isinstance(each, NotAdmitted)]
+        vanished = [each for each in real.values() if isinstance(each, Vanished)]
+        for out in left:
+            self._end(out.entry_id, "not admitted", cause=out.cause, anchor=out.anchor or None)
+        for gone in vanished:
+            self._end(gone.entry_id, "vanished", cause=gone.cause, gone_at=self._time)
+        if self._states:
+            self._connection.execute(_FINAL, self._states)
+        if deferred:
+            rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
+            self._connection.execute(_DEFER, rows)
+        return Tally(
+            filed=filed, duplicate=duplicate, not_admitted=len(left), vanished=len(vanished), deferred=len(deferred)
+        )
+
+    def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
+        query = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival)
+        query = query.where(ledger.c.account == self._account, ledger.c.state == WAITING)
+        return {
+            row.id: row for piece in pieces(entry_ids) for row in self._connection.execute(query.where(ledger.c.id.in_(piece)))
+        }
+
+    def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> tuple[int, int]:
+        kept = self._keep(batch)
+        rows: list[dict[str, object]] = []
+        filings: list[tuple[int, Filing]] = []
+        for each in batch:
+            had = kept[each.digest]
+            owed = None if each.owed is None else str(each.owed)
+            mail_id = each.entry_id if had.mail_id is None else had.mail_id
+            if had.mail_id is None:
+                kept[each.digest] = _Kept(had.content_id, mail_id)
+                rows.append(self._mail(each.mail, entries[mail_id], had.content_id))
+                filings.extend((mail_id, one) for one in each.filings)
+                self._end(mail_id, "filed", mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
+            else:
+                cause = f"the same bytes as mail {mail_id}"
+                self._end(each.entry_id, "duplicate", cause=cause, mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
+        if rows:
+            self._connection.execute(insert(mail), rows)
+        add(self._connection, filings, self._time)
+        return len(rows), len(batch) - len(rows)
+
+    def _keep(self, batch: Sequence[Filed]) -> dict[bytes, _Kept]:
+        """Store the raw bytes that are new, and return for every digest where its bytes are."""
+        first = {each.digest: each for each in reversed(batch)}
+        if not first:
+            return {}
+        # In the order of digests: two batches then never wait for each other in a ring.
+        rows = [{"id": first[digest].entry_id, "digest": digest, "size": first[digest].mail.source.size} for digest in sorted(first)]
+        self._connection.execute(InsertOrIgnore(content), rows)
+        mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
+        query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))
+        kept = {
+            digest: _Kept(content_id, mail_id)
+            for piece in pieces(first)
+            for digest, content_id, mail_id in self._connection.execute(query.where(content.c.digest.in_(piece)))
+        }
+        new = [each for digest, each in first.items() if kept[digest].content_id == each.entry_id]
+        put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new))
+        return kept
+
+    def _end(
+        self,
+        entry: int,
+        state: str,
+        *,
+        cause: str = "",
+        mail_id: int | None = None,
+        anchor: str | None = None,
+        owed: str | None = None,
+        gone_at: float | None = None,
+    ) -> None:
+        self._states.append(
+            {
+                "entry": entry,
+                "state": state,
+                "cause": clean(cause),
+                "mail_id": mail_id,
+                "anchor": anchor,
+                "owed": owed,
+                "gone_at": gone_at,
+            }
+        )
+
+    def _mail(self, view: Mail, entry: Row[int, str, str, float | None], content_id: int) -> dict[str, object]:
+        sender, name = (view.from_[0].email, view.from_[0].name) if view.from_ else ("", "")
+        to = [address.email for address in view.to]
+        searched = "\n".join((view.subject, sender, name, *to, *(address.email for address in view.cc)))
+        received = seconds(view.received_at)
+        if received is None:
+            received = self._time if entry.arrival is None else entry.arrival
+        return {
+            "id": entry.id,
+            "account": self._account,
+            "folder": entry.folder,
+            "key": entry.key,
+            "content_id": content_id,
+            "message_id": clean(view.message_id),
+            "sender": clean(sender),
+            "sender_name": clean(name),
+            # JSON in ASCII takes every character.
+            "recipients": json.dumps(to),
+            "attachments": _attachments(view),
+            "subject": clean(view.subject),
+            "search": clean(searched).casefold(),
+            "sent_at": seconds(view.sent_at),
+            "received_at": received,
+            "direction": "in",
+        }
+
+
+def _attachments(view: Mail) -> str:
+    if not view.attachments:
+        return "[]"
+    return json.dumps(
+        [
+            (each.name, each.type, each.size, each.part.offset, each.part.length, each.part.encoding, each.part.charset)
+            for each in view.attachments
+        ]
+    )

@@ -1,0 +1,256 @@
+"""The ledger: every key that was ever listed, in exactly one state (promise P1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gatewayd import Action, Anchor, Entry, FolderState, Lease, Listed, Owed, State, Waiting
+from sqlalchemy import Select, and_, bindparam, insert, select, update
+
+from gatewayd_sql.database import pieces
+from gatewayd_sql.dialect import now
+from gatewayd_sql.leases import fence
+from gatewayd_sql.tables import WAITING, mail
+from gatewayd_sql.tables import folder as folders
+from gatewayd_sql.tables import ledger as table
+from gatewayd_sql.times import clean, moment, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from gatewayd_sql.database import Database
+
+__all__ = ["Ledger"]
+
+_GONE = "gone from the server before it was fetched"
+
+
+class Ledger:
+    """What visits ask the ledger and enter into it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def folder(self, account: str, folder: str) -> FolderState | None:
+        """Return how far the folder was listed."""
+        query = select(folders.c.cursor, folders.c.start_at).where(folders.c.account == account, folders.c.folder == folder)
+        with self._db.reading() as connection:
+            found = connection.execute(query).one_or_none()
+        return None if found is None else FolderState(cursor=found.cursor, start_at=moment(found.start_at))
+
+    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
+        """Return those of ``keys`` that the ledger has, with their states."""
+        query = _of(account, folder, select(table.c.key, table.c.state))
+        with self._db.reading() as connection:
+            return {
+                key: state for piece in pieces(keys) for key, state in connection.execute(query.where(table.c.key.in_(piece)))
+            }
+
+    def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
+        """Return what entries can be recognised by that are gone, or will be."""
+        columns = select(table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.gone_at)
+        query = _of(account, folder, columns).where(table.c.anchor.is_not(None)).order_by(table.c.id)
+        stands = frozenset(standing or ())
+        if standing is None:
+            query = query.where(table.c.gone_at.is_not(None))
+        with self._db.reading() as connection:
+            return [
+                Anchor(entry_id=row.id, anchor=row.anchor, arrival=moment(row.arrival))
+                for row in connection.execute(query)
+                if row.gone_at is not None or row.key not in stands
+            ]
+
+    def waiting(
+        self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
+    ) -> Sequence[Waiting]:
+        """Return waiting keys that are due, or those of ``keys``, due or not."""
+        columns = select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries)
+        query = _of(account, folder, columns).where(table.c.state == WAITING, table.c.id > after)
+        query = query.order_by(table.c.id).limit(limit)
+        if keys is None:
+            queries = [query.where(table.c.due <= now())]
+        else:
+            queries = [query.where(table.c.key.in_(piece)) for piece in pieces(keys)]
+        with self._db.reading() as connection:
+            rows = [row for each in queries for row in connection.execute(each)]
+        found = [
+            Waiting(
+                entry_id=row.id,
+                listed=Listed(row.key, row.size, moment(row.arrival)),
+                backlog=row.backlog,
+                tries=row.tries,
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda each: each.entry_id)[:limit]
+
+    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
+        """Return actions that are owed for keys that still stand, oldest first."""
+        query = (
+            select(table.c.id, table.c.folder, table.c.key, table.c.owed)
+            .where(table.c.account == account, table.c.owed.is_not(None), table.c.gone_at.is_(None))
+            .order_by(table.c.id)
+            .limit(limit)
+        )
+        with self._db.reading() as connection:
+            rows = connection.execute(query).all()
+        return [Owed(entry_id=row.id, folder=row.folder, key=row.key, action=Action.parse(row.owed)) for row in rows]
+
+    def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
+        """Commit that these actions are done."""
+        done = update(table).where(table.c.account == lease.account).values(owed=None)
+        with self._db.writing() as connection:
+            fence(connection, lease)
+            for piece in pieces(entry_ids):
+                connection.execute(done.where(table.c.id.in_(piece)))
+
+    def enter(
+        self,
+        lease: Lease,
+        folder: str,
+        entries: Sequence[Entry],
+        *,
+        cursor: str,
+        start_at: datetime | None,
+        standing: Collection[str] | None,
+    ) -> int:
+        """Commit new keys together with the cursor; return how many were new."""
+        with self._db.writing() as connection:
+            page = _Entering(connection, lease.account, folder, fence(connection, lease))
+            added = page.enter(entries, None if standing is None else frozenset(standing))
+            page.remember(cursor, seconds(start_at))
+        return added
+
+
+def _of(account: str, folder: str, query: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
+    return query.where(table.c.account == account, table.c.folder == folder)
+
+
+@dataclass(slots=True)
+class _Change:
+    """Ids of entries that a listing says something new of."""
+
+    known: set[str] = field(default_factory=set)
+    stands_again: list[int] = field(default_factory=list)
+    waits_again: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    wanted: list[tuple[int, Entry]] = field(default_factory=list)
+
+
+class _Entering:
+    """One page that is entered into one folder, inside one transaction."""
+
+    def __init__(self, connection: Connection, account: str, folder: str, time: float) -> None:
+        self._connection = connection
+        self._account = account
+        self._folder = folder
+        self._time = time
+
+    def enter(self, entries: Sequence[Entry], standing: frozenset[str] | None) -> int:
+        by_key = {entry.listed.key: entry for entry in reversed(entries)}
+        change = self._compare(by_key, standing)
+        new = [entry for key, entry in reversed(by_key.items()) if key not in change.known]
+        self._apply(change)
+        self._add(new)
+        return len(new)
+
+    def remember(self, cursor: str, start_at: float | None) -> None:
+        mine = and_(folders.c.account == self._account, folders.c.folder == self._folder)
+        values = {"cursor": cursor, "start_at": start_at}
+        # The lease is held, so nobody else makes the row between the two.
+        if not self._connection.execute(update(folders).where(mine).values(values)).rowcount:
+            self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
+
+    def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> _Change:
+        change = _Change()
+        query = _of(self._account, self._folder, select(table.c.id, table.c.key, table.c.state, table.c.gone_at))
+        # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
+        queries = [query] if standing is not None else [query.where(table.c.key.in_(piece)) for piece in pieces(entries)]
+        for each in queries:
+            for entry_id, key, state, gone_at in self._connection.execute(each):
+                entry = entries.get(key)
+                if entry is not None:
+                    change.known.add(key)
+                    if state == "vanished" or (state == "offered" and entry.state == "waiting"):
+                        change.wanted.append((entry_id, entry))
+                if entry is None and standing is not None and key not in standing:
+                    if gone_at is None:
+                        (change.lost if state in {"waiting", "offered"} else change.gone).append(entry_id)
+                elif gone_at is not None:
+                    change.stands_again.append(entry_id)
+                    if entry is None and state == "vanished":
+                        change.waits_again.append(entry_id)
+        return change
+
+    def _apply(self, change: _Change) -> None:
+        self._set(change.gone, gone_at=self._time)
+        self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
+        self._set(change.stands_again, gone_at=None)
+        self._set(change.waits_again, state="waiting", cause="listed again", due=0.0)
+        if change.wanted:
+            wanted = update(table).where(table.c.id == bindparam("entry"))
+            rows = [
+                {"entry": entry_id, "state": entry.state, "backlog": entry.backlog, "cause": clean(entry.cause), "due": 0.0}
+                for entry_id, entry in change.wanted
+            ]
+            self._connection.execute(wanted, rows)
+
+    def _set(self, entry_ids: Iterable[int], **values: object) -> None:
+        for piece in pieces(entry_ids):
+            self._connection.execute(update(table).where(table.c.id.in_(piece)).values(**values))
+
+    def _add(self, entries: Sequence[Entry]) -> None:
+        known = self._recognised([entry.same_as for entry in entries if entry.same_as is not None])
+        rows = []
+        taken: dict[int, str] = {}
+        for entry in entries:
+            row = self._row(entry)
+            same = known.pop(entry.same_as, None) if entry.same_as is not None else None
+            if same is not None and entry.same_as is not None:
+                taken[entry.same_as] = entry.listed.key
+                row |= same
+            rows.append(row)
+        if rows:
+            self._connection.execute(insert(table), rows)
+        self._set(taken, anchor=None, owed=None)
+        self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
+
+    def _row(self, entry: Entry) -> dict[str, object]:
+        return {
+            "account": self._account,
+            "folder": self._folder,
+            "key": entry.listed.key,
+            "state": entry.state,
+            "cause": clean(entry.cause),
+            "size": entry.listed.size,
+            "arrival": seconds(entry.listed.arrival),
+            "backlog": entry.backlog,
+            "tries": 0,
+            "due": 0.0,
+            "listed_at": self._time,
+            "anchor": None,
+            "mail_id": None,
+            "owed": None,
+        }
+
+    def _recognised(self, entry_ids: Sequence[int]) -> dict[int, dict[str, object]]:
+        """Return what a new key takes over from each of these entries, unless another key took it over before."""
+        columns = select(table.c.id, table.c.state, table.c.cause, table.c.anchor, table.c.mail_id, table.c.owed)
+        query = _of(self._account, self._folder, columns).where(table.c.anchor.is_not(None))
+        return {
+            row.id: {key: value for key, value in row._mapping.items() if key != "id"}  # noqa: SLF001  SQLAlchemy's public name
+            for piece in pieces(entry_ids)
+            for row in self._connection.execute(query.where(table.c.id.in_(piece)))
+        }
+
+    def _move_mails(self, taken: Sequence[dict[str, object]]) -> None:
+        """Let mails that were filed under the old keys be shown under the new ones."""
+        if taken:
+            filed = select(table.c.mail_id).where(table.c.id == bindparam("entry"), table.c.state == "filed").scalar_subquery()
+            moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
+            self._connection.execute(moved, list(taken))

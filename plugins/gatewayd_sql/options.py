@@ -1,0 +1,27 @@
+"""The YAML fields of the store ``sql``."""
+
+from __future__ import annotations
+
+from gatewayd import Store
+from pydantic import Field, field_validator
+
+_SCHEMES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+
+
+class Options(Store.Options):
+    """Where the database is."""
+
+    # A URL may carry a password, so it is never shown.
+    url: str | None = Field(
+        None,
+        repr=False,
+        description="`sqlite:////absolute/path.db` or `postgresql://user@host/name`; by default gatewayd.db in the state folder.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _known_database(cls, url: str | None) -> str | None:
+        if url is not None and (not url.startswith(_SCHEMES) or url in _SCHEMES):
+            msg = "expected sqlite:////absolute/path.db or postgresql://user@host/name"
+            raise ValueError(msg)
+        return url

@@ -1,0 +1,76 @@
+"""Raw bytes: written once in chunks, read back piece by piece, never whole in memory."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from gatewayd import CHUNK, TransientError
+from sqlalchemy import insert, select
+
+from gatewayd_sql.database import Database
+from gatewayd_sql.tables import chunk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from gatewayd import Source
+    from sqlalchemy import Connection
+
+__all__ = ["StoredSource", "put_chunks"]
+
+#: Bytes that are read before they are written: more gains nothing.
+_AT_ONCE = 4 * CHUNK
+
+
+def put_chunks(connection: Connection, new: Iterable[tuple[int, Source]]) -> None:
+    """Write the bytes of new contents, given as (id, source). Holds at most 5 MiB at a time."""
+    rows: list[dict[str, object]] = []
+    held = 0
+    for content_id, source in new:
+        for number, offset in enumerate(range(0, source.size, CHUNK)):
+            size = min(CHUNK, source.size - offset)
+            data = source.read(offset, size)
+            if len(data) != size:
+                raise TransientError(f"the spool lost bytes of message {content_id}", advice="It is fetched again.")
+            rows.append({"content_id": content_id, "number": number, "data": data})
+            held += size
+            if held >= _AT_ONCE:
+                connection.execute(insert(chunk), rows)
+                rows, held = [], 0
+    if rows:
+        connection.execute(insert(chunk), rows)
+
+
+class StoredSource:
+    """The raw bytes of one message in the database. Pickles small: another process opens the database itself."""
+
+    def __init__(self, db: Database, content_id: int, size: int) -> None:
+        self._db = db
+        self._content_id = content_id
+        #: Length of the message in bytes.
+        self.size = size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset`` on, fewer at the message's end."""
+        end = min(offset + size, self.size)
+        if end <= offset:
+            return b""
+        first = offset // CHUNK
+        query = select(chunk.c.data).where(chunk.c.content_id == self._content_id)
+        query = query.where(chunk.c.number.between(first, (end - 1) // CHUNK)).order_by(chunk.c.number)
+        with self._db.reading() as connection:
+            data = b"".join(connection.scalars(query))
+        return data[offset - first * CHUNK : end - first * CHUNK]
+
+    def __reduce__(self) -> tuple[Callable[[str, int, int], StoredSource], tuple[str, int, int]]:
+        return _elsewhere, (self._db.url, self._content_id, self.size)
+
+
+@lru_cache(maxsize=4)
+def _database(url: str) -> Database:
+    return Database(url)
+
+
+def _elsewhere(url: str, content_id: int, size: int) -> StoredSource:
+    return StoredSource(_database(url), content_id, size)

@@ -1,0 +1,156 @@
+"""The store ``sql``. This module is light: SQLAlchemy is imported when a store is opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from gatewayd import Store
+
+from gatewayd_sql.options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from gatewayd import (
+        Anchor,
+        Audit,
+        Entry,
+        Filing,
+        FilingView,
+        FolderState,
+        Held,
+        Lease,
+        Outcome,
+        Owed,
+        Query,
+        Record,
+        Source,
+        State,
+        Tally,
+        Viewer,
+        Waiting,
+    )
+
+    from gatewayd_sql.verbs import Verbs
+
+__all__ = ["Sql"]
+
+
+class Sql(Store):
+    """Keeps everything in one SQLite file, or in PostgreSQL."""
+
+    kind = "sql"
+    Options = Options
+
+    _verbs: Verbs
+
+    def open(self) -> None:
+        """Connect and bring the tables to this version."""
+        from gatewayd_sql.verbs import Verbs  # noqa: PLC0415  SQLAlchemy takes half a second to import
+
+        url = cast("Options", self.options).url
+        self._verbs = Verbs.open(url or f"sqlite:///{self.place.state / 'gatewayd.db'}")
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._verbs.close()
+
+    def take_lease(self, account: str, owner: str, *, dead: Callable[[str], bool]) -> Lease | Held:
+        """Take the account's lease, or say who holds it."""
+        return self._verbs.leases.take(account, owner, dead=dead)
+
+    def renew(self, lease: Lease) -> None:
+        """Renew the lease."""
+        self._verbs.leases.renew(lease)
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back."""
+        self._verbs.leases.release(lease)
+
+    def folder(self, account: str, folder: str) -> FolderState | None:
+        """Return how far the folder was listed."""
+        return self._verbs.ledger.folder(account, folder)
+
+    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
+        """Return those of ``keys`` that the ledger has."""
+        return self._verbs.ledger.known(account, folder, keys)
+
+    def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
+        """Return what entries can be recognised by that are gone."""
+        return self._verbs.ledger.anchors(account, folder, standing=standing)
+
+    def enter(
+        self,
+        lease: Lease,
+        folder: str,
+        entries: Sequence[Entry],
+        *,
+        cursor: str,
+        start_at: datetime | None,
+        standing: Collection[str] | None = None,
+    ) -> int:
+        """Commit new keys together with the cursor."""
+        return self._verbs.ledger.enter(lease, folder, entries, cursor=cursor, start_at=start_at, standing=standing)
+
+    def waiting(
+        self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
+    ) -> Sequence[Waiting]:
+        """Return waiting keys that are due."""
+        return self._verbs.ledger.waiting(account, folder, after=after, limit=limit, keys=keys)
+
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Tally:
+        """Commit what became of a batch."""
+        return self._verbs.filer.file(lease, outcomes)
+
+    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
+        """Return actions that are owed to the server."""
+        return self._verbs.ledger.owed(account, limit=limit)
+
+    def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
+        """Commit that these actions are done."""
+        self._verbs.ledger.settled(lease, entry_ids)
+
+    def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
+        """Compare the ledger with the server, and prove the digests of all raw mail."""
+        return self._verbs.auditor.audit(account, listings)
+
+    def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
+        """Return the filings that the viewer may see and that fit."""
+        return self._verbs.desk.filings(viewer, query)
+
+    def source(self, viewer: Viewer, mail_id: int) -> Source | None:
+        """Return where the raw bytes of a mail can be read."""
+        return self._verbs.desk.source(viewer, mail_id)
+
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
+        """Return ids of mails that the operator has no filing of."""
+        return self._verbs.desk.unfiled(account, operator, after=after, limit=limit)
+
+    def stored_source(self, mail_id: int) -> Source:
+        """Return where the raw bytes of a mail can be read, for the kernel itself."""
+        return self._verbs.desk.stored_source(mail_id)
+
+    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
+        """Commit further filings of stored mails."""
+        return self._verbs.filer.add_filings(lease, filings)
+
+    def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
+        """Replace what matchers said of these filings."""
+        self._verbs.desk.refile(viewer, filings)
+
+    def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
+        """Take filings out of their error queue."""
+        return self._verbs.desk.discard(viewer, mail_ids)
+
+    def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
+        """Link a filing by hand."""
+        return self._verbs.desk.link(viewer, mail_id, records, who=who, because=because)
+
+    def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
+        """Take links away."""
+        return self._verbs.desk.unlink(viewer, mail_id, records, who=who)
+
+    def mark(self, viewer: Viewer, mail_ids: Collection[int], *, unread: bool) -> int:
+        """Mark filings read or unread."""
+        return self._verbs.desk.mark(viewer, mail_ids, unread=unread)

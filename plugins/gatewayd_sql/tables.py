@@ -1,0 +1,185 @@
+"""The tables. Times are seconds since 1970 in UTC, as the database's clock has them where a lease hangs on them.
+
+    folder     how far each folder of an account was listed
+    ledger     every key ever listed, and what became of it (promise P1)
+    lease      who works on an account
+    content    the raw bytes of mail, once for equal digests; chunk holds them in pieces of at most 1 MiB
+    mail       what is shown of a message; its id is that of the ledger entry that brought it
+    filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    literal_column,
+)
+
+from gatewayd_sql.dialect import NEVER_REUSED, SMALL_ROWS, Id, only_where
+
+__all__ = ["WAITING", "chunk", "content", "fault", "filing", "folder", "lease", "ledger", "link", "mail", "metadata", "rival"]
+
+metadata = MetaData()
+
+#: Spelled out in the statement: an index of part of a table is used only where the database can see that it fits.
+WAITING = literal_column("'waiting'", Text)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("owner", Text),
+    Column("epoch", Integer, nullable=False),
+    Column("until", Double, nullable=False),
+)
+
+folder = Table(
+    "folder",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("start_at", Double),
+    **SMALL_ROWS,
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("size", Id),
+    Column("arrival", Double),
+    Column("backlog", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("due", Double, nullable=False),
+    Column("listed_at", Double, nullable=False),
+    Column("gone_at", Double),
+    # What the message is known again by under a new key; none where it has no such headers or a later key took over.
+    Column("anchor", Text),
+    # The mail that this key's bytes are filed as. No foreign key: mail refers to ledger, and one way is enough.
+    Column("mail_id", Id),
+    # What is owed to the server, as ``str(Action)``.
+    Column("owed", Text),
+    UniqueConstraint("account", "folder", "key", name="ledger_key"),
+    **NEVER_REUSED,
+)
+Index("ledger_waiting", ledger.c.account, ledger.c.folder, ledger.c.id, **only_where(ledger.c.state == WAITING))
+Index("ledger_owed", ledger.c.account, ledger.c.id, **only_where(ledger.c.owed.is_not(None)))
+
+content = Table(
+    "content",
+    metadata,
+    # The id of the ledger entry that first brought these bytes.
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("size", Id, nullable=False),
+    UniqueConstraint("digest", name="content_digest"),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("content_id", ForeignKey("content.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+)
+
+mail = Table(
+    "mail",
+    metadata,
+    Column("id", ForeignKey("ledger.id"), primary_key=True, autoincrement=False),
+    Column("account", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("content_id", ForeignKey("content.id"), nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("sender_name", Text, nullable=False),
+    # Lists as JSON: they are only ever shown.
+    Column("recipients", Text, nullable=False),
+    Column("attachments", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    # Subject, sender and recipients, case-folded: databases differ in what they fold themselves.
+    Column("search", Text, nullable=False),
+    Column("sent_at", Double),
+    Column("received_at", Double, nullable=False),
+    Column("direction", Text, nullable=False),
+    UniqueConstraint("account", "content_id", name="mail_once"),
+)
+
+filing = Table(
+    "filing",
+    metadata,
+    Column("operator", Text, primary_key=True),
+    Column("mail_id", ForeignKey("mail.id"), primary_key=True, autoincrement=False),
+    Column("owner", Text),
+    Column("unread", Boolean, nullable=False),
+    Column("queue", Text),
+    Column("filed_at", Double, nullable=False),
+    **SMALL_ROWS,
+)
+Index("filing_queue", filing.c.operator, filing.c.mail_id, **only_where(filing.c.queue.is_not(None)))
+
+
+def _of_filing() -> tuple[Column[str], Column[int], ForeignKeyConstraint]:
+    return (
+        Column("operator", Text, primary_key=True),
+        Column("mail_id", Id, primary_key=True, autoincrement=False),
+        ForeignKeyConstraint(["operator", "mail_id"], ["filing.operator", "filing.mail_id"]),
+    )
+
+
+link = Table(
+    "link",
+    metadata,
+    *_of_filing(),
+    Column("kind", Text, primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("by_hand", Boolean, nullable=False),
+    # Who took it away; the row stays, so that no matcher makes it again.
+    Column("removed_by", Text),
+    **SMALL_ROWS,
+)
+Index("link_record", link.c.operator, link.c.kind, link.c.record_id, link.c.mail_id)
+
+rival = Table(
+    "rival",
+    metadata,
+    *_of_filing(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("because", Text, nullable=False),
+    **SMALL_ROWS,
+)
+
+fault = Table(
+    "fault",
+    metadata,
+    *_of_filing(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("by", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    **SMALL_ROWS,
+)

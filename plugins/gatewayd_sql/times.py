@@ -1,0 +1,37 @@
+"""Times and texts as the tables hold them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import overload
+
+__all__ = ["clean", "moment", "seconds"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+#: What no database takes as text: NUL, and halves of characters.
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+
+
+@overload
+def moment(value: float) -> datetime: ...
+@overload
+def moment(value: float | None) -> datetime | None: ...
+def moment(value: float | None) -> datetime | None:
+    """Return seconds since 1970 as a time in UTC."""
+    return None if value is None else _EPOCH + timedelta(seconds=value)
+
+
+@overload
+def seconds(value: datetime) -> float: ...
+@overload
+def seconds(value: datetime | None) -> float | None: ...
+def seconds(value: datetime | None) -> float | None:
+    """Return an aware time as seconds since 1970."""
+    return None if value is None else value.timestamp()
+
+
+def clean(text: str) -> str:
+    """Return text that every database takes: what it can't hold becomes U+FFFD. The raw bytes stay the truth."""
+    return _UNFIT.sub("\ufffd", text)

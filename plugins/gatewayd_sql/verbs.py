@@ -1,0 +1,45 @@
+"""The store's verbs over one opened database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd_sql.auditing import Auditor
+from gatewayd_sql.database import Database
+from gatewayd_sql.desk import Desk
+from gatewayd_sql.filing import Filer
+from gatewayd_sql.leases import Leases
+from gatewayd_sql.ledger import Ledger
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Verbs"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verbs:
+    """All verbs, by the table that they turn about."""
+
+    db: Database
+    leases: Leases
+    ledger: Ledger
+    filer: Filer
+    auditor: Auditor
+    desk: Desk
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Connect, and bring the tables to this version."""
+        db = Database(url)
+        try:
+            db.upgrade()
+        except BaseException:
+            db.close()
+            raise
+        return cls(db=db, leases=Leases(db), ledger=Ledger(db), filer=Filer(db), auditor=Auditor(db), desk=Desk(db))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.db.close()

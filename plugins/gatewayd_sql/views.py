@@ -1,0 +1,118 @@
+"""Rows of filings as the values that people are shown. Three further queries a page, however many filings it has."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from gatewayd import Attachment, FilingFault, FilingView, LinkView, Part, RivalView
+from sqlalchemy import select
+
+from gatewayd_sql.database import pieces
+from gatewayd_sql.tables import content, fault, filing, link, mail, rival
+from gatewayd_sql.times import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row, Table
+
+__all__ = ["views"]
+
+_SHOWN = (
+    select(
+        filing.c.mail_id,
+        filing.c.operator,
+        filing.c.owner,
+        filing.c.unread,
+        filing.c.queue,
+        mail.c.account,
+        mail.c.folder,
+        mail.c.key,
+        mail.c.message_id,
+        mail.c.sender,
+        mail.c.sender_name,
+        mail.c.recipients,
+        mail.c.attachments,
+        mail.c.subject,
+        mail.c.sent_at,
+        mail.c.received_at,
+        mail.c.direction,
+        content.c.size,
+        content.c.digest,
+    )
+    .join_from(filing, mail, mail.c.id == filing.c.mail_id)
+    .join(content, content.c.id == mail.c.content_id)
+    .order_by(filing.c.mail_id.desc())
+)
+
+
+def views(connection: Connection, operator: str, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[FilingView]:
+    """Return the filings of one operator that fit the conditions, newest first."""
+    rows = connection.execute(_SHOWN.where(*conditions).limit(limit)).all()
+    said = _Said(connection, operator, [row.mail_id for row in rows])
+    return [said.view(row) for row in rows]
+
+
+class _Said:
+    """Links, rivals and faults of one page."""
+
+    def __init__(self, connection: Connection, operator: str, mail_ids: Sequence[int]) -> None:
+        self._links: Mapping[int, list[LinkView]] = defaultdict(list)
+        self._rivals: Mapping[int, list[RivalView]] = defaultdict(list)
+        self._faults: Mapping[int, list[FilingFault]] = defaultdict(list)
+        for row in _rows(connection, link, operator, mail_ids, link.c.removed_by.is_(None)):
+            shown = LinkView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
+            self._links[row.mail_id].append(shown)
+        for row in _rows(connection, rival, operator, mail_ids):
+            fits = RivalView(kind=row.kind, id=row.record_id, label=row.label, by=row.by, because=row.because)
+            self._rivals[row.mail_id].append(fits)
+        for row in _rows(connection, fault, operator, mail_ids):
+            self._faults[row.mail_id].append(FilingFault(row.by, row.error))
+
+    def view(self, row: Row[*tuple[Any, ...]]) -> FilingView:
+        return FilingView(
+            id=row.mail_id,
+            operator=row.operator,
+            owner=row.owner,
+            account=row.account,
+            folder=row.folder,
+            key=row.key,
+            message_id=row.message_id,
+            sender=row.sender,
+            sender_name=row.sender_name,
+            to=tuple(json.loads(row.recipients)),
+            subject=row.subject,
+            sent_at=moment(row.sent_at),
+            received_at=moment(row.received_at),
+            size=row.size,
+            digest=row.digest,
+            direction=row.direction,
+            unread=row.unread,
+            attachments=_attachments(row.attachments),
+            links=tuple(self._links[row.mail_id]),
+            rivals=tuple(self._rivals[row.mail_id]),
+            faults=tuple(self._faults[row.mail_id]),
+            queue=row.queue,
+        )
+
+
+def _rows(
+    connection: Connection, table: Table, operator: str, mail_ids: Sequence[int], *conditions: ColumnElement[bool]
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    query = select(table).where(table.c.operator == operator, *conditions).order_by(*table.primary_key)
+    for piece in pieces(mail_ids):
+        yield from connection.execute(query.where(table.c.mail_id.in_(piece)))
+
+
+def _attachments(text: str) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(
+            name=name,
+            type=type_,
+            size=size,
+            part=Part(offset=offset, length=length, type=type_, encoding=encoding, charset=charset),
+        )
+        for name, type_, size, offset, length, encoding, charset in json.loads(text)
+    )

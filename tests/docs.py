@@ -1,0 +1,53 @@
+"""Write the docs that are generated from the code: ``python -m tests.docs``. A test compares them with the code."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd import hookspecs, roles, store
+from gatewayd.plugins import ROLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = Path(__file__).parent.parent / "docs"
+_HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
+
+
+def hooks() -> str:
+    """Return the text of docs/hooks.md."""
+    return "\n".join(_hooks()) + "\n"
+
+
+def _hooks() -> Iterator[str]:
+    yield from (_HEAD, "", "# Hooks and roles", "", inspect.getdoc(hookspecs) or "", "", "## Hooks", "")
+    for role in ROLES:
+        name = f"gatewayd_{role}"
+        hook = getattr(hookspecs, name)
+        yield from (f"### `{name}{inspect.signature(hook)}`", "", inspect.getdoc(hook) or "", "")
+    yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
+    for role_class in (roles.Transport, roles.Session, roles.Directory, roles.Matcher, roles.Command):
+        yield from _role(role_class)
+    yield from ("## The store", "", inspect.getdoc(store) or "", "")
+    yield from _role(store.Store)
+
+
+def _role(role: type) -> Iterator[str]:
+    yield from (f"### `{role.__name__}`", "", inspect.getdoc(role) or "", "")
+    for name, member in vars(role).items():
+        documented = inspect.isfunction(member) and inspect.getdoc(member)
+        if documented and (not name.startswith("_") or name == "__init__"):
+            yield from (f"#### `{name}{inspect.signature(member)}`", "", documented, "")
+
+
+def main() -> int:
+    """Write every generated page."""
+    (DOCS / "hooks.md").write_text(hooks())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

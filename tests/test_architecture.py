@@ -1,0 +1,232 @@
+"""The plan of the house, as tests that name file and line (design section 3)."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import gatewayd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parent.parent
+KERNEL = ROOT / "gatewayd"
+PLUGINS = ROOT / "plugins"
+
+#: The kernel's rooms from the ground up: each may import only from floors below its own, for types as well.
+FLOORS = [
+    {"errors"},
+    {"model", "options"},
+    {"spool", "endpoint", "decode"},
+    {"header", "htmltext", "mime"},
+    {"mail"},
+    {"custody", "roles"},
+    {"store"},
+    {"hookspecs"},
+    {"plugins"},
+    {"guard", "config", "owner"},
+    {"schema"},
+    {"examine"},
+    {"listing", "batch"},
+    {"visit"},
+    {"desk"},
+    {"cli"},
+    {"__main__"},
+]
+
+#: Who alone may import a library.
+OWNERS = {
+    "imap_tools": {"gatewayd_imap"},
+    "imaplib": {"gatewayd_imap", "gatewayd_demo"},
+    "poplib": {"gatewayd_pop3"},
+    "smtplib": set[str](),
+    "sqlalchemy": {"gatewayd_sql"},
+    "alembic": {"gatewayd_sql"},
+    "sqlite3": {"gatewayd_csv", "gatewayd_sql"},
+    "yaml": {"config"},
+    "pluggy": {"hookspecs", "plugins"},
+    "click": {"cli"},
+    "rich": {"cli", "gatewayd_demo"},
+    "pymap": {"gatewayd_demo"},
+    "threading": set[str](),
+    "watchfiles": set[str](),
+    "signal": {"gatewayd_demo"},
+    "fcntl": {"owner", "gatewayd_csv"},
+}
+
+#: What is larger than the house rules allow, and why.
+LARGER: dict[str, str] = {}
+
+MAX_FILE, MAX_FUNCTION, MAX_NESTING = 300, 40, 3
+
+ROLE_MODULES = {"transport", "directory", "matcher", "store", "command"}
+
+
+def _sources(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.rglob("*.py") if "migrations" not in path.parts)
+
+
+def _imports(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Yield line, module and imported name of every import, those for types too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative import"
+            yield from ((node.lineno, node.module or "", alias.name) for alias in node.names)
+
+
+def _where(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def _room(path: Path) -> str:
+    """The kernel room or the plugin that a file belongs to."""
+    if path.is_relative_to(PLUGINS):
+        return path.relative_to(PLUGINS).parts[0]
+    return path.relative_to(KERNEL).parts[0].removesuffix(".py")
+
+
+def _kernel_targets(module: str, name: str) -> str | None:
+    if module == "gatewayd":
+        return name if (KERNEL / f"{name}.py").exists() or (KERNEL / name).is_dir() else "__init__"
+    return module.split(".")[1] if module.startswith("gatewayd.") else None
+
+
+def test_kernel_rooms_import_only_from_floors_below() -> None:
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    wrong = []
+    for path in _sources(KERNEL):
+        room = _room(path)
+        if room in {"__init__", "testing"}:
+            continue
+        assert room in floor, f"{path.relative_to(ROOT)}: this room has no floor yet in FLOORS"
+        for line, module, name in _imports(path):
+            target = _kernel_targets(module, name)
+            if target in {None, room} or (target == "__init__" and room in {"cli"}):
+                continue
+            if floor.get(str(target), len(FLOORS)) >= floor[room]:
+                wrong.append(f"{_where(path, line)}: {room} may not import {target}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_kernel_imports_no_plugin() -> None:
+    wrong = [
+        f"{_where(path, line)}: the kernel may not import {module}"
+        for path in _sources(KERNEL)
+        for line, module, _ in _imports(path)
+        if module.startswith("gatewayd_")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_plugins_import_only_the_public_names_and_never_each_other() -> None:
+    wrong = []
+    for path in _sources(PLUGINS):
+        for line, module, name in _imports(path):
+            if module.startswith("gatewayd_") and module.split(".")[0] != _room(path):
+                wrong.append(f"{_where(path, line)}: {_room(path)} may not import {module}")
+            if module.startswith("gatewayd.") or (module == "gatewayd" and name not in gatewayd.__all__):
+                wrong.append(f"{_where(path, line)}: {module}.{name} is not public")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_each_library_has_one_owner() -> None:
+    wrong = [
+        f"{_where(path, line)}: {module} belongs to {', '.join(sorted(OWNERS[top])) or 'nobody yet'}"
+        for path in _sources(KERNEL, PLUGINS)
+        for line, module, _ in _imports(path)
+        if (top := module.split(".")[0]) in OWNERS and _room(path) not in OWNERS[top] | {"testing"}
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("plugin", sorted(path.name for path in PLUGINS.iterdir() if path.name.startswith("gatewayd_")))
+def test_every_plugin_has_the_same_inner_shape(plugin: str) -> None:
+    folder = PLUGINS / plugin
+    assert len((folder / "__init__.py").read_text().splitlines()) <= 30, f"{plugin}/__init__.py has more than 30 lines"
+    assert (folder / "options.py").exists(), f"{plugin} lacks options.py"
+    assert (folder / "sample.yaml").exists() or (folder / "command.py").exists(), f"{plugin} lacks sample.yaml"
+    roles = {path.stem for path in folder.glob("*.py")} & ROLE_MODULES
+    assert len(roles) == 1, f"{plugin} has {roles or 'no module'} named after a role, expected one of {ROLE_MODULES}"
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert plugin in declared["project"]["entry-points"]["gatewayd"].values()
+    assert f"plugins/{plugin}" in declared["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+def _nesting(node: ast.AST, depth: int = 0) -> int:
+    blocks = (ast.If, ast.For, ast.While, ast.With, ast.Try, ast.Match)
+    deepest = depth
+    for name, value in ast.iter_fields(node):
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+                continue
+            # An elif is an If alone in the orelse of another: it is no deeper than that one.
+            flat = name == "orelse" and isinstance(child, ast.If) and isinstance(node, ast.If) and len(value) == 1
+            deepest = max(deepest, _nesting(child, depth + (isinstance(child, blocks) and not flat)))
+    return deepest
+
+
+def test_files_and_functions_are_small() -> None:
+    larger = {}
+    for path in _sources(KERNEL, PLUGINS):
+        text = path.read_text()
+        lines = len(text.splitlines())
+        if lines > MAX_FILE:
+            larger[str(path.relative_to(ROOT))] = f"{lines} lines"
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            place = f"{_where(path, node.lineno)} {node.name}"
+            length = (node.end_lineno or 0) - node.body[0].lineno + 1
+            if length >= MAX_FUNCTION:
+                larger[f"{path.relative_to(ROOT)}:{node.name}"] = f"{place}: {length} lines"
+            if _nesting(node) > MAX_NESTING:
+                larger[f"{path.relative_to(ROOT)}:{node.name}"] = f"{place}: nested {_nesting(node)} deep"
+    assert larger.keys() == LARGER.keys(), "\n".join(f"{name}: {larger.get(name, 'is listed but small now')}" for name in larger.keys() ^ LARGER.keys())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        (r"policy\.default|policy=default", "policy.default raises on real mail"),
+        (r"imap_tools.*MailMessage\b", "it drops text silently"),
+        (r"\.expunge\(\)", "a plain EXPUNGE takes other people's deleted mail along"),
+        (r"dict\[str, Any\]", "a value has a shape; give it a name"),
+    ],
+)
+def test_what_has_lost_mail_elsewhere_is_not_used(pattern: str, why: str) -> None:
+    wrong = [
+        f"{_where(path, number)}: {why}"
+        for path in _sources(KERNEL, PLUGINS)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_public_names_are_pinned() -> None:
+    documented = (ROOT / "docs" / "hooks.md").read_text()
+    missing = [name for name in ("Transport", "Session", "Directory", "Matcher", "Store", "Command") if f"`{name}" not in documented]
+    assert not missing
+    assert sorted(gatewayd.__all__) == sorted(set(gatewayd.__all__))
+    assert all(hasattr(gatewayd, name) for name in gatewayd.__all__)
+
+
+def test_the_repo_speaks_of_the_project_alone() -> None:
+    """No paths of one machine and no hosts of an index in what is handed out."""
+    spoken = re.compile(r"/work/|/root/|files\.pythonhosted|pypi\.org/simple|/opt/")
+    wrong = [
+        f"{_where(path, number)}: {line.strip()[:80]}"
+        for pattern in ("*.md", "*.lock", "*.toml", "gatewayd/**/*.py", "plugins/**/*.py", "docs/*.md", "bench/*.py")
+        for path in ROOT.glob(pattern)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if spoken.search(line)
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,29 @@
+"""The docs can't rot: what is generated is up to date, what is shown has been run."""
+
+from __future__ import annotations
+
+import inspect
+
+from gatewayd import hookspecs, roles, store
+from gatewayd.plugins import ROLES
+from tests import docs
+
+
+def test_hooks_page_is_what_the_code_says() -> None:
+    assert (docs.DOCS / "hooks.md").read_text() == docs.hooks(), "run: python -m tests.docs"
+
+
+def test_every_hook_offers_a_role_and_says_the_facts() -> None:
+    names = {name for name in vars(hookspecs) if name.startswith("gatewayd_")}
+    assert names == {f"gatewayd_{role}" for role in ROLES}
+    for name in names:
+        text = inspect.getdoc(getattr(hookspecs, name)) or ""
+        for fact in ("Called", "process", "I/O", "Raising", "@hookimpl"):
+            assert fact in text, f"{name} does not say: {fact}"
+
+
+def test_every_role_method_has_a_docstring() -> None:
+    for role in (*ROLES.values(), roles.Session, store.Store):
+        for name, member in vars(role).items():
+            if inspect.isfunction(member) and not name.startswith("_"):
+                assert inspect.getdoc(member), f"{role.__name__}.{name}"
