@@ -121,7 +121,7 @@ def _plugins_folder(checker: Checker, folder: Path) -> Path | None:
         found = Path(folder, name)
         if found.is_dir():
             return found
-        checker.fault(("plugins", "folder"), f"plugins.folder: there is no folder {found}")
+        checker.fault(("plugins", "folder"), f"plugins.folder: there is no folder {name!r}")
     raise _refused(checker.faults)
 
 

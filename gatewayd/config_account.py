@@ -29,10 +29,7 @@ def account(
 ) -> AccountConfig | None:
     """Return what an account's file says, None where it is faulty; add its faults to ``faults``."""
     name = PurePath(checker.document.file).stem
-    found, transport, options = checker.shared(
-        AccountFile,
-        lambda kind: checker.kind(registry, Transport, kind, ("kind",)),  # type: ignore[type-abstract]
-    )
+    found, transport, options = checker.shared(AccountFile, registry, Transport)  # type: ignore[type-abstract]
     _owners(checker, operators)
     if found and transport:
         _limits(checker, found, transport)
@@ -56,7 +53,7 @@ def account(
 def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> None:
     """Find out whether the operators and the user exist."""
     data = checker.document.data
-    if ("operators" in data) == ("user" in data) and () not in checker.document.faulty:
+    if ("operators" in data) == ("user" in data):
         found = "both" if "user" in data else "neither"
         checker.fault((), f"expected either 'operators' or 'user', found {found}")
     listed = data.get("operators")

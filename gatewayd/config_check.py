@@ -33,8 +33,8 @@ class Checker:
         self._context = {"folder": folder}
 
     def fault(self, place: Place, what: str, *, key: bool = False) -> None:
-        """Add a fault, but only one for each place."""
-        if place not in self.document.faulty:
+        """Add a fault, unless the place has one already."""
+        if not self.document.spoilt(place):
             self.faults.append(self.document.fault(place, what, key=key))
 
     def model(
@@ -62,7 +62,7 @@ class Checker:
         self.fault(place, f"the plugin itself fails on these options: {type(error).__name__}{where}")
 
     def shared(
-        self, kernel: type[_Model], offer: Callable[[str], type[_Role] | None]
+        self, kernel: type[_Model], registry: Registry, role: type[_Role]
     ) -> tuple[_Model | None, type[_Role] | None, Plugin.Options | None]:
         """Check a whole file that the kernel's fields and those of the plugin that ``kind`` names share.
 
@@ -71,9 +71,12 @@ class Checker:
         data = self.document.data
         names = {info.alias or name for name, info in kernel.model_fields.items()}
         kind = data.get("kind")
-        offered = offer(kind) if isinstance(kind, str) and ("kind",) not in self.document.faulty else None
+        offered = self.kind(registry, role, kind, ("kind",)) if isinstance(kind, str) else None
+        if "kind" not in data:
+            self.fault((), f"missing key 'kind', expected {listed(registry.kinds(role)) or 'the kind of a plugin'}")
         beside = (offered.Options,) if offered else ()
-        found = self.model(kernel, {key: value for key, value in data.items() if key in names}, (), beside=beside)
+        own = {key: value for key, value in {"kind": "", **data}.items() if key in names}
+        found = self.model(kernel, own, (), beside=beside)
         rest = {key: value for key, value in data.items() if key not in names}
         options = self.model(offered.Options, rest, (), beside=(kernel,)) if offered else None
         return found, offered, options

@@ -41,14 +41,18 @@ _EXPECTED = {
     "greater_than_equal": "at least {ge}",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
-    "string_too_short": "at least {min_length} characters",
-    "string_too_long": "at most {max_length} characters",
-    "too_short": "at least {min_length} entries",
-    "too_long": "at most {max_length} entries",
+    "string_too_short": "text of at least {min_length} characters",
+    "string_too_long": "text of at most {max_length} characters",
+    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of at most {max_length}",
     "string_pattern_mismatch": "text that fits {pattern}",
 }
 #: Errors whose value can be shown: it is a number or one of few words, never a secret.
-_SHOWN = {"literal_error", "greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_RANGES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_SHOWN = {"literal_error", *_RANGES}
+
+#: Errors that say all: the value's type was right.
+_ALONE = {"string_too_short", "string_too_long", "too_short", "too_long", "string_pattern_mismatch"}
 
 
 def hint(word: str, known: Iterable[str]) -> str:
@@ -83,7 +87,7 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
     mismatches: dict[Place, list[ErrorDetails]] = {}
     for one in error.errors(include_url=False):
         place = _place(document, at, one["loc"])
-        if any(place[:length] in document.faulty for length in range(1, len(place) + 1)):
+        if document.spoilt(place):
             continue
         if one["loc"][-1:] == ("[key]",):
             yield _key(document, place, one)
@@ -97,6 +101,9 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
         else:
             mismatches.setdefault(place, []).append(one)
     for place, errors in mismatches.items():
+        if any(other[: len(place)] == place for other in mismatches if other != place):
+            # Pydantic counts only the good ones of a list: what is said about its length means nothing then.
+            continue
         yield document.fault(place, f"{dotted(place)}: {_mismatch(errors, _value(document, place))}")
 
 
@@ -118,15 +125,18 @@ def _said(document: Document, place: Place, message: str) -> Fault:
 
 
 def _key(document: Document, place: Place, error: ErrorDetails) -> Fault:
-    said = str(error["ctx"]["error"]) if error["type"] == "value_error" else f"expected {_expected(error)}"
+    said = str(error["ctx"]["error"]) if error["type"] == "value_error" else f"expected {_expected(error, place[-1])}"
     return document.fault(place, f"unknown key {dotted(place)!r}, {said}", key=True)
 
 
 def _mismatch(errors: list[ErrorDetails], value: object) -> str:
-    expected = dict.fromkeys(_expected(error) for error in errors)
+    expected = dict.fromkeys(_expected(error, value) for error in errors)
     shown = any(error["type"] in _SHOWN for error in errors) and isinstance(value, str | int | float)
     found = str(value) if isinstance(value, bool) else repr(value)
-    text = f"expected {' or '.join(expected)}, found {found if shown else _described(value)}"
+    text = f"expected {' or '.join(expected)}"
+    if any(error["type"] in _ALONE for error in errors):
+        return text
+    text += f", found {found if shown else _described(value)}"
     if isinstance(value, bool | int | float) and any(error["type"] == "string_type" for error in errors):
         text += ": write it in quotes"
     words = [word for error in errors for word in re.findall(r"'([^']+)'", str(error.get("ctx", {}).get("expected", "")))]
@@ -134,11 +144,13 @@ def _mismatch(errors: list[ErrorDetails], value: object) -> str:
     return f"{text}; did you mean {near[0]!r}?" if near else text
 
 
-def _expected(error: ErrorDetails) -> str:
+def _expected(error: ErrorDetails, value: object) -> str:
     template = _EXPECTED.get(error["type"])
     if template is None:
         return error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return template.format_map(error.get("ctx", {}))
+    limits = {key: f"{limit:g}" if isinstance(limit, float) else limit for key, limit in error.get("ctx", {}).items()}
+    # Only a duration is text in the file and a number in the model.
+    return template.format_map(limits) + (" seconds" if isinstance(value, str) and error["type"] in _RANGES else "")
 
 
 def _described(value: object) -> str:

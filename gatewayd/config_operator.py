@@ -26,8 +26,7 @@ def operator(checker: Checker, registry: Registry, faults: list[Fault]) -> Opera
     directory = _directory(checker, registry)
     subject = Operator(name=name, title=found.title, brands=found.brands) if found else Operator(name=name)
     matchers = _matchers(checker, registry, subject)
-    if found:
-        _forward(checker, found)
+    _forward(checker)
     faults += checker.faults
     if found is None or checker.faults:
         return OperatorConfig(name=name, faulty=True)
@@ -83,7 +82,9 @@ def _matcher(checker: Checker, registry: Registry, item: object, index: int) -> 
     return (offered, checked) if offered and checked is not None else None
 
 
-def _forward(checker: Checker, found: OperatorFile) -> None:
-    for index, rule in enumerate(found.forward):
-        if rule.to not in found.targets:
-            checker.fault(("forward", index, "to"), f"unknown target {rule.to!r}{hint(rule.to, found.targets)}")
+def _forward(checker: Checker) -> None:
+    rules, targets = checker.document.data.get("forward"), checker.document.data.get("targets", {})
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        to = rule.get("to") if isinstance(rule, dict) else None
+        if isinstance(to, str) and isinstance(targets, dict) and to not in targets:
+            checker.fault(("forward", index, "to"), f"unknown target {to!r}{hint(to, targets)}")

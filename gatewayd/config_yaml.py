@@ -39,6 +39,9 @@ _SYNTAX = {
     "did not find expected key": "expected a key here: check the indentation",
     "did not find expected '-' indicator": "expected '- ' here: check the indentation",
     "did not find expected <document start>": "expected the file's end here: check the indentation",
+    "did not find expected ',' or ']'": "a list that is not closed, expected ',' or ']'",
+    "did not find expected ',' or '}'": "a mapping that is not closed, expected ',' or '}'",
+    "did not find expected node content": "expected a value here, or an opened bracket to be closed before",
     "found unexpected end of stream": "the file ends in the middle of a quoted text",
     "found undefined tag handle": "an unknown tag, expected !env, !file or !credential",
     "found character that cannot start any token": "a value can't begin with this character, expected it in quotes",
@@ -72,6 +75,10 @@ class Document:
         line, column = marks.get(place, (1, 1))
         return Fault(file=self.file, line=line, column=column, what=what)
 
+    def spoilt(self, place: Place) -> bool:
+        """Whether a fault of the YAML itself covers ``place``, so that nothing more can be said about it."""
+        return any(place[:length] in self.faulty for length in range(len(place) + 1))
+
 
 class _HasLine(Protocol):
     """A mark of the pure or the C reader: line and column, counted from 0."""
@@ -94,6 +101,7 @@ def read(path: Path, *, folder: Path) -> Document:
     except _Unreadable as error:
         reader.faults += [fault for fault in error.args if fault]
         reader.faulty.add(())
+        reader.secrets.clear()
     if not isinstance(data, dict):
         reader.fault((1, 1), f"expected keys and values, found {'a list' if isinstance(data, list) else 'a single value'}", ())
         data = {}
@@ -176,6 +184,8 @@ class _Reader:
         here = lines[line - 1] if 0 < line <= len(lines) else ""
         tab = "\t" in here[: len(here) - len(here.lstrip())]
         what = "a tab in the indentation, expected spaces" if tab else _SYNTAX.get(problem, f"no YAML: {problem}")
+        begun = _at(getattr(error, "context_mark", None))[0]
+        what += f" (it began in line {begun})" if 0 < begun < line else ""
         return Fault(file=self.file, line=line, column=column, what=what)
 
     def value(self, event: yaml.Event, place: Place) -> object:
@@ -228,10 +238,8 @@ class _Reader:
         what = ""
         if unquoted and key == "<<":
             what = "a merge key, expected the keys themselves: merge keys are not allowed"
-        elif unquoted and (odd := surprise(key)):
-            what = f"the key {key!r} is {odd}"
-        elif unquoted and not isinstance(plain(key), str):
-            what = f"the key {key!r} is no text, expected it in quotes"
+        elif unquoted and (surprise(key) or not isinstance(plain(key), str)):
+            what = f"the key {key!r} is no text for every YAML reader, expected it in quotes"
         elif key in taken:
             what = f"the key {key!r} stands here twice, first in line {self.keys[*place, key][0]}"
         if what:
@@ -250,7 +258,10 @@ class _Reader:
         if odd:
             self.fault(mark, odd, place)
             return text
-        return plain(text)
+        value = plain(text)
+        if value is None and place:
+            self.fault(mark, "nothing stands here, expected a value, or no key at all", place)
+        return value
 
     def secret(self, tag: str, name: str, mark: Mark, place: Place) -> Secret | None:
         by = next((by for by in get_args(_By) if tag == f"!{by}"), None)

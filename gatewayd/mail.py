@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ _MAX_NAME = 255
 class BytesSource:
     """A message in memory: for tests, and for a file that ``explain`` is given."""
 
-    raw: bytes
+    raw: bytes = field(repr=False)
 
     @property
     def size(self) -> int:

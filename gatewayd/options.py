@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import core_schema
 
 from gatewayd.errors import AuthError
@@ -52,7 +52,7 @@ class Options(BaseModel):
 
 
 def _duration(value: object) -> object:
-    found = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
+    found = re.fullmatch("([0-9]{1,9})([smhd])", value) if isinstance(value, str) else None
     if not found:
         msg = "expected a duration such as 60s, 5m, 2h or 1d"
         raise ValueError(msg)
@@ -60,7 +60,12 @@ def _duration(value: object) -> object:
 
 
 #: A span of time as ``60s``, ``5m``, ``2h`` or ``1d``; seconds in Python.
-Duration = Annotated[float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": r"^\d{1,9}[smhd]$"})]
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(lambda seconds: f"{seconds:g}s", return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}),
+]
 
 
 def _config_path(value: object, info: ValidationInfo) -> object:

@@ -189,6 +189,6 @@ def _refuse_taken(
 
 def where(error: BaseException) -> str:
     """Return an error as one line, with the file and line that raised it."""
-    text = f"{type(error).__name__}: {error}".splitlines()[0][:500]
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
     frames = traceback.extract_tb(error.__traceback__)
     return f"{text} ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else text

@@ -11,7 +11,7 @@ from gatewayd import hookspecs, roles, store
 from gatewayd.plugins import ROLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DOCS = Path(__file__).parent.parent / "docs"
 _HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
@@ -27,7 +27,7 @@ def _hooks() -> Iterator[str]:
     for role in ROLES:
         name = f"gatewayd_{role}"
         hook = getattr(hookspecs, name)
-        yield from (f"### `{name}{inspect.signature(hook)}`", "", inspect.getdoc(hook) or "", "")
+        yield from (f"### `{name}{_signature(hook)}`", "", inspect.getdoc(hook) or "", "")
     yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
     for role_class in (roles.Transport, roles.Session, roles.Directory, roles.Matcher, roles.Command):
         yield from _role(role_class)
@@ -35,12 +35,16 @@ def _hooks() -> Iterator[str]:
     yield from _role(store.Store)
 
 
+def _signature(function: Callable[..., object]) -> str:
+    return str(inspect.signature(function)).replace("'", "")
+
+
 def _role(role: type) -> Iterator[str]:
     yield from (f"### `{role.__name__}`", "", inspect.getdoc(role) or "", "")
     for name, member in vars(role).items():
         documented = inspect.isfunction(member) and inspect.getdoc(member)
         if documented and (not name.startswith("_") or name == "__init__"):
-            yield from (f"#### `{name}{inspect.signature(member)}`", "", documented, "")
+            yield from (f"#### `{name}{_signature(member)}`", "", documented, "")
 
 
 def main() -> int:

@@ -13,18 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-class VouchersOptions(Matcher.Options):
-    """What a voucher number looks like."""
-
-    digits: int = Field(8, description="How many digits a voucher number has.", ge=1, le=20)
-
-
 class Vouchers(Matcher):
     """Links mail to reservations by the voucher numbers in its subject."""
 
     kind = "vouchers"
-    Options = VouchersOptions
-    options: VouchersOptions
+
+    class Options(Matcher.Options):
+        """What a voucher number looks like."""
+
+        digits: int = Field(8, description="How many digits a voucher number has.", ge=1, le=20)
+
+    options: Options
 
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:
         """Look up all voucher numbers of the batch at once."""

@@ -49,7 +49,7 @@ class App:
     @cached_property
     def registry(self) -> plugins.Registry:
         """The plugins of this config."""
-        return self.config.registry
+        return plugins.load(self.config.plugins_folder)
 
     @cached_property
     def store(self) -> Store:

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from gatewayd_csv.rows import Faults, rows
@@ -70,16 +71,18 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
 def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
     db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
     db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email TEXT, kind TEXT, owner TEXT, type TEXT, value TEXT, contact_type TEXT)")
-    files = [_File(name, columns[name], Faults(name)) for name in TABLES if name in columns]
-    for file in files:
+    files = {name: _File(name, columns[name], Faults(name)) for name in TABLES if name in columns}
+    for file in files.values():
         source = rows(folder / file.name, len(file.columns), file.faults)
         if TABLES[file.name].kind is None:
             _fill_contacts(db, file, source)
         else:
             _fill_records(db, file, source)
+    if "contacts.csv" in files:
+        _leave_orphans_out(db, files)
     db.execute("CREATE INDEX emails_email ON emails (email)")
     db.execute("CREATE INDEX contacts_email ON contacts (email) WHERE email IS NOT NULL")
-    return [text for file in files for text in file.faults.texts()]
+    return [text for file in files.values() for text in file.faults.texts()]
 
 
 def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[int, list[str]]]) -> None:
@@ -126,21 +129,24 @@ def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, in
 
 def _searched(file: _File) -> Callable[[list[str]], str]:
     places = [file.columns.index(column) for column in ("id", *TABLES[file.name].label) if column in file.columns]
-    return lambda values: searchable([values[place] for place in places])
+    # There are at least two: the id, and the name or the code.
+    pick = itemgetter(*places)
+    return lambda values: searchable(pick(values))
 
 
 def _leave_doubles_out(db: sqlite3.Connection, file: _File) -> None:
     """Keep the first row of each id."""
     column = f"c{file.columns.index('id')}"
-    doubles = db.execute(
-        f"SELECT line, id FROM (SELECT line, {column} AS id, lag({column}) OVER (ORDER BY {column}, line) AS before"  # noqa: S608  our own words
-        f" FROM {file.table}) WHERE id = before ORDER BY line"
-    ).fetchall()
-    for line, record_id in doubles:
-        first = db.execute(f"SELECT min(line) FROM {file.table} WHERE {column} = ?", (record_id,)).fetchone()[0]  # noqa: S608  our own words
-        file.faults.add(line, f"the id {record_id[:50]!r} stands in line {first} already")
+    db.execute("DROP TABLE IF EXISTS temp.doubles")
+    db.execute(
+        f"CREATE TEMP TABLE doubles AS SELECT line, id FROM (SELECT line, {column} AS id, lag({column})"  # noqa: S608  our own words
+        f" OVER (ORDER BY {column}, line) AS before FROM {file.table}) WHERE id = before"
+    )
+    first = f"SELECT d.line, d.id, (SELECT min(t.line) FROM {file.table} t WHERE t.{column} = d.id) FROM temp.doubles d ORDER BY d.line"  # noqa: S608  our own words
+    for line, record_id, first_line in db.execute(first):
+        file.faults.add(line, f"the id {record_id[:50]!r} stands in line {first_line} already")
     for table in (file.table, f"{file.table}_text", *(["emails"] if file.name == "persons.csv" else [])):
-        db.executemany(f"DELETE FROM {table} WHERE line = ?", ((line,) for line, _ in doubles))  # noqa: S608  our own words
+        db.execute(f"DELETE FROM {table} WHERE line IN (SELECT line FROM temp.doubles)")  # noqa: S608  our own words
 
 
 def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[int, list[str]]]) -> None:
@@ -157,13 +163,22 @@ def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[i
             yield line, email, kind.lower(), owner, of_type.upper(), value, values[role] if role is not None else ""
 
     db.executemany("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?)", contacts())
-    for kind, owners in _OWNERS.items():
-        _leave_orphans_out(db, file, kind, owners)
 
 
-def _leave_orphans_out(db: sqlite3.Connection, file: _File, kind: str, owners: str) -> None:
-    """Keep contacts of customers and suppliers that are there."""
-    table = owners.removesuffix(".csv")
-    there = db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone()
-    ids = f"SELECT c{_position(db, table)} FROM {table}" if there else "SELECT NULL WHERE 0"
+def _leave_orphans_out(db: sqlite3.Connection, files: Mapping[str, _File]) -> None:
+    """Keep only contacts of customers and suppliers that are there."""
+    for kind, name in _OWNERS.items():
+        owners = files.get(name)
+        ids = f"SELECT c{owners.columns.index('id')} FROM {owners.table}" if owners else "SELECT 0 WHERE 0"  # noqa: S608  our own words
+        orphans = f"FROM contacts WHERE kind = ? AND owner NOT IN ({ids})"
+        for line, owner in db.execute(f"SELECT line, owner {orphans} ORDER BY line", (kind,)):  # noqa: S608  our own words
+            files["contacts.csv"].faults.add(line, f"there is no {kind} {owner[:50]!r} in {name}")
+        db.execute(f"DELETE {orphans}", (kind,))  # noqa: S608  our own words
 
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

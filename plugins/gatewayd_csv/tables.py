@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from gatewayd import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from gatewayd import Kind
 
-__all__ = ["TABLES", "Stamp", "Table", "header", "stamps"]
+__all__ = ["TABLES", "Stamp", "Table", "header", "searchable", "stamps"]
 
 #: How much of a file may be its header line, and how many columns it may have.
 _MAX_HEADER = 1 << 16
@@ -101,3 +102,8 @@ def header(path: Path) -> tuple[tuple[str, ...], str]:
     if len(set(columns)) < len(columns) or len(columns) > _MAX_COLUMNS:
         return columns, f"the header line names a column twice or more than {_MAX_COLUMNS} columns; {expected}"
     return columns, ""
+
+
+def searchable(values: Iterable[str]) -> str:
+    """Return values as they are searched: without case, each in a line of its own."""
+    return "\n" + "\n".join(values).casefold() + "\n"

@@ -1,1 +1,1 @@
-"""gatewayd_demo"""
+"""demo"""

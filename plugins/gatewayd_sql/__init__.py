@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from gatewayd import Store, hookimpl
-
 from gatewayd_sql.store import Sql
 
 

@@ -7,9 +7,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd import Audit
 from sqlalchemy import select
 
+from gatewayd import Audit
 from gatewayd_sql.tables import chunk, content, ledger, mail
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd import ConfigError
 from sqlalchemy import exc, inspect, make_url, text
 
+from gatewayd import ConfigError
 from gatewayd_sql import dialect
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import PermanentError
 from sqlalchemy import and_, delete, exists, false, or_, select, true, update
 
+from gatewayd import PermanentError
 from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.raw import StoredSource
@@ -18,9 +18,9 @@ from gatewayd_sql.views import views
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
     from sqlalchemy import ColumnElement, Connection, Select
 
+    from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
     from gatewayd_sql.database import Database
 
 __all__ = ["Desk"]
@@ -134,9 +134,7 @@ def _visible(viewer: Viewer) -> ColumnElement[bool]:
 
 
 def _fits(query: Query) -> list[ColumnElement[bool]]:
-    linked = exists().where(
-        link.c.operator == filing.c.operator, link.c.mail_id == filing.c.mail_id, link.c.removed_by.is_(None)
-    )
+    linked = exists().where(link.c.operator == filing.c.operator, link.c.mail_id == filing.c.mail_id, link.c.removed_by.is_(None))
     fits: list[ColumnElement[bool]] = []
     if query.account is not None:
         fits.append(mail.c.account == query.account)
@@ -178,9 +176,7 @@ def _links(connection: Connection, viewer: Viewer, mail_id: int) -> list[tuple[s
 
 
 def _one(viewer: Viewer, mail_id: int, kind: str, record_id: str) -> ColumnElement[bool]:
-    return and_(
-        link.c.operator == viewer.operator, link.c.mail_id == mail_id, link.c.kind == kind, link.c.record_id == record_id
-    )
+    return and_(link.c.operator == viewer.operator, link.c.mail_id == mail_id, link.c.kind == kind, link.c.record_id == record_id)
 
 
 def _forget(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:

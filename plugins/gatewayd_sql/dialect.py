@@ -6,17 +6,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gatewayd import ConfigError, TransientError
 from sqlalchemy import BigInteger, Double, Insert, Integer, create_engine, event, exc
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 
+from gatewayd import ConfigError, TransientError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd import GatewaydError
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.sql.compiler import SQLCompiler
+
+    from gatewayd import GatewaydError
 
 __all__ = ["NEVER_REUSED", "SMALL_ROWS", "Id", "InsertOrIgnore", "connect", "lock_schema", "now", "only_where", "translated"]
 

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd import Deferred, Filed, NotAdmitted, Tally, Vanished
 from sqlalchemy import and_, bindparam, insert, select, update
 
+from gatewayd import Deferred, Filed, NotAdmitted, Tally, Vanished
 from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.leases import fence
@@ -20,9 +20,9 @@ from gatewayd_sql.times import clean, seconds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd import Filing, Lease, Mail, Outcome
     from sqlalchemy import Connection, Row
 
+    from gatewayd import Filing, Lease, Mail, Outcome
     from gatewayd_sql.database import Database
 
 __all__ = ["Filer"]
@@ -95,16 +95,12 @@ class _Batch:
         if deferred:
             rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self._connection.execute(_DEFER, rows)
-        return Tally(
-            filed=filed, duplicate=duplicate, not_admitted=len(left), vanished=len(vanished), deferred=len(deferred)
-        )
+        return Tally(filed=filed, duplicate=duplicate, not_admitted=len(left), vanished=len(vanished), deferred=len(deferred))
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
         query = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival)
         query = query.where(ledger.c.account == self._account, ledger.c.state == WAITING)
-        return {
-            row.id: row for piece in pieces(entry_ids) for row in self._connection.execute(query.where(ledger.c.id.in_(piece)))
-        }
+        return {row.id: row for piece in pieces(entry_ids) for row in self._connection.execute(query.where(ledger.c.id.in_(piece)))}
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> tuple[int, int]:
         kept = self._keep(batch)
@@ -133,7 +129,9 @@ class _Batch:
         if not first:
             return {}
         # In the order of digests: two batches then never wait for each other in a ring.
-        rows = [{"id": first[digest].entry_id, "digest": digest, "size": first[digest].mail.source.size} for digest in sorted(first)]
+        rows = [
+            {"id": first[digest].entry_id, "digest": digest, "size": first[digest].mail.source.size} for digest in sorted(first)
+        ]
         self._connection.execute(InsertOrIgnore(content), rows)
         mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
         query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, TransientError
 from sqlalchemy import and_, or_, select, update
 
+from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, TransientError
 from gatewayd_sql.dialect import InsertOrIgnore, now
 from gatewayd_sql.tables import lease as table
 from gatewayd_sql.times import moment

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd import Action, Anchor, Entry, FolderState, Lease, Listed, Owed, State, Waiting
 from sqlalchemy import Select, and_, bindparam, insert, select, update
 
+from gatewayd import Action, Anchor, Entry, FolderState, Lease, Listed, Owed, State, Waiting
 from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
@@ -46,9 +46,7 @@ class Ledger:
         """Return those of ``keys`` that the ledger has, with their states."""
         query = _of(account, folder, select(table.c.key, table.c.state))
         with self._db.reading() as connection:
-            return {
-                key: state for piece in pieces(keys) for key, state in connection.execute(query.where(table.c.key.in_(piece)))
-            }
+            return {key: state for piece in pieces(keys) for key, state in connection.execute(query.where(table.c.key.in_(piece)))}
 
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""

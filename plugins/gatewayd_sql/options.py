@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from gatewayd import Store
 from pydantic import Field, field_validator
+
+from gatewayd import Store
 
 _SCHEMES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 

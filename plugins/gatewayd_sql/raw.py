@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gatewayd import CHUNK, TransientError
 from sqlalchemy import insert, select
 
+from gatewayd import CHUNK, TransientError
 from gatewayd_sql.database import Database
 from gatewayd_sql.tables import chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gatewayd import Source
     from sqlalchemy import Connection
+
+    from gatewayd import Source
 
 __all__ = ["StoredSource", "put_chunks"]
 

@@ -13,8 +13,9 @@ from gatewayd_sql.times import clean
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd import Filing, Record
     from sqlalchemy import Connection
+
+    from gatewayd import Filing, Record
 
 __all__ = ["add", "link_row", "queue_of", "say"]
 
@@ -63,9 +64,7 @@ def queue_of(each: Filing) -> str | None:
     return clean(each.queue) if each.faults else None
 
 
-def link_row(
-    operator: str, mail_id: int, record: Record, *, by: str, because: str, by_hand: bool = False
-) -> dict[str, object]:
+def link_row(operator: str, mail_id: int, record: Record, *, by: str, because: str, by_hand: bool = False) -> dict[str, object]:
     """Return the row of one link."""
     return {
         "operator": operator,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from gatewayd import Store
-
 from gatewayd_sql.options import Options
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
         Viewer,
         Waiting,
     )
-
     from gatewayd_sql.verbs import Verbs
 
 __all__ = ["Sql"]

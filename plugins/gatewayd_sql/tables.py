@@ -1,11 +1,11 @@
 """The tables. Times are seconds since 1970 in UTC, as the database's clock has them where a lease hangs on them.
 
-    folder     how far each folder of an account was listed
-    ledger     every key ever listed, and what became of it (promise P1)
-    lease      who works on an account
-    content    the raw bytes of mail, once for equal digests; chunk holds them in pieces of at most 1 MiB
-    mail       what is shown of a message; its id is that of the ledger entry that brought it
-    filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
+folder     how far each folder of an account was listed
+ledger     every key ever listed, and what became of it (promise P1)
+lease      who works on an account
+content    the raw bytes of mail, once for equal digests; chunk holds them in pieces of at most 1 MiB
+mail       what is shown of a message; its id is that of the ledger entry that brought it
+filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
 """
 
 from __future__ import annotations

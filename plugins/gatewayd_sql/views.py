@@ -6,9 +6,9 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from gatewayd import Attachment, FilingFault, FilingView, LinkView, Part, RivalView
 from sqlalchemy import select
 
+from gatewayd import Attachment, FilingFault, FilingView, LinkView, Part, RivalView
 from gatewayd_sql.database import pieces
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import moment

@@ -67,7 +67,13 @@ ledger = Table(
     UniqueConstraint("account", "folder", "key", name="ledger_key"),
     **NEVER_REUSED,
 )
-Index("ledger_waiting", ledger.c.account, ledger.c.folder, ledger.c.id, **only_where(ledger.c.state == literal_column("'waiting'", Text)))
+Index(
+    "ledger_waiting",
+    ledger.c.account,
+    ledger.c.folder,
+    ledger.c.id,
+    **only_where(ledger.c.state == literal_column("'waiting'", Text)),
+)
 Index("ledger_owed", ledger.c.account, ledger.c.id, **only_where(ledger.c.owed.is_not(None)))
 
 content = Table(

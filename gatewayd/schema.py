@@ -1,0 +1,147 @@
+"""JSON Schemas of the config's files, made of the kernel's models and those of the plugins: editors complete by them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+from pydantic.json_schema import models_json_schema
+
+from gatewayd.config_models import AccountFile, GatewaydFile, OperatorFile
+from gatewayd.roles import Directory, Matcher, Plugin, Transport
+from gatewayd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic import BaseModel
+
+    from gatewayd.plugins import Registry
+
+__all__ = ["schemas", "write"]
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schemas(registry: Registry) -> Mapping[str, object]:
+    """Return the schemas (draft 2020-12) by the names of their files: ``gatewayd``, ``operator``, ``account``."""
+    return {
+        "gatewayd.schema.json": _gatewayd(registry),
+        "operator.schema.json": _operator(registry),
+        "account.schema.json": _account(registry),
+    }
+
+
+def write(folder: Path, registry: Registry) -> list[Path]:
+    """Write the schemas into ``folder``, which is made if it is missing; return the files. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, schema in schemas(registry).items():
+        path = folder / name
+        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+class _Schemas:
+    """The schemas of several models, with definitions that they share."""
+
+    def __init__(self, *models: type[BaseModel]) -> None:
+        by_model, shared = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
+        self._refs = {model: schema["$ref"].rpartition("/")[2] for (model, _), schema in by_model.items()}
+        self.defs: dict[str, dict[str, object]] = {name: _without_null(schema) for name, schema in shared["$defs"].items()}
+
+    def of(self, model: type[BaseModel]) -> dict[str, object]:
+        """Return the schema of a model, as a copy."""
+        return dict(self.defs[self._refs[model]])
+
+    def kinds(self, offered: Sequence[type[Plugin]], beside: Mapping[str, object] | None = None) -> dict[str, object]:
+        """Return a schema that takes the fields of the plugin that ``kind`` names, and those ``beside`` it."""
+        return {"oneOf": [self._kind(plugin, beside or {}) for plugin in offered]} if offered else {"type": "object"}
+
+    def _kind(self, plugin: type[Plugin], beside: Mapping[str, object]) -> dict[str, object]:
+        own = self.of(plugin.Options)
+        properties = {**_mapping(own, "properties"), **_mapping(beside, "properties"), "kind": {"const": plugin.kind}}
+        required = ["kind", *_words(beside, "required"), *_words(own, "required")]
+        return {
+            "type": "object",
+            "title": plugin.kind,
+            "description": first_line(plugin),
+            "properties": properties,
+            "required": list(dict.fromkeys(required)),
+            "additionalProperties": False,
+        }
+
+    def whole(self, name: str, schema: Mapping[str, object]) -> dict[str, object]:
+        """Return a file's whole schema."""
+        return {"$schema": _DIALECT, "$id": name, **schema, "$defs": self.defs}
+
+
+def _without_null(schema: Mapping[str, object]) -> dict[str, object]:
+    """Return a model's schema without the null that a missing key becomes: no file may say it."""
+    properties = {}
+    for name, field in _mapping(schema, "properties").items():
+        own = cast("dict[str, object]", field)
+        others = [choice for choice in cast("list[dict[str, object]]", own.get("anyOf", [])) if choice != {"type": "null"}]
+        rest = {key: value for key, value in own.items() if key != "anyOf" and (key, value) != ("default", None)}
+        properties[name] = rest | (others[0] if len(others) == 1 else {"anyOf": others} if others else {})
+    return {**schema, "properties": properties} if properties else dict(schema)
+
+
+def first_line(thing: object) -> str:
+    """Return the first line of a docstring."""
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+def _gatewayd(registry: Registry) -> dict[str, object]:
+    stores = [registry.get(Store, kind) for kind in registry.kinds(Store)]  # type: ignore[type-abstract]
+    made = _Schemas(GatewaydFile, *(store.Options for store in stores))
+    schema = made.of(GatewaydFile)
+    _replace(schema, "store", made.kinds(stores))
+    return made.whole("gatewayd.schema.json", schema)
+
+
+def _operator(registry: Registry) -> dict[str, object]:
+    directories = [registry.get(Directory, kind) for kind in registry.kinds(Directory)]  # type: ignore[type-abstract]
+    matchers = [registry.get(Matcher, kind) for kind in registry.kinds(Matcher)]  # type: ignore[type-abstract]
+    made = _Schemas(OperatorFile, *(plugin.Options for plugin in (*directories, *matchers)))
+    schema = made.of(OperatorFile)
+    _replace(schema, "directory", made.kinds(directories))
+    alone = {"enum": [matcher.kind for matcher in matchers]}
+    _replace(schema, "matchers", {"type": "array", "items": {"oneOf": [alone, *(_entry(made, one) for one in matchers)]}})
+    return made.whole("operator.schema.json", schema)
+
+
+def _entry(made: _Schemas, matcher: type[Matcher]) -> dict[str, object]:
+    return {
+        "type": "object",
+        "description": first_line(matcher),
+        "properties": {matcher.kind: made.of(matcher.Options)},
+        "required": [matcher.kind],
+        "additionalProperties": False,
+    }
+
+
+def _account(registry: Registry) -> dict[str, object]:
+    transports = [registry.get(Transport, kind) for kind in registry.kinds(Transport)]  # type: ignore[type-abstract]
+    made = _Schemas(AccountFile, *(transport.Options for transport in transports))
+    kernel = made.of(AccountFile)
+    owned = [{"required": ["operators"]}, {"required": ["user"]}]
+    text = {"title": "AccountFile", "description": kernel.get("description", "")}
+    return made.whole("account.schema.json", {**text, "allOf": [made.kinds(transports, kernel), {"oneOf": owned}]})
+
+
+def _replace(schema: dict[str, object], name: str, by: Mapping[str, object]) -> None:
+    """Put what the plugins say in the place of a field that the kernel's model leaves open; keep its description."""
+    properties = dict(_mapping(schema, "properties"))
+    properties[name] = {**by, "description": _mapping(properties, name).get("description", "")}
+    schema["properties"] = properties
+
+
+def _mapping(schema: Mapping[str, object], key: str) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", schema.get(key, {}))
+
+
+def _words(schema: Mapping[str, object], key: str) -> list[str]:
+    return cast("list[str]", schema.get(key, []))

@@ -1,0 +1,153 @@
+"""Read an index: one connection to one whole file, which never changes; a newer index is another file of that name."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from gatewayd import Contact, Record
+from gatewayd_csv.build import FORMAT
+from gatewayd_csv.tables import TABLES, Stamp, searchable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from gatewayd import Kind
+
+__all__ = ["Index"]
+
+#: SQLite allows only so many values a statement.
+_CHUNK = 500
+_MAX_WORDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How a row of a table becomes a record."""
+
+    kind: Kind
+    table: str
+    columns: tuple[str, ...]
+    #: Where the id, the parts of the label and the further fields stand in a row.
+    id_at: int
+    label_at: tuple[int, ...]
+    fields_at: tuple[tuple[str, int], ...]
+
+    def record(self, row: Sequence[str]) -> Record:
+        """Return the record of a row's columns."""
+        record_id = row[self.id_at]
+        label = " ".join(row[place] for place in self.label_at if row[place])
+        fields = tuple((name, row[place]) for name, place in self.fields_at if row[place])
+        return Record(kind=self.kind, id=record_id, label=label or record_id, fields=fields)
+
+
+class Index:
+    """An open index. Raises sqlite3.Error where the file can't be read, ValueError where it is of another format."""
+
+    def __init__(self, path: Path) -> None:
+        # Read by one thread at a time, not always by the one that opened it.
+        self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA cache_size=-8192")
+            if self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+                raise ValueError("an index of another format")
+            about = json.loads(self._db.execute("SELECT json FROM about").fetchone()[0])
+        except BaseException:
+            self._db.close()
+            raise
+        #: What it was built from, and the faults that were found.
+        self.folder: str = about["folder"]
+        self.stamps = tuple(Stamp(*stamp) for stamp in about["stamps"])
+        self.faults: list[str] = about["faults"]
+        shapes = [_shape(name, tuple(columns)) for name, columns in about["columns"].items()]
+        self._shapes = {shape.kind: shape for shape in shapes if shape}
+
+    def find(self, kind: Kind, field: str, values: Collection[str]) -> dict[str, list[Record]]:
+        """Return the records whose column ``field`` is one of ``values``, by value."""
+        shape = self._shapes.get(kind)
+        if shape is None or field not in shape.columns:
+            return {}
+        if kind == "person" and field == "email":
+            found = self.persons(values, temporary=True)
+            return {value: found[value.lower()] for value in values if value.lower() in found}
+        column = f"c{shape.columns.index(field)}"
+        return self._records(shape, f"SELECT {column}, * FROM {shape.table} WHERE {column} IN (@) ORDER BY line", values)  # noqa: S608  our own words
+
+    def persons(self, emails: Collection[str], *, temporary: bool) -> dict[str, list[Record]]:
+        """Return the persons of each address, by the address in lower case."""
+        shape = self._shapes.get("person")
+        if shape is None:
+            return {}
+        which = "" if temporary else "AND NOT emails.temporary"
+        query = f"SELECT email, persons.* FROM emails JOIN persons USING (line) WHERE email IN (@) {which} ORDER BY line"  # noqa: S608  our own words
+        return self._records(shape, query, {email.lower() for email in emails})
+
+    def contacts(self, emails: Collection[str]) -> dict[str, list[Contact]]:
+        """Return the EMAIL contacts of each address, by the address in lower case."""
+        query = "SELECT email, kind, owner, type, value, contact_type FROM contacts WHERE email IN (@) ORDER BY line"
+        rows = list(self._rows(query, {email.lower() for email in emails}))
+        kinds: tuple[Kind, ...] = ("customer", "supplier")
+        owners = {(kind, value): found[0] for kind in kinds for value, found in self.find(kind, "id", {r[2] for r in rows}).items()}
+        contacts: dict[str, list[Contact]] = {}
+        for email, kind, owner, of_type, value, contact_type in rows:
+            contact = Contact(owner=owners[kind, owner], type=of_type, value=value, contact_type=contact_type)
+            contacts.setdefault(email, []).append(contact)
+        return contacts
+
+    def search(self, kind: Kind, text: str, limit: int) -> list[Record]:
+        """Return records with every word in id, code or label; whole ones first, then those that begin so, in the file's order."""
+        shape = self._shapes.get(kind)
+        words = searchable([text]).split()[:_MAX_WORDS]
+        if shape is None or not words or not _askable(text):
+            return []
+        every = " AND ".join("instr(text, ?)" for _ in words)
+        best = f"SELECT line FROM {shape.table}_text WHERE {every} ORDER BY instr(text, ?) = 0, instr(text, ?) = 0, line LIMIT ?"  # noqa: S608  our own words
+        query = f"SELECT {shape.table}.* FROM ({best}) AS best JOIN {shape.table} USING (line)"  # noqa: S608  our own words
+        whole = searchable([text])
+        return [shape.record(row[1:]) for row in self._db.execute(query, (*words, whole, whole[:-1], limit))]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with suppress(sqlite3.Error):
+            self._db.close()
+
+    def _records(self, shape: _Shape, query: str, values: Collection[str]) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for value, _line, *row in self._rows(query, values):
+            found.setdefault(value, []).append(shape.record(row))
+        return found
+
+    def _rows(self, query: str, values: Collection[str]) -> Iterator[tuple[str, ...]]:
+        """Run a query for all values, a chunk of them at a time. An empty value is nobody's."""
+        asked = [value for value in dict.fromkeys(values) if value and _askable(value)]
+        for start in range(0, len(asked), _CHUNK):
+            chunk = asked[start : start + _CHUNK]
+            yield from self._db.execute(query.replace("@", ",".join("?" * len(chunk))), chunk)
+
+
+def _shape(name: str, columns: tuple[str, ...]) -> _Shape | None:
+    table = TABLES[name]
+    if table.kind is None:
+        return None
+    own = {"id", "name"} if table.label == ("name",) else {"id"}
+    return _Shape(
+        kind=table.kind,
+        table=name.removesuffix(".csv"),
+        columns=columns,
+        id_at=columns.index("id"),
+        label_at=tuple(columns.index(column) for column in table.label if column in columns),
+        fields_at=tuple((column, place) for place, column in enumerate(columns) if column not in own),
+    )
+
+
+def _askable(value: str) -> bool:
+    """Whether SQLite can be asked for it: what comes from broken mail may be no text."""
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,108 @@
+"""Run gatewayd as a user would, by its command line, and compare what it filed with what was expected."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from gatewayd import TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from gatewayd_demo.mails import Arriving
+
+__all__ = ["Filing", "Gateway", "missing"]
+
+#: The demo's operators, with the flags that show all that they have.
+OPERATORS = {"acme": ["--user", "irina"], "globetrot": []}
+_TIMEOUT = 300.0
+
+
+class Related(TypedDict):
+    """A link or a rival, as ``mail list --json`` says it."""
+
+    kind: str
+    id: str
+    label: str
+
+
+class Filing(TypedDict):
+    """A line of ``mail list --json``; only what the demo shows."""
+
+    id: int
+    operator: str
+    account: str
+    message_id: str
+    received_at: str
+    subject: str
+    links: list[Related]
+    rivals: list[Related]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gatewayd of a config folder."""
+
+    folder: Path
+
+    def collect(self, accounts: Sequence[str]) -> None:
+        """Import the accounts once. Raises TransientError with gatewayd's own words where that failed."""
+        self._run("import", *accounts)
+
+    def filings(self, *, limit: int = 1000) -> list[Filing]:
+        """Return what every operator sees, newest first."""
+        found: list[Filing] = []
+        for operator, flags in OPERATORS.items():
+            said = self._run("mail", "list", "--operator", operator, *flags, "--limit", str(limit), "--json")
+            found += (json.loads(line) for line in said.splitlines())
+        return sorted(found, key=lambda filing: -filing["id"])
+
+    def _run(self, *words: str) -> str:
+        command = [sys.executable, "-m", "gatewayd", "--config", str(self.folder), *words]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_TIMEOUT, check=False)  # noqa: S603  our own words
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip()[-2000:]
+            raise TransientError(f"`gatewayd {' '.join(words)}` ended with {done.returncode}: {said}")
+        return done.stdout
+
+
+def missing(filings: Iterable[Filing], delivered: Iterable[tuple[Arriving, int]]) -> list[str]:
+    """Return in words every filing that is missing, too much, or not related to what was expected."""
+    found: dict[tuple[str, str], list[Filing]] = {}
+    for filing in filings:
+        found.setdefault((filing["operator"], filing["message_id"]), []).append(filing)
+    wrong = []
+    for mail, number in delivered:
+        for operator in OPERATORS:
+            filed = found.pop((operator, mail.message_id(number)), [])
+            wrong += _wrong(mail, operator, filed)
+    wrong += [f"{operator} sees {message_id}, which nobody sent" for operator, message_id in found]
+    return wrong
+
+
+def _wrong(mail: Arriving, operator: str, filed: Sequence[Filing]) -> list[str]:
+    what = f"{mail.subject!r} for {operator}"
+    if len(filed) != (operator in mail.links):
+        return [f"{what}: expected {int(operator in mail.links)} filing, found {len(filed)}"]
+    if not filed:
+        return []
+    links, rivals = _pairs(filed[0]["links"]), _pairs(filed[0]["rivals"])
+    wanted = {"links": (links, mail.links[operator]), "rivals": (rivals, mail.rivals.get(operator, frozenset()))}
+    return [
+        f"{what}: expected the {name} {_words(expected)}, found {_words(given)}"
+        for name, (given, expected) in wanted.items()
+        if given != expected
+    ]
+
+
+def _pairs(related: Iterable[Related]) -> frozenset[tuple[str, str]]:
+    return frozenset((one["kind"], one["id"]) for one in related)
+
+
+def _words(pairs: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(" ".join(pair) for pair in sorted(pairs)) or "none"

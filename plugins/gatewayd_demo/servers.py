@@ -1,0 +1,104 @@
+"""Start the demo's servers as child processes, bring mail to them, and end them."""
+
+from __future__ import annotations
+
+import imaplib
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd import TransientError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["ImapServer", "Pop3Server", "Server"]
+
+_GRACE = 5.0
+
+
+@dataclass
+class Server:
+    """A child process that serves one mailbox on 127.0.0.1. Use it as a context manager."""
+
+    user: str
+    password_file: Path
+    #: Where a child's own words go; shown if it fails.
+    log: Path
+    port: int = 0
+    module = ""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", self.module, self.user, str(self.password_file), *self._arguments()]
+        with self.log.open("wb") as log:
+            # Its own session: Ctrl-C is for the demo, which then ends its servers in order.
+            self._process = subprocess.Popen(  # noqa: S603  our own words
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
+        said = self._process.stdout.readline()
+        if not said.strip().isdigit():
+            self._end()
+            raise TransientError(f"{self.module} did not start: {self.log.read_text(errors='replace')[-1000:].strip()}")
+        self.port = int(said)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+
+    def _arguments(self) -> list[str]:
+        return []
+
+    def _end(self) -> None:
+        """End the child: it ends when its standard input does, and is killed if not."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE)
+        self._process.kill()
+        self._process.wait()
+
+
+@dataclass
+class ImapServer(Server):
+    """The shared mailbox. Mail is appended to it by IMAP."""
+
+    module = "gatewayd_demo.imap_server"
+
+    def deliver(self, message: bytes) -> None:
+        """Put one message into INBOX, unseen."""
+        with imaplib.IMAP4("127.0.0.1", self.port, timeout=30) as imap:
+            # imaplib sends a literal in a packet of its own, which would wait 40 ms for the answer to the one before.
+            imap.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            imap.login(self.user, self.password_file.read_text(encoding="utf-8").strip())
+            # No flags and no date: unseen, and it arrived now.
+            imap.append("INBOX", None, None, message)
+
+
+@dataclass
+class Pop3Server(Server):
+    """A colleague's own mailbox, a folder of files."""
+
+    module = "gatewayd_demo.pop3_server"
+
+    def deliver(self, message: bytes) -> None:
+        """Put one message into the mailbox; the next session sees it, whole."""
+        folder = self._folder()
+        number = len(list(folder.glob("*.eml"))) + 1
+        part = folder / f"{number:06}.part"
+        part.write_bytes(message)
+        part.rename(part.with_suffix(".eml"))
+
+    def _arguments(self) -> list[str]:
+        return [str(self._folder())]
+
+    def _folder(self) -> Path:
+        folder = self.password_file.with_suffix(".mail")
+        folder.mkdir(exist_ok=True)
+        return folder

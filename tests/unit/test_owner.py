@@ -1,0 +1,74 @@
+"""Owners of leases: alive or dead is told by a lock that the operating system keeps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+from gatewayd.owner import Owner, host_and_process
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from gatewayd.owner import Owner
+owner = Owner(Path(sys.argv[1]))
+owner.spool().put("k", [b"x" * 100])
+print(owner.name, flush=True)
+time.sleep(60)
+"""
+
+
+def sleeper(state: Path) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SLEEPER), str(state)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    return process, process.stdout.readline().strip()
+
+
+def test_killed_owner_is_dead_and_its_spools_go(tmp_path: Path) -> None:
+    with Owner(tmp_path) as me:
+        process, name = sleeper(tmp_path)
+        try:
+            assert not me.dead(name)
+            assert list(tmp_path.glob("owners/*/*.spool"))
+        finally:
+            process.kill()
+            process.communicate()
+        assert me.dead(name)
+    with Owner(tmp_path) as other:
+        assert not list(tmp_path.glob("owners/*/*.spool"))
+        assert other.dead(name), "also when its room is gone already"
+
+
+def test_living_owner_is_not_dead(tmp_path: Path) -> None:
+    with Owner(tmp_path) as me, Owner(tmp_path) as other:
+        assert not me.dead(other.name)
+        assert not me.dead(me.name)
+
+
+def test_owner_with_another_state_folder_is_never_called_dead(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with Owner(tmp_path / "a") as me:
+        other = Owner(tmp_path / "b")
+        other.close()
+        assert not me.dead(other.name)
+        assert not me.dead("")
+        assert not me.dead("host:1:../../etc:passwd")
+
+
+def test_ended_owner_is_dead(tmp_path: Path) -> None:
+    with Owner(tmp_path) as me:
+        other = Owner(tmp_path)
+        other.close()
+        assert me.dead(other.name)
+
+
+def test_name_is_readable_for_people(tmp_path: Path) -> None:
+    with Owner(tmp_path) as me:
+        assert host_and_process(me.name).startswith("process ")
+    assert host_and_process("odd") == "process  on odd"

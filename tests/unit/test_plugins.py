@@ -1,0 +1,98 @@
+"""Discovery: each plugin in a guard of its own, kinds unique, faults named."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import plugins
+from gatewayd.errors import PluginError
+from gatewayd.roles import Matcher, Transport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = """
+from gatewayd import Matcher, hookimpl
+
+class Vouchers(Matcher):
+    kind = "vouchers"
+    def match(self, mails, directory):
+        return []
+
+@hookimpl
+def gatewayd_matchers():
+    return [Vouchers]
+"""
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(text))
+    return folder
+
+
+def loaded(registry: plugins.Registry, name: str) -> plugins.Loaded:
+    return next(plugin for plugin in registry.plugins if plugin.name == name)
+
+
+def test_own_plugins_are_found_by_entry_point() -> None:
+    registry = plugins.load()
+    assert {"imap", "pop3"} <= set(registry.kinds(Transport))  # type: ignore[type-abstract]
+    assert {"contacts", "reservations"} <= set(registry.kinds(Matcher))  # type: ignore[type-abstract]
+    assert all(not plugin.error for plugin in registry.plugins)
+
+
+def test_single_file_is_a_plugin(tmp_path: Path) -> None:
+    registry = plugins.load(write(tmp_path, mine=GOOD))
+    assert loaded(registry, "mine").offers == (("matchers", "vouchers"),)
+    assert registry.get(Matcher, "vouchers").kind == "vouchers"  # type: ignore[type-abstract]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("1/0", "ZeroDivisionError: division by zero (bad.py:1)"),
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+        ("this is no python", "SyntaxError"),
+        ("raise SystemExit(3)", "it exits when it is imported: 3"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchrs():\n    return []", "gatewayd_matchrs"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(config):\n    return []", "config"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return [1]", "1 is no class derived from Matcher"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    raise KeyError('x')", "KeyError: 'x'"),
+        (GOOD.replace('"vouchers"', '"V 1"'), "expected a word such as 'vouchers'"),
+        (GOOD.replace("def match(", "def mtch("), "Vouchers lacks match"),
+        (GOOD.replace("    kind", "    class Options: pass\n    kind"), "Options is not derived from Matcher.Options"),
+        (GOOD.replace('"vouchers"', '"contacts"'), "which contacts (gatewayd"),
+    ],
+)
+def test_P4_faulty_plugin_is_out_of_use_and_no_other(tmp_path: Path, text: str, error: str) -> None:
+    registry = plugins.load(write(tmp_path, bad=text, good=GOOD.replace("vouchers", "others")))
+    assert error in loaded(registry, "bad").error
+    assert not loaded(registry, "good").error
+    assert "others" in registry.kinds(Matcher)  # type: ignore[type-abstract]
+
+
+def test_two_plugins_of_one_kind_are_a_fault_that_names_both(tmp_path: Path) -> None:
+    registry = plugins.load(write(tmp_path, first=GOOD, second=GOOD))
+    assert not loaded(registry, "first").error
+    error = loaded(registry, "second").error
+    assert "matcher 'vouchers'" in error
+    assert "first" in error
+
+
+def test_unknown_kind_names_what_is_out_of_use(tmp_path: Path) -> None:
+    registry = plugins.load(write(tmp_path, bad="1/0"))
+    with pytest.raises(PluginError, match=r"no plugin offers the matcher 'vouchers' \(out of use: bad\)"):
+        registry.get(Matcher, "vouchers")  # type: ignore[type-abstract]
+
+
+def test_plugin_that_exits_while_loading_does_not_end_the_process(tmp_path: Path) -> None:
+    registry = plugins.load(write(tmp_path, bad="import sys\nsys.exit(0)"))
+    assert "exits" in loaded(registry, "bad").error
+
+
+def test_missing_folder_is_no_plugins(tmp_path: Path) -> None:
+    assert plugins.load(tmp_path / "none").kinds(Matcher) == plugins.load().kinds(Matcher)  # type: ignore[type-abstract]
