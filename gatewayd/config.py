@@ -99,7 +99,7 @@ def _refused(faults: list[Fault]) -> ConfigError:
 
 def _main(folder: Path) -> Document:
     """Read ``gatewayd.yaml``; raises ConfigError where there is nothing to go on with."""
-    if not folder.is_dir():
+    if not _is_folder(folder):
         raise ConfigError(f"there is no config folder {folder}", advice="Name it with --config FOLDER.")
     path = folder / _MAIN
     if not os.path.lexists(path):
@@ -111,15 +111,23 @@ def _main(folder: Path) -> Document:
     return document
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # Not allowed to look, too long a name, a NUL in it.
+        return False
+
+
 def _plugins_folder(checker: Checker, folder: Path) -> Path | None:
     """Return the folder of single-file plugins; raises ConfigError where it can't be had: every kind would seem unknown."""
     block = checker.document.data.get("plugins")
     if block is None:
         return None
     name = block.get("folder") if isinstance(block, dict) else None
-    if isinstance(name, str) and name and "\0" not in name:
+    if isinstance(name, str):
         found = Path(folder, name)
-        if found.is_dir():
+        if name and _is_folder(found):
             return found
         checker.fault(("plugins", "folder"), f"plugins.folder: there is no folder {name!r}")
     raise _refused(checker.faults)

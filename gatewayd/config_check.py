@@ -41,7 +41,6 @@ class Checker:
         self, model: type[_Model], data: Mapping[str, object], place: Place, *, beside: Sequence[type[BaseModel]] = ()
     ) -> _Model | None:
         """Validate ``data``, which stands at ``place``; ``beside`` are models that share the mapping."""
-        before = len(self.faults)
         try:
             found = model.model_validate(data, context=self._context)
         except ValidationError as error:
@@ -50,8 +49,7 @@ class Checker:
         except Exception as error:  # noqa: BLE001  a plugin's own validator may raise anything
             self._broken(place, error)
             return None
-        below = any(faulty[: len(place)] == place for faulty in self.document.faulty)
-        return None if below or len(self.faults) > before else found
+        return None if self.document.spoilt_within(place) else found
 
     def _broken(self, place: Place, error: Exception) -> None:
         # The error's text may quote a value, which may be a secret; its class and place can't.

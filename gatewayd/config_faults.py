@@ -47,10 +47,9 @@ _EXPECTED = {
     "too_long": "a list of at most {max_length}",
     "string_pattern_mismatch": "text that fits {pattern}",
 }
-#: Errors whose value can be shown: it is a number or one of few words, never a secret.
 _RANGES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+#: Errors whose value can be shown: it is a number or one of few words, never a secret.
 _SHOWN = {"literal_error", *_RANGES}
-
 #: Errors that say all: the value's type was right.
 _ALONE = {"string_too_short", "string_too_long", "too_short", "too_long", "string_pattern_mismatch"}
 
@@ -87,7 +86,8 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
     mismatches: dict[Place, list[ErrorDetails]] = {}
     for one in error.errors(include_url=False):
         place = _place(document, at, one["loc"])
-        if document.spoilt(place):
+        said = one["type"] in ("value_error", "assertion_error")
+        if document.spoilt(place) or (said and document.spoilt_within(place)):
             continue
         if one["loc"][-1:] == ("[key]",):
             yield _key(document, place, one)
@@ -96,7 +96,7 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
         elif one["type"] == "extra_forbidden":
             known = [name for model in models for name in _fields(model, place[len(at) : -1])]
             yield document.fault(place, f"unknown key {dotted(place)!r}{hint(str(place[-1]), known)}", key=True)
-        elif one["type"] in ("value_error", "assertion_error"):
+        elif said:
             yield _said(document, place, str(one["ctx"]["error"]))
         else:
             mismatches.setdefault(place, []).append(one)

@@ -109,7 +109,7 @@ class PluginsBlock(Options):
 
 
 class GatewaydFile(Options):
-    """`gatewayd.yaml`: what concerns the whole daemon."""
+    """`gatewayd.yaml`: What concerns the whole daemon."""
 
     state: ConfigPath | None = Field(None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")
     store: dict[str, object] | None = Field(
@@ -141,7 +141,7 @@ class ForwardRule(Options):
 
 
 class OperatorFile(Options):
-    """`operators/<name>.yaml`: one tour operator."""
+    """`operators/<name>.yaml`: One tour operator."""
 
     title: str = Field("", description="The operator's name for people.", max_length=1000)
     brands: Texts = Field((), description="The operator's brands, as they stand in booking codes.")
@@ -190,7 +190,7 @@ class ForwardBlock(Options):
 
 
 class AccountFile(Options):
-    """`accounts/<name>.yaml`: one mailbox. The fields of its transport stand beside these."""
+    """`accounts/<name>.yaml`: One mailbox. The fields of its transport stand beside these."""
 
     kind: str = Field(description="The transport.")
     description: str = Field("", description="What the account is, for people.", max_length=1000)

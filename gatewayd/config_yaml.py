@@ -79,6 +79,10 @@ class Document:
         """Whether a fault of the YAML itself covers ``place``, so that nothing more can be said about it."""
         return any(place[:length] in self.faulty for length in range(len(place) + 1))
 
+    def spoilt_within(self, place: Place) -> bool:
+        """Whether a fault of the YAML itself lies at or below ``place``, so that its value is not what the file means."""
+        return any(faulty[: len(place)] == place for faulty in self.faulty)
+
 
 class _HasLine(Protocol):
     """A mark of the pure or the C reader: line and column, counted from 0."""

@@ -147,7 +147,10 @@ def _word(encoding: str, text: str) -> bytes:
     data = text.encode("utf-8", "replace")
     if encoding in "qQ":
         return binascii.a2b_qp(data, header=True)
-    return b"".join(_base64([data]))
+    try:
+        return binascii.a2b_base64(data)
+    except binascii.Error:
+        return b"".join(_base64([data]))
 
 
 def parameters(raw: str) -> dict[str, str]:
@@ -167,9 +170,8 @@ def parameter(found: Mapping[str, str], name: str) -> str:
         if key.endswith("*"):
             extended = True
             if first and value.count(b"'") > 1:
-                charset, _, value = (
-                    piece if number else piece.decode("latin-1") for number, piece in enumerate(value.split(b"'", 2))
-                )
+                label, _, value = value.split(b"'", 2)
+                charset = label.decode("latin-1")
             value = _percent(value)
         data += value
     if extended:

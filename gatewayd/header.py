@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
-from gatewayd.decode import clean, header_text
+from gatewayd.decode import header_text
 from gatewayd.model import Address
 
 __all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "Raw", "addresses", "anchor_of", "date", "head", "ids"]
@@ -36,6 +37,7 @@ class Raw(Protocol):
 
 # --- header blocks (RFC 5322 section 2.2) -----------------------------------------------------------------------------
 
+_LONGEST_NAME = 256
 _FOLD = re.compile(r"\n[ \t]+")
 SPACE = " \t\r\n\v\f"
 
@@ -48,7 +50,7 @@ class Head:
     fields: Fields
     #: Where the body begins.
     body: int
-    #: No value has anything but printable ASCII, or an encoded word.
+    #: All of it is printable ASCII: only encoded words need decoding.
     plain: bool
     #: How many bytes of the block were left out.
     cut: int = 0
@@ -64,8 +66,7 @@ def head(raw: Raw, start: int, end: int, *, limit: int = MAX_HEAD) -> Head:
     fields = _fields(block)
     if not fields and body - start > 2:  # noqa: PLR2004  more than an empty line
         return Head([], start, plain=True)
-    plain = not block.translate(None, _PLAIN) and b"=?" not in block
-    return Head(fields, body, plain, max(0, body - start - limit))
+    return Head(fields, body, not block.translate(None, _PLAIN), max(0, body - start - limit))
 
 
 def _body(raw: Raw, start: int, end: int) -> int:
@@ -101,18 +102,25 @@ def _fields(block: bytes) -> Fields:
     fields: Fields = []
     for line in text.split("\n"):
         name, colon, value = line.partition(":")
-        if colon and name:
-            name = name.rstrip(" \t")
-            # "From joe Mon ..." of an mbox and other lines that no header can begin with are left out.
-            if name.isascii() and name.isprintable() and " " not in name and name:
-                fields.append((name.lower(), value.strip(SPACE)))
+        if colon and len(name) <= _LONGEST_NAME and (known := _name(name)):
+            fields.append((known, value.strip(SPACE)))
     return fields
+
+
+@lru_cache(maxsize=1024)
+def _name(text: str) -> str:
+    """Return a header's name in lower case; empty for what is none, such as "From joe Mon" of an mbox."""
+    name = text.rstrip(" \t")
+    return name.lower() if name.isascii() and name.isprintable() and " " not in name else ""
 
 
 # --- values -----------------------------------------------------------------------------------------------------------
 
 _ATOM = r'[^\s<>@"(),;:\\]'
-_SIMPLE = re.compile(rf'(?:"([^"\\=]*+)"\s*+|([^"<>@,;:()\\=]*+))<({_ATOM}++@{_ATOM}++)>|({_ATOM}++@{_ATOM}++)')
+_SIMPLE = re.compile(
+    rf'(?:"([^"\\=]*+)"\s*+|([^"<>@,;:()\\=]*+|(?:=\?[\w-]{{1,75}}\?[bBqQ]\?[^?\s<>]*+\?=\s*+)++))'
+    rf"<({_ATOM}++@{_ATOM}++)>|({_ATOM}++@{_ATOM}++)"
+)
 _TOKEN = re.compile(
     r'(?P<word>=\?[^?\s]{1,75}\?[bBqQ]\?[^?\s]*+\?=)|"(?P<quoted>(?:[^"\\]|\\.)*+)"|<(?P<angle>[^<>]*+)>'
     r'|(?P<special>[(),;:])|(?P<atom>[^\s"(),;:<>]++)|(?P<space>\s++)|(?P<stray>.)',
@@ -131,7 +139,8 @@ def addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     """
     simple = _SIMPLE.fullmatch(value)
     if simple and value.isascii() and value.isprintable():
-        return (Address(name=(simple[1] or simple[2] or "").strip(), email=simple[3] or simple[4]),), False
+        quoted, name, email, bare = simple.groups("")
+        return (Address(name=header_text(quoted or name).strip(), email=email or bare),), False
     found = _Addresses(value, limit)
     return tuple(found.found[:limit]), len(found.found) > limit
 
@@ -216,32 +225,44 @@ class _Addresses:
         self._words = words[:first] + words[at + 1 :]
 
 
+_USUAL_DATE = re.compile(
+    r"(?:[A-Z][a-z]{2}, )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d\d)(\d\d)(?: |$)", re.ASCII
+)
+_MONTHS = {"Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11, "Dec": 12}
+
+
 def date(value: str) -> datetime | None:
     """Return a Date header in UTC; None where it can't be read or no calendar has it."""
     try:
-        parsed = parsedate_tz(value[:_LONGEST_DATE])
-        if parsed is None:
-            return None
-        year, month, day, hour, minute, second, *_, offset = parsed
-        local = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
-        return local - timedelta(seconds=offset or 0)
+        usual = _USUAL_DATE.match(value)
+        if usual and usual[2] in _MONTHS:
+            day, month, year, hour, minute, second, zone, quarter = usual.groups()
+            offset = 3600 * int(zone) + 60 * int(zone[0] + quarter)
+            local = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), tzinfo=UTC)
+            return local - timedelta(seconds=offset)
+        return _unusual_date(value[:_LONGEST_DATE])
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
+def _unusual_date(value: str) -> datetime | None:
+    parsed = parsedate_tz(value)
+    if parsed is None:
+        return None
+    year, month, day, hour, minute, second, *_, offset = parsed
+    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC) - timedelta(seconds=offset or 0)
+
+
 def ids(value: str) -> list[str]:
     """Return the message ids of a header value in their order."""
-    return [clean(found) for found in _ID.findall(header_text(value))]
+    return _ID.findall(header_text(value))
 
 
-_ANCHORS = (("message-id", "Message-ID"), ("date", "Date"), ("from", "From"), ("subject", "Subject"))
+_ANCHORS = ("message-id", "date", "from", "subject")
 
 
 def anchor_of(first: dict[str, str]) -> str:
     """Return the digest of the four headers that a message is known by; ``first`` has the first value of each name."""
-    known = [name for name, _ in _ANCHORS if name in first]
-    if not known:
-        return ""
-    # White space is a matter of folding, and servers fold anew.
-    lines = [b"%s:%s\n" % (name.encode(), b" ".join(first[name].encode("latin-1").split())) for name in known]
-    return hashlib.sha256(b"".join(lines)).hexdigest()[:32]
+    # White space is a matter of folding, and servers fold anew: only ASCII's, for these characters stand for bytes.
+    known = [name.encode() + b":" + b" ".join(first[name].encode("latin-1").split()) for name in _ANCHORS if name in first]
+    return hashlib.sha256(b"\n".join(known)).hexdigest()[:32] if known else ""

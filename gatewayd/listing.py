@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 from gatewayd.custody import Entry
 from gatewayd.mail import anchor
+from gatewayd.model import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from gatewayd.custody import Anchor
-    from gatewayd.model import Listed, Page
+    from gatewayd.custody import Anchor, FolderState
+    from gatewayd.model import Page
     from gatewayd.store import Store
 
 __all__ = ["Entering", "Lister", "same"]
@@ -52,26 +53,34 @@ class Lister:
         """
         state = self.store.folder(self.account, self.folder)
         start_at = state.start_at if state else self._start_at()
+        if state and keys:
+            yield self._taken(state, keys)
         for page in self.pages(state.cursor if state else None):
-            yield self._enter(page, start_at, first=state is None, take_offered=keys or ())
+            yield self._enter(page, start_at, first=state is None, take=keys or ())
         if from_beginning:
             for page in self.pages(None):
-                yield self._enter(page, start_at, first=False, take_offered=None)
+                yield self._enter(page, start_at, first=False, take=None)
 
     def _start_at(self) -> datetime | None:
         if isinstance(self.start, datetime):
             return self.start
         return datetime.now(UTC) if self.start == "now" else None
 
-    def _enter(self, page: Page, start_at: datetime | None, *, first: bool, take_offered: Collection[str] | None) -> Entering:
-        """``take_offered`` names the offered keys that are taken now; None takes all of the page."""
+    def _taken(self, state: FolderState, keys: Collection[str]) -> Entering:
+        """Let the offered ones of ``keys`` wait, wherever the cursor stands."""
+        known = self.store.known(self.account, self.folder, keys)
+        entries = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was == "offered"]
+        return Entering(entries=entries, cursor=state.cursor, start_at=state.start_at, standing=None)
+
+    def _enter(self, page: Page, start_at: datetime | None, *, first: bool, take: Collection[str] | None) -> Entering:
+        """``take`` names offered keys that are taken now; None takes all of the page."""
         standing = frozenset(one.key for one in page.keys) if page.others_gone else None
         known = self.store.known(self.account, self.folder, [one.key for one in page.keys])
         fresh = [one for one in page.keys if one.key not in known]
         old = {} if first else self._same(page, fresh, standing)
         entries = []
         for one in page.keys:
-            taken = take_offered is None or one.key in take_offered
+            taken = take is None or one.key in take
             if one.key not in known:
                 offered = page.backlog and not taken and self._is_before(one, start_at, first=first)
                 entries.append(

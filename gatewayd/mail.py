@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -124,8 +124,20 @@ def _first(fields: header.Fields) -> dict[str, str]:
     return dict(reversed(fields))
 
 
+#: What a defect of the parser can raise. The source's own errors are no matter of the message: they pass.
+_DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = None) -> Mail:
     """Return the view of a message. Never raises, whatever the bytes are; what it can't bear stands in ``faults``."""
+    try:
+        return _view(source, mail_id, _utc(received_at))
+    except _DEFECTS as error:
+        empty = _view(BytesSource(b""), mail_id, _utc(received_at))
+        return replace(empty, source=source, faults=(f"it can't be read: {type(error).__name__}: {clean(str(error))[:200]}",))
+
+
+def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     faults: list[str] = []
     raw = mime.opened(source)
     top = header.head(raw, 0, len(raw))
@@ -135,19 +147,20 @@ def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = No
     if top.cut:
         faults.append(f"its headers are longer than {header.MAX_HEAD} bytes")
     leaves = mime.leaves(raw, top, faults)
+    headers = _headers(top, faults)
     texts = [leaf.part for leaf in leaves if not leaf.attached]
     return Mail(
         id=mail_id,
         source=source,
-        headers=_headers(top, faults),
+        headers=headers,
         from_=_addresses("From", [first.get("from", "")], faults),
         to=_addresses("To", [value for name, value in top.fields if name == "to"], faults),
         cc=_addresses("Cc", [value for name, value in top.fields if name == "cc"], faults),
-        subject=_subject(first.get("subject", ""), faults),
+        subject=_subject(next((value for name, value in headers if name == "subject"), ""), faults),
         message_id=_message_id(first.get("message-id", "")),
         references=_references(first),
         sent_at=header.date(first["date"]) if "date" in first else None,
-        received_at=_utc(received_at),
+        received_at=received_at,
         attachments=_attachments(raw, leaves, faults),
         plain=tuple(part for part in texts if part.type == "text/plain"),
         html=tuple(part for part in texts if part.type == "text/html"),
@@ -170,12 +183,14 @@ def _headers(top: header.Head, faults: list[str]) -> tuple[tuple[str, str], ...]
     if len(fields) > _MAX_HEADERS:
         faults.append(f"it has more than {_MAX_HEADERS} headers")
         fields = fields[:_MAX_HEADERS]
-    if max((len(value) for _, value in fields), default=0) > _MAX_VALUE:
+    if top.body > _MAX_VALUE and max((len(value) for _, value in fields), default=0) > _MAX_VALUE:
         # Addresses are read from the whole value: nothing of a long To is lost.
         long = sorted({clean(name)[:80] for name, value in fields if len(value) > _MAX_VALUE and name not in {"to", "cc"}})
         faults += [f"its header {name!r} is longer than {_MAX_VALUE} bytes" for name in long[:10]]
         fields = [(name, value[:_MAX_VALUE]) for name, value in fields]
-    return tuple(fields) if top.plain else tuple([(clean(name), header_text(value)) for name, value in fields])
+    if top.plain:
+        return tuple([(name, header_text(value)) if "=?" in value else (name, value) for name, value in fields])
+    return tuple([(clean(name), header_text(value)) for name, value in fields])
 
 
 def _addresses(name: str, values: list[str], faults: list[str]) -> tuple[Address, ...]:
@@ -187,8 +202,7 @@ def _addresses(name: str, values: list[str], faults: list[str]) -> tuple[Address
     return found
 
 
-def _subject(value: str, faults: list[str]) -> str:
-    text = header_text(value[:_MAX_VALUE])
+def _subject(text: str, faults: list[str]) -> str:
     if len(text) > _MAX_SUBJECT:
         faults.append(f"its subject is longer than {_MAX_SUBJECT} characters")
     return text[:_MAX_SUBJECT]
@@ -279,5 +293,4 @@ def _size(raw: header.Raw, part: Part) -> int:
     start, end = part.offset, part.offset + part.length
     padding = raw.find(b"=", start, end)
     end = padding if padding >= 0 else end
-    white = sum(raw.count(space, start, end) for space in (b"\n", b"\r", b" ", b"\t"))
-    return (end - start - white) * 3 // 4
+    return (end - start - mime.white_space(raw, start, end)) * 3 // 4

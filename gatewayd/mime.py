@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gatewayd.decode import clean, header_text, parameter, parameters, transfer_decoded
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.model import Source
 
-__all__ = ["Leaf", "Window", "leaves", "opened"]
+__all__ = ["Leaf", "Window", "leaves", "opened", "white_space"]
 
 #: Bounds of what is read of one message (promise P8).
 MAX_PARTS = 1000
@@ -58,14 +59,16 @@ class Window:
             found = seen.find(needle, start - self._start, end - self._start)
             if found >= 0:
                 return self._start + found
-            start = self._start + len(seen) - len(needle) + 1
+            searched, start = start, self._start + len(seen) - len(needle) + 1
+            if start <= searched:
+                # The source has less than its size promised.
+                break
         return -1
 
     def count(self, needle: bytes, start: int, end: int, /) -> int:
         """Return how often the single byte ``needle`` occurs between ``start`` and ``end``."""
         total = 0
-        while start < end:
-            seen = self._at(start, end, 1)
+        while start < end and (seen := self._at(start, end, 1)):
             total += seen.count(needle, start - self._start, end - self._start)
             start = self._start + len(seen)
         return total
@@ -74,6 +77,18 @@ class Window:
 def opened(source: Source, *, whole: int = CHUNK) -> Raw:
     """Return the message to scan: its bytes if there are at most ``whole`` of them, else a window of that size on them."""
     return source.read(0, source.size) if source.size <= whole else Window(source, whole)
+
+
+def white_space(raw: Raw, start: int, end: int) -> int:
+    """Return how many bytes of an encoded body are white space."""
+    first = raw.find(b"\n", start, end)
+    if isinstance(raw, bytes) and start < first:
+        # Encoders write lines of one length: where a line end stands at each such step, only those need be looked at.
+        crlf = raw[first - 1 : first] == b"\r"
+        ends = raw[first : end : first + 1 - start]
+        if ends == b"\n" * len(ends):
+            return len(ends) * (1 + crlf)
+    return sum(raw.count(white, start, end) for white in (b"\n", b"\r", b" ", b"\t"))
 
 
 # --- the tree ---------------------------------------------------------------------------------------------------------
@@ -117,7 +132,8 @@ def leaves(raw: Raw, top: Head, faults: list[str]) -> list[Leaf]:
     found: list[Leaf] = []
     # An explicit stack of (start, end, depth, type where a part names none): recursion would let the message choose our depth.
     todo: list[tuple[int, int, int, str]] = []
-    fields, start, end, depth, default = dict(reversed(top.fields)), top.body, len(raw), 0, "text/plain"
+    fields: Mapping[str, str] = dict(reversed(top.fields))
+    start, end, depth, default = top.body, len(raw), 0, "text/plain"
     while True:
         kind, extra = _content_type(fields, default)
         inner = _children(scan, extra, start, end, depth) if kind.startswith("multipart/") else None
@@ -146,9 +162,18 @@ def _content_type(fields: Mapping[str, str], default: str) -> tuple[str, Mapping
     value = fields.get("content-type")
     if value is None:
         return default, {}
+    return _known_type(value) if len(value) < _USUAL else _read_type(value)
+
+
+def _read_type(value: str) -> tuple[str, Mapping[str, str]]:
     kind = value.partition(";")[0].strip(SPACE).lower()
     # RFC 2045 section 5.2: what is no media type is read as plain text.
     return kind if _TYPE.fullmatch(kind) else "text/plain", parameters(value)
+
+
+#: Most parts of most mails have one of a few types.
+_USUAL = 80
+_known_type = lru_cache(maxsize=256)(_read_type)
 
 
 def _children(scan: _Scan, extra: Mapping[str, str], start: int, end: int, depth: int) -> list[tuple[int, int]] | None:

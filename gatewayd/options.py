@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import core_schema
 
 from gatewayd.errors import AuthError
@@ -63,7 +63,6 @@ def _duration(value: object) -> object:
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    PlainSerializer(lambda seconds: f"{seconds:g}s", return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,9}[smhd]$"}),
 ]
 
@@ -133,7 +132,8 @@ class Secret:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "description": "A reference to a secret: !env NAME, !file PATH or !credential NAME."}
+        text = "A reference to a secret: !env NAME, !file PATH or !credential NAME."
+        return {"type": "string", "writeOnly": True, "description": text}
 
     @classmethod
     def _validate(cls, value: object) -> Secret:

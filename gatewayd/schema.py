@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gatewayd.plugins import Registry
 
-__all__ = ["schemas", "write"]
+__all__ = ["Schemas", "first_line", "schemas", "write"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -44,13 +44,13 @@ def write(folder: Path, registry: Registry) -> list[Path]:
     return written
 
 
-class _Schemas:
+class Schemas:
     """The schemas of several models, with definitions that they share."""
 
     def __init__(self, *models: type[BaseModel]) -> None:
         by_model, shared = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
         self._refs = {model: schema["$ref"].rpartition("/")[2] for (model, _), schema in by_model.items()}
-        self.defs: dict[str, dict[str, object]] = {name: _without_null(schema) for name, schema in shared["$defs"].items()}
+        self.defs: dict[str, dict[str, object]] = {name: _as_written(schema) for name, schema in shared["$defs"].items()}
 
     def of(self, model: type[BaseModel]) -> dict[str, object]:
         """Return the schema of a model, as a copy."""
@@ -78,12 +78,15 @@ class _Schemas:
         return {"$schema": _DIALECT, "$id": name, **schema, "$defs": self.defs}
 
 
-def _without_null(schema: Mapping[str, object]) -> dict[str, object]:
-    """Return a model's schema without the null that a missing key becomes: no file may say it."""
+def _as_written(schema: Mapping[str, object]) -> dict[str, object]:
+    """Return a model's schema as files are written: without null, for a missing key, and with durations as text."""
     properties = {}
     for name, field in _mapping(schema, "properties").items():
         own = cast("dict[str, object]", field)
         others = [choice for choice in cast("list[dict[str, object]]", own.get("anyOf", [])) if choice != {"type": "null"}]
+        default = own.get("default")
+        if own.get("type") == "string" and isinstance(default, float):
+            own = {**own, "default": f"{default:g}s"}
         rest = {key: value for key, value in own.items() if key != "anyOf" and (key, value) != ("default", None)}
         properties[name] = rest | (others[0] if len(others) == 1 else {"anyOf": others} if others else {})
     return {**schema, "properties": properties} if properties else dict(schema)
@@ -96,7 +99,7 @@ def first_line(thing: object) -> str:
 
 def _gatewayd(registry: Registry) -> dict[str, object]:
     stores = [registry.get(Store, kind) for kind in registry.kinds(Store)]  # type: ignore[type-abstract]
-    made = _Schemas(GatewaydFile, *(store.Options for store in stores))
+    made = Schemas(GatewaydFile, *(store.Options for store in stores))
     schema = made.of(GatewaydFile)
     _replace(schema, "store", made.kinds(stores))
     return made.whole("gatewayd.schema.json", schema)
@@ -105,7 +108,7 @@ def _gatewayd(registry: Registry) -> dict[str, object]:
 def _operator(registry: Registry) -> dict[str, object]:
     directories = [registry.get(Directory, kind) for kind in registry.kinds(Directory)]  # type: ignore[type-abstract]
     matchers = [registry.get(Matcher, kind) for kind in registry.kinds(Matcher)]  # type: ignore[type-abstract]
-    made = _Schemas(OperatorFile, *(plugin.Options for plugin in (*directories, *matchers)))
+    made = Schemas(OperatorFile, *(plugin.Options for plugin in (*directories, *matchers)))
     schema = made.of(OperatorFile)
     _replace(schema, "directory", made.kinds(directories))
     alone = {"enum": [matcher.kind for matcher in matchers]}
@@ -113,7 +116,7 @@ def _operator(registry: Registry) -> dict[str, object]:
     return made.whole("operator.schema.json", schema)
 
 
-def _entry(made: _Schemas, matcher: type[Matcher]) -> dict[str, object]:
+def _entry(made: Schemas, matcher: type[Matcher]) -> dict[str, object]:
     return {
         "type": "object",
         "description": first_line(matcher),
@@ -125,7 +128,7 @@ def _entry(made: _Schemas, matcher: type[Matcher]) -> dict[str, object]:
 
 def _account(registry: Registry) -> dict[str, object]:
     transports = [registry.get(Transport, kind) for kind in registry.kinds(Transport)]  # type: ignore[type-abstract]
-    made = _Schemas(AccountFile, *(transport.Options for transport in transports))
+    made = Schemas(AccountFile, *(transport.Options for transport in transports))
     kernel = made.of(AccountFile)
     owned = [{"required": ["operators"]}, {"required": ["user"]}]
     text = {"title": "AccountFile", "description": kernel.get("description", "")}

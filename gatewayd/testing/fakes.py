@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import Contact, Directory, Operator, Place, Record
 from gatewayd.mail import BytesSource, parse
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from gatewayd import Kind, Mail
+
+_Found = TypeVar("_Found")
 
 __all__ = ["FakeDirectory", "Question", "make_contact", "make_mail", "make_record"]
 
@@ -102,22 +104,19 @@ class FakeDirectory(Directory):
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
         self.questions.append(Question("find", frozenset(values), kind, field))
-        found = {value: tuple(record for record in self._of(kind) if value and value in _values(record, field)) for value in values}
-        return {value: records for value, records in found.items() if records}
+        return _grouped(((value, record) for record in self._of(kind) for value in _values(record, field)), set(values))
 
     def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
         self.questions.append(Question("persons", frozenset(emails)))
         known = [person for person in self._of("person") if person.get("temporary") != "yes"]
-        found = {email: tuple(person for person in known if email in _emails(person)) for email in _lower(emails)}
-        return {email: persons for email, persons in found.items() if persons}
+        return _grouped(((email, person) for person in known for email in _emails(person)), _lower(emails))
 
     def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
         """See ``Directory``."""
         self.questions.append(Question("contacts", frozenset(emails)))
         known = [contact for contact in self.known_contacts if contact.type == "EMAIL"]
-        found = {email: tuple(contact for contact in known if contact.value.lower() == email) for email in _lower(emails)}
-        return {email: contacts for email, contacts in found.items() if contacts}
+        return _grouped(((contact.value.lower(), contact) for contact in known), _lower(emails))
 
     def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
         """See ``Directory``."""
@@ -130,6 +129,15 @@ class FakeDirectory(Directory):
 
     def _of(self, kind: Kind) -> list[Record]:
         return [record for record in self.records if record.kind == kind]
+
+
+def _grouped(found: Iterable[tuple[str, _Found]], asked: set[str]) -> dict[str, list[_Found]]:
+    """Sort what there is by what was asked for; an empty value is nobody's."""
+    groups: dict[str, list[_Found]] = {}
+    for value, one in found:
+        if value and value in asked:
+            groups.setdefault(value, []).append(one)
+    return groups
 
 
 def _values(record: Record, field: str) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ __all__ = ["PEOPLE", "booking_messages", "nasties", "person"]
 #: How many different people write; ``person`` names them.
 PEOPLE = 200
 
-_FIRST = ["Anna", "Bram", "Chloé", "David", "Eva", "Filip", "Greta", "Hugo", "Irina", "Jürgen", "Katrin", "Luís", "Marie", "Nils", "Olga", "Pavel", "Rosa", "Søren", "Teréza", "Urs"]
-_LAST = ["Novák", "Müller", "Peeters", "Dubois", "García", "Rossi", "Smith", "Jansen", "Kowalski", "Иванова"]
-_AGENCIES = ["sunny-travel", "alpine-tours", "oldtown-hotels", "blue-lagoon", "safari-lodge", "nordic-lights", "via-roma", "city-breaks"]
+_FIRST = ("Anna", "Bram", "Chloé", "David", "Eva", "Filip", "Greta", "Hugo", "Irina", "Jürgen", "Katrin", "Luís", "Søren", "Urs")
+_LAST = ("Novák", "Müller", "Peeters", "Dubois", "García", "Rossi", "Smith", "Jansen", "Kowalski", "Иванова")
+_AGENCIES = ("sunny-travel", "alpine-tours", "oldtown-hotels", "blue-lagoon", "safari-lodge", "nordic-lights", "via-roma")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ _LANGUAGES = (
     ),
     _Language(
         "windows-1252",
-        ("Réservation {} – numéro de vol", "Votre réservation {}"),
-        ("Bonjour,", "le prix de la réservation {} est de 1 250 € à régler avant l’arrivée.", "Meilleures salutations"),
+        ("Réservation {} \u2013 numéro de vol", "Votre réservation {}"),
+        ("Bonjour,", "le prix de la réservation {} est de 1 250 € à régler avant l\u2019arrivée.", "Meilleures salutations"),
     ),
     _Language(
         "utf-8",
@@ -61,9 +61,9 @@ _LANGUAGES = (
     _Language(
         "koi8-r",
         ("Бронирование {}: подтверждение", "Вопрос по заявке {}"),
-        ("Здравствуйте,", "просим подтвердить бронирование {} на двоих.", "С уважением"),
+        ("Здравствуйте,", "просим подтвердить бронирование {} на двоих.", "Хорошего дня"),
     ),
-    _Language("gb2312", ("预订 {} 确认",), ("您好，", "请确认预订 {}，两位成人。", "谢谢")),
+    _Language("gb2312", ("预订 {} 确认",), ("您好。", "请确认预订 {}。两位成人。", "谢谢")),
     _Language(
         "shift_jis",
         ("予約 {} の確認",),
@@ -95,7 +95,7 @@ def _message(rng: random.Random, number: int, seed: int, *, heavy: bool, booking
     language = rng.choice(_LANGUAGES[1:] if kind == "8bit" else (_LANGUAGES[0], *_LANGUAGES))
     code = str(rng.randint(1, bookings))
     subject = rng.choice(language.subjects).format(code)
-    if rng.random() < 0.1:
+    if not rng.randrange(10):
         subject = rng.choice((f"{subject} / {rng.randint(1, bookings)}", "Newsletter", subject.replace(code, "").strip()))
     lines = [line.format(code) for line in language.lines]
     if kind != "multipart":
@@ -108,24 +108,24 @@ def _message(rng: random.Random, number: int, seed: int, *, heavy: bool, booking
 
 def _head(rng: random.Random, number: int, seed: int, subject: str, charset: str) -> str:
     name, email = person(rng.randrange(PEOPLE))
-    if rng.random() < 0.125:
+    if not rng.randrange(8):
         name, email = "", f"stranger{number}@elsewhere.example"
     date = format_datetime(datetime(2026, 1, 5, 8, 0, tzinfo=UTC) + timedelta(seconds=97 * number))
     token = f"{rng.getrandbits(64):016x}"
     earlier = f"<{max(0, number - 3)}.{seed}@mail.example>"
-    thread = f"In-Reply-To: {earlier}\r\nReferences: <start.{seed}@mail.example>\r\n {earlier}\r\n" if rng.random() < 0.3 else ""
+    thread = f"In-Reply-To: {earlier}\r\nReferences: <start.{seed}@mail.example>\r\n {earlier}\r\n" if not rng.randrange(3) else ""
     box = rng.choice(("reservations", "sales"))
     return (
         f"Return-Path: <{email}>\r\n"
-        f"Received: from mx1.example (mx1.example [192.0.2.{number % 250}])\r\n\tby mail.example (Postfix) with ESMTPS id {token}\r\n"
-        f"\tfor <{box}@tours.example>; {date}\r\n"
+        f"Received: from mx1.example (mx1.example [192.0.2.{number % 250}])\r\n\tby mail.example (Postfix) with ESMTPS\r\n"
+        f"\tid {token} for <{box}@tours.example>; {date}\r\n"
         f"Received: from client.example ([198.51.100.7])\r\n\tby mx1.example with ESMTPSA id {token[::-1]}; {date}\r\n"
         f"DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example;\r\n\ts=s2026; h=from:to:subject:date:message-id;\r\n"
         f"\tbh={base64.b64encode(rng.randbytes(32)).decode()};\r\n\tb={base64.b64encode(rng.randbytes(48)).decode()}\r\n"
         f"Message-ID: <{number}.{seed}.{token}@mail.example>\r\n"
         f"Date: {date}\r\n"
         f"From: {_phrase(name, charset)}<{email}>\r\n"
-        f"To: {'Reservations ' if rng.random() < 0.5 else ''}<{box}@tours.example>\r\n"
+        f"To: {'Reservations ' if rng.randrange(2) else ''}<{box}@tours.example>\r\n"
         f"Subject: {_encoded(subject, charset)}\r\n"
         f"{thread}X-Mailer: Agency Desk {rng.randint(3, 9)}.{rng.randint(0, 9)}\r\nMIME-Version: 1.0\r\n"
     )
@@ -149,7 +149,7 @@ def _plain(rng: random.Random, language: _Language, text: str, _heavy: bool) -> 
     data = text.encode(language.charset)
     if data.isascii() and language.charset == "us-ascii":
         return b"Content-Type: text/plain; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" + data
-    if rng.random() < 0.5:
+    if rng.randrange(2):
         return _part("text/plain", language.charset, "base64", _base64(data))
     return _part("text/plain", language.charset, "quoted-printable", _quoted(data))
 

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["nasties"]
 
-_TOP = b"Message-ID: <%s@nasty.example>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\nFrom: Eve <eve@nasty.example>\r\nTo: reservations@tours.example\r\n"
+_TOP = (
+    b"Message-ID: <%s@nasty.example>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n"
+    b"From: Eve <eve@nasty.example>\r\nTo: reservations@tours.example\r\n"
+)
 _PNG = base64.encodebytes(bytes(range(256)) * 4).replace(b"\n", b"\r\n")
 
 
@@ -57,9 +60,12 @@ def _whole(name: str, rest: bytes) -> bytes:
 def _mixed(boundary: bytes = b"B") -> bytes:
     """Return an honest multipart to be damaged."""
     return (
-        b"Subject: =?utf-8?q?Buchung_756_=C3=A4?=\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=%s\r\n\r\npreamble\r\n"
-        b"--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe 756=\r\n!\r\n"
-        b"--%s\r\nContent-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n--%s--\r\nepilogue\r\n"
+        b"Subject: =?utf-8?q?Buchung_756_=C3=A4?=\r\nMIME-Version: 1.0\r\n"
+        b"Content-Type: multipart/mixed; boundary=%s\r\n\r\npreamble\r\n"
+        b"--%s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        b"Gr=C3=BC=C3=9Fe 756=\r\n!\r\n"
+        b"--%s\r\nContent-Type: image/png; name=a.png\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n"
+        b"--%s--\r\nepilogue\r\n"
     ) % (boundary, boundary, boundary, _PNG, boundary)
 
 
@@ -137,10 +143,10 @@ def _damaged(rng: random.Random) -> Iterator[tuple[str, bytes]]:
         yield name, raw[: rng.randint(40, len(raw) - 1)]
     for number in range(60):
         name = f"noise-{number}"
-        raw = bytearray(_whole(name, _mixed(b"noise%d" % number)))
+        noisy = bytearray(_whole(name, _mixed(b"noise%d" % number)))
         for _ in range(rng.randint(1, 40)):
-            at = rng.randrange(len(raw))
-            raw[at : at + rng.randint(0, 4)] = rng.randbytes(rng.randint(0, 4))
-        yield name, bytes(raw)
+            at = rng.randrange(len(noisy))
+            noisy[at : at + rng.randint(0, 4)] = rng.randbytes(rng.randint(0, 4))
+        yield name, bytes(noisy)
     for number in range(10):
         yield f"random-{number}", rng.randbytes(rng.randint(1, 5000))

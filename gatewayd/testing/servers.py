@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import getpass
 import grp
+import hashlib
 import imaplib
 import itertools
 import os
@@ -106,11 +107,11 @@ class Dovecot:
     def user(self, name: str, password: str) -> None:
         """Create a user, or give one another password."""
         self._passwords[name] = password
-        lines = (f"{n}:{{PLAIN.b64}}{base64.b64encode(p.encode()).decode()}::::::\n" for n, p in self._passwords.items())
-        replacement = self.folder / "users.new"
-        replacement.write_text("".join(lines))
+        # A file a user, named by the MD5 of its name: Dovecot looks at most once a second whether a file it knows has changed.
+        replacement = self.folder / "users" / "new"
+        replacement.write_text(f"{name}:{{PLAIN.b64}}{base64.b64encode(password.encode()).decode()}::::::\n")
         replacement.chmod(0o644)
-        replacement.replace(self.folder / "users")
+        replacement.replace(replacement.with_name(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()))
         self.password_file(name).write_text(password)
 
     def password_file(self, name: str) -> Path:
@@ -185,11 +186,10 @@ class Dovecot:
 
     def _prepare(self) -> None:
         self.folder.chmod(0o755)
-        for name in ("run", "state", "passwords", "mail", "home"):
+        for name in ("run", "state", "users", "passwords", "mail", "home"):
             (self.folder / name).mkdir()
             self._give(self.folder / name)
         (self.folder / "run").chmod(0o755)
-        (self.folder / "users").touch()
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         authority.issue_cert(self.host, "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")

@@ -15,7 +15,7 @@ class ContactsOptions(Matcher.Options):
     """Whom to link besides the persons who wrote."""
 
     kinds: tuple[Literal["customer", "supplier"], ...] = Field(
-        ("customer", "supplier"),
+        default=("customer", "supplier"),
         description="What to link besides persons: customers, suppliers or both.",
         min_length=1,
         strict=False,

@@ -57,7 +57,12 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
             for pragma in _PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
             faults = _fill(db, folder, columns)
-            about = {"folder": str(folder), "stamps": [[s.name, s.size, s.mtime_ns, s.inode] for s in found], "columns": columns, "faults": faults}
+            about = {
+                "folder": str(folder),
+                "stamps": [[s.name, s.size, s.mtime_ns, s.inode] for s in found],
+                "columns": columns,
+                "faults": faults,
+            }
             db.execute("CREATE TABLE about (json TEXT)")
             db.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
             db.execute(f"PRAGMA user_version={FORMAT}")
@@ -70,7 +75,9 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
 
 def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
     db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
-    db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email TEXT, kind TEXT, owner TEXT, type TEXT, value TEXT, contact_type TEXT)")
+    db.execute(
+        "CREATE TABLE contacts (line INTEGER PRIMARY KEY, email TEXT, kind TEXT, owner TEXT, type TEXT, value TEXT, role TEXT)"
+    )
     files = {name: _File(name, columns[name], Faults(name)) for name in TABLES if name in columns}
     for file in files.values():
         source = rows(folder / file.name, len(file.columns), file.faults)
@@ -142,8 +149,9 @@ def _leave_doubles_out(db: sqlite3.Connection, file: _File) -> None:
         f"CREATE TEMP TABLE doubles AS SELECT line, id FROM (SELECT line, {column} AS id, lag({column})"  # noqa: S608  our own words
         f" OVER (ORDER BY {column}, line) AS before FROM {file.table}) WHERE id = before"
     )
-    first = f"SELECT d.line, d.id, (SELECT min(t.line) FROM {file.table} t WHERE t.{column} = d.id) FROM temp.doubles d ORDER BY d.line"  # noqa: S608  our own words
-    for line, record_id, first_line in db.execute(first):
+    first = f"(SELECT min(t.line) FROM {file.table} t WHERE t.{column} = doubles.id)"  # noqa: S608  our own words
+    query = f"SELECT line, id, {first} FROM temp.doubles ORDER BY line"  # noqa: S608  our own words
+    for line, record_id, first_line in db.execute(query):
         file.faults.add(line, f"the id {record_id[:50]!r} stands in line {first_line} already")
     for table in (file.table, f"{file.table}_text", *(["emails"] if file.name == "persons.csv" else [])):
         db.execute(f"DELETE FROM {table} WHERE line IN (SELECT line FROM temp.doubles)")  # noqa: S608  our own words
@@ -171,9 +179,9 @@ def _leave_orphans_out(db: sqlite3.Connection, files: Mapping[str, _File]) -> No
         owners = files.get(name)
         ids = f"SELECT c{owners.columns.index('id')} FROM {owners.table}" if owners else "SELECT 0 WHERE 0"  # noqa: S608  our own words
         orphans = f"FROM contacts WHERE kind = ? AND owner NOT IN ({ids})"
-        for line, owner in db.execute(f"SELECT line, owner {orphans} ORDER BY line", (kind,)):  # noqa: S608  our own words
+        for line, owner in db.execute(f"SELECT line, owner {orphans} ORDER BY line", (kind,)):
             files["contacts.csv"].faults.add(line, f"there is no {kind} {owner[:50]!r} in {name}")
-        db.execute(f"DELETE {orphans}", (kind,))  # noqa: S608  our own words
+        db.execute(f"DELETE {orphans}", (kind,))
 
 
 def _sync(path: Path) -> None:

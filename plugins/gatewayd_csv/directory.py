@@ -34,7 +34,7 @@ class Csv(Directory):
     """Looks records up in a folder of CSV files, by an index in the state folder."""
 
     kind = "csv"
-    Options = CsvOptions
+    Options = CsvOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: CsvOptions
 
     def __init__(self, options: CsvOptions, *, operator: Operator, place: Place) -> None:
@@ -81,12 +81,16 @@ class Csv(Directory):
         if self._index is None:
             self._follow()
         if self._index is None:
-            raise TransientError(f"{self._name}: there is no index yet", advice="It is built at the next visit, and by `gatewayd check`.")
+            raise TransientError(
+                f"{self._name}: there is no index yet", advice="It is built at the next visit, and by `gatewayd check`."
+            )
         try:
             return question(self._index)
         except sqlite3.Error as error:
             self._throw_away()
-            raise TransientError(f"{self._name}: the index can't be read: {error}", advice="It is built anew at the next visit.") from error
+            raise TransientError(
+                f"{self._name}: the index can't be read: {error}", advice="It is built anew at the next visit."
+            ) from error
 
     def _throw_away(self) -> None:
         """Remove the broken index, unless there is a newer one by now."""

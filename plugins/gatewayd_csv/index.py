@@ -24,6 +24,7 @@ __all__ = ["Index"]
 #: SQLite allows only so many values a statement.
 _CHUNK = 500
 _MAX_WORDS = 20
+_OWNERS: tuple[Kind, ...] = ("customer", "supplier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Index:
         try:
             self._db.execute("PRAGMA cache_size=-8192")
             if self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
-                raise ValueError("an index of another format")
+                raise ValueError("an index of another format")  # noqa: TRY301  the connection is closed below
             about = json.loads(self._db.execute("SELECT json FROM about").fetchone()[0])
         except BaseException:
             self._db.close()
@@ -89,14 +90,14 @@ class Index:
 
     def contacts(self, emails: Collection[str]) -> dict[str, list[Contact]]:
         """Return the EMAIL contacts of each address, by the address in lower case."""
-        query = "SELECT email, kind, owner, type, value, contact_type FROM contacts WHERE email IN (@) ORDER BY line"
+        query = "SELECT email, kind, owner, type, value, role FROM contacts WHERE email IN (@) ORDER BY line"
         rows = list(self._rows(query, {email.lower() for email in emails}))
-        kinds: tuple[Kind, ...] = ("customer", "supplier")
-        owners = {(kind, value): found[0] for kind in kinds for value, found in self.find(kind, "id", {r[2] for r in rows}).items()}
+        ids = {row[2] for row in rows}
+        owners = {kind: self.find(kind, "id", ids) for kind in _OWNERS}
         contacts: dict[str, list[Contact]] = {}
-        for email, kind, owner, of_type, value, contact_type in rows:
-            contact = Contact(owner=owners[kind, owner], type=of_type, value=value, contact_type=contact_type)
-            contacts.setdefault(email, []).append(contact)
+        for email, kind, owner, of_type, value, role in rows:
+            record = owners["supplier" if kind == "supplier" else "customer"][owner][0]
+            contacts.setdefault(email, []).append(Contact(owner=record, type=of_type, value=value, contact_type=role))
         return contacts
 
     def search(self, kind: Kind, text: str, limit: int) -> list[Record]:

@@ -12,4 +12,6 @@ __all__ = ["CsvOptions"]
 class CsvOptions(Directory.Options):
     """Where the files lie."""
 
-    folder: ConfigPath = Field(description="Folder with persons.csv, customers.csv and so on; a relative path counts from the config folder.")
+    folder: ConfigPath = Field(
+        description="Folder with persons.csv, customers.csv and so on; a relative path counts from the config folder."
+    )

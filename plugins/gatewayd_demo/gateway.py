@@ -31,17 +31,21 @@ class Related(TypedDict):
     label: str
 
 
-class Filing(TypedDict):
-    """A line of ``mail list --json``; only what the demo shows."""
-
-    id: int
-    operator: str
-    account: str
-    message_id: str
-    received_at: str
-    subject: str
-    links: list[Related]
-    rivals: list[Related]
+#: A line of ``mail list --json``; only what the demo shows. ``from`` is no name that a class could have.
+Filing = TypedDict(
+    "Filing",
+    {
+        "id": int,
+        "operator": str,
+        "account": str,
+        "message_id": str,
+        "received_at": str,
+        "from": str,
+        "subject": str,
+        "links": list[Related],
+        "rivals": list[Related],
+    },
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The mail that arrives in the demo, and what each message must be related to, for each operator that may see it."""
 
+# ruff: noqa: RUF001  people write their own languages
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -67,7 +69,7 @@ MAILS: tuple[Arriving, ...] = (
         name="rome-rooms",
         sender="Anna Berger <anna.berger@nordreisen.example>",
         subject="Buchung 4711: zwei weitere Zimmer in Rom",
-        text="Guten Tag,\n\nbitte zwei weitere Doppelzimmer für die Gruppe in Rom, möglichst auf derselben Etage.\n\nAnna Berger\nNord Reisen\n",
+        text="Guten Tag,\n\nbitte zwei weitere Doppelzimmer für die Gruppe in Rom.\n\nAnna Berger\nNord Reisen\n",
         links={"acme": _of("person P1", "customer C1", "reservation R4711"), "globetrot": _NOBODY},
     ),
     Arriving(
@@ -81,7 +83,7 @@ MAILS: tuple[Arriving, ...] = (
         name="hotel-confirmation",
         sender="Hotel Bellavista <prenotazioni@bellavista.example>",
         subject="Conferma camere, vostro riferimento DB1/5001",
-        text="Gentili colleghi,\n\nin allegato la conferma delle camere. L'opzione è valida fino a venerdì.\n\nUfficio prenotazioni\n",
+        text="Gentili colleghi,\n\nin allegato la conferma delle camere. È valida fino a venerdì.\n\nL'ufficio\n",
         attached=("conferma.pdf", _PDF),
         links={"acme": _of("supplier S1", "reservation R5001"), "globetrot": _NOBODY},
     ),
@@ -96,7 +98,7 @@ MAILS: tuple[Arriving, ...] = (
         name="school-inquiry",
         sender="Mary Whitfield <m.whitfield@stanmore-school.example>",
         subject="Inquiry: Vienna with 42 pupils in May",
-        text="Hello,\n\ncould you quote four nights in Vienna for 42 pupils and 4 teachers, half board?\n\nKind regards\nMary Whitfield\n",
+        text="Hello,\n\ncould you quote four nights in Vienna for 42 pupils and 4 teachers?\n\nKind regards\nMary Whitfield\n",
         links={"acme": _NOBODY, "globetrot": _NOBODY},
     ),
     Arriving(

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd import TransientError
@@ -85,20 +85,16 @@ class ImapServer(Server):
 class Pop3Server(Server):
     """A colleague's own mailbox, a folder of files."""
 
+    folder: Path = field(kw_only=True)
     module = "gatewayd_demo.pop3_server"
 
     def deliver(self, message: bytes) -> None:
         """Put one message into the mailbox; the next session sees it, whole."""
-        folder = self._folder()
-        number = len(list(folder.glob("*.eml"))) + 1
-        part = folder / f"{number:06}.part"
+        number = len(list(self.folder.glob("*.eml"))) + 1
+        part = self.folder / f"{number:06}.part"
         part.write_bytes(message)
         part.rename(part.with_suffix(".eml"))
 
     def _arguments(self) -> list[str]:
-        return [str(self._folder())]
-
-    def _folder(self) -> Path:
-        folder = self.password_file.with_suffix(".mail")
-        folder.mkdir(exist_ok=True)
-        return folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return [str(self.folder)]

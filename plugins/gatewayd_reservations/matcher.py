@@ -42,7 +42,9 @@ class Reservations(Matcher):
         self._pattern = re.compile(options.pattern)
         brands = operator.brands if options.brands is None else options.brands
         #: What stands before the number in a booking code, each once, in the manual's order.
-        self._heads = tuple(dict.fromkeys(f"{prefix}-{brand}" for brand in ("", *(f"{b}-" for b in brands)) for prefix in options.prefixes))
+        self._heads = tuple(
+            dict.fromkeys(f"{prefix}-{brand}" for brand in ("", *(f"{b}-" for b in brands)) for prefix in options.prefixes)
+        )
 
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:
         """See ``Matcher``. Asks one question a batch, none where there is no number."""
@@ -54,7 +56,9 @@ class Reservations(Matcher):
             if not found:
                 yield Miss(mail_id, f"no number in the {' or the '.join(_PLACES[place] for place in self.options.places)}")
 
-    def _decided(self, mail_id: int, numbers: Mapping[str, PlaceToLook], records: Mapping[str, Sequence[Record]]) -> Iterator[Finding]:
+    def _decided(
+        self, mail_id: int, numbers: Mapping[str, PlaceToLook], records: Mapping[str, Sequence[Record]]
+    ) -> Iterator[Finding]:
         """Yield a finding for each number, whatever the other numbers gave."""
         for number, place in numbers.items():
             hits = [head + number for head in self._heads if head + number in records]

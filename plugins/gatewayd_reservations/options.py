@@ -19,23 +19,23 @@ class ReservationsOptions(Matcher.Options):
     """Where to look for numbers, and how booking codes are made of them."""
 
     prefixes: tuple[_Word, ...] = Field(
-        ("B", "O", "L"),
+        default=("B", "O", "L"),
         description="What booking codes begin with: B gives the codes B-756 and, for the brand DB1, B-DB1-756.",
         min_length=1,
         max_length=50,
         strict=False,
     )
     brands: tuple[_Word, ...] | None = Field(
-        None, description="Brands that stand in booking codes; by default the operator's own.", max_length=200, strict=False
+        default=None, description="Brands that stand in booking codes; by default the operator's own.", max_length=200, strict=False
     )
     pattern: str = Field(
-        "[0-9]+",
+        default="[0-9]+",
         description="What a number looks like, as a regular expression; with a group in it, the group is the number.",
         min_length=1,
         max_length=1000,
     )
     places: tuple[PlaceToLook, ...] = Field(
-        ("subject",),
+        default=("subject",),
         description="Where to look: in the subject, the first 64 KiB of the text, the names of attachments.",
         min_length=1,
         strict=False,

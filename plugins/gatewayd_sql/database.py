@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import exc, inspect, make_url, text
 
@@ -12,11 +13,11 @@ from gatewayd_sql import dialect
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Insert, Update
 
-__all__ = ["Database", "pieces"]
+__all__ = ["Database", "Many", "pieces"]
 
 _Value = TypeVar("_Value")
 
@@ -29,6 +30,33 @@ def pieces(values: Iterable[_Value]) -> Iterator[list[_Value]]:
     every = list(values)
     for start in range(0, len(every), _PIECE):
         yield every[start : start + _PIECE]
+
+
+class Many:
+    """An INSERT or UPDATE that is run for many rows at once, every row with the same keys.
+
+    It is compiled once, and rows go to the driver as they are: SQLAlchemy's own way costs as much a row as the database
+    does. So it is only for values that need no conversion, and every value that stands in the statement is a key of the rows.
+    """
+
+    def __init__(self, statement: Insert | Update) -> None:
+        self._statement = statement
+        self._compiled: dict[tuple[str, ...], tuple[str, Callable[[Mapping[str, object]], Any]]] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run it for all rows; does nothing where there are none."""
+        if not rows:
+            return
+        key = (connection.dialect.name, *rows[0])
+        sql, ordered = self._compiled.get(key) or self._compile(connection, key)
+        connection.exec_driver_sql(sql, [ordered(row) for row in rows])
+
+    def _compile(self, connection: Connection, key: tuple[str, ...]) -> tuple[str, Callable[[Mapping[str, object]], Any]]:
+        compiled = self._statement.compile(dialect=connection.dialect, column_keys=list(key[1:]))
+        names = getattr(compiled, "positiontup", None)
+        made = (str(compiled), itemgetter(*names) if names else dict)
+        self._compiled[key] = made
+        return made
 
 
 class Database:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
 
 from sqlalchemy import BigInteger, Double, Insert, Integer, create_engine, event, exc
 from sqlalchemy.ext.compiler import compiles
@@ -18,24 +18,34 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from gatewayd import GatewaydError
 
 __all__ = ["NEVER_REUSED", "SMALL_ROWS", "Id", "InsertOrIgnore", "connect", "lock_schema", "now", "only_where", "translated"]
 
 
 # --- words of SQL -----------------------------------------------------------------------------------------------------
 
+
+class _TableWords(TypedDict, total=False):
+    sqlite_with_rowid: bool
+    sqlite_autoincrement: bool
+
+
+class _IndexWords(TypedDict):
+    sqlite_where: ColumnElement[bool]
+    postgresql_where: ColumnElement[bool]
+
+
 #: An id of 64 bits; SQLite counts up only what is called INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
 
 #: For tables of small rows under a key of several columns: SQLite then keeps one tree in place of two.
-SMALL_ROWS: Final[dict[str, Any]] = {"sqlite_with_rowid": False}
+SMALL_ROWS: Final[_TableWords] = {"sqlite_with_rowid": False}
 
 #: For tables whose ids must not come again once their rows are gone.
-NEVER_REUSED: Final[dict[str, Any]] = {"sqlite_autoincrement": True}
+NEVER_REUSED: Final[_TableWords] = {"sqlite_autoincrement": True}
 
 
-def only_where(condition: ColumnElement[bool]) -> dict[str, Any]:
+def only_where(condition: ColumnElement[bool]) -> _IndexWords:
     """Return the arguments by which an index holds only the rows that fit ``condition``."""
     return {"sqlite_where": condition, "postgresql_where": condition}
 
@@ -66,7 +76,8 @@ class InsertOrIgnore(Insert):
 @compiles(InsertOrIgnore)
 def _insert_or_ignore(element: InsertOrIgnore, compiler: SQLCompiler, **options: Any) -> str:
     # Both databases read it so; SQLAlchemy offers it only by a class for each.
-    return f"{compiler.visit_insert(element, **options)} ON CONFLICT DO NOTHING"
+    insert: str = compiler.visit_insert(element, **options)  # type: ignore[no-untyped-call]
+    return f"{insert} ON CONFLICT DO NOTHING"
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------
@@ -128,9 +139,11 @@ _FULL = "Make room on the disk; the work goes on by itself."
 _RIGHTS = "Let the service's user write the file and its folder, or correct `state` or the store's `url`."
 _DAMAGED = "Stop gatewayd, keep the file, and put back a copy, or save what can be read with `sqlite3 FILE .recover`."
 
+_Verb: TypeAlias = type[ConfigError] | type[TransientError]
+_Meanings: TypeAlias = tuple[tuple[str, _Verb, str, str], ...]
+
 #: By SQLite's name of the error, the longest beginning first.
-_SQLITE: Final[tuple[tuple[str, type[GatewaydError], str, str], ...]]
-_SQLITE = (
+_SQLITE: Final[_Meanings] = (
     ("SQLITE_FULL", TransientError, "the disk is full", _FULL),
     ("SQLITE_IOERR", TransientError, "the disk is full, over its quota, or broken ({error})", _FULL),
     ("SQLITE_BUSY", TransientError, "the database is locked by another process", "It is tried again."),
@@ -143,8 +156,7 @@ _SQLITE = (
 )
 
 #: By the beginning of PostgreSQL's SQLSTATE (PostgreSQL manual, appendix A).
-_POSTGRESQL: Final[tuple[tuple[str, type[GatewaydError], str, str], ...]]
-_POSTGRESQL = (
+_POSTGRESQL: Final[_Meanings] = (
     ("53100", TransientError, "the database server's disk is full", _FULL),
     ("53", TransientError, "the database server is overloaded", "It is tried again."),
     ("08", TransientError, "the connection to the database server is lost", "It is tried again."),
@@ -173,7 +185,7 @@ def translated(where: str) -> Iterator[None]:
         raise verb(f"{where}: {text.format(error=error.orig)}", advice=advice) from error
 
 
-def _meaning(error: exc.DBAPIError) -> tuple[type[GatewaydError], str, str] | None:
+def _meaning(error: exc.DBAPIError) -> tuple[_Verb, str, str] | None:
     name = getattr(error.orig, "sqlite_errorname", None)
     code = getattr(error.orig, "sqlstate", None)
     for table, found in ((_SQLITE, name), (_POSTGRESQL, code)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, insert, select, update
 
 from gatewayd import Deferred, Filed, NotAdmitted, Tally, Vanished
-from gatewayd_sql.database import pieces
+from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.leases import fence
 from gatewayd_sql.raw import put_chunks
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Filer"]
 
-_FINAL = update(ledger).where(ledger.c.id == bindparam("entry"))
-_DEFER = _FINAL.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
+_END = update(ledger).where(ledger.c.id == bindparam("entry"))
+_FINAL = Many(_END)
+_DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
+_KEEP = Many(InsertOrIgnore(content))
+_MAIL = Many(insert(mail))
 
 
 class Filer:
@@ -90,8 +93,7 @@ class _Batch:
             self._end(out.entry_id, "not admitted", cause=out.cause, anchor=out.anchor or None)
         for gone in vanished:
             self._end(gone.entry_id, "vanished", cause=gone.cause, gone_at=self._time)
-        if self._states:
-            self._connection.execute(_FINAL, self._states)
+        _FINAL.run(self._connection, self._states)
         if deferred:
             rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self._connection.execute(_DEFER, rows)
@@ -118,8 +120,7 @@ class _Batch:
             else:
                 cause = f"the same bytes as mail {mail_id}"
                 self._end(each.entry_id, "duplicate", cause=cause, mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
-        if rows:
-            self._connection.execute(insert(mail), rows)
+        _MAIL.run(self._connection, rows)
         add(self._connection, filings, self._time)
         return len(rows), len(batch) - len(rows)
 
@@ -129,10 +130,10 @@ class _Batch:
         if not first:
             return {}
         # In the order of digests: two batches then never wait for each other in a ring.
-        rows = [
-            {"id": first[digest].entry_id, "digest": digest, "size": first[digest].mail.source.size} for digest in sorted(first)
+        rows: list[dict[str, object]] = [
+            {"id": each.entry_id, "digest": digest, "size": each.mail.source.size} for digest, each in sorted(first.items())
         ]
-        self._connection.execute(InsertOrIgnore(content), rows)
+        _KEEP.run(self._connection, rows)
         mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
         query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))
         kept = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from sqlalchemy import Select, and_, bindparam, insert, select, update
 
 from gatewayd import Action, Anchor, Entry, FolderState, Lease, Listed, Owed, State, Waiting
-from gatewayd_sql.database import pieces
+from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
 from gatewayd_sql.tables import WAITING, mail
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from gatewayd_sql.database import Database
 
 __all__ = ["Ledger"]
+
+_Columns = TypeVarTuple("_Columns")
+
+_ADD = Many(insert(table))
 
 _GONE = "gone from the server before it was fetched"
 
@@ -124,13 +128,13 @@ class Ledger:
         return added
 
 
-def _of(account: str, folder: str, query: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
+def _of(account: str, folder: str, query: Select[*_Columns]) -> Select[*_Columns]:
     return query.where(table.c.account == account, table.c.folder == folder)
 
 
 @dataclass(slots=True)
 class _Change:
-    """Ids of entries that a listing says something new of."""
+    """What a listing says of keys that the ledger has; ids of their entries."""
 
     known: set[str] = field(default_factory=set)
     stands_again: list[int] = field(default_factory=list)
@@ -138,6 +142,22 @@ class _Change:
     gone: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     wanted: list[tuple[int, Entry]] = field(default_factory=list)
+
+    def is_gone(self, entry_id: int, state: str, *, already: bool) -> None:
+        if not already:
+            (self.lost if state in {"waiting", "offered"} else self.gone).append(entry_id)
+
+    def stands(self, entry_id: int, state: str, entry: Entry | None, *, again: bool) -> None:
+        if again:
+            self.stands_again.append(entry_id)
+        if entry is None:
+            # It was never fetched, so custody asks for it now that it is there.
+            if state == "vanished":
+                self.waits_again.append(entry_id)
+            return
+        self.known.add(entry.listed.key)
+        if state == "vanished" or (state == "offered" and entry.state == "waiting"):
+            self.wanted.append((entry_id, entry))
 
 
 class _Entering:
@@ -172,17 +192,10 @@ class _Entering:
         for each in queries:
             for entry_id, key, state, gone_at in self._connection.execute(each):
                 entry = entries.get(key)
-                if entry is not None:
-                    change.known.add(key)
-                    if state == "vanished" or (state == "offered" and entry.state == "waiting"):
-                        change.wanted.append((entry_id, entry))
                 if entry is None and standing is not None and key not in standing:
-                    if gone_at is None:
-                        (change.lost if state in {"waiting", "offered"} else change.gone).append(entry_id)
-                elif gone_at is not None:
-                    change.stands_again.append(entry_id)
-                    if entry is None and state == "vanished":
-                        change.waits_again.append(entry_id)
+                    change.is_gone(entry_id, state, already=gone_at is not None)
+                else:
+                    change.stands(entry_id, state, entry, again=gone_at is not None)
         return change
 
     def _apply(self, change: _Change) -> None:
@@ -213,8 +226,7 @@ class _Entering:
                 taken[entry.same_as] = entry.listed.key
                 row |= same
             rows.append(row)
-        if rows:
-            self._connection.execute(insert(table), rows)
+        _ADD.run(self._connection, rows)
         self._set(taken, anchor=None, owed=None)
         self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
 

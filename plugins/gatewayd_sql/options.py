@@ -9,7 +9,7 @@ from gatewayd import Store
 _SCHEMES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
-class Options(Store.Options):
+class SqlOptions(Store.Options):
     """Where the database is."""
 
     # A URL may carry a password, so it is never shown.

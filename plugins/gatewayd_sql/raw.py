@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select
 
 from gatewayd import CHUNK, TransientError
-from gatewayd_sql.database import Database
+from gatewayd_sql.database import Database, Many
 from gatewayd_sql.tables import chunk
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ __all__ = ["StoredSource", "put_chunks"]
 
 #: Bytes that are read before they are written: more gains nothing.
 _AT_ONCE = 4 * CHUNK
+
+_PUT = Many(insert(chunk))
 
 
 def put_chunks(connection: Connection, new: Iterable[tuple[int, Source]]) -> None:
@@ -37,10 +39,9 @@ def put_chunks(connection: Connection, new: Iterable[tuple[int, Source]]) -> Non
             rows.append({"content_id": content_id, "number": number, "data": data})
             held += size
             if held >= _AT_ONCE:
-                connection.execute(insert(chunk), rows)
+                _PUT.run(connection, rows)
                 rows, held = [], 0
-    if rows:
-        connection.execute(insert(chunk), rows)
+    _PUT.run(connection, rows)
 
 
 class StoredSource:

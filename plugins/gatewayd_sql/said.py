@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
 
+from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.tables import fault, filing, link, rival
 from gatewayd_sql.times import clean
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from gatewayd import Filing, Record
 
 __all__ = ["add", "link_row", "queue_of", "say"]
+
+_FILE = Many(insert(filing))
+_LINK = Many(InsertOrIgnore(link))
+_RIVAL = Many(insert(rival))
+_FAULT = Many(insert(fault))
 
 
 def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
@@ -33,8 +39,7 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
         }
         for mail_id, each in filings
     ]
-    if rows:
-        connection.execute(insert(filing), rows)
+    _FILE.run(connection, rows)
     say(connection, filings)
 
 
@@ -45,18 +50,15 @@ def say(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> None:
         for mail_id, each in filings
         for by, said in each.links
     ]
-    if links:
-        connection.execute(InsertOrIgnore(link), links)
+    _LINK.run(connection, links)
     rivals = [row for mail_id, each in filings if each.rivals for row in _rivals(mail_id, each)]
-    if rivals:
-        connection.execute(insert(rival), rivals)
+    _RIVAL.run(connection, rivals)
     faults = [
         {"operator": each.operator, "mail_id": mail_id, "number": number, "by": clean(one.by), "error": clean(one.error)}
         for mail_id, each in filings
         for number, one in enumerate(each.faults)
     ]
-    if faults:
-        connection.execute(insert(fault), faults)
+    _FAULT.run(connection, faults)
 
 
 def queue_of(each: Filing) -> str | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gatewayd import Store
-from gatewayd_sql.options import Options
+from gatewayd_sql.options import SqlOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -39,7 +39,8 @@ class Sql(Store):
     """Keeps everything in one SQLite file, or in PostgreSQL."""
 
     kind = "sql"
-    Options = Options
+    Options = SqlOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
+    options: SqlOptions
 
     _verbs: Verbs
 
@@ -47,7 +48,7 @@ class Sql(Store):
         """Connect and bring the tables to this version."""
         from gatewayd_sql.verbs import Verbs  # noqa: PLC0415  SQLAlchemy takes half a second to import
 
-        url = cast("Options", self.options).url
+        url = self.options.url
         self._verbs = Verbs.open(url or f"sqlite:///{self.place.state / 'gatewayd.db'}")
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pop3(tmp_path: Path, secret: Path) -> Iterator[Pop3Server]:
-    with Pop3Server("irina", secret, tmp_path / "pop3.log") as server:
+    with Pop3Server("irina", secret, tmp_path / "pop3.log", folder=tmp_path / "mailbox") as server:
         yield server
 
 
@@ -119,7 +119,10 @@ def test_pop3_refuses_a_wrong_password_and_odd_arguments(pop3: Pop3Server) -> No
 
 
 def test_a_server_that_can_not_start_says_why(tmp_path: Path) -> None:
-    with pytest.raises(TransientError, match="No such file"), Pop3Server("irina", tmp_path / "missing", tmp_path / "log"):
+    with (
+        pytest.raises(TransientError, match="No such file"),
+        Pop3Server("irina", tmp_path / "missing", tmp_path / "log", folder=tmp_path / "mailbox"),
+    ):
         pass
 
 
@@ -140,7 +143,7 @@ def test_the_servers_end_with_whoever_started_them(tmp_path: Path, secret: Path,
     program = (
         "import sys, time; from pathlib import Path; from gatewayd_demo.servers import *\n"
         "secret, log = map(Path, sys.argv[1:])\n"
-        "with ImapServer('r', secret, log) as imap, Pop3Server('i', secret, log) as pop3:\n"
+        "with ImapServer('r', secret, log) as imap, Pop3Server('i', secret, log, folder=log.with_name('mailbox')) as pop3:\n"
         "    print(imap._process.pid, pop3._process.pid, flush=True)\n"
         "    time.sleep(100)\n"
     )

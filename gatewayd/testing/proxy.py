@@ -1,0 +1,198 @@
+"""A TCP proxy that goes wrong on demand, between a client under test and a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Self
+
+__all__ = ["Fault", "FaultProxy"]
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong on each connection, once the server has sent ``after`` bytes on it."""
+
+    #: ``cut``: the stream ends. ``reset``: TCP reset. ``silence``: nothing more comes, and nothing is closed.
+    #: ``garbage``: these bytes come in place of the server's, then the stream ends.
+    do: Literal["cut", "reset", "silence", "garbage"]
+    after: int = 0
+    garbage: bytes = b"\x00\xff\x80 garbage \r\n{99999999999999999999}\r\n"
+
+
+@dataclass(slots=True)
+class _Connection:
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter | None = None
+    #: Bytes of the server's that went to the client.
+    sent: int = 0
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class FaultProxy:
+    """Forwards to ``host:port``; use it as a context manager. What is set on it holds from then on, live.
+
+    Its own thread runs an event loop. ``on_bytes`` and faults fire at exact places in the server's stream.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, address: str = "127.0.0.1", fault: Fault | None = None, latency: float = 0.0
+    ) -> None:
+        self._target = (host, port)
+        self._address = address
+        self.fault = fault
+        #: Seconds that each piece from the server is held back.
+        self.latency = latency
+        #: Whether ``sent_by_clients`` is kept.
+        self.record = False
+        self._recorded = bytearray()
+        self._total = 0
+        self._call: tuple[int, Callable[[int], None]] | None = None
+        self._loop = asyncio.new_event_loop()
+        self._connections: list[_Connection] = []
+        self._handlers: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy")
+        self._thread.start()
+        self._run(self._listen())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def sent_by_clients(self) -> bytes:
+        """What all clients sent while ``record`` was set, in the order in which it came."""
+        return bytes(self._recorded)
+
+    def call_at(self, count: int, on_bytes: Callable[[int], None]) -> None:
+        """Call ``on_bytes(count)``, once, in the proxy's thread, when the server's next ``count`` bytes went through.
+
+        They are counted over all connections. The client has no byte more by then.
+        """
+        self._call = (self._total + count, on_bytes)
+
+    def refuse(self) -> None:
+        """Refuse further connections; those that stand go on."""
+        self._run(self._unlisten())
+
+    # --- in the proxy's thread ------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._accept, self._address, 0)
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def _unlisten(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _close(self) -> None:
+        await self._unlisten()
+        tasks = [task for connection in self._connections for task in connection.tasks] + list(self._handlers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._connections:
+            connection.client.transport.abort()
+            if connection.server is not None:
+                connection.server.transport.abort()
+        # One turn of the loop, in which the transports close their sockets.
+        await asyncio.sleep(0)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(client=writer)
+        self._connections.append(connection)
+        handler = asyncio.current_task()
+        if handler is not None:
+            self._handlers.add(handler)
+        if await self._goes_wrong(connection):
+            return
+        with suppress(OSError):
+            answers, connection.server = await asyncio.open_connection(*self._target)
+            connection.tasks = [
+                asyncio.create_task(self._upwards(reader, connection)),
+                asyncio.create_task(self._downwards(answers, connection)),
+            ]
+            return
+        writer.close()
+
+    async def _upwards(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        assert connection.server is not None  # noqa: S101  set before this task began
+        with suppress(OSError):
+            while piece := await reader.read(_CHUNK):
+                if self.record:
+                    self._recorded += piece
+                connection.server.write(piece)
+                await connection.server.drain()
+        connection.server.close()
+
+    async def _downwards(self, reader: asyncio.StreamReader, connection: _Connection) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(_CHUNK):
+                if self.latency:
+                    await asyncio.sleep(self.latency)
+                if not await self._forward(piece, connection):
+                    return
+        connection.client.close()
+
+    async def _forward(self, piece: bytes, connection: _Connection) -> bool:
+        """Send a piece on, in parts where something is to happen inside it. Return whether the connection goes on."""
+        while piece:
+            part = piece[: self._next_stop(connection)]
+            piece = piece[len(part) :]
+            connection.client.write(part)
+            await connection.client.drain()
+            connection.sent += len(part)
+            self._total += len(part)
+            self._fire()
+            if await self._goes_wrong(connection):
+                return False
+        return True
+
+    def _next_stop(self, connection: _Connection) -> int | None:
+        stops = [self._call[0] - self._total] if self._call else []
+        if self.fault:
+            stops.append(self.fault.after - connection.sent)
+        return min((stop for stop in stops if stop > 0), default=None)
+
+    def _fire(self) -> None:
+        if self._call and self._total >= self._call[0]:
+            count, on_bytes = self._call
+            self._call = None
+            on_bytes(count)
+
+    async def _goes_wrong(self, connection: _Connection) -> bool:
+        fault = self.fault
+        if fault is None or connection.sent < fault.after:
+            return False
+        if fault.do == "garbage":
+            connection.client.write(fault.garbage)
+            with suppress(OSError):
+                await connection.client.drain()
+        if fault.do == "reset":
+            raw: socket.socket = connection.client.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.client.transport.abort()
+        elif fault.do != "silence":
+            connection.client.close()
+        return True

@@ -1,0 +1,102 @@
+"""What the demo shows."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from gatewayd_demo.gateway import Filing
+
+__all__ = ["complaints", "console", "farewell", "rows", "table", "title", "verdict", "welcome"]
+
+_LEAST_ROWS = 5
+_WIDTH = 160
+#: Lines of the terminal that are not rows of the table, when every row takes two.
+_FRAME = 8
+
+_COMMANDS = {
+    "mail list --operator acme --user irina": "what acme's Irina sees",
+    "mail list --operator globetrot": "the same mailbox, as the other operator sees it",
+    "mail show 1 --operator acme --user irina": "one message, and why it is related to what",
+    "explain 1 --operator acme --user irina": "what each matcher found, and what it did not",
+    "audit reservations": "every message of the server is accounted for",
+}
+
+
+def console() -> Console:
+    """Return where to print; without a terminal nothing says how wide it is, so lines are long."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+def table(filings: Sequence[Filing], heading: str) -> Table:
+    """Return filings as a table."""
+    drawn = Table("time", "operator", "account", "from", "subject", "related to", title=heading, title_justify="left")
+    for filing in filings:
+        time = datetime.fromisoformat(filing["received_at"]).astimezone().strftime("%H:%M:%S")
+        words = [time, filing["operator"], filing["account"], filing["from"], filing["subject"], _related(filing)]
+        drawn.add_row(*(escape(word) for word in words))
+    return drawn
+
+
+def rows(console: Console) -> int:
+    """Return how many filings fit on the screen."""
+    return max(_LEAST_ROWS, (console.height - _FRAME) // 2)
+
+
+def title(messages: int, wrong: Sequence[str]) -> str:
+    """Return the heading of the table that keeps growing."""
+    state = "every filing is as expected" if not wrong else f"[red]{len(wrong)} filings are not as expected[/red]"
+    return f"{messages} messages came in; {state}. Ctrl-C ends the demo."
+
+
+def verdict(console: Console, filings: Sequence[Filing], wrong: Sequence[str]) -> None:
+    """Say whether all was filed and related as expected."""
+    if not wrong:
+        links = sum(len(filing["links"]) for filing in filings)
+        console.print(f"All {len(filings)} filings are there, with the {links} links that were expected.", style="green")
+    complaints(console, wrong)
+
+
+def complaints(console: Console, wrong: Sequence[str]) -> None:
+    """Say what was not as expected."""
+    for complaint in wrong:
+        console.print(f"Not as expected: {escape(complaint)}", style="red")
+
+
+def welcome(console: Console, folder: Path) -> None:
+    """Say what can be tried while the demo runs."""
+    console.print("A message arrives every few seconds. Meanwhile, in another terminal (in a checkout: ./gw for gatewayd):")
+    _commands(console, folder)
+
+
+def farewell(console: Console, kept: Path | None) -> None:
+    """Say how to go on."""
+    if kept is None:
+        console.print("The demo's folder is removed. `gatewayd demo --keep FOLDER` keeps its config and mail, to look at.")
+    else:
+        console.print("The servers are gone, the config and the mail stay. Look at them (in a checkout: ./gw for gatewayd):")
+        _commands(console, kept.absolute())
+    console.print("README.md says how to set up gatewayd for mailboxes and operators of your own.")
+
+
+def _commands(console: Console, folder: Path) -> None:
+    for words, purpose in _COMMANDS.items():
+        console.print(f"  # {purpose}", style="dim")
+        console.print(f"  gatewayd --config {escape(shlex.quote(str(folder)))} {words}", soft_wrap=True)
+
+
+def _related(filing: Filing) -> str:
+    words = [f"{link['kind']} {link['label'] or link['id']}" for link in filing["links"]]
+    if filing["rivals"]:
+        words.append("to choose: " + " or ".join(rival["label"] or rival["id"] for rival in filing["rivals"]))
+    return "\n".join(words)

@@ -1,0 +1,125 @@
+"""The main job on real servers: nothing lost, nothing doubled, nothing changed on the server (P1, P2, P3, P5)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.messages import booking_messages
+from gatewayd.testing.nasties import nasties
+from gatewayd.testing.servers import Dovecot
+from tests.e2e.house import House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MANY = 10_000
+
+
+def stored_digests(house: House) -> list[str]:
+    """Digests of all stored raw mail, computed from the chunks themselves."""
+    with sqlite3.connect(f"file:{house.state}/gatewayd.db?mode=ro", uri=True) as db:
+        rows = db.execute("SELECT content_id, data FROM chunk ORDER BY content_id, number")
+        digests: dict[int, hashlib._Hash] = {}
+        for content, data in rows:
+            digests.setdefault(content, hashlib.sha256()).update(data)
+        return sorted(digest.hexdigest() for digest in digests.values())
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Dovecot]:
+    with Dovecot(pop3_no_flag_updates="yes") as dovecot:
+        yield dovecot
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.operator(
+        "acme",
+        persons="id,name,email,temporary\nP1,Anna,anna@example.com,no\n",
+        reservations="id,code,title\n" + "".join(f"R{n},B-{n},Trip {n}\n" for n in range(1, 1000)),
+    )
+    return house
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_P1_P3_ten_thousand_mails_are_filed_once_and_the_mailbox_is_untouched(kind: str, server: Dovecot, house: House) -> None:
+    user = f"many-{kind}"
+    server.user(user, "pass")
+    server.deliver(user, booking_messages(MANY))
+    before = server.snapshot(user)
+    sent = sorted(hashlib.sha256(raw).hexdigest() for raw in server.raw(user).values())
+    house.account("main", kind, server.ports[kind], user)
+
+    (report,) = house.good("import", "main", "--json").rows
+    assert (report["listed"], report["filed"], report["duplicate"], report["deferred"]) == (MANY, MANY, 0, 0)
+    assert stored_digests(house) == sent
+
+    (folder,) = house.good("audit", "main", "--json").rows
+    assert folder["proven"]
+    assert folder["states"] == {"filed": MANY}
+    assert folder["on_server"] == MANY
+
+    (again,) = house.good("import", "main", "--json").rows
+    assert (again["listed"], again["filed"]) == (0, 0)
+    (beginning,) = house.good("import", "main", "--from-beginning", "--json").rows
+    assert (beginning["listed"], beginning["filed"], beginning["duplicate"]) == (0, 0, 0)
+
+    rows = house.good("mail", "list", "--limit", str(MANY + 1), "--json").rows
+    assert len({row["id"] for row in rows}) == len({row["message_id"] for row in rows}) == MANY
+    assert sum(1 for row in rows if row["links"]) > MANY / 2
+    assert server.snapshot(user) == before
+
+
+def given_by_pop3(server: Dovecot, user: str) -> list[bytes]:
+    """Every message as the POP3 server gives it, read by hand (RFC 1939 section 3)."""
+    given = []
+    with socket.create_connection((server.host, server.ports["pop3"]), timeout=60) as connection, connection.makefile("rwb") as stream:
+
+        def ask(line: str) -> bytes:
+            stream.write(f"{line}\r\n".encode())
+            stream.flush()
+            return stream.readline()
+
+        stream.readline()
+        ask(f"USER {user}")
+        ask("PASS pass")
+        for number in range(1, int(ask("STAT").split()[1]) + 1):
+            assert ask(f"RETR {number}").startswith(b"+OK")
+            raw = b""
+            # A terminator behind a lone LF is none: the dot must stand behind CRLF, or be the first line.
+            while not (raw == b".\r\n" or raw.endswith(b"\r\n.\r\n")):
+                raw += stream.readline()
+            text = raw.removesuffix(b".\r\n")
+            given.append(re.sub(rb"(\A|\r\n)\.\.", rb"\1.", text))
+    return given
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_P5_nasties_are_filed_with_the_bytes_of_the_server(kind: str, server: Dovecot, house: House) -> None:
+    user = f"nasty-{kind}"
+    server.user(user, "pass")
+    nasty = [raw for _, raw in nasties()]
+    assert len(nasty) >= 300
+    server.deliver(user, nasty)
+    # Dovecot gives lone LFs as CRLF, so what counts is what the server gives; some of them then are the same message.
+    given = server.raw(user).values() if kind == "imap" else given_by_pop3(server, user)
+    on_server = {hashlib.sha256(raw).hexdigest() for raw in given}
+    house.account("main", kind, server.ports[kind], user)
+    (report,) = house.run("import", "main", "--json").rows
+    assert report["error"] is None
+    assert report["filed"] == len(on_server)
+    assert report["filed"] + report["duplicate"] == len(nasty)
+    assert stored_digests(house) == sorted(on_server)
+    assert house.good("audit", "main", "--json").rows[0]["proven"]
+    rows = house.good("mail", "list", "--limit", "1000", "--json").rows
+    assert len(rows) == len(on_server)
+    for row in rows[:: len(rows) // 8]:
+        assert house.run("mail", "show", row["id"]).code == 0

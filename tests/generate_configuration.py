@@ -1,0 +1,144 @@
+"""Write docs/configuration.md from the models of the kernel and of the plugins: ``python tests/generate_configuration.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from gatewayd import Duration, plugins, schema
+from gatewayd.config_models import AccountFile, GatewaydFile, Name, OperatorFile
+from gatewayd.roles import Directory, Matcher, Plugin, Transport
+from gatewayd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from gatewayd.plugins import Registry
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "configuration.md"
+_ROLES: tuple[tuple[type[Plugin], str], ...] = (
+    (Transport, "Transports: `kind` in accounts/*.yaml"),
+    (Directory, "Directories: `directory` in operators/*.yaml"),
+    (Matcher, "Matchers: `matchers` in operators/*.yaml"),
+    (Store, "Stores: `store` in gatewayd.yaml"),
+)
+_FILES = ((GatewaydFile, "gatewayd.yaml"), (OperatorFile, "operators/NAME.yaml"), (AccountFile, "accounts/NAME.yaml"))
+_PATTERNS = {TypeAdapter(Duration).json_schema()["pattern"]: "duration", TypeAdapter(Name).json_schema()["pattern"]: "name"}
+_BEGIN = """\
+# Configuration
+
+This page is made from the code by `python tests/generate_configuration.py`; don't edit it. The folder `config/` is a whole
+sample. `gatewayd check` finds every fault of a config folder, and `gatewayd schema` writes JSON Schemas for editors.
+
+## The folder
+
+A config folder has `gatewayd.yaml`, one file for each tour operator in `operators/` and one for each mailbox in `accounts/`.
+The name of a file is the name of the operator or account: a-z, 0-9, `-`, `_` and `.`, at most 64 characters, and then `.yaml`.
+State hangs on an account's name. Hidden files and those that editors leave behind are ignored.
+
+Files are YAML 1.2 in UTF-8, at most 1 MiB each. Duplicate and unknown keys, keys without a value, anchors, aliases, merge
+keys and further documents are faults. So is what YAML readers don't agree on: `no`, `22:30`, `012` and `1_000` want quotes where
+they are text. Every fault is shown as `file:line:column: what, expected what`, all at once.
+
+A fault of one never stops the others. An account with a fault is left out. An operator with a fault is kept, so that its mail
+is filed, but nothing is matched for it. Only faults of `gatewayd.yaml` itself stop everything.
+
+A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the config folder. A **secret** is never written down:
+
+| YAML | is looked up, each time it is needed, in |
+|---|---|
+| `!credential NAME` | the file NAME in `$CREDENTIALS_DIRECTORY`; systemd's `LoadCredential=` fills it |
+| `!file PATH` | the file PATH; a newline at its end is left out |
+| `!env NAME` | the environment variable NAME |
+
+Editors need to know these tags: `yaml.customTags: ["!credential scalar", "!file scalar", "!env scalar"]`.
+"""
+
+
+def text(registry: Registry) -> str:
+    """Return the whole page."""
+    return "\n".join([_BEGIN, *_kernel(), *_plugins(registry)])
+
+
+def _kernel() -> Iterator[str]:
+    for model, name in _FILES:
+        yield f"## {name}\n\n{schema.first_line(model).partition(': ')[2]}\n"
+        made = schema.Schemas(model)
+        yield _table(made.of(model), made.defs)
+        for field, inner in _blocks(made.of(model), made.defs):
+            yield f"### `{field}` in {name}\n\n{inner['description']}\n"
+            yield _table(inner, made.defs)
+
+
+def _blocks(model: Mapping[str, Any], defs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the models inside a model by the fields that hold them, at any depth."""
+    for name, field in model["properties"].items():
+        reference = field.get("$ref") or field.get("items", {}).get("$ref") or _value(field).get("$ref")
+        if reference:
+            inner = defs[reference.rpartition("/")[2]]
+            yield name, inner
+            yield from ((f"{name}.{deeper}", further) for deeper, further in _blocks(inner, defs))
+
+
+def _plugins(registry: Registry) -> Iterator[str]:
+    for role, title in _ROLES:
+        yield f"## {title}\n"
+        for kind in registry.kinds(role):
+            offered = registry.get(role, kind)
+            made = schema.Schemas(offered.Options)
+            yield f"### `{kind}`\n\n{schema.first_line(offered)}\n"
+            yield _table(made.of(offered.Options), made.defs)
+            sample = ROOT / "plugins" / offered.__module__.partition(".")[0] / "sample.yaml"
+            yield f"```yaml\n{sample.read_text(encoding='utf-8').strip()}\n```\n"
+
+
+def _table(model: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    rows = ["| key | value | default | |", "|---|---|---|---|"]
+    for name, field in model.get("properties", {}).items():
+        needed = name in model.get("required", [])
+        default = "**needed**" if needed else _default(field)
+        rows.append(f"| `{name}` | {_type(field, defs)} | {default} | {field.get('description', '').replace('|', chr(92) + '|')} |")
+    return "\n".join(rows if model.get("properties") else ["No options."]) + "\n"
+
+
+def _default(field: Mapping[str, Any]) -> str:
+    default = field.get("default")
+    if default in (None, "", [], {}):
+        return ""
+    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+
+
+def _type(field: Mapping[str, Any], defs: Mapping[str, Any]) -> str:  # noqa: PLR0911  one line for each kind of value
+    if "anyOf" in field or "oneOf" in field:
+        return " or ".join(_type(choice, defs) for choice in field.get("anyOf") or field["oneOf"])
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
+    if field.get("writeOnly"):
+        return "secret"
+    if field.get("pattern") in _PATTERNS:
+        return _PATTERNS[field["pattern"]]
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'], defs)}" if field.get("items") else "list"
+    if field.get("type") == "object" and _value(field):
+        names = [f"`{word}`" for word in field.get("propertyNames", {}).get("enum", [])] or ["name"]
+        return f"mapping of {', '.join(names)} to {_type(_value(field), defs)}"
+    words = {"string": "text", "integer": "number", "number": "number", "boolean": "`true`, `false`"}
+    return words.get(str(field.get("type")), "mapping")
+
+
+def _value(field: Mapping[str, Any]) -> Mapping[str, Any]:
+    value = field.get("additionalProperties") or next(iter(field.get("patternProperties", {}).values()), None)
+    return value if isinstance(value, dict) else {}
+
+
+def registry() -> Registry:
+    """Return the plugins of the project itself, without those of third parties."""
+    return plugins.load()
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text(registry()), encoding="utf-8")

@@ -1,0 +1,159 @@
+"""The demo's own parts: what it expects, compares and shows. ``demo --once`` as a whole is tested end to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gatewayd import ConfigError, TransientError
+from gatewayd_demo import gatewayd_commands, screen
+from gatewayd_demo.command import Demo, _folder, _Round
+from gatewayd_demo.gateway import Filing, Gateway, Related, missing
+from gatewayd_demo.mails import IRINA, MAILS, Arriving
+
+DATE = datetime(2026, 5, 4, tzinfo=UTC)
+
+
+def filing(mail: Arriving, operator: str, number: int) -> Filing:
+    """What gatewayd says of a mail that was filed as expected."""
+
+    def related(records: frozenset[tuple[str, str]]) -> list[Related]:
+        return [{"kind": kind, "id": record, "label": f"label of {record}"} for kind, record in sorted(records)]
+
+    return {
+        "id": number,
+        "operator": operator,
+        "account": mail.account,
+        "message_id": mail.message_id(number),
+        "received_at": "2026-05-04T10:00:00Z",
+        "from": "anna@example.com",
+        "subject": f"[b]{mail.subject}",
+        "links": related(mail.links[operator]),
+        "rivals": related(mail.rivals.get(operator, frozenset())),
+    }
+
+
+DELIVERED = [(mail, number) for number, mail in enumerate(MAILS, 1)]
+FILED = [filing(mail, operator, number) for mail, number in DELIVERED for operator in mail.links]
+
+
+def test_it_is_offered_by_its_hook() -> None:
+    assert gatewayd_commands() == [Demo]
+
+
+def test_the_expected_filings_are_recognised() -> None:
+    assert missing(FILED, DELIVERED) == []
+
+
+def test_every_difference_is_named() -> None:
+    rome = next(mail for mail in MAILS if mail.name == "rome-rooms")
+    missing_one = [one for one in FILED if (one["operator"], one["subject"]) != ("acme", f"[b]{rome.subject}")]
+    assert missing(missing_one, DELIVERED) == [f"{rome.subject!r} for acme: expected 1 filing, found 0"]
+    assert missing([*FILED, FILED[0]], DELIVERED) == [f"{rome.subject!r} for acme: expected 1 filing, found 2"]
+    leaked: Filing = {**FILED[-1], "operator": "globetrot"}
+    assert "globetrot: expected 0 filing, found 1" in missing([*FILED, leaked], DELIVERED)[0]
+    stranger: Filing = {**FILED[0], "message_id": "<x@y>"}
+    assert missing([*FILED, stranger], DELIVERED) == ["acme sees <x@y>, which nobody sent"]
+    unlinked: list[Filing] = [{**one, "links": [], "rivals": []} for one in FILED]
+    complaints = missing(unlinked, DELIVERED)
+    assert len(complaints) == sum(bool(links) for mail in MAILS for links in [*mail.links.values(), *mail.rivals.values()])
+    assert complaints[0] == f"{rome.subject!r} for acme: expected the links customer C1, person P1, reservation R4711, found none"
+
+
+def test_the_mail_is_such_as_people_write() -> None:
+    parsed = [message_from_bytes(mail.message(number, DATE)) for mail, number in DELIVERED]
+    assert len({message["Message-ID"] for message in parsed}) == len(MAILS)
+    assert sum(message.is_multipart() for message in parsed) == 2
+    assert all(message["From"] and message["Subject"] and message["Date"] for message in parsed)
+    assert {mail.account for mail in MAILS} == {"reservations", "irina"}
+    again = replace(MAILS[0]).message_id(99)
+    assert again != MAILS[0].message_id(1)
+
+
+def test_personal_mail_is_expected_for_its_operator_alone() -> None:
+    assert all(set(mail.links) == ({"acme"} if mail.account == IRINA else {"acme", "globetrot"}) for mail in MAILS)
+
+
+def test_the_table_shows_what_mail_is_related_to(capsys: pytest.CaptureFixture[str]) -> None:
+    console = screen.console()
+    console.print(screen.table(FILED, screen.title(3, [])))
+    screen.verdict(console, FILED, [])
+    screen.verdict(console, FILED, ["something [b]odd"])
+    shown = capsys.readouterr().out
+    assert "every filing is as expected" in shown
+    assert "customer label of C1" in shown
+    assert "to choose: label of R4713B or label of R4713O" in shown
+    assert "[b]Buchung 4711" in shown
+    assert f"All {len(FILED)} filings are there" in shown
+    assert "Not as expected: something [b]odd" in shown
+    assert "1 filings are not as expected" in screen.title(3, ["x"])
+    assert screen.rows(Console(height=10)) == 5
+    assert screen.rows(Console(height=60)) == 26
+
+
+def test_it_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    console = screen.console()
+    screen.welcome(console, Path("/tmp/a folder"))
+    screen.farewell(console, None)
+    screen.farewell(console, Path("/tmp/kept"))
+    shown = capsys.readouterr().out
+    assert "gatewayd --config '/tmp/a folder' mail list --operator acme" in shown
+    assert "gatewayd --config /tmp/kept audit reservations" in shown
+    assert "--keep FOLDER" in shown
+    assert "README" in shown
+
+
+def test_the_folder_is_removed_or_kept_as_asked(tmp_path: Path) -> None:
+    with _folder(None) as folder:
+        (folder / "file").touch()
+    assert not folder.exists()
+    with _folder(tmp_path / "kept" / "here") as kept:
+        (kept / "file").touch()
+    assert (tmp_path / "kept" / "here" / "file").exists()
+    with pytest.raises(ConfigError, match="expected a new or an empty folder"), _folder(kept):
+        pass
+    with pytest.raises(ConfigError, match="Not a directory"), _folder(kept / "file" / "below"):
+        pass
+
+
+def test_gatewayd_s_own_words_are_shown_where_it_fails(tmp_path: Path) -> None:
+    with pytest.raises(TransientError, match=r"`gatewayd import irina` ended with 78: .*gatewayd\.yaml"):
+        Gateway(tmp_path).collect(["irina"])
+
+
+def test_the_personal_mailbox_is_imported_over_pop3(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        round_ = _Round(tmp_path, stack)
+        for mail in MAILS:
+            if mail.account == IRINA:
+                round_.deliver(mail)
+        round_.gateway.collect([IRINA])
+        assert missing(round_.gateway.filings(), round_.delivered) == []
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "secrets").iterdir())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_interrupted_it_ends_its_servers_and_removes_its_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "gatewayd", "demo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as demo:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("*/accounts/*.yaml")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(1)
+        demo.send_signal(signal.SIGINT)
+        said = demo.communicate(timeout=60)[0]
+    assert "Stopped after" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []

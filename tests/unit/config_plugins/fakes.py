@@ -1,0 +1,89 @@
+"""Plugins that do nothing but have options."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import Field
+
+from gatewayd import ConfigError, ConfigPath, Directory, Matcher, Operator, Secret, Store, Transport, hookimpl
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def whole(cls: _Class) -> _Class:
+    """Make a class that can be built, of a role whose methods are of no interest here."""
+    vars(type)["__abstractmethods__"].__set__(cls, frozenset())
+    return cls
+
+
+@whole
+class Pigeon(Transport):
+    """Carries mail by air."""
+
+    kind = "pigeon"
+
+    class Options(Transport.Options):
+        loft: str
+        ring: Secret
+        grain: ConfigPath | None = None
+        tricks: dict[str, int] = Field(default={})
+
+
+@whole
+class Snail(Pigeon):
+    kind = "snail"
+    max_sessions = 1
+    tells_arrival = False
+
+
+@whole
+class Cards(Directory):
+    kind = "cards"
+
+    class Options(Directory.Options):
+        folder: ConfigPath
+
+
+@whole
+class Names(Matcher):
+    kind = "names"
+
+
+@whole
+class Numbers(Matcher):
+    kind = "numbers"
+
+    class Options(Matcher.Options):
+        digits: tuple[int, ...] = (4,)
+
+    def __init__(self, options: Numbers.Options, *, operator: Operator) -> None:
+        super().__init__(options, operator=operator)
+        if 13 in options.digits:
+            raise ConfigError("13 digits bring bad luck")
+        self.shortest = min(options.digits)
+
+
+@whole
+class Paper(Store):
+    kind = "paper"
+
+
+@hookimpl
+def gatewayd_transports() -> list[type]:
+    return [Pigeon, Snail]
+
+
+@hookimpl
+def gatewayd_directories() -> list[type]:
+    return [Cards]
+
+
+@hookimpl
+def gatewayd_matchers() -> list[type]:
+    return [Names, Numbers]
+
+
+@hookimpl
+def gatewayd_stores() -> list[type]:
+    return [Paper]

@@ -1,0 +1,165 @@
+"""JSON Schemas for editors, and the page that is made of the same models."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import plugins, schema
+from gatewayd.config_models import AccountFile
+from gatewayd.config_yaml import read
+from gatewayd.options import Secret
+from gatewayd.roles import Transport
+from tests import generate_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.roles import Plugin
+
+_ROOT = Path(__file__).parents[2]
+_SAMPLE = _ROOT / "config"
+_FILES = [path.relative_to(_SAMPLE).as_posix() for path in sorted(_SAMPLE.rglob("*.yaml"))]
+
+
+@pytest.fixture(scope="module")
+def registry() -> plugins.Registry:
+    return plugins.load(_SAMPLE / "plugins")
+
+
+def _schema_of(file: str) -> str:
+    return {"operators": "operator", "accounts": "account"}.get(file.partition("/")[0], "gatewayd") + ".schema.json"
+
+
+def _fits(value: object, rule: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
+    """Whether ``value`` fits ``rule``, by those keywords of JSON Schema that the schemas use."""
+    if "$ref" in rule:
+        return _fits(value, defs[rule["$ref"].removeprefix("#/$defs/")], defs)
+    if "const" in rule or "enum" in rule:
+        return value in rule.get("enum", [rule.get("const")])
+    every = all(_fits(value, one, defs) for one in rule.get("allOf", []))
+    one = "oneOf" not in rule or sum(_fits(value, one, defs) for one in rule["oneOf"]) == 1
+    some = "anyOf" not in rule or any(_fits(value, one, defs) for one in rule["anyOf"])
+    if not isinstance(value, dict):
+        return every and one and some and _fits_plain(value, rule, defs)
+    return every and one and some and rule.get("type", "object") == "object" and _fits_mapping(value, rule, defs)
+
+
+def _fits_plain(value: object, rule: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
+    types: dict[str, type] = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
+    if "type" in rule and type(value) is not types[rule["type"]]:
+        return False
+    if isinstance(value, str):
+        return re.search(rule.get("pattern", ""), value) is not None
+    return not isinstance(value, list) or all(_fits(item, rule.get("items", {}), defs) for item in value)
+
+
+def _fits_mapping(value: dict[str, object], rule: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
+    known = rule.get("properties", {})
+    more = rule.get("additionalProperties", True)
+    if any(key not in value for key in rule.get("required", [])):
+        return False
+    if more is False and any(key not in known for key in value):
+        return False
+    return all(_fits(item, known[key], defs) for key, item in value.items() if key in known)
+
+
+def _plain(value: object) -> object:
+    """Return a file's value as an editor sees it: a secret is the text behind its tag."""
+    if isinstance(value, Secret):
+        return value.name
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("file", _FILES)
+def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: plugins.Registry) -> None:
+    rules: Any = schema.schemas(registry)[_schema_of(file)]
+    document = read(_SAMPLE / file, folder=_SAMPLE)
+    assert document.faults == ()
+    assert _fits(_plain(document.data), rules, rules["$defs"])
+    modeline = (_SAMPLE / file).read_text(encoding="utf-8").splitlines()[0]
+    assert modeline == f"# yaml-language-server: $schema={'../' * file.count('/')}{_schema_of(file)}"
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("accounts/irina.yaml", {"hots": "pop.example.com"}),
+        ("accounts/irina.yaml", {"kind": "pop33"}),
+        ("accounts/irina.yaml", {"operators": ["acme"]}),
+        ("accounts/irina.yaml", {"security": "ssl"}),
+        ("accounts/irina.yaml", {"timeout": "60"}),
+        ("accounts/irina.yaml", {"port": None}),
+        ("accounts/irina.yaml", {"import": {"folder": ["INBOX"]}}),
+        ("operators/acme.yaml", {"matchers": ["contact"]}),
+        ("operators/acme.yaml", {"matchers": [{"vouchers": {"digit": 8}}]}),
+        ("operators/acme.yaml", {"directory": {"kind": "csv"}}),
+        ("gatewayd.yaml", {"store": {"kind": "sql", "uri": ""}}),
+    ],
+)
+def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, object], registry: plugins.Registry) -> None:
+    rules: Any = schema.schemas(registry)[_schema_of(file)]
+    document = read(_SAMPLE / file, folder=_SAMPLE)
+    assert not _fits(_plain({**document.data, **change}), rules, rules["$defs"])
+
+
+def test_schemas_are_written_as_files(tmp_path: Path, registry: plugins.Registry) -> None:
+    written = schema.write(tmp_path / "new", registry)
+    assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
+    for path in written:
+        made = json.loads(path.read_text(encoding="utf-8"))
+        assert made == schema.schemas(registry)[path.name]
+        assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_defaults_are_written_as_files_write_them(registry: plugins.Registry) -> None:
+    rules: Any = schema.schemas(registry)["account.schema.json"]
+    block = rules["$defs"]["ImportBlock"]["properties"]
+    assert (block["every"]["default"], block["after"]["default"], block["folders"]["default"]) == ("60s", "keep", ["INBOX"])
+    pop3 = next(one for one in rules["allOf"][0]["oneOf"] if one["title"] == "pop3")
+    assert pop3["properties"]["timeout"]["default"] == "60s"
+    assert "default" not in pop3["properties"]["port"]
+
+
+def test_every_field_of_every_plugin_has_a_description(registry: plugins.Registry) -> None:
+    bare = [
+        f"{role} {kind}: {name}"
+        for role, base in plugins.ROLES.items()
+        for kind in registry.kinds(base)
+        for name, field in registry.get(base, kind).Options.model_fields.items()
+        if not field.description
+    ]
+    assert bare == []
+
+
+def test_no_plugin_takes_a_word_of_the_kernel(registry: plugins.Registry) -> None:
+    kernel = {field.alias or name for name, field in AccountFile.model_fields.items()}
+    for kind in registry.kinds(Transport):
+        assert not kernel & set(registry.get(Transport, kind).Options.model_fields)  # type: ignore[type-abstract]
+
+
+def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:
+    empty = plugins.Registry(plugins=(), _classes={})
+    rules: Any = schema.schemas(empty)["gatewayd.schema.json"]
+    assert _fits({"state": "x", "store": {"kind": "sql"}}, rules, rules["$defs"])
+
+
+def test_the_page_of_the_configuration_is_up_to_date() -> None:
+    page = generate_configuration.PAGE.read_text(encoding="utf-8")
+    assert page == generate_configuration.text(generate_configuration.registry()), "run: python tests/generate_configuration.py"
+
+
+@pytest.mark.parametrize("sample", sorted((_ROOT / "plugins").glob("*/sample.yaml")), ids=lambda path: path.parent.name)
+def test_every_plugins_sample_is_what_its_options_take(sample: Path, registry: plugins.Registry) -> None:
+    offered: list[type[Plugin]] = [registry.get(base, kind) for base in plugins.ROLES.values() for kind in registry.kinds(base)]
+    (one,) = [plugin for plugin in offered if plugin.__module__.partition(".")[0] == sample.parent.name]
+    document = read(sample, folder=sample.parent)
+    assert document.faults == ()
+    fields = {key: value for key, value in document.data.items() if key != "kind"}
+    assert one.Options.model_validate(fields, context={"folder": sample.parent})
