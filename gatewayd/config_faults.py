@@ -150,12 +150,10 @@ def _expected(error: ErrorDetails, value: object) -> str:
         return error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
     limits = {key: f"{limit:g}" if isinstance(limit, float) else limit for key, limit in error.get("ctx", {}).items()}
     # Only a duration is text in the file and a number in the model.
-    return template.format_map(limits) + (" seconds" if isinstance(value, str) and error["type"] in _RANGES else "")
+    return template.format_map(limits) + (" s" if isinstance(value, str) and error["type"] in _RANGES else "")
 
 
 def _described(value: object) -> str:
-    if value is None:
-        return "nothing"
     names: Mapping[type, str] = {
         bool: "true or false",
         int: "a number",
@@ -178,12 +176,9 @@ def _value(document: Document, place: Place) -> object:
 def _fields(model: type[BaseModel], place: Place) -> list[str]:
     """Return the keys that the mapping at ``place`` inside ``model`` may have."""
     for part in place:
-        fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
         # An index, or a free key such as a user's name, leads deeper without leaving the model.
-        inner = _model(fields[str(part)]) if part in fields else model
-        if inner is None:
-            return []
-        model = inner
+        fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+        model = _model(fields.get(str(part))) or model
     return [info.alias or name for name, info in model.model_fields.items()]
 
 

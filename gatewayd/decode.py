@@ -66,7 +66,7 @@ _MEANT = {
 
 # Some codecs of the standard library are no charsets (rot13, zlib), and some take quadratic time (idna, punycode).
 _CHARSET = re.compile(r"(?:cp|iso|mac_|koi8_|utf_|big5|euc_|gb|hz|johab|shift_jis|tis_|kz1048|ptcp154|hp_roman8|latin_1|ascii)")
-_CODECS = frozenset(name for name in aliases.values() if _CHARSET.match(name)) | {"koi8_t", "koi8_u", "cp874", "cp720", "cp1006"}
+_CODECS = frozenset(_MEANT.values()) | {name for name in aliases.values() if _CHARSET.match(name)} | {"cp720", "cp874", "koi8_u"}
 
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
 _UNSTORABLE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -80,9 +80,12 @@ def codec(charset: str) -> str | None:
     if not charset.isascii() or len(charset) > 64:  # noqa: PLR2004  no charset's name is longer
         return None
     name = normalize_encoding(charset.strip(" \t\"'").partition("*")[0].lower().replace(":", "_"))
-    found = aliases.get(name, name)
-    found = _MEANT.get(name) or _MEANT.get(found) or found
-    return found if found in _CODECS or found in _MEANT.values() else None
+    for spelt in (name, name.replace("_", "")):
+        found = aliases.get(spelt, spelt)
+        found = _MEANT.get(spelt) or _MEANT.get(found) or found
+        if found in _CODECS:
+            return found
+    return None
 
 
 def to_text(data: bytes, charset: str = "") -> str:
@@ -112,7 +115,7 @@ def clean(text: str, *, line: bool = True) -> str:
 # --- header values ----------------------------------------------------------------------------------------------------
 
 _WORD = re.compile(r"=\?([^?\s]{1,75})\?([bBqQ])\?(.*?)\?=", re.DOTALL)
-_PARAMETER = re.compile(r';[\s;]*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*))', re.DOTALL)
+_PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;]*))', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SECTIONS = 100
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from gatewayd.errors import AuthError, ConfigError, TransientError
 from gatewayd.options import ConfigPath, Duration, Secret
@@ -36,6 +36,16 @@ class Endpoint(BaseModel):
     timeout: Duration = Field(60.0, description="How long each step on the network may take.", gt=0, le=3600)
     username: str = Field(description="Name to log in with.", min_length=1, max_length=1000)
     password: Secret = Field(description="Password to log in with, as a reference.")
+
+    @field_validator("host")
+    @classmethod
+    def _host_has_labels(cls, host: str) -> str:
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            msg = "expected a name or address whose parts between the dots have 1 to 63 characters"
+            raise ValueError(msg) from None
+        return host
 
     @model_validator(mode="after")
     def _insecure_is_spelled_out(self) -> Self:

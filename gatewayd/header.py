@@ -170,10 +170,10 @@ class _Addresses:
                 self._flush()
             # A source route stands before the address itself (RFC 5322 section 4.4).
             self._email = "".join(text.rpartition(":")[2].split())
-        elif kind == "stray":
+        elif text == '"' and kind == "stray":
             # A quote that is never closed: none behind it is minded, or each would be looked for to the end.
-            self._value = self._value[: match.start()] + " " + self._value[match.end() :].replace('"', " ")
-        elif kind != "space":
+            self._value = self._value[: match.end()] + self._value[match.end() :].replace('"', " ")
+        elif kind not in {"space", "stray"}:
             self._words.append((_PAIR.sub(r"\1", text) if kind == "quoted" else text, kind == "quoted", self._space))
         self._space = kind in {"space", "stray"}
         return match.end()
@@ -228,7 +228,20 @@ class _Addresses:
 _USUAL_DATE = re.compile(
     r"(?:[A-Z][a-z]{2}, )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d\d)(\d\d)(?: |$)", re.ASCII
 )
-_MONTHS = {"Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11, "Dec": 12}
+_MONTHS = {
+    "Jan": 1,
+    "Feb": 2,
+    "Mar": 3,
+    "Apr": 4,
+    "May": 5,
+    "Jun": 6,
+    "Jul": 7,
+    "Aug": 8,
+    "Sep": 9,
+    "Oct": 10,
+    "Nov": 11,
+    "Dec": 12,
+}
 
 
 def date(value: str) -> datetime | None:

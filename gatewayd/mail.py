@@ -194,9 +194,7 @@ def _headers(top: header.Head, faults: list[str]) -> tuple[tuple[str, str], ...]
 
 
 def _addresses(name: str, values: list[str], faults: list[str]) -> tuple[Address, ...]:
-    if not values or not values[0]:
-        return ()
-    found, more = header.addresses(", ".join(values), _MAX_ADDRESSES)
+    found, more = header.addresses(", ".join(filter(None, values)), _MAX_ADDRESSES)
     if more:
         faults.append(f"its header {name} has more than {_MAX_ADDRESSES} addresses")
     return found

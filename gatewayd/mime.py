@@ -80,15 +80,16 @@ def opened(source: Source, *, whole: int = CHUNK) -> Raw:
 
 
 def white_space(raw: Raw, start: int, end: int) -> int:
-    """Return how many bytes of an encoded body are white space."""
+    """Return how many bytes of a base64 body are white space."""
+    blanks = raw.count(b" ", start, end) + raw.count(b"\t", start, end)
     first = raw.find(b"\n", start, end)
     if isinstance(raw, bytes) and start < first:
-        # Encoders write lines of one length: where a line end stands at each such step, only those need be looked at.
-        crlf = raw[first - 1 : first] == b"\r"
+        # Encoders write lines of one length. Where a line end stands at each such step, only the last line need be counted.
         ends = raw[first : end : first + 1 - start]
         if ends == b"\n" * len(ends):
-            return len(ends) * (1 + crlf)
-    return sum(raw.count(white, start, end) for white in (b"\n", b"\r", b" ", b"\t"))
+            blanks += len(ends) * (2 if raw[first - 1 : first] == b"\r" else 1)
+            start = first + 1 + (len(ends) - 1) * (first + 1 - start)
+    return blanks + raw.count(b"\n", start, end) + raw.count(b"\r", start, end)
 
 
 # --- the tree ---------------------------------------------------------------------------------------------------------

@@ -4,7 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.servers import Dovecot
+# Before they are imported: what fails in a contract shows its values as a test does.
+pytest.register_assert_rewrite("gatewayd.testing")
+
+from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -89,10 +89,13 @@ def _plugins(registry: Registry) -> Iterator[str]:
         yield f"## {title}\n"
         for kind in registry.kinds(role):
             offered = registry.get(role, kind)
+            sample = ROOT / "plugins" / offered.__module__.partition(".")[0] / "sample.yaml"
+            if not sample.parent.is_dir():
+                # Of a third party.
+                continue
             made = schema.Schemas(offered.Options)
             yield f"### `{kind}`\n\n{schema.first_line(offered)}\n"
             yield _table(made.of(offered.Options), made.defs)
-            sample = ROOT / "plugins" / offered.__module__.partition(".")[0] / "sample.yaml"
             yield f"```yaml\n{sample.read_text(encoding='utf-8').strip()}\n```\n"
 
 
@@ -135,10 +138,5 @@ def _value(field: Mapping[str, Any]) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def registry() -> Registry:
-    """Return the plugins of the project itself, without those of third parties."""
-    return plugins.load()
-
-
 if __name__ == "__main__":
-    PAGE.write_text(text(registry()), encoding="utf-8")
+    PAGE.write_text(text(plugins.load()), encoding="utf-8")

@@ -84,9 +84,7 @@ class Custodian:
         """Return the id of a key that waits, due or not."""
         return self.store.waiting(self.lease.account, folder, after=0, limit=1, keys=[key])[0].entry_id
 
-    def outcome(
-        self, key: str, raw: bytes, *filings: Filing, folder: str = "INBOX", owed: Action | None = None
-    ) -> Filed:
+    def outcome(self, key: str, raw: bytes, *filings: Filing, folder: str = "INBOX", owed: Action | None = None) -> Filed:
         """Return what became of a waiting key whose bytes are ``raw``; by default it is filed for ``acme``."""
         entry_id = self.entry(key, folder)
         mail = parse(BytesSource(raw), mail_id=entry_id)

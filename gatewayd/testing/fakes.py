@@ -103,29 +103,34 @@ class FakeDirectory(Directory):
 
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
-        self.questions.append(Question("find", frozenset(values), kind, field))
+        self._remember(Question("find", frozenset(values), kind, field))
         return _grouped(((value, record) for record in self._of(kind) for value in _values(record, field)), set(values))
 
     def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
-        self.questions.append(Question("persons", frozenset(emails)))
+        self._remember(Question("persons", frozenset(emails)))
         known = [person for person in self._of("person") if person.get("temporary") != "yes"]
         return _grouped(((email, person) for person in known for email in _emails(person)), _lower(emails))
 
     def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
         """See ``Directory``."""
-        self.questions.append(Question("contacts", frozenset(emails)))
+        self._remember(Question("contacts", frozenset(emails)))
         known = [contact for contact in self.known_contacts if contact.type == "EMAIL"]
         return _grouped(((contact.value.lower(), contact) for contact in known), _lower(emails))
 
     def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
         """See ``Directory``."""
-        self.questions.append(Question("search", frozenset({text}), kind))
+        self._remember(Question("search", frozenset({text}), kind))
         words = text.casefold().split()
         found = [record for record in self._of(kind) if words and all(word in _searched(record) for word in words)]
         return tuple(
             sorted(found, key=lambda record: text.casefold() not in (record.id.casefold(), record.get("code").casefold()))[:limit]
         )
+
+    def _remember(self, question: Question) -> None:
+        # Who asks for nothing has asked nothing.
+        if question.values:
+            self.questions.append(question)
 
     def _of(self, kind: Kind) -> list[Record]:
         return [record for record in self.records if record.kind == kind]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Self
 
-__all__ = ["Fault", "FaultProxy"]
+__all__ = ["Fault", "FaultProxy", "free_ports"]
 
 _CHUNK = 1 << 16
 
@@ -82,9 +82,9 @@ class FaultProxy:
         return bytes(self._recorded)
 
     def call_at(self, count: int, on_bytes: Callable[[int], None]) -> None:
-        """Call ``on_bytes(count)``, once, in the proxy's thread, when the server's next ``count`` bytes went through.
+        """Call ``on_bytes``, once, in the proxy's thread, when the server's next ``count`` bytes went through.
 
-        They are counted over all connections. The client has no byte more by then.
+        They are counted over all connections. It is given how many went through in all; the client has no byte more.
         """
         self._call = (self._total + count, on_bytes)
 
@@ -177,9 +177,9 @@ class FaultProxy:
 
     def _fire(self) -> None:
         if self._call and self._total >= self._call[0]:
-            count, on_bytes = self._call
+            _, on_bytes = self._call
             self._call = None
-            on_bytes(count)
+            on_bytes(self._total)
 
     async def _goes_wrong(self, connection: _Connection) -> bool:
         fault = self.fault
@@ -196,3 +196,12 @@ class FaultProxy:
         elif fault.do != "silence":
             connection.client.close()
         return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that were free a moment ago."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(listener.getsockname()[1]) for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports

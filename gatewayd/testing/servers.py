@@ -27,12 +27,14 @@ from typing import TYPE_CHECKING
 
 import trustme
 
+from gatewayd.testing.proxy import free_ports
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
     from typing import Self
 
-__all__ = ["Dovecot", "Snapshot", "free_ports", "modified_utf7"]
+__all__ = ["Dovecot", "Snapshot", "modified_utf7"]
 
 _START_SECONDS = 20.0
 _NOBODY = 65534
@@ -256,15 +258,6 @@ class Dovecot:
         for pattern in patterns:
             for file in box.glob(pattern):
                 file.unlink(missing_ok=True)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(listener.getsockname()[1]) for listener in sockets]
-    for listener in sockets:
-        listener.close()
-    return ports
 
 
 def modified_utf7(name: str) -> str:

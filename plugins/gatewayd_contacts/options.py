@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gatewayd import Matcher
 
@@ -17,6 +17,13 @@ class ContactsOptions(Matcher.Options):
     kinds: tuple[Literal["customer", "supplier"], ...] = Field(
         default=("customer", "supplier"),
         description="What to link besides persons: customers, suppliers or both.",
-        min_length=1,
         strict=False,
     )
+
+    @field_validator("kinds")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            msg = "expected at least one"
+            raise ValueError(msg)
+        return value

@@ -75,9 +75,7 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
 
 def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
     db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
-    db.execute(
-        "CREATE TABLE contacts (line INTEGER PRIMARY KEY, email TEXT, kind TEXT, owner TEXT, type TEXT, value TEXT, role TEXT)"
-    )
+    db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email, kind, owner, type, value, role)")
     files = {name: _File(name, columns[name], Faults(name)) for name in TABLES if name in columns}
     for file in files.values():
         source = rows(folder / file.name, len(file.columns), file.faults)

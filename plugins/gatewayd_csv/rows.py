@@ -84,7 +84,8 @@ def rows(path: Path, width: int, faults: Faults) -> Iterator[tuple[int, list[str
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = _Lines(iter(partial(file.readline, _MAX_LINE), ""))
         for line, row in _read(lines, faults):
-            if line == 1:
+            # The header is read elsewhere; a blank line is no row.
+            if line == 1 or not row:
                 continue
             if len(row) != width:
                 faults.add(line, f"expected {width} columns, found {len(row)}")
@@ -98,17 +99,18 @@ def _read(lines: _Lines, faults: Faults) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(lines, strict=True)
     while True:
         try:
-            for row in reader:
-                if row:
-                    yield lines.start, row
-                lines.next_row()
+            row = next(reader)
+        except StopIteration:
+            return
         except csv.Error as error:
             faults.add(lines.start, f"it is not CSV: {error}")
+            lines.skip_line()
         except _Torn:
             faults.add(lines.start, f"a quote is opened and not closed within {_MAX_LINES} lines")
+            lines.skip_line()
         else:
-            return
-        lines.skip_line()
+            yield lines.start, row
+            lines.next_row()
 
 
 def _is_text(row: list[str]) -> bool:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Demo"]
 
 _ACCOUNTS = (RESERVATIONS, IRINA)
-#: Seconds from one message to the next.
-_PAUSE = 3.0
+#: Seconds from a message that was filed to the next one.
+_PAUSE = 1.0
 
 
 class Demo(Command):
@@ -64,10 +64,10 @@ class Demo(Command):
         return 1 if wrong else 0
 
     def _on_and_on(self, round_: _Round, console: Console) -> int:
-        screen.welcome(console, round_.gateway.folder)
         wrong: list[str] = []
         try:
-            with Live(console=console, auto_refresh=False) as live:
+            screen.welcome(console, round_.gateway.folder)
+            with Live(screen.table([], "The first message is on its way …"), console=console, auto_refresh=False) as live:
                 for number in count():
                     round_.deliver(MAILS[number % len(MAILS)])
                     filings = round_.filings()

@@ -21,7 +21,6 @@ class ReservationsOptions(Matcher.Options):
     prefixes: tuple[_Word, ...] = Field(
         default=("B", "O", "L"),
         description="What booking codes begin with: B gives the codes B-756 and, for the brand DB1, B-DB1-756.",
-        min_length=1,
         max_length=50,
         strict=False,
     )
@@ -37,9 +36,16 @@ class ReservationsOptions(Matcher.Options):
     places: tuple[PlaceToLook, ...] = Field(
         default=("subject",),
         description="Where to look: in the subject, the first 64 KiB of the text, the names of attachments.",
-        min_length=1,
         strict=False,
     )
+
+    @field_validator("prefixes", "places")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            msg = "expected at least one"
+            raise ValueError(msg)
+        return value
 
     @field_validator("pattern")
     @classmethod

@@ -66,7 +66,7 @@ class Database:
         """Keep the URL; connects to nothing. Raises ConfigError where it is none or its folder is missing."""
         try:
             parsed = make_url(url)
-        except exc.ArgumentError:
+        except (exc.ArgumentError, ValueError):
             raise ConfigError("the store's url can't be read", advice="Write sqlite:////path or postgresql://host/name.") from None
         #: How messages call the database: never with its password.
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{parsed.host}/{parsed.database}")

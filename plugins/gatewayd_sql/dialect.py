@@ -82,11 +82,10 @@ def _insert_or_ignore(element: InsertOrIgnore, compiler: SQLCompiler, **options:
 
 # --- engines ----------------------------------------------------------------------------------------------------------
 
-#: Seconds that a writer waits for another one.
-_BUSY = 15
+#: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
+_BUSY = "15"
 
 _PRAGMAS: Final = (
-    f"busy_timeout={_BUSY * 1000}",
     "page_size=16384",
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -100,7 +99,10 @@ def connect(url: URL) -> tuple[Engine, Engine]:
     """Return an engine for reading and one for writing, over one pool of connections. Connects to nothing yet."""
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
-    engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    try:
+        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise ConfigError("PostgreSQL can't be used: psycopg is not installed", advice="Install psycopg 3.") from error
     return engine.execution_options(isolation_level="REPEATABLE READ"), engine
 
 
@@ -110,7 +112,7 @@ def _sqlite(url: URL) -> tuple[Engine, Engine]:
         raise ConfigError(
             f"{url.database}: there is no folder {folder}", advice="Make the folder, or correct `state` or the store's `url`."
         )
-    engine = create_engine(url)
+    engine = create_engine(url.update_query_dict({"timeout": _BUSY} | dict(url.query)))
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     return engine.execution_options(begin="DEFERRED"), engine.execution_options(begin="IMMEDIATE")

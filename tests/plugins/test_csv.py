@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Contact, Directory, Operator, Place, Record, TransientError
-from gatewayd.testing import FakeDirectory
+from gatewayd.testing import FakeDirectory, Question
 from gatewayd.testing.contract_matching import DirectoryContract
 from gatewayd_csv.build import build
 from gatewayd_csv.directory import Csv
@@ -67,6 +67,13 @@ class TestCsvContract(DirectoryContract):
 class TestFakeContract(DirectoryContract):
     def build(self, folder: Path) -> Directory:  # noqa: ARG002  a fake needs no folder
         return FakeDirectory(self.records, self.contacts)
+
+    def test_it_remembers_questions_and_forgets_empty_ones(self, directory: Directory) -> None:
+        directory.persons(())
+        directory.find("person", "email", {"anna@home.example"})
+        assert isinstance(directory, FakeDirectory)
+        assert directory.questions == [Question("find", frozenset({"anna@home.example"}), "person", "email")]
+        assert [person.id for person in directory.find("person", "email", {"anna@home.example"})["anna@home.example"]] == ["P1"]
 
 
 def write_all(folder: Path, records: Sequence[Record], contacts: Sequence[Contact]) -> None:

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from gatewayd import CHUNK, Action, AuthError, Came, Secret, Spool, TransientError
 from gatewayd.testing.proxy import Fault, FaultProxy
@@ -110,6 +111,12 @@ def test_ports_follow_from_security(security: str, port: int) -> None:
     fields = {"host": "pop.example.com", "username": "irina", "password": Secret("env", "X"), "insecure": True}
     assert Pop3.Options.model_validate({**fields, "security": security}).effective_port == port
     assert Pop3.Options.model_validate({**fields, "security": security, "port": 21}).effective_port == 21
+
+
+@pytest.mark.parametrize("host", ["a..b", f"{'x' * 64}.example.com", "two words", "user@host", ""])
+def test_a_host_that_no_resolver_takes_is_a_fault_of_the_config(host: str) -> None:
+    with pytest.raises(ValidationError, match="host"):
+        Pop3.Options.model_validate({"host": host, "username": "irina", "password": Secret("env", "X")})
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls", "none"])

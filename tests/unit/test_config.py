@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _PLUGINS = Path(__file__).parent / "config_plugins"
-_SAMPLE = Path(__file__).parents[2] / "config"
 _MAIN = "state: state\nplugins: {folder: plugins}\nstore: {kind: paper}\n"
 _ACME = """\
 title: Acme Tours
@@ -65,9 +64,8 @@ def _lines(loaded: config.Config) -> list[str]:
 
 def test_a_folder_becomes_one_value(load: Callable[..., config.Config], tmp_path: Path) -> None:
     loaded = load()
-    assert loaded.faults == ()
-    assert (loaded.folder, loaded.state, loaded.store_kind) == (tmp_path, tmp_path / "state", "paper")
-    assert loaded.plugins_folder == tmp_path / "plugins"
+    assert (loaded.faults, loaded.folder, loaded.plugins_folder) == ((), tmp_path, tmp_path / "plugins")
+    assert (loaded.state, loaded.store_kind) == (tmp_path / "state", "paper")
     acme = loaded.operators["acme"]
     assert (acme.title, acme.brands, acme.faulty) == ("Acme Tours", ("DB1", "007"), False)
     assert acme.users == {"irina": config.UserConfig(name="Irina Mari", email="irina@example.com")}
@@ -93,8 +91,7 @@ def test_plugins_are_loaded_from_the_folder_that_the_config_names(load: Callable
     load()
     shutil.copy(_PLUGINS / "fakes.py", tmp_path / "plugins")
     loaded = config.load(tmp_path)
-    assert loaded.faults == ()
-    assert sorted(loaded.accounts) == ["sales"]
+    assert (loaded.faults, sorted(loaded.accounts)) == ((), ["sales"])
 
 
 def test_what_an_import_block_says(load: Callable[..., config.Config]) -> None:
@@ -173,11 +170,56 @@ def test_a_matcher_that_can_not_be_built_is_a_fault_at_its_line(load: Callable[.
     assert _lines(load({"operators/acme.yaml": text})) == ["operators/acme.yaml:4:5: matchers[1]: 13 digits bring bad luck"]
 
 
+def test_a_matcher_is_not_built_from_options_that_are_faulty_already(load: Callable[..., config.Config]) -> None:
+    text = "directory: {kind: cards, folder: cards}\nmatchers:\n  - numbers: {digits: [13], digits: [4]}\n"
+    (line,) = _lines(load({"operators/acme.yaml": text}))
+    assert line == "operators/acme.yaml:3:29: the key 'digits' stands here twice, first in line 3"
+
+
 def test_P9_a_plugin_that_fails_on_options_is_named_without_what_it_says(load: Callable[..., config.Config]) -> None:
     text = "directory: {kind: cards, folder: cards}\nmatchers:\n  - numbers: {digits: []}\n"
     (line,) = _lines(load({"operators/acme.yaml": text}))
     assert line.startswith("operators/acme.yaml:3:5: the plugin itself fails on these options: ValueError in fakes.py:")
     assert "empty" not in line
+
+
+def test_P9_a_plugins_validator_that_raises_anything_is_named_without_what_it_says(load: Callable[..., config.Config]) -> None:
+    (line,) = _lines(load({"accounts/sales.yaml": _SALES + "nest: {straw: 4711}\n"}))
+    assert line.startswith("accounts/sales.yaml:1:1: the plugin itself fails on these options: KeyError in fakes.py:")
+    assert "4711" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("nest: {strw: 1}", "5:8: unknown key 'nest.strw', did you mean 'straw'?"),
+        ("nest: {straw: {a: 1}}", "5:15: nest.straw: expected a whole number, found keys and values"),
+        ("height: !env RING", "5:9: height: expected a number, found a reference to a secret"),
+        ("tricks: {loop: {deep: 1}}", "5:16: tricks.loop: expected a whole number, found keys and values"),
+        ("tricks: !any {loop: 1}", "5:9: an unknown tag, expected !env, !file or !credential before a name"),
+        ("tricks: {&a loop: 1}", "5:10: a tag or anchor at a key, expected a word"),
+        ("tricks: {loop: 1, loop: 2, loop: 3}", "5:19: the key 'loop' stands here twice, first in line 5"),
+        ("height: 1e999", "5:9: a number that is too large, expected a smaller one, or text in quotes"),
+        ("loft2: x", "5:1: unknown key 'loft2', did you mean 'loft'?"),
+        ("impotr: {}", "5:1: unknown key 'impotr', did you mean 'import'?"),
+    ],
+)
+def test_faults_in_the_fields_of_a_plugin(load: Callable[..., config.Config], text: str, what: str) -> None:
+    assert _lines(load({"accounts/sales.yaml": f"{_SALES}{text}\n"}))[0] == f"accounts/sales.yaml:{what}"
+
+
+@pytest.mark.parametrize("folder", ['""', '"a\\0b"', "x" * 5000, "nowhere", "gatewayd.yaml"])
+def test_a_plugins_folder_that_is_none_refuses_the_config(load: Callable[..., config.Config], folder: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"gatewayd.yaml": f"state: state\nstore: {{kind: paper}}\nplugins: {{folder: {folder}}}\n"})
+    assert {(fault.file, fault.line, fault.column) for fault in caught.value.faults} == {("gatewayd.yaml", 3, 19)}
+
+
+@pytest.mark.parametrize("store", ["paper", "[paper]", "{}", "{kind: [paper]}"])
+def test_a_store_without_a_kind_refuses_the_config(load: Callable[..., config.Config], store: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"gatewayd.yaml": f"state: state\nstore: {store}\n"})
+    assert {(fault.file, fault.line) for fault in caught.value.faults} == {("gatewayd.yaml", 2)}
 
 
 def test_the_state_folder_comes_from_systemd_where_the_file_does_not_say(
@@ -250,12 +292,3 @@ def test_a_file_in_the_place_of_a_folder_is_a_fault(tmp_path: Path, registry: pl
 def test_a_config_can_be_sent_to_another_process(load: Callable[..., config.Config]) -> None:
     loaded = load({"accounts/sales.yaml": "kind: gone\n", "operators/acme.yaml": "title: Acme\n"})
     assert pickle.loads(pickle.dumps(loaded)) == loaded
-
-
-def test_the_sample_has_no_faults_but_missing_secrets() -> None:
-    loaded = config.load(_SAMPLE)
-    assert _lines(loaded) == []
-    assert sorted(loaded.operators) == ["acme", "globetrot"]
-    assert sorted(loaded.accounts) == ["irina", "reservations"]
-    assert [kind for kind, _ in loaded.operators["acme"].matchers] == ["contacts", "reservations", "vouchers"]
-    assert [fault.file for fault in config.secret_faults(loaded)] == ["accounts/irina.yaml", "accounts/reservations.yaml"]

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gatewayd import config, plugins
@@ -108,3 +108,26 @@ def test_any_bytes_give_faults_with_a_place(tmp_path: Path, registry: plugins.Re
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_values_give_faults_with_a_place(tmp_path: Path, registry: plugins.Registry, name: str, value: object) -> None:
     _check(tmp_path, registry, name, json.dumps(value).encode())
+
+
+_WRITTEN = st.sampled_from(
+    [*"\t:-?[]{}&*!|>'\"%@`#,", " ", "  ", "\n", "\n ", "hunter2", "0hunter2", "!env ", "!file ", "!credential ", "\\", "1_"]
+)
+
+
+@given(st.lists(_WRITTEN, max_size=6).map("".join))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@example("hunter2")
+@example("!env hunter2!")
+@example("!credential hunter2/hunter2")
+@example("[hunter2]")
+@example("*hunter2")
+@example("!hunter2 x")
+@example('"hunter2')
+def test_P9_a_password_in_the_file_is_never_shown(tmp_path: Path, registry: plugins.Registry, password: str) -> None:
+    (tmp_path / "accounts").mkdir(exist_ok=True)
+    (tmp_path / "gatewayd.yaml").write_text("state: state\nstore: {kind: paper}\n")
+    (tmp_path / "accounts" / "sales.yaml").write_text(f"kind: pigeon\nring: {password}\n", newline="")
+    for fault in config.load(tmp_path, registry).faults:
+        # A key is shown, and only a key.
+        assert "hunter2" not in fault.what or "key '" in fault.what

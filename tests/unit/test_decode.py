@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 import time
 from email.message import Message
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gatewayd.decode import clean, codec, header_text, parameter, parameters, to_text, transfer_decoded
@@ -71,7 +70,9 @@ def test_8bit_text_of_no_known_charset_is_read_as_utf8_and_else_as_cp1252(charse
     assert to_text(b"\x81\x8d ok \xe4", charset) == "\ufffd\ufffd ok ä"
 
 
-@pytest.mark.parametrize("charset", ["rot13", "base64", "zlib", "idna", "punycode", "unicode_escape", "undefined", "mbcs", "hex", "quopri"])
+@pytest.mark.parametrize(
+    "charset", ["rot13", "base64", "zlib", "idna", "punycode", "unicode_escape", "undefined", "mbcs", "hex", "quopri"]
+)
 def test_what_python_calls_a_codec_but_mail_does_not_is_no_charset(charset: str) -> None:
     assert codec(charset) is None
     assert to_text(b"\\ud800 756", charset) == "\\ud800 756"
@@ -84,7 +85,9 @@ def test_a_few_broken_bytes_leave_the_rest_of_a_text_readable() -> None:
     assert to_text(b"Gr\xfc\xdfe", "utf-8") == "Grüße"
 
 
-@given(st.binary(max_size=200), st.sampled_from(["", "utf-8", "utf-16", "utf-7", "gb2312", "hz", "iso-2022-jp", "koi8-r", "x", "idna"]))
+@given(
+    st.binary(max_size=200), st.sampled_from(["", "utf-8", "utf-16", "utf-7", "gb2312", "hz", "iso-2022-jp", "koi8-r", "x", "idna"])
+)
 def test_any_bytes_become_text_that_can_be_stored(data: bytes, charset: str) -> None:
     text = clean(to_text(data, charset), line=False)
     assert "\0" not in text
@@ -114,7 +117,7 @@ def test_controls_are_blanks_in_a_line_and_stay_in_a_text() -> None:
         ("=?utf-8*en?q?language?=", "language"),
         ("=?x-unknown?q?=FC?=", "ü"),
         ("=?utf-8?q?with space and ? mark?=", "with space and ? mark"),
-        ("=?utf-8?b?w6?=", "ä"[:0] + "Ã"),
+        ("=?utf-8?b?w6?=", "Ã"),
         ("=?utf-8?b?!?=", ""),
         ("=?utf-8?q?=ZZ?=", "=ZZ"),
         ("=?utf-8?q?open", "=?utf-8?q?open"),
@@ -232,9 +235,10 @@ def payload(data: bytes, encoding: str) -> object:
 
 @given(st.text(alphabet="AZaz09+/\r\n \t-_!", max_size=200))
 def test_broken_base64_is_read_as_the_standard_library_reads_it(text: str) -> None:
-    theirs = payload(text.encode(), "base64")
-    if theirs != text.encode():
-        assert decoded(text.encode(), "base64") == theirs
+    significant = sum(char.isalnum() or char in "+/" for char in text)
+    # They give up on a single last character; we leave it out.
+    assume(significant % 4 != 1)
+    assert decoded(text.encode(), "base64") == payload(text.encode(), "base64")
 
 
 @given(st.text(alphabet="=AF09zx \r\n_\xe4", max_size=200))
@@ -282,7 +286,7 @@ def test_any_bytes_decode_without_an_exception(data: bytes, encoding: str, step:
         ("<style>x{}</style>a<script>alert('<b>')</script>b<title>t</title>", "ab"),
         ("<!-- > 756 -->a<!DOCTYPE html><?xml?></>b", "ab"),
         ("a < b <3 c", "a < b <3 c"),
-        ('<a title="x>y" href=\'a>b\'>756</a>', "756"),
+        ("<a title=\"x>y\" href='a>b'>756</a>", "756"),
         ("<a title='>756</a> 757", "756 757"),
         ("a<script>never closed", "a"),
         ("a<!-- never closed", "a"),
@@ -297,7 +301,9 @@ def test_html_becomes_readable_text(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
-@pytest.mark.parametrize("unit", ["<div>", "<!--", "<", "<a ", '<a ">"', "<a \"'>", "<script>", "</", "&#", "<p><", " \n", "\n ", "<br> "])
+@pytest.mark.parametrize(
+    "unit", ["<div>", "<!--", "<", "<a ", '<a ">"', "<a \"'>", "<script>", "</", "&#", "<p><", " \n", "\n ", "<br> "]
+)
 def test_hostile_html_takes_linear_time(unit: str) -> None:
     started = time.process_time()
     html_to_text(unit * (500_000 // len(unit)))
@@ -306,4 +312,4 @@ def test_hostile_html_takes_linear_time(unit: str) -> None:
 
 @given(st.text(alphabet="<>/!-a'\"& \n;#p", max_size=300))
 def test_any_html_becomes_text(html: str) -> None:
-    io.StringIO().write(html_to_text(html))
+    html_to_text(html).encode()

@@ -1,4 +1,4 @@
-"""JSON Schemas for editors, and the page that is made of the same models."""
+"""The sample config, JSON Schemas for editors, and the page that is made of the same models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import plugins, schema
+from gatewayd import config, plugins, schema
 from gatewayd.config_models import AccountFile
 from gatewayd.config_yaml import read
 from gatewayd.options import Secret
@@ -109,6 +109,16 @@ def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, o
     assert not _fits(_plain({**document.data, **change}), rules, rules["$defs"])
 
 
+def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    loaded = config.load(_SAMPLE)
+    assert loaded.faults == ()
+    assert sorted(loaded.operators) == ["acme", "globetrot"]
+    assert sorted(loaded.accounts) == ["irina", "reservations"]
+    assert [kind for kind, _ in loaded.operators["acme"].matchers] == ["contacts", "reservations", "vouchers"]
+    assert [fault.file for fault in config.secret_faults(loaded)] == ["accounts/irina.yaml", "accounts/reservations.yaml"]
+
+
 def test_schemas_are_written_as_files(tmp_path: Path, registry: plugins.Registry) -> None:
     written = schema.write(tmp_path / "new", registry)
     assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
@@ -152,7 +162,7 @@ def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:
 
 def test_the_page_of_the_configuration_is_up_to_date() -> None:
     page = generate_configuration.PAGE.read_text(encoding="utf-8")
-    assert page == generate_configuration.text(generate_configuration.registry()), "run: python tests/generate_configuration.py"
+    assert page == generate_configuration.text(plugins.load()), "run: python tests/generate_configuration.py"
 
 
 @pytest.mark.parametrize("sample", sorted((_ROOT / "plugins").glob("*/sample.yaml")), ids=lambda path: path.parent.name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from gatewayd import ConfigError, ConfigPath, Directory, Matcher, Operator, Secret, Store, Transport, hookimpl
+from gatewayd.options import Options
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -15,6 +16,17 @@ def whole(cls: _Class) -> _Class:
     """Make a class that can be built, of a role whose methods are of no interest here."""
     vars(type)["__abstractmethods__"].__set__(cls, frozenset())
     return cls
+
+
+class Nest(Options):
+    """Where pigeons sleep."""
+
+    straw: int = 0
+
+    @field_validator("straw")
+    @classmethod
+    def _counted(cls, straw: int) -> int:
+        return {0: 0, 1: 1}[straw]
 
 
 @whole
@@ -28,6 +40,8 @@ class Pigeon(Transport):
         ring: Secret
         grain: ConfigPath | None = None
         tricks: dict[str, int] = Field(default={})
+        height: float = 1.0
+        nest: Nest | None = None
 
 
 @whole

@@ -1,0 +1,27 @@
+"""``./gw bench NAME``: compare with peers, in one run on one server. Nothing here is a timed test."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench import importing
+
+_BENCHES = {"import": importing.main}
+
+
+def main() -> int:
+    """Run the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(prog="./gw bench", description=__doc__)
+    parser.add_argument("name", choices=sorted(_BENCHES), help="what to measure")
+    parser.add_argument("--messages", type=int, default=10_000, help="how many messages (default 10,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds, of which the median is shown (default 3)")
+    parser.add_argument("--reservations", type=int, default=1_000_000, help="how many reservations (default 1,000,000)")
+    parser.add_argument("--persons", type=int, default=200_000, help="how many persons (default 200,000)")
+    parser.add_argument("--only", nargs="*", default=(), help="only these rows, by the first word of their names")
+    given = parser.parse_args()
+    return _BENCHES[given.name](given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Run a command and measure it from outside: wall time, CPU time and peak memory of it and its children."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: A small process starts the command, so that its peak memory does not begin with that of a large parent.
+_LAUNCHER = """
+import json, resource, subprocess, sys, time
+started = time.monotonic()
+code = subprocess.call(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=open(sys.argv[1], "wb"))
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One run of one command."""
+
+    messages: int
+    wall: float
+    cpu: float
+    #: MiB.
+    peak: float
+
+    @property
+    def rate(self) -> float:
+        """Messages a second."""
+        return self.messages / self.wall
+
+
+def run(command: Sequence[str], messages: int, log: str, env: Mapping[str, str] | None = None) -> Sample:
+    """Run a command to its end; raises RuntimeError with what it said if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _LAUNCHER, log, *command], capture_output=True, text=True, check=True, env=env
+    )  # fmt: skip
+    code, wall, cpu, peak = json.loads(done.stdout)
+    if code:
+        with open(log, encoding="utf-8", errors="replace") as said:  # noqa: PTH123
+            raise RuntimeError(f"{command[0]} exited with {code}: {said.read()[-2000:]}")
+    return Sample(messages=messages, wall=wall, cpu=cpu, peak=peak)
+
+
+def table(samples: Mapping[str, Sequence[Sample]]) -> None:
+    """Print the median of every row, with the range of its rates."""
+    width = max(len(name) for name in samples)
+    print(f"{'':<{width}}  {'messages/s':>10}  {'range':>15}  {'CPU s/10k':>9}  {'peak MiB':>8}")
+    for name, row in samples.items():
+        rates = [sample.rate for sample in row]
+        cpu = statistics.median(sample.cpu * 10_000 / sample.messages for sample in row)
+        peak = max(sample.peak for sample in row)
+        spread = f"{min(rates):,.0f}-{max(rates):,.0f}"
+        print(f"{name:<{width}}  {statistics.median(rates):>10,.0f}  {spread:>15}  {cpu:>9.2f}  {peak:>8.0f}")

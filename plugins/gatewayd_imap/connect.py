@@ -1,0 +1,80 @@
+"""Connect, start TLS and log in."""
+
+from __future__ import annotations
+
+import imaplib
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gatewayd import AuthError, GatewaydError, tls_context
+from gatewayd_imap.client import Client, MailBox
+from gatewayd_imap.faults import errors, login_errors
+
+if TYPE_CHECKING:
+    import ssl
+
+    from gatewayd_imap.options import ImapOptions
+
+__all__ = ["capabilities", "connect", "hang_up"]
+
+_LOGOUT_SECONDS = 2.0
+
+
+def connect(options: ImapOptions) -> MailBox:
+    """Return a logged-in mailbox. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
+    context = None if options.security == "none" else tls_context(options.ca_file)
+    with errors(options, "no session"):
+        client = Client(options, context if options.security == "tls" else None)
+    try:
+        if context and options.security == "starttls":
+            _start_tls(client, options, context)
+        return _log_in(client, options)
+    except BaseException:
+        hang_up(client)
+        raise
+
+
+def hang_up(client: Client) -> None:
+    """Log out if the server still listens, and close. Never raises, and takes a few seconds at most."""
+    # LOGOUT from a selected folder expunges nothing (RFC 3501 section 6.1.3), CLOSE would.
+    with suppress(OSError, imaplib.IMAP4.error, GatewaydError, UnicodeError):
+        client.sock.settimeout(min(_LOGOUT_SECONDS, client.sock.gettimeout() or _LOGOUT_SECONDS))
+        client.logout()
+    with suppress(OSError):
+        client.shutdown()
+
+
+def capabilities(mailbox: MailBox) -> frozenset[str]:
+    """Ask what the server can do for this user; it may say more after the log-in than before."""
+    _, lines = mailbox.client.capability()
+    return frozenset(word for line in lines if isinstance(line, bytes) for word in line.decode("latin-1").upper().split())
+
+
+def _start_tls(client: Client, options: ImapOptions, context: ssl.SSLContext) -> None:
+    """Go on in TLS (RFC 3501 section 6.2.1). imaplib drops what came before the handshake, so nobody can slip answers in."""
+    # A server that takes us for logged in already would keep us from STARTTLS (RFC 8314 section 5.1).
+    if "STARTTLS" not in client.capabilities or client.state != "NONAUTH":
+        raise AuthError(
+            f"{options.where}: the server does not offer STARTTLS",
+            advice="Use `security: tls` (port 993) if the server has it. Without TLS the password would be sent in plain text.",
+        )
+    with errors(options, "STARTTLS was refused"):
+        client.starttls(context)
+
+
+def _log_in(client: Client, options: ImapOptions) -> MailBox:
+    password = options.password.reveal()
+    if "\0" in options.username + password:
+        raise AuthError(f"{options.where}: username or password holds a NUL, which IMAP can't send", advice="Correct it.")
+    plain_text = all(sign.isascii() and sign.isprintable() for sign in options.username + password)
+    disabled = "LOGINDISABLED" in client.capabilities
+    if disabled and "AUTH=PLAIN" not in client.capabilities:
+        raise AuthError(
+            f"{options.where}: the server takes no password on this connection", advice="Use `security: tls` or `starttls`."
+        )
+    mailbox = MailBox(client)
+    with login_errors(options, password):
+        # LOGIN quotes its words, which can hold neither line breaks nor anything but ASCII; PLAIN can (RFC 4616).
+        log_in = mailbox.login if plain_text and not disabled else mailbox.login_utf8
+        log_in(options.username, password, initial_folder=None)
+    return mailbox

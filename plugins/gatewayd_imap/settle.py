@@ -1,0 +1,69 @@
+"""Does to the server what is owed: to these UIDs and to nothing else. Never a plain EXPUNGE, never CLOSE."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imap_tools.utils import encode_folder
+
+from gatewayd import PermanentError, TransientError
+from gatewayd_imap.connect import capabilities
+from gatewayd_imap.faults import errors, refused, said
+from gatewayd_imap.numbers import chunks, uid_set
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd import Action
+    from gatewayd_imap.client import MailBox
+    from gatewayd_imap.options import ImapOptions
+
+__all__ = ["lacking", "settle"]
+
+#: How many UIDs a command names: with 11 digits each it stays far below the 8,000 bytes that servers take (RFC 7162 section 4).
+_UIDS = 200
+
+
+def lacking(action: Action, offered: frozenset[str]) -> str:
+    """Return why the server can't do ``action``; empty where it can."""
+    if action.do == "seen" or "UIDPLUS" in offered or (action.do == "move" and "MOVE" in offered):
+        return ""
+    needs = "MOVE or UIDPLUS" if action.do == "move" else "UIDPLUS"
+    return f"the server offers no {needs}, so `after: {action}` would remove other people's deleted mail as well"
+
+
+def settle(mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: Action) -> None:
+    """Do ``action`` in the folder that is open for writing. What is no longer there counts as done (RFC 3501 section 6.4.8)."""
+    with errors(options, "CAPABILITY"):
+        offered = capabilities(mailbox)
+    if problem := lacking(action, offered):
+        raise PermanentError(f"{options.where}: {problem}", advice="Use `after: keep` or `after: seen`.")
+    for chunk in chunks(uids, _UIDS):
+        some = uid_set(chunk)
+        if action.do == "seen":
+            _do(mailbox, options, "STORE", some, "+FLAGS.SILENT", "(\\Seen)")
+        elif action.do == "move" and "MOVE" in offered:
+            _to(mailbox, options, "MOVE", some, action.folder)
+        else:
+            if action.do == "move":
+                _to(mailbox, options, "COPY", some, action.folder)
+            _do(mailbox, options, "STORE", some, "+FLAGS.SILENT", "(\\Deleted)")
+            _do(mailbox, options, "EXPUNGE", some)
+
+
+def _to(mailbox: MailBox, options: ImapOptions, command: str, uids: str, folder: str) -> None:
+    try:
+        _do(mailbox, options, command, uids, encode_folder(folder))
+    except PermanentError as error:
+        advice = f"Make the folder {folder!r} on the server, or correct `after`."
+        raise PermanentError(f"{error.message}: can't move to {folder!r}", advice=advice) from None
+
+
+def _do(mailbox: MailBox, options: ImapOptions, command: str, *words: str | bytes) -> None:
+    what = f"UID {command}"
+    with errors(options, what, PermanentError):
+        # imaplib takes bytes as they are, which its type stubs do not know.
+        status, data = mailbox.client.uid(command, *words)  # type: ignore[arg-type]
+    if status != "OK":
+        otherwise = PermanentError if command in ("MOVE", "COPY") else TransientError
+        raise refused(said(data), f"{options.where}: {what}", otherwise)

@@ -1,0 +1,249 @@
+"""Bad input and bad circumstances: a clear message, the right exit code, and nothing else stops (P4, P10)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sqlite3
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.messages import booking_messages
+from gatewayd.testing.servers import Dovecot
+from tests.e2e.house import ROOT, House
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KINDS = pytest.mark.parametrize("kind", ["imap", "pop3"])
+
+
+@pytest.fixture
+def user(dovecot: Dovecot, tmp_path: Path) -> str:
+    name = f"faults-{tmp_path.name}"
+    dovecot.user(name, "pass")
+    dovecot.deliver(name, booking_messages(3))
+    return name
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.operator("acme")
+    return house
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@KINDS
+def test_P4_faulty_account_file_stops_no_other_account(kind: str, house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("good", kind, dovecot.ports[kind], user)
+    house.write("accounts/bad.yaml", "kind: imap\noperators: [acme]\nhost: localhost\nprot: 1\nusername: x\npassword: !file secret\n")
+    done = house.run("import", "--json")
+    assert done.code == 0
+    assert [row["filed"] for row in done.rows] == [3]
+    assert "1 faults" in done.err
+    checked = house.run("check")
+    assert checked.code == 78
+    assert "accounts/bad.yaml:4:1: " in checked.out
+    assert "port" in checked.out, "the nearest word"
+    named = house.run("import", "bad")
+    assert named.code == 78
+    assert "accounts/bad.yaml:4:1" in named.err
+
+
+def test_faulty_gatewayd_yaml_refuses_everything(house: House) -> None:
+    house.write("gatewayd.yaml", "stat: /tmp\n")
+    for command in (["check"], ["import"], ["mail", "list"]):
+        done = house.run(*command)
+        assert done.code == 78
+        assert "gatewayd.yaml:1:1" in done.err
+
+
+def test_missing_secret_is_that_accounts_fault(house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("good", "imap", dovecot.ports["imap"], user)
+    house.account("bad", "imap", dovecot.ports["imap"], user)
+    text = (house.folder / "accounts/bad.yaml").read_text()
+    house.write("accounts/bad.yaml", text.replace("!file secret", "!env GATEWAYD_TEST_NO_SUCH"))
+    done = house.run("import", "--json")
+    assert done.code == 1
+    rows = {row["account"]: row for row in done.rows}
+    assert rows["good"]["filed"] == 3
+    assert "GATEWAYD_TEST_NO_SUCH" in rows["bad"]["error"]
+    assert house.run("check").code == 78
+
+
+@KINDS
+def test_wrong_password(kind: str, house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", kind, dovecot.ports[kind], user)
+    house.write("secret", "not-the-password\n")
+    for command in (["import", "main"], ["check", "--online"]):
+        done = house.run(*command)
+        assert done.code == 1
+        assert f"localhost:{dovecot.ports[kind]}" in done.out + done.err
+        assert "password" in done.out + done.err
+        assert "not-the-password" not in done.out + done.err
+
+
+@KINDS
+@pytest.mark.parametrize(("host", "words"), [("no-such-host.invalid", "host not found"), ("localhost", "connection refused")])
+def test_unknown_host_and_refused_port(kind: str, host: str, words: str, house: House) -> None:
+    house.account("main", kind, free_port(), "u")
+    text = (house.folder / "accounts/main.yaml").read_text()
+    house.write("accounts/main.yaml", text.replace("host: localhost", f"host: {host}"))
+    done = house.run("import", "main")
+    assert done.code == 1
+    assert words in done.err
+    assert len(done.err.strip().splitlines()) == 2, f"what is wrong, and what to do: {done.err}"
+
+
+@KINDS
+def test_untrusted_certificate(kind: str, house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", kind, dovecot.ports[f"{kind}s"], user, security="tls")
+    done = house.run("import", "main")
+    assert done.code == 1
+    assert "certificate is not trusted" in done.err
+    assert "ca_file" in done.err
+    house.account("main", kind, dovecot.ports[f"{kind}s"], user, security="tls", more=f"ca_file: {dovecot.ca_file}\n")
+    house.good("import", "main")
+
+
+@KINDS
+def test_starttls_that_is_not_offered_is_refused(kind: str, house: House) -> None:
+    with Dovecot(ssl="no") as plain:
+        plain.user("u", "pass")
+        house.account("main", kind, plain.ports[kind], "u", security="starttls")
+        done = house.run("import", "main")
+    assert done.code == 1
+    assert "STLS" in done.err or "STARTTLS" in done.err
+
+
+def test_missing_folder_is_that_folders_fault(house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    text = (house.folder / "accounts/main.yaml").read_text()
+    house.write("accounts/main.yaml", text.replace("[INBOX]", "[Inbxo, INBOX]"))
+    done = house.run("import", "main", "--json")
+    assert done.code == 1
+    (row,) = done.rows
+    assert row["filed"] == 3
+    assert "Inbxo" in row["problems"][0]
+    checked = house.run("check", "--online")
+    assert checked.code == 1
+    assert "Inbxo" in checked.out
+    assert "INBOX" in checked.out
+
+
+def test_second_import_says_who_holds_the_account(house: House, dovecot: Dovecot, user: str) -> None:
+    dovecot.deliver(user, booking_messages(2000, seed=3))
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    with house.start("import", "main", "--json") as first:
+        database = house.state / "gatewayd.db"
+        held = None
+        while first.poll() is None and (held is None or held.code == 0):
+            if database.exists():
+                held = house.run("import", "main")
+        out, _ = first.communicate(timeout=60)
+    assert held
+    assert held.code == 1, "the second never met the first"
+    assert f"process {first.pid} on " in held.err
+    assert '"filed": 2003' in out
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment in which no file grows beyond 2 MiB, which to a program is a full disk."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
+    )
+    yield {"PYTHONPATH": str(tmp_path / "site")}
+
+
+def test_P2_full_disk_loses_nothing_and_goes_on_when_there_is_room(
+    house: House, dovecot: Dovecot, user: str, small_disk: dict[str, str]
+) -> None:
+    dovecot.deliver(user, booking_messages(200, seed=4, heavy=True))
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    done = house.run("import", "main", environment=small_disk)
+    assert done.code == 1
+    assert "Free space" in done.err
+    (report,) = house.good("import", "main", "--json").rows
+    assert report["error"] is None
+    assert house.good("audit", "main", "--json").rows[0]["states"] == {"filed": 203}
+
+
+def test_read_only_database_and_newer_version_and_no_database(house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    house.good("import", "main")
+    database = house.state / "gatewayd.db"
+    with sqlite3.connect(database) as db:
+        db.execute("UPDATE gatewayd_sql_version SET version_num = 'from-the-future'")
+    db.close()
+    done = house.run("mail", "list")
+    assert done.code == 78
+    assert "newer" in done.err
+    for path in house.state.glob("gatewayd.db*"):
+        path.unlink()
+    database.write_bytes(b"this is no database" * 100)
+    done = house.run("mail", "list")
+    assert done.code == 78
+    assert "gatewayd.db" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["mail"], ["mail", "show"], ["mail", "show", "x"], ["import", "--what"], ["mail", "list", "--limit", "0"]],
+)
+def test_bad_usage_exits_2(house: House, arguments: list[str]) -> None:
+    assert house.run(*arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["import", "nobody"],
+        ["mail", "show", "4711"],
+        ["mail", "raw", "4711"],
+        ["mail", "attachment", "4711", "1"],
+        ["mail", "link", "4711", "customer", "C1"],
+        ["mail", "list", "--operator", "nobody"],
+        ["explain", "no-such-file.eml"],
+        ["explain", "4711"],
+        ["audit", "nobody"],
+    ],
+)
+def test_what_is_not_there_exits_1_with_one_clear_line(house: House, arguments: list[str]) -> None:
+    done = house.run(*arguments)
+    assert done.code == 1
+    assert done.err.startswith("gatewayd: ")
+    assert "Traceback" not in done.err
+
+
+def test_missing_config_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gatewayd", "--config", str(tmp_path / "none"), "check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 78
+    assert str(tmp_path / "none") in done.stderr
+
+
+def test_reader_that_has_seen_enough_is_no_error(house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    house.good("import", "main")
+    shell = f"{sys.executable} -m gatewayd --config {house.folder} mail list --json | head -n 1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, cwd=ROOT, check=False, env=dict(os.environ))
+    assert "Traceback" not in done.stderr
+
+
+def test_state_folder_that_cannot_be_made(house: House) -> None:
+    house.write("gatewayd.yaml", "state: /proc/nothing/here\n")
+    done = house.run("mail", "list")
+    assert done.code == 78
+    assert "/proc/nothing/here" in done.err

@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg as PgDialect
+
+from gatewayd import CHUNK, ConfigError, GatewaydError, Lease, Place, Query, Record, Store, Viewer
+from gatewayd.testing.contract_store import StoreContract
+from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd_sql import filing, ledger, raw, said
+from gatewayd_sql.database import Many
+from gatewayd_sql.migrations import HEAD, VERSION_TABLE, upgrade
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+from gatewayd_sql.tables import metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy import ClauseElement
+
+#: Set to the URL of a PostgreSQL database of which nothing is needed, to run the contract there too.
+POSTGRESQL = os.environ.get("GATEWAYD_TEST_POSTGRESQL", "")
+
+ACME = Viewer(operator="acme")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRESQL else ["sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/gatewayd.db"
+    run(POSTGRESQL, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return POSTGRESQL
+
+
+def run(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """Run SQL beside the store, and return the rows of the last statement."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    try:
+        with engine.begin() as connection:
+            found = [connection.execute(text(statement)) for statement in statements][-1]
+            return [tuple(row) for row in found] if found.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+def store_at(url: str | None, folder: Path) -> Sql:
+    return Sql(SqlOptions(url=url), place=Place(config=folder, state=folder))
+
+
+@pytest.fixture
+def open_store(url: str, tmp_path: Path) -> Iterator[Callable[[], Store]]:
+    opened: list[Sql] = []
+
+    def open_store() -> Store:
+        opened.append(store_at(url, tmp_path))
+        opened[-1].open()
+        return opened[-1]
+
+    yield open_store
+    for store in opened:
+        store.close()
+
+
+class TestSqlStore(StoreContract):
+    @pytest.fixture(autouse=True)
+    def every_statement_is_one_of_postgresql_too(self) -> Iterator[None]:
+        def check(_connection: object, statement: ClauseElement, *_: object) -> None:
+            statement.compile(dialect=PgDialect())
+
+        event.listen(Engine, "before_execute", check)
+        yield
+        event.remove(Engine, "before_execute", check)
+
+    @pytest.fixture
+    def expire(self, url: str) -> Callable[[str], None]:
+        def expire(account: str) -> None:
+            run(url, f"UPDATE lease SET until = 0 WHERE account = '{account}'")
+
+        return expire
+
+
+def test_statements_for_many_rows_are_of_postgresql_too() -> None:
+    statements = [value for module in (filing, ledger, raw, said) for value in vars(module).values() if isinstance(value, Many)]
+    assert len(statements) == 9
+    for statement in statements:
+        assert str(statement._statement.compile(dialect=PgDialect()))
+
+
+# --- opening ----------------------------------------------------------------------------------------------------------
+
+
+def test_by_default_the_database_is_in_the_state_folder(tmp_path: Path) -> None:
+    store = store_at(None, tmp_path)
+    store.open()
+    store.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["gatewayd.db"]
+
+
+def python(code: str, *arguments: object) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path: Path) -> None:
+    code = """if True:
+        import sys
+        from pathlib import Path
+        import gatewayd_sql
+        from gatewayd import Place
+        heavy = lambda: sorted(set(sys.modules) & {"sqlalchemy", "alembic"})
+        print(heavy())
+        (sql,) = gatewayd_sql.gatewayd_stores()
+        store = sql(sql.Options(), place=Place(config=Path(), state=Path(sys.argv[1])))
+        store.open()
+        print(heavy())
+    """
+    assert python(code, tmp_path) == "[]\n['alembic', 'sqlalchemy']\n", "the first time there are tables to make"
+    assert python(code, tmp_path) == "[]\n['sqlalchemy']\n"
+
+
+def script() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "gatewayd_sql:migrations")
+    return ScriptDirectory.from_config(config)
+
+
+def test_the_version_is_that_of_the_last_step() -> None:
+    assert script().get_current_head() == HEAD
+
+
+@pytest.mark.parametrize("older", ["base", *(step.revision for step in script().walk_revisions())])
+def test_older_tables_are_brought_to_this_version(url: str, tmp_path: Path, older: str) -> None:
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        if older != "base":
+            upgrade(connection, older)
+    store = store_at(url, tmp_path)
+    store.open()
+    assert Custodian.of(store).file("1", make_raw())
+    store.close()
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert context.get_current_revision() == HEAD
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_a_newer_database_is_refused_by_both_versions(url: str, open_store: Callable[[], Store], tmp_path: Path) -> None:
+    open_store()
+    run(url, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(ConfigError, match=f"version 9999, this gatewayd knows up to {HEAD}") as caught:
+        store_at(url, tmp_path).open()
+    assert "newer" in caught.value.advice
+
+
+def test_many_that_open_at_once_make_the_tables_once(url: str, tmp_path: Path) -> None:
+    stores = [store_at(url, tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(Sql.open, stores))
+        leases = list(threads.map(lambda store: store.take_lease("a", "one", dead=lambda _: False), stores))
+    for store in stores:
+        store.close()
+    assert len([lease for lease in leases if isinstance(lease, Lease)]) == 1
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "mysql://x/y", "", "sqlite://", "postgresql://"])
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"expected sqlite:////absolute/path\.db or postgresql://user@host/name"):
+        SqlOptions(url=url)
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1/mail", "127.0.0.1:port/mail", "[::/mail"])
+def test_P9_a_password_in_the_url_is_never_shown(tmp_path: Path, place: str) -> None:
+    options = SqlOptions(url=f"postgresql://gw:hunter2@{place}")
+    assert "hunter2" not in repr(options)
+    assert "hunter2" not in str(options)
+    with pytest.raises(GatewaydError) as caught:
+        store_at(options.url, tmp_path).open()
+    assert "hunter2" not in f"{caught.value!r} {caught.value} {caught.value.advice} {caught.value.__cause__}"
+    with pytest.raises(ValueError, match="expected") as refused:
+        SqlOptions(url=f"mysql://gw:hunter2@{place}")
+    assert "hunter2" not in str(refused.value)
+
+
+# --- how it is kept ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(open_store: Callable[[], Store]) -> Store:
+    return open_store()
+
+
+def test_equal_bytes_are_stored_once_in_chunks_of_at_most_1_MiB(store: Store, url: str) -> None:
+    message = make_raw() + bytes(3 * CHUNK)
+    for account in ("one", "two"):
+        Custodian.of(store, account).file("1", message)
+    assert run(url, "SELECT digest, size FROM content") == [(sha256(message).digest(), len(message))]
+    sizes = [size for (size,) in run(url, "SELECT length(data) FROM chunk ORDER BY number")]
+    assert sizes == [CHUNK, CHUNK, CHUNK, len(message) - 3 * CHUNK]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM chunk WHERE content_id = (SELECT max(content_id) FROM chunk)",
+        "UPDATE chunk SET data = substr(data, 2) WHERE content_id = (SELECT max(content_id) FROM chunk) AND number = 1",
+        "DELETE FROM chunk WHERE content_id = (SELECT max(content_id) FROM chunk) AND number = 0",
+    ],
+)
+def test_P1_the_audit_finds_raw_bytes_that_are_missing_or_damaged(store: Store, url: str, damage: str) -> None:
+    one = Custodian.of(store)
+    one.file("1", make_raw(1))
+    one.file("2", make_raw(2) + bytes(CHUNK))
+    one.file("3", make_raw(2) + bytes(CHUNK))
+    (before,) = store.audit("shared", {"INBOX": ["1", "2", "3"]})
+    assert before.proven
+    run(url, damage)
+    (after,) = store.audit("shared", {"INBOX": ["1", "2", "3"]})
+    assert (after.damaged, after.proven) == (("2", "3"), False)
+
+
+def test_P1_the_audit_finds_a_filed_key_without_its_mail(store: Store, url: str) -> None:
+    Custodian.of(store).file("1", make_raw())
+    run(url, "DELETE FROM link", "DELETE FROM filing", "DELETE FROM mail")
+    (audit,) = store.audit("shared", {"INBOX": ["1"]})
+    assert audit.damaged == ("1",)
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def remember(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", remember)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", remember)
+
+
+def test_a_batch_and_a_page_take_a_handful_of_statements(store: Store, statements: list[str]) -> None:
+    one = Custodian.of(store)
+    one.enter(*(str(number) for number in range(100)))
+    records = [Record(kind="customer", id=str(number), label="") for number in range(3)]
+    filings = [make_filing(operator, links=records, rivals=records) for operator in ("acme", "globetrot")]
+    batch = [one.outcome(str(number), make_raw(number), *filings) for number in range(100)]
+    statements.clear()
+    assert one.commit(*batch).filed == 100
+    assert len(statements) <= 11, statements
+    statements.clear()
+    assert len(store.filings(ACME, Query(limit=100))) == 100
+    assert len(statements) <= 5, statements

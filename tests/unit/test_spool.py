@@ -1,0 +1,99 @@
+"""The spool: what is put comes back byte for byte, a message that breaks off leaves nothing, closing removes the file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd.errors import TransientError
+from gatewayd.mail import parse
+from gatewayd.model import CHUNK
+from gatewayd.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@given(st.lists(st.lists(st.binary(max_size=50), max_size=4), max_size=6), st.integers(0, 220), st.integers(0, 220))
+def test_messages_come_back_byte_for_byte(
+    tmp_path_factory: pytest.TempPathFactory, messages: list[list[bytes]], offset: int, size: int
+) -> None:
+    with Spool(tmp_path_factory.mktemp("spool") / "batch") as spool:
+        came = [spool.put(str(number), chunks) for number, chunks in enumerate(messages)]
+        spool.seal()
+        for number, (one, chunks) in enumerate(zip(came, messages, strict=True)):
+            whole = b"".join(chunks)
+            assert (one.key, one.source.size, one.digest) == (str(number), len(whole), hashlib.sha256(whole).digest())
+            assert one.source.read(0, one.source.size) == whole
+            # Nothing of the next message can be read by reading on.
+            assert one.source.read(offset, size) == whole[offset : offset + size]
+
+
+def broken() -> Iterator[bytes]:
+    yield b"half of a mess"
+    raise ConnectionResetError
+
+
+def test_a_message_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        first = spool.put("1", [b"first"])
+        with pytest.raises(ConnectionResetError):
+            spool.put("2", broken())
+        third = spool.put("3", [b"3rd"])
+        spool.seal()
+        assert (first.source.read(0, 9), third.source.read(0, 9)) == (b"first", b"3rd")
+        assert third.source.size == 3
+
+
+def test_a_message_larger_than_a_chunk_is_read_in_pieces(tmp_path: Path) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        source = spool.put("1", (bytes([number]) * CHUNK for number in range(3))).source
+        spool.seal()
+        assert source.size == 3 * CHUNK
+        assert source.read(CHUNK - 1, 3) == b"\0\1\1"
+        assert source.read(3 * CHUNK - 1, 10) == b"\2"
+
+
+def test_a_source_pickles_small_and_reads_in_another_place(tmp_path: Path) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        source = spool.put("1", [b"Subject: 756\r\n\r\n" + b"x" * 100_000]).source
+        spool.seal()
+        mail = parse(source, mail_id=5)
+        data = pickle.dumps(mail)
+        assert len(data) < 3000
+        again = pickle.loads(data)
+        assert again == mail
+        assert b"".join(again.raw()) == b"".join(mail.raw())
+        assert again.text == "x" * 100_000
+
+
+def test_closing_removes_the_file(tmp_path: Path) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        spool.put("1", [b"x"])
+        assert (tmp_path / "batch").exists()
+    assert list(tmp_path.iterdir()) == []
+    spool.close()
+
+
+def test_a_file_that_is_there_already_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "batch").write_bytes(b"another batch")
+    with pytest.raises(TransientError, match="the spool can't be written"):
+        Spool(tmp_path / "batch")
+    assert (tmp_path / "batch").read_bytes() == b"another batch"
+
+
+def test_a_full_disk_is_told_from_a_lost_connection(tmp_path: Path) -> None:
+    # /dev/full is a disk without room: the same error as a real one's, at once.
+    path = tmp_path / "batch"
+    spool = Spool(path)
+    os.dup2(os.open("/dev/full", os.O_WRONLY), spool._file.fileno())
+    with pytest.raises(TransientError, match="No space left on device") as raised:
+        spool.put("1", [b"x" * CHUNK])
+    assert "state folder" in raised.value.advice
