@@ -6,6 +6,7 @@ built before. mbsync keeps its default fsyncs. getmail and fetch-one-by-one prog
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import statistics
@@ -171,10 +172,15 @@ def _mbsync(place: Path, port: int) -> Sequence[str]:
 def _getmail(place: Path, port: int) -> Sequence[str]:
     for name in ("cur", "new", "tmp"):
         (place / "box" / name).mkdir(parents=True)
+    if os.geteuid() == 0:
+        # getmail refuses to deliver as root: it becomes the owner of the box.
+        for path in (place, place / "box", *(place / "box").iterdir()):
+            shutil.chown(path, "nobody")
+        place.parent.chmod(0o755)
     rc = place / "getmailrc"
     rc.write_text(
         f"[retriever]\ntype = SimpleIMAPRetriever\nserver = localhost\nport = {port}\nusername = {FEW}\npassword = pass\n"
-        f"[destination]\ntype = Maildir\npath = {place}/box/\nuser = root\n[options]\nread_all = true\n"
+        f"[destination]\ntype = Maildir\npath = {place}/box/\nuser = nobody\n[options]\nread_all = true\n"
     )
     return ["getmail", "--getmaildir", str(place), "--rcfile", str(rc), "-q"]
 

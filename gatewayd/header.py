@@ -199,6 +199,8 @@ class _Addresses:
         return end + 1
 
     def _flush(self) -> None:
+        if not (self._email or self._words or self._comments):
+            return
         if not self._email:
             self._bare()
         if self._email:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic.json_schema import models_json_schema
 
-from gatewayd.config_models import AccountFile, GatewaydFile, OperatorFile
+from gatewayd.config.models import AccountFile, GatewaydFile, OperatorFile
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
 

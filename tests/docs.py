@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import hookspecs, roles, store
+from gatewayd import hookspecs, plugins, roles, store
 from gatewayd.plugins import ROLES
+from tests import docs_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def _role(role: type) -> Iterator[str]:
 def main() -> int:
     """Write every generated page."""
     (DOCS / "hooks.md").write_text(hooks())
+    docs_configuration.PAGE.write_text(docs_configuration.text(plugins.load()))
     return 0
 
 

@@ -49,7 +49,7 @@ class App:
     @cached_property
     def registry(self) -> plugins.Registry:
         """The plugins of this config."""
-        return plugins.load(self.config.plugins_folder)
+        return self.config.registry
 
     @cached_property
     def store(self) -> Store:

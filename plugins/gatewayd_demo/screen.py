@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gatewayd_demo.gateway import Filing
@@ -28,8 +28,9 @@ _COMMANDS = {
     "mail list --operator globetrot": "the same mailbox, as the other operator sees it",
     "mail show 1 --operator acme --user irina": "one message, and why it is related to what",
     "explain 1 --operator acme --user irina": "what each matcher found, and what it did not",
-    "audit reservations": "every message of the server is accounted for",
 }
+#: What asks the servers: only while they run.
+_LIVE_COMMANDS = {"audit reservations": "every message of the server is accounted for"}
 
 
 def console() -> Console:
@@ -76,7 +77,7 @@ def complaints(console: Console, wrong: Sequence[str]) -> None:
 def welcome(console: Console, folder: Path) -> None:
     """Say what can be tried while the demo runs."""
     console.print("A message arrives every few seconds. Meanwhile, in another terminal (in a checkout: ./gw for gatewayd):")
-    _commands(console, folder)
+    _commands(console, folder, {**_COMMANDS, **_LIVE_COMMANDS})
 
 
 def farewell(console: Console, kept: Path | None) -> None:
@@ -85,12 +86,12 @@ def farewell(console: Console, kept: Path | None) -> None:
         console.print("The demo's folder is removed. `gatewayd demo --keep FOLDER` keeps its config and mail, to look at.")
     else:
         console.print("The servers are gone, the config and the mail stay. Look at them (in a checkout: ./gw for gatewayd):")
-        _commands(console, kept.absolute())
+        _commands(console, kept.absolute(), _COMMANDS)
     console.print("README.md says how to set up gatewayd for mailboxes and operators of your own.")
 
 
-def _commands(console: Console, folder: Path) -> None:
-    for words, purpose in _COMMANDS.items():
+def _commands(console: Console, folder: Path, commands: Mapping[str, str]) -> None:
+    for words, purpose in commands.items():
         console.print(f"  # {purpose}", style="dim")
         console.print(f"  gatewayd --config {escape(shlex.quote(str(folder)))} {words}", soft_wrap=True)
 

@@ -7,9 +7,9 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, TransientError, tls_context
-from gatewayd_pop3.faults import errors, login_errors
-from gatewayd_pop3.wire import WINDOW, Wire
+from gatewayd import AuthError, TransientError, socket_errors, tls_context
+from gatewayd_pop3.faults import errors, login_errors, refused
+from gatewayd_pop3.wire import WINDOW, Wire, accepted
 
 if TYPE_CHECKING:
     import ssl
@@ -67,14 +67,22 @@ def _capabilities(wire: Wire) -> frozenset[str]:
 
 
 def _start_tls(pop: poplib.POP3, options: Pop3Options, context: ssl.SSLContext) -> None:
-    """Go on in TLS (RFC 2595 section 4). poplib drops what came before the handshake, so nobody can slip replies in."""
-    if "STLS" not in _capabilities(Wire(pop, options)):
+    """Go on in TLS (RFC 2595 section 4). What came before the handshake is dropped, so nobody can slip replies in.
+
+    ``poplib.stls`` would ask for CAPA once more, and dies of a line in it that is empty or not ASCII.
+    """
+    wire = Wire(pop, options)
+    if "STLS" not in _capabilities(wire):
         raise AuthError(
-            f"{options.host}:{options.effective_port}: the server does not offer STLS",
+            f"{wire.where}: the server does not offer STLS",
             advice="Use `security: tls` (port 995) if the server has it. Without TLS the password would be sent in plain text.",
         )
-    with errors(options, TransientError, "STLS was refused"):
-        pop.stls(context)
+    status, _ = wire.ask("STLS")
+    if not accepted(status):
+        raise refused(status, f"{wire.where}: STLS was refused", TransientError)
+    with socket_errors(options, options.effective_port):
+        pop.sock = context.wrap_socket(pop.sock, server_hostname=options.host)
+    pop.file = pop.sock.makefile("rb")
 
 
 def _log_in(pop: poplib.POP3, options: Pop3Options) -> None:

@@ -72,9 +72,6 @@ def errors(options: Pop3Options, otherwise: type[GatewaydError], what: str) -> I
         if not reply.startswith(b"-ERR"):
             raise garbled(where, reply) from None
         raise refused(reply, f"{where}: {what}", otherwise) from None
-    except (IndexError, UnicodeDecodeError) as error:
-        # poplib reads the lines of CAPA without looking.
-        raise garbled(where, str(error).encode()) from None
 
 
 @contextmanager

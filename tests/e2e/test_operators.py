@@ -122,13 +122,17 @@ def test_queue_discard_keeps_the_mail(house: House) -> None:
     assert house.run("queue", "discard", queued["id"], "--operator", "acme").code == 1
 
 
-def test_P4_matcher_that_cannot_be_built_is_a_fault_on_each_filing(house: House) -> None:
+def test_P4_matcher_that_cannot_be_built_refuses_its_operators_file_and_no_mail(house: House) -> None:
     house.operator("acme", matchers="[contacts, broken]", persons="id,name,email,temporary\nP1,Anna,anna@example.com,no\n")
     house.good("import", "main")
     queued = house.good("queue", "list", "--operator", "acme", "--json").rows
     assert len(queued) == 3
-    assert all("never works" in row["errors"][0]["error"] for row in queued)
-    assert ("person", "P1", "contacts") in links(by_subject(house, "acme")["booking 756"])
+    assert {error["by"] for row in queued for error in row["errors"]} == {"config"}
+    checked = house.run("check")
+    assert checked.code == 78
+    assert "operators/acme.yaml:4:22: " in checked.out
+    assert "RuntimeError" in checked.out
+    assert links(by_subject(house, "globetrot")["booking 756"]) == {("reservation", "R1", "reservations")}
 
 
 def test_P4_faulty_operator_file_gets_its_mail_unmatched_and_matched_later(house: House) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -387,27 +388,37 @@ def test_a_build_that_fails_leaves_no_file(folder: Path, tmp_path: Path) -> None
     assert not (tmp_path / "new").exists()
 
 
+REFRESH = """
+import pathlib, sys
+from gatewayd import Operator, Place
+from gatewayd_csv.directory import Csv
+folder, state = map(pathlib.Path, sys.argv[1:])
+Csv(Csv.Options.model_validate({"folder": str(folder)}), operator=Operator(name="acme"), place=Place(config=folder, state=state)).refresh()
+"""
+
+
 def test_what_a_killed_build_left_is_no_index(folder: Path, directory: Csv, tmp_path: Path) -> None:
-    program = (
-        "import os, sys, pathlib; from gatewayd_csv import build, rows\n"
-        "def killed(*_): os.kill(os.getpid(), 9)\n"
-        "build._sync = killed\n"
-        "from gatewayd_csv.tables import stamps\n"
-        "folder, target = map(pathlib.Path, sys.argv[1:])\n"
-        "build.build(folder, stamps(folder), {'customers.csv': ('id', 'name', 'main_contact')}, target)\n"
-    )
-    (tmp_path / "state").mkdir()
+    small = (folder / "reservations.csv").read_text()
+    write(folder, reservations="id,code\n" + "".join(f"R{n},B-{n}\n" for n in range(300_000)))
     target = tmp_path / "state" / "acme.new"
-    done = subprocess.run(
-        [sys.executable, "-c", program, folder, target], env={"PYTHONPATH": os.pathsep.join(sys.path)}, check=False
-    )
-    assert done.returncode == -9
-    assert target.stat().st_size > 0
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", REFRESH, folder, tmp_path / "state"], env=environment) as child:
+        while not (target.exists() and target.stat().st_size > 100_000):
+            assert child.poll() is None, "it ended before it could be killed"
+            time.sleep(0.001)
+        child.kill()
+    assert target.exists()
     with pytest.raises(TransientError, match="no index yet"):
         directory.reservations({"B-756"})
-    directory.refresh()
+    write(folder, reservations=small)
+    assert directory.refresh() == [], "the lock went with the process"
     assert directory.reservations({"B-756"})
     assert not target.exists()
+
+
+def test_more_values_than_sqlite_takes_at_once_are_looked_up(directory: Csv) -> None:
+    directory.refresh()
+    assert directory.reservations({"B-756", *(f"X-{number}" for number in range(260_000))}).keys() == {"B-756"}
 
 
 @contextmanager

@@ -109,7 +109,9 @@ def test_it_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     screen.farewell(console, Path("/tmp/kept"))
     shown = capsys.readouterr().out
     assert "gatewayd --config '/tmp/a folder' mail list --operator acme" in shown
-    assert "gatewayd --config /tmp/kept audit reservations" in shown
+    assert "gatewayd --config '/tmp/a folder' audit reservations" in shown
+    assert "gatewayd --config /tmp/kept explain 1" in shown
+    assert "--config /tmp/kept audit" not in shown
     assert "--keep FOLDER" in shown
     assert "README" in shown
 

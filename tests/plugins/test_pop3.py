@@ -6,19 +6,20 @@ import os
 import re
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from pydantic import ValidationError
 
 from gatewayd import CHUNK, Action, AuthError, Came, Secret, Spool, TransientError
+from gatewayd.testing.contract_transport import Site, TransportContract
 from gatewayd.testing.proxy import Fault, FaultProxy
 from gatewayd.testing.servers import Dovecot
 from gatewayd_pop3 import gatewayd_transports
 from gatewayd_pop3.transport import Pop3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from gatewayd_pop3.transport import Pop3Session
@@ -99,6 +100,58 @@ MAILS = [
     mail(5, b""),
     *(mail(number, b"%d\r\n" % number * 400) for number in range(6, 200)),
 ]
+
+
+class DovecotSite(Site):
+    """A new user of a Dovecot, with its mailbox."""
+
+    def __init__(self, dovecot: Dovecot, user: str, security: str) -> None:
+        self.dovecot, self.user, self.security = dovecot, user, security
+        self.host, self.port = dovecot.host, dovecot.ports[PORTS[security]]
+
+    def transport(self, **fields: object) -> Pop3:
+        return transport(self.dovecot, self.user, self.security, **fields)
+
+    def deliver(self, messages: Sequence[bytes]) -> None:
+        self.dovecot.deliver(self.user, messages)
+
+    def raw(self) -> Sequence[bytes]:
+        # A reply's last line has an end (RFC 1939 section 3), whatever the message's last line has.
+        found = [raw for _, raw in sorted(self.dovecot.raw(self.user).items())]
+        return [raw if raw.endswith(b"\r\n") else raw + b"\r\n" for raw in found]
+
+    def state(self) -> object:
+        with closing(self.transport().open()) as session:
+            return self.dovecot.snapshot(self.user), list(session.listing("INBOX", None))
+
+    def remove(self, position: int) -> None:
+        uid = self.dovecot.snapshot(self.user).uids[position]
+        with self.dovecot.client(self.user) as imap:
+            imap.select("INBOX")
+            imap.uid("STORE", str(uid), "+FLAGS", "(\\Deleted)")
+            imap.expunge()
+
+
+class _Pop3Contract(TransportContract):
+    security: ClassVar[str]
+    has_cursor = False
+    actions: ClassVar[Sequence[Action]] = (Action(do="delete"),)
+
+    @pytest.fixture
+    def site(self, dovecot: Dovecot, user: str) -> DovecotSite:
+        return DovecotSite(dovecot, user, self.security)
+
+
+class TestPop3OverTls(_Pop3Contract):
+    security = "tls"
+
+
+class TestPop3WithStarttls(_Pop3Contract):
+    security = "starttls"
+
+
+class TestPop3InPlainText(_Pop3Contract):
+    security = "none"
 
 
 def test_it_is_offered_by_its_hook() -> None:

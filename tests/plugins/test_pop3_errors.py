@@ -42,6 +42,8 @@ def stage() -> Iterator[Stage]:
         ({"greeting": b""}, TransientError, "closed the connection"),
         ({"CAPA": b""}, TransientError, "closed the connection"),
         ({"CAPA": b"+OK " + b"x" * 10_000}, TransientError, "expected a POP3 reply"),
+        ({"LIST": b"+OK " + b"x" * 10_000}, TransientError, "expected a POP3 reply"),
+        ({"LIST": b"* OK IMAP4rev1\r\n"}, TransientError, "expected a POP3 reply"),
         ({"CAPA": b"+OK\r\n.\r\n+OK more than was asked for\r\n"}, TransientError, "more than was asked"),
     ],
 )
@@ -96,6 +98,20 @@ def test_starttls_that_is_refused_is_tried_again(stage: Stage, reply: bytes) -> 
     with pytest.raises(TransientError):
         transport(script.port, security="starttls").open()
     assert not [line for line in script.heard if line.startswith("USER")]
+
+
+def test_P8_a_listing_without_end_is_given_up(stage: Stage) -> None:
+    script = stage.play([MAIL], replies={"LIST": b"+OK\r\n" + b"1 100\r\n" * 10_000_000 + b".\r\n"})
+    with session(script) as opened, pytest.raises(TransientError, match="expected a POP3 reply"):
+        list(opened.listing("INBOX", None))
+
+
+def test_capabilities_that_are_no_words_do_no_harm(stage: Stage) -> None:
+    script = stage.play([MAIL], replies={"CAPA": b"+OK\r\n\r\n \r\n\xff\xfe\r\nstls\r\n.\r\n", "STLS": b"-ERR not now\r\n"})
+    with session(script) as opened:
+        assert len(next(opened.listing("INBOX", None)).keys) == 1
+    with pytest.raises(TransientError, match="STLS was refused"):
+        transport(script.port, security="starttls").open()
 
 
 def test_tls_to_a_plain_port_is_said_so(stage: Stage) -> None:

@@ -12,8 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg as PgDialect
+from sqlalchemy import Engine, create_engine, event, make_url, text
 
 from gatewayd import CHUNK, ConfigError, GatewaydError, Lease, Place, Query, Record, Store, Viewer
 from gatewayd.testing.contract_store import StoreContract
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Set to the URL of a PostgreSQL database of which nothing is needed, to run the contract there too.
 POSTGRESQL = os.environ.get("GATEWAYD_TEST_POSTGRESQL", "")
+
+POSTGRESQL_DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 ACME = Viewer(operator="acme")
 
@@ -78,7 +79,7 @@ class TestSqlStore(StoreContract):
     @pytest.fixture(autouse=True)
     def every_statement_is_one_of_postgresql_too(self) -> Iterator[None]:
         def check(_connection: object, statement: ClauseElement, *_: object) -> None:
-            statement.compile(dialect=PgDialect())
+            statement.compile(dialect=POSTGRESQL_DIALECT)
 
         event.listen(Engine, "before_execute", check)
         yield
@@ -96,7 +97,7 @@ def test_statements_for_many_rows_are_of_postgresql_too() -> None:
     statements = [value for module in (filing, ledger, raw, said) for value in vars(module).values() if isinstance(value, Many)]
     assert len(statements) == 9
     for statement in statements:
-        assert str(statement._statement.compile(dialect=PgDialect()))
+        assert str(statement._statement.compile(dialect=POSTGRESQL_DIALECT))
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -287,8 +286,3 @@ def test_a_file_in_the_place_of_a_folder_is_a_fault(tmp_path: Path, registry: pl
     (tmp_path / "gatewayd.yaml").write_text("state: state\nstore: {kind: paper}\n")
     (tmp_path / "accounts").write_text("")
     assert _lines(config.load(tmp_path, registry)) == ["accounts:0:0: can't be read: Not a directory"]
-
-
-def test_a_config_can_be_sent_to_another_process(load: Callable[..., config.Config]) -> None:
-    loaded = load({"accounts/sales.yaml": "kind: gone\n", "operators/acme.yaml": "title: Acme\n"})
-    assert pickle.loads(pickle.dumps(loaded)) == loaded

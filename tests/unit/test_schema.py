@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import config, plugins, schema
-from gatewayd.config_models import AccountFile
-from gatewayd.config_yaml import read
+from gatewayd.config.models import AccountFile
+from gatewayd.config.documents import read
 from gatewayd.options import Secret
 from gatewayd.roles import Transport
-from tests import generate_configuration
+from tests import docs_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,8 +161,8 @@ def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:
 
 
 def test_the_page_of_the_configuration_is_up_to_date() -> None:
-    page = generate_configuration.PAGE.read_text(encoding="utf-8")
-    assert page == generate_configuration.text(plugins.load()), "run: python tests/generate_configuration.py"
+    page = docs_configuration.PAGE.read_text(encoding="utf-8")
+    assert page == docs_configuration.text(plugins.load()), "run: python -m tests.docs"
 
 
 @pytest.mark.parametrize("sample", sorted((_ROOT / "plugins").glob("*/sample.yaml")), ids=lambda path: path.parent.name)

@@ -90,10 +90,24 @@ def test_a_file_that_is_there_already_is_never_overwritten(tmp_path: Path) -> No
 
 
 def test_a_full_disk_is_told_from_a_lost_connection(tmp_path: Path) -> None:
-    # /dev/full is a disk without room: the same error as a real one's, at once.
-    path = tmp_path / "batch"
-    spool = Spool(path)
-    os.dup2(os.open("/dev/full", os.O_WRONLY), spool._file.fileno())
+    # /dev/full is a disk without room: it gives the same error as a real one.
+    spool = Spool(tmp_path / "batch")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, spool._file.fileno())
+    os.close(full)
     with pytest.raises(TransientError, match="No space left on device") as raised:
         spool.put("1", [b"x" * CHUNK])
     assert "state folder" in raised.value.advice
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_when_the_batch_is_sealed_is_told_too(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "batch")
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, spool._file.fileno())
+    os.close(full)
+    spool.put("1", [b"x"])
+    with pytest.raises(TransientError, match="No space left on device"):
+        spool.seal()
+    spool.close()

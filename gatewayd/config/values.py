@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from gatewayd.config_models import Start
+    from gatewayd.config.models import Start
     from gatewayd.errors import Fault
     from gatewayd.model import Action, Address
     from gatewayd.options import Secret
+    from gatewayd.plugins import Registry
     from gatewayd.roles import Directory, Matcher, Transport
     from gatewayd.store import Store
 
@@ -106,6 +107,8 @@ class Config:
     store_options: Store.Options
     #: The folder of single-file plugins, if there is one.
     plugins_folder: Path | None = None
+    #: The plugins that the options above belong to.
+    registry: Registry = field(repr=False, compare=False)
     operators: Mapping[str, OperatorConfig] = field(default_factory=dict)
     #: The accounts without faults.
     accounts: Mapping[str, AccountConfig] = field(default_factory=dict)

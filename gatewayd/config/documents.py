@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import yaml
 
-from gatewayd.config_scalars import plain, surprise
+from gatewayd.config.scalars import plain, surprise
 from gatewayd.errors import Fault
 from gatewayd.options import Secret
 

@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import plugins
-from gatewayd.config_account import account
-from gatewayd.config_check import Checker
-from gatewayd.config_models import NAME, GatewaydFile
-from gatewayd.config_operator import operator
-from gatewayd.config_values import AccountConfig, Config, ImportConfig, OperatorConfig, SecretUse, UserConfig
-from gatewayd.config_yaml import read
+from gatewayd.config.account import account
+from gatewayd.config.check import Checker
+from gatewayd.config.models import NAME, GatewaydFile
+from gatewayd.config.operator import operator
+from gatewayd.config.values import AccountConfig, Config, ImportConfig, OperatorConfig, SecretUse, UserConfig
+from gatewayd.config.documents import read
 from gatewayd.errors import AuthError, ConfigError, Fault
 from gatewayd.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.config_yaml import Document
+    from gatewayd.config.documents import Document
     from gatewayd.plugins import Registry
 
 __all__ = [
@@ -74,6 +74,7 @@ def load(folder: Path, registry: Registry | None = None) -> Config:
         store_kind=store[0],
         store_options=store[1],
         plugins_folder=plugins_folder,
+        registry=registry,
         operators=operators,
         accounts=accounts,
         faults=tuple(sorted(faults)),

@@ -1,4 +1,4 @@
-"""Write docs/configuration.md from the models of the kernel and of the plugins: ``python tests/generate_configuration.py``."""
+"""Write docs/configuration.md from the models of the kernel and of the plugins: ``python -m tests.docs``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from gatewayd import Duration, plugins, schema
-from gatewayd.config_models import AccountFile, GatewaydFile, Name, OperatorFile
+from gatewayd import Duration, schema
+from gatewayd.config.models import AccountFile, GatewaydFile, Name, OperatorFile
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
 
@@ -31,7 +31,7 @@ _PATTERNS = {TypeAdapter(Duration).json_schema()["pattern"]: "duration", TypeAda
 _BEGIN = """\
 # Configuration
 
-This page is made from the code by `python tests/generate_configuration.py`; don't edit it. The folder `config/` is a whole
+This page is made from the code by `python -m tests.docs`; don't edit it. The folder `config/` is a whole
 sample. `gatewayd check` finds every fault of a config folder, and `gatewayd schema` writes JSON Schemas for editors.
 
 ## The folder
@@ -136,7 +136,3 @@ def _type(field: Mapping[str, Any], defs: Mapping[str, Any]) -> str:  # noqa: PL
 def _value(field: Mapping[str, Any]) -> Mapping[str, Any]:
     value = field.get("additionalProperties") or next(iter(field.get("patternProperties", {}).values()), None)
     return value if isinstance(value, dict) else {}
-
-
-if __name__ == "__main__":
-    PAGE.write_text(text(plugins.load()), encoding="utf-8")

@@ -6,18 +6,18 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from gatewayd.config_faults import hint
-from gatewayd.config_models import AccountFile
-from gatewayd.config_values import AccountConfig, ImportConfig
+from gatewayd.config.faults import hint
+from gatewayd.config.models import AccountFile
+from gatewayd.config.values import AccountConfig, ImportConfig
 from gatewayd.model import Address
 from gatewayd.roles import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.config_check import Checker
-    from gatewayd.config_models import ImportBlock
-    from gatewayd.config_values import OperatorConfig
+    from gatewayd.config.check import Checker
+    from gatewayd.config.models import ImportBlock
+    from gatewayd.config.values import OperatorConfig
     from gatewayd.errors import Fault
     from gatewayd.plugins import Registry
 

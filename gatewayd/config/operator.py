@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from gatewayd.config_faults import hint
-from gatewayd.config_models import OperatorFile
-from gatewayd.config_values import OperatorConfig, UserConfig
+from gatewayd.config.faults import hint
+from gatewayd.config.models import OperatorFile
+from gatewayd.config.values import OperatorConfig, UserConfig
 from gatewayd.roles import Directory, Matcher, Operator, Plugin
 
 if TYPE_CHECKING:
-    from gatewayd.config_check import Checker
+    from gatewayd.config.check import Checker
     from gatewayd.errors import Fault
     from gatewayd.plugins import Registry
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gatewayd.config_faults import dotted, hint, listed, translated
+from gatewayd.config.faults import dotted, hint, listed, translated
 from gatewayd.errors import GatewaydError
 from gatewayd.roles import Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.config_yaml import Document, Place
+    from gatewayd.config.documents import Document, Place
     from gatewayd.errors import Fault
     from gatewayd.plugins import Registry
 

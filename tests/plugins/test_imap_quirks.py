@@ -1,0 +1,410 @@
+"""What IMAP servers get wrong or leave out, played by a small scripted server over a real socket."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import (
+    Action,
+    AuthError,
+    Came,
+    Failed,
+    GatewaydError,
+    Gone,
+    Listed,
+    PermanentError,
+    Spool,
+    TransientError,
+)
+from tests.plugins.imap_script import OPENED, PASSWORD, Script, playing, session, transport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd import Fetched
+    from gatewayd_imap.transport import ImapSession
+
+KEYS = [Listed(f"7:{uid}", 100) for uid in (1, 2, 3)]
+
+
+def fetched(opened: ImapSession, path: Path, what: list[Listed]) -> dict[str, Fetched | bytes]:
+    """Return what came by key, the bytes where it came."""
+    with Spool(path / "spool") as spool:
+        found = list(opened.fetch("INBOX", what, spool))
+        spool.seal()
+        bodies = {one.key: one.source.read(0, one.source.size) for one in found if isinstance(one, Came)}
+        for one in found:
+            assert not isinstance(one, Came) or one.digest == hashlib.sha256(bodies[one.key]).digest()
+    return {one.key: bodies.get(one.key, one) for one in found}
+
+
+# --- listing ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_is_answered_in_several_lines_is_taken_whole(tmp_path: Path) -> None:
+    replies = {
+        "UID SEARCH": b"* SEARCH 3 1\r\n* SEARCH 2\r\n",
+        "UID FETCH": b"".join(b"* %d FETCH (UID %d RFC822.SIZE 9)\r\n" % (n, n) for n in (1, 2, 3)),
+    }
+    with session(Script(replies), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert [one.key for one in page.keys] == ["7:1", "7:2", "7:3"]
+
+
+def test_what_a_server_does_not_say_of_a_message_is_none(tmp_path: Path) -> None:
+    sizes = (
+        b"* 3 FETCH (FLAGS (UID 9) UID 3)\r\n"
+        b'* 1 FETCH (UID 1 INTERNALDATE "never" RFC822.SIZE many)\r\n'
+        b'* 2 FETCH (INTERNALDATE " 5-Jan-2026 10:00:60 -0330" UID 2)\r\n'
+        b"* 2 FETCH (RFC822.SIZE 17 UID 2)\r\n* 5 EXISTS\r\n* 1 FETCH (FLAGS (\\Seen))\r\n"
+    )
+    with session(Script({"UID FETCH": sizes}), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert [(one.key, one.size, one.arrival and one.arrival.isoformat()) for one in page.keys] == [
+        ("7:1", None, None),
+        ("7:2", 17, "2026-01-05T10:00:59-03:30"),
+        ("7:3", None, None),
+    ]
+
+
+@pytest.mark.parametrize("answer", [b"TAG NO [SERVERBUG] a broken message\r\n", b"TAG BAD what?\r\n"])
+def test_P4_a_server_that_refuses_sizes_still_has_its_mail_listed(tmp_path: Path, answer: bytes) -> None:
+    with session(Script({"UID FETCH": b"* 2 FETCH (UID 2 RFC822.SIZE 17)\r\n" + answer}), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert [(one.key, one.size) for one in page.keys] == [("7:1", None), ("7:2", 17), ("7:3", None)]
+
+
+def test_messages_that_went_between_search_and_fetch_are_left_out_and_the_cursor_goes_on(tmp_path: Path) -> None:
+    with session(Script({"UID FETCH": b"* 1 FETCH (UID 2 RFC822.SIZE 17)\r\n"}), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert ([one.key for one in page.keys], page.cursor) == (["7:2"], "7 3 3")
+
+
+def test_without_uidnext_backlog_reaches_up_to_the_last_message(tmp_path: Path) -> None:
+    replies = {"EXAMINE": b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\n", "UID FETCH": b"* 1 FETCH (UID 3)\r\n"}
+    with session(Script(replies), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert (page.backlog, page.cursor) == (True, "7 3 3")
+
+
+def test_mail_that_came_while_a_first_listing_began_is_no_backlog(tmp_path: Path) -> None:
+    replies = {
+        "UID SEARCH": b"* SEARCH 1 2 3 4 5\r\n",
+        "UID FETCH 1": b"* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n",
+        "UID FETCH 4": b"* 4 FETCH (UID 4)\r\n* 5 FETCH (UID 5)\r\n",
+    }
+    with session(Script(replies), tmp_path) as opened:
+        pages = list(opened.listing("INBOX", None))
+    assert [(len(page.keys), page.backlog, page.cursor) for page in pages] == [(3, True, "7 3 3"), (2, False, "7 5 3")]
+
+
+@pytest.mark.parametrize("opened", [b"* 3 EXISTS\r\n", b"* 3 EXISTS\r\n* OK [UIDVALIDITY 0] no\r\n"])
+def test_a_folder_without_uidvalidity_can_not_be_read(tmp_path: Path, opened: bytes) -> None:
+    with session(Script({"EXAMINE": opened}), tmp_path) as imap, pytest.raises(PermanentError, match="UIDVALIDITY"):
+        list(imap.listing("INBOX", None))
+
+
+def test_an_empty_folder_is_not_searched(tmp_path: Path) -> None:
+    script = Script({"EXAMINE": OPENED.replace(b"3 EXISTS", b"0 EXISTS"), "UID SEARCH": b"TAG BAD empty folder\r\n"})
+    with session(script, tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert (page.keys, page.cursor) == ((), "7 0 3")
+
+
+def test_a_cursor_at_the_last_number_there_can_be_asks_for_nothing(tmp_path: Path) -> None:
+    with session(script := Script(), tmp_path) as opened:
+        assert list(opened.listing("INBOX", "7 4294967295 3")) == []
+    assert script.asked("SEARCH|UID FETCH") == []
+
+
+def test_a_refused_search_is_transient(tmp_path: Path) -> None:
+    with session(Script({"UID SEARCH": b"TAG NO later\r\n"}), tmp_path) as opened, pytest.raises(TransientError, match="later"):
+        list(opened.listing("INBOX", None))
+
+
+def test_a_folder_that_is_busy_is_transient_and_one_that_is_refused_is_not(tmp_path: Path) -> None:
+    with session(Script({"EXAMINE": b"TAG NO [INUSE] locked\r\n"}), tmp_path) as opened, pytest.raises(TransientError):
+        list(opened.listing("INBOX", None))
+    with session(Script({"EXAMINE": b"TAG NO locked\r\n"}), tmp_path) as opened, pytest.raises(PermanentError, match="locked"):
+        list(opened.listing("INBOX", None))
+
+
+def test_a_listing_goes_on_in_its_own_folder_after_another_was_opened(tmp_path: Path) -> None:
+    replies = {
+        "UID SEARCH": b"* SEARCH " + b" ".join(b"%d" % uid for uid in range(1, 1002)) + b"\r\n",
+        "UID FETCH": b"* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n* 2 FETCH (UID 1001 RFC822.SIZE 9)\r\n",
+    }
+    with session(script := Script(replies), tmp_path) as opened:
+        pages = opened.listing("INBOX", None)
+        next(pages)
+        assert list(opened.headers("Sent", ["7:1"])) == [("7:1", b"x")]
+        script.replies["EXAMINE"] = OPENED.replace(b"VALIDITY 7", b"VALIDITY 8")
+        with pytest.raises(TransientError, match="renumbered"):
+            next(pages)
+    assert script.asked("EXAMINE") == ['EXAMINE "INBOX"', 'EXAMINE "Sent"', 'EXAMINE "INBOX"']
+
+
+# --- fetching ---------------------------------------------------------------------------------------------------------
+
+
+def test_answers_are_told_apart_by_uid_whatever_comes_between_them(tmp_path: Path) -> None:
+    answer = (
+        b"* 3 FETCH (BODY[] {5}\r\nthird UID 3)\r\n* 9 EXPUNGE\r\n* 12 EXISTS\r\n"
+        b"* 4 FETCH (UID 44 BODY[] {3}\r\nnot)\r\n* 1 FETCH (FLAGS (\\Seen) UID 1)\r\n"
+        b'* 2 FETCH (UID 2 MODSEQ (9) BODY[] "se\\"co\\\\nd" FLAGS ())\r\n* OK [ALERT] full\r\n'
+        b"* 1 FETCH (UID 1 BODY[] {0}\r\n)\r\n"
+    )
+    with session(Script({"UID FETCH": answer}), tmp_path) as opened:
+        assert fetched(opened, tmp_path, KEYS) == {"7:1": b"", "7:2": b'se"co\\nd', "7:3": b"third"}
+
+
+def test_P4_one_message_that_can_not_be_had_costs_no_other(tmp_path: Path) -> None:
+    replies = {
+        "UID FETCH 1:3": b"* 1 FETCH (UID 1 BODY[] {3}\r\none)\r\nTAG NO [SERVERBUG] some could not be had\r\n",
+        "UID FETCH 2": b"TAG NO [SERVERBUG] it is broken\r\n",
+        "UID FETCH 3": b"* 3 FETCH (UID 3 BODY[] {5}\r\nthree)\r\n",
+    }
+    with session(Script(replies), tmp_path) as opened:
+        found = fetched(opened, tmp_path, KEYS)
+    assert (found["7:1"], found["7:3"]) == (b"one", b"three")
+    assert isinstance(found["7:2"], Failed)
+    assert "it is broken" in found["7:2"].cause
+
+
+@pytest.mark.parametrize("answer", [b"* 1 FETCH (UID 1 BODY[] NIL)\r\n", b"* 1 FETCH (UID 1)\r\n", b"", b"TAG BAD what?\r\n"])
+def test_P1_a_message_without_content_fails_as_long_as_the_server_lists_it(tmp_path: Path, answer: bytes) -> None:
+    with session(Script({"UID FETCH": answer}), tmp_path) as opened:
+        assert isinstance(fetched(opened, tmp_path, KEYS[:1])["7:1"], Failed)
+    with session(Script({"UID FETCH": answer, "UID SEARCH": b"* SEARCH\r\n"}), tmp_path) as opened:
+        assert isinstance(fetched(opened, tmp_path, KEYS[:1])["7:1"], Gone)
+
+
+def test_a_size_that_is_a_lie_does_no_harm(tmp_path: Path) -> None:
+    body = b"x" * (20 << 20)
+    replies = {"UID FETCH": b"* 1 FETCH (UID 1 BODY[] {%d}\r\n%b)\r\n" % (len(body), body)}
+    with session(Script(replies), tmp_path) as opened:
+        # Longer than what may be held in memory, in a batch of small ones.
+        assert fetched(opened, tmp_path, [Listed("7:1", 10)]) == {"7:1": body}
+
+
+def test_a_large_message_of_short_pieces_is_fetched_to_its_end(tmp_path: Path) -> None:
+    replies = {
+        "UID FETCH 1 (UID BODY.PEEK[]<0.": b"* 1 FETCH (UID 1 BODY[]<0> {3}\r\nabc)\r\n",
+        "UID FETCH 1 (UID BODY.PEEK[]<3.": b"* 1 FETCH (UID 1 BODY[]<3> {3}\r\ndef)\r\n",
+        "UID FETCH 1 (UID BODY.PEEK[]<6.": b'* 1 FETCH (UID 1 BODY[]<6> "")\r\n',
+    }
+    with session(Script(replies), tmp_path) as opened:
+        assert fetched(opened, tmp_path, [Listed("7:1", 5 << 20)]) == {"7:1": b"abcdef"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "there", "expected"),
+    [
+        (b"* 1 FETCH (UID 1 BODY[] {1048577}\r\n" + b"x" * 1048577 + b")\r\n", b"* SEARCH 1\r\n", Failed),
+        (b"TAG NO it is broken\r\n", b"* SEARCH 1\r\n", Failed),
+        (b"", b"* SEARCH\r\n", Gone),
+    ],
+)
+def test_a_large_message_that_can_not_be_had(tmp_path: Path, answer: bytes, there: bytes, expected: type[Fetched]) -> None:
+    with session(Script({"UID FETCH": answer, "UID SEARCH": there}), tmp_path) as opened:
+        assert isinstance(fetched(opened, tmp_path, [Listed("7:1", 5 << 20)])["7:1"], expected)
+
+
+def test_P8_a_literal_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    replies = {"UID FETCH": b"* 1 FETCH (UID 1 BODY[HEADER] {99999999999}\r\nx)\r\n"}
+    with session(Script(replies), tmp_path) as opened, pytest.raises(TransientError, match="99999999999"):
+        list(opened.headers("INBOX", ["7:1"]))
+
+
+def test_what_came_before_a_goodbye_stands(tmp_path: Path) -> None:
+    answer = b"* 1 FETCH (UID 1 BODY[] {3}\r\none)\r\n* BYE going down\r\nTAG HANG UP\r\n"
+    with session(Script({"UID FETCH": answer}), tmp_path) as opened, Spool(tmp_path / "spool") as spool:
+        found = opened.fetch("INBOX", KEYS, spool)
+        assert next(found).key == "7:1"
+        with pytest.raises(TransientError, match="going down"):
+            next(found)
+
+
+def test_headers_that_can_not_be_had_are_left_out(tmp_path: Path) -> None:
+    replies = {
+        "UID FETCH 1:3": b"TAG NO one is broken\r\n",
+        "UID FETCH 1": b"* 1 FETCH (UID 1 BODY[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)] {6}\r\nDate:x)\r\n",
+        "UID FETCH 2": b"TAG NO broken\r\n",
+    }
+    with session(Script(replies), tmp_path) as opened:
+        assert list(opened.headers("INBOX", ["7:1", "7:2", "7:3", "8:1", "nonsense"])) == [("7:1", b"Date:x")]
+
+
+# --- log-in -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"NO [UNAVAILABLE] the database is down", TransientError),
+        (b"NO [INUSE] elsewhere", TransientError),
+        (b"NO [LIMIT] too many", TransientError),
+        (b"NO [SERVERBUG] oops", TransientError),
+        (b"NO [ALERT] Too many simultaneous connections. (Failure)", TransientError),
+        (b"NO User is authenticated but not connected.", TransientError),
+        (b"NO [AUTHENTICATIONFAILED] no", AuthError),
+        (b"NO [EXPIRED] a new password is needed", AuthError),
+        (b"NO no", AuthError),
+        (b"BAD what?", AuthError),
+    ],
+)
+@pytest.mark.parametrize("password", ["ascii", "schön"])
+def test_the_response_code_says_whose_matter_a_refused_log_in_is(
+    tmp_path: Path, answer: bytes, expected: type[GatewaydError], password: str
+) -> None:
+    refusal = b"TAG " + answer + b"\r\n"
+    with playing(Script({"LOGIN": refusal, "AUTHENTICATE": refusal})) as script, pytest.raises(expected, match="log-in as 'anna'"):
+        transport(script, tmp_path, password).open()
+
+
+def test_a_goodbye_at_log_in_is_transient(tmp_path: Path) -> None:
+    script = Script({"LOGIN": b"* BYE too busy\r\nTAG HANG UP\r\n"})
+    with playing(script), pytest.raises(TransientError, match="too busy"):
+        transport(script, tmp_path).open()
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"* BYE too busy\r\n",
+        b"+OK this is POP3\r\n",
+        b"220 this is SMTP\r\n",
+        b"* \xff\xff\r\n",
+        b"\r\n",
+        b"",
+        b"* OK ready" * 10,
+    ],
+)
+def test_a_greeting_that_is_none_is_transient(tmp_path: Path, greeting: bytes) -> None:
+    with playing(Script({"CAPABILITY": b"TAG HANG UP\r\n"}, greeting=greeting)) as script, pytest.raises(TransientError):
+        transport(script, tmp_path, timeout="1s").open()
+
+
+@pytest.mark.parametrize("answer", [b"* CAPABILITY \xff\r\n", b"* CAPABILITY {2}\r\nab\r\n", b"* CAPABILITY IMAP3\r\n", b""])
+def test_capabilities_that_are_none_are_transient(tmp_path: Path, answer: bytes) -> None:
+    with playing(Script({"CAPABILITY": answer})) as script, pytest.raises(TransientError):
+        transport(script, tmp_path).open()
+
+
+@pytest.mark.parametrize("password", ["geheim\r\nA1 DELETE INBOX", "schön", '"quoted\\"', "new\nline"])
+def test_no_password_can_smuggle_a_command_in(tmp_path: Path, password: str) -> None:
+    with playing(script := Script()):
+        transport(script, tmp_path, password).open().close()
+    assert [command.split()[0] for command in script.heard if " " in command and not command.startswith("LOGIN")] in (
+        [],
+        ["AUTHENTICATE"],
+    )
+    assert script.asked("DELETE") == []
+
+
+def test_a_nul_in_a_password_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    with playing(script := Script()), pytest.raises(AuthError, match="NUL"):
+        transport(script, tmp_path, "a\0b").open()
+    assert script.asked("LOGIN|AUTHENTICATE") == []
+
+
+def test_P9_a_server_that_takes_no_password_in_plain_text_gets_none(tmp_path: Path) -> None:
+    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED\r\n"})
+    with playing(script), pytest.raises(AuthError, match="takes no password"):
+        transport(script, tmp_path).open()
+    assert script.asked("LOGIN|AUTHENTICATE") == []
+
+
+def test_where_login_is_disabled_plain_is_used_if_it_is_offered(tmp_path: Path) -> None:
+    with playing(script := Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN\r\n"})):
+        transport(script, tmp_path).open().close()
+    assert script.asked("LOGIN|AUTHENTICATE") == ["AUTHENTICATE PLAIN"]
+
+
+def test_P9_a_server_that_echoes_the_password_is_not_quoted(tmp_path: Path) -> None:
+    script = Script({"LOGIN": f"TAG NO [UNAVAILABLE] not with {PASSWORD}\r\n".encode()})
+    with playing(script), pytest.raises(TransientError) as caught:
+        transport(script, tmp_path).open()
+    assert PASSWORD not in f"{caught.value}{caught.value.advice}{caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("greeting", [b"* OK ready\r\n", b"* PREAUTH ready\r\n"])
+def test_P9_no_password_is_sent_where_starttls_is_withheld(tmp_path: Path, greeting: bytes) -> None:
+    with playing(script := Script(greeting=greeting)), pytest.raises(AuthError, match="does not offer STARTTLS") as caught:
+        transport(script, tmp_path, security="starttls").open()
+    assert "security: tls" in caught.value.advice
+    assert script.asked("LOGIN|AUTHENTICATE") == []
+
+
+def test_starttls_that_is_refused_is_transient(tmp_path: Path) -> None:
+    replies = {"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS\r\n", "STARTTLS": b"TAG BAD not now\r\n"}
+    with playing(script := Script(replies)), pytest.raises(TransientError, match="STARTTLS was refused"):
+        transport(script, tmp_path, security="starttls").open()
+    assert script.asked("LOGIN|AUTHENTICATE") == []
+
+
+# --- settling ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("do", ["move", "delete"])
+def test_P3_without_move_and_uidplus_nothing_is_moved_or_deleted(tmp_path: Path, do: str) -> None:
+    action = Action.parse(f"{do} Imported" if do == "move" else do)
+    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n"})
+    with session(script, tmp_path) as opened:
+        with pytest.raises(PermanentError, match="UIDPLUS"):
+            opened.settle("INBOX", ["7:1"], action)
+        (problem,) = opened.problems(["INBOX"], action)
+    assert "UIDPLUS" in problem
+    assert script.asked("STORE|EXPUNGE|MOVE|COPY") == []
+
+
+def test_moving_without_move_copies_and_expunges_those_alone(tmp_path: Path) -> None:
+    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 UIDPLUS\r\n"})
+    with session(script, tmp_path) as opened:
+        opened.settle("INBOX", ["7:3", "7:1", "7:2", "8:5"], Action(do="move", folder='Done "2026"'))
+    assert script.asked("^UID") == [
+        'UID COPY 1:3 "Done \\"2026\\""',
+        "UID STORE 1:3 +FLAGS.SILENT (\\Deleted)",
+        "UID EXPUNGE 1:3",
+    ]
+    assert script.asked("^(CLOSE|EXPUNGE)") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "expected"),
+    [
+        ("UID MOVE", b"NO [OVERQUOTA] full", TransientError),
+        ("UID MOVE", b"NO [TRYCREATE] none", PermanentError),
+        ("UID MOVE", b"NO none", PermanentError),
+        ("SELECT", b"OK [READ-ONLY] only for reading", PermanentError),
+    ],
+)
+def test_what_a_refused_move_means(tmp_path: Path, command: str, answer: bytes, expected: type[GatewaydError]) -> None:
+    script = Script({command: (OPENED if command == "SELECT" else b"") + b"TAG " + answer + b"\r\n"})
+    with session(script, tmp_path) as opened, pytest.raises(expected):
+        opened.settle("INBOX", ["7:1"], Action(do="move", folder="Imported"))
+
+
+def test_a_refused_flag_is_tried_again(tmp_path: Path) -> None:
+    with session(Script({"UID STORE": b"TAG NO busy\r\n"}), tmp_path) as opened, pytest.raises(TransientError, match="busy"):
+        opened.settle("INBOX", ["7:1"], Action(do="seen"))
+
+
+def test_P3_reading_after_settling_opens_the_folder_read_only_again(tmp_path: Path) -> None:
+    replies = {"UID FETCH": b"* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n"}
+    with session(script := Script(replies), tmp_path) as opened:
+        assert fetched(opened, tmp_path, KEYS[:1]) == {"7:1": b"x"}
+        opened.settle("INBOX", ["7:1"], Action(do="seen"))
+        (tmp_path / "more").mkdir()
+        assert fetched(opened, tmp_path / "more", KEYS[:1]) == {"7:1": b"x"}
+    assert [command.split()[0] for command in script.asked("SELECT|EXAMINE")] == ["EXAMINE", "SELECT", "EXAMINE"]
+
+
+def test_folder_names_that_no_one_can_read_do_not_hide_the_problem(tmp_path: Path) -> None:
+    script = Script({"EXAMINE": b"TAG NO none\r\n", "LIST": b'* LIST () "/" "A &!-B"\r\n'})
+    with session(script, tmp_path) as opened:
+        (problem,) = opened.problems(["Inbx"], None)
+    assert "'Inbx'" in problem
