@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from gatewayd.decode import header_text
 from gatewayd.model import Address
 
-__all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "Raw", "addresses", "anchor_of", "date", "head", "ids"]
+__all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "Raw", "addresses", "anchor_of", "date", "head", "ids", "split_head"]
 
 #: At most this many bytes of header blocks are read of one message (promise P8).
 MAX_HEAD = 1 << 20
@@ -59,14 +59,23 @@ class Head:
 _PLAIN = bytes((9, 10, 13, *range(32, 127)))
 
 
-def head(raw: Raw, start: int, end: int, *, limit: int = MAX_HEAD) -> Head:
-    """Split the header block that begins at ``start``; at most ``limit`` bytes of it. What is no header line is left out."""
+def head(raw: Raw, start: int, end: int) -> Head:
+    """Split the header block that begins at ``start`` for a close reading of its values."""
+    fields, body = split_head(raw, start, end, MAX_HEAD)
+    block = raw[start : min(body, start + MAX_HEAD)]
+    return Head(fields, body, not block.translate(None, _PLAIN), max(0, body - start - MAX_HEAD))
+
+
+def split_head(raw: Raw, start: int, end: int, limit: int) -> tuple[Fields, int]:
+    """Return the header fields that begin at ``start``, and where the body does; at most ``limit`` bytes are read.
+
+    What is no header line is left out, and a block without any is all body.
+    """
     body = _body(raw, start, end)
-    block = raw[start : min(body, start + limit)]
-    fields = _fields(block)
+    fields = _fields(raw[start : min(body, start + limit)])
     if not fields and body - start > 2:  # noqa: PLR2004  more than an empty line
-        return Head([], start, plain=True)
-    return Head(fields, body, not block.translate(None, _PLAIN), max(0, body - start - limit))
+        return fields, start
+    return fields, body
 
 
 def _body(raw: Raw, start: int, end: int) -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.decode import clean, header_text, parameter, parameters, transfer_decoded
-from gatewayd.header import MAX_HEAD, SPACE, Head, Raw, head
+from gatewayd.header import MAX_HEAD, SPACE, Head, Raw, split_head
 from gatewayd.model import CHUNK, Part
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def opened(source: Source, *, whole: int = CHUNK) -> Raw:
 
 def white_space(raw: Raw, start: int, end: int) -> int:
     """Return how many bytes of a base64 body are white space."""
-    blanks = raw.count(b" ", start, end) + raw.count(b"\t", start, end)
+    # Looking for a byte that is not there is many times faster than counting it.
+    blanks = sum(raw.count(blank, start, end) for blank in (b" ", b"\t") if raw.find(blank, start, end) >= 0)
     first = raw.find(b"\n", start, end)
     if isinstance(raw, bytes) and start < first:
         # Encoders write lines of one length. Where a line end stands at each such step, only the last line need be counted.
@@ -107,8 +108,6 @@ class Leaf:
     name: str
     #: It says that it is an attachment, or it can't be read as the mail's text.
     attached: bool
-    #: It is the whole message.
-    root: bool
 
 
 @dataclass(slots=True)
@@ -136,15 +135,15 @@ def leaves(raw: Raw, top: Head, faults: list[str]) -> list[Leaf]:
     fields: Mapping[str, str] = dict(reversed(top.fields))
     start, end, depth, default = top.body, len(raw), 0, "text/plain"
     while True:
-        kind, extra = _content_type(fields, default)
-        inner = _children(scan, extra, start, end, depth) if kind.startswith("multipart/") else None
+        media = _content_type(fields, default)
+        inner = _children(scan, media.boundary, start, end, depth) if media.kind.startswith("multipart/") else None
         if inner:
-            default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+            default = "message/rfc822" if media.kind == "multipart/digest" else "text/plain"
             todo += [(first, last, depth + 1, default) for first, last in reversed(inner)]
         else:
             if inner is not None:
-                kind = "text/plain"
-            found.append(_leaf(raw, fields, kind, extra, (start, end), root=depth == 0))
+                media = media._replace(kind="text/plain")
+            found.append(_leaf(raw, fields, media, (start, end), root=depth == 0))
         if not todo:
             return found
         start, end, depth, default = todo.pop()
@@ -152,34 +151,51 @@ def leaves(raw: Raw, top: Head, faults: list[str]) -> list[Leaf]:
 
 
 def _part_head(scan: _Scan, start: int, end: int) -> tuple[Mapping[str, str], int]:
-    part = head(scan.raw, start, end, limit=scan.heads)
-    scan.heads -= min(scan.heads, part.body - start)
-    if part.cut:
+    fields, body = split_head(scan.raw, start, end, scan.heads)
+    read = body - start
+    if read > scan.heads:
         scan.fault(f"its headers are longer than {MAX_HEAD} bytes")
-    return dict(reversed(part.fields)), part.body
+    scan.heads = max(0, scan.heads - read)
+    return dict(reversed(fields)), body
 
 
-def _content_type(fields: Mapping[str, str], default: str) -> tuple[str, Mapping[str, str]]:
+class _Type(NamedTuple):
+    """A Content-Type value that was read (RFC 2045 section 5)."""
+
+    kind: str
+    charset: str = ""
+    name: str = ""
+    boundary: str = ""
+
+
+def _content_type(fields: Mapping[str, str], default: str) -> _Type:
     value = fields.get("content-type")
     if value is None:
-        return default, {}
-    return _known_type(value) if len(value) < _USUAL else _read_type(value)
+        return _Type(default)
+    return _usual_type(value) if len(value) < _USUAL else _read_type(value)
 
 
-def _read_type(value: str) -> tuple[str, Mapping[str, str]]:
+def _read_type(value: str) -> _Type:
     kind = value.partition(";")[0].strip(SPACE).lower()
+    extra = parameters(value)
+    charset = clean(extra.get("charset") or parameter(extra, "charset"))[:64].lower()
+    boundary = extra.get("boundary") or parameter(extra, "boundary")
     # RFC 2045 section 5.2: what is no media type is read as plain text.
-    return kind if _TYPE.fullmatch(kind) else "text/plain", parameters(value)
+    return _Type(kind if _TYPE.fullmatch(kind) else "text/plain", charset, parameter(extra, "name"), boundary.rstrip(" \t"))
 
 
-#: Most parts of most mails have one of a few types.
+def _read_encoding(value: str) -> str:
+    return clean(value.partition(";")[0].strip(SPACE).lower())[:64] or "7bit"
+
+
+#: Most parts of most mails have one of a few types and encodings; only short values are remembered.
 _USUAL = 80
-_known_type = lru_cache(maxsize=256)(_read_type)
+_usual_type = lru_cache(maxsize=256)(_read_type)
+_usual_encoding = lru_cache(maxsize=64)(_read_encoding)
 
 
-def _children(scan: _Scan, extra: Mapping[str, str], start: int, end: int, depth: int) -> list[tuple[int, int]] | None:
+def _children(scan: _Scan, boundary: str, start: int, end: int, depth: int) -> list[tuple[int, int]] | None:
     """Return the spans of a multipart's parts, an empty list where it shows none, None where it stays closed."""
-    boundary = (extra.get("boundary") or parameter(extra, "boundary")).rstrip(" \t").encode("latin-1", "replace")
     if not boundary:
         return []
     if depth >= MAX_DEPTH:
@@ -188,7 +204,7 @@ def _children(scan: _Scan, extra: Mapping[str, str], start: int, end: int, depth
     if scan.parts >= MAX_PARTS:
         scan.fault(f"it has more than {MAX_PARTS} parts")
         return None
-    return _split(scan, b"--" + boundary, start, end)
+    return _split(scan, b"--" + boundary.encode("latin-1", "replace"), start, end)
 
 
 def _split(scan: _Scan, delimiter: bytes, start: int, end: int) -> list[tuple[int, int]]:
@@ -223,29 +239,24 @@ def _split(scan: _Scan, delimiter: bytes, start: int, end: int) -> list[tuple[in
     return spans
 
 
-def _leaf(raw: Raw, fields: Mapping[str, str], kind: str, extra: Mapping[str, str], span: tuple[int, int], *, root: bool) -> Leaf:
-    start, end = span
-    encoding = fields.get("content-transfer-encoding", "7bit").partition(";")[0].strip(SPACE).lower()[:64]
-    part = Part(
-        offset=start,
-        length=end - start,
-        type=kind,
-        encoding=clean(encoding) or "7bit",
-        charset=clean(extra.get("charset", ""))[:64].lower(),
-    )
-    name, attached = parameter(extra, "name") if extra else "", False
+def _leaf(raw: Raw, fields: Mapping[str, str], media: _Type, span: tuple[int, int], *, root: bool) -> Leaf:
+    encoding = fields.get("content-transfer-encoding", "7bit")
+    encoding = _usual_encoding(encoding) if len(encoding) < _USUAL else _read_encoding(encoding)
+    part = Part(offset=span[0], length=span[1] - span[0], type=media.kind, encoding=encoding, charset=media.charset)
+    name, attached = media.name, False
     disposition = fields.get("content-disposition")
     if disposition:
         attached = disposition[:10].lower() == "attachment"
         name = parameter(parameters(disposition), "filename") or name
-    if kind in {"text/plain", "text/html"}:
-        return Leaf(part, name, attached or bool(name and not root), root)
-    if not name and kind in {"message/rfc822", "message/global"}:
+    if part.type in {"text/plain", "text/html"}:
+        return Leaf(part, name, attached or bool(name and not root))
+    if not name and part.type in {"message/rfc822", "message/global"}:
         name = _subject(raw, part) + ".eml"
-    return Leaf(part, name, attached=True, root=root)
+    return Leaf(part, name, attached=True)
 
 
 def _subject(raw: Raw, part: Part) -> str:
     piece = raw[part.offset : part.offset + min(part.length, _PEEK)]
     piece = b"".join(transfer_decoded([piece], part.encoding))
-    return header_text(dict(reversed(head(piece, 0, len(piece)).fields)).get("subject", ""))[:200] or "message"
+    fields, _ = split_head(piece, 0, len(piece), _PEEK)
+    return header_text(dict(reversed(fields)).get("subject", ""))[:200] or "message"

@@ -112,10 +112,10 @@ class Store(Plugin):
     ) -> int:
         """Commit new keys together with the cursor; return how many were new. Keys that the ledger has stay as they are.
 
-        But: an ``offered`` key that is entered as waiting becomes waiting (with ``backlog``), and a key that stands again
-        is no longer gone. With ``standing``, every other key of the folder is marked gone; those of them that waited or
-        were offered become vanished. An entry with ``same_as`` gets the state, mail and owed action of that entry, which
-        gives up its anchor and its owed action.
+        But: an ``offered`` key that is entered as waiting becomes waiting (with ``backlog``), a key that stands again is no
+        longer gone, and a ``vanished`` one of these, never fetched, waits again. With ``standing``, every other key of the
+        folder is marked gone; those of them that waited or were offered become vanished. An entry with ``same_as`` gets the
+        state, mail and owed action of that entry, which gives up its anchor and its owed action.
         """
 
     @abstractmethod
@@ -135,7 +135,7 @@ class Store(Plugin):
 
     @abstractmethod
     def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
-        """Return actions that are owed to the server, oldest first."""
+        """Return actions that are owed to the server for keys that are not gone, oldest first."""
 
     @abstractmethod
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
@@ -143,7 +143,10 @@ class Store(Plugin):
 
     @abstractmethod
     def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
-        """Compare the ledger with the keys that the server lists now, folder by folder; prove the digests of all raw mail."""
+        """Compare the ledger with the keys that the server lists now, folder by folder; prove the digests of all raw mail.
+
+        Folders of the ledger that ``listings`` does not name come last; nothing is unknown there.
+        """
 
     # --- what people do -------------------------------------------------------------------------------------------
 
@@ -161,7 +164,10 @@ class Store(Plugin):
 
     @abstractmethod
     def stored_source(self, mail_id: int) -> Source:
-        """Return where the raw bytes of a mail can be read, for the kernel itself: ``--from-beginning --operator``."""
+        """Return where the raw bytes of a mail can be read, for the kernel itself: ``--from-beginning --operator``.
+
+        Raises PermanentError where there is no such mail.
+        """
 
     @abstractmethod
     def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:

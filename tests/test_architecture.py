@@ -24,7 +24,8 @@ FLOORS = [
     {"errors"},
     {"model", "options"},
     {"spool", "endpoint", "decode"},
-    {"header", "htmltext", "mime"},
+    {"header", "htmltext"},
+    {"mime"},
     {"mail"},
     {"custody", "roles"},
     {"store"},
@@ -56,7 +57,7 @@ OWNERS = {
     "pymap": {"gatewayd_demo"},
     "threading": set[str](),
     "watchfiles": set[str](),
-    "signal": {"gatewayd_demo"},
+    "signal": {"cli"},
     "fcntl": {"owner", "gatewayd_csv"},
 }
 

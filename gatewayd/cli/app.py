@@ -57,8 +57,8 @@ class App:
         self._prepare_state()
         chosen = self.registry.get(Store, self.config.store_kind)  # type: ignore[type-abstract]
         store = chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
-        self._stack.callback(store.close)
         store.open()
+        self._stack.callback(store.close)
         return store
 
     @cached_property

@@ -1,6 +1,6 @@
 """What every store promises of the desk: what people see, and what they do."""
 
-# ruff: noqa: PLR2004  expected numbers are what tests are made of
+# ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
 from __future__ import annotations
 

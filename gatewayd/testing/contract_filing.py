@@ -1,6 +1,6 @@
 """What every store promises of filing batches, of raw bytes and of the audit."""
 
-# ruff: noqa: PLR2004  expected numbers are what tests are made of
+# ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _whole(source: Source | None) -> bytes:
 class FilingContract:
     """Filing: a batch commits whole or not at all, and raw bytes are the truth."""
 
-    def test_P1_every_key_of_a_batch_comes_to_its_end(self, store: Store) -> None:  # noqa: N802
+    def test_P1_every_key_of_a_batch_comes_to_its_end(self, store: Store) -> None:
         one = Custodian.of(store)
         one.enter("1", "2", "3", "4", "5")
         tally = one.commit(
@@ -90,7 +90,7 @@ class FilingContract:
         assert _whole(store.source(_GLOBETROT, elsewhere)) == _whole(store.source(_ACME, mail_id)) == raw
 
     @pytest.mark.parametrize("whole", [False, True])
-    def test_P2_a_batch_with_a_broken_source_leaves_nothing(self, store: Store, *, whole: bool) -> None:  # noqa: N802
+    def test_P2_a_batch_with_a_broken_source_leaves_nothing(self, store: Store, *, whole: bool) -> None:
         one = Custodian.of(store)
         one.enter("1", "2")
         good, bad = one.outcome("1", make_raw(1)), one.outcome("2", make_raw(2))
@@ -103,7 +103,7 @@ class FilingContract:
         assert [audit.proven for audit in store.audit("shared", {"INBOX": ["1", "2"]})] == [True]
 
     @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 9 * CHUNK + 7])
-    def test_P5_raw_bytes_come_back_byte_for_byte(self, store: Store, size: int) -> None:  # noqa: N802
+    def test_P5_raw_bytes_come_back_byte_for_byte(self, store: Store, size: int) -> None:
         raw = (make_raw() + bytes(range(256)) * (size // 256 + 1))[:size]
         mail_id = Custodian.of(store).file("1", raw)
         source = store.source(_ACME, mail_id)
@@ -118,9 +118,7 @@ class FilingContract:
         assert _whole(pickle.loads(copied)) == raw  # noqa: S301  our own bytes
         assert _whole(store.stored_source(mail_id)) == raw
 
-    def test_P2_what_is_committed_is_there_when_the_store_is_opened_again(  # noqa: N802
-        self, open_store: Callable[[], Store]
-    ) -> None:
+    def test_P2_what_is_committed_is_there_when_the_store_is_opened_again(self, open_store: Callable[[], Store]) -> None:
         first = open_store()
         one = Custodian.of(first)
         mail_id = one.file("1", make_raw())
@@ -151,7 +149,7 @@ class FilingContract:
         assert [view.id for view in store.filings(_GLOBETROT, Query())] == [ids[1], ids[0]]
         assert store.unfiled("shared", "globetrot", after=0, limit=9) == ids[2:]
 
-    def test_P1_the_audit_accounts_for_every_key(self, store: Store) -> None:  # noqa: N802
+    def test_P1_the_audit_accounts_for_every_key(self, store: Store) -> None:
         one = Custodian.of(store)
         one.file("1", make_raw(1))
         one.file("2", make_raw(1))

@@ -1,6 +1,6 @@
 """What every store promises of leases and of the ledger."""
 
-# ruff: noqa: PLR2004  expected numbers are what tests are made of
+# ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LeaseContract:
         assert second.epoch > first.epoch
 
     @pytest.mark.parametrize("how", ["released", "dead", "ended"])
-    def test_P2_a_late_write_is_refused_and_nothing_of_it_stays(  # noqa: N802
+    def test_P2_a_late_write_is_refused_and_nothing_of_it_stays(
         self, store: Store, expire: Callable[[str], None], how: str
     ) -> None:
         late = Custodian.of(store)
@@ -93,7 +93,7 @@ class LeaseContract:
 class LedgerContract:
     """The ledger: every key in exactly one state (promise P1)."""
 
-    def test_P1_keys_and_cursor_are_entered_together_and_once(self, store: Store) -> None:  # noqa: N802
+    def test_P1_keys_and_cursor_are_entered_together_and_once(self, store: Store) -> None:
         one = Custodian.of(store)
         assert store.folder("shared", "INBOX") is None
         entries = [Entry(listed=Listed("1", 7, _NOON)), Entry(listed=Listed("1", 8)), Entry(listed=Listed("2"), backlog=True)]
@@ -123,7 +123,7 @@ class LedgerContract:
         assert one.states() == {"1": "waiting", "2": "filed"}
         assert [waiting.backlog for waiting in one.waiting()] == [True]
 
-    def test_P1_what_no_longer_stands_vanishes_unless_it_was_filed(self, store: Store) -> None:  # noqa: N802
+    def test_P1_what_no_longer_stands_vanishes_unless_it_was_filed(self, store: Store) -> None:
         one = Custodian.of(store)
         one.enter("1", "2", "3", Entry(listed=Listed("4"), state="offered"))
         one.enter("1", folder="Sent")
@@ -133,7 +133,7 @@ class LedgerContract:
         assert one.states(folder="Sent") == {"1": "waiting"}
         assert not store.owed("shared", limit=10), "what is gone can't be settled"
 
-    def test_P1_a_vanished_key_that_stands_again_waits_again(self, store: Store) -> None:  # noqa: N802
+    def test_P1_a_vanished_key_that_stands_again_waits_again(self, store: Store) -> None:
         one = Custodian.of(store)
         one.enter("1", "2", "3")
         one.commit(one.outcome("3", make_raw(), owed=Action(do="delete")))

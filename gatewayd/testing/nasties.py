@@ -6,7 +6,7 @@ import base64
 import random
 from typing import TYPE_CHECKING
 
-from gatewayd.testing import nasty_lines
+from gatewayd.testing import nasty_headers, nasty_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def nasties(seed: int = 1) -> Iterator[tuple[str, bytes]]:
 def _hand_made() -> Iterator[tuple[str, bytes]]:
     for number, raw in enumerate(nasty_lines.lines(nasty_lines.BARE)):
         yield f"bare-{number}", raw
-    for family, table in nasty_lines.HEADERS.items():
+    for family, table in nasty_headers.HEADERS.items():
         for number, line in enumerate(nasty_lines.lines(table)):
             name = f"{family}-{number}"
             # The line comes first: where a header stands twice, most programs believe the first.
@@ -76,11 +76,16 @@ def _nested(depth: int, *, closed: bool) -> bytes:
 
 
 def _huge() -> Iterator[tuple[str, bytes]]:
+    """Yield messages that ask for more parts, depth, header or work than any parser should give."""
+    for name, rest in (_huge_trees() | _huge_heads() | _huge_texts()).items():
+        yield name, _whole(name, rest)
+
+
+def _huge_trees() -> dict[str, bytes]:
     part = b"--P\r\nContent-Type: text/plain\r\n\r\npart %d\r\n"
     multipart = b"Subject: many 756\r\nContent-Type: multipart/mixed; boundary=P\r\n\r\n"
     letter = b"Content-Type: message/rfc822\r\n\r\nSubject: inner %d\r\n"
-    people = b",\r\n ".join(b'"Person, %d" <p%d@x.example>' % (n, n) for n in range(3000))
-    cases = {
+    return {
         "parts-10000": multipart + b"".join(part % n for n in range(10_000)) + b"--P--\r\n",
         "parts-empty-5000": multipart + b"--P\r\n" * 5000 + b"--P--\r\n",
         "attachments-900": multipart + b"--P\r\nContent-Type: image/png\r\n\r\nx\r\n" * 900 + b"--P--\r\n",
@@ -91,6 +96,12 @@ def _huge() -> Iterator[tuple[str, bytes]]:
         "depth-51": _nested(51, closed=True),
         "depth-same-boundary": b"Content-Type: multipart/mixed; boundary=P\r\n\r\n--P\r\n" * 300 + b"\r\nx\r\n",
         "letters-1000": b"Subject: letters 756\r\n" + b"".join(letter % n for n in range(1000)) + b"\r\nbottom\r\n",
+    }
+
+
+def _huge_heads() -> dict[str, bytes]:
+    people = b",\r\n ".join(b'"Person, %d" <p%d@x.example>' % (n, n) for n in range(3000))
+    return {
         "header-line-1mb": b"Subject: 756\r\nX-Long: " + b"x" * 1_000_000 + b"\r\n\r\nbody\r\n",
         "header-line-2mb": b"Subject: 756\r\nX-Long: " + b"y" * 2_000_000 + b"\r\n\r\nbody\r\n",
         "header-folds-1mb": b"Subject: 756\r\nX-Long: a" + b"\r\n z" * 250_000 + b"\r\n\r\nbody\r\n",
@@ -109,6 +120,11 @@ def _huge() -> Iterator[tuple[str, bytes]]:
         "parameters-20000": b"Subject: 756\r\nContent-Type: text/plain"
         + b"".join(b"; p%d=q" % n for n in range(20_000))
         + b"\r\n\r\nbody\r\n",
+    }
+
+
+def _huge_texts() -> dict[str, bytes]:
+    return {
         "html-divs": b"Subject: 756\r\nContent-Type: text/html\r\n\r\n" + b"<div>" * 100_000 + b"756",
         "html-comments": b"Subject: 756\r\nContent-Type: text/html\r\n\r\n" + b"<!--" * 100_000,
         "html-quotes": b"Subject: 756\r\nContent-Type: text/html\r\n\r\n" + b'<a ">"' * 80_000,
@@ -116,8 +132,6 @@ def _huge() -> Iterator[tuple[str, bytes]]:
         "line-1mb": b"Subject: 756\r\n\r\n" + b"long" * 262_144,
         "nul-100k": b"Subject: 756\r\n\r\n" + b"\0" * 100_000,
     }
-    for name, rest in cases.items():
-        yield name, _whole(name, rest)
 
 
 def _line_ends() -> Iterator[tuple[str, bytes]]:

@@ -113,6 +113,9 @@ class Dovecot:
         replacement = self.folder / "users" / "new"
         replacement.write_text(f"{name}:{{PLAIN.b64}}{base64.b64encode(password.encode()).decode()}::::::\n")
         replacement.chmod(0o644)
+        # Dovecot reads it anew where its size or its time, in whole seconds, has changed.
+        stamp = 1_700_000_000 + next(self._count)
+        os.utime(replacement, (stamp, stamp))
         replacement.replace(replacement.with_name(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()))
         self.password_file(name).write_text(password)
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from imap_tools import BaseMailBox
 
-from gatewayd import CHUNK, Came, GatewaydError, TransientError
+from gatewayd import CHUNK, Came, GatewaydError
 from gatewayd_imap.answers import fields, number
 from gatewayd_imap.faults import errors, said
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gatewayd import Spool
     from gatewayd_imap.answers import Fields, Piece
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["Answers", "Client", "MailBox", "Spooled", "put"]
+__all__ = ["Answers", "Client", "MailBox", "Spooled"]
 
 #: The longest literal that is taken into memory: a block of headers, a folder's name, a piece of a large message.
 _MAX_LITERAL = 16 << 20
@@ -43,16 +43,6 @@ class Answers:
     refusal: str = ""
     #: Why the session can't go on; None where it can.
     lost: GatewaydError | None = None
-
-
-def put(spool: Spool, key: str, pieces: Iterable[bytes]) -> Came:
-    """Put a message into the spool. Raises TransientError where the disk won't take it."""
-    try:
-        return spool.put(key, pieces)
-    except OSError as error:
-        # The network's own errors are translated before they come here.
-        advice = "Free space in the state folder."
-        raise TransientError(f"the spool can't be written: {error.strerror or error}", advice=advice) from error
 
 
 class Client(imaplib.IMAP4):
@@ -82,7 +72,7 @@ class Client(imaplib.IMAP4):
                 raise self.abort(f"a literal of {size} bytes, expected at most {_MAX_LITERAL}")
             return b"".join(self._pieces(size))
         spooled = Spooled()
-        spooled.came = put(self._spool, "", self._pieces(size))
+        spooled.came = self._spool.put("", self._pieces(size))
         return spooled
 
     def _pieces(self, size: int) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import CHUNK, Failed, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
 from gatewayd_imap.answers import BODY, arrival, number
-from gatewayd_imap.client import Spooled, put
+from gatewayd_imap.client import Spooled
 from gatewayd_imap.connect import connect, hang_up
 from gatewayd_imap.faults import errors, refused, said
 from gatewayd_imap.numbers import MAX_UID, Cursor, chunks, key, uid_of, uid_set
@@ -112,7 +112,7 @@ class ImapSession(Session):
             if isinstance(body, Spooled):
                 yield replace(body.came, key=name)
             elif isinstance(body, bytes):
-                yield put(spool, name, (body,))
+                yield spool.put(name, (body,))
             else:
                 yield Gone(key=name) if body is None else Failed(key=name, cause=str(body))
         for uid, one in wanted.items():
@@ -218,7 +218,7 @@ class ImapSession(Session):
 
     def _fetch_large(self, opened: _Opened, uid: int, listed: Listed, spool: Spool) -> Fetched:
         try:
-            return put(spool, listed.key, self._pieces(opened, uid, listed.size or 0))
+            return spool.put(listed.key, self._pieces(opened, uid, listed.size or 0))
         except _NotHad as error:
             return Failed(key=listed.key, cause=str(error)) if self._search(str(uid)) else Gone(key=listed.key)
 

@@ -11,6 +11,7 @@ from sqlalchemy import exc, inspect, make_url, text
 from gatewayd import ConfigError
 from gatewayd_sql import dialect
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE
+from gatewayd_sql.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -115,6 +116,12 @@ class Database:
         return None if found is None else str(found)
 
     def _migrate(self, connection: Connection) -> None:
+        taken = metadata.tables.keys() & set(inspect(connection).get_table_names())
+        if taken and self._version(connection) is None:
+            raise ConfigError(
+                f"{self.name}: the database has tables of another program: {', '.join(sorted(taken))}",
+                advice="Correct the store's `url`, or give gatewayd a database of its own.",
+            )
         from gatewayd_sql.migrations import upgrade  # noqa: PLC0415  Alembic is needed only where there is something to do
 
         upgrade(connection)

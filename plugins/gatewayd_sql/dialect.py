@@ -92,6 +92,8 @@ _PRAGMAS: Final = (
     "foreign_keys=ON",
     "cache_size=-8192",
     "wal_autocheckpoint=1000",
+    # A message of 200 MB would else leave a log of that size behind.
+    f"journal_size_limit={64 << 20}",
 )
 
 

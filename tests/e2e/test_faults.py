@@ -174,7 +174,7 @@ def test_P2_full_disk_loses_nothing_and_goes_on_when_there_is_room(
     house.account("main", "imap", dovecot.ports["imap"], user)
     done = house.run("import", "main", environment=small_disk)
     assert done.code == 1
-    assert "Free space" in done.err
+    assert "disk is full" in done.err
     (report,) = house.good("import", "main", "--json").rows
     assert report["error"] is None
     assert house.good("audit", "main", "--json").rows[0]["states"] == {"filed": 203}

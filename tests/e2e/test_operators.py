@@ -145,7 +145,7 @@ def test_P4_faulty_operator_file_gets_its_mail_unmatched_and_matched_later(house
     assert {error["by"] for row in rows for error in row["errors"]} == {"config"}
     house.operator("acme", matchers="[contacts]", persons="id,name,email,temporary\nP1,Anna,anna@example.com,no\n")
     house.good("queue", "retry", "--operator", "acme")
-    assert links(by_subject(house, "acme")["booking 756"]) == {("person", "P1", "contacts")}
+    assert ("person", "P1", "contacts") in links(by_subject(house, "acme")["booking 756"])
 
 
 def test_P6_operator_added_later_sees_nothing_old_until_asked_for(house: House, dovecot: Dovecot, tmp_path: Path) -> None:

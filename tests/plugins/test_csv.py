@@ -393,7 +393,8 @@ import pathlib, sys
 from gatewayd import Operator, Place
 from gatewayd_csv.directory import Csv
 folder, state = map(pathlib.Path, sys.argv[1:])
-Csv(Csv.Options.model_validate({"folder": str(folder)}), operator=Operator(name="acme"), place=Place(config=folder, state=state)).refresh()
+options = Csv.Options.model_validate({"folder": str(folder)})
+Csv(options, operator=Operator(name="acme"), place=Place(config=folder, state=state)).refresh()
 """
 
 

@@ -91,7 +91,7 @@ def test_a_cursor_is_read_back_as_it_was_written_or_not_at_all(text: str | None)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "listed", "0 1 1", "1 2", "1 2 3 4", "1 -2 3", "4294967296 1 1", "1 4294967296 1", "1 2 3\n", "١ 2 3"]
+    "text", ["", "listed", "0 1 1", "1 2", "1 2 3 4", "1 -2 3", "4294967296 1 1", "1 4294967296 1", "1 2 3\n", "\u0661 2 3"]
 )
 def test_a_garbled_cursor_is_none(text: str) -> None:
     assert Cursor.parse(text) is None

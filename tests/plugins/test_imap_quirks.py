@@ -77,6 +77,12 @@ def test_P4_a_server_that_refuses_sizes_still_has_its_mail_listed(tmp_path: Path
     assert [(one.key, one.size) for one in page.keys] == [("7:1", None), ("7:2", 17), ("7:3", None)]
 
 
+def test_a_connection_that_breaks_while_listing_is_transient(tmp_path: Path) -> None:
+    script = Script({"UID FETCH": b"* 1 FETCH (UID 1 RFC822.SIZE 9)\r\n* BYE\r\nTAG HANG UP\r\n"})
+    with session(script, tmp_path) as opened, pytest.raises(TransientError, match="the session ended"):
+        list(opened.listing("INBOX", None))
+
+
 def test_messages_that_went_between_search_and_fetch_are_left_out_and_the_cursor_goes_on(tmp_path: Path) -> None:
     with session(Script({"UID FETCH": b"* 1 FETCH (UID 2 RFC822.SIZE 17)\r\n"}), tmp_path) as opened:
         (page,) = opened.listing("INBOX", None)
@@ -225,6 +231,15 @@ def test_what_came_before_a_goodbye_stands(tmp_path: Path) -> None:
         found = opened.fetch("INBOX", KEYS, spool)
         assert next(found).key == "7:1"
         with pytest.raises(TransientError, match="going down"):
+            next(found)
+
+
+def test_a_connection_that_breaks_when_a_message_is_asked_for_again_is_transient(tmp_path: Path) -> None:
+    replies = {"UID FETCH 1:3": b"* 1 FETCH (UID 1 BODY[] {3}\r\none)\r\n", "UID FETCH 2": b"* BYE\r\nTAG HANG UP\r\n"}
+    with session(Script(replies), tmp_path) as opened, Spool(tmp_path / "spool") as spool:
+        found = opened.fetch("INBOX", KEYS, spool)
+        assert next(found).key == "7:1"
+        with pytest.raises(TransientError, match="the session ended"):
             next(found)
 
 
@@ -404,7 +419,7 @@ def test_P3_reading_after_settling_opens_the_folder_read_only_again(tmp_path: Pa
 
 
 def test_folder_names_that_no_one_can_read_do_not_hide_the_problem(tmp_path: Path) -> None:
-    script = Script({"EXAMINE": b"TAG NO none\r\n", "LIST": b'* LIST () "/" "A &!-B"\r\n'})
+    script = Script({"EXAMINE": b"TAG NO none\r\n", "LIST": b'* LIST () "/" "A &AA- B"\r\n'})
     with session(script, tmp_path) as opened:
         (problem,) = opened.problems(["Inbx"], None)
     assert "'Inbx'" in problem

@@ -1,0 +1,293 @@
+"""The store ``sql`` in trouble: full disks, files that can't be used, other processes, and the end of its own."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Held, Lease, Place, Query, Tally, TransientError, Viewer
+from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACME = Viewer(operator="acme")
+
+#: What a child process begins with: a store in the folder of the first argument, and its own time to tell what it saw.
+CHILD = """
+import os, sys
+from pathlib import Path
+from gatewayd import GatewaydError, Place, Query, Viewer
+from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd_sql.dialect import translated
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+import gatewayd_sql.verbs, gatewayd_sql.migrations.versions.v0001_first, alembic.command
+folder = Path(sys.argv[1])
+store = Sql(SqlOptions(), place=Place(config=folder, state=folder))
+def told(call):
+    try:
+        return call()
+    except GatewaydError as error:
+        print(type(error).__name__, error, "|", error.advice)
+"""
+
+
+def child(code: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CHILD + code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def said(code: str, *arguments: object) -> str:
+    out, errors = child(code, *arguments).communicate(timeout=60)
+    assert not errors, errors
+    return out
+
+
+def store_at(folder: Path, query: str = "") -> Sql:
+    url = f"sqlite:///{folder}/gatewayd.db{query}"
+    return Sql(SqlOptions(url=url), place=Place(config=folder, state=folder))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Sql]:
+    store = store_at(tmp_path)
+    store.open()
+    yield store
+    store.close()
+
+
+# --- files that can't be used -----------------------------------------------------------------------------------------
+
+
+UNPRIVILEGED = """
+import tempfile
+with tempfile.TemporaryDirectory() as elsewhere:
+    # What is imported by now need not be readable for the other user.
+    warm = Sql(SqlOptions(), place=Place(config=folder, state=Path(elsewhere)))
+    warm.open()
+    warm.close()
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+told(store.open)
+sys.stdout.flush()
+os._exit(0)  # what else would be written at the end can't be
+"""
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_place_that_can_t_be_written_is_refused(*, made: bool) -> None:
+    # Root is refused nothing, so another user must reach the folder; tmp_path lies in one that only its owner enters.
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        if made:
+            store = store_at(folder)
+            store.open()
+            store.close()
+            (folder / "gatewayd.db").chmod(0o444)
+        folder.chmod(0o555)
+        out = said(UNPRIVILEGED, folder)
+        folder.chmod(0o755)
+    assert out.startswith(f"ConfigError {name}/gatewayd.db: the database can't be ")
+    assert out.endswith("| Let the service's user write the file and its folder, or correct `state` or the store's `url`.\n")
+
+
+# --- full disks -------------------------------------------------------------------------------------------------------
+
+FILL = """
+told(store.open)
+one = Custodian.of(store)
+filed = 0
+def fill():
+    global filed
+    while True:
+        one.file(str(filed), make_raw(filed, text="x" * 50_000 * 70))
+        filed += 1
+if len(sys.argv) > 2:
+    import resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+told(fill)
+print(filed, len(store.filings(Viewer(operator="acme"), Query())), sorted(set(one.states().values())))
+store.close()
+"""
+
+
+def check_full(out: str) -> None:
+    error, counts = out.splitlines()
+    assert error.startswith("TransientError ")
+    assert "disk is full" in error
+    assert error.endswith("| Make room on the disk; the work goes on by itself.")
+    filed, seen, states = counts.split(" ", 2)
+    assert int(filed) > 0
+    assert filed == seen, "P2: what was committed before is there, the rest not at all"
+    assert states in {"['filed', 'waiting']", "['filed']"}
+
+
+def test_P2_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
+    check_full(said(FILL, tmp_path, 30 << 20))
+    store = store_at(tmp_path)
+    store.open()
+    assert [audit.proven for audit in store.audit("shared", {"INBOX": []})] == [True]
+    store.close()
+
+
+def test_P2_a_full_disk_is_one(tmp_path: Path) -> None:
+    # A mount of its own, that ends with the process.
+    mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    shell = 'mount -t tmpfs -o size=30m tmpfs "$1" && exec "$0" -c "$2" "$1"'
+    command = [*mount, shell, sys.executable, str(tmp_path), CHILD + FILL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip(f"this system allows no mounts of one's own: {done.stderr}")
+    assert not done.stderr, done.stderr
+    check_full(done.stdout)
+
+
+# --- several processes ------------------------------------------------------------------------------------------------
+
+WRITE = """
+store.open()
+one = Custodian.of(store, sys.argv[2])
+print("ready", flush=True)
+for number in range(60):
+    one.file(str(number), make_raw(number, text=sys.argv[2] * 10_000))
+    store.mark(Viewer(operator="acme"), [1], unread=bool(number % 2))
+print("done")
+"""
+
+
+def test_several_processes_write_at_once(store: Sql, tmp_path: Path) -> None:
+    one = Custodian.of(store)
+    first = one.file("1", make_raw())
+    writers = [child(WRITE, tmp_path, account) for account in ("a", "b")]
+    marks = 0
+    while any(writer.poll() is None for writer in writers):
+        store.mark(ACME, [first], unread=bool(marks % 2))
+        assert store.filings(ACME, Query(limit=5))
+        marks += 1
+    for writer in writers:
+        out, errors = writer.communicate()
+        assert (out, errors) == ("ready\ndone\n", "")
+    assert marks > 5
+    assert len(store.filings(ACME, Query(limit=1000))) == 121
+
+
+def test_a_writer_that_waits_too_long_says_that_the_database_is_locked(store: Sql, tmp_path: Path) -> None:
+    hasty = store_at(tmp_path, "?timeout=0.1")
+    hasty.open()
+    one = Custodian.of(store)
+    with closing(sqlite3.connect(tmp_path / "gatewayd.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert hasty.folder("shared", "INBOX") is None, "readers wait for nobody"
+        with pytest.raises(TransientError, match="locked by another process"):
+            hasty.renew(one.lease)
+    hasty.renew(one.lease)
+    hasty.close()
+
+
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_lease_that_somebody_else_snatches_is_theirs(store: Sql, times: int) -> None:
+    owners = iter(range(times))
+
+    def dead(_owner: str) -> bool:
+        # While this one asks, the next one comes and takes it.
+        new = next(owners, None)
+        if new is not None:
+            assert isinstance(store.take_lease("shared", f"{new}", dead=lambda _: True), Lease)
+        return new is not None
+
+    store.take_lease("shared", "first", dead=dead)
+    if times == 1:
+        held = store.take_lease("shared", "late", dead=dead)
+        assert isinstance(held, Held)
+        assert held.owner == "0"
+    else:
+        with pytest.raises(TransientError, match="changes hands"):
+            store.take_lease("shared", "late", dead=dead)
+
+
+# --- the end of a process ---------------------------------------------------------------------------------------------
+
+KILLED = """
+from dataclasses import replace
+import signal
+store.open()
+one = Custodian.of(store)
+batch = [one.outcome(str(number), make_raw(number, text="x" * 200_000)) for number in range(40)]
+
+class Deadly:
+    def __init__(self, source): self.source, self.size = source, source.size
+    def read(self, offset, size):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+at = int(sys.argv[2])
+batch[at] = replace(batch[at], mail=replace(batch[at].mail, source=Deadly(batch[at].mail.source)))
+one.commit(*batch)
+"""
+
+
+@pytest.mark.parametrize("at", [0, 17, 39])
+def test_P2_a_kill_inside_a_batch_leaves_nothing_of_it(store: Sql, tmp_path: Path, at: int) -> None:
+    one = Custodian.of(store)
+    one.enter(*(str(number) for number in range(40)))
+    store.release(one.lease)
+    killed = child(KILLED, tmp_path, at)
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    again = store.take_lease("shared", "two", dead=lambda owner: owner == "one")
+    two = Custodian(store, again)  # type: ignore[arg-type]
+    assert set(two.states(*map(str, range(40))).values()) == {"waiting"}
+    assert not store.filings(ACME, Query())
+    tally = two.commit(*(two.outcome(str(number), make_raw(number)) for number in range(40)))
+    assert tally == Tally(filed=40)
+    assert [audit.proven for audit in store.audit("shared", {"INBOX": list(map(str, range(40)))})] == [True]
+
+
+ENDLESS = """
+store.open()
+one = Custodian.of(store)
+number = 0
+while True:
+    keys = [str(number + each) for each in range(20)]
+    one.enter(*keys, cursor=keys[-1])
+    one.commit(*(one.outcome(key, make_raw(int(key), text="x" * 20_000)) for key in keys))
+    number += 20
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", [3, 7, 12])
+def test_P2_a_kill_between_commits_loses_nothing_that_was_told(tmp_path: Path, seed: int) -> None:
+    writer = child(ENDLESS, tmp_path)
+    assert writer.stdout is not None
+    told = [int(writer.stdout.readline()) for _ in range(seed)][-1]
+    writer.kill()
+    writer.communicate()
+    store = store_at(tmp_path)
+    store.open()
+    held = store.take_lease("shared", "two", dead=lambda owner: owner == "one")
+    keys = [str(number) for number in range(told + 100)]
+    states = Custodian(store, held).states(*keys)  # type: ignore[arg-type]
+    filed = [key for key, state in states.items() if state == "filed"]
+    assert len(filed) >= told
+    assert len(filed) % 20 == 0
+    assert len(states) % 20 == 0
+    state = store.folder("shared", "INBOX")
+    assert state is not None
+    assert state.cursor == str(len(states) - 1), "P2: keys and cursor are committed together"
+    assert len(store.filings(ACME, Query(limit=10_000))) == len(filed)
+    assert [audit.damaged for audit in store.audit("shared", {"INBOX": keys})] == [()]
+    store.close()
