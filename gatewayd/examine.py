@@ -143,11 +143,11 @@ class Examiner:
         if recipe.directory is not None:
             kind, options = recipe.directory
             with _guarded(bench, "directory"):
-                directory = self._registry.get(Directory, kind)  # type: ignore[type-abstract]
+                directory = self._registry.get(Directory, kind)
                 bench.directory = GuardedDirectory(directory(options, operator=recipe.operator, place=recipe.place))
         for by, fields in recipe.matchers:
             with _guarded(bench, by):
-                matcher = self._registry.get(Matcher, by)  # type: ignore[type-abstract]
+                matcher = self._registry.get(Matcher, by)
                 bench.matchers.append((by, matcher(fields, operator=recipe.operator)))
         return bench
 

@@ -77,7 +77,7 @@ class Registry:
 
     def commands(self) -> Sequence[type[Command]]:
         """Return the words that plugins add to the command line."""
-        return [self.get(Command, kind) for kind in self.kinds(Command)]  # type: ignore[type-abstract]
+        return [self.get(Command, kind) for kind in self.kinds(Command)]
 
     def _failed(self) -> str:
         failed = [plugin.name for plugin in self.plugins if plugin.error]

@@ -98,7 +98,7 @@ def first_line(thing: object) -> str:
 
 
 def _gatewayd(registry: Registry) -> dict[str, object]:
-    stores = [registry.get(Store, kind) for kind in registry.kinds(Store)]  # type: ignore[type-abstract]
+    stores = [registry.get(Store, kind) for kind in registry.kinds(Store)]
     made = Schemas(GatewaydFile, *(store.Options for store in stores))
     schema = made.of(GatewaydFile)
     _replace(schema, "store", made.kinds(stores))
@@ -106,8 +106,8 @@ def _gatewayd(registry: Registry) -> dict[str, object]:
 
 
 def _operator(registry: Registry) -> dict[str, object]:
-    directories = [registry.get(Directory, kind) for kind in registry.kinds(Directory)]  # type: ignore[type-abstract]
-    matchers = [registry.get(Matcher, kind) for kind in registry.kinds(Matcher)]  # type: ignore[type-abstract]
+    directories = [registry.get(Directory, kind) for kind in registry.kinds(Directory)]
+    matchers = [registry.get(Matcher, kind) for kind in registry.kinds(Matcher)]
     made = Schemas(OperatorFile, *(plugin.Options for plugin in (*directories, *matchers)))
     schema = made.of(OperatorFile)
     _replace(schema, "directory", made.kinds(directories))
@@ -127,7 +127,7 @@ def _entry(made: Schemas, matcher: type[Matcher]) -> dict[str, object]:
 
 
 def _account(registry: Registry) -> dict[str, object]:
-    transports = [registry.get(Transport, kind) for kind in registry.kinds(Transport)]  # type: ignore[type-abstract]
+    transports = [registry.get(Transport, kind) for kind in registry.kinds(Transport)]
     made = Schemas(AccountFile, *(transport.Options for transport in transports))
     kernel = made.of(AccountFile)
     owned = [{"required": ["operators"]}, {"required": ["user"]}]

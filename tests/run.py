@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     if arguments or os.environ.get("GATEWAYD_CAMPAIGN"):
         return _step("tests", ["pytest", *(arguments or ["-m", "campaign", "--timeout=3600"])])
     codes = [_step(name, command) for name, command in _CHECKS.items()]
-    codes.append(_step("tests", ["pytest", "-m", "not campaign", "--cov", "--cov-report=term:skip-covered", f"--cov-fail-under={_COVERED}"]))
+    codes.append(
+        _step("tests", ["pytest", "-m", "not campaign", "--cov", "--cov-report=term:skip-covered", f"--cov-fail-under={_COVERED}"])
+    )
     return 1 if any(codes) else 0
 
 

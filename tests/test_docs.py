@@ -23,7 +23,8 @@ def test_every_hook_offers_a_role_and_says_the_facts() -> None:
 
 
 def test_every_role_method_has_a_docstring() -> None:
-    for role in (*ROLES.values(), roles.Session, store.Store):
+    documented: tuple[type, ...] = (*ROLES.values(), roles.Session, store.Store)
+    for role in documented:
         for name, member in vars(role).items():
             if inspect.isfunction(member) and not name.startswith("_"):
                 assert inspect.getdoc(member), f"{role.__name__}.{name}"

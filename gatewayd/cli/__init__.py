@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-import gatewayd
-from gatewayd import plugins
+from gatewayd import __version__, plugins
 from gatewayd.cli import admin, mail, output, plugin_commands, queue, visits
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError
@@ -50,7 +49,7 @@ class _Group(click.Group):
     default=lambda: Path(os.environ.get("GATEWAYD_CONFIG", "/etc/gatewayd")),
     help="The config folder.  [default: $GATEWAYD_CONFIG, else /etc/gatewayd]",
 )
-@click.version_option(gatewayd.__version__, prog_name="gatewayd")
+@click.version_option(__version__, prog_name="gatewayd")
 @click.pass_context
 def _gatewayd(ctx: click.Context, folder: Path) -> None:
     """A mail gateway for the reservation systems of tour operators."""

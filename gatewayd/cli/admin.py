@@ -88,12 +88,15 @@ def _file(path: Path) -> Source:
             raise PermanentError(f"{path} is larger than {_MAX_FILE >> 20} MiB")
         return BytesSource(path.read_bytes())
     except OSError as error:
-        raise PermanentError(f"{path} can't be read: {error.strerror}", advice="Give a file with one raw mail, or a mail's id.") from error
+        raise PermanentError(
+            f"{path} can't be read: {error.strerror}", advice="Give a file with one raw mail, or a mail's id."
+        ) from error
 
 
 def _explained(app: App, operator: str, found: Findings) -> Iterator[tuple[str, str, str, str]]:
     spoken = set()
-    for by, finding in (*found.links, *found.rivals, *found.misses):
+    findings: list[tuple[str, Finding]] = [*found.links, *found.rivals, *found.misses]
+    for by, finding in findings:
         spoken.add(by)
         yield (by, *_said(finding))
     for _, fault in found.faults:

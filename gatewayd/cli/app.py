@@ -55,7 +55,7 @@ class App:
     def store(self) -> Store:
         """The store, opened."""
         self._prepare_state()
-        chosen = self.registry.get(Store, self.config.store_kind)  # type: ignore[type-abstract]
+        chosen = self.registry.get(Store, self.config.store_kind)
         store = chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
         store.open()
         self._stack.callback(store.close)
@@ -100,13 +100,15 @@ class App:
             return found
         faults = [fault for fault in self.config.faults if fault.file == f"accounts/{name}.yaml"]
         if faults:
-            raise ConfigError(f"account {name} is faulty", faults=faults, advice="Correct its file; `gatewayd check` shows all faults.")
+            raise ConfigError(
+                f"account {name} is faulty", faults=faults, advice="Correct its file; `gatewayd check` shows all faults."
+            )
         have = ", ".join(sorted(self.config.accounts)) or "none"
         raise PermanentError(f"there is no account {name!r}", advice=f"Accounts are: {have}.")
 
     def transport(self, account: AccountConfig) -> Transport:
         """Return an account's transport."""
-        chosen = self.registry.get(Transport, account.kind)  # type: ignore[type-abstract]
+        chosen = self.registry.get(Transport, account.kind)
         return chosen(account.options, account=account.name)
 
     def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:
@@ -132,7 +134,9 @@ class App:
     def warn_of_faults(self) -> None:
         """Say that the config has faults where the command goes on without the faulty files."""
         if self.config.faults:
-            output.note(f"gatewayd: the config has {len(self.config.faults)} faults; `gatewayd check` shows them. What is sound goes on.")
+            output.note(
+                f"gatewayd: the config has {len(self.config.faults)} faults; `gatewayd check` shows them. What is sound goes on."
+            )
 
     def _recipe(self, operator: OperatorConfig) -> Recipe:
         chosen = operator.directory_kind

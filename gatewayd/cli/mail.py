@@ -46,9 +46,7 @@ def _mail() -> None:
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
 @_JSON
 @click.pass_obj
-def _list(
-    app: App, operator: str | None, users: Sequence[str], *, all_operators: bool, as_json: bool, **asked: Any
-) -> None:
+def _list(app: App, /, operator: str | None, users: Sequence[str], *, all_operators: bool, as_json: bool, **asked: Any) -> None:
     """List mail, newest first."""
     if asked["record"] and not asked["kind"]:
         raise click.UsageError("--record goes with --kind")
@@ -128,7 +126,7 @@ def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, 
 @click.argument("number", type=int, metavar="N")
 @_OUT
 @click.pass_obj
-def _attachment(app: App, mail_id: int, number: int, operator: str | None, users: Sequence[str], *, target: Path | None) -> None:
+def _attachment(app: App, *, mail_id: int, number: int, operator: str | None, users: Sequence[str], target: Path | None) -> None:
     """Write the decoded attachment N of a mail, counted from 1. Its own name is never used as a path."""
     _write(app.desk.attachment(app.viewer(operator, users), mail_id, number), target)
 
@@ -151,7 +149,9 @@ def _write(chunks: Iterator[bytes], target: Path | None) -> None:
             for chunk in chunks:
                 file.write(chunk)
     except OSError as error:
-        raise PermanentError(f"{target} can't be written: {error.strerror}", advice="Give a new file in a writable folder.") from error
+        raise PermanentError(
+            f"{target} can't be written: {error.strerror}", advice="Give a new file in a writable folder."
+        ) from error
 
 
 @_mail.command("link")
@@ -160,7 +160,7 @@ def _write(chunks: Iterator[bytes], target: Path | None) -> None:
 @click.argument("kind", type=KINDS)
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @click.pass_obj
-def _link(app: App, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> None:
+def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> None:
     """Link a mail by hand to records of the directory, by their ids. No matcher ever undoes it."""
     new = app.desk.link(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
     output.note(f"{new} new links.")
@@ -172,7 +172,7 @@ def _link(app: App, mail_id: int, kind: Kind, records: Sequence[str], operator: 
 @click.argument("kind", type=KINDS)
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @click.pass_obj
-def _unlink(app: App, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> int:
+def _unlink(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> int:
     """Take links away, whoever made them. No matcher makes them again."""
     gone = app.desk.unlink(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
     output.note(f"{gone} links taken away.")

@@ -7,7 +7,7 @@ import os
 import sys
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -32,7 +32,8 @@ def clean(text: str) -> str:
     """Return text on one line without control, formatting and bidirectional characters."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(" " if char in "\t\r\n" else char for char in text if char in "\t\r\n" or unicodedata.category(char) not in _INVISIBLE)
+    spaced = (" " if char in "\t\r\n" else char for char in text)
+    return "".join(char for char in spaced if unicodedata.category(char) not in _INVISIBLE)
 
 
 def moment(when: datetime | None) -> str | None:
@@ -53,7 +54,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
-        grid.add_column(column.lstrip("#"), justify="right" if column.startswith("#") else "left", overflow="ellipsis", no_wrap=True)
+        justify: Literal["left", "right"] = "right" if column.startswith("#") else "left"
+        grid.add_column(column.lstrip("#"), justify=justify, overflow="ellipsis", no_wrap=True)
     for row in rows:
         grid.add_row(*(Text(clean(cell)) for cell in row))
     if grid.row_count:

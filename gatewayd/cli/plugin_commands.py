@@ -27,7 +27,7 @@ def command(offered: type[Command]) -> click.Command:
             raise click.UsageError(f"--{'-'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
         return offered(options).run()
 
-    flags = [_flag(name, field) for name, field in offered.Options.model_fields.items()]
+    flags: list[click.Parameter] = [_flag(name, field) for name, field in offered.Options.model_fields.items()]
     return click.Command(offered.kind, callback=run, params=flags, help=inspect.getdoc(offered))
 
 

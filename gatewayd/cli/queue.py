@@ -34,12 +34,12 @@ def _queue() -> None:
 @click.pass_obj
 def _list(
     app: App,
+    *,
     operator: str | None,
     users: Sequence[str],
     queue: str | None,
     before: int | None,
     limit: int,
-    *,
     all_operators: bool,
     as_json: bool,
 ) -> None:
@@ -50,9 +50,8 @@ def _list(
     if as_json:
         print_filings(listed, as_json=True)
         return
-    rows = [
-        (str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one in listed for fault in one.faults
-    ]
+    faults = [(one, fault) for one in listed for fault in one.faults]
+    rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import App
 from gatewayd.custody import Held
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.owner import host_and_process
@@ -19,7 +18,9 @@ from gatewayd.visit import Progress, Report, Tools, preview, visit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
+    from gatewayd.model import Listed
 
 __all__ = ["COMMANDS"]
 
@@ -35,7 +36,14 @@ _COLUMNS = ("account", "#listed", "#filed", "#duplicate", "#not admitted", "#van
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
 def _import(
-    app: App, accounts: Sequence[str], from_beginning: bool, operator: str | None, keys: Sequence[str], dry_run: bool, as_json: bool
+    app: App,
+    *,
+    accounts: Sequence[str],
+    from_beginning: bool,
+    operator: str | None,
+    keys: Sequence[str],
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Do one visit of each ACCOUNT now; without any, of every account that imports."""
     if operator and not from_beginning:
@@ -45,7 +53,8 @@ def _import(
         one for one in app.config.accounts.values() if one.imports and one.imports.enabled
     ]
     if not chosen:
-        raise PermanentError("no account imports anything", advice="Give an account an `import:` block; `gatewayd check` shows faults.")
+        advice = "Give an account an `import:` block; `gatewayd check` shows faults."
+        raise PermanentError("no account imports anything", advice=advice)
     if dry_run:
         return _dry_run(app, chosen, as_json=as_json)
     rows: list[Sequence[str]] = []
@@ -78,7 +87,7 @@ def _visit(
     try:
         done = visit(account, app.transport(account), recipes, tools, from_beginning=from_beginning, keys=keys or None)
         if isinstance(done, Held):
-            raise _held(done)  # noqa: TRY301  it ends in the report like every other error
+            raise _held(done)
         return done if done.error or not operator else _file_old(app, account, operator, done)
     except GatewaydError as error:
         return Report(account=account.name, error=error)
@@ -107,19 +116,21 @@ def _file_old(app: App, account: AccountConfig, operator: str, report: Report) -
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> int:
-    rows = []
+    new: list[tuple[str, str, Listed]] = []
     for account in accounts:
         with closing(app.transport(account).open()) as session:
-            for folder, one in preview(account, session, app.store):
-                if as_json:
-                    row = {"account": account.name, "folder": folder, "key": one.key, "size": one.size}
-                    output.json_line({**row, "arrival": output.moment(one.arrival)})
-                else:
-                    size = "" if one.size is None else str(one.size)
-                    rows.append((account.name, folder, one.key, size, output.moment(one.arrival) or ""))
+            new += [(account.name, folder, one) for folder, one in preview(account, session, app.store)]
+    if as_json:
+        for name, folder, one in new:
+            row = {"account": name, "folder": folder, "key": one.key, "size": one.size, "arrival": output.moment(one.arrival)}
+            output.json_line(row)
+        return 0
+    rows = [
+        (name, folder, one.key, "" if one.size is None else str(one.size), output.moment(one.arrival) or "")
+        for name, folder, one in new
+    ]
     output.table(("account", "folder", "key", "#size", "arrival"), rows)
-    if not as_json:
-        output.note(f"{len(rows)} keys would be listed as new; nothing was written.")
+    output.note(f"{len(new)} keys would be listed as new; nothing was written.")
     return 0
 
 
@@ -178,7 +189,7 @@ def _json(report: Report) -> dict[str, output.Json]:
 @click.argument("account", metavar="ACCOUNT")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
-def _audit(app: App, account: str, as_json: bool) -> int:
+def _audit(app: App, *, account: str, as_json: bool) -> int:
     """Compare ledger and server, and prove the raw bytes of all filed mail by their digests."""
     chosen = app.account(account)
     if chosen.imports is None:
@@ -189,17 +200,18 @@ def _audit(app: App, account: str, as_json: bool) -> int:
             listings[folder] = {one.key for page in session.listing(folder, None) for one in page.keys}
     proven = True
     rows = []
-    for folder in app.store.audit(account, listings):
-        proven = proven and folder.proven
+    for found in app.store.audit(account, listings):
+        proven = proven and found.proven
+        on_server = len(listings.get(found.folder, ()))
         if as_json:
-            states: dict[str, output.Json] = dict(folder.states)
-            on_server = len(listings.get(folder.folder, ()))
-            row = {"folder": folder.folder, "on_server": on_server, "states": states, "unknown": list(folder.unknown)}
-            output.json_line({**row, "gone": folder.gone, "damaged": list(folder.damaged), "proven": folder.proven})
+            states: dict[str, output.Json] = dict(found.states)
+            unknown, damaged = list[output.Json](found.unknown), list[output.Json](found.damaged)
+            row: dict[str, output.Json] = {"folder": found.folder, "on_server": on_server, "states": states, "unknown": unknown}
+            output.json_line({**row, "gone": found.gone, "damaged": damaged, "proven": found.proven})
         else:
-            held = ", ".join(f"{count} {state}" for state, count in folder.states.items()) or "nothing"
-            numbers = (len(listings.get(folder.folder, ())), len(folder.unknown), folder.gone, len(folder.damaged))
-            rows.append((folder.folder, *(str(number) for number in numbers), held))
+            held = ", ".join(f"{count} {state}" for state, count in found.states.items()) or "nothing"
+            numbers = (on_server, len(found.unknown), found.gone, len(found.damaged))
+            rows.append((found.folder, *(str(number) for number in numbers), held))
     output.table(("folder", "#on server", "#unknown", "#gone", "#damaged", "ledger"), rows)
     if not as_json:
         said = "Custody is proven." if proven else f"Custody is NOT proven. Run `gatewayd import {account}`, then audit again."

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from gatewayd import plugins
 from gatewayd.config.account import account
 from gatewayd.config.check import Checker
+from gatewayd.config.documents import read
 from gatewayd.config.models import NAME, GatewaydFile
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, ImportConfig, OperatorConfig, SecretUse, UserConfig
-from gatewayd.config.documents import read
 from gatewayd.errors import AuthError, ConfigError, Fault
 from gatewayd.store import Store
 
@@ -149,7 +149,7 @@ def _store(checker: Checker, registry: Registry) -> tuple[str, Store.Options] | 
     mapping = checker.document.data.get("store", {"kind": "sql"})
     if not isinstance(mapping, dict):
         return None
-    return checker.plugin(registry, Store, mapping, ("store",))  # type: ignore[type-abstract]
+    return checker.plugin(registry, Store, mapping, ("store",))
 
 
 def _files(folder: Path, faults: list[Fault]) -> Iterator[Path]:

@@ -29,7 +29,7 @@ def account(
 ) -> AccountConfig | None:
     """Return what an account's file says, None where it is faulty; add its faults to ``faults``."""
     name = PurePath(checker.document.file).stem
-    found, transport, options = checker.shared(AccountFile, registry, Transport)  # type: ignore[type-abstract]
+    found, transport, options = checker.shared(AccountFile, registry, Transport)
     _owners(checker, operators)
     if found and transport:
         _limits(checker, found, transport)

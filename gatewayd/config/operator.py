@@ -45,7 +45,7 @@ def _directory(checker: Checker, registry: Registry) -> tuple[str, Plugin.Option
     data = checker.document.data
     mapping = data.get("directory")
     if isinstance(mapping, dict):
-        return checker.plugin(registry, Directory, mapping, ("directory",))  # type: ignore[type-abstract]
+        return checker.plugin(registry, Directory, mapping, ("directory",))
     if data.get("matchers") and "directory" not in data:
         checker.fault(("matchers",), "missing key 'directory', expected it where there are matchers", key=True)
     return None
@@ -77,7 +77,7 @@ def _matcher(checker: Checker, registry: Registry, item: object, index: int) -> 
     if not isinstance(word, str) or not isinstance(options, dict):
         checker.fault(place, f"matchers[{index}]: expected a kind, or kind: {{options}}")
         return None
-    offered = checker.kind(registry, Matcher, word, place)  # type: ignore[type-abstract]
+    offered = checker.kind(registry, Matcher, word, place)
     checked = checker.model(offered.Options, options, place) if offered else None
     return (offered, checked) if offered and checked is not None else None
 

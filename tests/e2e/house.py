@@ -43,7 +43,9 @@ class House:
         path.write_text(text)
         return path
 
-    def account(self, name: str, kind: str, port: int, user: str, *, more: str = "", imports: str = "", security: str = "none") -> None:
+    def account(
+        self, name: str, kind: str, port: int, user: str, *, more: str = "", imports: str = "", security: str = "none"
+    ) -> None:
         """Write an account of a server on this machine."""
         insecure = "insecure: true\n" if security == "none" else ""
         serves = "" if "operators:" in more or "user:" in more else "operators: [acme]\n"

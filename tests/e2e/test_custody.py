@@ -81,7 +81,10 @@ def test_P1_P3_ten_thousand_mails_are_filed_once_and_the_mailbox_is_untouched(ki
 def given_by_pop3(server: Dovecot, user: str) -> list[bytes]:
     """Every message as the POP3 server gives it, read by hand (RFC 1939 section 3)."""
     given = []
-    with socket.create_connection((server.host, server.ports["pop3"]), timeout=60) as connection, connection.makefile("rwb") as stream:
+    with (
+        socket.create_connection((server.host, server.ports["pop3"]), timeout=60) as connection,
+        connection.makefile("rwb") as stream,
+    ):
 
         def ask(line: str) -> bytes:
             stream.write(f"{line}\r\n".encode())

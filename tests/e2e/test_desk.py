@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -42,9 +42,9 @@ def house(tmp_path: Path, dovecot: Dovecot) -> House:
     return house
 
 
-def row(house: House, mail_id: int) -> dict[str, object]:
+def row(house: House, mail_id: int) -> dict[str, Any]:
     (found,) = [one for one in house.good("mail", "list", "--json").rows if one["id"] == mail_id]
-    return dict(found)
+    return found
 
 
 def test_list_line_is_as_the_design_gives_it(house: House) -> None:
@@ -107,8 +107,12 @@ def test_link_by_hand_settles_rivals_and_survives_a_retry(house: House) -> None:
     house.good("mail", "link", first, "product", "X1")
     after = row(house, first)
     assert after["rivals"] == []
-    assert {(link["kind"], link["id"]) for link in after["links"]} >= {("reservation", "R2"), ("reservation", "R3"), ("product", "X1")}  # type: ignore[index,attr-defined]
-    assert any(str(link["by"]).startswith("person:") for link in after["links"])  # type: ignore[index,attr-defined]
+    assert {(link["kind"], link["id"]) for link in after["links"]} >= {
+        ("reservation", "R2"),
+        ("reservation", "R3"),
+        ("product", "X1"),
+    }
+    assert any(str(link["by"]).startswith("person:") for link in after["links"])
     missing = house.run("mail", "link", first, "customer", "C9")
     assert missing.code == 1
     assert "directory find" in missing.err
@@ -118,7 +122,7 @@ def test_unlink_holds_against_matchers(house: House) -> None:
     first = house.good("mail", "list", "--json", "--linked").rows[0]["id"]
     house.good("mail", "unlink", first, "customer", "C1")
     assert house.run("mail", "unlink", first, "customer", "C1").code == 1
-    assert ("customer", "C1") not in {(link["kind"], link["id"]) for link in row(house, first)["links"]}  # type: ignore[index,attr-defined]
+    assert ("customer", "C1") not in {(link["kind"], link["id"]) for link in row(house, first)["links"]}
 
 
 def test_read_and_unread(house: House) -> None:
@@ -133,7 +137,11 @@ def test_read_and_unread(house: House) -> None:
 def test_explain_a_stored_mail_and_a_file(house: House, tmp_path: Path) -> None:
     first = house.good("mail", "list", "--json", "--linked").rows[0]["id"]
     said = house.good("explain", first, "--json").rows
-    assert {(one["by"], one["said"]) for one in said} >= {("contacts", "link"), ("reservations", "link"), ("reservations", "rivals")}
+    assert {(one["by"], one["said"]) for one in said} >= {
+        ("contacts", "link"),
+        ("reservations", "link"),
+        ("reservations", "rivals"),
+    }
     assert all(one["because"] for one in said)
     (tmp_path / "x.eml").write_bytes(SECOND)
     said = house.good("explain", tmp_path / "x.eml", "--json").rows

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sqlite3
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,9 @@ from gatewayd.testing.servers import Dovecot
 from tests.e2e.house import ROOT, House
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+BAD_ACCOUNT = "kind: imap\noperators: [acme]\nhost: localhost\nprot: 1\nusername: x\npassword: !file secret\n"
 KINDS = pytest.mark.parametrize("kind", ["imap", "pop3"])
 
 
@@ -46,7 +46,7 @@ def free_port() -> int:
 @KINDS
 def test_P4_faulty_account_file_stops_no_other_account(kind: str, house: House, dovecot: Dovecot, user: str) -> None:
     house.account("good", kind, dovecot.ports[kind], user)
-    house.write("accounts/bad.yaml", "kind: imap\noperators: [acme]\nhost: localhost\nprot: 1\nusername: x\npassword: !file secret\n")
+    house.write("accounts/bad.yaml", BAD_ACCOUNT)
     done = house.run("import", "--json")
     assert done.code == 0
     assert [row["filed"] for row in done.rows] == [3]
@@ -158,13 +158,14 @@ def test_second_import_says_who_holds_the_account(house: House, dovecot: Dovecot
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[dict[str, str]]:
+def small_disk(tmp_path: Path) -> dict[str, str]:
     """An environment in which no file grows beyond 2 MiB, which to a program is a full disk."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
-        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
+        "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
     )
-    yield {"PYTHONPATH": str(tmp_path / "site")}
+    return {"PYTHONPATH": str(tmp_path / "site")}
 
 
 def test_P2_full_disk_loses_nothing_and_goes_on_when_there_is_room(

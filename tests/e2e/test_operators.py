@@ -68,7 +68,9 @@ def house(tmp_path: Path, dovecot: Dovecot) -> House:
         reservations="id,code,title\nR1,B-756,Rome\nR2,O-DB1-757,Oslo\n",
     )
     house.write("plugins/raising.py", RAISING)
-    house.account("main", "imap", dovecot.ports["imap"], user, more="operators: [acme, globetrot]\n", imports="  error_queue: front\n")
+    house.account(
+        "main", "imap", dovecot.ports["imap"], user, more="operators: [acme, globetrot]\n", imports="  error_queue: front\n"
+    )
     return house
 
 
@@ -189,7 +191,10 @@ def test_admission_stays_undecided_while_the_directory_is_down(house: House) -> 
 
 
 def test_personal_mail_is_seen_by_its_user_only(house: House, dovecot: Dovecot) -> None:
-    house.write("operators/acme.yaml", (house.folder / "operators/acme.yaml").read_text() + "users:\n  irina: {name: Irina, email: i@x.com}\n")
+    house.write(
+        "operators/acme.yaml",
+        (house.folder / "operators/acme.yaml").read_text() + "users:\n  irina: {name: Irina, email: i@x.com}\n",
+    )
     dovecot.user("irina@example.com", "pass")
     dovecot.deliver("irina@example.com", [message(50, "personal")])
     house.account("irina", "pop3", dovecot.ports["pop3"], "irina@example.com", more="user: acme/irina\n")

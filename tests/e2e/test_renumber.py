@@ -37,7 +37,7 @@ def header_changed(raw: bytes) -> bytes:
 
 @pytest.mark.parametrize("house", ["imap", "pop3"], indirect=True)
 @pytest.mark.parametrize("changed", [False, True])
-def test_renumbered_folder_files_nothing_twice(house: House, dovecot: Dovecot, user: str, changed: bool) -> None:
+def test_renumbered_folder_files_nothing_twice(house: House, dovecot: Dovecot, user: str, *, changed: bool) -> None:
     dovecot.deliver(user, booking_messages(120))
     house.good("import", "main")
     if changed:
