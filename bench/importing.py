@@ -180,7 +180,8 @@ def _getmail(place: Path, port: int) -> Sequence[str]:
     rc = place / "getmailrc"
     rc.write_text(
         f"[retriever]\ntype = SimpleIMAPRetriever\nserver = localhost\nport = {port}\nusername = {FEW}\npassword = pass\n"
-        f"[destination]\ntype = Maildir\npath = {place}/box/\nuser = nobody\n[options]\nread_all = true\n"
+        f"[destination]\ntype = Maildir\npath = {place}/box/\nuser = nobody\n"
+        "[options]\nread_all = true\n"
     )
     return ["getmail", "--getmaildir", str(place), "--rcfile", str(rc), "-q"]
 
