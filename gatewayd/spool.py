@@ -64,7 +64,9 @@ class Spool:
                 self._end += len(chunk)
         except BaseException:
             self._end = start
-            self._file.seek(start)
+            # It writes what is still buffered, and can fail as the write did.
+            with _disk_errors():
+                self._file.seek(start)
             raise
         return Came(key=key, source=SpoolSource(str(self._path), start, self._end - start), digest=digest.digest())
 

@@ -40,18 +40,20 @@ class LeaseContract:
         assert isinstance(second, Lease)
         assert second.epoch > first.epoch
 
-    @pytest.mark.parametrize("how", ["released", "dead", "ended"])
+    @pytest.mark.parametrize("how", ["released", "dead", "ended", "taken again"])
     def test_P2_a_late_write_is_refused_and_nothing_of_it_stays(
         self, store: Store, expire: Callable[[str], None], how: str
     ) -> None:
         late = Custodian.of(store)
         late.enter("1", "2")
         outcome = late.outcome("1", make_raw())
-        if how == "released":
+        if how in {"released", "taken again"}:
             store.release(late.lease)
         elif how == "ended":
             expire("shared")
-        new = store.take_lease("shared", "two", dead=lambda owner: how == "dead" and owner == "one")
+        new = store.take_lease(
+            "shared", "one" if how == "taken again" else "two", dead=lambda owner: how == "dead" and owner == "one"
+        )
         assert isinstance(new, Lease)
         writes: list[Callable[[], object]] = [
             lambda: store.renew(late.lease),
@@ -70,6 +72,13 @@ class LeaseContract:
         assert store.folder("shared", "INBOX").cursor == "c"  # type: ignore[union-attr]
         assert not store.filings(_ACME, Query())
         assert now.enter("3") == 1
+
+    def test_what_is_written_after_the_release_is_refused(self, store: Store) -> None:
+        one = Custodian.of(store)
+        store.release(one.lease)
+        with pytest.raises(LeaseLost):
+            one.enter("1")
+        assert store.folder("shared", "INBOX") is None
 
     def test_an_ended_lease_that_nobody_took_still_stands_and_is_renewed(self, store: Store, expire: Callable[[str], None]) -> None:
         one = Custodian.of(store)

@@ -120,14 +120,13 @@ class ImapSession(Session):
                 yield self._fetch_large(opened, uid, one, spool)
 
     def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
-        """See ``Session``: STORE, MOVE, or UIDPLUS, on the folder opened for writing."""
+        """See ``Session``: STORE, MOVE, or UIDPLUS, on the folder opened for writing.
+
+        What reads next opens it read-only again, which leaves it without expunging (RFC 3501 section 6.3.2).
+        """
         opened = self._open(folder, writable=True)
-        try:
-            uids = [uid for text in keys if (uid := uid_of(text, opened.uidvalidity))]
-            settle(self._mailbox, self._options, uids, action)
-        finally:
-            # Reading opens it read-only again, which leaves it without expunging (RFC 3501 section 6.3.2).
-            self._opened = None
+        uids = [uid for text in keys if (uid := uid_of(text, opened.uidvalidity))]
+        settle(self._mailbox, self._options, uids, action)
 
     def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
         """See ``Session``."""
@@ -143,7 +142,7 @@ class ImapSession(Session):
     # --- folders --------------------------------------------------------------------------------------------------
 
     def _open(self, folder: str, *, writable: bool = False) -> _Opened:
-        """Open the folder anew, so that its numbers and what is in it are of now."""
+        """Open the folder anew, so that its numbers and what is in it are of now. One for writing is open for no reader."""
         self._opened = None
         where = f"{self._options.where}: folder {folder!r}"
         with errors(self._options, f"folder {folder!r} can't be opened", PermanentError):

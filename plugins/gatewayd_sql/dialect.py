@@ -128,7 +128,7 @@ def _set_up(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('begin', 'IMMEDIATE')}")
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
 
 
 def lock_schema(connection: Connection) -> None:

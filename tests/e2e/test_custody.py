@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import poplib
 import re
 import socket
 import sqlite3
@@ -12,6 +13,7 @@ import pytest
 
 from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.nasties import nasties
+from gatewayd.testing.proxy import FaultProxy
 from gatewayd.testing.servers import Dovecot
 from tests.e2e.house import House
 
@@ -20,6 +22,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANY = 10_000
+
+#: All that may be sent to a server whose mail is only read.
+READING = {
+    "imap": {
+        b"CAPABILITY",
+        b"LOGIN",
+        b"AUTHENTICATE",
+        b"EXAMINE",
+        b"STATUS",
+        b"LIST",
+        b"UID",
+        b"NOOP",
+        b"LOGOUT",
+        b"UNSELECT",
+        b"ENABLE",
+    },
+    "pop3": {b"USER", b"PASS", b"CAPA", b"STAT", b"UIDL", b"LIST", b"TOP", b"RETR", b"NOOP", b"QUIT"},
+}
 
 
 def stored_digests(house: House) -> list[str]:
@@ -54,11 +74,18 @@ def test_P1_P3_ten_thousand_mails_are_filed_once_and_the_mailbox_is_untouched(ki
     user = f"many-{kind}"
     server.user(user, "pass")
     server.deliver(user, booking_messages(MANY))
-    before = server.snapshot(user)
+    before = (server.snapshot(user), uidls(server, user))
     sent = sorted(hashlib.sha256(raw).hexdigest() for raw in server.raw(user).values())
+    with FaultProxy("127.0.0.1", server.ports[kind]) as proxy:
+        proxy.record = True
+        house.account("main", kind, proxy.port, user)
+        (report,) = house.good("import", "main", "--json").rows
+        commands = {
+            line.split()[0 if kind == "pop3" else 1].upper() for line in proxy.sent_by_clients.splitlines() if line.split()[1:]
+        }
+        assert not re.search(rb"\b(STORE|EXPUNGE|DELE|SELECT|MOVE|COPY|APPEND)\b", proxy.sent_by_clients)
+    assert commands <= READING[kind], "only what reads was sent"
     house.account("main", kind, server.ports[kind], user)
-
-    (report,) = house.good("import", "main", "--json").rows
     assert (report["listed"], report["filed"], report["duplicate"], report["deferred"]) == (MANY, MANY, 0, 0)
     assert stored_digests(house) == sent
 
@@ -75,7 +102,17 @@ def test_P1_P3_ten_thousand_mails_are_filed_once_and_the_mailbox_is_untouched(ki
     rows = house.good("mail", "list", "--limit", str(MANY + 1), "--json").rows
     assert len({row["id"] for row in rows}) == len({row["message_id"] for row in rows}) == MANY
     assert sum(1 for row in rows if row["links"]) > MANY / 2
-    assert server.snapshot(user) == before
+    assert (server.snapshot(user), uidls(server, user)) == before
+
+
+def uidls(server: Dovecot, user: str) -> tuple[list[bytes], list[bytes]]:
+    """UIDLs and sizes as POP3 lists them."""
+    client = poplib.POP3("127.0.0.1", server.ports["pop3"], timeout=60)
+    client.user(user)
+    client.pass_("pass")
+    listed = client.uidl()[1], client.list()[1]
+    client.quit()
+    return listed
 
 
 def given_by_pop3(server: Dovecot, user: str) -> list[bytes]:

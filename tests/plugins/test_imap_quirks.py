@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import (
-    Action,
-    AuthError,
     Came,
     Failed,
-    GatewaydError,
     Gone,
     Listed,
     PermanentError,
     Spool,
     TransientError,
 )
-from tests.plugins.imap_script import OPENED, PASSWORD, Script, playing, session, transport
+from tests.plugins.imap_script import OPENED, Script, session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,175 +248,3 @@ def test_headers_that_can_not_be_had_are_left_out(tmp_path: Path) -> None:
     }
     with session(Script(replies), tmp_path) as opened:
         assert list(opened.headers("INBOX", ["7:1", "7:2", "7:3", "8:1", "nonsense"])) == [("7:1", b"Date:x")]
-
-
-# --- log-in -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        (b"NO [UNAVAILABLE] the database is down", TransientError),
-        (b"NO [INUSE] elsewhere", TransientError),
-        (b"NO [LIMIT] too many", TransientError),
-        (b"NO [SERVERBUG] oops", TransientError),
-        (b"NO [ALERT] Too many simultaneous connections. (Failure)", TransientError),
-        (b"NO User is authenticated but not connected.", TransientError),
-        (b"NO [AUTHENTICATIONFAILED] no", AuthError),
-        (b"NO [EXPIRED] a new password is needed", AuthError),
-        (b"NO no", AuthError),
-        (b"BAD what?", AuthError),
-    ],
-)
-@pytest.mark.parametrize("password", ["ascii", "schön"])
-def test_the_response_code_says_whose_matter_a_refused_log_in_is(
-    tmp_path: Path, answer: bytes, expected: type[GatewaydError], password: str
-) -> None:
-    refusal = b"TAG " + answer + b"\r\n"
-    with playing(Script({"LOGIN": refusal, "AUTHENTICATE": refusal})) as script, pytest.raises(expected, match="log-in as 'anna'"):
-        transport(script, tmp_path, password).open()
-
-
-def test_a_goodbye_at_log_in_is_transient(tmp_path: Path) -> None:
-    script = Script({"LOGIN": b"* BYE too busy\r\nTAG HANG UP\r\n"})
-    with playing(script), pytest.raises(TransientError, match="too busy"):
-        transport(script, tmp_path).open()
-
-
-@pytest.mark.parametrize(
-    "greeting",
-    [
-        b"* BYE too busy\r\n",
-        b"+OK this is POP3\r\n",
-        b"220 this is SMTP\r\n",
-        b"* \xff\xff\r\n",
-        b"\r\n",
-        b"",
-        b"* OK ready" * 10,
-    ],
-)
-def test_a_greeting_that_is_none_is_transient(tmp_path: Path, greeting: bytes) -> None:
-    with playing(Script({"CAPABILITY": b"TAG HANG UP\r\n"}, greeting=greeting)) as script, pytest.raises(TransientError):
-        transport(script, tmp_path, timeout="1s").open()
-
-
-@pytest.mark.parametrize("answer", [b"* CAPABILITY \xff\r\n", b"* CAPABILITY {2}\r\nab\r\n", b"* CAPABILITY IMAP3\r\n", b""])
-def test_capabilities_that_are_none_are_transient(tmp_path: Path, answer: bytes) -> None:
-    with playing(Script({"CAPABILITY": answer})) as script, pytest.raises(TransientError):
-        transport(script, tmp_path).open()
-
-
-@pytest.mark.parametrize("password", ["geheim\r\nA1 DELETE INBOX", "schön", '"quoted\\"', "new\nline"])
-def test_no_password_can_smuggle_a_command_in(tmp_path: Path, password: str) -> None:
-    with playing(script := Script()):
-        transport(script, tmp_path, password).open().close()
-    assert [command.split()[0] for command in script.heard if " " in command and not command.startswith("LOGIN")] in (
-        [],
-        ["AUTHENTICATE"],
-    )
-    assert script.asked("DELETE") == []
-
-
-def test_a_nul_in_a_password_is_refused_before_it_is_sent(tmp_path: Path) -> None:
-    with playing(script := Script()), pytest.raises(AuthError, match="NUL"):
-        transport(script, tmp_path, "a\0b").open()
-    assert script.asked("LOGIN|AUTHENTICATE") == []
-
-
-def test_P9_a_server_that_takes_no_password_in_plain_text_gets_none(tmp_path: Path) -> None:
-    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED\r\n"})
-    with playing(script), pytest.raises(AuthError, match="takes no password"):
-        transport(script, tmp_path).open()
-    assert script.asked("LOGIN|AUTHENTICATE") == []
-
-
-def test_where_login_is_disabled_plain_is_used_if_it_is_offered(tmp_path: Path) -> None:
-    with playing(script := Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN\r\n"})):
-        transport(script, tmp_path).open().close()
-    assert script.asked("LOGIN|AUTHENTICATE") == ["AUTHENTICATE PLAIN"]
-
-
-def test_P9_a_server_that_echoes_the_password_is_not_quoted(tmp_path: Path) -> None:
-    script = Script({"LOGIN": f"TAG NO [UNAVAILABLE] not with {PASSWORD}\r\n".encode()})
-    with playing(script), pytest.raises(TransientError) as caught:
-        transport(script, tmp_path).open()
-    assert PASSWORD not in f"{caught.value}{caught.value.advice}{caught.value.__cause__!r}"
-
-
-@pytest.mark.parametrize("greeting", [b"* OK ready\r\n", b"* PREAUTH ready\r\n"])
-def test_P9_no_password_is_sent_where_starttls_is_withheld(tmp_path: Path, greeting: bytes) -> None:
-    with playing(script := Script(greeting=greeting)), pytest.raises(AuthError, match="does not offer STARTTLS") as caught:
-        transport(script, tmp_path, security="starttls").open()
-    assert "security: tls" in caught.value.advice
-    assert script.asked("LOGIN|AUTHENTICATE") == []
-
-
-def test_starttls_that_is_refused_is_transient(tmp_path: Path) -> None:
-    replies = {"CAPABILITY": b"* CAPABILITY IMAP4rev1 STARTTLS\r\n", "STARTTLS": b"TAG BAD not now\r\n"}
-    with playing(script := Script(replies)), pytest.raises(TransientError, match="STARTTLS was refused"):
-        transport(script, tmp_path, security="starttls").open()
-    assert script.asked("LOGIN|AUTHENTICATE") == []
-
-
-# --- settling ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("do", ["move", "delete"])
-def test_P3_without_move_and_uidplus_nothing_is_moved_or_deleted(tmp_path: Path, do: str) -> None:
-    action = Action.parse(f"{do} Imported" if do == "move" else do)
-    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n"})
-    with session(script, tmp_path) as opened:
-        with pytest.raises(PermanentError, match="UIDPLUS"):
-            opened.settle("INBOX", ["7:1"], action)
-        (problem,) = opened.problems(["INBOX"], action)
-    assert "UIDPLUS" in problem
-    assert script.asked("STORE|EXPUNGE|MOVE|COPY") == []
-
-
-def test_moving_without_move_copies_and_expunges_those_alone(tmp_path: Path) -> None:
-    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 UIDPLUS\r\n"})
-    with session(script, tmp_path) as opened:
-        opened.settle("INBOX", ["7:3", "7:1", "7:2", "8:5"], Action(do="move", folder='Done "2026"'))
-    assert script.asked("^UID") == [
-        'UID COPY 1:3 "Done \\"2026\\""',
-        "UID STORE 1:3 +FLAGS.SILENT (\\Deleted)",
-        "UID EXPUNGE 1:3",
-    ]
-    assert script.asked("^(CLOSE|EXPUNGE)") == []
-
-
-@pytest.mark.parametrize(
-    ("command", "answer", "expected"),
-    [
-        ("UID MOVE", b"NO [OVERQUOTA] full", TransientError),
-        ("UID MOVE", b"NO [TRYCREATE] none", PermanentError),
-        ("UID MOVE", b"NO none", PermanentError),
-        ("SELECT", b"OK [READ-ONLY] only for reading", PermanentError),
-    ],
-)
-def test_what_a_refused_move_means(tmp_path: Path, command: str, answer: bytes, expected: type[GatewaydError]) -> None:
-    script = Script({command: (OPENED if command == "SELECT" else b"") + b"TAG " + answer + b"\r\n"})
-    with session(script, tmp_path) as opened, pytest.raises(expected):
-        opened.settle("INBOX", ["7:1"], Action(do="move", folder="Imported"))
-
-
-def test_a_refused_flag_is_tried_again(tmp_path: Path) -> None:
-    with session(Script({"UID STORE": b"TAG NO busy\r\n"}), tmp_path) as opened, pytest.raises(TransientError, match="busy"):
-        opened.settle("INBOX", ["7:1"], Action(do="seen"))
-
-
-def test_P3_reading_after_settling_opens_the_folder_read_only_again(tmp_path: Path) -> None:
-    replies = {"UID FETCH": b"* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n"}
-    with session(script := Script(replies), tmp_path) as opened:
-        assert fetched(opened, tmp_path, KEYS[:1]) == {"7:1": b"x"}
-        opened.settle("INBOX", ["7:1"], Action(do="seen"))
-        (tmp_path / "more").mkdir()
-        assert fetched(opened, tmp_path / "more", KEYS[:1]) == {"7:1": b"x"}
-    assert [command.split()[0] for command in script.asked("SELECT|EXAMINE")] == ["EXAMINE", "SELECT", "EXAMINE"]
-
-
-def test_folder_names_that_no_one_can_read_do_not_hide_the_problem(tmp_path: Path) -> None:
-    script = Script({"EXAMINE": b"TAG NO none\r\n", "LIST": b'* LIST () "/" "A &AA- B"\r\n'})
-    with session(script, tmp_path) as opened:
-        (problem,) = opened.problems(["Inbx"], None)
-    assert "'Inbx'" in problem

@@ -204,6 +204,15 @@ def store(open_store: Callable[[], Store]) -> Store:
     return open_store()
 
 
+def test_P2_sqlite_writes_through_to_the_disk_at_every_commit(tmp_path: Path) -> None:
+    store = store_at(None, tmp_path)
+    store.open()
+    with store._verbs.db.reading() as connection:
+        words = ("journal_mode", "synchronous", "foreign_keys")
+        assert [connection.exec_driver_sql(f"PRAGMA {word}").scalar() for word in words] == ["wal", 2, 1]
+    store.close()
+
+
 def test_equal_bytes_are_stored_once_in_chunks_of_at_most_1_MiB(store: Store, url: str) -> None:
     message = make_raw() + bytes(3 * CHUNK)
     for account in ("one", "two"):

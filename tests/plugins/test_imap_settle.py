@@ -1,0 +1,74 @@
+"""Settling on IMAP servers that lack or refuse something, played by a small scripted server over a real socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Action, GatewaydError, Listed, PermanentError, Spool, TransientError
+from tests.plugins.imap_script import OPENED, Script, session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("do", ["move", "delete"])
+def test_P3_without_move_and_uidplus_nothing_is_moved_or_deleted(tmp_path: Path, do: str) -> None:
+    action = Action.parse(f"{do} Imported" if do == "move" else do)
+    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n"})
+    with session(script, tmp_path) as opened:
+        with pytest.raises(PermanentError, match="UIDPLUS"):
+            opened.settle("INBOX", ["7:1"], action)
+        (problem,) = opened.problems(["INBOX"], action)
+    assert "UIDPLUS" in problem
+    assert script.asked("STORE|EXPUNGE|MOVE|COPY") == []
+
+
+def test_moving_without_move_copies_and_expunges_those_alone(tmp_path: Path) -> None:
+    script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 UIDPLUS\r\n"})
+    with session(script, tmp_path) as opened:
+        opened.settle("INBOX", ["7:3", "7:1", "7:2", "8:5"], Action(do="move", folder='Done "2026"'))
+    assert script.asked("^UID") == [
+        'UID COPY 1:3 "Done \\"2026\\""',
+        "UID STORE 1:3 +FLAGS.SILENT (\\Deleted)",
+        "UID EXPUNGE 1:3",
+    ]
+    assert script.asked("^(CLOSE|EXPUNGE)") == []
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "expected"),
+    [
+        ("UID MOVE", b"NO [OVERQUOTA] full", TransientError),
+        ("UID MOVE", b"NO [TRYCREATE] none", PermanentError),
+        ("UID MOVE", b"NO none", PermanentError),
+        ("SELECT", b"OK [READ-ONLY] only for reading", PermanentError),
+    ],
+)
+def test_what_a_refused_move_means(tmp_path: Path, command: str, answer: bytes, expected: type[GatewaydError]) -> None:
+    script = Script({command: (OPENED if command == "SELECT" else b"") + b"TAG " + answer + b"\r\n"})
+    with session(script, tmp_path) as opened, pytest.raises(expected):
+        opened.settle("INBOX", ["7:1"], Action(do="move", folder="Imported"))
+
+
+def test_a_refused_flag_is_tried_again(tmp_path: Path) -> None:
+    with session(Script({"UID STORE": b"TAG NO busy\r\n"}), tmp_path) as opened, pytest.raises(TransientError, match="busy"):
+        opened.settle("INBOX", ["7:1"], Action(do="seen"))
+
+
+def test_P3_reading_after_settling_opens_the_folder_read_only_again(tmp_path: Path) -> None:
+    replies = {"UID FETCH": b"* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n"}
+    listed = [Listed("7:1", 1)]
+    with session(script := Script(replies), tmp_path) as opened, Spool(tmp_path / "spool") as spool:
+        assert len(list(opened.fetch("INBOX", listed, spool))) == 1
+        opened.settle("INBOX", ["7:1"], Action(do="seen"))
+        assert len(list(opened.fetch("INBOX", listed, spool))) == 1
+    assert [command.split()[0] for command in script.asked("SELECT|EXAMINE")] == ["EXAMINE", "SELECT", "EXAMINE"]
+
+
+def test_folder_names_that_no_one_can_read_do_not_hide_the_problem(tmp_path: Path) -> None:
+    script = Script({"EXAMINE": b"TAG NO none\r\n", "LIST": b'* LIST () "/" "A &AA- B"\r\n'})
+    with session(script, tmp_path) as opened:
+        (problem,) = opened.problems(["Inbx"], None)
+    assert "'Inbx'" in problem
