@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
-from gatewayd.errors import GatewaydError
+from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.examine import Job
 from gatewayd.mail import parse
-from gatewayd.model import Came, Gone
+from gatewayd.model import Came, Failed, Gone
+from gatewayd.plugins import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,8 +47,8 @@ class Batch:
     asked: Sequence[Waiting]
     came: Sequence[Fetched]
     spool: Spool
-    #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting as they are.
-    error: GatewaydError | None = None
+    #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
+    error: BaseException | None = None
 
 
 def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
@@ -68,17 +69,28 @@ def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting
 def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool) -> Batch:
     """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread."""
     came: list[Fetched] = []
-    error: GatewaydError | None = None
+    left = {one.listed.key for one in asked}
+    error: BaseException | None = None
     try:
         for one in session.fetch(folder, [waiting.listed for waiting in asked], spool):
-            came.append(one)  # noqa: PERF402  an error in the middle must keep what came before
-    except GatewaydError as caught:
+            came.append(_expected(one, left))  # noqa: PERF401  an error in the middle must keep what came before
+    except BaseException as caught:  # noqa: BLE001  it is raised again when what came before is filed
         error = caught
-    except BaseException:
+    try:
+        spool.seal()
+    except GatewaydError as caught:
         spool.close()
-        raise
-    spool.seal()
+        raise error or caught from caught
     return Batch(asked=asked, came=came, spool=spool, error=error)
+
+
+def _expected(one: Fetched, left: set[str]) -> Fetched:
+    if not isinstance(one, Came | Gone | Failed):
+        raise TypeError(f"it yielded {type(one).__name__}, expected Came, Gone or Failed")
+    if one.key not in left:
+        raise ValueError(f"it answered for {one.key!r} twice, or was never asked for it")
+    left.remove(one.key)
+    return one
 
 
 def outcomes(
@@ -98,6 +110,10 @@ def outcomes(
             done.append(_deferred(waiting, one.cause))
     if batch.error is None:
         done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
+    elif not batch.came and not isinstance(batch.error, AuthError | PermanentError):
+        # It may be this very message that ends sessions: next time others go first (P4).
+        why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
+        done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
     return [*done, *_examined(came, recipes, imports, owner, examiner)]
 
 
@@ -108,6 +124,8 @@ def _examined(
     owner: str | None,
     examiner: Examiner,
 ) -> Iterator[Outcome]:
+    if not came:
+        return
     now = datetime.now(UTC)
     mails = tuple(
         parse(one.source, mail_id=entry_id, received_at=waiting.listed.arrival or now) for entry_id, (one, waiting) in came.items()

@@ -5,6 +5,7 @@ Every verb takes the viewer who asks, and answers about nothing that this viewer
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from gatewayd.batch import contact_types, filings
 from gatewayd.custody import Query
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.examine import Job
+from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import parse
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.examine import Examiner, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Kind, Record, Source
+    from gatewayd.roles import Directory
     from gatewayd.store import Store
 
 __all__ = ["Desk"]
@@ -68,8 +71,8 @@ class Desk:
     def link(self, viewer: Viewer, mail_id: int, kind: Kind, ids: Sequence[str], *, who: str) -> int:
         """Link records of the directory to a filing by hand; return how many links are new."""
         self.get(viewer, mail_id)
-        directory = self.examiner.directory(self.recipes[viewer.operator])
-        found = directory.find(kind, "id", ids)
+        with self._directory(viewer.operator) as directory:
+            found = directory.find(kind, "id", ids)
         missing = [one for one in ids if not found.get(one)]
         if missing:
             advice = f"Search it: gatewayd directory find {kind} WORD"
@@ -84,9 +87,18 @@ class Desk:
 
     def search(self, operator: str, kind: Kind, text: str, *, limit: int) -> Sequence[Record]:
         """Return records of an operator's directory with every word of ``text``, best first."""
+        with self._directory(operator) as directory:
+            return directory.search(kind, text, limit=limit)
+
+    @contextmanager
+    def _directory(self, operator: str) -> Iterator[Directory]:
         recipe = self.recipes[operator]
         self.examiner.refresh(recipe)
-        return self.examiner.directory(recipe).search(kind, text, limit=limit)
+        try:
+            yield self.examiner.directory(recipe)
+        except DirectoryFailed as error:
+            advice = "`gatewayd check` says what is wrong with it."
+            raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error
 
     def explain(self, operator: str, source: Source, *, mail_id: int = 0) -> tuple[Mail, Findings]:
         """Return what every matcher of the operator says of a message, and why."""

@@ -100,6 +100,8 @@ class Examiner:
     def examine(self, job: Job) -> Findings:
         """Return what is to be said of each mail of the job. Never raises for a directory, a matcher or a mail."""
         name = job.recipe.operator.name
+        if job.recipe.faulty and job.contact_types:
+            return Findings(operator=name, undecided=f"operators/{name}.yaml is faulty; see `gatewayd check`")
         if job.recipe.faulty:
             fault = FilingFault("config", f"operators/{name}.yaml is faulty, so nothing was matched; see `gatewayd check`")
             return Findings(operator=name, faults=tuple((mail.id, fault) for mail in job.mails))
@@ -108,6 +110,8 @@ class Examiner:
             refused = _refused(job, bench.directory)
         except DirectoryFailed as error:
             return Findings(operator=name, undecided=str(error))
+        except Exception as error:  # noqa: BLE001  a directory that answers with nonsense is one that can't answer
+            return Findings(operator=name, undecided=where(error))
         mails = [mail for mail in job.mails if mail.id not in refused]
         found: list[tuple[str, Finding]] = []
         faults: _Faults = [(mail.id, fault) for fault in bench.broken for mail in mails]
@@ -133,9 +137,12 @@ class Examiner:
         self._benches.clear()
 
     def _bench(self, recipe: Recipe) -> _Bench:
-        bench = self._benches.get(recipe.operator.name)
+        name = recipe.operator.name
+        bench = self._benches.get(name)
         if bench is None or bench.recipe != recipe:
-            bench = self._benches[recipe.operator.name] = self._build(recipe)
+            if bench is not None and bench.directory is not None:
+                bench.directory.close()
+            bench = self._benches[name] = self._build(recipe)
         return bench
 
     def _build(self, recipe: Recipe) -> _Bench:
@@ -158,7 +165,7 @@ def _guarded(bench: _Bench, by: str) -> Iterator[None]:
         yield
     except GatewaydError as error:
         bench.broken.append(FilingFault(by, error.message))
-    except Exception as error:  # noqa: BLE001  a plugin that can't be built costs its own links only (P4)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin that can't be built costs its own links only (P4)
         bench.broken.append(FilingFault(by, where(error)))
 
 
@@ -209,16 +216,24 @@ def _checked(findings: Iterable[Finding], mails: Sequence[Mail]) -> list[Finding
             raise TypeError(f"it yielded {type(finding).__name__}, expected Link, Rivals or Miss")
         if finding.mail_id not in ids:
             raise ValueError(f"it spoke of mail {finding.mail_id}, which is not in the batch")
+        if not isinstance(finding.because, str):
+            raise TypeError(f"it said {type(finding.because).__name__} for `because`, expected text")
         for record in _records(finding):
             if not isinstance(record, Record) or record.kind not in KINDS:
                 raise TypeError(f"it linked {type(record).__name__}, expected a Record of a known kind")
+            if not (isinstance(record.id, str) and isinstance(record.label, str)):
+                raise TypeError(f"it linked a {record.kind} whose id or label is no text")
     return said
 
 
 def _records(finding: Finding) -> tuple[Record, ...]:
     if isinstance(finding, Link):
         return (finding.record,)
-    return finding.records if isinstance(finding, Rivals) else ()
+    if isinstance(finding, Miss):
+        return ()
+    if not isinstance(finding.records, tuple):
+        raise TypeError(f"it yielded Rivals of a {type(finding.records).__name__}, expected a tuple of records")
+    return finding.records
 
 
 def _findings(operator: str, found: Sequence[tuple[str, Finding]], faults: _Faults, refused: frozenset[int]) -> Findings:

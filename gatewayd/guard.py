@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.errors import GatewaydError
 from gatewayd.plugins import where
 from gatewayd.roles import Directory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from gatewayd.model import Contact, Kind, Record
 
 __all__ = ["DirectoryFailed", "GuardedDirectory"]
+
+_Found = TypeVar("_Found")
 
 
 class DirectoryFailed(Exception):
@@ -37,7 +40,7 @@ class GuardedDirectory(Directory):
             yield self._inner
         except GatewaydError as error:
             raise DirectoryFailed(error.message) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise DirectoryFailed(where(error)) from error
 
     def refresh(self) -> list[str]:
@@ -48,22 +51,22 @@ class GuardedDirectory(Directory):
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
         with self._guard() as inner:
-            return inner.find(kind, field, values)
+            return _mapping(inner.find(kind, field, values))
 
     def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
         with self._guard() as inner:
-            return inner.persons(emails)
+            return _mapping(inner.persons(emails))
 
     def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
         """See ``Directory``."""
         with self._guard() as inner:
-            return inner.contacts(emails)
+            return _mapping(inner.contacts(emails))
 
     def reservations(self, codes: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
         with self._guard() as inner:
-            return inner.reservations(codes)
+            return _mapping(inner.reservations(codes))
 
     def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
         """See ``Directory``."""
@@ -73,4 +76,12 @@ class GuardedDirectory(Directory):
     def close(self) -> None:
         """See ``Directory``."""
         if self._inner is not None:
-            self._inner.close()
+            # It promised not to raise; if it does, nothing of this directory is needed any more, and the others must go on.
+            with suppress(Exception):
+                self._inner.close()
+
+
+def _mapping(found: _Found) -> _Found:
+    if not isinstance(found, Mapping):
+        raise TypeError(f"it answered with {type(found).__name__}, expected a mapping")
+    return found

@@ -5,6 +5,7 @@ It reads the store and writes nothing: each ``Entering`` that it yields is one t
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -16,11 +17,16 @@ from gatewayd.model import Listed
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.config import AccountConfig
     from gatewayd.custody import Anchor, FolderState
     from gatewayd.model import Page
+    from gatewayd.roles import Session
     from gatewayd.store import Store
 
-__all__ = ["Entering", "Lister", "same"]
+__all__ = ["Entering", "Lister", "preview", "same"]
+
+#: How many headers a session is asked for at once.
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +117,18 @@ class Lister:
         gone = self.store.anchors(self.account, self.folder, standing=standing)
         if not gone:
             return {}
-        headers = dict(self.headers([one.key for one in fresh]))
+        keys = [one.key for one in fresh]
+        headers = dict(one for start in range(0, len(keys), _AT_ONCE) for one in self.headers(keys[start : start + _AT_ONCE]))
         return same(fresh, {key: anchor(block) for key, block in headers.items()}, gone)
+
+
+def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
+    """Yield folder and key of what a visit would list as new. Writes nothing, here or on the server."""
+    for folder in account.imports.folders if account.imports else ():
+        state = store.folder(account.name, folder)
+        for page in session.listing(folder, state.cursor if state else None):
+            known = store.known(account.name, folder, [one.key for one in page.keys])
+            yield from ((folder, one) for one in page.keys if one.key not in known)
 
 
 def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
@@ -124,16 +140,12 @@ def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anc
     by_anchor: dict[str, list[Anchor]] = {}
     for one in gone:
         by_anchor.setdefault(one.anchor, []).append(one)
-    fits: dict[str, int] = {}
+    fits: dict[str, list[int]] = {}
     for listed in fresh:
         mark = anchors.get(listed.key)
-        fitting = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
-        if len(fitting) == 1:
-            fits[listed.key] = fitting[0].entry_id
-    claims: dict[int, int] = {}
-    for entry_id in fits.values():
-        claims[entry_id] = claims.get(entry_id, 0) + 1
-    return {key: entry_id for key, entry_id in fits.items() if claims[entry_id] == 1}
+        fits[listed.key] = [one.entry_id for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
+    claims = Counter(entry_id for fitting in fits.values() for entry_id in fitting)
+    return {key: fitting[0] for key, fitting in fits.items() if len(fitting) == 1 and claims[fitting[0]] == 1}
 
 
 def _arrived_alike(one: Anchor, listed: Listed) -> bool:

@@ -243,7 +243,7 @@ class Action:
     folder: str = ""
 
     def __str__(self) -> str:
-        return f"{self.do} {self.folder}".rstrip()
+        return f"{self.do} {self.folder}" if self.folder else self.do
 
     @classmethod
     def parse(cls, text: str) -> Action:

@@ -29,18 +29,19 @@ class SpoolSource:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset`` on, fewer at the message's end."""
-        with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123  a Path a message costs more than the read
+        with _disk_errors("read"), open(self.path, "rb", buffering=0) as file:  # noqa: PTH123  a Path costs more than the read
             file.seek(self.start + offset)
             return file.read(max(0, min(size, self.size - offset)))
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def _disk_errors(done: str = "written") -> Iterator[None]:
     """Tell a full disk from a lost connection, which is an OSError too."""
     try:
         yield
     except OSError as error:
-        raise TransientError(f"the spool can't be written: {error.strerror}", advice="Free space in the state folder.") from error
+        advice = "Look after the disk of the state folder: is there space on it?"
+        raise TransientError(f"the spool can't be {done}: {error.strerror}", advice=advice) from error
 
 
 class Spool:
@@ -51,11 +52,18 @@ class Spool:
         with _disk_errors():
             self._file = path.open("xb")
         self._end = 0
+        #: The file's position is behind what was put whole: a message broke off.
+        self._torn = False
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Came:
         """Write one message and return it as come. If ``chunks`` raises, nothing of the message stays in the spool."""
         digest = hashlib.sha256()
         start = self._end
+        if self._torn:
+            # Only now: to seek is to flush, and on a full disk that would hide what broke the message off.
+            with _disk_errors():
+                self._file.seek(start)
+            self._torn = False
         try:
             for chunk in chunks:
                 digest.update(chunk)
@@ -63,10 +71,7 @@ class Spool:
                     self._file.write(chunk)
                 self._end += len(chunk)
         except BaseException:
-            self._end = start
-            # It writes what is still buffered, and can fail as the write did.
-            with _disk_errors():
-                self._file.seek(start)
+            self._end, self._torn = start, True
             raise
         return Came(key=key, source=SpoolSource(str(self._path), start, self._end - start), digest=digest.digest())
 

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from concurrent.futures import Executor, Future
 
-    from gatewayd.config import AccountConfig
-    from gatewayd.custody import Lease, Waiting
+    from gatewayd.config import AccountConfig, ImportConfig
+    from gatewayd.custody import Lease, Owed, Waiting
     from gatewayd.examine import Examiner, Recipe
-    from gatewayd.model import Listed, Page
+    from gatewayd.model import Page
     from gatewayd.owner import Owner
     from gatewayd.roles import Session, Transport
     from gatewayd.store import Store
 
-__all__ = ["Progress", "Report", "Tools", "preview", "visit"]
+__all__ = ["Progress", "Report", "Tools", "visit"]
 
 _T = TypeVar("_T")
 
@@ -78,6 +78,8 @@ class Tools:
     fetcher: Executor
     bounds: Bounds = field(default_factory=Bounds)
     progress: Callable[[Progress], None] = lambda _: None
+    #: How long the session is waited for before the lease is renewed, in seconds.
+    patience: float = LEASE_SECONDS / 3
 
 
 def visit(
@@ -93,30 +95,35 @@ def visit(
 
     ``from_beginning`` lists every folder anew, takes what was only offered, and files nothing twice; ``keys`` takes just
     these, offered or waiting. What ends a visit early is the report's error; raised is only what the store raises
-    before there is a lease.
+    before there is a lease, and PermanentError for an account that imports nothing.
     """
+    if account.imports is None:
+        raise PermanentError(f"account {account.name} has no import block", advice="Add `import:` to its file.")
     lease = tools.store.take_lease(account.name, tools.owner.name, dead=tools.owner.dead)
     if isinstance(lease, Held):
         return lease
+    work = _Visit(account, account.imports, recipes, tools, lease, from_beginning=from_beginning, keys=keys)
     try:
-        return _Visit(account, recipes, tools, lease, from_beginning=from_beginning, keys=keys).run(transport)
+        report = work.run(transport)
     finally:
-        tools.store.release(lease)
+        not_released = _release(tools.store, lease)
+    return replace(report, error=report.error or not_released)
 
 
-def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
-    """Yield folder and key of what a visit would list as new. Writes nothing, here or on the server."""
-    for folder in account.imports.folders if account.imports else ():
-        state = store.folder(account.name, folder)
-        for page in session.listing(folder, state.cursor if state else None):
-            known = store.known(account.name, folder, [one.key for one in page.keys])
-            yield from ((folder, one) for one in page.keys if one.key not in known)
+def _release(store: Store, lease: Lease) -> GatewaydError | None:
+    """Give the lease back; what keeps us from it must not hide what the visit did. It ends by itself, too."""
+    try:
+        store.release(lease)
+    except GatewaydError as error:
+        return error
+    return None
 
 
 class _Visit:
     def __init__(
         self,
         account: AccountConfig,
+        imports: ImportConfig,
         recipes: Sequence[Recipe],
         tools: Tools,
         lease: Lease,
@@ -124,10 +131,8 @@ class _Visit:
         from_beginning: bool,
         keys: Collection[str] | None,
     ) -> None:
-        if account.imports is None:
-            raise PermanentError(f"account {account.name} has no import block", advice="Add `import:` to its file.")
         self._account = account
-        self._imports = account.imports
+        self._imports = imports
         self._recipes = recipes
         self._tools = tools
         self._lease = lease
@@ -137,24 +142,44 @@ class _Visit:
         self._done = 0
 
     def run(self, transport: Transport) -> Report:
-        for recipe in self._recipes:
-            for fault in self._in_thread(self._tools.examiner.refresh, recipe):
-                self._report = replace(self._report, notes=(*self._report.notes, f"operator {recipe.operator.name}: {fault}"))
         try:
-            session = self._in_thread(transport.open)
+            self._refresh()
+            opening = self._tools.fetcher.submit(transport.open)
             try:
-                self._session(session)
+                self._session(self._await(opening))
             finally:
-                self._in_thread(session.close)
+                self._close(opening)
         except GatewaydError as error:
             self._report = replace(self._report, error=error)
         return self._report
 
+    def _refresh(self) -> None:
+        for recipe in self._recipes:
+            for fault in self._in_thread(self._tools.examiner.refresh, recipe):
+                self._note(f"operator {recipe.operator.name}: {fault}")
+
     def _session(self, session: Session) -> None:
         self._settle(session)
         for folder in self._imports.folders:
-            self._folder(session, folder)
+            try:
+                self._list(session, folder)
+                self._work(session, folder)
+            except PermanentError as error:
+                self._problem(f"{folder}: {error.message}")
         self._settle(session)
+
+    def _close(self, opening: Future[Session]) -> None:
+        """Close the session, behind whatever its thread still does. Nothing is written any more, so the lease may end."""
+        error = self._tools.fetcher.submit(_closed, opening).exception()
+        if error is not None:
+            self._problem(f"the session was not closed: {where(error)}")
+
+    def _problem(self, text: str) -> None:
+        if text not in self._report.problems:
+            self._report = replace(self._report, problems=(*self._report.problems, text))
+
+    def _note(self, text: str) -> None:
+        self._report = replace(self._report, notes=(*self._report.notes, text))
 
     # --- waiting for the session's thread ---------------------------------------------------------------------------
 
@@ -163,21 +188,21 @@ class _Visit:
 
     def _await(self, future: Future[_T]) -> _T:
         """Wait for the session's thread, and keep the lease meanwhile. Each of its steps has a deadline of its own."""
-        while not wait([future], timeout=LEASE_SECONDS / 3).done:
+        while not wait([future], timeout=self._tools.patience).done:
             self._tools.store.renew(self._lease)
-        try:
-            return future.result()
-        except GatewaydError:
-            raise
-        except Exception as error:
-            raise PluginError(f"the transport of account {self._account.name} failed: {where(error)}") from error
+        self._raise(future.exception())
+        return future.result()
 
-    def _problem(self, text: str) -> None:
-        self._report = replace(self._report, problems=(*self._report.problems, text))
+    def _raise(self, error: BaseException | None) -> None:
+        """Raise what the transport raised; whatever is none of the five errors is its own fault."""
+        if isinstance(error, GatewaydError):
+            raise error
+        if error is not None:
+            raise PluginError(f"the transport of account {self._account.name} failed: {where(error)}") from error
 
     # --- list -------------------------------------------------------------------------------------------------------
 
-    def _folder(self, session: Session, folder: str) -> None:
+    def _list(self, session: Session, folder: str) -> None:
         lister = Lister(
             store=self._tools.store,
             account=self._account.name,
@@ -186,24 +211,14 @@ class _Visit:
             pages=lambda cursor: self._pages(session, folder, cursor),
             headers=lambda keys: self._in_thread(lambda: list(session.headers(folder, keys))),
         )
-        try:
-            for entering in lister.entering(from_beginning=self._from_beginning, keys=self._keys):
-                new = self._tools.store.enter(
-                    self._lease,
-                    folder,
-                    entering.entries,
-                    cursor=entering.cursor,
-                    start_at=entering.start_at,
-                    standing=entering.standing,
-                )
-                self._report = replace(self._report, listed=self._report.listed + new)
-        except PermanentError as error:
-            self._problem(f"{folder}: {error.message}")
-            return
-        self._work(session, folder)
+        for page in lister.entering(from_beginning=self._from_beginning, keys=self._keys):
+            new = self._tools.store.enter(
+                self._lease, folder, page.entries, cursor=page.cursor, start_at=page.start_at, standing=page.standing
+            )
+            self._report = replace(self._report, listed=self._report.listed + new)
 
     def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
-        pages = session.listing(folder, cursor)
+        pages = self._in_thread(lambda: iter(session.listing(folder, cursor)))
         while (page := self._in_thread(next, pages, None)) is not None:
             yield page
 
@@ -213,21 +228,17 @@ class _Visit:
         """Go through the folder's waiting keys; the next batch is fetched while this one is examined and filed."""
         batches = self._batches(folder)
         ahead = self._fetch(session, folder, next(batches, None))
-        while ahead is not None:
-            batch = self._await(ahead)
-            ahead = None if batch.error else self._fetch(session, folder, next(batches, None))
-            try:
+        try:
+            while ahead is not None:
+                batch, ahead = self._await(ahead), None
                 with batch.spool:
+                    ahead = self._fetch(session, folder, None if batch.error else next(batches, None))
                     self._file(batch)
-            except BaseException:
-                _drop(ahead)
-                raise
-            self._tools.progress(self._progress(folder))
-            if batch.error:
-                raise batch.error
-
-    def _progress(self, folder: str) -> Progress:
-        return Progress(account=self._account.name, folder=folder, done=self._done, total=max(self._report.listed, self._done))
+                total = max(self._report.listed, self._done)
+                self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
+                self._raise(batch.error)
+        finally:
+            _drop(ahead)
 
     def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
         after = 0
@@ -239,8 +250,7 @@ class _Visit:
         return None if batch is None else self._tools.fetcher.submit(fetch, session, folder, batch, self._tools.owner.spool())
 
     def _file(self, batch: Batch) -> None:
-        account = self._account
-        done = outcomes(batch, self._recipes, self._imports, account.user, self._tools.examiner)
+        done = outcomes(batch, self._recipes, self._imports, self._account.user, self._tools.examiner)
         tally = self._tools.store.file(self._lease, done)
         self._report = replace(self._report, tally=self._report.tally + tally)
         self._done += len(done)
@@ -248,20 +258,39 @@ class _Visit:
     # --- settle -----------------------------------------------------------------------------------------------------
 
     def _settle(self, session: Session) -> None:
-        """Do on the server what is owed: after the commit, and again by a later visit if this one fails (P3)."""
-        while owed := self._tools.store.owed(self._account.name, limit=_AHEAD):
-            groups: dict[tuple[str, str], list[int]] = {}
-            for index, one in enumerate(owed):
-                groups.setdefault((one.folder, str(one.action)), []).append(index)
-            for (folder, _), indexes in groups.items():
-                group = [owed[index] for index in indexes]
+        """Do on the server what is owed: after the commit, and again by a later visit if this one fails (P3).
+
+        What the server refuses for good stays owed and keeps nothing else from being done.
+        """
+        stuck: set[int] = set()
+        while owed := self._owed(stuck):
+            groups: dict[tuple[str, str], list[Owed]] = {}
+            for one in owed:
+                groups.setdefault((one.folder, str(one.action)), []).append(one)
+            for (folder, action), group in groups.items():
+                ids = [one.entry_id for one in group]
+                if action != str(self._imports.after):
+                    self._tools.store.settled(self._lease, ids)
+                    self._note(f"{folder}: {len(ids)} messages: {action} is left undone, the account no longer asks for it")
+                    continue
                 try:
                     self._in_thread(session.settle, folder, [one.key for one in group], group[0].action)
                 except PermanentError as error:
-                    self._problem(f"{folder}: {group[0].action}: {error.message}")
-                    return
-                self._tools.store.settled(self._lease, [one.entry_id for one in group])
-                self._report = replace(self._report, settled=self._report.settled + len(group))
+                    self._problem(f"{folder}: {action}: {error.message}")
+                    stuck.update(ids)
+                else:
+                    self._tools.store.settled(self._lease, ids)
+                    self._report = replace(self._report, settled=self._report.settled + len(ids))
+
+    def _owed(self, stuck: Collection[int]) -> Sequence[Owed]:
+        owed = self._tools.store.owed(self._account.name, limit=_AHEAD + len(stuck))
+        return [one for one in owed if one.entry_id not in stuck]
+
+
+def _closed(opening: Future[Session]) -> None:
+    """Close the session, also one that opened when nobody waited for it any more."""
+    if opening.exception() is None:
+        opening.result().close()
 
 
 def _drop(ahead: Future[Batch] | None) -> None:

@@ -12,8 +12,9 @@ import click
 from gatewayd.cli import output
 from gatewayd.custody import Held
 from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.listing import preview
 from gatewayd.owner import host_and_process
-from gatewayd.visit import Progress, Report, Tools, preview, visit
+from gatewayd.visit import Progress, Report, Tools, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
