@@ -164,7 +164,8 @@ def _mbsync(place: Path, port: int) -> Sequence[str]:
     rc = place / "rc"
     rc.write_text(
         f"IMAPStore far\nHost localhost\nPort {port}\nUser {USER}\nPass pass\nSSLType None\nAuthMechs LOGIN\n\n"
-        f"MaildirStore near\nInbox {place}/inbox\n\nChannel c\nFar :far:\nNear :near:\nPatterns INBOX\nSync Pull New\nSyncState {place}/\n"
+        f"MaildirStore near\nInbox {place}/inbox\n\nChannel c\nFar :far:\nNear :near:\n"
+        f"Patterns INBOX\nSync Pull New\nSyncState {place}/\n"
     )
     return ["mbsync", "-c", str(rc), "-q", "c"]
 
@@ -191,8 +192,8 @@ def _mpop(place: Path, port: int) -> Sequence[str]:
         (place / "box" / name).mkdir(parents=True)
     rc = place / "mpoprc"
     rc.write_text(
-        f"account a\nhost localhost\nport {port}\nuser {USER}\npassword pass\ntls off\nauth user\nkeep on\nuidls_file {place}/uidls\n"
-        f"delivery maildir {place}/box\n"
+        f"account a\nhost localhost\nport {port}\nuser {USER}\npassword pass\ntls off\nauth user\nkeep on\n"
+        f"uidls_file {place}/uidls\ndelivery maildir {place}/box\n"
     )
     rc.chmod(0o600)
     return ["mpop", f"--file={rc}", "-q", "a"]

@@ -2,26 +2,20 @@
 
 from gatewayd.custody import (
     Anchor,
-    Audit,
     Deferred,
     Entry,
     Filed,
     Filing,
     FilingFault,
-    FilingView,
     FolderState,
     Held,
     Lease,
-    LinkView,
     NotAdmitted,
     Outcome,
     Owed,
-    Query,
-    RivalView,
     State,
     Tally,
     Vanished,
-    Viewer,
     Waiting,
 )
 from gatewayd.endpoint import Endpoint, socket_errors, tls_context
@@ -55,6 +49,7 @@ from gatewayd.options import ConfigPath, Duration, Secret
 from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Session, Transport
 from gatewayd.spool import Spool
 from gatewayd.store import LEASE_SECONDS, Store
+from gatewayd.views import Audit, FilingView, LinkView, Query, RivalView, Viewer
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""The frozen values that go between the kernel and the store: leases, ledger entries, filings and what is asked of them."""
+"""The frozen values that go between a visit and the store: leases, ledger entries, and what became of a batch."""
 
 from __future__ import annotations
 
@@ -6,34 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from gatewayd.mail import Mail
-    from gatewayd.model import Action, Attachment, Kind, Link, Listed, Rivals
+    from gatewayd.model import Action, Link, Listed, Rivals
 
 __all__ = [
     "Anchor",
-    "Audit",
     "Deferred",
     "Entry",
     "Filed",
     "Filing",
     "FilingFault",
-    "FilingView",
     "FolderState",
     "Held",
     "Lease",
-    "LinkView",
     "NotAdmitted",
     "Outcome",
     "Owed",
-    "Query",
-    "RivalView",
     "State",
     "Tally",
     "Vanished",
-    "Viewer",
     "Waiting",
 ]
 
@@ -207,108 +200,3 @@ class Tally:
             vanished=self.vanished + other.vanished,
             deferred=self.deferred + other.deferred,
         )
-
-
-# --- what people see --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Viewer:
-    """Who asks: no question about mail goes to the store without one."""
-
-    operator: str
-    #: The users whose personal filings may be seen besides the operator's general ones.
-    users: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkView:
-    """A link as it is shown."""
-
-    kind: Kind
-    id: str
-    label: str
-    #: A matcher's kind, or ``person:<who>`` for a link made by hand.
-    by: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RivalView:
-    """One of several records that fit; a person must choose."""
-
-    kind: Kind
-    id: str
-    label: str
-    by: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilingView:
-    """A filing as it is listed. ``sender`` and ``to`` are bare addresses."""
-
-    id: int
-    operator: str
-    owner: str | None
-    account: str
-    folder: str
-    key: str
-    message_id: str
-    sender: str
-    sender_name: str
-    to: tuple[str, ...]
-    subject: str
-    sent_at: datetime | None
-    received_at: datetime
-    size: int
-    digest: bytes
-    direction: Literal["in", "out"]
-    unread: bool
-    attachments: tuple[Attachment, ...]
-    links: tuple[LinkView, ...]
-    rivals: tuple[RivalView, ...]
-    faults: tuple[FilingFault, ...]
-    #: The error queue it stands in; None where it stands in none.
-    queue: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """Which filings to list, newest first; what is None does not restrict."""
-
-    ids: tuple[int, ...] | None = None
-    account: str | None = None
-    unread: bool | None = None
-    linked: bool | None = None
-    #: A record's kind, or kind and id, that the filing must be linked to.
-    kind: str | None = None
-    record: str | None = None
-    #: A word that subject, sender or recipients contain, compared without case.
-    text: str | None = None
-    #: Only what stands in an error queue; ``queue`` names one.
-    faulty: bool | None = None
-    queue: str | None = None
-    #: Only ids below this one: the next page.
-    before: int | None = None
-    limit: int = 50
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """One folder of the ledger against what the server listed."""
-
-    folder: str
-    #: How many keys the ledger has, by state.
-    states: Mapping[str, int]
-    #: Keys that the server lists and the ledger lacks. Custody is proven where this is empty.
-    unknown: tuple[str, ...]
-    #: How many keys of the ledger the server no longer lists.
-    gone: int
-    #: Keys that are filed but whose raw bytes are missing or don't have their digest.
-    damaged: tuple[str, ...]
-
-    @property
-    def proven(self) -> bool:
-        """Whether every listed key is accounted for and every filed mail is whole."""
-        return not self.unknown and not self.damaged

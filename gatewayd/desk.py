@@ -10,22 +10,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import contact_types, filings
-from gatewayd.custody import Query
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.examine import Job
 from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import parse
+from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.config import ImportConfig
-    from gatewayd.custody import FilingView, Lease, Viewer
+    from gatewayd.custody import Lease
     from gatewayd.examine import Examiner, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Kind, Record, Source
     from gatewayd.roles import Directory
     from gatewayd.store import Store
+    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Desk"]
 

@@ -98,7 +98,7 @@ class Lister:
                         same_as=old.get(one.key),
                     )
                 )
-            elif taken and known[one.key] == "offered":
+            elif known[one.key] == "vanished" or (taken and known[one.key] == "offered"):
                 entries.append(Entry(listed=one, backlog=True))
         return Entering(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing)
 

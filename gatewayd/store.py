@@ -19,25 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import (
-        Anchor,
-        Audit,
-        Entry,
-        Filing,
-        FilingView,
-        FolderState,
-        Held,
-        Lease,
-        Outcome,
-        Owed,
-        Query,
-        State,
-        Tally,
-        Viewer,
-        Waiting,
-    )
+    from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Lease, Outcome, Owed, State, Tally, Waiting
     from gatewayd.model import Record, Source
     from gatewayd.roles import Place
+    from gatewayd.views import Audit, FilingView, Query, Viewer
 
 __all__ = ["LEASE_SECONDS", "Store"]
 

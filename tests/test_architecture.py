@@ -28,6 +28,7 @@ FLOORS = [
     {"mime"},
     {"mail"},
     {"custody", "roles"},
+    {"views"},
     {"store"},
     {"hookspecs"},
     {"plugins"},

@@ -12,13 +12,13 @@ import click
 
 from gatewayd import config, plugins
 from gatewayd.cli import output
-from gatewayd.custody import Viewer
 from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, PermanentError, TransientError
 from gatewayd.examine import Examiner, Recipe
 from gatewayd.owner import Owner
 from gatewayd.roles import Operator, Place, Transport
 from gatewayd.store import Store
+from gatewayd.views import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -11,15 +11,15 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.cli.app import App, operator_options
-from gatewayd.custody import Query
 from gatewayd.errors import PermanentError
 from gatewayd.model import CHUNK, Kind
+from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from gatewayd.custody import FilingView
     from gatewayd.model import Source
+    from gatewayd.views import FilingView
 
 __all__ = ["COMMANDS"]
 

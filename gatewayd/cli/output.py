@@ -16,8 +16,8 @@ from gatewayd.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gatewayd.custody import FilingView
     from gatewayd.errors import GatewaydError
+    from gatewayd.views import FilingView
 
 __all__ = ["Json", "clean", "error", "filing_row", "json_line", "moment", "note", "related", "table"]
 

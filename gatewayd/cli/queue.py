@@ -9,7 +9,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.app import App, operator_options
 from gatewayd.cli.mail import print_filings
-from gatewayd.custody import Query
+from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,8 +21,20 @@ MARK = "GATEWAYD_TEST_DEMO"
 FILINGS = sum(len(mail.links) for mail in MAILS)
 LINKS = sum(len(records) for mail in MAILS for records in mail.links.values())
 
-#: Is found before our own plugin of that name, and can't be imported.
-BROKEN = 'raise ImportError("broken on purpose")\n'
+#: Is found before our own plugin of that name, and links nothing.
+BROKEN = """
+from gatewayd import Matcher, hookimpl
+
+class Contacts(Matcher):
+    kind = "contacts"
+
+    def match(self, mails, directory):
+        raise RuntimeError("broken on purpose")
+
+@hookimpl
+def gatewayd_matchers():
+    return [Contacts]
+"""
 
 
 def of(name: str) -> Arriving:
@@ -74,7 +86,9 @@ def test_one_round_without_a_terminal_proves_itself_and_leaves_nothing(stage: St
     assert f"All {FILINGS} filings are there, with the {LINKS} links that were expected." in done.out
     rows = [line for line in done.out.splitlines() if line.startswith("│")]
     for mail in MAILS:
-        assert len([row for row in rows if mail.subject in row]) == len(mail.links), mail.subject
+        # Longer ones go on in the next line.
+        beginning = " ".join(mail.subject.split()[:3])
+        assert len([row for row in rows if beginning in row]) == len(mail.links), mail.subject
     assert "reservation B-4711 Rome in spring" in done.out
     assert "\x1b" not in done.out, "colours are for terminals"
     assert stage.left() == []
@@ -96,16 +110,13 @@ def test_a_broken_matcher_is_told_from_a_good_one(stage: Stage, tmp_path: Path) 
     (site / "gatewayd_contacts.py").write_text(BROKEN)
     done = stage.run(PYTHONPATH=str(site), COLUMNS="250")
     assert done.code == 1
-    complaints = [line for line in done.out.splitlines() if line.startswith("Not as expected: ")]
-    # acme's file names the matcher, so nothing is matched for acme; globetrot's does not.
-    expected = [mail for mail in MAILS if mail.links["acme"]] + [mail for mail in MAILS if "acme" in mail.rivals]
-    assert len(complaints) == len(expected)
-    subject = of("rome-rooms").subject
+    complaints = [line.removeprefix("Not as expected: ") for line in done.out.splitlines() if line.startswith("Not as expected: ")]
+    spoilt = [mail for mail in MAILS if {kind for kind, _ in mail.links["acme"]} - {"reservation"}]
+    assert [complaint.partition(" for acme: ")[0] for complaint in complaints] == [repr(mail.subject) for mail in spoilt]
+    rome = repr(of("rome-rooms").subject)
     assert (
-        f"Not as expected: {subject!r} for acme: expected the links customer C1, person P1, reservation R4711, found none"
-        in complaints
+        complaints[0] == f"{rome} for acme: expected the links customer C1, person P1, reservation R4711, found reservation R4711"
     )
-    assert "globetrot" not in "".join(complaints)
     assert "All " not in done.out
     assert stage.left() == []
 
