@@ -138,13 +138,11 @@ def _rows(given: argparse.Namespace, dovecot: Dovecot, config: Path) -> list[Row
         return [sys.executable, "-c", _DRAIN, "localhost", str(ports["imap"]), USER]
 
     def gatewayd(kind: str) -> Callable[[Path], Sequence[str]]:
-        def command(place: Path) -> Sequence[str]:
-            # Each run has a state folder of its own; only the directory's index is there already.
-            copy = place / "config"
-            shutil.copytree(config, copy, symlinks=True)
-            shutil.copytree(config.parent / "state" / "operators", place / "state" / "operators")
-            (copy / "gatewayd.yaml").write_text(f"state: {place / 'state'}\n")
-            return [sys.executable, "-m", "gatewayd", "--config", str(copy), "import", kind]
+        def command(_: Path) -> Sequence[str]:
+            # Each run begins with an empty store; only the directory's index is there already.
+            for path in (config.parent / "state").glob("gatewayd.db*"):
+                path.unlink()
+            return [sys.executable, "-m", "gatewayd", "--config", str(config), "import", kind]
 
         return command
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd import Action, Came, Failed, Fetched, Gone, Listed, Page, PermanentError, Session, Spool, Transport
+from gatewayd import Action, Failed, Fetched, Gone, Listed, Page, PermanentError, Session, Spool, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,10 +62,10 @@ class _Trap:
 
 
 class FakeTransport(Transport):
-    """A mailbox in memory. It keeps the contract of ``Transport`` and ``Session``, unless ``on`` makes it break it.
+    r"""A mailbox in memory. It keeps the contract of ``Transport`` and ``Session``, unless ``on`` makes it break it.
 
     >>> transport = FakeTransport()
-    >>> transport.deliver(b"Subject: Booking 756\\r\\n\\r\\n")
+    >>> transport.deliver(b"Subject: Booking 756\r\n\r\n")
     '1:1'
     >>> [one.key for page in transport.open().listing("INBOX", None) for one in page.keys]
     ['1:1']
@@ -88,9 +88,10 @@ class FakeTransport(Transport):
         self.listed: set[tuple[str, str]] = set()
         #: Every (folder, key) that an action was ever done to, with the action, in their order.
         self.settled: list[tuple[str, str, Action]] = []
-        #: Sessions that are open now.
+        #: How many sessions are open now.
         self.sessions = 0
-        self._folders = {name: _Folder() for name in folders}
+        #: The folders of the mailbox, by name.
+        self.folders = {name: _Folder() for name in folders}
         self._traps: list[_Trap] = []
 
     # --- the mailbox, from outside ----------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ class FakeTransport(Transport):
         Listings give ``size`` in place of its length (None: none at all) and ``arrival``, by default a minute after the
         message before.
         """
-        there = self._folders[folder]
+        there = self.folders[folder]
         message = _Message(next(there.numbers), raw, len(raw) if size == -1 else size, arrival)
         message.arrival = arrival or _FIRST_ARRIVAL + timedelta(minutes=message.number)
         there.messages.append(message)
@@ -109,12 +110,12 @@ class FakeTransport(Transport):
 
     def vanish(self, key: str, folder: str = "INBOX") -> None:
         """Delete a message; a session that listed it finds it gone."""
-        there = self._folders[folder]
+        there = self.folders[folder]
         there.messages.remove(there.keyed()[key])
 
     def renumber(self, folder: str = "INBOX") -> None:
         """Give every message another key; cursors of before no longer count."""
-        there = self._folders[folder]
+        there = self.folders[folder]
         there.generation += 1
         there.numbers = count(1)
         for message in there.messages:
@@ -122,19 +123,19 @@ class FakeTransport(Transport):
 
     def fail(self, key: str, cause: str, folder: str = "INBOX") -> None:
         """Let a message be refused by ``fetch`` with this cause; an empty one lets it come again."""
-        self._folders[folder].keyed()[key].fails = cause
+        self.folders[folder].keyed()[key].fails = cause
 
     def keys(self, folder: str = "INBOX") -> list[str]:
         """Return the keys that are there now, oldest first."""
-        return list(self._folders[folder].keyed())
+        return list(self.folders[folder].keyed())
 
     def seen(self, folder: str = "INBOX") -> list[str]:
         """Return the keys of what is marked seen."""
-        return [key for key, message in self._folders[folder].keyed().items() if message.seen]
+        return [key for key, message in self.folders[folder].keyed().items() if message.seen]
 
     def raw(self, folder: str = "INBOX") -> list[bytes]:
         """Return the messages that are there now, oldest first."""
-        return [message.raw for message in self._folders[folder].messages]
+        return [message.raw for message in self.folders[folder].messages]
 
     # --- what happens in a session ----------------------------------------------------------------------------------
 
@@ -177,9 +178,9 @@ class FakeTransport(Transport):
 
     def folder(self, name: str) -> _Folder:
         """Return a folder. The session calls it."""
-        if name not in self._folders:
-            raise PermanentError(f"there is no folder {name!r}", advice=f"Folders are: {', '.join(self._folders)}.")
-        return self._folders[name]
+        if name not in self.folders:
+            raise PermanentError(f"there is no folder {name!r}", advice=f"Folders are: {', '.join(self.folders)}.")
+        return self.folders[name]
 
 
 class _FakeSession(Session):
@@ -239,11 +240,7 @@ class _FakeSession(Session):
             elif message.fails:
                 yield Failed(key=key, cause=message.fails)
             else:
-                yield self._came(key, message.raw, spool)
-
-    @staticmethod
-    def _came(key: str, raw: bytes, spool: Spool) -> Came:
-        return spool.put(key, [raw])
+                yield spool.put(key, [message.raw])
 
     def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
         self._transport.ask(Asked("settle", folder, tuple(keys), action))
@@ -264,8 +261,8 @@ class _FakeSession(Session):
         self._transport.ask(Asked("problems", action=action))
         wanted = [*folders, *([action.folder] if action and action.do == "move" else [])]
         return [
-            f"there is no folder {name!r}: correct `folders` or `after`" for name in wanted if name not in self._transport._folders
-        ]  # noqa: SLF001
+            f"there is no folder {name!r}: correct `folders` or `after`" for name in wanted if name not in self._transport.folders
+        ]
 
     def close(self) -> None:
         self._transport.ask(Asked("close"))

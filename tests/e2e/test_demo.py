@@ -96,11 +96,13 @@ def test_one_round_without_a_terminal_proves_itself_and_leaves_nothing(stage: St
 
 def test_a_process_that_is_left_behind_would_be_seen(stage: Stage) -> None:
     name, _, value = stage.mark.partition("=")
-    with subprocess.Popen(["sleep", "60"], env={**os.environ, name: value}) as process:
-        try:
-            assert stage.left() == ["sleep 60 "]
-        finally:
-            process.kill()
+    command = ["sh", "-c", "echo it runs; read -r end"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, name: value}) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"it runs\n"
+        assert stage.left() == ["sh -c echo it runs; read -r end "]
+        process.communicate(b"\n")
+    assert stage.left() == []
 
 
 def test_a_broken_matcher_is_told_from_a_good_one(stage: Stage, tmp_path: Path) -> None:

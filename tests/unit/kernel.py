@@ -1,0 +1,171 @@
+"""What the tests of the kernel's rooms share: plugins made of a few words, and a whole gateway without a network."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd import Directory, Held, Link, Matcher, Operator, Place, Query, Viewer
+from gatewayd.batch import Bounds
+from gatewayd.config import AccountConfig, ImportConfig
+from gatewayd.desk import Desk
+from gatewayd.examine import Examiner, Recipe
+from gatewayd.owner import Owner
+from gatewayd.plugins import Registry
+from gatewayd.testing import FakeDirectory, FakeTransport, make_record
+from gatewayd.visit import Tools, visit
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from gatewayd import Contact, FilingView, Finding, Mail, Record, State
+    from gatewayd.roles import Plugin
+    from gatewayd.visit import Progress, Report
+
+BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
+
+
+def matcher(name: str, match: Callable[[Sequence[Mail], Directory], Iterable[Finding]]) -> type[Matcher]:
+    """A matcher of one function."""
+
+    class Made(Matcher):
+        kind = name
+
+        def match(self, mails: Sequence[Mail], directory: Directory) -> Iterable[Finding]:
+            return match(mails, directory)
+
+    return Made
+
+
+def links_all(mails: Sequence[Mail], _: Directory) -> Iterable[Finding]:
+    return [Link(mail.id, BOOKING, "it links all") for mail in mails]
+
+
+def directory(
+    records: Iterable[Record] = (), contacts: Iterable[Contact] = (), base: type[FakeDirectory] = FakeDirectory
+) -> type[Directory]:
+    """A directory of the kind ``known`` with these records."""
+
+    class Made(base):  # type: ignore[misc, valid-type]
+        kind = "known"
+
+        def __init__(self, _options: Directory.Options, *, operator: Operator, place: Place) -> None:
+            super().__init__(records, contacts)
+            self.operator, self.place = operator, place
+
+    return Made
+
+
+def registry(*classes: type[Plugin]) -> Registry:
+    roles = {Matcher: "matchers", Directory: "directories"}
+    return Registry(
+        plugins=(), _classes={(roles[role], one.kind): one for one in classes for role in roles if issubclass(one, role)}
+    )
+
+
+def recipe(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False) -> Recipe:
+    return Recipe(
+        operator=Operator(name=name),
+        directory=("known", Directory.Options()) if known else None,
+        matchers=tuple((one, Matcher.Options()) for one in matchers),
+        place=Place(config=Path(), state=Path()),
+        faulty=faulty,
+    )
+
+
+class Gateway:
+    """One account on a transport in memory, a real store in a folder, and visits."""
+
+    def __init__(
+        self,
+        folder: Path,
+        transport: FakeTransport | None = None,
+        *,
+        imports: ImportConfig | None = None,
+        plugins: Sequence[type[Plugin]] = (),
+        recipes: Sequence[Recipe] = (),
+        user: str | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self._stack = ExitStack()
+        self.folder = folder
+        self.transport = transport or FakeTransport(account="main")
+        self.imports = imports or ImportConfig(folders=tuple(self.transport.folders))
+        self.recipes = recipes or (recipe(),)
+        self.user = user
+        self.bounds = bounds or Bounds(messages=3)
+        self.owner = self._stack.enter_context(Owner(folder))
+        self.store = self.another_store()
+        self.examiner = Examiner(registry(*plugins))
+        self._stack.callback(self.examiner.close)
+        self.thread = self._stack.enter_context(ThreadPoolExecutor(1))
+        self.progress: Callable[[Progress], None] = lambda _: None
+        self.desk = Desk(store=self.store, examiner=self.examiner, recipes={one.operator.name: one for one in self.recipes})
+
+    def another_store(self) -> Sql:
+        """The same store, as another process opens it."""
+        store = Sql(SqlOptions(url=None), place=Place(config=self.folder, state=self.folder))
+        store.open()
+        self._stack.callback(store.close)
+        return store
+
+    def try_visit(
+        self, *, from_beginning: bool = False, keys: Collection[str] | None = None, patience: float = 10
+    ) -> Report | Held:
+        account = AccountConfig(
+            name="main",
+            kind="fake",
+            operators=tuple(one.operator.name for one in self.recipes),
+            user=self.user,
+            options=self.transport.options,
+            imports=self.imports,
+        )
+        tools = Tools(
+            store=self.store,
+            examiner=self.examiner,
+            owner=self.owner,
+            fetcher=self.thread,
+            bounds=self.bounds,
+            progress=self.progress,
+            patience=patience,
+        )
+        return visit(account, self.transport, self.recipes, tools, from_beginning=from_beginning, keys=keys)
+
+    def visit(self, *, from_beginning: bool = False, keys: Collection[str] | None = None, patience: float = 10) -> Report:
+        """One visit, which must get the lease, and must leave no session, spool or lease behind."""
+        report = self.try_visit(from_beginning=from_beginning, keys=keys, patience=patience)
+        assert not isinstance(report, Held), report
+        assert self.transport.sessions == 0
+        assert self.spools() == []
+        return report
+
+    def good(self, *, from_beginning: bool = False, keys: Collection[str] | None = None) -> Report:
+        """One visit that must succeed."""
+        report = self.visit(from_beginning=from_beginning, keys=keys)
+        assert (report.error, report.problems) == (None, ())
+        return report
+
+    def spools(self) -> list[str]:
+        return [path.name for path in self.folder.glob("owners/*/*.spool")]
+
+    def states(self, folder: str = "INBOX") -> Mapping[str, State]:
+        """States of all keys that were ever listed in a folder."""
+        return self.store.known("main", folder, [key for name, key in self.transport.listed if name == folder])
+
+    def filings(self, operator: str = "acme", *users: str) -> Sequence[FilingView]:
+        return self.store.filings(Viewer(operator=operator, users=users), Query(limit=10_000))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
