@@ -108,9 +108,9 @@ class Gateway:
         self.progress: Callable[[Progress], None] = lambda _: None
         self.desk = Desk(store=self.store, examiner=self.examiner, recipes={one.operator.name: one for one in self.recipes})
 
-    def another_store(self) -> Sql:
+    def another_store(self, url: str | None = None) -> Sql:
         """The same store, as another process opens it."""
-        store = Sql(SqlOptions(url=None), place=Place(config=self.folder, state=self.folder))
+        store = Sql(SqlOptions(url=url), place=Place(config=self.folder, state=self.folder))
         store.open()
         self._stack.callback(store.close)
         return store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def test_P1_every_listed_key_ends_in_the_ledger_with_what_became_of_it(gateway: 
 
 def test_P5_what_is_stored_is_what_the_server_has(gateway: Gateway) -> None:
     gateway.good()
-    raw = {key: raw for key, raw in zip(gateway.transport.keys(), gateway.transport.raw(), strict=True)}
+    raw = dict(zip(gateway.transport.keys(), gateway.transport.raw(), strict=True))
     for filing in gateway.filings():
         source = gateway.store.stored_source(filing.id)
         assert source.read(0, source.size + 1) == raw[filing.key]
@@ -367,14 +368,14 @@ def test_a_bug_of_the_transport_is_a_plugin_error_that_names_the_account(tmp_pat
         if step == "headers":
             gateway.good()
             gateway.transport.renumber()
-        gateway.transport.on(step, bug, after=3 if step == "message" else 0)
+        gateway.transport.on(step, bug, after=4 if step == "message" else 0)
         report = gateway.visit()
         assert isinstance(report.error, PluginError)
         assert "the transport of account main failed: " in report.error.message
         assert type(bug).__name__ in report.error.message
         assert "fake_transport.py:" in report.error.message
         if step == "message":
-            assert report.tally.filed == 3, "what came before is filed"
+            assert report.tally.filed == 4, "what came before is filed"
         gateway.good(keys=gateway.transport.keys())
         assert len(gateway.filings()) == 5
 
@@ -476,7 +477,7 @@ def test_undecided_admission_keeps_the_keys_waiting_and_files_nothing(tmp_path: 
 
 
 def test_P4_a_matcher_that_raises_stops_no_mail(tmp_path: Path) -> None:
-    def match(mails: Sequence[Mail], _: Directory) -> Sequence[Finding]:
+    def match(*_: object) -> Sequence[Finding]:
         raise ValueError("never")
 
     plugins = [matcher("raising", match), matcher("calm", links_all)]
@@ -579,17 +580,14 @@ def test_a_spool_that_cannot_be_made_leaves_none_of_the_others(gateway: Gateway)
 
 
 def test_a_store_that_cannot_take_the_lease_back_hides_nothing_of_the_visit(gateway: Gateway) -> None:
-    def progress(progress: Progress) -> None:
-        if progress.done == 10:
-            # Nobody can write any more, as on a disk that is full.
-            blocker = gateway.another_store()
-            connection = stack.enter_context(blocker._verbs.db.writing())
-            assert connection
-
-    from contextlib import ExitStack  # noqa: PLC0415
-
+    # A store that waits for its turn for a short time only, while nobody can write any more.
+    gateway.store = gateway.another_store(f"sqlite:///{gateway.folder}/gatewayd.db?timeout=0.2")
     with ExitStack() as stack:
-        gateway.progress = progress
+
+        def block() -> None:
+            stack.enter_context(gateway.another_store()._verbs.db.writing())
+
+        gateway.transport.on("close", block)
         report = gateway.try_visit()
     assert isinstance(report, Report)
     assert isinstance(report.error, TransientError)
