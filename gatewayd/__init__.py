@@ -49,7 +49,7 @@ from gatewayd.options import ConfigPath, Duration, Secret
 from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Session, Transport
 from gatewayd.spool import Spool
 from gatewayd.store import LEASE_SECONDS, Store
-from gatewayd.views import Audit, FilingView, LinkView, Query, RivalView, Viewer
+from gatewayd.views import Audit, EntryView, FilingView, LinkView, Query, RivalView, Viewer
 
 __version__ = "0.1.0"
 
@@ -73,6 +73,7 @@ __all__ = [
     "Duration",
     "Endpoint",
     "Entry",
+    "EntryView",
     "Failed",
     "Fetched",
     "Filed",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Lease, Outcome, Owed, State, Tally, Waiting
     from gatewayd.model import Record, Source
     from gatewayd.roles import Place
-    from gatewayd.views import Audit, FilingView, Query, Viewer
+    from gatewayd.views import Audit, EntryView, FilingView, Query, Viewer
 
 __all__ = ["LEASE_SECONDS", "Store"]
 
@@ -125,6 +125,10 @@ class Store(Plugin):
     @abstractmethod
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
         """Commit that these actions are done."""
+
+    @abstractmethod
+    def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
+        """Return the account's keys in that state, with the reason, ids above ``after``, by id."""
 
     @abstractmethod
     def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:

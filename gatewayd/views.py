@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from gatewayd.custody import FilingFault
+    from gatewayd.custody import FilingFault, State
     from gatewayd.model import Attachment, Kind
 
 __all__ = [
     "Audit",
+    "EntryView",
     "FilingView",
     "LinkView",
     "Query",
@@ -102,6 +103,24 @@ class Query:
     #: Only ids below this one: the next page.
     before: int | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryView:
+    """A key of the ledger as it is shown: what became of it, and why."""
+
+    id: int
+    folder: str
+    key: str
+    state: State
+    cause: str
+    tries: int
+    size: int | None
+    arrival: datetime | None
+    #: The mail that it is, or is a duplicate of.
+    mail_id: int | None
+    #: The server no longer lists it.
+    gone: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd import __version__, plugins
-from gatewayd.cli import admin, mail, output, plugin_commands, queue, visits
+from gatewayd.cli import admin, audit, mail, output, plugin_commands, queue, visits
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError
 
@@ -67,7 +68,7 @@ class _closing:  # noqa: N801  contextlib.closing, typed for click
         self._app.close()
 
 
-for _module in (visits, mail, queue, admin):
+for _module in (visits, audit, mail, queue, admin):
     for _command in _module.COMMANDS:
         _gatewayd.add_command(_command)
 
@@ -98,6 +99,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> NoReturn:
     """Run the command of ``sys.argv``. Ended by SIGTERM, it still gives back its leases and removes its spools."""
     signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        # Where the terminal can't show a character it shows another, and no command fails for it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run())
 
 

@@ -74,6 +74,7 @@ class App:
     @cached_property
     def examiner(self) -> Examiner:
         """The examiner of this process."""
+        self._prepare_state()
         examiner = Examiner(self.registry)
         self._stack.callback(examiner.close)
         return examiner
@@ -123,7 +124,7 @@ class App:
         if operator not in operators:
             raise PermanentError(f"there is no operator {operator!r}", advice=f"Operators are: {', '.join(operators) or 'none'}.")
         for user in users:
-            if user not in operators[operator].users:
+            if user not in operators[operator].users and not operators[operator].faulty:
                 raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"See operators/{operator}.yaml.")
         return [Viewer(operator=operator, users=tuple(users))]
 

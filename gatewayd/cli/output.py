@@ -43,7 +43,7 @@ def moment(when: datetime | None) -> str | None:
 
 def json_line(row: Mapping[str, Json]) -> None:
     """Print one object on one line."""
-    click.echo(json.dumps(row, ensure_ascii=False))
+    click.echo(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"}))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

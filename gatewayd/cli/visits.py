@@ -1,4 +1,4 @@
-"""``import``: one visit now. ``audit``: custody proven."""
+"""``import``: one visit now."""
 
 from __future__ import annotations
 
@@ -186,38 +186,4 @@ def _json(report: Report) -> dict[str, output.Json]:
     }
 
 
-@click.command("audit")
-@click.argument("account", metavar="ACCOUNT")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@click.pass_obj
-def _audit(app: App, *, account: str, as_json: bool) -> int:
-    """Compare ledger and server, and prove the raw bytes of all filed mail by their digests."""
-    chosen = app.account(account)
-    if chosen.imports is None:
-        raise PermanentError(f"account {account} has no import block", advice="There is nothing to audit.")
-    listings: dict[str, set[str]] = {}
-    with closing(app.transport(chosen).open()) as session:
-        for folder in chosen.imports.folders:
-            listings[folder] = {one.key for page in session.listing(folder, None) for one in page.keys}
-    proven = True
-    rows = []
-    for found in app.store.audit(account, listings):
-        proven = proven and found.proven
-        on_server = len(listings.get(found.folder, ()))
-        if as_json:
-            states: dict[str, output.Json] = dict(found.states)
-            unknown, damaged = list[output.Json](found.unknown), list[output.Json](found.damaged)
-            row: dict[str, output.Json] = {"folder": found.folder, "on_server": on_server, "states": states, "unknown": unknown}
-            output.json_line({**row, "gone": found.gone, "damaged": damaged, "proven": found.proven})
-        else:
-            held = ", ".join(f"{count} {state}" for state, count in found.states.items()) or "nothing"
-            numbers = (on_server, len(found.unknown), found.gone, len(found.damaged))
-            rows.append((found.folder, *(str(number) for number in numbers), held))
-    output.table(("folder", "#on server", "#unknown", "#gone", "#damaged", "ledger"), rows)
-    if not as_json:
-        said = "Custody is proven." if proven else f"Custody is NOT proven. Run `gatewayd import {account}`, then audit again."
-        output.note(said)
-    return 0 if proven else 1
-
-
-COMMANDS = (_import, _audit)
+COMMANDS = (_import,)

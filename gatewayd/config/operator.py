@@ -28,8 +28,10 @@ def operator(checker: Checker, registry: Registry, faults: list[Fault]) -> Opera
     matchers = _matchers(checker, registry, subject)
     _forward(checker)
     faults += checker.faults
+    users = {word: UserConfig(name=user.name, email=user.email) for word, user in found.users.items()} if found else {}
     if found is None or checker.faults:
-        return OperatorConfig(name=name, faulty=True)
+        # Its users stay known where they can be: their personal mail is theirs, whatever else is wrong.
+        return OperatorConfig(name=name, users=users, faulty=True)
     return OperatorConfig(
         name=name,
         title=found.title,
@@ -37,7 +39,7 @@ def operator(checker: Checker, registry: Registry, faults: list[Fault]) -> Opera
         directory_kind=directory[0] if directory else None,
         directory_options=directory[1] if directory else None,
         matchers=matchers,
-        users={word: UserConfig(name=user.name, email=user.email) for word, user in found.users.items()},
+        users=users,
     )
 
 

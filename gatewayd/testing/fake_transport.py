@@ -265,6 +265,6 @@ class _FakeSession(Session):
         ]
 
     def close(self) -> None:
-        self._transport.ask(Asked("close"))
         self._transport.sessions -= self._open
         self._open = False
+        self._transport.ask(Asked("close"))

@@ -87,11 +87,12 @@ class Pop3Server(Server):
 
     folder: Path = field(kw_only=True)
     module = "gatewayd_demo.pop3_server"
+    _delivered: int = field(default=0, init=False)
 
     def deliver(self, message: bytes) -> None:
         """Put one message into the mailbox; the next session sees it, whole."""
-        number = len(list(self.folder.glob("*.eml"))) + 1
-        part = self.folder / f"{number:06}.part"
+        self._delivered += 1
+        part = self.folder / f"{self._delivered:06}.part"
         part.write_bytes(message)
         part.rename(part.with_suffix(".eml"))
 

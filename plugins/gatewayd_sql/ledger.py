@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 
 from sqlalchemy import Select, and_, bindparam, insert, select, update
 
-from gatewayd import Action, Anchor, Entry, FolderState, Lease, Listed, Owed, State, Waiting
+from gatewayd import Action, Anchor, Entry, EntryView, FolderState, Lease, Listed, Owed, State, Waiting
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
@@ -89,6 +89,27 @@ class Ledger:
             for row in rows
         ]
         return sorted(found, key=lambda each: each.entry_id)[:limit]
+
+    def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
+        """Return the account's keys in that state."""
+        query = select(table).where(table.c.account == account, table.c.state == state, table.c.id > after)
+        with self._db.reading() as connection:
+            rows = connection.execute(query.order_by(table.c.id).limit(limit)).all()
+        return [
+            EntryView(
+                id=row.id,
+                folder=row.folder,
+                key=row.key,
+                state=row.state,
+                cause=row.cause,
+                tries=row.tries,
+                size=row.size,
+                arrival=moment(row.arrival),
+                mail_id=row.mail_id,
+                gone=row.gone_at is not None,
+            )
+            for row in rows
+        ]
 
     def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
         """Return actions that are owed for keys that still stand, oldest first."""

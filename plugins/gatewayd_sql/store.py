@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Anchor,
         Audit,
         Entry,
+        EntryView,
         Filing,
         FilingView,
         FolderState,
@@ -109,6 +110,10 @@ class Sql(Store):
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
         """Commit that these actions are done."""
         self._verbs.ledger.settled(lease, entry_ids)
+
+    def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
+        """Return the account's keys in that state, with the reason."""
+        return self._verbs.ledger.entries(account, state, after=after, limit=limit)
 
     def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
         """Compare the ledger with the server, and prove the digests of all raw mail."""

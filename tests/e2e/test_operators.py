@@ -187,6 +187,11 @@ def test_admission_stays_undecided_while_the_directory_is_down(house: House) -> 
     done = house.run("import", "main", "--json")
     assert done.code == 1
     assert done.rows[0]["deferred"] == 3
+    waiting = house.good("audit", "main", "--list", "waiting", "--json").rows
+    assert {(one["state"], one["tries"]) for one in waiting} == {("waiting", 1)}
+    assert all("operator acme" in one["cause"] for one in waiting)
+    assert "operator acme" in house.good("audit", "main", "--list", "waiting").out
+    assert house.good("audit", "main", "--list", "filed", "--json").rows == []
     assert house.good("audit", "main", "--json").rows[0]["states"] == {"waiting": 3}
 
 

@@ -19,9 +19,9 @@ from rich.console import Console
 from gatewayd import ConfigError, TransientError
 from gatewayd_demo import gatewayd_commands, screen
 from gatewayd_demo.command import Demo
-from gatewayd_demo.show import _folder, _Round
 from gatewayd_demo.gateway import Filing, Gateway, Related, missing
 from gatewayd_demo.mails import IRINA, MAILS, Arriving
+from gatewayd_demo.show import _folder, _Round
 
 DATE = datetime(2026, 5, 4, tzinfo=UTC)
 
