@@ -87,7 +87,7 @@ def socket_errors(endpoint: Endpoint, port: int) -> Iterator[None]:
         raise AuthError(f"{where}: the server's certificate is not trusted: {error.verify_message}", advice=advice) from error
     except ssl.SSLError as error:
         advice = "Check that `security` fits the port: `tls` speaks TLS at once, `starttls` after a greeting."
-        raise TransientError(f"{where}: TLS failed: {error.reason or error}", advice=advice) from error
+        raise TransientError(f"{where}: TLS failed: {getattr(error, 'reason', None) or error}", advice=advice) from error
     except TimeoutError as error:
         advice = "Check host, port and firewall; raise `timeout` if the server is slow."
         raise TransientError(f"{where}: no answer within {endpoint.timeout:g} s", advice=advice) from error

@@ -103,8 +103,16 @@ def main() -> NoReturn:
         # Where the terminal can't show a character it shows another, and no command fails for it.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    sys.exit(run())
+    try:
+        code = run()
+    except _Terminated:
+        code = 128 + signal.SIGTERM
+    sys.exit(code)
 
 
-def _terminated(number: int, _frame: object) -> NoReturn:
-    sys.exit(128 + number)
+class _Terminated(BaseException):
+    """We are told to end. No SystemExit: that would be taken for the fault of the plugin that happens to be at work."""
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise _Terminated

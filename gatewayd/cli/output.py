@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import unicodedata
 from datetime import UTC, datetime
@@ -24,7 +25,8 @@ __all__ = ["Json", "clean", "error", "filing_row", "json_line", "moment", "note"
 #: What a line of JSON is made of.
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_SPACES = "\t\r\n\u2028\u2029"
 _PIPE_WIDTH = 1000
 
 
@@ -32,8 +34,18 @@ def clean(text: str) -> str:
     """Return text on one line without control, formatting and bidirectional characters."""
     if text.isascii() and text.isprintable():
         return text
-    spaced = (" " if char in "\t\r\n" else char for char in text)
+    spaced = (" " if char in _SPACES else char for char in text)
     return "".join(char for char in spaced if unicodedata.category(char) not in _INVISIBLE)
+
+
+def _escaped(text: str) -> str:
+    """Return JSON with what ``clean`` would take out as escapes: it is data there, and nobody's terminal obeys it."""
+    if text.isprintable():
+        return text
+    hidden = {char for char in text if unicodedata.category(char) in _INVISIBLE}
+    # A pair of surrogates for what is above U+FFFF (RFC 8259 section 7).
+    codes = {char: char.encode("utf-16-be", "surrogatepass").hex() for char in hidden}
+    return "".join(re.sub("(.{4})", r"\\u\1", codes[char]) if char in codes else char for char in text)
 
 
 def moment(when: datetime | None) -> str | None:
@@ -43,7 +55,7 @@ def moment(when: datetime | None) -> str | None:
 
 def json_line(row: Mapping[str, Json]) -> None:
     """Print one object on one line."""
-    click.echo(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"}))
+    click.echo(_escaped(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"})))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

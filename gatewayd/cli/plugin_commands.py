@@ -24,7 +24,8 @@ def command(offered: type[Command]) -> click.Command:
             options = offered.Options.model_validate({name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
-            raise click.UsageError(f"--{'-'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+            flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
+            raise click.UsageError(f"{flag}{first['msg']}") from None
         return offered(options).run()
 
     flags: list[click.Parameter] = [_flag(name, field) for name, field in offered.Options.model_fields.items()]

@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Directory, Link, Matcher, Miss, Operator, PermanentError, Record, Rivals, TransientError
@@ -71,10 +71,11 @@ WRONGS: Mapping[str, Callable[[int], Iterable[Any]]] = {
 }
 
 
+@pytest.mark.parametrize("wrong", WRONGS)
+@settings(max_examples=12, deadline=None)
 @given(
     count=st.integers(1, 40),
     bad=st.sets(st.integers(1, 40), max_size=8),
-    wrong=st.sampled_from(sorted(WRONGS)),
     says_something_first=st.booleans(),
 )
 def test_P4_a_matcher_at_fault_costs_its_own_links_of_the_guilty_mails_only(

@@ -111,3 +111,44 @@ def test_a_disk_that_is_full_when_the_batch_is_sealed_is_told_too(tmp_path: Path
     with pytest.raises(TransientError, match="No space left on device"):
         spool.seal()
     spool.close()
+
+
+def fill_disk(spool: Spool) -> int:
+    """Let the spool write to a disk without room; return what mends it."""
+    number = spool._file.fileno()
+    before = os.dup(number)
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, number)
+    os.close(full)
+    return before
+
+
+def test_a_full_disk_does_not_hide_why_a_message_broke_off(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "batch")
+    os.close(fill_disk(spool))
+    with pytest.raises(ConnectionResetError):
+        spool.put("1", broken())
+    with pytest.raises(TransientError, match="No space left on device"):
+        spool.put("2", [b"x"])
+    spool.close()
+
+
+def test_messages_are_whole_when_a_full_disk_has_room_again(tmp_path: Path) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        first = spool.put("1", [b"first"])
+        spool.seal()
+        before = fill_disk(spool)
+        with pytest.raises(TransientError):
+            spool.put("2", [b"small", b"x" * CHUNK])
+        os.dup2(before, spool._file.fileno())
+        os.close(before)
+        third = spool.put("3", [b"third"])
+        spool.seal()
+        assert (first.source.read(0, 99), third.source.read(0, 99)) == (b"first", b"third")
+
+
+def test_a_spool_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        source = spool.put("1", [b"first"]).source
+    with pytest.raises(TransientError, match="the spool can't be read: No such file"):
+        source.read(0, 5)

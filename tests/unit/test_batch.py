@@ -1,0 +1,234 @@
+"""Batches keep their bounds (P8) and lose nothing (P2); every key asked for gets exactly one outcome."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd import (
+    AuthError,
+    Came,
+    Deferred,
+    Failed,
+    Filed,
+    FilingFault,
+    GatewaydError,
+    Gone,
+    Link,
+    Listed,
+    NotAdmitted,
+    PermanentError,
+    Rivals,
+    Spool,
+    TransientError,
+    Vanished,
+    Waiting,
+)
+from gatewayd.batch import Batch, Bounds, cut, fetch, filings, outcomes
+from gatewayd.config import ImportConfig
+from gatewayd.examine import Examiner, Findings
+from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
+from gatewayd.testing.custodian import make_raw
+from tests.unit.kernel import directory, links_all, matcher, recipe, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from gatewayd import Fetched
+
+MIB = 1 << 20
+
+
+def waiting(number: int, size: int | None = 10, *, tries: int = 0) -> Waiting:
+    return Waiting(entry_id=number, listed=Listed(str(number), size), backlog=False, tries=tries)
+
+
+@given(st.lists(st.none() | st.integers(0, 5 * MIB), max_size=60), st.integers(1, 10), st.integers(1, 4 * MIB))
+def test_P8_batches_are_bounded_by_count_and_bytes_and_lose_nothing(sizes: list[int | None], messages: int, size: int) -> None:
+    asked = [waiting(number, one) for number, one in enumerate(sizes)]
+    batches = list(cut(asked, Bounds(messages=messages, size=size)))
+    assert [one for batch in batches for one in batch] == asked, "lost, doubled or out of order"
+    assert all(batches)
+    assert all(len(batch) <= messages for batch in batches)
+
+    def weight(batch: Sequence[Waiting]) -> int:
+        return sum(MIB if one.listed.size is None else one.listed.size for one in batch)
+
+    assert all(weight(batch) <= size or len(batch) == 1 for batch in batches)
+    # And no batch is smaller than it must be.
+    for batch, following in pairwise(batches):
+        assert len(batch) == messages or weight([*batch, following[0]]) > size
+
+
+class Answers:
+    """What a session answers to a fetch."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = answers
+
+    def fetch(self, _folder: str, _listed: Sequence[Listed], _spool: Spool) -> Iterator[Fetched]:
+        for one in self.answers:
+            if isinstance(one, BaseException):
+                raise one
+            yield one
+
+
+def came(spool: Spool, number: int, raw: bytes | None = None) -> Came:
+    return spool.put(str(number), [make_raw(number) if raw is None else raw])
+
+
+def examined(batch: Batch, *, imports: ImportConfig | None = None, known: bool = False) -> dict[int, Any]:
+    contact = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")
+    examiner = Examiner(registry(matcher("calm", links_all), directory([], [contact])))
+    done = outcomes(batch, [recipe("acme", "calm", known=known)], imports or ImportConfig(), None, examiner)
+    assert len({one.entry_id for one in done}) == len(done), "a key with two outcomes"
+    return {one.entry_id: one for one in done}
+
+
+def test_every_key_gets_the_outcome_of_its_answer(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        asked = [waiting(number) for number in range(1, 6)]
+        session: Any = Answers(came(spool, 2), Gone(key="3", cause="expunged"), Failed(key="1", cause="refused"), came(spool, 5))
+        batch = fetch(session, "INBOX", asked, spool)
+        done = examined(batch)
+    assert {number: type(one) for number, one in done.items()} == {1: Deferred, 2: Filed, 3: Vanished, 4: Deferred, 5: Filed}
+    assert (done[1].cause, done[3].cause, done[4].cause) == ("refused", "expunged", "the server did not answer for it")
+    assert done[2].digest == batch.came[0].digest  # type: ignore[union-attr]
+    assert [link.mail_id for _, link in done[5].filings[0].links] == [5]
+
+
+@pytest.mark.parametrize("error", [TransientError("lost"), KeyError("bug"), AuthError("token"), PermanentError("no folder")])
+def test_what_came_before_an_error_is_kept_and_the_rest_waits_on(tmp_path: Path, error: Exception) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        session: Any = Answers(came(spool, 1), error)
+        batch = fetch(session, "INBOX", [waiting(1), waiting(2), waiting(3)], spool)
+        assert batch.error is error
+        assert examined(batch).keys() == {1}
+
+
+@pytest.mark.parametrize(
+    ("error", "blamed"),
+    [
+        (TransientError("lost"), "lost"),
+        (KeyError("bug"), "KeyError"),
+        (AuthError("token"), ""),
+        (PermanentError("no folder"), ""),
+    ],
+)
+def test_P4_a_session_that_ends_at_once_lets_others_go_before_that_message(tmp_path: Path, error: Exception, blamed: str) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        session: Any = Answers(error)
+        done = examined(fetch(session, "INBOX", [waiting(1), waiting(2)], spool))
+    assert [one.entry_id for one in done.values()] == ([1] if blamed else [])
+    assert all(isinstance(one, Deferred) and blamed in one.cause for one in done.values())
+
+
+@pytest.mark.parametrize("nonsense", [None, Gone(key="4711"), Gone(key="1")])
+def test_an_answer_that_was_not_asked_for_ends_the_fetch_there(tmp_path: Path, nonsense: Any) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        session: Any = Answers(came(spool, 1), nonsense, came(spool, 2))
+        batch = fetch(session, "INBOX", [waiting(1), waiting(2)], spool)
+        assert isinstance(batch.error, TypeError | ValueError)
+        assert [one.key for one in batch.came] == ["1"]
+
+
+@pytest.mark.parametrize("first", [None, TransientError("lost")])
+def test_a_disk_that_fills_up_leaves_no_spool_and_masks_no_error(tmp_path: Path, first: GatewaydError | None) -> None:
+    class Full(Spool):
+        def seal(self) -> None:
+            raise TransientError("the spool can't be written")
+
+    session: Any = Answers(*([first] if first else []))
+    with pytest.raises(TransientError) as raised:
+        fetch(session, "INBOX", [waiting(1)], Full(tmp_path / "spool"))
+    assert first is None or raised.value is first
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.integers(0, 60))
+def test_P8_waits_grow_to_a_day_and_no_further(tries: int) -> None:
+    session: Any = Answers(Failed(key="1", cause="busy"))
+    spool: Any = None
+    batch = Batch(asked=[waiting(1, tries=tries)], came=list(session.fetch("", [], spool)), spool=spool)
+    wait = examined(batch)[1].retry_after
+    assert 0.8 * min(60 * 2**tries, 86400) <= wait <= 1.2 * min(60 * 2**tries, 86400)
+
+
+def test_nobody_is_asked_about_a_batch_without_mail(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        batch = Batch(asked=[waiting(1)], came=[Gone(key="1")], spool=spool)
+        imports = ImportConfig(contact_types={"customer": ("sales",)})
+        # There is no directory to decide with, and nothing to decide.
+        assert {type(one) for one in examined(batch, imports=imports).values()} == {Vanished}
+
+
+def test_what_no_operator_admits_is_not_admitted_and_keeps_its_anchor(tmp_path: Path) -> None:
+    imports = ImportConfig(contact_types={"customer": ("sales",)})
+    with Spool(tmp_path / "spool") as spool:
+        raw = make_raw(2, sender="stranger@example.com")
+        batch = Batch(asked=[waiting(1), waiting(2)], came=[came(spool, 1), came(spool, 2, raw)], spool=spool)
+        spool.seal()
+        done = examined(batch, imports=imports, known=True)
+    assert (type(done[1]), type(done[2])) == (Filed, NotAdmitted)
+    assert done[2].anchor
+
+
+def test_P4_a_mail_that_no_parser_can_bear_is_filed_with_the_fault(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        batch = Batch(asked=[waiting(1)], came=[came(spool, 1, b"\0" * 100)], spool=spool)
+        spool.seal()
+        (filed,) = examined(batch).values()
+    assert isinstance(filed, Filed)
+    assert [fault.by for fault in filed.filings[0].faults] == ["parser"]
+
+
+def test_the_arrival_is_the_servers_or_now(tmp_path: Path) -> None:
+    arrival = datetime(2026, 1, 5, tzinfo=UTC)
+    with Spool(tmp_path / "spool") as spool:
+        asked = [Waiting(entry_id=1, listed=Listed("1", 1, arrival), backlog=False, tries=0), waiting(2)]
+        batch = Batch(asked=asked, came=[came(spool, 1), came(spool, 2)], spool=spool)
+        spool.seal()
+        done = examined(batch)
+    assert done[1].mail.received_at == arrival
+    assert abs((datetime.now(UTC) - done[2].mail.received_at).total_seconds()) < 60
+
+
+def test_P6_filings_of_two_operators_are_kept_apart() -> None:
+    mails = [make_mail(mail_id=1), make_mail(mail_id=2)]
+    found = [Findings(operator="acme", refused=frozenset({2})), Findings(operator="globetrot")]
+    filed = filings(mails, found, owner="irina", queue="front")
+    assert [(mail_id, one.operator) for mail_id, several in filed.items() for one in several] == [
+        (1, "acme"),
+        (1, "globetrot"),
+        (2, "globetrot"),
+    ]
+    assert {(one.owner, one.queue) for several in filed.values() for one in several} == {("irina", "front")}
+
+
+def test_links_rivals_and_faults_come_to_the_mail_that_they_are_of() -> None:
+    record = make_record("customer", "C1")
+    found = Findings(
+        operator="acme",
+        links=(("contacts", Link(1, record, "from it")),),
+        rivals=(("codes", Rivals(2, (record, record), "two fit")),),
+        faults=((2, FilingFault("codes", "raised")),),
+    )
+    filed = filings([make_mail(mail_id=1), make_mail(mail_id=2)], [found], owner=None, queue="front")
+    (first,), (second,) = filed[1], filed[2]
+    assert (first.links, first.rivals, first.faults) == (found.links, (), ())
+    assert (second.links, second.rivals, second.faults) == ((), found.rivals, (found.faults[0][1],))
+
+
+def test_a_fetch_of_a_fake_session_is_a_batch(tmp_path: Path) -> None:
+    transport = FakeTransport()
+    key = transport.deliver(make_raw(1))
+    with Spool(tmp_path / "spool") as spool:
+        asked = Waiting(entry_id=1, listed=Listed(key), backlog=False, tries=0)
+        batch = fetch(transport.open(), "INBOX", [asked], spool)
+        assert [one.key for one in batch.came] == [key]

@@ -1,0 +1,46 @@
+"""The errors are verbs: a tree, a line that says what is wrong, and a line that says what to do."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from gatewayd import errors
+from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+
+VERBS = [ConfigError, PluginError, AuthError, TransientError, PermanentError]
+
+
+def test_there_are_five_verbs_and_the_tree_is_as_drawn() -> None:
+    assert [kind for kind in GatewaydError.__subclasses__() if kind.__module__ == errors.__name__] == VERBS
+    assert TransientError.__subclasses__() == [LeaseLost]
+    drawn = errors.__doc__ or ""
+    assert all(kind.__name__ in drawn for kind in (GatewaydError, *VERBS, LeaseLost))
+
+
+@pytest.mark.parametrize("kind", [*VERBS, LeaseLost])
+def test_an_error_says_what_is_wrong_and_what_to_do(kind: type[GatewaydError]) -> None:
+    error = kind("it is wrong", advice="Mend it.")
+    assert (error.message, error.advice, str(error)) == ("it is wrong", "Mend it.", "it is wrong")
+    assert kind("alone").advice == ""
+
+
+def test_faults_stand_in_the_order_of_files_and_lines_and_read_as_a_compiler_says_them() -> None:
+    second = Fault(file="accounts/b.yaml", line=10, column=2, what="unknown key")
+    first = Fault(file="accounts/b.yaml", line=9, column=30, what="missing key")
+    other = Fault(file="accounts/a.yaml", what="can't be read")
+    assert sorted([second, first, other]) == [other, first, second]
+    assert str(first) == "accounts/b.yaml:9:30: missing key"
+    assert ConfigError("faulty", faults=[first, second]).faults == (first, second)
+
+
+def test_how_long_to_wait_is_known_only_where_the_other_side_said_so() -> None:
+    assert TransientError("busy").retry_after is None
+    assert TransientError("busy", retry_after=30).retry_after == 30
+
+
+def test_an_error_comes_back_from_another_process() -> None:
+    for error in (TransientError("busy", advice="Wait.", retry_after=3), ConfigError("x", faults=[Fault(file="a", what="b")])):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), again.message, again.__dict__) == (type(error), error.message, error.__dict__)

@@ -1,0 +1,83 @@
+"""A directory in its guard: answers pass unchanged, and whatever goes wrong is known as the directory's fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gatewayd import ConfigError, TransientError
+from gatewayd.errors import GatewaydError
+from gatewayd.guard import DirectoryFailed, GuardedDirectory
+from gatewayd.testing import FakeDirectory, Question, make_contact, make_record
+
+CUSTOMER = make_record("customer", "C1", "Nord GmbH")
+PERSON = make_record("person", "P1", "Anna", email="anna@example.com")
+BOOKING = make_record("reservation", "R9", code="B-756")
+
+ASK: dict[str, Any] = {
+    "refresh": lambda known: known.refresh(),
+    "find": lambda known: known.find("customer", "id", {"C1"}),
+    "persons": lambda known: known.persons({"anna@example.com"}),
+    "contacts": lambda known: known.contacts({"desk@nord.example"}),
+    "reservations": lambda known: known.reservations({"B-756"}),
+    "search": lambda known: known.search("customer", "nord", limit=3),
+}
+
+
+def test_answers_pass_unchanged() -> None:
+    inner = FakeDirectory([CUSTOMER, PERSON, BOOKING], [make_contact(CUSTOMER, "desk@nord.example")])
+    guarded = GuardedDirectory(inner)
+    for name, ask in ASK.items():
+        assert ask(guarded) == ask(inner), name
+        assert ask(guarded) or name == "refresh"
+    assert inner.questions.count(Question("reservations", frozenset())) == 0
+    guarded.close()
+
+
+@pytest.mark.parametrize("method", ASK)
+@pytest.mark.parametrize(
+    "error", [TransientError("away"), ConfigError("no index"), KeyError("a bug"), SystemExit(1), TimeoutError()]
+)
+def test_P4_whatever_a_directory_raises_is_its_own_fault(method: str, error: BaseException) -> None:
+    inner = FakeDirectory()
+
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    object.__setattr__(inner, method, broken)
+    with pytest.raises(DirectoryFailed) as raised:
+        ASK[method](GuardedDirectory(inner))
+    assert raised.value.__cause__ is error
+    assert str(error) in str(raised.value)
+    assert not isinstance(raised.value, GatewaydError), "no handling of errors.py may take it"
+
+
+@pytest.mark.parametrize("method", ["find", "persons", "contacts", "reservations"])
+@pytest.mark.parametrize("answer", [None, ["R9"], "R9", 7])
+def test_an_answer_that_is_no_mapping_is_the_directorys_fault(method: str, answer: object) -> None:
+    inner = FakeDirectory()
+    object.__setattr__(inner, method, lambda *_: answer)
+    with pytest.raises(DirectoryFailed, match="expected a mapping"):
+        ASK[method](GuardedDirectory(inner))
+
+
+@pytest.mark.parametrize("method", ASK)
+def test_without_a_directory_every_question_says_so(method: str) -> None:
+    guarded = GuardedDirectory(None)
+    with pytest.raises(DirectoryFailed, match="the operator has no directory"):
+        ASK[method](guarded)
+    guarded.close()
+
+
+def test_closing_never_raises_and_an_interrupt_passes() -> None:
+    class Stubborn(FakeDirectory):
+        def close(self) -> None:
+            raise OSError("no")
+
+        def refresh(self) -> list[str]:
+            raise KeyboardInterrupt
+
+    GuardedDirectory(Stubborn()).close()
+    with pytest.raises(KeyboardInterrupt):
+        GuardedDirectory(Stubborn()).refresh()

@@ -1,0 +1,91 @@
+"""What a listing means for the ledger; re-anchoring never takes one message for another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd import Anchor, Listed
+from gatewayd.config import AccountConfig, ImportConfig
+from gatewayd.listing import preview, same
+from gatewayd.testing.custodian import make_raw
+from tests.unit.kernel import Gateway
+
+if TYPE_CHECKING:
+    import random
+    from pathlib import Path
+
+ARRIVALS = (None, datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC))
+
+arrival = st.sampled_from(ARRIVALS)
+mark = st.sampled_from(["", "a", "b", "c"])
+#: (anchor, arrival) of fresh keys and of gone entries.
+messages = st.lists(st.tuples(mark, arrival), max_size=8)
+
+
+def alike(one: tuple[str, datetime | None], other: tuple[str, datetime | None]) -> bool:
+    """The rule, in other words than the code's: the same known anchor, and no two different arrivals."""
+    return one[0] != "" and one[0] == other[0] and len({one[1], other[1]} - {None}) < 2
+
+
+@given(messages, messages, st.randoms(use_true_random=False))
+def test_a_key_is_known_again_only_if_it_and_one_entry_fit_each_other_alone(
+    fresh: list[tuple[str, datetime | None]], gone: list[tuple[str, datetime | None]], rng: random.Random
+) -> None:
+    listed = [Listed(f"new:{number}", None, when) for number, (_, when) in enumerate(fresh)]
+    anchors = {f"new:{number}": text for number, (text, _) in enumerate(fresh)}
+    entries = [Anchor(entry_id=number, anchor=text, arrival=when) for number, (text, when) in enumerate(gone) if text]
+    found = same(listed, anchors, entries)
+
+    expected = {}
+    for number, key in enumerate(fresh):
+        fitting = [entry for entry, other in enumerate(gone) if alike(key, other)]
+        if len(fitting) == 1 and sum(alike(other, gone[fitting[0]]) for other in fresh) == 1:
+            expected[f"new:{number}"] = fitting[0]
+    assert found == expected
+    assert len(set(found.values())) == len(found), "two keys are one entry"
+
+    rng.shuffle(listed)
+    rng.shuffle(entries)
+    assert same(listed, dict(sorted(anchors.items(), reverse=True)), entries) == found, "the order decides"
+
+
+def test_a_key_without_headers_is_fetched() -> None:
+    assert same([Listed("1"), Listed("2")], {"1": ""}, [Anchor(entry_id=1, anchor="a", arrival=None)]) == {}
+
+
+def test_an_entry_that_several_keys_fit_is_nobodys_even_if_one_of_them_fits_others_too() -> None:
+    first, second = ARRIVALS[1:]
+    gone = [Anchor(entry_id=1, anchor="a", arrival=first), Anchor(entry_id=2, anchor="a", arrival=second)]
+    fresh = [Listed("fits both", None, None), Listed("fits one", None, first)]
+    assert same(fresh, {"fits both": "a", "fits one": "a"}, gone) == {}
+
+
+def test_preview_says_what_a_visit_would_list_and_writes_nothing(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        old = gateway.transport.deliver(make_raw(1))
+        account = AccountConfig(
+            name="main", kind="fake", operators=("acme",), options=gateway.transport.options, imports=ImportConfig()
+        )
+        for _ in range(2):
+            found = list(preview(account, gateway.transport.open(), gateway.store))
+            assert [(folder, one.key) for folder, one in found] == [("INBOX", old)]
+        assert gateway.store.folder("main", "INBOX") is None
+        gateway.transport.sessions = 0
+        gateway.good()
+        new = gateway.transport.deliver(make_raw(2))
+        assert [one.key for _, one in preview(account, gateway.transport.open(), gateway.store)] == [new]
+        nothing = AccountConfig(name="main", kind="fake", operators=("acme",), options=gateway.transport.options)
+        assert list(preview(nothing, gateway.transport.open(), gateway.store)) == []
+
+
+def test_a_listing_that_names_a_key_twice_enters_it_once(tmp_path: Path) -> None:
+    with Gateway(tmp_path) as gateway:
+        gateway.transport.deliver(make_raw(1))
+        there = gateway.transport.folder("INBOX")
+        there.messages.append(there.messages[0])
+        report = gateway.good()
+        assert (report.listed, report.tally.filed) == (1, 1)

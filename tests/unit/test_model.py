@@ -1,0 +1,84 @@
+"""The frozen values: what they say of themselves, and that nobody changes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import pickle
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd import Audit, Tally, custody, model, views
+from gatewayd.model import KINDS, Action, Address, Came, Kind, Link, Miss, Record, Rivals, decide
+from gatewayd.spool import SpoolSource
+
+VALUES = [
+    value
+    for room in (model, custody, views)
+    for _, value in inspect.getmembers(room, dataclasses.is_dataclass)
+    if value.__module__ == room.__name__
+]
+records = st.builds(Record, kind=st.sampled_from(KINDS), id=st.sampled_from("123"), label=st.text(max_size=3))
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_values_are_frozen_and_slotted(value: type) -> None:
+    assert value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert "__slots__" in vars(value)
+
+
+@given(st.lists(records, max_size=5))
+def test_one_record_is_a_link_several_are_rivals_and_none_is_a_miss(found: list[Record]) -> None:
+    distinct = {(one.kind, one.id) for one in found}
+    said = decide(7, iter(found), because="a code")
+    assert (said.mail_id, said.because) == (7, "a code")
+    assert type(said) is (Miss, Link)[len(distinct)] if len(distinct) < 2 else Rivals
+    if isinstance(said, Link):
+        assert said.record in found
+    if isinstance(said, Rivals):
+        assert len(said.records) == len(distinct)
+        assert {(one.kind, one.id) for one in said.records} == distinct
+
+
+@given(st.sampled_from(["seen", "delete"]) | st.text(min_size=1))
+def test_an_action_is_read_again_as_it_was_written(text: str) -> None:
+    action = Action(do=text) if text in {"seen", "delete"} else Action(do="move", folder=text)  # type: ignore[arg-type]
+    assert Action.parse(str(action)) == action
+
+
+def test_an_address_reads_as_people_write_it() -> None:
+    assert str(Address(name="Anna", email="anna@example.com")) == "Anna <anna@example.com>"
+    assert str(Address(name="", email="anna@example.com")) == "anna@example.com"
+
+
+def test_a_record_has_its_further_columns() -> None:
+    record = Record(kind="reservation", id="R9", label="Rome", fields=(("code", "B-756"), ("agent", "Nord")))
+    assert (record.get("code"), record.get("agent"), record.get("price")) == ("B-756", "Nord", "")
+    assert pickle.loads(pickle.dumps(record)) == record
+
+
+def test_kinds_are_those_of_the_type() -> None:
+    assert get_args(Kind) == KINDS
+
+
+@given(*[st.builds(Tally, **dict.fromkeys(Tally.__dataclass_fields__, st.integers(0, 9)))] * 2)
+def test_tallies_sum_field_by_field(one: Tally, other: Tally) -> None:
+    summed = dataclasses.astuple(one + other)
+    assert summed == tuple(map(sum, zip(dataclasses.astuple(one), dataclasses.astuple(other), strict=True)))
+    assert one + Tally() == one
+
+
+def test_P1_custody_is_proven_only_where_nothing_is_unknown_or_damaged() -> None:
+    def audit(*, unknown: tuple[str, ...] = (), damaged: tuple[str, ...] = ()) -> Audit:
+        return Audit(folder="INBOX", states={"filed": 1}, unknown=unknown, gone=5, damaged=damaged)
+
+    assert audit().proven
+    assert not audit(unknown=("7:1",)).proven
+    assert not audit(damaged=("7:1",)).proven
+
+
+def test_what_came_does_not_show_its_digest() -> None:
+    assert "digest" not in repr(Came(key="1", source=SpoolSource("x", 0, 1), digest=b"\1" * 32))
