@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
@@ -29,19 +31,41 @@ class SpoolSource:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset`` on, fewer at the message's end."""
-        with _disk_errors("read"), open(self.path, "rb", buffering=0) as file:  # noqa: PTH123  a Path costs more than the read
-            file.seek(self.start + offset)
-            return file.read(max(0, min(size, self.size - offset)))
+        try:
+            return os.pread(_reader(self.path).file, max(0, min(size, self.size - offset)), self.start + offset)
+        except OSError as error:
+            raise _disk_error("read", error) from error
+
+
+class _Reader:
+    """A spool file that is open for reading, until nobody holds it any more."""
+
+    __slots__ = ("file",)
+
+    def __init__(self, path: str) -> None:
+        self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            os.close(self.file)
+
+
+#: A batch is read message by message, twice; opening its file each time would cost more than the reading.
+_reader = lru_cache(maxsize=4)(_Reader)
 
 
 @contextmanager
-def _disk_errors(done: str = "written") -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     """Tell a full disk from a lost connection, which is an OSError too."""
     try:
         yield
     except OSError as error:
-        advice = "Look after the disk of the state folder: is there space on it?"
-        raise TransientError(f"the spool can't be {done}: {error.strerror}", advice=advice) from error
+        raise _disk_error("written", error) from error
+
+
+def _disk_error(done: str, error: OSError) -> TransientError:
+    advice = "Look after the disk of the state folder: is there space on it?"
+    return TransientError(f"the spool can't be {done}: {error.strerror}", advice=advice)
 
 
 class Spool:
@@ -85,6 +109,8 @@ class Spool:
         with suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)
+        # A reader that is kept would keep the file's space, too.
+        _reader.cache_clear()
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from sqlalchemy import exc, inspect, make_url, text
 
 from gatewayd import ConfigError
 from gatewayd_sql import dialect
-from gatewayd_sql.migrations import HEAD, VERSION_TABLE
+from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 from gatewayd_sql.tables import metadata
 
 if TYPE_CHECKING:
@@ -122,6 +122,12 @@ class Database:
                 f"{self.name}: the database has tables of another program: {', '.join(sorted(taken))}",
                 advice="Correct the store's `url`, or give gatewayd a database of its own.",
             )
+        if self._version(connection) is None:
+            # Nothing is there yet: all tables at once are what all steps would come to, and Alembic is slow to import.
+            metadata.create_all(connection)
+            connection.execute(text(VERSION_TABLE_SQL))
+            connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:head)"), {"head": HEAD})  # noqa: S608  a constant of ours
+            return
         from gatewayd_sql.migrations import upgrade  # noqa: PLC0415  Alembic is needed only where there is something to do
 
         upgrade(connection)

@@ -80,13 +80,8 @@ class Ledger:
         with self._db.reading() as connection:
             rows = [row for each in queries for row in connection.execute(each)]
         found = [
-            Waiting(
-                entry_id=row.id,
-                listed=Listed(row.key, row.size, moment(row.arrival)),
-                backlog=row.backlog,
-                tries=row.tries,
-            )
-            for row in rows
+            Waiting(entry_id=entry_id, listed=Listed(key, size, moment(arrival)), backlog=backlog, tries=tries)
+            for entry_id, key, size, arrival, backlog, tries in rows
         ]
         return sorted(found, key=lambda each: each.entry_id)[:limit]
 

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["HEAD", "VERSION_TABLE", "upgrade"]
+__all__ = ["HEAD", "VERSION_TABLE", "VERSION_TABLE_SQL", "upgrade"]
 
 #: The version of the tables that this gatewayd works with: the last step in ``versions``.
 HEAD = "0001"
 
 #: Each plugin's tables have a version of their own.
 VERSION_TABLE = "gatewayd_sql_version"
+
+#: The table as Alembic would make it.
+VERSION_TABLE_SQL = (
+    f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+)
 
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
