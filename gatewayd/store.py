@@ -175,7 +175,7 @@ class Store(Plugin):
 
     @abstractmethod
     def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
-        """Link a filing by hand; rivals of the same kind are settled by it. Return how many links are new."""
+        """Link a filing by hand; the rivals that it was chosen from are settled by it. Return how many links are new."""
 
     @abstractmethod
     def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:

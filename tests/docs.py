@@ -28,7 +28,7 @@ def _hooks() -> Iterator[str]:
     for role in ROLES:
         name = f"gatewayd_{role}"
         hook = getattr(hookspecs, name)
-        yield from (f"### `{name}{_signature(hook)}`", "", inspect.getdoc(hook) or "", "")
+        yield from (f"### `{name}{_signature(hook)}`", "", _doc(hook, 4), "")
     yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
     for role_class in (roles.Transport, roles.Session, roles.Directory, roles.Matcher, roles.Command):
         yield from _role(role_class)
@@ -36,16 +36,22 @@ def _hooks() -> Iterator[str]:
     yield from _role(store.Store)
 
 
+def _doc(thing: object, margin: int) -> str:
+    """Return a docstring without the margin of its source; ``inspect.getdoc`` would take an example's indent for it."""
+    return "\n".join(
+        line.removeprefix(" " * margin) if number else line for number, line in enumerate((thing.__doc__ or "").splitlines())
+    ).rstrip()
+
+
 def _signature(function: Callable[..., object]) -> str:
     return str(inspect.signature(function)).replace("'", "")
 
 
 def _role(role: type) -> Iterator[str]:
-    yield from (f"### `{role.__name__}`", "", inspect.getdoc(role) or "", "")
+    yield from (f"### `{role.__name__}`", "", _doc(role, 4), "")
     for name, member in vars(role).items():
-        documented = inspect.isfunction(member) and inspect.getdoc(member)
-        if documented and (not name.startswith("_") or name == "__init__"):
-            yield from (f"#### `{name}{_signature(member)}`", "", documented, "")
+        if inspect.isfunction(member) and member.__doc__ and (not name.startswith("_") or name == "__init__"):
+            yield from (f"#### `{name}{_signature(member)}`", "", _doc(member, 8), "")
 
 
 def main() -> int:

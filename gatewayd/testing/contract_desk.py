@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd import Address, Attachment, FilingFault, Part, Query, Record, RivalView, Viewer
+from gatewayd import Address, Attachment, FilingFault, Part, Query, Record, Rivals, RivalView, Viewer
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 
 if TYPE_CHECKING:
@@ -143,7 +143,18 @@ class DeskContract:
         assert not _ids(store, Query(faulty=True))
         assert _ids(store, Query()) == [sound, faulty]
 
-    def test_links_by_hand_stay_and_settle_rivals_of_their_kind(self, store: Store) -> None:
+    def test_a_link_by_hand_settles_only_the_rivals_that_it_was_chosen_from(self, store: Store) -> None:
+        one = Custodian.of(store)
+        first = Rivals(0, (_ROME, _OSLO), "number 756")
+        second = Rivals(0, tuple(replace(record, id=f"{record.id}-900") for record in (_ROME, _OSLO)), "number 900")
+        filing = replace(make_filing(), rivals=(("reservations", first), ("reservations", second)))
+        mail_id = one.file("1", make_raw(), filing)
+        store.link(_ACME, mail_id, [_ROME], who="irina", because="the voucher")
+        assert _rivals(store, mail_id) == ["R1-900", "R2-900"]
+        store.refile(_ACME, [(mail_id, filing)])
+        assert _rivals(store, mail_id) == ["R1-900", "R2-900"]
+
+    def test_links_by_hand_stay_and_settle_the_rivals_they_were_chosen_from(self, store: Store) -> None:
         one = Custodian.of(store)
         filing = make_filing(links=[_NORD], rivals=[_ROME, _OSLO, _SUED])
         mail_id = one.file("1", make_raw(), filing)

@@ -188,11 +188,17 @@ def _forget(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> 
 
 
 def _settle_rivals(connection: Connection, viewer: Viewer, mail_ids: Sequence[int]) -> None:
-    """Take away rivals of a kind that a person has linked by hand."""
+    """Take away the rivals among which a person has chosen one: those that were named together, for one reason."""
+    together = rival.alias("together")
     by_hand = exists().where(
-        link.c.operator == rival.c.operator,
-        link.c.mail_id == rival.c.mail_id,
-        link.c.kind == rival.c.kind,
+        together.c.operator == rival.c.operator,
+        together.c.mail_id == rival.c.mail_id,
+        together.c.by == rival.c.by,
+        together.c.because == rival.c.because,
+        link.c.operator == together.c.operator,
+        link.c.mail_id == together.c.mail_id,
+        link.c.kind == together.c.kind,
+        link.c.record_id == together.c.record_id,
         link.c.by_hand,
         link.c.removed_by.is_(None),
     )

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator
 
 from gatewayd import Store
 
-_SCHEMES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+_SCHEMES = ("sqlite:////", "postgresql://", "postgresql+psycopg://")
+_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|[?&]password=")
 
 
 class SqlOptions(Store.Options):
     """Where the database is."""
 
-    # A URL may carry a password, so it is never shown.
+    # One that carries a password is refused, and it is not shown either.
     url: str | None = Field(
         None,
         repr=False,
@@ -24,5 +27,8 @@ class SqlOptions(Store.Options):
     def _known_database(cls, url: str | None) -> str | None:
         if url is not None and (not url.startswith(_SCHEMES) or url in _SCHEMES):
             msg = "expected sqlite:////absolute/path.db or postgresql://user@host/name"
+            raise ValueError(msg)
+        if url is not None and _PASSWORD.search(url):
+            msg = "a password never stands in the url, expected it in the file that PGPASSFILE names, or peer authentication"
             raise ValueError(msg)
         return url
