@@ -177,20 +177,26 @@ class Directory(Plugin):
     def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """Return the non-temporary persons for each address, keyed by the address in lower case.
 
-        persons({"Anna@Example.com"}) -> {"anna@example.com": (Record(kind="person", id="P1", label="Anna"),)}
+        Asked as ``find`` is.
+
+            persons({"Anna@Example.com"}) -> {"anna@example.com": (Record(kind="person", id="P1", label="Anna"),)}
         """
 
     @abstractmethod
     def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
         """Return the contacts of type EMAIL for each address, keyed by the address in lower case.
 
-        contacts({"desk@nord.example"}) -> {"desk@nord.example": (Contact(owner=..., contact_type="sales"),)}
+        Asked as ``find`` is.
+
+            contacts({"desk@nord.example"}) -> {"desk@nord.example": (Contact(owner=..., contact_type="sales"),)}
         """
 
     def reservations(self, codes: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """Return the reservations for each booking code.
 
-        reservations({"B-756"}) -> {"B-756": (Record(kind="reservation", id="R9", label="B-756 Rome"),)}
+        Asked as ``find`` is.
+
+            reservations({"B-756"}) -> {"B-756": (Record(kind="reservation", id="R9", label="B-756 Rome"),)}
         """
         return self.find("reservation", "code", codes)
 
