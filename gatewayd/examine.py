@@ -78,6 +78,8 @@ class _Bench:
     matchers: list[tuple[str, Matcher]] = field(default_factory=list)
     #: What could not be built, as (by, error).
     broken: list[FilingFault] = field(default_factory=list)
+    #: Why the directory's last refresh failed; empty where it did not.
+    stale: str = ""
 
 
 class Examiner:
@@ -89,13 +91,21 @@ class Examiner:
 
     def refresh(self, recipe: Recipe) -> list[str]:
         """Let the operator's directory follow its changes; return faults to show. Never raises for a directory."""
-        directory = self._bench(recipe).directory
-        if directory is None:
+        bench = self._bench(recipe)
+        bench.stale = ""
+        if bench.directory is None:
             return []
         try:
-            return directory.refresh()
+            return bench.directory.refresh()
         except DirectoryFailed as error:
-            return [str(error)]
+            bench.stale = str(error)
+            return [bench.stale]
+
+    def unusable(self, recipe: Recipe) -> list[tuple[str, str]]:
+        """Return what could not be built, or be refreshed the last time, as (``directory`` or matcher, why)."""
+        bench = self._bench(recipe)
+        broken = [(fault.by, fault.error) for fault in bench.broken]
+        return [*broken, ("directory", bench.stale)] if bench.stale else broken
 
     def examine(self, job: Job) -> Findings:
         """Return what is to be said of each mail of the job. Never raises for a directory, a matcher or a mail."""

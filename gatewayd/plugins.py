@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import inspect
 import re
@@ -10,6 +11,7 @@ import traceback
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import pluggy
@@ -23,7 +25,6 @@ from gatewayd.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.metadata import EntryPoint
-    from pathlib import Path
 
 __all__ = ["ROLES", "Loaded", "Registry", "load", "where"]
 
@@ -39,6 +40,10 @@ ROLES: Mapping[str, type[Plugin]] = {
 }
 
 _Role = TypeVar("_Role", bound=Plugin)
+
+_HOOKS = tuple(f"{hookspecs.PROJECT}_{role}" for role in ROLES)
+#: The kernel's own files; a plugin's fault is never at one of their lines.
+_KERNEL = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,25 +147,41 @@ def _offers(manager: pluggy.PluginManager, name: str, imported: Callable[[], obj
         module = imported()
     except SystemExit as error:
         raise PluginError(f"it exits when it is imported: {error}") from error
+    _refuse_unknown_hooks(manager, module)
     if manager.register(module, name) is None:
         raise PluginError(f"the name {name!r} is blocked")
     try:
         manager.check_pending()
-        return {
+        offers = {
             (role, offered.kind): offered
             for role, base in ROLES.items()
             for offered in _call(manager, module, role)
             if _checked(offered, base)
         }
+        if not offers:
+            raise PluginError("it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers")
+        return offers
     except BaseException:
         manager.unregister(module)
         raise
 
 
+def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    for name in dir(module):
+        if name not in _HOOKS and manager.parse_hookimpl_opts(module, name) is not None:
+            near = difflib.get_close_matches(name, _HOOKS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(_HOOKS)}"
+            raise PluginError(f"there is no hook {name}: {hint}")
+
+
 def _call(manager: pluggy.PluginManager, module: object, role: str) -> list[type[Plugin]]:
     others = [other for other in manager.get_plugins() if other is not module]
     hook = manager.subset_hook_caller(f"{hookspecs.PROJECT}_{role}", others)
-    return [offered for answer in hook() for offered in answer]
+    answers = hook()
+    # An answer of None is left out of them by pluggy.
+    if len(answers) < len(hook.get_hookimpls()) or not all(isinstance(answer, list | tuple) for answer in answers):
+        raise PluginError(f"{hookspecs.PROJECT}_{role} must return a list of classes")
+    return [offered for answer in answers for offered in answer]
 
 
 def _checked(offered: object, base: type[Plugin]) -> bool:
@@ -188,7 +209,19 @@ def _refuse_taken(
 
 
 def where(error: BaseException) -> str:
-    """Return an error as one line, with the file and line that raised it."""
+    """Return an error as one line, with the file and line that raised it: a plugin's where there is one."""
+    if isinstance(error, SyntaxError) and error.filename:
+        # Its frames are the importer's.
+        return f"{type(error).__name__}: {' '.join(error.msg.split())[:500]} ({Path(error.filename).name}:{error.lineno})"
     text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{text} ({frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno})" if frames else text
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if not frames:
+        return text
+    file, line = ([one for one in frames if not _is_ours(one[0])] or frames)[-1]
+    return f"{text} ({Path(file).name}:{line})"
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a frame's file is the kernel's or the importer's."""
+    path = Path(file)
+    return path.parent in {_KERNEL, _KERNEL / "config"} or path.parent.name == "importlib" or file.startswith("<frozen importlib")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.views import FilingView
 
-__all__ = ["Json", "clean", "error", "filing_row", "json_line", "moment", "note", "related", "table"]
+__all__ = ["Json", "clean", "count", "error", "filing_row", "json_line", "minute", "moment", "note", "related", "table"]
 
 #: What a line of JSON is made of.
 Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
@@ -28,6 +28,8 @@ Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPACES = "\t\r\n\u2028\u2029"
 _PIPE_WIDTH = 1000
+#: No column of words gets narrower than this, or than its longest cell: a date, a name.
+_LEAST = 10
 
 
 def clean(text: str) -> str:
@@ -53,26 +55,49 @@ def moment(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def minute(when: datetime | None) -> str:
+    """Return a time in UTC as a table shows it."""
+    return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun, in the plural where it is not 1."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def json_line(row: Mapping[str, Json]) -> None:
     """Print one object on one line."""
     click.echo(_escaped(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"})))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print an aligned table; nothing where there are no rows. Columns that begin with ``#`` are numbers."""
-    from rich.console import Console  # noqa: PLC0415  imported late: only tables need it
+    """Print an aligned table; nothing where there are no rows. Columns that begin with ``#`` are numbers.
+
+    Where it is wider than the terminal, words go on in further lines of their cell. Numbers stay whole.
+    """
+    cells = [[clean(cell) for cell in row] for row in rows]
+    if not cells:
+        return
+    from rich.cells import cell_len  # noqa: PLC0415  imported late: only tables need it
+    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        justify: Literal["left", "right"] = "right" if column.startswith("#") else "left"
-        grid.add_column(column.lstrip("#"), justify=justify, overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        grid.add_row(*(Text(clean(cell)) for cell in row))
-    if grid.row_count:
-        width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-        Console(width=width, highlight=False, soft_wrap=False).print(grid)
+    console = Console(
+        width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH, highlight=False, soft_wrap=False
+    )
+    names = [column.lstrip("#") for column in columns]
+    widest = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    gap = 2 if sum(widest) + 2 * len(widest) <= console.width else 1
+    grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, gap, 0, 0))
+    for column, name, width in zip(columns, names, widest, strict=True):
+        number = column.startswith("#")
+        justify: Literal["left", "right"] = "right" if number else "left"
+        least = width if number else min(width, _LEAST)
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=number, min_width=least)
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    console.print(grid)
 
 
 def note(text: str) -> None:
@@ -80,9 +105,10 @@ def note(text: str) -> None:
     click.echo(clean(text), err=True)
 
 
-def error(caught: GatewaydError) -> None:
-    """Print an error: what is wrong, then what to do about it."""
-    click.secho(f"gatewayd: {clean(caught.message)}", err=True, fg="red")
+def error(caught: GatewaydError, *, account: str = "") -> None:
+    """Print an error, of an account where one is named: what is wrong, then what to do about it."""
+    of = f"{account}: " if account else ""
+    click.secho(f"gatewayd: {clean(of + caught.message)}", err=True, fg="red")
     if isinstance(caught, ConfigError):
         for fault in caught.faults:
             click.echo(f"  {clean(str(fault))}", err=True)
@@ -122,5 +148,5 @@ def related(filing: FilingView) -> str:
     words = [f"{link.kind} {link.label or link.id}" for link in filing.links]
     rivals = len(filing.rivals)
     if rivals:
-        words.append(f"{rivals} rivals")
+        words.append(count(rivals, "rival"))
     return ", ".join(words)
