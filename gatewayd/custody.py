@@ -90,6 +90,9 @@ class Anchor:
     #: Digest of Message-ID, Date, From and Subject, see ``mail.anchor``.
     anchor: str
     arrival: datetime | None
+    size: int | None = None
+    #: When it was found gone; None where it stood until now.
+    gone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,10 @@ class GuardedDirectory(Directory):
     def refresh(self) -> list[str]:
         """See ``Directory``."""
         with self._guard() as inner:
-            return inner.refresh()
+            found = inner.refresh()
+            if not isinstance(found, list):
+                raise TypeError(f"refresh answered with {type(found).__name__}, expected a list of texts")
+            return found
 
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""

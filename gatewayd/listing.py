@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from gatewayd import header
 from gatewayd.custody import Entry
 from gatewayd.mail import anchor
 from gatewayd.model import Listed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.model import Page
     from gatewayd.roles import Session
     from gatewayd.store import Store
+    from gatewayd.views import EntryView
 
 __all__ = ["Entering", "Lister", "preview", "same"]
 
@@ -61,11 +63,12 @@ class Lister:
         start_at = state.start_at if state else self._start_at()
         if state and keys:
             yield self._taken(state, keys)
+        gone = _Gone(store=self.store, account=self.account, folder=self.folder)
         for page in self.pages(state.cursor if state else None):
-            yield self._enter(page, start_at, first=state is None, take=keys or ())
+            yield self._enter(page, start_at, first=state is None, take=keys or (), gone=gone if state else None)
         if from_beginning:
             for page in self.pages(None):
-                yield self._enter(page, start_at, first=False, take=None)
+                yield self._enter(page, start_at, first=False, take=None, gone=None)
 
     def _start_at(self) -> datetime | None:
         if isinstance(self.start, datetime):
@@ -78,22 +81,30 @@ class Lister:
         entries = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was == "offered"]
         return Entering(entries=entries, cursor=state.cursor, start_at=state.start_at, standing=None)
 
-    def _enter(self, page: Page, start_at: datetime | None, *, first: bool, take: Collection[str] | None) -> Entering:
-        """``take`` names offered keys that are taken now; None takes all of the page."""
+    def _enter(
+        self, page: Page, start_at: datetime | None, *, first: bool, take: Collection[str] | None, gone: _Gone | None
+    ) -> Entering:
+        """``take`` names offered keys that are taken now; None takes all of the page. ``gone`` None knows nothing again."""
         standing = frozenset(one.key for one in page.keys) if page.others_gone else None
         known = self.store.known(self.account, self.folder, [one.key for one in page.keys])
         fresh = [one for one in page.keys if one.key not in known]
-        old = {} if first else self._same(page, fresh, standing)
+        old = self._same(fresh, gone.before(page, len(known))) if gone and fresh else {}
+        again = gone.offered(page, [one for one in fresh if one.key not in old]) if gone and start_at and not known else set()
+        if gone:
+            gone.forget(old.values())
+        # A whole folder under new numbers is backlog, also where the transport can't tell.
+        backlog = page.backlog or bool(page.others_gone and (old or again))
         entries = []
         for one in page.keys:
             taken = take is None or one.key in take
             if one.key not in known:
-                offered = page.backlog and not taken and self._is_before(one, start_at, first=first)
+                before = one.key in again or (backlog and self._is_before(one, start_at, first=first))
+                offered = before and not taken
                 entries.append(
                     Entry(
                         listed=one,
                         state="offered" if offered else "waiting",
-                        backlog=page.backlog,
+                        backlog=backlog,
                         cause=f"there before the start ({self.start})" if offered else "",
                         same_as=old.get(one.key),
                     )
@@ -110,16 +121,74 @@ class Lister:
             return True
         return one.arrival is not None and one.arrival < start_at
 
-    def _same(self, page: Page, fresh: Sequence[Listed], standing: frozenset[str] | None) -> dict[str, int]:
+    def _same(self, fresh: Sequence[Listed], gone: Sequence[Anchor]) -> dict[str, int]:
         """Return the entries, gone under their old keys, that fresh keys are the same message as."""
-        if not fresh or not (page.backlog or page.others_gone):
-            return {}
-        gone = self.store.anchors(self.account, self.folder, standing=standing)
         if not gone:
             return {}
         keys = [one.key for one in fresh]
         headers = dict(one for start in range(0, len(keys), _AT_ONCE) for one in self.headers(keys[start : start + _AT_ONCE]))
-        return same(fresh, {key: anchor(block) for key, block in headers.items()}, gone)
+        return same(fresh, {key: _mark(block) for key, block in headers.items()}, gone)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Gone:
+    """The entries that went at once when the server renumbered the folder; asked for once in a listing."""
+
+    store: Store
+    account: str
+    folder: str
+    _left: list[Anchor] | None = None
+
+    def before(self, page: Page, still: int) -> Sequence[Anchor]:
+        """Return what keys of this page may be the same message as; ``still`` keys of it are known to the ledger.
+
+        A server that renumbers leaves hardly any key as it was. Where more stand, what is gone was taken out, and what is
+        fresh is mail of its own, however alike it looks.
+        """
+        if page.others_gone:
+            every = self.store.anchors(self.account, self.folder, standing=[one.key for one in page.keys])
+            going = [one for one in every if one.gone_at is None]
+            self._left = going if still < len(going) else []
+        elif not page.backlog:
+            return ()
+        elif self._left is None:
+            # The visit that listed the first page after the renumbering did not get here.
+            every = self.store.anchors(self.account, self.folder, standing=None)
+            newest = max((one.gone_at for one in every if one.gone_at), default=None)
+            self._left = [one for one in every if one.gone_at == newest]
+        return self._left
+
+    def forget(self, taken: Collection[int]) -> None:
+        """Let nobody else be the same as these entries."""
+        gone = frozenset(taken)
+        self._left = [one for one in self._left if one.entry_id not in gone] if self._left and gone else self._left
+
+    def offered(self, page: Page, fresh: Sequence[Listed]) -> set[str]:
+        """Return keys of a wholly renumbered folder that were offered before; none where the server tells arrivals.
+
+        They were never fetched, so only their sizes are known: most of them must have come back.
+        """
+        if not page.others_gone or not any(one.arrival is None for one in fresh):
+            return set()
+        sizes = Counter(one.size for one in self._offered() if one.folder == self.folder and not one.gone)
+        count, found = sizes.total(), set[str]()
+        for one in fresh:
+            if one.arrival is None and one.size is not None and sizes[one.size]:
+                sizes[one.size] -= 1
+                found.add(one.key)
+        return found if 2 * len(found) > count else set()
+
+    def _offered(self) -> Iterator[EntryView]:
+        after = 0
+        while some := self.store.entries(self.account, "offered", after=after, limit=_AT_ONCE):
+            yield from some
+            after = some[-1].id
+
+
+def _mark(block: bytes) -> str:
+    """Return the anchor of a header block; empty where it has no Message-ID or no Date, and so may be like many others."""
+    has = {name for name, value in header.head(block, 0, len(block)).fields if value.strip()}
+    return anchor(block) if {"message-id", "date"} <= has else ""
 
 
 def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
@@ -134,19 +203,34 @@ def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[
 def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
     """Return for each fresh key the one gone entry that it is the same message as (design section 4, renumbering).
 
-    They fit if Message-ID, Date, From and Subject are the same, and the arrival too where the server tells it. A key that
-    fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
+    They fit if Message-ID, Date, From and Subject are the same, and the arrival too; where the server does not tell it, the
+    size. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
     """
     by_anchor: dict[str, list[Anchor]] = {}
     for one in gone:
         by_anchor.setdefault(one.anchor, []).append(one)
-    fits: dict[str, list[int]] = {}
+    fits: dict[str, list[Anchor]] = {}
     for listed in fresh:
         mark = anchors.get(listed.key)
-        fits[listed.key] = [one.entry_id for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
-    claims = Counter(entry_id for fitting in fits.values() for entry_id in fitting)
-    return {key: fitting[0] for key, fitting in fits.items() if len(fitting) == 1 and claims[fitting[0]] == 1}
+        fits[listed.key] = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
+    claims = Counter(one.entry_id for fitting in fits.values() for one in fitting)
+    pairs = [(one, fits[one.key][0]) for one in fresh if len(fits[one.key]) == 1 and claims[fits[one.key][0].entry_id] == 1]
+    return {listed.key: one.entry_id for listed, one in _sized_alike(pairs)}
 
 
 def _arrived_alike(one: Anchor, listed: Listed) -> bool:
     return one.arrival is None or listed.arrival is None or one.arrival == listed.arrival
+
+
+def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Listed, Anchor]]:
+    """Yield the pairs with equal arrivals or, where one is not known, sizes: the same, or as for most of them.
+
+    A server that adds a header to all mail while it renumbers makes all of it longer by the same.
+    """
+    growths = [None if one.size is None or listed.size is None else listed.size - one.size for listed, one in pairs]
+    told = [listed.arrival is not None and one.arrival is not None for listed, one in pairs]
+    often = Counter(growth for growth, by_arrival in zip(growths, told, strict=True) if not by_arrival)
+    usual = {growth for growth, times in often.items() if times > 1 and 2 * times > often.total()} | {0}
+    for pair, growth, by_arrival in zip(pairs, growths, told, strict=True):
+        if by_arrival or (growth is not None and growth in usual):
+            yield pair

@@ -124,7 +124,10 @@ class Store(Plugin):
 
     @abstractmethod
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
-        """Commit that these actions are done."""
+        """Commit that these actions are done.
+
+        A message that was moved or deleted so gives up its anchor: no later key of the folder can be the same message.
+        """
 
     @abstractmethod
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:

@@ -16,6 +16,7 @@ from gatewayd.batch import Batch, Bounds, cut, fetch, outcomes
 from gatewayd.custody import Held, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.listing import Lister
+from gatewayd.model import Listed, Page
 from gatewayd.plugins import where
 from gatewayd.store import LEASE_SECONDS
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Lease, Owed, Waiting
     from gatewayd.examine import Examiner, Recipe
-    from gatewayd.model import Page
     from gatewayd.owner import Owner
     from gatewayd.roles import Session, Transport
     from gatewayd.store import Store
@@ -140,6 +140,8 @@ class _Visit:
         self._keys = keys
         self._report = Report(account=account.name)
         self._done = 0
+        #: The folders that were listed to their end in this visit.
+        self._fresh: set[str] = set()
 
     def run(self, transport: Transport) -> Report:
         try:
@@ -151,6 +153,10 @@ class _Visit:
                 self._close(opening)
         except GatewaydError as error:
             self._report = replace(self._report, error=error)
+        except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
+            failed = PluginError(f"the visit of account {self._account.name} failed: {where(error)}")
+            failed.__cause__ = error
+            self._report = replace(self._report, error=failed)
         return self._report
 
     def _refresh(self) -> None:
@@ -159,10 +165,12 @@ class _Visit:
                 self._note(f"operator {recipe.operator.name}: {fault}")
 
     def _session(self, session: Session) -> None:
-        self._settle(session)
         for folder in self._imports.folders:
             try:
                 self._list(session, folder)
+                # Not before: the listing hands what is owed over to new keys where the folder was renumbered.
+                self._fresh.add(folder)
+                self._settle(session)
                 self._work(session, folder)
             except PermanentError as error:
                 self._problem(f"{folder}: {error.message}")
@@ -220,6 +228,8 @@ class _Visit:
     def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
         pages = self._in_thread(lambda: iter(session.listing(folder, cursor)))
         while (page := self._in_thread(next, pages, None)) is not None:
+            if not isinstance(page, Page) or not all(isinstance(one, Listed) for one in page.keys):
+                raise PluginError(f"the transport of account {self._account.name} failed: listing yielded no Page of Listed")
             yield page
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------
@@ -260,7 +270,8 @@ class _Visit:
     def _settle(self, session: Session) -> None:
         """Do on the server what is owed: after the commit, and again by a later visit if this one fails (P3).
 
-        What the server refuses for good stays owed and keeps nothing else from being done.
+        What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in a
+        folder that was not listed in this visit, for its keys may be of old numbers.
         """
         stuck: set[int] = set()
         while owed := self._owed(stuck):
@@ -272,6 +283,9 @@ class _Visit:
                 if action != str(self._imports.after):
                     self._tools.store.settled(self._lease, ids)
                     self._note(f"{folder}: {len(ids)} messages: {action} is left undone, the account no longer asks for it")
+                    continue
+                if folder not in self._fresh:
+                    stuck.update(ids)
                     continue
                 try:
                     self._in_thread(session.settle, folder, [one.key for one in group], group[0].action)

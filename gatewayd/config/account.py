@@ -80,8 +80,17 @@ def _limits(checker: Checker, found: AccountFile, transport: type[Transport]) ->
     given = checker.document.data.get("connections")
     if most is not None and isinstance(given, int) and given > most:
         checker.fault(("connections",), f"connections: expected at most {most}, as {found.kind} allows, found {given}")
+    after = found.import_.after if found.import_ else None
+    if found.import_ and after and after.do == "move" and _folder(after.folder) in map(_folder, found.import_.folders):
+        told = f"import.after: expected a folder that the account does not import, found {after.folder!r}"
+        checker.fault(("import", "after", "move"), told)
     if found.import_ and isinstance(found.import_.start, datetime) and not transport.tells_arrival:
         checker.fault(("import", "start"), f"import.start: expected all or now: {found.kind} does not tell when mail arrived")
+
+
+def _folder(name: str) -> str:
+    # Of all names INBOX alone is one in any case (RFC 3501 section 5.1).
+    return "INBOX" if name.upper() == "INBOX" else name
 
 
 def _connections(found: AccountFile, transport: type[Transport]) -> int | None:

@@ -126,6 +126,9 @@ class ImapSession(Session):
         """
         opened = self._open(folder, writable=True)
         uids = [uid for text in keys if (uid := uid_of(text, opened.uidvalidity))]
+        if len(uids) < len(keys):
+            # It is there under another key, perhaps: the next listing finds out, and the action stays owed.
+            raise TransientError(f"{self._options.where}: folder {folder!r} was renumbered before this could be done: {action}")
         settle(self._mailbox, self._options, uids, action)
 
     def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
@@ -177,9 +180,9 @@ class ImapSession(Session):
         answers = self._client.uid_fetch(f"{uids[0]}:{uids[-1]}", "(UID RFC822.SIZE INTERNALDATE)")
         if answers.lost:
             raise answers.lost
-        # Also those that the search did not name: whatever the server says it has is taken. A refusal may be for the sake
-        # of one broken message: then they are listed without sizes.
-        there = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]} | set(uids if answers.refusal else ())
+        # Also those that only one of the two answers names: whatever the server says it has is taken, if need be without
+        # a size. If it is gone, that comes out when it is fetched.
+        there = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]} | set(uids)
         said_of = [(uid, answers.messages.get(uid, {})) for uid in sorted(there)]
         return tuple(
             Listed(key(opened.uidvalidity, uid), number(one.get("RFC822.SIZE")), arrival(one.get("INTERNALDATE")))

@@ -90,7 +90,9 @@ class _Folder:
         if self.listed is None:
             self.gone += gone
         elif key in self.listed:
-            self.listed.discard(key)
+            # It was given up as vanished and is there: nothing of it is kept, so custody of it is not proven.
+            if state != "vanished":
+                self.listed.discard(key)
         else:
             self.gone += 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVarTuple
 
-from sqlalchemy import Select, and_, bindparam, insert, select, update
+from sqlalchemy import Select, and_, bindparam, case, insert, select, update
 
 from gatewayd import Action, Anchor, Entry, EntryView, FolderState, Lease, Listed, Owed, State, Waiting
 from gatewayd_sql.database import Many, pieces
@@ -54,14 +54,14 @@ class Ledger:
 
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""
-        columns = select(table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.gone_at)
+        columns = select(table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.size, table.c.gone_at)
         query = _of(account, folder, columns).where(table.c.anchor.is_not(None)).order_by(table.c.id)
         stands = frozenset(standing or ())
         if standing is None:
             query = query.where(table.c.gone_at.is_not(None))
         with self._db.reading() as connection:
             return [
-                Anchor(entry_id=row.id, anchor=row.anchor, arrival=moment(row.arrival))
+                Anchor(entry_id=row.id, anchor=row.anchor, arrival=moment(row.arrival), size=row.size, gone_at=moment(row.gone_at))
                 for row in connection.execute(query)
                 if row.gone_at is not None or row.key not in stands
             ]
@@ -120,7 +120,9 @@ class Ledger:
 
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
         """Commit that these actions are done."""
-        done = update(table).where(table.c.account == lease.account).values(owed=None)
+        # What we took away ourselves can't come back under another key: mail that looks like it is other mail.
+        stays = case((table.c.owed == str(Action(do="seen")), table.c.anchor), else_=None)
+        done = update(table).where(table.c.account == lease.account).values(owed=None, anchor=stays)
         with self._db.writing() as connection:
             fence(connection, lease)
             for piece in pieces(entry_ids):
