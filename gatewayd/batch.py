@@ -16,6 +16,7 @@ from gatewayd.plugins import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.roles import Session
     from gatewayd.spool import Spool
 
-__all__ = ["Batch", "Bounds", "contact_types", "cut", "fetch", "filings", "outcomes"]
+__all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "drop", "fetch", "filings", "outcomes"]
 
 #: The longest wait of a key that could not be had, in seconds.
 _LONGEST_WAIT = 86400.0
@@ -49,6 +50,17 @@ class Batch:
     spool: Spool
     #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
     error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a visit is."""
+
+    account: str
+    folder: str
+    #: Keys done in this visit, and keys known to be there for it.
+    done: int
+    total: int
 
 
 def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
@@ -82,6 +94,12 @@ def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool)
         spool.close()
         raise error or caught from caught
     return Batch(asked=asked, came=came, spool=spool, error=error)
+
+
+def drop(ahead: Future[Batch] | None) -> None:
+    """Let a batch that was fetched ahead go: its keys are waiting still."""
+    if ahead is not None and ahead.exception() is None:
+        ahead.result().spool.close()
 
 
 def _expected(one: Fetched, left: set[str]) -> Fetched:

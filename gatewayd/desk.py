@@ -42,6 +42,8 @@ class Desk:
     examiner: Examiner
     #: The operators' recipes, by name.
     recipes: Mapping[str, Recipe]
+    #: The operators that have users, and with them personal mail.
+    with_users: Collection[str] = ()
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return filings, newest first."""
@@ -51,14 +53,14 @@ class Desk:
         """Return one filing; raises PermanentError where this viewer has none of that id."""
         found = self.store.filings(viewer, Query(ids=(mail_id,)))
         if not found:
-            raise _no_mail(viewer, mail_id)
+            raise self._no_mail(viewer, mail_id)
         return found[0]
 
     def mail(self, viewer: Viewer, mail_id: int) -> Mail:
         """Return the view of a stored mail, parsed again from its raw bytes."""
         source = self.store.source(viewer, mail_id)
         if source is None:
-            raise _no_mail(viewer, mail_id)
+            raise self._no_mail(viewer, mail_id)
         return parse(source, mail_id=mail_id, received_at=self.get(viewer, mail_id).received_at)
 
     def attachment(self, viewer: Viewer, mail_id: int, number: int) -> Iterator[bytes]:
@@ -112,8 +114,12 @@ class Desk:
         """Return where the raw bytes of a mail can be read."""
         source = self.store.source(viewer, mail_id)
         if source is None:
-            raise _no_mail(viewer, mail_id)
+            raise self._no_mail(viewer, mail_id)
         return source
+
+    def _no_mail(self, viewer: Viewer, mail_id: int) -> PermanentError:
+        personal = "; a user's personal mail needs --user USER" if viewer.operator in self.with_users else ""
+        return PermanentError(f"operator {viewer.operator} has no mail {mail_id}", advice=f"See `gatewayd mail list`{personal}.")
 
     # --- the error queue --------------------------------------------------------------------------------------------
 
@@ -153,7 +159,3 @@ class Desk:
                 raise TransientError(f"operator {operator}: {findings.undecided}")
             filed = filings(mails, [findings], owner=owner, queue=imports.error_queue)
             yield self.store.add_filings(lease, [(mail_id, filing) for mail_id in ids for filing in filed[mail_id]])
-
-
-def _no_mail(viewer: Viewer, mail_id: int) -> PermanentError:
-    return PermanentError(f"operator {viewer.operator} has no mail {mail_id}", advice="See `gatewayd mail list`.")

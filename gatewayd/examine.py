@@ -215,9 +215,11 @@ def _match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: Direct
     return said, faults
 
 
-def _checked(findings: Iterable[Finding], mails: Sequence[Mail]) -> list[Finding]:
+def _checked(findings: Iterable[Finding] | None, mails: Sequence[Mail]) -> list[Finding]:
     ids = {mail.id for mail in mails}
     limit = _MAX_FINDINGS * len(mails)
+    if findings is None:
+        raise TypeError("match returned None, expected an iterable of findings")
     said = list(islice(findings, limit + 1))
     if len(said) > limit:
         raise ValueError(f"more than {_MAX_FINDINGS} findings a mail")

@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Literal
 from gatewayd import header
 from gatewayd.custody import Entry
 from gatewayd.mail import anchor
-from gatewayd.model import Listed
+from gatewayd.model import Listed, Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.config import AccountConfig
     from gatewayd.custody import Anchor, FolderState
-    from gatewayd.model import Page
     from gatewayd.roles import Session
     from gatewayd.store import Store
     from gatewayd.views import EntryView
 
-__all__ = ["Entering", "Lister", "preview", "same"]
+__all__ = ["Entering", "Lister", "checked", "preview", "same"]
 
 #: How many headers a session is asked for at once.
 _AT_ONCE = 1000
@@ -191,6 +190,14 @@ def _mark(block: bytes) -> str:
     return anchor(block) if {"message-id", "date"} <= has else ""
 
 
+def checked(pages: Iterable[Page]) -> Iterator[Page]:
+    """Yield a session's pages. Raises TypeError for what is none."""
+    for page in pages:
+        if not isinstance(page, Page) or not all(isinstance(one, Listed) for one in page.keys):
+            raise TypeError(f"its listing yielded {type(page).__name__}, expected a Page of Listed")
+        yield page
+
+
 def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
     """Yield folder and key of what a visit would list as new. Writes nothing, here or on the server."""
     for folder in account.imports.folders if account.imports else ():
@@ -204,7 +211,7 @@ def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anc
     """Return for each fresh key the one gone entry that it is the same message as (design section 4, renumbering).
 
     They fit if Message-ID, Date, From and Subject are the same, and the arrival too; where the server does not tell it, the
-    size. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
+    sizes. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
     """
     by_anchor: dict[str, list[Anchor]] = {}
     for one in gone:
@@ -223,14 +230,15 @@ def _arrived_alike(one: Anchor, listed: Listed) -> bool:
 
 
 def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Listed, Anchor]]:
-    """Yield the pairs with equal arrivals or, where one is not known, sizes: the same, or as for most of them.
+    """Yield the pairs with equal arrivals or, where one is not known, those of several that grew by the same.
 
-    A server that adds a header to all mail while it renumbers makes all of it longer by the same.
+    Most grow by nothing; a server that adds a header to all mail while it renumbers makes all of it longer by the same. A
+    single message proves nothing: it may be another with the same headers, and to fetch it costs little.
     """
     growths = [None if one.size is None or listed.size is None else listed.size - one.size for listed, one in pairs]
     told = [listed.arrival is not None and one.arrival is not None for listed, one in pairs]
     often = Counter(growth for growth, by_arrival in zip(growths, told, strict=True) if not by_arrival)
-    usual = {growth for growth, times in often.items() if times > 1 and 2 * times > often.total()} | {0}
+    usual = {growth for growth, times in often.items() if times > 1 and 2 * times > often.total()}
     for pair, growth, by_arrival in zip(pairs, growths, told, strict=True):
         if by_arrival or (growth is not None and growth in usual):
             yield pair

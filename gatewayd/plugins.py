@@ -152,18 +152,22 @@ def _offers(manager: pluggy.PluginManager, name: str, imported: Callable[[], obj
         raise PluginError(f"the name {name!r} is blocked")
     try:
         manager.check_pending()
-        offers = {
-            (role, offered.kind): offered
-            for role, base in ROLES.items()
-            for offered in _call(manager, module, role)
-            if _checked(offered, base)
-        }
-        if not offers:
-            raise PluginError("it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers")
-        return offers
+        return _collected(manager, module)
     except BaseException:
         manager.unregister(module)
         raise
+
+
+def _collected(manager: pluggy.PluginManager, module: object) -> dict[tuple[str, str], type[Plugin]]:
+    offers = {
+        (role, offered.kind): offered
+        for role, base in ROLES.items()
+        for offered in _call(manager, module, role)
+        if _checked(offered, base)
+    }
+    if not offers:
+        raise PluginError("it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers")
+    return offers
 
 
 def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None:

@@ -12,11 +12,10 @@ from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.batch import Batch, Bounds, cut, fetch, outcomes
+from gatewayd.batch import Batch, Bounds, Progress, cut, drop, fetch, outcomes
 from gatewayd.custody import Held, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
-from gatewayd.listing import Lister
-from gatewayd.model import Listed, Page
+from gatewayd.listing import Lister, checked
 from gatewayd.plugins import where
 from gatewayd.store import LEASE_SECONDS
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Lease, Owed, Waiting
     from gatewayd.examine import Examiner, Recipe
+    from gatewayd.model import Page
     from gatewayd.owner import Owner
     from gatewayd.roles import Session, Transport
     from gatewayd.store import Store
@@ -37,17 +37,6 @@ _T = TypeVar("_T")
 
 #: How many waiting keys are read from the ledger at once, and how many owed actions are settled at once.
 _AHEAD = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a visit is."""
-
-    account: str
-    folder: str
-    #: Keys done in this visit, and keys known to be there for it.
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +143,7 @@ class _Visit:
         except GatewaydError as error:
             self._report = replace(self._report, error=error)
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
-            failed = PluginError(f"the visit of account {self._account.name} failed: {where(error)}")
-            failed.__cause__ = error
-            self._report = replace(self._report, error=failed)
+            self._report = replace(self._report, error=self._bug("visit", error))
         return self._report
 
     def _refresh(self) -> None:
@@ -206,7 +193,10 @@ class _Visit:
         if isinstance(error, GatewaydError):
             raise error
         if error is not None:
-            raise PluginError(f"the transport of account {self._account.name} failed: {where(error)}") from error
+            raise self._bug("transport", error) from error
+
+    def _bug(self, what: str, error: BaseException) -> PluginError:
+        return PluginError(f"the {what} of account {self._account.name} failed: {where(error)}")
 
     # --- list -------------------------------------------------------------------------------------------------------
 
@@ -226,10 +216,8 @@ class _Visit:
             self._report = replace(self._report, listed=self._report.listed + new)
 
     def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
-        pages = self._in_thread(lambda: iter(session.listing(folder, cursor)))
+        pages = self._in_thread(lambda: checked(session.listing(folder, cursor)))
         while (page := self._in_thread(next, pages, None)) is not None:
-            if not isinstance(page, Page) or not all(isinstance(one, Listed) for one in page.keys):
-                raise PluginError(f"the transport of account {self._account.name} failed: listing yielded no Page of Listed")
             yield page
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------
@@ -248,7 +236,7 @@ class _Visit:
                 self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
                 self._raise(batch.error)
         finally:
-            _drop(ahead)
+            drop(ahead)
 
     def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
         after = 0
@@ -305,9 +293,3 @@ def _closed(opening: Future[Session]) -> None:
     """Close the session, also one that opened when nobody waited for it any more."""
     if opening.exception() is None:
         opening.result().close()
-
-
-def _drop(ahead: Future[Batch] | None) -> None:
-    """Let a batch that was fetched ahead go: its keys are waiting still."""
-    if ahead is not None and ahead.exception() is None:
-        ahead.result().spool.close()

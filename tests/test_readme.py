@@ -197,7 +197,7 @@ def test_what_is_installed_is_this_version_and_not_the_checkout(world: World) ->
 
 def test_the_config_is_checked_and_mail_is_imported_and_linked(world: World) -> None:
     shown = said(world, "check --online")
-    assert "1 accounts, 1 operators, 0 faults. 0 accounts failed online." in shown
+    assert "1 account, 1 operator, 0 faults. 0 accounts failed online." in shown
     assert "reservations: ok" in shown
     assert re.search(r"^reservations +3 +3 +0 +0 +0 +0 +0 *$", shown, re.MULTILINE), shown
     assert re.search(r"Voucher V12345678 +customer .*reservation 12345678 Rome in May", shown), shown

@@ -81,6 +81,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.option_name == "--config":
+            output.note("--config goes before the command: gatewayd --config FOLDER ...")
         return error.exit_code
     except ConfigError as error:
         output.error(error)
@@ -90,9 +92,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`head`) has seen enough; there is nothing left to flush into.
+    except OSError as error:
+        # The reader (`head`) has seen enough, or there is no room; there is nothing left to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            what = error.filename or "the output can't be written"
+            output.error(GatewaydError(f"{what}: {error.strerror or error}"))
         return 1
     return code if isinstance(code, int) else 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 
 from gatewayd import config, plugins, schema
 from gatewayd.cli import output
-from gatewayd.cli.app import App, operator_options
+from gatewayd.cli.app import ID, App, operator_options
 from gatewayd.cli.mail import KINDS
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
@@ -38,22 +37,35 @@ def _check(app: App, *, online: bool) -> int:
     faults = [*app.config.faults, *config.secret_faults(app.config)]
     for fault in sorted(faults):
         click.echo(output.clean(str(fault)))
-    for name, recipe in app.recipes.items():
-        for text in app.examiner.refresh(recipe):
-            click.echo(output.clean(f"operators/{name}.yaml: directory: {text}"))
+    unusable = sum(_directory_faults(app, name) for name in app.recipes)
     failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
-    found = f"{len(app.config.accounts)} accounts, {len(app.config.operators)} operators, {len(faults)} faults."
-    output.note(found if not online else f"{found} {len(failed)} accounts failed online.")
-    if faults:
+    things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
+    found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
+    output.note(f"{found}." if not online else f"{found}. {output.count(len(failed), 'account')} failed online.")
+    if faults or unusable:
         return 78
     return 1 if failed else 0
+
+
+def _directory_faults(app: App, name: str) -> int:
+    """Show what is wrong with an operator's directory; return how many faults make it, or a matcher, unusable.
+
+    A faulty row is none of these: the directory goes on without it.
+    """
+    recipe = app.recipes[name]
+    rows = app.examiner.refresh(recipe)
+    unusable = [] if recipe.faulty else app.examiner.unusable(recipe)
+    shown = [*unusable, *(("directory", text) for text in rows if ("directory", text) not in unusable)]
+    for by, text in shown:
+        click.echo(output.clean(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}"))
+    return len(unusable)
 
 
 def _online(app: App, account: AccountConfig) -> bool:
     """Log in to one account and say what is wrong and how to mend it."""
     problems: list[str] = []
     try:
-        with closing(app.transport(account).open()) as session:
+        with app.session(account) as session:
             if account.imports is not None:
                 problems = session.problems(account.imports.folders, account.imports.after)
     except GatewaydError as error:
@@ -71,7 +83,7 @@ def _online(app: App, account: AccountConfig) -> bool:
 def _explain(app: App, what: str, operator: str | None, users: Sequence[str], *, as_json: bool) -> None:
     """Show for a stored mail or a file why each matcher linked it or did not. Changes nothing."""
     viewer = app.viewer(operator, users)
-    source = app.desk.source(viewer, int(what)) if what.isascii() and what.isdigit() else _file(Path(what))
+    source = app.desk.source(viewer, ID(what)) if what.isascii() and what.isdigit() else _file(Path(what))
     mail, found = app.desk.explain(viewer.operator, source)
     rows = list(_explained(app, viewer.operator, found))
     if as_json:
@@ -146,7 +158,7 @@ def _load(app: App, operator: str | None) -> int:
     faults = [(name, text) for name in names for text in app.examiner.refresh(app.recipes[name])]
     for name, text in faults:
         click.echo(output.clean(f"{name}: {text}"))
-    output.note(f"{len(names)} directories loaded, {len(faults)} faults.")
+    output.note(f"{output.count(len(names), 'directory', 'directories')} loaded, {output.count(len(faults), 'fault')}.")
     return 1 if faults else 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,25 @@ import click
 from gatewayd import config, plugins
 from gatewayd.cli import output
 from gatewayd.desk import Desk
-from gatewayd.errors import ConfigError, PermanentError, TransientError
+from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Examiner, Recipe
 from gatewayd.owner import Owner
-from gatewayd.roles import Operator, Place, Transport
+from gatewayd.plugins import where
+from gatewayd.roles import Operator, Place, Session, Transport
 from gatewayd.store import Store
 from gatewayd.views import Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from gatewayd.config import AccountConfig, Config, OperatorConfig
 
-__all__ = ["App", "operator_options"]
+__all__ = ["ID", "App", "operator_options"]
+
+#: A mail's id on the command line: what a store's integers hold.
+ID = click.IntRange(1, 2**63 - 1)
 
 
 class App:
@@ -87,7 +91,8 @@ class App:
     @cached_property
     def desk(self) -> Desk:
         """The desk."""
-        return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes)
+        with_users = frozenset(name for name, one in self.config.operators.items() if one.users)
+        return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes, with_users=with_users)
 
     @cached_property
     def thread(self) -> ThreadPoolExecutor:
@@ -112,6 +117,17 @@ class App:
         chosen = self.registry.get(Transport, account.kind)
         return chosen(account.options, account=account.name)
 
+    @contextmanager
+    def session(self, account: AccountConfig) -> Iterator[Session]:
+        """Open a session outside a visit; whatever its transport raises but the five errors is a PluginError."""
+        try:
+            with closing(self.transport(account).open()) as session:
+                yield session
+        except GatewaydError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"the transport of account {account.name} failed: {where(error)}") from error
+
     def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:
         """Return who asks: one operator, or for the administrator each of them with all its users."""
         operators = self.config.operators
@@ -135,9 +151,9 @@ class App:
     def warn_of_faults(self) -> None:
         """Say that the config has faults where the command goes on without the faulty files."""
         if self.config.faults:
-            output.note(
-                f"gatewayd: the config has {len(self.config.faults)} faults; `gatewayd check` shows them. What is sound goes on."
-            )
+            faults = output.count(len(self.config.faults), "fault")
+            files = ", ".join(sorted({fault.file for fault in self.config.faults}))
+            output.note(f"gatewayd: the config has {faults}, in {files}; see `gatewayd check`. What is sound goes on.")
 
     def _recipe(self, operator: OperatorConfig) -> Recipe:
         chosen = operator.directory_kind
@@ -150,13 +166,17 @@ class App:
         )
 
     def _prepare_state(self) -> None:
-        """Make the state folder; run as root, become its owner first, so that no file in it ends up root's."""
+        """Make the state folder; run as root, become its owner first, so that no file in it ends up root's.
+
+        From here on, what we write is for its owner alone.
+        """
         state = self.config.state
         try:
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
             owner = state.stat()
         except OSError as error:
             raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
+        os.umask(0o077)
         if os.geteuid() == 0 and owner.st_uid != 0:
             os.setgroups([])
             os.setgid(owner.st_gid)

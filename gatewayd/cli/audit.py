@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, get_args
 
 import click
@@ -26,9 +25,7 @@ _STATES = click.Choice(get_args(State))
 
 @click.command("audit")
 @click.argument("account", metavar="ACCOUNT")
-@click.option(
-    "--list", "state", type=click.Choice(get_args(State)), help="List the ledger's keys in this state instead, with the reason."
-)
+@click.option("--list", "state", type=_STATES, help="List the ledger's keys in this state instead, with the reason.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
 def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int:
@@ -55,7 +52,7 @@ def _listings(app: App, account: AccountConfig) -> dict[str, set[str]]:
     """Return the keys that the server lists now, by folder."""
     if account.imports is None:
         raise PermanentError(f"account {account.name} has no import block", advice="There is nothing to audit.")
-    with closing(app.transport(account).open()) as session:
+    with app.session(account) as session:
         return {
             folder: {one.key for page in session.listing(folder, None) for one in page.keys} for folder in account.imports.folders
         }

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import getpass
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import App, operator_options
+from gatewayd.cli.app import ID, App, operator_options
 from gatewayd.errors import PermanentError
 from gatewayd.model import CHUNK, Kind
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import BinaryIO
 
     from gatewayd.model import Source
-    from gatewayd.views import FilingView
+    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["COMMANDS"]
 
@@ -42,7 +44,7 @@ def _mail() -> None:
 @click.option("--kind", type=KINDS, help="Only mail linked to a record of this kind.")
 @click.option("--record", metavar="ID", help="With --kind: only mail linked to this record.")
 @click.option("--text", metavar="WORD", help="Only mail with this in subject, sender or recipients.")
-@click.option("--before", type=int, metavar="ID", help="Go on below this id.")
+@click.option("--before", type=ID, metavar="ID", help="Go on below this id.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
 @_JSON
 @click.pass_obj
@@ -51,8 +53,31 @@ def _list(app: App, /, operator: str | None, users: Sequence[str], *, all_operat
     if asked["record"] and not asked["kind"]:
         raise click.UsageError("--record goes with --kind")
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
-    listed = [filing for viewer in viewers for filing in app.desk.list(viewer, Query(**asked))]
+    listed = merged(app, viewers, Query(**asked))
+    if not listed:
+        _nothing(app, asked["account"], as_json=as_json)
     print_filings(listed, as_json=as_json)
+
+
+def _nothing(app: App, account: str | None, *, as_json: bool) -> None:
+    """Say that there is no mail; raises PermanentError for an account that is neither in the config nor has mail."""
+    faulty = any(fault.file == f"accounts/{account}.yaml" for fault in app.config.faults)
+    if account is not None and not faulty:
+        app.account(account)
+    if not as_json:
+        output.note("No mail.")
+
+
+def merged(app: App, viewers: Sequence[Viewer], query: Query) -> list[FilingView]:
+    """Return what all viewers see, newest first, up to the limit.
+
+    A mail that is filed for several operators is never cut apart, so that ``--before`` its id goes on behind all of it.
+    """
+    listed = sorted((one for viewer in viewers for one in app.desk.list(viewer, query)), key=lambda one: -one.id)
+    if len(listed) <= query.limit or len(viewers) == 1:
+        return listed
+    last = listed[query.limit - 1].id
+    return [one for one in listed if one.id >= last]
 
 
 def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
@@ -67,7 +92,7 @@ def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
             "*" if filing.unread else "",
             filing.operator,
             filing.account,
-            output.moment(filing.received_at) or "",
+            output.minute(filing.received_at),
             filing.sender_name or filing.sender,
             filing.subject[:60],
             output.related(filing),
@@ -80,7 +105,7 @@ def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
 
 @_mail.command("show")
 @operator_options
-@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("mail_id", type=ID, metavar="ID")
 @_JSON
 @click.pass_obj
 def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, as_json: bool) -> None:
@@ -112,7 +137,7 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
 
 @_mail.command("raw")
 @operator_options
-@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("mail_id", type=ID, metavar="ID")
 @_OUT
 @click.pass_obj
 def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, target: Path | None) -> None:
@@ -122,7 +147,7 @@ def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, 
 
 @_mail.command("attachment")
 @operator_options
-@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("mail_id", type=ID, metavar="ID")
 @click.argument("number", type=int, metavar="N")
 @_OUT
 @click.pass_obj
@@ -145,7 +170,7 @@ def _write(chunks: Iterator[bytes], target: Path | None) -> None:
             sys.stdout.buffer.write(chunk)
         return
     try:
-        with target.open("xb") as file:
+        with _new(target) as file:
             for chunk in chunks:
                 file.write(chunk)
     except OSError as error:
@@ -154,34 +179,46 @@ def _write(chunks: Iterator[bytes], target: Path | None) -> None:
         ) from error
 
 
+@contextmanager
+def _new(target: Path) -> Iterator[BinaryIO]:
+    """Open a new file, and take it away again if it does not become whole."""
+    file = target.open("xb")
+    try:
+        with file:
+            yield file
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
+
+
 @_mail.command("link")
 @operator_options
-@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("mail_id", type=ID, metavar="ID")
 @click.argument("kind", type=KINDS)
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @click.pass_obj
 def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> None:
     """Link a mail by hand to records of the directory, by their ids. No matcher ever undoes it."""
     new = app.desk.link(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
-    output.note(f"{new} new links.")
+    output.note(f"{output.count(new, 'new link')}.")
 
 
 @_mail.command("unlink")
 @operator_options
-@click.argument("mail_id", type=int, metavar="ID")
+@click.argument("mail_id", type=ID, metavar="ID")
 @click.argument("kind", type=KINDS)
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @click.pass_obj
 def _unlink(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> int:
     """Take links away, whoever made them. No matcher makes them again."""
     gone = app.desk.unlink(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
-    output.note(f"{gone} links taken away.")
+    output.note(f"{output.count(gone, 'link')} taken away.")
     return 0 if gone else 1
 
 
 @_mail.command("read")
 @operator_options
-@click.argument("mail_ids", type=int, nargs=-1, required=True, metavar="ID...")
+@click.argument("mail_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.option("--unread", is_flag=True, help="Mark as unread instead.")
 @click.pass_obj
 def _read(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], *, unread: bool) -> int:

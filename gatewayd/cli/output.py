@@ -28,8 +28,6 @@ Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPACES = "\t\r\n\u2028\u2029"
 _PIPE_WIDTH = 1000
-#: No column of words gets narrower than this, or than its longest cell: a date, a name.
-_LEAST = 10
 
 
 def clean(text: str) -> str:
@@ -89,15 +87,29 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     names = [column.lstrip("#") for column in columns]
     widest = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
     gap = 2 if sum(widest) + 2 * len(widest) <= console.width else 1
+    fitted = _fitted(columns, widest, console.width - gap * (len(columns) - 1))
     grid = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, padding=(0, gap, 0, 0))
-    for column, name, width in zip(columns, names, widest, strict=True):
+    for column, name, width in zip(columns, names, fitted, strict=True):
         number = column.startswith("#")
         justify: Literal["left", "right"] = "right" if number else "left"
-        least = width if number else min(width, _LEAST)
-        grid.add_column(name, justify=justify, overflow="fold", no_wrap=number, min_width=least)
+        grid.add_column(name, justify=justify, overflow="fold", no_wrap=number, width=width)
     for row in cells:
         grid.add_row(*map(Text, row))
     console.print(grid)
+
+
+def _fitted(columns: Sequence[str], widest: Sequence[int], room: int) -> list[int]:
+    """Return widths that fit: the widest column of words gives way first, so that short ones and numbers stay whole."""
+    words = [index for index, column in enumerate(columns) if not column.startswith("#")]
+    widths = list(widest)
+    for index in words:
+        widths[index] = min(widths[index], max(room, 1))
+    while words and sum(widths) > room:
+        index = max(words, key=widths.__getitem__)
+        if widths[index] == 1:
+            break
+        widths[index] -= 1
+    return widths
 
 
 def note(text: str) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import App, operator_options
-from gatewayd.cli.mail import print_filings
+from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.mail import merged, print_filings
+from gatewayd.errors import PermanentError
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _queue() -> None:
 @operator_options
 @click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
 @_QUEUE
-@click.option("--before", type=int, metavar="ID", help="Go on below this id.")
+@click.option("--before", type=ID, metavar="ID", help="Go on below this id.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, as in `mail list`.")
 @click.pass_obj
@@ -46,10 +47,12 @@ def _list(
     """List what stands in the error queues, with the cause."""
     query = Query(faulty=True, queue=queue, before=before, limit=limit)
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
-    listed = [filing for viewer in viewers for filing in app.desk.list(viewer, query)]
+    listed = merged(app, viewers, query)
     if as_json:
         print_filings(listed, as_json=True)
         return
+    if not listed:
+        output.note("Nothing stands in an error queue.")
     faults = [(one, fault) for one in listed for fault in one.faults]
     rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
@@ -57,14 +60,18 @@ def _list(
 
 @_queue.command("retry")
 @operator_options
-@click.argument("mail_ids", type=int, nargs=-1, metavar="[ID]...")
+@click.argument("mail_ids", type=ID, nargs=-1, metavar="[ID]...")
 @_QUEUE
 @click.pass_obj
 def _retry(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], queue: str | None) -> int:
     """Match what stands in the error queue again: these ids, or all. What fails again stays."""
     viewer = app.viewer(operator, users)
     for mail_id in mail_ids:
-        app.desk.get(viewer, mail_id)
+        found = app.desk.get(viewer, mail_id).queue
+        if found is None or queue not in {None, found}:
+            raise PermanentError(
+                f"mail {mail_id} does not stand in {queue or 'an error queue'}", advice="See `gatewayd queue list`."
+            )
     mended = left = 0
     for batch in app.desk.retry(viewer, mail_ids or None, queue):
         left += sum(1 for one in batch if one.faults)
@@ -75,7 +82,7 @@ def _retry(app: App, mail_ids: Sequence[int], operator: str | None, users: Seque
 
 @_queue.command("discard")
 @operator_options
-@click.argument("mail_ids", type=int, nargs=-1, required=True, metavar="ID...")
+@click.argument("mail_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.pass_obj
 def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
     """Take these out of their error queue without another try. The mail itself stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,14 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.custody import Held
-from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.listing import preview
 from gatewayd.owner import host_and_process
+from gatewayd.views import Query, Viewer
 from gatewayd.visit import Progress, Report, Tools, visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 _COLUMNS = ("account", "#listed", "#filed", "#duplicate", "#not admitted", "#vanished", "#deferred", "#settled")
+#: Mails in an error queue are counted up to this.
+_MANY = 1000
 
 
 @click.command("import")
@@ -46,31 +49,73 @@ def _import(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Do one visit of each ACCOUNT now; without any, of every account that imports."""
+    """Do one visit of each ACCOUNT now; without any, of every account that imports.
+
+    Without any, it exits with 78 after all visits if files of the config are faulty.
+    """
     if operator and not from_beginning:
         raise click.UsageError("--operator goes with --from-beginning")
-    app.warn_of_faults()
-    chosen = [app.account(name) for name in accounts] or [
-        one for one in app.config.accounts.values() if one.imports and one.imports.enabled
-    ]
-    if not chosen:
-        advice = "Give an account an `import:` block; `gatewayd check` shows faults."
-        raise PermanentError("no account imports anything", advice=advice)
+    if dry_run and (from_beginning or keys):
+        raise click.UsageError("--dry-run goes with none of --from-beginning, --key and --operator")
+    chosen = _chosen(app, accounts)
     if dry_run:
-        return _dry_run(app, chosen, as_json=as_json)
+        failed = _dry_run(app, chosen, as_json=as_json)
+    else:
+        failed = _visit_all(app, chosen, as_json=as_json, from_beginning=from_beginning, operator=operator, keys=keys)
+    if app.config.faults and not accounts:
+        return 78
+    return 1 if failed else 0
+
+
+def _chosen(app: App, names: Sequence[str]) -> Sequence[AccountConfig]:
+    app.warn_of_faults()
+    if names:
+        return [app.account(name) for name in names]
+    importing = [one for one in app.config.accounts.values() if one.imports and one.imports.enabled]
+    if importing:
+        return importing
+    if app.config.faults:
+        raise ConfigError("no sound account imports anything", faults=app.config.faults, advice="Correct these files.")
+    raise PermanentError("no account imports anything", advice="Give an account an `import:` block.")
+
+
+def _visit_all(
+    app: App, chosen: Sequence[AccountConfig], *, as_json: bool, from_beginning: bool, operator: str | None, keys: Sequence[str]
+) -> bool:
+    """Visit and tell; return whether anything failed."""
     rows: list[Sequence[str]] = []
     failed = False
     with _progress_bar() as show:
         for account in chosen:
             report = _visit(app, account, show, from_beginning=from_beginning, operator=operator, keys=keys)
             failed = failed or bool(report.error or report.problems or report.tally.deferred)
+            queued = None if report.error else _queued(app, account)
             if as_json:
-                output.json_line(_json(report))
+                output.json_line({**_json(report), "queued": queued})
             else:
                 rows.append(_row(report))
-                _tell(report)
+                _tell(app, report, queued)
     output.table(_COLUMNS, rows)
-    return 1 if failed else 0
+    unknown = [] if failed else _unknown(app, chosen, keys)
+    if unknown:
+        output.error(
+            PermanentError(f"no such key: {', '.join(unknown)}", advice="`gatewayd audit ACCOUNT --list offered` lists keys.")
+        )
+    return failed or bool(unknown)
+
+
+def _queued(app: App, account: AccountConfig) -> int:
+    """Return how many mails of an account stand in an error queue, up to ``_MANY``."""
+    query = Query(account=account.name, faulty=True, limit=_MANY)
+    viewers = [Viewer(operator=name, users=tuple(app.config.operators[name].users)) for name in account.operators]
+    return min(_MANY, len({filing.id for viewer in viewers for filing in app.store.filings(viewer, query)}))
+
+
+def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -> list[str]:
+    """Return the keys that are not in the ledger after the visits: what the servers list is in it by now."""
+    folders = [(one.name, folder) for one in accounts if one.imports for folder in one.imports.folders]
+    known = {key for name, folder in folders for key in app.store.known(name, folder, keys)} if keys else set()
+    return [key for key in keys if key not in known]
 
 
 def _visit(
@@ -116,23 +161,28 @@ def _file_old(app: App, account: AccountConfig, operator: str, report: Report) -
     return replace(report, tally=replace(report.tally, filed=report.tally.filed + filed))
 
 
-def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> int:
+def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:
+    """Show what would come; an account's error is its own. Return whether there was one."""
     new: list[tuple[str, str, Listed]] = []
+    failed = False
     for account in accounts:
-        with closing(app.transport(account).open()) as session:
-            new += [(account.name, folder, one) for folder, one in preview(account, session, app.store)]
+        try:
+            with app.session(account) as session:
+                new += [(account.name, folder, one) for folder, one in preview(account, session, app.store)]
+        except GatewaydError as error:
+            failed = True
+            output.error(error, account=account.name)
     if as_json:
         for name, folder, one in new:
             row = {"account": name, "folder": folder, "key": one.key, "size": one.size, "arrival": output.moment(one.arrival)}
             output.json_line(row)
-        return 0
+        return failed
     rows = [
-        (name, folder, one.key, "" if one.size is None else str(one.size), output.moment(one.arrival) or "")
-        for name, folder, one in new
+        (name, folder, one.key, "" if one.size is None else str(one.size), output.minute(one.arrival)) for name, folder, one in new
     ]
     output.table(("account", "folder", "key", "#size", "arrival"), rows)
-    output.note(f"{len(new)} keys would be listed as new; nothing was written.")
-    return 0
+    output.note(f"{output.count(len(new), 'key')} would be listed as new; nothing was written.")
+    return failed
 
 
 @contextmanager
@@ -162,11 +212,16 @@ def _row(report: Report) -> Sequence[str]:
     return (report.account, *(str(number) for number in numbers))
 
 
-def _tell(report: Report) -> None:
+def _tell(app: App, report: Report, queued: int | None) -> None:
     for text in (*report.notes, *report.problems):
         output.note(f"{report.account}: {text}")
     if report.error:
-        output.error(report.error)
+        output.error(report.error, account=report.account)
+    if queued:
+        many = f"{queued} or more" if queued >= _MANY else str(queued)
+        mails = f"{many} mail{'' if queued == 1 else 's'} of {report.account} stand{'s' if queued == 1 else ''}"
+        flag = " --all-operators" if len(app.config.operators) > 1 else ""
+        output.note(f"{mails} in an error queue: gatewayd queue list{flag}")
 
 
 def _json(report: Report) -> dict[str, output.Json]:

@@ -191,6 +191,18 @@ class LedgerContract:
         assert [waiting.listed.key for waiting in named] == ["1", "6"]
         assert not store.waiting("shared", "INBOX", after=0, limit=9, keys=[])
 
+    def test_P1_what_was_moved_or_deleted_has_no_anchor_any_more(self, store: Store) -> None:
+        one = Custodian.of(store)
+        actions = [Action(do="seen"), Action(do="move", folder="Done"), Action(do="delete")]
+        ids = [one.file(str(number), make_raw(number), owed=action) for number, action in enumerate(actions)]
+        assert [anchor.entry_id for anchor in store.anchors("shared", "INBOX", standing=[])] == ids
+        store.settled(one.lease, ids)
+        (anchor,) = store.anchors("shared", "INBOX", standing=[])
+        assert (anchor.entry_id, anchor.gone_at) == (ids[0], None)
+        one.enter(standing=[])
+        (anchor,) = store.anchors("shared", "INBOX", standing=None)
+        assert anchor.gone_at is not None
+
     def test_an_owed_action_is_owed_until_it_is_settled(self, store: Store) -> None:
         one = Custodian.of(store)
         actions = [Action(do="seen"), Action(do="move", folder="Très/öld"), Action(do="delete")]

@@ -80,7 +80,9 @@ def test_filters(house: House) -> None:
     assert subjects("--kind", "reservation", "--record", "R2") == set()
     assert subjects("--text", "OTTO") == {"hello"}
     assert subjects("--text", "100%_") == set()
-    assert subjects("--account", "none") == set()
+    nobody = house.run("mail", "list", "--account", "none")
+    assert nobody.code == 1
+    assert "Accounts are: main." in nobody.err
     assert len(subjects("--limit", "1")) == 1
     assert house.run("mail", "list", "--record", "R1").code == 2
 
@@ -98,6 +100,8 @@ def test_show_raw_and_attachment(house: House, tmp_path: Path) -> None:
     assert (tmp_path / "a.pdf").read_bytes() == b"Hello"
     assert house.run("mail", "raw", first, "-o", tmp_path / "raw.eml").code == 1, "no file is overwritten"
     assert house.run("mail", "attachment", first, 2).code == 1
+    short = house.run("mail", "raw", 4711, "-o", tmp_path / "none.eml")
+    assert (short.code, (tmp_path / "none.eml").exists()) == (1, False)
     assert json.loads(house.good("mail", "show", first, "--json").out)["text"].startswith("Grüße")
 
 
@@ -181,3 +185,32 @@ def test_schema_writes_files_for_editors(house: House, tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", [[], ["mail"], ["import"], ["queue", "list"], ["demo"]])
 def test_help_of_every_word(house: House, command: list[str]) -> None:
     assert "Usage: gatewayd" in house.good(*command, "--help").out
+
+
+def test_nothing_to_list_is_said_beside_the_output(house: House) -> None:
+    done = house.good("mail", "list", "--text", "nothing like it")
+    assert (done.out, done.err) == ("", "No mail.\n")
+    done = house.good("queue", "list")
+    assert (done.out, done.err) == ("", "Nothing stands in an error queue.\n")
+    assert house.good("queue", "list", "--json").err == house.good("mail", "list", "--json", "--text", "nothing like it").err == ""
+
+
+def test_retry_of_what_stands_in_no_queue_says_so(house: House) -> None:
+    first = house.good("mail", "list", "--json").rows[0]["id"]
+    done = house.run("queue", "retry", first)
+    assert done.code == 1
+    assert f"mail {first} does not stand in an error queue" in done.err
+
+
+def test_tables_keep_their_columns_at_80(house: House) -> None:
+    narrow = {"COLUMNS": "80"}
+    listed = house.run("mail", "list", environment=narrow).out.splitlines()
+    assert all(len(line) <= 80 for line in listed)
+    assert listed[0].split()[:3] == ["id", "operator", "account"]
+    assert "queue" in listed[0]
+    assert any(line.split()[:4] == ["1", "*", "acme", "main"] for line in listed)
+    explained = house.run("explain", 1, environment=narrow).out
+    assert "reservations rivals" in " ".join(explained.split())
+    shown = house.run("plugins", "list", environment=narrow).out.splitlines()
+    assert shown[0].split() == ["plugin", "source", "offers", "state"]
+    assert any(line.split()[0] == "reservations" and line.split()[-1] == "ok" for line in shown)

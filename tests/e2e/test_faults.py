@@ -48,9 +48,10 @@ def test_P4_faulty_account_file_stops_no_other_account(kind: str, house: House, 
     house.account("good", kind, dovecot.ports[kind], user)
     house.write("accounts/bad.yaml", BAD_ACCOUNT)
     done = house.run("import", "--json")
-    assert done.code == 0
+    assert done.code == 78, "nobody looks at an account that is silently left out"
     assert [row["filed"] for row in done.rows] == [3]
-    assert "1 faults" in done.err
+    assert "1 fault, in accounts/bad.yaml;" in done.err
+    assert house.run("import", "good").code == 0
     checked = house.run("check")
     assert checked.code == 78
     assert "accounts/bad.yaml:4:1: " in checked.out
@@ -103,6 +104,7 @@ def test_unknown_host_and_refused_port(kind: str, host: str, words: str, house: 
     assert done.code == 1
     assert words in done.err
     assert len(done.err.strip().splitlines()) == 2, f"what is wrong, and what to do: {done.err}"
+    assert done.err.startswith(f"gatewayd: main: {host}:")
 
 
 @KINDS
@@ -201,7 +203,21 @@ def test_read_only_database_and_newer_version_and_no_database(house: House, dove
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["mail"], ["mail", "show"], ["mail", "show", "x"], ["import", "--what"], ["mail", "list", "--limit", "0"]],
+    [
+        ["nonsense"],
+        ["mail"],
+        ["mail", "show"],
+        ["mail", "show", "x"],
+        ["import", "--what"],
+        ["mail", "list", "--limit", "0"],
+        ["mail", "show", "9" * 23],
+        ["mail", "list", "--before", "9" * 23],
+        ["queue", "retry", "9" * 23],
+        ["explain", "9" * 23],
+        ["mail", "read", "0"],
+        ["import", "--dry-run", "--from-beginning"],
+        ["import", "--dry-run", "--key", "1"],
+    ],
 )
 def test_bad_usage_exits_2(house: House, arguments: list[str]) -> None:
     assert house.run(*arguments).code == 2
@@ -216,6 +232,7 @@ def test_bad_usage_exits_2(house: House, arguments: list[str]) -> None:
         ["mail", "attachment", "4711", "1"],
         ["mail", "link", "4711", "customer", "C1"],
         ["mail", "list", "--operator", "nobody"],
+        ["mail", "list", "--account", "nobody"],
         ["explain", "no-such-file.eml"],
         ["explain", "4711"],
         ["audit", "nobody"],
@@ -248,3 +265,85 @@ def test_state_folder_that_cannot_be_made(house: House) -> None:
     done = house.run("mail", "list")
     assert done.code == 78
     assert "/proc/nothing/here" in done.err
+
+
+def test_full_disk_behind_the_output_is_one_error_line(house: House) -> None:
+    command = [sys.executable, "-m", "gatewayd", "--config", str(house.folder), "plugins", "list"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123  a device
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (1, "gatewayd: the output can't be written: No space left on device\n")
+
+
+def test_config_flag_behind_the_command_is_told_its_place(house: House) -> None:
+    done = house.run("check", "--config", "elsewhere")
+    assert done.code == 2
+    assert "--config goes before the command" in done.err
+
+
+def test_check_tells_a_directory_that_cannot_be_used_from_a_faulty_row(house: House) -> None:
+    house.write("acme/customers.csv", "id,name,main_contact\n,nameless,\n")
+    rows = house.good("check")
+    assert "operators/acme.yaml: " in rows.out
+    assert "customers.csv:2" in rows.out
+    assert "0 accounts, 1 operator, 0 faults." in rows.err
+    (house.folder / "acme/customers.csv").unlink()
+    (house.folder / "acme").rmdir()
+    gone = house.run("check")
+    assert gone.code == 78
+    (line,) = [line for line in gone.out.splitlines() if line.startswith("operators/acme.yaml: directory")]
+    assert "directory: directory" not in line
+    assert "1 fault." in gone.err
+
+
+BROKEN_TRANSPORT = """
+from gatewayd import Transport, hookimpl
+
+class Pigeon(Transport):
+    kind = "pigeon"
+
+    def open(self):
+        return {}["no way"]
+
+@hookimpl
+def gatewayd_transports():
+    return [Pigeon]
+"""
+
+
+def test_P4_transport_that_raises_anything_costs_its_own_account_only(house: House, dovecot: Dovecot, user: str) -> None:
+    house.write("plugins/pigeon.py", BROKEN_TRANSPORT)
+    house.write("accounts/a.yaml", "kind: pigeon\noperators: [acme]\nimport: {folders: [INBOX]}\n")
+    house.account("good", "imap", dovecot.ports["imap"], user)
+    told = "transport of account a failed: KeyError: 'no way' (pigeon.py:8)"
+    checked = house.run("check", "--online")
+    assert checked.code == 1
+    assert told in checked.out
+    assert "good: ok" in checked.out
+    dry = house.run("import", "--dry-run", "--json")
+    assert dry.code == 1
+    assert f"gatewayd: a: the {told}" in dry.err
+    assert {row["account"] for row in dry.rows} == {"good"}
+    audited = house.run("audit", "a")
+    assert audited.code == 1
+    assert told in audited.err
+    assert "Traceback" not in checked.err + dry.err + audited.err
+
+
+def test_unknown_key_is_named(house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    keys = [row["key"] for row in house.good("import", "--dry-run", "--json").rows]
+    house.good("import", "main", "--key", keys[0])
+    done = house.run("import", "main", "--key", keys[1], "--key", "no-such-key")
+    assert done.code == 1
+    assert "no such key: no-such-key" in done.err
+    assert keys[1] not in done.err
+
+
+def test_state_folder_is_its_owners_alone(house: House, dovecot: Dovecot, user: str) -> None:
+    house.account("main", "imap", dovecot.ports["imap"], user)
+    house.write("acme/customers.csv", "id,name,main_contact\nC1,Nord,\n")
+    house.state.mkdir(mode=0o755)
+    house.good("import", "main")
+    made = list(house.state.rglob("*"))
+    assert made
+    assert not [path for path in made if path.stat().st_mode & 0o077]

@@ -96,6 +96,12 @@ def test_P4_raising_matcher_costs_its_own_links_of_the_guilty_mail_only(house: H
     acme = by_subject(house, "acme")
     assert links(acme["poison 756"]) == {("person", "P1", "contacts"), ("customer", "C1", "contacts")}
     assert links(acme["nothing"]) == {("product", "X", "raising")}
+    told = house.good("import", "main").err
+    assert "1 mail of main stands in an error queue: gatewayd queue list --all-operators" in told
+    assert house.good("import", "main", "--json").rows[0]["queued"] == 1
+    table = house.run("queue", "list", "--operator", "acme", environment={"COLUMNS": "80"}).out.splitlines()
+    assert table[0].split() == ["id", "operator", "queue", "by", "error", "subject"]
+    assert table[1].split()[1:4] == ["acme", "front", "raising"]
     (queued,) = house.good("queue", "list", "--operator", "acme", "--json").rows
     assert queued["subject"] == "poison 756"
     assert queued["queue"] == "front"
@@ -141,6 +147,8 @@ def test_P4_faulty_operator_file_gets_its_mail_unmatched_and_matched_later(house
     house.write("operators/acme.yaml", "titel: Acme\n")
     done = house.run("import", "main")
     assert done.code == 0, done.err
+    assert "operators/acme.yaml" in done.err
+    assert house.run("import").code == 78
     assert links(by_subject(house, "globetrot")["booking 756"]) == {("reservation", "R1", "reservations")}
     rows = house.good("queue", "list", "--operator", "acme", "--json").rows
     assert len(rows) == 3
@@ -208,8 +216,26 @@ def test_personal_mail_is_seen_by_its_user_only(house: House, dovecot: Dovecot) 
     mine = house.good("mail", "list", "--operator", "acme", "--user", "irina", "--json").rows
     assert "personal" in {row["subject"] for row in mine}
     (personal,) = [row["id"] for row in mine if row["subject"] == "personal"]
-    assert house.run("mail", "show", personal, "--operator", "acme").code == 1
+    unseen = house.run("mail", "show", personal, "--operator", "acme")
+    assert unseen.code == 1
+    assert "--user" in unseen.err
+    assert "--user" not in house.run("mail", "show", personal, "--operator", "globetrot").err
     assert house.run("mail", "raw", personal, "--operator", "globetrot").code == 1
     assert house.run("mail", "list", "--operator", "acme", "--user", "boris").code == 1
     everything = house.good("mail", "list", "--all-operators", "--json").rows
     assert len(everything) == 7
+    ids = [row["id"] for row in everything]
+    assert ids == sorted(ids, reverse=True), "newest first, whoever's it is"
+
+
+def test_paging_through_all_operators_splits_no_mail_and_loses_none(house: House) -> None:
+    house.good("import", "main")
+    everything = [(row["id"], row["operator"]) for row in house.good("mail", "list", "--all-operators", "--json").rows]
+    assert len(everything) == 6
+    paged: list[tuple[int, str]] = []
+    before: list[object] = []
+    while page := house.good("mail", "list", "--all-operators", "--limit", 3, *before, "--json").rows:
+        paged += [(row["id"], row["operator"]) for row in page]
+        before = ["--before", paged[-1][0]]
+        assert len(page) <= 4
+    assert paged == everything

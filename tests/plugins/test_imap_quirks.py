@@ -80,10 +80,10 @@ def test_a_connection_that_breaks_while_listing_is_transient(tmp_path: Path) -> 
         list(opened.listing("INBOX", None))
 
 
-def test_messages_that_went_between_search_and_fetch_are_left_out_and_the_cursor_goes_on(tmp_path: Path) -> None:
+def test_P1_what_search_names_and_fetch_does_not_answer_for_is_listed_without_a_size(tmp_path: Path) -> None:
     with session(Script({"UID FETCH": b"* 1 FETCH (UID 2 RFC822.SIZE 17)\r\n"}), tmp_path) as opened:
         (page,) = opened.listing("INBOX", None)
-    assert ([one.key for one in page.keys], page.cursor) == (["7:2"], "7 3 3")
+    assert ([(one.key, one.size) for one in page.keys], page.cursor) == ([("7:1", None), ("7:2", 17), ("7:3", None)], "7 3 3")
 
 
 def test_without_uidnext_backlog_reaches_up_to_the_last_message(tmp_path: Path) -> None:

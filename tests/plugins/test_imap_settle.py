@@ -28,7 +28,7 @@ def test_P3_without_move_and_uidplus_nothing_is_moved_or_deleted(tmp_path: Path,
 def test_moving_without_move_copies_and_expunges_those_alone(tmp_path: Path) -> None:
     script = Script({"CAPABILITY": b"* CAPABILITY IMAP4rev1 UIDPLUS\r\n"})
     with session(script, tmp_path) as opened:
-        opened.settle("INBOX", ["7:3", "7:1", "7:2", "8:5"], Action(do="move", folder='Done "2026"'))
+        opened.settle("INBOX", ["7:3", "7:1", "7:2"], Action(do="move", folder='Done "2026"'))
     assert script.asked("^UID") == [
         'UID COPY 1:3 "Done \\"2026\\""',
         "UID STORE 1:3 +FLAGS.SILENT (\\Deleted)",
@@ -72,3 +72,10 @@ def test_folder_names_that_no_one_can_read_do_not_hide_the_problem(tmp_path: Pat
     with session(script, tmp_path) as opened:
         (problem,) = opened.problems(["Inbx"], None)
     assert "'Inbx'" in problem
+
+
+def test_P3_what_is_owed_under_numbers_of_before_stays_owed(tmp_path: Path) -> None:
+    script = Script()
+    with session(script, tmp_path) as opened, pytest.raises(TransientError, match="was renumbered"):
+        opened.settle("INBOX", ["7:1", "6:2"], Action(do="delete"))
+    assert script.asked("STORE|EXPUNGE|MOVE") == []

@@ -7,7 +7,7 @@ import json
 import sys
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 
 from gatewayd import Attachment, ConfigError, FilingFault, FilingView, LinkView, Part, PermanentError, RivalView
 from gatewayd.cli import output
+from gatewayd.cli.mail import _write
 from gatewayd.errors import Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from gatewayd.cli.output import Json
 
 #: All that a terminal may take for a command, that turns text around, or that can't be encoded.
@@ -73,6 +77,75 @@ def test_nothing_is_printed_for_no_rows(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == ""
 
 
+def narrow(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *table: Any) -> list[str]:
+    monkeypatch.setenv("COLUMNS", "80")
+    output.table(*table)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    return lines
+
+
+def joined(lines: list[str], start: str, end: str) -> str:
+    """The cell of one column, put together again from its lines."""
+    left = lines[0].index(start)
+    right = lines[0].index(end) if end else None
+    return "".join(line[left:right].strip() for line in lines[1:])
+
+
+LONG = "ValueError: cannot bear what the customer wrote " * 4
+
+
+def test_at_80_columns_numbers_stay_whole_and_words_go_on_in_further_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ("#id", "", "operator", "account", "received", "from", "subject", "related to", "queue")
+    row = (
+        "1234567",
+        "*",
+        "globetrot",
+        "main",
+        "2026-11-22 08:51",
+        "Anna Svobodova",
+        "s" * 60,
+        "reservation B-756 Rome",
+        "front: csv",
+    )
+    lines = narrow(capsys, monkeypatch, columns, [row])
+    assert lines[1].startswith("1234567 *")
+    cells = [joined(lines, one, end) for one, end in zip(columns[2:], [*columns[3:], ""], strict=True)]
+    assert [cell.replace(" ", "") for cell in cells] == [cell.replace(" ", "") for cell in row[2:]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "whole"),
+    [
+        (("#id", "operator", "queue", "by", "error", "subject"), ("12", "acme", "errors", "vouchers", LONG, "s" * 40), "vouchers"),
+        (("by", "said", "record", "because"), ("vouchers", "rivals", LONG, LONG), "rivals"),
+        (("plugin", "source", "offers", "state"), ("vouchers", "/" + "x" * 90, "matchers: a, " * 9, LONG), "vouchers"),
+    ],
+)
+def test_at_80_columns_no_column_is_lost(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: tuple[str, ...],
+    row: tuple[str, ...],
+    whole: str,
+) -> None:
+    lines = narrow(capsys, monkeypatch, columns, [row])
+    assert all(name.lstrip("#") in lines[0] for name in columns)
+    assert whole in lines[1]
+    assert lines[1].startswith(row[0]) or columns[0] == "#id"
+    assert "\N{HORIZONTAL ELLIPSIS}" not in "".join(lines)
+    assert sum(len(line.replace(" ", "")) for line in lines[1:]) == len("".join(row).replace(" ", "")), "text was cut"
+
+
+def test_minutes_and_counts_as_people_read_them() -> None:
+    assert output.minute(datetime(2026, 11, 22, 9, 51, 7, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-22 08:51"
+    assert output.minute(None) == ""
+    assert [output.count(one, "fault") for one in (0, 1, 2)] == ["0 faults", "1 fault", "2 faults"]
+    assert output.count(2, "directory", "directories") == "2 directories"
+
+
 def test_markup_in_a_cell_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("subject",), [("[red]Booking[/red] [link=https://example.com]x[/link]",)])
     assert "[red]Booking[/red] [link=https://example.com]x[/link]" in capsys.readouterr().out
@@ -87,7 +160,7 @@ def test_a_pipe_gets_whole_cells(capsys: pytest.CaptureFixture[str], monkeypatch
 def test_errors_say_what_is_wrong_where_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     fault = Fault(file="accounts/sales.yaml", line=3, column=1, what="unknown key 'prot\x1b'")
     output.error(ConfigError("account sales is faulty", faults=[fault], advice="Correct it."))
-    output.error(PermanentError("alone"))
+    output.error(PermanentError("alone"), account="main")
     output.note("beside\nthe output")
     out, err = capsys.readouterr()
     assert out == ""
@@ -95,7 +168,7 @@ def test_errors_say_what_is_wrong_where_and_what_to_do(capsys: pytest.CaptureFix
         "gatewayd: account sales is faulty",
         "  accounts/sales.yaml:3:1: unknown key 'prot'",
         "  Correct it.",
-        "gatewayd: alone",
+        "gatewayd: main: alone",
         "beside the output",
     ]
 
@@ -154,4 +227,18 @@ def test_a_filing_as_json_has_the_names_of_the_design() -> None:
 
 
 def test_what_a_filing_is_related_to_in_a_few_words() -> None:
-    assert output.related(FILING) == "reservation B-756 Rome, 1 rivals"
+    assert output.related(FILING) == "reservation B-756 Rome, 1 rival"
+
+
+def test_a_file_that_does_not_become_whole_is_taken_away(tmp_path: Path) -> None:
+    def torn() -> Iterator[bytes]:
+        yield b"the first half"
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(PermanentError, match=r"part\.eml can't be written: No space left on device"):
+        _write(torn(), tmp_path / "part.eml")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "old.eml").write_bytes(b"old")
+    with pytest.raises(PermanentError, match=r"old\.eml can't be written: File exists"):
+        _write(iter([b"new"]), tmp_path / "old.eml")
+    assert (tmp_path / "old.eml").read_bytes() == b"old"

@@ -235,6 +235,8 @@ def test_a_directory_that_cannot_be_built_is_a_fault_and_answers_nobody() -> Non
     with pytest.raises(PermanentError, match="globetrot has no directory: its file names none"):
         examiner.directory(recipe("globetrot"))
     assert examiner.refresh(unknown) == []
+    ((by, why),) = examiner.unusable(unknown)
+    assert (by, "no plugin offers the directory 'known'" in why) == ("directory", True)
 
 
 def test_a_faulty_operator_file_is_a_fault_of_every_mail_and_nothing_is_matched() -> None:
@@ -275,8 +277,32 @@ def test_refresh_says_what_is_wrong_and_never_raises(error: Exception) -> None:
         def refresh(self) -> list[str]:
             raise error
 
-    (text,) = Examiner(registry(directory(base=Stale))).refresh(recipe(known=True))
+    examiner = Examiner(registry(directory(base=Stale)))
+    assert examiner.unusable(recipe(known=True)) == []
+    (text,) = examiner.refresh(recipe(known=True))
     assert str(error) in text
+    assert examiner.unusable(recipe(known=True)) == [("directory", text)]
+
+
+def test_a_directory_with_faulty_rows_is_usable_and_so_is_one_that_mended() -> None:
+    answers: list[str] = ["fails", "a faulty row"]
+
+    class Mending(FakeDirectory):
+        def refresh(self) -> list[str]:
+            if answers.pop(0) == "fails":
+                raise TransientError("away")
+            return ["a faulty row"]
+
+    examiner, known = Examiner(registry(directory(base=Mending))), recipe(known=True)
+    assert examiner.refresh(known) == ["away"]
+    assert examiner.refresh(known) == ["a faulty row"]
+    assert examiner.unusable(known) == []
+
+
+def test_match_that_returns_none_is_told_what_was_expected() -> None:
+    found = examine(Job(recipe=recipe("acme", "mute"), mails=mails(1)), matcher("mute", lambda *_: None))  # type: ignore[arg-type]
+    ((_, fault),) = found.faults
+    assert "TypeError: match returned None, expected an iterable of findings" in fault.error
 
 
 # --- admission ------------------------------------------------------------------------------------------------------------

@@ -62,6 +62,14 @@ def test_an_answer_that_is_no_mapping_is_the_directorys_fault(method: str, answe
         ASK[method](GuardedDirectory(inner))
 
 
+@pytest.mark.parametrize("answer", [None, "a fault", {}])
+def test_a_refresh_that_answers_with_no_list_is_the_directorys_fault(answer: object) -> None:
+    inner = FakeDirectory()
+    object.__setattr__(inner, "refresh", lambda: answer)
+    with pytest.raises(DirectoryFailed, match="expected a list of texts"):
+        GuardedDirectory(inner).refresh()
+
+
 @pytest.mark.parametrize("method", ASK)
 def test_without_a_directory_every_question_says_so(method: str) -> None:
     guarded = GuardedDirectory(None)

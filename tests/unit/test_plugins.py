@@ -12,6 +12,7 @@ from gatewayd.errors import PluginError
 from gatewayd.roles import Matcher, Transport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 GOOD = """
@@ -56,11 +57,32 @@ def test_single_file_is_a_plugin(tmp_path: Path) -> None:
     [
         ("1/0", "ZeroDivisionError: division by zero (bad.py:1)"),
         ("import nothing_of_this_name", "ModuleNotFoundError"),
-        ("this is no python", "SyntaxError"),
+        ("x = 1\nthis is no python", "SyntaxError: invalid syntax (bad.py:2)"),
+        ("def broken(:\n", "(bad.py:1)"),
+        ("def match(): pass", "it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return []", "it offers nothing"),
+        (
+            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(): pass",
+            "gatewayd_matchers must return a list of classes",
+        ),
+        (
+            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return 7",
+            "gatewayd_matchers must return a list of",
+        ),
+        (
+            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_stores():\n    return 'x'",
+            "gatewayd_stores must return a list of",
+        ),
+        ("import gatewayd.testing.nothing_here", "(bad.py:1)"),
+        ("from gatewayd import Record, cut_off_here", "(bad.py:1)"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef something():\n    return []", "expected one of gatewayd_transports, "),
         ("raise SystemExit(3)", "it exits when it is imported: 3"),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchrs():\n    return []", "gatewayd_matchrs"),
+        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchrs():\n    return []", "did you mean gatewayd_matchers?"),
         ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(config):\n    return []", "config"),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return [1]", "1 is no class derived from Matcher"),
+        (
+            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return [1]",
+            "1 is no class derived from Matcher",
+        ),
         ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    raise KeyError('x')", "KeyError: 'x'"),
         (GOOD.replace('"vouchers"', '"V 1"'), "expected a word such as 'vouchers'"),
         (GOOD.replace("def match(", "def mtch("), "Vouchers lacks match"),
@@ -96,3 +118,14 @@ def test_plugin_that_exits_while_loading_does_not_end_the_process(tmp_path: Path
 
 def test_missing_folder_is_no_plugins(tmp_path: Path) -> None:
     assert plugins.load(tmp_path / "none").kinds(Matcher) == plugins.load().kinds(Matcher)
+
+
+def test_an_error_is_placed_in_the_plugin_and_not_in_what_called_it_or_helped_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("import importlib\n\ndef work():\n    importlib.import_module('gatewayd_nothing_like_it')\n")
+    names: dict[str, Callable[[], None]] = {}
+    exec(compile(path.read_text(), path, "exec"), names)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        names["work"]()
+    assert plugins.where(caught.value).endswith("(mine.py:4)")
+    assert plugins.where(ValueError("never raised")) == "ValueError: never raised"

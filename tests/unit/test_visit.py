@@ -17,6 +17,7 @@ from gatewayd import (
     Held,
     LeaseLost,
     Listed,
+    Page,
     PermanentError,
     PluginError,
     TransientError,
@@ -207,6 +208,160 @@ def test_headers_are_asked_for_in_pieces_that_a_session_promises_to_bear(tmp_pat
         gateway.transport.renumber()
         assert gateway.good().tally.filed == 0
         assert [len(asked.keys) for asked in gateway.transport.steps("headers")] == [1000, 1000, 300]
+
+
+def web_form(text: str) -> bytes:
+    return b"From: form@example.com\r\nSubject: Booking request\r\n\r\n" + text.encode() + b"\r\n"
+
+
+class NoArrivals(FakeTransport):
+    """Like POP3: each listing is the whole folder, and no arrival is told."""
+
+    def __init__(self) -> None:
+        super().__init__(account="main", has_cursor=False)
+
+    def put(self, raw: bytes) -> str:
+        key = self.deliver(raw)
+        self.folders["INBOX"].messages[-1].arrival = None
+        return key
+
+
+@pytest.mark.parametrize("after", [None, DELETE])
+@pytest.mark.parametrize(
+    "raws", [(web_form("Rome"), web_form("Oslo")), (make_raw(1, text="Rome"), make_raw(1, text="Oslo")), (make_raw(1), make_raw(2))]
+)
+def test_P1_mail_that_looks_like_mail_that_is_gone_is_filed(
+    tmp_path: Path, after: Action | None, raws: tuple[bytes, bytes]
+) -> None:
+    with Gateway(tmp_path, NoArrivals(), imports=imports(after=after)) as gateway:
+        for raw in raws:
+            key = gateway.transport.put(raw)  # type: ignore[attr-defined]
+            assert gateway.good().tally.filed == 1
+            if after is None:
+                gateway.transport.vanish(key)
+        assert len(gateway.filings()) == 2
+
+
+def test_P1_mail_that_looks_like_one_that_went_while_others_stand_is_fetched(tmp_path: Path) -> None:
+    transport = NoArrivals()
+    keys = [transport.put(make_raw(number)) for number in range(1, 4)]
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        transport.vanish(keys[0])
+        transport.put(make_raw(1, text="Yours?"))
+        assert gateway.good().tally.filed == 1
+        assert transport.steps("headers") == []
+
+
+def test_a_renumbered_folder_without_arrivals_offers_again_what_was_offered(tmp_path: Path) -> None:
+    transport = NoArrivals()
+    for number in range(3):
+        transport.put(web_form("x" * number))
+    with Gateway(tmp_path, transport, imports=imports(start="now")) as gateway:
+        gateway.good()
+        transport.renumber()
+        new = transport.put(web_form("this one is new"))
+        assert gateway.good().tally.filed == 1
+        there = transport.keys()
+        now = {key: state for key, state in gateway.states().items() if key in there}
+        assert sorted(now.values()) == ["filed", "offered", "offered", "offered"]
+        assert now[new] == "filed"
+        for key in there:
+            transport.vanish(key)
+        transport.put(web_form("x"))
+        assert gateway.good().tally.filed == 1, "one of three is no renumbering"
+
+
+def test_what_comes_with_a_renumbering_is_backlog_also_where_the_transport_can_not_tell(tmp_path: Path) -> None:
+    transport = NoArrivals()
+    old = [transport.put(make_raw(number)) for number in range(1, 4)]
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        transport.renumber()
+        new = transport.put(make_raw(9))
+        transport.fail(new, "busy")
+        assert gateway.good().tally.deferred == 1
+        (waiting,) = gateway.store.waiting("main", "INBOX", after=0, limit=9, keys=[new])
+        assert waiting.backlog
+        plain = transport.put(make_raw(10))
+        transport.fail(plain, "busy")
+        gateway.good()
+        (waiting,) = gateway.store.waiting("main", "INBOX", after=0, limit=9, keys=[plain])
+        assert not waiting.backlog
+        assert {gateway.store.known("main", "INBOX", old)[key] for key in old} == {"filed"}
+
+
+def test_a_renumbered_folder_is_known_again_after_a_crash_between_its_pages(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(7, page_size=3)) as gateway:
+        gateway.good()
+        gateway.transport.renumber()
+        gateway.transport.on("page", LOST, after=1)
+        assert gateway.visit().error is LOST
+        fetched = len(gateway.transport.steps("message"))
+        gateway.good()
+        assert len(gateway.transport.steps("message")) == fetched
+        assert set(gateway.states().values()) == {"filed"}
+
+
+def test_P3_what_is_owed_is_done_under_the_new_keys_of_a_renumbered_folder(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(4, "INBOX", "Imported"), imports=imports("INBOX", after=MOVE)) as gateway:
+        gateway.transport.on("settle", LOST)
+        assert gateway.visit().error is LOST
+        gateway.transport.renumber()
+        report = gateway.good()
+        assert (report.settled, report.tally.filed) == (4, 0)
+        assert (gateway.transport.keys(), len(gateway.transport.keys("Imported"))) == ([], 4)
+
+
+def test_P3_nothing_is_done_in_a_folder_that_was_not_listed(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(2), imports=imports(after=DELETE)) as gateway:
+        gateway.transport.on("settle", LOST)
+        gateway.visit()
+        gateway.transport.on("listing", PermanentError("not to be selected"))
+        assert (gateway.visit().settled, len(gateway.transport.keys())) == (0, 2)
+        assert gateway.good().settled == 2
+
+
+def test_a_key_that_was_given_up_and_is_there_is_found_by_the_audit(gateway: Gateway) -> None:
+    gone = gateway.transport.keys()[3]
+    there = gateway.transport.folders["INBOX"].keyed()[gone]
+    gateway.transport.on("fetch", lambda: gateway.transport.vanish(gone))
+    gateway.good()
+    assert gateway.store.audit("main", {"INBOX": gateway.transport.keys()})[0].unknown == ()
+    gateway.transport.folders["INBOX"].messages.insert(3, there)
+    (audit,) = gateway.store.audit("main", {"INBOX": gateway.transport.keys()})
+    assert (audit.unknown, audit.proven) == ((gone,), False)
+    assert gateway.good(from_beginning=True).tally.filed == 1
+    assert gateway.store.audit("main", {"INBOX": gateway.transport.keys()})[0].proven
+
+
+@pytest.mark.parametrize("nonsense", [None, "7:1", Page(keys=("7:1",), cursor="1")])  # type: ignore[arg-type]
+def test_a_listing_of_anything_but_pages_is_the_transports_fault(gateway: Gateway, nonsense: object) -> None:
+    from gatewayd.testing.fake_transport import _FakeSession  # noqa: PLC0415
+
+    class Wrong(_FakeSession):
+        def listing(self, _folder: str, _cursor: str | None) -> Any:
+            return [nonsense]
+
+    class WrongTransport(FakeTransport):
+        def open(self) -> Any:
+            self.sessions += 1
+            return Wrong(self)
+
+    with Gateway(gateway.folder / "other", WrongTransport()) as other:
+        report = other.visit()
+        assert isinstance(report.error, PluginError)
+        assert "expected a Page of Listed" in report.error.message
+
+
+def test_any_other_bug_is_the_error_of_this_account_alone(gateway: Gateway) -> None:
+    def progress(_: Progress) -> None:
+        raise ZeroDivisionError("what now")
+
+    gateway.progress = progress
+    report = gateway.visit()
+    assert isinstance(report.error, PluginError)
+    assert "the visit of account main failed: ZeroDivisionError: what now" in report.error.message
 
 
 # --- the server last --------------------------------------------------------------------------------------------------------
