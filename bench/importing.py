@@ -172,17 +172,19 @@ def _getmail(place: Path, port: int) -> Sequence[str]:
     for name in ("cur", "new", "tmp"):
         (place / "box" / name).mkdir(parents=True)
     if os.geteuid() == 0:
-        # getmail refuses to deliver as root: it becomes the owner of the box.
+        # Then it runs as nobody, and these are its folders.
         for path in (place, place / "box", *(place / "box").iterdir()):
             shutil.chown(path, "nobody")
         place.parent.chmod(0o755)
     rc = place / "getmailrc"
     rc.write_text(
         f"[retriever]\ntype = SimpleIMAPRetriever\nserver = localhost\nport = {port}\nusername = {FEW}\npassword = pass\n"
-        f"[destination]\ntype = Maildir\npath = {place}/box/\nuser = nobody\n"
+        f"[destination]\ntype = Maildir\npath = {place}/box/\n"
         "[options]\nread_all = true\n"
     )
-    return ["getmail", "--getmaildir", str(place), "--rcfile", str(rc), "-q"]
+    # As root it refuses to deliver.
+    user = ["runuser", "-u", "nobody", "--"] if os.geteuid() == 0 else []
+    return [*user, "getmail", "--getmaildir", str(place), "--rcfile", str(rc), "-q"]
 
 
 def _mpop(place: Path, port: int) -> Sequence[str]:
