@@ -260,9 +260,9 @@ def test_P3_settling_leaves_other_peoples_deleted_mail_alone(action: Action, cap
 def test_settling_under_old_numbers_touches_nothing_and_stays_owed(site: DovecotSite) -> None:
     site.deliver([message(1)])
     before = site.dovecot.snapshot(site.user).uids
-    with closing(site.transport().open()) as session:
-        with pytest.raises(TransientError, match="was renumbered before this could be done: delete"):
-            session.settle("INBOX", ["1:1", "no key"], Action(do="delete"))
+    renumbered = pytest.raises(TransientError, match="was renumbered before this could be done: delete")
+    with closing(site.transport().open()) as session, renumbered:
+        session.settle("INBOX", ["1:1", "no key"], Action(do="delete"))
     assert site.dovecot.snapshot(site.user).uids == before
 
 
