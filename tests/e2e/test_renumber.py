@@ -119,3 +119,24 @@ def test_a_single_offered_key_can_be_taken(house: House, dovecot: Dovecot, user:
     (report,) = house.good("import", "main", "--key", keys[1], "--json").rows
     assert report["filed"] == 1
     assert house.good("mail", "list", "--json").rows[0]["key"] == keys[1]
+
+
+@pytest.mark.parametrize("house", ["imap", "pop3"], indirect=True)
+def test_P1_form_mail_without_id_and_date_is_never_taken_for_other_mail(house: House, dovecot: Dovecot, user: str) -> None:
+    """Forms send From and Subject alone: alike in headers, arrival and size, and still other mail."""
+
+    def form(text: str) -> bytes:
+        return f"From: form-{text[0]}@example.com\r\nSubject: inquiry\r\n\r\n{text}\r\n".encode()
+
+    arrival = datetime(2026, 1, 5, tzinfo=UTC)
+    dovecot.deliver(user, [form("a one"), form("b one")], arrival=arrival)
+    house.good("import", "main")
+    with dovecot.client(user) as client:
+        client.select("INBOX")
+        client.store("1:*", "+FLAGS", "\\Deleted")
+        client.expunge()
+    dovecot.renumber(user)
+    dovecot.deliver(user, [form("a two"), form("b two")], arrival=arrival)
+    (report,) = house.good("import", "main", "--json").rows
+    assert (report["listed"], report["filed"]) == (2, 2)
+    assert len(house.good("mail", "list", "--json").rows) == 4
