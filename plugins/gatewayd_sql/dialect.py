@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
@@ -85,9 +87,10 @@ def _insert_or_ignore(element: InsertOrIgnore, compiler: SQLCompiler, **options:
 #: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
 _BUSY = "15"
 
+#: How often, and how many seconds apart, a new database is turned to a write-ahead log while others do the same.
+_TURNS, _BETWEEN_TURNS = 100, 0.01
+
 _PRAGMAS: Final = (
-    "page_size=16384",
-    "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     "cache_size=-8192",
@@ -120,11 +123,30 @@ def _sqlite(url: URL) -> tuple[Engine, Engine]:
     return engine.execution_options(begin="DEFERRED"), engine.execution_options(begin="IMMEDIATE")
 
 
-def _set_up(connection: Any, _record: object) -> None:
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
     # The driver would begin transactions itself, and too late: a reader that turns writer fails at once when another writes.
     connection.isolation_level = None
+    connection.execute("PRAGMA page_size=16384")
+    _keep_log(connection)
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Let a new database keep a write-ahead log.
+
+    Where several turn it at once, SQLite tells all but one that it is locked, without waiting (sqlite.org/wal.html, "Sometimes
+    Queries Return SQLITE_BUSY In WAL Mode"): by the next try one of them has done it for all.
+    """
+    for left in reversed(range(_TURNS)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorname != "SQLITE_BUSY":
+                raise
+            time.sleep(_BETWEEN_TURNS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:
