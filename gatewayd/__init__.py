@@ -20,6 +20,7 @@ from gatewayd.custody import (
 )
 from gatewayd.endpoint import Endpoint, socket_errors, tls_context
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
 from gatewayd.hookspecs import hookimpl
 from gatewayd.mail import Mail
 from gatewayd.model import (
@@ -46,7 +47,7 @@ from gatewayd.model import (
     decide,
 )
 from gatewayd.options import ConfigPath, Duration, Secret
-from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Session, Transport
+from gatewayd.roles import Command, Directory, Heard, Matcher, Operator, Place, Session, Transport, Watch
 from gatewayd.spool import Spool
 from gatewayd.store import LEASE_SECONDS, Store
 from gatewayd.views import Audit, EntryView, FilingView, LinkView, Query, RivalView, Viewer
@@ -57,17 +58,21 @@ __all__ = [
     "CHUNK",
     "KINDS",
     "LEASE_SECONDS",
+    "AccountHealth",
     "Action",
     "Address",
     "Anchor",
+    "Answer",
     "Attachment",
     "Audit",
     "AuthError",
     "Came",
+    "Cause",
     "Command",
     "ConfigError",
     "ConfigPath",
     "Contact",
+    "DaemonHealth",
     "Deferred",
     "Directory",
     "Duration",
@@ -84,10 +89,12 @@ __all__ = [
     "FolderState",
     "GatewaydError",
     "Gone",
+    "Heard",
     "Held",
     "Kind",
     "Lease",
     "LeaseLost",
+    "Lengths",
     "Link",
     "LinkView",
     "Listed",
@@ -105,6 +112,7 @@ __all__ = [
     "PluginError",
     "Query",
     "Record",
+    "Request",
     "RivalView",
     "Rivals",
     "Secret",
@@ -114,11 +122,13 @@ __all__ = [
     "State",
     "Store",
     "Tally",
+    "Task",
     "TransientError",
     "Transport",
     "Vanished",
     "Viewer",
     "Waiting",
+    "Watch",
     "decide",
     "hookimpl",
     "socket_errors",

@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from gatewayd.model import Action, Contact, Fetched, Finding, Kind, Listed, Page, Record
     from gatewayd.spool import Spool
 
-__all__ = ["Command", "Directory", "Matcher", "Operator", "Place", "Plugin", "Session", "Transport"]
+__all__ = [
+    "Command",
+    "Directory",
+    "Heard",
+    "Matcher",
+    "Operator",
+    "Place",
+    "Plugin",
+    "Session",
+    "Transport",
+    "Watch",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +86,8 @@ class Transport(Plugin):
     def open(self) -> Session:
         """Connect, log in, and return the session.
 
-        Called once a visit, by the thread that visits; each step on the network has the account's ``timeout``.
+        Called by the thread that visits, where no session of an earlier visit is open still; each step on the network has
+        the account's ``timeout``.
         Raises AuthError (password, certificate, TLS not offered: the account pauses) or TransientError (back off).
 
             with closing(transport.open()) as session: ...
@@ -138,9 +150,73 @@ class Session(ABC):
             ["there is no folder 'Inbx'; the server has INBOX, Sent: correct `folders`"]
         """
 
+    def watch(self, folder: str) -> Watch | None:
+        """Let the server announce what comes to ``folder``, from now on; None where it can't.
+
+        Called after a visit that went well, by the thread that visited. Until ``Watch.end`` returned, no other method but
+        ``abort`` and ``close`` is called. Raises TransientError.
+
+            watch = session.watch("INBOX")
+        """
+        del folder
+        return None
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Break the connection, so that whatever step another thread is in raises TransientError at once.
+
+        Called from any thread, at any time, also twice and after ``close``; does no I/O that could wait, and never raises.
+        """
+
     @abstractmethod
     def close(self) -> None:
-        """Log out and close. Called once, at the end of every visit, also after errors; never raises."""
+        """Log out and close. Called once, by the thread that used it last, also after errors; never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a watched server said since it was last listened to."""
+
+    #: Something in the folder may have changed.
+    news: bool = False
+    #: The server answered the last ``renew``: the connection is alive, and nothing was missed until then.
+    proven: bool = False
+
+
+class Watch(ABC):
+    """A session that waits for the server's word, such as IDLE (RFC 2177).
+
+    A thread that waits for thousands of them in one selector calls ``fileno``, ``listen`` and ``renew``; none of these may wait.
+    """
+
+    #: How many seconds it lasts without a ``renew``; servers end an IDLE after 30 minutes.
+    lasts: ClassVar[float] = 29 * 60
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """Return what a selector waits on."""
+
+    @abstractmethod
+    def listen(self) -> Heard:
+        """Read all that has come, also what TLS or a buffer holds back, without waiting.
+
+        Called when ``fileno`` is readable, and once before it is first waited on. Raises TransientError where the
+        connection is lost or what comes makes no sense.
+        """
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Let the server prove that it is still there: end the waiting and begin it anew, without missing anything.
+
+        Sends only; the answer comes by ``listen``. Not called again before that. Raises TransientError.
+        """
+
+    @abstractmethod
+    def end(self) -> bool:
+        """End the waiting, so that the session is free again; whether something may have changed meanwhile.
+
+        Called by the thread that visits next; waits for the server at most the account's ``timeout``. Raises TransientError.
+        """
 
 
 class Directory(Plugin):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Lease, Outcome, Owed, State, Tally, Waiting
+    from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
     from gatewayd.model import Record, Source
     from gatewayd.roles import Place
     from gatewayd.views import Audit, EntryView, FilingView, Query, Viewer
@@ -65,6 +66,62 @@ class Store(Plugin):
     @abstractmethod
     def release(self, lease: Lease) -> None:
         """Give the lease back; says nothing where it is lost already."""
+
+    @abstractmethod
+    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        """Take at once the leases of those of ``accounts`` that are free, ended or of a dead owner; see ``take_lease``."""
+
+    @abstractmethod
+    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Renew them at once, and return those that still stand; raises nothing for one that is lost."""
+
+    @abstractmethod
+    def release_leases(self, leases: Sequence[Lease]) -> None:
+        """Give them back at once."""
+
+    # --- daemons and their health ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def beat(self, daemon: DaemonHealth) -> int:
+        """Say that a daemon lives, for ``LEASE_SECONDS`` from now; return how many do, this one included."""
+
+    @abstractmethod
+    def retire(self, owner: str) -> None:
+        """Say that a daemon ends."""
+
+    @abstractmethod
+    def daemons(self) -> Sequence[DaemonHealth]:
+        """Return the daemons that live, longest first."""
+
+    @abstractmethod
+    def tell(self, healths: Sequence[AccountHealth]) -> None:
+        """Keep how accounts are, in place of what was told of them before."""
+
+    @abstractmethod
+    def healths(self) -> Sequence[AccountHealth]:
+        """Return how every account is that was ever told of, by name."""
+
+    @abstractmethod
+    def lengths(self) -> Lengths:
+        """Return how much waits."""
+
+    # --- what people ask of a daemon ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def ask(self, account: str, task: Task) -> int:
+        """Ask for a visit by whichever daemon holds the account; return the request's id. Forgets answers older than a day."""
+
+    @abstractmethod
+    def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
+        """Return requests by id: those of ``ids``, answered or not, else the unanswered ones, of ``accounts`` if given."""
+
+    @abstractmethod
+    def progress(self, request_id: int, *, done: int, total: int) -> None:
+        """Say how far a request is, in keys."""
+
+    @abstractmethod
+    def answer(self, request_ids: Collection[int], answer: Answer) -> None:
+        """Answer requests."""
 
     # --- the ledger -----------------------------------------------------------------------------------------------
 
@@ -171,6 +228,18 @@ class Store(Plugin):
 
         Links made by hand stay, and what a person has unlinked stays unlinked.
         """
+
+    @abstractmethod
+    def causes(self, viewer: Viewer) -> Sequence[Cause]:
+        """Return what stands in the viewer's error queues, grouped by queue, who says so and what; most filings first."""
+
+    @abstractmethod
+    def fingerprints(self, operator: str) -> Mapping[str, str]:
+        """Return the fingerprints of an operator's matchers as last remembered, by kind."""
+
+    @abstractmethod
+    def remember_fingerprints(self, operator: str, fingerprints: Mapping[str, str]) -> None:
+        """Remember them, in place of all that were remembered before."""
 
     @abstractmethod
     def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:

@@ -100,6 +100,8 @@ class Query:
     #: Only what stands in an error queue; ``queue`` names one.
     faulty: bool | None = None
     queue: str | None = None
+    #: Only what has a fault of this one: a matcher's kind, ``directory``, ``parser`` or ``config``.
+    fault_by: str | None = None
     #: Only ids below this one: the next page.
     before: int | None = None
     limit: int = 50

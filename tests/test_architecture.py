@@ -28,7 +28,7 @@ FLOORS = [
     {"mime"},
     {"mail"},
     {"custody", "roles"},
-    {"views"},
+    {"views", "health"},
     {"store"},
     {"hookspecs"},
     {"plugins"},
@@ -38,6 +38,8 @@ FLOORS = [
     {"listing", "batch"},
     {"visit"},
     {"desk"},
+    {"supervisor"},
+    {"daemon"},
     {"cli"},
     {"__main__"},
 ]
@@ -56,9 +58,14 @@ OWNERS = {
     "click": {"cli"},
     "rich": {"cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
-    "threading": set[str](),
-    "watchfiles": set[str](),
-    "signal": {"cli"},
+    "threading": {"supervisor"},
+    "multiprocessing": {"supervisor"},
+    "pebble": {"supervisor"},
+    "selectors": {"supervisor"},
+    "watchfiles": {"daemon"},
+    "structlog": {"journal"},
+    "prometheus_client": {"metrics"},
+    "signal": {"cli", "daemon"},
     "fcntl": {"owner", "gatewayd_csv"},
 }
 
@@ -216,7 +223,7 @@ def test_what_has_lost_mail_elsewhere_is_not_used(pattern: str, why: str) -> Non
 
 def test_public_names_are_pinned() -> None:
     documented = (ROOT / "docs" / "hooks.md").read_text()
-    roles = ("Transport", "Session", "Directory", "Matcher", "Store", "Command")
+    roles = ("Transport", "Session", "Watch", "Directory", "Matcher", "Store", "Command")
     missing = [name for name in roles if f"### `{name}`" not in documented]
     assert not missing
     assert sorted(gatewayd.__all__) == sorted(set(gatewayd.__all__))

@@ -1,0 +1,130 @@
+"""The frozen values by which a daemon and the people beside it speak through the store: health, and what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gatewayd.custody import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+__all__ = ["AccountHealth", "Answer", "Cause", "Condition", "DaemonHealth", "Lengths", "Request", "Task"]
+
+#: How an account is: not visited yet, being visited, waiting for the server's word (and polled), polled only, tried again
+#: after a fault, paused because one side could not prove who it is, not imported on purpose, without a usable file.
+Condition: TypeAlias = Literal["new", "working", "watching", "polling", "backing off", "paused", "disabled", "faulty"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountHealth:
+    """How one account is (promise P10). Times are UTC."""
+
+    account: str
+    #: The daemon that says so.
+    owner: str
+    condition: Condition
+    #: When the server last proved that nothing is missing: a listing to its end, or an answer while it was watched.
+    checked_at: datetime | None = None
+    #: When mail was last filed.
+    mail_at: datetime | None = None
+    #: When it is due next.
+    due_at: datetime | None = None
+    #: When the full listing was last compared with the ledger.
+    compared_at: datetime | None = None
+    #: Visits that failed since the last real success.
+    failures: int = 0
+    #: What is wrong and what to do about it; empty where nothing is.
+    error: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonHealth:
+    """How one daemon is."""
+
+    owner: str
+    version: str
+    started_at: datetime
+    #: How many accounts it holds.
+    accounts: int = 0
+    workers: int = 0
+    #: Worker processes that had to be replaced since the start.
+    worker_deaths: int = 0
+    #: Matchers that are not called for now, as ``operator/kind``.
+    open_breakers: tuple[str, ...] = ()
+    #: Files of the config that are faulty, each with whether it runs as last accepted.
+    config_faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a visit is asked to do besides its usual work."""
+
+    #: List every folder anew, and take what was only offered.
+    from_beginning: bool = False
+    #: List every folder anew, and take what the ledger lacks: the daily comparison.
+    compare: bool = False
+    #: File the account's old mail for this operator, too.
+    operator: str | None = None
+    #: Take just these keys, offered or waiting; empty takes what is due.
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a visit did, as it can be told to another process."""
+
+    account: str
+    #: Keys that were new to the ledger.
+    listed: int = 0
+    tally: Tally = field(default_factory=Tally)
+    settled: int = 0
+    #: What stopped a folder or an action, each one line.
+    problems: tuple[str, ...] = ()
+    #: What a person should know and stopped nothing.
+    notes: tuple[str, ...] = ()
+    #: What ended the visit early, and what to do about it; empty where nothing did.
+    error: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A visit that a person asked of whichever daemon holds the account."""
+
+    id: int
+    account: str
+    task: Task
+    #: How far it is, in keys.
+    done: int = 0
+    total: int = 0
+    #: None until it is done.
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Filings that stand in one error queue for the same cause."""
+
+    queue: str
+    #: A matcher's kind, ``directory``, ``parser`` or ``config``.
+    by: str
+    error: str
+    filings: int
+    #: When the first and the last of them were filed, and the id of the last.
+    first_at: datetime
+    last_at: datetime
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """How much waits, for a monitor."""
+
+    #: Keys that wait to be fetched, and when the oldest of them was listed, by account.
+    waiting: Mapping[str, tuple[int, datetime]]
+    #: Filings in error queues, by operator.
+    queued: Mapping[str, int]
