@@ -2,6 +2,7 @@
 
 from gatewayd.custody import (
     Anchor,
+    Commit,
     Deferred,
     Entry,
     Filed,
@@ -19,8 +20,9 @@ from gatewayd.custody import (
     Waiting,
 )
 from gatewayd.endpoint import Endpoint, socket_errors, tls_context
-from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
-from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
+from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+from gatewayd.events import AccountChanged, ConfigLoaded, MailFailed, MailFiled
+from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
 from gatewayd.hookspecs import hookimpl
 from gatewayd.mail import Mail
 from gatewayd.model import (
@@ -58,6 +60,7 @@ __all__ = [
     "CHUNK",
     "KINDS",
     "LEASE_SECONDS",
+    "AccountChanged",
     "AccountHealth",
     "Action",
     "Address",
@@ -69,7 +72,10 @@ __all__ = [
     "Came",
     "Cause",
     "Command",
+    "Commit",
+    "Condition",
     "ConfigError",
+    "ConfigLoaded",
     "ConfigPath",
     "Contact",
     "DaemonHealth",
@@ -80,6 +86,7 @@ __all__ = [
     "Entry",
     "EntryView",
     "Failed",
+    "Fault",
     "Fetched",
     "Filed",
     "Filing",
@@ -99,6 +106,8 @@ __all__ = [
     "LinkView",
     "Listed",
     "Mail",
+    "MailFailed",
+    "MailFiled",
     "Matcher",
     "Miss",
     "NotAdmitted",

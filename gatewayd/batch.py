@@ -9,24 +9,23 @@ from typing import TYPE_CHECKING
 
 from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
-from gatewayd.examine import Job
-from gatewayd.mail import parse
+from gatewayd.examine import Letter, Order
 from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
-    from gatewayd.examine import Examiner, Findings, Recipe
+    from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Fetched, Link, Rivals
     from gatewayd.roles import Session
     from gatewayd.spool import Spool
 
-__all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "drop", "fetch", "filings", "outcomes"]
+__all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "drop", "fetch", "filings", "order", "outcomes"]
 
 #: The longest wait of a key that could not be had, in seconds.
 _LONGEST_WAIT = 86400.0
@@ -111,20 +110,25 @@ def _expected(one: Fetched, left: set[str]) -> Fetched:
     return one
 
 
-def outcomes(
-    batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig, owner: str | None, examiner: Examiner
-) -> Sequence[Outcome]:
-    """Return what became of each key of the batch; the mails among them are examined for every operator."""
+def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Order:
+    """Return what is to be examined of the batch."""
+    now = datetime.now(UTC)
+    return Order(
+        letters=tuple(Letter(waiting.entry_id, one.source, waiting.listed.arrival or now) for waiting, one in _came(batch)),
+        recipes=tuple(recipes),
+        contact_types=contact_types(imports),
+    )
+
+
+def outcomes(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None) -> Sequence[Outcome]:
+    """Return what became of each key of the batch."""
     asked = {one.listed.key: one for one in batch.asked}
     done: list[Outcome] = []
-    came: dict[int, tuple[Came, Waiting]] = {}
     for one in batch.came:
         waiting = asked.pop(one.key)
-        if isinstance(one, Came):
-            came[waiting.entry_id] = (one, waiting)
-        elif isinstance(one, Gone):
+        if isinstance(one, Gone):
             done.append(Vanished(entry_id=waiting.entry_id, cause=one.cause))
-        else:
+        elif isinstance(one, Failed):
             done.append(_deferred(waiting, one.cause))
     if batch.error is None:
         done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
@@ -132,28 +136,19 @@ def outcomes(
         # It may be this very message that ends sessions: next time others go first (P4).
         why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
-    return [*done, *_examined(came, recipes, imports, owner, examiner)]
+    return [*done, *_decided(batch, examined, imports, owner)]
 
 
-def _examined(
-    came: Mapping[int, tuple[Came, Waiting]],
-    recipes: Sequence[Recipe],
-    imports: ImportConfig,
-    owner: str | None,
-    examiner: Examiner,
-) -> Iterator[Outcome]:
-    if not came:
-        return
-    now = datetime.now(UTC)
-    mails = tuple(
-        parse(one.source, mail_id=entry_id, received_at=waiting.listed.arrival or now) for entry_id, (one, waiting) in came.items()
-    )
-    types = contact_types(imports)
-    findings = [examiner.examine(Job(recipe=recipe, mails=mails, contact_types=types)) for recipe in recipes]
-    undecided = "; ".join(f"operator {found.operator}: {found.undecided}" for found in findings if found.undecided)
-    filed = filings(mails, findings, owner=owner, queue=imports.error_queue)
-    for mail in mails:
-        one, waiting = came[mail.id]
+def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
+    asked = {one.listed.key: one for one in batch.asked}
+    return ((asked[one.key], one) for one in batch.came if isinstance(one, Came))
+
+
+def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None) -> Iterator[Outcome]:
+    found = examined.findings
+    undecided = "; ".join(f"operator {one.operator}: {one.undecided}" for one in found if one.undecided)
+    filed = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
+    for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
         if undecided:
             yield _deferred(waiting, undecided)
         elif not filed[mail.id]:
@@ -162,7 +157,7 @@ def _examined(
             yield Filed(entry_id=mail.id, mail=mail, digest=one.digest, filings=tuple(filed[mail.id]), owed=imports.after)
 
 
-def contact_types(imports: ImportConfig) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def contact_types(imports: ImportConfig) -> ContactTypes:
     """Return an account's ``contact_types`` as a job carries them."""
     return tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
 
@@ -175,23 +170,24 @@ def _deferred(waiting: Waiting, cause: str) -> Deferred:
 def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str | None, queue: str) -> dict[int, list[Filing]]:
     """Return each mail's filings, one for every operator that admits it."""
     filed: dict[int, list[Filing]] = {mail.id: [] for mail in mails}
+    parser = {mail.id: [FilingFault("parser", fault) for fault in mail.faults] for mail in mails if mail.faults}
     for found in findings:
         links: dict[int, list[tuple[str, Link]]] = {}
         rivals: dict[int, list[tuple[str, Rivals]]] = {}
-        faults = {mail.id: [FilingFault("parser", fault) for fault in mail.faults] for mail in mails}
+        faults = {mail_id: list(of_mail) for mail_id, of_mail in parser.items()}
         for by, link in found.links:
             links.setdefault(link.mail_id, []).append((by, link))
         for by, several in found.rivals:
             rivals.setdefault(several.mail_id, []).append((by, several))
         for mail_id, fault in found.faults:
-            faults[mail_id].append(fault)
+            faults.setdefault(mail_id, []).append(fault)
         for mail_id in filed.keys() - found.refused:
             filing = Filing(
                 operator=found.operator,
                 owner=owner,
                 links=tuple(links.get(mail_id, ())),
                 rivals=tuple(rivals.get(mail_id, ())),
-                faults=tuple(faults[mail_id]),
+                faults=tuple(faults.get(mail_id, ())),
                 queue=queue,
             )
             filed[mail_id].append(filing)

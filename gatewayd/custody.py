@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Anchor",
+    "Commit",
     "Deferred",
     "Entry",
     "Filed",
@@ -203,3 +204,12 @@ class Tally:
             vanished=self.vanished + other.vanished,
             deferred=self.deferred + other.deferred,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What the store made of a batch."""
+
+    tally: Tally
+    #: Ids of the mails that are new; the others of the batch were duplicates, or waited no more.
+    filed: frozenset[int] = frozenset()

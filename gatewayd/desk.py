@@ -6,21 +6,19 @@ Every verb takes the viewer who asks, and answers about nothing that this viewer
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd.batch import contact_types, filings
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.examine import Job
 from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import parse
+from gatewayd.rematch import retry
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from gatewayd.config import ImportConfig
-    from gatewayd.custody import Lease
     from gatewayd.examine import Examiner, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Kind, Record, Source
@@ -29,9 +27,6 @@ if TYPE_CHECKING:
     from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Desk"]
-
-#: How many stored mails are examined at once.
-_BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,33 +124,5 @@ class Desk:
         What keeps its fault stays in the queue. Links made by hand stay. Nothing is fetched or forwarded again.
         """
         recipe = self.recipes[viewer.operator]
-        self.examiner.refresh(recipe)
-        before: int | None = None
-        wanted = None if mail_ids is None else tuple(mail_ids)
-        while batch := self.store.filings(viewer, Query(ids=wanted, faulty=True, queue=queue, before=before, limit=_BATCH)):
-            before = batch[-1].id
-            self._rematch(viewer, recipe, batch)
-            yield self.store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=_BATCH))
-
-    def _rematch(self, viewer: Viewer, recipe: Recipe, batch: Sequence[FilingView]) -> None:
-        mails = tuple(parse(self.source(viewer, one.id), mail_id=one.id, received_at=one.received_at) for one in batch)
-        findings = self.examiner.examine(Job(recipe=recipe, mails=mails))
-        filed = filings(mails, [findings], owner=None, queue="")
-        done = [(one.id, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch]
-        self.store.refile(viewer, done)
-
-    # --- an operator that came later --------------------------------------------------------------------------------
-
-    def file_old(self, lease: Lease, operator: str, *, imports: ImportConfig, owner: str | None) -> Iterator[int]:
-        """File the account's old mail for an operator that was added later; yield how many of each batch were new."""
-        recipe = self.recipes[operator]
-        self.examiner.refresh(recipe)
-        after = 0
-        while ids := self.store.unfiled(lease.account, operator, after=after, limit=_BATCH):
-            after = ids[-1]
-            mails = [parse(self.store.stored_source(mail_id), mail_id=mail_id) for mail_id in ids]
-            findings = self.examiner.examine(Job(recipe=recipe, mails=tuple(mails), contact_types=contact_types(imports)))
-            if findings.undecided:
-                raise TransientError(f"operator {operator}: {findings.undecided}")
-            filed = filings(mails, [findings], owner=owner, queue=imports.error_queue)
-            yield self.store.add_filings(lease, [(mail_id, filing) for mail_id in ids for filing in filed[mail_id]])
+        query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
+        return retry(self.store, self.examiner, recipe, viewer, query)

@@ -51,6 +51,11 @@ class GuardedDirectory(Directory):
                 raise TypeError(f"refresh answered with {type(found).__name__}, expected a list of texts")
             return found
 
+    def follow(self) -> None:
+        """See ``Directory``."""
+        with self._guard() as inner:
+            inner.follow()
+
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
         with self._guard() as inner:

@@ -53,10 +53,10 @@ class Lister:
     pages: Callable[[str | None], Iterable[Page]]
     headers: Callable[[Sequence[str]], Iterable[tuple[str, bytes]]]
 
-    def entering(self, *, from_beginning: bool, keys: Collection[str] | None) -> Iterator[Entering]:
-        """Yield the pages that are new since the last visit; then, from the beginning, the whole folder.
+    def new(self, keys: Collection[str]) -> Iterator[Entering]:
+        """Yield the pages that are new since the last visit; offered ones of ``keys`` are taken.
 
-        The first pass always goes on from the cursor, because only that one notices a renumbered folder.
+        It goes on from the cursor, because only so a renumbered folder is noticed.
         """
         state = self.store.folder(self.account, self.folder)
         start_at = state.start_at if state else self._start_at()
@@ -64,10 +64,14 @@ class Lister:
             yield self._taken(state, keys)
         gone = _Gone(store=self.store, account=self.account, folder=self.folder)
         for page in self.pages(state.cursor if state else None):
-            yield self._enter(page, start_at, first=state is None, take=keys or (), gone=gone if state else None)
-        if from_beginning:
-            for page in self.pages(None):
-                yield self._enter(page, start_at, first=False, take=None, gone=None)
+            yield self._enter(page, start_at, first=state is None, take=keys, gone=gone if state else None)
+
+    def again(self, *, take_offered: bool) -> Iterator[Entering]:
+        """Yield the whole folder anew, once ``new`` has come to its end."""
+        state = self.store.folder(self.account, self.folder)
+        for page in self.pages(None):
+            start_at = state.start_at if state else None
+            yield self._enter(page, start_at, first=False, take=None if take_offered else (), gone=None)
 
     def _start_at(self) -> datetime | None:
         if isinstance(self.start, datetime):

@@ -239,6 +239,13 @@ class Directory(Plugin):
             ["persons.csv:17: expected 4 columns, found 3"]
         """
 
+    def follow(self) -> None:
+        """Take up what ``refresh`` has built in another process.
+
+        Called before each batch, in every process that matches, within its deadline: builds nothing and costs next to
+        nothing. Without an index there is nothing to do. What it raises counts as what ``refresh`` raises.
+        """
+
     @abstractmethod
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """Return for each value the records of ``kind`` whose ``field`` equals it; values without any are left out.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Lease, Outcome, Owed, State, Tally, Waiting
+    from gatewayd.custody import Anchor, Commit, Entry, Filing, FolderState, Held, Lease, Outcome, Owed, State, Waiting
     from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
     from gatewayd.model import Record, Source
     from gatewayd.roles import Place
@@ -167,7 +167,7 @@ class Store(Plugin):
         """Return waiting keys that are due, ids above ``after``, by id; only ``keys`` where given (then due or not)."""
 
     @abstractmethod
-    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Tally:
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
         """Commit what became of a batch: raw chunks, mails, filings, links, rivals, faults, states and owed actions.
 
         Raw bytes are read from ``mail.source`` in chunks and stored once for equal digests. A mail whose bytes the account

@@ -12,9 +12,10 @@ import click
 
 from gatewayd import config, plugins
 from gatewayd.cli import output
+from gatewayd.cli.become import become_owner
 from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.examine import Examiner, Recipe
+from gatewayd.examine import Examiner, Examining, Recipe
 from gatewayd.owner import Owner
 from gatewayd.plugins import where
 from gatewayd.roles import Operator, Place, Session, Transport
@@ -82,6 +83,11 @@ class App:
         examiner = Examiner(self.registry)
         self._stack.callback(examiner.close)
         return examiner
+
+    @cached_property
+    def examining(self) -> Examining:
+        """What examines for visits."""
+        return self.examiner
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
@@ -173,14 +179,10 @@ class App:
         state = self.config.state
         try:
             state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            owner = state.stat()
+            become_owner(state)
         except OSError as error:
             raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
         os.umask(0o077)
-        if os.geteuid() == 0 and owner.st_uid != 0:
-            os.setgroups([])
-            os.setgid(owner.st_gid)
-            os.setuid(owner.st_uid)
 
 
 def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +11,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
+from gatewayd.health import Task
 from gatewayd.listing import preview
 from gatewayd.owner import host_and_process
 from gatewayd.views import Query, Viewer
@@ -128,15 +128,16 @@ def _visit(
     keys: Sequence[str],
 ) -> Report:
     """Visit one account; its error is its own, the other accounts go on (P4)."""
-    tools = Tools(store=app.store, examiner=app.examiner, owner=app.owner, fetcher=app.thread, progress=show)
+    tools = Tools(store=app.store, examiner=app.examining, owner=app.owner, fetcher=app.thread, progress=show)
     recipes = [app.recipes[name] for name in account.operators]
+    task = Task(from_beginning=from_beginning, operator=operator, keys=tuple(keys))
     try:
-        done = visit(account, app.transport(account), recipes, tools, from_beginning=from_beginning, keys=keys or None)
+        done = visit(account, app.transport(account), recipes, tools, task)
         if isinstance(done, Held):
             raise _held(done)
-        return done if done.error or not operator else _file_old(app, account, operator, done)
     except GatewaydError as error:
         return Report(account=account.name, error=error)
+    return done
 
 
 def _held(held: Held) -> PermanentError:
@@ -145,20 +146,6 @@ def _held(held: Held) -> PermanentError:
         f"account {held.account} is being worked on by {host_and_process(held.owner)}",
         advice=f"Wait for it; its lease ends at {until} if it does not renew it.",
     )
-
-
-def _file_old(app: App, account: AccountConfig, operator: str, report: Report) -> Report:
-    """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
-    if operator not in account.operators or account.imports is None:
-        raise PermanentError(f"account {account.name} does not serve operator {operator!r}", advice="Add it to `operators` first.")
-    lease = app.store.take_lease(account.name, app.owner.name, dead=app.owner.dead)
-    if isinstance(lease, Held):
-        raise _held(lease)
-    try:
-        filed = sum(app.desk.file_old(lease, operator, imports=account.imports, owner=account.user))
-    finally:
-        app.store.release(lease)
-    return replace(report, tally=replace(report.tally, filed=report.tally.filed + filed))
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:

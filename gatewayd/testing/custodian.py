@@ -93,7 +93,7 @@ class Custodian:
 
     def commit(self, *outcomes: Outcome) -> Tally:
         """File a batch."""
-        return self.store.file(self.lease, outcomes)
+        return self.store.file(self.lease, outcomes).tally
 
     def file(self, key: str, raw: bytes, *filings: Filing, folder: str = "INBOX", owed: Action | None = None) -> int:
         """Enter a key, file it, and return the id of its entry."""

@@ -55,6 +55,10 @@ class Csv(Directory):
             news += self._index.faults
         return news
 
+    def follow(self) -> None:
+        """See ``Directory``."""
+        self._follow()
+
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``. A column other than id, code, name, main_contact and email is searched row by row."""
         return self._ask(lambda index: index.find(kind, field.lower(), values)) if values else {}

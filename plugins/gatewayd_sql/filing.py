@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from gatewayd import Deferred, Filed, NotAdmitted, Tally, Vanished
+from gatewayd import Commit, Deferred, Filed, NotAdmitted, Tally, Vanished
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.leases import fence
@@ -40,7 +40,7 @@ class Filer:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Tally:
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
         """Commit what became of a batch."""
         with self._db.writing() as connection:
             batch = _Batch(connection, lease.account, fence(connection, lease))
@@ -81,11 +81,11 @@ class _Batch:
         self._time = time
         self._states: list[dict[str, object]] = []
 
-    def commit(self, outcomes: Sequence[Outcome]) -> Tally:
+    def commit(self, outcomes: Sequence[Outcome]) -> Commit:
         entries = self._waiting([outcome.entry_id for outcome in outcomes])
         # Only what waits: an earlier run may have filed it. And each once.
         real = {outcome.entry_id: outcome for outcome in outcomes if outcome.entry_id in entries}
-        filed, duplicate = self._file([each for each in real.values() if isinstance(each, Filed)], entries)
+        filed = self._file([each for each in real.values() if isinstance(each, Filed)], entries)
         deferred = [each for each in real.values() if isinstance(each, Deferred)]
         left = [each for each in real.values() if isinstance(each, NotAdmitted)]
         vanished = [each for each in real.values() if isinstance(each, Vanished)]
@@ -97,23 +97,27 @@ class _Batch:
         if deferred:
             rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self._connection.execute(_DEFER, rows)
-        return Tally(filed=filed, duplicate=duplicate, not_admitted=len(left), vanished=len(vanished), deferred=len(deferred))
+        duplicate = sum(isinstance(each, Filed) for each in real.values()) - len(filed)
+        ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
+        return Commit(tally=Tally(filed=len(filed), duplicate=duplicate, **ends), filed=filed)
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
         query = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival)
         query = query.where(ledger.c.account == self._account, ledger.c.state == WAITING)
         return {row.id: row for piece in pieces(entry_ids) for row in self._connection.execute(query.where(ledger.c.id.in_(piece)))}
 
-    def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> tuple[int, int]:
+    def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
         kept = self._keep(batch)
         rows: list[dict[str, object]] = []
         filings: list[tuple[int, Filing]] = []
+        new: set[int] = set()
         for each in batch:
             had = kept[each.digest]
             owed = None if each.owed is None else str(each.owed)
             mail_id = each.entry_id if had.mail_id is None else had.mail_id
             if had.mail_id is None:
                 kept[each.digest] = _Kept(had.content_id, mail_id)
+                new.add(mail_id)
                 rows.append(self._mail(each.mail, entries[mail_id], had.content_id))
                 filings.extend((mail_id, one) for one in each.filings)
                 self._end(mail_id, "filed", mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
@@ -122,7 +126,7 @@ class _Batch:
                 self._end(each.entry_id, "duplicate", cause=cause, mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
         _MAIL.run(self._connection, rows)
         add(self._connection, filings, self._time)
-        return len(rows), len(batch) - len(rows)
+        return frozenset(new)
 
     def _keep(self, batch: Sequence[Filed]) -> dict[bytes, _Kept]:
         """Store the raw bytes that are new, and return for every digest where its bytes are."""

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd import (
+        AccountHealth,
         Anchor,
+        Answer,
         Audit,
+        Cause,
+        Commit,
+        DaemonHealth,
         Entry,
         EntryView,
         Filing,
@@ -21,13 +26,15 @@ if TYPE_CHECKING:
         FolderState,
         Held,
         Lease,
+        Lengths,
         Outcome,
         Owed,
         Query,
         Record,
+        Request,
         Source,
         State,
-        Tally,
+        Task,
         Viewer,
         Waiting,
     )
@@ -68,6 +75,58 @@ class Sql(Store):
         """Give the lease back."""
         self._verbs.leases.release(lease)
 
+    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        """Take those leases that are free, ended or of a dead owner."""
+        return self._verbs.leases.take_many(accounts, owner, dead=dead)
+
+    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Renew leases, and return those that still stand."""
+        return self._verbs.leases.renew_many(leases)
+
+    def release_leases(self, leases: Sequence[Lease]) -> None:
+        """Give leases back."""
+        self._verbs.leases.release_many(leases)
+
+    def beat(self, daemon: DaemonHealth) -> int:
+        """Say that a daemon lives; return how many do."""
+        return self._verbs.daemons.beat(daemon)
+
+    def retire(self, owner: str) -> None:
+        """Say that a daemon ends."""
+        self._verbs.daemons.retire(owner)
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        """Return the daemons that live."""
+        return self._verbs.daemons.living()
+
+    def tell(self, healths: Sequence[AccountHealth]) -> None:
+        """Keep how accounts are."""
+        self._verbs.daemons.tell(healths)
+
+    def healths(self) -> Sequence[AccountHealth]:
+        """Return how every account is."""
+        return self._verbs.daemons.healths()
+
+    def lengths(self) -> Lengths:
+        """Return how much waits."""
+        return self._verbs.daemons.lengths()
+
+    def ask(self, account: str, task: Task) -> int:
+        """Ask for a visit by whichever daemon holds the account."""
+        return self._verbs.asked.ask(account, task)
+
+    def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
+        """Return requests, unanswered or by their ids."""
+        return self._verbs.asked.requests(accounts, ids)
+
+    def progress(self, request_id: int, *, done: int, total: int) -> None:
+        """Say how far a request is."""
+        self._verbs.asked.progress(request_id, done=done, total=total)
+
+    def answer(self, request_ids: Collection[int], answer: Answer) -> None:
+        """Answer requests."""
+        self._verbs.asked.answer(request_ids, answer)
+
     def folder(self, account: str, folder: str) -> FolderState | None:
         """Return how far the folder was listed."""
         return self._verbs.ledger.folder(account, folder)
@@ -99,7 +158,7 @@ class Sql(Store):
         """Return waiting keys that are due."""
         return self._verbs.ledger.waiting(account, folder, after=after, limit=limit, keys=keys)
 
-    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Tally:
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
         """Commit what became of a batch."""
         return self._verbs.filer.file(lease, outcomes)
 
@@ -142,6 +201,18 @@ class Sql(Store):
     def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
         """Replace what matchers said of these filings."""
         self._verbs.desk.refile(viewer, filings)
+
+    def causes(self, viewer: Viewer) -> Sequence[Cause]:
+        """Return what stands in the viewer's error queues, grouped by cause."""
+        return self._verbs.desk.causes(viewer)
+
+    def fingerprints(self, operator: str) -> Mapping[str, str]:
+        """Return the fingerprints of an operator's matchers as last remembered."""
+        return self._verbs.fingerprints.of(operator)
+
+    def remember_fingerprints(self, operator: str, fingerprints: Mapping[str, str]) -> None:
+        """Remember the fingerprints of an operator's matchers."""
+        self._verbs.fingerprints.remember(operator, fingerprints)
 
     def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
         """Take filings out of their error queue."""

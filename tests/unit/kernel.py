@@ -12,6 +12,7 @@ from gatewayd.batch import Bounds
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
 from gatewayd.examine import Examiner, Recipe
+from gatewayd.health import Task
 from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
@@ -135,7 +136,7 @@ class Gateway:
             progress=self.progress,
             patience=patience,
         )
-        return visit(account, self.transport, self.recipes, tools, from_beginning=from_beginning, keys=keys)
+        return visit(account, self.transport, self.recipes, tools, Task(from_beginning=from_beginning, keys=tuple(keys or ())))
 
     def visit(self, *, from_beginning: bool = False, keys: Collection[str] | None = None, patience: float = 10) -> Report:
         """One visit, which must get the lease, and must leave no session, spool or lease behind."""

@@ -29,7 +29,7 @@ from gatewayd import (
     Vanished,
     Waiting,
 )
-from gatewayd.batch import Batch, Bounds, cut, fetch, filings, outcomes
+from gatewayd.batch import Batch, Bounds, cut, fetch, filings, order, outcomes
 from gatewayd.config import ImportConfig
 from gatewayd.examine import Examiner, Findings
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
@@ -86,7 +86,9 @@ def came(spool: Spool, number: int, raw: bytes | None = None) -> Came:
 def examined(batch: Batch, *, imports: ImportConfig | None = None, known: bool = False) -> dict[int, Any]:
     contact = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")
     examiner = Examiner(registry(matcher("calm", links_all), directory([], [contact])))
-    done = outcomes(batch, [recipe("acme", "calm", known=known)], imports or ImportConfig(), None, examiner)
+    imports = imports or ImportConfig()
+    found = examiner.begin(order(batch, [recipe("acme", "calm", known=known)], imports)).result(lambda: None)
+    done = outcomes(batch, found, imports, None)
     assert len({one.entry_id for one in done}) == len(done), "a key with two outcomes"
     return {one.entry_id: one for one in done}
 

@@ -8,9 +8,9 @@ import pytest
 
 from gatewayd import Held, PermanentError, Query, TransientError, Viewer
 from gatewayd.config import ImportConfig
-from gatewayd.desk import Desk
 from gatewayd.examine import Examiner
 from gatewayd.mail import BytesSource
+from gatewayd.rematch import file_old
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry
@@ -239,10 +239,18 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
             return super().contacts(*asked, **more)
 
     examiner = Examiner(registry(matcher("calm", links_all), directory([], [CONTACT], base=Down)))
-    desk = Desk(store=gateway.store, examiner=examiner, recipes={"later": recipe("later", "calm", known=True)})
     taken = lease(gateway)
     try:
-        return list(desk.file_old(taken, "later", imports=ImportConfig(**imports), owner=None))
+        old = file_old(
+            gateway.store,
+            examiner,
+            recipe("later", "calm", known=True),
+            taken,
+            imports=ImportConfig(**imports),
+            owner=None,
+            tick=lambda: None,
+        )
+        return list(old)
     finally:
         gateway.store.release(taken)
 

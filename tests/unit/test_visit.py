@@ -88,12 +88,11 @@ def test_P5_what_is_stored_is_what_the_server_has(gateway: Gateway) -> None:
 
 def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed(gateway: Gateway) -> None:
     steps: list[str] = []
-    fetched = threading.Event()
+    fetched = threading.Semaphore(0)
 
     def match(mails: Sequence[Mail], _: Directory) -> Sequence[Finding]:
         # The last batch has nothing behind it.
-        assert len(mails) == 1 or fetched.wait(20), "the next batch is not fetched meanwhile"
-        fetched.clear()
+        assert len(mails) == 1 or fetched.acquire(timeout=20), "the next batch is not fetched meanwhile"
         steps.append("matched")
         return []
 
@@ -102,7 +101,7 @@ def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed
     ) as other:
         other.transport.on("fetch", lambda: None)
         for _ in range(3):
-            other.transport.on("fetch", fetched.set)
+            other.transport.on("fetch", fetched.release)
         other.good()
     assert [len(asked.keys) for asked in gateway.transport.steps("fetch")] == [3, 3, 3, 1]
     assert steps == ["matched"] * 4
@@ -337,9 +336,9 @@ def test_a_key_that_was_given_up_and_is_there_is_found_by_the_audit(gateway: Gat
 
 @pytest.mark.parametrize("nonsense", [None, "7:1", Page(keys=("7:1",), cursor="1")])  # type: ignore[arg-type]
 def test_a_listing_of_anything_but_pages_is_the_transports_fault(gateway: Gateway, nonsense: object) -> None:
-    from gatewayd.testing.fake_transport import _FakeSession  # noqa: PLC0415
+    from gatewayd.testing.fake_session import FakeSession  # noqa: PLC0415
 
-    class Wrong(_FakeSession):
+    class Wrong(FakeSession):
         def listing(self, _folder: str, _cursor: str | None) -> Any:
             return [nonsense]
 
@@ -537,9 +536,9 @@ def test_a_bug_of_the_transport_is_a_plugin_error_that_names_the_account(tmp_pat
 
 @pytest.mark.parametrize("nonsense", ["unknown key", "key twice", "no value"])
 def test_a_transport_that_answers_with_nonsense_is_found_out(gateway: Gateway, nonsense: str) -> None:
-    from gatewayd.testing.fake_transport import _FakeSession  # noqa: PLC0415  the session that a plugin's author got wrong
+    from gatewayd.testing.fake_session import FakeSession  # noqa: PLC0415  the session that a plugin's author got wrong
 
-    class Wrong(_FakeSession):
+    class Wrong(FakeSession):
         def fetch(self, folder: str, listed: Sequence[Listed], spool: Any) -> Iterator[Any]:
             for one in super().fetch(folder, listed, spool):
                 yield one
@@ -560,9 +559,9 @@ def test_a_transport_that_answers_with_nonsense_is_found_out(gateway: Gateway, n
 
 
 def test_a_listing_that_is_no_generator_may_fail_at_once(gateway: Gateway) -> None:
-    from gatewayd.testing.fake_transport import _FakeSession  # noqa: PLC0415
+    from gatewayd.testing.fake_session import FakeSession  # noqa: PLC0415
 
-    class Hasty(_FakeSession):
+    class Hasty(FakeSession):
         def listing(self, folder: str, cursor: str | None) -> Any:
             assert threading.current_thread() is not threading.main_thread()
             if folder == "INBOX":

@@ -1,37 +1,36 @@
-"""One visit: one round of work on one account. List, then for what waits: fetch, examine, file, settle.
-
-Custody is the ledger's: keys are committed as waiting, with their page's cursor, before anything is fetched, and all
-further work is the ledger's waiting keys, however often we crash (promises P1, P2). The session is used by one thread,
-the executor's, so that the next batch is fetched while this one is examined and filed; whoever waits for that thread
-renews the lease meanwhile.
-"""
+"""The work of one visit, under a lease that stands."""
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import wait
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.batch import Batch, Bounds, Progress, cut, drop, fetch, outcomes
-from gatewayd.custody import Held, Tally
+from gatewayd.batch import Batch, Progress, cut, drop, fetch, order, outcomes
+from gatewayd.custody import Filed, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.listing import Lister, checked
 from gatewayd.plugins import where
-from gatewayd.store import LEASE_SECONDS
+from gatewayd.rematch import file_old
+from gatewayd.visit.values import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-    from concurrent.futures import Executor, Future
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Lease, Owed, Waiting
-    from gatewayd.examine import Examiner, Recipe
+    from gatewayd.examine import Examination, Examined, Recipe
+    from gatewayd.health import Task
+    from gatewayd.listing import Entering
     from gatewayd.model import Page
-    from gatewayd.owner import Owner
     from gatewayd.roles import Session, Transport
-    from gatewayd.store import Store
+    from gatewayd.visit.values import Tools
 
-__all__ = ["Progress", "Report", "Tools", "visit"]
+__all__ = ["Work"]
 
 _T = TypeVar("_T")
 
@@ -39,116 +38,52 @@ _T = TypeVar("_T")
 _AHEAD = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a visit did."""
-
-    account: str
-    #: Keys that were new to the ledger.
-    listed: int = 0
-    tally: Tally = field(default_factory=Tally)
-    settled: int = 0
-    #: What stopped a folder or an action, each one line.
-    problems: tuple[str, ...] = ()
-    #: What a person should know and stopped nothing, such as a faulty row of a directory.
-    notes: tuple[str, ...] = ()
-    #: What ended the visit early; what was filed by then is filed.
-    error: GatewaydError | None = None
+class _Stopped(Exception):
+    """The visit was told to end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
-    """What a visit works with; handed in, so that the command line and the daemon each bring their own."""
+class Work:
+    """Does one visit."""
 
-    store: Store
-    examiner: Examiner
-    owner: Owner
-    #: One thread, for everything that the session does.
-    fetcher: Executor
-    bounds: Bounds = field(default_factory=Bounds)
-    progress: Callable[[Progress], None] = lambda _: None
-    #: How long the session is waited for before the lease is renewed, in seconds.
-    patience: float = LEASE_SECONDS / 3
-
-
-def visit(
-    account: AccountConfig,
-    transport: Transport,
-    recipes: Sequence[Recipe],
-    tools: Tools,
-    *,
-    from_beginning: bool = False,
-    keys: Collection[str] | None = None,
-) -> Report | Held:
-    """Do one visit and report it, or say who holds the account.
-
-    ``from_beginning`` lists every folder anew, takes what was only offered, and files nothing twice; ``keys`` takes just
-    these, offered or waiting. What ends a visit early is the report's error; raised is only what the store raises
-    before there is a lease, and PermanentError for an account that imports nothing.
-    """
-    if account.imports is None:
-        raise PermanentError(f"account {account.name} has no import block", advice="Add `import:` to its file.")
-    lease = tools.store.take_lease(account.name, tools.owner.name, dead=tools.owner.dead)
-    if isinstance(lease, Held):
-        return lease
-    work = _Visit(account, account.imports, recipes, tools, lease, from_beginning=from_beginning, keys=keys)
-    try:
-        report = work.run(transport)
-    finally:
-        not_released = _release(tools.store, lease)
-    return replace(report, error=report.error or not_released)
-
-
-def _release(store: Store, lease: Lease) -> GatewaydError | None:
-    """Give the lease back; what keeps us from it must not hide what the visit did. It ends by itself, too."""
-    try:
-        store.release(lease)
-    except GatewaydError as error:
-        return error
-    return None
-
-
-class _Visit:
     def __init__(
-        self,
-        account: AccountConfig,
-        imports: ImportConfig,
-        recipes: Sequence[Recipe],
-        tools: Tools,
-        lease: Lease,
-        *,
-        from_beginning: bool,
-        keys: Collection[str] | None,
+        self, account: AccountConfig, imports: ImportConfig, recipes: Sequence[Recipe], *, tools: Tools, lease: Lease, task: Task
     ) -> None:
         self._account = account
         self._imports = imports
         self._recipes = recipes
         self._tools = tools
         self._lease = lease
-        self._from_beginning = from_beginning
-        self._keys = keys
+        self._task = task
         self._report = Report(account=account.name)
         self._done = 0
         #: The folders that were listed to their end in this visit.
         self._fresh: set[str] = set()
 
-    def run(self, transport: Transport) -> Report:
+    def run(self, transport: Transport, session: Session | None, *, keep: bool) -> Report:
+        """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
+        opening: Future[Session] | None = None
         try:
+            opening = self._tools.fetcher.submit(_same, session) if session else self._tools.fetcher.submit(transport.open)
             self._refresh()
-            opening = self._tools.fetcher.submit(transport.open)
-            try:
-                self._session(self._await(opening))
-            finally:
-                self._close(opening)
+            opened = self._await(opening)
+            self._tools.opened(opened)
+            self._session(opened)
+            if keep and not self._report.error:
+                self._report = replace(self._report, session=opened)
+        except _Stopped:
+            pass
         except GatewaydError as error:
             self._report = replace(self._report, error=error)
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
             self._report = replace(self._report, error=self._bug("visit", error))
+        finally:
+            if opening is not None and self._report.session is None:
+                self._close(opening)
         return self._report
 
     def _refresh(self) -> None:
         for recipe in self._recipes:
-            for fault in self._in_thread(self._tools.examiner.refresh, recipe):
+            for fault in self._tools.examiner.refresh(recipe):
                 self._note(f"operator {recipe.operator.name}: {fault}")
 
     def _session(self, session: Session) -> None:
@@ -162,6 +97,21 @@ class _Visit:
             except PermanentError as error:
                 self._problem(f"{folder}: {error.message}")
         self._settle(session)
+        if self._task.operator is not None:
+            self._file_old(self._task.operator)
+
+    def _file_old(self, operator: str) -> None:
+        """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
+        recipe = next((one for one in self._recipes if one.operator.name == operator), None)
+        if recipe is None:
+            advice = "Add it to the account's `operators` first."
+            raise PermanentError(f"account {self._account.name} does not serve operator {operator!r}", advice=advice)
+        tools = self._tools
+        for filed in file_old(
+            tools.store, tools.examiner, recipe, self._lease, imports=self._imports, owner=self._account.user, tick=self._tick
+        ):
+            self._report = replace(self._report, tally=self._report.tally + Tally(filed=filed))
+            self._go_on()
 
     def _close(self, opening: Future[Session]) -> None:
         """Close the session, behind whatever its thread still does. Nothing is written any more, so the lease may end."""
@@ -184,9 +134,18 @@ class _Visit:
     def _await(self, future: Future[_T]) -> _T:
         """Wait for the session's thread, and keep the lease meanwhile. Each of its steps has a deadline of its own."""
         while not wait([future], timeout=self._tools.patience).done:
-            self._tools.store.renew(self._lease)
+            self._tick()
         self._raise(future.exception())
         return future.result()
+
+    def _tick(self) -> None:
+        self._tools.store.renew(self._lease)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Ask whether the visit may go on; raises _Stopped."""
+        if self._tools.stopping():
+            raise _Stopped
 
     def _raise(self, error: BaseException | None) -> None:
         """Raise what the transport raised; whatever is none of the five errors is its own fault."""
@@ -209,11 +168,21 @@ class _Visit:
             pages=lambda cursor: self._pages(session, folder, cursor),
             headers=lambda keys: self._in_thread(lambda: list(session.headers(folder, keys))),
         )
-        for page in lister.entering(from_beginning=self._from_beginning, keys=self._keys):
-            new = self._tools.store.enter(
+        self._enter(folder, lister.new(self._task.keys))
+        if self._task.from_beginning or self._task.compare:
+            missed = self._enter(folder, lister.again(take_offered=self._task.from_beginning))
+            if missed and self._task.compare:
+                self._note(f"{folder}: the full listing had {missed} keys that the ledger lacked; they are taken now")
+
+    def _enter(self, folder: str, pages: Iterable[Entering]) -> int:
+        listed = 0
+        for page in pages:
+            listed += self._tools.store.enter(
                 self._lease, folder, page.entries, cursor=page.cursor, start_at=page.start_at, standing=page.standing
             )
-            self._report = replace(self._report, listed=self._report.listed + new)
+            self._go_on()
+        self._report = replace(self._report, listed=self._report.listed + listed)
+        return listed
 
     def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
         pages = self._in_thread(lambda: checked(session.listing(folder, cursor)))
@@ -223,35 +192,57 @@ class _Visit:
     # --- fetch, examine, file ---------------------------------------------------------------------------------------
 
     def _work(self, session: Session, folder: str) -> None:
-        """Go through the folder's waiting keys; the next batch is fetched while this one is examined and filed."""
-        batches = self._batches(folder)
-        ahead = self._fetch(session, folder, next(batches, None))
-        try:
-            while ahead is not None:
-                batch, ahead = self._await(ahead), None
-                with batch.spool:
-                    ahead = self._fetch(session, folder, None if batch.error else next(batches, None))
-                    self._file(batch)
+        with closing(self._examined(session, folder)) as examined:
+            for batch, found in examined:
+                self._file(folder, batch, found)
                 total = max(self._report.listed, self._done)
                 self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
                 self._raise(batch.error)
+                self._go_on()
+
+    def _examined(self, session: Session, folder: str) -> Generator[tuple[Batch, Examined], None, None]:
+        """Yield what waits in the folder, batch by batch; while one is filed, the next is examined, and that after it fetched."""
+        batches = self._batches(folder)
+        ahead = self._fetch(session, folder, next(batches, None))
+        line: deque[Batch] = deque()
+        under: Examination | None = None
+        try:
+            while ahead is not None or line:
+                if ahead is not None:
+                    line.append(self._await(ahead))
+                    ahead = self._fetch(session, folder, None if line[-1].error else next(batches, None))
+                found = under.result(self._tick) if under else None
+                following = next(islice(line, 1 if found else 0, None), None)
+                under = self._begin(following) if following else None
+                if found:
+                    yield line[0], found
+                    line.popleft().spool.close()
         finally:
             drop(ahead)
+            if under:
+                under.drop()
+            for batch in line:
+                batch.spool.close()
+
+    def _begin(self, batch: Batch) -> Examination:
+        return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
 
     def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
         after = 0
-        while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=self._keys):
+        keys = self._task.keys or None
+        while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=keys):
             after = waiting[-1].entry_id
             yield from cut(waiting, self._tools.bounds)
 
     def _fetch(self, session: Session, folder: str, batch: Sequence[Waiting] | None) -> Future[Batch] | None:
         return None if batch is None else self._tools.fetcher.submit(fetch, session, folder, batch, self._tools.owner.spool())
 
-    def _file(self, batch: Batch) -> None:
-        done = outcomes(batch, self._recipes, self._imports, self._account.user, self._tools.examiner)
-        tally = self._tools.store.file(self._lease, done)
-        self._report = replace(self._report, tally=self._report.tally + tally)
+    def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
+        done = outcomes(batch, examined, self._imports, self._account.user)
+        commit = self._tools.store.file(self._lease, done)
+        self._report = replace(self._report, tally=self._report.tally + commit.tally)
         self._done += len(done)
+        self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
 
     # --- settle -----------------------------------------------------------------------------------------------------
 
@@ -267,6 +258,7 @@ class _Visit:
             for one in owed:
                 groups.setdefault((one.folder, str(one.action)), []).append(one)
             for (folder, action), group in groups.items():
+                self._go_on()
                 ids = [one.entry_id for one in group]
                 if action != str(self._imports.after):
                     self._tools.store.settled(self._lease, ids)
@@ -287,6 +279,10 @@ class _Visit:
     def _owed(self, stuck: Collection[int]) -> Sequence[Owed]:
         owed = self._tools.store.owed(self._account.name, limit=_AHEAD + len(stuck))
         return [one for one in owed if one.entry_id not in stuck]
+
+
+def _same(session: Session) -> Session:
+    return session
 
 
 def _closed(opening: Future[Session]) -> None:

@@ -1,0 +1,152 @@
+"""Call one operator's directory and matchers on a batch of views, each in its own guard (promise P4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from gatewayd.custody import FilingFault
+from gatewayd.examine.values import Findings
+from gatewayd.guard import DirectoryFailed, GuardedDirectory
+from gatewayd.model import KINDS, Link, Miss, Record, Rivals
+from gatewayd.plugins import where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from gatewayd.examine.values import ContactTypes, Recipe
+    from gatewayd.mail import Mail
+    from gatewayd.model import Finding
+    from gatewayd.roles import Directory, Matcher
+
+__all__ = ["MAX_CALLS", "Admission", "Said", "findings", "match", "refused", "unmatched"]
+
+#: How often a matcher that raises is called again on halves of a batch before the rest of the batch gets its fault.
+MAX_CALLS = 64
+#: More findings for one mail than this are a matcher's fault.
+_MAX_FINDINGS = 1000
+
+_Faults: TypeAlias = "list[tuple[int, FilingFault]]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Which mails an operator admits."""
+
+    refused: frozenset[int] = frozenset()
+    #: Why it could not be decided; empty where it could.
+    undecided: str = ""
+    #: Why the operator's directory could not be built; empty where it could.
+    broken: str = ""
+
+
+class Said(NamedTuple):
+    """What one matcher said of one batch, and what went wrong with it, by mail."""
+
+    found: tuple[Finding, ...] = ()
+    faults: tuple[tuple[int, FilingFault], ...] = ()
+
+
+def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Directory | None) -> set[int]:
+    """Return the ids of mails from nobody of the contact types that the account imports."""
+    if not contact_types:
+        return set()
+    if directory is None:
+        raise DirectoryFailed("there is no directory to look contact types up in")
+    wanted = {(kind, word.casefold()) for kind, words in contact_types for word in words}
+    senders = {mail.id: {address.email.lower() for address in mail.from_} for mail in mails}
+    contacts = directory.contacts(set().union(*senders.values()))
+    admitted = {
+        email for email, known in contacts.items() if any((one.owner.kind, one.contact_type.casefold()) in wanted for one in known)
+    }
+    return {mail_id for mail_id, emails in senders.items() if not emails & admitted}
+
+
+def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: Directory | None) -> Said:
+    """Call a matcher on the batch; where it raises, on halves, until the guilty mails are found."""
+    said: list[Finding] = []
+    faults: _Faults = []
+    parts = [mails] if mails else []
+    calls = 0
+    while parts:
+        part = parts.pop()
+        calls += 1
+        try:
+            said += _checked(matcher.match(part, directory or GuardedDirectory(None)), part)
+        except DirectoryFailed as error:
+            faults += [(mail.id, FilingFault("directory", str(error))) for mail in part]
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a matcher raises costs its own links only (P4)
+            if len(part) > 1 and calls < MAX_CALLS:
+                parts += [part[len(part) // 2 :], part[: len(part) // 2]]
+            else:
+                faults += [(mail.id, FilingFault(kind, where(error))) for mail in part]
+    return Said(tuple(said), tuple(faults))
+
+
+def _checked(findings: Iterable[Finding] | None, mails: Sequence[Mail]) -> list[Finding]:
+    ids = {mail.id for mail in mails}
+    limit = _MAX_FINDINGS * len(mails)
+    if findings is None:
+        raise TypeError("match returned None, expected an iterable of findings")
+    said = list(islice(findings, limit + 1))
+    if len(said) > limit:
+        raise ValueError(f"more than {_MAX_FINDINGS} findings a mail")
+    for finding in said:
+        if not isinstance(finding, Link | Rivals | Miss):
+            raise TypeError(f"it yielded {type(finding).__name__}, expected Link, Rivals or Miss")
+        if finding.mail_id not in ids:
+            raise ValueError(f"it spoke of mail {finding.mail_id}, which is not in the batch")
+        if not isinstance(finding.because, str):
+            raise TypeError(f"it said {type(finding.because).__name__} for `because`, expected text")
+        for record in _records(finding):
+            if not isinstance(record, Record) or record.kind not in KINDS:
+                raise TypeError(f"it linked {type(record).__name__}, expected a Record of a known kind")
+            if not (isinstance(record.id, str) and isinstance(record.label, str)):
+                raise TypeError(f"it linked a {record.kind} whose id or label is no text")
+    return said
+
+
+def _records(finding: Finding) -> tuple[Record, ...]:
+    if isinstance(finding, Link):
+        return (finding.record,)
+    if isinstance(finding, Miss):
+        return ()
+    if not isinstance(finding.records, tuple):
+        raise TypeError(f"it yielded Rivals of a {type(finding.records).__name__}, expected a tuple of records")
+    return finding.records
+
+
+def unmatched(recipe: Recipe, mail_ids: Sequence[int], contact_types: ContactTypes) -> Findings | None:
+    """Return what is said of mail for an operator whose file is faulty; None where it is sound."""
+    if not recipe.faulty:
+        return None
+    name = recipe.operator.name
+    if contact_types:
+        return Findings(operator=name, undecided=f"operators/{name}.yaml is faulty; see `gatewayd check`")
+    fault = FilingFault("config", f"operators/{name}.yaml is faulty, so nothing was matched; see `gatewayd check`")
+    return Findings(operator=name, faults=tuple((mail_id, fault) for mail_id in mail_ids))
+
+
+def findings(operator: str, mail_ids: Sequence[int], admission: Admission, said: Mapping[str, Said]) -> Findings:
+    """Sort what was said of admitted mails, by matcher in the operator's order.
+
+    Where two matchers link the same record, the first one has said it.
+    """
+    if admission.undecided:
+        return Findings(operator=operator, undecided=admission.undecided)
+    links: dict[tuple[int, str, str], tuple[str, Link]] = {}
+    found = [(by, finding) for by, one in said.items() for finding in one.found]
+    for by, finding in found:
+        if isinstance(finding, Link):
+            links.setdefault((finding.mail_id, finding.record.kind, finding.record.id), (by, finding))
+    broken = FilingFault("directory", admission.broken)
+    faults = [(mail_id, broken) for mail_id in mail_ids] if admission.broken else []
+    return Findings(
+        operator=operator,
+        links=tuple(links.values()),
+        rivals=tuple((by, finding) for by, finding in found if isinstance(finding, Rivals)),
+        misses=tuple((by, finding) for by, finding in found if isinstance(finding, Miss)),
+        faults=(*faults, *(fault for one in said.values() for fault in one.faults)),
+        refused=admission.refused,
+    )

@@ -1,0 +1,111 @@
+"""The frozen values of examination: what it is asked and what it finds out. All of them pickle."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from gatewayd.custody import FilingFault
+    from gatewayd.mail import Mail
+    from gatewayd.model import Link, Miss, Rivals, Source
+    from gatewayd.roles import Directory, Matcher, Operator, Place
+
+__all__ = ["ContactTypes", "Examination", "Examined", "Examining", "Findings", "Job", "Letter", "Order", "Recipe"]
+
+
+#: For ``customer`` and ``supplier`` the types of contact whose mail is admitted.
+ContactTypes: TypeAlias = "tuple[tuple[str, tuple[str, ...]], ...]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that it takes to build an operator's directory and matchers, in whatever process."""
+
+    operator: Operator
+    directory: tuple[str, Directory.Options] | None
+    matchers: tuple[tuple[str, Matcher.Options], ...]
+    place: Place
+    #: The operator's file is faulty: its mail is filed with that fault, unmatched.
+    faulty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One batch for one operator."""
+
+    recipe: Recipe
+    mails: tuple[Mail, ...]
+    #: Only mail from contacts of these types is admitted, by customer and supplier; empty admits all.
+    contact_types: ContactTypes = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a job found out. ``by`` is a matcher's kind."""
+
+    operator: str
+    links: tuple[tuple[str, Link], ...] = ()
+    rivals: tuple[tuple[str, Rivals], ...] = ()
+    misses: tuple[tuple[str, Miss], ...] = ()
+    faults: tuple[tuple[int, FilingFault], ...] = ()
+    #: Ids of mails that the operator does not admit.
+    refused: frozenset[int] = frozenset()
+    #: Why admission could not be decided; empty where it could.
+    undecided: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to be parsed."""
+
+    id: int
+    source: Source
+    #: When it came to the mailbox.
+    received_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One batch for all operators of its account."""
+
+    letters: tuple[Letter, ...]
+    recipes: tuple[Recipe, ...]
+    #: See ``Job``.
+    contact_types: ContactTypes = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What became of an order: each letter's view, and each operator's findings in the order of its recipes."""
+
+    mails: tuple[Mail, ...]
+    findings: tuple[Findings, ...]
+
+
+class Examination(ABC):
+    """One order that is under way."""
+
+    @abstractmethod
+    def result(self, tick: Callable[[], None]) -> Examined:
+        """Wait for what it found out. ``tick`` is called every few seconds meanwhile; what it raises ends the waiting."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Let it go unfinished. Does nothing once there is a result."""
+
+
+class Examining(ABC):
+    """Examines for visits: in this process, or in worker processes."""
+
+    @abstractmethod
+    def refresh(self, recipe: Recipe) -> list[str]:
+        """Let the operator's directory follow its changes; return faults to show. Never raises for a directory."""
+
+    @abstractmethod
+    def begin(self, order: Order) -> Examination:
+        """Begin with an order, which may go on while the caller does other work. Never raises for a matcher or a mail."""

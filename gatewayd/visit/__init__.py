@@ -1,0 +1,70 @@
+"""One visit: one round of work on one account. List, then for what waits: fetch, examine, file, settle.
+
+Custody is the ledger's: keys are committed as waiting, with their page's cursor, before anything is fetched, and all
+further work is the ledger's waiting keys, however often we crash (promises P1, P2). The session is used by one thread,
+the executor's, so that the next batch is fetched while this one is examined and filed; whoever waits for that thread
+renews the lease meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gatewayd.batch import Progress
+from gatewayd.custody import Held
+from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.health import Task
+from gatewayd.visit.values import Report, Tools
+from gatewayd.visit.work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.config import AccountConfig
+    from gatewayd.custody import Lease
+    from gatewayd.examine import Recipe
+    from gatewayd.roles import Session, Transport
+    from gatewayd.store import Store
+
+__all__ = ["Progress", "Report", "Tools", "visit"]
+
+
+def visit(
+    account: AccountConfig,
+    transport: Transport,
+    recipes: Sequence[Recipe],
+    tools: Tools,
+    task: Task = Task(),  # noqa: B008  it is frozen
+    *,
+    lease: Lease | None = None,
+    session: Session | None = None,
+    keep: bool = False,
+) -> Report | Held:
+    """Do one visit and report it, or say who holds the account.
+
+    A ``lease`` that is given stays the caller's; without one it is taken and released. So does a ``session`` spare the
+    log-in; with ``keep``, the report has the session that is still open. What ends a visit early is the report's error;
+    raised is only what the store raises before there is a lease, and PermanentError for an account that imports nothing.
+    """
+    if account.imports is None:
+        raise PermanentError(f"account {account.name} has no import block", advice="Add `import:` to its file.")
+    held = lease or tools.store.take_lease(account.name, tools.owner.name, dead=tools.owner.dead)
+    if isinstance(held, Held):
+        return held
+    not_released = None
+    try:
+        report = Work(account, account.imports, recipes, tools=tools, lease=held, task=task).run(transport, session, keep=keep)
+    finally:
+        if lease is None:
+            not_released = _release(tools.store, held)
+    return replace(report, error=report.error or not_released)
+
+
+def _release(store: Store, lease: Lease) -> GatewaydError | None:
+    """Give the lease back; what keeps us from it must not hide what the visit did. It ends by itself, too."""
+    try:
+        store.release(lease)
+    except GatewaydError as error:
+        return error
+    return None

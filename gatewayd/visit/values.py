@@ -1,0 +1,78 @@
+"""The frozen values of a visit: what it works with, and what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gatewayd.batch import Bounds
+from gatewayd.custody import Tally
+from gatewayd.health import Answer
+from gatewayd.store import LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from gatewayd.batch import Progress
+    from gatewayd.custody import Filed
+    from gatewayd.errors import GatewaydError
+    from gatewayd.examine import Examining
+    from gatewayd.owner import Owner
+    from gatewayd.roles import Session
+    from gatewayd.store import Store
+
+__all__ = ["Report", "Tools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a visit did."""
+
+    account: str
+    #: Keys that were new to the ledger.
+    listed: int = 0
+    tally: Tally = field(default_factory=Tally)
+    settled: int = 0
+    #: What stopped a folder or an action, each one line.
+    problems: tuple[str, ...] = ()
+    #: What a person should know and stopped nothing, such as a faulty row of a directory.
+    notes: tuple[str, ...] = ()
+    #: What ended the visit early; what was filed by then is filed.
+    error: GatewaydError | None = None
+    #: The session, still open; None where it was not to be kept, or can't go on.
+    session: Session | None = None
+
+    def answer(self) -> Answer:
+        """Return it as it can be told to another process."""
+        return Answer(
+            account=self.account,
+            listed=self.listed,
+            tally=self.tally,
+            settled=self.settled,
+            problems=self.problems,
+            notes=self.notes,
+            error=self.error.message if self.error else "",
+            advice=self.error.advice if self.error else "",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a visit works with; handed in, so that the command line and the daemon each bring their own."""
+
+    store: Store
+    examiner: Examining
+    owner: Owner
+    #: One thread, for everything that the session does.
+    fetcher: Executor
+    bounds: Bounds = field(default_factory=Bounds)
+    progress: Callable[[Progress], None] = lambda _: None
+    #: How long the session is waited for before the lease is renewed, in seconds.
+    patience: float = LEASE_SECONDS / 3
+    #: Whether the visit is to end as soon as it can; asked between two steps.
+    stopping: Callable[[], bool] = lambda: False
+    #: Told the session as soon as it is open, so that another thread can abort it.
+    opened: Callable[[Session], None] = lambda _: None
+    #: Told of the mails of each batch that are new, once they are committed.
+    filed: Callable[[str, Sequence[Filed]], None] = lambda _, __: None
