@@ -20,6 +20,7 @@ from gatewayd.owner import Owner
 from gatewayd.plugins import where
 from gatewayd.roles import Operator, Place, Session, Transport
 from gatewayd.store import Store
+from gatewayd.supervisor.workers import Workers
 from gatewayd.views import Viewer
 
 if TYPE_CHECKING:
@@ -86,8 +87,13 @@ class App:
 
     @cached_property
     def examining(self) -> Examining:
-        """What examines for visits."""
-        return self.examiner
+        """What examines for visits: worker processes, unless the config wants none."""
+        if not self.config.workers.processes:
+            return self.examiner
+        self._prepare_state()
+        workers = Workers(self.registry, self.config.workers)
+        self._stack.callback(workers.close)
+        return workers
 
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
