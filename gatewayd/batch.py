@@ -154,7 +154,15 @@ def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
         elif not filed[mail.id]:
             yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause="from nobody of the account's contact types")
         else:
-            yield Filed(entry_id=mail.id, mail=mail, digest=one.digest, filings=tuple(filed[mail.id]), owed=imports.after)
+            yield Filed(
+                entry_id=mail.id,
+                mail=mail,
+                digest=one.digest,
+                filings=tuple(filed[mail.id]),
+                owed=imports.after,
+                key=one.key,
+                backlog=waiting.backlog,
+            )
 
 
 def contact_types(imports: ImportConfig) -> ContactTypes:

@@ -153,6 +153,9 @@ class Filed:
     filings: tuple[Filing, ...]
     #: What the account wants done on the server.
     owed: Action | None = None
+    #: The key, and whether it is backlog, for whoever is told of it.
+    key: str = ""
+    backlog: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

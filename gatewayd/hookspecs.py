@@ -1,7 +1,8 @@
 """The hooks. A hook named in the plural offers classes, once, when plugins are loaded; the kernel builds the objects.
+A hook in the past participle tells what happened, apart from the mail's path.
 
 A plugin becomes one by an entry point in the group ``gatewayd``, or as a single ``.py`` file in the plugins folder that
-``gatewayd.yaml`` names. Hooks do no work: a raising one puts its whole plugin out of use.
+``gatewayd.yaml`` names. Hooks that offer do no work: a raising one puts its whole plugin out of use.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.events import AccountChanged, ConfigLoaded, MailFailed, MailFiled
     from gatewayd.roles import Command, Directory, Matcher, Transport
     from gatewayd.store import Store
 
@@ -91,5 +93,63 @@ def gatewayd_commands() -> Sequence[type[Command]]:
         @hookimpl
         def gatewayd_commands():
             return [Demo]
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_mail_filed(event: MailFiled) -> None:
+    """Hear that a mail was filed, for all of its operators.
+
+    Called once for each mail, after the commit, at most once: what 1,000 waiting events leave no room for, and what a
+    killed daemon had not told yet, is never told. In a thread of the daemon's own, one event after the other. May do any I/O; what
+    takes longer than 30 seconds is left behind, and the plugin hears nothing until it returns. Raising is logged.
+
+        @hookimpl
+        def gatewayd_mail_filed(event):
+            print(event.mail_id, event.operators)
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_mail_failed(event: MailFailed) -> None:
+    """Hear that something went wrong for a filing, which stands in the error queue now.
+
+    Called once for each fault, after the commit, as `gatewayd_mail_filed` is: at most once, in a thread of the daemon's own.
+    May do any I/O within 30 seconds. Raising is logged.
+
+        @hookimpl
+        def gatewayd_mail_failed(event):
+            print(event.mail_id, event.operator, event.by)
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_account_changed(event: AccountChanged) -> None:
+    """Hear that an account is in another condition, such as paused.
+
+    Called at each change, as `gatewayd_mail_filed` is: at most once, in a thread of the daemon's own. May do any I/O within
+    30 seconds. Raising is logged.
+
+        @hookimpl
+        def gatewayd_account_changed(event):
+            if event.health.condition == "paused":
+                print(event.health.account, event.health.error)
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_config_loaded(event: ConfigLoaded) -> None:
+    """Hear that the config was taken over.
+
+    Called at the start and after each change, as `gatewayd_mail_filed` is: at most once, in a thread of the daemon's own. May do
+    any I/O within 30 seconds. Raising is logged.
+
+        @hookimpl
+        def gatewayd_config_loaded(event):
+            print(event.accounts, event.faults)
     """
     raise NotImplementedError

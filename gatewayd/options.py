@@ -79,15 +79,22 @@ def _config_path(value: object, info: ValidationInfo) -> object:
 ConfigPath = Annotated[Path, BeforeValidator(_config_path), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
+#: What systemd sets before the names of the files that ``LoadCredential=gatewayd:FOLDER`` loads (systemd.exec(5)).
+_LOADED = "gatewayd_"
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A reference to a secret: ``!env NAME``, ``!file PATH`` or ``!credential NAME``. It never holds the secret itself.
 
-    ``!credential`` reads the file of that name in ``$CREDENTIALS_DIRECTORY`` (systemd.exec(5), LoadCredential).
+    ``!credential`` reads the file of that name in ``$CREDENTIALS_DIRECTORY``, which systemd fills (systemd.exec(5),
+    LoadCredential), and for a person's shell, where there is none, in the config's folder ``credentials``.
     """
 
     by: Literal["env", "file", "credential"]
     name: str
+    #: The config's folder of credentials; None: only systemd gives them.
+    beside: Path | None = None
 
     def reveal(self) -> str:
         """Return the secret, without a newline at its end.
@@ -102,10 +109,13 @@ class Secret:
     def _path(self) -> Path:
         if self.by == "file":
             return Path(self.name)
-        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        if not folder:
+        given = os.environ.get("CREDENTIALS_DIRECTORY", "")
+        if given:
+            own, loaded = Path(given, self.name), Path(given, _LOADED + self.name)
+            return own if os.path.lexists(own) or not os.path.lexists(loaded) else loaded
+        if self.beside is None:
             raise AuthError(f"the secret {self} is missing: CREDENTIALS_DIRECTORY is not set", advice=self._advice())
-        return Path(folder, self.name)
+        return self.beside / self.name
 
     def _read(self, path: Path) -> str:
         try:
@@ -117,10 +127,12 @@ class Secret:
             raise AuthError(f"the secret {self} can't be read: {error.strerror}", advice=self._advice()) from None
 
     def _advice(self) -> str:
+        by_systemd = f"Give the service LoadCredential={self.name}:PATH, or set CREDENTIALS_DIRECTORY to its folder."
+        beside = f"Put it into {self.beside}/{self.name}, as root; a running service takes it over when it is restarted."
         return {
             "env": f"Set the environment variable {self.name}.",
             "file": f"Put the secret into {self.name}, readable by the service's user.",
-            "credential": f"Give the service LoadCredential={self.name}:PATH, or set CREDENTIALS_DIRECTORY to its folder.",
+            "credential": beside if self.beside else by_systemd,
         }[self.by]
 
     def __str__(self) -> str:

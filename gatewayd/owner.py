@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING
 
+from gatewayd.become import become_owner
+from gatewayd.errors import ConfigError
 from gatewayd.spool import Spool
 
 if TYPE_CHECKING:
@@ -24,7 +26,20 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Owner"]
+__all__ = ["Owner", "host_and_process", "prepare"]
+
+
+def prepare(state: Path) -> None:
+    """Make the state folder; run as root, become its owner first, so that no file in it ends up root's.
+
+    From here on, what this process writes is for its owner alone. Raises ConfigError.
+    """
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        become_owner(state)
+    except OSError as error:
+        raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
+    os.umask(0o077)
 
 
 class Owner:

@@ -32,7 +32,9 @@ class SpoolSource:
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset`` on, fewer at the message's end."""
         try:
-            return os.pread(_reader(self.path).file, max(0, min(size, self.size - offset)), self.start + offset)
+            # Held until it was read from: another thread may make the cache forget it, and nobody's file is closed.
+            reader = _reader(self.path)
+            return os.pread(reader.file, max(0, min(size, self.size - offset)), self.start + offset)
         except OSError as error:
             raise _disk_error("read", error) from error
 

@@ -154,10 +154,11 @@ class Store(Plugin):
     ) -> int:
         """Commit new keys together with the cursor; return how many were new. Keys that the ledger has stay as they are.
 
-        But: an ``offered`` key that is entered as waiting becomes waiting (with ``backlog``), a key that stands again is no
-        longer gone, and a ``vanished`` one of these, never fetched, waits again. With ``standing``, every other key of the
-        folder is marked gone; those of them that waited or were offered become vanished. An entry with ``same_as`` gets the
-        state, mail and owed action of that entry, which gives up its anchor and its owed action.
+        But: an ``offered`` key that is entered as waiting becomes waiting (with ``backlog``), and a key that stands again though
+        it was gone waits again. Where it was fetched before, it counts as new: a server may use the key of a deleted message for
+        another one (RFC 1939 section 7). The old entry then stays gone, without its anchor and its owed action. With
+        ``standing``, every other key of the folder is marked gone; those of them that waited or were offered become vanished.
+        An entry with ``same_as`` gets the state, mail and owed action of that entry, which gives up its anchor and its owed action.
         """
 
     @abstractmethod
@@ -183,7 +184,9 @@ class Store(Plugin):
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
         """Commit that these actions are done.
 
-        A message that was moved or deleted so gives up its anchor: no later key of the folder can be the same message.
+        A message that was moved or deleted so gives up its anchor: no later key of the folder can be the same message. Where
+        it was filed it is gone, so that its key can be that of another; a duplicate is not, so that a server which only says
+        that it deletes is not asked for the same bytes at every visit.
         """
 
     @abstractmethod

@@ -8,6 +8,7 @@ import pytest
 pytest.register_assert_rewrite("gatewayd.testing")
 
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
+from tests.e2e import warm  # noqa: E402  see above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,3 +18,10 @@ if TYPE_CHECKING:
 def dovecot() -> Iterator[Dovecot]:
     with Dovecot() as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Let the process that commands are forked from end before coverage is counted."""
+    yield
+    warm.close()

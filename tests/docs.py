@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import hookspecs, plugins, roles, store
-from gatewayd.plugins import ROLES
+from gatewayd import events, hookspecs, plugins, roles, store
+from gatewayd.plugins import OBSERVERS, ROLES
 from tests import docs_configuration
 
 if TYPE_CHECKING:
@@ -25,12 +26,18 @@ def hooks() -> str:
 
 def _hooks() -> Iterator[str]:
     yield from (_HEAD, "", "# Hooks and roles", "", inspect.getdoc(hookspecs) or "", "", "## Hooks", "")
-    for role in ROLES:
-        name = f"gatewayd_{role}"
+    for hooked in (*ROLES, *OBSERVERS):
+        name = f"gatewayd_{hooked}"
         hook = getattr(hookspecs, name)
         yield from (f"### `{name}{_signature(hook)}`", "", _doc(hook, 4), "")
+    yield from ("## Events", "", inspect.getdoc(events) or "", "")
+    for event in (events.MailFiled, events.MailFailed, events.AccountChanged, events.ConfigLoaded):
+        yield from (f"### `{event.__name__}`", "", _doc(event, 4), "")
+        for field in fields(event):
+            yield f"- `{field.name}: {field.type}`"
+        yield ""
     yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
-    for role_class in (roles.Transport, roles.Session, roles.Directory, roles.Matcher, roles.Command):
+    for role_class in (roles.Transport, roles.Session, roles.Watch, roles.Directory, roles.Matcher, roles.Command):
         yield from _role(role_class)
     yield from ("## The store", "", inspect.getdoc(store) or "", "")
     yield from _role(store.Store)

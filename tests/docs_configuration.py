@@ -44,8 +44,12 @@ Files are YAML 1.2 in UTF-8, at most 1 MiB each. Duplicate and unknown keys, key
 keys and further documents are faults. So is what YAML readers don't agree on: `no`, `22:30`, `012` and `1_000` want quotes where
 they are text. Every fault is shown as `file:line:column: what, expected what`, all at once.
 
-A fault of one never stops the others. An account with a fault is left out. An operator with a fault is kept, so that its mail
-is filed, but nothing is matched for it. Only faults of `gatewayd.yaml` itself stop everything.
+A fault of one never stops the others. For the daemon, a file with a fault runs as last accepted, over restarts as well; so does a
+plugin's single file. A new account with a fault waits until it is corrected. A new operator with a fault is kept, so that its
+mail is filed, but nothing is matched for it. Commands beside the daemon leave a faulty account out, and match nothing for a faulty
+operator. Only faults of `gatewayd.yaml` itself stop everything: the daemon does not start, or goes on with what it has.
+
+The daemon takes over what changes in these folders by itself. A change of `state` or `store` waits for its restart.
 
 A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the config folder. A **secret** is never written down:
 

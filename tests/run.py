@@ -1,42 +1,94 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
-Arguments go to pytest, which then runs alone and without coverage: ``./gw test tests/unit -k mail``.
+Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one.
+Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
+``./gw test tests/unit -k mail``.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from tempfile import TemporaryFile
 
 #: Lines of kernel and plugins that tests must reach, in percent.
 _COVERED = 95
 
-_CHECKS = {
-    "format": ["ruff", "format", "--check", "--quiet", "."],
-    "lint": ["ruff", "check", "--quiet", "."],
-    "types": ["mypy"],
-}
+#: Seconds after which a step is ended, whatever it does. pytest's own timeout, for each test, comes first and says where.
+_LONGEST = 20 * 60
+#: And seconds that it then has to end.
+_PATIENCE = 30
+
+_OK = "ok"
+
+_FORMAT = ["ruff", "format", "--check", "--quiet", "."]
+_LINT = ["ruff", "check", "--quiet", "."]
+_COUNTED = ["--cov", "--cov-report="]
+_REPORT = ["coverage", "report", "--skip-covered", f"--fail-under={_COVERED}"]
 
 
-def _step(name: str, command: list[str]) -> int:
-    print(f"== {name}", flush=True)
+def _together() -> list[str]:
+    processes = len(os.sched_getaffinity(0)) + 1
+    return ["pytest", "-m", "not campaign and not alone", f"--numprocesses={processes}", "--dist=worksteal", *_COUNTED]
+
+
+def _alone() -> list[str]:
+    return ["pytest", "-m", "not campaign and alone", *_COUNTED, "--cov-append"]
+
+
+def _step(name: str, command: list[str], *, aside: bool = False, longest: float | None = _LONGEST) -> bool:
+    """Run one step and say how it ended. What runs aside is shown in one piece when it is done."""
+    # A block from aside may fall into a line of dots.
+    begin = f"\n== {name}\n" if aside else f"== {name}\n"
+    if not aside:
+        print(begin, end="", flush=True)
     started = time.monotonic()
-    code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
-    print(f"== {name}: {'ok' if code == 0 else 'FAILED'} ({time.monotonic() - started:.0f} s)", flush=True)
-    return code
+    with TemporaryFile() as said:
+        output = said if aside else None
+        with subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output) as process:
+            end = _ended(process, longest)
+        said.seek(0)
+        block = begin + said.read().decode() if aside else ""
+    print(f"{block}== {name}: {end} ({time.monotonic() - started:.0f} s)", flush=True)
+    return end == _OK
+
+
+def _ended(process: subprocess.Popen[bytes], longest: float | None) -> str:
+    """Wait for a step; end it where it takes too long, first in the way in which pytest still ends what its tests started."""
+    try:
+        return "FAILED" if process.wait(longest) else _OK
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return f"FAILED: it was ended after {longest} s"
+
+
+def _everything() -> bool:
+    passed = [_step("format", _FORMAT), _step("lint", _LINT)]
+    with ThreadPoolExecutor(1) as pool:
+        types = pool.submit(_step, "types", ["mypy"], aside=True)
+        passed.append(_step("tests", _together()))
+        passed.append(types.result())
+    passed += [_step("tests alone", _alone()), _step("coverage", _REPORT)]
+    return all(passed)
 
 
 def main(arguments: list[str]) -> int:
     """Run everything, or the tests that the arguments name; return 0 only if all of it passed."""
-    if arguments or os.environ.get("GATEWAYD_CAMPAIGN"):
-        return _step("tests", ["pytest", *(arguments or ["-m", "campaign", "--timeout=3600"])])
-    codes = [_step(name, command) for name, command in _CHECKS.items()]
-    codes.append(
-        _step("tests", ["pytest", "-m", "not campaign", "--cov", "--cov-report=term:skip-covered", f"--cov-fail-under={_COVERED}"])
-    )
-    return 1 if any(codes) else 0
+    if os.environ.get("GATEWAYD_CAMPAIGN"):
+        passed = _step("tests", ["pytest", *(arguments or ["-m", "campaign", "--timeout=3600"])], longest=None)
+    elif arguments:
+        passed = _step("tests", ["pytest", *arguments], longest=None)
+    else:
+        passed = _everything()
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

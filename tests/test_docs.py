@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from gatewayd import hookspecs, roles, store
-from gatewayd.plugins import ROLES
+from gatewayd.plugins import OBSERVERS, ROLES
 from tests import docs
 
 
@@ -13,12 +13,13 @@ def test_hooks_page_is_what_the_code_says() -> None:
     assert (docs.DOCS / "hooks.md").read_text() == docs.hooks(), "run: python -m tests.docs"
 
 
-def test_every_hook_offers_a_role_and_says_the_facts() -> None:
+def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
     names = {name for name in vars(hookspecs) if name.startswith("gatewayd_")}
-    assert names == {f"gatewayd_{role}" for role in ROLES}
+    offers, tells = ({f"gatewayd_{one}" for one in group} for group in (ROLES, OBSERVERS))
+    assert names == offers | tells
     for name in names:
         text = inspect.getdoc(getattr(hookspecs, name)) or ""
-        for fact in ("Called", "process", "I/O", "Raising", "@hookimpl"):
+        for fact in ("Called", "process" if name in offers else "thread", "I/O", "Raising", "@hookimpl"):
             assert fact in text, f"{name} does not say: {fact}"
 
 

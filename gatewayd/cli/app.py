@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
@@ -12,13 +11,12 @@ import click
 
 from gatewayd import config, plugins
 from gatewayd.cli import output
-from gatewayd.cli.become import become_owner
 from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.examine import Examiner, Examining, Recipe
-from gatewayd.owner import Owner
+from gatewayd.examine import Examiner, Examining, Recipe, recipes
+from gatewayd.owner import Owner, prepare
 from gatewayd.plugins import where
-from gatewayd.roles import Operator, Place, Session, Transport
+from gatewayd.roles import Place, Session, Transport
 from gatewayd.store import Store
 from gatewayd.supervisor.workers import Workers
 from gatewayd.views import Viewer
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from gatewayd.config import AccountConfig, Config, OperatorConfig
+    from gatewayd.config import AccountConfig, Config
 
 __all__ = ["ID", "App", "operator_options"]
 
@@ -98,7 +96,7 @@ class App:
     @cached_property
     def recipes(self) -> Mapping[str, Recipe]:
         """Every operator's recipe, by name."""
-        return {name: self._recipe(operator) for name, operator in self.config.operators.items()}
+        return recipes(self.config)
 
     @cached_property
     def desk(self) -> Desk:
@@ -167,28 +165,8 @@ class App:
             files = ", ".join(sorted({fault.file for fault in self.config.faults}))
             output.note(f"gatewayd: the config has {faults}, in {files}; see `gatewayd check`. What is sound goes on.")
 
-    def _recipe(self, operator: OperatorConfig) -> Recipe:
-        chosen = operator.directory_kind
-        return Recipe(
-            operator=Operator(name=operator.name, title=operator.title, brands=tuple(operator.brands)),
-            directory=None if chosen is None or operator.directory_options is None else (chosen, operator.directory_options),
-            matchers=tuple(operator.matchers),
-            place=Place(config=self.folder, state=self.config.state / "operators" / operator.name),
-            faulty=operator.faulty,
-        )
-
     def _prepare_state(self) -> None:
-        """Make the state folder; run as root, become its owner first, so that no file in it ends up root's.
-
-        From here on, what we write is for its owner alone.
-        """
-        state = self.config.state
-        try:
-            state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            become_owner(state)
-        except OSError as error:
-            raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
-        os.umask(0o077)
+        prepare(self.config.state)
 
 
 def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,8 +15,11 @@ from gatewayd.views import Query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["COMMANDS"]
+    from gatewayd.health import Cause
 
+__all__ = ["COMMANDS", "cause_row"]
+
+_ALL = click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
 _QUEUE = click.option("--queue", metavar="Q", help="Only this error queue.")
 
 
@@ -27,7 +30,7 @@ def _queue() -> None:
 
 @_queue.command("list")
 @operator_options
-@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@_ALL
 @_QUEUE
 @click.option("--before", type=ID, metavar="ID", help="Go on below this id.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
@@ -56,6 +59,53 @@ def _list(
     faults = [(one, fault) for one in listed for fault in one.faults]
     rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
+
+
+@_queue.command("causes")
+@operator_options
+@_ALL
+@_QUEUE
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def _causes(app: App, *, operator: str | None, users: Sequence[str], queue: str | None, all_operators: bool, as_json: bool) -> None:
+    """List why filings stand in the error queues, each cause once with how many they are; most first."""
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    found = [(one.operator, cause) for one in viewers for cause in app.store.causes(one) if queue in {None, cause.queue}]
+    found.sort(key=lambda one: -one[1].filings)
+    if as_json:
+        for whose, cause in found:
+            output.json_line(cause_row(whose, cause))
+        return
+    if not found:
+        output.note("Nothing stands in an error queue.")
+    rows = [
+        (
+            str(one.filings),
+            whose,
+            one.queue,
+            one.by,
+            one.error,
+            output.minute(one.first_at),
+            output.minute(one.last_at),
+            str(one.last_id),
+        )
+        for whose, one in found
+    ]
+    output.table(("#filings", "operator", "queue", "by", "error", "first", "last", "#last id"), rows)
+
+
+def cause_row(operator: str, cause: Cause) -> dict[str, output.Json]:
+    """Return a cause as a line of JSON."""
+    return {
+        "operator": operator,
+        "queue": cause.queue,
+        "by": cause.by,
+        "error": cause.error,
+        "filings": cause.filings,
+        "first_at": output.moment(cause.first_at),
+        "last_at": output.moment(cause.last_at),
+        "last_id": cause.last_id,
+    }
 
 
 @_queue.command("retry")

@@ -18,22 +18,18 @@ if TYPE_CHECKING:
     from gatewayd.config.check import Checker
     from gatewayd.config.models import ImportBlock
     from gatewayd.config.values import OperatorConfig
-    from gatewayd.errors import Fault
     from gatewayd.plugins import Registry
 
 __all__ = ["account"]
 
 
-def account(
-    checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig], faults: list[Fault]
-) -> AccountConfig | None:
-    """Return what an account's file says, None where it is faulty; add its faults to ``faults``."""
+def account(checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
+    """Return what an account's file says, None where it is faulty; ``checker`` has its faults then."""
     name = PurePath(checker.document.file).stem
     found, transport, options = checker.shared(AccountFile, registry, Transport)
     _owners(checker, operators)
     if found and transport:
         _limits(checker, found, transport)
-    faults += checker.faults
     if found is None or transport is None or options is None or checker.faults:
         return None
     owner, _, user = (found.user or "").partition("/")

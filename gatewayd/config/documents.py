@@ -7,12 +7,14 @@ No fault ever shows a value: it may be a secret that stands in the wrong place.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import yaml
 
+from gatewayd.config.files import Mark, Unreadable, content, text
 from gatewayd.config.scalars import plain, surprise
 from gatewayd.errors import Fault
 from gatewayd.options import Secret
@@ -21,17 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Document", "Mark", "Place", "read"]
+__all__ = ["Document", "Place", "read"]
 
-#: Line and column, counted from 1.
-Mark: TypeAlias = tuple[int, int]
 #: The keys and indexes that lead to a value.
 Place: TypeAlias = tuple[str | int, ...]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_BYTES = 1 << 20
 _MAX_DEPTH = 20
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: What libyaml says, in words that help.
 _SYNTAX = {
     "mapping values are not allowed in this context": "a ':' that is not expected here: check the indentation, or use quotes",
@@ -66,6 +64,8 @@ class Document:
     faulty: frozenset[Place] = frozenset()
     #: Every reference to a secret.
     secrets: tuple[tuple[Mark, Secret], ...] = ()
+    #: SHA-256 of the file's bytes; empty where they can't be read.
+    digest: str = ""
 
     def fault(self, place: Place, what: str, *, key: bool = False) -> Fault:
         """Return a fault at ``place``, or at the nearest place around it that the file has; at its key if ``key``."""
@@ -91,18 +91,18 @@ class _HasLine(Protocol):
     column: int
 
 
-class _Unreadable(Exception):
-    """The rest of the file means nothing."""
+def read(file: str, *, folder: Path, copy: Path | None = None) -> Document:
+    """Read a file of the config folder, or a copy of it. Never raises: what is wrong stands in ``faults``.
 
-
-def read(path: Path, *, folder: Path) -> Document:
-    """Read the file ``path`` of the config folder ``folder``. Never raises: what is wrong stands in ``faults``."""
-    file = path.relative_to(folder).as_posix()
+    A copy is read as if it stood in the file's place: relative paths count from the config folder.
+    """
     reader = _Reader(file, folder)
     data: object = {}
+    raw = None
     try:
-        data = reader.read(_text(file, path))
-    except _Unreadable as error:
+        raw = content(file, copy or folder / file)
+        data = reader.read(text(file, raw))
+    except Unreadable as error:
         reader.faults += [fault for fault in error.args if fault]
         reader.faulty.add(())
         reader.secrets.clear()
@@ -117,34 +117,8 @@ def read(path: Path, *, folder: Path) -> Document:
         faults=tuple(reader.faults),
         faulty=frozenset(reader.faulty),
         secrets=tuple(reader.secrets),
+        digest=hashlib.sha256(raw).hexdigest() if raw is not None else "",
     )
-
-
-def _text(file: str, path: Path) -> str:
-    try:
-        if not path.is_file():
-            raise _Unreadable(Fault(file=file, what="expected a file that can be read"))
-        with path.open("rb") as opened:
-            raw = opened.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise _Unreadable(Fault(file=file, what=f"can't be read: {error.strerror}")) from None
-    if len(raw) > _MAX_BYTES:
-        raise _Unreadable(Fault(file=file, what="too large, expected at most 1 MiB"))
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line, column = _mark(raw[: error.start].decode("utf-8", "replace"))
-        raise _Unreadable(Fault(file=file, line=line, column=column, what="a byte that is no UTF-8, expected UTF-8 text")) from None
-    bad = _UNPRINTABLE.search(text)
-    if bad:
-        line, column = _mark(text[: bad.start()])
-        what = f"the character U+{ord(bad[0]):04X}, expected text without control characters"
-        raise _Unreadable(Fault(file=file, line=line, column=column, what=what))
-    return text
-
-
-def _mark(before: str) -> Mark:
-    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 class _Reader:
@@ -178,7 +152,7 @@ class _Reader:
             if not isinstance(further, yaml.StreamEndEvent):
                 self.fault(_at(further.start_mark), "a second document, expected one in a file", ())
         except yaml.YAMLError as error:
-            raise _Unreadable(self.syntax(error, text)) from None
+            raise Unreadable(self.syntax(error, text)) from None
         return {} if value is None else value
 
     def syntax(self, error: yaml.YAMLError, text: str) -> Fault:
@@ -197,7 +171,7 @@ class _Reader:
         self.values[place] = mark
         if len(place) > _MAX_DEPTH:
             self.fault(mark, f"more than {_MAX_DEPTH} levels deep", place)
-            raise _Unreadable
+            raise Unreadable
         if isinstance(event, yaml.AliasEvent):
             self.fault(mark, "an alias, expected the value itself: aliases are not allowed", place)
             return None
@@ -275,7 +249,8 @@ class _Reader:
         if not _NAMES[by].fullmatch(name):
             self.fault(mark, f"!{by} expects {_EXPECTED[by]} behind it, and never the secret itself", place)
             return None
-        secret = Secret(by, str(self.folder / name) if by == "file" else name)
+        beside = self.folder / "credentials" if by == "credential" else None
+        secret = Secret(by, str(self.folder / name) if by == "file" else name, beside=beside)
         self.secrets.append((mark, secret))
         return secret
 

@@ -6,12 +6,22 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 
 from gatewayd.model import Action
 from gatewayd.options import ConfigPath, Duration, Options
 
-__all__ = ["NAME", "AccountFile", "GatewaydFile", "ImportBlock", "OperatorFile", "Start"]
+__all__ = [
+    "NAME",
+    "AccountFile",
+    "GatewaydFile",
+    "ImportBlock",
+    "LimitsBlock",
+    "LogBlock",
+    "OperatorFile",
+    "Start",
+    "WorkersBlock",
+]
 
 #: The name of an account, operator, user or target.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -108,6 +118,60 @@ class PluginsBlock(Options):
     folder: ConfigPath = Field(description="Folder of single-file plugins, each a `.py` file.")
 
 
+class WorkersBlock(Options):
+    """The processes in which mail is examined: parsed, admitted and matched."""
+
+    processes: int | None = Field(
+        None,
+        description="How many there are. Default: as many as CPUs may be used, at least 2, at most 8. 0: none, without any guard.",
+        ge=0,
+        le=64,
+    )
+    deadline: Duration = Field(10.0, description="How long a matcher may take for a batch.", ge=1, le=3600)
+    budget: Duration = Field(30.0, description="How long all the work on a batch for one operator may take.", ge=1, le=86400)
+    memory_mib: int = Field(
+        512, description="MiB of memory that a process may take beyond what it has when its plugins are loaded.", ge=64, le=65536
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkersBlock:
+        if self.budget < self.deadline:
+            msg = "budget: expected at least the deadline of one matcher"
+            raise ValueError(msg)
+        return self
+
+
+class LimitsBlock(Options):
+    """What bounds the work on all accounts together."""
+
+    visits: int = Field(16, description="How many accounts are visited at once.", ge=1, le=1000)
+    visits_per_host: int = Field(8, description="How many of them at one server.", ge=1, le=1000)
+    batch_messages: int = Field(100, description="How many messages make a batch at most.", ge=1, le=1000)
+    batch_bytes: int = Field(
+        16777216, description="How many bytes make a batch at most; a larger message comes alone.", ge=1, le=1 << 30
+    )
+    backoff: Duration = Field(
+        900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
+    )
+    auth_pause: Duration = Field(
+        900.0, description="The least pause after a refused log-in. A short one may lock a mailbox at its server.", ge=1, le=604800
+    )
+
+
+class LogBlock(Options):
+    """The log, which goes to standard error."""
+
+    format: Literal["plain", "json"] = Field("plain", description="A line of text or a JSON object for each event.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is at least as grave is logged.")
+
+
+class MetricsBlock(Options):
+    """Metrics for Prometheus, at `/metrics`."""
+
+    port: int = Field(9464, description="The port to listen on.", ge=1, le=65535)
+    host: Text = Field("127.0.0.1", description="The address to listen on. Metrics name accounts and operators: keep it local.")
+
+
 class GatewaydFile(Options):
     """`gatewayd.yaml`: What concerns the whole daemon."""
 
@@ -116,6 +180,10 @@ class GatewaydFile(Options):
         None, description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder."
     )
     plugins: PluginsBlock | None = Field(None, description="Where further plugins lie.")
+    workers: WorkersBlock | None = Field(None, description="The processes in which mail is examined.")
+    limits: LimitsBlock | None = Field(None, description="What bounds the work on all accounts together.")
+    log: LogBlock | None = Field(None, description="The daemon's log.")
+    metrics: MetricsBlock | None = Field(None, description="Metrics for Prometheus. Without it there are none.")
 
 
 class UserBlock(Options):

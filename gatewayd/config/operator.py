@@ -12,14 +12,13 @@ from gatewayd.roles import Directory, Matcher, Operator, Plugin
 
 if TYPE_CHECKING:
     from gatewayd.config.check import Checker
-    from gatewayd.errors import Fault
     from gatewayd.plugins import Registry
 
 __all__ = ["operator"]
 
 
-def operator(checker: Checker, registry: Registry, faults: list[Fault]) -> OperatorConfig:
-    """Return what an operator's file says, or that it is faulty; add its faults to ``faults``."""
+def operator(checker: Checker, registry: Registry) -> OperatorConfig:
+    """Return what an operator's file says, or that it is faulty; ``checker`` has its faults then."""
     data = checker.document.data
     name = PurePath(checker.document.file).stem
     found = checker.model(OperatorFile, data, ())
@@ -27,7 +26,6 @@ def operator(checker: Checker, registry: Registry, faults: list[Fault]) -> Opera
     subject = Operator(name=name, title=found.title, brands=found.brands) if found else Operator(name=name)
     matchers = _matchers(checker, registry, subject)
     _forward(checker)
-    faults += checker.faults
     users = {word: UserConfig(name=user.name, email=user.email) for word, user in found.users.items()} if found else {}
     if found is None or checker.faults:
         # Its users stay known where they can be: their personal mail is theirs, whatever else is wrong.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,24 @@ if TYPE_CHECKING:
     from gatewayd.roles import Directory, Matcher, Transport
     from gatewayd.store import Store
 
-__all__ = ["AccountConfig", "Config", "ImportConfig", "OperatorConfig", "SecretUse", "UserConfig"]
+__all__ = [
+    "AccountConfig",
+    "Config",
+    "ImportConfig",
+    "LimitsConfig",
+    "LogConfig",
+    "MetricsConfig",
+    "OperatorConfig",
+    "SecretUse",
+    "UserConfig",
+    "WorkersConfig",
+    "processes",
+]
+
+
+def processes(cpus: int) -> int:
+    """Return how many worker processes there are where nobody says: one for each CPU that may be used, within reason."""
+    return min(max(cpus, 2), 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +104,52 @@ class AccountConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersConfig:
+    """The processes in which mail is examined."""
+
+    #: 0: mail is examined in the daemon itself.
+    processes: int = field(default_factory=lambda: processes(len(os.sched_getaffinity(0))))
+    #: Seconds that a matcher may take for a batch.
+    deadline: float = 10.0
+    #: Seconds that all the work on a batch for one operator may take.
+    budget: float = 30.0
+    #: MiB of memory that a process may take beyond what it has when its plugins are loaded.
+    memory_mib: int = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """What bounds the work on all accounts together."""
+
+    #: How many accounts are visited at once, and how many of them at one server.
+    visits: int = 16
+    visits_per_host: int = 8
+    #: How many messages and how many bytes make a batch at most; a larger message comes alone.
+    batch_messages: int = 100
+    batch_bytes: int = 16777216
+    #: Seconds of the longest pause between tries after faults of a network or server.
+    backoff: float = 900.0
+    #: Seconds of the least pause after a refused log-in.
+    auth_pause: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The daemon's log."""
+
+    format: Literal["plain", "json"] = "plain"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsConfig:
+    """Where metrics are served."""
+
+    port: int = 9464
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretUse:
     """A reference to a secret, and where it stands."""
 
@@ -110,9 +174,18 @@ class Config:
     #: The plugins that the options above belong to.
     registry: Registry = field(repr=False, compare=False)
     operators: Mapping[str, OperatorConfig] = field(default_factory=dict)
-    #: The accounts without faults.
+    #: The accounts that can run.
     accounts: Mapping[str, AccountConfig] = field(default_factory=dict)
+    workers: WorkersConfig = field(default_factory=WorkersConfig)
+    limits: LimitsConfig = LimitsConfig()
+    log: LogConfig = LogConfig()
+    #: None: metrics are not served.
+    metrics: MetricsConfig | None = None
     #: Every fault of every operator and account, by file and line.
     faults: tuple[Fault, ...] = ()
+    #: The faulty files in whose place what was last accepted runs; see ``running``.
+    standing_in: tuple[str, ...] = ()
     #: Every reference to a secret, in all files.
     secrets: tuple[SecretUse, ...] = ()
+    #: The operators' and accounts' files that were found, each with the SHA-256 of what was read; empty for a faulty one.
+    digests: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

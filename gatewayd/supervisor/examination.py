@@ -16,7 +16,7 @@ from gatewayd.examine import Examination, Examined
 from gatewayd.examine.matching import Admission, Said, findings, unmatched
 from gatewayd.mail import BytesSource, parse
 from gatewayd.supervisor.process import Died
-from gatewayd.worker import Call, Labour, Next
+from gatewayd.worker import Call, Ended, Labour, Next
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -178,7 +178,7 @@ class WorkersExamination(Examination):
                 reply = self._reply(process, tick)
                 if reply is None:
                     return self._failed(call, f"no answer within {self._workers.config.deadline:g} s", overran=True)
-                if not isinstance(reply, Next):
+                if isinstance(reply, Ended):
                     self._mails = reply.mails or self._mails
                     break
                 self._take_in(call, reply.result)
@@ -195,7 +195,7 @@ class WorkersExamination(Examination):
             self._workers.discard(process)
         return _Failure(call, how, overran)
 
-    def _reply(self, process: Process, tick: Callable[[], None]) -> object:
+    def _reply(self, process: Process, tick: Callable[[], None]) -> Next | Ended | None:
         started = ticked = time.monotonic()
         while True:
             reply = process.receive(_LONG)

@@ -121,10 +121,40 @@ class DeskContract:
         assert _ids(store, Query(faulty=True)) == [third, second]
         assert _ids(store, Query(faulty=False)) == [first]
         assert _ids(store, Query(queue="night")) == [third]
+        assert _ids(store, Query(fault_by="contacts")) == [third, second]
+        assert _ids(store, Query(fault_by="directory")) == []
         for text in ("größe", "GRÖSSE", "0% _S", "änne", "anne@EXAMPLE", "Sure_"):
             assert _ids(store, Query(text=text)) == [first]
         assert _ids(store, Query(text="reservations@")) == [third, second, first]
         assert _ids(store, Query(text="100_")) == _ids(store, Query(text="%s%")) == []
+
+    def test_P6_causes_group_what_stands_in_the_viewer_s_queues(self, store: Store) -> None:
+        one = Custodian.of(store)
+        down = FilingFault("directory", "it is down")
+        faults: list[tuple[str, str | None, list[FilingFault]]] = [
+            ("desk", None, [_FAULT]),
+            ("desk", None, [_FAULT, _FAULT, down]),
+            ("desk", "irina", [_FAULT]),
+            ("night", None, [_FAULT]),
+            ("desk", None, []),
+            ("desk", None, [_FAULT]),
+        ]
+        ids = [
+            one.file(str(number), make_raw(number), make_filing(owner=owner, faults=said, queue=queue), make_filing("globetrot"))
+            for number, (queue, owner, said) in enumerate(faults)
+        ]
+        assert store.discard(_ACME, ids[-1:]) == 1
+        found = store.causes(_ACME)
+        assert [(each.queue, each.by, each.error, each.filings, each.last_id) for each in found] == [
+            ("desk", "contacts", "ValueError: no", 2, ids[1]),
+            ("night", "contacts", "ValueError: no", 1, ids[3]),
+            ("desk", "directory", "it is down", 1, ids[1]),
+        ]
+        assert all(each.first_at <= each.last_at <= datetime.now(UTC) for each in found)
+        assert found[0].first_at < found[0].last_at
+        assert [each.filings for each in store.causes(Viewer(operator="acme", users=("irina",)))] == [3, 1, 1]
+        assert store.causes(Viewer(operator="globetrot")) == []
+        assert _ids(store, Query(fault_by="directory")) == [ids[1]]
 
     def test_marking_tells_how_many_changed(self, store: Store) -> None:
         one = Custodian.of(store)

@@ -1,102 +1,24 @@
-"""What every store promises of leases and of the ledger."""
+"""What every store promises of the ledger."""
 
 # ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Action, Deferred, Entry, Held, Lease, LeaseLost, Listed, NotAdmitted, Query, Tally, Viewer
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd import Action, Deferred, Entry, Listed, NotAdmitted, Query, Tally, Viewer
+from gatewayd.testing.custodian import Custodian, make_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gatewayd import Anchor, Store
 
-__all__ = ["LeaseContract", "LedgerContract"]
+__all__ = ["LedgerContract"]
 
 _ACME = Viewer(operator="acme")
 _NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-
-
-class LeaseContract:
-    """Leases: one owner at a time, and no write of any other."""
-
-    def test_a_lease_is_exclusive_and_its_epoch_grows(self, store: Store) -> None:
-        first = store.take_lease("shared", "one", dead=lambda _: False)
-        assert first == Lease(account="shared", owner="one", epoch=first.epoch if isinstance(first, Lease) else 0)
-        held = store.take_lease("shared", "two", dead=lambda _: False)
-        assert isinstance(held, Held)
-        assert (held.account, held.owner) == ("shared", "one")
-        assert timedelta(0) < held.until - datetime.now(UTC) < timedelta(seconds=60)
-        assert isinstance(store.take_lease("shared", "one", dead=lambda _: False), Held)
-        assert isinstance(store.take_lease("other", "two", dead=lambda _: False), Lease)
-        store.release(first)
-        second = store.take_lease("shared", "two", dead=lambda _: False)
-        assert isinstance(second, Lease)
-        assert second.epoch > first.epoch
-
-    @pytest.mark.parametrize("how", ["released", "dead", "ended", "taken again"])
-    def test_P2_a_late_write_is_refused_and_nothing_of_it_stays(
-        self, store: Store, expire: Callable[[str], None], how: str
-    ) -> None:
-        late = Custodian.of(store)
-        late.enter("1", "2")
-        outcome = late.outcome("1", make_raw())
-        if how in {"released", "taken again"}:
-            store.release(late.lease)
-        elif how == "ended":
-            expire("shared")
-        new = store.take_lease(
-            "shared", "one" if how == "taken again" else "two", dead=lambda owner: how == "dead" and owner == "one"
-        )
-        assert isinstance(new, Lease)
-        writes: list[Callable[[], object]] = [
-            lambda: store.renew(late.lease),
-            lambda: late.enter("3", cursor="late"),
-            lambda: late.commit(outcome),
-            lambda: store.settled(late.lease, [1]),
-            lambda: store.add_filings(late.lease, [(1, make_filing("globetrot"))]),
-        ]
-        for write in writes:
-            with pytest.raises(LeaseLost, match="shared"):
-                write()
-        store.release(late.lease)
-        now = Custodian(store, new)
-        assert now.states() == {"1": "waiting", "2": "waiting"}
-        assert store.folder("shared", "INBOX") is not None
-        assert store.folder("shared", "INBOX").cursor == "c"  # type: ignore[union-attr]
-        assert not store.filings(_ACME, Query())
-        assert now.enter("3") == 1
-
-    def test_what_is_written_after_the_release_is_refused(self, store: Store) -> None:
-        one = Custodian.of(store)
-        store.release(one.lease)
-        with pytest.raises(LeaseLost):
-            one.enter("1")
-        assert store.folder("shared", "INBOX") is None
-
-    def test_an_ended_lease_that_nobody_took_still_stands_and_is_renewed(self, store: Store, expire: Callable[[str], None]) -> None:
-        one = Custodian.of(store)
-        expire("shared")
-        assert one.enter("1") == 1
-        assert isinstance(store.take_lease("shared", "two", dead=lambda _: False), Held)
-
-    def test_whether_an_owner_is_dead_is_asked_outside_the_transaction(self, store: Store) -> None:
-        Custodian.of(store)
-        other = Custodian.of(store, "other")
-        asked = []
-
-        def dead(owner: str) -> bool:
-            asked.append(owner)
-            return other.enter(str(len(asked))) == 1
-
-        assert isinstance(store.take_lease("shared", "two", dead=dead), Lease)
-        assert asked == ["one"]
 
 
 class LedgerContract:
@@ -149,9 +71,85 @@ class LedgerContract:
         one.enter(standing=[])
         assert one.states() == {"1": "vanished", "2": "vanished", "3": "filed"}
         assert one.enter("2") == 0
-        assert one.enter(standing=["1", "3"]) == 0
+        assert one.enter(standing=["1"]) == 0
         assert one.states() == {"1": "waiting", "2": "vanished", "3": "filed"}
-        assert [owed.key for owed in store.owed("shared", limit=10)] == ["3"]
+
+    @pytest.mark.parametrize("was", ["filed", "duplicate", "not admitted"])
+    @pytest.mark.parametrize("how", ["standing", "entered"])
+    def test_P1_a_key_that_is_used_again_is_another_message(self, store: Store, was: str, how: str) -> None:
+        one = Custodian.of(store)
+        first = one.file("1", make_raw(1))
+        one.enter("2", Entry(listed=Listed("7", 700, _NOON), backlog=True))
+        old = one.outcome("7", make_raw(1 if was == "duplicate" else 7), owed=Action(do="delete"))
+        one.commit(NotAdmitted(entry_id=old.entry_id, anchor="seven", cause="no agent") if was == "not admitted" else old)
+        one.enter(standing=["1", "2"])
+        assert one.states()["7"] == was
+        assert one.enter(*["7"] * (how == "entered"), standing=["1", "2", "7"] if how == "standing" else None) == 1
+        assert one.states() == {"1": "filed", "2": "waiting", "7": "waiting"}
+        _, waiting = one.waiting()
+        assert (waiting.entry_id > old.entry_id, waiting.backlog, waiting.tries) == (True, False, 0)
+        assert waiting.listed == (Listed("7", 700, _NOON) if how == "standing" else Listed("7"))
+        assert one.enter("7", standing=["1", "2", "7"]) == 0, "it is there now"
+        other = one.outcome("7", make_raw(8), owed=Action(do="seen"))
+        assert one.commit(other) == Tally(filed=1)
+        assert [(owed.entry_id, owed.key) for owed in store.owed("shared", limit=9)] == [(other.entry_id, "7")]
+        (past,) = [view for view in store.entries("shared", was, after=first, limit=9) if view.gone]  # type: ignore[arg-type]
+        assert (past.id, past.key) == (old.entry_id, "7")
+        shown = {(view.id, view.key) for view in store.filings(_ACME, Query())}
+        assert shown == {(first, "1"), (other.entry_id, "7")} | ({(old.entry_id, "7")} if was == "filed" else set())
+        (audit,) = store.audit("shared", {"INBOX": ["1", "2", "7"]})
+        assert (audit.proven, audit.unknown, audit.gone) == (True, (), 1)
+        assert old.entry_id not in [each.entry_id for each in store.anchors("shared", "INBOX", standing=[])]
+
+    def test_P1_a_folder_that_was_empty_for_a_while_has_duplicates_that_owe_once(self, store: Store) -> None:
+        one = Custodian.of(store)
+        mail_id = one.file("1", make_raw(), owed=Action(do="delete"))
+        for times in (1, 2):
+            one.enter(standing=[])
+            assert not store.owed("shared", limit=9)
+            assert one.enter(standing=["1"]) == 1
+            assert not store.owed("shared", limit=9), "it is not known yet what stands there"
+            assert one.commit(one.outcome("1", make_raw(), owed=Action(do="delete"))) == Tally(duplicate=1)
+            (owed,) = store.owed("shared", limit=9)
+            assert owed.key == "1"
+            assert [view.id for view in store.filings(_ACME, Query())] == [mail_id]
+            (audit,) = store.audit("shared", {"INBOX": ["1"]})
+            assert (audit.proven, audit.states, audit.gone) == (True, {"filed": 1, "duplicate": times}, times)
+        assert [anchor.entry_id for anchor in store.anchors("shared", "INBOX", standing=[])] == [owed.entry_id]
+        store.settled(one.lease, [owed.entry_id])
+        assert not store.owed("shared", limit=9)
+
+    def test_P1_a_key_that_is_used_again_before_the_next_listing_is_another_message(self, store: Store) -> None:
+        one = Custodian.of(store)
+        actions = [Action(do="seen"), Action(do="move", folder="Done"), Action(do="delete")]
+        ids = [one.file(str(number), make_raw(number), owed=action) for number, action in enumerate(actions, 1)]
+        store.settled(one.lease, ids)
+        assert one.enter(standing=["1", "2", "3"]) == 2, "what was marked seen is still the same"
+        assert one.states() == {"1": "filed", "2": "waiting", "3": "waiting"}
+        new = one.outcome("3", make_raw(9), owed=Action(do="delete"))
+        assert one.commit(one.outcome("2", make_raw(2), owed=actions[1]), new) == Tally(filed=1, duplicate=1)
+        store.settled(one.lease, [owed.entry_id for owed in store.owed("shared", limit=9)])
+        assert one.enter(standing=["1", "2", "3"]) == 1, "a server that does not do what it says is asked twice, not for ever"
+        assert one.states() == {"1": "filed", "2": "duplicate", "3": "waiting"}
+
+    def test_P1_a_folder_that_is_renumbered_there_and_back_again_files_nothing_twice(self, store: Store) -> None:
+        one = Custodian.of(store)
+        raws = {key: make_raw(number) for number, key in enumerate("abc")}
+        ids = {key: one.file(key, raw, owed=Action(do="seen")) for key, raw in raws.items()}
+        entries = [Entry(listed=Listed(key.upper()), same_as=ids[key]) for key in raws]
+        assert one.enter(*entries, standing=["A", "B", "C"]) == 3
+        upper = {view.key: view.id for view in store.entries("shared", "filed", after=0, limit=9) if not view.gone}
+        assert [owed.key for owed in store.owed("shared", limit=9)] == ["A", "B", "C"]
+        # One key comes by its anchor, one has to be fetched again, one by the next page.
+        assert one.enter(Entry(listed=Listed("a"), same_as=upper["A"]), standing=["a", "b"]) == 2
+        assert one.enter(Entry(listed=Listed("c"), same_as=upper["C"])) == 1
+        assert one.states("a", "b", "c") == {"a": "filed", "b": "waiting", "c": "filed"}
+        assert one.commit(one.outcome("b", raws["b"], owed=Action(do="seen"))) == Tally(duplicate=1)
+        assert sorted(owed.key for owed in store.owed("shared", limit=9)) == ["a", "b", "c"]
+        assert {view.id: view.key for view in store.filings(_ACME, Query())} == {ids["a"]: "a", ids["b"]: "B", ids["c"]: "c"}
+        (audit,) = store.audit("shared", {"INBOX": ["a", "b", "c"]})
+        assert audit.proven
+        assert len([each for each in store.anchors("shared", "INBOX", standing=[]) if each.gone_at is None]) == 3
 
     def test_a_renumbered_key_takes_over_what_became_of_the_old_one(self, store: Store) -> None:
         one = Custodian.of(store)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.testing.contract_daemons import DaemonContract, RequestContract
 from gatewayd.testing.contract_desk import DeskContract
 from gatewayd.testing.contract_filing import FilingContract
-from gatewayd.testing.contract_ledger import LeaseContract, LedgerContract
+from gatewayd.testing.contract_leases import LeaseBatchContract, LeaseContract
+from gatewayd.testing.contract_ledger import LedgerContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["StoreContract"]
 
 
-class StoreContract(LeaseContract, LedgerContract, FilingContract, DeskContract):
-    """Derive a test class from it, give it two fixtures, and let pytest run it.
+class StoreContract(
+    LeaseContract, LeaseBatchContract, LedgerContract, FilingContract, DeskContract, DaemonContract, RequestContract
+):
+    """Derive a test class from it, give it three fixtures, and let pytest run it.
 
         class TestSql(StoreContract):
             @pytest.fixture
@@ -28,8 +32,11 @@ class StoreContract(LeaseContract, LedgerContract, FilingContract, DeskContract)
             @pytest.fixture
             def expire(self, tmp_path): ...
 
+            @pytest.fixture
+            def later(self, tmp_path): ...
+
     ``open_store()`` returns a store, newly opened on one database, which is empty before the first call; ``expire(account)``
-    makes the time of the account's lease pass.
+    makes the time of the account's lease pass; ``later(seconds)`` makes beats of daemons and answers older by as much.
     """
 
     @pytest.fixture

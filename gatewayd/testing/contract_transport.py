@@ -12,6 +12,7 @@ import pytest
 
 from gatewayd import Action, AuthError, Came, Failed, Fetched, Gone, Listed, Page, PermanentError, Secret, Spool, TransientError
 from gatewayd.mail import anchor
+from gatewayd.testing.contract_watch import WatchContract
 from gatewayd.testing.proxy import Fault, FaultProxy, free_ports
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ MESSAGES = (
 )
 
 
-class TransportContract:
+class TransportContract(WatchContract):
     """Derive a test class from it, say how to reach a mailbox, and let pytest run it.
 
         class TestMyTransport(TransportContract):

@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from gatewayd import Action, Failed, Fetched, Gone, Listed, Page, PermanentError, Session, Spool, Transport
+from gatewayd import Action, PermanentError, Transport
+from gatewayd.testing.fake_mailbox import Asked, Folder, Message, Step
+from gatewayd.testing.fake_session import FakeSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
+
+    from gatewayd.testing.fake_watch import FakeWatch
 
 __all__ = ["Asked", "FakeTransport", "Step"]
 
-#: What a session does. ``page`` and ``message`` come once for each page listed and each message fetched.
-Step: TypeAlias = Literal["open", "listing", "page", "headers", "fetch", "message", "settle", "problems", "close"]
-
 _FIRST_ARRIVAL = datetime(2026, 1, 5, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One step that the transport was asked for."""
-
-    step: Step
-    folder: str = ""
-    keys: tuple[str, ...] = ()
-    action: Action | None = None
-
-
-@dataclass(slots=True)
-class _Message:
-    number: int
-    raw: bytes
-    listed_size: int | None
-    arrival: datetime | None
-    seen: bool = False
-    #: Why it can't be had; empty where it can.
-    fails: str = ""
-
-
-@dataclass(slots=True)
-class _Folder:
-    generation: int = 1
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
-    messages: list[_Message] = field(default_factory=list)
-
-    def key(self, message: _Message) -> str:
-        return f"{self.generation}:{message.number}"
-
-    def keyed(self) -> dict[str, _Message]:
-        return {self.key(message): message for message in self.messages}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +28,14 @@ class _Trap:
     folder: str | None
     do: Callable[[], object]
 
+    def fits(self, asked: Asked) -> bool:
+        return self.step == asked.step and self.folder in {None, asked.folder}
+
 
 class FakeTransport(Transport):
     r"""A mailbox in memory. It keeps the contract of ``Transport`` and ``Session``, unless ``on`` makes it break it.
+
+    It may be used by several threads: sessions by theirs, the mailbox from outside.
 
     >>> transport = FakeTransport()
     >>> transport.deliver(b"Subject: Booking 756\r\n\r\n")
@@ -76,12 +49,24 @@ class FakeTransport(Transport):
     kind = "fake"
 
     def __init__(
-        self, folders: Iterable[str] = ("INBOX",), *, account: str = "fake", has_cursor: bool = True, page_size: int = 1000
+        self,
+        folders: Iterable[str] = ("INBOX",),
+        *,
+        account: str = "fake",
+        has_cursor: bool = True,
+        page_size: int = 1000,
+        can_watch: bool = False,
+        timeout: float = 5.0,
     ) -> None:
-        """``has_cursor`` False makes it like POP3: every listing is the whole folder, as one page."""
+        """``has_cursor`` False makes it like POP3: every listing is the whole folder, as one page.
+
+        ``can_watch`` lets sessions watch; ``timeout`` is how many seconds they wait for a server that says nothing.
+        """
         super().__init__(Transport.Options(), account=account)
         self.has_cursor = has_cursor
         self.page_size = page_size
+        self.can_watch = can_watch
+        self.timeout = timeout
         #: Every step so far, oldest first.
         self.asked: list[Asked] = []
         #: Every (folder, key) that a listing ever gave.
@@ -91,21 +76,26 @@ class FakeTransport(Transport):
         #: How many sessions are open now.
         self.sessions = 0
         #: The folders of the mailbox, by name.
-        self.folders = {name: _Folder() for name in folders}
+        self.folders = {name: Folder() for name in folders}
+        self._lock = threading.Lock()
         self._traps: list[_Trap] = []
+        self._hangs: list[_Trap] = []
+        self._connections: list[FakeSession] = []
 
     # --- the mailbox, from outside ----------------------------------------------------------------------------------
 
     def deliver(self, raw: bytes, folder: str = "INBOX", *, size: int | None = -1, arrival: datetime | None = None) -> str:
-        """Put a message behind those that are there and return its key.
+        """Put a message behind those that are there, tell all who watch, and return its key.
 
         Listings give ``size`` in place of its length (None: none at all) and ``arrival``, by default a minute after the
         message before.
         """
         there = self.folders[folder]
-        message = _Message(next(there.numbers), raw, len(raw) if size == -1 else size, arrival)
-        message.arrival = arrival or _FIRST_ARRIVAL + timedelta(minutes=message.number)
-        there.messages.append(message)
+        with self._lock:
+            message = Message(next(there.numbers), raw, len(raw) if size == -1 else size, arrival)
+            message.arrival = arrival or _FIRST_ARRIVAL + timedelta(minutes=message.number)
+            there.messages.append(message)
+        self.announce(folder)
         return there.key(message)
 
     def vanish(self, key: str, folder: str = "INBOX") -> None:
@@ -137,6 +127,31 @@ class FakeTransport(Transport):
         """Return the messages that are there now, oldest first."""
         return [message.raw for message in self.folders[folder].messages]
 
+    # --- connections, from outside ----------------------------------------------------------------------------------
+
+    def announce(self, folder: str = "INBOX") -> None:
+        """Tell all who watch the folder that something came."""
+        for watch in self.watches():
+            if watch.folder == folder:
+                watch.announce()
+
+    def fall_silent(self) -> None:
+        """Let nothing more come to those who watch now: no news, no answer. New sessions work."""
+        for watch in self.watches():
+            watch.silent = True
+
+    def break_connections(self) -> None:
+        """Break all connections that stand now, also those that are being opened. New sessions work."""
+        with self._lock:
+            broken = list(self._connections)
+        for session in broken:
+            session.cut()
+
+    def watches(self) -> list[FakeWatch]:
+        """Return who watches now."""
+        with self._lock:
+            return [session.watched for session in self._connections if session.watched]
+
     # --- what happens in a session ----------------------------------------------------------------------------------
 
     def on(self, step: Step, do: Callable[[], object] | BaseException, *, after: int = 0, folder: str | None = None) -> None:
@@ -150,121 +165,72 @@ class FakeTransport(Transport):
                 raise do
             do()
 
-        self._traps += [_Trap(step, folder, lambda: None) for _ in range(after)]
-        self._traps.append(_Trap(step, folder, run))
+        self._set(self._traps, [*[_Trap(step, folder, lambda: None)] * after, _Trap(step, folder, run)])
+
+    def hang(self, step: Step, *, after: int = 0, folder: str | None = None) -> None:
+        """When ``step`` comes next, but for ``after`` times, let the server say nothing: once.
+
+        The session waits until it is aborted or broken, or for ``timeout``, and raises TransientError.
+        """
+        self._set(self._hangs, [*[_Trap(step, folder, lambda: False)] * after, _Trap(step, folder, lambda: True)])
 
     def calm(self) -> None:
-        """Forget what ``on`` said and did not come to pass."""
-        self._traps.clear()
+        """Forget what ``on`` and ``hang`` said and did not come to pass."""
+        with self._lock:
+            self._traps.clear()
+            self._hangs.clear()
 
     def steps(self, step: Step) -> list[Asked]:
         """Return what was asked so far of one step."""
         return [asked for asked in self.asked if asked.step == step]
 
-    def open(self) -> Session:
+    def open(self) -> FakeSession:
         """See ``Transport``."""
-        self.ask(Asked("open"))
-        self.sessions += 1
-        return _FakeSession(self)
+        session = FakeSession(self)
+        try:
+            session.step(Asked("open"))
+        except BaseException:
+            with self._lock:
+                self._connections.remove(session)
+            raise
+        with self._lock:
+            self.sessions += 1
+        return session
 
     def ask(self, asked: Asked) -> None:
         """Remember a step and do what ``on`` says of it. The session calls it."""
         self.asked.append(asked)
-        for trap in self._traps:
-            if trap.step == asked.step and trap.folder in {None, asked.folder}:
-                self._traps.remove(trap)
-                trap.do()
-                return
+        if trap := self._sprung(self._traps, asked):
+            trap.do()
 
-    def folder(self, name: str) -> _Folder:
+    def hangs(self, asked: Asked) -> bool:
+        """Whether the server says nothing to a step. The session calls it."""
+        trap = self._sprung(self._hangs, asked)
+        return bool(trap and trap.do())
+
+    def connected(self, session: FakeSession) -> None:
+        """Remember a connection. The session calls it."""
+        with self._lock:
+            self._connections.append(session)
+
+    def disconnected(self, session: FakeSession) -> None:
+        """Forget a connection, if it stands. The session calls it."""
+        with self._lock:
+            if session in self._connections:
+                self._connections.remove(session)
+                self.sessions -= 1
+
+    def folder(self, name: str) -> Folder:
         """Return a folder. The session calls it."""
         if name not in self.folders:
             raise PermanentError(f"there is no folder {name!r}", advice=f"Folders are: {', '.join(self.folders)}.")
         return self.folders[name]
 
+    def _set(self, traps: list[_Trap], new: list[_Trap]) -> None:
+        with self._lock:
+            traps += new
 
-class _FakeSession(Session):
-    def __init__(self, transport: FakeTransport) -> None:
-        self._transport = transport
-        self._open = True
-
-    def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
-        self._transport.ask(Asked("listing", folder))
-        there = self._transport.folder(folder)
-        for page in self._whole(there, cursor) if not self._transport.has_cursor else self._pages(there, cursor):
-            keys = tuple(one.key for one in page.keys)
-            self._transport.ask(Asked("page", folder, keys))
-            self._transport.listed.update((folder, key) for key in keys)
-            yield page
-
-    @staticmethod
-    def _whole(there: _Folder, cursor: str | None) -> Iterator[Page]:
-        keys = tuple(Listed(key, one.listed_size, one.arrival) for key, one in there.keyed().items())
-        yield Page(keys=keys, cursor="whole", backlog=cursor is None, others_gone=True)
-
-    def _pages(self, there: _Folder, cursor: str | None) -> Iterator[Page]:
-        """Cursors are ``generation last-number backlog-up-to``."""
-        words = (cursor or "").split(" ")
-        generation, last, backlog = map(int, words) if len(words) == 3 and all(map(str.isdigit, words)) else (0, 0, 0)  # noqa: PLR2004
-        renumbered = cursor is not None and generation != there.generation
-        if generation != there.generation:
-            last = 0
-        if cursor is None or renumbered:
-            backlog = max((one.number for one in there.messages), default=0)
-        behind = [one for one in there.messages if one.number > last]
-        starts = range(0, len(behind), self._transport.page_size) if behind or last else (0,)
-        for start in starts:
-            page = behind[start : start + self._transport.page_size]
-            last = page[-1].number if page else last
-            yield Page(
-                keys=tuple(Listed(there.key(one), one.listed_size, one.arrival) for one in page),
-                cursor=f"{there.generation} {last} {backlog}",
-                backlog=last <= backlog,
-                others_gone=renumbered and start == 0,
-            )
-
-    def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        self._transport.ask(Asked("headers", folder, tuple(keys)))
-        there = self._transport.folder(folder).keyed()
-        for key in keys:
-            if key in there:
-                yield key, there[key].raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-
-    def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
-        self._transport.ask(Asked("fetch", folder, tuple(one.key for one in listed)))
-        for key in [one.key for one in listed]:
-            self._transport.ask(Asked("message", folder, (key,)))
-            message = self._transport.folder(folder).keyed().get(key)
-            if message is None:
-                yield Gone(key=key)
-            elif message.fails:
-                yield Failed(key=key, cause=message.fails)
-            else:
-                yield spool.put(key, [message.raw])
-
-    def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
-        self._transport.ask(Asked("settle", folder, tuple(keys), action))
-        there = self._transport.folder(folder)
-        target = self._transport.folder(action.folder) if action.do == "move" else None
-        for key, message in there.keyed().items():
-            if key not in keys:
-                continue
-            self._transport.settled.append((folder, key, action))
-            if action.do == "seen":
-                message.seen = True
-                continue
-            there.messages.remove(message)
-            if target is not None:
-                self._transport.deliver(message.raw, action.folder, arrival=message.arrival)
-
-    def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
-        self._transport.ask(Asked("problems", action=action))
-        wanted = [*folders, *([action.folder] if action and action.do == "move" else [])]
-        return [
-            f"there is no folder {name!r}: correct `folders` or `after`" for name in wanted if name not in self._transport.folders
-        ]
-
-    def close(self) -> None:
-        self._transport.sessions -= self._open
-        self._open = False
-        self._transport.ask(Asked("close"))
+    def _sprung(self, traps: list[_Trap], asked: Asked) -> _Trap | None:
+        with self._lock:
+            place = next((place for place, trap in enumerate(traps) if trap.fits(asked)), None)
+            return None if place is None else traps.pop(place)

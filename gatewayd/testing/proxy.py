@@ -158,6 +158,9 @@ class FaultProxy:
     async def _forward(self, piece: bytes, connection: _Connection) -> bool:
         """Send a piece on, in parts where something is to happen inside it. Return whether the connection goes on."""
         while piece:
+            # A fault that was set since the last piece came lets nothing more through.
+            if await self._goes_wrong(connection):
+                return False
             part = piece[: self._next_stop(connection)]
             piece = piece[len(part) :]
             connection.client.write(part)

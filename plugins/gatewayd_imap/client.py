@@ -53,6 +53,7 @@ class Client(imaplib.IMAP4):
         self._options = options
         self._context = context
         self._spool: Spool | None = None
+        self._idles = 0
         super().__init__(options.host, options.effective_port, options.timeout)
 
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
@@ -64,6 +65,14 @@ class Client(imaplib.IMAP4):
         if self._context is not None:
             self.sock = self._context.wrap_socket(self.sock, server_hostname=host)
         self.file = self.sock.makefile("rb")
+
+    def _log(self, line: str) -> None:
+        """Keep nothing: imaplib would keep the last lines of every connection for its debugging, the password too."""
+
+    def idle_tag(self) -> bytes:
+        """Return a new tag for a command that imaplib does not know. Its own tags are made of the letters A to P."""
+        self._idles += 1
+        return b"W%d" % self._idles
 
     def read(self, size: int) -> bytes:
         """Read a literal, while bodies are fetched into their spool; what it returns stands in the answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["capabilities", "connect", "hang_up"]
+__all__ = ["capabilities", "connect", "cut", "drop", "hang_up"]
 
 _LOGOUT_SECONDS = 2.0
 
@@ -40,8 +41,20 @@ def hang_up(client: Client) -> None:
     with suppress(OSError, imaplib.IMAP4.error, GatewaydError, UnicodeError):
         client.sock.settimeout(min(_LOGOUT_SECONDS, client.sock.gettimeout() or _LOGOUT_SECONDS))
         client.logout()
+    drop(client)
+
+
+def drop(client: Client) -> None:
+    """Close the connection without a word. Never raises."""
     with suppress(OSError):
         client.shutdown()
+
+
+def cut(client: Client) -> None:
+    """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
+    with suppress(OSError):
+        # Not SSLSocket's own: that one first lets go of TLS, so that the other thread could send a last word in plain text.
+        socket.socket.shutdown(client.sock, socket.SHUT_RDWR)
 
 
 def capabilities(mailbox: MailBox) -> frozenset[str]:

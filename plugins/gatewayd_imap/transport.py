@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from gatewayd import CHUNK, Failed, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
 from gatewayd_imap.answers import BODY, arrival, number
 from gatewayd_imap.client import Spooled
-from gatewayd_imap.connect import connect, hang_up
+from gatewayd_imap.connect import capabilities, connect, cut, drop, hang_up
 from gatewayd_imap.faults import errors, refused, said
 from gatewayd_imap.numbers import MAX_UID, Cursor, chunks, key, uid_of, uid_set
 from gatewayd_imap.options import ImapOptions
 from gatewayd_imap.problems import problems
 from gatewayd_imap.settle import settle
+from gatewayd_imap.watch import Idle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd import Action, Fetched, Spool
+    from gatewayd import Action, Fetched, Spool, Watch
     from gatewayd_imap.client import Answers, MailBox
 
 __all__ = ["Imap", "ImapSession"]
@@ -52,6 +53,12 @@ class _Opened:
     exists: int | None
     uidnext: int | None
 
+    def has_more_than(self, before: _Opened | None) -> bool:
+        """Whether mail came since ``before``; mail that went is none (RFC 3501 section 2.3.1.1)."""
+        if before is None or before.uidvalidity != self.uidvalidity:
+            return True
+        return self.uidnext != before.uidnext if self.uidnext else self.exists != before.exists
+
 
 class _NotHad(Exception):
     """One message can't be had; its text says why."""
@@ -65,11 +72,16 @@ class ImapSession(Session):
         self._mailbox = mailbox
         self._client = mailbox.client
         self._opened: _Opened | None = None
+        #: What the last listing of each folder found when it began.
+        self._listed: dict[str, _Opened] = {}
+        self._can_idle: bool | None = None
+        #: The IDLE that was not ended yet.
+        self._idle: Idle | None = None
         self._closed = False
 
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         """See ``Session``: UID SEARCH for what is new, then size and arrival of 1,000 at a time."""
-        opened = self._open(folder)
+        self._listed[folder] = opened = self._open(folder)
         before = Cursor.parse(cursor)
         known = before if before and before.uidvalidity == opened.uidvalidity else None
         last = known.last if known else 0
@@ -136,10 +148,37 @@ class ImapSession(Session):
         self._opened = None
         return problems(self._mailbox, self._options, folders, action)
 
-    def close(self) -> None:
+    def watch(self, folder: str) -> Watch | None:
+        """See ``Session``: IDLE, where the server has it."""
+        if self._can_idle is None:
+            with errors(self._options, "CAPABILITY"):
+                self._can_idle = "IDLE" in capabilities(self._mailbox)
+        if not self._can_idle:
+            return None
+        try:
+            opened = self._open(folder)
+        except PermanentError:
+            # It went since it was listed; the next listing says so.
+            return None
+        # What came since the listing is never announced: EXAMINE counts it as there.
+        news = opened.has_more_than(self._listed.get(folder))
+        self._idle = Idle(self._client, self._options, exists=opened.exists, news=news)
+        self._can_idle = self._idle.begin()
+        return self._idle if self._can_idle else None
+
+    def abort(self) -> None:
         """See ``Session``."""
-        if not self._closed:
-            self._closed = True
+        cut(self._client)
+
+    def close(self) -> None:
+        """See ``Session``. A connection in IDLE, or that broke in it, is not waited for."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._idle and not self._idle.ended:
+            self._idle.leave()
+            drop(self._client)
+        else:
             hang_up(self._client)
 
     # --- folders --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd_pop3.options import Pop3Options
 
-__all__ = ["connect", "hang_up"]
+__all__ = ["connect", "cut", "hang_up"]
 
 
 class _Pop(poplib.POP3):
@@ -40,6 +40,16 @@ def hang_up(pop: poplib.POP3) -> None:
     """Close the connection without a word, whatever its state: without QUIT a server deletes nothing (RFC 1939 section 6)."""
     with suppress(OSError):
         pop.close()
+
+
+def cut(pop: poplib.POP3) -> None:
+    """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
+    # poplib forgets a socket that it closed.
+    sock: socket.socket | None = pop.sock
+    if sock is not None:
+        with suppress(OSError):
+            # Not SSLSocket's own: that one first lets go of TLS, so that the other thread could send a last word in plain text.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def connect(options: Pop3Options) -> Wire:

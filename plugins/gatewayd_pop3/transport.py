@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd import Action, Failed, GatewaydError, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
-from gatewayd_pop3.connect import connect, hang_up
+from gatewayd_pop3.connect import connect, cut, hang_up
 from gatewayd_pop3.faults import errors, refused, said
 from gatewayd_pop3.options import Pop3Options
 from gatewayd_pop3.uidl import keys, numbered
@@ -48,6 +48,9 @@ class Pop3Session(Session):
     def __init__(self, options: Pop3Options) -> None:
         self._options = options
         self._wire: Wire | None = None
+        #: The last connection that was made, also while it says QUIT.
+        self._last: Wire | None = None
+        self._aborted = False
         #: Message number by key. Numbers count for one connection only.
         self._numbers: dict[str, int] | None = None
         self._connected()
@@ -112,6 +115,12 @@ class Pop3Session(Session):
             found.append(f"{error.message}: {error.advice}")
         return found
 
+    def abort(self) -> None:
+        """See ``Session``. No connection is made anew after it."""
+        self._aborted = True
+        if self._last:
+            cut(self._last.pop)
+
     def close(self) -> None:
         """See ``Session``. Nothing was marked for deletion, so QUIT changes nothing; it frees the mailbox at once."""
         wire, self._wire = self._wire, None
@@ -129,8 +138,17 @@ class Pop3Session(Session):
             self._wire = None
         if self._wire is None:
             self._numbers = None
-            self._wire = connect(self._options)
+            self._wire = self._connect()
         return self._wire
+
+    def _connect(self) -> Wire:
+        if not self._aborted:
+            # Kept before it is asked once more: whoever aborts says so first, and then breaks what is kept.
+            self._last = wire = connect(self._options)
+            if not self._aborted:
+                return wire
+            hang_up(wire.pop)
+        raise TransientError(f"{self._options.host}:{self._options.effective_port}: the session was aborted")
 
     def _mailbox(self) -> tuple[Wire, dict[str, int]]:
         wire = self._connected()

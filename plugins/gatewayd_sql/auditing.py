@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from gatewayd import Audit
+from gatewayd_sql.changes import shown_key
 from gatewayd_sql.tables import chunk, content, ledger, mail
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ class Auditor:
         """Compare folder by folder, those of the ledger that the server did not list included."""
         damaged = self._damaged(account)
         folders = {folder: _Folder(set(keys)) for folder, keys in listings.items()}
-        columns = (ledger.c.folder, ledger.c.key, ledger.c.state, ledger.c.gone_at, ledger.c.mail_id, mail.c.id)
+        columns = (ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.state, ledger.c.gone_at, ledger.c.mail_id, mail.c.id)
         query = select(*columns).join_from(ledger, mail, mail.c.id == ledger.c.mail_id, isouter=True)
         query = query.where(ledger.c.account == account).order_by(ledger.c.folder, ledger.c.id)
         with self._db.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(query)
-            for folder, key, state, gone_at, mail_id, there in rows:
+            for entry_id, folder, key, state, gone_at, mail_id, there in rows:
                 kept = state in {"filed", "duplicate"}
                 whole = not kept or (there is not None and mail_id not in damaged)
-                folders.setdefault(folder, _Folder(None)).count(key, state, gone=gone_at is not None, whole=whole)
+                folders.setdefault(folder, _Folder(None)).count(entry_id, key, state, gone=gone_at is not None, whole=whole)
         return [found.audit(folder) for folder, found in folders.items()]
 
     def _damaged(self, account: str) -> set[int]:
@@ -83,10 +84,10 @@ class _Folder:
     gone: int = 0
     damaged: list[str] = field(default_factory=list)
 
-    def count(self, key: str, state: str, *, gone: bool, whole: bool) -> None:
+    def count(self, entry_id: int, key: str, state: str, *, gone: bool, whole: bool) -> None:
         self.states[state] += 1
         if not whole:
-            self.damaged.append(key)
+            self.damaged.append(shown_key(key, entry_id))
         if self.listed is None:
             self.gone += gone
         elif key in self.listed:

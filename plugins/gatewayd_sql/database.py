@@ -70,7 +70,8 @@ class Database:
         except (exc.ArgumentError, ValueError):
             raise ConfigError("the store's url can't be read", advice="Write sqlite:////path or postgresql://host/name.") from None
         #: How messages call the database: never with its password.
-        self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{parsed.host}/{parsed.database}")
+        host = parsed.host or parsed.query.get("host", "localhost")
+        self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
         self._reader, self._writer = dialect.connect(parsed)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, exists, false, or_, select, true, update
+from sqlalchemy import and_, delete, distinct, exists, false, func, or_, select, true, update
 
-from gatewayd import PermanentError
+from gatewayd import Cause, PermanentError
 from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.raw import StoredSource
 from gatewayd_sql.said import link_row, queue_of, say
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
-from gatewayd_sql.times import clean
+from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import views
 
 if TYPE_CHECKING:
@@ -95,6 +95,23 @@ class Desk:
         with self._db.writing() as connection:
             return sum(connection.execute(change.where(filing.c.mail_id.in_(piece))).rowcount for piece in pieces(set(mail_ids)))
 
+    def causes(self, viewer: Viewer) -> Sequence[Cause]:
+        """Return what stands in the viewer's error queues, grouped by cause; most filings first."""
+        filings = func.count(distinct(filing.c.mail_id))
+        last = func.max(filing.c.mail_id)
+        times = (func.min(filing.c.filed_at), func.max(filing.c.filed_at))
+        said = and_(fault.c.operator == filing.c.operator, fault.c.mail_id == filing.c.mail_id)
+        query = select(filing.c.queue, fault.c.by, fault.c.error, filings, *times, last).join_from(filing, fault, said)
+        query = query.where(_visible(viewer), filing.c.queue.is_not(None)).group_by(filing.c.queue, fault.c.by, fault.c.error)
+        with self._db.reading() as connection:
+            rows = connection.execute(query.order_by(filings.desc(), last.desc(), fault.c.by, fault.c.error)).all()
+        return [
+            Cause(
+                queue=queue, by=by, error=error, filings=count, first_at=moment(first_at), last_at=moment(last_at), last_id=last_id
+            )
+            for queue, by, error, count, first_at, last_at, last_id in rows
+        ]
+
     def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
         """Link a filing by hand; return how many links are new."""
         with self._db.writing() as connection:
@@ -151,6 +168,9 @@ def _fits(query: Query) -> list[ColumnElement[bool]]:
         fits.append(filing.c.queue.is_not(None) if query.faulty else filing.c.queue.is_(None))
     if query.queue is not None:
         fits.append(filing.c.queue == query.queue)
+    if query.fault_by is not None:
+        said = (fault.c.operator == filing.c.operator, fault.c.mail_id == filing.c.mail_id)
+        fits.append(exists().where(*said, fault.c.by == query.fault_by))
     if query.before is not None:
         fits.append(filing.c.mail_id < query.before)
     return fits

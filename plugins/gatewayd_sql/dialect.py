@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, cast
 
-from sqlalchemy import BigInteger, Double, Insert, Integer, create_engine, event, exc
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Double,
+    Insert,
+    Integer,
+    Text,
+    TypeDecorator,
+    bindparam,
+    create_engine,
+    event,
+    exc,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 
 from gatewayd import ConfigError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy import URL, Connection, Dialect, Engine, Table
     from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.types import TypeEngine
 
-
-__all__ = ["NEVER_REUSED", "SMALL_ROWS", "Id", "InsertOrIgnore", "connect", "lock_schema", "now", "only_where", "translated"]
+__all__ = [
+    "NEVER_REUSED",
+    "SMALL_ROWS",
+    "Id",
+    "InsertOrIgnore",
+    "InsertOrReplace",
+    "connect",
+    "lock_schema",
+    "now",
+    "one_of",
+    "only_where",
+    "translated",
+]
 
 
 # --- words of SQL -----------------------------------------------------------------------------------------------------
@@ -69,6 +95,41 @@ def _now_of_postgresql(_element: now, _compiler: SQLCompiler, **_: object) -> st
     return "extract(epoch from clock_timestamp())::float8"
 
 
+class _Texts(TypeDecorator[list[str]]):
+    """Any number of texts as one value: an array, or JSON where the database has none."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> object:
+        return value if dialect.name == "postgresql" else json.dumps(value)
+
+
+class one_of(FunctionElement[bool]):  # noqa: N801  it stands in statements like a function
+    """Whether a column of text has one of many values. An IN costs as much a value as the database does."""
+
+    # Without the type of a Boolean, which SQLAlchemy would compare with 1 on SQLite, and no index would be used.
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[str], values: Iterable[str]) -> None:
+        super().__init__(column, bindparam(None, list(values), type_=_Texts(), unique=True))
+
+
+@compiles(one_of, "sqlite")
+def _one_of_on_sqlite(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608  parts of the statement that is compiled
+
+
+@compiles(one_of, "postgresql")
+def _one_of_on_postgresql(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(each, **options) for each in element.clauses)
+    return f"{column} = ANY ({values})"
+
+
 class InsertOrIgnore(Insert):
     """An INSERT that leaves rows alone whose key is taken."""
 
@@ -80,6 +141,22 @@ def _insert_or_ignore(element: InsertOrIgnore, compiler: SQLCompiler, **options:
     # Both databases read it so; SQLAlchemy offers it only by a class for each.
     insert: str = compiler.visit_insert(element, **options)  # type: ignore[no-untyped-call]
     return f"{insert} ON CONFLICT DO NOTHING"
+
+
+class InsertOrReplace(Insert):
+    """An INSERT of whole rows that takes the place of those whose primary key is the same."""
+
+    inherit_cache = True
+
+
+@compiles(InsertOrReplace)
+def _insert_or_replace(element: InsertOrReplace, compiler: SQLCompiler, **options: Any) -> str:
+    insert: str = compiler.visit_insert(element, **options)  # type: ignore[no-untyped-call]
+    table = cast("Table", element.table)
+    name = compiler.preparer.format_column
+    key = ", ".join(name(column) for column in table.primary_key)
+    new = ", ".join(f"{name(column)} = excluded.{name(column)}" for column in table.c if not column.primary_key)
+    return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {new}"
 
 
 # --- engines ----------------------------------------------------------------------------------------------------------

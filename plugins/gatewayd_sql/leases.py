@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 
 from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, TransientError
-from gatewayd_sql.dialect import InsertOrIgnore, now
+from gatewayd_sql.database import Many
+from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
 from gatewayd_sql.tables import lease as table
 from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -22,6 +23,13 @@ __all__ = ["Leases", "fence"]
 
 #: How often a lease is tried for that others snatch away: each time somebody else had it first.
 _TRIES = 10
+
+_NEW = Many(InsertOrIgnore(table))
+_RELEASE = Many(
+    update(table).where(
+        table.c.account == bindparam("of"), table.c.owner == bindparam("holder"), table.c.epoch == bindparam("taken")
+    )
+)
 
 
 def fence(connection: Connection, lease: Lease) -> float:
@@ -88,3 +96,59 @@ class Leases:
         held = and_(table.c.account == lease.account, table.c.owner == lease.owner, table.c.epoch == lease.epoch)
         with self._db.writing() as connection:
             connection.execute(update(table).where(held).values(owner=None, until=0.0))
+
+    # --- many at once -------------------------------------------------------------------------------------------------
+    #
+    # Rows are locked in the order of accounts, and those that somebody else has locked are left out: a visit that commits a
+    # large batch locks its lease's row for as long, and no other account may wait for that (promise P4).
+
+    def take_many(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        """Take those leases that are free, ended or of a dead owner; one read where there are none."""
+        holders = self._holders(accounts)
+        gone = [one for one in {holder for holder in holders.values() if holder is not None} if dead(one)]
+        wanted = sorted(account for account in set(accounts) if holders.get(account) is None or holders[account] in gone)
+        if not wanted:
+            return []
+        free = or_(table.c.owner.is_(None), table.c.until <= now(), table.c.owner.in_(gone))
+        new = [{"account": account, "owner": None, "epoch": 0, "until": 0.0} for account in wanted if account not in holders]
+        open_ = select(table.c.account).where(one_of(table.c.account, wanted), free).order_by(table.c.account)
+        take = update(table).where(table.c.account.in_(open_.with_for_update(skip_locked=True)))
+        take = take.values(owner=owner, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
+        with self._db.writing() as connection:
+            _NEW.run(connection, new)
+            rows = connection.execute(take.returning(table.c.account, table.c.epoch)).all()
+        return [Lease(account=account, owner=owner, epoch=epoch) for account, epoch in sorted(rows)]
+
+    def _holders(self, accounts: Collection[str]) -> dict[str, str | None]:
+        """Return who holds each account's lease now; None where nobody does. Accounts without a lease yet are left out."""
+        query = select(table.c.account, table.c.owner, (table.c.until > now()).label("stands"))
+        with self._db.reading() as connection:
+            rows = connection.execute(query.where(one_of(table.c.account, accounts)))
+            return {account: holder if stands else None for account, holder, stands in rows}
+
+    def renew_many(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Renew them, and return those that still stand."""
+        if not leases:
+            return []
+        held = {(lease.account, lease.owner, lease.epoch) for lease in leases}
+        accounts = {lease.account for lease in leases}
+        query = select(table.c.account, table.c.owner, table.c.epoch).where(one_of(table.c.account, accounts))
+        with self._db.writing() as connection:
+            locked = connection.execute(query.order_by(table.c.account).with_for_update(skip_locked=True)).all()
+            standing = held.intersection(map(tuple, locked))
+            mine = one_of(table.c.account, [account for account, _, _ in standing])
+            connection.execute(update(table).where(mine).values(until=now() + LEASE_SECONDS))
+            if len(locked) < len(accounts):
+                # What is left out is being renewed by a fenced write this moment, or taken: the next renewal will see that.
+                standing |= held.intersection(map(tuple, connection.execute(query)))
+        return [lease for lease in leases if (lease.account, lease.owner, lease.epoch) in standing]
+
+    def release_many(self, leases: Sequence[Lease]) -> None:
+        """Give them back."""
+        rows = [
+            {"of": lease.account, "holder": lease.owner, "taken": lease.epoch, "owner": None, "until": 0.0}
+            for lease in sorted(leases, key=lambda lease: lease.account)
+        ]
+        if rows:
+            with self._db.writing() as connection:
+                _RELEASE.run(connection, rows)

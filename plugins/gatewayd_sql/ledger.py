@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from sqlalchemy import Select, and_, bindparam, case, insert, select, update
 
 from gatewayd import Action, Anchor, Entry, EntryView, FolderState, Lease, Listed, Owed, State, Waiting
+from gatewayd_sql.changes import PAST_KEY, Change, shown_key
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
@@ -94,7 +94,7 @@ class Ledger:
             EntryView(
                 id=row.id,
                 folder=row.folder,
-                key=row.key,
+                key=shown_key(row.key, row.id),
                 state=row.state,
                 cause=row.cause,
                 tries=row.tries,
@@ -120,9 +120,12 @@ class Ledger:
 
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
         """Commit that these actions are done."""
-        # What we took away ourselves can't come back under another key: mail that looks like it is other mail.
-        stays = case((table.c.owed == str(Action(do="seen")), table.c.anchor), else_=None)
-        done = update(table).where(table.c.account == lease.account).values(owed=None, anchor=stays)
+        # What we took away ourselves can't come back under another key: mail that looks like it is other mail. Under the same
+        # key it is other mail, too; or the server ignores us, and then a duplicate is not fetched once more at every visit.
+        stays = table.c.owed == str(Action(do="seen"))
+        gone = case((and_(~stays, table.c.state == "filed"), now()), else_=table.c.gone_at)
+        values = {"owed": None, "anchor": case((stays, table.c.anchor), else_=None), "gone_at": gone}
+        done = update(table).where(table.c.account == lease.account).values(values)
         with self._db.writing() as connection:
             fence(connection, lease)
             for piece in pieces(entry_ids):
@@ -150,34 +153,6 @@ def _of(account: str, folder: str, query: Select[*_Columns]) -> Select[*_Columns
     return query.where(table.c.account == account, table.c.folder == folder)
 
 
-@dataclass(slots=True)
-class _Change:
-    """What a listing says of keys that the ledger has; ids of their entries."""
-
-    known: set[str] = field(default_factory=set)
-    stands_again: list[int] = field(default_factory=list)
-    waits_again: list[int] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
-    lost: list[int] = field(default_factory=list)
-    wanted: list[tuple[int, Entry]] = field(default_factory=list)
-
-    def is_gone(self, entry_id: int, state: str, *, already: bool) -> None:
-        if not already:
-            (self.lost if state in {"waiting", "offered"} else self.gone).append(entry_id)
-
-    def stands(self, entry_id: int, state: str, entry: Entry | None, *, again: bool) -> None:
-        if again:
-            self.stands_again.append(entry_id)
-        if entry is None:
-            # It was never fetched, so custody asks for it now that it is there.
-            if state == "vanished":
-                self.waits_again.append(entry_id)
-            return
-        self.known.add(entry.listed.key)
-        if state == "vanished" or (state == "offered" and entry.state == "waiting"):
-            self.wanted.append((entry_id, entry))
-
-
 class _Entering:
     """One page that is entered into one folder, inside one transaction."""
 
@@ -190,7 +165,7 @@ class _Entering:
     def enter(self, entries: Sequence[Entry], standing: frozenset[str] | None) -> int:
         by_key = {entry.listed.key: entry for entry in reversed(entries)}
         change = self._compare(by_key, standing)
-        new = [entry for key, entry in reversed(by_key.items()) if key not in change.known]
+        new = [entry for key, entry in reversed(by_key.items()) if key not in change.known] + change.anew
         self._apply(change)
         self._add(new)
         return len(new)
@@ -202,23 +177,26 @@ class _Entering:
         if not self._connection.execute(update(folders).where(mine).values(values)).rowcount:
             self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
 
-    def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> _Change:
-        change = _Change()
-        query = _of(self._account, self._folder, select(table.c.id, table.c.key, table.c.state, table.c.gone_at))
+    def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> Change:
+        change = Change()
+        columns = select(table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival)
+        query = _of(self._account, self._folder, columns)
         # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
         queries = [query] if standing is not None else [query.where(table.c.key.in_(piece)) for piece in pieces(entries)]
         for each in queries:
-            for entry_id, key, state, gone_at in self._connection.execute(each):
-                entry = entries.get(key)
-                if entry is None and standing is not None and key not in standing:
-                    change.is_gone(entry_id, state, already=gone_at is not None)
+            for row in self._connection.execute(each):
+                entry = entries.get(row.key)
+                if entry is None and standing is not None and row.key not in standing:
+                    change.is_gone(row)
                 else:
-                    change.stands(entry_id, state, entry, again=gone_at is not None)
+                    change.stands(row, entry)
         return change
 
-    def _apply(self, change: _Change) -> None:
+    def _apply(self, change: Change) -> None:
         self._set(change.gone, gone_at=self._time)
         self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
+        # A past entry is gone for good: what is known again or owed is whatever stands under its key now.
+        self._set(change.past, key=PAST_KEY, anchor=None, owed=None)
         self._set(change.stands_again, gone_at=None)
         self._set(change.waits_again, state="waiting", cause="listed again", due=0.0)
         if change.wanted:

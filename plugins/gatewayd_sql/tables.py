@@ -6,6 +6,8 @@ lease      who works on an account
 content    the raw bytes of mail, once for equal digests; chunk holds them in pieces of at most 1 MiB
 mail       what is shown of a message; its id is that of the ledger entry that brought it
 filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
+daemon     the daemons that live; health is what they say of accounts (promise P10), request what people ask of them
+fingerprint  the code and options of an operator's matchers as last seen
 """
 
 from __future__ import annotations
@@ -28,7 +30,24 @@ from sqlalchemy import (
 
 from gatewayd_sql.dialect import NEVER_REUSED, SMALL_ROWS, Id, only_where
 
-__all__ = ["WAITING", "chunk", "content", "fault", "filing", "folder", "lease", "ledger", "link", "mail", "metadata", "rival"]
+__all__ = [
+    "WAITING",
+    "chunk",
+    "content",
+    "daemon",
+    "fault",
+    "filing",
+    "fingerprint",
+    "folder",
+    "health",
+    "lease",
+    "ledger",
+    "link",
+    "mail",
+    "metadata",
+    "request",
+    "rival",
+]
 
 metadata = MetaData()
 
@@ -181,5 +200,60 @@ fault = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("by", Text, nullable=False),
     Column("error", Text, nullable=False),
+    **SMALL_ROWS,
+)
+
+daemon = Table(
+    "daemon",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("beat_at", Double, nullable=False),
+    Column("accounts", Integer, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("worker_deaths", Integer, nullable=False),
+    # Lists as JSON: they are only ever shown.
+    Column("open_breakers", Text, nullable=False),
+    Column("config_faults", Text, nullable=False),
+)
+
+health = Table(
+    "health",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("checked_at", Double),
+    Column("mail_at", Double),
+    Column("due_at", Double),
+    Column("compared_at", Double),
+    Column("failures", Integer, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+)
+
+request = Table(
+    "request",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", Text, nullable=False),
+    # Task and answer as JSON.
+    Column("task", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("answer", Text),
+    Column("answered_at", Double),
+    **NEVER_REUSED,
+)
+Index("request_open", request.c.id, **only_where(request.c.answered_at.is_(None)))
+
+fingerprint = Table(
+    "fingerprint",
+    metadata,
+    Column("operator", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
     **SMALL_ROWS,
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import overload
 
-__all__ = ["clean", "moment", "seconds"]
+__all__ = ["clean", "moment", "packed", "seconds"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,3 +36,8 @@ def seconds(value: datetime | None) -> float | None:
 def clean(text: str) -> str:
     """Return text that every database takes: what it can't hold becomes U+FFFD. The raw bytes stay the truth."""
     return _UNFIT.sub("\ufffd", text)
+
+
+def packed(value: object) -> str:
+    """Return a value of texts, numbers, lists and dicts as JSON that every database takes, cleaned like text."""
+    return clean(json.dumps(value, ensure_ascii=False))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd_sql.asked import Asked
 from gatewayd_sql.auditing import Auditor
+from gatewayd_sql.daemons import Daemons
 from gatewayd_sql.database import Database
 from gatewayd_sql.desk import Desk
 from gatewayd_sql.filing import Filer
+from gatewayd_sql.fingerprints import Fingerprints
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
 
@@ -28,6 +31,9 @@ class Verbs:
     filer: Filer
     auditor: Auditor
     desk: Desk
+    daemons: Daemons
+    asked: Asked
+    fingerprints: Fingerprints
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -38,7 +44,17 @@ class Verbs:
         except BaseException:
             db.close()
             raise
-        return cls(db=db, leases=Leases(db), ledger=Ledger(db), filer=Filer(db), auditor=Auditor(db), desk=Desk(db))
+        return cls(
+            db=db,
+            leases=Leases(db),
+            ledger=Ledger(db),
+            filer=Filer(db),
+            auditor=Auditor(db),
+            desk=Desk(db),
+            daemons=Daemons(db),
+            asked=Asked(db),
+            fingerprints=Fingerprints(db),
+        )
 
     def close(self) -> None:
         """Close all connections."""

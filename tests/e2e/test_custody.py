@@ -133,11 +133,11 @@ def given_by_pop3(server: Dovecot, user: str) -> list[bytes]:
         ask("PASS pass")
         for number in range(1, int(ask("STAT").split()[1]) + 1):
             assert ask(f"RETR {number}").startswith(b"+OK")
-            raw = b""
+            lines = [b"\r\n"]
             # A terminator behind a lone LF is none: the dot must stand behind CRLF, or be the first line.
-            while not (raw == b".\r\n" or raw.endswith(b"\r\n.\r\n")):
-                raw += stream.readline()
-            text = raw.removesuffix(b".\r\n")
+            while not (lines[-1] == b".\r\n" and lines[-2].endswith(b"\r\n")):
+                lines.append(stream.readline())
+            text = b"".join(lines[1:-1])
             given.append(re.sub(rb"(\A|\r\n)\.\.", rb"\1.", text))
     return given
 

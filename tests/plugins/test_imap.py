@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 class _ImapContract(TransportContract):
     security: ClassVar[str]
+    can_watch = True
     actions: ClassVar[Sequence[Action]] = (Action(do="seen"), Action(do="move", folder="Imported"), Action(do="delete"))
 
     @pytest.fixture
@@ -175,6 +176,7 @@ def test_P2_wherever_the_connection_breaks_nothing_half_comes(
     assert len(found) < 10
 
 
+@pytest.mark.alone
 def test_a_session_that_was_cut_off_closes_in_silence(site: DovecotSite) -> None:
     proxy = FaultProxy(site.host, site.port)
     with proxy:

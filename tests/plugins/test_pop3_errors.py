@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd import Action, AuthError, GatewaydError, PermanentError, Secret, Spool, TransientError
-from tests.plugins.pop3_script import PASSWORD, Stage, session, transport
+from tests.plugins.pop3_script import PASSWORD, Script, Stage, serving, session, transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,3 +181,55 @@ def test_closing_frees_the_mailbox_and_deletes_nothing(stage: Stage) -> None:
         pass
     assert script.heard[-1] == "QUIT"
     assert not script.deleted
+
+
+# --- abort ------------------------------------------------------------------------------------------------------------
+
+
+class Slow(Script):
+    """It says nothing to one command until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__([MAIL])
+        self.slow = ""
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def reply(self, line: str) -> bytes:
+        if line == self.slow:
+            self.reached.set()
+            assert self.go_on.wait(20)
+        return super().reply(line)
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    script = Slow()
+    with serving(script):
+        yield script
+
+
+@pytest.mark.parametrize("command", ["UIDL", "DELE 1", "QUIT"])
+def test_abort_ends_whatever_the_server_keeps_waiting(slow: Slow, command: str) -> None:
+    with session(slow) as opened, ThreadPoolExecutor(1) as pool:
+        slow.slow = command
+        waiting = pool.submit(opened.settle, "INBOX", ["u1"], Action(do="delete"))
+        assert slow.reached.wait(5)
+        opened.abort()
+        with pytest.raises(TransientError):
+            waiting.result(2)
+        slow.slow = ""
+        slow.go_on.set()
+        with pytest.raises(TransientError):
+            opened.settle("INBOX", ["u1"], Action(do="delete"))
+
+
+def test_a_session_that_is_aborted_while_it_connects_anew_stays_aborted(slow: Slow) -> None:
+    with session(slow) as opened, ThreadPoolExecutor(1) as pool:
+        opened.settle("INBOX", ["u1"], Action(do="delete"))
+        slow.slow = f"PASS {PASSWORD}"
+        waiting = pool.submit(next, opened.listing("INBOX", None))
+        assert slow.reached.wait(5)
+        opened.abort()
+        slow.go_on.set()
+        with pytest.raises(TransientError, match="aborted"):
+            waiting.result(5)

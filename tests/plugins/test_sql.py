@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,27 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Engine, create_engine, event, text
 
-from gatewayd import CHUNK, ConfigError, Lease, Place, Query, Record, Store, Viewer
+from gatewayd import (
+    CHUNK,
+    LEASE_SECONDS,
+    AccountHealth,
+    ConfigError,
+    DaemonHealth,
+    Lease,
+    Lengths,
+    Place,
+    Query,
+    Record,
+    Store,
+    Task,
+    TransientError,
+    Viewer,
+)
 from gatewayd.testing.contract_store import StoreContract
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
-from gatewayd_sql import filing, ledger, raw, said
-from gatewayd_sql.database import Many
+from gatewayd.testing.postgresql import Postgresql
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, upgrade
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -28,22 +43,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sqlalchemy import ClauseElement
-
-#: Set to the URL of a PostgreSQL database of which nothing is needed, to run the contract there too.
+#: Set to the URL of a PostgreSQL database of which nothing is needed, to run the contract there and not on a server of our own.
 POSTGRESQL = os.environ.get("GATEWAYD_TEST_POSTGRESQL", "")
-
-POSTGRESQL_DIALECT = make_url("postgresql+psycopg://").get_dialect()()
 
 ACME = Viewer(operator="acme")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRESQL else ["sqlite"])
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    if POSTGRESQL:
+        yield POSTGRESQL
+        return
+    with Postgresql() as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/gatewayd.db"
-    run(POSTGRESQL, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return POSTGRESQL
+    address: str = request.getfixturevalue("postgresql")
+    run(address, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    return address
 
 
 def run(url: str, *statements: str) -> list[tuple[object, ...]]:
@@ -76,15 +97,6 @@ def open_store(url: str, tmp_path: Path) -> Iterator[Callable[[], Store]]:
 
 
 class TestSqlStore(StoreContract):
-    @pytest.fixture(autouse=True)
-    def every_statement_is_one_of_postgresql_too(self) -> Iterator[None]:
-        def check(_connection: object, statement: ClauseElement, *_: object) -> None:
-            statement.compile(dialect=POSTGRESQL_DIALECT)
-
-        event.listen(Engine, "before_execute", check)
-        yield
-        event.remove(Engine, "before_execute", check)
-
     @pytest.fixture
     def expire(self, url: str) -> Callable[[str], None]:
         def expire(account: str) -> None:
@@ -92,12 +104,16 @@ class TestSqlStore(StoreContract):
 
         return expire
 
+    @pytest.fixture
+    def later(self, url: str) -> Callable[[float], None]:
+        def later(seconds: float) -> None:
+            run(
+                url,
+                f"UPDATE daemon SET beat_at = beat_at - {seconds}",
+                f"UPDATE request SET answered_at = answered_at - {seconds}",
+            )
 
-def test_statements_for_many_rows_are_of_postgresql_too() -> None:
-    statements = [value for module in (filing, ledger, raw, said) for value in vars(module).values() if isinstance(value, Many)]
-    assert len(statements) == 9
-    for statement in statements:
-        assert str(statement._statement.compile(dialect=POSTGRESQL_DIALECT))
+        return later
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -151,12 +167,64 @@ def test_older_tables_are_brought_to_this_version(url: str, tmp_path: Path, olde
     store = store_at(url, tmp_path)
     store.open()
     assert Custodian.of(store).file("1", make_raw())
+    assert store.lengths() == Lengths(waiting={}, queued={})
     store.close()
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert context.get_current_revision() == HEAD
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+    migrated = schema(url)
+    if older != "base":
+        run(url, *(f"DROP TABLE {table}" for table in ("gatewayd_sql_version", *map(str, reversed(metadata.sorted_tables)))))
+        store.open()
+        store.close()
+    assert migrated == schema(url), "a new database and a migrated one are the same"
+
+
+def schema(url: str) -> set[tuple[object, ...]]:
+    """Everything that a database says of its tables and indexes."""
+    if url.startswith("sqlite"):
+        return {(name, "".join(str(sql).split())) for name, sql in run(url, "SELECT name, sql FROM sqlite_master")}
+    columns = "table_name, column_name, ordinal_position, column_default, is_nullable, data_type"
+    return {
+        *run(url, f"SELECT {columns} FROM information_schema.columns WHERE table_schema = 'public'"),
+        *run(url, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"),
+        *run(url, "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace"),
+    }
+
+
+#: One mail as version 0001 has kept it.
+FIRST_VERSION = (
+    "INSERT INTO lease VALUES ('shared', 'old', 3, 0)",
+    "INSERT INTO folder VALUES ('shared', 'INBOX', 'c', NULL)",
+    "INSERT INTO ledger VALUES (1, 'shared', 'INBOX', '7', 'filed', '', 5, NULL, false, 0, 0, 0, NULL, 'x', 1, 'seen')",
+    "INSERT INTO content VALUES (1, '{digest}', 5)",
+    "INSERT INTO chunk VALUES (1, 0, 'hello')",
+    "INSERT INTO mail VALUES (1, 'shared', 'INBOX', '7', 1, '', 'a@b', '', '[]', '[]', 'Rome', 'rome', NULL, 1.5, 'in')",
+    "INSERT INTO filing VALUES ('acme', 1, NULL, true, 'desk', 1.5)",
+    "INSERT INTO link VALUES ('acme', 1, 'customer', 'C1', 'Nord', 'contacts', 'x', false, NULL)",
+    "INSERT INTO rival VALUES ('acme', 1, 0, 'customer', 'C2', 'Ost', 'contacts', 'x')",
+    "INSERT INTO fault VALUES ('acme', 1, 0, 'contacts', 'no')",
+)
+
+
+def test_mail_of_the_first_version_is_there_after_all_steps(url: str, tmp_path: Path) -> None:
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+    engine.dispose()
+    run(url, *(statement.format(digest="d" * 32) for statement in FIRST_VERSION))
+    store = store_at(url, tmp_path)
+    store.open()
+    (view,) = store.filings(ACME, Query())
+    assert (view.id, view.key, view.subject, view.queue) == (1, "7", "Rome", "desk")
+    assert ([each.id for each in view.links], [each.id for each in view.rivals]) == (["C1"], ["C2"])
+    assert [(cause.by, cause.filings) for cause in store.causes(ACME)] == [("contacts", 1)]
+    assert [owed.key for owed in store.owed("shared", limit=9)] == ["7"]
+    (lease,) = store.take_leases(["shared"], "new", dead=lambda _: False)
+    assert lease.epoch == 4
+    store.close()
 
 
 def test_a_newer_database_is_refused_by_both_versions(url: str, open_store: Callable[[], Store], tmp_path: Path) -> None:
@@ -247,6 +315,66 @@ def test_P1_the_audit_finds_a_filed_key_without_its_mail(store: Store, url: str)
     assert audit.damaged == ("1",)
 
 
+def test_P1_the_audit_names_damage_of_a_past_key_as_the_server_did(store: Store, url: str) -> None:
+    one = Custodian.of(store)
+    one.file("1", make_raw())
+    one.enter(standing=[])
+    one.enter(standing=["1"])
+    run(url, "DELETE FROM chunk")
+    (audit,) = store.audit("shared", {"INBOX": ["1"]})
+    assert (audit.damaged, audit.gone) == (("1",), 1)
+
+
+# --- daemons ----------------------------------------------------------------------------------------------------------
+
+
+def test_daemons_that_died_are_forgotten_after_a_day(store: Store, url: str) -> None:
+    for owner in ("one", "two"):
+        assert store.beat(DaemonHealth(owner=owner, version="1", started_at=datetime.now(UTC)))
+    run(url, "UPDATE daemon SET beat_at = beat_at - 86399 WHERE owner = 'one'")
+    assert store.beat(DaemonHealth(owner="two", version="1", started_at=datetime.now(UTC))) == 1
+    assert run(url, "SELECT owner FROM daemon ORDER BY owner") == [("one",), ("two",)]
+    run(url, "UPDATE daemon SET beat_at = beat_at - 2 WHERE owner = 'one'")
+    store.beat(DaemonHealth(owner="two", version="1", started_at=datetime.now(UTC)))
+    assert run(url, "SELECT owner FROM daemon") == [("two",)]
+
+
+def test_daemons_that_start_at_once_share_the_leases(url: str, open_store: Callable[[], Store]) -> None:
+    stores = [open_store() for _ in range(4)]
+    accounts = [f"account {number}" for number in range(700)]
+    with ThreadPoolExecutor(4) as threads:
+        taken = list(threads.map(lambda pair: pair[1].take_leases(accounts, f"{pair[0]}", dead=lambda _: False), enumerate(stores)))
+    held = [lease.account for leases in taken for lease in leases]
+    assert len(held) == len(set(held))
+    rest = stores[0].take_leases(accounts, "0", dead=lambda _: False)
+    assert sorted([*held, *(lease.account for lease in rest)]) == sorted(accounts)
+    owners = {(lease.account, lease.owner) for leases in (*taken, rest) for lease in leases}
+    assert owners == set(run(url, "SELECT account, owner FROM lease"))
+
+
+def test_P4_no_lease_waits_for_a_batch_that_another_account_commits(postgresql: str, tmp_path: Path) -> None:
+    # SQLite has one writer at a time, whatever it writes.
+    run(postgresql, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    store = store_at(f"{postgresql}&options=-c%20lock_timeout%3D1s", tmp_path)
+    store.open()
+    busy, calm = store.take_leases(["busy", "calm"], "one", dead=lambda _: False)
+    run(postgresql, "UPDATE lease SET until = 0")
+    engine = create_engine(postgresql.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE lease SET until = until WHERE account = 'busy'"))
+        assert store.renew_leases([busy, calm]) == [busy, calm]
+        ((until, now),) = run(postgresql, "SELECT until, extract(epoch FROM now()) FROM lease WHERE account = 'calm'")
+        assert LEASE_SECONDS - 5 < float(str(until)) - float(str(now)) <= LEASE_SECONDS
+        assert store.take_leases(["busy", "calm", "new"], "two", dead=lambda owner: owner == "one") == [
+            Lease(account="calm", owner="two", epoch=calm.epoch + 1),
+            Lease(account="new", owner="two", epoch=1),
+        ]
+        with pytest.raises(TransientError, match="locked by another process"):
+            store.renew(busy)
+    engine.dispose()
+    store.close()
+
+
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
     seen: list[str] = []
@@ -271,3 +399,28 @@ def test_a_batch_and_a_page_take_a_handful_of_statements(store: Store, statement
     statements.clear()
     assert len(store.filings(ACME, Query(limit=100))) == 100
     assert len(statements) <= 5, statements
+
+
+def test_thousands_of_accounts_take_a_handful_of_statements(store: Store, statements: list[str]) -> None:
+    accounts = [f"account {number}" for number in range(2000)]
+    leases = store.take_leases(accounts, "one", dead=lambda _: False)
+    assert len(leases) == 2000
+    calls: list[tuple[Callable[[], object], int]] = [
+        (lambda: store.take_leases([f"other {number}" for number in range(2000)], "one", dead=lambda _: False), 3),
+        (lambda: store.take_leases(accounts, "two", dead=lambda _: False), 1),
+        (lambda: store.renew_leases(leases), 2),
+        (lambda: store.tell([AccountHealth(account=account, owner="one", condition="new") for account in accounts]), 1),
+        (lambda: store.requests(accounts), 1),
+        (lambda: store.ask("a", Task()), 2),
+        (store.healths, 1),
+        (store.lengths, 2),
+        (lambda: store.causes(ACME), 1),
+        (lambda: store.release_leases(leases), 1),
+        (lambda: store.renew_leases([]), 0),
+        (lambda: store.release_leases([]), 0),
+    ]
+    for call, number in calls:
+        statements.clear()
+        call()
+        # SQLite's BEGIN is none that the driver tells.
+        assert len([each for each in statements if not each.startswith("BEGIN")]) == number, statements

@@ -1,0 +1,52 @@
+"""Root becomes the owner of the state folder, so that no file in it ends up root's.
+
+With ``DynamicUser=`` the state folder lies in a folder that only root may enter, ``/var/lib/private`` (systemd.exec(5)), and
+secrets are files that only root may read. So one power of root's is kept: to search and read (capabilities(7),
+CAP_DAC_READ_SEARCH), never to write or to change.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["become_owner"]
+
+# linux/prctl.h and linux/capability.h.
+_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 47, 2
+_VERSION_3 = 0x20080522
+_CAP_DAC_READ_SEARCH = 2
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Sets(ctypes.Structure):
+    """Capabilities 0 to 31; those above stand in a second one."""
+
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def become_owner(folder: Path) -> None:
+    """Become the user and group that own ``folder``, if we are root and they are not. Before any thread is made."""
+    owner = folder.stat()
+    if os.geteuid() != 0 or owner.st_uid == 0:
+        return
+    libc = ctypes.CDLL(None)
+    libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+    libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(owner.st_gid)
+    os.setuid(owner.st_uid)
+    header, sets = _Header(_VERSION_3, 0), (_Sets * 2)()
+    libc.capget(ctypes.byref(header), sets)
+    # A container may not have it: then the folder must be within reach anyway.
+    kept = sets[0].permitted & 1 << _CAP_DAC_READ_SEARCH
+    libc.capset(ctypes.byref(header), (_Sets * 2)(_Sets(kept, kept, kept)))
+    # For the worker processes: what is not ambient is lost when a program is started.
+    libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)

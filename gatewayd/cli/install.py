@@ -1,0 +1,193 @@
+"""``install``: the service's unit and a config to begin with. What a person has edited is never overwritten."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import gatewayd
+from gatewayd.cli import output
+from gatewayd.errors import PermanentError
+
+if TYPE_CHECKING:
+    from gatewayd.cli.app import App
+
+__all__ = ["COMMANDS", "systemd_version", "unit"]
+
+_SKELETON = Path(__file__).parent / "skeleton"
+_UNIT = "etc/systemd/system/gatewayd.service"
+#: Config file: what it is made of.
+_FILES = {
+    "gatewayd.yaml": "gatewayd.yaml",
+    "accounts/reservations.yaml.sample": "account.yaml",
+    "operators/acme.yaml.sample": "operator.yaml",
+}
+_FOLDERS = {"": 0o755, "accounts": 0o755, "operators": 0o755, "plugins": 0o755, "credentials": 0o700}
+
+#: The first systemd that knows Type=notify-reload (systemd.service(5)).
+_RELOADS = 253
+#: The same for an older one: it is told of the reload, but `systemctl reload` doesn't wait for its end.
+_OLDER = "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $$MAINPID'"
+#: What needs no quoting in a unit.
+_PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
+#: What the service doesn't see: ProtectHome=, PrivateTmp=.
+_HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  named, not written to
+
+
+@click.command("install")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/"),
+    show_default=True,
+    help="The system to install into.",
+)
+@click.option(
+    "--program",
+    type=click.Path(path_type=Path),
+    help="The gatewayd command as the service finds it below the root.  [default: the one that is running]",
+)
+@click.option("--systemd-version", "version", type=int, help="Write the unit for this systemd.  [default: the root's own]")
+@click.pass_obj
+def _install(app: App, root: Path, program: Path | None, version: int | None) -> None:
+    """Install the systemd service and a config to begin with.
+
+    The config folder is that of --config. A file of it that a person has edited is left alone: ours is written beside it,
+    with .new at its end. The unit is replaced; changes to it belong into `systemctl edit gatewayd`.
+    """
+    work = _Installation(root.absolute())
+    command = program or Path(sys.executable).parent / "gatewayd"
+    known = version or systemd_version(work.root)
+    text = unit(command, app.folder, version=known)
+    try:
+        for name, mode in _FOLDERS.items():
+            work.folder(app.folder / name, mode)
+        for name, source in _FILES.items():
+            work.file(app.folder / name, (_SKELETON / source).read_text())
+        work.file(Path("/", _UNIT), text, ours=True)
+    except OSError as error:
+        advice = "Run this as root, or name another --root."
+        raise PermanentError(f"{error.filename or work.root}: {error.strerror}", advice=advice) from error
+    parts = [command] if program else [command, Path(sys.executable).resolve(), Path(gatewayd.__file__)]
+    _warn(work.root, command, parts, known)
+    _advise(app.folder, work)
+
+
+def unit(program: Path, config: Path, *, version: int | None) -> str:
+    """Return the unit for this program, this config folder and this version of systemd, None for an unknown one.
+
+    Raises PermanentError where a path has characters that a unit would have to quote.
+    """
+    for path in (program, config):
+        if not _PLAIN.fullmatch(str(path)):
+            advice = "Use a path of letters, digits and . _ + @ - only, beginning with /."
+            raise PermanentError(f"{str(path)!r} can't stand in a unit", advice=advice)
+    lines = {
+        "ExecStart": f"ExecStart={program} --config {config} run",
+        "LoadCredential": f"LoadCredential=gatewayd:{config}/credentials",
+        "Type": "Type=notify-reload" if version and version >= _RELOADS else _OLDER,
+    }
+    text = (_SKELETON / "gatewayd.service").read_text()
+    return re.sub(rf"^({'|'.join(lines)})=.*$", lambda found: lines[found[1]], text, flags=re.MULTILINE)
+
+
+def systemd_version(root: Path) -> int | None:
+    """Return the version of the systemd that is installed below ``root``, by its library's name; None if there is none."""
+    places = ("usr/lib/systemd", "usr/lib64/systemd", "lib/systemd", "usr/lib/*/systemd", "lib/*/systemd")
+    names = [path.name for place in places for path in root.glob(f"{place}/libsystemd-shared-*.so")]
+    found = [int(number[1]) for name in names if (number := re.match(r"libsystemd-shared-(\d+)", name))]
+    return max(found, default=None)
+
+
+@dataclass
+class _Installation:
+    """Writes below a root, and says what it does."""
+
+    root: Path
+    #: Ours beside what a person has edited.
+    beside: list[Path] = field(default_factory=list)
+    unit_changed: bool = False
+
+    def folder(self, path: Path, mode: int) -> None:
+        """Make a folder; one that is there stays as it is."""
+        here = self._here(path)
+        if not here.is_dir():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.mkdir(mode=mode)
+            here.chmod(mode)
+            _say(f"made     {here}/")
+        elif here.stat().st_mode & 0o077 & ~mode:
+            output.note(f"warning  {here}/ is open to others than root, expected: chmod {mode:o} {here}")
+
+    def file(self, path: Path, text: str, *, ours: bool = False) -> None:
+        """Write a file, unless a person has edited it."""
+        here = self._here(path)
+        now = here.read_bytes() if here.exists() else None
+        if now == text.encode():
+            _say(f"kept     {here}")
+            return
+        if now is not None and not ours:
+            _say(f"kept     {here}, which was edited; ours is {here.name}.new")
+            here = here.with_name(f"{here.name}.new")
+            self.beside.append(here)
+        else:
+            _say(f"{'replaced' if now is not None else 'wrote   '} {here}")
+            self.unit_changed |= ours
+        _write(here, text)
+
+    def _here(self, path: Path) -> Path:
+        return self.root / str(path).lstrip("/")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by everybody."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor
+            file.write(text)
+            os.fchmod(number, 0o644)
+            file.flush()
+            os.fsync(number)
+        Path(name).replace(path)
+    except OSError:
+        Path(name).unlink()
+        raise
+
+
+def _warn(root: Path, program: Path, parts: list[Path], version: int | None) -> None:
+    """Say what will keep the service from starting."""
+    if not os.path.lexists(root / str(program).lstrip("/")):
+        output.note(f"warning  there is no {program} in {root}; name the command with --program")
+    for part in parts:
+        if str(part).startswith(tuple(f"{folder}/" for folder in _HIDDEN)):
+            output.note(f"warning  the service can't see {part}: install gatewayd outside of home and temporary folders")
+    if version is None:
+        output.note(f"warning  no systemd is found in {root}; the unit is for any version, see --systemd-version")
+
+
+def _advise(config: Path, work: _Installation) -> None:
+    """Say what to do next."""
+    _say("Next:")
+    if work.beside:
+        _say(f"  compare what is new: {', '.join(map(str, work.beside))}")
+    _say(f"  say which mailboxes and operators there are: {config}/accounts/*.yaml, {config}/operators/*.yaml")
+    _say(f"  put each password into a file of {config}/credentials, and name it as `!credential FILE`")
+    _say("  gatewayd check --online")
+    _say("  systemctl enable --now gatewayd")
+    if work.unit_changed:
+        _say("  or after an update: systemctl daemon-reload && systemctl restart gatewayd")
+
+
+def _say(text: str) -> None:
+    click.echo(output.clean(text))
+
+
+COMMANDS = (_install,)

@@ -1,0 +1,221 @@
+"""``status``: how every account, every daemon and every error queue is (promise P10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.queue import cause_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatewayd.cli.app import App
+    from gatewayd.errors import Fault
+    from gatewayd.health import AccountHealth, Cause, DaemonHealth
+
+__all__ = ["COMMANDS"]
+
+#: At most so many causes are shown to people.
+_CAUSES = 10
+#: Conditions of an account in which nothing is wrong.
+_WELL = {"working", "watching", "polling", "disabled", "new"}
+_NO_DAEMON = "no daemon runs; start it with `systemctl start gatewayd` or `gatewayd run`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Account:
+    """One account as it is shown."""
+
+    name: str
+    #: A ``Condition``, or ``unattended``: no daemon that lives has said how it is.
+    condition: str
+    health: AccountHealth | None = None
+    waiting: int = 0
+    waiting_since: datetime | None = None
+    error: str = ""
+    advice: str = ""
+
+    @property
+    def well(self) -> bool:
+        return self.condition in _WELL and not self.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Status:
+    """All that is shown."""
+
+    daemons: Sequence[DaemonHealth]
+    accounts: Sequence[_Account]
+    #: What stands in error queues, as (operator, cause).
+    queues: Sequence[tuple[str, Cause]]
+    #: What is wrong with the config folder as it is now.
+    faults: Sequence[Fault]
+
+    @property
+    def well(self) -> bool:
+        return bool(self.daemons) and all(one.well for one in self.accounts) and not self.faults
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One object a line, each with its type.")
+@click.pass_obj
+def _status(app: App, *, as_json: bool) -> int:
+    """Show how every account is, what is wrong and what to do about it. Exits 1 if anything is wrong, or no daemon runs."""
+    daemons = app.store.daemons()
+    status = _Status(
+        daemons=daemons,
+        accounts=list(_accounts(app, {one.owner for one in daemons})),
+        queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
+        faults=app.config.faults,
+    )
+    if as_json:
+        _print_json(status)
+    else:
+        _print(status)
+    if not daemons:
+        output.note(f"gatewayd: {_NO_DAEMON}.")
+    return 0 if status.well else 1
+
+
+def _accounts(app: App, living: set[str]) -> Iterator[_Account]:
+    """Yield every account that the config folder has a file for, sound or not, by name."""
+    healths = {one.account: one for one in app.store.healths()}
+    waiting = app.store.lengths().waiting
+    faults = _faulty(app.config.faults)
+    for name in sorted({*app.config.accounts, *faults}):
+        count, since = waiting.get(name, (0, None))
+        found = healths.get(name)
+        attended = found if found and found.owner in living else None
+        condition, error, advice = _condition(app, name, attended, faults.get(name), starting=bool(living) and found is None)
+        yield _Account(name=name, condition=condition, health=found, waiting=count, waiting_since=since, error=error, advice=advice)
+
+
+def _faulty(faults: Sequence[Fault]) -> dict[str, Fault]:
+    """The first fault of each account's file, by the account's name."""
+    found: dict[str, Fault] = {}
+    for fault in faults:
+        folder, _, file = fault.file.partition("/")
+        if folder == "accounts" and file.endswith(".yaml"):
+            found.setdefault(file.removesuffix(".yaml"), fault)
+    return found
+
+
+def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault | None, *, starting: bool) -> tuple[str, str, str]:
+    """Return condition, error and advice; ``health`` is what a living daemon says: what a dead one said is over."""
+    condition = health.condition if health else "new" if starting else "unattended"
+    if fault is not None:
+        runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
+        error = "; ".join([*([health.error] if health and health.error else []), f"{fault} ({runs})"])
+        return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
+    imports = app.config.accounts[name].imports
+    if imports is None or not imports.enabled:
+        return "disabled", "", ""
+    return condition, health.error if health else "", health.advice if health else ""
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def _print(status: _Status) -> None:
+    now = datetime.now(UTC)
+    columns = ("account", "condition", "checked", "last mail", "#waiting", "due", "what is wrong, and what to do")
+    output.table(columns, [_row(one, now) for one in status.accounts])
+    if not status.accounts:
+        output.note("There are no accounts.")
+    for line in [line for daemon in status.daemons for line in _daemon(daemon, now)]:
+        click.echo(output.clean(line))
+    if status.faults:
+        click.echo(f"The config folder has {output.count(len(status.faults), 'fault')}; see `gatewayd check`.")
+    for operator, cause in status.queues[:_CAUSES]:
+        said = f"{output.count(cause.filings, 'filing')} of {operator} in {cause.queue}, by {cause.by}: {cause.error}"
+        click.echo(output.clean(f"Error queue: {said}"))
+    if len(status.queues) > _CAUSES:
+        click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
+
+
+def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
+    deaths = f", {output.count(one.worker_deaths, 'worker')} replaced" if one.worker_deaths else ""
+    held = f"{output.count(one.accounts, 'account')}, {output.count(one.workers, 'worker')}{deaths}"
+    yield f"Daemon {one.owner}: version {one.version}, up {_span(now - one.started_at)}, {held}."
+    for breaker in one.open_breakers:
+        yield f"  The matcher {breaker} failed too often and is not called for now; see `gatewayd queue causes`."
+    for file in one.config_faults:
+        yield f"  Faulty: {file}"
+
+
+def _row(one: _Account, now: datetime) -> tuple[str, ...]:
+    health = one.health
+    checked = f"{_span(now - health.checked_at)} ago" if health and health.checked_at else "never"
+    mail = f"{_span(now - health.mail_at)} ago" if health and health.mail_at else ""
+    due = "" if health is None or health.due_at is None or one.condition == "unattended" else _due(health.due_at, now)
+    wrong = " ".join(part for part in (f"{one.error}." if one.error else "", one.advice) if part)
+    return one.name, one.condition, checked, mail, str(one.waiting) if one.waiting else "", due, wrong
+
+
+def _due(when: datetime, now: datetime) -> str:
+    return f"in {_span(when - now)}" if when > now else "now"
+
+
+def _span(span: timedelta) -> str:
+    """Return a span of time in its largest unit, as people say it: ``45s``, ``12m``, ``3h``, ``9d``."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+# --- for programs -----------------------------------------------------------------------------------------------------
+
+
+def _print_json(status: _Status) -> None:
+    for daemon in status.daemons:
+        output.json_line(_daemon_row(daemon))
+    for account in status.accounts:
+        output.json_line(_account_row(account))
+    for operator, cause in status.queues:
+        output.json_line({"type": "queue", **cause_row(operator, cause)})
+    for fault in status.faults:
+        row: dict[str, output.Json] = {"type": "fault", "file": fault.file, "line": fault.line, "column": fault.column}
+        output.json_line({**row, "what": fault.what})
+
+
+def _daemon_row(one: DaemonHealth) -> Mapping[str, output.Json]:
+    return {
+        "type": "daemon",
+        "owner": one.owner,
+        "version": one.version,
+        "started_at": output.moment(one.started_at),
+        "accounts": one.accounts,
+        "workers": one.workers,
+        "worker_deaths": one.worker_deaths,
+        "open_breakers": list(one.open_breakers),
+        "config_faults": list(one.config_faults),
+    }
+
+
+def _account_row(one: _Account) -> Mapping[str, output.Json]:
+    health = one.health
+    return {
+        "type": "account",
+        "account": one.name,
+        "condition": one.condition,
+        "owner": health.owner if health and one.condition != "unattended" else None,
+        "checked_at": output.moment(health.checked_at) if health else None,
+        "mail_at": output.moment(health.mail_at) if health else None,
+        "due_at": output.moment(health.due_at) if health and one.condition != "unattended" else None,
+        "compared_at": output.moment(health.compared_at) if health else None,
+        "failures": health.failures if health else 0,
+        "waiting": one.waiting,
+        "waiting_since": output.moment(one.waiting_since),
+        "error": one.error or None,
+        "advice": one.advice or None,
+    }
+
+
+COMMANDS = (_status,)

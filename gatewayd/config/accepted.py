@@ -1,0 +1,183 @@
+"""Run against the last good config, which the state folder keeps file by file (design section 8).
+
+``accepted/`` in the state folder holds a copy of each operator's and account's file, and of each single-file plugin, as it
+was when it last was sound. A faulty file runs as its copy says, which is checked anew in its place. Copies are what
+people wrote: they name secrets and hold none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from gatewayd import plugins
+from gatewayd.config.files import Unreadable, content, names
+from gatewayd.config.folder import Reading, StandIns, shown
+from gatewayd.config.main import main
+from gatewayd.discovery import PluginFile
+from gatewayd.roles import Directory, Matcher, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from gatewayd.config.values import AccountConfig, Config, OperatorConfig
+    from gatewayd.options import Options
+    from gatewayd.plugins import Registry
+    from gatewayd.roles import Plugin
+
+__all__ = ["accept", "running"]
+
+_ACCEPTED = "accepted"
+_GROUPS = ("operators", "accounts", "plugins")
+
+
+def running(folder: Path, previous: Config | None = None, registry: Registry | None = None) -> Config:
+    """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
+
+    For a faulty file its copy stands in if that is sound now, else what ``previous`` has, the config that runs, if it still
+    fits the plugins and operators of today. What was never accepted waits: the account is left out, the operator is
+    ``faulty``. A single-file plugin that can't be loaded, or is gone while somebody uses it, runs as last accepted as well.
+    Raises ConfigError where ``gatewayd.yaml`` is missing or faulty: keep what runs, or don't start.
+    """
+    folder = folder.absolute()
+    found = main(folder)
+    state = previous.state if previous else found.state
+    accepted = _Accepted(state / _ACCEPTED if state else None, previous)
+    if registry is None:
+        registry = plugins.load(found.plugins_folder, files=accepted.plugins(found.plugins_folder))
+    return Reading(folder, found, registry, accepted).config()
+
+
+def accept(config: Config) -> None:
+    """Keep copies of all sound files of a config that was taken over, and remove those of files that are gone.
+
+    A file that changed since it was read keeps its older copy. Only what changed is written, each file whole or not at all.
+    Raises OSError where the state folder can't be written.
+    """
+    root = config.state / _ACCEPTED
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for group in _GROUPS:
+        (root / group).mkdir(mode=0o700, exist_ok=True)
+    changed = {path: raw for path, raw in _sound(config, root) if raw != _held(path)}
+    for path, raw in changed.items():
+        _write(path, raw)
+    kept = {*config.digests, *_plugins_kept(config)}
+    gone = [path for group in _GROUPS for path in (root / group).iterdir() if f"{group}/{path.name}" not in kept]
+    for path in gone:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in (*changed, *gone)}:
+        _sync(folder)
+
+
+class _Accepted(StandIns):
+    """The copies, and the config that runs."""
+
+    def __init__(self, root: Path | None, previous: Config | None) -> None:
+        self._root = root
+        self._previous = previous
+
+    def files(self, group: str) -> Sequence[str]:
+        try:
+            return names(self._root / group)[0] if self._root else ()
+        except Unreadable:
+            return ()
+
+    def copy(self, file: str) -> Path | None:
+        return self._root / file if self._root else None
+
+    def operator(self, name: str, registry: Registry) -> OperatorConfig | None:
+        one = self._previous.operators.get(name) if self._previous else None
+        if one is None or one.faulty or not all(_fits(registry, Matcher, kind, options) for kind, options in one.matchers):
+            return None
+        directory = one.directory_kind is None or _fits(registry, Directory, one.directory_kind, one.directory_options)
+        return one if directory else None
+
+    def account(self, name: str, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
+        one = self._previous.accounts.get(name) if self._previous else None
+        if one is None or not _fits(registry, Transport, one.kind, one.options):
+            return None
+        # Who may see its mail is decided by the files, not by what was: an operator or user that is gone is gone.
+        owners = [operators.get(owner) for owner in one.operators]
+        known = all(owner and (one.user is None or owner.faulty or one.user in owner.users) for owner in owners)
+        return one if known else None
+
+    def plugins(self, folder: Path | None) -> Sequence[PluginFile]:
+        """Return the single-file plugins as last accepted; ``folder`` is where they belong."""
+        found = {}
+        for path in sorted((self._root / "plugins").glob("*.py")) if self._root else ():
+            try:
+                found[path.name] = PluginFile(path=(folder or path.parent) / path.name, code=path.read_bytes())
+            except OSError:
+                # As good as none.
+                continue
+        running = self._previous.registry.files if self._previous else ()
+        return [*(found | {file.path.name: file for file in running}).values()]
+
+
+def _fits(registry: Registry, role: type[Plugin], kind: str, options: Options | None) -> bool:
+    return kind in registry.kinds(role) and type(options) is registry.get(role, kind).Options
+
+
+def _sound(config: Config, root: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield where the copy of each sound file belongs, and what the file held when it was read."""
+    for plugin in config.registry.files:
+        if f"plugins/{plugin.path.name}" in _plugins_kept(config):
+            yield root / "plugins" / plugin.path.name, plugin.code
+    for file, digest in config.digests.items():
+        copy = root / file
+        if not digest or digest == _digest(_held(copy)):
+            continue
+        try:
+            raw = content(file, config.folder / file)
+        except Unreadable:
+            continue
+        if _digest(raw) == digest:
+            yield copy, raw
+
+
+def _plugins_kept(config: Config) -> set[str]:
+    """Return the single files that there are, and those that are gone but in use."""
+    plugins_known = {plugin.path: plugin for plugin in config.registry.plugins if plugin.path}
+    return {
+        f"plugins/{path.name}"
+        for path, plugin in plugins_known.items()
+        if plugin.fault != plugins.GONE or shown(path, config.folder) in config.standing_in
+    }
+
+
+def _held(copy: Path) -> bytes | None:
+    try:
+        return copy.read_bytes()
+    except OSError:
+        return None
+
+
+def _digest(raw: bytes | None) -> str:
+    return "" if raw is None else hashlib.sha256(raw).hexdigest()
+
+
+def _write(path: Path, raw: bytes) -> None:
+    """Write a file whole or not at all."""
+    # Another daemon may keep the same copies: each has a name of its own until the file is whole.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """Let what was renamed and removed in a folder outlive a crash of the machine."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

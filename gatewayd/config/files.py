@@ -1,0 +1,83 @@
+"""The files of the config folder: which there are, and what stands in them as text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeAlias
+
+from gatewayd.config.models import NAME
+from gatewayd.errors import Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Mark", "Unreadable", "content", "is_folder", "names", "text"]
+
+#: Line and column, counted from 1.
+Mark: TypeAlias = tuple[int, int]
+
+_MAX_BYTES = 1 << 20
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class Unreadable(Exception):
+    """The file, or the rest of it, means nothing. Its arguments are the faults that say why."""
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder, as far as it may be seen."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        # Not allowed to look, too long a name, a NUL in it.
+        return False
+
+
+def names(folder: Path) -> tuple[list[str], list[Fault]]:
+    """Return a folder's YAML files by name, and the faults of other names; what people's editors leave behind is ignored.
+
+    Raises Unreadable where the folder can't be listed. A missing one is empty.
+    """
+    try:
+        found = sorted(entry.name for entry in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise Unreadable(Fault(file=folder.name, what=f"can't be read: {error.strerror}")) from None
+    # Hidden files, backups and lock files of editors are not meant.
+    meant = [name for name in found if not (name.startswith(".") or name.endswith("~") or (name[0] == name[-1] == "#"))]
+    sound = [name for name in meant if name.endswith(".yaml") and NAME.fullmatch(name.removesuffix(".yaml"))]
+    what = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
+    faults = [Fault(file=f"{folder.name}/{name}", what=what) for name in meant if name not in sound]
+    return [f"{folder.name}/{name}" for name in sound], faults
+
+
+def content(file: str, path: Path) -> bytes:
+    """Return the bytes of a file that is called ``file``; raises Unreadable."""
+    try:
+        if not path.is_file():
+            raise Unreadable(Fault(file=file, what="expected a file that can be read"))
+        with path.open("rb") as opened:
+            raw = opened.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(Fault(file=file, what=f"can't be read: {error.strerror}")) from None
+    if len(raw) > _MAX_BYTES:
+        raise Unreadable(Fault(file=file, what="too large, expected at most 1 MiB"))
+    return raw
+
+
+def text(file: str, raw: bytes) -> str:
+    """Return the text of a file that is called ``file``; raises Unreadable."""
+    try:
+        found = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, column = _mark(raw[: error.start].decode("utf-8", "replace"))
+        raise Unreadable(Fault(file=file, line=line, column=column, what="a byte that is no UTF-8, expected UTF-8 text")) from None
+    bad = _UNPRINTABLE.search(found)
+    if bad:
+        line, column = _mark(found[: bad.start()])
+        what = f"the character U+{ord(bad[0]):04X}, expected text without control characters"
+        raise Unreadable(Fault(file=file, line=line, column=column, what=what))
+    return found
+
+
+def _mark(before: str) -> Mark:
+    return before.count("\n") + 1, len(before) - before.rfind("\n")

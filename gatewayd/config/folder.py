@@ -1,0 +1,189 @@
+"""Read the whole config folder. A fault of one file never stops another: what is faulty is left out, or stood in for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gatewayd import plugins
+from gatewayd.config import main
+from gatewayd.config.account import account
+from gatewayd.config.check import Checker
+from gatewayd.config.documents import read
+from gatewayd.config.files import Unreadable, names
+from gatewayd.config.operator import operator
+from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
+from gatewayd.errors import AuthError, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from gatewayd.config.main import Main
+    from gatewayd.plugins import Registry
+
+__all__ = ["Reading", "StandIns", "load", "secret_faults", "shown"]
+
+_Value = TypeVar("_Value")
+
+
+def load(folder: Path, registry: Registry | None = None) -> Config:
+    """Read the config folder. Plugins are loaded from where ``gatewayd.yaml`` says, or are those of ``registry``.
+
+    Raises ConfigError, with every fault that was found, where ``gatewayd.yaml`` is missing or faulty; all other faults
+    stand in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
+    """
+    folder = folder.absolute()
+    found = main.main(folder)
+    return Reading(folder, found, registry or plugins.load(found.plugins_folder), StandIns()).config()
+
+
+def secret_faults(config: Config) -> tuple[Fault, ...]:
+    """Return a fault for every reference to a secret that can't be revealed now. Reads the secrets, keeps none."""
+    faults = []
+    for use in config.secrets:
+        try:
+            use.secret.reveal()
+        except AuthError as error:
+            what = f"{error.message}. {error.advice}"
+            faults.append(Fault(file=use.file, line=use.line, column=use.column, what=what))
+    return tuple(faults)
+
+
+def shown(path: Path, folder: Path) -> str:
+    """Return how a fault names a file: relative to the config folder where it lies in it."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+class StandIns:
+    """What may stand in for files that are faulty. This one has nothing."""
+
+    def files(self, group: str) -> Sequence[str]:
+        """Return what ``operators`` or ``accounts`` is known to hold, where it can't be listed."""
+        del group
+        return ()
+
+    def copy(self, file: str) -> Path | None:
+        """Return where a copy of a file lies, if there is one, sound or not."""
+        del file
+        return None
+
+    def operator(self, name: str, registry: Registry) -> OperatorConfig | None:
+        """Return a value for an operator whose copy is of no use either."""
+        del name, registry
+        return None
+
+    def account(self, name: str, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
+        """Return a value for an account whose copy is of no use either."""
+        del name, registry, operators
+        return None
+
+
+class Reading:
+    """One reading of a config folder."""
+
+    def __init__(self, folder: Path, main: Main, registry: Registry, instead: StandIns) -> None:
+        self._folder = folder
+        self._main = main
+        self._registry = registry
+        self._instead = instead
+        self._faults: list[Fault] = []
+        self._standing_in: list[str] = []
+        self._secrets: list[SecretUse] = []
+        self._digests: dict[str, str] = {}
+
+    def config(self) -> Config:
+        """Read all files; raises ConfigError where ``gatewayd.yaml`` is faulty."""
+        found, state, store = self._main.found, self._main.state, self._main.store(self._registry)
+        self._keep_secrets(self._main.checker)
+        operators = self._operators()
+        accounts = self._accounts(operators)
+        if self._main.checker.faults or found is None or state is None or store is None:
+            raise main.refused(self._main.checker.faults + self._faults)
+        self._plugins(_used(operators, accounts) | {("stores", store[0])})
+        return Config(
+            folder=self._folder,
+            state=state,
+            store_kind=store[0],
+            store_options=store[1],
+            plugins_folder=self._main.plugins_folder,
+            registry=self._registry,
+            operators=operators,
+            accounts=accounts,
+            workers=main.workers(found.workers),
+            limits=main.limits(found.limits),
+            log=main.log(found.log),
+            metrics=main.metrics(found.metrics),
+            faults=tuple(sorted(self._faults)),
+            standing_in=tuple(sorted(self._standing_in)),
+            secrets=tuple(self._secrets),
+            digests=self._digests,
+        )
+
+    def _operators(self) -> dict[str, OperatorConfig]:
+        check = partial(operator, registry=self._registry)
+        found: dict[str, OperatorConfig] = {}
+        for name, file in self._files("operators"):
+            found[name] = self._settled(file, check, partial(self._instead.operator, name, self._registry))
+        return found
+
+    def _accounts(self, operators: Mapping[str, OperatorConfig]) -> dict[str, AccountConfig]:
+        check = partial(account, registry=self._registry, operators=operators)
+        found: dict[str, AccountConfig] = {}
+        for name, file in self._files("accounts"):
+            one = self._settled(file, check, partial(self._instead.account, name, self._registry, operators))
+            found |= {name: one} if one else {}
+        return found
+
+    def _files(self, group: str) -> list[tuple[str, str]]:
+        """Return names and files of all operators or accounts."""
+        try:
+            found, faults = names(self._folder / group)
+        except Unreadable as error:
+            found, faults = [*self._instead.files(group)], [*error.args]
+        self._faults += faults
+        return [(file.rpartition("/")[2].removesuffix(".yaml"), file) for file in found]
+
+    def _settled(self, file: str, check: Callable[[Checker], _Value], instead: Callable[[], _Value | None]) -> _Value:
+        """Return what a file says, or what stands in for it if it is faulty, or what the check makes of a faulty one."""
+        checker = Checker(read(file, folder=self._folder), folder=self._folder)
+        found = check(checker)
+        self._keep_secrets(checker)
+        self._digests[file] = "" if checker.faults else checker.document.digest
+        if not checker.faults:
+            return found
+        self._faults += checker.faults
+        other = self._copied(file, check)
+        if other is None:
+            other = instead()
+        if other is None:
+            return found
+        self._standing_in.append(file)
+        return other
+
+    def _copied(self, file: str, check: Callable[[Checker], _Value]) -> _Value | None:
+        copy = self._instead.copy(file)
+        if copy is None:
+            return None
+        checker = Checker(read(file, folder=self._folder, copy=copy), folder=self._folder)
+        found = check(checker)
+        return None if checker.faults else found
+
+    def _keep_secrets(self, checker: Checker) -> None:
+        for (line, column), secret in checker.document.secrets:
+            self._secrets.append(SecretUse(file=checker.document.file, line=line, column=column, secret=secret))
+
+    def _plugins(self, used: set[tuple[str, str]]) -> None:
+        """Tell of single files that run as they were before; one that is gone and that nobody uses may go."""
+        for plugin in self._registry.plugins:
+            if plugin.path and plugin.fault and (plugin.fault != plugins.GONE or used & set(plugin.offers)):
+                file = shown(plugin.path, self._folder)
+                self._faults.append(Fault(file=file, what=plugin.fault))
+                self._standing_in.append(file)
+
+
+def _used(operators: Mapping[str, OperatorConfig], accounts: Mapping[str, AccountConfig]) -> set[tuple[str, str]]:
+    """Return role and kind of every plugin that operators and accounts use."""
+    matchers = {("matchers", kind) for one in operators.values() for kind, _ in one.matchers}
+    directories = {("directories", one.directory_kind) for one in operators.values() if one.directory_kind}
+    return matchers | directories | {("transports", one.kind) for one in accounts.values()}

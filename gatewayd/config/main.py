@@ -1,0 +1,123 @@
+"""Read ``gatewayd.yaml``. Only its faults refuse the whole config."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd.config.check import Checker
+from gatewayd.config.documents import read
+from gatewayd.config.files import is_folder
+from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersBlock
+from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
+from gatewayd.errors import ConfigError, Fault
+from gatewayd.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.config.models import MetricsBlock
+    from gatewayd.plugins import Registry
+
+__all__ = ["Main", "limits", "log", "main", "metrics", "refused", "workers"]
+
+_MAIN = "gatewayd.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Main:
+    """What ``gatewayd.yaml`` says; its faults stand in ``checker``, and then the rest of it is not complete."""
+
+    checker: Checker
+    found: GatewaydFile | None
+    #: Absolute; None where nobody names it.
+    state: Path | None
+    plugins_folder: Path | None
+
+    def store(self, registry: Registry) -> tuple[str, Store.Options] | None:
+        """Return kind and options of the store, None where they are faulty."""
+        mapping = self.checker.document.data.get("store", {"kind": "sql"})
+        return self.checker.plugin(registry, Store, mapping, ("store",)) if isinstance(mapping, dict) else None
+
+
+def refused(faults: Sequence[Fault]) -> ConfigError:
+    """Return the error for a faulty ``gatewayd.yaml``, with all faults that were found."""
+    advice = "Correct it; `gatewayd check` tells when it is right."
+    return ConfigError(f"{_MAIN} is faulty", faults=sorted(faults), advice=advice)
+
+
+def main(folder: Path) -> Main:
+    """Read ``gatewayd.yaml``; raises ConfigError where there is nothing to go on with."""
+    if not is_folder(folder):
+        raise ConfigError(f"there is no config folder {folder}", advice="Name it with --config FOLDER.")
+    if not os.path.lexists(folder / _MAIN):
+        fault = Fault(file=_MAIN, what="missing, expected it in the config folder; it may be empty where $STATE_DIRECTORY is set")
+        raise ConfigError(f"{folder} has no {_MAIN}", faults=[fault], advice="Name the config folder with --config FOLDER.")
+    document = read(_MAIN, folder=folder)
+    if () in document.faulty:
+        raise refused(document.faults)
+    checker = Checker(document, folder=folder)
+    found = checker.model(GatewaydFile, document.data, ())
+    return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder), state=_state(checker, folder))
+
+
+def _plugins_folder(checker: Checker, folder: Path) -> Path | None:
+    """Return the folder of single-file plugins; raises ConfigError where it can't be had: every kind would seem unknown."""
+    block = checker.document.data.get("plugins")
+    if block is None:
+        return None
+    name = block.get("folder") if isinstance(block, dict) else None
+    if isinstance(name, str):
+        found = Path(folder, name)
+        if name and is_folder(found):
+            return found
+        checker.fault(("plugins", "folder"), f"plugins.folder: there is no folder {name!r}")
+    raise refused(checker.faults)
+
+
+def _state(checker: Checker, folder: Path) -> Path | None:
+    name = checker.document.data.get("state")
+    if isinstance(name, str):
+        return Path(folder, name)
+    # systemd gives several folders separated by colons (systemd.exec(5)); the first is ours.
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    if not given and "state" not in checker.document.data:
+        checker.fault((), "missing key 'state', expected it here, or a folder in $STATE_DIRECTORY")
+    return Path(given).absolute() if given else None
+
+
+def workers(block: WorkersBlock | None) -> WorkersConfig:
+    """Return what the block says, with defaults."""
+    block = block or WorkersBlock.model_validate({})
+    return WorkersConfig(
+        processes=WorkersConfig().processes if block.processes is None else block.processes,
+        deadline=block.deadline,
+        budget=block.budget,
+        memory_mib=block.memory_mib,
+    )
+
+
+def limits(block: LimitsBlock | None) -> LimitsConfig:
+    """Return what the block says, with defaults."""
+    block = block or LimitsBlock.model_validate({})
+    return LimitsConfig(
+        visits=block.visits,
+        visits_per_host=block.visits_per_host,
+        batch_messages=block.batch_messages,
+        batch_bytes=block.batch_bytes,
+        backoff=block.backoff,
+        auth_pause=block.auth_pause,
+    )
+
+
+def log(block: LogBlock | None) -> LogConfig:
+    """Return what the block says, with defaults."""
+    block = block or LogBlock.model_validate({})
+    return LogConfig(format=block.format, level=block.level)
+
+
+def metrics(block: MetricsBlock | None) -> MetricsConfig | None:
+    """Return what the block says, None where there is none."""
+    return MetricsConfig(port=block.port, host=block.host) if block else None

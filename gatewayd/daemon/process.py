@@ -1,0 +1,212 @@
+"""The daemon's process, from start to stop: it wires the rooms together, and its main thread waits for signals and files.
+
+All that is opened lies on one stack, so that it is let go of in reverse order, whatever happens.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import __version__, journal
+from gatewayd.config import accept, changes, fingerprint_of, kept, running
+from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.waiting import Waiting
+from gatewayd.errors import ConfigError, GatewaydError, TransientError
+from gatewayd.examine import recipes
+from gatewayd.health import DaemonHealth
+from gatewayd.metrics import Metrics
+from gatewayd.owner import Owner, prepare
+from gatewayd.roles import Place
+from gatewayd.store import Store
+from gatewayd.supervisor import Kit, Supervisor
+from gatewayd.supervisor.observers import Observers
+from gatewayd.supervisor.rematching import Rematcher
+from gatewayd.supervisor.telling import Telling
+from gatewayd.supervisor.threads import started
+from gatewayd.supervisor.workers import WorkerEvents, Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gatewayd.config import Config
+    from gatewayd.errors import Fault
+
+__all__ = ["Daemon"]
+
+#: All that runs has ended after so many seconds; what hangs is left behind, and its work is done by the next start.
+_STOP = 4.0
+#: Seconds between two looks at how everything is.
+_LOOK = 1.0
+
+
+class Daemon:
+    """One daemon on one config folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
+        self._folder = folder
+        self._config = running(folder)
+        if self._config.faults and not self._config.accounts:
+            raise ConfigError("no account can run", faults=self._config.faults, advice="Correct these files; see `gatewayd check`.")
+        self._notifier = Notifier()
+        self._metrics = Metrics(version=__version__)
+        #: What is wrong with the config folder since the last reload.
+        self._faults: tuple[Fault, ...] = self._config.faults
+        self._started_at = datetime.now(UTC)
+
+    def run(self) -> None:
+        """Run until a signal says to end."""
+        journal.configure(self._config.log.format, self._config.log.level)
+        with Waiting() as waiting, ExitStack() as stack:
+            self._open(stack)
+            self._notifier.ready()
+            # What stands by now stays: looking through it again and again for cycles is work for nothing.
+            gc.collect()
+            gc.freeze()
+            for event in waiting.events(lambda: self._config, _LOOK):
+                if event == "reload":
+                    self._reload()
+                self._look()
+            journal.daemon_stopping(why=waiting.why)
+            self._notifier.stopping()
+            began = time.monotonic()
+            abandoned = self._supervisor.stop(_STOP)
+        journal.daemon_stopped(seconds=time.monotonic() - began, abandoned=abandoned)
+
+    # --- start --------------------------------------------------------------------------------------------------------
+
+    def _open(self, stack: ExitStack) -> None:
+        config = self._config
+        prepare(config.state)
+        self._store = config.registry.get(Store, config.store_kind)(
+            config.store_options, place=Place(config=self._folder, state=config.state)
+        )
+        self._store.open()
+        stack.callback(self._store.close)
+        try:
+            self._owner = stack.enter_context(Owner(config.state))
+        except OSError as error:
+            advice = "Make the state folder writable for this user, and see that its disk is not full."
+            raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
+        self._observers = Observers(config.registry, dropped=self._metrics.dropped)
+        stack.callback(self._observers.close)
+        self._telling = Telling(self._metrics, self._observers)
+        self._workers = Workers(config.registry, config.workers, self._worker_events())
+        stack.callback(self._workers.close)
+        self._rematcher = Rematcher(self._store, self._workers)
+        stack.callback(self._rematcher.stop, 0.5)
+        self._serve_metrics(stack)
+        self._supervisor = Supervisor(self._kit())
+        self._take_over(config, first=True)
+
+    def _worker_events(self) -> WorkerEvents:
+        told = self._telling.worker_events()
+
+        def breaker(operator: str, by: str, changed: str) -> None:
+            told.breaker(operator, by, changed)
+            self._rematcher.breaker(operator, by, changed)
+
+        return WorkerEvents(ended=told.ended, breaker=breaker, directory_back=self._directory_back)
+
+    def _directory_back(self, operator: str) -> None:
+        self._rematcher.directory_back(operator)
+
+    def _kit(self) -> Kit:
+        return Kit(
+            store=self._store,
+            owner=self._owner,
+            examiner=self._workers,
+            limits=self._config.limits,
+            daemon=self._health,
+            listener=self._telling.listener,
+        )
+
+    def _serve_metrics(self, stack: ExitStack) -> None:
+        if self._config.metrics is None:
+            return
+        server = self._metrics.serve(self._config.metrics.host, self._config.metrics.port)
+        stack.callback(server.close)
+        started(server.run, "metrics")
+
+    def _health(self, accounts: int) -> DaemonHealth:
+        """How this daemon is."""
+        standing_in = set(self._config.standing_in)
+        return DaemonHealth(
+            owner=self._owner.name,
+            version=__version__,
+            started_at=self._started_at,
+            accounts=accounts,
+            workers=self._workers.count,
+            worker_deaths=self._workers.deaths,
+            open_breakers=tuple(f"{operator}/{by}" for operator, by in self._workers.breakers.open()),
+            config_faults=tuple(
+                f"{fault}; it runs as last accepted" if fault.file in standing_in else str(fault) for fault in self._faults
+            ),
+        )
+
+    # --- reload -------------------------------------------------------------------------------------------------------
+
+    def _reload(self) -> None:
+        """Take a changed config over; where ``gatewayd.yaml`` itself is faulty, everything goes on as it is."""
+        self._notifier.reloading()
+        try:
+            found = running(self._folder, self._config)
+        except ConfigError as error:
+            self._faults = error.faults
+            journal.config_refused(error, error.faults)
+        else:
+            difference = changes(self._config, found)
+            code = self._config.registry.files != found.registry.files
+            self._config = kept(self._config, found)
+            if code:
+                self._workers.renew(found.registry)
+                self._observers.replace(found.registry)
+            for name in difference.operators_changed:
+                self._workers.breakers.forget(name)
+            if difference.restart:
+                journal.config_waits_for_restart(difference.restart)
+            self._take_over(self._config, first=False)
+        self._notifier.ready()
+
+    def _take_over(self, config: Config, *, first: bool) -> None:
+        self._faults = config.faults
+        made = recipes(config)
+        (self._supervisor.start if first else self._supervisor.apply)(config, made)
+        self._rematcher.apply(config, made, self._fingerprints(config))
+        try:
+            accept(config)
+        except OSError as error:
+            journal.own_fault("config", error)
+        self._telling.config_loaded(config)
+        if first:
+            journal.daemon_started(
+                owner=self._owner.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes
+            )
+
+    @staticmethod
+    def _fingerprints(config: Config) -> Mapping[str, Mapping[str, str]]:
+        return {name: fingerprint_of(one, config.registry) for name, one in config.operators.items() if not one.faulty}
+
+    # --- every second -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if self._supervisor.alive():
+            self._notifier.watchdog()
+        self._rematcher.look()
+        self._metrics.workers(self._workers.count)
+        try:
+            told = self._store.healths(), self._store.lengths()
+        except GatewaydError:
+            # The supervisor has said so already, and goes on trying.
+            return
+        self._metrics.told(*told)
+        self._notifier.status(_status(len(told[0]), sum(bool(one.error) for one in told[0])))
+
+
+def _status(accounts: int, faulty: int) -> str:
+    return f"{accounts} accounts, {faulty} with a fault" if faulty else f"{accounts} accounts, all well"

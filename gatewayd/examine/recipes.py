@@ -1,0 +1,29 @@
+"""From a config to recipes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.examine.values import Recipe
+from gatewayd.roles import Operator, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.config import Config
+
+__all__ = ["recipes"]
+
+
+def recipes(config: Config) -> Mapping[str, Recipe]:
+    """Return every operator's recipe, by name."""
+    return {
+        one.name: Recipe(
+            operator=Operator(name=one.name, title=one.title, brands=tuple(one.brands)),
+            directory=(one.directory_kind, one.directory_options) if one.directory_kind and one.directory_options else None,
+            matchers=tuple(one.matchers),
+            place=Place(config=config.folder, state=config.state / "operators" / one.name),
+            faulty=one.faulty,
+        )
+        for one in config.operators.values()
+    }

@@ -1,0 +1,229 @@
+"""Numbers for Prometheus. Counting costs next to nothing and is always done; they are served only when asked for.
+
+Labels are bounded: accounts and operators have a label each only while there are few of them.
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import prometheus_client
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatewayd.custody import Tally
+    from gatewayd.health import AccountHealth, Lengths
+
+__all__ = ["Metrics", "Server"]
+
+#: With more accounts or operators than this, none has a label of its own.
+_LABELS = 100
+_LAG = (0.05, 0.1, 0.2, 0.4, 1, 2, 5, 15, 60, 300, 900, 3600)
+_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
+#: Derived classes first. Whatever a plugin derives from these counts as its base, so that nobody adds labels.
+_ERRORS = (LeaseLost, AuthError, ConfigError, PermanentError, PluginError, TransientError, GatewaydError)
+#: Seconds that whoever asks for the numbers may take for each step: well below the time in which the daemon must stop.
+_TIMEOUT = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How things are, as last told; swapped whole, so that a scrape never sees half of it."""
+
+    healths: Sequence[AccountHealth] = ()
+    waiting: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    queued: Mapping[str, int] = field(default_factory=dict)
+
+
+class Metrics(Collector):
+    """All numbers of one daemon. Every method may be called from any thread."""
+
+    def __init__(self, *, version: str) -> None:
+        self._since = datetime.now(UTC)
+        self._state = _State()
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = prometheus_client.CollectorRegistry()
+        self._registry.register(self)
+        self._mails = self._counter("mails", "Keys that came to an end, by outcome; deferred ones are tried again.", "outcome")
+        self._bytes = self._counter("bytes", "Raw bytes of mail filed.")
+        self._visits = self._counter("visits", "Visits, by result.", "result")
+        self._visit_seconds = self._histogram("visit_seconds", "How long visits took.", _SECONDS)
+        self._faults = self._counter("faults", "What failed visits and sessions raised, by class of error.", "class")
+        self._filing_faults = self._counter("filing_faults", "Faults of filings, by who says so.", "by")
+        self._lag = self._histogram("lag_seconds", "From arrival, as the server says, to filed; without backlog.", _LAG)
+        self._workers = prometheus_client.Gauge("gatewayd_workers", "Worker processes.", registry=self._registry)
+        self._deaths = self._counter("worker_deaths", "Worker processes that had to be replaced.")
+        self._dropped = self._counter("events_dropped", "Events that observers were too slow for.")
+        info = prometheus_client.Gauge("gatewayd_build_info", "The version that runs.", ["version"], registry=self._registry)
+        info.labels(version).set(1)
+
+    def _counter(self, name: str, text: str, *labels: str) -> prometheus_client.Counter:
+        return prometheus_client.Counter(f"gatewayd_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float]) -> prometheus_client.Histogram:
+        return prometheus_client.Histogram(f"gatewayd_{name}", text, registry=self._registry, buckets=buckets)
+
+    # --- counting ---------------------------------------------------------------------------------------------------
+
+    def filed(self, size: int, *, lag: float | None) -> None:
+        """Count a mail of ``size`` bytes; ``lag`` is how many seconds after its arrival, None for one that was there before."""
+        self._mails.labels("filed").inc()
+        self._bytes.inc(size)
+        if lag is not None:
+            self._lag.observe(max(0.0, lag))
+
+    def ended(self, tally: Tally) -> None:
+        """Count what became of the keys of a visit, but for those filed, which were counted then."""
+        self._mails.labels("duplicate").inc(tally.duplicate)
+        self._mails.labels("not admitted").inc(tally.not_admitted)
+        self._mails.labels("vanished").inc(tally.vanished)
+        self._mails.labels("deferred").inc(tally.deferred)
+
+    def visited(self, result: Literal["done", "failed", "held"], *, seconds: float) -> None:
+        """Count a visit; ``held`` is one that found the account with another owner."""
+        self._visits.labels(result).inc()
+        self._visit_seconds.observe(seconds)
+
+    def fault(self, error: BaseException) -> None:
+        """Count what a visit or a session raised."""
+        self._faults.labels(next((one.__name__ for one in _ERRORS if isinstance(error, one)), "other")).inc()
+
+    def filing_fault(self, by: str) -> None:
+        """Count a fault that stands on a filing; ``by`` is a matcher's kind, directory, parser or config."""
+        self._filing_faults.labels(by).inc()
+
+    def workers(self, number: int) -> None:
+        """Say how many worker processes there are."""
+        self._workers.set(number)
+
+    def worker_died(self) -> None:
+        """Count a worker process that had to be replaced, whatever ended it."""
+        self._deaths.inc()
+
+    def dropped(self, events: int) -> None:
+        """Count events that observers never hear of."""
+        self._dropped.inc(events)
+
+    def told(self, healths: Sequence[AccountHealth], lengths: Lengths) -> None:
+        """Say how this daemon's accounts are and how much waits; what was said before is forgotten."""
+        self._state = _State(tuple(healths), dict(lengths.waiting), dict(lengths.queued))
+
+    # --- being read -------------------------------------------------------------------------------------------------
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield what is known from what was told last. Ages grow also while nothing is told."""
+        state, now = self._state, datetime.now(UTC)
+        yield _labelled("accounts", "Accounts of this daemon, by condition.", "condition", _conditions(state))
+        checks = [one.checked_at or self._since for one in state.healths if one.condition != "disabled"]
+        age = (now - min(checks)).total_seconds() if checks else 0.0
+        yield _single("oldest_check_seconds", "Age of the oldest last proven check of all accounts that import.", age)
+        waiting = {name: number for name, (number, _) in state.waiting.items()}
+        yield _single("waiting", "Keys that wait to be fetched.", sum(waiting.values()))
+        yield _single(
+            "waiting_worst", "Keys that wait to be fetched, of the account with most of them.", max([0, *waiting.values()])
+        )
+        oldest = min((since for _, since in state.waiting.values()), default=now)
+        yield _single("oldest_waiting_seconds", "How long ago the oldest waiting key was listed.", (now - oldest).total_seconds())
+        few = waiting if max(len(state.healths), len(waiting)) <= _LABELS else {}
+        yield _labelled("account_waiting", f"Keys that wait, by account; none with more than {_LABELS} accounts.", "account", few)
+        queued = state.queued if len(state.queued) <= _LABELS else {"": sum(state.queued.values())}
+        yield _labelled("queue_length", "Filings in error queues, by operator.", "operator", queued)
+
+    def text(self) -> str:
+        """Return all numbers in Prometheus' text format."""
+        return prometheus_client.generate_latest(self._registry).decode()
+
+    def serve(self, host: str, port: int) -> Server:
+        """Listen on ``host`` and ``port``; the caller lends a thread to ``Server.run``.
+
+        Raises ConfigError where that is not possible.
+        """
+        try:
+            return Server(host, port, self._registry)
+        except OSError as error:
+            advice = "Give another host or port, or see what listens there already."
+            raise ConfigError(f"metrics can't be served on {host}:{port}: {error.strerror}", advice=advice) from error
+
+
+def _conditions(state: _State) -> Mapping[str, int]:
+    counts: dict[str, int] = {}
+    for one in state.healths:
+        counts[one.condition] = counts.get(one.condition, 0) + 1
+    return counts
+
+
+def _single(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"gatewayd_{name}", text, value=value)
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"gatewayd_{name}", text, labels=[label])
+    for key, value in sorted(values.items()):
+        family.add_metric([key], value)
+    return family
+
+
+class Server:
+    """Answers every request with the numbers, one at a time, in whatever thread calls ``run``."""
+
+    def __init__(self, host: str, port: int, registry: prometheus_client.CollectorRegistry) -> None:
+        family = _Http6 if ":" in host else _Http
+        self._http = family((host, port), _Handler)
+        self._http.set_app(prometheus_client.make_wsgi_app(registry))
+        self._closed = self._running = False
+        #: The port it listens on.
+        self.port: int = self._http.server_port
+
+    def run(self) -> None:
+        """Answer requests until ``close``."""
+        self._running = True
+        try:
+            while not self._closed:
+                self._http.handle_request()
+        finally:
+            self._http.server_close()
+
+    def close(self) -> None:
+        """Let ``run`` end at once; from any thread, also where it never ran, also twice."""
+        self._closed = True
+        try:
+            # It wakes whoever waits for a request.
+            self._http.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+        if not self._running:
+            self._http.server_close()
+
+
+class _Http(WSGIServer):
+    request_queue_size = 16
+
+    def server_bind(self) -> None:
+        # HTTPServer's would ask the name server for this host's name.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Leave who asked too slowly, or went away, to ask again."""
+
+
+class _Http6(_Http):
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _TIMEOUT
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
+        """Say nothing: it would be a line for every scrape."""

@@ -1,0 +1,169 @@
+"""The state of one account, as this daemon has it in its charge. Changed by the loop's thread alone."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from gatewayd import journal
+from gatewayd.errors import AuthError, TransientError
+from gatewayd.health import AccountHealth
+from gatewayd.supervisor.clock import full_visit_every
+
+if TYPE_CHECKING:
+    from gatewayd.config import AccountConfig
+    from gatewayd.custody import Lease
+    from gatewayd.errors import GatewaydError
+    from gatewayd.health import Condition, Request
+    from gatewayd.roles import Session, Watch
+    from gatewayd.supervisor.values import Kit
+    from gatewayd.supervisor.visits import Run
+    from gatewayd.visit import Report
+
+__all__ = ["Charge", "Watched"]
+
+#: How long an account waits at most after its connection was lost for the first time, in seconds.
+_SOON = 2.0
+#: News that come to nothing are followed at once so many times; then ever later, this many seconds and twice as many each time.
+_EMPTY, _FIRST_PAUSE = 5, 0.25
+
+
+class Watched(NamedTuple):
+    """A session that waits for the server's word between two visits."""
+
+    session: Session
+    watch: Watch
+
+
+@dataclass(slots=True, eq=False)
+class Charge:
+    """One account."""
+
+    config: AccountConfig
+    #: None while it is not ours.
+    lease: Lease | None = None
+    #: Between two visits, where the server announces mail.
+    watched: Watched | None = None
+    run: Run | None = None
+    #: To be given to another daemon, or to nobody, as soon as its visit ended.
+    leaving: bool = False
+    #: The server announced something since the last visit began.
+    on_news: bool = False
+    condition: Condition = "new"
+    #: Visits that failed since the last success; and that failed because one side could not prove who it is.
+    failures: int = 0
+    refusals: int = 0
+    #: Watches that were lost before the server proved itself even once.
+    flaps: int = 0
+    #: Visits on news that found nothing.
+    empty: int = 0
+    error: str = ""
+    advice: str = ""
+    #: On the loop's clock: when it is due, when the last visit ended, when the full listing is compared.
+    due: float | None = None
+    ended_at: float = 0.0
+    compare_at: float = 0.0
+    checked_at: datetime | None = None
+    mail_at: datetime | None = None
+    compared_at: datetime | None = None
+    #: What people asked for, oldest first.
+    asked: list[Request] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The account's name."""
+        return self.config.name
+
+    @property
+    def shown(self) -> Condition:
+        """The condition as others see it."""
+        return "working" if self.run else self.condition
+
+    @property
+    def every(self) -> float:
+        """Seconds between two visits."""
+        return self.config.imports.every if self.config.imports else 0.0
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that a server may take for an answer."""
+        return float(getattr(self.config.options, "timeout", 60.0))
+
+    def remember(self, told: AccountHealth | None) -> None:
+        """Go on from what was told of the account by whoever had it before."""
+        if told is not None:
+            self.checked_at = max(filter(None, (self.checked_at, told.checked_at)), default=None)
+            self.mail_at = max(filter(None, (self.mail_at, told.mail_at)), default=None)
+            self.compared_at = max(filter(None, (self.compared_at, told.compared_at)), default=None)
+
+    def visited(self, report: Report, *, compared: bool, kit: Kit) -> float:
+        """Take in what a visit did; return in how many seconds the next one is due."""
+        if report.tally.filed:
+            self.mail_at = datetime.now(UTC)
+        if report.error is not None:
+            return self._failed(report.error, kit)
+        if self.failures:
+            journal.account_healed(self.name, failures=self.failures)
+        self.failures = self.refusals = 0
+        self.checked_at = datetime.now(UTC)
+        if compared:
+            self.compared_at = self.checked_at
+        self.error, self.advice = "; ".join(report.problems), ""
+        self.condition = "watching" if self.watched else "polling"
+        folders = len(self.config.imports.folders) if self.config.imports else 0
+        return full_visit_every(self.every, watched=self.watched is not None, folders=folders)
+
+    def _failed(self, error: GatewaydError, kit: Kit) -> float:
+        self.failures += 1
+        self.refusals = self.refusals + 1 if isinstance(error, AuthError) else 0
+        self.condition = "paused" if self.refusals else "backing off"
+        self.error, self.advice = error.message, error.advice
+        luck = random.random()  # noqa: S311  a wait is no secret
+        if self.refusals:
+            wait = kit.pause.wait(self.refusals, luck=luck)
+            journal.account_paused(self.name, error, retry_in=wait)
+            return wait
+        retry_after = error.retry_after if isinstance(error, TransientError) else None
+        rarely = not isinstance(error, TransientError)
+        wait = kit.backoff.rarely(luck=luck) if rarely else kit.backoff.wait(self.failures, luck=luck, retry_after=retry_after)
+        journal.account_backs_off(self.name, error, retry_in=wait, failures=self.failures)
+        return wait
+
+    def lost(self, error: GatewaydError, kit: Kit) -> float:
+        """Take in that the connection was lost between two visits; return in how many seconds a visit is due."""
+        self.watched = None
+        journal.watch_lost(self.name, error, folder=self.config.imports.folders[0] if self.config.imports else "")
+        self.condition, self.error, self.advice = "polling", error.message, error.advice
+        self.flaps += 1
+        luck = random.random()  # noqa: S311  a wait is no secret
+        # A server that lets us in and throws us out each time is visited less and less often, until it is merely polled.
+        return luck * _SOON if self.flaps == 1 else min(kit.backoff.wait(self.flaps - 1, luck=luck), self.every)
+
+    def proven(self) -> None:
+        """Take in that the server proved that nothing was missed."""
+        self.flaps = 0
+        self.checked_at = datetime.now(UTC)
+
+    def patience(self, now: float) -> float:
+        """Return in how many seconds news are followed: at once, unless they came to nothing time and again."""
+        if self.empty < _EMPTY:
+            return 0.0
+        pause = min(self.every, _FIRST_PAUSE * 2.0 ** min(self.empty - _EMPTY, 20))
+        return max(0.0, self.ended_at + pause - now)
+
+    def health(self, owner: str, now: float) -> AccountHealth:
+        """Return how it is, as it is told to others; ``now`` is the time on the loop's clock."""
+        return AccountHealth(
+            account=self.name,
+            owner=owner,
+            condition=self.shown,
+            checked_at=self.checked_at,
+            mail_at=self.mail_at,
+            due_at=None if self.due is None else datetime.now(UTC) + timedelta(seconds=self.due - now),
+            compared_at=self.compared_at,
+            failures=self.failures,
+            error=self.error,
+            advice=self.advice,
+        )

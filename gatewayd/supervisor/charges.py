@@ -1,0 +1,210 @@
+"""All accounts of this daemon: which there are, when each is due, and what its next visit is. Runs in the loop's thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.health import AccountHealth, Task
+from gatewayd.supervisor.accounts import Charge
+from gatewayd.supervisor.clock import Due
+from gatewayd.supervisor.visits import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatewayd.config import AccountConfig, Config
+    from gatewayd.custody import Lease
+    from gatewayd.examine import Recipe
+    from gatewayd.supervisor.closing import Closer
+    from gatewayd.supervisor.leases import Keeper
+    from gatewayd.supervisor.pool import Pool
+    from gatewayd.supervisor.reception import Reception
+    from gatewayd.supervisor.values import Kit
+
+__all__ = ["Charges"]
+
+#: How long the visit of an account that changed may go on, in seconds, before its session is aborted.
+_GRACE = 30.0
+
+
+class Charges:
+    """Knows every account's state, and when it is due."""
+
+    def __init__(self, kit: Kit, pool: Pool, keeper: Keeper, reception: Reception, closer: Closer) -> None:
+        self._kit = kit
+        self._pool = pool
+        self._keeper = keeper
+        self._reception = reception
+        self._closer = closer
+        self._due = Due()
+        self._config: Config | None = None
+        self._recipes: Mapping[str, Recipe] = {}
+        self._charges: dict[str, Charge] = {}
+        #: No visit may begin: the store could not be reached for so long that leases may end, or this daemon ends.
+        self.suspended = False
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return len(self._charges)
+
+    def get(self, name: str) -> Charge | None:
+        """Return an account that is ours, or could be; None for one that is not in the config."""
+        return self._charges.get(name)
+
+    def held(self) -> Iterator[tuple[Charge, Lease]]:
+        """Yield the accounts whose lease we have."""
+        yield from [(charge, charge.lease) for charge in self._charges.values() if charge.lease]
+
+    def wanted(self) -> Sequence[str]:
+        """Return the accounts whose lease we don't have."""
+        return [name for name, charge in self._charges.items() if charge.lease is None]
+
+    # --- when -------------------------------------------------------------------------------------------------------
+
+    def next(self) -> float | None:
+        """Return when the next account is due; None where none will be."""
+        return self._due.next()
+
+    def work(self, now: float) -> None:
+        """Start the visits that are due by now and have room."""
+        for name, at in self._due.pop(now):
+            self._pool.offer(self._charges[name], at=at)
+        self._pool.start(self._begin)
+
+    def put(self, charge: Charge, seconds: float) -> None:
+        """Let an account be due in so many seconds, and not before."""
+        charge.due = time.monotonic() + seconds
+        self._due.put(charge.name, charge.due)
+
+    def hurry(self, charge: Charge, seconds: float = 0.0) -> None:
+        """Let an account be due in so many seconds, if it is not sooner, or being visited."""
+        if charge.lease is None or charge.run or charge.name in self._pool or self.suspended or self.stopping:
+            return
+        if charge.due is None or charge.due > time.monotonic() + seconds:
+            self.put(charge, seconds)
+
+    # --- what -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, name: str) -> Run | None:
+        charge = self._charges.get(name)
+        if charge is None or charge.lease is None or charge.leaving or charge.run or self.suspended or self.stopping:
+            return None
+        if self._config is None:
+            return None
+        task, requests = self._task(charge)
+        charge.run = Run(
+            charge=charge,
+            config=charge.config,
+            recipes=self._recipes,
+            registry=self._config.registry,
+            lease=charge.lease,
+            watched=charge.watched,
+            task=task,
+            requests=requests,
+            on_news=charge.on_news,
+        )
+        charge.watched, charge.on_news, charge.due = None, False, None
+        self._reception.changed(charge)
+        return charge.run
+
+    @staticmethod
+    def _task(charge: Charge) -> tuple[Task, tuple[int, ...]]:
+        """Return what the next visit is to do, and the requests that it answers: all that ask for the same."""
+        if charge.asked:
+            task = charge.asked[0].task
+            same = [request for request in charge.asked if request.task == task]
+            charge.asked = [request for request in charge.asked if request.task != task]
+            return task, tuple(request.id for request in same)
+        # What was just announced is not kept waiting behind a full listing.
+        return Task(compare=not charge.on_news and time.monotonic() >= charge.compare_at), ()
+
+    # --- whose ------------------------------------------------------------------------------------------------------
+
+    def let_go(self, charge: Charge, *, politely: bool) -> None:
+        """Drop everything of an account that is not ours any more."""
+        charge.lease, charge.leaving, charge.due, charge.condition = None, False, None, "new"
+        charge.failures = charge.refusals = charge.flaps = charge.empty = 0
+        self.rest(charge, politely=politely)
+        self._reception.forget(charge)
+        self.weed(charge)
+
+    def weed(self, charge: Charge) -> None:
+        """Forget an account that the config no longer has, if nothing of it is left to do."""
+        gone = self._config is not None and not _imports(self._config.accounts.get(charge.name))
+        if gone and charge.run is None and charge.lease is None and self._charges.get(charge.name) is charge:
+            del self._charges[charge.name]
+
+    def rest(self, charge: Charge, *, politely: bool) -> None:
+        """Close an account's session, and let it not be due."""
+        self._due.drop(charge.name)
+        self._pool.withdraw(charge.name)
+        watched, charge.watched = charge.watched, None
+        if watched is not None:
+            self._closer.close(charge.name, watched, politely=politely)
+
+    def release(self, charge: Charge) -> None:
+        """Give an account away, after its visit if there is one."""
+        if charge.run:
+            charge.leaving = True
+            charge.run.halt(grace=_GRACE)
+            return
+        lease = charge.lease
+        self.let_go(charge, politely=True)
+        if lease is not None:
+            self._keeper.give(lease)
+            journal.account_released(charge.name)
+
+    # --- the config -------------------------------------------------------------------------------------------------
+
+    def apply(self, config: Config, recipes: Mapping[str, Recipe]) -> None:
+        """Take a config over: only accounts that changed are restarted, the others never notice."""
+        self._config, self._recipes = config, recipes
+        for name, charge in list(self._charges.items()):
+            if not _imports(config.accounts.get(name)):
+                self.release(charge)
+        for name, account in config.accounts.items():
+            if not _imports(account):
+                continue
+            if name in self._charges:
+                self._change(self._charges[name], account)
+            else:
+                self._charges[name] = Charge(config=account)
+        self._tell_others(config)
+        # What is new is taken at once.
+        self._keeper.at = 0.0
+
+    def _change(self, charge: Charge, account: AccountConfig) -> None:
+        charge.leaving = False
+        if charge.config == account:
+            return
+        charge.config = account
+        charge.failures = charge.refusals = charge.flaps = charge.empty = 0
+        journal.account_changed(charge.name)
+        if charge.run:
+            charge.run.halt(grace=_GRACE)
+        else:
+            self.rest(charge, politely=True)
+            self.hurry(charge)
+
+    def _tell_others(self, config: Config) -> None:
+        """Tell how those are that nobody visits: not imported on purpose, or without a usable file."""
+        owner = self._kit.owner.name
+        idle = [name for name, account in config.accounts.items() if not _imports(account)]
+        others = [AccountHealth(account=name, owner=owner, condition="disabled") for name in idle]
+        faults: dict[str, str] = {}
+        for fault in config.faults:
+            folder, _, file = fault.file.partition("/")
+            if folder == "accounts" and (name := file.removesuffix(".yaml")) not in config.accounts:
+                faults.setdefault(name, str(fault))
+        advice = "Correct its file; `gatewayd check` shows all faults."
+        others += [
+            AccountHealth(account=name, owner=owner, condition="faulty", error=fault, advice=advice)
+            for name, fault in faults.items()
+        ]
+        self._reception.tell(others)
+
+
+def _imports(account: AccountConfig | None) -> bool:
+    return account is not None and account.imports is not None and account.imports.enabled

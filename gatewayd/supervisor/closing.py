@@ -1,0 +1,49 @@
+"""Sessions that nobody needs any more are closed by threads of their own: a server that does not answer keeps nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.errors import GatewaydError
+from gatewayd.supervisor.threads import Threads
+
+if TYPE_CHECKING:
+    from gatewayd.supervisor.accounts import Watched
+    from gatewayd.supervisor.watching import Watcher
+
+__all__ = ["Closer"]
+
+_THREADS = 4
+
+
+class Closer:
+    """Closes sessions that wait for the server's word."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._threads = Threads(_THREADS, "closing")
+
+    def close(self, name: str, watched: Watched, *, politely: bool) -> None:
+        """Close a session; ``politely`` logs out, else the connection is broken first, and nothing is waited for."""
+        if not politely:
+            watched.session.abort()
+        self._threads.submit(self._close, name, watched, politely=politely)
+
+    def end(self, timeout: float) -> bool:
+        """Close what is left; return whether that came to pass in time."""
+        self._threads.shutdown(wait=False)
+        return self._threads.join(timeout)
+
+    def _close(self, name: str, watched: Watched, *, politely: bool) -> None:
+        try:
+            self._watcher.remove(name, watched.watch)
+            if politely:
+                watched.watch.end()
+        except GatewaydError:
+            # It is closed all the same.
+            pass
+        except Exception as error:  # noqa: BLE001  a transport's bug must not keep the next session open
+            journal.own_fault("closing", error, account=name)
+        finally:
+            watched.session.close()

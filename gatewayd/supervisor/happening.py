@@ -1,0 +1,146 @@
+"""What happens to accounts: servers speak, visits end, people ask. Runs in the loop's thread."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.errors import LeaseLost
+from gatewayd.health import Answer
+from gatewayd.supervisor.clock import compare_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.health import Request
+    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.supervisor.charges import Charges
+    from gatewayd.supervisor.closing import Closer
+    from gatewayd.supervisor.owning import Ownership
+    from gatewayd.supervisor.pool import Pool
+    from gatewayd.supervisor.reception import Reception
+    from gatewayd.supervisor.threads import Slot
+    from gatewayd.supervisor.values import Kit
+    from gatewayd.supervisor.visits import Done, Run
+    from gatewayd.supervisor.watching import Said
+
+__all__ = ["Happenings"]
+
+
+class Happenings:
+    """Takes in what happened, and says when each account is due next."""
+
+    def __init__(
+        self, kit: Kit, charges: Charges, *, ownership: Ownership, pool: Pool, reception: Reception, closer: Closer
+    ) -> None:
+        self._kit = kit
+        self._charges = charges
+        self._ownership = ownership
+        self._pool = pool
+        self._reception = reception
+        self._closer = closer
+
+    # --- people ask -------------------------------------------------------------------------------------------------
+
+    def asked(self, requests: Sequence[Request]) -> None:
+        """Take requests for accounts that are ours; they are due at once, however an account is."""
+        for request in requests:
+            charge = self._charges.get(request.account)
+            if charge is None or charge.lease is None or charge.leaving or not self._reception.take(request):
+                continue
+            journal.request_taken(request.id, request.account, request.task)
+            if request.task.operator not in {None, *charge.config.operators}:
+                # A person's slip, and no fault of the account.
+                error = f"account {charge.name} does not serve operator {request.task.operator!r}"
+                answer = Answer(account=charge.name, error=error, advice="Add it to the account's `operators` first.")
+                self._reception.answer((request.id,), answer, seconds=0.0)
+                continue
+            charge.asked.append(request)
+            self._charges.hurry(charge)
+
+    # --- servers speak ----------------------------------------------------------------------------------------------
+
+    def said(self, several: Sequence[Said]) -> None:
+        """Take in what became known of watches."""
+        for said in several:
+            charge = self._charges.get(said.name)
+            if charge is None or charge.lease is None:
+                continue
+            if charge.run is not None:
+                self._said_early(charge.run, said)
+            elif charge.watched is not None:
+                self._said(charge, said)
+
+    @staticmethod
+    def _said_early(run: Run, said: Said) -> None:
+        """A watch has something to say before the visit that began it is known to have ended."""
+        if run.listening:
+            run.again = run.again or said.news
+            run.lost = run.lost or said.lost
+
+    def _said(self, charge: Charge, said: Said) -> None:
+        if said.proven:
+            charge.proven()
+        if said.news:
+            charge.on_news = True
+            self._charges.hurry(charge, charge.patience(time.monotonic()))
+        if said.lost is not None and charge.watched is not None:
+            self._closer.close(charge.name, charge.watched, politely=False)
+            self._charges.put(charge, charge.lost(said.lost, self._kit))
+        self._reception.changed(charge)
+
+    # --- visits end -------------------------------------------------------------------------------------------------
+
+    def finished(self, run: Run, slot: Slot, done: Done) -> None:
+        """Take in what a visit did."""
+        self._pool.ended(run, slot)
+        charge, now = run.charge, time.monotonic()
+        charge.run, charge.ended_at = None, now
+        seconds = now - run.began
+        journal.visit_done(done.report.answer(), seconds=seconds)
+        self._kit.listener.visited(done.report, seconds)
+        if isinstance(done.report.error, LeaseLost) and charge.lease == run.lease:
+            self._ownership.lose(charge, done.report.error.message)
+        if run.stop or charge.lease != run.lease or charge.config is not run.config or self._charges.suspended:
+            self._abandon(run, done)
+            return
+        charge.watched = done.watched
+        charge.empty = charge.empty + 1 if run.on_news and not done.report.listed else 0
+        wait = charge.visited(done.report, compared=run.task.compare, kit=self._kit)
+        if run.task.compare and done.report.error is None:
+            charge.compare_at = now + compare_in(charge.compared_at, datetime.now(UTC), luck=random.random())  # noqa: S311  a wait is no secret
+        if run.requests:
+            self._reception.answer(run.requests, done.report.answer(), seconds=seconds)
+        self._charges.put(charge, wait)
+        self._afterwards(charge, run, done)
+        self._reception.changed(charge)
+
+    def _afterwards(self, charge: Charge, run: Run, done: Done) -> None:
+        """Take in what happened since the visit was done, and what there is to do yet."""
+        lost = run.lost or done.unwatched
+        if lost is not None:
+            if charge.watched is not None:
+                self._closer.close(charge.name, charge.watched, politely=False)
+            self._charges.put(charge, charge.lost(lost, self._kit))
+        elif run.again:
+            charge.on_news = True
+            self._charges.hurry(charge, charge.patience(time.monotonic()))
+        if charge.asked:
+            self._charges.hurry(charge)
+
+    def _abandon(self, run: Run, done: Done) -> None:
+        """A visit ended that was told to, or whose account is another by now: what it was asked is asked again."""
+        charge = run.charge
+        if done.watched is not None:
+            self._closer.close(charge.name, done.watched, politely=False)
+        self._reception.unanswered(run.requests)
+        if charge.leaving:
+            self._charges.release(charge)
+        elif charge.lease is not None:
+            self._charges.hurry(charge)
+            self._reception.changed(charge)
+        else:
+            self._charges.weed(charge)

@@ -1,0 +1,185 @@
+"""Tell observers what happened, apart from the mail's path: a bounded queue, at most once, a hanging one left behind.
+
+Two threads at most work for it: the teller takes events from the queue and hands each call to the caller. A call that
+does not return is reported, then its caller is left behind (it is a daemon thread) and a new one goes on; that plugin
+hears nothing until its call returned.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from gatewayd import journal
+from gatewayd.events import AccountChanged, ConfigLoaded, Event, MailFailed, MailFiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gatewayd.plugins import Observer, Registry
+
+__all__ = ["Observers"]
+
+_HOOKS: Final[Mapping[type[Event], str]] = {
+    MailFiled: "gatewayd_mail_filed",
+    MailFailed: "gatewayd_mail_failed",
+    AccountChanged: "gatewayd_account_changed",
+    ConfigLoaded: "gatewayd_config_loaded",
+}
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call of one observer."""
+
+    observer: Observer
+    event: Event
+    began: float = field(default_factory=time.monotonic)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
+class Observers:
+    """The observers of this process. ``tell`` may be called from any thread; ``close`` once, at the end."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        length: int = 1000,
+        report_after: float = 10.0,
+        give_up_after: float = 30.0,
+        report_every: float = 60.0,
+        dropped: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """``length`` events wait at most; times are seconds; ``dropped`` is told how many events are lost."""
+        self._registry = registry
+        self._queue: queue.Queue[Event | None] = queue.Queue(length)
+        self._report_after, self._give_up_after, self._report_every = report_after, give_up_after, report_every
+        self._count_dropped = dropped
+        self._lock = threading.Lock()
+        self._dropped = 0
+        self._reported_at = time.monotonic() - report_every
+        #: What is called now, and what was left behind, by plugin.
+        self._current: _Call | None = None
+        self._hanging: dict[str, _Call] = {}
+        self._caller: queue.SimpleQueue[_Call | None] | None = None
+        self._teller: threading.Thread | None = None
+        self._closed = False
+
+    def tell(self, event: Event) -> None:
+        """Let all observers of such an event hear of it soon; never waits. What the queue has no room for is lost and counted."""
+        if self._closed or not self._registry.observers(_HOOKS[type(event)]):
+            return
+        with self._lock:
+            if self._teller is None:
+                self._teller = threading.Thread(target=self._tell_all, name="observers", daemon=True)
+                self._teller.start()
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            with self._lock:
+                self._dropped += 1
+            self._count_dropped(1)
+
+    def replace(self, registry: Registry) -> None:
+        """Tell the observers of ``registry`` from now on: plugins were loaded anew."""
+        self._registry = registry
+
+    def problems(self) -> tuple[str, ...]:
+        """Return one line for each observer that does not return."""
+        with self._lock:
+            calls = [*self._hanging.values(), *([self._current] if self._current else [])]
+        now = time.monotonic()
+        return tuple(
+            f"{call.observer.plugin}: {call.observer.hook} has not returned for {now - call.began:.0f} s"
+            for call in calls
+            if now - call.began >= self._report_after
+        )
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Let the observers hear of what waits, for ``timeout`` seconds, and leave it then."""
+        self._closed = True
+        if self._teller is None:
+            return
+        deadline = time.monotonic() + timeout
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._teller.join(max(0.0, deadline - time.monotonic()))
+
+    # --- the teller -------------------------------------------------------------------------------------------------
+
+    def _tell_all(self) -> None:
+        while (event := self._next()) is not None:
+            for observer in self._registry.observers(_HOOKS[type(event)]):
+                if observer.plugin not in self._hanging:
+                    self._call(_Call(observer, event))
+            self._report_dropped()
+        self._report_dropped()
+        if self._caller is not None:
+            self._caller.put(None)
+
+    def _next(self) -> Event | None:
+        """Wait for an event, no longer than until lost ones must be reported."""
+        while True:
+            left = self._reported_at + self._report_every - time.monotonic()
+            try:
+                return self._queue.get(timeout=max(0.0, left) if self._dropped else None)
+            except queue.Empty:
+                self._report_dropped()
+
+    def _report_dropped(self) -> None:
+        if self._dropped and time.monotonic() >= self._reported_at + self._report_every:
+            with self._lock:
+                count, self._dropped = self._dropped, 0
+            self._reported_at = time.monotonic()
+            journal.events_dropped(count)
+
+    def _call(self, call: _Call) -> None:
+        """Have one observer called, and wait for it as long as it is worth."""
+        if self._caller is None:
+            self._caller = queue.SimpleQueue()
+            threading.Thread(target=self._serve, args=(self._caller,), name="observer", daemon=True).start()
+        with self._lock:
+            self._current = call
+        self._caller.put(call)
+        if not call.ended.wait(self._report_after):
+            self._report_hanging(call, given_up=False)
+            if not call.ended.wait(self._give_up_after - self._report_after):
+                self._leave(call)
+        with self._lock:
+            self._current = None
+
+    def _leave(self, call: _Call) -> None:
+        with self._lock:
+            if call.ended.is_set():
+                return
+            self._hanging[call.observer.plugin] = call
+            left, self._caller = self._caller, None
+        if left is not None:
+            # It ends when the call returns.
+            left.put(None)
+        self._report_hanging(call, given_up=True)
+
+    def _report_hanging(self, call: _Call, *, given_up: bool) -> None:
+        seconds = time.monotonic() - call.began
+        journal.observer_hangs(call.observer.plugin, hook=call.observer.hook, seconds=seconds, given_up=given_up)
+
+    # --- the caller -------------------------------------------------------------------------------------------------
+
+    def _serve(self, calls: queue.SimpleQueue[_Call | None]) -> None:
+        while (call := calls.get()) is not None:
+            try:
+                call.observer.call(call.event)
+            except BaseException as error:  # noqa: BLE001  an observer's fault is nobody else's, a SystemExit's neither
+                journal.observer_failed(call.observer.plugin, error, hook=call.observer.hook)
+            with self._lock:
+                call.ended.set()
+                returned = self._hanging.get(call.observer.plugin) is call and self._hanging.pop(call.observer.plugin)
+            if returned:
+                seconds = time.monotonic() - call.began
+                journal.observer_returned(call.observer.plugin, hook=call.observer.hook, seconds=seconds)

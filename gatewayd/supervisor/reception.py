@@ -1,0 +1,168 @@
+"""What people asked for, and what is told to them through the store: requests, progress, answers and health.
+
+All of it is done by one thread of its own, for the store may keep it waiting; a store that fails loses nothing of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.errors import GatewaydError
+from gatewayd.supervisor.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from gatewayd.health import AccountHealth, Answer, Condition, Request
+    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.supervisor.values import Kit
+    from gatewayd.supervisor.visits import Run
+
+__all__ = ["Reception"]
+
+#: What is always told soon when it changes; of the rest it is enough that it is told at times.
+_Essence = tuple["Condition", int, str, object, object]
+
+
+class Reception:
+    """Used by the loop's thread; ``asked`` is called in the reception's own, with requests that are new to it."""
+
+    def __init__(self, kit: Kit, asked: Callable[[Sequence[Request]], None]) -> None:
+        self._kit = kit
+        self._asked = asked
+        self._thread = Threads(1, "reception")
+        #: When there is something to do next, on the loop's clock.
+        self.at = 0.0
+        self._tell_at = 0.0
+        self._polls = self._tells = False
+        self._known: set[int] = set()
+        self._answers: list[tuple[tuple[int, ...], Answer]] = []
+        self._told_progress: dict[int, int] = {}
+        #: Accounts of which there is something to tell, since when; and what was told last.
+        self._changed: dict[str, tuple[Charge, float]] = {}
+        self._told: dict[str, _Essence] = {}
+
+    # --- from the loop ----------------------------------------------------------------------------------------------
+
+    def work(self, now: float, runs: Iterable[Run]) -> None:
+        """Do what is due: ask for requests, tell progress, tell health."""
+        self.at = now + self._kit.pace.poll
+        if not self._polls:
+            self._polls = True
+            self._thread.submit(self._poll, self._progress(runs))
+        if now >= self._tell_at and not self._tells and (healths := self._due_healths(now)):
+            self._tell_at = now + self._kit.pace.tell
+            self._tells = True
+            self._thread.submit(self._tell, healths)
+
+    def take(self, request: Request) -> bool:
+        """Whether a request is new; it is known from now on."""
+        if request.id in self._known:
+            return False
+        self._known.add(request.id)
+        return True
+
+    def changed(self, charge: Charge) -> None:
+        """Remember that there is something to tell of an account."""
+        self._changed.setdefault(charge.name, (charge, time.monotonic()))
+
+    def tell(self, healths: Sequence[AccountHealth]) -> None:
+        """Tell how accounts are that nobody has in his charge."""
+        if healths:
+            self._thread.submit(self._tell, [(None, health) for health in healths])
+
+    def forget(self, charge: Charge) -> None:
+        """Tell nothing more of an account, and let whoever has it now answer what was asked for."""
+        self._changed.pop(charge.name, None)
+        self._told.pop(charge.name, None)
+        self._known.difference_update(request.id for request in charge.asked)
+        charge.asked.clear()
+
+    def answer(self, requests: tuple[int, ...], answer: Answer, *, seconds: float) -> None:
+        """Tell what came of requests."""
+        for request in requests:
+            journal.request_answered(request, answer, seconds=seconds)
+            self._told_progress.pop(request, None)
+        self._thread.submit(self._send, [(requests, answer)])
+
+    def unanswered(self, requests: Collection[int]) -> None:
+        """Let requests that a visit was to answer be asked again: it did not come to an end."""
+        self._known.difference_update(requests)
+
+    def end(self, timeout: float) -> bool:
+        """Tell what is left to tell; return whether that came to pass in time."""
+        now = time.monotonic()
+        healths = [(charge, charge.health(self._kit.owner.name, now)) for charge, _ in self._changed.values()]
+        last = self._thread.submit(self._tell, healths) if healths else None
+        self._thread.shutdown(wait=False)
+        try:
+            return last is None or last.result(timeout)
+        except TimeoutError:
+            return False
+
+    def _progress(self, runs: Iterable[Run]) -> Sequence[tuple[int, int, int]]:
+        news = [(request, run.done, run.total) for run in runs for request in run.requests]
+        news = [one for one in news if one[1] and self._told_progress.get(one[0]) != one[1]]
+        self._told_progress.update({request: done for request, done, _ in news})
+        return news
+
+    def _due_healths(self, now: float) -> list[tuple[Charge, AccountHealth]]:
+        due: list[tuple[Charge, AccountHealth]] = []
+        for name, (charge, since) in list(self._changed.items()):
+            essence = (charge.shown, charge.failures, charge.error, charge.mail_at, charge.compared_at)
+            before = self._told.get(name)
+            if before == essence and now - since < self._kit.pace.quiet:
+                continue
+            del self._changed[name]
+            self._told[name] = essence
+            health = charge.health(self._kit.owner.name, now)
+            due.append((charge, health))
+            if before is None or (before[0], before[2]) != (health.condition, health.error):
+                self._kit.listener.changed(health, before[0] if before else "new")
+                journal.account_condition(name, before=before[0] if before else "new", condition=health.condition)
+        return due
+
+    # --- in its own thread ------------------------------------------------------------------------------------------
+
+    def _poll(self, progress: Sequence[tuple[int, int, int]]) -> None:
+        try:
+            if self._answers:
+                unsent, self._answers = self._answers, []
+                self._send(unsent)
+            for request, done, total in progress:
+                self._kit.store.progress(request, done=done, total=total)
+            new = [request for request in self._kit.store.requests() if request.id not in self._known]
+            if new:
+                self._asked(new)
+        except GatewaydError:
+            # The store is away, and the leases' thread says so; what was asked for stands there still.
+            return
+        except Exception as error:  # noqa: BLE001  a store's bug must not keep people unheard for ever
+            journal.own_fault("reception", error)
+        finally:
+            self._polls = False
+
+    def _send(self, answers: Sequence[tuple[tuple[int, ...], Answer]]) -> None:
+        for requests, answer in answers:
+            try:
+                self._kit.store.answer(requests, answer)
+            except GatewaydError:
+                self._answers.append((requests, answer))
+            else:
+                self._known.difference_update(requests)
+
+    def _tell(self, healths: Sequence[tuple[Charge | None, AccountHealth]]) -> bool:
+        try:
+            self._kit.store.tell([health for _, health in healths])
+        except GatewaydError:
+            for charge in filter(None, (charge for charge, _ in healths)):
+                self._changed.setdefault(charge.name, (charge, 0.0))
+            return False
+        except Exception as error:  # noqa: BLE001  as above
+            journal.own_fault("reception", error)
+            return False
+        finally:
+            self._tells = False
+        return True

@@ -1,0 +1,147 @@
+"""Matches again by itself what stands in error queues for a cause that may be over.
+
+That is: a breaker wants a trial or has closed, an operator's directory is back or its file is sound again, or a matcher has
+other code or options than when it last ran. One thread works through it, batch by batch, so that it is never in new mail's way.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.errors import GatewaydError
+from gatewayd.rematch import retry
+from gatewayd.supervisor.threads import started
+from gatewayd.views import Query, Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.config import Config
+    from gatewayd.examine import Recipe
+    from gatewayd.store import Store
+    from gatewayd.supervisor.workers import Workers
+
+__all__ = ["Rematcher"]
+
+#: What else than a matcher a fault may be of.
+_DIRECTORY, _CONFIG = "directory", "config"
+#: Seconds that the thread waits for something to do at a time.
+_WAIT = 1.0
+
+
+class _Stopped(Exception):
+    """It is told to end."""
+
+
+class Rematcher:
+    """Its methods may be called from any thread; none of them waits but ``stop``."""
+
+    def __init__(self, store: Store, workers: Workers) -> None:
+        self._store = store
+        self._workers = workers
+        self._queue: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._queued: set[tuple[str, str]] = set()
+        self._door = threading.Lock()
+        self._stopping = threading.Event()
+        self._recipes: Mapping[str, Recipe] = {}
+        self._viewers: Mapping[str, Viewer] = {}
+        self._fingerprints: Mapping[str, Mapping[str, str]] = {}
+        self._thread: threading.Thread | None = None
+
+    def apply(self, config: Config, recipes: Mapping[str, Recipe], fingerprints: Mapping[str, Mapping[str, str]]) -> None:
+        """Work with this config from now on; ``fingerprints`` are those of all operators' matchers, by operator and kind."""
+        self._recipes = recipes
+        self._viewers = {name: Viewer(operator=name, users=tuple(one.users)) for name, one in config.operators.items()}
+        self._fingerprints = fingerprints
+        for name in recipes:
+            self.wake(name, _CONFIG)
+        if self._thread is None:
+            self._thread = started(self._run, "rematching")
+
+    def wake(self, operator: str, by: str) -> None:
+        """Match again what has faults of ``by``: a matcher, ``directory``, or ``config`` for all that other code may mend."""
+        with self._door:
+            if (operator, by) in self._queued:
+                return
+            self._queued.add((operator, by))
+        self._queue.put((operator, by))
+
+    def directory_back(self, operator: str) -> None:
+        """Match again what the directory could not be asked for."""
+        self.wake(operator, _DIRECTORY)
+
+    def breaker(self, operator: str, by: str, changed: str) -> None:
+        """Match again what was not matched while a breaker was open, once it closes."""
+        if changed == "closed":
+            self.wake(operator, by)
+
+    def look(self) -> None:
+        """Give matchers whose breaker's time is up a trial, also where no new mail comes."""
+        for operator, by in self._workers.breakers.due():
+            self.wake(operator, by)
+
+    def stop(self, timeout: float) -> None:
+        """End within ``timeout`` seconds, or leave the thread behind."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    # --- its thread ---------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                operator, by = self._queue.get(timeout=_WAIT)
+            except queue.Empty:
+                continue
+            with self._door:
+                self._queued.discard((operator, by))
+            try:
+                self._work(operator, by)
+            except _Stopped:
+                return
+            except GatewaydError as error:
+                # The store is away, or no worker can be had: the next cause, or the next start, comes back to it.
+                journal.rematch_failed(operator, error, by=by)
+            except Exception as error:  # noqa: BLE001  a bug must not end the thread
+                journal.own_fault("rematching", error)
+
+    def _work(self, operator: str, by: str) -> None:
+        recipe, viewer = self._recipes.get(operator), self._viewers.get(operator)
+        if recipe is None or viewer is None or recipe.faulty:
+            return
+        if by == _CONFIG:
+            self._what_changed(recipe, viewer)
+        else:
+            self._retry(recipe, viewer, by)
+
+    def _what_changed(self, recipe: Recipe, viewer: Viewer) -> None:
+        name = recipe.operator.name
+        now, before = self._fingerprints.get(name, {}), self._store.fingerprints(name)
+        self._retry(recipe, viewer, _CONFIG)
+        self._retry(recipe, viewer, _DIRECTORY)
+        for by, fingerprint in now.items():
+            if by in before and before[by] != fingerprint and by != _DIRECTORY:
+                self._retry(recipe, viewer, by)
+        if now != before:
+            # Only now: what was interrupted is done again after the next start.
+            self._store.remember_fingerprints(name, now)
+
+    def _retry(self, recipe: Recipe, viewer: Viewer, by: str) -> None:
+        mended = done = 0
+        for batch in retry(self._store, self._workers, recipe, viewer, Query(fault_by=by), tick=self._go_on):
+            self._go_on()
+            still = sum(any(fault.by == by for fault in one.faults) for one in batch)
+            done, mended = done + len(batch), mended + len(batch) - still
+            if batch and still == len(batch):
+                # Nothing has changed for the better.
+                break
+        if done:
+            journal.rematched(recipe.operator.name, by=by, done=done, mended=mended)
+
+    def _go_on(self) -> None:
+        if self._stopping.is_set():
+            raise _Stopped

@@ -1,0 +1,109 @@
+"""One place for all that the daemon says of its work: to the log, to the metrics, and to observers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.errors import LeaseLost
+from gatewayd.events import AccountChanged, ConfigLoaded, MailFailed, MailFiled
+from gatewayd.supervisor.values import Listener
+from gatewayd.supervisor.workers import WorkerEvents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatewayd.config import Config
+    from gatewayd.custody import Filed
+    from gatewayd.health import AccountHealth, Condition
+    from gatewayd.metrics import Metrics
+    from gatewayd.supervisor.observers import Observers
+    from gatewayd.visit import Report
+
+__all__ = ["Telling"]
+
+
+class Telling:
+    """Its methods may be called from any thread, and never wait."""
+
+    def __init__(self, metrics: Metrics, observers: Observers) -> None:
+        self._metrics = metrics
+        self._observers = observers
+
+    @property
+    def listener(self) -> Listener:
+        """What the supervisor calls."""
+        return Listener(visited=self.visited, changed=self.changed, filed=self.filed)
+
+    def worker_events(self, directory_back: Callable[[str], None] = lambda _: None) -> WorkerEvents:
+        """What the worker processes' pool calls; ``directory_back`` is somebody else's matter."""
+        return WorkerEvents(ended=self.worker_ended, breaker=self.breaker, directory_back=directory_back)
+
+    def filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
+        """Tell of a batch's new mails, once they are committed."""
+        now = datetime.now(UTC)
+        for one in mails:
+            self._filed(account, folder, one, now)
+            for filing in one.filings:
+                for fault in filing.faults:
+                    journal.mail_failed(account, one.entry_id, operator=filing.operator, by=fault.by, error=fault.error)
+                    self._metrics.filing_fault(fault.by)
+                    failed = MailFailed(
+                        account=account, mail_id=one.entry_id, operator=filing.operator, by=fault.by, error=fault.error
+                    )
+                    self._observers.tell(failed)
+
+    def _filed(self, account: str, folder: str, one: Filed, now: datetime) -> None:
+        size, arrival = one.mail.source.size, one.mail.received_at
+        journal.mail_filed(
+            account,
+            one.entry_id,
+            folder=folder,
+            key=one.key,
+            size=size,
+            operators=[filing.operator for filing in one.filings],
+            links=sum(len(filing.links) for filing in one.filings),
+            faults=sum(len(filing.faults) for filing in one.filings),
+        )
+        self._metrics.filed(size, lag=None if one.backlog or arrival is None else (now - arrival).total_seconds())
+        event = MailFiled(
+            account=account,
+            folder=folder,
+            key=one.key,
+            mail_id=one.entry_id,
+            size=size,
+            received_at=arrival,
+            backlog=one.backlog,
+            filings=one.filings,
+        )
+        self._observers.tell(event)
+
+    def visited(self, report: Report, seconds: float) -> None:
+        """Count a visit; the log has it already."""
+        self._metrics.ended(report.tally)
+        if report.error is not None:
+            self._metrics.fault(report.error)
+        held = isinstance(report.error, LeaseLost)
+        self._metrics.visited("held" if held else "failed" if report.error else "done", seconds=seconds)
+
+    def changed(self, health: AccountHealth, before: Condition) -> None:
+        """Tell observers of an account's condition; the log has it already."""
+        self._observers.tell(AccountChanged(health=health, before=before))
+
+    def config_loaded(self, config: Config) -> None:
+        """Tell that a config was taken over."""
+        accounts, operators = tuple(sorted(config.accounts)), tuple(sorted(config.operators))
+        journal.config_loaded(
+            accounts=len(accounts), operators=len(operators), faults=config.faults, last_accepted=config.standing_in
+        )
+        self._observers.tell(ConfigLoaded(accounts=accounts, operators=operators, faults=config.faults))
+
+    def worker_ended(self, operator: str, by: str, how: str) -> None:
+        """Tell that a worker process had to be replaced."""
+        journal.worker_replaced(operator=operator, by=by, cause=how)
+        self._metrics.worker_died()
+
+    def breaker(self, operator: str, by: str, changed: str) -> None:
+        """Tell that a matcher is not called any more, or is again."""
+        (journal.breaker_opened if changed == "opened" else journal.breaker_closed)(operator=operator, by=by)

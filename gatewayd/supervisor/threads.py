@@ -1,0 +1,109 @@
+"""Threads: named, daemonic, fed by a queue. Nobody else makes any.
+
+The threads of ``concurrent.futures`` are joined when the process ends, so one that hangs in a connect keeps it from ending.
+These are not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Executor, Future
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Slot", "Threads", "started"]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def started(work: Callable[[], object], name: str) -> threading.Thread:
+    """Start one named thread that never keeps the process from ending."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+class Threads(Executor):
+    """``count`` daemon threads that do what one queue holds, in its order."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._jobs: SimpleQueue[tuple[Future[object], Callable[[], object]] | None] = SimpleQueue()
+        self._door = threading.Lock()
+        self._ended = False
+        self._threads = [started(self._work, name if count == 1 else f"{name}-{number}") for number in range(1, count + 1)]
+
+    def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
+        """Have it done as soon as a thread is free; raises RuntimeError after ``shutdown``."""
+        future: Future[_T] = Future()
+        with self._door:
+            if self._ended:
+                raise RuntimeError("these threads have been told to end")
+            self._jobs.put((future, partial(fn, *args, **kwargs)))  # type: ignore[arg-type]
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as Executor has it
+        """Take nothing more; what stands in the queue is done first, or cancelled."""
+        with self._door:
+            first, self._ended = not self._ended, True
+        while cancel_futures and not self._jobs.empty():
+            job = self._jobs.get()
+            if job is not None:
+                job[0].cancel()
+        for _ in self._threads if first or cancel_futures else ():
+            self._jobs.put(None)
+        if wait:
+            self.join(None)
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait at most ``timeout`` seconds for the threads to end; return whether all have."""
+        until = None if timeout is None else time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            _do(*job)
+            # A session that is held here until the next job comes would be open until then.
+            del job
+
+
+def _do(future: Future[object], work: Callable[[], object]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        done = work()
+    except BaseException as error:  # noqa: BLE001  it is the caller's, who asks the future
+        future.set_exception(error)
+    else:
+        future.set_result(done)
+
+
+class Slot:
+    """Room for one visit at a time: its own thread, and one for its session."""
+
+    def __init__(self, number: int) -> None:
+        #: One thread, for everything that a session does.
+        self.fetcher = Threads(1, f"session-{number}")
+        self._visitor = Threads(1, f"visit-{number}")
+
+    def run(self, work: Callable[[], _T]) -> Future[_T]:
+        """Do a visit."""
+        return self._visitor.submit(work)
+
+    def shutdown(self) -> None:
+        """Let both threads end when they are done."""
+        self._visitor.shutdown(wait=False)
+        self.fetcher.shutdown(wait=False)
+
+    def join(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` seconds for both threads to end; return whether they have."""
+        until = time.monotonic() + timeout
+        visitor = self._visitor.join(timeout)
+        return self.fetcher.join(max(0.0, until - time.monotonic())) and visitor

@@ -1,0 +1,86 @@
+"""What the supervisor is given: its tools, a pace, and who hears of what happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gatewayd.batch import Bounds
+from gatewayd.store import LEASE_SECONDS
+from gatewayd.supervisor.clock import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatewayd.config.values import LimitsConfig
+    from gatewayd.custody import Filed
+    from gatewayd.examine import Examining
+    from gatewayd.health import AccountHealth, Condition, DaemonHealth
+    from gatewayd.owner import Owner
+    from gatewayd.store import Store
+    from gatewayd.visit import Report
+
+__all__ = ["Kit", "Listener", "Pace"]
+
+#: The longest pause after refused log-ins, in seconds.
+_LONGEST_PAUSE = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How often things are done, in seconds."""
+
+    #: How long a lease lasts. It is renewed each third of that.
+    lease: float = LEASE_SECONDS
+    #: How often it is asked for requests, and their progress is told.
+    poll: float = 0.5
+    #: How soon a change of an account's condition is told, and how soon that nothing changed.
+    tell: float = 1.0
+    quiet: float = 10.0
+    #: How long a visit that is to end may go on before its session is aborted.
+    grace: float = 1.0
+    #: After how long without a sign of life from its server a visit no longer counts as working.
+    slow: float = 5.0
+    #: How long to wait after a first fault that passes; the config says how long at most.
+    first: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Who hears of what happens, besides the log. Called in the supervisor's threads; must not wait."""
+
+    #: A visit ended, after so many seconds. In the loop's thread.
+    visited: Callable[[Report, float], None] = lambda _, __: None
+    #: An account is in another condition than before, or has another fault. In the loop's thread.
+    changed: Callable[[AccountHealth, Condition], None] = lambda _, __: None
+    #: The mails of a batch that are new are committed, by account and folder. In the visit's thread.
+    filed: Callable[[str, str, Sequence[Filed]], None] = lambda _, __, ___: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """What the supervisor works with."""
+
+    store: Store
+    owner: Owner
+    examiner: Examining
+    limits: LimitsConfig
+    #: How this daemon is, given how many accounts it holds.
+    daemon: Callable[[int], DaemonHealth]
+    listener: Listener = field(default_factory=Listener)
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Bounds of one batch."""
+        return Bounds(messages=self.limits.batch_messages, size=self.limits.batch_bytes)
+
+    @property
+    def backoff(self) -> Backoff:
+        """How long to wait after faults that pass."""
+        return Backoff(first=self.pace.first, longest=self.limits.backoff)
+
+    @property
+    def pause(self) -> Backoff:
+        """How long to wait where one side could not prove who it is: a hasty try locks mailboxes."""
+        return Backoff(first=self.limits.auth_pause, longest=max(self.limits.auth_pause, _LONGEST_PAUSE))

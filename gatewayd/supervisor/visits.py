@@ -1,0 +1,201 @@
+"""One visit in its slot: with the session that waited for it or a new one, and afterwards the session is watched again."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gatewayd.custody import Held
+from gatewayd.errors import GatewaydError, LeaseLost, PluginError
+from gatewayd.plugins import where
+from gatewayd.roles import Transport
+from gatewayd.supervisor.accounts import Watched
+from gatewayd.visit import Report, Tools, visit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gatewayd.batch import Progress
+    from gatewayd.config import AccountConfig
+    from gatewayd.custody import Lease
+    from gatewayd.examine import Recipe
+    from gatewayd.health import Task
+    from gatewayd.plugins import Registry
+    from gatewayd.roles import Session
+    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.supervisor.threads import Slot
+    from gatewayd.supervisor.values import Kit
+    from gatewayd.supervisor.watching import Watcher
+
+__all__ = ["Conductor", "Done", "Run"]
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """A visit that is under way. The loop's thread asks it to end, the visit's own threads say how far it is."""
+
+    charge: Charge
+    #: As they were when it began.
+    config: AccountConfig
+    recipes: Mapping[str, Recipe]
+    registry: Registry
+    lease: Lease
+    #: The session that waited for it.
+    watched: Watched | None
+    task: Task
+    #: Ids of the requests that it answers.
+    requests: tuple[int, ...] = ()
+    #: The server announced something.
+    on_news: bool = False
+    #: What it takes of what is bounded.
+    groups: tuple[str, ...] = ()
+    began: float = field(default_factory=time.monotonic)
+    #: When there was a sign of life last.
+    moved: float = field(default_factory=time.monotonic)
+    #: It does not count as working for now.
+    slow: bool = False
+    done: int = 0
+    total: int = 0
+    #: Its session is watched again: news that come now are not known to it.
+    listening: bool = False
+    #: Something came after that.
+    again: bool = False
+    #: The session that is watched again is lost already.
+    lost: GatewaydError | None = None
+    #: Told to end, and when it is told so less politely; told to end at once.
+    stop: bool = False
+    abort_at: float = math.inf
+    aborted: bool = False
+    _session: Session | None = None
+
+    def opened(self, session: Session) -> None:
+        """Keep the session, so that it can be aborted from now on."""
+        self._session = session
+        self.moved = time.monotonic()
+        # Whoever aborted before saw no session: one of the two sees the other.
+        if self.aborted:
+            session.abort()
+
+    def progress(self, progress: Progress) -> None:
+        """Remember how far it is."""
+        self.done, self.total, self.moved = progress.done, progress.total, time.monotonic()
+
+    def halt(self, *, grace: float) -> None:
+        """Let it end behind what is in hand; at once after ``grace`` seconds."""
+        self.stop = True
+        self.abort_at = min(self.abort_at, time.monotonic() + grace)
+
+    def abort(self) -> None:
+        """End it at once, whatever its session waits for."""
+        self.stop = self.aborted = True
+        if session := self._session:
+            session.abort()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a visit left."""
+
+    report: Report
+    #: Its session, which is watched already.
+    watched: Watched | None = None
+    #: Why the session could not be watched.
+    unwatched: GatewaydError | None = None
+
+
+class Conductor:
+    """Does visits, each in its slot. Used by all slots at once."""
+
+    def __init__(self, kit: Kit, watcher: Watcher) -> None:
+        self._kit = kit
+        self._watcher = watcher
+
+    def conduct(self, run: Run, slot: Slot) -> Done:
+        """Do one visit. Never raises: what goes wrong is the report's error."""
+        try:
+            return self._conduct(run, slot)
+        except GatewaydError as error:
+            report = Report(account=run.config.name, error=error)
+        except Exception as error:  # noqa: BLE001  one account's bug is its own (P4)
+            report = Report(account=run.config.name, error=_bug(run, error))
+        return Done(report=report)
+
+    def _conduct(self, run: Run, slot: Slot) -> Done:
+        session = self._resumed(run, slot)
+        report = self._visit(run, slot, session)
+        if report.session is None:
+            return Done(report=report)
+        watched, unwatched = None, None
+        try:
+            watched = self._watch(run, slot, report.session)
+        except GatewaydError as error:
+            unwatched = error
+        if watched is None:
+            slot.fetcher.submit(report.session.close).exception()
+        return Done(report=replace(report, session=None), watched=watched, unwatched=unwatched)
+
+    def _resumed(self, run: Run, slot: Slot) -> Session | None:
+        """Return the session that waited, if it still stands: no reason to fail, a new one may do."""
+        if run.watched is None:
+            return None
+        session, watch = run.watched
+        run.opened(session)
+        self._watcher.remove(run.config.name, watch)
+        try:
+            _in_thread(run, slot, watch.end)
+        except GatewaydError:
+            slot.fetcher.submit(session.close).exception()
+            return None
+        return session
+
+    def _visit(self, run: Run, slot: Slot, session: Session | None) -> Report:
+        tools = Tools(
+            store=self._kit.store,
+            examiner=self._kit.examiner,
+            owner=self._kit.owner,
+            fetcher=slot.fetcher,
+            bounds=self._kit.bounds,
+            progress=run.progress,
+            patience=self._kit.pace.lease / 3,
+            stopping=lambda: run.stop,
+            opened=run.opened,
+            filed=partial(self._kit.listener.filed, run.config.name),
+        )
+        chosen = run.registry.get(Transport, run.config.kind)
+        transport = chosen(run.config.options, account=run.config.name)
+        recipes = [run.recipes[name] for name in run.config.operators]
+        report = visit(run.config, transport, recipes, tools, run.task, lease=run.lease, session=session, keep=True)
+        if isinstance(report, Held):
+            raise LeaseLost(f"the lease of account {run.config.name} is lost: {report.owner} has it")
+        return report
+
+    def _watch(self, run: Run, slot: Slot, session: Session) -> Watched | None:
+        """Let the server announce mail from now on; None where it can't, or where it is not to."""
+        imports = run.config.imports
+        if run.stop or imports is None:
+            return None
+        watch = _in_thread(run, slot, lambda: session.watch(imports.folders[0]))
+        if watch is None:
+            return None
+        run.listening = True
+        self._watcher.add(run.config.name, watch, every=imports.every, timeout=run.charge.timeout)
+        return Watched(session, watch)
+
+
+def _in_thread(run: Run, slot: Slot, call: Callable[[], _T]) -> _T:
+    """Do one step of a session in its thread. Whatever a transport raises but the five errors is its own fault."""
+    try:
+        return slot.fetcher.submit(call).result()
+    except GatewaydError:
+        raise
+    except Exception as error:
+        raise _bug(run, error) from error
+
+
+def _bug(run: Run, error: BaseException) -> PluginError:
+    return PluginError(f"the visit of account {run.config.name} failed: {where(error)}")

@@ -1,0 +1,103 @@
+"""A real PostgreSQL server for tests: private, on a socket in a temporary folder, and never safe on the disk.
+
+It runs as root (the server then belongs to nobody, because it refuses root) and as an ordinary user. Nothing outside its
+folder is read or changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["Postgresql"]
+
+_START_SECONDS = 30.0
+_NOBODY = 65534
+
+#: A server whose data may be lost with its machine.
+_HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50", "listen_addresses=")
+
+
+class Postgresql:
+    """One PostgreSQL server. Use it as a context manager.
+
+    Raises RuntimeError where PostgreSQL is missing or does not start: its tests fail then, they are never skipped.
+    """
+
+    def __init__(self) -> None:
+        # Debian keeps the server's programs out of the path, the newest version last.
+        places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: (len(path.parent.name), path.parent.name))
+        path = os.pathsep.join([*(str(place) for place in reversed(places)), os.environ.get("PATH", "")])
+        self._postgres, self._initdb = shutil.which("postgres", path=path), shutil.which("initdb", path=path)
+        if self._postgres is None or self._initdb is None:
+            raise RuntimeError("PostgreSQL is missing; install it: apt-get install postgresql")
+        # Its folder is not pytest's: sockets need a short path, and nobody must be able to walk into it.
+        self.folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        #: The URL of an empty database.
+        self.url = f"postgresql://postgres@/postgres?host={self.folder}"
+
+    def __enter__(self) -> Self:
+        try:
+            if os.geteuid() == 0:
+                os.chown(self.folder, _NOBODY, _NOBODY)
+            words = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+            self._run(str(self._initdb), *words, str(self._data)).wait(_START_SECONDS)
+            settings = [word for setting in _HASTY for word in ("-c", setting)]
+            self._process = self._run(str(self._postgres), "-D", str(self._data), "-k", str(self.folder), *settings)
+            self._await()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _run(self, *command: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "output").open("ab") as output:
+            if os.geteuid() != 0:
+                return subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own words
+            return subprocess.Popen(  # noqa: S603  our own words
+                command, stdout=output, stderr=output, cwd=self.folder, user=_NOBODY, group=_NOBODY, extra_groups=[]
+            )
+
+    def _await(self) -> None:
+        assert self._process is not None  # noqa: S101  set by __enter__
+        status = self._data / "postmaster.pid"
+        deadline = time.monotonic() + _START_SECONDS
+        # The last line of this file is what pg_ctl waits for, too.
+        while not (status.exists() and status.read_text().rstrip().endswith("ready")):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
+            time.sleep(0.02)
+
+    def log(self) -> str:
+        """Return what the server has said so far."""
+        return (self.folder / "output").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End the server and remove its folder."""
+        if self._process is not None:
+            # A fast shutdown: it throws clients out.
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+            self._process = None
+        shutil.rmtree(self.folder, ignore_errors=True)

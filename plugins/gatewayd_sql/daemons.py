@@ -1,0 +1,139 @@
+"""The daemons that live, how accounts are (promise P10), and how much waits. Time is the database's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, select
+
+from gatewayd import LEASE_SECONDS, AccountHealth, DaemonHealth, Lengths
+from gatewayd_sql.database import Many
+from gatewayd_sql.dialect import InsertOrReplace, now
+from gatewayd_sql.tables import WAITING, daemon, filing, health, ledger
+from gatewayd_sql.times import clean, moment, packed, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd_sql.database import Database
+
+__all__ = ["Daemons"]
+
+#: Seconds after which a daemon that ended without a word is forgotten.
+_FORGOTTEN = 86400.0
+
+_TELL = Many(InsertOrReplace(health))
+
+_LIVES = daemon.c.beat_at > now() - LEASE_SECONDS
+
+
+class Daemons:
+    """What daemons say of themselves and of their accounts."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def beat(self, one: DaemonHealth) -> int:
+        """Say that a daemon lives; return how many do."""
+        row = {
+            "owner": one.owner,
+            "version": clean(one.version),
+            "started_at": seconds(one.started_at),
+            "beat_at": now(),
+            "accounts": one.accounts,
+            "workers": one.workers,
+            "worker_deaths": one.worker_deaths,
+            "open_breakers": packed(one.open_breakers),
+            "config_faults": packed(one.config_faults),
+        }
+        with self._db.writing() as connection:
+            connection.execute(InsertOrReplace(daemon).values(row))
+            connection.execute(delete(daemon).where(daemon.c.beat_at < now() - _FORGOTTEN))
+            return connection.execute(select(func.count()).select_from(daemon).where(_LIVES)).scalar_one()
+
+    def retire(self, owner: str) -> None:
+        """Say that a daemon ends."""
+        with self._db.writing() as connection:
+            connection.execute(delete(daemon).where(daemon.c.owner == owner))
+
+    def living(self) -> Sequence[DaemonHealth]:
+        """Return the daemons that live, longest first."""
+        query = select(daemon).where(_LIVES).order_by(daemon.c.started_at, daemon.c.owner)
+        with self._db.reading() as connection:
+            rows = connection.execute(query).all()
+        return [
+            DaemonHealth(
+                owner=row.owner,
+                version=row.version,
+                started_at=moment(row.started_at),
+                accounts=row.accounts,
+                workers=row.workers,
+                worker_deaths=row.worker_deaths,
+                open_breakers=tuple(json.loads(row.open_breakers)),
+                config_faults=tuple(json.loads(row.config_faults)),
+            )
+            for row in rows
+        ]
+
+    def tell(self, healths: Sequence[AccountHealth]) -> None:
+        """Keep how accounts are; of several for one account the last."""
+        by_account = {one.account: one for one in healths}
+        if not by_account:
+            return
+        # In the order of accounts: two daemons then never wait for each other in a ring.
+        rows = [_health(one) for _, one in sorted(by_account.items())]
+        with self._db.writing() as connection:
+            _TELL.run(connection, rows)
+
+    def healths(self) -> Sequence[AccountHealth]:
+        """Return how every account is, by name."""
+        with self._db.reading() as connection:
+            rows = connection.execute(select(health)).all()
+        found = [
+            AccountHealth(
+                account=row.account,
+                owner=row.owner,
+                condition=row.condition,
+                checked_at=moment(row.checked_at),
+                mail_at=moment(row.mail_at),
+                due_at=moment(row.due_at),
+                compared_at=moment(row.compared_at),
+                failures=row.failures,
+                error=row.error,
+                advice=row.advice,
+            )
+            for row in rows
+        ]
+        # Databases differ in how they order text.
+        return sorted(found, key=lambda one: one.account)
+
+    def lengths(self) -> Lengths:
+        """Return how much waits."""
+        # Ids grow as keys are listed, so the index alone tells count and oldest of each account.
+        waits = select(ledger.c.account, func.count().label("number"), func.min(ledger.c.id).label("oldest"))
+        grouped = waits.where(ledger.c.state == WAITING).group_by(ledger.c.account).subquery()
+        oldest = select(ledger.c.account, grouped.c.number, ledger.c.listed_at).join(grouped, ledger.c.id == grouped.c.oldest)
+        queued = (
+            select(filing.c.operator, func.count().label("number")).where(filing.c.queue.is_not(None)).group_by(filing.c.operator)
+        )
+        with self._db.reading() as connection:
+            return Lengths(
+                waiting={account: (number, moment(listed_at)) for account, number, listed_at in connection.execute(oldest)},
+                queued={row.operator: row.number for row in connection.execute(queued)},
+            )
+
+
+def _health(one: AccountHealth) -> dict[str, object]:
+    return {
+        "account": one.account,
+        "owner": one.owner,
+        "condition": one.condition,
+        "checked_at": seconds(one.checked_at),
+        "mail_at": seconds(one.mail_at),
+        "due_at": seconds(one.due_at),
+        "compared_at": seconds(one.compared_at),
+        "failures": one.failures,
+        "error": clean(one.error),
+        "advice": clean(one.advice),
+    }

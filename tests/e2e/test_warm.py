@@ -1,0 +1,77 @@
+"""What is run from the warm process does what a fresh ``python -m gatewayd`` does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.house import House
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A matcher that is offered where this passes.
+MATCHER = """
+import os, signal, sys, time
+from gatewayd import Matcher, hookimpl
+
+class Shouting(Matcher):
+    kind = "shouting"
+
+    def match(self, mails, directory):
+        return []
+
+@hookimpl
+def gatewayd_matchers():
+    return [Shouting]
+
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = House(tmp_path)
+    house.operator("acme", reservations="id,code,title\nR1,B-756,Rome\n")
+    house.account("main", "imap", 143, "somebody")
+    return house
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("--version",),
+        ("--help",),
+        ("check",),
+        ("plugins", "list"),
+        ("mail", "list"),
+        ("mail", "show", "1"),
+        ("directory", "find", "acme", "reservation", "B-756"),
+        ("schema",),
+        ("nonsense",),
+        ("import", "nobody"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_ends_and_speaks_as_one_that_was_started_anew(house: House, command: tuple[str, ...]) -> None:
+    anew = house.run(*command, environment={})
+    assert house.run(*command) == anew
+    assert anew.out or anew.err
+
+
+def test_nothing_of_one_command_is_left_for_the_next(house: House) -> None:
+    house.write("plugins/shouting.py", MATCHER + "os.environ['SHOUTED'] = 'yes'\nsys.modules['shouted'] = sys\n")
+    first = house.good("plugins", "list").out
+    house.write("plugins/shouting.py", MATCHER + "assert 'SHOUTED' not in os.environ\nassert 'shouted' not in sys.modules\n")
+    assert house.good("plugins", "list").out == first
+
+
+def test_a_command_is_a_process_of_its_own_that_a_signal_or_its_time_ends(house: House) -> None:
+    house.write("plugins/shouting.py", MATCHER + "time.sleep(60)\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        house.run("plugins", "list", timeout=1)
+    house.write("plugins/shouting.py", MATCHER + "os.kill(os.getpid(), signal.SIGKILL)\n")
+    assert house.run("plugins", "list").code == -signal.SIGKILL
+    assert house.run("--version").code == 0

@@ -1,0 +1,141 @@
+"""A process that has gatewayd imported already, and forks a process of its own for each command.
+
+To start Python and to import takes most commands longer than what they do, and the tests run hundreds of them. A command
+is forked from a process that has done nothing but import, so that nothing of one command is seen by the next; that it then
+does what a fresh ``python -m gatewayd`` does is tested in ``test_warm.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ROOT = Path(__file__).parent.parent.parent
+
+#: What commands import when they come to need it.
+_IMPORTED = ["gatewayd.cli", "gatewayd.visit", "gatewayd_sql.store", "alembic.command", "rich.table", "rich.progress"]
+
+
+class Ended(NamedTuple):
+    """How a command ended; a negative code is the signal that ended it."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Warm:
+    """The process, seen from the tests. Threads may share it: its commands run beside each other."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-m", "tests.e2e.warm", str(theirs.fileno())]
+            null = subprocess.DEVNULL
+            self._process = subprocess.Popen(command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=ROOT)
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Ended:
+        """Run one command to its end, as ``python -m gatewayd`` would."""
+        answer, theirs = socket.socketpair()
+        # Files and not pipes: nobody has to read while the command runs.
+        with answer, answer.makefile("r") as lines, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            with theirs:
+                request = json.dumps([list(arguments), dict(environment)]).encode()
+                socket.send_fds(self._control, [request], [theirs.fileno(), out.fileno(), err.fileno()])
+            answer.settimeout(timeout)
+            pid = int(lines.readline())
+            try:
+                code = int(lines.readline())
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(list(arguments), timeout) from None
+            for file in (out, err):
+                file.seek(0)
+            return Ended(code, *(file.read().decode().replace("\r\n", "\n") for file in (out, err)))
+
+    def close(self) -> None:
+        """End the process, and wait until it has written what it knows of coverage."""
+        self._control.close()
+        self._process.wait(60)
+
+
+@cache
+def warm() -> Warm:
+    """Return the process; it is started when it is first asked for."""
+    return Warm()
+
+
+def close() -> None:
+    """End the process if it was started."""
+    if warm.cache_info().currsize:
+        warm().close()
+        warm.cache_clear()
+
+
+# --- in the process itself ----------------------------------------------------------------------------------------------
+
+
+def serve(control: socket.socket) -> list[str] | None:
+    """Fork for each command that is asked for. Return its arguments in the forked process, and None when all is over."""
+    keepers: list[int] = []
+    while True:
+        request, fds, *_ = socket.recv_fds(control, 1 << 20, 3)
+        # Those that are done are let go of now and then, and all of them in the end; so their time is counted, too.
+        keepers = [pid for pid in keepers if not os.waitpid(pid, os.WNOHANG if request else 0)[0]]
+        if not request:
+            return None
+        keeper = os.fork()
+        if not keeper:
+            break
+        keepers.append(keeper)
+        for fd in fds:
+            os.close(fd)
+    answer, *outputs = fds
+    _keep(answer)
+    arguments, environment = json.loads(request)
+    for number, fd in enumerate(outputs, 1):
+        os.dup2(fd, number)
+    for fd in fds:
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return [str(one) for one in arguments]
+
+
+def _keep(answer: int) -> None:
+    """Fork once more: the new process is the command's and returns, the old one stays its parent and tells how it ends."""
+    pid = os.fork()
+    if not pid:
+        return
+    with socket.socket(fileno=answer) as tell:
+        tell.sendall(b"%d\n" % pid)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        # Nobody may be listening any more.
+        tell.send(b"%d\n" % code, socket.MSG_NOSIGNAL)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    for module in _IMPORTED:
+        import_module(module)
+    # Those of the plugins, too.
+    import_module("gatewayd.plugins").load()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as listening:
+        asked = serve(listening)
+    if asked is not None:
+        sys.argv = ["gatewayd", *asked]
+        import_module("gatewayd.cli").main()

@@ -1,0 +1,177 @@
+"""What the tests of the supervisor share: servers in memory, a real store in a folder, and supervisors beside each other."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+from pydantic import Field
+
+from gatewayd import DaemonHealth, Place, Query, Transport, Viewer
+from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
+from gatewayd.examine import Examiner
+from gatewayd.owner import Owner
+from gatewayd.plugins import Registry
+from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
+from gatewayd.testing import FakeTransport
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+from tests.unit.kernel import recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from gatewayd import AccountHealth, Store
+
+#: Back-off in tests begins with this many seconds.
+FIRST = 0.2
+
+
+class Site(Transport.Options):
+    """Where a fake server is."""
+
+    host: str = Field("", description="Its name.")
+    timeout: float = Field(5.0, description="Seconds that it may take.")
+
+
+def until(holds: Callable[[], object], *, within: float = 10.0) -> None:
+    """Wait until something holds; fail where it does not in time."""
+    end = time.monotonic() + within
+    while not holds():
+        assert time.monotonic() < end, f"it did not come to pass within {within:g} s"
+        time.sleep(0.01)
+
+
+class House:
+    """Accounts on servers in memory, one store, and any number of daemons."""
+
+    def __init__(self, folder: Path) -> None:
+        self._stack = ExitStack()
+        self.folder = folder
+        self.servers: dict[str, FakeTransport] = {}
+        self.accounts: dict[str, AccountConfig] = {}
+        self.recipes = {"acme": recipe()}
+        self.store = self.another_store()
+
+    def another_store(self) -> Sql:
+        store = Sql(SqlOptions(url=None), place=Place(config=self.folder, state=self.folder))
+        store.open()
+        self._stack.callback(store.close)
+        return store
+
+    def add(self, name: str, *, host: str = "", every: float = 60.0, timeout: float = 5.0, **server: object) -> FakeTransport:
+        """Add an account with a server of its own; ``server`` is for ``FakeTransport``."""
+        found = self.servers[name] = FakeTransport(account=name, timeout=timeout, **server)  # type: ignore[arg-type]
+        self.change(name, options=Site(host=host, timeout=timeout), imports=ImportConfig(folders=tuple(found.folders), every=every))
+        return found
+
+    def change(self, name: str, *, options: Site | None = None, imports: ImportConfig | None = None, text: str = "") -> None:
+        """Give an account another config."""
+        before = self.accounts.get(name)
+        assert before or options
+        self.accounts[name] = AccountConfig(
+            name=name,
+            kind="fake",
+            description=text,
+            operators=("acme",),
+            options=options or cast("AccountConfig", before).options,
+            imports=imports or cast("AccountConfig", before).imports,
+        )
+
+    def config(self) -> Config:
+        """The config as the accounts are now."""
+
+        def made(_: Transport.Options, *, account: str) -> Transport:
+            return self.servers[account]
+
+        registry = Registry(plugins=(), _classes={("transports", "fake"): cast("type[Transport]", made)})
+        return Config(
+            folder=self.folder,
+            state=self.folder,
+            store_kind="sql",
+            store_options=SqlOptions(url=None),
+            registry=registry,
+            accounts=dict(self.accounts),
+        )
+
+    def daemon(
+        self,
+        *,
+        store: Store | None = None,
+        visits: int = 8,
+        per_host: int = 8,
+        pace: Pace | None = None,
+        backoff: float = 2.0,
+        auth_pause: float = 900.0,
+        listener: Listener | None = None,
+    ) -> Daemon:
+        """Start a supervisor with the config as it is now."""
+        limits = LimitsConfig(visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause)
+        daemon = Daemon(self, store or self.store, limits, pace or Pace(first=FIRST), listener or Listener())
+        self._stack.callback(daemon.stop)
+        return daemon
+
+    def health(self, name: str) -> AccountHealth | None:
+        """How an account is, as another process sees it."""
+        return next((one for one in self.store.healths() if one.account == name), None)
+
+    def filed(self, account: str | None = None) -> int:
+        """How many mails are filed."""
+        return len(self.store.filings(Viewer(operator="acme"), Query(account=account, limit=10_000)))
+
+    def visits(self, name: str) -> int:
+        """How often an account's listing was asked for."""
+        return len(self.servers[name].steps("listing"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+
+class Daemon:
+    """One supervisor, with an owner of its own."""
+
+    def __init__(self, house: House, store: Store, limits: LimitsConfig, pace: Pace, listener: Listener) -> None:
+        self._house = house
+        self._stack = ExitStack()
+        self.owner = self._stack.enter_context(Owner(house.folder))
+        examiner = Examiner(Registry(plugins=(), _classes={}))
+        kit = Kit(
+            store=store, owner=self.owner, examiner=examiner, limits=limits, daemon=self._health, listener=listener, pace=pace
+        )
+        self.supervisor = Supervisor(kit)
+        self.supervisor.start(house.config(), house.recipes)
+        self._stopped = False
+
+    def _health(self, accounts: int) -> DaemonHealth:
+        return DaemonHealth(owner=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
+
+    def reload(self) -> None:
+        """Take the config over as it is now."""
+        self.supervisor.apply(self._house.config(), self._house.recipes)
+
+    def held(self) -> set[str]:
+        """The accounts that it holds."""
+        return {lease.account for _, lease in self.supervisor._charges.held()}
+
+    def stop(self, timeout: float = 5.0) -> int:
+        """Stop it; once."""
+        if self._stopped:
+            return 0
+        self._stopped = True
+        abandoned = self.supervisor.stop(timeout)
+        self._stack.close()
+        return abandoned
+
+
+def mails(server: FakeTransport, subjects: Iterable[str]) -> None:
+    """Deliver mail."""
+    for subject in subjects:
+        server.deliver(f"Subject: {subject}\r\nMessage-ID: <{subject}@example.com>\r\n\r\nText\r\n".encode())

@@ -1,0 +1,436 @@
+"""Starting is reloading against the last good config, which the state folder keeps file by file."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gatewayd import config, plugins
+from gatewayd.errors import ConfigError
+from gatewayd.options import Secret
+from gatewayd.roles import Matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FAKES = Path(__file__).parent / "config_plugins" / "fakes.py"
+_MAIN = "state: state\nplugins: {folder: plugins}\nstore: {kind: paper}\n"
+_ACME = """\
+title: Acme Tours
+directory: {kind: cards, folder: cards}
+matchers: [names, numbers: {digits: [4, 5]}]
+users: {irina: {name: Irina Mari, email: irina@example.com}}
+"""
+_SALES = "kind: pigeon\noperators: [acme]\nloft: roof\nring: !file secrets/ring\n"
+_IRINA = "kind: pigeon\nuser: acme/irina\nloft: roof\nring: !env RING\n"
+_FILES = {"gatewayd.yaml": _MAIN, "operators/acme.yaml": _ACME, "accounts/sales.yaml": _SALES, "accounts/irina.yaml": _IRINA}
+_FAULTY = "kind: pigeon\noperators: [acme\n"
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A sound config folder, with a state folder of its own."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    _write(tmp_path / "etc", _FILES)
+    (tmp_path / "etc" / "plugins").mkdir()
+    shutil.copy(_FAKES, tmp_path / "etc" / "plugins")
+    return tmp_path / "etc"
+
+
+@pytest.fixture
+def accepted(folder: Path) -> config.Config:
+    """The folder's config, taken over."""
+    running = config.running(folder)
+    assert (running.faults, running.standing_in) == ((), ())
+    config.accept(running)
+    return running
+
+
+def _copies(folder: Path) -> dict[str, bytes]:
+    root = folder / "state" / "accepted"
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_faulty_file_runs_as_last_accepted_also_after_a_restart(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"accounts/sales.yaml": _FAULTY, "operators/acme.yaml": "titel: Acme\n"})
+    for previous in (accepted, None):
+        running = config.running(folder, previous)
+        assert running.accounts == accepted.accounts
+        assert running.operators == accepted.operators
+        assert running.standing_in == ("accounts/sales.yaml", "operators/acme.yaml")
+        assert [str(fault).partition(":")[0] for fault in running.faults] == ["accounts/sales.yaml", "operators/acme.yaml"]
+        assert config.changes(accepted, running) == config.Changes()
+
+
+def test_the_faults_are_those_of_the_file_and_not_of_its_copy(folder: Path, accepted: config.Config) -> None:
+    assert accepted.accounts
+    _write(folder, {"accounts/sales.yaml": "\n\n" + _SALES + "lofts: roof\n"})
+    assert [str(fault) for fault in config.running(folder).faults] == [
+        "accounts/sales.yaml:7:1: unknown key 'lofts', did you mean 'loft'?"
+    ]
+
+
+def test_what_was_never_accepted_waits(folder: Path, accepted: config.Config) -> None:
+    new = {"accounts/new.yaml": _FAULTY, "operators/new.yaml": "titel: New\nusers: {ann: {name: Ann, email: ann@example.com}}\n"}
+    _write(folder, new)
+    running = config.running(folder, accepted)
+    assert sorted(running.accounts) == ["irina", "sales"]
+    assert running.operators["new"].faulty
+    assert running.standing_in == ()
+    config.accept(running)
+    assert sorted(_copies(folder)) == sorted({*_FILES, "plugins/fakes.py"} - {"gatewayd.yaml"})
+
+
+def test_relative_paths_in_a_copy_count_from_the_config_folder(folder: Path, accepted: config.Config) -> None:
+    assert accepted.folder == folder
+    _write(folder, {"accounts/sales.yaml": _FAULTY, "operators/acme.yaml": _FAULTY})
+    running = config.running(folder)
+    assert dict(running.accounts["sales"].options)["ring"] == Secret("file", str(folder / "secrets" / "ring"))
+    directory = running.operators["acme"].directory_options
+    assert directory
+    assert directory.model_dump() == {"folder": folder / "cards"}
+
+
+def test_P9_copies_are_what_people_wrote_and_nobody_else_reads_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, accepted: config.Config
+) -> None:
+    monkeypatch.setenv("RING", "hunter2")
+    _write(folder, {"secrets/ring": "hunter2"})
+    config.accept(accepted)
+    copies = _copies(folder)
+    assert {name: copies[name].decode() for name in _FILES if name != "gatewayd.yaml"} == {
+        name: text for name, text in _FILES.items() if name != "gatewayd.yaml"
+    }
+    assert not [name for name, raw in copies.items() if b"hunter2" in raw]
+    root = folder / "state" / "accepted"
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (root, *root.rglob("*"))}
+    assert modes == {(True, 0o700), (False, 0o600)}
+
+
+def test_only_what_changed_is_written(folder: Path, accepted: config.Config) -> None:
+    root = folder / "state" / "accepted"
+    before = {path: path.stat().st_ino for path in root.rglob("*")}
+    _write(folder, {"accounts/sales.yaml": _SALES.replace("roof", "tower")})
+    config.accept(config.running(folder, accepted))
+    after = {path: path.stat().st_ino for path in root.rglob("*")}
+    assert {path for path in after if after[path] != before.get(path)} == {root / "accounts" / "sales.yaml"}
+    assert b"tower" in _copies(folder)["accounts/sales.yaml"]
+
+
+def test_a_file_that_is_gone_is_gone(folder: Path, accepted: config.Config) -> None:
+    (folder / "accounts" / "sales.yaml").unlink()
+    running = config.running(folder, accepted)
+    assert sorted(running.accounts) == ["irina"]
+    config.accept(running)
+    assert "accounts/sales.yaml" not in _copies(folder)
+    _write(folder, {"accounts/sales.yaml": _FAULTY})
+    assert "sales" not in config.running(folder).accounts
+
+
+@pytest.mark.parametrize("kind", ["folder", "broken link", "too large"])
+def test_what_can_not_be_read_runs_as_last_accepted(folder: Path, accepted: config.Config, kind: str) -> None:
+    path = folder / "accounts" / "sales.yaml"
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "broken link":
+        path.symlink_to("nowhere")
+    else:
+        path.write_text("#" * (1 << 20) + "\n" + _SALES)
+    running = config.running(folder)
+    assert (running.accounts, running.standing_in) == (accepted.accounts, ("accounts/sales.yaml",))
+    config.accept(running)
+    assert _copies(folder)["accounts/sales.yaml"] == _SALES.encode()
+
+
+def test_a_folder_that_can_not_be_listed_runs_as_last_accepted(folder: Path, accepted: config.Config) -> None:
+    shutil.rmtree(folder / "accounts")
+    (folder / "accounts").write_text("")
+    running = config.running(folder)
+    assert running.accounts == accepted.accounts
+    assert running.standing_in == ("accounts/irina.yaml", "accounts/sales.yaml")
+    assert str(running.faults[0]) == "accounts:0:0: can't be read: Not a directory"
+    config.accept(running)
+    assert config.running(folder).accounts == accepted.accounts
+    shutil.rmtree(folder / "state" / "accepted" / "accounts")
+    (folder / "state" / "accepted" / "accounts").write_text("")
+    assert config.running(folder).accounts == {}
+
+
+def test_a_file_that_changed_since_it_was_read_keeps_its_older_copy(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"accounts/sales.yaml": _SALES + "height: 2\n", "accounts/irina.yaml": _IRINA + "height: 2\n"})
+    running = config.running(folder, accepted)
+    assert running.faults == ()
+    _write(folder, {"accounts/sales.yaml": _FAULTY})
+    (folder / "accounts" / "irina.yaml").unlink()
+    config.accept(running)
+    copies = _copies(folder)
+    assert copies["accounts/sales.yaml"] == _SALES.encode()
+    assert copies["accounts/irina.yaml"] == _IRINA.encode()
+
+
+def test_an_empty_file_that_is_sound_is_accepted(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"operators/acme.yaml": "", "accounts/irina.yaml": _SALES})
+    running = config.running(folder, accepted)
+    assert running.faults == ()
+    config.accept(running)
+    assert _copies(folder)["operators/acme.yaml"] == b""
+
+
+def test_a_faulty_main_file_refuses_all_and_the_copies_stay(folder: Path, accepted: config.Config) -> None:
+    copies = _copies(folder)
+    _write(folder, {"gatewayd.yaml": _MAIN + "sotre: {}\n", "accounts/sales.yaml": _FAULTY})
+    with pytest.raises(ConfigError, match=r"gatewayd\.yaml is faulty") as caught:
+        config.running(folder, accepted)
+    assert {fault.file for fault in caught.value.faults} == {"gatewayd.yaml", "accounts/sales.yaml"}
+    with pytest.raises(ConfigError):
+        config.running(folder / "nowhere", accepted)
+    _write(folder, {"gatewayd.yaml": "store: {kind: paper}\n"})
+    with pytest.raises(ConfigError):
+        config.running(folder)
+    assert _copies(folder) == copies
+
+
+def test_another_state_folder_waits_for_a_restart_and_so_do_the_copies(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"gatewayd.yaml": _MAIN.replace("state: state", "state: elsewhere"), "accounts/sales.yaml": _FAULTY})
+    running = config.running(folder, accepted)
+    assert running.accounts == accepted.accounts
+    assert config.changes(accepted, running).restart == ("state",)
+    config.accept(config.kept(accepted, running))
+    assert not (folder / "elsewhere").exists()
+
+
+def test_a_copy_that_is_no_longer_sound_gives_way_to_what_runs(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"accounts/sales.yaml": _FAULTY, "operators/acme.yaml": _FAULTY})
+    for copy in ("accounts/sales.yaml", "operators/acme.yaml"):
+        (folder / "state" / "accepted" / copy).write_text("titel: Acme\n")
+    running = config.running(folder, accepted)
+    assert (running.accounts, running.operators) == (accepted.accounts, accepted.operators)
+    assert running.standing_in == ("accounts/sales.yaml", "operators/acme.yaml")
+    restarted = config.running(folder)
+    assert sorted(restarted.accounts) == ["irina"]
+    assert restarted.operators["acme"].faulty
+    assert restarted.standing_in == ()
+
+
+def test_what_runs_does_not_stand_in_where_it_no_longer_fits_the_plugins(folder: Path, accepted: config.Config) -> None:
+    code = _FAKES.read_text()
+    _write(folder, {"plugins/fakes.py": code.replace("digits: tuple", "numbers: tuple").replace("loft:", "house:")})
+    running = config.running(folder, accepted)
+    assert running.operators["acme"].faulty
+    assert running.accounts == {}
+    assert running.standing_in == ()
+    _write(folder, {"plugins/fakes.py": code.replace("folder: ConfigPath", "place: ConfigPath")})
+    assert config.running(folder, accepted).operators["acme"].faulty
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        ({"operators/acme.yaml": _ACME.replace("irina:", "ivan:")}, ["sales"]),
+        ({"operators/acme.yaml": None, "operators/other.yaml": "title: Other\n"}, []),
+    ],
+)
+def test_P6_who_sees_mail_is_decided_by_the_files_and_not_by_what_runs(
+    folder: Path, accepted: config.Config, change: Mapping[str, str | None], left: list[str]
+) -> None:
+    for name, text in change.items():
+        (folder / name).unlink() if text is None else _write(folder, {name: text})
+    running = config.running(folder, accepted)
+    assert sorted(running.accounts) == left
+    assert running.standing_in == ()
+
+
+def test_of_an_operator_that_waits_the_users_are_not_known_and_its_personal_accounts_run(
+    folder: Path, accepted: config.Config
+) -> None:
+    shutil.rmtree(folder / "state")
+    _write(folder, {"operators/acme.yaml": _FAULTY, "accounts/irina.yaml": _FAULTY})
+    before = replace(accepted, operators={})
+    running = config.running(folder, before)
+    assert running.operators["acme"].faulty
+    assert sorted(running.accounts) == ["irina", "sales"]
+    assert running.standing_in == ("accounts/irina.yaml",)
+
+
+def test_a_plugin_that_no_longer_loads_runs_as_last_accepted_also_after_a_restart(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"plugins/fakes.py": "def broken(:\n"})
+    for previous in (accepted, None):
+        running = config.running(folder, previous)
+        assert (running.accounts, running.operators) == (accepted.accounts, accepted.operators)
+        assert running.standing_in == ("plugins/fakes.py",)
+        assert [str(fault) for fault in running.faults] == ["plugins/fakes.py:0:0: SyntaxError: invalid syntax (fakes.py:1)"]
+        assert config.changes(accepted, running) == config.Changes()
+        config.accept(running)
+    assert _copies(folder)["plugins/fakes.py"] == _FAKES.read_bytes()
+    _write(folder, {"plugins/fakes.py": _FAKES.read_text() + "\n"})
+    mended = config.running(folder)
+    assert (mended.faults, mended.standing_in) == ((), ())
+
+
+@pytest.mark.parametrize("code", ["def broken(:\n", "1/0\n", "", None])
+def test_a_new_process_runs_a_plugin_as_last_accepted(folder: Path, accepted: config.Config, code: str | None) -> None:
+    (folder / "plugins" / "fakes.py").unlink() if code is None else _write(folder, {"plugins/fakes.py": code})
+    _write(folder, {"accounts/sales.yaml": _FAULTY})
+    look = f"""
+from pathlib import Path
+from gatewayd import config
+running = config.running(Path({str(folder)!r}))
+print(*running.accounts, *running.standing_in, *running.operators["acme"].matchers[1][1].digits)
+print(config.fingerprint_of(running.operators["acme"], running.registry)["numbers"])
+"""
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [
+        *("irina", "sales", "accounts/sales.yaml", "plugins/fakes.py", "4", "5"),
+        config.fingerprint_of(accepted.operators["acme"], accepted.registry)["numbers"],
+    ]
+
+
+def test_a_plugin_that_never_loaded_leaves_its_operators_without_matching(folder: Path) -> None:
+    _write(folder, {"plugins/fakes.py": "def broken(:\n", "plugins/paper.py": _PAPER})
+    running = config.running(folder)
+    assert running.operators["acme"].faulty
+    assert running.standing_in == ()
+    config.accept(running)
+    assert "plugins/fakes.py" not in _copies(folder)
+
+
+def test_a_plugin_that_is_gone_stays_while_somebody_uses_it(folder: Path) -> None:
+    _write(folder, {"plugins/extra.py": _EXTRA, "operators/other.yaml": _OTHER})
+    before = config.running(folder)
+    config.accept(before)
+    (folder / "plugins" / "extra.py").unlink()
+    running = config.running(folder)
+    assert running.operators == before.operators
+    assert running.standing_in == ("plugins/extra.py",)
+    assert [str(fault) for fault in running.faults] == ["plugins/extra.py:0:0: gone, but what it offers is still in use"]
+    config.accept(running)
+    _write(folder, {"operators/other.yaml": "title: Other\n"})
+    freed = config.running(folder, running)
+    assert (freed.faults, freed.standing_in) == ((), ())
+    config.accept(freed)
+    assert "plugins/extra.py" not in _copies(folder)
+    assert "extra" not in config.running(folder).registry.kinds(Matcher)
+
+
+def test_a_plugin_outside_the_config_folder_is_named_by_its_whole_path(folder: Path, tmp_path: Path) -> None:
+    (folder / "plugins").rename(tmp_path / "plugins")
+    _write(folder, {"gatewayd.yaml": _MAIN.replace("plugins}", f"{tmp_path}/plugins}}")})
+    config.accept(config.running(folder))
+    (tmp_path / "plugins" / "fakes.py").write_text("1/0")
+    running = config.running(folder)
+    assert running.standing_in == (running.faults[0].file,) == (str(tmp_path / "plugins" / "fakes.py"),)
+
+
+def test_a_copy_of_a_plugin_that_can_not_be_read_is_as_good_as_none(folder: Path, accepted: config.Config) -> None:
+    assert accepted.registry.files
+    copy = folder / "state" / "accepted" / "plugins" / "fakes.py"
+    copy.unlink()
+    copy.mkdir()
+    _write(folder, {"plugins/fakes.py": "1/0", "plugins/paper.py": _PAPER})
+    assert config.running(folder).operators["acme"].faulty
+
+
+def test_a_copy_that_can_not_be_written_is_told_and_leaves_nothing_behind(folder: Path, accepted: config.Config) -> None:
+    copy = folder / "state" / "accepted" / "accounts" / "sales.yaml"
+    copy.unlink()
+    (copy / "in the way").mkdir(parents=True)
+    with pytest.raises(OSError, match="Is a directory"):
+        config.accept(accepted)
+    assert sorted(path.name for path in copy.parent.iterdir()) == ["irina.yaml", "sales.yaml"]
+
+
+def test_what_a_killed_daemon_left_behind_is_removed(folder: Path, accepted: config.Config) -> None:
+    left = folder / "state" / "accepted" / "accounts" / ".sales.yaml.1a2b3c4d"
+    left.write_text("half")
+    assert config.running(folder).accounts == accepted.accounts
+    config.accept(accepted)
+    assert not left.exists()
+
+
+_PAPER = (
+    _FAKES.read_text().partition("class Nest")[0]
+    + """
+@whole
+class Paper(Store):
+    kind = "paper"
+
+@hookimpl
+def gatewayd_stores() -> list[type]:
+    return [Paper]
+"""
+)
+_EXTRA = """
+from gatewayd import Matcher, hookimpl
+
+class Extra(Matcher):
+    kind = "extra"
+    def match(self, mails, directory):
+        return []
+
+@hookimpl
+def gatewayd_matchers():
+    return [Extra]
+"""
+_OTHER = "directory: {kind: cards, folder: cards}\nmatchers: [extra]\n"
+
+_TEXTS = {
+    "operators/acme.yaml": ["title: One\n", "title: Two\nmatchers: []\n", "titel: Acme\n", "title: [\n"],
+    "operators/nord.yaml": ["title: Nord\n", "- nord\n"],
+    "accounts/sales.yaml": [
+        "kind: pigeon\noperators: [acme]\nloft: roof\nring: !env RING\n",
+        "kind: pigeon\noperators: [nord]\nloft: roof\nring: !env RING\n",
+        "kind: pigeon\noperators: [acme]\nloft: roof\nring: hunter2\n",
+        "kind: pigeon\n",
+    ],
+    "accounts/info.yaml": ["kind: snail\noperators: [acme, nord]\nloft: mud\nring: !env RING\n", "kind: snale\n"],
+}
+_EDITS = st.sampled_from([(name, text) for name, texts in _TEXTS.items() for text in (*texts, None)])
+
+
+@pytest.fixture(scope="module")
+def registry() -> plugins.Registry:
+    return plugins.load(_FAKES.parent)
+
+
+@given(st.lists(st.lists(_EDITS, max_size=4), min_size=1, max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
+    tmp_path: Path, registry: plugins.Registry, rounds: list[list[tuple[str, str | None]]]
+) -> None:
+    """Each round edits files and starts anew; a second folder holds by hand what ought to run."""
+    shutil.rmtree(tmp_path)
+    real, ideal = tmp_path / "real", tmp_path / "ideal"
+    for folder in (real, ideal):
+        _write(folder, {"gatewayd.yaml": "state: state\nstore: {kind: paper}\n"})
+    for edits in rounds:
+        for name, text in edits:
+            (real / name).unlink(missing_ok=True) if text is None else _write(real, {name: text})
+        sound = config.load(real, registry)
+        faulty = {fault.file for fault in sound.faults}
+        for name in _TEXTS:
+            if not (real / name).exists():
+                (ideal / name).unlink(missing_ok=True)
+            elif name not in faulty or not (ideal / name).exists():
+                _write(ideal, {name: (real / name).read_text()})
+        running = config.running(real, registry=registry)
+        expected = config.load(ideal, registry)
+        assert set(running.standing_in) <= faulty
+        assert running.operators == expected.operators
+        assert running.accounts == expected.accounts
+        config.accept(running)

@@ -1,0 +1,783 @@
+"""The supervisor with everything behind it: servers in memory, a real store."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import Answer, AuthError, Lease, PermanentError, Request, Task, TransientError
+from gatewayd.config import ImportConfig
+from gatewayd.errors import Fault
+from gatewayd.supervisor import Listener, Pace
+from gatewayd_sql.store import Sql
+from tests.unit.supervised import FIRST, House, Site, mails, until
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from gatewayd import AccountHealth
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path) as made:
+        yield made
+
+
+def condition(house: House, name: str = "main") -> str:
+    told = house.health(name)
+    return told.condition if told else ""
+
+
+# --- visits and watches -----------------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_filed_and_the_account_watched(house: House) -> None:
+    server = house.add("main", can_watch=True)
+    mails(server, ["one", "two"])
+    house.daemon()
+    until(lambda: house.filed() == 2)
+    until(lambda: condition(house) == "watching")
+    assert len(server.watches()) == 1
+    told = house.health("main")
+    assert told is not None
+    assert told.checked_at is not None
+    assert told.mail_at is not None
+    assert told.due_at is not None
+    # With one folder that is watched, a proof each `every` does, and a listing is rarer.
+    assert (told.due_at - told.checked_at).total_seconds() > 100
+
+
+def test_announced_mail_is_filed_at_once_by_the_same_session(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    house.daemon()
+    for number in range(3):
+        until(server.watches)
+        began = time.monotonic()
+        mails(server, [f"now {number}"])
+        until(lambda number=number: house.filed() == number + 1)  # type: ignore[misc]
+        assert time.monotonic() - began < 0.5
+    until(server.watches)
+    assert len(server.steps("open")) == 1
+
+
+def test_an_account_that_cannot_be_watched_is_polled_and_its_session_closed(house: House) -> None:
+    server = house.add("main", every=0.3)
+    house.daemon()
+    until(lambda: house.visits("main") >= 3)
+    mails(server, ["later"])
+    until(lambda: house.filed() == 1)
+    until(lambda: condition(house) == "polling")
+    until(lambda: server.sessions == 0)
+
+
+def test_a_watched_account_proves_itself_without_being_listed(house: House) -> None:
+    server = house.add("main", can_watch=True, every=0.5)
+    house.daemon()
+    until(lambda: len(server.steps("renew")) >= 3)
+    assert house.visits("main") == 1
+    until(lambda: (told := house.health("main")) and told.checked_at and told.condition == "watching")
+
+
+def test_a_watched_account_with_several_folders_is_listed_each_time(house: House) -> None:
+    server = house.add("main", folders=("INBOX", "Other"), can_watch=True, every=0.3)
+    house.daemon()
+    until(server.watches)
+    server.silent = True  # type: ignore[attr-defined]
+    server.folders["Other"].messages.clear()
+    mails(server, [])
+    server.deliver(b"Subject: aside\r\n\r\n", "Other")
+    until(lambda: house.filed() == 1)
+    assert server.steps("watch")[0].folder == "INBOX"
+
+
+def test_a_lost_watch_is_followed_by_a_visit_on_a_new_session(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    house.daemon()
+    until(server.watches)
+    mails(server, ["a"])
+    until(lambda: house.filed() == 1)
+    until(server.watches)
+    server.break_connections()
+    mails(server, ["b"])
+    until(lambda: house.filed() == 2)
+    until(lambda: len(server.watches()) == 1 and server.sessions == 1)
+
+
+def test_a_server_that_fell_silent_is_found_by_the_proof_that_does_not_come(house: House) -> None:
+    server = house.add("main", can_watch=True, every=0.5, timeout=0.5)
+    house.daemon()
+    until(server.watches)
+    server.fall_silent()
+    mails(server, ["unheard"])
+    until(lambda: house.filed() == 1)
+    until(lambda: server.sessions == 1)
+
+
+def test_a_server_that_ends_each_watch_at_once_is_not_stormed(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    house.daemon(pace=Pace(first=1.0))
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        if server.watches():
+            server.break_connections()
+        time.sleep(0.01)
+    # At once, within 2 s, and after 1 s at least.
+    assert len(server.steps("open")) <= 4
+
+
+def test_a_visit_goes_on_after_an_idle_session_that_cannot_be_woken(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    house.daemon()
+    until(server.watches)
+    server.on("end", TransientError("it is gone"))
+    mails(server, ["x"])
+    until(lambda: house.filed() == 1)
+    assert len(server.steps("open")) == 2
+    told = house.health("main")
+    assert told is None or told.failures == 0
+
+
+def test_missing_folder_is_shown_but_the_visit_counts(house: House) -> None:
+    house.add("main", every=0.3)
+    house.change("main", imports=ImportConfig(folders=("INBOX", "Gone"), every=0.3))
+    house.daemon()
+    until(lambda: (told := house.health("main")) and "Gone" in told.error and told.failures == 0 and told.condition == "polling")
+
+
+def test_the_full_listing_is_compared_once_a_day(house: House) -> None:
+    house.add("main", every=0.2)
+    daemon = house.daemon()
+    until(lambda: house.visits("main") >= 2)
+    charge = daemon.supervisor._charges.get("main")
+    assert charge is not None
+    charge.compare_at = 0.0
+    until(lambda: (told := house.health("main")) and told.compared_at)
+    assert charge.compare_at > time.monotonic() + 3600
+
+
+def test_a_server_that_lets_nobody_watch_is_polled(house: House) -> None:
+    server = house.add("main", can_watch=True, every=0.5)
+    for _ in range(50):
+        server.on("watch", TransientError("not today"))
+    house.daemon(backoff=300.0, pace=Pace(first=100.0))
+    until(lambda: house.visits("main") >= 4)
+    until(lambda: (told := house.health("main")) and told.error == "not today" and told.failures == 0)
+    until(lambda: server.sessions == 0)
+
+
+def test_a_server_that_announces_without_end_is_not_visited_without_end(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    house.daemon()
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        server.announce()
+        time.sleep(0.005)
+    # Five at once, then after 0.25, 0.5, 1 and 2 seconds.
+    assert 5 <= house.visits("main") <= 12
+    mails(server, ["real"])
+    until(lambda: house.filed() == 1)
+
+
+def test_what_comes_while_a_visit_ends_is_not_missed(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    daemon = house.daemon()
+    until(server.watches)
+    add = daemon.supervisor._watcher.add
+
+    def slowly(*args: Any, **more: Any) -> None:
+        add(*args, **more)
+        mails(server, ["meanwhile"])
+        time.sleep(0.3)
+        daemon.supervisor._watcher.add = add  # type: ignore[method-assign]
+
+    daemon.supervisor._watcher.add = slowly  # type: ignore[method-assign]
+    mails(server, ["first"])
+    until(lambda: house.filed() == 2)
+
+
+def test_a_watch_that_is_lost_while_its_visit_ends_is_noticed(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    daemon = house.daemon()
+    until(server.watches)
+    add = daemon.supervisor._watcher.add
+
+    def slowly(*args: Any, **more: Any) -> None:
+        daemon.supervisor._watcher.add = add  # type: ignore[method-assign]
+        add(*args, **more)
+        server.break_connections()
+        time.sleep(0.3)
+
+    daemon.supervisor._watcher.add = slowly  # type: ignore[method-assign]
+    mails(server, ["first"])
+    until(lambda: len(server.steps("open")) == 2)
+    until(lambda: len(server.watches()) == 1 and server.sessions == 1)
+
+
+def test_P4_a_watch_that_never_returns_is_aborted_and_the_others_heard(house: House) -> None:
+    bad, good = house.add("bad", can_watch=True, every=3600.0), house.add("good", can_watch=True, every=3600.0)
+    house.daemon()
+    until(lambda: bad.watches() and good.watches())
+    [watch] = bad.watches()
+    session = watch._session
+    watch.listen = lambda: session._lost.wait(60) and session._raise_lost()  # type: ignore[method-assign, assignment, return-value, func-returns-value]
+    watch.announce()
+    time.sleep(0.2)
+    mails(good, ["x"])
+    until(lambda: house.filed() == 1, within=8)
+    until(lambda: len(bad.steps("open")) == 2)
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_P4_one_hanging_server_delays_nobody(house: House) -> None:
+    for number in range(3):
+        hanging = house.add(f"hangs-{number}", host="hanging.example", timeout=4.0)
+        hanging.hang("open")
+    for number in range(3):
+        mails(house.add(f"good-{number}", host=f"good-{number}.example", every=0.5), ["x"])
+    house.daemon(visits=3, per_host=2)
+    began = time.monotonic()
+    until(lambda: all(house.visits(f"good-{number}") >= 3 for number in range(3)), within=5)
+    assert time.monotonic() - began < 4
+    assert len(house.servers["hangs-0"].steps("open") + house.servers["hangs-1"].steps("open")) >= 1
+
+
+def test_P4_many_hanging_servers_give_their_room_to_others(house: House) -> None:
+    for number in range(4):
+        house.add(f"hangs-{number}", timeout=20.0).hang("open")
+    daemon = house.daemon(visits=2, pace=Pace(first=FIRST, slow=0.3))
+    time.sleep(0.2)
+    mails(house.add("good"), ["x"])
+    daemon.reload()
+    until(lambda: house.filed() == 1, within=5)
+
+
+def test_back_off_doubles_and_ends_with_a_real_success(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    for _ in range(3):
+        server.on("open", TransientError("connection refused"))
+    house.daemon()
+    until(lambda: condition(house) == "polling")
+    assert len(server.steps("open")) == 4
+    told = house.health("main")
+    assert told is not None
+    assert (told.failures, told.error) == (0, "")
+
+
+def test_failures_are_told(house: House) -> None:
+    server = house.add("main")
+    server.on("open", TransientError("connection refused", advice="Is it up?", retry_after=300.0))
+    house.daemon()
+    until(lambda: condition(house) == "backing off")
+    told = house.health("main")
+    assert told is not None
+    assert (told.failures, told.error, told.advice) == (1, "connection refused", "Is it up?")
+    assert told.due_at is not None
+    # What the other side asked for is honoured.
+    assert (told.due_at.timestamp() - time.time()) > 200
+
+
+def test_refused_log_in_pauses_the_account_and_is_tried_again(house: House) -> None:
+    server = house.add("main", every=0.2)
+    server.on("open", AuthError("wrong password", advice="Correct the password."))
+    heard: list[tuple[AccountHealth, str]] = []
+    house.daemon(auth_pause=1.5, listener=Listener(changed=lambda health, before: heard.append((health, before))))
+    until(lambda: condition(house) == "paused")
+    assert [health.condition for health, _ in heard][-1] == "paused"
+    until(lambda: condition(house) == "polling")
+    assert heard[-1][1] in {"paused", "working"}
+
+
+def test_permanent_faults_are_tried_rarely_but_for_ever(house: House) -> None:
+    server = house.add("main", every=0.1)
+    server.on("open", PermanentError("no such mailbox"))
+    house.daemon(backoff=3.0)
+    until(lambda: condition(house) == "backing off")
+    assert len(server.steps("open")) == 1
+    until(lambda: condition(house) == "polling")
+
+
+def test_a_bug_of_a_transport_is_that_accounts_fault(house: House) -> None:
+    house.add("main").on("watch", ValueError("a bug"))
+    mails(house.add("other"), ["x"])
+    house.add("worse").on("listing", ValueError("another"))
+    daemon = house.daemon()
+    until(lambda: house.filed() == 1)
+    until(lambda: condition(house, "worse") == "backing off")
+    until(lambda: condition(house, "main") == "polling")
+    assert daemon.supervisor.alive()
+
+
+def test_a_bug_in_the_loop_does_not_end_it(house: House) -> None:
+    server = house.add("main", can_watch=True)
+    daemon = house.daemon()
+    until(server.watches)
+    daemon.supervisor._inbox.put(lambda: 1 / 0)
+    mails(server, ["x"])
+    until(lambda: house.filed() == 1)
+
+
+# --- people ask -------------------------------------------------------------------------------------------------------
+
+
+def answered(house: House, request: int) -> Request | None:
+    [found] = house.store.requests(ids=[request])
+    return found if found.answer else None
+
+
+def test_a_request_is_answered_within_a_second(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    house.daemon()
+    until(server.watches)
+    asked = house.another_store().ask("main", Task(from_beginning=True))
+    began = time.monotonic()
+    until(lambda: answered(house, asked), within=1.5)
+    assert time.monotonic() - began < 1.0
+    found = answered(house, asked)
+    assert found is not None
+    assert found.answer is not None
+    assert found.answer.account == "main"
+    assert found.answer.error == ""
+
+
+def test_a_request_says_how_far_it_is(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    daemon = house.daemon()
+    until(lambda: condition(house) == "polling")
+    mails(server, [str(number) for number in range(250)])
+    server.on("message", lambda: time.sleep(1.5), after=220)
+    asked = house.store.ask("main", Task())
+    until(lambda: house.store.requests(ids=[asked])[0].done == 100)
+    until(lambda: answered(house, asked))
+    found = answered(house, asked)
+    assert found is not None
+    assert found.answer is not None
+    assert found.answer.tally.filed == 250
+    assert daemon.supervisor.alive()
+
+
+def test_requests_for_the_same_share_a_visit_and_others_have_their_own(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    house.daemon()
+    until(lambda: condition(house) == "polling")
+    server.on("listing", lambda: time.sleep(0.8))
+    ids = [house.store.ask("main", Task())]
+    until(lambda: house.visits("main") == 2)
+    ids += [house.store.ask("main", task) for task in (Task(compare=True), Task(), Task())]
+    until(lambda: all(answered(house, one) for one in ids))
+    # The first; the comparison, which lists twice; the two others together.
+    assert house.visits("main") == 2 + 2 + 1
+
+
+def test_a_request_is_tried_also_where_the_account_is_paused(house: House) -> None:
+    server = house.add("main")
+    server.on("open", AuthError("wrong password"))
+    house.daemon()
+    until(lambda: condition(house) == "paused")
+    asked = house.store.ask("main", Task())
+    until(lambda: answered(house, asked), within=3)
+    assert len(server.steps("open")) == 2
+    until(lambda: condition(house) == "polling")
+
+
+def test_a_request_for_an_operator_that_the_account_does_not_serve_is_refused(house: House) -> None:
+    house.add("main", every=3600.0)
+    house.daemon()
+    until(lambda: condition(house) == "polling")
+    asked = house.store.ask("main", Task(from_beginning=True, operator="other"))
+    until(lambda: answered(house, asked))
+    found = answered(house, asked)
+    assert found is not None
+    assert found.answer is not None
+    assert "does not serve operator 'other'" in found.answer.error
+    told = house.health("main")
+    assert told is not None
+    assert told.failures == 0
+
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+
+
+class Shaky(Sql):
+    """A store that can be away, and remembers when it was asked to renew leases."""
+
+    kind = "shaky"
+    down = False
+
+    def _up(self) -> None:
+        if self.down:
+            raise TransientError("the database is away")
+
+    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        self._up()
+        return super().renew_leases(leases)
+
+    def tell(self, healths: Sequence[AccountHealth]) -> None:
+        self._up()
+        super().tell(healths)
+
+    def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
+        self._up()
+        return super().requests(accounts, ids=ids)
+
+
+def shaky(house: House) -> Shaky:
+    store = Shaky(house.store.options, place=house.store.place)
+    store.open()
+    house._stack.callback(store.close)
+    return store
+
+
+def test_a_lease_lost_in_the_middle_of_a_visit_ends_it(house: House) -> None:
+    server = house.add("main", every=3600.0, timeout=20.0)
+    mails(server, ["one"])
+    server.hang("fetch")
+    daemon = house.daemon(pace=Pace(first=FIRST, lease=1.0))
+    until(lambda: server.steps("fetch"))
+    stolen = house.another_store().take_lease("main", "thief", dead=lambda _: True)
+    assert isinstance(stolen, Lease)
+    until(lambda: server.sessions == 0, within=3)
+    assert server.steps("abort")
+    assert daemon.held() == set()
+    assert house.filed() == 0
+    house.store.release(stolen)
+    until(lambda: house.filed() == 1)
+
+
+def test_a_lease_lost_while_the_account_is_watched_drops_its_session(house: House) -> None:
+    server = house.add("main", can_watch=True)
+    house.daemon(pace=Pace(lease=1.0))
+    until(server.watches)
+    stolen = house.another_store().take_lease("main", "thief", dead=lambda _: True)
+    until(lambda: server.sessions == 0)
+    assert isinstance(stolen, Lease)
+    house.store.renew(stolen)
+
+
+def test_sessions_are_dropped_before_their_leases_end_where_these_cannot_be_renewed(house: House) -> None:
+    watched = house.add("watched", can_watch=True)
+    working = house.add("working", timeout=20.0)
+    mails(working, ["one"])
+    working.hang("listing")
+    store = shaky(house)
+    lease = 3.0
+    house.daemon(store=store, pace=Pace(first=FIRST, lease=lease))
+    until(lambda: watched.watches() and working.steps("listing"))
+    store.down = True
+    began = time.monotonic()
+    until(lambda: watched.sessions + working.sessions == 0)
+    assert lease * 0.4 < time.monotonic() - began < lease * 0.9
+    opened = len(watched.steps("open"))
+    time.sleep(0.5)
+    assert len(watched.steps("open")) == opened
+    store.down = False
+    until(lambda: watched.watches() and house.filed() == 1)
+    until(lambda: condition(house, "watched") == "watching")
+
+
+def test_health_is_told_when_the_store_is_back(house: House) -> None:
+    store = shaky(house)
+    store.down = True
+    house.add("main", can_watch=True)
+    house.daemon(store=store)
+    time.sleep(1.5)
+    assert house.health("main") is None
+    store.down = False
+    until(lambda: condition(house) == "watching")
+
+
+def test_a_second_daemon_takes_its_share_and_all_when_the_first_is_gone(house: House) -> None:
+    for number in range(9):
+        house.add(f"box-{number}", can_watch=True)
+    pace = Pace(lease=1.5)
+    first = house.daemon(pace=pace)
+    until(lambda: len(first.held()) == 9)
+    second = house.daemon(store=house.another_store(), pace=pace)
+    until(lambda: len(second.held()) == 4 and len(first.held()) == 5)
+    assert not first.held() & second.held()
+    until(lambda: all(server.sessions == 1 for server in house.servers.values()))
+    first.stop()
+    until(lambda: len(second.held()) == 9)
+    until(lambda: all(len(server.watches()) == 1 for server in house.servers.values()))
+
+
+def test_a_write_that_is_refused_ends_the_account_here(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    daemon = house.daemon()
+    until(lambda: condition(house) == "polling")
+    stolen: list[object] = []
+    server.on("listing", lambda: stolen.append(house.another_store().take_lease("main", "thief", dead=lambda _: True)))
+    mails(server, ["x"])
+    house.store.ask("main", Task())
+    # The lease is renewed each 10 seconds only: it is the refused write that says so.
+    until(lambda: stolen and not daemon.held(), within=5)
+    assert house.filed() == 0
+
+
+def test_an_account_that_is_removed_and_lost_at_once_is_forgotten(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    mails(server, ["x"])
+    server.on("message", lambda: time.sleep(1.0))
+    daemon = house.daemon(pace=Pace(first=FIRST, lease=1.0))
+    until(lambda: server.steps("message"))
+    del house.accounts["main"]
+    daemon.reload()
+    assert isinstance(house.another_store().take_lease("main", "thief", dead=lambda _: True), Lease)
+    until(lambda: len(daemon.supervisor._charges) == 0)
+    assert daemon.held() == set()
+
+
+def test_a_store_with_a_bug_is_tried_again(house: House) -> None:
+    class Buggy(Sql):
+        bugs = 3
+
+        def _bug(self) -> None:
+            if self.bugs:
+                self.bugs -= 1
+                raise ValueError("a bug")
+
+        def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+            self._bug()
+            return super().renew_leases(leases)
+
+        def tell(self, healths: Sequence[AccountHealth]) -> None:
+            self._bug()
+            super().tell(healths)
+
+        def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
+            self._bug()
+            return super().requests(accounts, ids=ids)
+
+    house.add("main", every=0.3)
+    store = Buggy(house.store.options, place=house.store.place)
+    store.open()
+    house._stack.callback(store.close)
+    house.daemon(store=store)
+    until(lambda: condition(house) == "polling")
+
+
+def test_an_answer_that_the_store_does_not_take_is_given_again(house: House) -> None:
+    class Deaf(Sql):
+        refused = 0
+
+        def answer(self, request_ids: Collection[int], answer: Answer) -> None:
+            if self.refused < 2:
+                self.refused += 1
+                raise TransientError("busy")
+            super().answer(request_ids, answer)
+
+    server = house.add("main", every=3600.0)
+    store = Deaf(house.store.options, place=house.store.place)
+    store.open()
+    house._stack.callback(store.close)
+    house.daemon(store=store)
+    until(lambda: condition(house) == "polling")
+    asked = house.store.ask("main", Task())
+    until(lambda: answered(house, asked))
+    assert len(server.steps("open")) == 2
+
+
+def test_leases_that_nobody_heard_of_are_given_back_at_the_end(house: House) -> None:
+    class Slow(Sql):
+        def healths(self) -> Sequence[AccountHealth]:
+            time.sleep(1)
+            return super().healths()
+
+    house.add("main")
+    store = Slow(house.store.options, place=house.store.place)
+    store.open()
+    house._stack.callback(store.close)
+    daemon = house.daemon(store=store)
+    time.sleep(0.4)
+    daemon.stop()
+    assert house.store.take_leases(["main"], "another", dead=lambda _: False)
+
+
+def test_an_end_does_not_wait_for_a_store_that_hangs(house: House) -> None:
+    class Hanging(Sql):
+        hangs = False
+
+        def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+            if self.hangs:
+                time.sleep(8)
+            return super().renew_leases(leases)
+
+    house.add("main")
+    store = Hanging(house.store.options, place=house.store.place)
+    store.open()
+    daemon = house.daemon(store=store, pace=Pace(lease=1.0))
+    until(daemon.held)
+    store.hangs = True
+    time.sleep(0.6)
+    began = time.monotonic()
+    daemon.stop(3.0)
+    assert time.monotonic() - began < 3.2
+
+
+# --- reload -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_reload_leaves_what_did_not_change_alone(house: House) -> None:
+    same = house.add("same", can_watch=True)
+    changed = house.add("changed", can_watch=True)
+    removed = house.add("removed", can_watch=True)
+    daemon = house.daemon()
+    until(lambda: all(server.watches() for server in (same, changed, removed)))
+    [watch] = same.watches()
+    asked = len(same.asked)
+    [old] = changed.watches()
+    house.change("changed", text="Another description")
+    del house.accounts["removed"]
+    added = house.add("added", can_watch=True)
+    daemon.reload()
+    until(lambda: removed.sessions == 0)
+    until(lambda: changed.watches() and changed.watches() != [old])
+    until(added.watches)
+    assert same.watches() == [watch]
+    assert len(same.asked) == asked
+    mails(same, ["x"])
+    until(lambda: house.filed() == 1)
+    until(lambda: "removed" not in daemon.held())
+    assert daemon.held() == {"same", "changed", "added"}
+
+
+def test_a_visit_of_an_account_that_changed_ends_behind_its_batch_and_begins_anew(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    mails(server, [str(number) for number in range(250)])
+    server.on("message", lambda: time.sleep(0.7), after=50)
+    daemon = house.daemon()
+    until(lambda: len(server.steps("message")) > 50)
+    house.change("main", text="Another description")
+    daemon.reload()
+    until(lambda: house.filed() == 250)
+    assert len(server.steps("open")) == 2
+    assert not server.steps("abort")
+
+
+def test_an_account_that_comes_back_before_its_visit_ended_goes_on(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    mails(server, ["x"])
+    server.on("message", lambda: time.sleep(0.7))
+    daemon = house.daemon()
+    until(lambda: server.steps("message"))
+    account = house.accounts.pop("main")
+    daemon.reload()
+    time.sleep(0.1)
+    house.accounts["main"] = account
+    daemon.reload()
+    until(lambda: condition(house) == "polling")
+    until(lambda: house.filed() == 1)
+    assert daemon.held() == {"main"}
+
+
+def test_a_changed_account_is_tried_at_once_however_it_was(house: House) -> None:
+    server = house.add("main")
+    server.on("open", AuthError("wrong password"))
+    daemon = house.daemon()
+    until(lambda: condition(house) == "paused")
+    house.change("main", options=Site(host="", timeout=6.0))
+    daemon.reload()
+    until(lambda: condition(house) == "polling")
+
+
+def test_accounts_that_are_not_imported_are_told_of_and_left_alone(house: House) -> None:
+    server = house.add("main")
+    house.change("main", imports=ImportConfig(enabled=False))
+    house.daemon()
+    until(lambda: condition(house) == "disabled")
+    assert server.asked == []
+
+
+def test_accounts_without_a_usable_file_are_told_of(house: House) -> None:
+    daemon = house.daemon()
+    fault = Fault(file="accounts/broken.yaml", line=3, column=1, what="unknown key 'hots'")
+    daemon.supervisor.apply(replace(house.config(), faults=(fault,)), house.recipes)
+    until(lambda: condition(house, "broken") == "faulty")
+    told = house.health("broken")
+    assert told is not None
+    assert told.error == "accounts/broken.yaml:3:1: unknown key 'hots'"
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_stops_in_time_with_a_visit_that_hangs(house: House) -> None:
+    hanging = house.add("hanging", timeout=60.0)
+    hanging.hang("open")
+    fetching = house.add("fetching", timeout=60.0)
+    mails(fetching, ["x"])
+    fetching.hang("fetch")
+    watched = [house.add(f"watched-{number}", can_watch=True) for number in range(20)]
+    daemon = house.daemon(visits=30, per_host=30)
+    until(lambda: hanging.steps("open") and fetching.steps("fetch") and all(server.watches() for server in watched))
+    began = time.monotonic()
+    abandoned = daemon.stop(5.0)
+    assert time.monotonic() - began < 5.0
+    # What hangs in a connect has no session that could be aborted.
+    assert abandoned == 1
+    assert fetching.sessions == 0
+    assert all(server.sessions == 0 for server in watched)
+    assert house.store.daemons() == []
+    taken = house.store.take_leases(list(house.servers), "another", dead=lambda _: False)
+    assert {lease.account for lease in taken} == set(house.servers)
+    hanging.break_connections()
+
+
+def test_work_in_hand_is_committed_when_it_stops(house: House) -> None:
+    server = house.add("main")
+    mails(server, [str(number) for number in range(150)])
+    server.on("message", lambda: time.sleep(0.4), after=50)
+    daemon = house.daemon()
+    until(lambda: len(server.steps("message")) > 50)
+    assert daemon.stop() == 0
+    assert house.filed() in {0, 100}
+    assert not house.store.owed("main", limit=10)
+    second = house.daemon()
+    until(lambda: house.filed() == 150)
+    assert second.supervisor.alive()
+
+
+def test_a_request_that_was_not_done_is_left_to_the_next(house: House) -> None:
+    server = house.add("main", every=3600.0, timeout=30.0)
+    daemon = house.daemon()
+    until(lambda: condition(house) == "polling")
+    server.hang("listing")
+    asked = house.store.ask("main", Task())
+    until(lambda: house.visits("main") == 2)
+    assert daemon.stop() == 0
+    assert answered(house, asked) is None
+    house.daemon()
+    until(lambda: answered(house, asked))
+
+
+def test_stop_is_quick_where_nothing_runs(house: House) -> None:
+    house.add("main", can_watch=True)
+    daemon = house.daemon()
+    until(lambda: condition(house) == "watching")
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 1.0
+
+
+# --- idle -------------------------------------------------------------------------------------------------------------
+
+
+def test_idle_accounts_cost_no_turns(house: House) -> None:
+    for number in range(300):
+        house.add(f"box-{number}", can_watch=True, every=60.0)
+    daemon = house.daemon(visits=32, per_host=1000)
+    until(lambda: len(daemon.supervisor._watcher) == 300, within=30)
+    time.sleep(1.5)
+    supervisor = daemon.supervisor
+    before = (supervisor.turns, supervisor._watcher.turns, time.process_time())
+    time.sleep(2)
+    turns, wakes, cpu = supervisor.turns - before[0], supervisor._watcher.turns - before[1], time.process_time() - before[2]
+    assert turns <= 40
+    assert wakes <= 20
+    assert cpu < 0.5

@@ -1,0 +1,156 @@
+"""What the daemon says of its work, at once to the log, the metrics and the observers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import AccountHealth, FilingFault, LeaseLost, Tally, TransientError, config, plugins
+from gatewayd.custody import Filed
+from gatewayd.events import AccountChanged, ConfigLoaded, Event, MailFailed, MailFiled
+from gatewayd.mail import BytesSource, parse
+from gatewayd.metrics import Metrics
+from gatewayd.supervisor.observers import Observers
+from gatewayd.supervisor.telling import Telling
+from gatewayd.testing import make_record
+from gatewayd.testing.custodian import make_filing, make_raw
+from gatewayd.visit import Report
+from tests.e2e.house import House
+from tests.unit.log import logged
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+    from pathlib import Path
+
+RAW = make_raw(1, subject="My secret journey")
+NOON = datetime.now(UTC)
+
+
+class Ears(Observers):
+    """Observers that only remember."""
+
+    def __init__(self) -> None:
+        super().__init__(plugins.Registry(plugins=(), _classes={}))
+        self.heard: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.heard.append(event)
+
+
+class Hall:
+    """A telling, and all that hear it."""
+
+    def __init__(self, log: io.StringIO) -> None:
+        self.log = log
+        self.metrics = Metrics(version="1")
+        self.ears = Ears()
+        self.telling = Telling(self.metrics, self.ears)
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.split(maxsplit=2)[2] for line in self.log.getvalue().splitlines()]
+
+    def number(self, beginning: str) -> float:
+        """The value of the one sample that begins so."""
+        (line,) = [line for line in self.metrics.text().splitlines() if line.startswith(f"gatewayd_{beginning} ")]
+        return float(line.split()[-1])
+
+
+@pytest.fixture
+def hall() -> Iterator[Hall]:
+    with logged() as log:
+        yield Hall(log)
+
+
+def mail(*faults: FilingFault, backlog: bool = False, arrival: datetime | None = NOON) -> Filed:
+    filings = (make_filing("acme", links=[make_record("customer", "C1")], faults=faults), make_filing("globetrot"))
+    view = parse(BytesSource(RAW), mail_id=17, received_at=arrival)
+    return Filed(entry_id=17, mail=view, digest=b"", filings=filings, key="7:12", backlog=backlog)
+
+
+def test_a_filed_mail_is_a_line_a_number_and_an_event(hall: Hall) -> None:
+    one = mail()
+    hall.telling.listener.filed("main", "INBOX", [one])
+    size = len(RAW)
+    assert hall.lines == [
+        f"mail filed account=main mail=17 folder=INBOX key=7:12 size={size} operators=acme,globetrot links=1 faults=0"
+    ]
+    assert hall.number("bytes_total") == size
+    assert hall.number("lag_seconds_count") == 1
+    (event,) = hall.ears.heard
+    expected = MailFiled(
+        account="main",
+        folder="INBOX",
+        key="7:12",
+        mail_id=17,
+        size=size,
+        received_at=NOON,
+        backlog=False,
+        filings=one.filings,
+    )
+    assert event == expected
+    assert isinstance(event, MailFiled)
+    assert (event.operators, event.owner) == (("acme", "globetrot"), None)
+
+
+@pytest.mark.parametrize(("backlog", "arrival"), [(True, NOON - timedelta(days=900)), (False, None)])
+def test_backlog_and_mail_without_arrival_have_no_lag(hall: Hall, backlog: bool, arrival: datetime | None) -> None:  # noqa: FBT001  a parameter
+    hall.telling.filed("main", "INBOX", [mail(backlog=backlog, arrival=arrival)])
+    assert hall.number("lag_seconds_count") == 0
+    assert hall.number('mails_total{outcome="filed"}') == 1
+
+
+def test_P9_a_fault_is_a_line_without_its_text_a_number_and_an_event(hall: Hall) -> None:
+    error = "ValueError: My secret journey (vouchers.py:12)"
+    hall.telling.filed("main", "INBOX", [mail(FilingFault("vouchers", error))])
+    assert hall.lines[1] == "mail failed account=main mail=17 operator=acme by=vouchers error=ValueError at=vouchers.py:12"
+    assert "secret" not in hall.log.getvalue()
+    assert hall.number('filing_faults_total{by="vouchers"}') == 1
+    assert hall.ears.heard[1] == MailFailed(account="main", mail_id=17, operator="acme", by="vouchers", error=error)
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "kind"),
+    [(None, "done", ""), (TransientError("away"), "failed", "TransientError"), (LeaseLost("gone"), "held", "LeaseLost")],
+)
+def test_a_visit_is_counted_by_its_result(hall: Hall, error: TransientError | None, result: str, kind: str) -> None:
+    hall.telling.listener.visited(Report(account="main", tally=Tally(filed=3, duplicate=2), error=error), 1.5)
+    assert hall.number(f'visits_total{{result="{result}"}}') == 1
+    assert hall.number("visit_seconds_sum") == 1.5
+    assert hall.number('mails_total{outcome="duplicate"}') == 2
+    assert 'outcome="filed"' not in hall.metrics.text()
+    assert not kind or hall.number(f'faults_total{{class="{kind}"}}') == 1
+
+
+def test_a_changed_account_is_an_event(hall: Hall) -> None:
+    health = AccountHealth(account="main", owner="me", condition="paused")
+    hall.telling.listener.changed(health, "watching")
+    assert hall.ears.heard == [AccountChanged(health=health, before="watching")]
+
+
+def test_a_worker_that_ended_is_a_line_and_a_number_and_breakers_are_lines(hall: Hall) -> None:
+    events = hall.telling.worker_events()
+    events.ended("acme", "vouchers", "it took longer than 10 s")
+    events.breaker("acme", "vouchers", "opened")
+    events.breaker("acme", "vouchers", "closed")
+    assert [line.partition(" operator=acme by=vouchers")[0] for line in hall.lines] == [
+        "worker replaced",
+        "breaker opened",
+        "breaker closed",
+    ]
+    assert hall.number("worker_deaths_total") == 1
+
+
+def test_a_config_that_was_taken_over_is_lines_and_an_event(hall: Hall, tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.operator("acme", matchers="[contacts]")
+    house.account("sales", "imap", 1, "anna")
+    house.write("accounts/bad.yaml", "kind: imap\nhots: x\n")
+    loaded = config.load(house.folder)
+    hall.telling.config_loaded(loaded)
+    assert hall.lines[0] == f"config loaded accounts=1 operators=1 faults={len(loaded.faults)}"
+    assert hall.lines[1].startswith("config fault place=accounts/bad.yaml:")
+    assert hall.ears.heard == [ConfigLoaded(accounts=("sales",), operators=("acme",), faults=loaded.faults)]
