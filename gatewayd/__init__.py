@@ -49,7 +49,8 @@ from gatewayd.model import (
     decide,
 )
 from gatewayd.options import ConfigPath, Duration, Secret
-from gatewayd.roles import Command, Directory, Heard, Matcher, Operator, Place, Session, Transport, Watch
+from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
+from gatewayd.session import Heard, Session, Watch
 from gatewayd.spool import Spool
 from gatewayd.store import LEASE_SECONDS, Store
 from gatewayd.views import Audit, EntryView, FilingView, LinkView, Query, RivalView, Viewer

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Fetched, Link, Rivals
-    from gatewayd.roles import Session
+    from gatewayd.session import Session
     from gatewayd.spool import Spool
 
 __all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "drop", "fetch", "filings", "order", "outcomes"]
 
-#: The longest wait of a key that could not be had, in seconds.
-_LONGEST_WAIT = 86400.0
+#: The first and the longest wait of a key that could not be had, in seconds.
+_FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +120,10 @@ def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Ord
     )
 
 
-def outcomes(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None) -> Sequence[Outcome]:
-    """Return what became of each key of the batch."""
+def outcomes(
+    batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, *, ours: bool = False
+) -> Sequence[Outcome]:
+    """Return what became of each key of the batch. ``ours``: it was our doing if the session ended."""
     asked = {one.listed.key: one for one in batch.asked}
     done: list[Outcome] = []
     for one in batch.came:
@@ -132,7 +134,7 @@ def outcomes(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
             done.append(_deferred(waiting, one.cause))
     if batch.error is None:
         done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
-    elif not batch.came and not isinstance(batch.error, AuthError | PermanentError):
+    elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError)):
         # It may be this very message that ends sessions: next time others go first (P4).
         why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
@@ -171,7 +173,7 @@ def contact_types(imports: ImportConfig) -> ContactTypes:
 
 
 def _deferred(waiting: Waiting, cause: str) -> Deferred:
-    wait = min(60.0 * 2 ** min(waiting.tries, 20), _LONGEST_WAIT)
+    wait = min(_FIRST_WAIT * 2 ** min(waiting.tries, 20), _LONGEST_WAIT)
     return Deferred(entry_id=waiting.entry_id, cause=cause, retry_after=wait * random.uniform(0.8, 1.2))  # noqa: S311  jitter
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import AccountConfig
     from gatewayd.custody import Anchor, FolderState
-    from gatewayd.roles import Session
+    from gatewayd.session import Session
     from gatewayd.store import Store
     from gatewayd.views import EntryView
 

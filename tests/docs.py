@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import events, hookspecs, plugins, roles, store
+from gatewayd import events, hookspecs, plugins, roles, session, store
 from gatewayd.plugins import OBSERVERS, ROLES
 from tests import docs_configuration
 
@@ -37,7 +37,7 @@ def _hooks() -> Iterator[str]:
             yield f"- `{field.name}: {field.type}`"
         yield ""
     yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
-    for role_class in (roles.Transport, roles.Session, roles.Watch, roles.Directory, roles.Matcher, roles.Command):
+    for role_class in (roles.Transport, session.Session, session.Watch, roles.Directory, roles.Matcher, roles.Command):
         yield from _role(role_class)
     yield from ("## The store", "", inspect.getdoc(store) or "", "")
     yield from _role(store.Store)

@@ -16,7 +16,7 @@ from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginEr
 from gatewayd.examine import Examiner, Examining, Recipe, recipes
 from gatewayd.owner import Owner, prepare
 from gatewayd.plugins import where
-from gatewayd.roles import Place, Session, Transport
+from gatewayd.roles import Place, Transport
 from gatewayd.store import Store
 from gatewayd.supervisor.workers import Workers
 from gatewayd.views import Viewer
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gatewayd.config import AccountConfig, Config
+    from gatewayd.session import Session
 
 __all__ = ["ID", "App", "operator_options"]
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-import gatewayd
 from gatewayd.cli import output
 from gatewayd.errors import PermanentError
 
@@ -75,7 +74,7 @@ def _install(app: App, root: Path, program: Path | None, version: int | None) ->
     except OSError as error:
         advice = "Run this as root, or name another --root."
         raise PermanentError(f"{error.filename or work.root}: {error.strerror}", advice=advice) from error
-    parts = [command] if program else [command, Path(sys.executable).resolve(), Path(gatewayd.__file__)]
+    parts = [command] if program else [command, Path(sys.executable).resolve(), Path(__file__)]
     _warn(work.root, command, parts, known)
     _advise(app.folder, work)
 

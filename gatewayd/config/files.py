@@ -19,6 +19,9 @@ Mark: TypeAlias = tuple[int, int]
 _MAX_BYTES = 1 << 20
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+#: How the files end that people's editors and ``gatewayd install`` leave beside those that are meant.
+_LEFT = ("~", ".new", ".sample")
+
 
 class Unreadable(Exception):
     """The file, or the rest of it, means nothing. Its arguments are the faults that say why."""
@@ -43,7 +46,7 @@ def names(folder: Path) -> tuple[list[str], list[Fault]]:
     except OSError as error:
         raise Unreadable(Fault(file=folder.name, what=f"can't be read: {error.strerror}")) from None
     # Hidden files, backups and lock files of editors are not meant.
-    meant = [name for name in found if not (name.startswith(".") or name.endswith("~") or (name[0] == name[-1] == "#"))]
+    meant = [name for name in found if not (name.startswith(".") or name.endswith(_LEFT) or (name[0] == name[-1] == "#"))]
     sound = [name for name in meant if name.endswith(".yaml") and NAME.fullmatch(name.removesuffix(".yaml"))]
     what = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
     faults = [Fault(file=f"{folder.name}/{name}", what=what) for name in meant if name not in sound]

@@ -42,6 +42,8 @@ __all__ = ["Daemon"]
 _STOP = 4.0
 #: Seconds between two looks at how everything is.
 _LOOK = 1.0
+#: Seconds between two looks at all accounts, which are many.
+_MEASURE = 15.0
 
 
 class Daemon:
@@ -58,6 +60,7 @@ class Daemon:
         #: What is wrong with the config folder since the last reload.
         self._faults: tuple[Fault, ...] = self._config.faults
         self._started_at = datetime.now(UTC)
+        self._measure_at = 0.0
 
     def run(self) -> None:
         """Run until a signal says to end."""
@@ -199,14 +202,23 @@ class Daemon:
             self._notifier.watchdog()
         self._rematcher.look()
         self._metrics.workers(self._workers.count)
+        if time.monotonic() >= self._measure_at:
+            self._measure_at = time.monotonic() + _MEASURE
+            self._measure()
+
+    def _measure(self) -> None:
+        """See how all accounts are: for the metrics, and for ``systemctl status``."""
         try:
-            told = self._store.healths(), self._store.lengths()
+            healths, lengths = self._store.healths(), self._store.lengths()
         except GatewaydError:
             # The supervisor has said so already, and goes on trying.
             return
-        self._metrics.told(*told)
-        self._notifier.status(_status(len(told[0]), sum(bool(one.error) for one in told[0])))
+        # The store remembers accounts that are no longer in the config.
+        ours = [one for one in healths if one.account in self._config.accounts]
+        self._metrics.told(ours, lengths)
+        self._notifier.status(_status(len(ours), sum(bool(one.error) for one in ours)))
 
 
 def _status(accounts: int, faulty: int) -> str:
-    return f"{accounts} accounts, {faulty} with a fault" if faulty else f"{accounts} accounts, all well"
+    counted = f"{accounts} account{'' if accounts == 1 else 's'}"
+    return f"{counted}, {faulty} with a fault" if faulty else f"{counted}, all well"

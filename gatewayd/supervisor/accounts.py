@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.custody import Lease
     from gatewayd.errors import GatewaydError
     from gatewayd.health import Condition, Request
-    from gatewayd.roles import Session, Watch
+    from gatewayd.session import Session, Watch
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run
     from gatewayd.visit import Report

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.examine import Recipe
     from gatewayd.health import Task
     from gatewayd.plugins import Registry
-    from gatewayd.roles import Session
+    from gatewayd.session import Session
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError, TransientError
 from gatewayd.plugins import where
-from gatewayd.roles import Heard
+from gatewayd.session import Heard
 from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from gatewayd.roles import Watch
+    from gatewayd.session import Watch
 
 __all__ = ["Said", "Watcher"]
 

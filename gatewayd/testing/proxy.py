@@ -34,6 +34,7 @@ class Fault:
 class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter | None = None
+    number: int = 0
     #: Bytes of the server's that went to the client.
     sent: int = 0
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -55,6 +56,8 @@ class FaultProxy:
         self.latency = latency
         #: Whether ``sent_by_clients`` is kept.
         self.record = False
+        #: Told of each piece before it goes on, in the proxy's thread: the connection's number, whether the server sent it.
+        self.hear: Callable[[int, bool, bytes], None] | None = None
         self._recorded = bytearray()
         self._total = 0
         self._call: tuple[int, Callable[[int], None]] | None = None
@@ -92,13 +95,17 @@ class FaultProxy:
         """Refuse further connections; those that stand go on."""
         self._run(self._unlisten())
 
+    def accept(self) -> None:
+        """Accept connections again, on the same port."""
+        self._run(self._listen())
+
     # --- in the proxy's thread ------------------------------------------------------------------------------------
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, self._address, 0)
+        self._server = await asyncio.start_server(self._accept, self._address, self.port)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def _unlisten(self) -> None:
@@ -120,7 +127,7 @@ class FaultProxy:
         await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(client=writer)
+        connection = _Connection(client=writer, number=len(self._connections))
         self._connections.append(connection)
         handler = asyncio.current_task()
         if handler is not None:
@@ -142,6 +149,8 @@ class FaultProxy:
             while piece := await reader.read(_CHUNK):
                 if self.record:
                     self._recorded += piece
+                if self.hear:
+                    self.hear(connection.number, False, piece)
                 connection.server.write(piece)
                 await connection.server.drain()
         connection.server.close()
@@ -151,6 +160,8 @@ class FaultProxy:
             while piece := await reader.read(_CHUNK):
                 if self.latency:
                     await asyncio.sleep(self.latency)
+                if self.hear:
+                    self.hear(connection.number, True, piece)
                 if not await self._forward(piece, connection):
                     return
         connection.client.close()

@@ -61,16 +61,18 @@ class Snapshot:
 class Dovecot:
     """One Dovecot. Use it as a context manager; ``settings`` override top-level settings, such as ``ssl="no"``.
 
+    Beyond a hundred IMAP sessions at once it must be told how many. Those have no inotify: see ``mailbox_idle_check_interval``.
     Raises RuntimeError where Dovecot is missing or does not start: its tests fail then, they are never skipped.
     """
 
     host = "localhost"
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, *, sessions: int = 0, **settings: str) -> None:
         self._binary = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if self._binary is None:
             raise RuntimeError("Dovecot is missing; install it: apt-get install dovecot-imapd dovecot-pop3d")
         self._settings = settings
+        self._sessions = sessions
         self._count = itertools.count(1)
         self._passwords: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -233,6 +235,8 @@ class Dovecot:
         root = os.geteuid() == 0
         uid, gid = (_NOBODY, _NOBODY) if root else (os.getuid(), os.getgid())
         values: dict[str, str | int] = {"folder": str(self.folder), "ssl": self._settings.get("ssl", "yes"), "uid": uid, "gid": gid}
+        # A session is a process, and each is a client of several others.
+        values |= {"processes": 100 + self._sessions, "clients": 1000 + 4 * self._sessions}
         text = Template(_CONFIG.read_text()).substitute(values, **self.ports)
         if not root:
             user, group = getpass.getuser(), grp.getgrgid(gid).gr_name

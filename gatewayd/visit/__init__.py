@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig
     from gatewayd.custody import Lease
     from gatewayd.examine import Recipe
-    from gatewayd.roles import Session, Transport
+    from gatewayd.roles import Transport
+    from gatewayd.session import Session
     from gatewayd.store import Store
 
 __all__ = ["Progress", "Report", "Tools", "visit"]

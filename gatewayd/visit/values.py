@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import Examining
     from gatewayd.owner import Owner
-    from gatewayd.roles import Session
+    from gatewayd.session import Session
     from gatewayd.store import Store
 
 __all__ = ["Report", "Tools"]

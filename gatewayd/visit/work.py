@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from gatewayd.health import Task
     from gatewayd.listing import Entering
     from gatewayd.model import Page
-    from gatewayd.roles import Session, Transport
+    from gatewayd.roles import Transport
+    from gatewayd.session import Session
     from gatewayd.visit.values import Tools
 
 __all__ = ["Work"]
@@ -208,7 +209,8 @@ class Work:
         under: Examination | None = None
         try:
             while ahead is not None or line:
-                if ahead is not None:
+                # Where the server is slower than we are, nothing that has come waits for what has not.
+                if ahead is not None and (under is None or ahead.done()):
                     line.append(self._await(ahead))
                     ahead = self._fetch(session, folder, None if line[-1].error else next(batches, None))
                 found = under.result(self._tick) if under else None
@@ -238,7 +240,7 @@ class Work:
         return None if batch is None else self._tools.fetcher.submit(fetch, session, folder, batch, self._tools.owner.spool())
 
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
-        done = outcomes(batch, examined, self._imports, self._account.user)
+        done = outcomes(batch, examined, self._imports, self._account.user, ours=self._tools.stopping())
         commit = self._tools.store.file(self._lease, done)
         self._report = replace(self._report, tally=self._report.tally + commit.tally)
         self._done += len(done)

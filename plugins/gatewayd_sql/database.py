@@ -10,6 +10,7 @@ from sqlalchemy import exc, inspect, make_url, text
 
 from gatewayd import ConfigError
 from gatewayd_sql import dialect
+from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 from gatewayd_sql.tables import metadata
 
@@ -78,13 +79,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a transaction that sees one state of everything and stops no writer."""
-        with dialect.translated(self.name), self._reader.begin() as connection:
+        with translated(self.name), self._reader.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give a transaction that may write; it is on the disk when the block has ended, and undone if that raises."""
-        with dialect.translated(self.name), self._writer.begin() as connection:
+        with translated(self.name), self._writer.begin() as connection:
             yield connection
 
     def close(self) -> None:

@@ -1,13 +1,12 @@
-"""All that only SQLite or only PostgreSQL knows: types, words of SQL, how an engine is set up, what an error means."""
+"""All that only SQLite or only PostgreSQL knows: types, words of SQL, how an engine is set up; see errors for what they say."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import time
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -20,16 +19,15 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
-    exc,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
-from gatewayd import ConfigError, TransientError
+from gatewayd import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -46,7 +44,6 @@ __all__ = [
     "now",
     "one_of",
     "only_where",
-    "translated",
 ]
 
 
@@ -234,68 +231,3 @@ def lock_schema(connection: Connection) -> None:
     """Wait until nobody else changes the tables; the lock ends with the transaction. SQLite's writer holds it already."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7160943025)")
-
-
-# --- what an error means ----------------------------------------------------------------------------------------------
-
-_FULL = "Make room on the disk; the work goes on by itself."
-_RIGHTS = "Let the service's user write the file and its folder, or correct `state` or the store's `url`."
-_DAMAGED = "Stop gatewayd, keep the file, and put back a copy, or save what can be read with `sqlite3 FILE .recover`."
-
-_Verb: TypeAlias = type[ConfigError] | type[TransientError]
-_Meanings: TypeAlias = tuple[tuple[str, _Verb, str, str], ...]
-
-#: By SQLite's name of the error, the longest beginning first.
-_SQLITE: Final[_Meanings] = (
-    ("SQLITE_FULL", TransientError, "the disk is full", _FULL),
-    ("SQLITE_IOERR", TransientError, "the disk is full, over its quota, or broken ({error})", _FULL),
-    ("SQLITE_BUSY", TransientError, "the database is locked by another process", "It is tried again."),
-    ("SQLITE_LOCKED", TransientError, "the database is locked by another process", "It is tried again."),
-    ("SQLITE_READONLY", ConfigError, "the database can't be written", _RIGHTS),
-    ("SQLITE_PERM", ConfigError, "the database can't be opened", _RIGHTS),
-    ("SQLITE_CANTOPEN", ConfigError, "the database can't be opened", _RIGHTS),
-    ("SQLITE_NOTADB", ConfigError, "this file is no SQLite database", "Correct the store's `url`, or move the file away."),
-    ("SQLITE_CORRUPT", ConfigError, "the database is damaged ({error})", _DAMAGED),
-)
-
-#: By the beginning of PostgreSQL's SQLSTATE (PostgreSQL manual, appendix A).
-_POSTGRESQL: Final[_Meanings] = (
-    ("53100", TransientError, "the database server's disk is full", _FULL),
-    ("53", TransientError, "the database server is overloaded", "It is tried again."),
-    ("08", TransientError, "the connection to the database server is lost", "It is tried again."),
-    ("57P", TransientError, "the database server goes down", "It is tried again."),
-    ("40", TransientError, "two transactions were in each other's way", "It is tried again."),
-    ("55P", TransientError, "the database is locked by another process", "It is tried again."),
-    ("25006", ConfigError, "the database can't be written", "Give the store's `url` a server that takes writes."),
-    ("28", ConfigError, "the database server refuses this user", "Correct user and password in the store's `url`."),
-    ("3D", ConfigError, "there is no such database", "Create it, or correct the store's `url`."),
-    ("42501", ConfigError, "the database refuses this user", "Let the user make and write tables."),
-)
-
-
-@contextmanager
-def translated(where: str) -> Iterator[None]:
-    """Translate SQLAlchemy's errors inside the block into the kernel's verbs. ``where`` names the database."""
-    try:
-        yield
-    except exc.TimeoutError as error:
-        raise TransientError(f"{where}: all connections are in use", advice="It is tried again.") from error
-    except exc.DBAPIError as error:
-        meant = _meaning(error)
-        if meant is None:
-            raise
-        verb, text, advice = meant
-        raise verb(f"{where}: {text.format(error=error.orig)}", advice=advice) from error
-
-
-def _meaning(error: exc.DBAPIError) -> tuple[_Verb, str, str] | None:
-    name = getattr(error.orig, "sqlite_errorname", None)
-    code = getattr(error.orig, "sqlstate", None)
-    for table, found in ((_SQLITE, name), (_POSTGRESQL, code)):
-        for beginning, verb, text, advice in table:
-            if found and found.startswith(beginning):
-                return verb, text, advice
-    if name is None and code is None and isinstance(error, exc.OperationalError):
-        # psycopg gives no SQLSTATE where there is no server to give one.
-        return TransientError, "the database server can't be reached", "Check the store's `url`, and that the server runs."
-    return None

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from collections import Counter
+from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tests.e2e.warm import warm
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
 ROOT = Path(__file__).parent.parent.parent
+
+_T = TypeVar("_T")
+#: What the log says of a fault of the daemon's own, and Python of one that nobody caught.
+_OWN_FAULTS = ("own fault", "Traceback (most recent call last)")
+
+
+def until(what: str, seconds: float, happened: Callable[[], _T]) -> _T:
+    """Wait until something has happened, and return it; fails after so many seconds, saying what did not."""
+    end = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}; last seen: {found!r}"
+        time.sleep(0.02)
+    return found
 
 
 class Done(NamedTuple):
@@ -27,6 +49,63 @@ class Done(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+class Daemon:
+    """A daemon that runs, as a process of its own; its log is in a file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def own_faults(self) -> list[str]:
+        """What it said of faults that are its own."""
+        return [line for line in self.log.splitlines() if any(word in line for word in _OWN_FAULTS)]
+
+    def ready(self, seconds: float = 20) -> None:
+        """Wait until it has begun to work."""
+        until(
+            f"the daemon has started\n{self.log}", seconds, lambda: "daemon started" in self.log or self.process.poll() is not None
+        )
+        assert self.process.poll() is None, self.log
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def stop(self, seconds: float = 5) -> float:
+        """End it as systemd would, within so many seconds, and return how many it took."""
+        began = time.monotonic()
+        self.signal(signal.SIGTERM)
+        assert self.process.wait(seconds) == 0, self.log
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def workers(self) -> list[int]:
+        """The ids of its worker processes."""
+        return [pid for pid in _children(self.process.pid) if b"gatewayd.worker" in _command(pid)]
+
+
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):
+        return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return []
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
 class House:
     """A config folder with a state folder beside it."""
 
@@ -37,6 +116,7 @@ class House:
             (self.folder / name).mkdir(parents=True)
         self.write("gatewayd.yaml", f"state: {self.state}\nplugins: {{folder: plugins}}\n")
         self.write("secret", "pass\n")
+        self._daemons = count(1)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the config folder."""
@@ -46,14 +126,23 @@ class House:
         return path
 
     def account(
-        self, name: str, kind: str, port: int, user: str, *, more: str = "", imports: str = "", security: str = "none"
+        self,
+        name: str,
+        kind: str,
+        port: int,
+        user: str,
+        *,
+        more: str = "",
+        imports: str = "",
+        security: str = "none",
+        timeout: str = "20s",
     ) -> None:
         """Write an account of a server on this machine."""
         insecure = "insecure: true\n" if security == "none" else ""
         serves = "" if "operators:" in more or "user:" in more else "operators: [acme]\n"
         text = (
             f"kind: {kind}\n{serves}host: localhost\nport: {port}\nsecurity: {security}\n{insecure}username: {user}\n"
-            f"password: !file secret\ntimeout: 20s\n{more}import:\n  folders: [INBOX]\n{imports}"
+            f"password: !file secret\ntimeout: {timeout}\n{more}import:\n  folders: [INBOX]\n{imports}"
         )
         self.write(f"accounts/{name}.yaml", text)
 
@@ -86,3 +175,37 @@ class House:
         done = self.run(*arguments)
         assert done.code == 0, f"{arguments}: exit code {done.code}\n{done.out}\n{done.err}"
         return done
+
+    @contextmanager
+    def daemon(self, *program: object, ready: bool = True) -> Iterator[Daemon]:
+        """Run a daemon while the block lasts; in place of gatewayd itself, a ``program`` that is given its arguments."""
+        log = self.state.parent / f"daemon-{next(self._daemons)}.log"
+        command = [sys.executable, *(map(str, program) if program else ("-m", "gatewayd")), "--config", str(self.folder), "run"]
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT)
+        daemon = Daemon(process, log)
+        try:
+            if ready:
+                daemon.ready()
+            yield daemon
+            if process.poll() is None:
+                daemon.stop()
+            assert not daemon.own_faults
+        except BaseException:
+            print(f"{log.name}:\n{daemon.log}", file=sys.stderr)
+            raise
+        finally:
+            # It may be frozen. Nothing is sent to a process that has ended.
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait(10)
+
+    def filed(self, *accounts: str) -> Counter[str]:
+        """How often each Message-ID is filed, for whatever operator, in these accounts or in all; read beside everybody else."""
+        with closing(sqlite3.connect(f"file:{self.state}/gatewayd.db?mode=ro", uri=True)) as db:
+            rows = db.execute("SELECT account, message_id FROM filing JOIN mail ON mail.id = filing.mail_id").fetchall()
+        return Counter(message_id for account, message_id in rows if not accounts or account in accounts)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """How each account is, by name."""
+        return {row["account"]: row for row in self.run("status", "--json").rows if row["type"] == "account"}

@@ -88,7 +88,12 @@ class Machine:
         """Boot a machine with gatewayd in it; it ends with the block."""
         binds = {_site(folder / "site"): _SITE, sysconfig.get_path("purelib"): "/srv/site"}
         flags = ["--quiet", "--register=no", "--keep-unit", "--volatile=overlay", "--console=pipe", "--link-journal=no"]
-        command = ["systemd-nspawn", *flags, f"--directory={_tree()}", *(f"--bind-ro={here}:{there}" for here, there in binds.items())]
+        command = [
+            "systemd-nspawn",
+            *flags,
+            f"--directory={_tree()}",
+            *(f"--bind-ro={here}:{there}" for here, there in binds.items()),
+        ]
         log = folder / "console"
         with log.open("wb") as console:
             process = subprocess.Popen([*command, "--boot"], stdin=subprocess.DEVNULL, stdout=console, stderr=console)
@@ -118,7 +123,17 @@ class Machine:
 
     def run(self, command: str, *, timeout: float = 60) -> Done:
         """Run a shell command as root in the machine."""
-        inside = ["nsenter", f"--target={self._leader}", "--all", "env", "-i", "PATH=/usr/local/bin:/usr/bin:/usr/sbin", "sh", "-c", command]
+        inside = [
+            "nsenter",
+            f"--target={self._leader}",
+            "--all",
+            "env",
+            "-i",
+            "PATH=/usr/local/bin:/usr/bin:/usr/sbin",
+            "sh",
+            "-c",
+            command,
+        ]
         streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "start_new_session": True}
         done = subprocess.run(inside, text=True, timeout=timeout, check=False, **streams)
         return Done(done.returncode, done.stdout, done.stderr)
@@ -131,18 +146,25 @@ class Machine:
 
     def write(self, path: str, text: str, *, mode: int = 0o644) -> None:
         """Write a file of the machine."""
-        inside = ["nsenter", f"--target={self._leader}", "--all", "sh", "-c", f"mkdir -p $(dirname {path}); cat >{path}; chmod {mode:o} {path}"]
+        inside = [
+            "nsenter",
+            f"--target={self._leader}",
+            "--all",
+            "sh",
+            "-c",
+            f"mkdir -p $(dirname {path}); cat >{path}; chmod {mode:o} {path}",
+        ]
         subprocess.run(inside, input=text, text=True, check=True, timeout=10)
 
     def show(self, name: str) -> str:
         """A property of the service (systemctl show)."""
         return self.good(f"systemctl show --value --property={name} gatewayd").strip()
 
-    def until(self, name: str, value: str, *, seconds: float = 20) -> None:
-        """Wait until a property of the service has a value."""
+    def until(self, name: str, text: str, *, seconds: float = 20) -> None:
+        """Wait until a property of the service is a text."""
         until = time.monotonic() + seconds
-        while self.show(name) != value:
-            assert time.monotonic() < until, f"{name} is {self.show(name)!r}, expected {value!r}\n{self.journal()}"
+        while self.show(name) != text:
+            assert time.monotonic() < until, f"{name} is {self.show(name)!r}, expected {text!r}\n{self.journal()}"
             time.sleep(0.1)
 
     def journal(self) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import exc
 
 from gatewayd import ConfigError, GatewaydError, Place, Query, TransientError, Viewer
 from gatewayd.testing.custodian import Custodian, make_raw
-from gatewayd_sql.dialect import translated
+from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
@@ -120,3 +120,10 @@ def test_no_free_connection_is_a_matter_of_time() -> None:
 def test_a_fault_of_ours_is_not_taken_for_the_database_s() -> None:
     with pytest.raises(exc.ProgrammingError), translated("mail"):
         raise exc.ProgrammingError("SELEKT 1", {}, Said("42601"))
+
+
+def test_a_server_that_is_not_there_is_named_by_its_socket(tmp_path: Path) -> None:
+    url = f"postgresql://gw@/mail?host={tmp_path}"
+    with pytest.raises(TransientError, match="the database server can't be reached") as caught:
+        Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path)).open()
+    assert caught.value.message.startswith(f"{tmp_path}/mail: ")

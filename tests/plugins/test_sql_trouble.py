@@ -29,7 +29,7 @@ import os, sys
 from pathlib import Path
 from gatewayd import GatewaydError, Place, Query, Viewer
 from gatewayd.testing.custodian import Custodian, make_raw
-from gatewayd_sql.dialect import translated
+from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 import gatewayd_sql.verbs, gatewayd_sql.migrations.versions.v0001_first, alembic.command

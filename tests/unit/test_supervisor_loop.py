@@ -660,6 +660,36 @@ def test_a_visit_of_an_account_that_changed_ends_behind_its_batch_and_begins_ane
     assert not server.steps("abort")
 
 
+@pytest.mark.parametrize("error", [TransientError("gone"), ValueError("a bug")])
+def test_a_session_that_does_not_end_well_is_closed_all_the_same(house: House, error: Exception) -> None:
+    server = house.add("main", can_watch=True)
+    daemon = house.daemon()
+    until(server.watches)
+    server.on("end", error)
+    del house.accounts["main"]
+    daemon.reload()
+    until(lambda: server.sessions == 0)
+    until(lambda: not daemon.held())
+
+
+def test_an_account_that_is_removed_while_its_lease_is_taken_is_given_back(house: House) -> None:
+    class Slow(Sql):
+        def healths(self) -> Sequence[AccountHealth]:
+            time.sleep(0.8)
+            return super().healths()
+
+    server = house.add("main")
+    store = Slow(house.store.options, place=house.store.place)
+    store.open()
+    house._stack.callback(store.close)
+    daemon = house.daemon(store=store)
+    time.sleep(0.4)
+    del house.accounts["main"]
+    daemon.reload()
+    until(lambda: house.another_store().take_leases(["main"], "another", dead=lambda _: False))
+    assert server.asked == []
+
+
 def test_an_account_that_comes_back_before_its_visit_ended_goes_on(house: House) -> None:
     server = house.add("main", every=3600.0)
     mails(server, ["x"])
@@ -763,6 +793,22 @@ def test_stop_is_quick_where_nothing_runs(house: House) -> None:
     began = time.monotonic()
     assert daemon.stop() == 0
     assert time.monotonic() - began < 1.0
+
+
+def test_it_is_not_alive_where_no_visit_shows_a_sign_of_life(house: House) -> None:
+    for number in range(5):
+        house.add(f"hangs-{number}", timeout=60.0).hang("open")
+    daemon = house.daemon(visits=1, pace=Pace(slow=0.1))
+    supervisor = daemon.supervisor
+    # One works and three others wait for their servers; the fifth waits in line.
+    until(lambda: len(supervisor._pool.runs) == 4 and len(supervisor._pool) == 1)
+    assert supervisor.alive()
+    for run in supervisor._pool.runs:
+        run.moved -= 3600
+    assert not supervisor.alive()
+    for server in house.servers.values():
+        server.break_connections()
+    until(supervisor.alive)
 
 
 # --- idle -------------------------------------------------------------------------------------------------------------

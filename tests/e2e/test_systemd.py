@@ -1,0 +1,215 @@
+"""The service under a real systemd, in a machine that boots in a container; where that can't be had, by the notify socket alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.messages import booking_messages
+from tests.e2e.house import ROOT, House
+from tests.e2e.machine import Machine, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gatewayd.testing.servers import Dovecot
+
+pytestmark = pytest.mark.alone
+
+#: Why there is no machine; empty if there is one.
+MISSING = missing()
+#: The promise is 5 s; the rest is systemctl's and a busy host's.
+STOPS_WITHIN = 6.0
+USER = "systemd@example.com"
+#: At most 1.1 (systemd counts tenths).
+EXPOSURE = 11
+
+WATCHED = "[Service]\nWatchdogSec=3s\nRestartSec=100ms\n"
+PERSONS = "id,name,email\nP1,Anna,anna@nord.example\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _say(request: pytest.FixtureRequest) -> None:
+    how = f"the notify socket only: {MISSING}" if MISSING else "a real systemd, booted in systemd-nspawn"
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\ntests of the service: by {how}", flush=True)
+
+
+# --- by the notify socket: always -------------------------------------------------------------------------------------
+
+
+def _heard(listener: socket.socket, word: str) -> dict[str, str]:
+    """The fields of the next datagram that has this one."""
+    while True:
+        fields = dict(line.split("=", 1) for line in listener.recv(4096).decode().splitlines())
+        if word in fields:
+            return fields
+
+
+def test_the_daemon_tells_the_notify_socket_how_it_is(tmp_path: Path, dovecot: Dovecot) -> None:
+    dovecot.user(USER, "pass")
+    house = House(tmp_path)
+    house.operator("acme", persons=PERSONS)
+    house.account("sales", "imap", dovecot.ports["imap"], USER)
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(30)
+        command = [sys.executable, "-m", "gatewayd", "--config", str(house.folder), "run"]
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "3000000"}
+        with subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL) as daemon:
+            assert _heard(listener, "READY")
+            assert _heard(listener, "STATUS")["STATUS"].startswith("1 account")
+            assert _heard(listener, "WATCHDOG")
+            daemon.send_signal(signal.SIGHUP)
+            assert int(_heard(listener, "RELOADING")["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
+            assert _heard(listener, "READY")
+            daemon.send_signal(signal.SIGTERM)
+            assert _heard(listener, "STOPPING")
+            assert daemon.wait(10) == 0
+
+
+# --- by systemd -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot) -> Iterator[Machine]:
+    """A machine with the service as README installs it, and one account of a server on this host."""
+    if MISSING:
+        pytest.skip(MISSING)
+    dovecot.user(USER, "pass")
+    dovecot.deliver(USER, booking_messages(2))
+    with Machine.booted(tmp_path_factory.mktemp("machine")) as machine:
+        machine.good("gatewayd install")
+        machine.write("/etc/gatewayd/ca.pem", dovecot.ca_file.read_text())
+        machine.write("/etc/gatewayd/acme/persons.csv", PERSONS)
+        machine.write("/etc/gatewayd/operators/acme.yaml", "directory: {kind: csv, folder: acme}\nmatchers: [contacts]\n")
+        machine.write("/etc/gatewayd/credentials/sales", "pass\n", mode=0o600)
+        machine.write(
+            "/etc/gatewayd/accounts/sales.yaml",
+            f"kind: imap\noperators: [acme]\nhost: localhost\nport: {dovecot.ports['imaps']}\nca_file: ca.pem\n"
+            f"username: {USER}\npassword: !credential sales\nimport: {{every: 1s}}\n",
+        )
+        # As root before the first start, when root alone owns everything.
+        machine.good("gatewayd check --online")
+        machine.good("gatewayd import sales")
+        machine.good("systemctl enable --now gatewayd")
+        yield machine
+
+
+@pytest.fixture
+def running(machine: Machine) -> Machine:
+    """The service, up and with nothing counted yet."""
+    machine.good("systemctl reset-failed gatewayd; systemctl start gatewayd")
+    return machine
+
+
+def _filed(machine: Machine) -> int:
+    return len(machine.good("gatewayd mail list --json").splitlines())
+
+
+def _import_by_the_daemon(machine: Machine, dovecot: Dovecot, *, seed: int) -> None:
+    before = _filed(machine)
+    dovecot.deliver(USER, booking_messages(3, seed=seed))
+    until = time.monotonic() + 20
+    while _filed(machine) < before + 3:
+        assert time.monotonic() < until, machine.journal()
+        time.sleep(0.2)
+
+
+def test_the_unit_is_sound_and_shut_tight(running: Machine) -> None:
+    said = running.good("systemd-analyze verify --recursive-errors=yes gatewayd.service")
+    assert said == ""
+    said = running.good(f"systemd-analyze security --no-pager --threshold={EXPOSURE} gatewayd.service")
+    (exposure,) = re.findall(r"Overall exposure level for gatewayd.service: (\S+)", said)
+    assert float(exposure) <= EXPOSURE / 10
+
+
+def test_it_becomes_ready_and_says_how_it_is(running: Machine) -> None:
+    assert running.show("ActiveState") == "active"
+    running.until("StatusText", "1 account, all well")
+    assert "WantedBy=multi-user.target" in running.good("systemctl show --property=WantedBy gatewayd")
+
+
+def test_P9_it_is_nobody_and_its_state_is_its_own(running: Machine) -> None:
+    (uid,) = set(re.findall(r"^Uid:(.*)$", running.good(f"cat /proc/{running.show('MainPID')}/status"), re.MULTILINE)[0].split())
+    assert int(uid) >= 61184
+    assert running.good("readlink /var/lib/gatewayd").strip() == "private/gatewayd"
+    assert running.good("stat --format='%u %a' /var/lib/gatewayd/").split() == [uid, "700"]
+    assert running.good(f"find /var/lib/gatewayd/ ! -uid {uid} -o -perm /077") == ""
+    assert running.good("find /etc/gatewayd ! -uid 0") == ""
+
+
+def test_it_imports_with_the_secret_that_systemd_gave_it(running: Machine, dovecot: Dovecot) -> None:
+    _import_by_the_daemon(running, dovecot, seed=11)
+    assert running.good("stat --format=%a /etc/gatewayd/credentials").strip() == "700"
+
+
+def test_commands_of_root_work_beside_it_and_leave_nothing_of_root_s(running: Machine) -> None:
+    (uid,) = set(running.good("stat --format=%u /var/lib/gatewayd/").split())
+    assert "1 account" in running.good("gatewayd check --online")
+    assert "sales" in running.good("gatewayd status")
+    first = json.loads(running.good("gatewayd mail list --json").splitlines()[0])
+    assert running.good(f"gatewayd mail raw {first['id']}").startswith("From")
+    running.good(f"gatewayd mail link {first['id']} person P1")
+    running.good("gatewayd queue list; gatewayd directory load; gatewayd audit sales")
+    assert running.good(f"find /var/lib/gatewayd/ ! -uid {uid}") == ""
+    assert running.show("NRestarts") == "0"
+
+
+def test_it_reloads(running: Machine) -> None:
+    pid = running.show("MainPID")
+    running.write(
+        "/etc/gatewayd/accounts/idle.yaml", "kind: imap\noperators: [acme]\nhost: localhost\nusername: i\npassword: !env NONE\n"
+    )
+    running.good("systemctl reload gatewayd")
+    running.until("StatusText", "2 accounts, all well")
+    running.good("rm /etc/gatewayd/accounts/idle.yaml; systemctl reload gatewayd")
+    running.until("StatusText", "1 account, all well")
+    assert (running.show("ActiveState"), running.show("MainPID"), running.show("NRestarts")) == ("active", pid, "0")
+
+
+def test_it_stops_at_once_and_cleanly(running: Machine) -> None:
+    started = time.monotonic()
+    running.good("systemctl stop gatewayd")
+    assert time.monotonic() - started < STOPS_WITHIN
+    assert (running.show("ActiveState"), running.show("Result")) == ("inactive", "success")
+    # The same commands work when it does not run.
+    assert _filed(running) >= 2
+
+
+def test_a_daemon_that_hangs_is_restarted_by_the_watchdog(running: Machine, dovecot: Dovecot) -> None:
+    running.write("/etc/systemd/system/gatewayd.service.d/test.conf", WATCHED)
+    running.good("systemctl daemon-reload; systemctl restart gatewayd")
+    # It feeds the watchdog for longer than that waits.
+    time.sleep(4)
+    assert running.show("NRestarts") == "0"
+    pid = running.show("MainPID")
+    running.good(f"kill -STOP {pid}")
+    running.until("NRestarts", "1", seconds=30)
+    running.until("ActiveState", "active")
+    assert "Watchdog timeout" in running.journal()
+    assert running.show("MainPID") != pid
+    _import_by_the_daemon(running, dovecot, seed=12)
+
+
+def test_a_faulty_main_file_stops_it_and_it_is_not_started_again(running: Machine) -> None:
+    good = running.good("cat /etc/gatewayd/gatewayd.yaml")
+    running.good("systemctl stop gatewayd")
+    running.write("/etc/gatewayd/gatewayd.yaml", "stat: /var/lib/gatewayd\n")
+    assert running.run("systemctl start gatewayd").code != 0
+    time.sleep(1)
+    assert [running.show(name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")] == ["failed", "78", "0"]
+    assert "gatewayd.yaml:1:1" in running.journal()
+    running.write("/etc/gatewayd/gatewayd.yaml", good)
+    running.good("systemctl start gatewayd")
