@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.model import Packed
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -120,7 +122,7 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
-class FilingFault:
+class FilingFault(Packed):
     """What went wrong for one filing; it stands in the error queue until a person or a retry clears it."""
 
     #: A matcher's kind, ``directory``, ``parser`` or ``config``.

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.model import Came
+from gatewayd.model import Came, Packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ __all__ = ["Spool", "SpoolSource"]
 
 
 @dataclass(frozen=True, slots=True)
-class SpoolSource:
+class SpoolSource(Packed):
     """One message in a spool file. Pickles small; readable as long as its spool is open."""
 
     path: str

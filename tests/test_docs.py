@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from gatewayd import hookspecs, roles, store
+from gatewayd import hookspecs, session, store
 from gatewayd.plugins import OBSERVERS, ROLES
 from tests import docs
 
@@ -24,7 +24,7 @@ def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
 
 
 def test_every_role_method_has_a_docstring() -> None:
-    documented: tuple[type, ...] = (*ROLES.values(), roles.Session, store.Store)
+    documented: tuple[type, ...] = (*ROLES.values(), session.Session, session.Watch, store.Store)
     for role in documented:
         for name, member in vars(role).items():
             if inspect.isfunction(member) and not name.startswith("_"):

@@ -216,7 +216,7 @@ class Daemon:
         # The store remembers accounts that are no longer in the config.
         ours = [one for one in healths if one.account in self._config.accounts]
         self._metrics.told(ours, lengths)
-        self._notifier.status(_status(len(ours), sum(bool(one.error) for one in ours)))
+        self._notifier.status(_status(len(self._config.accounts), sum(bool(one.error) for one in ours)))
 
 
 def _status(accounts: int, faulty: int) -> str:

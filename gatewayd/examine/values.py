@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from gatewayd.model import Packed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -60,7 +62,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Packed):
     """One message to be parsed."""
 
     id: int

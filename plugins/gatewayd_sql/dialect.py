@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, TypedDict, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -45,6 +45,9 @@ __all__ = [
     "one_of",
     "only_where",
 ]
+
+
+_Value = TypeVar("_Value", str, int)
 
 
 # --- words of SQL -----------------------------------------------------------------------------------------------------
@@ -92,27 +95,33 @@ def _now_of_postgresql(_element: now, _compiler: SQLCompiler, **_: object) -> st
     return "extract(epoch from clock_timestamp())::float8"
 
 
-class _Texts(TypeDecorator[list[str]]):
-    """Any number of texts as one value: an array, or JSON where the database has none."""
+class _Several(TypeDecorator[list[Any]]):
+    """Any number of texts or ids as one value: an array, or JSON where the database has none."""
 
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(ARRAY(Text()) if dialect.name == "postgresql" else Text())
+    def __init__(self, of: type[Text | BigInteger]) -> None:
+        super().__init__()
+        #: The type of each value.
+        self.of = of
 
-    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> object:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(self.of()) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> object:
         return value if dialect.name == "postgresql" else json.dumps(value)
 
 
 class one_of(FunctionElement[bool]):  # noqa: N801  it stands in statements like a function
-    """Whether a column of text has one of many values. An IN costs as much a value as the database does."""
+    """Whether a column of texts or ids has one of many values. An IN costs as much a value as the database does."""
 
     # Without the type of a Boolean, which SQLAlchemy would compare with 1 on SQLite, and no index would be used.
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[str], values: Iterable[str]) -> None:
-        super().__init__(column, bindparam(None, list(values), type_=_Texts(), unique=True))
+    def __init__(self, column: ColumnElement[_Value], values: Iterable[_Value]) -> None:
+        of = BigInteger if isinstance(column.type, Integer) else Text
+        super().__init__(column, bindparam(None, list(values), type_=_Several(of), unique=True))
 
 
 @compiles(one_of, "sqlite")

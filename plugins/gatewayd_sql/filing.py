@@ -10,7 +10,7 @@ from sqlalchemy import and_, bindparam, insert, select, update
 
 from gatewayd import Commit, Deferred, Filed, NotAdmitted, Tally, Vanished
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import InsertOrIgnore
+from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.raw import put_chunks
 from gatewayd_sql.said import add
@@ -18,7 +18,7 @@ from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
 from gatewayd_sql.times import clean, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -103,8 +103,8 @@ class _Batch:
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
         query = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival)
-        query = query.where(ledger.c.account == self._account, ledger.c.state == WAITING)
-        return {row.id: row for piece in pieces(entry_ids) for row in self._connection.execute(query.where(ledger.c.id.in_(piece)))}
+        query = query.where(ledger.c.account == self._account, ledger.c.state == WAITING, one_of(ledger.c.id, entry_ids))
+        return {row[0]: row for row in self._connection.execute(query)}
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
         kept = self._keep(batch)
@@ -138,16 +138,22 @@ class _Batch:
             {"id": each.entry_id, "digest": digest, "size": each.mail.source.size} for digest, each in sorted(first.items())
         ]
         _KEEP.run(self._connection, rows)
+        # An entry that waits has never brought bytes: where there are some by its id, they came in just now.
+        ids = select(content.c.id).where(one_of(content.c.id, [each.entry_id for each in first.values()]))
+        mine = frozenset(self._connection.scalars(ids))
+        new = {digest: each for digest, each in first.items() if each.entry_id in mine}
+        put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
+        return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | self._had(first.keys() - new.keys())
+
+    def _had(self, digests: Collection[bytes]) -> dict[bytes, _Kept]:
+        """Return where bytes are that were there before."""
         mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
         query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))
-        kept = {
+        return {
             digest: _Kept(content_id, mail_id)
-            for piece in pieces(first)
+            for piece in pieces(digests)
             for digest, content_id, mail_id in self._connection.execute(query.where(content.c.digest.in_(piece)))
         }
-        new = [each for digest, each in first.items() if kept[digest].content_id == each.entry_id]
-        put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new))
-        return kept
 
     def _end(
         self,

@@ -191,10 +191,9 @@ class House:
             if process.poll() is None:
                 daemon.stop()
             assert not daemon.own_faults
-        except BaseException:
-            print(f"{log.name}:\n{daemon.log}", file=sys.stderr)
-            raise
         finally:
+            # Shown where the test fails.
+            print(f"{log.name}:\n{daemon.log}", file=sys.stderr)
             # It may be frozen. Nothing is sent to a process that has ended.
             process.send_signal(signal.SIGCONT)
             process.kill()

@@ -65,16 +65,19 @@ def accept(proxy: FaultProxy) -> None:
 
 
 SILENT = "no answer within 2 s|did not answer for 2 seconds"
+#: Where a fault falls that is to hit a body: behind all that a server says before, and inside the large message.
+IN_A_BODY = 10_000
+LARGE = b"It is a long letter, of many lines such as this one.\r\n" * 800
 LOST = "connection lost|closed the connection|connection closed|connection ended|EOF"
 TROUBLES = {
     "latency": Trouble(slow(3), SILENT, slow(0)),
     "reset": Trouble(fault(do="reset"), LOST),
     "cut in the greeting": Trouble(fault(do="cut", after=20), LOST),
-    "cut in a body": Trouble(fault(do="cut", after=1600), LOST),
+    "cut in a body": Trouble(fault(do="cut", after=IN_A_BODY), LOST),
     "black hole": Trouble(fault(do="silence"), SILENT),
-    "silence in a body": Trouble(fault(do="silence", after=1600), SILENT),
+    "silence in a body": Trouble(fault(do="silence", after=IN_A_BODY), SILENT),
     "garbage": Trouble(fault(do="garbage"), "."),
-    "garbage in a body": Trouble(fault(do="garbage", after=1600), "."),
+    "garbage in a body": Trouble(fault(do="garbage", after=IN_A_BODY), "."),
     "refused": Trouble(refuse, "connection refused|" + LOST, accept),
 }
 
@@ -94,13 +97,11 @@ class Site:
             house.account(name, "imap", port, self.prefix + name, timeout=f"{TIMEOUT}s", imports=f"  every: {EVERY}s\n")
             self.send(name)
 
-    def send(self, account: str, number: int = 1) -> set[str]:
-        """Put messages that nobody has seen before into an account's mailbox; return their Message-IDs."""
-        messages = list(booking_messages(number, seed=next(_SEEDS)))
+    def send(self, account: str, *, more: tuple[bytes, ...] = (b"",)) -> None:
+        """Put messages that nobody has seen before into an account's mailbox, each with more bytes at its end."""
+        messages = [raw + end for raw, end in zip(booking_messages(len(more), seed=next(_SEEDS)), more, strict=True)]
         self.dovecot.deliver(self.prefix + account, messages)
-        ids = {re.search(rb"(?mi)^Message-ID:\s*(<\S+>)", raw)[1].decode() for raw in messages}  # type: ignore[index]
-        self.sent.setdefault(account, set()).update(ids)
-        return ids
+        self.sent.setdefault(account, set()).update(message_id(raw) for raw in messages)
 
     def filed(self, account: str, seconds: float) -> float:
         """Wait until all of an account's mail is filed; return how many seconds that took."""
@@ -139,6 +140,12 @@ class Site:
             assert folder["states"] == {"filed": len(ids)}
 
 
+def message_id(raw: bytes) -> str:
+    found = re.search(rb"(?mi)^Message-ID:\s*(<\S+>)", raw)
+    assert found
+    return found[1].decode()
+
+
 def _well(row: dict[str, Any]) -> bool:
     return row["condition"] == "watching" and not row["error"] and row["failures"] == 0 and row["checked_at"] is not None
 
@@ -166,7 +173,7 @@ def daemon(site: Site) -> Iterator[Daemon]:
 def suffers(site: Site, trouble: Trouble) -> float:
     """Let the fault come and go, and say how many seconds after its end all mail was filed."""
     trouble.begin(site.proxy)
-    site.send("ill", 3)
+    site.send("ill", more=(b"", LARGE, b""))
     site.others_go_on()
     site.says(trouble.says, TIMEOUT + EVERY + 2 * SLACK)
     site.others_go_on()

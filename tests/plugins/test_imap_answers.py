@@ -120,3 +120,15 @@ def test_chunks_are_all_in_order_and_small(uids: list[int], size: int) -> None:
     parts = list(chunks(uids, size))
     assert [uid for part in parts for uid in part] == uids
     assert all(1 <= len(part) <= size for part in parts)
+
+
+VALUES = st.from_regex(rb"[0-9]{1,20}", fullmatch=True) | st.from_regex(rb'"[^"\\\r\n]{0,20}"', fullmatch=True)
+
+
+@given(st.lists(st.tuples(st.from_regex(rb"[A-Z][A-Z0-9.]{0,15}", fullmatch=True), VALUES), min_size=1, max_size=5))
+def test_a_plain_answer_says_the_same_as_one_with_a_list_in_it(pairs: list[tuple[bytes, bytes]]) -> None:
+    said = b" ".join(name + b" " + value for name, value in pairs)
+    (plain,) = fields([b"12 (" + said + b")"])
+    (listed,) = fields([b"12 (" + said + b" X-Y (a b))"])
+    assert plain == {name: value for name, value in listed.items() if name != "X-Y"}
+    assert plain == {name.decode(): value.strip(b'"') for name, value in pairs}

@@ -159,7 +159,7 @@ def test_P8_waits_grow_to_a_day_and_no_further(tries: int) -> None:
     spool: Any = None
     batch = Batch(asked=[waiting(1, tries=tries)], came=list(session.fetch("", [], spool)), spool=spool)
     wait = examined(batch)[1].retry_after
-    assert 0.8 * min(60 * 2**tries, 86400) <= wait <= 1.2 * min(60 * 2**tries, 86400)
+    assert 0.8 * min(10 * 2**tries, 86400) <= wait <= 1.2 * min(10 * 2**tries, 86400)
 
 
 def test_nobody_is_asked_about_a_batch_without_mail(tmp_path: Path) -> None:

@@ -92,6 +92,31 @@ def test_a_credential_is_read_from_the_folder_of_systemd(tmp_path: Path, monkeyp
     assert Secret("credential", "sales").reveal() == "hunter2"
 
 
+def test_a_credential_of_a_folder_is_read_under_the_name_that_systemd_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As LoadCredential=gatewayd:FOLDER has it; one that is loaded by its own name comes first."""
+    (tmp_path / "gatewayd_sales").write_text("hunter2\n")
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside/rooms").write_text("not this\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert Secret("credential", "sales", tmp_path / "beside").reveal() == "hunter2"
+    (tmp_path / "sales").write_text("hunter3\n")
+    assert Secret("credential", "sales", tmp_path / "beside").reveal() == "hunter3"
+    # Where systemd gives credentials, no others are looked for.
+    with pytest.raises(AuthError, match="No such file") as caught:
+        Secret("credential", "rooms", tmp_path / "beside").reveal()
+    assert f"Put it into {tmp_path}/beside/rooms, as root" in caught.value.advice
+
+
+def test_a_credential_is_read_beside_the_config_where_systemd_gives_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    (tmp_path / "sales").write_text("hunter2\n")
+    assert Secret("credential", "sales", tmp_path).reveal() == "hunter2"
+    with pytest.raises(AuthError, match="can't be read: No such file"):
+        Secret("credential", "rooms", tmp_path).reveal()
+
+
 @pytest.mark.parametrize(
     ("by", "name", "what", "advice"),
     [

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.become import become_owner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Any user but root, and one that no file of this machine belongs to.
+SOMEBODY = 62846
+
+BECOMING = """
+import os, subprocess, sys
+from pathlib import Path
+from gatewayd.become import become_owner
+state = Path(sys.argv[1])
+become_owner(state)
+become_owner(state)
+(state / "file").touch()
+subprocess.run(["touch", state / "worker"], check=True)
+print(os.getuid(), os.getgid(), os.getgroups(), (state.parent / "secret").read_text())
+for forbidden in (state.parent / "secret", state.parent / "new"):
+    try:
+        forbidden.write_text("overwritten")
+    except PermissionError:
+        print("refused")
+"""
+
+
+def test_root_becomes_the_owner_of_a_folder_that_only_root_can_enter(tmp_path: Path) -> None:
+    """As /var/lib/private with DynamicUser=. It may still read what root may, and so may its workers; it writes nothing of root's."""
+    if os.geteuid() != 0:
+        pytest.skip("not root: there is nobody to become")
+    private = tmp_path / "private"
+    state = private / "state"
+    state.mkdir(parents=True)
+    os.chown(state, SOMEBODY, SOMEBODY)
+    (private / "secret").write_text("of-root")
+    (private / "secret").chmod(0o600)
+    private.chmod(0o700)
+    done = subprocess.run([sys.executable, "-c", BECOMING, str(state)], capture_output=True, text=True, check=False)
+    assert done.stdout == f"{SOMEBODY} {SOMEBODY} [] of-root\nrefused\nrefused\n", done.stderr
+    assert {path.name: path.stat().st_uid for path in state.iterdir()} == {"file": SOMEBODY, "worker": SOMEBODY}
+
+
+def test_nobody_changes_who_owns_the_folder_already(tmp_path: Path) -> None:
+    before = os.getresuid(), os.getresgid(), os.getgroups()
+    become_owner(tmp_path)
+    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before

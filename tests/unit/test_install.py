@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gatewayd import cli, config
+from gatewayd.cli.install import systemd_version, unit
+from gatewayd.errors import PermanentError
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path("/usr/local/lib/gatewayd/bin/gatewayd")
+SHOWN = ROOT / "systemd/gatewayd.service"
+UNIT = "etc/systemd/system/gatewayd.service"
+MADE = {
+    "etc/gatewayd/gatewayd.yaml",
+    "etc/gatewayd/accounts/reservations.yaml.sample",
+    "etc/gatewayd/operators/acme.yaml.sample",
+    UNIT,
+}
+
+#: Both texts of the unit, for a systemd that knows Type=notify-reload and for one that does not.
+NEW = unit(PROGRAM, Path("/etc/gatewayd"), version=253)
+OLD = unit(PROGRAM, Path("/etc/gatewayd"), version=252)
+BY_SYSTEMD = shutil.which("systemd-analyze") or ""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A system with our program and a systemd in it."""
+    for name in ("usr/local/lib/gatewayd/bin/gatewayd", "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def install(root: Path, *more: str, folder: str = "/etc/gatewayd") -> int:
+    return cli.run(["--config", folder, "install", "--root", str(root), "--program", str(PROGRAM), *more])
+
+
+def files(root: Path) -> dict[str, bytes]:
+    found = (path for path in (root / "etc").rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+
+# --- what is installed ------------------------------------------------------------------------------------------------
+
+
+def test_it_makes_a_service_and_a_config_that_only_wants_accounts(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install(root) == 0
+    assert files(root).keys() == MADE
+    said = capsys.readouterr()
+    assert said.err == ""
+    for name in MADE:
+        assert f"wrote    {root}/{name}" in said.out
+    assert said.out.index("Next:") < said.out.index("gatewayd check --online") < said.out.index("systemctl enable --now gatewayd")
+    found = config.load(root / "etc/gatewayd")
+    assert (found.state, found.accounts, found.operators, found.faults) == (Path("/var/lib/gatewayd"), {}, {}, ())
+
+
+def test_P9_only_root_may_look_into_the_credentials_and_everybody_may_read_the_rest(root: Path) -> None:
+    install(root)
+    folder = root / "etc/gatewayd"
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+    assert modes == {"gatewayd.yaml": 0o644, "accounts": 0o755, "operators": 0o755, "plugins": 0o755, "credentials": 0o700}
+    assert stat.S_IMODE((root / UNIT).stat().st_mode) == 0o644
+
+
+def test_the_samples_are_those_that_the_repository_shows(root: Path) -> None:
+    install(root)
+    for sample, shown in {"accounts/reservations": "accounts/reservations", "operators/acme": "operators/acme"}.items():
+        assert (root / f"etc/gatewayd/{sample}.yaml.sample").read_text() == (ROOT / f"config/{shown}.yaml").read_text()
+
+
+def test_the_keys_that_the_main_file_offers_are_right(root: Path) -> None:
+    install(root)
+    path = root / "etc/gatewayd/gatewayd.yaml"
+    offered = re.sub(r"^# (?=[a-z]+: )", "", path.read_text(), flags=re.MULTILINE)
+    assert {"log", "metrics"} <= yaml.safe_load(offered).keys()
+    path.write_text(offered)
+    assert config.load(path.parent).faults == ()
+
+
+# --- again ------------------------------------------------------------------------------------------------------------
+
+
+def test_again_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(root)
+    before = files(root)
+    capsys.readouterr()
+    assert install(root) == 0
+    assert files(root) == before
+    said = capsys.readouterr().out
+    assert "wrote" not in said
+    assert "replaced" not in said
+    assert "daemon-reload" not in said
+
+
+def test_what_a_person_has_edited_stays_and_ours_is_beside_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(root)
+    ours = (root / "etc/gatewayd/gatewayd.yaml").read_bytes()
+    (root / "etc/gatewayd/gatewayd.yaml").write_text("state: /srv/gatewayd\n")
+    (root / "etc/gatewayd/operators/acme.yaml.sample").write_text("mine\n")
+    for _ in range(2):
+        capsys.readouterr()
+        assert install(root) == 0
+    assert (root / "etc/gatewayd/gatewayd.yaml").read_text() == "state: /srv/gatewayd\n"
+    assert (root / "etc/gatewayd/gatewayd.yaml.new").read_bytes() == ours
+    assert (root / "etc/gatewayd/operators/acme.yaml.sample").read_text() == "mine\n"
+    said = capsys.readouterr().out
+    assert f"kept     {root}/etc/gatewayd/gatewayd.yaml, which was edited; ours is gatewayd.yaml.new" in said
+    assert f"compare what is new: {root}/etc/gatewayd/gatewayd.yaml.new, " in said
+    assert files(root).keys() == MADE | {"etc/gatewayd/gatewayd.yaml.new", "etc/gatewayd/operators/acme.yaml.sample.new"}
+    # Nothing of it is taken for config.
+    assert config.load(root / "etc/gatewayd").faults == ()
+
+
+def test_the_unit_is_ours_and_is_replaced(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    install(root)
+    (root / UNIT).write_text("[Service]\nExecStart=/bin/old\n")
+    capsys.readouterr()
+    assert install(root) == 0
+    assert (root / UNIT).read_text() == OLD
+    said = capsys.readouterr().out
+    assert f"replaced {root}/{UNIT}" in said
+    assert "systemctl daemon-reload && systemctl restart gatewayd" in said
+
+
+def test_what_can_not_be_written_leaves_the_old_file_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "etc/systemd/system/gatewayd.service").mkdir(parents=True)
+    assert install(root, "--systemd-version", "252") == 1
+    said = capsys.readouterr().err
+    assert f"{root}/{UNIT}: Is a directory" in said
+    assert "Run this as root" in said
+    assert [path.name for path in (root / "etc/systemd/system").iterdir()] == ["gatewayd.service"]
+
+
+# --- warnings ---------------------------------------------------------------------------------------------------------
+
+
+def test_credentials_that_others_can_see_are_told_of_and_left_alone(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = root / "etc/gatewayd/credentials"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    assert install(root) == 0
+    assert f"chmod 700 {folder}" in capsys.readouterr().err
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+def test_a_program_that_the_service_can_not_see_is_told_of(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["install", "--root", str(root), "--program", "/home/anna/gatewayd/bin/gatewayd"]) == 0
+    said = capsys.readouterr().err
+    assert "there is no /home/anna/gatewayd/bin/gatewayd in" in said
+    assert "the service can't see /home/anna/gatewayd/bin/gatewayd" in said
+
+
+def test_without_program_it_is_the_one_that_runs(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["install", "--root", str(root)]) == 0
+    assert f"ExecStart={Path(sys.executable).parent}/gatewayd --config" in (root / UNIT).read_text()
+    python = str(Path(sys.executable).resolve())
+    hidden = python.startswith(("/root/", "/home/"))
+    assert (f"the service can't see {python}" in capsys.readouterr().err) == hidden
+
+
+def test_a_root_without_systemd_gets_a_unit_for_any_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert install(tmp_path) == 0
+    assert "no systemd is found" in capsys.readouterr().err
+    assert (tmp_path / UNIT).read_text() == OLD
+
+
+# --- the unit ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_unit_that_the_repository_shows_is_that_of_a_new_systemd() -> None:
+    assert SHOWN.read_text() == NEW
+
+
+def test_a_systemd_that_knows_no_notify_reload_is_told_how_to_reload() -> None:
+    assert "Type=notify-reload\n" in NEW
+    assert "ExecReload" not in NEW
+    assert NEW.replace("Type=notify-reload\n", "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n") == OLD
+    assert unit(PROGRAM, Path("/etc/gatewayd"), version=None) == OLD
+
+
+def test_program_and_config_folder_are_those_that_are_named(root: Path) -> None:
+    assert install(root, "--systemd-version", "257", folder="/srv/mail") == 0
+    text = (root / UNIT).read_text()
+    assert f"ExecStart={PROGRAM} --config /srv/mail run\n" in text
+    assert "LoadCredential=gatewayd:/srv/mail/credentials\n" in text
+    assert "Type=notify-reload\n" in text
+    assert (root / "srv/mail/gatewayd.yaml").exists()
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a%i", "/a$b", '/a"', "/a:b", "a", "/a\nUser=root"])
+def test_a_path_that_means_something_else_in_a_unit_is_refused(path: str, root: Path) -> None:
+    with pytest.raises(PermanentError, match="can't stand in a unit"):
+        unit(PROGRAM, Path(path), version=252)
+    assert cli.run(["install", "--root", str(root), "--program", path]) == 1
+    assert not (root / "etc").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so", 252),
+        ("usr/lib/systemd/libsystemd-shared-255.4-1.fc40.so", 255),
+        ("lib/systemd/libsystemd-shared-247.so", 247),
+        ("usr/lib/systemd/libsystemd-core-257.so", None),
+    ],
+)
+def test_systemd_s_version_is_read_from_its_library(name: str, version: int | None, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).touch()
+    assert systemd_version(tmp_path) == version
+
+
+@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
+def test_both_units_are_shut_tight(text: str, tmp_path: Path) -> None:
+    assert BY_SYSTEMD, "systemd-analyze is missing: ./gw test installs it"
+    path = tmp_path / "gatewayd.service"
+    path.write_text(text.replace(str(PROGRAM), "/bin/true"))
+    command = [BY_SYSTEMD, "security", "--offline=true", "--no-pager", "--threshold=11", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
+def test_both_units_are_right_for_the_systemd_that_knows_them(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "gatewayd.service"
+    path.write_text(text.replace(str(PROGRAM), "/bin/true"))
+    done = subprocess.run([BY_SYSTEMD, "verify", "--recursive-errors=yes", str(path)], capture_output=True, text=True, check=False)
+    here = systemd_version(Path("/")) or 0
+    # The only thing that an older one does not know is the type; all else it has read by then.
+    expected = (
+        "" if "Type=notify\n" in text or here >= 253 else f"{path}:8: Failed to parse service type, ignoring: notify-reload\n"
+    )
+    assert done.stderr == expected
