@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import getpass
+import os
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -18,11 +19,13 @@ from gatewayd.owner import Owner, prepare
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
 from gatewayd.store import Store
+from gatewayd.supervisor.threads import Threads
 from gatewayd.supervisor.workers import Workers
 from gatewayd.views import Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
     from pathlib import Path
     from typing import Any
 
@@ -40,6 +43,8 @@ class App:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        #: Who asks, known before root becomes the owner of the state folder, who may have no name.
+        self.who = _who()
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -106,9 +111,12 @@ class App:
         return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes, with_users=with_users)
 
     @cached_property
-    def thread(self) -> ThreadPoolExecutor:
+    def thread(self) -> Executor:
         """One thread for a visit's session."""
-        return self._stack.enter_context(ThreadPoolExecutor(max_workers=1, thread_name_prefix="session"))
+        threads = Threads(1, "session")
+        # What hangs in a connect is left behind: it ends with the process.
+        self._stack.callback(threads.shutdown, wait=False)
+        return threads
 
     def account(self, name: str) -> AccountConfig:
         """Return an account that can be used; raises ConfigError with its faults, or for an unknown one."""
@@ -168,6 +176,13 @@ class App:
 
     def _prepare_state(self) -> None:
         prepare(self.config.state)
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:

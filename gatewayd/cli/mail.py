@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,7 +198,7 @@ def _new(target: Path) -> Iterator[BinaryIO]:
 @click.pass_obj
 def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> None:
     """Link a mail by hand to records of the directory, by their ids. No matcher ever undoes it."""
-    new = app.desk.link(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
+    new = app.desk.link(app.viewer(operator, users), mail_id, kind, records, who=app.who)
     output.note(f"{output.count(new, 'new link')}.")
 
 
@@ -211,7 +210,7 @@ def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operato
 @click.pass_obj
 def _unlink(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> int:
     """Take links away, whoever made them. No matcher makes them again."""
-    gone = app.desk.unlink(app.viewer(operator, users), mail_id, kind, records, who=getpass.getuser())
+    gone = app.desk.unlink(app.viewer(operator, users), mail_id, kind, records, who=app.who)
     output.note(f"{output.count(gone, 'link')} taken away.")
     return 0 if gone else 1
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
+from gatewayd.cli.asking import asked
 from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
-from gatewayd.health import Task
+from gatewayd.health import Answer, Task
 from gatewayd.listing import preview
-from gatewayd.owner import host_and_process
 from gatewayd.views import Query, Viewer
-from gatewayd.visit import Progress, Report, Tools, visit
+from gatewayd.visit import Progress, Tools, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,6 +51,7 @@ def _import(
 ) -> int:
     """Do one visit of each ACCOUNT now; without any, of every account that imports.
 
+    Where a daemon holds an account, it is asked to do the visit, and followed.
     Without any, it exits with 78 after all visits if files of the config are faulty.
     """
     if operator and not from_beginning:
@@ -61,7 +62,8 @@ def _import(
     if dry_run:
         failed = _dry_run(app, chosen, as_json=as_json)
     else:
-        failed = _visit_all(app, chosen, as_json=as_json, from_beginning=from_beginning, operator=operator, keys=keys)
+        task = Task(from_beginning=from_beginning, operator=operator, keys=tuple(keys))
+        failed = _visit_all(app, chosen, task, as_json=as_json)
     if app.config.faults and not accounts:
         return 78
     return 1 if failed else 0
@@ -79,24 +81,22 @@ def _chosen(app: App, names: Sequence[str]) -> Sequence[AccountConfig]:
     raise PermanentError("no account imports anything", advice="Give an account an `import:` block.")
 
 
-def _visit_all(
-    app: App, chosen: Sequence[AccountConfig], *, as_json: bool, from_beginning: bool, operator: str | None, keys: Sequence[str]
-) -> bool:
+def _visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json: bool) -> bool:
     """Visit and tell; return whether anything failed."""
     rows: list[Sequence[str]] = []
     failed = False
     with _progress_bar() as show:
         for account in chosen:
-            report = _visit(app, account, show, from_beginning=from_beginning, operator=operator, keys=keys)
-            failed = failed or bool(report.error or report.problems or report.tally.deferred)
-            queued = None if report.error else _queued(app, account)
+            answer = _visit(app, account, task, show)
+            failed = failed or bool(answer.error or answer.problems or answer.tally.deferred)
+            queued = None if answer.error else _queued(app, account)
             if as_json:
-                output.json_line({**_json(report), "queued": queued})
+                output.json_line({**_json(answer), "queued": queued})
             else:
-                rows.append(_row(report))
-                _tell(app, report, queued)
+                rows.append(_row(answer))
+                _tell(app, answer, queued)
     output.table(_COLUMNS, rows)
-    unknown = [] if failed else _unknown(app, chosen, keys)
+    unknown = [] if failed else _unknown(app, chosen, task.keys)
     if unknown:
         output.error(
             PermanentError(f"no such key: {', '.join(unknown)}", advice="`gatewayd audit ACCOUNT --list offered` lists keys.")
@@ -118,34 +118,15 @@ def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -
     return [key for key in keys if key not in known]
 
 
-def _visit(
-    app: App,
-    account: AccountConfig,
-    show: Callable[[Progress], None],
-    *,
-    from_beginning: bool,
-    operator: str | None,
-    keys: Sequence[str],
-) -> Report:
-    """Visit one account; its error is its own, the other accounts go on (P4)."""
+def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:
+    """Visit one account, or have the daemon do it that holds it; its error is its own, the other accounts go on (P4)."""
     tools = Tools(store=app.store, examiner=app.examining, owner=app.owner, fetcher=app.thread, progress=show)
     recipes = [app.recipes[name] for name in account.operators]
-    task = Task(from_beginning=from_beginning, operator=operator, keys=tuple(keys))
     try:
         done = visit(account, app.transport(account), recipes, tools, task)
-        if isinstance(done, Held):
-            raise _held(done)
+        return asked(app.store, done, task, show) if isinstance(done, Held) else done.answer()
     except GatewaydError as error:
-        return Report(account=account.name, error=error)
-    return done
-
-
-def _held(held: Held) -> PermanentError:
-    until = output.moment(held.until)
-    return PermanentError(
-        f"account {held.account} is being worked on by {host_and_process(held.owner)}",
-        advice=f"Wait for it; its lease ends at {until} if it does not renew it.",
-    )
+        return Answer(account=account.name, error=error.message, advice=error.advice)
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:
@@ -193,38 +174,38 @@ def _progress_bar() -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
-def _row(report: Report) -> Sequence[str]:
-    tally = report.tally
-    numbers = (report.listed, tally.filed, tally.duplicate, tally.not_admitted, tally.vanished, tally.deferred, report.settled)
-    return (report.account, *(str(number) for number in numbers))
+def _row(answer: Answer) -> Sequence[str]:
+    tally = answer.tally
+    numbers = (answer.listed, tally.filed, tally.duplicate, tally.not_admitted, tally.vanished, tally.deferred, answer.settled)
+    return (answer.account, *(str(number) for number in numbers))
 
 
-def _tell(app: App, report: Report, queued: int | None) -> None:
-    for text in (*report.notes, *report.problems):
-        output.note(f"{report.account}: {text}")
-    if report.error:
-        output.error(report.error, account=report.account)
+def _tell(app: App, answer: Answer, queued: int | None) -> None:
+    for text in (*answer.notes, *answer.problems):
+        output.note(f"{answer.account}: {text}")
+    if answer.error:
+        output.error(GatewaydError(answer.error, advice=answer.advice), account=answer.account)
     if queued:
         many = f"{queued} or more" if queued >= _MANY else str(queued)
-        mails = f"{many} mail{'' if queued == 1 else 's'} of {report.account} stand{'s' if queued == 1 else ''}"
+        mails = f"{many} mail{'' if queued == 1 else 's'} of {answer.account} stand{'s' if queued == 1 else ''}"
         flag = " --all-operators" if len(app.config.operators) > 1 else ""
         output.note(f"{mails} in an error queue: gatewayd queue list{flag}")
 
 
-def _json(report: Report) -> dict[str, output.Json]:
+def _json(answer: Answer) -> dict[str, output.Json]:
     return {
-        "account": report.account,
-        "listed": report.listed,
-        "filed": report.tally.filed,
-        "duplicate": report.tally.duplicate,
-        "not_admitted": report.tally.not_admitted,
-        "vanished": report.tally.vanished,
-        "deferred": report.tally.deferred,
-        "settled": report.settled,
-        "problems": list(report.problems),
-        "notes": list(report.notes),
-        "error": report.error.message if report.error else None,
-        "advice": report.error.advice if report.error else None,
+        "account": answer.account,
+        "listed": answer.listed,
+        "filed": answer.tally.filed,
+        "duplicate": answer.tally.duplicate,
+        "not_admitted": answer.tally.not_admitted,
+        "vanished": answer.tally.vanished,
+        "deferred": answer.tally.deferred,
+        "settled": answer.settled,
+        "problems": list(answer.problems),
+        "notes": list(answer.notes),
+        "error": answer.error or None,
+        "advice": answer.advice if answer.error else None,
     }
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import socket
 import struct
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from gatewayd.errors import TransientError
+from gatewayd.worker import Ready
+
 if TYPE_CHECKING:
-    from gatewayd.worker import Ended, Labour, Next
+    from gatewayd.worker import Labour, Reply
 
 __all__ = ["Died", "Process"]
 
-#: Seconds that one message may take over the connection once it has begun.
-_MESSAGE = 10
-
+#: Seconds that one message may take over the connection once it has begun, and its largest size in bytes.
+_MESSAGE, _LARGEST = 10, 256 << 20
 #: How much less of the processor a worker gets that has been at one call for long.
 _NICER = 10
 
@@ -29,30 +32,56 @@ class Died(Exception):
 
 
 class Process:
-    """A worker process. Used by one thread at a time, but for ``kill``."""
+    """A worker process. Used by one thread at a time, but for ``end``."""
 
-    def __init__(self, memory: int) -> None:
-        """Start it; ``memory`` is what it may take, in bytes. It gets ready while the caller goes on."""
-        ours, theirs = socket.socketpair()
-        limit = struct.pack("ll", _MESSAGE, 0)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        with theirs:
-            command = [sys.executable, "-m", "gatewayd.worker", str(theirs.fileno()), str(memory)]
-            # What a matcher prints is no part of what a command says.
-            self._popen = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=sys.__stderr__ or subprocess.DEVNULL
-            )
-        self._connection = Connection(ours.detach())
+    def __init__(self, memory: int, generation: int = 0) -> None:
+        """Start it; ``memory`` is what it may take, in bytes. It gets ready while the caller goes on. Raises TransientError."""
+        with ExitStack() as ours:
+            try:
+                self._start(ours, memory)
+            except OSError as error:
+                advice = "See that this machine has memory, processes and open files left (ulimit -a)."
+                raise TransientError(f"no worker process can be started: {error.strerror}", advice=advice) from error
+            ours.pop_all()
+        #: Which code it was started for.
+        self.generation = generation
+        #: It has started, and what it takes from now on is its work's time.
+        self.ready = False
         #: It has been at one call for long.
         self.overdue = False
-        #: Which code it was started for.
-        self.generation = 0
+
+    def _start(self, ours: ExitStack, memory: int) -> None:
+        life, self._life = os.pipe()
+        ours.callback(os.close, self._life)
+        with ExitStack() as theirs:
+            theirs.callback(os.close, life)
+            near, far = socket.socketpair()
+            ours.callback(near.close)
+            theirs.enter_context(far)
+            limit = struct.pack("ll", _MESSAGE, 0)
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            # Without -P modules of the folder in which the daemon was started would come first.
+            command = [sys.executable, "-P", "-m", "gatewayd.worker", str(far.fileno()), str(life), str(memory)]
+            # What a matcher prints is no part of what a command says. A group of its own ends with its children.
+            self._popen = subprocess.Popen(  # noqa: S603  our own interpreter and module
+                command,
+                pass_fds=[far.fileno(), life],
+                stdin=subprocess.DEVNULL,
+                stdout=sys.__stderr__ or subprocess.DEVNULL,
+                process_group=0,
+            )
+        self._connection = Connection(near.detach())
 
     @property
     def pid(self) -> int:
         """The process id."""
         return self._popen.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._popen.poll() is None
 
     def send(self, labour: Labour) -> None:
         """Let it work; raises Died."""
@@ -61,35 +90,51 @@ class Process:
         except OSError as error:
             raise Died(self._how(str(error))) from error
 
-    def receive(self, timeout: float) -> Next | Ended | None:
+    def receive(self, timeout: float) -> Reply | None:
         """Return its next reply, None where there is none within ``timeout`` seconds; raises Died."""
         try:
             if not self._connection.poll(timeout):
                 return None
-            reply: Next | Ended = pickle.loads(self._connection.recv_bytes())  # noqa: S301  our own worker's
-        except (EOFError, OSError) as error:
-            raise Died(self._how(str(error) or "it closed the connection")) from error
+            reply: Reply = pickle.loads(self._connection.recv_bytes(_LARGEST))  # noqa: S301  our own worker's
+        except EOFError as error:
+            raise Died(self._how("it closed the connection")) from error
+        except OSError as error:
+            raise Died(self._how(f"its answer can't be had: {error}")) from error
         except Exception as error:
             raise Died(f"its answer can't be read: {type(error).__name__}") from error
+        self.ready = self.ready or isinstance(reply, Ready)
         return reply
 
     def _how(self, otherwise: str) -> str:
         with suppress(subprocess.TimeoutExpired):
             code = self._popen.wait(1)
-            return f"it was ended by signal {-code}" if code < 0 else f"it exited with {code}"
+            return f"it was ended by signal {-code} ({_named(-code)})" if code < 0 else f"it exited with {code}"
         return otherwise
 
     def calm(self) -> None:
         """Let others have the processor first, from now on."""
-        self.overdue = True
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, _NICER)
 
-    def kill(self) -> None:
-        """End it at once. Never raises."""
+    def end(self) -> None:
+        """Have it end at once, with its children; whoever uses it learns that it died. From any thread; never raises."""
         with suppress(OSError):
-            self._popen.kill()
+            os.killpg(self.pid, signal.SIGKILL)
+        # It may not have its group yet.
+        self._popen.kill()
+
+    def kill(self) -> None:
+        """End it and let go of it. Never raises."""
+        self.end()
         with suppress(subprocess.TimeoutExpired):
             self._popen.wait(5)
-        with suppress(OSError):
+        if not self._connection.closed:
             self._connection.close()
+            os.close(self._life)
+
+
+def _named(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"

@@ -6,6 +6,7 @@ from collections import deque
 from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,14 +16,15 @@ from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.listing import Lister, checked
 from gatewayd.plugins import where
 from gatewayd.rematch import file_old
+from gatewayd.visit.settling import Settler
 from gatewayd.visit.values import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.custody import Lease, Owed, Waiting
+    from gatewayd.custody import Lease, Waiting
     from gatewayd.examine import Examination, Examined, Recipe
     from gatewayd.health import Task
     from gatewayd.listing import Entering
@@ -35,8 +37,11 @@ __all__ = ["Work"]
 
 _T = TypeVar("_T")
 
-#: How many waiting keys are read from the ledger at once, and how many owed actions are settled at once.
+#: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
+
+#: How long the end of a session is waited for, in seconds.
+_CLOSING = 5.0
 
 
 class _Stopped(Exception):
@@ -57,6 +62,7 @@ class Work:
         self._task = task
         self._report = Report(account=account.name)
         self._done = 0
+        self._opened: Session | None = None
         #: The folders that were listed to their end in this visit.
         self._fresh: set[str] = set()
 
@@ -67,6 +73,7 @@ class Work:
             opening = self._tools.fetcher.submit(_same, session) if session else self._tools.fetcher.submit(transport.open)
             self._refresh()
             opened = self._await(opening)
+            self._opened = opened
             self._tools.opened(opened)
             self._session(opened)
             if keep and not self._report.error:
@@ -116,7 +123,12 @@ class Work:
 
     def _close(self, opening: Future[Session]) -> None:
         """Close the session, behind whatever its thread still does. Nothing is written any more, so the lease may end."""
-        error = self._tools.fetcher.submit(_closed, opening).exception()
+        try:
+            error = self._tools.fetcher.submit(_closed, opening).exception(_CLOSING)
+        except TimeoutError:
+            # It hangs in a connect, which nobody can abort, or its transport does not keep its word.
+            self._problem(f"the session was not closed within {_CLOSING:g} s")
+            return
         if error is not None:
             self._problem(f"the session was not closed: {where(error)}")
 
@@ -134,10 +146,19 @@ class Work:
 
     def _await(self, future: Future[_T]) -> _T:
         """Wait for the session's thread, and keep the lease meanwhile. Each of its steps has a deadline of its own."""
-        while not wait([future], timeout=self._tools.patience).done:
-            self._tick()
+        try:
+            while not wait([future], timeout=self._tools.patience).done:
+                self._tick()
+        except BaseException:
+            # The lease is lost, or we are told to end: the step that the session is in must not keep us.
+            self._abort()
+            raise
         self._raise(future.exception())
         return future.result()
+
+    def _abort(self) -> None:
+        if self._opened is not None:
+            self._opened.abort()
 
     def _tick(self) -> None:
         self._tools.store.renew(self._lease)
@@ -220,6 +241,8 @@ class Work:
                     yield line[0], found
                     line.popleft().spool.close()
         finally:
+            if ahead is not None and not ahead.done():
+                self._abort()
             drop(ahead)
             if under:
                 under.drop()
@@ -246,41 +269,17 @@ class Work:
         self._done += len(done)
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
 
-    # --- settle -----------------------------------------------------------------------------------------------------
-
     def _settle(self, session: Session) -> None:
-        """Do on the server what is owed: after the commit, and again by a later visit if this one fails (P3).
-
-        What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in a
-        folder that was not listed in this visit, for its keys may be of old numbers.
-        """
-        stuck: set[int] = set()
-        while owed := self._owed(stuck):
-            groups: dict[tuple[str, str], list[Owed]] = {}
-            for one in owed:
-                groups.setdefault((one.folder, str(one.action)), []).append(one)
-            for (folder, action), group in groups.items():
-                self._go_on()
-                ids = [one.entry_id for one in group]
-                if action != str(self._imports.after):
-                    self._tools.store.settled(self._lease, ids)
-                    self._note(f"{folder}: {len(ids)} messages: {action} is left undone, the account no longer asks for it")
-                    continue
-                if folder not in self._fresh:
-                    stuck.update(ids)
-                    continue
-                try:
-                    self._in_thread(session.settle, folder, [one.key for one in group], group[0].action)
-                except PermanentError as error:
-                    self._problem(f"{folder}: {action}: {error.message}")
-                    stuck.update(ids)
-                else:
-                    self._tools.store.settled(self._lease, ids)
-                    self._report = replace(self._report, settled=self._report.settled + len(ids))
-
-    def _owed(self, stuck: Collection[int]) -> Sequence[Owed]:
-        owed = self._tools.store.owed(self._account.name, limit=_AHEAD + len(stuck))
-        return [one for one in owed if one.entry_id not in stuck]
+        settler = Settler(
+            store=self._tools.store,
+            lease=self._lease,
+            wanted=self._imports.after,
+            act=partial(self._in_thread, session.settle),
+            problem=self._problem,
+            note=self._note,
+            go_on=self._go_on,
+        )
+        self._report = replace(self._report, settled=self._report.settled + settler.settle(self._fresh))
 
 
 def _same(session: Session) -> Session:

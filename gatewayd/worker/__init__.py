@@ -1,16 +1,19 @@
 """A worker process: parses, admits and matches for its parent, and can be killed at any time without loss.
 
-It is a program of its own, ``python -m gatewayd.worker FD MEMORY`` (bytes beyond what it has at its start), and speaks with
-its parent over the socket ``FD``: each message is one pickled value. It imports no plugin but those that its labour names.
-What it is about to call is said before it is called, so that the parent knows whom to blame for a death, or for a call that
-does not end.
+It is a program of its own, ``python -m gatewayd.worker FD LIFE MEMORY``, and speaks with its parent over the socket ``FD``:
+each message is one pickled value. ``LIFE`` is a pipe that says when the parent has died, ``MEMORY`` what the worker may
+take beyond what it has at its start, in bytes. It imports no plugin but those that its labour names. What it is about to
+call is said before it is called, so that the parent knows whom to blame for a death, or for a call that does not end.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gc
+import os
 import pickle
 import resource
+import signal
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import discovery
 from gatewayd.custody import FilingFault
+from gatewayd.errors import GatewaydError
 from gatewayd.examine import Examiner, Letter, Recipe
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.mail import parse
@@ -29,22 +33,25 @@ if TYPE_CHECKING:
 
     from gatewayd.examine import ContactTypes
     from gatewayd.mail import Mail
+    from gatewayd.model import Finding
     from gatewayd.plugins import Registry
 
-__all__ = ["Call", "Ended", "Labour", "Next", "Sealed", "main", "seal"]
+__all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 
 #: A recipe with the code that it names, pickled once: a worker that knows it already need not read it again.
 Sealed: TypeAlias = bytes
 
-#: CPU seconds that one labour may use: a worker in an endless loop ends, also when its parent is gone.
-_CPU_SECONDS = 120
+#: Of how many operators the directories and matchers are kept.
+_OPERATORS = 64
+#: With this part of its memory in use a worker is of no use for others any more.
+_SPENT = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call: ``by`` is a matcher's kind, or empty for admission."""
 
-    #: Index into ``Labour.recipes``.
+    #: Key of ``Labour.recipes``.
     recipe: int
     by: str = ""
 
@@ -54,15 +61,20 @@ class Labour:
     """What a worker is to do with one batch."""
 
     letters: tuple[Letter, ...] = ()
-    recipes: tuple[Sealed, ...]
+    recipes: Mapping[int, Sealed]
     contact_types: ContactTypes = ()
     calls: tuple[Call, ...] = ()
     #: Ids of mails that a recipe's operator does not admit, as far as that is known.
     refused: Mapping[int, frozenset[int]]
     #: Whether the views are wanted.
     views: bool = True
-    #: Only let the first recipe's directory follow its changes.
+    #: Only let the one recipe's directory follow its changes.
     refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The process has started and waits for labour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +82,15 @@ class Next:
     """The parser, or the call before, has come to its end; ``call`` is the index of the one that begins now, if any."""
 
     call: int | None
-    result: Admission | Said | None = None
+    #: An ``Admission`` or ``Said``, pickled: if it can't be read, the call is to blame and not the process.
+    result: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The memory is all but used up, and no further call is made; without a result it was used up for this call."""
+
+    result: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +101,25 @@ class Ended:
     faults: tuple[str, ...] = ()
     #: The directory could not be refreshed.
     failed: bool = False
+    #: The letters can't be read now; nothing was done.
+    error: GatewaydError | None = None
+    #: The memory is all but used up: this was the last labour.
+    spent: bool = False
+
+
+#: What a worker says.
+Reply: TypeAlias = Ready | Next | Spent | Ended
 
 
 def seal(recipe: Recipe, registry: Registry) -> Sealed:
-    """Return a recipe as workers take it: the single files that it may need, then what is unpickled with their help."""
+    """Return a recipe as workers take it: the single files that it needs, then what is unpickled with their help."""
     wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in recipe.matchers]
     if recipe.directory:
         wanted.append((Directory, recipe.directory[0]))
-    return pickle.dumps((recipe.operator.name, registry.files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5)
+    offers = {("directories" if role is Directory else "matchers", kind) for role, kind in wanted}
+    paths = {one.path for one in registry.plugins if one.path and offers & set(one.offers)}
+    files = tuple(file for file in registry.files if file.path in paths)
+    return pickle.dumps((recipe.operator.name, files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5)
 
 
 class _Operator:
@@ -134,42 +165,104 @@ class _Operator:
 
 
 class _Worker:
-    def __init__(self) -> None:
+    def __init__(self, memory: int) -> None:
         self._operators: dict[str, _Operator] = {}
+        #: Bytes of data beyond which this process is spent.
+        self._enough = _data() + int(memory * _SPENT)
 
     def _open(self, sealed: Sealed) -> _Operator:
         name = pickle.loads(sealed)[0]  # noqa: S301  our parent's own bytes
-        known = self._operators.get(name)
-        if known is None or known.sealed != sealed:
-            if known is not None:
-                known.close()
-            known = self._operators[name] = _Operator(sealed)
+        known = self._operators.pop(name, None)
+        if known is not None and known.sealed != sealed:
+            known.close()
+            known = None
+        # The one that was used last stands last.
+        self._operators[name] = known = known or _Operator(sealed)
+        if len(self._operators) > _OPERATORS:
+            self._operators.pop(next(iter(self._operators))).close()
         return known
 
-    def replies(self, labour: Labour) -> Iterator[Next | Ended]:
+    def replies(self, labour: Labour) -> Iterator[Next | Spent | Ended]:
         if labour.refresh:
-            yield self._open(labour.recipes[0]).refresh()
+            for sealed in labour.recipes.values():
+                done = self._open(sealed).refresh()
+                yield Ended(faults=done.faults, failed=done.failed, spent=self._is_spent())
             return
-        mails = tuple([parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])
-        operators = [self._open(sealed) for sealed in labour.recipes]
+        try:
+            mails = tuple([parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])
+        except GatewaydError as error:
+            # Where the bytes lie can't be read now: that is nobody's fault here.
+            yield Ended(error=error)
+            return
+        result = yield from self._calls(labour, mails)
+        if isinstance(result, Spent):
+            yield result
+            return
+        yield Next(None, result)
+        yield Ended(mails=mails if labour.views else (), spent=self._is_spent())
+
+    def _calls(self, labour: Labour, mails: Sequence[Mail]) -> Iterator[Next]:  # type: ignore[misc]  # a generator that returns
+        """Make the calls; return the last result, or that no more can be made."""
         refused = dict(labour.refused)
-        for index in {call.recipe for call in labour.calls}:
-            operators[index].follow()
-        result: Admission | Said | None = None
-        undecided: set[int] = set()
+        result: bytes | None = None
+        left_out: set[int] = set()
         for number, call in enumerate(labour.calls):
-            if call.recipe in undecided:
+            if call.recipe in left_out:
                 continue
             yield Next(number, result)
-            if call.by:
-                left = refused.get(call.recipe, frozenset())
-                result = operators[call.recipe].match(call.by, [mail for mail in mails if mail.id not in left])
-            else:
-                result = operators[call.recipe].admit(mails, labour.contact_types)
-                refused[call.recipe] = result.refused
-                undecided |= {call.recipe} if result.undecided else set()
-        yield Next(None, result)
-        yield Ended(mails=mails if labour.views else ())
+            said = self._called(labour, call, mails, refused)
+            if isinstance(said, Admission) and said.undecided:
+                left_out.add(call.recipe)
+            result = _packed(call.by, said)
+            if self._is_spent():
+                return Spent(None if _starved(said) else result)
+        return result
+
+    def _called(
+        self, labour: Labour, call: Call, mails: Sequence[Mail], refused: dict[int, frozenset[int]]
+    ) -> Admission | Said:
+        # Only now: to build what a recipe names is to run a plugin's code.
+        operator = self._open(labour.recipes[call.recipe])
+        if call.by:
+            left = refused.get(call.recipe, frozenset())
+            return operator.match(call.by, [mail for mail in mails if mail.id not in left])
+        operator.follow()
+        admission = operator.admit(mails, labour.contact_types)
+        refused[call.recipe] = admission.refused
+        return admission
+
+    def _is_spent(self) -> bool:
+        return _data() > self._enough
+
+
+def _starved(said: Admission | Said) -> bool:
+    """Whether a call came to nothing for lack of memory."""
+    texts = (said.undecided, said.broken) if isinstance(said, Admission) else [fault.error for _, fault in said.faults]
+    return any(text.startswith("MemoryError") for text in texts)
+
+
+def _packed(by: str, said: Admission | Said) -> bytes:
+    """Return a result as it is sent; what of it can't be is the matcher's fault, for those mails only."""
+    try:
+        return pickle.dumps(said, 5)
+    except Exception:
+        if isinstance(said, Admission):
+            raise
+    faults: dict[int, FilingFault] = {}
+    for finding in said.found:
+        error = _unsendable(finding)
+        if error:
+            faults[finding.mail_id] = FilingFault(by, error)
+    found = tuple(finding for finding in said.found if finding.mail_id not in faults)
+    return pickle.dumps(Said(found, (*said.faults, *faults.items())), 5)
+
+
+def _unsendable(finding: Finding) -> str:
+    try:
+        pickle.dumps(finding, 5)
+    except Exception as error:  # noqa: BLE001  whatever a matcher's own objects raise
+        return f"{where(error)}; expected findings of plain text and records, which can be sent to another process"
+    return ""
 
 
 def _data() -> int:
@@ -177,27 +270,39 @@ def _data() -> int:
     return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
 
 
-def _allow_cpu(seconds: int) -> None:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(usage.ru_utime + usage.ru_stime) + seconds, hard))
+def _die_with_parent(life: int) -> None:
+    """Have the kernel kill this process and its children when the parent's end of the pipe is closed (fcntl(2), F_SETSIG).
+
+    Whatever a matcher is at by then: waiting for the parent to close the socket would take until it returns.
+    """
+    os.set_inheritable(life, False)
+    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
+    # It may have died before.
+    if Connection(os.dup(life), writable=False).poll():
+        raise SystemExit
 
 
 def main(arguments: Sequence[str]) -> None:
     """Work until the parent closes the connection."""
-    memory = _data() + int(arguments[1])
+    socket, life, allowed = map(int, arguments)
+    _die_with_parent(life)
+    memory = _data() + allowed
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # What a batch makes is gone with the batch, without cycles.
     gc.set_threshold(20_000, 20, 20)
-    worker = _Worker()
-    with Connection(int(arguments[0])) as parent:
+    worker = _Worker(allowed)
+    os.set_inheritable(socket, False)
+    with Connection(socket) as parent:
+        # A child that a matcher forks must not speak for us, nor keep the connection open when we are gone.
+        os.register_at_fork(after_in_child=parent.close)
+        parent.send_bytes(pickle.dumps(Ready(), 5))
         while True:
             try:
                 labour: Labour = pickle.loads(parent.recv_bytes())  # noqa: S301  our parent's own bytes
             except EOFError:
                 return
-            if not labour.refresh:
-                _allow_cpu(_CPU_SECONDS)
             for reply in worker.replies(labour):
                 parent.send_bytes(pickle.dumps(reply, 5))

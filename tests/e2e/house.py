@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from tests.e2e.warm import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -136,12 +136,13 @@ class House:
         imports: str = "",
         security: str = "none",
         timeout: str = "20s",
+        host: str = "localhost",
     ) -> None:
         """Write an account of a server on this machine."""
         insecure = "insecure: true\n" if security == "none" else ""
         serves = "" if "operators:" in more or "user:" in more else "operators: [acme]\n"
         text = (
-            f"kind: {kind}\n{serves}host: localhost\nport: {port}\nsecurity: {security}\n{insecure}username: {user}\n"
+            f"kind: {kind}\n{serves}host: {host}\nport: {port}\nsecurity: {security}\n{insecure}username: {user}\n"
             f"password: !file secret\ntimeout: {timeout}\n{more}import:\n  folders: [INBOX]\n{imports}"
         )
         self.write(f"accounts/{name}.yaml", text)

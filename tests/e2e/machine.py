@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: The Debian whose Python is ours, so that it runs what is installed for ours.
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 _PACKAGES = "systemd,systemd-sysv,dbus,python3"
+_NO, _PIPE = subprocess.DEVNULL, subprocess.PIPE
 _LEAN = ["man", "doc", "locale", "info"]
 PROGRAM = "/usr/local/lib/gatewayd/bin/gatewayd"
 _SITE = f"/usr/local/lib/gatewayd/lib/python3.{sys.version_info.minor}/site-packages"
@@ -134,9 +135,10 @@ class Machine:
             "-c",
             command,
         ]
-        streams = {"stdin": subprocess.DEVNULL, "capture_output": True, "start_new_session": True}
-        done = subprocess.run(inside, text=True, timeout=timeout, check=False, **streams)
-        return Done(done.returncode, done.stdout, done.stderr)
+        # In a session of its own, so that no `kill 0` in there reaches us.
+        with subprocess.Popen(inside, stdin=_NO, stdout=_PIPE, stderr=_PIPE, text=True, start_new_session=True) as process:
+            out, err = process.communicate(timeout=timeout)
+        return Done(process.returncode, out, err)
 
     def good(self, command: str, *, timeout: float = 60) -> str:
         """Run a command that must succeed; return what it said."""
@@ -165,6 +167,13 @@ class Machine:
         until = time.monotonic() + seconds
         while self.show(name) != text:
             assert time.monotonic() < until, f"{name} is {self.show(name)!r}, expected {text!r}\n{self.journal()}"
+            time.sleep(0.1)
+
+    def says(self, text: str, *, times: int = 1, seconds: float = 20) -> None:
+        """Wait until the service has said something so many times."""
+        until = time.monotonic() + seconds
+        while self.journal().count(text) < times:
+            assert time.monotonic() < until, f"{text!r} is not said {times} times:\n{self.journal()}"
             time.sleep(0.1)
 
     def journal(self) -> str:

@@ -14,15 +14,15 @@ import socket
 import subprocess
 import sys
 import tempfile
-from functools import cache
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-ROOT = Path(__file__).parent.parent.parent
+_ROOT = Path(__file__).parent.parent.parent
 
 #: What commands import when they come to need it.
 _IMPORTED = ["gatewayd.cli", "gatewayd.visit", "gatewayd_sql.store", "alembic.command", "rich.table", "rich.progress"]
@@ -44,7 +44,7 @@ class Warm:
         with theirs:
             command = [sys.executable, "-m", "tests.e2e.warm", str(theirs.fileno())]
             null = subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=ROOT)
+            self._process = subprocess.Popen(command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=_ROOT)
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Ended:
         """Run one command to its end, as ``python -m gatewayd`` would."""
@@ -55,9 +55,9 @@ class Warm:
                 request = json.dumps([list(arguments), dict(environment)]).encode()
                 socket.send_fds(self._control, [request], [theirs.fileno(), out.fileno(), err.fileno()])
             answer.settimeout(timeout)
-            pid = int(lines.readline())
+            pid = int(lines.readline() or self._lost())
             try:
-                code = int(lines.readline())
+                code = int(lines.readline() or self._lost())
             except TimeoutError:
                 os.kill(pid, signal.SIGKILL)
                 raise subprocess.TimeoutExpired(list(arguments), timeout) from None
@@ -65,23 +65,34 @@ class Warm:
                 file.seek(0)
             return Ended(code, *(file.read().decode().replace("\r\n", "\n") for file in (out, err)))
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process is there no more."""
+        return self._process.poll() is not None
+
+    def _lost(self) -> NoReturn:
+        raise RuntimeError(f"{__name__} has ended, see standard error, or did not say how a command ended")
+
     def close(self) -> None:
         """End the process, and wait until it has written what it knows of coverage."""
         self._control.close()
         self._process.wait(60)
 
 
-@cache
+_started: list[Warm] = []
+
+
 def warm() -> Warm:
     """Return the process; it is started when it is first asked for."""
-    return Warm()
+    if not _started or _started[-1].ended:
+        _started.append(Warm())
+    return _started[-1]
 
 
 def close() -> None:
-    """End the process if it was started."""
-    if warm.cache_info().currsize:
-        warm().close()
-        warm.cache_clear()
+    """End what was started."""
+    while _started:
+        _started.pop().close()
 
 
 # --- in the process itself ----------------------------------------------------------------------------------------------
@@ -120,11 +131,11 @@ def _keep(answer: int) -> None:
     pid = os.fork()
     if not pid:
         return
-    with socket.socket(fileno=answer) as tell:
+    # Nobody may be listening any more.
+    with socket.socket(fileno=answer) as tell, suppress(BrokenPipeError):
         tell.sendall(b"%d\n" % pid)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        # Nobody may be listening any more.
-        tell.send(b"%d\n" % code, socket.MSG_NOSIGNAL)
+        tell.sendall(b"%d\n" % code)
     os._exit(0)
 
 

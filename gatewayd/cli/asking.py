@@ -1,0 +1,53 @@
+"""Have a daemon do what was asked for: through the store, and followed until it is done."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd.cli import output
+from gatewayd.errors import TransientError
+from gatewayd.owner import host_and_process
+from gatewayd.visit import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatewayd.custody import Held
+    from gatewayd.health import Answer, Task
+    from gatewayd.store import Store
+
+__all__ = ["asked"]
+
+#: Seconds between two looks at how far it is.
+_LOOK = 0.2
+#: Seconds without a living daemon after which nobody waits any more.
+_PATIENCE = 60.0
+
+
+def asked(store: Store, held: Held, task: Task, show: Callable[[Progress], None]) -> Answer:
+    """Ask the daemon that holds an account for a visit, follow it, and return its answer.
+
+    Raises TransientError where the holder is no daemon that takes requests, or where all daemons end meanwhile.
+    """
+    if held.owner not in {daemon.owner for daemon in store.daemons()}:
+        raise TransientError(
+            f"account {held.account} is being worked on by {host_and_process(held.owner)}",
+            advice=f"Wait for it; its lease ends at {output.moment(held.until)} if it does not renew it.",
+        )
+    request_id = store.ask(held.account, task)
+    alive = time.monotonic()
+    while True:
+        (request,) = store.requests(ids=[request_id])
+        if request.answer is not None:
+            return request.answer
+        if request.total:
+            show(Progress(account=held.account, folder="", done=request.done, total=request.total))
+        if store.daemons():
+            alive = time.monotonic()
+        elif time.monotonic() - alive > _PATIENCE:
+            raise TransientError(
+                f"account {held.account}: the daemon that was asked has ended",
+                advice="Start it again: what was asked for is done then. Or run this command once more.",
+            )
+        time.sleep(_LOOK)

@@ -1,0 +1,147 @@
+"""Lanes: how many worker processes there may be for one purpose, and who is next. One purpose never waits for another."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import TransientError
+from gatewayd.supervisor.process import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Lane"]
+
+#: Seconds after which whoever waits for a process looks again whether he is still wanted.
+_LOOK = 0.5
+
+
+class Lane:
+    """Processes that are kept, or started for each use. Every method may be called from any thread.
+
+    At most ``limit`` processes run at once. Those that are at one call for long don't count, as long as there are no more than
+    ``more`` of them: others must not wait for them.
+    """
+
+    def __init__(self, limit: int, *, more: int, memory: int, keep: bool, calm: bool = False) -> None:
+        self.limit = limit
+        #: What a process that is started from now on may take, in bytes.
+        self.memory = memory
+        self._more = more
+        self._keep = keep
+        self._calm = calm
+        self._door = threading.Condition()
+        self._idle: list[Process] = []
+        self._all: set[Process] = set()
+        #: Who waits, first come first served.
+        self._line: deque[object] = deque()
+        self._generation = 0
+        self._closed = False
+        #: How many processes had to be replaced.
+        self.deaths = 0
+
+    @property
+    def count(self) -> int:
+        """How many processes there are."""
+        return len(self._all)
+
+    def warm(self) -> None:
+        """Start a process, if there is room: it gets ready while the caller does other things. Raises TransientError."""
+        with self._door:
+            if not self._closed and len(self._all) < self.limit:
+                self._idle.append(self._started())
+
+    def take(self, wanted: Callable[[], object] = lambda: None) -> Process:
+        """Return a process that is free, which the caller then must ``give_back``, ``discard`` or ``end``.
+
+        ``wanted`` is called now and then while it waits; what it raises ends the waiting. Raises TransientError where none can
+        be started, or once the lane is closed.
+        """
+        ticket = object()
+        with self._door:
+            self._line.append(ticket)
+            try:
+                while not self._closed:
+                    wanted()
+                    process = self._free() if self._line[0] is ticket else None
+                    if process is not None:
+                        return process
+                    self._door.wait(_LOOK)
+            finally:
+                self._line.remove(ticket)
+                self._door.notify_all()
+        raise TransientError("the worker processes are being ended", advice="The daemon stops; the next start goes on.")
+
+    def _free(self) -> Process | None:
+        while self._idle:
+            process = self._idle.pop()
+            if process.alive:
+                return process
+            self._all.discard(process)
+            self.deaths += 1
+            process.kill()
+        slow = sum(process.overdue for process in self._all)
+        return self._started() if len(self._all) < self.limit + min(slow, self._more) else None
+
+    def _started(self) -> Process:
+        process = Process(self.memory, self._generation)
+        if self._calm:
+            process.calm()
+        self._all.add(process)
+        return process
+
+    def give_back(self, process: Process) -> None:
+        """Take back a process that has done its work."""
+        with self._door:
+            if self._keep and not self._closed and not process.overdue and process.generation == self._generation:
+                self._idle.append(process)
+                self._door.notify_all()
+                return
+        self.end(process)
+
+    def discard(self, process: Process) -> None:
+        """End a process that went wrong; where processes are kept, another one gets ready at once."""
+        with self._door:
+            self.deaths += 1
+        self.end(process)
+        if self._keep:
+            self.warm()
+
+    def end(self, process: Process) -> None:
+        """End a process that nobody needs any more."""
+        process.kill()
+        with self._door:
+            self._all.discard(process)
+            self._door.notify_all()
+
+    def slow(self, process: Process) -> None:
+        """Take note that a process has been at one call for long."""
+        process.calm()
+        with self._door:
+            process.overdue = True
+            self._door.notify_all()
+
+    def renew(self) -> None:
+        """Replace processes as they become free."""
+        with self._door:
+            self._generation += 1
+            idle, self._idle = self._idle, []
+        for process in idle:
+            self.end(process)
+        if self._keep:
+            self.warm()
+
+    def close(self) -> None:
+        """End all processes; who uses one learns that it died."""
+        with self._door:
+            self._closed = True
+            self._door.notify_all()
+            idle, self._idle = self._idle, []
+            used = self._all.difference(idle)
+        # Their connections are closed by who uses them: a number that is closed here may be another file's there.
+        for process in used:
+            process.end()
+        for process in idle:
+            self.end(process)
