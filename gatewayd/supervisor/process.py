@@ -120,8 +120,6 @@ class Process:
         """Have it end at once, with its children; whoever uses it learns that it died. From any thread; never raises."""
         with suppress(OSError):
             os.killpg(self.pid, signal.SIGKILL)
-        # It may not have its group yet.
-        self._popen.kill()
 
     def kill(self) -> None:
         """End it and let go of it. Never raises."""

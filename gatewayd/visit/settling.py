@@ -30,19 +30,20 @@ class Settler:
     wanted: Action | None
     #: Does an action to keys of a folder, on the server.
     act: Callable[[str, Sequence[str], Action], None]
+    #: Told how many actions were done just now.
+    settled: Callable[[int], None]
     problem: Callable[[str], None]
     note: Callable[[str], None]
     #: Asks whether the visit may go on; raises where it may not.
     go_on: Callable[[], None]
     _stuck: set[int] = field(default_factory=set)
 
-    def settle(self, fresh: Collection[str]) -> int:
-        """Settle what is owed in the ``fresh`` folders, those listed in this visit; return how much was done.
+    def settle(self, fresh: Collection[str]) -> None:
+        """Settle what is owed in the ``fresh`` folders, those listed in this visit.
 
         What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in another
         folder, for its keys may be of old numbers.
         """
-        done = 0
         self._stuck.clear()
         while owed := self._owed():
             groups: dict[tuple[str, str], list[Owed]] = {}
@@ -57,19 +58,18 @@ class Settler:
                 elif folder not in fresh:
                     self._stuck.update(ids)
                 else:
-                    done += self._group(folder, group)
-        return done
+                    self._group(folder, group)
 
-    def _group(self, folder: str, group: Sequence[Owed]) -> int:
+    def _group(self, folder: str, group: Sequence[Owed]) -> None:
         ids = [one.entry_id for one in group]
         try:
             self.act(folder, [one.key for one in group], group[0].action)
         except PermanentError as error:
             self.problem(f"{folder}: {group[0].action}: {error.message}")
             self._stuck.update(ids)
-            return 0
-        self.store.settled(self.lease, ids)
-        return len(ids)
+        else:
+            self.store.settled(self.lease, ids)
+            self.settled(len(ids))
 
     def _owed(self) -> Sequence[Owed]:
         owed = self.store.owed(self.lease.account, limit=_AHEAD + len(self._stuck))

@@ -275,11 +275,15 @@ class Work:
             lease=self._lease,
             wanted=self._imports.after,
             act=partial(self._in_thread, session.settle),
+            settled=self._settled,
             problem=self._problem,
             note=self._note,
             go_on=self._go_on,
         )
-        self._report = replace(self._report, settled=self._report.settled + settler.settle(self._fresh))
+        settler.settle(self._fresh)
+
+    def _settled(self, number: int) -> None:
+        self._report = replace(self._report, settled=self._report.settled + number)
 
 
 def _same(session: Session) -> Session:

@@ -1,0 +1,170 @@
+"""One labour in one worker process: what it found out, and where it stopped if it did not come to its end."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import TransientError
+from gatewayd.supervisor.process import Died
+from gatewayd.worker import Ended, Next, Ready, Spent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatewayd.errors import GatewaydError
+    from gatewayd.examine.matching import Admission, Said
+    from gatewayd.mail import Mail
+    from gatewayd.supervisor.lanes import Lane
+    from gatewayd.supervisor.process import Process
+    from gatewayd.worker import Call, Labour, Reply
+
+__all__ = ["Failure", "Outcome", "Seconds", "laboured"]
+
+#: Seconds that a process may take to start: no call's time runs by then.
+_START = 60.0
+#: Seconds after which a call has taken long, and after which it is asked at the latest whether it is still wanted.
+_LONG, _LOOK = 1.0, 0.25
+#: How many processes may turn out to be dead when they are sent something.
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A process ended, or was ended, before its work was done."""
+
+    #: What it was at; None: the parser.
+    call: Call | None
+    #: What happened, and what was expected.
+    how: str
+    overran: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a labour."""
+
+    results: dict[Call, Admission | Said] = field(default_factory=dict)
+    mails: tuple[Mail, ...] = ()
+    faults: tuple[str, ...] = ()
+    #: The directory could not be refreshed.
+    failed: bool = False
+    #: None where it came to its end, or stopped because its memory was used up by calls before the next.
+    failure: Failure | None = None
+
+
+class Seconds:
+    """How long the parser or a call may take; ``None`` as a call is the parser."""
+
+    def __init__(self, deadline: float, of: Callable[[Call], float] | None = None) -> None:
+        self.deadline = deadline
+        self._of = of
+
+    def __call__(self, call: Call | None) -> float:
+        """Return how many."""
+        return self.deadline if call is None or self._of is None else self._of(call)
+
+
+def laboured(lane: Lane, labour: Labour, seconds: Seconds, wanted: Callable[[Process | None], object]) -> Outcome:
+    """Have a labour done by a process of the lane. ``wanted`` is told which one, and what it raises ends it.
+
+    Raises TransientError where no process can be had, or the letters can't be read now.
+    """
+    process = _sent(lane, labour, wanted)
+    one = _One(process, labour, seconds, wanted)
+    try:
+        one.listen(lane)
+    except BaseException:
+        lane.end(process)
+        raise
+    finally:
+        wanted(None) if one.finished else None
+    if one.outcome.failure is not None:
+        lane.discard(process)
+    elif one.spent:
+        lane.end(process)
+    else:
+        lane.give_back(process)
+    if one.error is not None:
+        raise one.error
+    return one.outcome
+
+
+def _sent(lane: Lane, labour: Labour, wanted: Callable[[Process | None], object]) -> Process:
+    for left in reversed(range(_TRIES)):
+        process = lane.take(lambda: wanted(None))
+        try:
+            process.send(labour)
+        except Died as died:
+            # It died while it was idle.
+            lane.discard(process)
+            if not left:
+                raise TransientError(f"no worker process can be had: {died}", advice="See what they logged.") from died
+        else:
+            return process
+    raise AssertionError
+
+
+class _One:
+    """One labour that a process is at."""
+
+    def __init__(self, process: Process, labour: Labour, seconds: Seconds, wanted: Callable[[Process | None], object]) -> None:
+        self._process = process
+        self._labour = labour
+        self._seconds = seconds
+        self._wanted = wanted
+        self._call: Call | None = None
+        self.outcome = Outcome()
+        self.spent = False
+        self.finished = False
+        self.error: GatewaydError | None = None
+
+    def listen(self, lane: Lane) -> None:
+        """Take in what the process finds out, until it is done or must be given up."""
+        try:
+            while not self.finished:
+                reply = self._reply(lane)
+                if reply is None:
+                    self._fail("it did not answer in time", overran=True)
+                else:
+                    self._take_in(reply)
+        except Died as died:
+            self._fail(f"its process ended: {died}")
+
+    def _fail(self, how: str, *, overran: bool = False) -> None:
+        self.outcome.failure = Failure(self._call, how, overran)
+        self.finished = True
+
+    def _reply(self, lane: Lane) -> Reply | None:
+        started = time.monotonic()
+        patience = self._seconds(self._call) if self._process.ready else _START
+        while True:
+            left = patience - (time.monotonic() - started)
+            reply = self._process.receive(max(0.0, min(left, _LOOK)))
+            if reply is not None or left <= 0:
+                return reply
+            self._wanted(self._process)
+            if patience - left >= _LONG and self._process.ready and not self._process.overdue:
+                lane.slow(self._process)
+
+    def _take_in(self, reply: Reply) -> None:
+        if isinstance(reply, Ready):
+            return
+        if isinstance(reply, Ended):
+            self.outcome.mails, self.outcome.faults, self.outcome.failed = reply.mails, reply.faults, reply.failed
+            self.error, self.spent, self.finished = reply.error, reply.spent, True
+            return
+        if reply.result is not None and self._call is not None:
+            try:
+                self.outcome.results[self._call] = pickle.loads(reply.result)  # noqa: S301  our own worker's
+            except Exception as error:  # noqa: BLE001  whatever a plugin's own class raises when it is made
+                self._fail(f"what it found can't be read: {type(error).__name__}; expected plain text and records")
+                return
+        if isinstance(reply, Next):
+            self._call = None if reply.call is None else self._labour.calls[reply.call]
+        elif reply.result is None:
+            self._fail("it used up the memory that it may have")
+        else:
+            self.spent = self.finished = True
