@@ -55,7 +55,7 @@ A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the con
 
 | YAML | is looked up, each time it is needed, in |
 |---|---|
-| `!credential NAME` | the file NAME in `$CREDENTIALS_DIRECTORY`; systemd's `LoadCredential=` fills it |
+| `!credential NAME` | the file NAME in the config's folder `credentials`, which root alone can read; systemd hands it to the service |
 | `!file PATH` | the file PATH; a newline at its end is left out |
 | `!env NAME` | the environment variable NAME |
 

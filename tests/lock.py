@@ -7,7 +7,7 @@ import sys
 
 _LOCKS = {
     "requirements.lock": ["--extra", "demo", "--extra", "checkout"],
-    "requirements-test.lock": ["--extra", "demo", "--extra", "checkout", "--extra", "test"],
+    "requirements-test.lock": ["--extra", "demo", "--extra", "checkout", "--extra", "postgresql", "--extra", "test"],
 }
 
 

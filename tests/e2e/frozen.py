@@ -9,17 +9,21 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from gatewayd.cli import run
 
-_FILING = os.path.join("gatewayd_sql", "filing.py")
+if TYPE_CHECKING:
+    from types import FrameType
+
+_FILING = str(Path("gatewayd_sql", "filing.py"))
 
 
 def _files_a_batch() -> bool:
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()
     while frame is not None and not frame.f_code.co_filename.endswith(_FILING):
         frame = frame.f_back
     return frame is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -202,9 +203,23 @@ class House:
 
     def filed(self, *accounts: str) -> Counter[str]:
         """How often each Message-ID is filed, for whatever operator, in these accounts or in all; read beside everybody else."""
+        rows = self._read("SELECT account, message_id FROM filing JOIN mail ON mail.id = filing.mail_id")
+        return Counter(str(message_id) for account, message_id in rows if not accounts or account in accounts)
+
+    def faults(self) -> list[str]:
+        """What went wrong with mail that is filed."""
+        return [f"{by}: {error}" for by, error in self._read('SELECT "by", error FROM fault')]
+
+    def stored_digests(self) -> list[str]:
+        """Digests of all stored raw mail, computed from the chunks themselves."""
+        digests: dict[object, hashlib._Hash] = {}
+        for content, data in self._read("SELECT content_id, data FROM chunk ORDER BY content_id, number"):
+            digests.setdefault(content, hashlib.sha256()).update(data)
+        return sorted(digest.hexdigest() for digest in digests.values())
+
+    def _read(self, query: str) -> list[Any]:
         with closing(sqlite3.connect(f"file:{self.state}/gatewayd.db?mode=ro", uri=True)) as db:
-            rows = db.execute("SELECT account, message_id FROM filing JOIN mail ON mail.id = filing.mail_id").fetchall()
-        return Counter(message_id for account, message_id in rows if not accounts or account in accounts)
+            return db.execute(query).fetchall()
 
     def status(self) -> dict[str, dict[str, Any]]:
         """How each account is, by name."""

@@ -6,14 +6,13 @@ import random
 import re
 import time
 from dataclasses import dataclass
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.proxy import Fault, FaultProxy
 from tests.e2e.house import Daemon, House, until
+from tests.e2e.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +36,6 @@ UNAFFECTED, BESIDE_OTHERS = 2, 10
 IN_A_BODY = 10_000
 LARGE = b"It is a long letter, of many lines such as this one.\r\n" * 800
 SEED, ROUNDS = 20260106, 40
-_SEEDS = count(1)
 
 
 @dataclass(frozen=True)
@@ -81,41 +79,30 @@ TROUBLES = {
 }
 
 
-class Site:
-    """A daemon with accounts behind a proxy, and two at the same server that are not."""
+class Site(Mailboxes):
+    """Accounts behind a proxy, and two at the same server that are not."""
 
     well = ("well-1", "well-2")
 
-    def __init__(self, house: House, dovecot: Dovecot, proxy: FaultProxy, prefix: str, *, ill: Sequence[str] = ("ill",)) -> None:
-        self.house, self.dovecot, self.proxy = house, dovecot, proxy
-        self.prefix, self.ill = prefix, ill
-        self.sent: dict[str, set[str]] = {}
+    def __init__(self, house: House, dovecot: Dovecot, proxy: FaultProxy, *, ill: Sequence[str] = ("ill",)) -> None:
+        super().__init__(house, dovecot)
+        self.proxy, self.ill = proxy, ill
         house.operator("acme")
         house.write("gatewayd.yaml", f"state: {house.state}\nlimits: {{backoff: {BACKOFF}s}}\n")
-        for name in (*ill, *self.well):
-            dovecot.user(prefix + name, "pass")
+        timeout, every = f"{TIMEOUT}s", f"  every: {EVERY}s\n"
+        for name in ill:
             # Another name for this machine: to the daemon it is another server.
-            host, port = ("127.0.0.1", proxy.port) if name in ill else ("localhost", dovecot.ports["imap"])
-            every = f"  every: {EVERY}s\n"
-            house.account(name, "imap", port, prefix + name, host=host, timeout=f"{TIMEOUT}s", imports=every)
+            self.add(name, host="127.0.0.1", port=proxy.port, timeout=timeout, imports=every)
+        for name in self.well:
+            self.add(name, timeout=timeout, imports=every)
+        for name in self.sent:
             self.send(name)
-
-    def send(self, account: str, *, more: Sequence[bytes] = (b"",)) -> None:
-        """Put messages that nobody has seen before into an account's mailbox, each with more bytes at its end."""
-        messages = [raw + end for raw, end in zip(booking_messages(len(more), seed=next(_SEEDS)), more, strict=True)]
-        self.dovecot.deliver(self.prefix + account, messages)
-        self.sent.setdefault(account, set()).update(message_id(raw) for raw in messages)
-
-    def filed(self, account: str, seconds: float) -> None:
-        """Wait until all of an account's mail is filed."""
-        until(f"all mail of {account} is filed", seconds, lambda: self.house.filed(account).keys() >= self.sent[account])
 
     def others_go_on(self, seconds: float = BESIDE_OTHERS) -> None:
         """Mail of the other accounts is filed while the fault lasts, as if there was none."""
         for name in self.well:
             self.send(name)
-        for name in self.well:
-            self.filed(name, seconds)
+        self.filed(*self.well, seconds=seconds)
 
     def says(self, what: str, seconds: float) -> None:
         """Wait until status says what is wrong with the ill accounts, and what to do; it says so of no other."""
@@ -132,20 +119,6 @@ class Site:
         """Wait until status says that nothing is wrong."""
         until("status is well", seconds, lambda: all(map(_well, self.house.status().values())))
 
-    def prove(self) -> None:
-        """Every message was filed exactly once, and nothing else."""
-        for name, ids in self.sent.items():
-            assert self.house.filed(name) == dict.fromkeys(ids, 1)
-            (folder,) = self.house.good("audit", name, "--json").rows
-            assert folder["proven"]
-            assert folder["states"] == {"filed": len(ids)}
-
-
-def message_id(raw: bytes) -> str:
-    found = re.search(rb"(?mi)^Message-ID:\s*(<\S+>)", raw)
-    assert found
-    return found[1].decode()
-
 
 def _well(row: dict[str, Any]) -> bool:
     return row["condition"] == "watching" and not row["error"] and row["failures"] == 0 and row["checked_at"] is not None
@@ -159,7 +132,7 @@ def proxy(dovecot: Dovecot) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def site(tmp_path: Path, dovecot: Dovecot, proxy: FaultProxy) -> Site:
-    return Site(House(tmp_path), dovecot, proxy, f"{tmp_path.name}-")
+    return Site(House(tmp_path), dovecot, proxy)
 
 
 @pytest.fixture
@@ -170,8 +143,7 @@ def daemon(site: Site) -> Iterator[Daemon]:
 
 
 def begun(site: Site) -> None:
-    for name in site.sent:
-        site.filed(name, 30)
+    site.filed(seconds=30)
     site.is_well(10)
 
 
@@ -185,8 +157,7 @@ def suffers(site: Site, trouble: Trouble, *, unaffected: float = BESIDE_OTHERS) 
     site.says(trouble.says, HEALED + SLACK + TIMEOUT * len(site.ill) / 4)
     site.others_go_on(unaffected)
     trouble.end(site.proxy)
-    for name in site.ill:
-        site.filed(name, HEALED)
+    site.filed(*site.ill, seconds=HEALED)
     site.is_well(HEALED)
 
 
@@ -203,7 +174,7 @@ def test_P4_a_fault_in_a_body_heals_at_the_next_try(site: Site, daemon: Daemon, 
     site.send("ill", more=(b"", LARGE, b""))
     until("the session ended", HEALED, lambda: "account backs off account=ill" in daemon.log)
     site.proxy.fault = None
-    site.filed("ill", HEALED)
+    site.filed("ill", seconds=HEALED)
     site.is_well(HEALED)
     site.others_go_on()
     site.prove()
@@ -219,7 +190,7 @@ def test_P4_P10_a_connection_that_stands_and_is_not_served_is_found_out(site: Si
     # The piece is heard just before it is swallowed.
     time.sleep(0.1)
     site.proxy.fault = None
-    site.filed("ill", FOUND_DEAD)
+    site.filed("ill", seconds=FOUND_DEAD)
     site.others_go_on()
     assert "did not answer for 2 seconds while it was watched" in daemon.log
     site.is_well(HEALED)
@@ -228,7 +199,7 @@ def test_P4_P10_a_connection_that_stands_and_is_not_served_is_found_out(site: Si
 
 @pytest.mark.alone
 def test_P4_many_accounts_at_a_dead_server_delay_nobody_at_another(tmp_path: Path, dovecot: Dovecot, proxy: FaultProxy) -> None:
-    site = Site(House(tmp_path), dovecot, proxy, f"{tmp_path.name}-", ill=[f"ill-{number}" for number in range(20)])
+    site = Site(House(tmp_path), dovecot, proxy, ill=[f"ill-{number}" for number in range(20)])
     with site.house.daemon():
         begun(site)
         suffers(site, TROUBLES["black hole"], unaffected=UNAFFECTED)
@@ -240,9 +211,9 @@ def test_P4_many_accounts_at_a_dead_server_delay_nobody_at_another(tmp_path: Pat
 def test_P4_a_message_in_which_every_session_ends_waits_for_its_next_try_alone(site: Site) -> None:
     site.proxy.fault = Fault(do="cut", after=IN_A_BODY)
     site.send("ill", more=(LARGE, b"", b""))
-    until("the two behind it are filed", HEALED, lambda: len(site.house.filed("ill")) == len(site.sent["ill"]) - 1)
+    until("the two behind it are filed", HEALED, lambda: site.left("ill") == 1)
     site.proxy.fault = None
-    site.filed("ill", TRIED_AGAIN)
+    site.filed("ill", seconds=TRIED_AGAIN)
     site.prove()
 
 

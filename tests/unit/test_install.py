@@ -132,13 +132,18 @@ def test_the_unit_is_ours_and_is_replaced(root: Path, capsys: pytest.CaptureFixt
     assert "systemctl daemon-reload && systemctl restart gatewayd" in said
 
 
-def test_what_can_not_be_written_leaves_the_old_file_whole(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (root / "etc/systemd/system/gatewayd.service").mkdir(parents=True)
-    assert install(root, "--systemd-version", "252") == 1
+@pytest.mark.parametrize("taken", [UNIT, "etc/gatewayd/gatewayd.yaml.new"])
+def test_what_can_not_be_written_is_told_and_leaves_nothing_half(
+    taken: str, root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "etc/gatewayd").mkdir(parents=True)
+    (root / "etc/gatewayd/gatewayd.yaml").write_text("state: /srv/gatewayd\n")
+    (root / taken).mkdir(parents=True)
+    assert install(root) == 1
     said = capsys.readouterr().err
-    assert f"{root}/{UNIT}: Is a directory" in said
+    assert "Is a directory" in said
     assert "Run this as root" in said
-    assert [path.name for path in (root / "etc/systemd/system").iterdir()] == ["gatewayd.service"]
+    assert not list((root / "etc").rglob(".*"))
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------
