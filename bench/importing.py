@@ -93,7 +93,12 @@ def _ratios(samples: dict[str, list[measure.Sample]]) -> None:
         return statistics.median(sample.rate for sample in samples[name])
 
     print()
-    for ours, theirs in (("gatewayd imap", "mbsync imap"), ("gatewayd imap", "drain imap"), ("gatewayd pop3", "mpop pop3")):
+    for ours, theirs in (
+        ("gatewayd imap", "mbsync imap"),
+        ("gatewayd imap", "drain imap"),
+        ("gatewayd imap", "gatewayd imap, no workers"),
+        ("gatewayd pop3", "mpop pop3"),
+    ):
         if samples.get(ours) and samples.get(theirs):
             print(f"{ours} / {theirs}: {rate(ours) / rate(theirs):.2f}")
 
@@ -137,8 +142,9 @@ def _rows(given: argparse.Namespace, dovecot: Dovecot, config: Path) -> list[Row
     def drain(_: Path) -> Sequence[str]:
         return [sys.executable, "-c", _DRAIN, "localhost", str(ports["imap"]), USER]
 
-    def gatewayd(kind: str) -> Callable[[Path], Sequence[str]]:
+    def gatewayd(kind: str, workers: str = "") -> Callable[[Path], Sequence[str]]:
         def command(_: Path) -> Sequence[str]:
+            (config / "gatewayd.yaml").write_text(f"state: {config.parent / 'state'}\n{workers}")
             # Each run begins with an empty store; only the directory's index is there already.
             for path in (config.parent / "state").glob("gatewayd.db*"):
                 path.unlink()
@@ -151,6 +157,7 @@ def _rows(given: argparse.Namespace, dovecot: Dovecot, config: Path) -> list[Row
         Row("mbsync imap", count, lambda place: _mbsync(place, ports["imap"])),
         Row("getmail imap", few, lambda place: _getmail(place, ports["imap"])),
         Row("gatewayd imap", count, gatewayd("imap")),
+        Row("gatewayd imap, no workers", count, gatewayd("imap", "workers: {processes: 0}\n")),
         Row("mpop pop3", count, lambda place: _mpop(place, ports["pop3"])),
         Row("gatewayd pop3", count, gatewayd("pop3")),
     ]

@@ -12,13 +12,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: A small process starts the command, so that its peak memory does not begin with that of a large parent.
+#: A small process starts the command, so that its peak memory does not begin with that of a large parent. The peak is the sum of
+#: the peaks of all its processes, so it is never told too small where they have theirs at different times.
 _LAUNCHER = """
-import json, resource, subprocess, sys, time
+import json, os, resource, subprocess, sys, threading, time
+
+peaks = {}
+
+def look(pid):
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            peaks[pid] = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as children:
+                for child in children.read().split():
+                    look(child)
+    except (OSError, StopIteration):
+        return
+
 started = time.monotonic()
-code = subprocess.call(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=open(sys.argv[1], "wb"))
+running = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=open(sys.argv[1], "wb"))
+ended = threading.Event()
+
+def watch():
+    while not ended.wait(0.1):
+        look(running.pid)
+
+threading.Thread(target=watch, daemon=True).start()
+code = running.wait()
+ended.set()
+wall = time.monotonic() - started
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([code, time.monotonic() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+peak = max(sum(peaks.values()), used.ru_maxrss) / 1024
+print(json.dumps([code, wall, used.ru_utime + used.ru_stime, peak]))
 """
 
 
