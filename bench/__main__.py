@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import importing
+from bench import idle, importing
 
-_BENCHES = {"import": importing.main}
+_BENCHES = {"idle": idle.main, "import": importing.main}
 
 
 def main() -> int:
@@ -18,6 +18,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds, of which the median is shown (default 3)")
     parser.add_argument("--reservations", type=int, default=1_000_000, help="how many reservations (default 1,000,000)")
     parser.add_argument("--persons", type=int, default=200_000, help="how many persons (default 200,000)")
+    parser.add_argument("--accounts", type=int, default=1_000, help="how many accounts wait (default 1,000)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for how long they are looked at (default 60)")
     parser.add_argument("--only", nargs="*", default=(), help="only these rows, by the first word of their names")
     given = parser.parse_args()
     return _BENCHES[given.name](given)

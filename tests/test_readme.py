@@ -1,31 +1,25 @@
 """README and docs/operations.md, done by the book: every block is a file that is used or a command that is run.
 
-Their commands run in a folder that stands for ``/``, as one user, against a real server. What is replaced stands in
-``World.local``, and nothing else is.
+What only systemd can do is done by ``World.systemctl`` here, and by a real systemd in ``tests/e2e/test_systemd.py``: each such
+line of the pages is one of that test's.
 """
 
 from __future__ import annotations
 
-import getpass
-import os
+import ast
 import re
-import shutil
-import subprocess
-import sys
-import sysconfig
-from configparser import ConfigParser
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd import cli
-from gatewayd.testing.messages import booking_messages
 from tests.e2e.house import ROOT
+from tests.world import UNIT, World, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
 
@@ -33,130 +27,23 @@ README = ROOT / "README.md"
 OPERATIONS = ROOT / "docs" / "operations.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-UNITS = "/etc/systemd/system"
-SERVICE, TIMER = f"{UNITS}/gatewayd-import.service", f"{UNITS}/gatewayd-import.timer"
-CRON = "/etc/cron.d/gatewayd"
 #: Read by gatewayd itself, in the commands that follow them.
-CONFIG = ["gatewayd.yaml", "accounts/reservations.yaml", "operators/acme.yaml", "plugins/vouchers.py"]
+CONFIG = ["accounts/reservations.yaml", "operators/acme.yaml", "plugins/vouchers.py"]
 #: Read by systemd.
-READ_BY_SYSTEMD = [SERVICE, TIMER, f"{SERVICE}.d/secrets.conf"]
-
-SYSTEMD = "by systemd" if shutil.which("systemd-analyze") and shutil.which("systemctl") else "parsed only: there is no systemd"
-
-VOUCHER = b"From: Anna <anna@nord.example>\r\nTo: reservations@example.com\r\nSubject: Voucher V12345678\r\nMessage-ID: <v@nord.example>\r\n\r\nHi\r\n"
-
-
-class Block(NamedTuple):
-    page: Path
-    language: str
-    #: The file that it is; empty for commands.
-    name: str
-    text: str
-
-
-def blocks(page: Path) -> list[Block]:
-    found = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    assert page.read_text().count("```") == 2 * len(found), f"{page.name}: a block without a language"
-    return [Block(page, *one) for one in found]
-
+DROP_INS = [f"{UNIT}.d/home.conf", f"{UNIT}.d/secrets.conf"]
 
 BLOCKS = [*blocks(README), *blocks(OPERATIONS)]
 
 
-class World:
-    """A folder that stands for ``/``, in which the pages are followed from top to bottom."""
-
-    def __init__(self, folder: Path, dovecot: Dovecot) -> None:
-        self.root = folder
-        self.dovecot = dovecot
-        #: What each block of commands said.
-        self.said: dict[str, str] = {}
-        for name in ("etc/cron.d", "usr/local/bin", "usr/local/lib", "var/lib", "var/backups"):
-            (self.root / name).mkdir(parents=True)
-        for name in ("passwd", "group"):
-            (self.root / "etc" / name).touch()
-
-    def path(self, name: str) -> Path:
-        return self.root / name.lstrip("/")
-
-    def local(self, text: str) -> str:
-        """The text of a block as it is done here."""
-        me = getpass.getuser()
-        python = f"lib/python3.{sys.version_info.minor}/site-packages"
-        replaced = {
-            # Paths below this folder.
-            r"(?<![\w/.])/(?=(etc|usr/local|var)/)": f"{self.root}/",
-            # A set-up within the set-up, and tests within the test.
-            r"\./gw demo": f"{sys.executable} -m gatewayd demo --once",
-            r"\./gw test": f"{sys.executable} -m tests.run --collect-only -q tests/test_readme.py",
-            # What is installed here is there without the network, at the versions that the lock file says or not at all.
-            r"python3 -m venv (\S+)": rf"\g<0>; echo {sysconfig.get_path('purelib')} >\1/{python}/here.pth",
-            # One user for all, made in this folder's passwd; where that is not allowed, that is all that may be wrong.
-            r"useradd( .*)": rf"useradd --prefix {self.root}\1" if os.geteuid() == 0 else r"useradd\1 2>&1 | grep -i denied",
-            r"runuser -u gatewayd -- ": "",
-            r"-o gatewayd": f"-o {me}",
-            r"systemctl enable --now": f"systemctl --root={self.root} enable" if SYSTEMD == "by systemd" else "echo",
-            # A server that is really there.
-            r"host: imap\.example\.com": f"host: localhost\nport: {self.dovecot.ports['imaps']}\nca_file: {self.dovecot.ca_file}",
-        }
-        for old, new in replaced.items():
-            text = re.sub(old, new, text)
-        return text
-
-    def write(self, block: Block) -> None:
-        path = self.path(block.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.local(block.text))
-
-    def run(self, text: str, **more: str) -> str:
-        programs = [self.root / "usr/local/bin", Path(sys.executable).parent, os.environ["PATH"], "/usr/sbin"]
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("GATEWAYD", "PYTHON", "COVERAGE"))},
-            "PATH": os.pathsep.join(map(str, programs)),
-            "GATEWAYD_CONFIG": str(self.path("/etc/gatewayd")),
-            "PIP_NO_INDEX": "1",
-            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            "COLUMNS": "250",
-            **more,
-        }
-        command = ["sh", "-eu", "-c", self.local(text)]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280, check=False)
-        assert done.returncode == 0, f"{text}\nended with {done.returncode}: {done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
-
-    # --- what a person does between the blocks ----------------------------------------------------------------------
-
-    def fill_in(self) -> None:
-        """The password and the directory that README speaks of, and a mailbox with mail."""
-        user = "reservations@example.com"
-        self.dovecot.user(user, "a secret")
-        self.dovecot.deliver(user, [VOUCHER, *booking_messages(2)])
-        self.path("/etc/gatewayd/secrets/reservations").write_text("a secret\n")
-        shutil.copytree(ROOT / "config/acme", self.path("/etc/gatewayd/acme"))
-        with self.path("/etc/gatewayd/acme/reservations.csv").open("a") as file:
-            file.write("R9,12345678,Rome in May\n")
-
-    def work_on(self) -> None:
-        """Mail that comes after the backup."""
-        self.dovecot.deliver("reservations@example.com", booking_messages(4, seed=2))
-        self.said["after the backup"] = self.run("gatewayd import")
-
-    def before(self, block: Block) -> Callable[[], None]:
-        steps = {"check --online": self.fill_in, ".db-wal": self.work_on}
-        return next((step for words, step in steps.items() if words in block.text and not block.name), lambda: None)
-
-
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot) -> Iterator[World]:
     world = World(tmp_path_factory.mktemp("root"), dovecot)
-    for block in BLOCKS:
-        world.before(block)()
-        if block.name:
-            world.write(block)
-        else:
-            assert block.language == "sh", f"{block.page.name} shows a block that is neither a file nor commands: {block.text}"
-            world.said[block.text] = world.run(block.text)
-    return world
+    try:
+        for block in BLOCKS:
+            world.follow(block)
+        yield world
+    finally:
+        world.stop()
 
 
 def said(world: World, words: str) -> str:
@@ -176,7 +63,7 @@ def test_it_fits_two_screens_and_shows_two_commands_as_set_up() -> None:
 
 def test_every_file_that_is_shown_is_read_by_somebody() -> None:
     config = [f"/etc/gatewayd/{name}" for name in CONFIG]
-    assert [block.name for block in BLOCKS if block.name] == [*config, SERVICE, TIMER, CRON, READ_BY_SYSTEMD[2]]
+    assert [block.name for block in BLOCKS if block.name] == [*config, *DROP_INS]
 
 
 def test_the_two_commands_of_the_set_up_work(world: World) -> None:
@@ -186,21 +73,34 @@ def test_the_two_commands_of_the_set_up_work(world: World) -> None:
 
 
 def test_what_is_installed_is_this_version_and_not_the_checkout(world: World) -> None:
-    shown = world.run("gatewayd plugins list")
+    shown = world.said["plugins"]
     assert len(re.findall(r"gatewayd \d+\.\d+\.\d+ .*ok *$", shown, re.MULTILINE)) == 7
     assert re.search(r"vouchers .*matchers: vouchers +ok", shown)
-    python = world.path("/usr/local/lib/gatewayd/bin/python")
-    where = world.run(f"cd / && {python} -c 'import gatewayd, gatewayd_sql; print(gatewayd.__file__, gatewayd_sql.__file__)'")
+    where = world.said["where"]
     assert str(ROOT) not in where.replace(str(world.root), "")
     assert where.count(str(world.root)) == 2
 
 
-def test_the_config_is_checked_and_mail_is_imported_and_linked(world: World) -> None:
+def test_the_config_is_checked_and_the_daemon_imports_and_links_by_itself(world: World) -> None:
     shown = said(world, "check --online")
     assert "1 account, 1 operator, 0 faults. 0 accounts failed online." in shown
     assert "reservations: ok" in shown
-    assert re.search(r"^reservations +3 +3 +0 +0 +0 +0 +0 *$", shown, re.MULTILINE), shown
+    assert re.search(r"^reservations +watching +\d+s ago +\d+s ago ", shown, re.MULTILINE), shown
+    assert re.search(r"^Daemon .*, 1 account, ", shown, re.MULTILINE), shown
     assert re.search(r"Voucher V12345678 +customer .*reservation 12345678 Rome in May", shown), shown
+
+
+def test_what_only_systemd_can_do_is_done_by_a_real_one_in_another_test(world: World) -> None:
+    assert len(world.by_systemd) > 5
+    assert sorted({*world.by_systemd} - {*_done_by_systemd()}) == []
+
+
+def _done_by_systemd() -> Iterator[str]:
+    """The commands that test_systemd runs in its machine: what it gives to ``good``."""
+    for node in ast.walk(ast.parse((ROOT / "tests/e2e/test_systemd.py").read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "good":
+            texts = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            yield from (line.strip() for text in texts for line in text.split(";"))
 
 
 def test_the_matcher_is_the_one_of_the_page_about_matchers() -> None:
@@ -212,40 +112,39 @@ def test_the_matcher_is_the_one_of_the_page_about_matchers() -> None:
 # --- docs/operations.md -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [SYSTEMD])
-def test_the_units_are_right(world: World, how: str) -> None:
-    for name in READ_BY_SYSTEMD:
-        unit = ConfigParser(interpolation=None)
-        unit.optionxform = str  # type: ignore[assignment, method-assign]
-        unit.read_string(world.path(name).read_text())
-        assert "[Service]" in world.path(name).read_text() or "Timer" in unit
-    if how == "by systemd":
-        units = f"{world.path(SERVICE)} {world.path(TIMER)}"
-        shown = world.run(f"systemd-analyze verify --recursive-errors=yes {units}", SYSTEMD_UNIT_PATH=f"{world.path(UNITS)}:")
-        assert shown == ""
-        assert "LoadCredential" in world.run(
-            f"systemd-analyze cat-config --root={world.root} systemd/system/gatewayd-import.service"
-        )
-        assert (world.path(UNITS) / "timers.target.wants/gatewayd-import.timer").is_symlink()
-    (command,) = re.findall(r"^ExecStart=(.*)$", world.path(SERVICE).read_text(), re.MULTILINE)
-    assert "reservations" in world.run(command)
+def test_the_unit_is_right_with_the_files_beside_it(world: World) -> None:
+    assert world.said["verify"] == ""
+    shown = world.said["unit"]
+    assert "DynamicUser=yes" in shown
+    for name in DROP_INS:
+        assert f"# {world.path(name)}\n" in shown
 
 
-def test_cron_s_line_is_quiet_where_all_is_well(world: World) -> None:
-    text = world.path(CRON).read_text()
-    found = re.fullmatch(r"((?:[*/\d,-]+ ){5})gatewayd (.*)\n", text)
-    assert found, text
-    assert world.run(found[2]) == ""
+def test_commands_beside_the_daemon_ask_it(world: World) -> None:
+    assert re.search(r"^reservations +0 +0 +0 ", said(world, "gatewayd import --dry-run"), re.MULTILINE)
+    assert "request answered account=reservations" in world.said["log"]
+
+
+def test_the_daemon_was_ended_and_started_cleanly_each_time(world: World) -> None:
+    started, ended = (world.said["log"].count(f" daemon {word} ") for word in ("started", "stopped"))
+    assert started == ended == sum(line.split()[1] in {"enable", "start", "restart"} for line in world.by_systemd)
+    assert not re.findall(r"^.* (?:warning|error) .*$", world.said["log"], re.MULTILINE)
+    assert "config loaded" in world.said["log"]
 
 
 def test_a_backup_that_is_restored_takes_in_what_came_since(world: World) -> None:
-    assert re.search(r"^reservations +4 +4 ", said(world, "after the backup"), re.MULTILINE)
+    assert world.said["after the backup"].count("\n") == 7
     restored = said(world, ".db-wal")
-    assert re.search(r"^reservations +4 +4 ", restored, re.MULTILINE), restored
     assert "Custody is proven." in restored
     assert "7 filed" in restored
     for path in ("/var/backups/gatewayd.db", "/var/lib/gatewayd/gatewayd.db"):
         assert world.path(path).stat().st_mode & 0o077 == 0, f"{path} can be read by others"
+
+
+def test_nothing_is_left_of_the_program_when_it_is_removed(world: World) -> None:
+    assert not list(world.path("/etc/systemd").rglob("gatewayd.service"))
+    assert not list(world.path("/usr/local").rglob("*gatewayd*"))
+    assert world.path("/var/lib/gatewayd/gatewayd.db").exists()
 
 
 def test_every_error_that_is_explained_is_said_by_the_code() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,8 @@ class App:
         if not self.config.workers.processes:
             return self.examiner
         self._prepare_state()
-        workers = Workers(self.registry, self.config.workers)
+        # One account is visited at a time, and one process keeps up with it.
+        workers = Workers(self.registry, replace(self.config.workers, processes=1))
         self._stack.callback(workers.close)
         return workers
 

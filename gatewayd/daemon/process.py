@@ -164,21 +164,22 @@ class Daemon:
             journal.config_refused(error, error.faults)
         else:
             difference = changes(self._config, found)
-            code = self._config.registry.files != found.registry.files
-            self._config = kept(self._config, found)
-            if code:
-                self._workers.renew(found.registry)
+            if self._config.registry.files != found.registry.files:
                 self._observers.replace(found.registry)
-            for name in difference.operators_changed:
-                self._workers.breakers.forget(name)
+            self._config = kept(self._config, found)
             if difference.restart:
                 journal.config_waits_for_restart(difference.restart)
             self._take_over(self._config, first=False)
+            for name in difference.operators_changed:
+                # Its matchers are others now: what was filed while one was not called is matched again.
+                for by in self._workers.breakers.forget(name):
+                    self._workers.events.breaker(name, by, "closed")
         self._notifier.ready()
 
     def _take_over(self, config: Config, *, first: bool) -> None:
         self._faults = config.faults
         made = recipes(config)
+        self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made)
         self._rematcher.apply(config, made, self._fingerprints(config))
         try:

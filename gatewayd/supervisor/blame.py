@@ -6,7 +6,6 @@ for the whole batch, then on halves, each in a process apart, until the guilty m
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Protocol
 
 from gatewayd.custody import FilingFault
@@ -49,11 +48,9 @@ def explained(failure: Failure, config: WorkersConfig) -> str:
     return failure.how
 
 
-def matched_apart(
-    bench: Bench, by: str, sealed: Sealed, letters: Sequence[Letter], failure: Failure, *, budget: float
-) -> Said:
+def matched_apart(bench: Bench, by: str, sealed: Sealed, letters: Sequence[Letter], failure: Failure, *, budget: float) -> Said:
     """Return what a matcher says that failed in the batch, with a fault for the mails that are guilty of it."""
-    until = time.monotonic() + budget
+    left = budget
     found: list[Finding] = []
     faults: list[tuple[int, FilingFault]] = []
     call = Call(0, by)
@@ -64,13 +61,14 @@ def matched_apart(
         return Said(faults=((letters[0].id, FilingFault(by, how)),))
     while parts:
         part = parts.pop()
-        left = until - time.monotonic()
         if left <= 0:
             text = f"{how}; the time for finding out for which mail of the batch is over (workers.budget)"
             faults += [(one.id, FilingFault(by, text)) for one in part]
             continue
         labour = Labour(letters=part, recipes={0: sealed}, calls=(call,), refused={}, views=False)
         outcome = bench.labour(labour, _share(bench, left, part), apart=apart)
+        # To wait for a process is no work on the batch.
+        left -= outcome.seconds
         apart = True
         said = outcome.results.get(call)
         if isinstance(said, Said):
@@ -105,7 +103,7 @@ def admitted_apart(
 
 def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mail], dict[int, str]]:
     """Return the views of letters, and why others can't be parsed; raises TransientError where it is none of them."""
-    until = time.monotonic() + bench.config.budget
+    left = bench.config.budget
     nothing = bench.labour(Labour(recipes={}, refused={}), Seconds(bench.config.deadline), apart=True)
     if nothing.failure is not None:
         text = f"worker processes end as soon as they begin: {nothing.failure.how}"
@@ -115,7 +113,8 @@ def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mai
     parts = _halves(letters)
     while parts:
         part = parts.pop()
-        outcome = bench.labour(Labour(letters=part, recipes={}, refused={}), _share(bench, until - time.monotonic(), part), apart=True)
+        outcome = bench.labour(Labour(letters=part, recipes={}, refused={}), _share(bench, left, part), apart=True)
+        left -= outcome.seconds
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
         elif len(part) == 1:

@@ -17,6 +17,8 @@ __all__ = ["Breakers"]
 _FAULTS, _WINDOW = 3, 600.0
 #: Seconds that a breaker stays open before the matcher is tried again.
 _OPEN = 600.0
+#: Seconds until somebody else is asked to try a matcher that nobody tried.
+_ASK = 60.0
 
 
 @dataclass(slots=True)
@@ -26,6 +28,8 @@ class _Breaker:
     until: float | None = None
     #: A batch is on its way to the matcher as a trial.
     probing: bool = False
+    #: When ``due`` may name it again.
+    ask_at: float = 0.0
 
 
 class Breakers:
@@ -37,7 +41,10 @@ class Breakers:
         self._breakers: dict[tuple[str, str], _Breaker] = {}
 
     def may_call(self, operator: str, by: str) -> bool:
-        """Whether the matcher may be called with a batch. The first who asks when its time is up gets to try it."""
+        """Whether the matcher may be called with a batch. The first who asks when its time is up gets to try it.
+
+        Who gets a yes says later how it went, by ``told`` or ``given_up``.
+        """
         with self._door:
             breaker = self._breakers.get((operator, by))
             if breaker is None or breaker.until is None:
@@ -52,7 +59,8 @@ class Breakers:
         with self._door:
             breaker = self._breakers.get((operator, by))
             if not faulty:
-                if breaker is None or breaker.until is None:
+                # A batch that was on its way before the breaker opened is no trial.
+                if breaker is None or not breaker.probing:
                     return ""
                 del self._breakers[operator, by]
                 return "closed"
@@ -60,16 +68,16 @@ class Breakers:
             now = self._clock()
             breaker.faults.append(now)
             probed, breaker.probing = breaker.probing, False
+            was_open = breaker.until is not None
             if probed or (len(breaker.faults) == _FAULTS and now - breaker.faults[0] <= _WINDOW):
-                was, breaker.until = breaker.until, now + _OPEN
-                return "" if was is not None and not probed else "opened"
-            return ""
+                breaker.until = now + _OPEN
+            return "opened" if breaker.until is not None and not was_open else ""
 
-    def forget(self, operator: str) -> None:
-        """Close all of an operator's breakers: its matchers are others now."""
+    def forget(self, operator: str) -> Sequence[str]:
+        """Close all of an operator's breakers, because its matchers are others now; return those that were open."""
         with self._door:
-            for key in [key for key in self._breakers if key[0] == operator]:
-                del self._breakers[key]
+            gone = {key: self._breakers.pop(key) for key in list(self._breakers) if key[0] == operator}
+            return sorted(by for (_, by), breaker in gone.items() if breaker.until is not None)
 
     def given_up(self, operator: str, by: str) -> None:
         """Let a trial that came to no end be made by somebody else."""
@@ -83,9 +91,11 @@ class Breakers:
             return sorted(key for key, breaker in self._breakers.items() if breaker.until is not None)
 
     def due(self) -> Sequence[tuple[str, str]]:
-        """Return the open ones whose time is up."""
+        """Return the open ones whose time is up, each at most once a minute: what waits for them may be the trial."""
+        now, due = self._clock(), []
         with self._door:
-            now = self._clock()
-            return sorted(
-                key for key, one in self._breakers.items() if one.until is not None and one.until <= now and not one.probing
-            )
+            for key, one in self._breakers.items():
+                if one.until is not None and one.until <= now and one.ask_at <= now and not one.probing:
+                    one.ask_at = now + _ASK
+                    due.append(key)
+        return sorted(due)

@@ -105,14 +105,22 @@ class _Inquiry:
         for index, recipe in enumerate(self._order.recipes):
             if recipe.faulty:
                 continue
-            yield Call(index)
+            if error := self._workers.unsendable(recipe, ""):
+                self._admissions[index] = Admission(undecided=error) if self._order.contact_types else Admission(broken=error)
+            else:
+                yield Call(index)
             for by, _ in recipe.matchers:
-                if self._workers.breakers.may_call(recipe.operator.name, by):
-                    self._called.add(Call(index, by))
-                    yield Call(index, by)
+                call = Call(index, by)
+                if error := self._workers.unsendable(recipe, by) or self._not_now(call):
+                    self._said[call] = Said(faults=tuple((one.id, FilingFault(by, error)) for one in self._order.letters))
                 else:
-                    faults = tuple((one.id, FilingFault(by, _NOT_CALLED)) for one in self._order.letters)
-                    self._said[Call(index, by)] = Said(faults=faults)
+                    yield call
+
+    def _not_now(self, call: Call) -> str:
+        if not self._workers.breakers.may_call(self._operator(call), call.by):
+            return _NOT_CALLED
+        self._called.add(call)
+        return ""
 
     def run(self) -> Examined:
         """Do it. Raises TransientError where no process can be had or letters can't be read now."""
@@ -224,14 +232,14 @@ class _Inquiry:
         outcome = laboured(lane, labour, seconds, self._at)
         if outcome.failure is not None:
             call = outcome.failure.call
-            operator = self._workers.name_of(labour, call) if call else ""
+            operator = labour.recipes[call.recipe].operator if call else ""
             self._workers.events.ended(operator, call.by if call else "", explained(outcome.failure, self.config))
         return outcome
 
     def _at(self, process: Process | None) -> None:
         """Remember which process is at work, so that it can be ended; raises where nobody wants the result any more."""
         with self._door:
-            self._process = process
+            self._process = None if self._dropped else process
             if self._dropped:
                 raise _DroppedError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
 from gatewayd.supervisor.process import Died
-from gatewayd.worker import Ended, Next, Ready, Spent
+from gatewayd.worker import Ended, Next, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,8 @@ class Outcome:
     failed: bool = False
     #: None where it came to its end, or stopped because its memory was used up by calls before the next.
     failure: Failure | None = None
+    #: How long a process was at it, in seconds.
+    seconds: float = 0.0
 
 
 class Seconds:
@@ -74,13 +76,15 @@ def laboured(lane: Lane, labour: Labour, seconds: Seconds, wanted: Callable[[Pro
     """
     process = _sent(lane, labour, wanted)
     one = _One(process, labour, seconds, wanted)
+    began = time.monotonic()
     try:
         one.listen(lane)
+        one.outcome.seconds = time.monotonic() - began
+        # From now on it may be somebody else's.
+        wanted(None)
     except BaseException:
         lane.end(process)
         raise
-    finally:
-        wanted(None) if one.finished else None
     if one.outcome.failure is not None:
         lane.discard(process)
     elif one.spent:

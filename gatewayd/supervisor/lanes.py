@@ -25,12 +25,14 @@ class Lane:
     ``more`` of them: others must not wait for them.
     """
 
-    def __init__(self, limit: int, *, more: int, memory: int, keep: bool, calm: bool = False) -> None:
+    def __init__(self, limit: int, *, more: int, memory: int, keep: bool, spare: bool = False, calm: bool = False) -> None:
         self.limit = limit
         #: What a process that is started from now on may take, in bytes.
         self.memory = memory
         self._more = more
         self._keep = keep
+        #: Whether one that went wrong is replaced at once, and not when the next is needed.
+        self._spare = spare
         self._calm = calm
         self._door = threading.Condition()
         self._idle: list[Process] = []
@@ -102,11 +104,11 @@ class Lane:
         self.end(process)
 
     def discard(self, process: Process) -> None:
-        """End a process that went wrong; where processes are kept, another one gets ready at once."""
+        """End a process that went wrong."""
         with self._door:
             self.deaths += 1
         self.end(process)
-        if self._keep:
+        if self._spare:
             self.warm()
 
     def end(self, process: Process) -> None:
@@ -130,7 +132,7 @@ class Lane:
             idle, self._idle = self._idle, []
         for process in idle:
             self.end(process)
-        if self._keep:
+        if self._spare:
             self.warm()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
@@ -30,6 +31,8 @@ __all__ = ["Rematcher"]
 _DIRECTORY, _CONFIG = "directory", "config"
 #: Seconds that the thread waits for something to do at a time.
 _WAIT = 1.0
+#: Seconds after which what could not be done is tried again.
+_AGAIN = 60.0
 
 
 class _Stopped(Exception):
@@ -44,6 +47,8 @@ class Rematcher:
         self._workers = workers
         self._queue: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._queued: set[tuple[str, str]] = set()
+        #: What could not be done, and when it is tried again.
+        self._later: dict[tuple[str, str], float] = {}
         self._door = threading.Lock()
         self._stopping = threading.Event()
         self._recipes: Mapping[str, Recipe] = {}
@@ -79,8 +84,17 @@ class Rematcher:
             self.wake(operator, by)
 
     def look(self) -> None:
-        """Give matchers whose breaker's time is up a trial, also where no new mail comes."""
+        """Give matchers whose breaker's time is up a trial, and directories that were down, also where no new mail comes."""
         for operator, by in self._workers.breakers.due():
+            self.wake(operator, by)
+        for operator in self._workers.directories.due():
+            self.wake(operator, _DIRECTORY)
+        with self._door:
+            now = time.monotonic()
+            again = [key for key, at in self._later.items() if at <= now]
+            for key in again:
+                del self._later[key]
+        for operator, by in again:
             self.wake(operator, by)
 
     def stop(self, timeout: float) -> None:
@@ -104,10 +118,16 @@ class Rematcher:
             except _Stopped:
                 return
             except GatewaydError as error:
-                # The store is away, or no worker can be had: the next cause, or the next start, comes back to it.
+                # The store is away, or no worker can be had.
                 journal.rematch_failed(operator, error, by=by)
+                self._put_off(operator, by)
             except Exception as error:  # noqa: BLE001  a bug must not end the thread
                 journal.own_fault("rematching", error)
+                self._put_off(operator, by)
+
+    def _put_off(self, operator: str, by: str) -> None:
+        with self._door:
+            self._later[operator, by] = time.monotonic() + _AGAIN
 
     def _work(self, operator: str, by: str) -> None:
         recipe, viewer = self._recipes.get(operator), self._viewers.get(operator)
@@ -123,8 +143,9 @@ class Rematcher:
         now, before = self._fingerprints.get(name, {}), self._store.fingerprints(name)
         self._retry(recipe, viewer, _CONFIG)
         self._retry(recipe, viewer, _DIRECTORY)
-        for by, fingerprint in now.items():
-            if by in before and before[by] != fingerprint and by != _DIRECTORY:
+        for by, fingerprint in before.items():
+            # Also of a matcher that is no longer asked: then its faults are no longer anybody's.
+            if now.get(by) != fingerprint and by != _DIRECTORY:
                 self._retry(recipe, viewer, by)
         if now != before:
             # Only now: what was interrupted is done again after the next start.
@@ -136,11 +157,14 @@ class Rematcher:
             self._go_on()
             still = sum(any(fault.by == by for fault in one.faults) for one in batch)
             done, mended = done + len(batch), mended + len(batch) - still
-            if batch and still == len(batch):
-                # Nothing has changed for the better.
+            if batch and still == len(batch) and self._is_down(recipe.operator.name, by):
+                # What comes behind would only get the same fault.
                 break
         if done:
             journal.rematched(recipe.operator.name, by=by, done=done, mended=mended)
+
+    def _is_down(self, operator: str, by: str) -> bool:
+        return by == _DIRECTORY or (operator, by) in self._workers.breakers.open()
 
     def _go_on(self) -> None:
         if self._stopping.is_set():

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.examine import Examining
+from gatewayd.plugins import where
 from gatewayd.supervisor.breakers import Breakers
+from gatewayd.supervisor.directories import Directories
 from gatewayd.supervisor.examination import WorkersExamination
-from gatewayd.supervisor.process import Died, Process
-from gatewayd.supervisor.threads import Threads
-from gatewayd.worker import Ended, Labour, seal
+from gatewayd.supervisor.lanes import Lane
+from gatewayd.worker import seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.config import WorkersConfig
     from gatewayd.examine import Examination, Order, Recipe
@@ -26,188 +26,121 @@ __all__ = ["WorkerEvents", "Workers"]
 
 #: How many processes there may be beyond the configured ones while some of those are at one call for long.
 _MORE = 4
-#: Seconds between two looks at an operator's directory.
-_REFRESH = 5.0
-#: Seconds after which whoever waits for a free process looks again.
-_LOOK = 1.0
+#: How many processes find out whom to blame; how many more let directories follow their changes while the one that does is slow.
+_APART, _MORE_LOOKS = 2, 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerEvents:
-    """Who is told of what; called by the thread that examines."""
+    """Who is told of what; called by threads of the workers, and must not wait."""
 
     #: A process died or overran: operator and matcher (empty for the parser), and how.
     ended: Callable[[str, str, str], None] = lambda _, __, ___: None
     #: A matcher's breaker was ``opened`` or ``closed``: operator, matcher, what.
     breaker: Callable[[str, str, str], None] = lambda _, __, ___: None
-    #: An operator's directory came back after it could not be refreshed.
+    #: An operator's directory came back after it could not be refreshed or asked.
     directory_back: Callable[[str], None] = lambda _: None
-
-
-@dataclass(slots=True)
-class _Directory:
-    """What is known of one operator's directory."""
-
-    recipe: Recipe
-    door: threading.Lock = field(default_factory=threading.Lock)
-    #: When it was last looked at; None: never.
-    at: float | None = None
-    faults: list[str] = field(default_factory=list)
-    failed: bool = False
-    asked: bool = False
 
 
 class Workers(Examining):
     """A pool of worker processes. Every method may be called from any thread."""
 
-    def __init__(self, registry: Registry, config: WorkersConfig, events: WorkerEvents | None = None) -> None:
-        """Start the first process at once: it gets ready while the caller does other things."""
+    def __init__(
+        self, registry: Registry, config: WorkersConfig, events: WorkerEvents | None = None, *, breakers: Breakers | None = None
+    ) -> None:
+        """Start the first process at once: it gets ready while the caller does other things. Raises TransientError."""
         self._registry = registry
         self.config = config
         self.events = events or WorkerEvents()
-        self.breakers = Breakers()
-        #: How many processes had to be replaced.
-        self.deaths = 0
-        self._door = threading.Condition()
-        self._idle: list[Process] = []
-        self._all: set[Process] = set()
-        self._generation = 0
-        self._closed = False
-        self._sealed: dict[str, tuple[Recipe, Sealed]] = {}
-        self._directories: dict[str, _Directory] = {}
-        self._refreshing: Threads | None = None
-        self._idle.append(self._start())
+        self.breakers = breakers or Breakers()
+        self._door = threading.Lock()
+        self._recipes: Mapping[str, Recipe] = {}
+        self._sealed: dict[tuple[str, tuple[str, ...]], tuple[Recipe, Sealed]] = {}
+        self._unsendable: dict[tuple[str, str], tuple[Recipe, str]] = {}
+        memory = config.memory_mib << 20
+        #: Where all mail is examined; where it is found out whom to blame, with little of the processor; and where directories are
+        #: refreshed.
+        self.pool = Lane(max(config.processes, 1), more=_MORE, memory=memory, keep=True, spare=True)
+        self.apart = Lane(_APART, more=0, memory=memory, keep=False, calm=True)
+        self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True)
+        self.directories = Directories(self.looks, self._seal_directory, self._directory_back)
+        self.pool.warm()
 
     def begin(self, order: Order) -> Examination:
-        """See ``Examining``."""
-        return WorkersExamination(self, order)
+        """See ``Examining``. Recipes are taken as they are in the config that runs now, however long the caller had his."""
+        recipes = tuple([self._recipes.get(one.operator.name, one) for one in order.recipes])
+        return WorkersExamination(self, replace(order, recipes=recipes))
 
-    def sealed(self, recipe: Recipe) -> Sealed:
-        """Return the recipe as workers take it."""
-        name = recipe.operator.name
+    def refresh(self, recipe: Recipe) -> list[str]:
+        """See ``Examining``."""
+        return self.directories.refresh(self._recipes.get(recipe.operator.name, recipe))
+
+    def sealed(self, recipe: Recipe, matchers: Collection[str]) -> Sealed:
+        """Return a recipe with just these matchers, as processes take it; all of them, and its directory, can be sent."""
+        kept = tuple([by for by, _ in recipe.matchers if by in matchers])
+        directory = None if self.unsendable(recipe, "") else recipe.directory
+        key = (recipe.operator.name, kept)
         with self._door:
-            known = self._sealed.get(name)
+            known = self._sealed.get(key)
             if known is None or known[0] != recipe:
-                known = self._sealed[name] = (recipe, seal(recipe, self._registry))
+                part = replace(recipe, matchers=tuple([one for one in recipe.matchers if one[0] in kept]), directory=directory)
+                known = self._sealed[key] = (recipe, seal(part, self._registry))
             return known[1]
 
-    # --- processes --------------------------------------------------------------------------------------------------
-
-    def take(self, tick: Callable[[], None] = lambda: None) -> Process:
-        """Return a process that is free, which the caller then must ``give_back`` or ``discard``.
-
-        Processes that are at one call for long don't count, within bounds: others must not wait for them.
-        """
-        while True:
-            with self._door:
-                if self._idle:
-                    return self._idle.pop()
-                slow = sum(process.overdue for process in self._all)
-                if len(self._all) < self.config.processes + min(slow, _MORE):
-                    return self._start()
-                self._door.wait(_LOOK)
-            tick()
-
-    def _start(self) -> Process:
-        process = Process(self.config.memory_mib << 20)
-        process.generation = self._generation
-        self._all.add(process)
-        return process
-
-    def give_back(self, process: Process) -> None:
-        """Take back a process that has done its work."""
-        if self._closed or process.overdue or process.generation != self._generation:
-            self._end(process)
-            return
+    def unsendable(self, recipe: Recipe, by: str) -> str:
+        """Return why a matcher, or the directory for an empty ``by``, can't be sent to another process; empty where it can."""
+        key = (recipe.operator.name, by)
         with self._door:
-            self._idle.append(process)
-            self._door.notify()
+            known = self._unsendable.get(key)
+            if known is None or known[0] != recipe:
+                known = self._unsendable[key] = (recipe, self._why_unsendable(recipe, by))
+            return known[1]
 
-    def discard(self, process: Process) -> None:
-        """End a process that is of no use any more."""
-        self.deaths += 1
-        self._end(process)
+    def _why_unsendable(self, recipe: Recipe, by: str) -> str:
+        one = tuple([matcher for matcher in recipe.matchers if matcher[0] == by])
+        try:
+            seal(replace(recipe, matchers=one, directory=None if by else recipe.directory), self._registry)
+        except Exception as error:  # noqa: BLE001  whatever a plugin's class or options raise; it costs its own links only (P4)
+            return f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
+        return ""
 
-    def _end(self, process: Process) -> None:
-        process.kill()
-        with self._door:
-            self._all.discard(process)
-            self._door.notify()
+    def _seal_directory(self, recipe: Recipe) -> Sealed:
+        return self.sealed(recipe, ())
 
-    def slow(self, process: Process) -> None:
-        """Take note that a process has been at one call for long."""
-        process.calm()
-        with self._door:
-            self._door.notify()
+    def _directory_back(self, operator: str) -> None:
+        self.events.directory_back(operator)
 
     @property
     def count(self) -> int:
         """How many processes there are."""
-        return len(self._all)
+        return sum(lane.count for lane in self._lanes)
 
-    def renew(self, registry: Registry) -> None:
-        """Work with other code from now on: processes are replaced as they become free."""
+    @property
+    def deaths(self) -> int:
+        """How many processes had to be replaced."""
+        return sum(lane.deaths for lane in self._lanes)
+
+    @property
+    def _lanes(self) -> Sequence[Lane]:
+        return (self.pool, self.apart, self.looks)
+
+    def apply(self, registry: Registry, recipes: Mapping[str, Recipe], config: WorkersConfig) -> None:
+        """Work with this config from the next batch on; if code or bounds changed, processes are replaced as they become free."""
         with self._door:
-            self._registry = registry
-            self._generation += 1
+            changed = self._registry.files != registry.files or self.config != config
+            self._registry, self._recipes, self.config = registry, recipes, config
             self._sealed.clear()
-            idle, self._idle = self._idle, []
-        for process in idle:
-            self._end(process)
+            self._unsendable.clear()
+            self.pool.limit = max(config.processes, 1)
+            for lane in self._lanes:
+                lane.memory = config.memory_mib << 20
+        self.directories.forget([*recipes])
+        if changed:
+            for lane in self._lanes:
+                lane.renew()
 
     def close(self) -> None:
         """End all processes."""
-        self._closed = True
-        with self._door:
-            processes, self._idle = list(self._all), []
-        for process in processes:
-            self._end(process)
-        if self._refreshing:
-            self._refreshing.shutdown(wait=False)
-
-    # --- directories ------------------------------------------------------------------------------------------------
-
-    def refresh(self, recipe: Recipe) -> list[str]:
-        """See ``Examining``. Waits only for the first look at a directory; later ones go on apart, every few seconds."""
-        name = recipe.operator.name
-        with self._door:
-            known = self._directories.get(name)
-            if known is None or known.recipe != recipe:
-                known = self._directories[name] = _Directory(recipe)
-        if known.at is None:
-            with known.door:
-                if known.at is None:
-                    self._look(known)
-        elif not known.asked and time.monotonic() - known.at > _REFRESH:
-            known.asked = True
-            self._apart().submit(self._look, known)
-        faults, known.faults = known.faults, []
-        return faults
-
-    def _apart(self) -> Threads:
-        with self._door:
-            if self._refreshing is None:
-                self._refreshing = Threads(1, "directories")
-            return self._refreshing
-
-    def _look(self, known: _Directory) -> None:
-        """Let one process build what there is to build; without a deadline, for that may take minutes."""
-        if known.recipe.directory is None or known.recipe.faulty:
-            known.at = time.monotonic()
-            return
-        process = self.take()
-        try:
-            process.send(Labour(recipes=(self.sealed(known.recipe),), refused={}, refresh=True))
-            while (reply := process.receive(_LOOK)) is None:
-                if not process.overdue:
-                    self.slow(process)
-        except Died as died:
-            self.discard(process)
-            faults, failed = [f"the directory's process ended: {died}"], True
-        else:
-            self.give_back(process)
-            faults, failed = (list(reply.faults), reply.failed) if isinstance(reply, Ended) else ([], False)
-        known.faults, known.at, known.asked = faults, time.monotonic(), False
-        was, known.failed = known.failed, failed
-        if was and not failed:
-            self.events.directory_back(known.recipe.operator.name)
+        self.directories.close()
+        for lane in self._lanes:
+            lane.close()

@@ -56,8 +56,8 @@ class FaultProxy:
         self.latency = latency
         #: Whether ``sent_by_clients`` is kept.
         self.record = False
-        #: Told of each piece before it goes on, in the proxy's thread: the connection's number, whether the server sent it.
-        self.hear: Callable[[int, bool, bytes], None] | None = None
+        #: Told of each piece before it goes on, in the proxy's thread: the connection's number, and who sent it.
+        self.hear: Callable[[int, Literal["client", "server"], bytes], None] | None = None
         self._recorded = bytearray()
         self._total = 0
         self._call: tuple[int, Callable[[int], None]] | None = None
@@ -150,7 +150,7 @@ class FaultProxy:
                 if self.record:
                     self._recorded += piece
                 if self.hear:
-                    self.hear(connection.number, False, piece)
+                    self.hear(connection.number, "client", piece)
                 connection.server.write(piece)
                 await connection.server.drain()
         connection.server.close()
@@ -161,7 +161,7 @@ class FaultProxy:
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 if self.hear:
-                    self.hear(connection.number, True, piece)
+                    self.hear(connection.number, "server", piece)
                 if not await self._forward(piece, connection):
                     return
         connection.client.close()

@@ -7,7 +7,6 @@ from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.batch import Batch, Progress, cut, drop, fetch, order, outcomes
@@ -40,6 +39,9 @@ _T = TypeVar("_T")
 #: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
 
+#: How many batches are examined, or have been and are not filed yet.
+_UNDER_WAY = 2
+
 #: How long the end of a session is waited for, in seconds.
 _CLOSING = 5.0
 
@@ -63,6 +65,7 @@ class Work:
         self._report = Report(account=account.name)
         self._done = 0
         self._opened: Session | None = None
+        self._refreshed = False
         #: The folders that were listed to their end in this visit.
         self._fresh: set[str] = set()
 
@@ -71,7 +74,6 @@ class Work:
         opening: Future[Session] | None = None
         try:
             opening = self._tools.fetcher.submit(_same, session) if session else self._tools.fetcher.submit(transport.open)
-            self._refresh()
             opened = self._await(opening)
             self._opened = opened
             self._tools.opened(opened)
@@ -227,29 +229,31 @@ class Work:
         batches = self._batches(folder)
         ahead = self._fetch(session, folder, next(batches, None))
         line: deque[Batch] = deque()
-        under: Examination | None = None
+        under: deque[Examination] = deque()
         try:
             while ahead is not None or line:
                 # Where the server is slower than we are, nothing that has come waits for what has not.
-                if ahead is not None and (under is None or ahead.done()):
+                if ahead is not None and (not line or (len(line) < _UNDER_WAY and ahead.done())):
                     line.append(self._await(ahead))
                     ahead = self._fetch(session, folder, None if line[-1].error else next(batches, None))
-                found = under.result(self._tick) if under else None
-                following = next(islice(line, 1 if found else 0, None), None)
-                under = self._begin(following) if following else None
-                if found:
-                    yield line[0], found
+                    under.append(self._begin(line[-1]))
+                else:
+                    yield line[0], under[0].result(self._tick)
+                    under.popleft()
                     line.popleft().spool.close()
         finally:
             if ahead is not None and not ahead.done():
                 self._abort()
             drop(ahead)
-            if under:
-                under.drop()
+            for examination in under:
+                examination.drop()
             for batch in line:
                 batch.spool.close()
 
     def _begin(self, batch: Batch) -> Examination:
+        if not self._refreshed:
+            self._refreshed = True
+            self._refresh()
         return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
 
     def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:

@@ -29,7 +29,7 @@ from gatewayd.plugins import where
 from gatewayd.roles import Directory, Matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from gatewayd.examine import ContactTypes
     from gatewayd.mail import Mail
@@ -38,13 +38,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 
-#: A recipe with the code that it names, pickled once: a worker that knows it already need not read it again.
-Sealed: TypeAlias = bytes
-
 #: Of how many operators the directories and matchers are kept.
 _OPERATORS = 64
 #: With this part of its memory in use a worker is of no use for others any more.
 _SPENT = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A recipe with the code that it names, pickled once: a worker that knows it already need not read it again."""
+
+    operator: str
+    code: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ def seal(recipe: Recipe, registry: Registry) -> Sealed:
     offers = {("directories" if role is Directory else "matchers", kind) for role, kind in wanted}
     paths = {one.path for one in registry.plugins if one.path and offers & set(one.offers)}
     files = tuple(file for file in registry.files if file.path in paths)
-    return pickle.dumps((recipe.operator.name, files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5)
+    return Sealed(recipe.operator.name, pickle.dumps((files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5))
 
 
 class _Operator:
@@ -129,7 +134,7 @@ class _Operator:
         self.sealed = sealed
         #: Why the recipe can't be had; empty where it can.
         self.error = ""
-        _, files, inner = pickle.loads(sealed)  # noqa: S301  our parent's own bytes
+        files, inner = pickle.loads(sealed.code)  # noqa: S301  our parent's own bytes
         try:
             for file in files:
                 discovery.single(file).load()
@@ -171,13 +176,12 @@ class _Worker:
         self._enough = _data() + int(memory * _SPENT)
 
     def _open(self, sealed: Sealed) -> _Operator:
-        name = pickle.loads(sealed)[0]  # noqa: S301  our parent's own bytes
-        known = self._operators.pop(name, None)
+        known = self._operators.pop(sealed.operator, None)
         if known is not None and known.sealed != sealed:
             known.close()
             known = None
         # The one that was used last stands last.
-        self._operators[name] = known = known or _Operator(sealed)
+        self._operators[sealed.operator] = known = known or _Operator(sealed)
         if len(self._operators) > _OPERATORS:
             self._operators.pop(next(iter(self._operators))).close()
         return known
@@ -201,7 +205,7 @@ class _Worker:
         yield Next(None, result)
         yield Ended(mails=mails if labour.views else (), spent=self._is_spent())
 
-    def _calls(self, labour: Labour, mails: Sequence[Mail]) -> Iterator[Next]:  # type: ignore[misc]  # a generator that returns
+    def _calls(self, labour: Labour, mails: Sequence[Mail]) -> Generator[Next, None, bytes | Spent | None]:
         """Make the calls; return the last result, or that no more can be made."""
         refused = dict(labour.refused)
         result: bytes | None = None
@@ -218,9 +222,7 @@ class _Worker:
                 return Spent(None if _starved(said) else result)
         return result
 
-    def _called(
-        self, labour: Labour, call: Call, mails: Sequence[Mail], refused: dict[int, frozenset[int]]
-    ) -> Admission | Said:
+    def _called(self, labour: Labour, call: Call, mails: Sequence[Mail], refused: dict[int, frozenset[int]]) -> Admission | Said:
         # Only now: to build what a recipe names is to run a plugin's code.
         operator = self._open(labour.recipes[call.recipe])
         if call.by:

@@ -199,7 +199,7 @@ def test_P4_P10_a_connection_that_stands_and_is_not_served_is_found_out(site: Si
 
 @pytest.mark.alone
 def test_P4_many_accounts_at_a_dead_server_delay_nobody_at_another(tmp_path: Path, dovecot: Dovecot, proxy: FaultProxy) -> None:
-    site = Site(House(tmp_path), dovecot, proxy, ill=[f"ill-{number}" for number in range(20)])
+    site = Site(House(tmp_path), dovecot, proxy, ill=[f"ill-{number}" for number in range(10)])
     with site.house.daemon():
         begun(site)
         suffers(site, TROUBLES["black hole"], unaffected=UNAFFECTED)

@@ -14,7 +14,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pytest
 
@@ -47,8 +47,8 @@ class Ear:
         self._ends: dict[int, bytes] = {}
         self._counts: dict[str, int] = {}
 
-    def __call__(self, connection: int, from_server: bool, piece: bytes) -> None:
-        if not from_server:
+    def __call__(self, connection: int, sender: Literal["client", "server"], piece: bytes) -> None:
+        if sender == "client":
             if login := _LOGIN.search(piece):
                 self._users[connection] = login[1].decode()
             return
@@ -163,7 +163,10 @@ def deliver(soak: Soak, server: Dovecot, users: Sequence[str], reader: Reader) -
 
 def check(soak: Soak, tmp_path: Path) -> None:
     house, ear = House(tmp_path), Ear()
-    with Dovecot(sessions=soak.accounts, mailbox_idle_check_interval="1 s") as server, FaultProxy("127.0.0.1", server.ports["imap"]) as proxy:
+    with (
+        Dovecot(sessions=soak.accounts, mailbox_idle_check_interval="1 s") as server,
+        FaultProxy("127.0.0.1", server.ports["imap"]) as proxy,
+    ):
         proxy.hear = ear
         users = prepare(house, soak, server, proxy.port)
         with running(house, tmp_path / "log") as daemon:

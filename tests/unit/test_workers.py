@@ -1,0 +1,506 @@
+"""Worker processes: whatever a matcher or a mail does, it costs its own results only (P4)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import TransientError
+from gatewayd.config import WorkersConfig
+from gatewayd.examine import Letter
+from gatewayd.supervisor.workers import WorkerEvents, Workers
+from gatewayd.testing import make_mail
+from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
+from tests.unit.supervised import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd.examine import Examined, Order
+    from gatewayd.plugins import Registry
+
+#: Seconds: a deadline for tests, which a process that has started keeps also on a busy machine.
+DEADLINE = 1.0
+
+
+class Pool(Workers):
+    """Workers that remember what ended."""
+
+    def __init__(self, registry: Registry, *, processes: int = 1, budget: float = 12.0, deadline: float = DEADLINE) -> None:
+        self.ended: list[tuple[str, str, str]] = []
+        self.changes: list[tuple[str, str, str]] = []
+        self.back: list[str] = []
+        events = WorkerEvents(
+            ended=lambda *what: self.ended.append(what),
+            breaker=lambda *what: self.changes.append(what),
+            directory_back=self.back.append,
+        )
+        super().__init__(registry, WorkersConfig(processes=processes, deadline=deadline, budget=budget, memory_mib=128), events)
+
+    def examine(self, order: Order) -> Examined:
+        return self.begin(order).result(lambda: None)
+
+    def pids(self) -> set[int]:
+        return {process.pid for lane in self._lanes for process in lane._all}
+
+
+@contextmanager
+def pool(found: Registry, *, processes: int = 1, budget: float = 12.0, deadline: float = DEADLINE) -> Iterator[Pool]:
+    workers = Pool(found, processes=processes, budget=budget, deadline=deadline)
+    try:
+        yield workers
+    finally:
+        workers.close()
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs, and is no mere entry that nobody asked for yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# --- a matcher's fault --------------------------------------------------------------------------------------------------
+
+#: What each wrong matcher's fault says.
+TEXTS = {
+    "exits": "it exited with 3",
+    "exits-well": "it exited with 0",
+    "killed": "ended by signal 9 (SIGKILL)",
+    "crashes": "ended by signal 6 (SIGABRT)",
+    "leaves": "SystemExit: enough (wrong.py:",
+    "interrupts": "its process ended",
+    "regex": "it did not answer in time: expected within 1 s (workers.deadline)",
+    "sleeps": "it did not answer in time: expected within 1 s (workers.deadline)",
+    "hoards": "it used up the memory that it may have: 128 MiB (workers.memory_mib)",
+    "allocates": "MemoryError:",
+    "unsendable": "can't pickle",
+    "unreadable": "what it found can't be read: ValueError",
+    "endless": "more than 1000 findings a mail",
+    "closes": "its process ended",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_P4_only_the_guilty_mail_gets_a_fault_and_all_else_keeps_its_links(wrong: str, tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    bad, good = (recipe(found, name, *by, folder=tmp_path) for name, by in (("acme", ("good", wrong, "asks")), ("nord", ("good",))))
+    with pool(found, budget=20.0) as workers:
+        examined = workers.examine(order(letters(5, 4), bad, good))
+    ours, others = examined.findings
+    assert {mail_id for mail_id, fault in ours.faults if fault.by == wrong} == {4}
+    assert TEXTS[wrong].lower() in next(fault.error for _, fault in ours.faults if fault.by == wrong).lower()
+    assert linked(ours, wrong) == [1, 2, 3, 5]
+    assert linked(ours, "good") == linked(others, "good") == [1, 2, 3, 4, 5]
+    assert [mail.subject for mail in examined.mails] == [f"{'guilty' if n == 4 else 'fine'} {n}" for n in range(1, 6)]
+    assert others.faults == ()
+
+
+@pytest.mark.parametrize("wrong", ["sleeps", "exits", "leaves"])
+def test_P4_a_mail_that_comes_alone_gets_its_fault(wrong: str, tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    with pool(found) as workers:
+        examined = workers.examine(order(letters(1, 1), recipe(found, "acme", wrong, "good", folder=tmp_path)))
+    assert [fault.by for _, fault in examined.findings[0].faults] == [wrong]
+    assert linked(examined.findings[0], "good") == [1]
+
+
+def test_P4_several_guilty_mails_and_several_wrong_matchers_are_all_found(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    with pool(found, budget=60.0) as workers:
+        examined = workers.examine(order(letters(16, 2, 9), recipe(found, "acme", "exits", "good", "leaves", folder=tmp_path)))
+    said = examined.findings[0]
+    for by in ("exits", "leaves"):
+        assert {mail_id for mail_id, fault in said.faults if fault.by == by} == {2, 9}
+        assert linked(said, by) == [n for n in range(1, 17) if n not in {2, 9}]
+    assert linked(said, "good") == list(range(1, 17))
+
+
+def test_P4_a_matcher_that_always_sleeps_costs_a_deadline_and_the_budget_at_most(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    with pool(found, budget=3.0) as workers:
+        began = time.monotonic()
+        examined = workers.examine(order(letters(20, *range(1, 21)), recipe(found, "acme", "sleeps", "good", folder=tmp_path)))
+        took = time.monotonic() - began
+    said = examined.findings[0]
+    assert {mail_id for mail_id, fault in said.faults if fault.by == "sleeps"} == set(range(1, 21))
+    assert linked(said, "good") == list(range(1, 21))
+    assert any("(workers.budget)" in fault.error for _, fault in said.faults)
+    assert took < 3.0 + DEADLINE + 3.0
+
+
+def test_P4_several_sleeping_matchers_of_one_operator_share_its_budget(tmp_path: Path) -> None:
+    wrong = {f"sleeps-{number}": "time.sleep(1000)" for number in range(4)}
+    found = registry(tmp_path, plugin(wrong))
+    with pool(found, budget=2.0) as workers:
+        began = time.monotonic()
+        examined = workers.examine(order(letters(8, 1), recipe(found, "acme", *wrong, "good", folder=tmp_path)))
+        took = time.monotonic() - began
+    assert linked(examined.findings[0], "good") == list(range(1, 9))
+    # Each has a second at least, whatever the others took.
+    assert took < 4 * 1.0 + 2.0 + 4.0
+
+
+def test_P4_what_a_matcher_keeps_in_memory_is_not_another_ones_fault(tmp_path: Path) -> None:
+    text = plugin({"keeps": "self.kept = getattr(self, 'kept', []) + [bytearray(60 << 20)]", "takes": "len(bytearray(50 << 20))"})
+    found = registry(tmp_path, text)
+    acme, nord = (recipe(found, name, by, folder=tmp_path) for name, by in (("acme", "keeps"), ("nord", "takes")))
+    with pool(found) as workers:
+        for _ in range(4):
+            examined = workers.examine(order(letters(2, 1), acme, nord))
+            assert [one.faults for one in examined.findings] == [(), ()]
+        # Nothing went wrong: a process whose memory is used up is replaced.
+        assert workers.ended == []
+
+
+def test_P4_a_child_that_a_matcher_forks_says_nothing_and_ends_with_its_process(tmp_path: Path) -> None:
+    note = tmp_path / "children"
+    does = (
+        f"child = os.fork(); Path({str(note)!r}).open('a').write(f'{{os.getpid()}}\\n') if child == 0 else None; "
+        "time.sleep(30) if child == 0 and 'sleeps' in mail.subject else None"
+    )
+    program = f"Path({str(note)!r}).open('a').write(f\"{{subprocess.Popen(['sleep', '30']).pid}}\\n\")"
+    found = registry(tmp_path, plugin({"forks": does, "starts": program, "dies": "subprocess.Popen(['sleep', '30']); os._exit(7)"}))
+    with pool(found) as workers:
+        examined = workers.examine(order(letters(4, 2), recipe(found, "acme", "forks", "starts", "dies", "good", folder=tmp_path)))
+        said = examined.findings[0]
+        assert linked(said, "good") == linked(said, "forks") == [1, 2, 3, 4]
+        # Its child holds no connection open: its death is seen at once, and not when the deadline is over.
+        assert faults(said)[2].error == "its process ended: it exited with 7"
+        assert not [how for _, _, how in workers.ended if "in time" in how]
+    until(lambda: not [pid for pid in note.read_text().split() if runs(int(pid))])
+
+
+def test_P4_what_a_matcher_prints_disturbs_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    found = registry(tmp_path, plugin({"prints": "print('here I am', flush=True); os.write(1, b'x' * 100000)"}))
+    with pool(found) as workers:
+        examined = workers.examine(order(letters(3, 2), recipe(found, "acme", "prints", folder=tmp_path)))
+    assert linked(examined.findings[0], "prints") == [1, 2, 3]
+    assert "here I am" not in capfd.readouterr().out
+
+
+def test_P4_a_class_that_no_other_process_can_find_costs_its_own_links_only(tmp_path: Path) -> None:
+    local = "\n\ndef made():\n    class Local(Good):\n        kind = 'local'\n    return Local\n\n\nLocal = made()\n"
+    lost = "\n\ndef known():\n    class Lost(Known):\n        kind = 'lost'\n    return Lost\n\n\nLost = known()\n"
+    text = plugin(more=local + lost).replace("[Good, Asks]", "[Good, Asks, Local]").replace("return [Known]", "return [Known, Lost]")
+    found = registry(tmp_path, text)
+    one = recipe(found, "acme", "local", "good", folder=tmp_path)
+    with pool(found) as workers:
+        said = workers.examine(order(letters(2), one)).findings[0]
+        assert linked(said, "good") == [1, 2]
+        assert {fault.by for _, fault in said.faults} == {"local"}
+        assert "expected a class that stands at the top of its module" in said.faults[0][1].error
+
+
+@pytest.mark.parametrize("does", ["os._exit(4)", "time.sleep(1000)", "raise ValueError('no')"])
+def test_P4_a_matcher_that_can_not_be_built_costs_its_own_links_only(does: str, tmp_path: Path) -> None:
+    wrong = f"\n\nclass Unbuilt(Good):\n    kind = 'unbuilt'\n\n    def __init__(self, options, *, operator):\n        {does}\n"
+    found = registry(tmp_path, plugin(more=wrong).replace("[Good, Asks]", "[Good, Asks, Unbuilt]"))
+    one, other = recipe(found, "acme", "good", "unbuilt", folder=tmp_path, known=True), recipe(found, "nord", "good", folder=tmp_path)
+    with pool(found) as workers:
+        for _ in range(3):
+            examined = workers.examine(order(letters(3), one, other, admits=False))
+            said = examined.findings[0]
+            assert linked(said, "good") == linked(examined.findings[1], "good") == [1, 2, 3]
+            assert {(mail_id, fault.by) for mail_id, fault in said.faults} == {(n, "unbuilt") for n in (1, 2, 3)}
+        # It is not even built any more.
+        deaths = workers.deaths
+        workers.examine(order(letters(3), one, other))
+        assert workers.deaths == deaths
+
+
+@pytest.mark.parametrize("does", ["os._exit(4)", "raise SystemExit(2)"])
+def test_P4_a_file_that_can_not_be_imported_there_costs_only_those_who_use_it(does: str, tmp_path: Path) -> None:
+    registry(tmp_path)
+    late = f"import sys\nif 'gatewayd.worker' in sys.modules and sys.argv[0].endswith('gatewayd/worker/__main__.py'):\n    import os\n    {does}\n"
+    found = registry(tmp_path, late + plugin().replace('"good"', '"late"').replace('"asks"', '"later"').replace('"known"', '"unknown"'), name="late")
+    one, other = recipe(found, "acme", "late", "sleeps", folder=tmp_path), recipe(found, "nord", "good", folder=tmp_path)
+    with pool(found) as workers:
+        ours, others = workers.examine(order(letters(2), one, other)).findings
+    assert (linked(others, "good"), others.faults) == ([1, 2], ())
+    assert {(mail_id, fault.by) for mail_id, fault in ours.faults} >= {(1, "late"), (2, "late")}
+
+
+# --- a mail that kills the parser ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reading", "how"), [("os._exit(5)", "it exited with 5"), ("time.sleep(1000)", "did not answer in time")])
+def test_P4_a_mail_that_ends_the_parser_is_filed_with_its_bytes_and_a_fault(reading: str, how: str, tmp_path: Path) -> None:
+    found = registry(tmp_path, plugin(reading=reading))
+    module = __import__("sys").modules[type(recipe(found, "x", "good", folder=tmp_path).matchers[0][1]).__module__]
+    sources = {n: module.Reading(b"From: anna@example.com\r\nSubject: fine %d\r\n\r\n" % n, n in {3, 6}) for n in range(1, 8)}
+    given = tuple(letter(number, source=source) for number, source in sources.items())
+    with pool(found, budget=20.0) as workers:
+        # The worker that reads it must know the class: it comes with the plugin.
+        workers.examine(order(letters(1), recipe(found, "acme", "good", folder=tmp_path)))
+        for lane in (workers.pool, workers.apart):
+            lane._keep = True
+        examined = workers.examine(order(given, recipe(found, "acme", "good", folder=tmp_path)))
+    for mail in examined.mails:
+        assert mail.source is sources[mail.id] or mail.source.size == sources[mail.id].size
+        assert bool(mail.faults) == (mail.id in {3, 6})
+        assert mail.subject == ("" if mail.id in {3, 6} else f"fine {mail.id}")
+    assert all(how in mail.faults[0] for mail in examined.mails if mail.faults)
+    assert linked(examined.findings[0], "good") == [1, 2, 4, 5, 7]
+
+
+def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> None:
+    found = registry(tmp_path, plugin(reading="raise TransientError('the disk is away')"))
+    with pool(found) as workers:
+        gone = Letter(1, make_mail().source)
+        from gatewayd.spool import SpoolSource
+
+        gone = Letter(1, SpoolSource(str(tmp_path / "gone"), 0, 100))
+        with pytest.raises(TransientError, match="the spool can't be read"):
+            workers.examine(order((gone, *letters(3)[1:]), recipe(found, "acme", "good", folder=tmp_path)))
+        assert linked(workers.examine(order(letters(2), recipe(found, "acme", "good", folder=tmp_path))).findings[0], "good") == [1, 2]
+        assert workers.ended == []
+
+
+# --- killed from outside ------------------------------------------------------------------------------------------------
+
+
+def test_P4_a_worker_killed_from_outside_while_it_works_changes_nothing(tmp_path: Path) -> None:
+    found = registry(tmp_path, plugin({"slow": "time.sleep(0.8)"}))
+    one = recipe(found, "acme", "good", "slow", "asks", folder=tmp_path, known=True)
+    with pool(found, deadline=10.0) as workers:
+        quiet = workers.examine(order(letters(3, 2), one, admits=False))
+        under = workers.begin(order(letters(3, 2), one, admits=False))
+        time.sleep(0.3)
+        for pid in workers.pids():
+            os.kill(pid, 9)
+        disturbed = under.result(lambda: None)
+        assert disturbed.findings == quiet.findings
+        assert [mail.subject for mail in disturbed.mails] == [mail.subject for mail in quiet.mails]
+        assert workers.deaths == 1
+        assert workers.changes == []
+
+
+def test_P4_workers_killed_while_they_wait_are_replaced_and_nobody_notices(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "good", folder=tmp_path)
+    with pool(found, processes=3) as workers:
+        unders = [workers.begin(order(letters(50), one)) for _ in range(6)]
+        for under in unders:
+            under.result(lambda: None)
+        for pid in workers.pids():
+            os.kill(pid, 9)
+        assert linked(workers.examine(order(letters(3), one)).findings[0], "good") == [1, 2, 3]
+        assert workers.ended == []
+
+
+def test_results_nobody_waits_for_hold_no_process(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "good", folder=tmp_path)
+    with pool(found) as workers:
+        forgotten = [workers.begin(order(letters(100), one)) for _ in range(5)]
+        began = time.monotonic()
+        assert len(workers.examine(order(letters(3), one)).mails) == 3
+        assert time.monotonic() - began < 5
+        assert all(len(one.result(lambda: None).mails) == 100 for one in forgotten)
+
+
+def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "sleeps", folder=tmp_path)
+    with pool(found, deadline=60.0) as workers:
+        under = workers.begin(order(letters(1, 1), one))
+        until(lambda: any(process.overdue for process in workers.pool._all))
+        began = time.monotonic()
+        under.drop()
+        until(lambda: not any(process.overdue for process in workers.pool._all))
+        assert time.monotonic() - began < 3
+
+        def tick() -> None:
+            raise TransientError("the lease is lost")
+
+        with pytest.raises(TransientError, match="the lease is lost"):
+            workers.begin(order(letters(1, 1), one)).result(tick)
+        until(lambda: not any(process.overdue for process in workers.pool._all))
+        assert linked(workers.examine(order(letters(1), one)).findings[0], "sleeps") == [1]
+        assert workers.deaths == 0
+
+
+# --- who waits for whom -------------------------------------------------------------------------------------------------
+
+
+def test_P4_processes_that_are_slow_keep_nobody_waiting(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    sleeper, good = recipe(found, "acme", "sleeps", folder=tmp_path), recipe(found, "nord", "good", folder=tmp_path)
+    with pool(found, processes=2, deadline=6.0, budget=6.0) as workers:
+        slow = [workers.begin(order(letters(2, 1), sleeper)) for _ in range(4)]
+        worst = 0.0
+        while not all(one._future.done() for one in slow) and worst < 6:  # type: ignore[attr-defined]
+            began = time.monotonic()
+            workers.examine(order(letters(2), good))
+            worst = max(worst, time.monotonic() - began)
+            time.sleep(0.05)
+    assert worst < 4.0
+
+
+def test_P4_who_waits_longest_is_next(tmp_path: Path) -> None:
+    found = registry(tmp_path, plugin({"slow": "time.sleep(0.2)"}))
+    one = recipe(found, "acme", "slow", folder=tmp_path)
+    done: list[int] = []
+    with pool(found) as workers:
+        workers.examine(order(letters(1), one))
+
+        def work(number: int) -> None:
+            workers.examine(order(letters(1, 1), one))
+            done.append(number)
+
+        threads = []
+        for number in range(6):
+            threads.append(threading.Thread(target=work, args=(number,)))
+            threads[-1].start()
+            time.sleep(0.05)
+        for thread in threads:
+            thread.join()
+    assert done == sorted(done)
+
+
+def test_the_memory_and_the_number_of_processes_stay_bounded_over_many_batches(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "good", "asks", folder=tmp_path, known=True)
+
+    def resident(workers: Pool) -> int:
+        return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 for pid in workers.pids())
+
+    def work(workers: Pool, count: int) -> None:
+        for _ in range(count):
+            workers.examine(order(letters(20), one))
+
+    with pool(found, processes=2) as workers:
+        work(workers, 100)
+        before, pids, threads = resident(workers), workers.pids(), threading.active_count()
+        work(workers, 900)
+        assert resident(workers) - before < 8 << 20
+        assert workers.pids() == pids
+        assert threading.active_count() <= threads + 1
+
+
+# --- the end ------------------------------------------------------------------------------------------------------------
+
+
+def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "sleeps", folder=tmp_path)
+    workers = Pool(found, processes=2, deadline=60.0)
+    unders = [workers.begin(order(letters(1, 1), one)) for _ in range(4)]
+    until(lambda: workers.count >= 2)
+    time.sleep(0.5)
+    pids = workers.pids()
+    began = time.monotonic()
+    workers.close()
+    assert time.monotonic() - began < 2
+    for under in unders:
+        with pytest.raises(TransientError, match="being ended"):
+            under.result(lambda: None)
+    until(lambda: not any(map(runs, pids)))
+    with pytest.raises(TransientError, match="being ended"):
+        workers.examine(order(letters(1), one))
+    assert workers.count == 0
+
+
+# --- new code -----------------------------------------------------------------------------------------------------------
+
+
+def reasons(examined: Examined) -> set[str]:
+    return {link.because for _, link in examined.findings[0].links}
+
+
+def test_a_changed_plugin_file_is_taken_over_with_the_next_batch_by_fresh_processes(tmp_path: Path) -> None:
+    old = registry(tmp_path, plugin(version="1"))
+    was = recipe(old, "acme", "good", folder=tmp_path)
+    with pool(old, processes=2) as workers:
+        workers.apply(old, {"acme": was}, workers.config)
+        assert reasons(workers.examine(order(letters(2), was))) == {"good 1"}
+        before = workers.pids()
+        for version in "234":
+            new = registry(tmp_path, plugin(version=version))
+            now = recipe(new, "acme", "good", folder=tmp_path)
+            workers.apply(new, {"acme": now}, workers.config)
+            # Also for a visit that began long before, and has the recipe of then.
+            assert reasons(workers.examine(order(letters(2), was))) == {f"good {version}"}
+            assert reasons(workers.examine(order(letters(2), now))) == {f"good {version}"}
+        until(lambda: not any(map(runs, before)))
+        # What did not change keeps its processes.
+        before = workers.pids()
+        workers.apply(new, {"acme": now}, workers.config)
+        workers.examine(order(letters(2), now))
+        assert workers.pids() == before
+
+
+def test_a_batch_that_is_under_way_while_code_changes_comes_to_its_end(tmp_path: Path) -> None:
+    slow = {"slow": "time.sleep(0.7)"}
+    old = registry(tmp_path, plugin(slow, version="1"))
+    was = recipe(old, "acme", "slow", "good", folder=tmp_path)
+    with pool(old, deadline=10.0) as workers:
+        workers.apply(old, {"acme": was}, workers.config)
+        under = workers.begin(order(letters(2, 1), was))
+        time.sleep(0.3)
+        new = registry(tmp_path, plugin(slow, version="2"))
+        workers.apply(new, {"acme": recipe(new, "acme", "slow", "good", folder=tmp_path)}, workers.config)
+        done = under.result(lambda: None)
+        assert (linked(done.findings[0], "good"), done.findings[0].faults) == ([1, 2], ())
+        assert reasons(workers.examine(order(letters(2), was))) == {"good 2", "slow 2"}
+
+
+# --- breakers -----------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_P4_three_faulty_batches_open_the_breaker_and_a_trial_closes_it(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "leaves", "good", folder=tmp_path)
+    other = recipe(found, "nord", "leaves", folder=tmp_path)
+    with pool(found) as workers:
+        clock = Clock()
+        workers.breakers._clock = clock
+        for _ in range(3):
+            workers.examine(order(letters(2, 1), one))
+        assert workers.changes == [("acme", "leaves", "opened")]
+        said = workers.examine(order(letters(2), one)).findings[0]
+        assert {mail_id: fault.by for mail_id, fault in said.faults} == {1: "leaves", 2: "leaves"}
+        assert "it is not called for now" in said.faults[0][1].error
+        assert linked(said, "good") == [1, 2]
+        # Another operator's is another one's.
+        assert linked(workers.examine(order(letters(2), other)).findings[0], "leaves") == [1, 2]
+        clock.now += 601
+        # A trial that fails, one with no mail to try it with, one that goes well.
+        workers.examine(order(letters(2, 1), one))
+        assert workers.breakers.open() == [("acme", "leaves")]
+        clock.now += 601
+        assert linked(workers.examine(order(letters(2), one)).findings[0], "leaves") == [1, 2]
+        assert workers.changes == [("acme", "leaves", "opened"), ("acme", "leaves", "closed")]
+
+
+def test_P4_a_trial_that_was_never_made_closes_no_breaker(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = recipe(found, "acme", "leaves", folder=tmp_path, known=True)
+    with pool(found) as workers:
+        clock = Clock()
+        workers.breakers._clock = clock
+        for _ in range(3):
+            workers.examine(order(letters(1, 1), one))
+        clock.now += 601
+        # Nobody is admitted, then admission is undecided: the matcher is not called.
+        assert workers.examine(order(letters(1), one, admits=True)).findings[0].refused == {1}
+        (tmp_path / "down-contacts").touch()
+        assert workers.examine(order(letters(1), one, admits=True)).findings[0].undecided
+        assert workers.breakers.open() == [("acme", "leaves")]
+        assert linked(workers.examine(order(letters(1), one)).findings[0], "leaves") == [1]
+        assert workers.breakers.open() == []
