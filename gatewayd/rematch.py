@@ -44,7 +44,9 @@ def retry(
         letters = tuple(Letter(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
         examined = examining.begin(Order(letters=letters, recipes=(recipe,))).result(tick)
         filed = filings(examined.mails, examined.findings, owner=None, queue="")
-        done = [(one.id, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch if one.id in filed]
+        # What no parser could bear this time keeps the links that it has.
+        seen = {mail.id for mail in examined.mails if mail.headers or not mail.faults}
+        done = [(one.id, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch if one.id in seen]
         store.refile(viewer, done)
         yield store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=BATCH))
 

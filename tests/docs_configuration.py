@@ -49,7 +49,7 @@ plugin's single file. A new account with a fault waits until it is corrected. A 
 mail is filed, but nothing is matched for it. Commands beside the daemon leave a faulty account out, and match nothing for a faulty
 operator. Only faults of `gatewayd.yaml` itself stop everything: the daemon does not start, or goes on with what it has.
 
-The daemon takes over what changes in these folders by itself. A change of `state` or `store` waits for its restart.
+The daemon takes over what changes in these folders by itself. A change of `state`, `store`, `limits`, `log` or `metrics` waits for its restart.
 
 A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the config folder. A **secret** is never written down:
 

@@ -110,7 +110,8 @@ def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault |
     condition = health.condition if health else "new" if starting else "unattended"
     if fault is not None:
         runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
-        error = "; ".join([*([health.error] if health and health.error else []), f"{fault} ({runs})"])
+        other = [health.error] if health and health.error and health.error != str(fault) else []
+        error = "; ".join([*other, f"{fault} ({runs})"])
         return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
     imports = app.config.accounts[name].imports
     if imports is None or not imports.enabled:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd.batch import Bounds
 from gatewayd.cli import output
 from gatewayd.cli.asking import asked
 from gatewayd.custody import Held
@@ -120,7 +121,15 @@ def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -
 
 def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:
     """Visit one account, or have the daemon do it that holds it; its error is its own, the other accounts go on (P4)."""
-    tools = Tools(store=app.store, examiner=app.examining, owner=app.owner, fetcher=app.thread, progress=show)
+    limits = app.config.limits
+    tools = Tools(
+        store=app.store,
+        examiner=app.examining,
+        owner=app.owner,
+        fetcher=app.thread,
+        bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes),
+        progress=show,
+    )
     recipes = [app.recipes[name] for name in account.operators]
     try:
         done = visit(account, app.transport(account), recipes, tools, task)

@@ -46,18 +46,33 @@ def changes(old: Config, new: Config) -> Changes:
     accounts = old.accounts.keys() & new.accounts.keys()
     operators = old.operators.keys() | new.operators.keys()
     store = [(one.store_kind, one.store_options, one.registry.fingerprint(Store, one.store_kind)) for one in (old, new)]
+    waits = {
+        "state": old.state != new.state,
+        "store": store[0] != store[1],
+        "limits": old.limits != new.limits,
+        "log": old.log != new.log,
+        "metrics": old.metrics != new.metrics,
+    }
     return Changes(
         accounts_added=tuple(sorted(new.accounts.keys() - old.accounts.keys())),
         accounts_removed=tuple(sorted(old.accounts.keys() - new.accounts.keys())),
         accounts_changed=tuple(sorted(name for name in accounts if _account(old, name) != _account(new, name))),
         operators_changed=tuple(sorted(name for name in operators if _operator(old, name) != _operator(new, name))),
-        restart=(*(["state"] if old.state != new.state else []), *(["store"] if store[0] != store[1] else [])),
+        restart=tuple(key for key, differs in waits.items() if differs),
     )
 
 
 def kept(old: Config, new: Config) -> Config:
     """Return ``new`` with what ``Changes.restart`` tells of as it is in ``old``: what to run until the restart."""
-    return replace(new, state=old.state, store_kind=old.store_kind, store_options=old.store_options)
+    return replace(
+        new,
+        state=old.state,
+        store_kind=old.store_kind,
+        store_options=old.store_options,
+        limits=old.limits,
+        log=old.log,
+        metrics=old.metrics,
+    )
 
 
 def watched(config: Config) -> tuple[Path, ...]:

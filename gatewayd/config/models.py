@@ -123,7 +123,8 @@ class WorkersBlock(Options):
 
     processes: int | None = Field(
         None,
-        description="How many there are. Default: as many as CPUs may be used, at least 2, at most 8. 0: none, without any guard.",
+        description="How many there are. Default: as many as CPUs may be used, at least 2, at most 8. "
+        "0: commands examine by themselves, without any guard.",
         ge=0,
         le=64,
     )

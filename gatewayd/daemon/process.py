@@ -52,6 +52,7 @@ class Daemon:
     def __init__(self, folder: Path) -> None:
         """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
         self._folder = folder
+        self._read_at = time.time()
         self._config = running(folder)
         if self._config.faults and not self._config.accounts:
             raise ConfigError("no account can run", faults=self._config.faults, advice="Correct these files; see `gatewayd check`.")
@@ -65,9 +66,11 @@ class Daemon:
     def run(self) -> None:
         """Run until a signal says to end."""
         journal.configure(self._config.log.format, self._config.log.level)
-        with Waiting() as waiting, ExitStack() as stack:
+        with Waiting(self._read_at) as waiting, ExitStack() as stack:
             self._open(stack)
             self._notifier.ready()
+            # Not before: of thousands of files that takes a while.
+            self._keep(self._config)
             # What stands by now stays: looking through it again and again for cycles is work for nothing.
             gc.collect()
             gc.freeze()
@@ -162,6 +165,8 @@ class Daemon:
         except ConfigError as error:
             self._faults = error.faults
             journal.config_refused(error, error.faults)
+        except Exception as error:  # noqa: BLE001  whatever lies in the folder by now: what runs goes on
+            journal.own_fault("config", error)
         else:
             difference = changes(self._config, found)
             if self._config.registry.files != found.registry.files:
@@ -182,15 +187,21 @@ class Daemon:
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made)
         self._rematcher.apply(config, made, self._fingerprints(config))
-        try:
-            accept(config)
-        except OSError as error:
-            journal.own_fault("config", error)
+        if not first:
+            self._keep(config)
         self._telling.config_loaded(config)
         if first:
             journal.daemon_started(
                 owner=self._owner.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes
             )
+
+    @staticmethod
+    def _keep(config: Config) -> None:
+        """Keep the sound files of the config that runs now, for a start with faulty ones."""
+        try:
+            accept(config)
+        except OSError as error:
+            journal.own_fault("config", error)
 
     @staticmethod
     def _fingerprints(config: Config) -> Mapping[str, Mapping[str, str]]:
@@ -215,7 +226,8 @@ class Daemon:
             # The supervisor has said so already, and goes on trying.
             return
         # The store remembers accounts that are no longer in the config.
-        ours = [one for one in healths if one.account in self._config.accounts]
+        known = {*self._config.accounts, *(fault.file.removeprefix("accounts/").removesuffix(".yaml") for fault in self._faults)}
+        ours = [one for one in healths if one.account in known]
         self._metrics.told(ours, lengths)
         self._notifier.status(_status(len(self._config.accounts), sum(bool(one.error) for one in ours)))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -24,6 +26,8 @@ __all__ = ["Waiting"]
 _SETTLED, _STEP = 300, 100
 #: What people edit; what their editors leave beside it is none of it.
 _SUFFIXES = {".yaml", ".py", ""}
+#: Seconds by which a file's time may be behind the clock's.
+_COARSE = 0.05
 
 
 class _Flag:
@@ -39,10 +43,12 @@ class _Flag:
 class Waiting:
     """Takes the signals over while its block lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, read_at: float) -> None:
+        """``read_at`` is when the config began to be read, as ``time.time`` has it."""
         self._stop = _Flag()
         self._interrupted = _Flag()
         self._reload = False
+        self._read_at = read_at
         #: Which signal said to end.
         self.why = ""
         self._before: dict[int, signal._HANDLER] = {}
@@ -69,29 +75,65 @@ class Waiting:
             self._interrupted.up = self._stop.up
             if self._reload:
                 self._reload = False
-                yield "reload"
+                yield self._again_now()
                 continue
-            yield from self._watch(watched(config()), every)
+            folders = watched(config())
+            known, armed = _identity(folders), False
+            for paths in self._changes(folders, every):
+                # What changed while nobody watched shows by its time.
+                changed = any(map(_is_ours, paths)) or (not armed and _newer(folders, self._read_at))
+                armed = True
+                yield self._again_now() if changed else "look"
+                # A folder that was replaced by another of its name is another one.
+                if _identity(watched(config())) != known:
+                    break
 
-    def _watch(self, folders: tuple[Path, ...], every: float) -> Iterator[Literal["reload", "look"]]:
-        """Yield until a signal comes or files change; then the folders to watch may be others."""
-        looked = time.monotonic()
-        changes = watch(
-            *folders,
-            watch_filter=lambda _, path: Path(path).suffix in _SUFFIXES,
-            debounce=_SETTLED,
-            step=_STEP,
-            stop_event=self._interrupted,
-            rust_timeout=int(every * 1000),
-            yield_on_timeout=True,
-            recursive=False,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        )
-        for changed in changes:
-            if changed:
-                self._reload = True
-                return
-            if time.monotonic() - looked >= every:
-                looked = time.monotonic()
-            yield "look"
+    def _again_now(self) -> Literal["reload"]:
+        self._read_at = time.time()
+        return "reload"
+
+    def _changes(self, folders: tuple[Path, ...], every: float) -> Iterator[set[str]]:
+        """Yield what changed, or nothing after ``every`` seconds, until a signal comes. The watch stands while others read."""
+        try:
+            # Without a filter: changes that it leaves out would keep it from returning.
+            for changes in watch(
+                *folders,
+                watch_filter=None,
+                debounce=_SETTLED,
+                step=_STEP,
+                stop_event=self._interrupted,
+                rust_timeout=int(every * 1000),
+                yield_on_timeout=True,
+                recursive=False,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
+                yield {path for _, path in changes}
+        except (OSError, RuntimeError):
+            # A folder is gone by now, or the system has no watches left: then its files' times are compared each time.
+            until = time.monotonic() + every
+            while not self._interrupted.up and time.monotonic() < until:
+                time.sleep(_STEP / 1000)
+            yield set()
+
+
+def _is_ours(path: str) -> bool:
+    return Path(path).suffix in _SUFFIXES
+
+
+def _identity(folders: tuple[Path, ...]) -> list[tuple[Path, int]]:
+    found = []
+    for folder in folders:
+        with suppress(OSError):
+            found.append((folder, folder.stat().st_ino))
+    return found
+
+
+def _newer(folders: tuple[Path, ...], since: float) -> bool:
+    """Whether something in these folders changed after a time, give or take the file system's clock."""
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            ours = [entry.stat(follow_symlinks=False) for entry in entries if _is_ours(entry.name)]
+            if any(one.st_ctime > since - _COARSE for one in (folder.stat(), *ours)):
+                return True
+    return False

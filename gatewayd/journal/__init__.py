@@ -141,11 +141,6 @@ def account_paused(account: str, error: BaseException, *, retry_in: float) -> No
     _say(logging.ERROR, "account paused", account=account, retry_in=retry_in, **_why(error))
 
 
-def session_lost(account: str, error: BaseException) -> None:
-    """The connection broke."""
-    _say(logging.INFO, "session lost", account=account, **_why(error))
-
-
 def watch_started(account: str, *, folder: str) -> None:
     """The server announces what comes to the folder."""
     _say(logging.DEBUG, "watch started", account=account, folder=folder)

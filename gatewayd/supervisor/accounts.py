@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -65,6 +66,8 @@ class Charge:
     due: float | None = None
     ended_at: float = 0.0
     compare_at: float = 0.0
+    #: On the loop's clock: when the keys that visits deferred are due again, all of them.
+    later_at: float = 0.0
     checked_at: datetime | None = None
     mail_at: datetime | None = None
     compared_at: datetime | None = None
@@ -102,6 +105,8 @@ class Charge:
         """Take in what a visit did; return in how many seconds the next one is due."""
         if report.tally.filed:
             self.mail_at = datetime.now(UTC)
+        now = time.monotonic()
+        self.later_at = max(self.later_at, now + report.later)
         if report.error is not None:
             return self._failed(report.error, kit)
         if self.failures:
@@ -113,7 +118,9 @@ class Charge:
         self.error, self.advice = "; ".join(report.problems), ""
         self.condition = "watching" if self.watched else "polling"
         folders = len(self.config.imports.folders) if self.config.imports else 0
-        return full_visit_every(self.every, watched=self.watched is not None, folders=folders)
+        # No server announces a key that is due again: they are looked for as if it announced nothing.
+        announced = self.watched is not None and now > self.later_at + self.every
+        return full_visit_every(self.every, watched=announced, folders=folders)
 
     def _failed(self, error: GatewaydError, kit: Kit) -> float:
         self.failures += 1

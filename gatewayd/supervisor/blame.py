@@ -90,13 +90,11 @@ def admitted_apart(
     again = Labour(
         letters=tuple(letters), recipes={0: sealed}, contact_types=labour.contact_types, calls=(Call(0),), refused={}, views=False
     )
-    how = explained(failure, bench.config)
-    if not failure.overran:
-        outcome = bench.labour(again, Seconds(min(bench.config.deadline, max(budget, _LEAST))), apart=False)
-        found = outcome.results.get(Call(0))
-        if isinstance(found, Admission):
-            return found
-        how = explained(outcome.failure, bench.config) if outcome.failure else how
+    outcome = bench.labour(again, Seconds(min(bench.config.deadline, max(budget, _LEAST))), apart=failure.overran)
+    found = outcome.results.get(Call(0))
+    if isinstance(found, Admission):
+        return found
+    how = explained(outcome.failure or failure, bench.config)
     why = f"the directory failed: {how}"
     return Admission(undecided=why) if labour.contact_types else Admission(broken=why)
 

@@ -40,12 +40,12 @@ class _Known:
     """What is known of one operator's directory."""
 
     recipe: Recipe
+    #: Until when visits wait for the first look.
+    patience: float
     looking: bool = False
     #: When the next look is due.
     due: float = 0.0
     looked: threading.Event = field(default_factory=threading.Event)
-    #: Somebody has waited for the first look already.
-    waited: bool = False
     faults: tuple[str, ...] = ()
     #: The last look failed.
     stale: bool = False
@@ -94,12 +94,14 @@ class Directories:
         with self._door:
             known = self._known.get(name)
             if known is None or known.recipe.directory != recipe.directory or known.recipe.place != recipe.place:
-                known = self._known[name] = _Known(recipe, retry_at=known.retry_at if known else None, retry=self._retry)
+                retry_at, patience = known.retry_at if known else None, self._clock() + self._first
+                known = self._known[name] = _Known(recipe, patience, retry_at=retry_at, retry=self._retry)
             if not known.looking and self._clock() >= known.due:
                 known.looking = True
                 started(partial(self._look, known), f"directory-{name}")
-            first, known.waited = not known.waited, True
-        if first and not known.looked.wait(self._first):
+        # All of those that come meanwhile: without it their mail would be filed with a fault each.
+        left = known.patience - self._clock()
+        if left > 0 and not known.looked.wait(left):
             return [f"its directory is not ready after {self._first:g} s; mail goes on without it and is matched again by itself"]
         with self._door:
             faults, known.faults = known.faults, ()

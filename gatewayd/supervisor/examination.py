@@ -129,7 +129,8 @@ class _Inquiry:
         try:
             self._all_together()
             for call, failure in self._failed.items():
-                self._said[call] = self._matched_apart(call, failure)
+                if not self._admissions.get(call.recipe, Admission()).undecided:
+                    self._said[call] = self._matched_apart(call, failure)
             self._tell()
         finally:
             for call in self._called:
@@ -142,7 +143,7 @@ class _Inquiry:
         failures = 0
         while (left := self._open()) or self._unseen():
             labour = self._labour(left)
-            outcome = self.labour(labour, Seconds(self.config.deadline, self._seconds), apart=False)
+            outcome = self.labour(labour, Seconds(self.config.deadline, self._seconds), apart=self._suspected)
             self._take_in(outcome)
             failure = outcome.failure
             if failure is None:
@@ -159,6 +160,11 @@ class _Inquiry:
             elif failures > _TRIES:
                 for call in left:
                     self._failed_in(call, failure, labour)
+
+    @property
+    def _suspected(self) -> bool:
+        """Whether a process ended for one of these matchers lately: then the others' processes are not at stake again."""
+        return any(self._workers.is_suspect(self._operator(call), call.by) for call in self._called)
 
     def _open(self) -> tuple[Call, ...]:
         """Return the calls that are still to be made, where there is a letter that can be read."""
@@ -216,6 +222,9 @@ class _Inquiry:
             sealed = self._workers.sealed(self._order.recipes[call.recipe], [])
             budget = self._left[call.recipe]
             self._admissions[call.recipe] = admitted_apart(self, sealed, labour.letters, labour, failure, budget=budget)
+            # It may be that a matcher can't be built: then each is called apart from the others.
+            alone = Failure(None, failure.how)
+            self._failed |= {one: alone for one in self._calls if one.by and one.recipe == call.recipe and one not in self._said}
 
     def _matched_apart(self, call: Call, failure: Failure) -> Said:
         began = time.monotonic()
@@ -224,6 +233,8 @@ class _Inquiry:
         letters = [one for one in self._bearable() if one.id not in refused]
         said = matched_apart(self, call.by, sealed, letters, failure, budget=self._left[call.recipe])
         self._left[call.recipe] -= time.monotonic() - began
+        if said.faults:
+            self._workers.suspect(self._operator(call), call.by)
         return said
 
     def labour(self, labour: Labour, seconds: Seconds, *, apart: bool) -> Outcome:

@@ -25,8 +25,10 @@ __all__ = ["Failure", "Outcome", "Seconds", "laboured"]
 
 #: Seconds that a process may take to start: no call's time runs by then.
 _START = 60.0
-#: Seconds after which a call has taken long, and after which it is asked at the latest whether it is still wanted.
-_LONG, _LOOK = 1.0, 0.25
+#: Seconds after which a call has taken long, and too long to be done before others.
+_LONG, _TOO_LONG = 0.3, 1.0
+#: Seconds after which it is asked at the latest whether it is still wanted.
+_LOOK = 0.15
 #: How many processes may turn out to be dead when they are sent something.
 _TRIES = 5
 
@@ -150,8 +152,14 @@ class _One:
             if reply is not None or left <= 0:
                 return reply
             self._wanted(self._process)
-            if patience - left >= _LONG and self._process.ready and not self._process.overdue:
-                lane.slow(self._process)
+            if self._process.ready:
+                self._slow(lane, patience - left)
+
+    def _slow(self, lane: Lane, seconds: float) -> None:
+        if seconds >= _LONG and not self._process.overdue:
+            lane.slow(self._process)
+        if seconds >= _TOO_LONG and not self._process.calmed:
+            self._process.calm()
 
     def _take_in(self, reply: Reply) -> None:
         if isinstance(reply, Ready):

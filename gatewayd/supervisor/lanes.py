@@ -97,7 +97,9 @@ class Lane:
     def give_back(self, process: Process) -> None:
         """Take back a process that has done its work."""
         with self._door:
-            if self._keep and not self._closed and not process.overdue and process.generation == self._generation:
+            wanted = self._keep and not self._closed and len(self._all) <= self.limit
+            if wanted and not process.calmed and process.generation == self._generation:
+                process.overdue = False
                 self._idle.append(process)
                 self._door.notify_all()
                 return
@@ -120,7 +122,6 @@ class Lane:
 
     def slow(self, process: Process) -> None:
         """Take note that a process has been at one call for long."""
-        process.calm()
         with self._door:
             process.overdue = True
             self._door.notify_all()

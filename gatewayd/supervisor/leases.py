@@ -109,9 +109,13 @@ class Keeper:
             done = replace(done, kept=frozenset(self._kit.store.renew_leases(held)) if held else frozenset())
             if giving:
                 self._kit.store.release_leases(giving)
+            self._bury()
             daemons = self._kit.store.beat(self._kit.daemon(len(done.kept or ())))
             done = replace(done, share=share(accounts, daemons))
             done = self._take(done, wanted, share(accounts, daemons) - len(done.kept or ()))
+            if done.taken:
+                # Else it would tell of them only with the next round.
+                self._kit.store.beat(self._kit.daemon(len(done.kept or ()) + len(done.taken)))
         except GatewaydError as error:
             done = replace(done, error=error)
         except Exception as error:  # noqa: BLE001  a store's bug must not end the renewing
@@ -121,6 +125,12 @@ class Keeper:
             if done.error is not None:
                 self.at = time.monotonic() + min(_RETRY, self._kit.pace.lease / 10)
             self._done(done)
+
+    def _bury(self) -> None:
+        """Let those daemons no longer count that were killed: else a share of the accounts would wait for them."""
+        for one in self._kit.store.daemons():
+            if self._kit.owner.dead(one.owner):
+                self._kit.store.retire(one.owner)
 
     def _take(self, done: Round, wanted: Sequence[str], room: int) -> Round:
         """Take as many as there is room for, whoever had them before; of many, any."""

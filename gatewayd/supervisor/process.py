@@ -45,10 +45,11 @@ class Process:
             ours.pop_all()
         #: Which code it was started for.
         self.generation = generation
-        #: It has started, and what it takes from now on is its work's time.
+        #: It has taken its labour in, and what it takes from now on is its work's time.
         self.ready = False
-        #: It has been at one call for long.
+        #: It has been at one call for long; for so long that others go first.
         self.overdue = False
+        self.calmed = False
 
     def _start(self, ours: ExitStack, memory: int) -> None:
         life, self._life = os.pipe()
@@ -85,6 +86,7 @@ class Process:
 
     def send(self, labour: Labour) -> None:
         """Let it work; raises Died."""
+        self.ready = False
         try:
             self._connection.send_bytes(pickle.dumps(labour, 5))
         except OSError as error:
@@ -113,6 +115,7 @@ class Process:
 
     def calm(self) -> None:
         """Let others have the processor first, from now on."""
+        self.calmed = True
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self.pid, _NICER)
 

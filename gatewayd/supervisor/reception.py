@@ -110,10 +110,12 @@ class Reception:
 
     def _due_healths(self, now: float) -> list[tuple[Charge, AccountHealth]]:
         due: list[tuple[Charge, AccountHealth]] = []
-        for name, (charge, since) in list(self._changed.items()):
+        # What hardly changed is told all together: one write now and then, not one a second.
+        ripe = any(now - since >= self._kit.pace.quiet for _, since in self._changed.values())
+        for name, (charge, _) in list(self._changed.items()):
             essence = (charge.shown, charge.failures, charge.error, charge.mail_at, charge.compared_at)
             before = self._told.get(name)
-            if before == essence and now - since < self._kit.pace.quiet:
+            if before == essence and not ripe:
                 continue
             del self._changed[name]
             self._told[name] = essence

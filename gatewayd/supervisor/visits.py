@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from gatewayd import journal
 from gatewayd.custody import Held
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
 from gatewayd.plugins import where
@@ -184,6 +185,7 @@ class Conductor:
             return None
         run.listening = True
         self._watcher.add(run.config.name, watch, every=imports.every, timeout=run.charge.timeout)
+        journal.watch_started(run.config.name, folder=imports.folders[0])
         return Watched(session, watch)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ __all__ = ["WorkerEvents", "Workers"]
 _MORE = 4
 #: How many processes find out whom to blame; how many more let directories follow their changes while the one that does is slow.
 _APART, _MORE_LOOKS = 2, 16
+#: Seconds for which a matcher is suspect that ended a process.
+_SUSPECT = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ class Workers(Examining):
         self._door = threading.Lock()
         self._recipes: Mapping[str, Recipe] = {}
         self._sealed: dict[tuple[str, tuple[str, ...]], tuple[Recipe, Sealed]] = {}
+        #: Matchers for which a process ended, and until when that counts.
+        self._suspects: dict[tuple[str, str], float] = {}
         self._unsendable: dict[tuple[str, str], tuple[Recipe, str]] = {}
         memory = config.memory_mib << 20
         #: Where all mail is examined; where it is found out whom to blame, with little of the processor; and where directories are
@@ -104,6 +109,15 @@ class Workers(Examining):
             return f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
         return ""
 
+    def suspect(self, operator: str, by: str) -> None:
+        """Take note that a process ended for a matcher: for a while what it is called with goes to processes apart."""
+        with self._door:
+            self._suspects[operator, by] = time.monotonic() + _SUSPECT
+
+    def is_suspect(self, operator: str, by: str) -> bool:
+        """Whether a process ended for a matcher lately."""
+        return self._suspects.get((operator, by), 0.0) > time.monotonic()
+
     def _seal_directory(self, recipe: Recipe) -> Sealed:
         return self.sealed(recipe, ())
 
@@ -131,6 +145,8 @@ class Workers(Examining):
             self._registry, self._recipes, self.config = registry, recipes, config
             self._sealed.clear()
             self._unsendable.clear()
+            if changed:
+                self._suspects.clear()
             self.pool.limit = max(config.processes, 1)
             for lane in self._lanes:
                 lane.memory = config.memory_mib << 20

@@ -54,6 +54,8 @@ class FaultProxy:
         self.fault = fault
         #: Seconds that each piece from the server is held back.
         self.latency = latency
+        #: How many connections a fault has struck so far.
+        self.struck = 0
         #: Whether ``sent_by_clients`` is kept.
         self.record = False
         #: Told of each piece before it goes on, in the proxy's thread: the connection's number, and who sent it.
@@ -199,6 +201,7 @@ class FaultProxy:
         fault = self.fault
         if fault is None or connection.sent < fault.after:
             return False
+        self.struck += 1
         if fault.do == "garbage":
             connection.client.write(fault.garbage)
             with suppress(OSError):

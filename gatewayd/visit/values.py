@@ -34,6 +34,8 @@ class Report:
     listed: int = 0
     tally: Tally = field(default_factory=Tally)
     settled: int = 0
+    #: Seconds after which all keys that were deferred are due again.
+    later: float = 0.0
     #: What stopped a folder or an action, each one line.
     problems: tuple[str, ...] = ()
     #: What a person should know and stopped nothing, such as a faulty row of a directory.

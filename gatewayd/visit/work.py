@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.batch import Batch, Progress, cut, drop, fetch, order, outcomes
-from gatewayd.custody import Filed, Tally
+from gatewayd.custody import Deferred, Filed, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.listing import Lister, checked
 from gatewayd.plugins import where
@@ -38,10 +38,8 @@ _T = TypeVar("_T")
 
 #: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
-
 #: How many batches are examined, or have been and are not filed yet.
 _UNDER_WAY = 2
-
 #: How long the end of a session is waited for, in seconds.
 _CLOSING = 5.0
 
@@ -269,7 +267,8 @@ class Work:
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
         done = outcomes(batch, examined, self._imports, self._account.user, ours=self._tools.stopping())
         commit = self._tools.store.file(self._lease, done)
-        self._report = replace(self._report, tally=self._report.tally + commit.tally)
+        later = max([self._report.later, *(one.retry_after for one in done if isinstance(one, Deferred))])
+        self._report = replace(self._report, tally=self._report.tally + commit.tally, later=later)
         self._done += len(done)
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
 

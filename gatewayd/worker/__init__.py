@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import discovery
 from gatewayd.custody import FilingFault
-from gatewayd.errors import GatewaydError
+from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner, Letter, Recipe
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.mail import parse
@@ -79,7 +79,7 @@ class Labour:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The process has started and waits for labour."""
+    """The process has started and has taken the labour in, with the code that its letters need: its time runs from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,11 +300,20 @@ def main(arguments: Sequence[str]) -> None:
     with Connection(socket) as parent:
         # A child that a matcher forks must not speak for us, nor keep the connection open when we are gone.
         os.register_at_fork(after_in_child=parent.close)
-        parent.send_bytes(pickle.dumps(Ready(), 5))
         while True:
             try:
-                labour: Labour = pickle.loads(parent.recv_bytes())  # noqa: S301  our parent's own bytes
+                data = parent.recv_bytes()
             except EOFError:
                 return
-            for reply in worker.replies(labour):
+            for reply in _replies(worker, data):
                 parent.send_bytes(pickle.dumps(reply, 5))
+
+
+def _replies(worker: _Worker, data: bytes) -> Iterator[Reply]:
+    try:
+        labour: Labour = pickle.loads(data)  # noqa: S301  our parent's own bytes
+    except Exception as error:  # noqa: BLE001  the class of a source, say, that this process can't import
+        yield Ended(error=PluginError(f"letters can't be given to a worker process: {where(error)}"))
+    else:
+        yield Ready()
+        yield from worker.replies(labour)

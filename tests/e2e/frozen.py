@@ -37,7 +37,7 @@ def main(file: Path, arguments: list[str]) -> int:
             file.unlink()
             os.kill(os.getpid(), signal.SIGSTOP)
 
-    event.listen(Engine, "begin", begins)
+    event.listen(Engine, "engine_connect", begins)
     return run(arguments)
 
 

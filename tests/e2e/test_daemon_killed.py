@@ -1,24 +1,22 @@
-"""Daemons that are killed, frozen, stopped and run beside each other, under load: nothing is lost and nothing is doubled (P1, P2)."""
+"""SIGKILL of a daemon and of its workers, at seeded places, under load: nothing is lost and nothing is doubled (P1, P2, P4)."""
 
 from __future__ import annotations
 
 import os
 import random
 import signal
-import socket
 import time
-from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.proxy import Fault, FaultProxy
-from tests.e2e.house import ROOT, Daemon, House, until
+from gatewayd.testing.proxy import FaultProxy
+from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
 
@@ -31,10 +29,7 @@ RATE = 30
 BYTES, EVENTS = 40_000, {"begin": 60, "commit": 60, "execute": 300}
 #: How long filing may take once all is well, on a machine that has other things to do, too.
 PATIENCE = 30
-#: A lease is taken over when it has ended, by a round of which there is one each third of its life.
-LEASE = 30
-TAKEN_OVER = LEASE + LEASE / 3 + 10
-FROZEN, KILLED = "tests.e2e.frozen", "tests.e2e.killed"
+KILLED = "tests.e2e.killed"
 
 SLOW = '''
 import os
@@ -106,7 +101,7 @@ def killed_often(kills: int, boxes: Mailboxes, proxy: FaultProxy) -> None:
     for name, after in (("kept", "keep"), ("moved", "{move: Imported}"), ("deleted", "delete")):
         boxes.add(name, port=proxy.port, imports=f"  after: {after}\n")
     boxes.add("popped", kind="pop3", imports="  after: delete\n  every: 1s\n")
-    boxes.house.good("import")
+    boxes.begin()
     places: list[str] = []
     for _ in range(kills * 2):
         if len(places) < kills and (place := killed_once(boxes, proxy, rng)):
@@ -165,53 +160,12 @@ def test_P1_P4_workers_killed_whatever_they_do(boxes: Mailboxes) -> None:
     rng = random.Random(SEED)
     boxes.add("first")
     boxes.add("second")
+    boxes.begin()
     with boxes.house.daemon() as daemon, boxes.arriving(RATE):
         for _ in range(WORKER_KILLS):
             time.sleep(rng.random())
             os.kill(rng.choice(until("there are workers", PATIENCE, daemon.workers)), signal.SIGKILL)
         boxes.filed("first", seconds=PATIENCE)
     with boxes.house.daemon():
-        boxes.filed(seconds=PATIENCE)
-    boxes.prove()
-
-
-# --- daemons beside each other ----------------------------------------------------------------------------------------
-
-
-def held(house: House) -> dict[str, list[str]]:
-    """The accounts of each daemon, by its process id, as they were last told."""
-    found: dict[str, list[str]] = {}
-    for name, row in house.status().items():
-        found.setdefault((row["owner"] or ":").split(":")[1], []).append(name)
-    return found
-
-
-def shared(house: House, *daemons: Daemon) -> bool:
-    """Whether these daemons have all accounts, and none of them many more than another."""
-    found = held(house)
-    counts = [len(found.pop(str(daemon.process.pid), [])) for daemon in daemons]
-    return not found and max(counts) - min(counts) <= 1
-
-
-def has_all(house: House, daemon: Daemon) -> bool:
-    return list(held(house)) == [str(daemon.process.pid)]
-
-
-def test_two_daemons_share_the_work_and_one_goes_on_alone(boxes: Mailboxes) -> None:
-    for number in range(6):
-        boxes.add(f"account-{number}")
-    house = boxes.house
-    with ExitStack() as stack:
-        daemons = [stack.enter_context(house.daemon()) for _ in range(2)]
-        until("they share the accounts", LEASE, lambda: shared(house, *daemons))
-        with boxes.arriving(RATE):
-            time.sleep(1)
-            daemons[0].stop()
-            until("the other has all accounts", LEASE / 3 + 5, lambda: has_all(house, daemons[1]))
-            third = stack.enter_context(house.daemon())
-            until("they share the accounts", LEASE, lambda: shared(house, daemons[1], third))
-            daemons[1].kill()
-            # Its lock is gone with it, so nobody waits for its leases to end.
-            until("the third has all accounts", LEASE / 3 + 5, lambda: has_all(house, third))
         boxes.filed(seconds=PATIENCE)
     boxes.prove()

@@ -55,12 +55,10 @@ class Bomb(str):
 
 
 class Reading:
-    def __init__(self, raw, guilty):
-        self.raw, self.guilty, self.size = raw, guilty, len(raw)
+    def __init__(self, raw):
+        self.raw, self.size = raw, len(raw)
 
     def read(self, offset, size):
-        if self.guilty:
-            {reading}
         return self.raw[offset : offset + size]
 
 
@@ -105,15 +103,14 @@ class Known(Directory):
     kind = "known"
 
     class Options(Directory.Options):
-        does: str = Field("", description="What it does wrong, and in which method.")
-        folder: Path = Field(Path(), description="Where files lie that it looks for.")
+        folder: str = Field("", description="Where files lie that it looks for.")
 
     def do(self, method):
-        if (self.options.folder / f"down-{{method}}").exists():
+        if Path(self.options.folder, f"down-{{method}}").exists():
             raise TransientError("the database is away")
-        if (self.options.folder / f"hang-{{method}}").exists():
+        if Path(self.options.folder, f"hang-{{method}}").exists():
             time.sleep(1000)
-        if (self.options.folder / f"exit-{{method}}").exists():
+        if Path(self.options.folder, f"exit-{{method}}").exists():
             os._exit(9)
 
     def refresh(self):
@@ -152,9 +149,9 @@ def gatewayd_directories():
 """
 
 
-def plugin(wrong: dict[str, str] | None = None, *, version: str = "1", reading: str = "os._exit(5)", more: str = "") -> str:
+def plugin(wrong: dict[str, str] | None = None, *, version: str = "1", more: str = "") -> str:
     """The text of a plugin file: ``good``, ``asks``, and a matcher for each kind in ``wrong`` with what it does."""
-    parts, names = [_HEAD.format(version=version, reading=reading)], ["Good", "Asks"]
+    parts, names = [_HEAD.format(version=version)], ["Good", "Asks"]
     for kind, does in (wrong or {}).items():
         name = "".join(word.title() for word in kind.split("-"))
         parts.append(f"\n\nclass {name}(Good):\n    kind = {kind!r}\n\n    def do(self, mail):\n        {does}\n")
@@ -173,7 +170,7 @@ def registry(folder: Path, text: str | None = None, *, name: str = "wrong") -> R
 
 def recipe(registry: Registry, name: str, *matchers: str, folder: Path, known: bool = False) -> Recipe:
     """An operator with these matchers; its directory does wrong what files in the folder say."""
-    options = registry.get(Directory, "known").Options.model_validate({"folder": folder}) if known else None
+    options = registry.get(Directory, "known").Options.model_validate({"folder": str(folder)}) if known else None
     return Recipe(
         operator=Operator(name=name),
         directory=("known", options) if options else None,

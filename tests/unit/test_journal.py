@@ -91,7 +91,6 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         lambda: journal.account_paused("main", REFUSED, retry_in=900),
         ['error account paused account=main retry_in=900 error=AuthError cause="anna was refused" advice="Correct the password."'],
     ),
-    "session_lost": (lambda: journal.session_lost("main", AWAY), [f"info session lost account=main {BECAUSE}"]),
     "watch_started": (
         lambda: journal.watch_started("main", folder="Über uns"),
         ['debug watch started account=main folder="Über uns"'],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import Answer, AuthError, Lease, PermanentError, Request, Task, TransientError
+from gatewayd import Answer, AuthError, DaemonHealth, Lease, PermanentError, Request, Task, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.errors import Fault
+from gatewayd.owner import Owner
 from gatewayd.supervisor import Listener, Pace
 from gatewayd_sql.store import Sql
 from tests.unit.supervised import FIRST, House, Site, mails, until
@@ -140,6 +142,19 @@ def test_a_visit_goes_on_after_an_idle_session_that_cannot_be_woken(house: House
     assert len(server.steps("open")) == 2
     told = house.health("main")
     assert told is None or told.failures == 0
+
+
+def test_what_could_not_be_had_is_looked_for_when_it_is_due_again_though_nobody_announces_it(house: House) -> None:
+    server = house.add("main", can_watch=True)
+    mails(server, ["one", "two"])
+    server.fail(server.keys()[0], "garbled")
+    house.daemon()
+    until(lambda: house.filed() == 1 and condition(house) == "watching")
+    told = house.health("main")
+    assert told is not None
+    assert told.due_at is not None
+    assert told.checked_at is not None
+    assert (told.due_at - told.checked_at).total_seconds() < 100
 
 
 def test_missing_folder_is_shown_but_the_visit_counts(house: House) -> None:
@@ -505,6 +520,19 @@ def test_a_second_daemon_takes_its_share_and_all_when_the_first_is_gone(house: H
     first.stop()
     until(lambda: len(second.held()) == 9)
     until(lambda: all(len(server.watches()) == 1 for server in house.servers.values()))
+
+
+def test_a_daemon_that_was_killed_keeps_no_share_for_itself(house: House) -> None:
+    for number in range(6):
+        house.add(f"account-{number}")
+    with Owner(house.folder) as killed:
+        pass
+    beat = DaemonHealth(owner=killed.name, version="0", started_at=datetime.now(UTC), accounts=6)
+    house.store.beat(beat)
+    house.store.take_leases(list(house.servers), killed.name, dead=lambda _: False)
+    daemon = house.daemon()
+    until(lambda: daemon.held() == set(house.servers), within=5)
+    assert [one.owner for one in house.store.daemons()] == [daemon.owner.name]
 
 
 def test_a_write_that_is_refused_ends_the_account_here(house: House) -> None:

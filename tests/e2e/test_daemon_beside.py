@@ -1,0 +1,110 @@
+"""Daemons beside each other on one store: they share the work, and take it over from one that ends, dies or freezes (P1, P2)."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.house import House, until
+from tests.e2e.mailboxes import Mailboxes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.testing.servers import Dovecot
+    from tests.e2e.house import Daemon
+
+ACCOUNTS = 4
+#: Messages a second.
+RATE = 20
+#: Each third of a lease's life there is a round in which leases are renewed, taken and given.
+LEASE = 30
+ROUND = LEASE / 3
+#: What working takes on a machine that has other things to do, too.
+SLACK = 10
+PATIENCE = 30
+
+
+@pytest.fixture
+def boxes(tmp_path: Path, dovecot: Dovecot) -> Mailboxes:
+    house = House(tmp_path)
+    house.operator("acme")
+    boxes = Mailboxes(house, dovecot)
+    for number in range(ACCOUNTS):
+        boxes.add(f"account-{number}")
+    return boxes
+
+
+def held(house: House) -> dict[str, list[str]]:
+    """The accounts of each daemon, by its process id, as they were last told."""
+    found: dict[str, list[str]] = {}
+    for name, row in house.status().items():
+        found.setdefault((row["owner"] or ":").split(":")[1], []).append(name)
+    return found
+
+
+def share(house: House, *daemons: Daemon) -> None:
+    """Wait until these daemons have all accounts, and none of them many more than another."""
+
+    def shared() -> bool:
+        found = held(house)
+        counts = [len(found.pop(str(daemon.process.pid), [])) for daemon in daemons]
+        return not found and max(counts) - min(counts) <= 1
+
+    until(f"{len(daemons)} daemons share the accounts", 2 * ROUND + SLACK, shared)
+
+
+def takes_over(house: House, daemon: Daemon, seconds: float) -> None:
+    """Wait until a daemon has all accounts."""
+    until("one daemon has all accounts", seconds, lambda: list(held(house)) == [str(daemon.process.pid)])
+
+
+def test_daemons_share_the_work_and_who_is_left_takes_it_over(boxes: Mailboxes) -> None:
+    house = boxes.house
+    with ExitStack() as stack, boxes.arriving(RATE):
+        first, second = (stack.enter_context(house.daemon()) for _ in range(2))
+        share(house, first, second)
+        assert first.stop() < 5
+        takes_over(house, second, ROUND + SLACK)
+        third = stack.enter_context(house.daemon())
+        share(house, second, third)
+        second.kill()
+        # Its lock ended with it, so nobody waits for its leases to end.
+        takes_over(house, third, ROUND + SLACK)
+    with house.daemon():
+        boxes.filed(seconds=PATIENCE)
+    boxes.prove()
+
+
+def test_P1_a_daemon_that_wakes_up_too_late_writes_nothing(boxes: Mailboxes, tmp_path: Path) -> None:
+    """It is frozen when it has a batch in hand and is about to write it; the other has filed it when it wakes up."""
+    house = boxes.house
+    now = tmp_path / "freeze now"
+    with house.daemon("-m", "tests.e2e.frozen", now) as frozen, house.daemon() as other:
+        share(house, frozen, other)
+        now.touch()
+        for name in boxes.sent:
+            boxes.send(name, more=(b"",) * 3)
+        until("it is frozen", SLACK, lambda: not now.exists())
+        victims = held(house)[str(frozen.process.pid)]
+        with boxes.arriving(1):
+            takes_over(house, other, LEASE + ROUND + SLACK)
+        boxes.filed(seconds=PATIENCE)
+        before = house.filed()
+        frozen.signal(signal.SIGCONT)
+        until("it sees that its leases are lost", SLACK, lambda: all(_lost(frozen, name) for name in victims))
+        until("its write was tried and refused", SLACK, lambda: "another process has it by now" in frozen.log)
+        assert house.filed() == before
+        share(house, frozen, other)
+        with boxes.arriving(RATE):
+            time.sleep(2)
+        boxes.filed(seconds=PATIENCE)
+    boxes.prove()
+
+
+def _lost(daemon: Daemon, account: str) -> bool:
+    return any(f"account={account} " in line for line in daemon.log.splitlines() if "lease lost" in line)
