@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import time
 from contextlib import ExitStack
@@ -102,6 +103,21 @@ def test_P1_a_daemon_that_wakes_up_too_late_writes_nothing(boxes: Mailboxes, tmp
         share(house, frozen, other)
         with boxes.arriving(RATE):
             time.sleep(2)
+        boxes.filed(seconds=PATIENCE)
+    boxes.prove()
+
+
+@pytest.mark.campaign
+def test_leases_of_a_daemon_that_cannot_be_judged_from_here_are_taken_when_they_end(boxes: Mailboxes, tmp_path: Path) -> None:
+    """With a state folder of its own it is as if it ran on another machine: nobody sees its lock."""
+    house, other = boxes.house, House(tmp_path / "other")
+    shutil.copytree(house.folder, other.folder, dirs_exist_ok=True)
+    other.write("gatewayd.yaml", f"state: {other.state}\nstore: {{kind: sql, url: 'sqlite:///{house.state}/gatewayd.db'}}\n")
+    with house.daemon() as killed, other.daemon() as left:
+        share(house, killed, left)
+        killed.kill()
+        with boxes.arriving(RATE):
+            takes_over(house, left, LEASE + ROUND + SLACK)
         boxes.filed(seconds=PATIENCE)
     boxes.prove()
 

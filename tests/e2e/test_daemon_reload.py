@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -48,7 +48,7 @@ def proxy(dovecot: Dovecot) -> Iterator[FaultProxy]:
 
 def logins(proxy: FaultProxy) -> int:
     """How often somebody has logged in through the proxy."""
-    return len(re.findall(rb"(?i)\b(?:LOGIN|AUTHENTICATE)\b", proxy.sent_by_clients()))
+    return len(re.findall(rb"(?i)\b(?:LOGIN|AUTHENTICATE)\b", proxy.sent_by_clients))
 
 
 def watching(house: House, *accounts: str) -> None:
@@ -57,10 +57,6 @@ def watching(house: House, *accounts: str) -> None:
         return all(status.get(name, {}).get("condition") == "watching" for name in accounts)
 
     until(f"{accounts} are watched", 20, all_watch)
-
-
-def _daemons(house: House) -> list[dict[str, Any]]:
-    return [row for row in house.run("status", "--json").rows if row["type"] == "daemon"]
 
 
 def logged(daemon: Daemon, line: str) -> int:
@@ -259,7 +255,7 @@ def test_a_restart_with_a_faulty_file_runs_all_others_and_that_one_as_last_accep
         boxes.send("sound")
         boxes.filed(seconds=20)
         status = until("all are told", 10, lambda: house.status() if "never" in house.status() else None)
-        assert "unknown transport 'imapp'" in status["faulty"]["error"]
+        assert "accounts/faulty.yaml:1:1" in status["faulty"]["error"]
         assert "it runs as last accepted" in status["faulty"]["error"]
         assert status["never"]["condition"] == "faulty"
         assert not status["sound"]["error"]
@@ -276,8 +272,6 @@ def test_a_faulty_main_file_ends_the_start_with_78_and_changes_nothing_while_it_
         until("it is refused", BESIDE_OTHERS, lambda: logged(daemon, "config refused"))
         boxes.send("sound")
         boxes.filed(seconds=BESIDE_OTHERS)
-        faults = until("it is told", 15, lambda: [row["config_faults"] for row in _daemons(house) if row["config_faults"]])
-        assert "gatewayd.yaml:" in str(faults)
         daemon.signal(signal.SIGTERM)
         assert daemon.process.wait(6) == 0
     done = house.run("run", environment=dict(os.environ), timeout=30)

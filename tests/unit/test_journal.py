@@ -72,6 +72,18 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         + ["error config fault place=accounts/a.yaml:3:7 what=\"unknown key 'hots', did you mean 'host'?\""] * 20
         + ['error config has further faults faults=2 advice="See `gatewayd check`."'],
     ),
+    "config_waits_for_restart": (
+        lambda: journal.config_waits_for_restart(("state", "limits")),
+        ['warning config waits for a restart keys="state, limits"'],
+    ),
+    "rematched": (
+        lambda: journal.rematched("acme", by="vouchers", done=5, mended=3),
+        ["info matched again operator=acme by=vouchers done=5 mended=3"],
+    ),
+    "rematch_failed": (
+        lambda: journal.rematch_failed("acme", AWAY, by="vouchers"),
+        [f"warning could not match again operator=acme by=vouchers {BECAUSE}"],
+    ),
     "account_taken": (lambda: journal.account_taken("main", epoch=7), ["info account taken account=main epoch=7"]),
     "account_released": (lambda: journal.account_released("main"), ["info account released account=main"]),
     "account_changed": (lambda: journal.account_changed("main"), ["info account changed account=main"]),
