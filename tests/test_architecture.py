@@ -68,8 +68,8 @@ OWNERS = {
     "selectors": {"supervisor"},
     "watchfiles": {"daemon"},
     "prometheus_client": {"metrics"},
-    "signal": {"cli", "daemon"},
-    "fcntl": {"owner", "gatewayd_csv"},
+    "signal": {"cli", "daemon", "supervisor", "worker"},
+    "fcntl": {"owner", "worker", "gatewayd_csv"},
 }
 
 #: What is larger than the house rules allow, and why.

@@ -106,7 +106,8 @@ class Charge:
         if report.tally.filed:
             self.mail_at = datetime.now(UTC)
         now = time.monotonic()
-        self.later_at = max(self.later_at, now + report.later)
+        if report.later:
+            self.later_at = max(self.later_at, now + report.later)
         if report.error is not None:
             return self._failed(report.error, kit)
         if self.failures:

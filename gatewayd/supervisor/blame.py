@@ -6,11 +6,13 @@ for the whole batch, then on halves, each in a process apart, until the guilty m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from gatewayd.custody import FilingFault
 from gatewayd.errors import TransientError
 from gatewayd.examine.matching import Admission, Said
+from gatewayd.mail import BytesSource, parse
 from gatewayd.supervisor.labouring import Seconds
 from gatewayd.worker import Call, Labour
 
@@ -99,15 +101,18 @@ def admitted_apart(
     return Admission(undecided=why) if labour.contact_types else Admission(broken=why)
 
 
-def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mail], dict[int, str]]:
-    """Return the views of letters, and why others can't be parsed; raises TransientError where it is none of them."""
+def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mail], dict[int, Mail]]:
+    """Return the views of letters, and empty views of those that can't be parsed, which say why.
+
+    Raises TransientError where it is no letter's fault.
+    """
     left = bench.config.budget
     nothing = bench.labour(Labour(recipes={}, refused={}), Seconds(bench.config.deadline), apart=True)
     if nothing.failure is not None:
         text = f"worker processes end as soon as they begin: {nothing.failure.how}"
         raise TransientError(text, advice="See what they logged.")
     had: dict[int, Mail] = {}
-    unbearable: dict[int, str] = {}
+    unbearable: dict[int, Mail] = {}
     parts = _halves(letters)
     while parts:
         part = parts.pop()
@@ -116,10 +121,15 @@ def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mai
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
         elif len(part) == 1:
-            unbearable[part[0].id] = explained(outcome.failure, bench.config)
+            unbearable[part[0].id] = _empty(part[0], explained(outcome.failure, bench.config))
         else:
             parts += reversed(_halves(part))
     return had, unbearable
+
+
+def _empty(letter: Letter, why: str) -> Mail:
+    view = parse(BytesSource(b""), mail_id=letter.id, received_at=letter.received_at)
+    return replace(view, source=letter.source, faults=(f"it can't be read: {why}",))
 
 
 def _share(bench: Bench, left: float, part: Sequence[Letter]) -> Seconds:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Future, wait
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.custody import FilingFault
 from gatewayd.examine import Examination, Examined
 from gatewayd.examine.matching import Admission, Said, findings, unmatched
-from gatewayd.mail import BytesSource, parse
 from gatewayd.supervisor.blame import admitted_apart, explained, matched_apart, parsed_apart
 from gatewayd.supervisor.labouring import Failure, Outcome, Seconds, laboured
 from gatewayd.supervisor.threads import started
@@ -84,8 +82,8 @@ class _Inquiry:
         self._dropped = False
         self._process: Process | None = None
         self._mails: dict[int, Mail] = {}
-        #: Letters that no parser can bear, and why.
-        self._unbearable: dict[int, str] = {}
+        #: Empty views of letters that no parser can bear.
+        self._unbearable: dict[int, Mail] = {}
         self._admissions: dict[int, Admission] = {}
         self._said: dict[Call, Said] = {}
         #: Calls that failed in the batch; they are made again apart when all others are done.
@@ -135,7 +133,8 @@ class _Inquiry:
         finally:
             for call in self._called:
                 self._workers.breakers.given_up(self._operator(call), call.by)
-        return Examined(mails=tuple(self._views()), findings=tuple(self._findings()))
+        views = self._mails | self._unbearable
+        return Examined(mails=tuple([views[one.id] for one in self._order.letters]), findings=tuple(self._findings()))
 
     # --- all calls in one process -------------------------------------------------------------------------------------
 
@@ -255,14 +254,6 @@ class _Inquiry:
                 raise _DroppedError
 
     # --- what came of it ----------------------------------------------------------------------------------------------
-
-    def _views(self) -> Iterator[Mail]:
-        for one in self._order.letters:
-            if one.id in self._mails:
-                yield self._mails[one.id]
-            else:
-                empty = parse(BytesSource(b""), mail_id=one.id, received_at=one.received_at)
-                yield replace(empty, source=one.source, faults=(f"it can't be read: {self._unbearable.get(one.id, '')}",))
 
     def _findings(self) -> Iterator[Findings]:
         ids = [one.id for one in self._order.letters]

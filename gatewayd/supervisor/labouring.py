@@ -26,7 +26,7 @@ __all__ = ["Failure", "Outcome", "Seconds", "laboured"]
 #: Seconds that a process may take to start: no call's time runs by then.
 _START = 60.0
 #: Seconds after which a call has taken long, and too long to be done before others.
-_LONG, _TOO_LONG = 0.3, 1.0
+_LONG, _TOO_LONG = 0.2, 1.0
 #: Seconds after which it is asked at the latest whether it is still wanted.
 _LOOK = 0.15
 #: How many processes may turn out to be dead when they are sent something.

@@ -65,18 +65,19 @@ class Lane:
         with self._door:
             self._line.append(ticket)
             try:
-                while not self._closed:
+                while (process := self._free(ticket)) is None:
                     wanted()
-                    process = self._free() if self._line[0] is ticket else None
-                    if process is not None:
-                        return process
                     self._door.wait(_LOOK)
             finally:
                 self._line.remove(ticket)
                 self._door.notify_all()
-        raise TransientError("the worker processes are being ended", advice="The daemon stops; the next start goes on.")
+        return process
 
-    def _free(self) -> Process | None:
+    def _free(self, ticket: object) -> Process | None:
+        if self._closed:
+            raise TransientError("the worker processes are being ended", advice="The daemon stops; the next start goes on.")
+        if self._line[0] is not ticket:
+            return None
         while self._idle:
             process = self._idle.pop()
             if process.alive:

@@ -14,27 +14,25 @@ import os
 import pickle
 import resource
 import signal
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from gatewayd import discovery
 from gatewayd.custody import FilingFault
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.examine import Examiner, Letter, Recipe
+from gatewayd.examine import Examiner
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.mail import parse
 from gatewayd.plugins import where
-from gatewayd.roles import Directory, Matcher
+from gatewayd.worker.messages import Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from gatewayd.examine import ContactTypes
     from gatewayd.mail import Mail
     from gatewayd.model import Finding
-    from gatewayd.plugins import Registry
 
 __all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 
@@ -42,89 +40,6 @@ __all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent
 _OPERATORS = 64
 #: With this part of its memory in use a worker is of no use for others any more.
 _SPENT = 0.75
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A recipe with the code that it names, pickled once: a worker that knows it already need not read it again."""
-
-    operator: str
-    code: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call: ``by`` is a matcher's kind, or empty for admission."""
-
-    #: Key of ``Labour.recipes``.
-    recipe: int
-    by: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labour:
-    """What a worker is to do with one batch."""
-
-    letters: tuple[Letter, ...] = ()
-    recipes: Mapping[int, Sealed]
-    contact_types: ContactTypes = ()
-    calls: tuple[Call, ...] = ()
-    #: Ids of mails that a recipe's operator does not admit, as far as that is known.
-    refused: Mapping[int, frozenset[int]]
-    #: Whether the views are wanted.
-    views: bool = True
-    #: Only let the one recipe's directory follow its changes.
-    refresh: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The process has started and has taken the labour in, with the code that its letters need: its time runs from now on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """The parser, or the call before, has come to its end; ``call`` is the index of the one that begins now, if any."""
-
-    call: int | None
-    #: An ``Admission`` or ``Said``, pickled: if it can't be read, the call is to blame and not the process.
-    result: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """The memory is all but used up, and no further call is made; without a result it was used up for this call."""
-
-    result: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The labour is done. ``faults`` are those of a refresh."""
-
-    mails: tuple[Mail, ...] = ()
-    faults: tuple[str, ...] = ()
-    #: The directory could not be refreshed.
-    failed: bool = False
-    #: The letters can't be read now; nothing was done.
-    error: GatewaydError | None = None
-    #: The memory is all but used up: this was the last labour.
-    spent: bool = False
-
-
-#: What a worker says.
-Reply: TypeAlias = Ready | Next | Spent | Ended
-
-
-def seal(recipe: Recipe, registry: Registry) -> Sealed:
-    """Return a recipe as workers take it: the single files that it needs, then what is unpickled with their help."""
-    wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in recipe.matchers]
-    if recipe.directory:
-        wanted.append((Directory, recipe.directory[0]))
-    offers = {("directories" if role is Directory else "matchers", kind) for role, kind in wanted}
-    paths = {one.path for one in registry.plugins if one.path and offers & set(one.offers)}
-    files = tuple(file for file in registry.files if file.path in paths)
-    return Sealed(recipe.operator.name, pickle.dumps((files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5))
 
 
 class _Operator:
@@ -303,7 +218,8 @@ def main(arguments: Sequence[str]) -> None:
         while True:
             try:
                 data = parent.recv_bytes()
-            except EOFError:
+            except (EOFError, ConnectionError):
+                # It has closed the connection, or was killed when we had said something that it had not read.
                 return
             for reply in _replies(worker, data):
                 parent.send_bytes(pickle.dumps(reply, 5))

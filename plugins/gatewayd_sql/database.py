@@ -90,6 +90,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        self._reader.dispose()
         self._writer.dispose()
 
     def upgrade(self) -> None:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, cast
 
 from sqlalchemy import (
     ARRAY,
@@ -21,7 +21,6 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.expression import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
 from gatewayd import ConfigError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
     from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.sql.expression import ColumnElement
     from sqlalchemy.types import TypeEngine
 
 __all__ = [
@@ -78,7 +78,7 @@ def only_where(condition: ColumnElement[bool]) -> _IndexWords:
     return {"sqlite_where": condition, "postgresql_where": condition}
 
 
-class now(ColumnElement[float]):  # noqa: N801  it stands in statements like a function
+class now(FunctionElement[float]):  # noqa: N801  it stands in statements like a function
     """The database's clock, in seconds since 1970 in UTC."""
 
     type = Double()
@@ -119,9 +119,11 @@ class one_of(FunctionElement[bool]):  # noqa: N801  it stands in statements like
     # Without the type of a Boolean, which SQLAlchemy would compare with 1 on SQLite, and no index would be used.
     inherit_cache = True
 
-    def __init__(self, column: ColumnElement[_Value], values: Iterable[_Value]) -> None:
-        of = BigInteger if isinstance(column.type, Integer) else Text
-        super().__init__(column, bindparam(None, list(values), type_=_Several(of), unique=True))
+    def __init__(self, column: ColumnElement[_Value], values: Iterable[_Value] = (), *, name: str | None = None) -> None:
+        """``name`` is that of a parameter in whose place the values, as a list, are given when the statement runs."""
+        several = _Several(BigInteger if isinstance(column.type, Integer) else Text)
+        given = bindparam(name, type_=several) if name else bindparam(None, list(values), type_=several, unique=True)
+        super().__init__(column, given)
 
 
 @compiles(one_of, "sqlite")
@@ -170,6 +172,9 @@ def _insert_or_replace(element: InsertOrReplace, compiler: SQLCompiler, **option
 #: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
 _BUSY = "15"
 
+#: How many connections of readers are kept, and how many seconds a writer waits for those of its own process.
+_READERS, _PATIENCE = 16, 60.0
+
 #: How often, and how many seconds apart, a new database is turned to a write-ahead log while others do the same.
 _TURNS, _BETWEEN_TURNS = 100, 0.01
 
@@ -200,10 +205,14 @@ def _sqlite(url: URL) -> tuple[Engine, Engine]:
         raise ConfigError(
             f"{url.database}: there is no folder {folder}", advice="Make the folder, or correct `state` or the store's `url`."
         )
-    engine = create_engine(url.update_query_dict({"timeout": _BUSY} | dict(url.query)))
-    event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
-    return engine.execution_options(begin="DEFERRED"), engine.execution_options(begin="IMMEDIATE")
+    url = url.update_query_dict({"timeout": _BUSY} | dict(url.query))
+    # Writers of this process wait in a queue for one connection: SQLite's own way of waiting is to sleep, ever longer, and
+    # whoever comes by at the right moment is first.
+    engines = create_engine(url, pool_size=_READERS), create_engine(url, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE)
+    for engine in engines:
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    return engines[0].execution_options(begin="DEFERRED"), engines[1].execution_options(begin="IMMEDIATE")
 
 
 def _set_up(connection: sqlite3.Connection, _record: object) -> None:

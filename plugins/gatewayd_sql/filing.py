@@ -30,6 +30,10 @@ __all__ = ["Filer"]
 _END = update(ledger).where(ledger.c.id == bindparam("entry"))
 _FINAL = Many(_END)
 _DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
+_WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival).where(
+    ledger.c.account == bindparam("account"), ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
+)
+_IN = select(content.c.id).where(one_of(content.c.id, name="ids"))
 _KEEP = Many(InsertOrIgnore(content))
 _MAIL = Many(insert(mail))
 
@@ -102,9 +106,7 @@ class _Batch:
         return Commit(tally=Tally(filed=len(filed), duplicate=duplicate, **ends), filed=filed)
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
-        query = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival)
-        query = query.where(ledger.c.account == self._account, ledger.c.state == WAITING, one_of(ledger.c.id, entry_ids))
-        return {row[0]: row for row in self._connection.execute(query)}
+        return {row[0]: row for row in self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)})}
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
         kept = self._keep(batch)
@@ -139,14 +141,15 @@ class _Batch:
         ]
         _KEEP.run(self._connection, rows)
         # An entry that waits has never brought bytes: where there are some by its id, they came in just now.
-        ids = select(content.c.id).where(one_of(content.c.id, [each.entry_id for each in first.values()]))
-        mine = frozenset(self._connection.scalars(ids))
+        mine = frozenset(self._connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}))
         new = {digest: each for digest, each in first.items() if each.entry_id in mine}
         put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
         return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | self._had(first.keys() - new.keys())
 
     def _had(self, digests: Collection[bytes]) -> dict[bytes, _Kept]:
         """Return where bytes are that were there before."""
+        if not digests:
+            return {}
         mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
         query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))
         return {

@@ -30,6 +30,13 @@ _RELEASE = Many(
         table.c.account == bindparam("of"), table.c.owner == bindparam("holder"), table.c.epoch == bindparam("taken")
     )
 )
+#: Renews a lease that stands, and tells until when it does.
+_FENCE = (
+    update(table)
+    .where(table.c.account == bindparam("of"), table.c.owner == bindparam("holder"), table.c.epoch == bindparam("taken"))
+    .values(until=now() + LEASE_SECONDS)
+    .returning(table.c.until)
+)
 
 
 def fence(connection: Connection, lease: Lease) -> float:
@@ -37,8 +44,7 @@ def fence(connection: Connection, lease: Lease) -> float:
 
     A lease whose time has passed still stands while nobody took it. Raises LeaseLost.
     """
-    held = and_(table.c.account == lease.account, table.c.owner == lease.owner, table.c.epoch == lease.epoch)
-    until = connection.scalar(update(table).where(held).values(until=now() + LEASE_SECONDS).returning(table.c.until))
+    until = connection.scalar(_FENCE, {"of": lease.account, "holder": lease.owner, "taken": lease.epoch})
     if until is None:
         raise LeaseLost(
             f"the lease of account {lease.account} is lost: another process has it by now",

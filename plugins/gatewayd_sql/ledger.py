@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, bindparam, case, insert, select, update
 from gatewayd import Action, Anchor, Entry, EntryView, FolderState, Lease, Listed, Owed, State, Waiting
 from gatewayd_sql.changes import PAST_KEY, Change, shown_key
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import now
+from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.tables import WAITING, mail
 from gatewayd_sql.tables import folder as folders
@@ -32,6 +32,33 @@ _ADD = Many(insert(table))
 
 _GONE = "gone from the server before it was fetched"
 
+_HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindparam("folder"))
+
+_STATE = select(folders.c.cursor, folders.c.start_at).where(
+    folders.c.account == bindparam("account"), folders.c.folder == bindparam("folder")
+)
+_WAITING = (
+    select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries)
+    .where(_HERE, table.c.state == WAITING, table.c.id > bindparam("after"))
+    .order_by(table.c.id)
+    .limit(bindparam("most"))
+)
+_KNOWN = select(table.c.key, table.c.state).where(_HERE, one_of(table.c.key, name="keys"))
+_STANDING = select(table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival).where(_HERE)
+_LISTED = _STANDING.where(one_of(table.c.key, name="keys"))
+_REMEMBER = (
+    update(folders)
+    .where(folders.c.account == bindparam("of"), folders.c.folder == bindparam("at"))
+    .values(cursor=bindparam("cursor"), start_at=bindparam("start_at"))
+)
+_DUE = _WAITING.where(table.c.due <= now())
+_OWED = (
+    select(table.c.id, table.c.folder, table.c.key, table.c.owed)
+    .where(table.c.account == bindparam("account"), table.c.owed.is_not(None), table.c.gone_at.is_(None))
+    .order_by(table.c.id)
+    .limit(bindparam("most"))
+)
+
 
 class Ledger:
     """What visits ask the ledger and enter into it."""
@@ -41,16 +68,15 @@ class Ledger:
 
     def folder(self, account: str, folder: str) -> FolderState | None:
         """Return how far the folder was listed."""
-        query = select(folders.c.cursor, folders.c.start_at).where(folders.c.account == account, folders.c.folder == folder)
         with self._db.reading() as connection:
-            found = connection.execute(query).one_or_none()
+            found = connection.execute(_STATE, {"account": account, "folder": folder}).one_or_none()
         return None if found is None else FolderState(cursor=found.cursor, start_at=moment(found.start_at))
 
     def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
         """Return those of ``keys`` that the ledger has, with their states."""
-        query = _of(account, folder, select(table.c.key, table.c.state))
+        values = {"account": account, "folder": folder, "keys": list(keys)}
         with self._db.reading() as connection:
-            return {key: state for piece in pieces(keys) for key, state in connection.execute(query.where(table.c.key.in_(piece)))}
+            return {row[0]: row[1] for row in connection.execute(_KNOWN, values)}
 
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""
@@ -70,15 +96,10 @@ class Ledger:
         self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
     ) -> Sequence[Waiting]:
         """Return waiting keys that are due, or those of ``keys``, due or not."""
-        columns = select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries)
-        query = _of(account, folder, columns).where(table.c.state == WAITING, table.c.id > after)
-        query = query.order_by(table.c.id).limit(limit)
-        if keys is None:
-            queries = [query.where(table.c.due <= now())]
-        else:
-            queries = [query.where(table.c.key.in_(piece)) for piece in pieces(keys)]
+        queries = [_DUE] if keys is None else [_WAITING.where(table.c.key.in_(piece)) for piece in pieces(keys)]
+        values = {"account": account, "folder": folder, "after": after, "most": limit}
         with self._db.reading() as connection:
-            rows = [row for each in queries for row in connection.execute(each)]
+            rows = [row for each in queries for row in connection.execute(each, values)]
         found = [
             Waiting(entry_id=entry_id, listed=Listed(key, size, moment(arrival)), backlog=backlog, tries=tries)
             for entry_id, key, size, arrival, backlog, tries in rows
@@ -108,14 +129,8 @@ class Ledger:
 
     def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
         """Return actions that are owed for keys that still stand, oldest first."""
-        query = (
-            select(table.c.id, table.c.folder, table.c.key, table.c.owed)
-            .where(table.c.account == account, table.c.owed.is_not(None), table.c.gone_at.is_(None))
-            .order_by(table.c.id)
-            .limit(limit)
-        )
         with self._db.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(_OWED, {"account": account, "most": limit}).all()
         return [Owed(entry_id=row.id, folder=row.folder, key=row.key, action=Action.parse(row.owed)) for row in rows]
 
     def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
@@ -171,25 +186,22 @@ class _Entering:
         return len(new)
 
     def remember(self, cursor: str, start_at: float | None) -> None:
-        mine = and_(folders.c.account == self._account, folders.c.folder == self._folder)
         values = {"cursor": cursor, "start_at": start_at}
         # The lease is held, so nobody else makes the row between the two.
-        if not self._connection.execute(update(folders).where(mine).values(values)).rowcount:
+        if not self._connection.execute(_REMEMBER, {"of": self._account, "at": self._folder, **values}).rowcount:
             self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
 
     def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> Change:
         change = Change()
-        columns = select(table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival)
-        query = _of(self._account, self._folder, columns)
+        values: dict[str, object] = {"account": self._account, "folder": self._folder}
         # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
-        queries = [query] if standing is not None else [query.where(table.c.key.in_(piece)) for piece in pieces(entries)]
-        for each in queries:
-            for row in self._connection.execute(each):
-                entry = entries.get(row.key)
-                if entry is None and standing is not None and row.key not in standing:
-                    change.is_gone(row)
-                else:
-                    change.stands(row, entry)
+        query, more = (_STANDING, {}) if standing is not None else (_LISTED, {"keys": list(entries)})
+        for row in self._connection.execute(query, values | more):
+            entry = entries.get(row.key)
+            if entry is None and standing is not None and row.key not in standing:
+                change.is_gone(row)
+            else:
+                change.stands(row, entry)
         return change
 
     def _apply(self, change: Change) -> None:
@@ -246,6 +258,8 @@ class _Entering:
 
     def _recognised(self, entry_ids: Sequence[int]) -> dict[int, dict[str, object]]:
         """Return what a new key takes over from each of these entries, unless another key took it over before."""
+        if not entry_ids:
+            return {}
         columns = select(table.c.id, table.c.state, table.c.cause, table.c.anchor, table.c.mail_id, table.c.owed)
         query = _of(self._account, self._folder, columns).where(table.c.anchor.is_not(None))
         return {

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,6 +64,14 @@ def logged(daemon: Daemon, line: str) -> int:
     return sum(line in one for one in daemon.log.splitlines())
 
 
+def reloads(daemon: Daemon) -> int:
+    return logged(daemon, "config loaded") + logged(daemon, "config refused")
+
+
+def more_reloads(daemon: Daemon, before: int) -> bool:
+    return reloads(daemon) > before
+
+
 #: For each kind of file what a faulty and a sound change of it is; a number makes each another one.
 FAULTY = {
     "accounts/moving.yaml": "kind: imapp\n",
@@ -75,7 +84,7 @@ FAULTY = {
 }
 
 
-def sound(house: House, files: dict[str, str], name: str, number: int) -> str:
+def sound(files: dict[str, str], name: str, number: int) -> str:
     if name == "plugins/ours.py":
         return plugin(version=str(number))
     if name == "plugins/other.py":
@@ -90,7 +99,6 @@ def sound(house: House, files: dict[str, str], name: str, number: int) -> str:
         )
     if name.startswith("accounts/"):
         return files[name].replace("description: it moves", f"description: moved {number}")
-    del house
     return (
         files[name] + f"title: Title {number}\n" if "title:" not in files[name] else files[name].replace("Tours", f"Tours {number}")
     )
@@ -112,13 +120,9 @@ def reload_under_load(house: House, dovecot: Dovecot, proxy: FaultProxy, *, roun
         with boxes.arriving(8):
             for number in range(rounds):
                 name = rng.choice(sorted(FAULTY))
-                before = logged(daemon, "config loaded") + logged(daemon, "config refused")
-                house.write(name, FAULTY[name] + f"# {number}\n" if number % 2 else sound(house, files, name, number))
-                until(
-                    f"round {number}: {name} is taken over",
-                    BESIDE_OTHERS,
-                    lambda before=before: logged(daemon, "config loaded") + logged(daemon, "config refused") > before,
-                )
+                before = reloads(daemon)
+                house.write(name, FAULTY[name] + f"# {number}\n" if number % 2 else sound(files, name, number))
+                until(f"round {number}: {name} is taken over", BESIDE_OTHERS, partial(more_reloads, daemon, before))
                 # What was faulty is mended now and then, by another file as by itself.
                 if number % 4 == 3:
                     for one, text in files.items():
@@ -254,7 +258,8 @@ def test_a_restart_with_a_faulty_file_runs_all_others_and_that_one_as_last_accep
         boxes.send("faulty")
         boxes.send("sound")
         boxes.filed(seconds=20)
-        status = until("all are told", 10, lambda: house.status() if "never" in house.status() else None)
+        until("all are told", 10, lambda: "never" in house.status())
+        status = house.status()
         assert "accounts/faulty.yaml:1:1" in status["faulty"]["error"]
         assert "it runs as last accepted" in status["faulty"]["error"]
         assert status["never"]["condition"] == "faulty"
@@ -276,5 +281,5 @@ def test_a_faulty_main_file_ends_the_start_with_78_and_changes_nothing_while_it_
         assert daemon.process.wait(6) == 0
     done = house.run("run", environment=dict(os.environ), timeout=30)
     assert done.code == 78
-    assert "gatewayd.yaml:1:" in done.err
+    assert "gatewayd.yaml:2:1" in done.err
     main.write_text(good)

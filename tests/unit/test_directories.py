@@ -1,28 +1,146 @@
-"""Operators' directories: who waits for the first look, and for how long."""
+"""Operators' directories: one that hangs, dies or is down keeps nobody else waiting, and is noticed when it is back (P4)."""
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from gatewayd.config import WorkersConfig
-from gatewayd.supervisor.workers import Workers
-from tests.unit.matchers import recipe, registry
+import pytest
+
+from gatewayd.supervisor import directories
+from tests.unit.matchers import letters, linked, order, recipe, registry
+from tests.unit.supervised import until
+from tests.unit.test_workers import pool
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gatewayd.examine import Recipe
+    from gatewayd.plugins import Registry
+
+
+def operator(found: Registry, tmp_path: Path, name: str, *does: str) -> Recipe:
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    for one in does:
+        (folder / one).touch()
+    return recipe(found, name, "good", "asks", folder=folder, known=True)
+
+
+@pytest.mark.parametrize("does", ["hang-contacts", "exit-contacts", "down-contacts", "hang-follow", "exit-follow"])
+def test_P4_admission_that_can_not_be_asked_for_is_undecided_for_that_operator_only(does: str, tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one, other = operator(found, tmp_path, "acme", does), operator(found, tmp_path, "nord")
+    with pool(found) as workers:
+        ours, others = workers.examine(order(letters(2), one, other, admits=True)).findings
+        assert ours.undecided
+        assert not ours.faults
+        assert (others.undecided, others.refused) == ("", frozenset({1, 2}))
+        # Where nobody is to be admitted, mail is filed all the same.
+        ours, others = workers.examine(order(letters(2), one, other)).findings
+        assert not ours.undecided
+        assert linked(ours, "good") == linked(others, "good") == linked(others, "asks") == [1, 2]
+
+
+@pytest.mark.parametrize("does", ["hang-find", "exit-find", "down-find"])
+def test_P4_a_directory_that_fails_in_a_matchers_call_costs_that_call_only(does: str, tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one, other = operator(found, tmp_path, "acme", does), operator(found, tmp_path, "nord")
+    with pool(found, budget=3.0) as workers:
+        ours, others = workers.examine(order(letters(2), one, other)).findings
+    assert (linked(ours, "good"), linked(ours, "asks")) == ([1, 2], [])
+    assert {mail_id for mail_id, _ in ours.faults} == {1, 2}
+    assert linked(others, "asks") == [1, 2]
+
+
+def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    hanging = [operator(found, tmp_path, f"hangs-{number}", "hang-refresh") for number in range(4)]
+    good = operator(found, tmp_path, "nord")
+    with pool(found) as workers:
+        workers.directories._first = 2.0
+        threads = [threading.Thread(target=workers.refresh, args=(one,)) for one in hanging]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1)
+        workers.directories._first = 20.0
+        began = time.monotonic()
+        assert workers.refresh(good) == []
+        assert time.monotonic() - began < 8
+        for thread in threads:
+            thread.join()
+        # It is waited for once, and its mail is examined.
+        began = time.monotonic()
+        assert workers.refresh(hanging[0]) == []
+        assert time.monotonic() - began < 1
+        assert linked(workers.examine(order(letters(2), hanging[0])).findings[0], "asks") == [1, 2]
+        pids = workers.pids()
+    assert len(pids) <= 8
+
+
+def test_a_directory_that_dies_or_takes_too_long_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_LOOK", 0.0)
+    monkeypatch.setattr(directories, "_AFTER_DEATH", 0.0)
+    monkeypatch.setattr(directories, "_LONGEST", 1.0)
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme", "exit-refresh")
+    with pool(found) as workers:
+        assert workers.refresh(one) == ["its directory could not be refreshed: its process ended: it exited with 9"]
+        (tmp_path / "acme/exit-refresh").rename(tmp_path / "acme/hang-refresh")
+        until(lambda: "did not come to its end within 1 s" in "".join(workers.refresh(one)))
+        (tmp_path / "acme/hang-refresh").rename(tmp_path / "acme/down-refresh")
+        until(lambda: workers.refresh(one) == ["the database is away"])
+        assert workers.back == []
+        (tmp_path / "acme/down-refresh").unlink()
+        until(lambda: not workers.refresh(one) and workers.back == ["acme"])
+
+
+def test_a_directory_that_could_not_be_asked_is_tried_later_and_later(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme", "down-find")
+    with pool(found) as workers:
+        clock = [0.0]
+        workers.directories._clock = lambda: clock[0]
+        workers.directories.told("unknown", failed=True)
+        workers.refresh(one)
+        workers.examine(order(letters(1), one))
+        times = []
+        for second in range(1500):
+            clock[0] = second
+            times += [second] if workers.directories.due() else []
+        assert times[:6] == [15, 45, 105, 225, 465, 765]
+        (tmp_path / "acme/down-find").unlink()
+        workers.examine(order(letters(1), one))
+        assert workers.back == ["acme"]
+        clock[0] += 1000
+        assert workers.directories.due() == []
+        # Once it is gone from the config, nobody asks for it.
+        workers.directories.told("acme", failed=True)
+        workers.apply(found, {}, workers.config)
+        clock[0] += 1000
+        assert workers.directories.due() == []
+
 
 def test_all_visits_wait_for_the_first_look_at_a_directory(tmp_path: Path) -> None:
-    found = registry(tmp_path / "plugins")
-    acme = recipe(found, "acme", "good", folder=tmp_path, known=True)
-    workers = Workers(found, WorkersConfig(processes=1))
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    with pool(found) as workers, ThreadPoolExecutor(3) as visits:
 
-    def visit(_: int) -> tuple[list[str], bool]:
-        return workers.refresh(acme), workers.directories._known["acme"].looked.is_set()
+        def visit(_: int) -> tuple[list[str], bool]:
+            return workers.refresh(one), workers.directories._known["acme"].looked.is_set()
 
-    try:
-        with ThreadPoolExecutor(3) as visits:
-            assert list(visits.map(visit, range(3))) == [([], True)] * 3
-    finally:
-        workers.close()
+        assert list(visits.map(visit, range(3))) == [([], True)] * 3
+
+
+def test_closing_lets_nobody_wait_for_a_directory(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme", "hang-refresh")
+    with pool(found) as workers:
+        thread = threading.Thread(target=workers.refresh, args=(one,))
+        thread.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+    thread.join()
+    assert time.monotonic() - began < 3

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PluginError
+from gatewayd.examine import Letter
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.spool import SpoolSource
 from gatewayd.worker import Call, Ended, Labour, Next, Ready, Spent, _replies, _Worker, seal
-from tests.unit.matchers import Letter, letter, letters, plugin, recipe, registry
+from tests.unit.matchers import letter, letters, plugin, recipe, registry
 
 if TYPE_CHECKING:
     from pathlib import Path

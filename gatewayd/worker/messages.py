@@ -1,0 +1,102 @@
+"""What a worker process and its parent say to each other: labours, and what comes of them. All of it pickles."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from gatewayd.roles import Directory, Matcher
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.errors import GatewaydError
+    from gatewayd.examine import ContactTypes, Letter, Recipe
+    from gatewayd.mail import Mail
+    from gatewayd.plugins import Registry
+
+__all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A recipe with the code that it names, pickled once: a worker that knows it already need not read it again."""
+
+    operator: str
+    code: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: ``by`` is a matcher's kind, or empty for admission."""
+
+    #: Key of ``Labour.recipes``.
+    recipe: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labour:
+    """What a worker is to do with one batch."""
+
+    letters: tuple[Letter, ...] = ()
+    recipes: Mapping[int, Sealed]
+    contact_types: ContactTypes = ()
+    calls: tuple[Call, ...] = ()
+    #: Ids of mails that a recipe's operator does not admit, as far as that is known.
+    refused: Mapping[int, frozenset[int]]
+    #: Whether the views are wanted.
+    views: bool = True
+    #: Only let the one recipe's directory follow its changes.
+    refresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The process has started and has taken the labour in, with the code that its letters need: its time runs from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The parser, or the call before, has come to its end; ``call`` is the index of the one that begins now, if any."""
+
+    call: int | None
+    #: An ``Admission`` or ``Said``, pickled: if it can't be read, the call is to blame and not the process.
+    result: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The memory is all but used up, and no further call is made; without a result it was used up for this call."""
+
+    result: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The labour is done. ``faults`` are those of a refresh."""
+
+    mails: tuple[Mail, ...] = ()
+    faults: tuple[str, ...] = ()
+    #: The directory could not be refreshed.
+    failed: bool = False
+    #: The letters can't be read now; nothing was done.
+    error: GatewaydError | None = None
+    #: The memory is all but used up: this was the last labour.
+    spent: bool = False
+
+
+#: What a worker says.
+Reply: TypeAlias = Ready | Next | Spent | Ended
+
+
+def seal(recipe: Recipe, registry: Registry) -> Sealed:
+    """Return a recipe as workers take it: the single files that it needs, then what is unpickled with their help."""
+    wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in recipe.matchers]
+    if recipe.directory:
+        wanted.append((Directory, recipe.directory[0]))
+    offers = {("directories" if role is Directory else "matchers", kind) for role, kind in wanted}
+    paths = {one.path for one in registry.plugins if one.path and offers & set(one.offers)}
+    files = tuple(file for file in registry.files if file.path in paths)
+    return Sealed(recipe.operator.name, pickle.dumps((files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5))
