@@ -53,7 +53,8 @@ class Packed:
     __slots__ = ()
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[type, object]]:
-        return _unpacked, (type(self), _values(type(self))(self))
+        kind: type = type(self)
+        return _unpacked, (kind, _values(kind)(self))
 
 
 @cache

@@ -80,7 +80,7 @@ def _plain(value: object) -> object:
 @pytest.mark.parametrize("file", _FILES)
 def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: plugins.Registry) -> None:
     rules: Any = schema.schemas(registry)[_schema_of(file)]
-    document = read(_SAMPLE / file, folder=_SAMPLE)
+    document = read(file, folder=_SAMPLE)
     assert document.faults == ()
     assert _fits(_plain(document.data), rules, rules["$defs"])
     modeline = (_SAMPLE / file).read_text(encoding="utf-8").splitlines()[0]
@@ -105,7 +105,7 @@ def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: plu
 )
 def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, object], registry: plugins.Registry) -> None:
     rules: Any = schema.schemas(registry)[_schema_of(file)]
-    document = read(_SAMPLE / file, folder=_SAMPLE)
+    document = read(file, folder=_SAMPLE)
     assert not _fits(_plain({**document.data, **change}), rules, rules["$defs"])
 
 
@@ -169,7 +169,7 @@ def test_the_page_of_the_configuration_is_up_to_date() -> None:
 def test_every_plugins_sample_is_what_its_options_take(sample: Path, registry: plugins.Registry) -> None:
     offered: list[type[Plugin]] = [registry.get(base, kind) for base in plugins.ROLES.values() for kind in registry.kinds(base)]
     (one,) = [plugin for plugin in offered if plugin.__module__.partition(".")[0] == sample.parent.name]
-    document = read(sample, folder=sample.parent)
+    document = read(sample.name, folder=sample.parent)
     assert document.faults == ()
     fields = {key: value for key, value in document.data.items() if key != "kind"}
     assert one.Options.model_validate(fields, context={"folder": sample.parent})
