@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
@@ -50,8 +51,9 @@ class Lane:
         return len(self._all)
 
     def warm(self) -> None:
-        """Start a process, if there is room: it gets ready while the caller does other things. Raises TransientError."""
-        with self._door:
+        """Start a process, if there is room: it gets ready while the caller does other things."""
+        # Where none can be started, whoever needs one is told.
+        with self._door, suppress(TransientError):
             if not self._closed and len(self._all) < self.limit:
                 self._idle.append(self._started())
 

@@ -51,7 +51,7 @@ class Workers(Examining):
     def __init__(
         self, registry: Registry, config: WorkersConfig, events: WorkerEvents | None = None, *, breakers: Breakers | None = None
     ) -> None:
-        """Start the first process at once: it gets ready while the caller does other things. Raises TransientError."""
+        """Start the first process at once: it gets ready while the caller does other things."""
         self._registry = registry
         self.config = config
         self.events = events or WorkerEvents()

@@ -24,6 +24,7 @@ from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.mail import parse
+from gatewayd.model import Miss
 from gatewayd.plugins import where
 from gatewayd.worker.messages import Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 
@@ -81,7 +82,9 @@ class _Operator:
     def match(self, by: str, mails: Sequence[Mail]) -> Said:
         if self.error:
             return Said(faults=tuple((mail.id, FilingFault(by, self.error)) for mail in mails))
-        return self.examiner.match(self.recipe, by, mails)
+        said = self.examiner.match(self.recipe, by, mails)
+        # Misses are kept nowhere, and `explain`, which shows them, asks in its own process.
+        return Said(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
 
 
 class _Worker:

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 _OWN_FAULTS = ("own fault", "Traceback (most recent call last)")
 
 
-def until(what: str, seconds: float, happened: Callable[[], _T]) -> _T:
+def until(what: str, seconds: float, happened: Callable[[], _T | None]) -> _T:
     """Wait until something has happened, and return it; fails after so many seconds, saying what did not."""
     end = time.monotonic() + seconds
     while not (found := happened()):

@@ -6,7 +6,6 @@ import hashlib
 import poplib
 import re
 import socket
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,16 +39,6 @@ READING = {
     },
     "pop3": {b"USER", b"PASS", b"CAPA", b"STAT", b"UIDL", b"LIST", b"TOP", b"RETR", b"NOOP", b"QUIT"},
 }
-
-
-def stored_digests(house: House) -> list[str]:
-    """Digests of all stored raw mail, computed from the chunks themselves."""
-    with sqlite3.connect(f"file:{house.state}/gatewayd.db?mode=ro", uri=True) as db:
-        rows = db.execute("SELECT content_id, data FROM chunk ORDER BY content_id, number")
-        digests: dict[int, hashlib._Hash] = {}
-        for content, data in rows:
-            digests.setdefault(content, hashlib.sha256()).update(data)
-        return sorted(digest.hexdigest() for digest in digests.values())
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +76,7 @@ def test_P1_P3_ten_thousand_mails_are_filed_once_and_the_mailbox_is_untouched(ki
     assert commands <= READING[kind], "only what reads was sent"
     house.account("main", kind, server.ports[kind], user)
     assert (report["listed"], report["filed"], report["duplicate"], report["deferred"]) == (MANY, MANY, 0, 0)
-    assert stored_digests(house) == sent
+    assert house.stored_digests() == sent
 
     (folder,) = house.good("audit", "main", "--json").rows
     assert folder["proven"]
@@ -157,7 +146,7 @@ def test_P5_nasties_are_filed_with_the_bytes_of_the_server(kind: str, server: Do
     assert report["error"] is None
     assert report["filed"] == len(on_server)
     assert report["filed"] + report["duplicate"] == len(nasty)
-    assert stored_digests(house) == sorted(on_server)
+    assert house.stored_digests() == sorted(on_server)
     assert house.good("audit", "main", "--json").rows[0]["proven"]
     rows = house.good("mail", "list", "--limit", "1000", "--json").rows
     assert len(rows) == len(on_server)

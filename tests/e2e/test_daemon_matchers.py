@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.house import House, until
 from tests.unit.matchers import WRONG, plugin
+from tests.unit.test_workers import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,14 +109,16 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
         delays: list[float] = []
         with site.healthy_mail(delays):
             for turn in range(6):
-                sent = [one for name in BAD for one in site.send(name, f"fine {turn}", f"guilty {turn}", f"well {turn}")]
+                sent = [one for name in BAD for one in site.send(name, f"fine {turn}", f"well {turn}", f"guilty {turn}")]
                 site.filed(*sent)
         # Everybody's mail is filed, with the links of all other matchers, and only the guilty have the fault.
         for name in BAD:
             links = site.links(name)
             assert len(links) == 18
             assert all("good" in by for by in links.values()), links
-            assert {subject for subject, by in links.items() if name not in by} == {f"guilty {turn}" for turn in range(3)}
+            # After three faulty batches it is not called any more.
+            linked = {subject for subject, by in links.items() if name in by}
+            assert linked == {f"{word} {turn}" for word in ("fine", "well") for turn in range(3)}
         print(f"healthy mail, in seconds: alone {_told(quiet)}; beside bad matchers {_told(delays)}")
         assert _p95(delays) < max(HEALTHY, 2 * _p95(quiet))
         _see_the_faults(site)
@@ -207,4 +210,27 @@ def test_P4_what_was_filed_while_an_operators_file_was_faulty_is_matched_once_it
         assert site.links("nord") == {"three": {"good"}}
         site.house.write("operators/acme.yaml", good)
         until("it is matched again", 20, lambda: site.links("acme") == {"one": {"good"}, "two": {"good"}})
+        assert site.house.faults() == []
+
+
+def test_a_daemon_stops_in_time_while_a_matcher_sleeps_and_its_mail_is_filed_later(dovecot: Dovecot, tmp_path: Path) -> None:
+    site = Site(tmp_path, dovecot)
+    site.house.write(
+        "gatewayd.yaml", f"state: {site.house.state}\nplugins: {{folder: plugins}}\nworkers: {{deadline: 60s, budget: 60s}}\n"
+    )
+    site.house.write("plugins/ours.py", plugin({"sleeps": WRONG["sleeps"]}))
+    site.operator("acme", "good", "sleeps")
+    ids = site.send("acme", "guilty")
+    with site.house.daemon() as daemon:
+        until("the matcher is at it", 20, lambda: site.house.status().get("acme", {}).get("condition") == "working")
+        time.sleep(1)
+        workers = daemon.workers()
+        assert workers
+        daemon.stop(6)
+        until("no worker is left", 5, lambda: not [pid for pid in workers if runs(pid)])
+    assert not site.house.filed()
+    site.house.write("plugins/ours.py", plugin({"sleeps": "return None"}))
+    with site.house.daemon():
+        site.filed(*ids)
+        assert site.links("acme") == {"guilty": {"good", "sleeps"}}
         assert site.house.faults() == []

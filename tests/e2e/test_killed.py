@@ -20,7 +20,6 @@ import pytest
 from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.proxy import FaultProxy
 from tests.e2e.house import ROOT, House
-from tests.e2e.test_custody import stored_digests
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +66,7 @@ class Case:
         self.account(self.dovecot.ports[self.kind])
         (report,) = self.house.good("import", "main", "--json").rows
         assert report["error"] is None
-        assert stored_digests(self.house) == self.sent
+        assert self.house.stored_digests() == self.sent
         rows = self.house.good("mail", "list", "--limit", "10000", "--json").rows
         assert len(rows) == len({row["message_id"] for row in rows}) == MESSAGES
         (folder,) = self.house.good("audit", "main", "--json").rows
