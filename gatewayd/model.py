@@ -63,7 +63,7 @@ def _values(kind: type) -> Callable[[object], object]:
 
 
 def _unpacked(kind: type, values: tuple[object, ...]) -> object:
-    made = object.__new__(kind)
+    made: object = object.__new__(kind)
     for name, value in zip(kind.__slots__, values, strict=True):  # type: ignore[attr-defined]
         object.__setattr__(made, name, value)
     return made

@@ -93,7 +93,7 @@ class LedgerContract:
         other = one.outcome("7", make_raw(8), owed=Action(do="seen"))
         assert one.commit(other) == Tally(filed=1)
         assert [(owed.entry_id, owed.key) for owed in store.owed("shared", limit=9)] == [(other.entry_id, "7")]
-        (past,) = [view for view in store.entries("shared", was, after=first, limit=9) if view.gone]  # type: ignore[arg-type]
+        (past,) = [view for view in store.entries("shared", was, after=first, limit=9) if view.gone]
         assert (past.id, past.key) == (old.entry_id, "7")
         shown = {(view.id, view.key) for view in store.filings(_ACME, Query())}
         assert shown == {(first, "1"), (other.entry_id, "7")} | ({(old.entry_id, "7")} if was == "filed" else set())
