@@ -150,14 +150,14 @@ class Work:
             while not wait([future], timeout=self._tools.patience).done:
                 self._tick()
         except BaseException:
-            # The lease is lost, or we are told to end: the step that the session is in must not keep us.
             self._abort()
             raise
         self._raise(future.exception())
         return future.result()
 
     def _abort(self) -> None:
-        if self._opened is not None:
+        """The lease is lost, or the process ends: no step that the session is in may keep us. Who told us to stop sees to it."""
+        if self._opened is not None and not self._tools.stopping():
             self._opened.abort()
 
     def _tick(self) -> None:

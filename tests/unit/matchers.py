@@ -32,7 +32,6 @@ WRONG = {
     "unsendable": "return [Link(mail.id, Record(kind='product', id='1', label='x', fields=(('f', lambda: 0),)), 'why')]",
     "unreadable": "return [Link(mail.id, ROME, Bomb('why'))]",
     "endless": "return itertools.repeat(Link(mail.id, ROME, 'again'))",
-    "closes": "os.closerange(3, 256)",
 }
 
 _HEAD = """

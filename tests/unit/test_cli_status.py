@@ -26,9 +26,9 @@ WELL = AccountHealth(
     account="reservations",
     owner="me",
     condition="watching",
-    checked_at=NOW - timedelta(minutes=12),
+    checked_at=NOW - timedelta(hours=3, minutes=30),
     mail_at=NOW - timedelta(days=2, hours=1),
-    due_at=NOW + timedelta(seconds=100),
+    due_at=NOW + timedelta(days=2, hours=1),
     compared_at=NOW - timedelta(hours=7),
 )
 WRONG = replace(
@@ -104,7 +104,7 @@ def test_P10_without_a_daemon_it_says_so_and_how_to_start_one(place: Desk) -> No
 
 def test_P10_what_a_dead_daemon_said_is_not_how_the_account_is(place: Desk) -> None:
     place.store.tell([replace(WELL, owner="dead")])
-    assert place.line("reservations") == ["reservations", "unattended", "12m", "ago", "2d", "ago"]
+    assert place.line("reservations") == ["reservations", "unattended", "3h", "ago", "2d", "ago"]
     (row,) = place.status("--json").of("account")
     assert (row["condition"], row["owner"], row["due_at"]) == ("unattended", None, None)
     assert row["checked_at"]
@@ -133,7 +133,7 @@ def two(place: Desk) -> Desk:
 def test_P10_when_all_is_well_every_account_and_daemon_is_shown_and_it_exits_0(two: Desk) -> None:
     done = two.status()
     assert (done.code, done.err) == (0, "")
-    assert two.line("reservations") == ["reservations", "watching", "12m", "ago", "2d", "ago", "in", two.line("reservations")[7]]
+    assert two.line("reservations") == ["reservations", "watching", "3h", "ago", "2d", "ago", "in", two.line("reservations")[7]]
     assert two.line("sales")[1] == "polling"
     assert "Daemon me: version 1.2.3, up 3h, 2 accounts, 2 workers.\n" in done.out
 
