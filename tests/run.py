@@ -1,6 +1,7 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
 Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one.
+What fails is run once more by itself, and fails the whole if it fails again: some tests have a time to keep, on a machine that is busy.
 Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
 ``./gw test tests/unit -k mail``.
 """
@@ -28,12 +29,22 @@ _OK = "ok"
 _FORMAT = ["ruff", "format", "--check", "--quiet", "."]
 _LINT = ["ruff", "check", "--quiet", "."]
 _COUNTED = ["--cov", "--cov-report="]
+_AGAIN = ["--last-failed", "--last-failed-no-failures=none", *_COUNTED, "--cov-append"]
 _REPORT = ["coverage", "report", "--skip-covered", f"--fail-under={_COVERED}"]
 
 
 def _together() -> list[str]:
     processes = len(os.sched_getaffinity(0)) + 1
-    return ["pytest", "-m", "not campaign and not alone", f"--numprocesses={processes}", "--dist=worksteal", *_COUNTED]
+    # What failed in an earlier run is no matter of this one.
+    return [
+        "pytest",
+        "--cache-clear",
+        "-m",
+        "not campaign and not alone",
+        f"--numprocesses={processes}",
+        "--dist=worksteal",
+        *_COUNTED,
+    ]
 
 
 def _alone() -> list[str]:
@@ -57,6 +68,13 @@ def _step(name: str, command: list[str], *, aside: bool = False, longest: float 
     return end == _OK
 
 
+def _tests(name: str, command: list[str], *, again: list[str]) -> bool:
+    """Run tests; those that fail while others keep the machine busy get a second try by themselves, for all to see."""
+    if _step(name, command):
+        return True
+    return _step(f"{name}, those that failed once more", ["pytest", *_AGAIN, *again])
+
+
 def _ended(process: subprocess.Popen[bytes], longest: float | None) -> str:
     """Wait for a step; end it where it takes too long, first in the way in which pytest still ends what its tests started."""
     try:
@@ -74,9 +92,10 @@ def _everything() -> bool:
     passed = [_step("format", _FORMAT), _step("lint", _LINT)]
     with ThreadPoolExecutor(1) as pool:
         types = pool.submit(_step, "types", ["mypy"], aside=True)
-        passed.append(_step("tests", _together()))
+        passed.append(_tests("tests", _together(), again=["-m", "not campaign and not alone"]))
         passed.append(types.result())
-    passed += [_step("tests alone", _alone()), _step("coverage", _REPORT)]
+    passed.append(_tests("tests alone", _alone(), again=["-m", "not campaign and alone"]))
+    passed.append(_step("coverage", _REPORT))
     return all(passed)
 
 

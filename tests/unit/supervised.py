@@ -39,7 +39,7 @@ class Site(Transport.Options):
     timeout: float = Field(5.0, description="Seconds that it may take.")
 
 
-def until(holds: Callable[[], object], *, within: float = 10.0) -> None:
+def until(holds: Callable[[], object], *, within: float = 30.0) -> None:
     """Wait until something holds; fail where it does not in time."""
     end = time.monotonic() + within
     while not holds():
