@@ -19,9 +19,26 @@ from gatewayd.custody import (
     Vanished,
     Waiting,
 )
+from gatewayd.delivery import (
+    Bounce,
+    Bounced,
+    Delivery,
+    DeliveryQuery,
+    DeliveryState,
+    DeliveryView,
+    Mode,
+    Outgoing,
+    Posted,
+    Recipient,
+    RecipientState,
+    Settled,
+    Suspension,
+    Taken,
+)
 from gatewayd.endpoint import Endpoint, socket_errors, tls_context
 from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
-from gatewayd.events import AccountChanged, ConfigLoaded, MailFailed, MailFiled
+from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
 from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
 from gatewayd.hookspecs import hookimpl
 from gatewayd.mail import Mail
@@ -36,6 +53,7 @@ from gatewayd.model import (
     Failed,
     Fetched,
     Finding,
+    Follows,
     Gone,
     Kind,
     Link,
@@ -52,13 +70,14 @@ from gatewayd.options import ConfigPath, Duration, Secret
 from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
 from gatewayd.session import Heard, Session, Watch
 from gatewayd.spool import Spool
-from gatewayd.store import LEASE_SECONDS, Store
+from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, Store
 from gatewayd.views import Audit, EntryView, FilingView, LinkView, Query, RivalView, Viewer
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CHUNK",
+    "DELIVERY_SECONDS",
     "KINDS",
     "LEASE_SECONDS",
     "AccountChanged",
@@ -70,6 +89,8 @@ __all__ = [
     "Attachment",
     "Audit",
     "AuthError",
+    "Bounce",
+    "Bounced",
     "Came",
     "Cause",
     "Command",
@@ -79,8 +100,14 @@ __all__ = [
     "ConfigLoaded",
     "ConfigPath",
     "Contact",
+    "Courier",
     "DaemonHealth",
     "Deferred",
+    "Delivery",
+    "DeliveryQuery",
+    "DeliverySettled",
+    "DeliveryState",
+    "DeliveryView",
     "Directory",
     "Duration",
     "Endpoint",
@@ -95,6 +122,8 @@ __all__ = [
     "FilingView",
     "Finding",
     "FolderState",
+    "Follows",
+    "Forwarder",
     "GatewaydError",
     "Gone",
     "Heard",
@@ -111,26 +140,36 @@ __all__ = [
     "MailFiled",
     "Matcher",
     "Miss",
+    "Mode",
     "NotAdmitted",
     "Operator",
     "Outcome",
+    "Outgoing",
     "Owed",
     "Page",
+    "Parcel",
     "Part",
     "PermanentError",
     "Place",
     "PluginError",
+    "Posted",
     "Query",
+    "Receipt",
+    "Recipient",
+    "RecipientState",
     "Record",
     "Request",
     "RivalView",
     "Rivals",
     "Secret",
     "Session",
+    "Settled",
     "Source",
     "Spool",
     "State",
     "Store",
+    "Suspension",
+    "Taken",
     "Tally",
     "Task",
     "TransientError",

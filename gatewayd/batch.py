@@ -15,7 +15,6 @@ from gatewayd.plugins import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from concurrent.futures import Future
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.session import Session
     from gatewayd.spool import Spool
 
-__all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "drop", "fetch", "filings", "order", "outcomes"]
+__all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "fetch", "filings", "order", "outcomes"]
 
 #: The first and the longest wait of a key that could not be had, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
@@ -93,12 +92,6 @@ def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool)
         spool.close()
         raise error or caught from caught
     return Batch(asked=asked, came=came, spool=spool, error=error)
-
-
-def drop(ahead: Future[Batch] | None) -> None:
-    """Let a batch that was fetched ahead go: its keys are waiting still."""
-    if ahead is not None and ahead.exception() is None:
-        ahead.result().spool.close()
 
 
 def _expected(one: Fetched, left: set[str]) -> Fetched:

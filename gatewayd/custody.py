@@ -10,8 +10,9 @@ from gatewayd.model import Packed
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gatewayd.delivery import Bounce, Delivery, Suspension
     from gatewayd.mail import Mail
-    from gatewayd.model import Action, Link, Listed, Rivals
+    from gatewayd.model import Action, Follows, Link, Listed, Rivals
 
 __all__ = [
     "Anchor",
@@ -141,6 +142,10 @@ class Filing:
     links: tuple[tuple[str, Link], ...] = ()
     rivals: tuple[tuple[str, Rivals], ...] = ()
     faults: tuple[FilingFault, ...] = ()
+    #: (by whom, what): only Message-IDs that are proven to be ours.
+    follows: tuple[tuple[str, Follows], ...] = ()
+    #: What its operator's rules send on.
+    deliveries: tuple[Delivery, ...] = ()
     #: The error queue that its faults stand in.
     queue: str = ""
 
@@ -158,6 +163,8 @@ class Filed:
     #: The key, and whether it is backlog, for whoever is told of it.
     key: str = ""
     backlog: bool = False
+    #: The bounce of a delivery of ours that it is.
+    bounce: Bounce | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,3 +225,5 @@ class Commit:
     tally: Tally
     #: Ids of the mails that are new; the others of the batch were duplicates, or waited no more.
     filed: frozenset[int] = frozenset()
+    #: Targets that are suspended for a bounce in this batch.
+    suspended: tuple[Suspension, ...] = ()

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.custody import Filing
+    from gatewayd.delivery import DeliveryState
     from gatewayd.errors import Fault
     from gatewayd.health import AccountHealth, Condition
 
-__all__ = ["AccountChanged", "ConfigLoaded", "Event", "MailFailed", "MailFiled"]
+__all__ = ["AccountChanged", "ConfigLoaded", "DeliverySettled", "Event", "MailFailed", "MailFiled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,21 @@ class MailFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettled:
+    """A delivery was delivered to all its recipients, or was parked and needs a person."""
+
+    delivery_id: int
+    operator: str
+    mail_id: int
+    #: The target, or the addresses.
+    goal: str
+    cause: str
+    state: DeliveryState
+    #: Why it is parked, in the other side's words; empty where it is delivered.
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChanged:
     """An account is in another condition, or something else is wrong with it."""
 
@@ -77,4 +93,4 @@ class ConfigLoaded:
 
 
 #: What an observer can be told.
-Event: TypeAlias = MailFiled | MailFailed | AccountChanged | ConfigLoaded
+Event: TypeAlias = MailFiled | MailFailed | DeliverySettled | AccountChanged | ConfigLoaded

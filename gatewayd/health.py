@@ -55,6 +55,8 @@ class DaemonHealth:
     worker_deaths: int = 0
     #: Matchers that are not called for now, as ``operator/kind``.
     open_breakers: tuple[str, ...] = ()
+    #: Targets that rules send more to than they may, as ``operator/target``; see ``limits.forwards_per_hour``.
+    open_targets: tuple[str, ...] = ()
     #: Files of the config that are faulty, each with whether it runs as last accepted.
     config_faults: tuple[str, ...] = ()
 
@@ -128,3 +130,6 @@ class Lengths:
     waiting: Mapping[str, tuple[int, datetime]]
     #: Filings in error queues, by operator.
     queued: Mapping[str, int]
+    #: Deliveries that wait, and those that need a person (parked, withheld or bounced), by operator.
+    undelivered: Mapping[str, int]
+    stuck: Mapping[str, int]

@@ -14,7 +14,8 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.events import AccountChanged, ConfigLoaded, MailFailed, MailFiled
+    from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+    from gatewayd.forwarder import Forwarder
     from gatewayd.roles import Command, Directory, Matcher, Transport
     from gatewayd.store import Store
 
@@ -65,6 +66,20 @@ def gatewayd_matchers() -> Sequence[type[Matcher]]:
         @hookimpl
         def gatewayd_matchers():
             return [Vouchers]
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_forwarders() -> Sequence[type[Forwarder]]:
+    """Offer forwarders.
+
+    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Raising puts the plugin out of use, and only the accounts and targets that name its kinds with it.
+
+        @hookimpl
+        def gatewayd_forwarders():
+            return [Webhook]
     """
     raise NotImplementedError
 
@@ -122,6 +137,21 @@ def gatewayd_mail_failed(event: MailFailed) -> None:
         @hookimpl
         def gatewayd_mail_failed(event):
             print(event.mail_id, event.operator, event.by)
+    """
+    raise NotImplementedError
+
+
+@_hookspec
+def gatewayd_delivery_settled(event: DeliverySettled) -> None:
+    """Hear that a delivery came to its end: it was delivered, or needs a person.
+
+    Called once for each, after the commit, as `gatewayd_mail_filed` is: at most once, in a thread of the daemon's own. May do
+    any I/O within 30 seconds. Raising is logged.
+
+        @hookimpl
+        def gatewayd_delivery_settled(event):
+            if event.state == "parked":
+                print(event.delivery_id, event.words)
     """
     raise NotImplementedError
 

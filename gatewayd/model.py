@@ -22,6 +22,7 @@ __all__ = [
     "Failed",
     "Fetched",
     "Finding",
+    "Follows",
     "Gone",
     "Kind",
     "Link",
@@ -183,8 +184,18 @@ class Miss(Packed):
     because: str
 
 
+@dataclass(frozen=True, slots=True)
+class Follows(Packed):
+    """The mail ``mail_id`` answers a mail that we sent, and inherits its links. A Message-ID that is not ours links nothing."""
+
+    mail_id: int
+    #: As it stands in the mail, with its brackets.
+    message_id: str
+    because: str
+
+
 #: What a matcher may yield.
-Finding: TypeAlias = Link | Rivals | Miss
+Finding: TypeAlias = Link | Rivals | Miss | Follows
 
 
 def decide(mail_id: int, records: Iterable[Record], *, because: str) -> Finding:

@@ -14,6 +14,7 @@ import pluggy
 from gatewayd import discovery, hookspecs
 from gatewayd.discovery import where
 from gatewayd.errors import PluginError
+from gatewayd.forwarder import Forwarder
 from gatewayd.options import Options
 from gatewayd.roles import Command, Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
@@ -36,12 +37,13 @@ ROLES: Mapping[str, type[Plugin]] = {
     "transports": Transport,
     "directories": Directory,
     "matchers": Matcher,
+    "forwarders": Forwarder,
     "stores": Store,
     "commands": Command,
 }
 
 #: The hooks that tell, without their prefix.
-OBSERVERS = ("mail_filed", "mail_failed", "account_changed", "config_loaded")
+OBSERVERS = ("mail_filed", "mail_failed", "delivery_settled", "account_changed", "config_loaded")
 
 _Role = TypeVar("_Role", bound=Plugin)
 

@@ -27,9 +27,12 @@ FLOORS = [
     {"header", "htmltext"},
     {"mime"},
     {"mail"},
-    {"custody", "session"},
+    {"delivery"},
+    {"custody", "session", "signing"},
+    {"rules", "bounces", "robots"},
     {"roles"},
     {"views", "health"},
+    {"forwarder"},
     {"events", "journal", "metrics"},
     {"store"},
     {"hookspecs"},
@@ -39,9 +42,10 @@ FLOORS = [
     {"guard", "config", "owner"},
     {"schema"},
     {"examine"},
+    {"compose", "draft", "routing"},
     {"listing", "batch"},
     {"rematch", "worker"},
-    {"visit"},
+    {"visit", "outbox"},
     {"desk"},
     {"supervisor"},
     {"daemon"},
@@ -54,7 +58,10 @@ OWNERS = {
     "imap_tools": {"gatewayd_imap"},
     "imaplib": {"gatewayd_imap", "gatewayd_demo"},
     "poplib": {"gatewayd_pop3"},
-    "smtplib": set[str](),
+    "smtplib": {"gatewayd_smtp"},
+    "http": {"gatewayd_webhook"},
+    "re2": {"rules"},
+    "aiosmtpd": {"gatewayd_demo"},
     "sqlalchemy": {"gatewayd_sql"},
     "alembic": {"gatewayd_sql"},
     "sqlite3": {"gatewayd_csv", "gatewayd_sql"},
@@ -77,7 +84,7 @@ LARGER: dict[str, str] = {}
 
 MAX_FILE, MAX_FUNCTION, MAX_NESTING = 300, 40, 3
 
-ROLE_MODULES = {"transport", "directory", "matcher", "store", "command"}
+ROLE_MODULES = {"transport", "directory", "matcher", "forwarder", "store", "command"}
 
 
 def _sources(*folders: Path) -> list[Path]:

@@ -97,7 +97,7 @@ class App:
             return self.examiner
         self._prepare_state()
         # One account is visited at a time, and one process keeps up with it.
-        workers = Workers(self.registry, replace(self.config.workers, processes=1))
+        workers = Workers(self.registry, replace(self.config.workers, processes=1), looks_apart=False)
         self._stack.callback(workers.close)
         return workers
 

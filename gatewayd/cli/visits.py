@@ -123,8 +123,9 @@ def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progres
     """Visit one account, or have the daemon do it that holds it; its error is its own, the other accounts go on (P4)."""
     limits = app.config.limits
     tools = Tools(
-        store=app.store,
+        # First: a worker process gets ready while the store is opened.
         examiner=app.examining,
+        store=app.store,
         owner=app.owner,
         fetcher=app.thread,
         bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes),

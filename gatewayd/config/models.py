@@ -6,10 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 
-from gatewayd.model import Action
-from gatewayd.options import ConfigPath, Duration, Options
+from gatewayd.model import Action, Kind
+from gatewayd.options import ConfigPath, Duration, Options, Secret
+from gatewayd.rules import compiled
 
 __all__ = [
     "NAME",
@@ -77,6 +78,26 @@ def _email(value: object) -> str:
     raise ValueError(msg)
 
 
+def _correspondent(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[^@\s<>,;\"]*@[^@\s<>,;\"]+", value) and len(value) <= _MAX_EMAIL:
+        return value.lower()
+    msg = "expected a mail address or a domain such as @example.com"
+    raise ValueError(msg)
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        msg = "expected a pattern such as (?i)urgent"
+        raise ValueError(msg)
+    compiled(value)
+    return value
+
+
+def _several(value: object) -> object:
+    """Let one stand for a list of one."""
+    return _distinct([value] if isinstance(value, str) else value)
+
+
 def _distinct(value: object) -> object:
     if isinstance(value, list):
         twice = next((item for item in value if isinstance(item, str) and value.count(item) > 1), None)
@@ -99,6 +120,8 @@ _AFTER_SCHEMA = {"oneOf": [{"enum": ["keep", "seen", "delete"]}, _MOVE_SCHEMA]}
 Name = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
 Email = Annotated[str, PlainValidator(_email), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"})]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Correspondent = Annotated[str, PlainValidator(_correspondent), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$"})]
+Pattern = Annotated[str, PlainValidator(_pattern), WithJsonSchema({"type": "string", "minLength": 1})]
 _User = Annotated[str, PlainValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})]
 _Start = Annotated[
     Start,
@@ -157,6 +180,15 @@ class LimitsBlock(Options):
     auth_pause: Duration = Field(
         900.0, description="The least pause after a refused log-in. A short one may lock a mailbox at its server.", ge=1, le=604800
     )
+    deliveries: int = Field(8, description="Through how many accounts and to how many webhooks is delivered at once.", ge=1, le=100)
+    give_up: Duration = Field(432000.0, description="A delivery that is not taken for so long is parked.", ge=1, le=2592000)
+    warn: Duration = Field(14400.0, description="A delivery that is not taken for so long is warned of.", ge=1, le=2592000)
+    forwards_per_hour: int = Field(
+        1000,
+        description="How many forwards by rules a target gets in an hour; further ones are withheld: they may go in a circle.",
+        ge=1,
+        le=1000000,
+    )
 
 
 class LogBlock(Options):
@@ -181,6 +213,11 @@ class GatewaydFile(Options):
         None, description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder."
     )
     plugins: PluginsBlock | None = Field(None, description="Where further plugins lie.")
+    signing_key: Secret | None = Field(
+        None,
+        description="The key, of at least 32 characters, by which our own messages are known again; needed where several daemons "
+        "share the store. Default: `signing.key` in the state folder, made by itself.",
+    )
     workers: WorkersBlock | None = Field(None, description="The processes in which mail is examined.")
     limits: LimitsBlock | None = Field(None, description="What bounds the work on all accounts together.")
     log: LogBlock | None = Field(None, description="The daemon's log.")
@@ -194,19 +231,55 @@ class UserBlock(Options):
     email: Email = Field(description="The user's mail address.")
 
 
-class TargetBlock(Options):
-    """A named place that mail can be forwarded to. Read, not yet acted on."""
-
-    model_config = ConfigDict(extra="allow")
+class MailTarget(Options):
+    """A target that gets mail, through an account that sends."""
 
     kind: Name = Field(description="The forwarder, such as `smtp`.")
+    account: Name = Field(description="The account that sends; it must serve the operator.")
+    to: Annotated[tuple[Email, ...], BeforeValidator(_distinct)] = Field(
+        description="The addresses. They are approved by standing here.", min_length=1, max_length=100
+    )
+    mode: Literal["attached", "inline"] = Field(
+        "attached",
+        description="`attached`: the original in a new message from our own address. `inline`: the original itself, to the byte, "
+        "behind Resent-* headers; receivers that check DMARC may refuse it.",
+    )
+
+
+class WhenBlock(Options):
+    """What mail a rule is for. All that is given must hold."""
+
+    linked: Annotated[tuple[Kind, ...], BeforeValidator(_several)] = Field(
+        (), description="The mail is linked to a record of this kind, or of one of these."
+    )
+    unlinked: bool = Field(False, description="`true`: the mail is linked to nothing.")
+    account: Annotated[tuple[Name, ...], BeforeValidator(_several)] = Field(
+        (), description="It came by this account, or one of these."
+    )
+    from_: Annotated[tuple[Correspondent, ...], BeforeValidator(_several)] = Field(
+        (), description="It is from this address or domain (`@example.com`), or one of these.", alias="from"
+    )
+    to: Annotated[tuple[Correspondent, ...], BeforeValidator(_several)] = Field(
+        (), description="It is to this address or domain, or one of these, in To or Cc."
+    )
+    subject: Pattern = Field("", description="A pattern (RE2's syntax) that is found in the decoded subject, such as `(?i)urgent`.")
+    attachment: bool | None = Field(None, description="Whether it has an attachment.")
+    queue: Annotated[tuple[Name, ...], BeforeValidator(_several)] = Field(
+        (), description="It stands in this error queue, or one of these."
+    )
+    automatic: bool = Field(
+        False,
+        description="`true`: mail that programs sent of themselves, to lists or in bulk, is taken too; robots' answers never are.",
+    )
 
 
 class ForwardRule(Options):
-    """A rule that forwards mail to a target. Read, not yet acted on."""
+    """A rule that forwards mail to targets."""
 
-    when: dict[str, object] = Field(description="What mail the rule is for.")
-    to: Name = Field(description="One of the operator's targets.")
+    when: WhenBlock = Field(description="What mail the rule is for; `{}` is for all.")
+    to: Annotated[tuple[Name, ...], BeforeValidator(_several)] = Field(
+        description="One of the operator's targets, or several.", min_length=1
+    )
 
 
 class OperatorFile(Options):
@@ -220,8 +293,10 @@ class OperatorFile(Options):
     matchers: list[object] = Field(
         [], description="What finds out what mail is about, in this order: `kind`, or `kind: {options}`."
     )
-    targets: dict[Name, TargetBlock] = Field({}, description="Places that mail can be forwarded to. Read, not yet acted on.")
-    forward: tuple[ForwardRule, ...] = Field((), description="What mail goes on to which target. Read, not yet acted on.")
+    targets: dict[Name, dict[str, object]] = Field(
+        {}, description="Places that mail can be forwarded to: for each name its `kind`, with that forwarder's options."
+    )
+    forward: tuple[ForwardRule, ...] = Field((), description="What mail goes on to which target; each rule that fits fires.")
     users: dict[Name, UserBlock] = Field({}, description="The operator's users, who may have personal accounts.")
 
 
@@ -253,15 +328,36 @@ class ApprovedBlock(Options):
 
 
 class ForwardBlock(Options):
-    """Forwarding from an account. Read, not yet acted on."""
+    """Forwarding of an account's mail by people."""
 
-    approved: tuple[ApprovedBlock, ...] = Field((), description="Addresses that mail may be forwarded to. Read, not yet acted on.")
+    approved: tuple[ApprovedBlock, ...] = Field((), description="Addresses that a person may forward its mail to.")
+
+
+class SenderBlock(Options):
+    """From whom an account sends."""
+
+    name: str = Field("", description="The name that people see.", max_length=200)
+    address: Email = Field(description="The mail address.")
+
+
+class SendBlock(Options):
+    """What an account may send."""
+
+    from_: SenderBlock = Field(description="From whom mail is, unless its writer says otherwise.", alias="from")
+    system: bool = Field(False, description="`true`: replies and new mail of its operators go through it; one for each operator.")
+    match: bool = Field(False, description="`true`: mail that is from another address than `from` is refused.")
+    cc: bool = Field(True, description="`false`: mail with Cc is refused.")
+    bcc: bool = Field(True, description="`false`: mail with Bcc is refused.")
+    docx: bool = Field(False, description="`true`: Word documents (.docx) may be attached. They are known by their content.")
+    max_bytes: int = Field(
+        36700160, description="How large a mail may be when it is sent, in bytes; servers may allow less.", ge=1024, le=1 << 30
+    )
 
 
 class AccountFile(Options):
-    """`accounts/<name>.yaml`: One mailbox. The fields of its transport stand beside these."""
+    """`accounts/<name>.yaml`: One mailbox to import from or account to send from. Its kind's own fields stand beside these."""
 
-    kind: str = Field(description="The transport.")
+    kind: str = Field(description="The transport that imports, or the forwarder that sends.")
     description: str = Field("", description="What the account is, for people.", max_length=1000)
     operators: Annotated[tuple[Name, ...], BeforeValidator(_distinct)] = Field(
         (), description="General account: the operators that it serves. Either this or `user`.", min_length=1
@@ -271,4 +367,5 @@ class AccountFile(Options):
         2, description="How many connections may be open at once: a number or `unlimited`; never more than the transport allows."
     )
     import_: ImportBlock | None = Field(None, description="What is imported. Without it, nothing is.", alias="import")
-    forward: ForwardBlock | None = Field(None, description="Forwarding from the account.")
+    send: SendBlock | None = Field(None, description="What is sent, and how. An account whose kind sends needs it.")
+    forward: ForwardBlock | None = Field(None, description="Forwarding of the account's mail by people.")

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gatewayd.model import Action, Address
     from gatewayd.options import Secret
     from gatewayd.plugins import Registry
-    from gatewayd.roles import Directory, Matcher, Transport
+    from gatewayd.roles import Directory, Matcher, Plugin
+    from gatewayd.rules import Rule
     from gatewayd.store import Store
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "MetricsConfig",
     "OperatorConfig",
     "SecretUse",
+    "SendConfig",
+    "TargetConfig",
     "UserConfig",
     "WorkersConfig",
     "processes",
@@ -48,6 +51,21 @@ class UserConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetConfig:
+    """A named place that an operator's mail can be forwarded to."""
+
+    name: str
+    #: The forwarder.
+    kind: str
+    #: The account that sends, the addresses and the mode; of a target that gets no mail they are empty.
+    account: str = ""
+    to: tuple[str, ...] = ()
+    mode: Literal["attached", "inline"] = "attached"
+    #: The forwarder's own options; None for a target that gets mail, whose options are its account's.
+    options: Plugin.Options | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorConfig:
     """A tour operator, as its file says."""
 
@@ -59,6 +77,10 @@ class OperatorConfig:
     directory_options: Directory.Options | None = None
     #: (kind, options) in the order of the file.
     matchers: tuple[tuple[str, Matcher.Options], ...] = ()
+    #: By name.
+    targets: Mapping[str, TargetConfig] = field(default_factory=dict)
+    #: In the order of the file.
+    rules: tuple[Rule, ...] = ()
     #: By the word that YAML and the command line use.
     users: Mapping[str, UserConfig] = field(default_factory=dict)
     #: The file has faults: mail is filed for the operator, with the fault ``config`` and without any matching.
@@ -82,24 +104,43 @@ class ImportConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendConfig:
+    """What an account may send."""
+
+    sender: Address
+    system: bool = False
+    #: Mail must be from ``sender``.
+    match: bool = False
+    cc: bool = True
+    bcc: bool = True
+    docx: bool = False
+    max_bytes: int = 36700160
+    #: Where each of the fields above is said, as file:line; for one that is not, where the block is.
+    where: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountConfig:
-    """A mailbox, as its file says."""
+    """A mailbox or an account that sends, as its file says."""
 
     #: The file's name. State hangs on it.
     name: str
-    #: The transport.
+    #: The transport, or the forwarder.
     kind: str
     description: str = ""
     #: The operators that it serves; for a personal account the user's one.
     operators: tuple[str, ...]
     #: For a personal account the user of that one operator, else None.
     user: str | None = None
-    options: Transport.Options
+    #: The transport's or the forwarder's.
+    options: Plugin.Options
     #: How many sessions may be open at once, the transport's own limit included; None: as many as the server bears.
     connections: int | None = 2
     #: None: nothing is imported.
     imports: ImportConfig | None = None
-    #: Addresses that mail may be forwarded to.
+    #: None: nothing is sent.
+    sends: SendConfig | None = None
+    #: Addresses that a person may forward its mail to.
     approved: tuple[Address, ...] = ()
 
 
@@ -131,6 +172,13 @@ class LimitsConfig:
     backoff: float = 900.0
     #: Seconds of the least pause after a refused log-in.
     auth_pause: float = 900.0
+    #: Through how many lanes of the outbox is delivered at once.
+    deliveries: int = 8
+    #: Seconds after which a delivery is parked, and warned of.
+    give_up: float = 432000.0
+    warn: float = 14400.0
+    #: How many forwards by rules a target gets in an hour.
+    forwards_per_hour: int = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +217,8 @@ class Config:
     state: Path
     store_kind: str
     store_options: Store.Options
+    #: The key that our own messages are signed with; None: the one in the state folder.
+    signing_key: Secret | None = None
     #: The folder of single-file plugins, if there is one.
     plugins_folder: Path | None = None
     #: The plugins that the options above belong to.

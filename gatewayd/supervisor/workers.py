@@ -49,9 +49,18 @@ class Workers(Examining):
     """A pool of worker processes. Every method may be called from any thread."""
 
     def __init__(
-        self, registry: Registry, config: WorkersConfig, events: WorkerEvents | None = None, *, breakers: Breakers | None = None
+        self,
+        registry: Registry,
+        config: WorkersConfig,
+        events: WorkerEvents | None = None,
+        *,
+        breakers: Breakers | None = None,
+        looks_apart: bool = True,
     ) -> None:
-        """Start the first process at once: it gets ready while the caller does other things."""
+        """Start the first process at once: it gets ready while the caller does other things.
+
+        Without ``looks_apart`` directories are refreshed where mail is examined: one visit at a time waits for both anyway.
+        """
         self._registry = registry
         self.config = config
         self.events = events or WorkerEvents()
@@ -67,7 +76,7 @@ class Workers(Examining):
         #: refreshed.
         self.pool = Lane(max(config.processes, 1), more=_MORE, memory=memory, keep=True, spare=True)
         self.apart = Lane(_APART, more=0, memory=memory, keep=False, calm=True)
-        self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True)
+        self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
         self.directories = Directories(self.looks, self._seal_directory, self._directory_back)
         self.pool.warm()
 
@@ -136,7 +145,7 @@ class Workers(Examining):
 
     @property
     def _lanes(self) -> Sequence[Lane]:
-        return (self.pool, self.apart, self.looks)
+        return tuple(dict.fromkeys((self.pool, self.apart, self.looks)))
 
     def apply(self, registry: Registry, recipes: Mapping[str, Recipe], config: WorkersConfig) -> None:
         """Work with this config from the next batch on; if code or bounds changed, processes are replaced as they become free."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import wait
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.batch import Batch, Progress, cut, drop, fetch, order, outcomes
+from gatewayd.batch import Batch, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.listing import Lister, checked
 from gatewayd.plugins import where
 from gatewayd.rematch import file_old
+from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.settling import Settler
 from gatewayd.visit.values import Report
 
@@ -38,8 +38,6 @@ _T = TypeVar("_T")
 
 #: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
-#: How many batches are examined, or have been and are not filed yet.
-_UNDER_WAY = 2
 #: How long the end of a session is waited for, in seconds.
 _CLOSING = 5.0
 
@@ -224,34 +222,19 @@ class Work:
 
     def _examined(self, session: Session, folder: str) -> Generator[tuple[Batch, Examined], None, None]:
         """Yield what waits in the folder, batch by batch; while one is filed, the next is examined, and that after it fetched."""
-        batches = self._batches(folder)
-        ahead = self._fetch(session, folder, next(batches, None))
-        line: deque[Batch] = deque()
-        under: deque[Examination] = deque()
+        ahead = Ahead(session, folder, self._batches(folder), tools=self._tools, begin=self._begin)
         try:
-            while ahead is not None or line:
-                # Where the server is slower than we are, nothing that has come waits for what has not.
-                if ahead is not None and (not line or (len(line) < _UNDER_WAY and ahead.done())):
-                    line.append(self._await(ahead))
-                    ahead = self._fetch(session, folder, None if line[-1].error else next(batches, None))
-                    under.append(self._begin(line[-1]))
-                else:
-                    yield line[0], under[0].result(self._tick)
-                    under.popleft()
-                    line.popleft().spool.close()
+            while (first := ahead.first()) is not None:
+                begun = self._await(first)
+                yield begun.batch, begun.examination.result(self._tick)
+                ahead.done()
         finally:
-            if ahead is not None and not ahead.done():
+            ahead.cancel()
+            if ahead.fetching:
                 self._abort()
-            drop(ahead)
-            for examination in under:
-                examination.drop()
-            for batch in line:
-                batch.spool.close()
+            ahead.close()
 
     def _begin(self, batch: Batch) -> Examination:
-        if not self._refreshed:
-            self._refreshed = True
-            self._refresh()
         return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
 
     def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
@@ -259,10 +242,10 @@ class Work:
         keys = self._task.keys or None
         while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=keys):
             after = waiting[-1].entry_id
+            if not self._refreshed:
+                self._refreshed = True
+                self._refresh()
             yield from cut(waiting, self._tools.bounds)
-
-    def _fetch(self, session: Session, folder: str, batch: Sequence[Waiting] | None) -> Future[Batch] | None:
-        return None if batch is None else self._tools.fetcher.submit(fetch, session, folder, batch, self._tools.owner.spool())
 
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
         done = outcomes(batch, examined, self._imports, self._account.user, ours=self._tools.stopping())

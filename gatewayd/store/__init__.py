@@ -14,6 +14,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from gatewayd.roles import Plugin
+from gatewayd.store.outbox import DELIVERY_SECONDS, OutboxVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
     from gatewayd.roles import Place
     from gatewayd.views import Audit, EntryView, FilingView, Query, Viewer
 
-__all__ = ["LEASE_SECONDS", "Store"]
+__all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "OutboxVerbs", "Store"]
 
 #: How long a lease lasts without being renewed. Every fenced write renews it.
 LEASE_SECONDS = 30.0
 
 
-class Store(Plugin):
-    """Keeps ledger, raw mail, filings, links and leases."""
+class Store(Plugin, OutboxVerbs):
+    """Keeps ledger, raw mail, filings, links, deliveries and leases."""
 
     def __init__(self, options: Store.Options, *, place: Place) -> None:
         """Keep what is given. Does no I/O and can't fail."""
@@ -174,6 +175,10 @@ class Store(Plugin):
         Raw bytes are read from ``mail.source`` in chunks and stored once for equal digests. A mail whose bytes the account
         already has, in whatever folder or earlier in the batch, becomes ``duplicate`` of that mail and files nothing. An
         entry that is no longer waiting is left alone.
+
+        Of a new filing, too: its deliveries are entered, and it inherits the links of the operator's own outgoing mails that
+        it follows. A bounce is kept with the delivery of an operator that the mail is filed for; a hard one of all that a
+        target's delivery went to suspends that target.
         """
 
     @abstractmethod

@@ -1,0 +1,95 @@
+"""The store's verbs for what goes out. Each is one short transaction; times are the database's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from gatewayd.delivery import Delivery, DeliveryQuery, DeliveryView, Outgoing, Posted, Settled, Suspension, Taken
+    from gatewayd.views import Viewer
+
+__all__ = ["DELIVERY_SECONDS", "OutboxVerbs"]
+
+#: How long a delivery that was taken stays with its owner, in seconds; what was not settled by then may be taken by others.
+DELIVERY_SECONDS = 900.0
+
+
+class OutboxVerbs(ABC):
+    """What the outbox, the desk and the administrator ask of a store."""
+
+    # --- entering -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
+        """Commit a mail of our own together with its delivery: raw bytes, view, filing (read, direction ``out``), links.
+
+        It gets a ledger entry of its sending account, in the folder ``outbox`` under its Message-ID, so that its id is like
+        any other's. Links, but those that were taken away, are inherited from the mail that it answers.
+        """
+
+    @abstractmethod
+    def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
+        """Enter deliveries of a filing; return their ids. One that the same filing, goal and cause had already is its id.
+
+        Raises PermanentError where the viewer has no such filing.
+        """
+
+    # --- delivering -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def lanes(self) -> Mapping[str, float]:
+        """Return for every lane in how many seconds something of it is due; 0 or less: now.
+
+        What a living owner has taken is due when its time with that owner ends; what is for a suspended target never is.
+        """
+
+    @abstractmethod
+    def take(self, lane: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a lane for ``DELIVERY_SECONDS``, oldest due first; what a dead owner had is due at once.
+
+        ``dead(owner)`` is asked outside the transaction and true only for an owner that surely is.
+        """
+
+    @abstractmethod
+    def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+        """Commit what became of tries; return the ids for which it was taken.
+
+        Where another owner has taken a delivery since, or has tried it, nothing changes: not even what the recipients said.
+        """
+
+    @abstractmethod
+    def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:
+        """Let what was taken and not tried be due as it was."""
+
+    @abstractmethod
+    def overdue(self, seconds: float) -> Sequence[DeliveryView]:
+        """Return what waits for longer than that and was not returned by this verb before; at most 100 at a time."""
+
+    # --- what people do -------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def deliveries(self, viewer: Viewer, query: DeliveryQuery) -> Sequence[DeliveryView]:
+        """Return deliveries of the viewer's filings that fit, newest first."""
+
+    @abstractmethod
+    def redeliver(self, viewer: Viewer, delivery_ids: Collection[int]) -> int:
+        """Let what is parked, withheld, bounced, cancelled or waits be due at once, with its age counted anew.
+
+        Recipients that were refused or came back wait again; those that have it don't get it twice. What is delivered
+        stays so. Return how many are due now.
+        """
+
+    @abstractmethod
+    def cancel(self, viewer: Viewer, delivery_ids: Collection[int], *, who: str) -> int:
+        """Cancel what waits, is parked or withheld, and is not being tried; return how many were."""
+
+    @abstractmethod
+    def suspensions(self) -> Sequence[Suspension]:
+        """Return the targets that get nothing, by operator and name."""
+
+    @abstractmethod
+    def resume(self, operator: str, target: str) -> bool:
+        """Let a target get deliveries again; return whether it was suspended."""

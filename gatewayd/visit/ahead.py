@@ -1,0 +1,103 @@
+"""The batches of one folder: while one is filed, those behind it are examined, and the next is fetched."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd.batch import fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from gatewayd.batch import Batch
+    from gatewayd.custody import Waiting
+    from gatewayd.examine import Examination
+    from gatewayd.session import Session
+    from gatewayd.visit.values import Tools
+
+__all__ = ["Ahead", "Begun"]
+
+#: How many batches are fetched or examined or filed at a time: one of each, so that nobody waits for another.
+_UNDER_WAY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch that was fetched, and its examination, which goes on by itself."""
+
+    batch: Batch
+    examination: Examination
+
+    def drop(self) -> None:
+        """Let both go; what was filed by then is filed."""
+        self.examination.drop()
+        self.batch.spool.close()
+
+
+class Ahead:
+    """Fetches in the session's thread, which begins each examination, too: what has come waits for no batch that is filed."""
+
+    def __init__(
+        self,
+        session: Session,
+        folder: str,
+        batches: Iterator[Sequence[Waiting]],
+        *,
+        tools: Tools,
+        begin: Callable[[Batch], Examination],
+    ) -> None:
+        """``begin`` is called in the session's thread."""
+        self._session = session
+        self._folder = folder
+        self._batches = batches
+        self._tools = tools
+        self._begin = begin
+        self._line: deque[Future[Begun]] = deque()
+        #: The session broke, or a batch could not be had: nothing more is asked for.
+        self._ended = False
+
+    def first(self) -> Future[Begun] | None:
+        """Return the batch that comes first, and see that those behind it are on their way; None where nothing waits."""
+        while len(self._line) < _UNDER_WAY and (asked := next(self._batches, None)) is not None:
+            self._line.append(self._tools.fetcher.submit(self._fetched, asked))
+        return self._line[0] if self._line else None
+
+    def done(self) -> None:
+        """Let the first batch go, now that it is filed."""
+        self._line.popleft().result().drop()
+
+    @property
+    def fetching(self) -> bool:
+        """Whether the session is at work."""
+        return any(future.running() for future in self._line)
+
+    def cancel(self) -> None:
+        """Fetch nothing more."""
+        for future in self._line:
+            future.cancel()
+
+    def close(self) -> None:
+        """Let all batches go, when the session has come to the end of what it is at: their keys are waiting still."""
+        self.cancel()
+        for future in self._line:
+            if not future.cancelled() and future.exception() is None:
+                future.result().drop()
+        self._line.clear()
+
+    def _fetched(self, asked: Sequence[Waiting]) -> Begun:
+        if self._ended:
+            raise CancelledError
+        # Whatever goes wrong now is told when this batch is the first one.
+        self._ended = True
+        batch = fetch(self._session, self._folder, asked, self._tools.owner.spool())
+        try:
+            begun = Begun(batch, self._begin(batch))
+        except BaseException:
+            batch.spool.close()
+            raise
+        self._ended = batch.error is not None
+        return begun
