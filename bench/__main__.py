@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import idle, importing
+from bench import idle, importing, outbox
 
-_BENCHES = {"idle": idle.main, "import": importing.main}
+_BENCHES = {"idle": idle.main, "import": importing.main, "outbox": outbox.main}
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds, of which the median is shown (default 3)")
     parser.add_argument("--reservations", type=int, default=1_000_000, help="how many reservations (default 1,000,000)")
     parser.add_argument("--persons", type=int, default=200_000, help="how many persons (default 200,000)")
+    parser.add_argument("--deliveries", type=int, default=2_000, help="how many deliveries (default 2,000)")
     parser.add_argument("--accounts", type=int, default=1_000, help="how many accounts wait (default 1,000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="for how long they are looked at (default 60)")
     parser.add_argument("--only", nargs="*", default=(), help="only these rows, by the first word of their names")

@@ -1,5 +1,7 @@
 """gatewayd: a plugin-based mail gateway daemon. These names are all that a plugin's author imports."""
 
+from gatewayd.address import wire
+from gatewayd.compose import Written, forwarded
 from gatewayd.custody import (
     Anchor,
     Commit,
@@ -35,13 +37,13 @@ from gatewayd.delivery import (
     Suspension,
     Taken,
 )
-from gatewayd.endpoint import Endpoint, socket_errors, tls_context
+from gatewayd.endpoint import Endpoint, Server, socket_errors, tls_context
 from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
 from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
 from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
 from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
 from gatewayd.hookspecs import hookimpl
-from gatewayd.mail import Mail
+from gatewayd.mail import Mail, parse
 from gatewayd.model import (
     CHUNK,
     KINDS,
@@ -71,7 +73,7 @@ from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transpo
 from gatewayd.session import Heard, Session, Watch
 from gatewayd.spool import Spool
 from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, Store
-from gatewayd.views import Audit, EntryView, FilingView, LinkView, Query, RivalView, Viewer
+from gatewayd.views import Audit, EntryView, FilingView, Json, LinkView, Query, RivalView, Viewer, filing_row, moment
 
 __version__ = "0.1.0"
 
@@ -128,6 +130,7 @@ __all__ = [
     "Gone",
     "Heard",
     "Held",
+    "Json",
     "Kind",
     "Lease",
     "LeaseLost",
@@ -162,6 +165,7 @@ __all__ = [
     "RivalView",
     "Rivals",
     "Secret",
+    "Server",
     "Session",
     "Settled",
     "Source",
@@ -178,8 +182,14 @@ __all__ = [
     "Viewer",
     "Waiting",
     "Watch",
+    "Written",
     "decide",
+    "filing_row",
+    "forwarded",
     "hookimpl",
+    "moment",
+    "parse",
     "socket_errors",
     "tls_context",
+    "wire",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from gatewayd.custody import Outcome, Waiting
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.mail import Mail
-    from gatewayd.model import Fetched, Link, Rivals
+    from gatewayd.model import Fetched, Follows, Link, Rivals
+    from gatewayd.routing import Router
     from gatewayd.session import Session
     from gatewayd.spool import Spool
 
-__all__ = ["Batch", "Bounds", "Progress", "contact_types", "cut", "fetch", "filings", "order", "outcomes"]
+__all__ = ["Batch", "Bounds", "Onward", "Progress", "contact_types", "cut", "fetch", "filings", "order", "outcomes"]
 
 #: The first and the longest wait of a key that could not be had, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
@@ -34,7 +35,8 @@ _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
 class Bounds:
     """Bounds of one batch. A message above the bytes makes a batch of its own."""
 
-    messages: int = 100
+    #: More make fewer commits, and each commit writes the same pages of the indexes again; fewer file what came sooner.
+    messages: int = 200
     #: Bytes as the server says; a message of unknown size counts as one MiB.
     size: int = 16 << 20
 
@@ -48,6 +50,23 @@ class Batch:
     spool: Spool
     #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
     error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onward:
+    """How mail of one account goes on."""
+
+    account: str = ""
+    #: None: nothing is sent on, and no Message-ID is proven to be ours.
+    router: Router | None = None
+    #: Rules fire for old mail, too: a person asked for it.
+    forward: bool = False
+
+    def routed(self, mail: Mail, filing: Filing, *, new: bool) -> Filing:
+        """Return a filing of the mail with what is sent on; of what it follows, only mail of ours is left."""
+        if self.router is None:
+            return replace(filing, follows=()) if filing.follows else filing
+        return self.router.routed(self.account, mail, filing, fire=new or self.forward)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +133,13 @@ def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Ord
 
 
 def outcomes(
-    batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, *, ours: bool = False
+    batch: Batch,
+    examined: Examined,
+    imports: ImportConfig,
+    owner: str | None,
+    *,
+    onward: Onward = Onward(),
+    ours: bool = False,
 ) -> Sequence[Outcome]:
     """Return what became of each key of the batch. ``ours``: it was our doing if the session ended."""
     asked = {one.listed.key: one for one in batch.asked}
@@ -131,7 +156,7 @@ def outcomes(
         # It may be this very message that ends sessions: next time others go first (P4).
         why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
-    return [*done, *_decided(batch, examined, imports, owner)]
+    return [*done, *_decided(batch, examined, imports, owner, onward)]
 
 
 def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
@@ -139,7 +164,7 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
     return ((asked[one.key], one) for one in batch.came if isinstance(one, Came))
 
 
-def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None) -> Iterator[Outcome]:
+def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, onward: Onward) -> Iterator[Outcome]:
     found = examined.findings
     undecided = "; ".join(f"operator {one.operator}: {one.undecided}" for one in found if one.undecided)
     filed = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
@@ -153,10 +178,11 @@ def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
                 entry_id=mail.id,
                 mail=mail,
                 digest=one.digest,
-                filings=tuple(filed[mail.id]),
+                filings=tuple([onward.routed(mail, filing, new=not waiting.backlog) for filing in filed[mail.id]]),
                 owed=imports.after,
                 key=one.key,
                 backlog=waiting.backlog,
+                bounce=onward.router.bounce(mail) if onward.router else None,
             )
 
 
@@ -177,11 +203,14 @@ def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str |
     for found in findings:
         links: dict[int, list[tuple[str, Link]]] = {}
         rivals: dict[int, list[tuple[str, Rivals]]] = {}
+        follows: dict[int, list[tuple[str, Follows]]] = {}
         faults = {mail_id: list(of_mail) for mail_id, of_mail in parser.items()}
         for by, link in found.links:
             links.setdefault(link.mail_id, []).append((by, link))
         for by, several in found.rivals:
             rivals.setdefault(several.mail_id, []).append((by, several))
+        for by, one in found.follows:
+            follows.setdefault(one.mail_id, []).append((by, one))
         for mail_id, fault in found.faults:
             faults.setdefault(mail_id, []).append(fault)
         for mail_id in filed.keys() - found.refused:
@@ -191,6 +220,7 @@ def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str |
                 links=tuple(links.get(mail_id, ())),
                 rivals=tuple(rivals.get(mail_id, ())),
                 faults=tuple(faults.get(mail_id, ())),
+                follows=tuple(follows.get(mail_id, ())),
                 queue=queue,
             )
             filed[mail_id].append(filing)

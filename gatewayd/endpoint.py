@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = ["Endpoint", "socket_errors", "tls_context"]
+__all__ = ["Endpoint", "Server", "socket_errors", "tls_context"]
 
 
-class Endpoint(BaseModel):
-    """The YAML fields of a server that one logs in to. Mix it into an ``Options`` model."""
+class Server(BaseModel):
+    """The YAML fields of a server. Mix it into an ``Options`` model."""
 
     host: str = Field(description="Name or address of the server.", min_length=1, max_length=253, pattern=r"^[^\s/@\x00]+$")
     port: int | None = Field(None, description="Port; by default the standard one for `security`.", ge=1, le=65535)
@@ -34,8 +34,6 @@ class Endpoint(BaseModel):
     insecure: bool = Field(False, description="Allows `security: none`: password and mail go over the network in plain text.")
     ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
     timeout: Duration = Field(60.0, description="How long each step on the network may take.", gt=0, le=3600)
-    username: str = Field(description="Name to log in with.", min_length=1, max_length=1000)
-    password: Secret = Field(description="Password to log in with, as a reference.")
 
     @field_validator("host")
     @classmethod
@@ -53,6 +51,13 @@ class Endpoint(BaseModel):
             msg = "security: none sends the password in plain text; expected tls or starttls, or insecure: true beside it"
             raise ValueError(msg)
         return self
+
+
+class Endpoint(Server):
+    """The YAML fields of a server that one logs in to. Mix it into an ``Options`` model."""
+
+    username: str = Field(description="Name to log in with.", min_length=1, max_length=1000)
+    password: Secret = Field(description="Password to log in with, as a reference.")
 
 
 @lru_cache(maxsize=64)
@@ -77,9 +82,9 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 @contextmanager
-def socket_errors(endpoint: Endpoint, port: int) -> Iterator[None]:
+def socket_errors(server: Server, port: int) -> Iterator[None]:
     """Translate the errors of sockets and TLS inside the block into the kernel's verbs, naming host and port."""
-    where = f"{endpoint.host}:{port}"
+    where = f"{server.host}:{port}"
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -90,7 +95,7 @@ def socket_errors(endpoint: Endpoint, port: int) -> Iterator[None]:
         raise TransientError(f"{where}: TLS failed: {getattr(error, 'reason', None) or error}", advice=advice) from error
     except TimeoutError as error:
         advice = "Check host, port and firewall; raise `timeout` if the server is slow."
-        raise TransientError(f"{where}: no answer within {endpoint.timeout:g} s", advice=advice) from error
+        raise TransientError(f"{where}: no answer within {server.timeout:g} s", advice=advice) from error
     except socket.gaierror as error:
         raise TransientError(f"{where}: host not found: {error.strerror}", advice="Check `host` and the name server.") from error
     except ConnectionRefusedError as error:

@@ -40,6 +40,8 @@ class Parcel:
     addressed: tuple[str, ...]
     #: When it was entered: its Date, so that a repeat is equal to the byte.
     entered_at: datetime
+    #: Why it goes: ``rule 2``, or ``person:anna``.
+    cause: str = ""
     #: Header lines, without line ends, by which a circle is known: our own signed hop and those that the mail came with.
     hops: tuple[str, ...] = ()
 

@@ -73,6 +73,8 @@ class Task:
     operator: str | None = None
     #: Take just these keys, offered or waiting; empty takes what is due.
     keys: tuple[str, ...] = ()
+    #: Forward rules fire for backlog, too.
+    forward: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd.custody import Tally
+    from gatewayd.delivery import DeliveryState
     from gatewayd.health import AccountHealth, Lengths
 
 __all__ = ["Metrics", "Server"]
@@ -43,6 +44,8 @@ class _State:
     healths: Sequence[AccountHealth] = ()
     waiting: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
     queued: Mapping[str, int] = field(default_factory=dict)
+    undelivered: Mapping[str, int] = field(default_factory=dict)
+    stuck: Mapping[str, int] = field(default_factory=dict)
 
 
 class Metrics(Collector):
@@ -60,6 +63,7 @@ class Metrics(Collector):
         self._visit_seconds = self._histogram("visit_seconds", "How long visits took.", _SECONDS)
         self._faults = self._counter("faults", "What failed visits and sessions raised, by class of error.", "class")
         self._filing_faults = self._counter("filing_faults", "Faults of filings, by who says so.", "by")
+        self._deliveries = self._counter("deliveries", "Tries of deliveries, by the state after it.", "state")
         self._lag = self._histogram("lag_seconds", "From arrival, as the server says, to filed; without backlog.", _LAG)
         self._workers = prometheus_client.Gauge("gatewayd_workers", "Worker processes.", registry=self._registry)
         self._deaths = self._counter("worker_deaths", "Worker processes that had to be replaced.")
@@ -102,6 +106,10 @@ class Metrics(Collector):
         """Count a fault that stands on a filing; ``by`` is a matcher's kind, directory, parser or config."""
         self._filing_faults.labels(by).inc()
 
+    def settled(self, state: DeliveryState) -> None:
+        """Count a try of a delivery; ``waiting`` is one that is tried again."""
+        self._deliveries.labels(state).inc()
+
     def workers(self, number: int) -> None:
         """Say how many worker processes there are."""
         self._workers.set(number)
@@ -116,7 +124,8 @@ class Metrics(Collector):
 
     def told(self, healths: Sequence[AccountHealth], lengths: Lengths) -> None:
         """Say how this daemon's accounts are and how much waits; what was said before is forgotten."""
-        self._state = _State(tuple(healths), dict(lengths.waiting), dict(lengths.queued))
+        queued, undelivered, stuck = dict(lengths.queued), dict(lengths.undelivered), dict(lengths.stuck)
+        self._state = _State(tuple(healths), dict(lengths.waiting), queued, undelivered, stuck)
 
     # --- being read -------------------------------------------------------------------------------------------------
 
@@ -136,8 +145,9 @@ class Metrics(Collector):
         yield _single("oldest_waiting_seconds", "How long ago the oldest waiting key was listed.", (now - oldest).total_seconds())
         few = waiting if max(len(state.healths), len(waiting)) <= _LABELS else {}
         yield _labelled("account_waiting", f"Keys that wait, by account; none with more than {_LABELS} accounts.", "account", few)
-        queued = state.queued if len(state.queued) <= _LABELS else {"": sum(state.queued.values())}
-        yield _labelled("queue_length", "Filings in error queues, by operator.", "operator", queued)
+        yield _by_operator("queue_length", "Filings in error queues, by operator.", state.queued)
+        yield _by_operator("outbox_waiting", "Deliveries that wait, by operator.", state.undelivered)
+        yield _by_operator("outbox_stuck", "Deliveries that need a person, by operator.", state.stuck)
 
     def text(self) -> str:
         """Return all numbers in Prometheus' text format."""
@@ -171,6 +181,11 @@ def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Ga
     for key, value in sorted(values.items()):
         family.add_metric([key], value)
     return family
+
+
+def _by_operator(name: str, text: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+    few = values if len(values) <= _LABELS else {"": sum(values.values())}
+    return _labelled(name, text, "operator", few)
 
 
 class Server:

@@ -1,6 +1,6 @@
 """Examine stored mail again: what stands in an error queue, and old mail for an operator that came later.
 
-Nothing is fetched again, and nothing is forwarded for it. Links made by hand stay as they are.
+Nothing is fetched again, and rules send it on only where a person asks for it. Links made by hand stay as they are.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.batch import contact_types, filings
+from gatewayd.batch import Onward, contact_types, filings
 from gatewayd.errors import TransientError
 from gatewayd.examine import Letter, Order
 from gatewayd.views import Query
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Lease
     from gatewayd.examine import Examining, Recipe
+    from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.views import FilingView, Viewer
 
@@ -29,11 +30,19 @@ BATCH = 100
 
 
 def retry(
-    store: Store, examining: Examining, recipe: Recipe, viewer: Viewer, query: Query, *, tick: Callable[[], None] = lambda: None
+    store: Store,
+    examining: Examining,
+    recipe: Recipe,
+    viewer: Viewer,
+    query: Query,
+    *,
+    router: Router | None,
+    fire: bool = False,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Sequence[FilingView]]:
     """Match the viewer's faulty filings that fit ``query`` again; yield each batch as it stands then.
 
-    What keeps its fault stays in its queue. ``tick`` is called every few seconds.
+    What keeps its fault stays in its queue. ``fire``: rules send on what they fit now. ``tick`` is called every few seconds.
     """
     examining.refresh(recipe)
     before = query.before
@@ -45,9 +54,11 @@ def retry(
         examined = examining.begin(Order(letters=letters, recipes=(recipe,))).result(tick)
         filed = filings(examined.mails, examined.findings, owner=None, queue="")
         # What no parser could bear this time keeps the links that it has.
-        seen = {mail.id for mail in examined.mails if mail.headers or not mail.faults}
-        done = [(one.id, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch if one.id in seen]
-        store.refile(viewer, done)
+        seen = {mail.id: mail for mail in examined.mails if mail.headers or not mail.faults}
+        done = [(one, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch if one.id in seen]
+        onward = {one.account: Onward(account=one.account, router=router, forward=fire) for one in batch}
+        routed = [(one.id, onward[one.account].routed(seen[one.id], filing, new=False)) for one, filing in done]
+        store.refile(viewer, routed)
         yield store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=BATCH))
 
 
@@ -59,6 +70,7 @@ def file_old(
     imports: ImportConfig,
     *,
     owner: str | None,
+    onward: Onward,
     tick: Callable[[], None],
 ) -> Iterator[int]:
     """File the account's old mail for an operator that was added later; yield how many of each batch were new.
@@ -75,4 +87,6 @@ def file_old(
         if undecided:
             raise TransientError(f"operator {recipe.operator.name}: {undecided}")
         filed = filings(examined.mails, examined.findings, owner=owner, queue=imports.error_queue)
-        yield store.add_filings(lease, [(mail_id, filing) for mail_id in ids for filing in filed[mail_id]])
+        mails = {mail.id: mail for mail in examined.mails}
+        routed = [(one, onward.routed(mails[one], filing, new=False)) for one in ids for filing in filed[one]]
+        yield store.add_filings(lease, routed)

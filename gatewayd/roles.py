@@ -170,9 +170,9 @@ class Matcher(Plugin):
 
     @abstractmethod
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterable[Finding]:
-        """Yield for the whole batch what each mail is about: ``Link``, ``Rivals``, and ``Miss`` if it likes to say so.
+        """Yield for the whole batch what each mail is about: ``Link``, ``Rivals``, ``Follows``, and ``Miss`` if it likes to say so.
 
-        Called once a batch (about 100 mails), after the operator's directory was refreshed, in the process that matches
+        Called once a batch (about 200 mails), after the operator's directory was refreshed, in the process that matches
         for one operator. It reads the mails and the directory and does no other I/O: one look-up a batch, never one a
         mail. Raising costs this matcher's links only, and after the batch was halved only those of the guilty mails;
         the mail is filed and the fault stands on it under the matcher's kind.

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import re2
 
 if TYPE_CHECKING:
-    from gatewayd.model import Kind
+    from collections.abc import Iterator, Sequence
 
-__all__ = ["Rule", "compiled"]
+    from gatewayd.custody import Filing
+    from gatewayd.mail import Mail
+    from gatewayd.model import Address, Kind
+
+__all__ = ["Rule", "compiled", "why_not"]
+
+#: How much memory a compiled pattern may take, in bytes (promise P8); one that needs more is refused.
+_MAX_MEMORY = 1 << 20
+#: How many addresses of a mail are told.
+_TOLD = 3
 
 
 class _Pattern(Protocol):
     def search(self, text: str) -> object: ...
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def compiled(pattern: str) -> _Pattern:
     """Return a pattern that can be searched for; raises ValueError for one that RE2 does not know."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = _MAX_MEMORY
     try:
         found: _Pattern = re2.compile(pattern, options)
     except re2.error as error:
-        why = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+        why = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
         raise ValueError(f"expected a pattern in RE2's syntax: {why}") from None
     return found
 
@@ -37,8 +47,8 @@ class Rule:
 
     #: Its place in the operator's file, counted from 1.
     number: int
-    #: Where it stands, as file:line.
-    where: str
+    #: Where it stands, as file:line. A rule that only moved within its file is the same.
+    where: str = field(compare=False)
     #: The mail is linked to a record of one of these kinds.
     linked: tuple[Kind, ...] = ()
     #: The mail is linked to nothing.
@@ -58,3 +68,61 @@ class Rule:
     automatic: bool = False
     #: Names of the operator's targets.
     targets: tuple[str, ...]
+
+
+def why_not(rule: Rule, *, account: str, mail: Mail, filing: Filing) -> str:
+    """Return the first condition of a rule that does not hold, in words with what was found; empty if all hold.
+
+    ``account`` is by which the mail came; ``filing`` has what the operator's matchers said. Links that the store has the mail
+    inherit later are not looked at, and neither is ``rule.automatic``: whether a program sent the mail is judged elsewhere.
+    """
+    return next(filter(None, _objections(rule, account, mail, filing)), "")
+
+
+def _objections(rule: Rule, account: str, mail: Mail, filing: Filing) -> Iterator[str]:
+    """Yield for each condition, in the order of the file, why it does not hold; an empty text for one that does."""
+    if rule.linked:
+        yield _not_linked(rule.linked, filing)
+    if rule.unlinked and filing.links:
+        yield f"linked to {_kinds(filing)}, expected to be linked to nothing"
+    if rule.accounts and account not in rule.accounts:
+        yield f"came by {account}, not by {_or(rule.accounts)}"
+    if rule.from_:
+        yield _not_among(rule.from_, mail.from_, "from")
+    if rule.to:
+        yield _not_among(rule.to, (*mail.to, *mail.cc), "to")
+    if rule.subject and not compiled(rule.subject).search(mail.subject):
+        yield f"subject does not match {rule.subject!r}"
+    if rule.attachment is not None and rule.attachment != bool(mail.attachments):
+        count = len(mail.attachments)
+        yield f"has {count} attachment{'' if count == 1 else 's'}" if count else "has no attachment"
+    # A filing names its account's queue, and stands in it only for its faults.
+    queue = filing.queue if filing.faults else ""
+    if rule.queues and queue not in rule.queues:
+        yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {_or(rule.queues)}"
+
+
+def _not_linked(kinds: Sequence[Kind], filing: Filing) -> str:
+    if any(link.record.kind in kinds for _, link in filing.links):
+        return ""
+    found = _kinds(filing) or "nothing"
+    rivals = sorted({record.kind for _, several in filing.rivals for record in several.records if record.kind in kinds})
+    open_ = f" (which {_or(rivals)} is not decided)" if rivals else ""
+    return f"linked to {found}, not to {_or(kinds)}{open_}"
+
+
+def _kinds(filing: Filing) -> str:
+    return " and ".join(sorted({link.record.kind for _, link in filing.links}))
+
+
+def _not_among(wanted: Sequence[str], found: Sequence[Address], way: str) -> str:
+    emails = [address.email.lower() for address in found]
+    if any(email in wanted or f"@{email.rpartition('@')[2]}" in wanted for email in emails):
+        return ""
+    more = f" and {len(emails) - _TOLD} more" if len(emails) > _TOLD else ""
+    told = f"{', '.join(emails[:_TOLD])}{more}" if emails else "nobody"
+    return f"{way} {told}, not {way} {_or(wanted)}"
+
+
+def _or(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

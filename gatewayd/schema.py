@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic.json_schema import models_json_schema
 
-from gatewayd.config.models import AccountFile, GatewaydFile, OperatorFile
+from gatewayd.config.account import sending
+from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, OperatorFile
+from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
 
@@ -56,19 +58,22 @@ class Schemas:
         """Return the schema of a model, as a copy."""
         return dict(self.defs[self._refs[model]])
 
-    def kinds(self, offered: Sequence[type[Plugin]], beside: Mapping[str, object] | None = None) -> dict[str, object]:
-        """Return a schema that takes the fields of the plugin that ``kind`` names, and those ``beside`` it."""
-        return {"oneOf": [self._kind(plugin, beside or {}) for plugin in offered]} if offered else {"type": "object"}
+    def kinds(self, offered: Sequence[type[Plugin]]) -> dict[str, object]:
+        """Return a schema that takes the fields of the plugin that ``kind`` names."""
+        return _one_of([self.kind(plugin, self.of(plugin.Options)) for plugin in offered])
 
-    def _kind(self, plugin: type[Plugin], beside: Mapping[str, object]) -> dict[str, object]:
-        own = self.of(plugin.Options)
-        properties = {**_mapping(own, "properties"), **_mapping(beside, "properties"), "kind": {"const": plugin.kind}}
-        required = ["kind", *_words(beside, "required"), *_words(own, "required")]
+    def kind(self, plugin: type[Plugin], *fields: Mapping[str, object], lacks: Sequence[str] = ()) -> dict[str, object]:
+        """Return a schema that takes the kind of a plugin and the ``fields`` of these models, but for those that it ``lacks``.
+
+        Where several models know a field, it is the last one's.
+        """
+        properties = {name: field for model in fields for name, field in _mapping(model, "properties").items() if name not in lacks}
+        required = ["kind", *(name for model in fields for name in _words(model, "required"))]
         return {
             "type": "object",
             "title": plugin.kind,
             "description": first_line(plugin),
-            "properties": properties,
+            "properties": {**properties, "kind": {"const": plugin.kind}},
             "required": list(dict.fromkeys(required)),
             "additionalProperties": False,
         }
@@ -88,7 +93,7 @@ def _as_written(schema: Mapping[str, object]) -> dict[str, object]:
         if own.get("type") == "string" and isinstance(default, float):
             own = {**own, "default": f"{default:g}s"}
         rest = {key: value for key, value in own.items() if key != "anyOf" and (key, value) != ("default", None)}
-        properties[name] = rest | (others[0] if len(others) == 1 else {"anyOf": others} if others else {})
+        properties[name] = (others[0] if len(others) == 1 else {"anyOf": others} if others else {}) | rest
     return {**schema, "properties": properties} if properties else dict(schema)
 
 
@@ -108,12 +113,20 @@ def _gatewayd(registry: Registry) -> dict[str, object]:
 def _operator(registry: Registry) -> dict[str, object]:
     directories = [registry.get(Directory, kind) for kind in registry.kinds(Directory)]
     matchers = [registry.get(Matcher, kind) for kind in registry.kinds(Matcher)]
-    made = Schemas(OperatorFile, *(plugin.Options for plugin in (*directories, *matchers)))
+    forwarders = [registry.get(Forwarder, kind) for kind in registry.kinds(Forwarder)]
+    made = Schemas(OperatorFile, MailTarget, *(plugin.Options for plugin in (*directories, *matchers, *forwarders)))
     schema = made.of(OperatorFile)
     _replace(schema, "directory", made.kinds(directories))
     alone = {"enum": [matcher.kind for matcher in matchers]}
     _replace(schema, "matchers", {"type": "array", "items": {"oneOf": [alone, *(_entry(made, one) for one in matchers)]}})
+    _replace(schema, "targets", {"type": "object", "additionalProperties": _targets(made, forwarders)})
     return made.whole("operator.schema.json", schema)
+
+
+def _targets(made: Schemas, forwarders: Sequence[type[Forwarder]]) -> dict[str, object]:
+    mail = made.of(MailTarget)
+    senders = [made.kind(one, mail) for one in forwarders if one.sends_mail]
+    return _one_of([*senders, *(made.kind(one, made.of(one.Options)) for one in forwarders if not one.sends_mail)])
 
 
 def _entry(made: Schemas, matcher: type[Matcher]) -> dict[str, object]:
@@ -127,12 +140,24 @@ def _entry(made: Schemas, matcher: type[Matcher]) -> dict[str, object]:
 
 
 def _account(registry: Registry) -> dict[str, object]:
-    transports = [registry.get(Transport, kind) for kind in registry.kinds(Transport)]
-    made = Schemas(AccountFile, *(transport.Options for transport in transports))
+    transports = {kind: registry.get(Transport, kind) for kind in registry.kinds(Transport)}
+    forwarders = {kind: registry.get(Forwarder, kind) for kind in sending(registry)}
+    offered: dict[str, type[Plugin]] = {**forwarders, **transports}
+    made = Schemas(AccountFile, *(plugin.Options for plugin in offered.values()))
     kernel = made.of(AccountFile)
+    kinds = []
+    for kind, plugin in sorted(offered.items()):
+        lacks = [] if kind in transports else ["import", "forward"]
+        lacks += [] if kind in forwarders else ["send"]
+        needs = {"required": [] if kind in transports else ["send"]}
+        kinds.append(made.kind(plugin, made.of(plugin.Options), kernel, needs, lacks=lacks))
     owned = [{"required": ["operators"]}, {"required": ["user"]}]
     text = {"title": "AccountFile", "description": kernel.get("description", "")}
-    return made.whole("account.schema.json", {**text, "allOf": [made.kinds(transports, kernel), {"oneOf": owned}]})
+    return made.whole("account.schema.json", {**text, "allOf": [_one_of(kinds), {"oneOf": owned}]})
+
+
+def _one_of(schemas: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    return {"oneOf": schemas} if schemas else {"type": "object"}
 
 
 def _replace(schema: dict[str, object], name: str, by: Mapping[str, object]) -> None:

@@ -45,7 +45,7 @@ class Session(ABC):
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """Fetch the messages whole into the spool; yield for each key ``Came``, ``Gone`` or ``Failed``.
 
-        Called a batch at a time (about 100 messages and 16 MiB; a larger message comes alone), by a thread that fetches
+        Called a batch at a time (about 200 messages and 16 MiB; a larger message comes alone), by a thread that fetches
         while another files. Marks nothing seen. One message's trouble is yielded, never raised; TransientError is for a
         session that can't go on, and what was not yielded by then keeps waiting. Bytes are put as the server has them.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,11 +17,17 @@ __all__ = [
     "Audit",
     "EntryView",
     "FilingView",
+    "Json",
     "LinkView",
     "Query",
     "RivalView",
     "Viewer",
+    "filing_row",
+    "moment",
 ]
+
+#: What a line of JSON is made of.
+Json: TypeAlias = bool | int | str | list["Json"] | dict[str, "Json"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,3 +150,38 @@ class Audit:
     def proven(self) -> bool:
         """Whether every listed key is accounted for and every filed mail is whole."""
         return not self.unknown and not self.damaged
+
+
+# --- as lines of JSON --------------------------------------------------------------------------------------------------
+
+
+def moment(when: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC."""
+    return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def filing_row(filing: FilingView) -> dict[str, Json]:
+    """Return a filing as `mail list --json` prints it, and as a webhook is sent it (design section 9)."""
+    return {
+        "id": filing.id,
+        "operator": filing.operator,
+        "account": filing.account,
+        "folder": filing.folder,
+        "key": filing.key,
+        "message_id": filing.message_id,
+        "from": filing.sender,
+        "to": list(filing.to),
+        "subject": filing.subject,
+        "sent_at": moment(filing.sent_at),
+        "received_at": moment(filing.received_at),
+        "size": filing.size,
+        "direction": filing.direction,
+        "unread": filing.unread,
+        "attachments": [{"name": one.name, "type": one.type, "size": one.size} for one in filing.attachments],
+        "links": [
+            {"kind": link.kind, "id": link.id, "label": link.label, "by": link.by, "because": link.because} for link in filing.links
+        ],
+        "rivals": [{"kind": one.kind, "id": one.id, "label": one.label, "because": one.because} for one in filing.rivals],
+        "errors": [{"by": fault.by, "error": fault.error} for fault in filing.faults],
+        "queue": filing.queue,
+    }

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from gatewayd import Duration, schema
-from gatewayd.config.models import AccountFile, GatewaydFile, Name, OperatorFile
+from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, OperatorFile
+from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
 
@@ -24,6 +25,7 @@ _ROLES: tuple[tuple[type[Plugin], str], ...] = (
     (Transport, "Transports: `kind` in accounts/*.yaml"),
     (Directory, "Directories: `directory` in operators/*.yaml"),
     (Matcher, "Matchers: `matchers` in operators/*.yaml"),
+    (Forwarder, "Forwarders: `kind` in accounts/*.yaml that send, and `targets` in operators/*.yaml"),
     (Store, "Stores: `store` in gatewayd.yaml"),
 )
 _FILES = ((GatewaydFile, "gatewayd.yaml"), (OperatorFile, "operators/NAME.yaml"), (AccountFile, "accounts/NAME.yaml"))
@@ -36,7 +38,8 @@ sample. `gatewayd check` finds every fault of a config folder, and `gatewayd sch
 
 ## The folder
 
-A config folder has `gatewayd.yaml`, one file for each tour operator in `operators/` and one for each mailbox in `accounts/`.
+A config folder has `gatewayd.yaml`, one file for each tour operator in `operators/` and one for each mailbox to import from,
+or account to send from, in `accounts/`.
 The name of a file is the name of the operator or account: a-z, 0-9, `-`, `_` and `.`, at most 64 characters, and then `.yaml`.
 State hangs on an account's name. Hidden files and those that editors leave behind are ignored.
 
@@ -49,7 +52,13 @@ plugin's single file. A new account with a fault waits until it is corrected. A 
 mail is filed, but nothing is matched for it. Commands beside the daemon leave a faulty account out, and match nothing for a faulty
 operator. Only faults of `gatewayd.yaml` itself stop everything: the daemon does not start, or goes on with what it has.
 
-The daemon takes over what changes in these folders by itself. A change of `state`, `store`, `limits`, `log` or `metrics` waits for its restart.
+Some faults lie between two files: a target or a rule names an account that is not there, does not serve the operator, or can't do
+what it is meant for; or an operator has a second account with `system: true`. They are told, at the line that says so, and cost
+nothing else: the file runs, what goes to that target waits, that rule's condition holds for no mail, and of the system accounts the
+first one by name is taken.
+
+The daemon takes over what changes in these folders by itself. A change of `state`, `store`, `signing_key`, `limits`, `log` or `metrics`
+waits for its restart.
 
 A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the config folder. A **secret** is never written down:
 
@@ -61,6 +70,10 @@ A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the con
 
 Editors need to know these tags: `yaml.customTags: ["!credential scalar", "!file scalar", "!env scalar"]`.
 """
+
+_TARGETS = """\
+For each name the `kind` of a forwarder. A kind that sends mail, such as `smtp`, takes these keys, and the server is that of
+the account; other kinds take the keys of the forwarder, see below."""
 
 
 def text(registry: Registry) -> str:
@@ -76,6 +89,10 @@ def _kernel() -> Iterator[str]:
         for field, inner in _blocks(made.of(model), made.defs):
             yield f"### `{field}` in {name}\n\n{inner['description']}\n"
             yield _table(inner, made.defs)
+        if model is OperatorFile:
+            made = schema.Schemas(MailTarget)
+            yield f"### `targets` in {name}\n\n{_TARGETS}\n"
+            yield _table(made.of(MailTarget), made.defs)
 
 
 def _blocks(model: Mapping[str, Any], defs: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -23,8 +23,8 @@ PLUGINS = ROOT / "plugins"
 FLOORS = [
     {"errors"},
     {"model", "options"},
-    {"spool", "endpoint", "decode"},
-    {"header", "htmltext"},
+    {"spool", "endpoint", "decode", "backoff", "address"},
+    {"header", "heading", "htmltext"},
     {"mime"},
     {"mail"},
     {"delivery"},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd import __version__, plugins
-from gatewayd.cli import admin, audit, install, mail, output, plugin_commands, queue, status, visits
+from gatewayd.cli import admin, audit, install, mail, outbox, output, plugin_commands, queue, status, visits
 from gatewayd.cli import run as daemon
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError
@@ -70,7 +70,7 @@ class _closing:  # noqa: N801  contextlib.closing, typed for click
         self._app.close()
 
 
-for _module in (daemon, visits, audit, mail, queue, status, admin, install):
+for _module in (daemon, visits, audit, mail, outbox, queue, status, admin, install):
     for _command in _module.COMMANDS:
         _gatewayd.add_command(_command)
 

@@ -14,13 +14,13 @@ from gatewayd.cli.app import ID, App, operator_options
 from gatewayd.cli.mail import KINDS
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
-from gatewayd.model import Link, Rivals
+from gatewayd.model import Follows, Link, Rivals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from gatewayd.config import AccountConfig
-    from gatewayd.examine import Findings
+    from gatewayd.desk import Explained
     from gatewayd.model import Finding, Kind, Source
 
 __all__ = ["COMMANDS"]
@@ -62,36 +62,69 @@ def _directory_faults(app: App, name: str) -> int:
 
 
 def _online(app: App, account: AccountConfig) -> bool:
-    """Log in to one account and say what is wrong and how to mend it."""
-    problems: list[str] = []
-    try:
-        with app.session(account) as session:
-            if account.imports is not None:
-                problems = session.problems(account.imports.folders, account.imports.after)
-    except GatewaydError as error:
-        problems = [f"{error.message}. {error.advice}".rstrip()]
+    """Log in to one account, where it imports and where it sends, and say what is wrong and how to mend it."""
+    problems = [*_tried(lambda: _imports(app, account))] if account.imports or not account.sends else []
+    problems += [*_tried(lambda: _sends(app, account))] if account.sends else []
     for problem in problems or ["ok"]:
         click.echo(output.clean(f"{account.name}: {problem}"))
     return not problems
 
 
+def _tried(problems: Callable[[], Sequence[str]]) -> Sequence[str]:
+    try:
+        return problems()
+    except GatewaydError as error:
+        return [f"{error.message}. {error.advice}".rstrip()]
+
+
+def _imports(app: App, account: AccountConfig) -> Sequence[str]:
+    with app.session(account) as session:
+        return session.problems(account.imports.folders, account.imports.after) if account.imports else ()
+
+
+def _sends(app: App, account: AccountConfig) -> Sequence[str]:
+    with app.courier(account):
+        return ()
+
+
 @click.command("explain")
 @operator_options
 @click.argument("what", metavar="FILE.eml|ID")
+@click.option("--account", metavar="A", help="For a file: explain forward rules as if it came by this account.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
-def _explain(app: App, what: str, operator: str | None, users: Sequence[str], *, as_json: bool) -> None:
-    """Show for a stored mail or a file why each matcher linked it or did not. Changes nothing."""
+def _explain(app: App, *, what: str, operator: str | None, users: Sequence[str], account: str | None, as_json: bool) -> None:
+    """Show for a stored mail or a file why each matcher linked it or did not, and each forward rule fires or not.
+
+    Changes nothing. Rules are explained as for new mail: they don't fire for mail that was there before.
+    """
     viewer = app.viewer(operator, users)
-    source = app.desk.source(viewer, ID(what)) if what.isascii() and what.isdigit() else _file(Path(what))
-    mail, found = app.desk.explain(viewer.operator, source)
+    if what.isascii() and what.isdigit():
+        source, name = app.desk.source(viewer, ID(what)), app.desk.get(viewer, ID(what)).account
+    else:
+        source, name = _file(Path(what)), app.account(account).name if account else ""
+    found = app.desk.explain(viewer.operator, source, **_came_by(app, name))
     rows = list(_explained(app, viewer.operator, found))
     if as_json:
         for by, said, record, because in rows:
             output.json_line({"operator": viewer.operator, "by": by, "said": said, "record": record, "because": because})
+        for one in found.rulings:
+            row: dict[str, output.Json] = {"operator": viewer.operator, "rule": one.number, "where": one.where}
+            output.json_line({**row, "targets": list(one.targets), "fires": one.fires, "because": one.because})
         return
-    click.echo(f"Subject: {output.clean(mail.subject)}")
+    click.echo(f"Subject: {output.clean(found.mail.subject)}")
     output.table(("by", "said", "record", "because"), rows)
+    rules = [
+        (str(one.number), one.where, ", ".join(one.targets), "yes" if one.fires else "no", one.because) for one in found.rulings
+    ]
+    output.table(("#rule", "where", "to", "fires", "because"), rules)
+
+
+def _came_by(app: App, account: str) -> dict[str, str]:
+    """Return by which account a mail came, and that one's error queue, as far as it is known."""
+    known = app.config.accounts.get(account)
+    queue = {"queue": known.imports.error_queue} if known and known.imports else {}
+    return {"account": account, **queue} if account else {}
 
 
 def _file(path: Path) -> Source:
@@ -105,12 +138,13 @@ def _file(path: Path) -> Source:
         ) from error
 
 
-def _explained(app: App, operator: str, found: Findings) -> Iterator[tuple[str, str, str, str]]:
+def _explained(app: App, operator: str, explained: Explained) -> Iterator[tuple[str, str, str, str]]:
     spoken = set()
-    findings: list[tuple[str, Finding]] = [*found.links, *found.rivals, *found.misses]
+    found = explained.findings
+    findings: list[tuple[str, Finding]] = [*found.links, *found.rivals, *found.follows, *found.misses]
     for by, finding in findings:
         spoken.add(by)
-        yield (by, *_said(finding))
+        yield (by, *_said(finding, explained.ours))
     for _, fault in found.faults:
         spoken.add(fault.by)
         yield fault.by, "fault", "", fault.error
@@ -119,11 +153,14 @@ def _explained(app: App, operator: str, found: Findings) -> Iterator[tuple[str, 
             yield by, "nothing", "", "it found nothing and gave no reason"
 
 
-def _said(finding: Finding) -> tuple[str, str, str]:
+def _said(finding: Finding, ours: Collection[str]) -> tuple[str, str, str]:
     if isinstance(finding, Link):
         return "link", f"{finding.record.kind} {finding.record.id} {finding.record.label}", finding.because
     if isinstance(finding, Rivals):
         return "rivals", ", ".join(f"{one.kind} {one.id} {one.label}" for one in finding.records), finding.because
+    if isinstance(finding, Follows):
+        proof = "proven to be ours" if finding.message_id in ours else "not ours: it links nothing"
+        return "follows", finding.message_id, f"{finding.because} ({proof})"
     return "miss", "", finding.because
 
 

@@ -16,9 +16,12 @@ from gatewayd.cli import output
 from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Examiner, Examining, Recipe, recipes
+from gatewayd.forwarder import Forwarder
 from gatewayd.owner import Owner, prepare
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
+from gatewayd.routing import Router
+from gatewayd.signing import Signer
 from gatewayd.store import Store
 from gatewayd.supervisor.threads import Threads
 from gatewayd.supervisor.workers import Workers
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gatewayd.config import AccountConfig, Config
+    from gatewayd.forwarder import Courier
     from gatewayd.session import Session
 
 __all__ = ["ID", "App", "operator_options"]
@@ -110,7 +114,18 @@ class App:
     def desk(self) -> Desk:
         """The desk."""
         with_users = frozenset(name for name, one in self.config.operators.items() if one.users)
-        return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes, with_users=with_users)
+        return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes, with_users=with_users, router=self.router)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """What proves our own Message-IDs."""
+        self._prepare_state()
+        return Signer.load(self.config.signing_key, self.config.state)
+
+    @cached_property
+    def router(self) -> Router:
+        """By which mail goes on. It counts what this process sends to targets, and knows of no other's."""
+        return Router(self.config, self.signer)
 
     @cached_property
     def thread(self) -> Executor:
@@ -134,20 +149,25 @@ class App:
         raise PermanentError(f"there is no account {name!r}", advice=f"Accounts are: {have}.")
 
     def transport(self, account: AccountConfig) -> Transport:
-        """Return an account's transport."""
+        """Return an account's transport; raises PermanentError for one that only sends."""
+        if account.kind not in self.registry.kinds(Transport):
+            advice = "Name an account with an `import:` block."
+            raise PermanentError(f"account {account.name} only sends: no mail comes by it", advice=advice)
         chosen = self.registry.get(Transport, account.kind)
         return chosen(account.options, account=account.name)
 
     @contextmanager
     def session(self, account: AccountConfig) -> Iterator[Session]:
         """Open a session outside a visit; whatever its transport raises but the five errors is a PluginError."""
-        try:
-            with closing(self.transport(account).open()) as session:
-                yield session
-        except GatewaydError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"the transport of account {account.name} failed: {where(error)}") from error
+        with _guarded("transport", account), closing(self.transport(account).open()) as session:
+            yield session
+
+    @contextmanager
+    def courier(self, account: AccountConfig) -> Iterator[Courier]:
+        """Log in to an account that sends; whatever its forwarder raises but the five errors is a PluginError."""
+        forwarder = self.registry.get(Forwarder, account.kind)(account.options, name=account.name)
+        with _guarded("forwarder", account), closing(forwarder.open()) as courier:
+            yield courier
 
     def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:
         """Return who asks: one operator, or for the administrator each of them with all its users."""
@@ -178,6 +198,16 @@ class App:
 
     def _prepare_state(self) -> None:
         prepare(self.config.state)
+
+
+@contextmanager
+def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
+    try:
+        yield
+    except GatewaydError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"the {role} of account {account.name} failed: {where(error)}") from error
 
 
 def _who() -> str:

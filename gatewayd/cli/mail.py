@@ -1,4 +1,4 @@
-"""``mail``: list, open, link and read mail."""
+"""``mail``: list, open, link and read mail; what sends it stands in ``writing``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from gatewayd.cli import output
+from gatewayd.cli import output, writing
 from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.outbox import delivery_line, delivery_row
+from gatewayd.delivery import DeliveryQuery
 from gatewayd.errors import PermanentError
 from gatewayd.model import CHUNK, Kind
-from gatewayd.views import Query
+from gatewayd.views import Query, filing_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,13 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 KINDS = click.Choice(get_args(Kind))
+#: So many deliveries of a mail are shown with it, the newest.
+_DELIVERIES = 100
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
 _OUT = click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write to this new file.")
 
 
 @click.group("mail")
 def _mail() -> None:
-    """List, open, link and read mail."""
+    """List, open, link, read, answer, send and forward mail."""
 
 
 @_mail.command("list")
@@ -83,16 +87,16 @@ def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
     """Print filings as lines of JSON or as a table."""
     if as_json:
         for filing in listed:
-            output.json_line(output.filing_row(filing))
+            output.json_line(filing_row(filing))
         return
     rows = [
         (
             str(filing.id),
-            "*" if filing.unread else "",
+            "*" if filing.unread else "out" if filing.direction == "out" else "",
             filing.operator,
             filing.account,
             output.minute(filing.received_at),
-            filing.sender_name or filing.sender,
+            f"to {', '.join(filing.to)}"[:60] if filing.direction == "out" else filing.sender_name or filing.sender,
             filing.subject[:60],
             output.related(filing),
             f"{filing.queue}: {filing.faults[0].by}" if filing.queue and filing.faults else "",
@@ -111,8 +115,10 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
     """Show one mail: headers, what it is related to and why, text, attachments."""
     viewer = app.viewer(operator, users)
     filing, mail = app.desk.get(viewer, mail_id), app.desk.mail(viewer, mail_id)
+    deliveries = app.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES))
     if as_json:
-        output.json_line({**output.filing_row(filing), "text": mail.text})
+        rows: list[output.Json] = [delivery_row(one) for one in deliveries]
+        output.json_line({**filing_row(filing), "text": mail.text, "deliveries": rows})
         return
     click.echo(f"Mail {filing.id} of {filing.operator}, by {output.clean(f'{filing.account} {filing.folder} {filing.key}')}")
     shown = {"from": mail.from_, "to": mail.to, "cc": mail.cc}
@@ -129,6 +135,8 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
         click.echo(output.clean(f"Rival:      {rival.kind} {rival.id}, {rival.label} ({rival.because})"))
     for fault in filing.faults:
         click.echo(output.clean(f"Fault:      {fault.by}: {fault.error} (queue {filing.queue})"))
+    for delivery in deliveries:
+        click.echo(output.clean(f"Delivery:   {delivery_line(delivery)}"))
     click.echo()
     for line in mail.text.splitlines():
         click.echo(output.clean(line))
@@ -228,5 +236,8 @@ def _read(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequen
     output.note(f"{app.store.mark(viewer, mail_ids, unread=unread)} changed.")
     return 0
 
+
+for _command in writing.COMMANDS:
+    _mail.add_command(_command)
 
 COMMANDS = (_mail,)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from gatewayd.errors import ConfigError
+from gatewayd.views import Json, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.views import FilingView
 
-__all__ = ["Json", "clean", "count", "error", "filing_row", "json_line", "minute", "moment", "note", "related", "table"]
-
-#: What a line of JSON is made of.
-Json = None | bool | int | str | list["Json"] | dict[str, "Json"]
+__all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "note", "related", "table"]
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPACES = "\t\r\n\u2028\u2029"
@@ -46,11 +44,6 @@ def _escaped(text: str) -> str:
     # A pair of surrogates for what is above U+FFFF (RFC 8259 section 7).
     codes = {char: char.encode("utf-16-be", "surrogatepass").hex() for char in hidden}
     return "".join(re.sub("(.{4})", r"\\u\1", codes[char]) if char in codes else char for char in text)
-
-
-def moment(when: datetime | None) -> str | None:
-    """Return a time as RFC 3339 in UTC."""
-    return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def minute(when: datetime | None) -> str:
@@ -126,33 +119,6 @@ def error(caught: GatewaydError, *, account: str = "") -> None:
             click.echo(f"  {clean(str(fault))}", err=True)
     if caught.advice:
         click.echo(f"  {clean(caught.advice)}", err=True)
-
-
-def filing_row(filing: FilingView) -> dict[str, Json]:
-    """Return a filing as a line of ``mail list --json`` (design section 9)."""
-    return {
-        "id": filing.id,
-        "operator": filing.operator,
-        "account": filing.account,
-        "folder": filing.folder,
-        "key": filing.key,
-        "message_id": filing.message_id,
-        "from": filing.sender,
-        "to": list(filing.to),
-        "subject": filing.subject,
-        "sent_at": moment(filing.sent_at),
-        "received_at": moment(filing.received_at),
-        "size": filing.size,
-        "direction": filing.direction,
-        "unread": filing.unread,
-        "attachments": [{"name": one.name, "type": one.type, "size": one.size} for one in filing.attachments],
-        "links": [
-            {"kind": link.kind, "id": link.id, "label": link.label, "by": link.by, "because": link.because} for link in filing.links
-        ],
-        "rivals": [{"kind": one.kind, "id": one.id, "label": one.label, "because": one.because} for one in filing.rivals],
-        "errors": [{"by": fault.by, "error": fault.error} for fault in filing.faults],
-        "queue": filing.queue,
-    }
 
 
 def related(filing: FilingView) -> str:

@@ -112,8 +112,11 @@ def cause_row(operator: str, cause: Cause) -> dict[str, output.Json]:
 @operator_options
 @click.argument("mail_ids", type=ID, nargs=-1, metavar="[ID]...")
 @_QUEUE
+@click.option("--forward", is_flag=True, help="Let forward rules fire for what is mended, as for new mail.")
 @click.pass_obj
-def _retry(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], queue: str | None) -> int:
+def _retry(
+    app: App, *, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], queue: str | None, forward: bool
+) -> int:
     """Match what stands in the error queue again: these ids, or all. What fails again stays."""
     viewer = app.viewer(operator, users)
     for mail_id in mail_ids:
@@ -123,7 +126,7 @@ def _retry(app: App, mail_ids: Sequence[int], operator: str | None, users: Seque
                 f"mail {mail_id} does not stand in {queue or 'an error queue'}", advice="See `gatewayd queue list`."
             )
     mended = left = 0
-    for batch in app.desk.retry(viewer, mail_ids or None, queue):
+    for batch in app.desk.retry(viewer, mail_ids or None, queue, forward=forward):
         left += sum(1 for one in batch if one.faults)
         mended += sum(1 for one in batch if not one.faults)
     output.note(f"{mended} mended, {left} still faulty.")

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd.cli.app import App
+    from gatewayd.delivery import Suspension
     from gatewayd.errors import Fault
-    from gatewayd.health import AccountHealth, Cause, DaemonHealth
+    from gatewayd.health import AccountHealth, Cause, DaemonHealth, Lengths
 
 __all__ = ["COMMANDS"]
 
@@ -53,12 +54,15 @@ class _Status:
     accounts: Sequence[_Account]
     #: What stands in error queues, as (operator, cause).
     queues: Sequence[tuple[str, Cause]]
+    #: What waits in the outbox and what needs a person, by operator; and the targets that get nothing.
+    lengths: Lengths
+    suspensions: Sequence[Suspension]
     #: What is wrong with the config folder as it is now.
     faults: Sequence[Fault]
 
     @property
     def well(self) -> bool:
-        return bool(self.daemons) and all(one.well for one in self.accounts) and not self.faults
+        return bool(self.daemons) and all(one.well for one in self.accounts) and not (self.faults or self.suspensions)
 
 
 @click.command("status")
@@ -66,11 +70,13 @@ class _Status:
 @click.pass_obj
 def _status(app: App, *, as_json: bool) -> int:
     """Show how every account is, what is wrong and what to do about it. Exits 1 if anything is wrong, or no daemon runs."""
-    daemons = app.store.daemons()
+    daemons, lengths = app.store.daemons(), app.store.lengths()
     status = _Status(
         daemons=daemons,
-        accounts=list(_accounts(app, {one.owner for one in daemons})),
+        accounts=list(_accounts(app, {one.owner for one in daemons}, lengths)),
         queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
+        lengths=lengths,
+        suspensions=app.store.suspensions(),
         faults=app.config.faults,
     )
     if as_json:
@@ -82,13 +88,12 @@ def _status(app: App, *, as_json: bool) -> int:
     return 0 if status.well else 1
 
 
-def _accounts(app: App, living: set[str]) -> Iterator[_Account]:
+def _accounts(app: App, living: set[str], lengths: Lengths) -> Iterator[_Account]:
     """Yield every account that the config folder has a file for, sound or not, by name."""
     healths = {one.account: one for one in app.store.healths()}
-    waiting = app.store.lengths().waiting
     faults = _faulty(app.config.faults)
     for name in sorted({*app.config.accounts, *faults}):
-        count, since = waiting.get(name, (0, None))
+        count, since = lengths.waiting.get(name, (0, None))
         found = healths.get(name)
         attended = found if found and found.owner in living else None
         condition, error, advice = _condition(app, name, attended, faults.get(name), starting=bool(living) and found is None)
@@ -110,6 +115,8 @@ def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault |
     condition = health.condition if health else "new" if starting else "unattended"
     if fault is not None:
         runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
+        # A fault that lies between two files costs neither.
+        runs = "it runs as it stands" if name in app.config.accounts else runs
         other = [health.error] if health and health.error and health.error != str(fault) else []
         error = "; ".join([*other, f"{fault} ({runs})"])
         return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
@@ -137,6 +144,21 @@ def _print(status: _Status) -> None:
         click.echo(output.clean(f"Error queue: {said}"))
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
+    for line in _outbox(status):
+        click.echo(output.clean(line))
+
+
+def _outbox(status: _Status) -> Iterator[str]:
+    for operator in sorted({*status.lengths.undelivered, *status.lengths.stuck}):
+        waiting, stuck = status.lengths.undelivered.get(operator, 0), status.lengths.stuck.get(operator, 0)
+        needs = f", {stuck} need a person; see `gatewayd outbox list --operator {operator}`" if stuck else ""
+        if waiting or stuck:
+            wait = f"{output.count(waiting, 'delivery', 'deliveries')} of {operator} wait{'s' if waiting == 1 else ''}"
+            yield f"Outbox: {wait}{needs}."
+    for one in status.suspensions:
+        resume = f"`gatewayd outbox resume {one.target} --operator {one.operator}`"
+        since = output.minute(one.since)
+        yield f"Target {one.operator}/{one.target} gets nothing since {since}: {one.cause}. Once that is mended: {resume}."
 
 
 def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
@@ -145,6 +167,8 @@ def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
     yield f"Daemon {one.owner}: version {one.version}, up {_span(now - one.started_at)}, {held}."
     for breaker in one.open_breakers:
         yield f"  The matcher {breaker} failed too often and is not called for now; see `gatewayd queue causes`."
+    for target in one.open_targets:
+        yield f"  Rules send more to {target} than limits.forwards_per_hour; the rest is withheld: see `gatewayd outbox list`."
     for file in one.config_faults:
         yield f"  Faulty: {file}"
 
@@ -181,6 +205,12 @@ def _print_json(status: _Status) -> None:
         output.json_line(_account_row(account))
     for operator, cause in status.queues:
         output.json_line({"type": "queue", **cause_row(operator, cause)})
+    for operator in sorted({*status.lengths.undelivered, *status.lengths.stuck}):
+        waiting, stuck = status.lengths.undelivered.get(operator, 0), status.lengths.stuck.get(operator, 0)
+        output.json_line({"type": "outbox", "operator": operator, "waiting": waiting, "stuck": stuck})
+    for one in status.suspensions:
+        what = {"operator": one.operator, "target": one.target, "since": output.moment(one.since), "cause": one.cause}
+        output.json_line({"type": "suspension", **what})
     for fault in status.faults:
         row: dict[str, output.Json] = {"type": "fault", "file": fault.file, "line": fault.line, "column": fault.column}
         output.json_line({**row, "what": fault.what})
@@ -196,6 +226,7 @@ def _daemon_row(one: DaemonHealth) -> Mapping[str, output.Json]:
         "workers": one.workers,
         "worker_deaths": one.worker_deaths,
         "open_breakers": list(one.open_breakers),
+        "open_targets": list(one.open_targets),
         "config_faults": list(one.config_faults),
     }
 

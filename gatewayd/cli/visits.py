@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
+    from gatewayd.delivery import Suspension
     from gatewayd.model import Listed
 
 __all__ = ["COMMANDS"]
@@ -36,6 +37,7 @@ _MANY = 1000
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("--from-beginning", is_flag=True, help="List every folder anew and take what was only offered; files nothing twice.")
 @click.option("--operator", metavar="O", help="With --from-beginning: file the account's old mail for this operator, too.")
+@click.option("--forward", is_flag=True, help="Let forward rules fire for old mail, too; with --from-beginning or --key.")
 @click.option("--key", "keys", multiple=True, metavar="K", help="Take just this key, offered or waiting; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show what would come; nothing is written, here or on the server.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
@@ -47,6 +49,7 @@ def _import(
     from_beginning: bool,
     operator: str | None,
     keys: Sequence[str],
+    forward: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -57,13 +60,15 @@ def _import(
     """
     if operator and not from_beginning:
         raise click.UsageError("--operator goes with --from-beginning")
+    if forward and not (from_beginning or keys):
+        raise click.UsageError("--forward goes with --from-beginning or --key")
     if dry_run and (from_beginning or keys):
         raise click.UsageError("--dry-run goes with none of --from-beginning, --key and --operator")
     chosen = _chosen(app, accounts)
     if dry_run:
         failed = _dry_run(app, chosen, as_json=as_json)
     else:
-        task = Task(from_beginning=from_beginning, operator=operator, keys=tuple(keys))
+        task = Task(from_beginning=from_beginning, operator=operator, keys=tuple(keys), forward=forward)
         failed = _visit_all(app, chosen, task, as_json=as_json)
     if app.config.faults and not accounts:
         return 78
@@ -127,9 +132,11 @@ def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progres
         examiner=app.examining,
         store=app.store,
         owner=app.owner,
+        router=app.router,
         fetcher=app.thread,
         bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes),
         progress=show,
+        suspended=_suspended,
     )
     recipes = [app.recipes[name] for name in account.operators]
     try:
@@ -137,6 +144,11 @@ def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progres
         return asked(app.store, done, task, show) if isinstance(done, Held) else done.answer()
     except GatewaydError as error:
         return Answer(account=account.name, error=error.message, advice=error.advice)
+
+
+def _suspended(targets: Sequence[Suspension]) -> None:
+    for one in targets:
+        output.note(f"Target {one.operator}/{one.target} is suspended: {one.cause}; see `gatewayd status`.")
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:

@@ -19,6 +19,8 @@ from gatewayd.config.values import (
     MetricsConfig,
     OperatorConfig,
     SecretUse,
+    SendConfig,
+    TargetConfig,
     UserConfig,
     WorkersConfig,
 )
@@ -33,6 +35,8 @@ __all__ = [
     "MetricsConfig",
     "OperatorConfig",
     "SecretUse",
+    "SendConfig",
+    "TargetConfig",
     "UserConfig",
     "WorkersConfig",
     "accept",

@@ -13,17 +13,19 @@ import secrets
 from typing import TYPE_CHECKING
 
 from gatewayd import plugins
+from gatewayd.config.account import sending
 from gatewayd.config.files import Unreadable, content, names
 from gatewayd.config.folder import Reading, StandIns, shown
 from gatewayd.config.main import main
 from gatewayd.discovery import PluginFile
+from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.config.values import AccountConfig, Config, OperatorConfig
+    from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
     from gatewayd.options import Options
     from gatewayd.plugins import Registry
     from gatewayd.roles import Plugin
@@ -93,11 +95,11 @@ class _Accepted(StandIns):
         if one is None or one.faulty or not all(_fits(registry, Matcher, kind, options) for kind, options in one.matchers):
             return None
         directory = one.directory_kind is None or _fits(registry, Directory, one.directory_kind, one.directory_options)
-        return one if directory else None
+        return one if directory and all(_takes(registry, target) for target in one.targets.values()) else None
 
     def account(self, name: str, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
         one = self._previous.accounts.get(name) if self._previous else None
-        if one is None or not _fits(registry, Transport, one.kind, one.options):
+        if one is None or not _can(registry, one):
             return None
         # Who may see its mail is decided by the files, not by what was: an operator or user that is gone is gone.
         owners = [operators.get(owner) for owner in one.operators]
@@ -119,6 +121,19 @@ class _Accepted(StandIns):
 
 def _fits(registry: Registry, role: type[Plugin], kind: str, options: Options | None) -> bool:
     return kind in registry.kinds(role) and type(options) is registry.get(role, kind).Options
+
+
+def _can(registry: Registry, account: AccountConfig) -> bool:
+    """Whether plugins of today offer what an account does, with the same options."""
+    transport, forwarder = (_fits(registry, role, account.kind, account.options) for role in (Transport, Forwarder))
+    needs = [transport] * (account.imports is not None) + [forwarder] * (account.sends is not None)
+    return (transport or forwarder) and all(needs)
+
+
+def _takes(registry: Registry, target: TargetConfig) -> bool:
+    if target.options is not None:
+        return _fits(registry, Forwarder, target.kind, target.options)
+    return target.kind in sending(registry)
 
 
 def _sound(config: Config, root: Path) -> Iterator[tuple[Path, bytes]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from gatewayd.config.faults import hint
+from gatewayd.config.faults import hint, listed
 from gatewayd.config.models import AccountFile
-from gatewayd.config.values import AccountConfig, ImportConfig
+from gatewayd.config.values import AccountConfig, ImportConfig, SendConfig
+from gatewayd.forwarder import Forwarder
 from gatewayd.model import Address
 from gatewayd.roles import Transport
 
@@ -16,21 +18,46 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.config.check import Checker
-    from gatewayd.config.models import ImportBlock
+    from gatewayd.config.documents import Document
+    from gatewayd.config.models import ImportBlock, SendBlock
     from gatewayd.config.values import OperatorConfig
     from gatewayd.plugins import Registry
+    from gatewayd.roles import Plugin
 
-__all__ = ["account"]
+__all__ = ["account", "sending"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """What a kind of account can do; at least one of the two."""
+
+    kind: str
+    transport: type[Transport] | None
+    forwarder: type[Forwarder] | None
+
+    @property
+    def options(self) -> type[Plugin.Options] | None:
+        """The fields of its own, which are the same for both."""
+        offered = self.transport or self.forwarder
+        return offered.Options if offered else None
+
+
+def sending(registry: Registry) -> tuple[str, ...]:
+    """Return the kinds of account that send, sorted."""
+    return tuple(kind for kind in registry.kinds(Forwarder) if registry.get(Forwarder, kind).sends_mail)
 
 
 def account(checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
     """Return what an account's file says, None where it is faulty; ``checker`` has its faults then."""
     name = PurePath(checker.document.file).stem
-    found, transport, options = checker.shared(AccountFile, registry, Transport)
+    offered = _offered(checker, registry)
+    found, options = checker.shared(AccountFile, offered.options if offered else None)
     _owners(checker, operators)
-    if found and transport:
-        _limits(checker, found, transport)
-    if found is None or transport is None or options is None or checker.faults:
+    if offered:
+        _blocks(checker, offered, registry)
+    if found and offered and offered.transport:
+        _limits(checker, found, offered.transport)
+    if found is None or offered is None or options is None or checker.faults:
         return None
     owner, _, user = (found.user or "").partition("/")
     return AccountConfig(
@@ -40,10 +67,50 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
         operators=found.operators or (owner,),
         user=user or None,
         options=options,
-        connections=_connections(found, transport),
+        connections=_connections(found, offered.transport),
         imports=_imports(found.import_) if found.import_ else None,
+        sends=_sends(found.send, checker.document) if found.send else None,
         approved=tuple(Address(name=one.name, email=one.address) for one in found.forward.approved) if found.forward else (),
     )
+
+
+def _offered(checker: Checker, registry: Registry) -> _Offered | None:
+    """Look the account's kind up among what imports and what sends."""
+    data, imports, sends = checker.document.data, registry.kinds(Transport), sending(registry)
+    kinds = sorted({*imports, *sends})
+    word = data.get("kind")
+    if "kind" not in data:
+        checker.fault((), f"missing key 'kind', expected {listed(kinds) or 'the kind of a plugin'}")
+    if not isinstance(word, str):
+        return None
+    if word not in kinds:
+        what = "transport or forwarder of mail" if word in registry.kinds(Forwarder) else "transport or forwarder"
+        checker.unknown(registry, what, word, kinds, ("kind",))
+        return None
+    transport = registry.get(Transport, word) if word in imports else None
+    forwarder = registry.get(Forwarder, word) if word in sends else None
+    if transport and forwarder and transport.Options is not forwarder.Options:
+        checker.fault(("kind",), f"the transport and the forwarder {word!r} don't have the same options: their plugins don't fit")
+        return None
+    return _Offered(word, transport, forwarder)
+
+
+def _blocks(checker: Checker, offered: _Offered, registry: Registry) -> None:
+    """Find out whether the kind can do what the blocks ask for."""
+    data, kind = checker.document.data, offered.kind
+    if offered.forwarder is None and "send" in data:
+        kinds = listed(sending(registry))
+        more = f": of kind {kinds}" if kinds else ""
+        checker.fault(("send",), f"send: {kind} only imports, expected an account of its own that sends{more}", key=True)
+    if offered.transport is None:
+        for word in ("import", "forward"):
+            if word in data:
+                checker.fault((word,), f"{word}: {kind} only sends, expected it in the file of an account that imports", key=True)
+        if "send" not in data:
+            checker.fault((), f"missing key 'send', expected it where the kind is {kind}, which only sends")
+    block = data.get("send")
+    if "user" in data and isinstance(block, dict) and block.get("system") is True:
+        checker.fault(("send", "system"), "send.system: expected false in a personal account: it sends for its user alone")
 
 
 def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> None:
@@ -89,9 +156,10 @@ def _folder(name: str) -> str:
     return "INBOX" if name.upper() == "INBOX" else name
 
 
-def _connections(found: AccountFile, transport: type[Transport]) -> int | None:
+def _connections(found: AccountFile, transport: type[Transport] | None) -> int | None:
     wanted = None if found.connections == "unlimited" else found.connections
-    limits = [limit for limit in (wanted, transport.max_sessions) if limit is not None]
+    most = transport.max_sessions if transport else None
+    limits = [limit for limit in (wanted, most) if limit is not None]
     return min(limits, default=None)
 
 
@@ -104,4 +172,20 @@ def _imports(block: ImportBlock) -> ImportConfig:
         contact_types=block.contact_types,
         error_queue=block.error_queue,
         after=block.after,
+    )
+
+
+def _sends(block: SendBlock, document: Document) -> SendConfig:
+    fields = {"sender": "from", **{name: name for name in ("system", "match", "cc", "bcc", "docx", "max_bytes")}}
+    around = document.values["send",]
+    lines = {name: document.values.get(("send", key), around)[0] for name, key in fields.items()}
+    return SendConfig(
+        sender=Address(name=block.from_.name, email=block.from_.address),
+        system=block.system,
+        match=block.match,
+        cc=block.cc,
+        bcc=block.bcc,
+        docx=block.docx,
+        max_bytes=block.max_bytes,
+        where={name: f"{document.file}:{line}" for name, line in lines.items()},
     )

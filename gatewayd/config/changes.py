@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
+from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Transport
 from gatewayd.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig
@@ -33,9 +35,9 @@ class Changes:
 
     accounts_added: tuple[str, ...] = ()
     accounts_removed: tuple[str, ...] = ()
-    #: Accounts whose file says something else, or whose transport has other code.
+    #: Accounts whose file says something else, or whose transport or forwarder has other code.
     accounts_changed: tuple[str, ...] = ()
-    #: Operators that are new, gone, or different: in their file, or in the code of their directory or of a matcher.
+    #: Operators that are new, gone, or different: in their file, or in the code of their directory, a matcher or a forwarder.
     operators_changed: tuple[str, ...] = ()
     #: Keys of gatewayd.yaml whose change waits for a restart.
     restart: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ def changes(old: Config, new: Config) -> Changes:
     waits = {
         "state": old.state != new.state,
         "store": store[0] != store[1],
+        "signing_key": old.signing_key != new.signing_key,
         "limits": old.limits != new.limits,
         "log": old.log != new.log,
         "metrics": old.metrics != new.metrics,
@@ -69,6 +72,7 @@ def kept(old: Config, new: Config) -> Config:
         state=old.state,
         store_kind=old.store_kind,
         store_options=old.store_options,
+        signing_key=old.signing_key,
         limits=old.limits,
         log=old.log,
         metrics=old.metrics,
@@ -100,14 +104,17 @@ def fingerprint_of(operator: OperatorConfig, registry: Registry) -> Mapping[str,
     return ({"directory": directory} if directory else {}) | found
 
 
-def _account(config: Config, name: str) -> tuple[AccountConfig, str]:
+def _account(config: Config, name: str) -> tuple[AccountConfig, Sequence[str]]:
     one = config.accounts[name]
-    return one, config.registry.fingerprint(Transport, one.kind)
+    return one, [config.registry.fingerprint(role, one.kind) for role in (Transport, Forwarder)]
 
 
-def _operator(config: Config, name: str) -> tuple[OperatorConfig, Mapping[str, str]] | None:
+def _operator(config: Config, name: str) -> tuple[OperatorConfig, Mapping[str, str], Sequence[str]] | None:
     one = config.operators.get(name)
-    return (one, fingerprint_of(one, config.registry)) if one else None
+    if one is None:
+        return None
+    forwarders = [config.registry.fingerprint(Forwarder, target.kind) for target in one.targets.values()]
+    return one, fingerprint_of(one, config.registry), forwarders
 
 
 def _hashed(*values: object) -> str:

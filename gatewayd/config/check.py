@@ -59,51 +59,51 @@ class Checker:
         where = f" in {Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno}" if step else ""
         self.fault(place, f"the plugin itself fails on these options: {type(error).__name__}{where}")
 
-    def shared(
-        self, kernel: type[_Model], registry: Registry, role: type[_Role]
-    ) -> tuple[_Model | None, type[_Role] | None, Plugin.Options | None]:
-        """Check a whole file that the kernel's fields and those of the plugin that ``kind`` names share.
+    def shared(self, kernel: type[_Model], options: type[Plugin.Options] | None) -> tuple[_Model | None, Plugin.Options | None]:
+        """Check a whole file that the kernel's fields and those of a plugin share; without ``options`` only the kernel's.
 
         Where both know a field, it is the kernel's.
         """
         data = self.document.data
         names = {info.alias or name for name, info in kernel.model_fields.items()}
-        kind = data.get("kind")
-        offered = self.kind(registry, role, kind, ("kind",)) if isinstance(kind, str) else None
-        if "kind" not in data:
-            self.fault((), f"missing key 'kind', expected {listed(registry.kinds(role)) or 'the kind of a plugin'}")
-        beside = (offered.Options,) if offered else ()
         own = {key: value for key, value in {"kind": "", **data}.items() if key in names}
-        found = self.model(kernel, own, (), beside=beside)
+        found = self.model(kernel, own, (), beside=(options,) if options else ())
         rest = {key: value for key, value in data.items() if key not in names}
-        options = self.model(offered.Options, rest, (), beside=(kernel,)) if offered else None
-        return found, offered, options
+        return found, self.model(options, rest, (), beside=(kernel,)) if options else None
 
     def kind(self, registry: Registry, role: type[_Role], word: str, place: Place) -> type[_Role] | None:
         """Return the class that a plugin offers as ``word``."""
         kinds = registry.kinds(role)
         if word in kinds:
             return registry.get(role, word)
+        self.unknown(registry, role.__name__.lower(), word, kinds, place)
+        return None
+
+    def unknown(self, registry: Registry, what: str, word: str, kinds: Sequence[str], place: Place) -> None:
+        """Report that no plugin offers ``word``; ``kinds`` are what could stand there."""
         failed = [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.error]
         advice = hint(word, kinds)
         if failed and "did you mean" not in advice:
             advice += f"; out of use: {', '.join(failed)}"
-        self.fault(place, f"unknown {role.__name__.lower()} {word!r}{advice}")
+        self.fault(place, f"unknown {what} {word!r}{advice}")
+
+    def named(self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: Place) -> type[_Role] | None:
+        """Return the class that the ``kind`` of a mapping names."""
+        word = mapping.get("kind")
+        if isinstance(word, str):
+            return self.kind(registry, role, word, (*place, "kind"))
+        kinds = listed(registry.kinds(role))
+        self.fault((*place, "kind"), f"missing key {dotted((*place, 'kind'))!r}, expected {kinds or 'the kind of a plugin'}")
         return None
 
     def plugin(
         self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: Place
     ) -> tuple[str, Plugin.Options] | None:
         """Check a mapping of a ``kind`` and its options; return both."""
-        word = mapping.get("kind")
-        if not isinstance(word, str):
-            kinds = listed(registry.kinds(role))
-            self.fault((*place, "kind"), f"missing key {dotted((*place, 'kind'))!r}, expected {kinds or 'the kind of a plugin'}")
-            return None
-        offered = self.kind(registry, role, word, (*place, "kind"))
+        offered = self.named(registry, role, mapping, place)
         rest = {key: value for key, value in mapping.items() if key != "kind"}
         options = self.model(offered.Options, rest, place) if offered else None
-        return None if options is None else (word, options)
+        return None if offered is None or options is None else (offered.kind, options)
 
     def tried(self, place: Place, build: Callable[[], object]) -> None:
         """Report that an object can't be built from options that are right one by one."""

@@ -84,7 +84,11 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
     ``at`` is where the validated mapping stands; ``models`` are all that share it, for the nearest known key.
     """
     mismatches: dict[Place, list[ErrorDetails]] = {}
-    for one in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for one in errors:
+        if any(other["loc"][: len(one["loc"])] == one["loc"] for other in errors if other["loc"] != one["loc"]):
+            # Pydantic counts only the good ones of a list: what is said about its length means nothing then.
+            continue
         place = _place(document, at, one["loc"])
         said = one["type"] in ("value_error", "assertion_error")
         if document.spoilt(place) or (said and document.spoilt_within(place)):
@@ -100,11 +104,8 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
             yield _said(document, place, str(one["ctx"]["error"]))
         else:
             mismatches.setdefault(place, []).append(one)
-    for place, errors in mismatches.items():
-        if any(other[: len(place)] == place for other in mismatches if other != place):
-            # Pydantic counts only the good ones of a list: what is said about its length means nothing then.
-            continue
-        yield document.fault(place, f"{dotted(place)}: {_mismatch(errors, _value(document, place))}")
+    for place, several in mismatches.items():
+        yield document.fault(place, f"{dotted(place)}: {_mismatch(several, _value(document, place))}")
 
 
 def _place(document: Document, at: Place, loc: tuple[str | int, ...]) -> Place:
@@ -148,7 +149,7 @@ def _expected(error: ErrorDetails, value: object) -> str:
     template = _EXPECTED.get(error["type"])
     if template is None:
         return error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    limits = {key: f"{limit:g}" if isinstance(limit, float) else limit for key, limit in error.get("ctx", {}).items()}
+    limits = {key: f"{limit:.10g}" if isinstance(limit, float) else limit for key, limit in error.get("ctx", {}).items()}
     # Only a duration is text in the file and a number in the model.
     return template.format_map(limits) + (" s" if isinstance(value, str) and error["type"] in _RANGES else "")
 
@@ -174,10 +175,12 @@ def _value(document: Document, place: Place) -> object:
 
 
 def _fields(model: type[BaseModel], place: Place) -> list[str]:
-    """Return the keys that the mapping at ``place`` inside ``model`` may have."""
-    for part in place:
-        # An index, or a free key such as a user's name, leads deeper without leaving the model.
+    """Return the keys that the mapping at ``place`` inside ``model`` may have; none where it is another model's."""
+    for depth, part in enumerate(place):
         fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+        if depth == 0 and part not in fields:
+            return []
+        # An index, or a free key such as a user's name, leads deeper without leaving the model.
         model = _model(fields.get(str(part))) or model
     return [info.alias or name for name, info in model.model_fields.items()]
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd import plugins
 from gatewayd.config import main
 from gatewayd.config.account import account
+from gatewayd.config.between import Between
 from gatewayd.config.check import Checker
 from gatewayd.config.documents import read
 from gatewayd.config.files import Unreadable, names
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
-from gatewayd.errors import AuthError, Fault
+from gatewayd.errors import AuthError, ConfigError, Fault
+from gatewayd.signing import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,15 +41,20 @@ def load(folder: Path, registry: Registry | None = None) -> Config:
 
 
 def secret_faults(config: Config) -> tuple[Fault, ...]:
-    """Return a fault for every reference to a secret that can't be revealed now. Reads the secrets, keeps none."""
-    faults = []
-    for use in config.secrets:
-        try:
+    """Return a fault for every reference to a secret that can't be revealed, or used, now. Reads the secrets, keeps none."""
+    found = [(use, _secret_fault(use, config)) for use in config.secrets]
+    return tuple(Fault(file=use.file, line=use.line, column=use.column, what=what) for use, what in found if what)
+
+
+def _secret_fault(use: SecretUse, config: Config) -> str:
+    try:
+        if (use.file, use.secret) == (main.FILE, config.signing_key):
+            Signer.load(use.secret, config.state)
+        else:
             use.secret.reveal()
-        except AuthError as error:
-            what = f"{error.message}. {error.advice}"
-            faults.append(Fault(file=use.file, line=use.line, column=use.column, what=what))
-    return tuple(faults)
+    except (AuthError, ConfigError) as error:
+        return f"{error.message}. {error.advice}"
+    return ""
 
 
 def shown(path: Path, folder: Path) -> str:
@@ -88,6 +95,7 @@ class Reading:
         self._registry = registry
         self._instead = instead
         self._faults: list[Fault] = []
+        self._checkers: dict[str, Checker] = {}
         self._standing_in: list[str] = []
         self._secrets: list[SecretUse] = []
         self._digests: dict[str, str] = {}
@@ -98,6 +106,8 @@ class Reading:
         self._keep_secrets(self._main.checker)
         operators = self._operators()
         accounts = self._accounts(operators)
+        self._between(accounts)
+        self._faults += [fault for checker in self._checkers.values() for fault in checker.faults]
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
         self._plugins(_used(operators, accounts) | {("stores", store[0])})
@@ -108,6 +118,7 @@ class Reading:
             store_options=store[1],
             plugins_folder=self._main.plugins_folder,
             registry=self._registry,
+            signing_key=found.signing_key,
             operators=operators,
             accounts=accounts,
             workers=main.workers(found.workers),
@@ -135,24 +146,34 @@ class Reading:
             found |= {name: one} if one else {}
         return found
 
+    def _between(self, accounts: Mapping[str, AccountConfig]) -> None:
+        by_name: dict[str, dict[str, Checker]] = {group: {} for group in ("operators", "accounts")}
+        for file, checker in self._checkers.items():
+            group, _, name = file.removesuffix(".yaml").partition("/")
+            by_name[group][name] = checker
+        between = Between(accounts=accounts, files=frozenset(by_name["accounts"]), registry=self._registry)
+        for name, checker in by_name["operators"].items():
+            between.operator(checker, name)
+        between.systems(by_name["accounts"])
+
     def _files(self, group: str) -> list[tuple[str, str]]:
-        """Return names and files of all operators or accounts."""
+        """Return names and files of all operators or accounts, by name."""
         try:
             found, faults = names(self._folder / group)
         except Unreadable as error:
             found, faults = [*self._instead.files(group)], [*error.args]
         self._faults += faults
-        return [(file.rpartition("/")[2].removesuffix(".yaml"), file) for file in found]
+        return sorted((file.rpartition("/")[2].removesuffix(".yaml"), file) for file in found)
 
     def _settled(self, file: str, check: Callable[[Checker], _Value], instead: Callable[[], _Value | None]) -> _Value:
         """Return what a file says, or what stands in for it if it is faulty, or what the check makes of a faulty one."""
         checker = Checker(read(file, folder=self._folder), folder=self._folder)
         found = check(checker)
+        self._checkers[file] = checker
         self._keep_secrets(checker)
         self._digests[file] = "" if checker.faults else checker.document.digest
         if not checker.faults:
             return found
-        self._faults += checker.faults
         other = self._copied(file, check)
         if other is None:
             other = instead()
@@ -186,4 +207,6 @@ def _used(operators: Mapping[str, OperatorConfig], accounts: Mapping[str, Accoun
     """Return role and kind of every plugin that operators and accounts use."""
     matchers = {("matchers", kind) for one in operators.values() for kind, _ in one.matchers}
     directories = {("directories", one.directory_kind) for one in operators.values() if one.directory_kind}
-    return matchers | directories | {("transports", one.kind) for one in accounts.values()}
+    forwarders = {("forwarders", target.kind) for one in operators.values() for target in one.targets.values()}
+    both = {(role, one.kind) for one in accounts.values() for role in ("transports", "forwarders")}
+    return matchers | directories | forwarders | both

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from gatewayd.config.models import MetricsBlock
     from gatewayd.plugins import Registry
 
-__all__ = ["Main", "limits", "log", "main", "metrics", "refused", "workers"]
+__all__ = ["FILE", "Main", "limits", "log", "main", "metrics", "refused", "workers"]
 
-_MAIN = "gatewayd.yaml"
+FILE = "gatewayd.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,17 +45,17 @@ class Main:
 def refused(faults: Sequence[Fault]) -> ConfigError:
     """Return the error for a faulty ``gatewayd.yaml``, with all faults that were found."""
     advice = "Correct it; `gatewayd check` tells when it is right."
-    return ConfigError(f"{_MAIN} is faulty", faults=sorted(faults), advice=advice)
+    return ConfigError(f"{FILE} is faulty", faults=sorted(faults), advice=advice)
 
 
 def main(folder: Path) -> Main:
     """Read ``gatewayd.yaml``; raises ConfigError where there is nothing to go on with."""
     if not is_folder(folder):
         raise ConfigError(f"there is no config folder {folder}", advice="Name it with --config FOLDER.")
-    if not os.path.lexists(folder / _MAIN):
-        fault = Fault(file=_MAIN, what="missing, expected it in the config folder; it may be empty where $STATE_DIRECTORY is set")
-        raise ConfigError(f"{folder} has no {_MAIN}", faults=[fault], advice="Name the config folder with --config FOLDER.")
-    document = read(_MAIN, folder=folder)
+    if not os.path.lexists(folder / FILE):
+        fault = Fault(file=FILE, what="missing, expected it in the config folder; it may be empty where $STATE_DIRECTORY is set")
+        raise ConfigError(f"{folder} has no {FILE}", faults=[fault], advice="Name the config folder with --config FOLDER.")
+    document = read(FILE, folder=folder)
     if () in document.faulty:
         raise refused(document.faults)
     checker = Checker(document, folder=folder)
@@ -109,6 +109,10 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         batch_bytes=block.batch_bytes,
         backoff=block.backoff,
         auth_pause=block.auth_pause,
+        deliveries=block.deliveries,
+        give_up=block.give_up,
+        warn=block.warn,
+        forwards_per_hour=block.forwards_per_hour,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from gatewayd.config.faults import hint
+from gatewayd.config.forwards import rules, targets
 from gatewayd.config.models import OperatorFile
 from gatewayd.config.values import OperatorConfig, UserConfig
 from gatewayd.roles import Directory, Matcher, Operator, Plugin
@@ -25,7 +25,8 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
     directory = _directory(checker, registry)
     subject = Operator(name=name, title=found.title, brands=found.brands) if found else Operator(name=name)
     matchers = _matchers(checker, registry, subject)
-    _forward(checker)
+    goals = targets(checker, registry)
+    sends_on = rules(checker, found)
     users = {word: UserConfig(name=user.name, email=user.email) for word, user in found.users.items()} if found else {}
     if found is None or checker.faults:
         # Its users stay known where they can be: their personal mail is theirs, whatever else is wrong.
@@ -37,6 +38,8 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
         directory_kind=directory[0] if directory else None,
         directory_options=directory[1] if directory else None,
         matchers=matchers,
+        targets=goals,
+        rules=sends_on,
         users=users,
     )
 
@@ -80,11 +83,3 @@ def _matcher(checker: Checker, registry: Registry, item: object, index: int) -> 
     offered = checker.kind(registry, Matcher, word, place)
     checked = checker.model(offered.Options, options, place) if offered else None
     return (offered, checked) if offered and checked is not None else None
-
-
-def _forward(checker: Checker) -> None:
-    rules, targets = checker.document.data.get("forward"), checker.document.data.get("targets", {})
-    for index, rule in enumerate(rules if isinstance(rules, list) else []):
-        to = rule.get("to") if isinstance(rule, dict) else None
-        if isinstance(to, str) and isinstance(targets, dict) and to not in targets:
-            checker.fault(("forward", index, "to"), f"unknown target {to!r}{hint(to, targets)}")

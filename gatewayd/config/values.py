@@ -166,7 +166,7 @@ class LimitsConfig:
     visits: int = 16
     visits_per_host: int = 8
     #: How many messages and how many bytes make a batch at most; a larger message comes alone.
-    batch_messages: int = 100
+    batch_messages: int = 200
     batch_bytes: int = 16777216
     #: Seconds of the longest pause between tries after faults of a network or server.
     backoff: float = 900.0
@@ -224,7 +224,7 @@ class Config:
     #: The plugins that the options above belong to.
     registry: Registry = field(repr=False, compare=False)
     operators: Mapping[str, OperatorConfig] = field(default_factory=dict)
-    #: The accounts that can run.
+    #: The accounts that can run, in the order of their names: of several system accounts of an operator the first counts.
     accounts: Mapping[str, AccountConfig] = field(default_factory=dict)
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     limits: LimitsConfig = LimitsConfig()

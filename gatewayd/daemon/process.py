@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -21,19 +22,23 @@ from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
 from gatewayd.owner import Owner, prepare
 from gatewayd.roles import Place
+from gatewayd.routing import Rate, Router
+from gatewayd.signing import Signer
 from gatewayd.store import Store
 from gatewayd.supervisor import Kit, Supervisor
 from gatewayd.supervisor.observers import Observers
+from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.rematching import Rematcher
 from gatewayd.supervisor.telling import Telling
 from gatewayd.supervisor.threads import started
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.config import Config
+    from gatewayd.custody import Filed
     from gatewayd.errors import Fault
 
 __all__ = ["Daemon"]
@@ -81,6 +86,7 @@ class Daemon:
             journal.daemon_stopping(why=waiting.why)
             self._notifier.stopping()
             began = time.monotonic()
+            self._posting.halt()
             abandoned = self._supervisor.stop(_STOP)
         journal.daemon_stopped(seconds=time.monotonic() - began, abandoned=abandoned)
 
@@ -99,6 +105,8 @@ class Daemon:
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
+        self._signer = Signer.load(config.signing_key, config.state)
+        self._rate = Rate(config.limits.forwards_per_hour)
         self._observers = Observers(config.registry, dropped=self._metrics.dropped)
         stack.callback(self._observers.close)
         self._telling = Telling(self._metrics, self._observers)
@@ -106,6 +114,8 @@ class Daemon:
         stack.callback(self._workers.close)
         self._rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
+        self._posting = Posting(self._store, self._owner, self._telling.listener)
+        stack.callback(self._posting.stop, _STOP / 4)
         self._serve_metrics(stack)
         self._supervisor = Supervisor(self._kit())
         self._take_over(config, first=True)
@@ -129,8 +139,13 @@ class Daemon:
             examiner=self._workers,
             limits=self._config.limits,
             daemon=self._health,
-            listener=self._telling.listener,
+            listener=replace(self._telling.listener, filed=self._filed),
         )
+
+    def _filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
+        self._telling.filed(account, folder, mails)
+        if any(filing.deliveries for one in mails for filing in one.filings):
+            self._posting.wake()
 
     def _serve_metrics(self, stack: ExitStack) -> None:
         if self._config.metrics is None:
@@ -150,6 +165,7 @@ class Daemon:
             workers=self._workers.count,
             worker_deaths=self._workers.deaths,
             open_breakers=tuple(f"{operator}/{by}" for operator, by in self._workers.breakers.open()),
+            open_targets=self._rate.open(),
             config_faults=tuple(
                 f"{fault}; it runs as last accepted" if fault.file in standing_in else str(fault) for fault in self._faults
             ),
@@ -183,10 +199,11 @@ class Daemon:
 
     def _take_over(self, config: Config, *, first: bool) -> None:
         self._faults = config.faults
-        made = recipes(config)
+        made, router = recipes(config), Router(config, self._signer, self._rate)
         self._workers.apply(config.registry, made, config.workers)
-        (self._supervisor.start if first else self._supervisor.apply)(config, made)
-        self._rematcher.apply(config, made, self._fingerprints(config))
+        (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
+        self._rematcher.apply(config, made, self._fingerprints(config), router)
+        self._posting.apply(config)
         if not first:
             self._keep(config)
         self._telling.config_loaded(config)
@@ -210,7 +227,7 @@ class Daemon:
     # --- every second -------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        if self._supervisor.alive():
+        if self._supervisor.alive() and self._posting.alive():
             self._notifier.watchdog()
         self._rematcher.look()
         self._metrics.workers(self._workers.count)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from gatewayd.custody import FilingFault
 from gatewayd.examine.values import Findings
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
-from gatewayd.model import KINDS, Link, Miss, Record, Rivals
+from gatewayd.model import KINDS, Follows, Link, Miss, Record, Rivals
 from gatewayd.plugins import where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from gatewayd.examine.values import ContactTypes, Recipe
     from gatewayd.mail import Mail
@@ -93,12 +93,7 @@ def _checked(findings: Iterable[Finding] | None, mails: Sequence[Mail]) -> list[
     if len(said) > limit:
         raise ValueError(f"more than {_MAX_FINDINGS} findings a mail")
     for finding in said:
-        if not isinstance(finding, Link | Rivals | Miss):
-            raise TypeError(f"it yielded {type(finding).__name__}, expected Link, Rivals or Miss")
-        if finding.mail_id not in ids:
-            raise ValueError(f"it spoke of mail {finding.mail_id}, which is not in the batch")
-        if not isinstance(finding.because, str):
-            raise TypeError(f"it said {type(finding.because).__name__} for `because`, expected text")
+        _check(finding, ids)
         for record in _records(finding):
             if not isinstance(record, Record) or record.kind not in KINDS:
                 raise TypeError(f"it linked {type(record).__name__}, expected a Record of a known kind")
@@ -107,10 +102,21 @@ def _checked(findings: Iterable[Finding] | None, mails: Sequence[Mail]) -> list[
     return said
 
 
+def _check(finding: Finding, ids: Collection[int]) -> None:
+    if not isinstance(finding, Link | Rivals | Miss | Follows):
+        raise TypeError(f"it yielded {type(finding).__name__}, expected Link, Rivals, Follows or Miss")
+    if finding.mail_id not in ids:
+        raise ValueError(f"it spoke of mail {finding.mail_id}, which is not in the batch")
+    if not isinstance(finding.because, str):
+        raise TypeError(f"it said {type(finding.because).__name__} for `because`, expected text")
+    if isinstance(finding, Follows) and not isinstance(finding.message_id, str):
+        raise TypeError(f"it follows {type(finding.message_id).__name__}, expected a Message-ID as text")
+
+
 def _records(finding: Finding) -> tuple[Record, ...]:
     if isinstance(finding, Link):
         return (finding.record,)
-    if isinstance(finding, Miss):
+    if isinstance(finding, Miss | Follows):
         return ()
     if not isinstance(finding.records, tuple):
         raise TypeError(f"it yielded Rivals of a {type(finding.records).__name__}, expected a tuple of records")
@@ -147,6 +153,7 @@ def findings(operator: str, mail_ids: Sequence[int], admission: Admission, said:
         links=tuple(links.values()),
         rivals=tuple((by, finding) for by, finding in found if isinstance(finding, Rivals)),
         misses=tuple((by, finding) for by, finding in found if isinstance(finding, Miss)),
+        follows=tuple((by, finding) for by, finding in found if isinstance(finding, Follows)),
         faults=(*faults, *(fault for one in said.values() for fault in one.faults)),
         refused=admission.refused,
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.custody import FilingFault
     from gatewayd.mail import Mail
-    from gatewayd.model import Link, Miss, Rivals, Source
+    from gatewayd.model import Follows, Link, Miss, Rivals, Source
     from gatewayd.roles import Directory, Matcher, Operator, Place
 
 __all__ = ["ContactTypes", "Examination", "Examined", "Examining", "Findings", "Job", "Letter", "Order", "Recipe"]
@@ -54,6 +54,8 @@ class Findings:
     links: tuple[tuple[str, Link], ...] = ()
     rivals: tuple[tuple[str, Rivals], ...] = ()
     misses: tuple[tuple[str, Miss], ...] = ()
+    #: Not proven yet: a matcher has no key.
+    follows: tuple[tuple[str, Follows], ...] = ()
     faults: tuple[tuple[int, FilingFault], ...] = ()
     #: Ids of mails that the operator does not admit.
     refused: frozenset[int] = frozenset()

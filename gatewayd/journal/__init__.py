@@ -10,22 +10,39 @@ import logging
 import re
 from typing import TYPE_CHECKING, TextIO
 
-from gatewayd.errors import GatewaydError
-from gatewayd.journal.lines import EVENTS, FIELDS, Handler, Layout, Level, Value, place
+from gatewayd.journal.lines import Handler, Layout, Level, Value, place
+from gatewayd.journal.outgoing import (
+    delivery_overdue,
+    delivery_settled,
+    lane_failed,
+    lane_healed,
+    outbox_waits,
+    target_suspended,
+)
+from gatewayd.journal.saying import LOG, say, why
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.custody import Tally
-    from gatewayd.errors import Fault
+    from gatewayd.errors import Fault, GatewaydError
     from gatewayd.health import Answer, Condition, Task
 
-__all__ = ["Layout", "Level", "configure"]
+__all__ = [
+    "Layout",
+    "Level",
+    "configure",
+    "delivery_overdue",
+    "delivery_settled",
+    "lane_failed",
+    "lane_healed",
+    "outbox_waits",
+    "target_suspended",
+]
 
-_LOG = logging.getLogger(EVENTS)
-_LOG.propagate = False
+LOG.propagate = False
 # A command that does not configure the log says nothing by it.
-_LOG.addHandler(logging.NullHandler())
+LOG.addHandler(logging.NullHandler())
 
 #: At most so many lines about one thing's parts.
 _MOST = 20
@@ -41,23 +58,11 @@ def configure(layout: Layout = "plain", level: Level = "info", stream: TextIO | 
     libraries and plugins that log by themselves, warnings and errors are written.
     """
     handler = Handler(layout, stream)
-    for logger, threshold in ((_LOG, level.upper()), (logging.getLogger(), "WARNING")):
+    for logger, threshold in ((LOG, level.upper()), (logging.getLogger(), "WARNING")):
         for old in [one for one in logger.handlers if isinstance(one, Handler | logging.NullHandler)]:
             logger.removeHandler(old)
         logger.addHandler(handler)
         logger.setLevel(threshold)
-
-
-def _say(level: int, event: str, /, **fields: Value) -> None:
-    if _LOG.isEnabledFor(level):
-        _LOG.log(level, event, extra={FIELDS: fields})
-
-
-def _why(error: BaseException) -> dict[str, Value]:
-    """Our five errors say what is wrong without secrets; of any other only class and place are told."""
-    if isinstance(error, GatewaydError):
-        return {"error": type(error).__name__, "cause": error.message, "advice": error.advice}
-    return {"error": type(error).__name__, "at": place(error)}
 
 
 # --- the daemon and its config ----------------------------------------------------------------------------------------
@@ -65,42 +70,42 @@ def _why(error: BaseException) -> dict[str, Value]:
 
 def daemon_started(*, owner: str, version: str, accounts: int, workers: int) -> None:
     """All threads run, and what was to be had of the config works."""
-    _say(logging.INFO, "daemon started", owner=owner, version=version, accounts=accounts, workers=workers)
+    say(logging.INFO, "daemon started", owner=owner, version=version, accounts=accounts, workers=workers)
 
 
 def daemon_stopping(*, why: str) -> None:
     """It was told to stop; ``why`` names the signal or the fault."""
-    _say(logging.INFO, "daemon stopping", why=why)
+    say(logging.INFO, "daemon stopping", why=why)
 
 
 def daemon_stopped(*, seconds: float, abandoned: int = 0) -> None:
     """It stopped; ``abandoned`` visits did not end in time and go on at the next start."""
-    _say(logging.WARNING if abandoned else logging.INFO, "daemon stopped", seconds=seconds, abandoned=abandoned or None)
+    say(logging.WARNING if abandoned else logging.INFO, "daemon stopped", seconds=seconds, abandoned=abandoned or None)
 
 
 def config_loaded(*, accounts: int, operators: int, faults: Sequence[Fault] = (), last_accepted: Sequence[str] = ()) -> None:
     """The config was taken over; files of ``last_accepted`` are faulty and run as they were last accepted."""
-    _say(logging.INFO, "config loaded", accounts=accounts, operators=operators, faults=len(faults))
+    say(logging.INFO, "config loaded", accounts=accounts, operators=operators, faults=len(faults))
     _faults(faults, last_accepted)
 
 
 def config_refused(error: GatewaydError, faults: Sequence[Fault] = ()) -> None:
     """Nothing of the config was taken over, for ``gatewayd.yaml`` itself is faulty; what ran before goes on."""
-    _say(logging.ERROR, "config refused", faults=len(faults), cause=error.message, advice=error.advice)
+    say(logging.ERROR, "config refused", faults=len(faults), cause=error.message, advice=error.advice)
     _faults(faults)
 
 
 def config_waits_for_restart(keys: Sequence[str]) -> None:
     """Keys of gatewayd.yaml say something else that is taken over only by a restart."""
-    _say(logging.WARNING, "config waits for a restart", keys=", ".join(keys))
+    say(logging.WARNING, "config waits for a restart", keys=", ".join(keys))
 
 
 def _faults(faults: Sequence[Fault], last_accepted: Sequence[str] = ()) -> None:
     for fault in faults[:_MOST]:
         runs = "as last accepted" if fault.file in last_accepted else None
-        _say(logging.ERROR, "config fault", place=f"{fault.file}:{fault.line}:{fault.column}", what=fault.what, runs=runs)
+        say(logging.ERROR, "config fault", place=f"{fault.file}:{fault.line}:{fault.column}", what=fault.what, runs=runs)
     if len(faults) > _MOST:
-        _say(logging.ERROR, "config has further faults", faults=len(faults) - _MOST, advice="See `gatewayd check`.")
+        say(logging.ERROR, "config has further faults", faults=len(faults) - _MOST, advice="See `gatewayd check`.")
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------------
@@ -108,62 +113,62 @@ def _faults(faults: Sequence[Fault], last_accepted: Sequence[str] = ()) -> None:
 
 def account_taken(account: str, *, epoch: int) -> None:
     """This daemon has the account's lease now."""
-    _say(logging.INFO, "account taken", account=account, epoch=epoch)
+    say(logging.INFO, "account taken", account=account, epoch=epoch)
 
 
 def account_released(account: str) -> None:
     """This daemon gave the account's lease back."""
-    _say(logging.INFO, "account released", account=account)
+    say(logging.INFO, "account released", account=account)
 
 
 def account_changed(account: str) -> None:
     """Its file, or one of its operators', changed: it starts anew."""
-    _say(logging.INFO, "account changed", account=account)
+    say(logging.INFO, "account changed", account=account)
 
 
 def account_condition(account: str, *, before: Condition, condition: Condition) -> None:
     """It is in another condition; what is wrong has a line of its own."""
-    _say(logging.DEBUG, "account condition", account=account, before=before, condition=condition)
+    say(logging.DEBUG, "account condition", account=account, before=before, condition=condition)
 
 
 def account_healed(account: str, *, failures: int) -> None:
     """A visit went well after so many that failed."""
-    _say(logging.INFO, "account well again", account=account, failures=failures)
+    say(logging.INFO, "account well again", account=account, failures=failures)
 
 
 def account_backs_off(account: str, error: BaseException, *, retry_in: float, failures: int) -> None:
     """A visit failed and is tried again in ``retry_in`` seconds."""
-    _say(logging.WARNING, "account backs off", account=account, retry_in=retry_in, failures=failures, **_why(error))
+    say(logging.WARNING, "account backs off", account=account, retry_in=retry_in, failures=failures, **why(error))
 
 
 def account_paused(account: str, error: BaseException, *, retry_in: float) -> None:
     """One side could not prove who it is; it is tried again rarely, lest a mailbox is locked."""
-    _say(logging.ERROR, "account paused", account=account, retry_in=retry_in, **_why(error))
+    say(logging.ERROR, "account paused", account=account, retry_in=retry_in, **why(error))
 
 
 def watch_started(account: str, *, folder: str) -> None:
     """The server announces what comes to the folder."""
-    _say(logging.DEBUG, "watch started", account=account, folder=folder)
+    say(logging.DEBUG, "watch started", account=account, folder=folder)
 
 
 def watch_lost(account: str, error: BaseException, *, folder: str) -> None:
     """The server no longer announces; the account is visited anew."""
-    _say(logging.INFO, "watch lost", account=account, folder=folder, **_why(error))
+    say(logging.INFO, "watch lost", account=account, folder=folder, **why(error))
 
 
 def lease_lost(account: str, *, cause: str) -> None:
     """Another daemon has the account; nothing more is written here."""
-    _say(logging.WARNING, "lease lost", account=account, cause=cause)
+    say(logging.WARNING, "lease lost", account=account, cause=cause)
 
 
 def store_away(error: BaseException) -> None:
     """The store can't be reached; sessions are dropped before leases end, and it is tried again all the time."""
-    _say(logging.ERROR, "store away", **_why(error))
+    say(logging.ERROR, "store away", **why(error))
 
 
 def store_back(*, seconds: float) -> None:
     """The store can be reached again, after so many seconds."""
-    _say(logging.INFO, "store back", seconds=seconds)
+    say(logging.INFO, "store back", seconds=seconds)
 
 
 # --- visits and mail --------------------------------------------------------------------------------------------------
@@ -174,10 +179,10 @@ def visit_done(answer: Answer, *, seconds: float) -> None:
     happened = answer.listed or answer.settled or answer.problems or answer.tally != type(answer.tally)()
     level = logging.INFO if happened else logging.DEBUG
     counts = _counts(answer.tally)
-    _say(level, "visit done", account=answer.account, listed=answer.listed, settled=answer.settled, **counts, seconds=seconds)
+    say(level, "visit done", account=answer.account, listed=answer.listed, settled=answer.settled, **counts, seconds=seconds)
     for event, texts in (("visit problem", answer.problems), ("visit note", answer.notes)):
         for text in texts[:_MOST]:
-            _say(logging.WARNING, event, account=answer.account, text=text)
+            say(logging.WARNING, event, account=answer.account, text=text)
 
 
 def _counts(tally: Tally) -> dict[str, Value]:
@@ -194,7 +199,7 @@ def mail_filed(
     account: str, mail: int, *, folder: str, key: str, size: int, operators: Sequence[str], links: int, faults: int
 ) -> None:
     """A mail is filed, and on the disk; ``size`` in bytes, links and faults of all its filings together."""
-    _say(
+    say(
         logging.INFO,
         "mail filed",
         account=account,
@@ -212,7 +217,7 @@ def mail_failed(account: str, mail: int, *, operator: str, by: str, error: str) 
     """Something went wrong for one filing. Of ``error`` only class and place are told; ``gatewayd queue list`` shows all."""
     found, at = _CLASS.match(error), _PLACE.search(error)
     known = {"error": found[1] if found else None, "at": at[1] if at else None}
-    _say(logging.WARNING, "mail failed", account=account, mail=mail, operator=operator, by=by, **known)
+    say(logging.WARNING, "mail failed", account=account, mail=mail, operator=operator, by=by, **known)
 
 
 # --- worker processes -------------------------------------------------------------------------------------------------
@@ -220,17 +225,17 @@ def mail_failed(account: str, mail: int, *, operator: str, by: str, error: str) 
 
 def worker_replaced(*, operator: str, by: str, cause: str) -> None:
     """A worker process died or took too long over an operator's mail, in the matcher ``by`` if it is known, and is replaced."""
-    _say(logging.ERROR, "worker replaced", operator=operator, by=by, cause=cause)
+    say(logging.ERROR, "worker replaced", operator=operator, by=by, cause=cause)
 
 
 def breaker_opened(*, operator: str, by: str) -> None:
     """A matcher failed so often that it is not called for a while; mail filed meanwhile is matched again later."""
-    _say(logging.ERROR, "breaker opened", operator=operator, by=by, advice="See `gatewayd queue causes`.")
+    say(logging.ERROR, "breaker opened", operator=operator, by=by, advice="See `gatewayd queue causes`.")
 
 
 def breaker_closed(*, operator: str, by: str) -> None:
     """The matcher works again."""
-    _say(logging.INFO, "breaker closed", operator=operator, by=by)
+    say(logging.INFO, "breaker closed", operator=operator, by=by)
 
 
 # --- observers and requests -------------------------------------------------------------------------------------------
@@ -238,47 +243,47 @@ def breaker_closed(*, operator: str, by: str) -> None:
 
 def rematched(operator: str, *, by: str, done: int, mended: int) -> None:
     """What stood in error queues was matched again by itself."""
-    _say(logging.INFO, "matched again", operator=operator, by=by, done=done, mended=mended)
+    say(logging.INFO, "matched again", operator=operator, by=by, done=done, mended=mended)
 
 
 def rematch_failed(operator: str, error: BaseException, *, by: str) -> None:
     """What stands in error queues could not be matched again now."""
-    _say(logging.WARNING, "could not match again", operator=operator, by=by, **_why(error))
+    say(logging.WARNING, "could not match again", operator=operator, by=by, **why(error))
 
 
 def observer_failed(plugin: str, error: BaseException, *, hook: str) -> None:
     """An observer raised; the others have heard of it all the same."""
-    _say(logging.WARNING, "observer failed", plugin=plugin, hook=hook, error=type(error).__name__, at=place(error))
+    say(logging.WARNING, "observer failed", plugin=plugin, hook=hook, error=type(error).__name__, at=place(error))
 
 
 def observer_hangs(plugin: str, *, hook: str, seconds: float, given_up: bool) -> None:
     """An observer does not return; once given up it hears nothing until it does."""
-    _say(logging.ERROR if given_up else logging.WARNING, "observer hangs", plugin=plugin, hook=hook, seconds=seconds)
+    say(logging.ERROR if given_up else logging.WARNING, "observer hangs", plugin=plugin, hook=hook, seconds=seconds)
 
 
 def observer_returned(plugin: str, *, hook: str, seconds: float) -> None:
     """An observer that was given up returned, and hears of what comes from now on."""
-    _say(logging.INFO, "observer returned", plugin=plugin, hook=hook, seconds=seconds)
+    say(logging.INFO, "observer returned", plugin=plugin, hook=hook, seconds=seconds)
 
 
 def events_dropped(count: int) -> None:
     """Observers were too slow for so many events, and never hear of them."""
-    _say(logging.WARNING, "events dropped", events=count)
+    say(logging.WARNING, "events dropped", events=count)
 
 
 def request_taken(request: int, account: str, task: Task) -> None:
     """A person asked for a visit."""
     keys = len(task.keys) or None
     more = {"from_beginning": task.from_beginning or None, "compare": task.compare or None, "operator": task.operator, "keys": keys}
-    _say(logging.INFO, "request taken", account=account, request=request, **more)
+    say(logging.INFO, "request taken", account=account, request=request, **more)
 
 
 def request_answered(request: int, answer: Answer, *, seconds: float) -> None:
     """The visit that a person asked for is done, or failed."""
     level, error = (logging.WARNING, answer.error) if answer.error else (logging.INFO, None)
-    _say(level, "request answered", account=answer.account, request=request, seconds=seconds, cause=error)
+    say(level, "request answered", account=answer.account, request=request, seconds=seconds, cause=error)
 
 
 def own_fault(room: str, error: BaseException, *, account: str = "") -> None:
     """A fault of gatewayd itself: what failed goes on with its next piece of work."""
-    _say(logging.ERROR, "own fault", room=room, account=account, error=type(error).__name__, at=place(error))
+    say(logging.ERROR, "own fault", room=room, account=account, error=type(error).__name__, at=place(error))

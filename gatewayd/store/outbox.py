@@ -40,10 +40,11 @@ class OutboxVerbs(ABC):
     # --- delivering -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def lanes(self) -> Mapping[str, float]:
+    def lanes(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
         """Return for every lane in how many seconds something of it is due; 0 or less: now.
 
-        What a living owner has taken is due when its time with that owner ends; what is for a suspended target never is.
+        What a living owner has taken is due when its time with that owner ends, what a ``dead`` one had is due now; what is
+        for a suspended target never is.
         """
 
     @abstractmethod

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, Config
     from gatewayd.custody import Lease
     from gatewayd.examine import Recipe
+    from gatewayd.routing import Router
     from gatewayd.supervisor.closing import Closer
     from gatewayd.supervisor.leases import Keeper
     from gatewayd.supervisor.pool import Pool
@@ -41,6 +42,7 @@ class Charges:
         self._due = Due()
         self._config: Config | None = None
         self._recipes: Mapping[str, Recipe] = {}
+        self._router: Router | None = None
         self._charges: dict[str, Charge] = {}
         #: No visit may begin: the store could not be reached for so long that leases may end, or this daemon ends.
         self.suspended = False
@@ -98,6 +100,7 @@ class Charges:
             charge=charge,
             config=charge.config,
             recipes=self._recipes,
+            router=self._router,
             registry=self._config.registry,
             lease=charge.lease,
             watched=charge.watched,
@@ -158,9 +161,9 @@ class Charges:
 
     # --- the config -------------------------------------------------------------------------------------------------
 
-    def apply(self, config: Config, recipes: Mapping[str, Recipe]) -> None:
+    def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None) -> None:
         """Take a config over: only accounts that changed are restarted, the others never notice."""
-        self._config, self._recipes = config, recipes
+        self._config, self._recipes, self._router = config, recipes, router
         for name, charge in list(self._charges.items()):
             if not _imports(config.accounts.get(name)):
                 self.release(charge)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.examine import Recipe
     from gatewayd.health import Request
+    from gatewayd.routing import Router
     from gatewayd.supervisor.leases import Round
     from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit
@@ -66,14 +67,14 @@ class Supervisor:
         self._ended = False
         self._thread: threading.Thread | None = None
 
-    def start(self, config: Config, recipes: Mapping[str, Recipe]) -> None:
-        """Begin with a config; the recipes are those of all operators, by name."""
-        self.apply(config, recipes)
+    def start(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None = None) -> None:
+        """Begin with a config; the recipes are those of all operators, by name, and without a router nothing goes on."""
+        self.apply(config, recipes, router)
         self._thread = started(self._run, "supervisor")
 
-    def apply(self, config: Config, recipes: Mapping[str, Recipe]) -> None:
+    def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None = None) -> None:
         """Take a changed config over, soon: only accounts that differ from before are restarted."""
-        self._inbox.put(partial(self._charges.apply, config, recipes))
+        self._inbox.put(partial(self._charges.apply, config, recipes, router))
 
     def alive(self) -> bool:
         """Whether the loop turns, servers are listened to, and visits make progress."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gatewayd import journal
-from gatewayd.events import AccountChanged, ConfigLoaded, Event, MailFailed, MailFiled
+from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ __all__ = ["Observers"]
 _HOOKS: Final[Mapping[type[Event], str]] = {
     MailFiled: "gatewayd_mail_filed",
     MailFailed: "gatewayd_mail_failed",
+    DeliverySettled: "gatewayd_delivery_settled",
     AccountChanged: "gatewayd_account_changed",
     ConfigLoaded: "gatewayd_config_loaded",
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
     from gatewayd.examine import Recipe
+    from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.supervisor.workers import Workers
 
@@ -54,11 +55,18 @@ class Rematcher:
         self._recipes: Mapping[str, Recipe] = {}
         self._viewers: Mapping[str, Viewer] = {}
         self._fingerprints: Mapping[str, Mapping[str, str]] = {}
+        self._router: Router | None = None
         self._thread: threading.Thread | None = None
 
-    def apply(self, config: Config, recipes: Mapping[str, Recipe], fingerprints: Mapping[str, Mapping[str, str]]) -> None:
+    def apply(
+        self,
+        config: Config,
+        recipes: Mapping[str, Recipe],
+        fingerprints: Mapping[str, Mapping[str, str]],
+        router: Router | None = None,
+    ) -> None:
         """Work with this config from now on; ``fingerprints`` are those of all operators' matchers, by operator and kind."""
-        self._recipes = recipes
+        self._recipes, self._router = recipes, router
         self._viewers = {name: Viewer(operator=name, users=tuple(one.users)) for name, one in config.operators.items()}
         self._fingerprints = fingerprints
         for name in recipes:
@@ -153,7 +161,8 @@ class Rematcher:
 
     def _retry(self, recipe: Recipe, viewer: Viewer, by: str) -> None:
         mended = done = 0
-        for batch in retry(self._store, self._workers, recipe, viewer, Query(fault_by=by), tick=self._go_on):
+        query = Query(fault_by=by)
+        for batch in retry(self._store, self._workers, recipe, viewer, query, router=self._router, tick=self._go_on):
             self._go_on()
             still = sum(any(fault.by == by for fault in one.faults) for one in batch)
             done, mended = done + len(batch), mended + len(batch) - still

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import journal
 from gatewayd.errors import LeaseLost
-from gatewayd.events import AccountChanged, ConfigLoaded, MailFailed, MailFiled
+from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
 from gatewayd.supervisor.values import Listener
 from gatewayd.supervisor.workers import WorkerEvents
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
     from gatewayd.custody import Filed
+    from gatewayd.delivery import Settled, Suspension, Taken
     from gatewayd.health import AccountHealth, Condition
     from gatewayd.metrics import Metrics
     from gatewayd.supervisor.observers import Observers
@@ -34,7 +35,9 @@ class Telling:
     @property
     def listener(self) -> Listener:
         """What the supervisor calls."""
-        return Listener(visited=self.visited, changed=self.changed, filed=self.filed)
+        return Listener(
+            visited=self.visited, changed=self.changed, filed=self.filed, suspended=self.suspended, settled=self.settled
+        )
 
     def worker_events(self, directory_back: Callable[[str], None] = lambda _: None) -> WorkerEvents:
         """What the worker processes' pool calls; ``directory_back`` is somebody else's matter."""
@@ -76,6 +79,28 @@ class Telling:
             received_at=arrival,
             backlog=one.backlog,
             filings=one.filings,
+        )
+        self._observers.tell(event)
+
+    def suspended(self, targets: Sequence[Suspension]) -> None:
+        """Tell that targets get nothing any more, until a person says so."""
+        for one in targets:
+            journal.target_suspended(one)
+
+    def settled(self, lane: str, taken: Taken, settled: Settled) -> None:
+        """Tell what became of one try of a delivery; observers hear of its end alone."""
+        journal.delivery_settled(lane, taken, settled)
+        self._metrics.settled(settled.state)
+        if settled.state == "waiting":
+            return
+        event = DeliverySettled(
+            delivery_id=taken.id,
+            operator=taken.operator,
+            mail_id=taken.mail_id,
+            goal=taken.delivery.goal,
+            cause=taken.delivery.cause,
+            state=settled.state,
+            words=settled.words,
         )
         self._observers.tell(event)
 

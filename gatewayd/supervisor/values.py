@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gatewayd.backoff import Backoff
 from gatewayd.batch import Bounds
 from gatewayd.store import LEASE_SECONDS
-from gatewayd.supervisor.clock import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gatewayd.config.values import LimitsConfig
     from gatewayd.custody import Filed
+    from gatewayd.delivery import Settled, Suspension, Taken
     from gatewayd.examine import Examining
     from gatewayd.health import AccountHealth, Condition, DaemonHealth
     from gatewayd.owner import Owner
@@ -55,6 +56,10 @@ class Listener:
     changed: Callable[[AccountHealth, Condition], None] = lambda _, __: None
     #: The mails of a batch that are new are committed, by account and folder. In the visit's thread.
     filed: Callable[[str, str, Sequence[Filed]], None] = lambda _, __, ___: None
+    #: Targets are suspended for a bounce in a batch that is committed. In the visit's thread.
+    suspended: Callable[[Sequence[Suspension]], None] = lambda _: None
+    #: What became of one try of a delivery, by lane, is committed. In the outbox' settling thread.
+    settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

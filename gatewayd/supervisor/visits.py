@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.examine import Recipe
     from gatewayd.health import Task
     from gatewayd.plugins import Registry
+    from gatewayd.routing import Router
     from gatewayd.session import Session
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.threads import Slot
@@ -44,6 +45,7 @@ class Run:
     #: As they were when it began.
     config: AccountConfig
     recipes: Mapping[str, Recipe]
+    router: Router | None
     registry: Registry
     lease: Lease
     #: The session that waited for it.
@@ -159,6 +161,7 @@ class Conductor:
             store=self._kit.store,
             examiner=self._kit.examiner,
             owner=self._kit.owner,
+            router=run.router,
             fetcher=slot.fetcher,
             bounds=self._kit.bounds,
             progress=run.progress,
@@ -166,6 +169,7 @@ class Conductor:
             stopping=lambda: run.stop,
             opened=run.opened,
             filed=partial(self._kit.listener.filed, run.config.name),
+            suspended=self._kit.listener.suspended,
         )
         chosen = run.registry.get(Transport, run.config.kind)
         transport = chosen(run.config.options, account=run.config.name)

@@ -74,7 +74,8 @@ class Workers(Examining):
         memory = config.memory_mib << 20
         #: Where all mail is examined; where it is found out whom to blame, with little of the processor; and where directories are
         #: refreshed.
-        self.pool = Lane(max(config.processes, 1), more=_MORE, memory=memory, keep=True, spare=True)
+        more = _MORE if looks_apart else _MORE + _MORE_LOOKS
+        self.pool = Lane(max(config.processes, 1), more=more, memory=memory, keep=True, spare=True)
         self.apart = Lane(_APART, more=0, memory=memory, keep=False, calm=True)
         self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
         self.directories = Directories(self.looks, self._seal_directory, self._directory_back)

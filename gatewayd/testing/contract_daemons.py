@@ -47,6 +47,7 @@ class DaemonContract:
             workers=2,
             worker_deaths=1,
             open_breakers=("acme/contacts", "acme/Übersicht 🧳"),
+            open_targets=("acme/duty", "acme/Übersicht 🧳"),
             config_faults=("accounts/a.yaml: runs as last accepted",),
         )
         two = DaemonHealth(owner="two", version="1.3", started_at=_NOON - timedelta(days=3))
@@ -92,7 +93,7 @@ class DaemonContract:
         assert store.healths() == [replace(new, error="a\ufffdb\ufffd"), better, replace(full, account="ä")]
 
     def test_lengths_count_what_waits_and_what_stands_in_queues(self, store: Store) -> None:
-        assert store.lengths() == Lengths(waiting={}, queued={})
+        assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={})
         one, other = Custodian.of(store), Custodian.of(store, "other")
         one.enter("1", "2", "3", Entry(listed=Listed("4"), state="offered"))
         one.enter("1", folder="Sent")

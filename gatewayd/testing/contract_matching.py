@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from gatewayd import Contact, Directory, Link, Mail, Matcher, Miss, Operator, Record, Rivals
+from gatewayd import Contact, Directory, Follows, Link, Mail, Matcher, Miss, Operator, Record, Rivals
 from gatewayd.mail import BytesSource, parse
 from gatewayd.testing.fakes import FakeDirectory, make_contact, make_mail, make_record
 
@@ -29,7 +29,7 @@ class MatcherContract:
             mails = (make_mail(subject="Voucher V12345678"), make_mail(subject="nothing"))
             records = (make_record("reservation", "R1", code="12345678"),)
 
-    Give mails of which at least one is linked; their ids are set here.
+    Give mails of which at least one is linked, or follows another; their ids are set here.
     """
 
     #: The class to test, its options and the operator whose matcher it is.
@@ -58,12 +58,12 @@ class MatcherContract:
         return [_with_id(mail, number) for number, mail in enumerate(samples, start=1)]
 
     def test_it_links_something_of_the_sample(self) -> None:
-        assert any(isinstance(finding, Link) for finding in self.ask(self.batch())[0])
+        assert any(isinstance(finding, Link | Follows) for finding in self.ask(self.batch())[0])
 
     def test_it_speaks_of_the_batch_only_and_says_why(self) -> None:
         mails = self.batch()
         for finding in self.ask(mails)[0]:
-            assert isinstance(finding, Link | Rivals | Miss)
+            assert isinstance(finding, Link | Rivals | Miss | Follows)
             assert finding.mail_id in {mail.id for mail in mails}
             assert finding.because.strip()
 

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.testing.contract_bounces import BounceContract
 from gatewayd.testing.contract_daemons import DaemonContract, RequestContract
 from gatewayd.testing.contract_desk import DeskContract
 from gatewayd.testing.contract_filing import FilingContract
 from gatewayd.testing.contract_leases import LeaseBatchContract, LeaseContract
 from gatewayd.testing.contract_ledger import LedgerContract
+from gatewayd.testing.contract_outbox import OutboxContract
+from gatewayd.testing.contract_posting import PostingContract
+from gatewayd.testing.contract_sending import SendingContract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +25,17 @@ __all__ = ["StoreContract"]
 
 
 class StoreContract(
-    LeaseContract, LeaseBatchContract, LedgerContract, FilingContract, DeskContract, DaemonContract, RequestContract
+    LeaseContract,
+    LeaseBatchContract,
+    LedgerContract,
+    FilingContract,
+    DeskContract,
+    DaemonContract,
+    RequestContract,
+    OutboxContract,
+    SendingContract,
+    PostingContract,
+    BounceContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 
@@ -36,7 +50,7 @@ class StoreContract(
             def later(self, tmp_path): ...
 
     ``open_store()`` returns a store, newly opened on one database, which is empty before the first call; ``expire(account)``
-    makes the time of the account's lease pass; ``later(seconds)`` makes beats of daemons and answers older by as much.
+    makes the time of the account's lease pass; ``later(seconds)`` makes beats of daemons, answers and deliveries older by as much.
     """
 
     @pytest.fixture

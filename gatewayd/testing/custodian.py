@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from gatewayd import Entry, Filed, Filing, Held, Lease, Link, Listed, Rivals
+from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Rivals
 from gatewayd.mail import BytesSource, parse
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Action, FilingFault, Outcome, Record, State, Store, Tally, Waiting
 
-__all__ = ["Custodian", "make_filing", "make_raw"]
+__all__ = ["Custodian", "make_delivery", "make_filing", "make_raw"]
 
 
 def make_raw(number: int = 1, *, subject: str = "Booking", sender: str = "anna@example.com", text: str = "Hello") -> bytes:
@@ -56,6 +56,15 @@ def make_filing(
         faults=tuple(faults),
         queue=queue,
     )
+
+
+def make_delivery(
+    number: int = 1, *to: str, target: str = "", account: str = "out", cause: str = "person:anna", withheld: str = ""
+) -> Delivery:
+    """Return a delivery; another number, another Message-ID."""
+    message_id = f"<gw.f.{number}@example.com>"
+    to = to or ("duty@example.com",)
+    return Delivery(forwarder="smtp", account=account, target=target, to=to, cause=cause, message_id=message_id, withheld=withheld)
 
 
 @dataclass(frozen=True, slots=True)

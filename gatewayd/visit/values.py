@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from gatewayd.batch import Progress
     from gatewayd.custody import Filed
+    from gatewayd.delivery import Suspension
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import Examining
     from gatewayd.owner import Owner
+    from gatewayd.routing import Router
     from gatewayd.session import Session
     from gatewayd.store import Store
 
@@ -66,6 +68,8 @@ class Tools:
     store: Store
     examiner: Examining
     owner: Owner
+    #: By which mail goes on; None: by nothing.
+    router: Router | None = None
     #: One thread, for everything that the session does.
     fetcher: Executor
     bounds: Bounds = field(default_factory=Bounds)
@@ -78,3 +82,5 @@ class Tools:
     opened: Callable[[Session], None] = lambda _: None
     #: Told of the mails of each batch that are new, once they are committed.
     filed: Callable[[str, Sequence[Filed]], None] = lambda _, __: None
+    #: Told of targets that are suspended for a bounce, once that is committed.
+    suspended: Callable[[Sequence[Suspension]], None] = lambda _: None

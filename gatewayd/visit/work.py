@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.batch import Batch, Progress, cut, order, outcomes
+from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.listing import Lister, checked
@@ -58,6 +58,7 @@ class Work:
         self._tools = tools
         self._lease = lease
         self._task = task
+        self._onward = Onward(account=account.name, router=tools.router, forward=task.forward)
         self._report = Report(account=account.name)
         self._done = 0
         self._opened: Session | None = None
@@ -114,7 +115,14 @@ class Work:
             raise PermanentError(f"account {self._account.name} does not serve operator {operator!r}", advice=advice)
         tools = self._tools
         for filed in file_old(
-            tools.store, tools.examiner, recipe, self._lease, imports=self._imports, owner=self._account.user, tick=self._tick
+            tools.store,
+            tools.examiner,
+            recipe,
+            self._lease,
+            imports=self._imports,
+            owner=self._account.user,
+            onward=self._onward,
+            tick=self._tick,
         ):
             self._report = replace(self._report, tally=self._report.tally + Tally(filed=filed))
             self._go_on()
@@ -248,12 +256,14 @@ class Work:
             yield from cut(waiting, self._tools.bounds)
 
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
-        done = outcomes(batch, examined, self._imports, self._account.user, ours=self._tools.stopping())
+        done = outcomes(batch, examined, self._imports, self._account.user, onward=self._onward, ours=self._tools.stopping())
         commit = self._tools.store.file(self._lease, done)
         later = max([self._report.later, *(one.retry_after for one in done if isinstance(one, Deferred))])
         self._report = replace(self._report, tally=self._report.tally + commit.tally, later=later)
         self._done += len(done)
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
+        if commit.suspended:
+            self._tools.suspended(commit.suspended)
 
     def _settle(self, session: Session) -> None:
         settler = Settler(

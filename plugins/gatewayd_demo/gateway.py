@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from gatewayd_demo.mails import Arriving
 
-__all__ = ["Filing", "Gateway", "missing"]
+__all__ = ["SENDER", "Filing", "Gateway", "Sent", "missing"]
 
 #: The demo's operators, with the flags that show all that they have.
 OPERATORS = {"acme": ["--user", "irina"], "globetrot": []}
+#: The operator with an account that sends.
+SENDER = "acme"
 _TIMEOUT = 300.0
 
 
@@ -39,6 +41,7 @@ Filing = TypedDict(
         "operator": str,
         "account": str,
         "message_id": str,
+        "direction": str,
         "received_at": str,
         "from": str,
         "subject": str,
@@ -46,6 +49,23 @@ Filing = TypedDict(
         "rivals": list[Related],
     },
 )
+
+
+class Receiving(TypedDict):
+    """One recipient of a delivery."""
+
+    address: str
+
+
+class Sent(TypedDict):
+    """A line of ``outbox list --json``; only what the demo shows."""
+
+    id: int
+    mail: int
+    recipients: list[Receiving]
+    subject: str
+    cause: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -66,19 +86,40 @@ class Gateway:
             found += (json.loads(line) for line in said.splitlines())
         return sorted(found, key=lambda filing: -filing["id"])
 
-    def _run(self, *words: str) -> str:
+    def reply(self, mail_id: int, text: str) -> None:
+        """Answer a mail of acme's from the desk."""
+        self._run("mail", "reply", str(mail_id), "--operator", SENDER, "--text", "-", said=text)
+
+    def send(self) -> None:
+        """Deliver what is due."""
+        self._run("outbox", "deliver")
+
+    def sent(self) -> list[Sent]:
+        """Return what acme's outbox holds, oldest first."""
+        said = self._run("outbox", "list", "--operator", SENDER, "--json")
+        found: list[Sent] = [json.loads(line) for line in said.splitlines()]
+        return found[::-1]
+
+    def _run(self, *words: str, said: str = "") -> str:
         command = [sys.executable, "-m", "gatewayd", "--config", str(self.folder), *words]
-        done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=_TIMEOUT, check=False)  # noqa: S603  our own words
+        done = subprocess.run(  # noqa: S603  our own words
+            command, input=said, capture_output=True, encoding="utf-8", timeout=_TIMEOUT, check=False
+        )
         if done.returncode:
-            said = (done.stderr or done.stdout).strip()[-2000:]
-            raise TransientError(f"`gatewayd {' '.join(words)}` ended with {done.returncode}: {said}")
+            told = (done.stderr or done.stdout).strip()[-2000:]
+            raise TransientError(f"`gatewayd {' '.join(words)}` ended with {done.returncode}: {told}")
         return done.stdout
 
 
 def missing(filings: Iterable[Filing], delivered: Iterable[tuple[Arriving, int]]) -> list[str]:
-    """Return in words every filing that is missing, too much, or not related to what was expected."""
+    """Return in words every filing that is missing, too much, or not related to what was expected.
+
+    What was sent is no matter of it.
+    """
     found: dict[tuple[str, str], list[Filing]] = {}
     for filing in filings:
+        if filing["direction"] == "out":
+            continue
         found.setdefault((filing["operator"], filing["message_id"]), []).append(filing)
     wrong = []
     for mail, number in delivered:

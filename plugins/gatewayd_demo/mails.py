@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["IRINA", "MAILS", "RESERVATIONS", "Arriving"]
+__all__ = ["ANSWER", "ANSWERED", "FORWARDED", "IRINA", "MAILS", "OUT", "REPLY", "RESERVATIONS", "Arriving"]
 
-#: The two accounts of the demo.
+#: The demo's accounts: two to import from, one to send from.
 RESERVATIONS = "reservations"
 IRINA = "irina"
+OUT = "acme-out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,14 +38,19 @@ class Arriving:
     #: The same for records that all fit, so that a person must choose.
     rivals: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
-    def message(self, number: int, date: datetime) -> bytes:
-        """Return the message as a server keeps it; ``number`` makes its Message-ID one of its own."""
+    def message(self, number: int, date: datetime, *, answering: str = "") -> bytes:
+        """Return the message as a server keeps it; ``number`` makes its Message-ID one of its own.
+
+        ``answering`` is the Message-ID of what it answers.
+        """
         message = EmailMessage(policy=SMTP)
         message["Message-ID"] = self.message_id(number)
         message["Date"] = format_datetime(date)
         message["From"] = self.sender
         message["To"] = "Irina Mari <irina@acme.example>" if self.account == IRINA else "Reservations <reservations@acme.example>"
         message["Subject"] = self.subject
+        if answering:
+            message["In-Reply-To"] = message["References"] = answering
         message.set_content(self.text)
         if self.attached:
             name, content = self.attached
@@ -163,4 +169,17 @@ MAILS: tuple[Arriving, ...] = (
         text="Hi Irina,\n\nthe photos are online, have a look!\n\nTom\n",
         links={"acme": _NOBODY},
     ),
+)
+
+#: The message that the demo's rule sends on to the duty manager.
+FORWARDED = "hotel-confirmation"
+#: The message that is answered from the desk, with what, and what comes back: nobody's known address, and no number.
+ANSWERED = "rome-rooms"
+REPLY = "Guten Tag Frau Berger,\n\ndie beiden Zimmer sind gebucht.\n\nIhr Team von Acme Tours\n"
+ANSWER = Arriving(
+    name="thanks",
+    sender="Vertretung Berger <team3@nordreisen.example>",
+    subject="Vielen Dank!",
+    text="Wunderbar, danke für die schnelle Antwort!\n\nNord Reisen\n",
+    links={"acme": _of("person P1", "customer C1", "reservation R4711"), "globetrot": _NOBODY},
 )

@@ -14,23 +14,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd_demo.gateway import Filing
+    from gatewayd_demo.gateway import Filing, Sent
 
-__all__ = ["complaints", "console", "farewell", "rows", "table", "title", "verdict", "welcome"]
+__all__ = ["complaints", "console", "farewell", "outbox", "rows", "table", "title", "verdict", "welcome"]
 
 _LEAST_ROWS = 5
 _WIDTH = 160
 #: Lines of the terminal that are not rows of the table, when every row takes two.
-_FRAME = 8
+_FRAME = 16
 
 _COMMANDS = {
     "mail list --operator acme --user irina": "what acme's Irina sees",
     "mail list --operator globetrot": "the same mailbox, as the other operator sees it",
     "mail show 1 --operator acme --user irina": "one message, and why it is related to what",
-    "explain 1 --operator acme --user irina": "what each matcher found, and what it did not",
+    "explain 1 --operator acme --user irina": "what each matcher found, which rules fired, and why the others did not",
+    "outbox list --operator acme": "what went out, to whom and because of what",
 }
 #: What asks the servers: only while they run.
-_LIVE_COMMANDS = {"audit reservations": "every message of the server is accounted for"}
+_LIVE_COMMANDS = {
+    "audit reservations": "every message of the server is accounted for",
+    "mail reply 1 --operator acme --text -": "answer a message; the next delivery round sends it",
+}
 
 
 def console() -> Console:
@@ -49,6 +53,16 @@ def table(filings: Sequence[Filing], heading: str) -> Table:
     return drawn
 
 
+def outbox(sent: Sequence[Sent], heading: str) -> Table:
+    """Return deliveries as a table."""
+    drawn = Table("delivery", "to", "subject", "because of", "state", title=heading, title_justify="left")
+    for one in sent:
+        to = ", ".join(recipient["address"] for recipient in one["recipients"])
+        words = [str(one["id"]), to, one["subject"], one["cause"], one["state"]]
+        drawn.add_row(*(escape(word) for word in words))
+    return drawn
+
+
 def rows(console: Console) -> int:
     """Return how many filings fit on the screen."""
     return max(_LEAST_ROWS, (console.height - _FRAME) // 2)
@@ -60,11 +74,13 @@ def title(messages: int, wrong: Sequence[str]) -> str:
     return f"{messages} messages came in; {state}. Ctrl-C ends the demo."
 
 
-def verdict(console: Console, filings: Sequence[Filing], wrong: Sequence[str]) -> None:
-    """Say whether all was filed and related as expected."""
+def verdict(console: Console, filings: Sequence[Filing], sent: Sequence[Sent], wrong: Sequence[str]) -> None:
+    """Say whether all was filed, related and sent as expected."""
     if not wrong:
-        links = sum(len(filing["links"]) for filing in filings)
-        console.print(f"All {len(filings)} filings are there, with the {links} links that were expected.", style="green")
+        came = [filing for filing in filings if filing["direction"] == "in"]
+        links = sum(len(filing["links"]) for filing in came)
+        console.print(f"All {len(came)} filings are there, with the {links} links that were expected.", style="green")
+        console.print(f"All {len(sent)} deliveries reached the SMTP server.", style="green")
     complaints(console, wrong)
 
 

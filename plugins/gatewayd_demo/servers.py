@@ -17,24 +17,22 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["ImapServer", "Pop3Server", "Server"]
+__all__ = ["ImapServer", "Pop3Server", "Server", "SmtpServer"]
 
 _GRACE = 5.0
 
 
 @dataclass
 class Server:
-    """A child process that serves one mailbox on 127.0.0.1. Use it as a context manager."""
+    """A child process that serves on 127.0.0.1. Use it as a context manager."""
 
-    user: str
-    password_file: Path
     #: Where a child's own words go; shown if it fails.
     log: Path
-    port: int = 0
+    port: int = field(default=0, init=False)
     module = ""
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", self.module, self.user, str(self.password_file), *self._arguments()]
+        command = [sys.executable, "-m", self.module, *self._arguments()]
         with self.log.open("wb") as log:
             # Its own session: Ctrl-C is for the demo, which then ends its servers in order.
             self._process = subprocess.Popen(  # noqa: S603  our own words
@@ -52,7 +50,7 @@ class Server:
         self._end()
 
     def _arguments(self) -> list[str]:
-        return []
+        raise NotImplementedError
 
     def _end(self) -> None:
         """End the child: it ends when its standard input does, and is killed if not."""
@@ -66,7 +64,18 @@ class Server:
 
 
 @dataclass
-class ImapServer(Server):
+class Mailbox(Server):
+    """A server that serves one mailbox."""
+
+    user: str
+    password_file: Path
+
+    def _arguments(self) -> list[str]:
+        return [self.user, str(self.password_file)]
+
+
+@dataclass
+class ImapServer(Mailbox):
     """The shared mailbox. Mail is appended to it by IMAP."""
 
     module = "gatewayd_demo.imap_server"
@@ -82,7 +91,7 @@ class ImapServer(Server):
 
 
 @dataclass
-class Pop3Server(Server):
+class Pop3Server(Mailbox):
     """A colleague's own mailbox, a folder of files."""
 
     folder: Path = field(kw_only=True)
@@ -95,6 +104,23 @@ class Pop3Server(Server):
         part = self.folder / f"{self._delivered:06}.part"
         part.write_bytes(message)
         part.rename(part.with_suffix(".eml"))
+
+    def _arguments(self) -> list[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return [*super()._arguments(), str(self.folder)]
+
+
+@dataclass
+class SmtpServer(Server):
+    """The world outside, which takes all mail."""
+
+    #: What it took lies here.
+    folder: Path
+    module = "gatewayd_demo.smtp_server"
+
+    def taken(self) -> list[bytes]:
+        """Return what it has taken so far, oldest first."""
+        return [path.read_bytes() for path in sorted(self.folder.glob("*.eml"))]
 
     def _arguments(self) -> list[str]:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the demo does: both servers, mail that arrives, and a table of what became of it."""
+"""What the demo does: three servers, mail that arrives, goes on and is answered, and tables of what became of it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,28 @@ import shutil
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
-from itertools import count
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Group
 from rich.live import Live
 
 from gatewayd import ConfigError
-from gatewayd_demo import screen, world
-from gatewayd_demo.gateway import Gateway, missing
-from gatewayd_demo.mails import IRINA, MAILS, RESERVATIONS
-from gatewayd_demo.servers import ImapServer, Pop3Server
+from gatewayd_demo import screen
+from gatewayd_demo.mails import ANSWERED, MAILS
+from gatewayd_demo.round import ACCOUNTS, Round
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.console import Console
 
-    from gatewayd_demo.gateway import Filing
     from gatewayd_demo.mails import Arriving
     from gatewayd_demo.options import DemoOptions
 
 __all__ = ["run"]
 
-_ACCOUNTS = (RESERVATIONS, IRINA)
 #: Seconds from a message that was filed to the next one.
 _PAUSE = 1.0
 
@@ -39,35 +36,40 @@ def run(options: DemoOptions) -> int:
     """Run one round, or go on until Ctrl-C; return 0 if every expected filing was there."""
     console = screen.console()
     with _folder(options.keep) as folder, ExitStack() as stack:
-        console.print("Starting an IMAP server and a POP3 server on this machine …")
-        round_ = _Round(folder, stack)
+        console.print("Starting an IMAP server, a POP3 server and an SMTP server on this machine …")
+        round_ = Round(folder, stack)
         code = _once(round_, console) if options.once else _on_and_on(round_, console)
     screen.farewell(console, options.keep)
     return code
 
 
-def _once(round_: _Round, console: Console) -> int:
+def _once(round_: Round, console: Console) -> int:
     console.print(f"Delivering {len(MAILS)} messages to both mailboxes …")
     for mail in MAILS:
         round_.deliver(mail)
-    console.print(f"Running `gatewayd import {' '.join(_ACCOUNTS)}` …")
-    filings = round_.filings()
-    wrong = missing(filings, round_.delivered)
-    console.print(screen.table(filings, "What was filed, and what it is related to"))
-    screen.verdict(console, filings, wrong)
+    console.print(f"Running `gatewayd import {' '.join(ACCOUNTS)}` and `gatewayd outbox deliver` …")
+    round_.collect()
+    console.print("Answering one of them by `gatewayd mail reply`, and having its sender's colleague answer that …")
+    round_.reply()
+    round_.collect()
+    wrong = round_.wrong()
+    console.print(screen.table(round_.filings, "What was filed, and what it is related to"))
+    console.print(screen.outbox(round_.sent, "What went out"))
+    screen.verdict(console, round_.filings, round_.sent, wrong)
     return 1 if wrong else 0
 
 
-def _on_and_on(round_: _Round, console: Console) -> int:
+def _on_and_on(round_: Round, console: Console) -> int:
     wrong: list[str] = []
     try:
         screen.welcome(console, round_.gateway.folder)
         with Live(screen.table([], "The first message is on its way …"), console=console, auto_refresh=False) as live:
-            for number in count():
-                round_.deliver(MAILS[number % len(MAILS)])
-                filings = round_.filings()
-                wrong = missing(filings, round_.delivered)
-                live.update(screen.table(filings[: screen.rows(console)], screen.title(number + 1, wrong)), refresh=True)
+            for mail in cycle(MAILS):
+                _bring(round_, mail)
+                wrong = round_.wrong()
+                shown = round_.filings[: screen.rows(console)]
+                title = screen.title(len(round_.delivered), wrong)
+                live.update(Group(screen.table(shown, title), screen.outbox(round_.sent[-3:], "What went out")), refresh=True)
                 time.sleep(_PAUSE)
     except KeyboardInterrupt:
         console.print(f"Stopped after {len(round_.delivered)} messages; ending the servers.")
@@ -75,34 +77,13 @@ def _on_and_on(round_: _Round, console: Console) -> int:
     return 1 if wrong else 0
 
 
-class _Round:
-    """Both servers, the gatewayd that reads from them, and what was delivered so far."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        world.make(folder)
-        self.gateway = Gateway(folder)
-        #: Each message that was delivered, with the number of its Message-ID.
-        self.delivered: list[tuple[Arriving, int]] = []
-        imap = ImapServer(RESERVATIONS, world.password_file(folder, RESERVATIONS), folder / "imap-server.log")
-        pop3 = Pop3Server(
-            IRINA, world.password_file(folder, IRINA), folder / "pop3-server.log", folder=folder / "mailboxes" / IRINA
-        )
-        self._servers: dict[str, ImapServer | Pop3Server] = {
-            RESERVATIONS: stack.enter_context(imap),
-            IRINA: stack.enter_context(pop3),
-        }
-        world.write_accounts(folder, {name: server.port for name, server in self._servers.items()})
-
-    def deliver(self, mail: Arriving) -> None:
-        """Bring one message to its mailbox."""
-        number = len(self.delivered) + 1
-        self._servers[mail.account].deliver(mail.message(number, datetime.now(UTC)))
-        self.delivered.append((mail, number))
-
-    def filings(self) -> list[Filing]:
-        """Import both accounts and return what the operators see."""
-        self.gateway.collect(_ACCOUNTS)
-        return self.gateway.filings()
+def _bring(round_: Round, mail: Arriving) -> None:
+    """Let one message come, and answer it if it is the one that is answered."""
+    round_.deliver(mail)
+    round_.collect()
+    if mail.name == ANSWERED:
+        round_.reply()
+        round_.collect()
 
 
 @contextmanager

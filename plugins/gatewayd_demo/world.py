@@ -6,7 +6,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from gatewayd_demo.mails import IRINA, RESERVATIONS
+from gatewayd_demo.mails import IRINA, OUT, RESERVATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,11 @@ directory: {kind: csv, folder: acme}
 matchers:
   - contacts
   - reservations: {prefixes: [B, O, L]}
+  - threads
+targets:
+  duty: {kind: smtp, account: acme-out, to: [duty@acme.example]}
+forward:
+  - {when: {linked: supplier, attachment: true}, to: duty}
 users:
   irina: {name: Irina Mari, email: irina@acme.example}
 """,
@@ -83,6 +88,19 @@ password: !file {password}
 import:
   every: 5s
 """
+_OUT = """\
+kind: smtp
+description: Mail of Acme Tours that goes out
+operators: [acme]
+host: 127.0.0.1
+port: {port}
+security: none
+# The server is on this machine and asks for no log-in; a real account has `security: starttls`, `username` and `password`.
+insecure: true
+send:
+  system: true
+  from: {{name: Acme Tours, address: reservations@acme.example}}
+"""
 _ACCOUNTS = {
     RESERVATIONS: "kind: imap\ndescription: Shared reservations mailbox\noperators: [acme, globetrot]\n" + _SERVER,
     IRINA: "kind: pop3\ndescription: Irina's own mailbox\nuser: acme/irina\n" + _SERVER,
@@ -103,6 +121,7 @@ def make(folder: Path) -> None:
 
 def write_accounts(folder: Path, ports: dict[str, int]) -> None:
     """Write the accounts' files; ``ports`` says where their servers listen."""
+    _write(folder / "accounts" / f"{OUT}.yaml", _OUT.format(port=ports[OUT]))
     for account, text in _ACCOUNTS.items():
         password = json.dumps(str(password_file(folder, account)))
         _write(folder / "accounts" / f"{account}.yaml", text.format(port=ports[account], user=account, password=password))

@@ -10,11 +10,14 @@ from sqlalchemy import delete, func, select
 from gatewayd import LEASE_SECONDS, AccountHealth, DaemonHealth, Lengths
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrReplace, now
+from gatewayd_sql.outbox_tables import OPEN, delivery
 from gatewayd_sql.tables import WAITING, daemon, filing, health, ledger
 from gatewayd_sql.times import clean, moment, packed, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import Connection
 
     from gatewayd_sql.database import Database
 
@@ -46,6 +49,7 @@ class Daemons:
             "worker_deaths": one.worker_deaths,
             "open_breakers": packed(one.open_breakers),
             "config_faults": packed(one.config_faults),
+            "open_targets": packed(one.open_targets),
         }
         with self._db.writing() as connection:
             connection.execute(InsertOrReplace(daemon).values(row))
@@ -72,6 +76,7 @@ class Daemons:
                 worker_deaths=row.worker_deaths,
                 open_breakers=tuple(json.loads(row.open_breakers)),
                 config_faults=tuple(json.loads(row.config_faults)),
+                open_targets=tuple(json.loads(row.open_targets)),
             )
             for row in rows
         ]
@@ -118,10 +123,24 @@ class Daemons:
             select(filing.c.operator, func.count().label("number")).where(filing.c.queue.is_not(None)).group_by(filing.c.operator)
         )
         with self._db.reading() as connection:
+            undelivered, stuck = _open(connection)
             return Lengths(
                 waiting={account: (number, moment(listed_at)) for account, number, listed_at in connection.execute(oldest)},
                 queued={row.operator: row.number for row in connection.execute(queued)},
+                undelivered=undelivered,
+                stuck=stuck,
             )
+
+
+def _open(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
+    """Return how many deliveries wait and how many need a person, by operator; the index alone tells."""
+    counts = select(delivery.c.operator, delivery.c.state, func.count()).where(OPEN).group_by(delivery.c.operator, delivery.c.state)
+    undelivered: dict[str, int] = {}
+    stuck: dict[str, int] = {}
+    for operator, state, number in connection.execute(counts):
+        wait = undelivered if state == "waiting" else stuck
+        wait[operator] = wait.get(operator, 0) + number
+    return undelivered, stuck
 
 
 def _health(one: AccountHealth) -> dict[str, object]:

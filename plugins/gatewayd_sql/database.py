@@ -12,7 +12,7 @@ from gatewayd import ConfigError
 from gatewayd_sql import dialect
 from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
-from gatewayd_sql.tables import metadata
+from gatewayd_sql.outbox_tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

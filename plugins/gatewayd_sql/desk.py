@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, distinct, exists, false, func, or_, select, true, update
+from sqlalchemy import and_, delete, distinct, exists, false, func, select, true, update
 
 from gatewayd import Cause, PermanentError
 from gatewayd_sql.database import pieces
-from gatewayd_sql.dialect import InsertOrIgnore
+from gatewayd_sql.dialect import InsertOrIgnore, clock
 from gatewayd_sql.raw import StoredSource
 from gatewayd_sql.said import link_row, queue_of, say
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import clean, moment
-from gatewayd_sql.views import views
+from gatewayd_sql.views import locked, views, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -34,7 +34,7 @@ class Desk:
 
     def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return the filings that the viewer may see and that fit, newest first."""
-        conditions = [_visible(viewer), *_fits(query)]
+        conditions = [visible(viewer), *_fits(query)]
         with self._db.reading() as connection:
             if query.ids is None:
                 return views(connection, viewer.operator, conditions, query.limit)
@@ -48,7 +48,7 @@ class Desk:
 
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:
         """Return where the raw bytes can be read; None where this viewer has no such filing."""
-        query = _source(mail_id).join(filing, filing.c.mail_id == mail.c.id).where(_visible(viewer))
+        query = _source(mail_id).join(filing, filing.c.mail_id == mail.c.id).where(visible(viewer))
         return self._source(query)
 
     def stored_source(self, mail_id: int) -> Source:
@@ -74,9 +74,9 @@ class Desk:
         """Replace what matchers said of these filings; what people said stays."""
         new = {mail_id: each for mail_id, each in filings if each.operator == viewer.operator}
         with self._db.writing() as connection:
-            ids = _locked(connection, viewer, new)
+            ids = locked(connection, viewer, new)
             _forget(connection, viewer, ids)
-            say(connection, [(mail_id, new[mail_id]) for mail_id in ids])
+            say(connection, [(mail_id, new[mail_id]) for mail_id in ids], clock(connection))
             for mail_id in ids:
                 queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
                 connection.execute(queued.values(queue=queue_of(new[mail_id])))
@@ -91,7 +91,7 @@ class Desk:
         return self._change(viewer, mail_ids, filing.c.unread.is_not(true() if unread else false()), unread=unread)
 
     def _change(self, viewer: Viewer, mail_ids: Collection[int], where: ColumnElement[bool], **values: object) -> int:
-        change = update(filing).where(_visible(viewer), where).values(**values)
+        change = update(filing).where(visible(viewer), where).values(**values)
         with self._db.writing() as connection:
             return sum(connection.execute(change.where(filing.c.mail_id.in_(piece))).rowcount for piece in pieces(set(mail_ids)))
 
@@ -102,7 +102,7 @@ class Desk:
         times = (func.min(filing.c.filed_at), func.max(filing.c.filed_at))
         said = and_(fault.c.operator == filing.c.operator, fault.c.mail_id == filing.c.mail_id)
         query = select(filing.c.queue, fault.c.by, fault.c.error, filings, *times, last).join_from(filing, fault, said)
-        query = query.where(_visible(viewer), filing.c.queue.is_not(None)).group_by(filing.c.queue, fault.c.by, fault.c.error)
+        query = query.where(visible(viewer), filing.c.queue.is_not(None)).group_by(filing.c.queue, fault.c.by, fault.c.error)
         with self._db.reading() as connection:
             rows = connection.execute(query.order_by(filings.desc(), last.desc(), fault.c.by, fault.c.error)).all()
         return [
@@ -115,7 +115,7 @@ class Desk:
     def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
         """Link a filing by hand; return how many links are new."""
         with self._db.writing() as connection:
-            ids = _locked(connection, viewer, [mail_id])
+            ids = locked(connection, viewer, [mail_id])
             if not (ids and records):
                 return 0
             wanted = {(record.kind, clean(record.id)): record for record in records}
@@ -131,7 +131,7 @@ class Desk:
     def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
         """Take links away; return how many there were."""
         with self._db.writing() as connection:
-            if not _locked(connection, viewer, [mail_id]):
+            if not locked(connection, viewer, [mail_id]):
                 return 0
             gone = [pair for pair in _links(connection, viewer, mail_id) if pair in {(kind, clean(one)) for kind, one in records}]
             for kind, record_id in gone:
@@ -140,14 +140,6 @@ class Desk:
 
 
 # --- parts of statements ----------------------------------------------------------------------------------------------
-
-
-def _visible(viewer: Viewer) -> ColumnElement[bool]:
-    """What every question is restricted to: the operator's general filings, and the personal ones of these users."""
-    return and_(
-        filing.c.operator == viewer.operator,
-        or_(filing.c.owner.is_(None), filing.c.owner.in_(viewer.users)) if viewer.users else filing.c.owner.is_(None),
-    )
 
 
 def _fits(query: Query) -> list[ColumnElement[bool]]:
@@ -178,16 +170,6 @@ def _fits(query: Query) -> list[ColumnElement[bool]]:
 
 def _source(mail_id: int) -> Select[int, int]:
     return select(content.c.id, content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == mail_id)
-
-
-def _locked(connection: Connection, viewer: Viewer, mail_ids: Collection[int]) -> list[int]:
-    """Return those of the ids that the viewer has filings of; until the end of the transaction nobody else changes them."""
-    query = select(filing.c.mail_id).where(_visible(viewer)).order_by(filing.c.mail_id).with_for_update()
-    return [
-        mail_id
-        for piece in pieces(sorted(set(mail_ids)))
-        for mail_id in connection.scalars(query.where(filing.c.mail_id.in_(piece)))
-    ]
 
 
 def _links(connection: Connection, viewer: Viewer, mail_id: int) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     create_engine,
     event,
+    select,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -39,6 +40,7 @@ __all__ = [
     "Id",
     "InsertOrIgnore",
     "InsertOrReplace",
+    "clock",
     "connect",
     "lock_schema",
     "now",
@@ -93,6 +95,11 @@ def _now_of_sqlite(_element: now, _compiler: SQLCompiler, **_: object) -> str:
 @compiles(now, "postgresql")
 def _now_of_postgresql(_element: now, _compiler: SQLCompiler, **_: object) -> str:
     return "extract(epoch from clock_timestamp())::float8"
+
+
+def clock(connection: Connection) -> float:
+    """Return the database's time."""
+    return connection.execute(select(now())).scalar_one()
 
 
 class _Several(TypeDecorator[list[Any]]):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from gatewayd import Commit, Deferred, Filed, NotAdmitted, Tally, Vanished
+from gatewayd import Commit, Deferred, Filed, Filing, NotAdmitted, PermanentError, Posted, Tally, Vanished
+from gatewayd_sql.bounced import bounced
 from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import InsertOrIgnore, one_of
+from gatewayd_sql.dialect import InsertOrIgnore, clock, one_of
+from gatewayd_sql.entering import enter
+from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
 from gatewayd_sql.raw import put_chunks
 from gatewayd_sql.said import add
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from gatewayd import Filing, Lease, Mail, Outcome
+    from gatewayd import Delivery, Lease, Mail, Outcome, Outgoing, Viewer
     from gatewayd_sql.database import Database
 
 __all__ = ["Filer"]
@@ -36,6 +39,10 @@ _WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival).wh
 _IN = select(content.c.id).where(one_of(content.c.id, name="ids"))
 _KEEP = Many(InsertOrIgnore(content))
 _MAIL = Many(insert(mail))
+_ENTER = Many(InsertOrIgnore(ledger).inline())
+
+#: Where the ledger of a sending account has the mail that we wrote.
+_OUTBOX = "outbox"
 
 
 class Filer:
@@ -49,6 +56,20 @@ class Filer:
         with self._db.writing() as connection:
             batch = _Batch(connection, lease.account, fence(connection, lease))
             return batch.commit(outcomes)
+
+    def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
+        """Commit a mail of our own together with its delivery."""
+        with self._db.writing() as connection:
+            time = clock(connection)
+            entry_id = _entered(connection, outgoing, clean(delivery.message_id), time)
+            own = Filing(operator=viewer.operator, owner=outgoing.owner)
+            filed = Filed(entry_id=entry_id, mail=outgoing.mail, digest=outgoing.digest, filings=(own,))
+            if not _Batch(connection, outgoing.account, time, direction="out").commit([filed]).filed:
+                raise PermanentError(f"account {outgoing.account} has sent the same bytes before")
+            if outgoing.answers is not None:
+                answer(connection, viewer, entry_id, outgoing)
+            (delivery_id,) = enter(connection, [(viewer.operator, entry_id, delivery)], time)
+        return Posted(mail_id=entry_id, delivery_id=delivery_id)
 
     def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
         """Commit further filings of the account's mails; what is filed already is left alone."""
@@ -68,6 +89,29 @@ class Filer:
         return len(wanted)
 
 
+def _entered(connection: Connection, outgoing: Outgoing, key: str, time: float) -> int:
+    """Enter a mail of our own into the ledger of its sending account, and return its id."""
+    row = {
+        "account": outgoing.account,
+        "folder": _OUTBOX,
+        "key": key,
+        "state": "waiting",
+        "cause": "",
+        "size": outgoing.mail.source.size,
+        "backlog": False,
+        "tries": 0,
+        "due": 0.0,
+        "listed_at": time,
+    }
+    _ENTER.run(connection, [row])
+    mine = (ledger.c.account == outgoing.account, ledger.c.folder == _OUTBOX, ledger.c.key == key)
+    # One that was there before waits no more.
+    entry_id = connection.scalar(select(ledger.c.id).where(*mine, ledger.c.state == WAITING))
+    if entry_id is None:
+        raise PermanentError(f"account {outgoing.account} has sent a mail with the Message-ID {key} before")
+    return int(entry_id)
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """Bytes that the database has: under which id, and as which mail of the account, if any."""
@@ -79,10 +123,11 @@ class _Kept:
 class _Batch:
     """One batch that is filed, inside one transaction."""
 
-    def __init__(self, connection: Connection, account: str, time: float) -> None:
+    def __init__(self, connection: Connection, account: str, time: float, *, direction: Literal["in", "out"] = "in") -> None:
         self._connection = connection
         self._account = account
         self._time = time
+        self._direction = direction
         self._states: list[dict[str, object]] = []
 
     def commit(self, outcomes: Sequence[Outcome]) -> Commit:
@@ -103,7 +148,9 @@ class _Batch:
             self._connection.execute(_DEFER, rows)
         duplicate = sum(isinstance(each, Filed) for each in real.values()) - len(filed)
         ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
-        return Commit(tally=Tally(filed=len(filed), duplicate=duplicate, **ends), filed=filed)
+        tally = Tally(filed=len(filed), duplicate=duplicate, **ends)
+        brought = [each for each in real.values() if isinstance(each, Filed) and each.entry_id in filed]
+        return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
         return {row[0]: row for row in self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)})}
@@ -127,7 +174,7 @@ class _Batch:
                 cause = f"the same bytes as mail {mail_id}"
                 self._end(each.entry_id, "duplicate", cause=cause, mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
         _MAIL.run(self._connection, rows)
-        add(self._connection, filings, self._time)
+        add(self._connection, filings, self._time, unread=self._direction == "in")
         return frozenset(new)
 
     def _keep(self, batch: Sequence[Filed]) -> dict[bytes, _Kept]:
@@ -204,7 +251,7 @@ class _Batch:
             "search": clean(searched).casefold(),
             "sent_at": seconds(view.sent_at),
             "received_at": received,
-            "direction": "in",
+            "direction": self._direction,
         }
 
 

@@ -8,6 +8,8 @@ from sqlalchemy import insert
 
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore
+from gatewayd_sql.entering import enter
+from gatewayd_sql.inherited import inherited
 from gatewayd_sql.tables import fault, filing, link, rival
 from gatewayd_sql.times import clean
 
@@ -26,31 +28,35 @@ _RIVAL = Many(insert(rival))
 _FAULT = Many(insert(fault))
 
 
-def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
-    """Insert filings that are not there yet, as (mail id, filing), with all that was said of them."""
+def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float, *, unread: bool = True) -> None:
+    """Insert filings that are not there yet, as (mail id, filing), with all that was said of them and their deliveries."""
     rows = [
         {
             "operator": each.operator,
             "mail_id": mail_id,
             "owner": each.owner,
-            "unread": True,
+            "unread": unread,
             "queue": queue_of(each),
             "filed_at": time,
         }
         for mail_id, each in filings
     ]
     _FILE.run(connection, rows)
-    say(connection, filings)
+    say(connection, filings, time)
 
 
-def say(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> None:
-    """Insert links, rivals and faults of filings that are there. A link that is there, or was taken away, stays as it is."""
+def say(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
+    """Insert links, rivals, faults and deliveries of filings that are there and locked.
+
+    A link that is there, or was taken away, stays as it is.
+    """
     links = [
         link_row(each.operator, mail_id, said.record, by=by, because=said.because)
         for mail_id, each in filings
         for by, said in each.links
     ]
     _LINK.run(connection, links)
+    _LINK.run(connection, inherited(connection, filings))
     rivals = [row for mail_id, each in filings if each.rivals for row in _rivals(mail_id, each)]
     _RIVAL.run(connection, rivals)
     faults = [
@@ -59,6 +65,7 @@ def say(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> None:
         for number, one in enumerate(each.faults)
     ]
     _FAULT.run(connection, faults)
+    enter(connection, [(each.operator, mail_id, one) for mail_id, each in filings for one in each.deliveries], time)
 
 
 def queue_of(each: Filing) -> str | None:

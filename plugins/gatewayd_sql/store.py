@@ -19,6 +19,9 @@ if TYPE_CHECKING:
         Cause,
         Commit,
         DaemonHealth,
+        Delivery,
+        DeliveryQuery,
+        DeliveryView,
         Entry,
         EntryView,
         Filing,
@@ -28,12 +31,17 @@ if TYPE_CHECKING:
         Lease,
         Lengths,
         Outcome,
+        Outgoing,
         Owed,
+        Posted,
         Query,
         Record,
         Request,
+        Settled,
         Source,
         State,
+        Suspension,
+        Taken,
         Task,
         Viewer,
         Waiting,
@@ -229,3 +237,51 @@ class Sql(Store):
     def mark(self, viewer: Viewer, mail_ids: Collection[int], *, unread: bool) -> int:
         """Mark filings read or unread."""
         return self._verbs.desk.mark(viewer, mail_ids, unread=unread)
+
+    def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
+        """Commit a mail of our own together with its delivery."""
+        return self._verbs.filer.post(viewer, outgoing, delivery)
+
+    def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
+        """Enter deliveries of a filing."""
+        return self._verbs.sending.deliver(viewer, mail_id, deliveries)
+
+    def lanes(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
+        """Return for every lane in how many seconds something of it is due."""
+        return self._verbs.outbox.lanes(dead)
+
+    def take(self, lane: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a lane."""
+        return self._verbs.outbox.take(lane, owner, limit=limit, dead=dead)
+
+    def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+        """Commit what became of tries."""
+        return self._verbs.outbox.settle(owner, settled)
+
+    def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:
+        """Let what was taken and not tried be due as it was."""
+        self._verbs.outbox.give_back(owner, delivery_ids)
+
+    def overdue(self, seconds: float) -> Sequence[DeliveryView]:
+        """Return what waits for long and was not returned before."""
+        return self._verbs.outbox.overdue(seconds)
+
+    def deliveries(self, viewer: Viewer, query: DeliveryQuery) -> Sequence[DeliveryView]:
+        """Return deliveries of the viewer's filings that fit."""
+        return self._verbs.sending.deliveries(viewer, query)
+
+    def redeliver(self, viewer: Viewer, delivery_ids: Collection[int]) -> int:
+        """Let deliveries be due at once."""
+        return self._verbs.sending.redeliver(viewer, delivery_ids)
+
+    def cancel(self, viewer: Viewer, delivery_ids: Collection[int], *, who: str) -> int:
+        """Cancel deliveries."""
+        return self._verbs.sending.cancel(viewer, delivery_ids, who=who)
+
+    def suspensions(self) -> Sequence[Suspension]:
+        """Return the targets that get nothing."""
+        return self._verbs.sending.suspensions()
+
+    def resume(self, operator: str, target: str) -> bool:
+        """Let a target get deliveries again."""
+        return self._verbs.sending.resume(operator, target)

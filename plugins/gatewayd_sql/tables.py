@@ -8,6 +8,8 @@ mail       what is shown of a message; its id is that of the ledger entry that b
 filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
 daemon     the daemons that live; health is what they say of accounts (promise P10), request what people ask of them
 fingerprint  the code and options of an operator's matchers as last seen
+
+What goes out is in outbox_tables.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from sqlalchemy import (
 from gatewayd_sql.dialect import NEVER_REUSED, SMALL_ROWS, Id, only_where
 
 __all__ = [
+    "OUT",
     "WAITING",
     "chunk",
     "content",
@@ -53,6 +56,7 @@ metadata = MetaData()
 
 #: Spelled out in the statement: an index of part of a table is used only where the database can see that it fits.
 WAITING = literal_column("'waiting'", Text)
+OUT = literal_column("'out'", Text)
 
 lease = Table(
     "lease",
@@ -141,6 +145,8 @@ mail = Table(
     Column("direction", Text, nullable=False),
     UniqueConstraint("account", "content_id", name="mail_once"),
 )
+# Answers are found by it.
+Index("mail_sent", mail.c.message_id, **only_where(mail.c.direction == OUT))
 
 filing = Table(
     "filing",
@@ -216,6 +222,8 @@ daemon = Table(
     # Lists as JSON: they are only ever shown.
     Column("open_breakers", Text, nullable=False),
     Column("config_faults", Text, nullable=False),
+    # A daemon of the version before does not name it.
+    Column("open_targets", Text, nullable=False, server_default="[]"),
 )
 
 health = Table(

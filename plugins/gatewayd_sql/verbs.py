@@ -14,6 +14,8 @@ from gatewayd_sql.filing import Filer
 from gatewayd_sql.fingerprints import Fingerprints
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
+from gatewayd_sql.outbox import Outbox
+from gatewayd_sql.sending import Sending
 
 if TYPE_CHECKING:
     from typing import Self
@@ -34,6 +36,8 @@ class Verbs:
     daemons: Daemons
     asked: Asked
     fingerprints: Fingerprints
+    outbox: Outbox
+    sending: Sending
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -54,6 +58,8 @@ class Verbs:
             daemons=Daemons(db),
             asked=Asked(db),
             fingerprints=Fingerprints(db),
+            outbox=Outbox(db),
+            sending=Sending(db),
         )
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from gatewayd import Attachment, FilingFault, FilingView, LinkView, Part, RivalView
 from gatewayd_sql.database import pieces
@@ -14,11 +14,13 @@ from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row, Table
 
-__all__ = ["views"]
+    from gatewayd import Viewer
+
+__all__ = ["locked", "views", "visible"]
 
 _SHOWN = (
     select(
@@ -116,3 +118,21 @@ def _attachments(text: str) -> tuple[Attachment, ...]:
         )
         for name, type_, size, offset, length, encoding, charset in json.loads(text)
     )
+
+
+def visible(viewer: Viewer) -> ColumnElement[bool]:
+    """What every question is restricted to: the operator's general filings, and the personal ones of these users."""
+    return and_(
+        filing.c.operator == viewer.operator,
+        or_(filing.c.owner.is_(None), filing.c.owner.in_(viewer.users)) if viewer.users else filing.c.owner.is_(None),
+    )
+
+
+def locked(connection: Connection, viewer: Viewer, mail_ids: Collection[int]) -> list[int]:
+    """Return those of the ids that the viewer has filings of; until the end of the transaction nobody else changes them."""
+    query = select(filing.c.mail_id).where(visible(viewer)).order_by(filing.c.mail_id).with_for_update()
+    return [
+        mail_id
+        for piece in pieces(sorted(set(mail_ids)))
+        for mail_id in connection.scalars(query.where(filing.c.mail_id.in_(piece)))
+    ]

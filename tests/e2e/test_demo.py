@@ -12,14 +12,14 @@ from uuid import uuid4
 
 import pytest
 
-from gatewayd_demo.mails import IRINA, MAILS, Arriving
+from gatewayd_demo.mails import ANSWER, FORWARDED, IRINA, MAILS, Arriving
 from tests.e2e.house import Done
 
 #: Stands in the environment of all processes of one demo, so that those it leaves behind can be found.
 MARK = "GATEWAYD_TEST_DEMO"
 
-FILINGS = sum(len(mail.links) for mail in MAILS)
-LINKS = sum(len(records) for mail in MAILS for records in mail.links.values())
+FILINGS = sum(len(mail.links) for mail in (*MAILS, ANSWER))
+LINKS = sum(len(records) for mail in (*MAILS, ANSWER) for records in mail.links.values())
 
 #: Is found before our own plugin of that name, and links nothing.
 BROKEN = """
@@ -85,10 +85,17 @@ def test_one_round_without_a_terminal_proves_itself_and_leaves_nothing(stage: St
     assert done.err == ""
     assert f"All {FILINGS} filings are there, with the {LINKS} links that were expected." in done.out
     rows = [line for line in done.out.splitlines() if line.startswith("│")]
-    for mail in MAILS:
+    filed = [row for row in rows if "duty@acme.example" not in row and "Re: " not in row]
+    for mail in (*MAILS, ANSWER):
         # Longer ones go on in the next line.
         beginning = " ".join(mail.subject.split()[:3])
-        assert len([row for row in rows if beginning in row]) == len(mail.links), mail.subject
+        if not beginning.startswith("Re:"):
+            assert len([row for row in filed if beginning in row]) == len(mail.links), mail.subject
+    (forwarded,) = [row for row in rows if "duty@acme.example" in row]
+    assert "rule 1" in forwarded
+    assert of(FORWARDED).subject.split()[0] in forwarded
+    assert [row for row in rows if "anna.berger@nordreisen.example" in row and "delivered" in row]
+    assert "All 2 deliveries reached the SMTP server." in done.out
     assert "reservation B-4711 Rome in spring" in done.out
     assert "\x1b" not in done.out, "colours are for terminals"
     assert stage.left() == []
@@ -113,7 +120,9 @@ def test_a_broken_matcher_is_told_from_a_good_one(stage: Stage, tmp_path: Path) 
     done = stage.run(PYTHONPATH=str(site), COLUMNS="250")
     assert done.code == 1
     complaints = [line.removeprefix("Not as expected: ") for line in done.out.splitlines() if line.startswith("Not as expected: ")]
-    spoilt = [mail for mail in MAILS if {kind for kind, _ in mail.links["acme"]} - {"reservation"}]
+    spoilt = [mail for mail in (*MAILS, ANSWER) if {kind for kind, _ in mail.links["acme"]} - {"reservation"}]
+    # Its rule is for mail that is linked to a supplier: that is not forwarded either.
+    assert complaints.pop() == "expected 2 mails at the SMTP server, found 1"
     assert [complaint.partition(" for acme: ")[0] for complaint in complaints] == [repr(mail.subject) for mail in spoilt]
     rome = repr(of("rome-rooms").subject)
     assert (
@@ -157,7 +166,7 @@ def test_what_was_kept_can_be_looked_at_as_it_says(stage: Stage, tmp_path: Path)
     done = stage.run("--keep", kept)
     assert done.code == 0, done.out + done.err
     commands = [line.strip() for line in done.out.splitlines() if line.startswith("  gatewayd ")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         shown = subprocess.run(
             ["sh", "-c", command.replace("gatewayd", f"{sys.executable} -m gatewayd", 1)],

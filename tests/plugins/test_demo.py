@@ -19,9 +19,10 @@ from rich.console import Console
 from gatewayd import ConfigError, TransientError
 from gatewayd_demo import gatewayd_commands, screen
 from gatewayd_demo.command import Demo
-from gatewayd_demo.gateway import Filing, Gateway, Related, missing
+from gatewayd_demo.gateway import Filing, Gateway, Related, Sent, missing
 from gatewayd_demo.mails import IRINA, MAILS, Arriving
-from gatewayd_demo.show import _folder, _Round
+from gatewayd_demo.round import Round
+from gatewayd_demo.show import _folder
 
 DATE = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -37,6 +38,7 @@ def filing(mail: Arriving, operator: str, number: int) -> Filing:
         "operator": operator,
         "account": mail.account,
         "message_id": mail.message_id(number),
+        "direction": "in",
         "received_at": "2026-05-04T10:00:00Z",
         "from": "anna@example.com",
         "subject": f"[b]{mail.subject}",
@@ -45,6 +47,14 @@ def filing(mail: Arriving, operator: str, number: int) -> Filing:
     }
 
 
+SENT: Sent = {
+    "id": 1,
+    "mail": 3,
+    "recipients": [{"address": "duty@acme.example"}],
+    "subject": "Conferma [b]",
+    "cause": "rule 1",
+    "state": "delivered",
+}
 DELIVERED = [(mail, number) for number, mail in enumerate(MAILS, 1)]
 FILED = [filing(mail, operator, number) for mail, number in DELIVERED for operator in mail.links]
 
@@ -64,6 +74,8 @@ def test_every_difference_is_named() -> None:
     assert missing([*FILED, FILED[0]], DELIVERED) == [f"{rome.subject!r} for acme: expected 1 filing, found 2"]
     leaked: Filing = {**FILED[-1], "operator": "globetrot"}
     assert "globetrot: expected 0 filing, found 1" in missing([*FILED, leaked], DELIVERED)[0]
+    ours: Filing = {**FILED[0], "message_id": "<x@y>", "direction": "out"}
+    assert missing([*FILED, ours], DELIVERED) == []
     stranger: Filing = {**FILED[0], "message_id": "<x@y>"}
     assert missing([*FILED, stranger], DELIVERED) == ["acme sees <x@y>, which nobody sent"]
     unlinked: list[Filing] = [{**one, "links": [], "rivals": []} for one in FILED]
@@ -89,18 +101,21 @@ def test_personal_mail_is_expected_for_its_operator_alone() -> None:
 def test_the_table_shows_what_mail_is_related_to(capsys: pytest.CaptureFixture[str]) -> None:
     console = screen.console()
     console.print(screen.table(FILED, screen.title(3, [])))
-    screen.verdict(console, FILED, [])
-    screen.verdict(console, FILED, ["something [b]odd"])
+    console.print(screen.outbox([SENT], "What went out"))
+    screen.verdict(console, [*FILED, {**FILED[0], "direction": "out"}], [SENT], [])
+    screen.verdict(console, FILED, [], ["something [b]odd"])
     shown = capsys.readouterr().out
     assert "every filing is as expected" in shown
     assert "customer label of C1" in shown
     assert "to choose: label of R4713B or label of R4713O" in shown
     assert "[b]Buchung 4711" in shown
     assert f"All {len(FILED)} filings are there" in shown
+    assert "Conferma [b]" in shown
+    assert "All 1 deliveries reached the SMTP server." in shown
     assert "Not as expected: something [b]odd" in shown
     assert "1 filings are not as expected" in screen.title(3, ["x"])
     assert screen.rows(Console(height=10)) == 5
-    assert screen.rows(Console(height=60)) == 26
+    assert screen.rows(Console(height=60)) == 22
 
 
 def test_it_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +152,7 @@ def test_gatewayd_s_own_words_are_shown_where_it_fails(tmp_path: Path) -> None:
 
 def test_the_personal_mailbox_is_imported_over_pop3(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        round_ = _Round(tmp_path, stack)
+        round_ = Round(tmp_path, stack)
         for mail in MAILS:
             if mail.account == IRINA:
                 round_.deliver(mail)

@@ -32,7 +32,7 @@ def secret(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pop3(tmp_path: Path, secret: Path) -> Iterator[Pop3Server]:
-    with Pop3Server("irina", secret, tmp_path / "pop3.log", folder=tmp_path / "mailbox") as server:
+    with Pop3Server(tmp_path / "pop3.log", "irina", secret, folder=tmp_path / "mailbox") as server:
         yield server
 
 
@@ -48,7 +48,7 @@ def client(server: Pop3Server, password: str = "pass word") -> poplib.POP3:
 
 
 def test_imap_delivers_unseen_and_shows_what_was_delivered(tmp_path: Path, secret: Path) -> None:
-    with ImapServer("reservations", secret, tmp_path / "imap.log") as server:
+    with ImapServer(tmp_path / "imap.log", "reservations", secret) as server:
         server.deliver(MAIL)
         server.deliver(MAIL.replace(b"1", b"2"))
         with imaplib.IMAP4("127.0.0.1", server.port, timeout=30) as imap:
@@ -121,7 +121,7 @@ def test_pop3_refuses_a_wrong_password_and_odd_arguments(pop3: Pop3Server) -> No
 def test_a_server_that_can_not_start_says_why(tmp_path: Path) -> None:
     with (
         pytest.raises(TransientError, match="No such file"),
-        Pop3Server("irina", tmp_path / "missing", tmp_path / "log", folder=tmp_path / "mailbox"),
+        Pop3Server(tmp_path / "log", "irina", tmp_path / "missing", folder=tmp_path / "mailbox"),
     ):
         pass
 
@@ -143,7 +143,7 @@ def test_the_servers_end_with_whoever_started_them(tmp_path: Path, secret: Path,
     program = (
         "import sys, time; from pathlib import Path; from gatewayd_demo.servers import *\n"
         "secret, log = map(Path, sys.argv[1:])\n"
-        "with ImapServer('r', secret, log) as imap, Pop3Server('i', secret, log, folder=log.with_name('mailbox')) as pop3:\n"
+        "with ImapServer(log, 'r', secret) as imap, Pop3Server(log, 'i', secret, folder=log.with_name('mailbox')) as pop3:\n"
         "    print(imap._process.pid, pop3._process.pid, flush=True)\n"
         "    time.sleep(100)\n"
     )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -19,20 +20,25 @@ from gatewayd import (
     CHUNK,
     LEASE_SECONDS,
     AccountHealth,
+    Bounce,
+    Bounced,
     ConfigError,
     DaemonHealth,
+    DeliveryQuery,
+    Follows,
     Lease,
     Lengths,
     Place,
     Query,
     Record,
+    Settled,
     Store,
     Task,
     TransientError,
     Viewer,
 )
 from gatewayd.testing.contract_store import StoreContract
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_raw
 from gatewayd.testing.postgresql import Postgresql
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, upgrade
 from gatewayd_sql.options import SqlOptions
@@ -111,6 +117,7 @@ class TestSqlStore(StoreContract):
                 url,
                 f"UPDATE daemon SET beat_at = beat_at - {seconds}",
                 f"UPDATE request SET answered_at = answered_at - {seconds}",
+                f"UPDATE delivery SET entered_at = entered_at - {seconds}, due = due - {seconds}, was_due = was_due - {seconds}",
             )
 
         return later
@@ -167,7 +174,7 @@ def test_older_tables_are_brought_to_this_version(url: str, tmp_path: Path, olde
     store = store_at(url, tmp_path)
     store.open()
     assert Custodian.of(store).file("1", make_raw())
-    assert store.lengths() == Lengths(waiting={}, queued={})
+    assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={})
     store.close()
     with engine.begin() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
@@ -224,6 +231,8 @@ def test_mail_of_the_first_version_is_there_after_all_steps(url: str, tmp_path: 
     assert [owed.key for owed in store.owed("shared", limit=9)] == ["7"]
     (lease,) = store.take_leases(["shared"], "new", dead=lambda _: False)
     assert lease.epoch == 4
+    assert store.deliver(ACME, 1, [make_delivery()])
+    assert store.lanes().keys() == {"account out"}
     store.close()
 
 
@@ -413,7 +422,7 @@ def test_thousands_of_accounts_take_a_handful_of_statements(store: Store, statem
         (lambda: store.requests(accounts), 1),
         (lambda: store.ask("a", Task()), 2),
         (store.healths, 1),
-        (store.lengths, 2),
+        (store.lengths, 3),
         (lambda: store.causes(ACME), 1),
         (lambda: store.release_leases(leases), 1),
         (lambda: store.renew_leases([]), 0),
@@ -424,3 +433,82 @@ def test_thousands_of_accounts_take_a_handful_of_statements(store: Store, statem
         call()
         # SQLite's BEGIN is none that the driver tells.
         assert len([each for each in statements if not each.startswith("BEGIN")]) == number, statements
+
+
+# --- what goes out ----------------------------------------------------------------------------------------------------
+
+
+def test_P7_many_that_take_at_once_get_each_delivery_once(open_store: Callable[[], Store]) -> None:
+    stores = [open_store() for _ in range(4)]
+    mail_id = Custodian.of(stores[0]).file("1", make_raw())
+    ids = stores[0].deliver(ACME, mail_id, [make_delivery(number, f"{number}@x.de") for number in range(200)])
+
+    def work(number: int) -> list[int]:
+        done: list[int] = []
+        while found := stores[number].take("account out", f"{number}", limit=7, dead=lambda _: False):
+            said = [Settled(id=each.id, tries=each.tries, state="delivered") for each in found]
+            done += stores[number].settle(f"{number}", said)
+        return done
+
+    with ThreadPoolExecutor(4) as threads:
+        done = [each for found in threads.map(work, range(4)) for each in found]
+    # One that found all others locked by somebody may have ended before they were given out.
+    done += work(0)
+    assert sorted(done) == sorted(ids)
+
+
+def test_P7_many_that_enter_the_same_at_once_make_one(open_store: Callable[[], Store]) -> None:
+    stores = [open_store() for _ in range(4)]
+    mail_id = Custodian.of(stores[0]).file("1", make_raw())
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda store: store.deliver(ACME, mail_id, [make_delivery()]), stores))
+    assert len(set(map(tuple, found))) == len(stores[0].deliveries(ACME, DeliveryQuery())) == 1
+
+
+def test_what_is_entered_waits_for_a_target_that_is_being_resumed(postgresql: str, tmp_path: Path) -> None:
+    # It would else be held for a suspension that is gone, and for ever. SQLite has one writer at a time.
+    run(postgresql, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+    store = store_at(f"{postgresql}&options=-c%20lock_timeout%3D1s", tmp_path)
+    store.open()
+    mail_id = Custodian.of(store).file("1", make_raw())
+    run(postgresql, "INSERT INTO suspension VALUES ('acme', 'duty', 0, 'it came back')")
+    engine = create_engine(postgresql.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM suspension"))
+        with pytest.raises(TransientError, match="locked by another process"):
+            store.deliver(ACME, mail_id, [make_delivery(target="duty")])
+        assert store.deliver(Viewer(operator="acme"), mail_id, []) == []
+    store.deliver(ACME, mail_id, [make_delivery(target="duty")])
+    assert store.lanes()["account out"] <= 0
+    engine.dispose()
+    store.close()
+
+
+def test_the_outbox_takes_a_handful_of_statements(store: Store, statements: list[str]) -> None:
+    one = Custodian.of(store)
+    one.enter(*(str(number) for number in range(100)))
+    deliveries = tuple(make_delivery(number, target=f"{number}", cause="rule 1") for number in range(3))
+    follows = tuple(("threads", Follows(0, f"<{number}@x>", "it answers")) for number in range(3))
+    filings = [replace(make_filing(operator), deliveries=deliveries, follows=follows) for operator in ("acme", "globetrot")]
+    batch = [one.outcome(str(number), make_raw(number), *filings) for number in range(100)]
+    bounce = Bounce(message_id=deliveries[0].message_id, recipients=(Bounced(address="duty@example.com", hard=True, words="no"),))
+    batch = [replace(each, bounce=bounce) for each in batch]
+
+    def count(call: Callable[[], object]) -> int:
+        statements.clear()
+        call()
+        # SQLite's BEGIN is none that the driver tells.
+        return len([each for each in statements if not each.startswith("BEGIN")])
+
+    assert count(store.lanes) == 2
+    assert count(lambda: store.take("account out", "me", limit=100, dead=lambda _: False)) == 2, "nothing is due"
+    assert count(lambda: store.file(one.lease, batch)) <= 11 + 5 + 2 + 7, statements
+    taken = store.take("account out", "me", limit=100, dead=lambda _: False)
+    assert len(taken) == 100
+    said = [Settled(id=each.id, tries=0, state="waiting", recipients=each.recipients, due_in=9) for each in taken]
+    assert count(lambda: store.settle("me", said)) == 4, statements
+    assert count(lambda: store.take("account out", "me", limit=100, dead=lambda owner: owner == "x")) <= 7, statements
+    assert count(lambda: store.overdue(-60)) <= 5, statements
+    assert count(lambda: store.deliveries(ACME, DeliveryQuery(limit=100))) == 2
+    assert count(lambda: store.redeliver(ACME, [each.id for each in taken])) <= 5, statements
+    assert count(lambda: store.settle("me", [])) == count(lambda: store.give_back("me", [])) == 0

@@ -25,7 +25,7 @@ def test_every_fault_is_found_at_its_place(folder: Path, tmp_path: Path, monkeyp
 
 
 def test_there_are_at_least_forty_cases_numbered_without_gaps() -> None:
-    assert [int(folder.name.partition("-")[0]) for folder in _CASES] == list(range(1, len(_CASES) + 1))
+    assert sorted(int(folder.name.partition("-")[0]) for folder in _CASES) == list(range(1, len(_CASES) + 1))
     assert len(_CASES) >= 40
 
 

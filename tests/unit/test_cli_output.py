@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd import Attachment, ConfigError, FilingFault, FilingView, LinkView, Part, PermanentError, RivalView
+from gatewayd import Attachment, ConfigError, FilingFault, FilingView, LinkView, Part, PermanentError, RivalView, filing_row
 from gatewayd.cli import output
 from gatewayd.cli.mail import _write
 from gatewayd.errors import Fault
@@ -201,7 +201,7 @@ FILING = FilingView(
 
 
 def test_a_filing_as_json_has_the_names_of_the_design() -> None:
-    assert output.filing_row(FILING) == {
+    assert filing_row(FILING) == {
         "id": 7,
         "operator": "acme",
         "account": "reservations",

@@ -212,6 +212,17 @@ def test_a_faulty_file_is_shown_with_its_place_and_whether_it_runs(
     assert "see `gatewayd check`" in place.status().out
 
 
+def test_a_fault_between_two_files_is_told_and_the_account_runs_as_it_stands(place: Desk) -> None:
+    place.store.beat(DAEMON)
+    text = "kind: smtp\noperators: [acme]\nhost: smtp.example.com\nsend: {system: true, from: {address: out@acme.example}}\n"
+    for name in ("out", "out-too"):
+        place.house.write(f"accounts/{name}.yaml", text)
+    rows = {row["account"]: row for row in place.status("--json").of("account")}
+    assert rows["out"]["error"] is None
+    assert "send.system: operator 'acme' has a system account already" in rows["out-too"]["error"]
+    assert rows["out-too"]["error"].endswith("(it runs as it stands)")
+
+
 def test_a_faulty_operator_is_a_fault_of_the_config_folder(two: Desk) -> None:
     two.house.write("operators/acme.yaml", "titel: Acme\n")
     done = two.status()
@@ -236,6 +247,7 @@ def test_breakers_replaced_workers_and_files_that_run_as_last_accepted_are_shown
         "workers": 2,
         "worker_deaths": 3,
         "open_breakers": ["acme/vouchers"],
+        "open_targets": [],
         "config_faults": list(faults),
     }
 

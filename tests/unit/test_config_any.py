@@ -48,6 +48,15 @@ _KEYS = st.sampled_from(
         "digits",
         "numbers",
         "[key]",
+        "send",
+        "system",
+        "targets",
+        "account",
+        "to",
+        "when",
+        "linked",
+        "from",
+        "subject",
     ]
 ) | st.text(max_size=5)
 _WORDS = st.sampled_from(
@@ -66,12 +75,29 @@ _WORDS = st.sampled_from(
         "plugins",
         "\0",
         "0",
+        "post",
+        "bell",
+        "parrot",
+        "sales",
+        "a@example.com",
+        "@example.com",
+        "(",
+        "person",
     ]
 )
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | _WORDS | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=6),
     max_leaves=25,
+)
+# What has the right shape around what is any: most of it is looked into, and some of it by what checks files against each other.
+_OUTGOING = st.fixed_dictionaries(
+    {
+        "targets": st.dictionaries(
+            st.just("duty") | _KEYS, st.fixed_dictionaries({"kind": _WORDS, "account": _WORDS, "to": _VALUES})
+        ),
+        "forward": st.lists(st.fixed_dictionaries({"when": st.dictionaries(_KEYS, _VALUES, max_size=3), "to": _WORDS | _VALUES})),
+    }
 )
 _LINES = st.lists(
     st.sampled_from(
@@ -104,7 +130,7 @@ def test_any_bytes_give_faults_with_a_place(tmp_path: Path, registry: plugins.Re
     _check(tmp_path, registry, name, content)
 
 
-@given(_FILES, st.dictionaries(_KEYS, _VALUES, max_size=8) | _VALUES)
+@given(_FILES, st.dictionaries(_KEYS, _VALUES, max_size=8) | _VALUES | _OUTGOING)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_values_give_faults_with_a_place(tmp_path: Path, registry: plugins.Registry, name: str, value: object) -> None:
     _check(tmp_path, registry, name, json.dumps(value).encode())

@@ -43,13 +43,24 @@ def test_without_blocks_the_defaults_count(load: Callable[[str], config.Config],
 def test_P8_each_bound_has_a_name(load: Callable[[str], config.Config]) -> None:
     loaded = load("""\
 workers: {processes: 3, deadline: 2s, budget: 1m, memory_mib: 128}
-limits: {visits: 5, visits_per_host: 4, batch_messages: 7, batch_bytes: 4096, backoff: 1m, auth_pause: 2h}
+limits:
+  {visits: 5, visits_per_host: 4, batch_messages: 7, batch_bytes: 4096, backoff: 1m, auth_pause: 2h,
+   deliveries: 3, give_up: 2d, warn: 1h, forwards_per_hour: 9}
 log: {format: json, level: debug}
 metrics: {port: 9999, host: "::1"}
 """)
     assert loaded.workers == WorkersConfig(processes=3, deadline=2.0, budget=60.0, memory_mib=128)
     assert loaded.limits == LimitsConfig(
-        visits=5, visits_per_host=4, batch_messages=7, batch_bytes=4096, backoff=60.0, auth_pause=7200.0
+        visits=5,
+        visits_per_host=4,
+        batch_messages=7,
+        batch_bytes=4096,
+        backoff=60.0,
+        auth_pause=7200.0,
+        deliveries=3,
+        give_up=172800.0,
+        warn=3600.0,
+        forwards_per_hour=9,
     )
     assert loaded.log == LogConfig(format="json", level="debug")
     assert loaded.metrics == MetricsConfig(port=9999, host="::1")

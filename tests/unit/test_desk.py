@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Held, PermanentError, Query, TransientError, Viewer
+from gatewayd.batch import Onward
 from gatewayd.config import ImportConfig
 from gatewayd.examine import Examiner
 from gatewayd.mail import BytesSource
@@ -161,8 +162,8 @@ def test_a_directory_that_is_down_is_an_error_that_people_can_read(gateway: Gate
 
 def test_explain_says_what_matchers_say_and_keeps_nothing(gateway: Gateway, temper: Temper) -> None:
     temper.cross = False
-    mail, found = gateway.desk.explain("acme", BytesSource(make_raw(9, subject="New")))
-    assert (mail.subject, [by for by, _ in found.links]) == ("New", ["moody"])
+    found = gateway.desk.explain("acme", BytesSource(make_raw(9, subject="New")))
+    assert (found.mail.subject, [by for by, _ in found.findings.links]) == ("New", ["moody"])
     assert len(ids(gateway)) == 3
 
 
@@ -248,6 +249,7 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
             taken,
             imports=ImportConfig(**imports),
             owner=None,
+            onward=Onward(),
             tick=lambda: None,
         )
         return list(old)

@@ -55,11 +55,12 @@ def test_P4_a_directory_that_fails_in_a_matchers_call_costs_that_call_only(does:
     assert linked(others, "asks") == [1, 2]
 
 
-def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [True, False])
+def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tmp_path: Path, *, apart: bool) -> None:
     found = registry(tmp_path)
-    hanging = [operator(found, tmp_path, f"hangs-{number}", "hang-refresh") for number in range(4)]
+    hanging = [operator(found, tmp_path, f"hangs-{number}", "hang-refresh") for number in range(6)]
     good = operator(found, tmp_path, "nord")
-    with pool(found) as workers:
+    with pool(found, looks_apart=apart) as workers:
         workers.directories._first = 2.0
         threads = [threading.Thread(target=workers.refresh, args=(one,)) for one in hanging]
         for thread in threads:
@@ -77,7 +78,17 @@ def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tm
         assert time.monotonic() - began < 1
         assert linked(workers.examine(order(letters(2), hanging[0])).findings[0], "asks") == [1, 2]
         pids = workers.pids()
-    assert len(pids) <= 8
+    assert len(pids) <= 10
+
+
+def test_one_process_does_for_directories_and_mail_that_are_not_kept_apart(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    with pool(found, looks_apart=False) as workers:
+        first = workers.pids()
+        assert workers.refresh(one) == []
+        assert linked(workers.examine(order(letters(2), one)).findings[0], "asks") == [1, 2]
+        assert (workers.pids(), workers.count) == (first, 1)
 
 
 def test_a_directory_that_dies_or_takes_too_long_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

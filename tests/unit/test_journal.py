@@ -10,13 +10,30 @@ import os
 import re
 import threading
 import unicodedata
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd import Answer, AuthError, ConfigError, Fault, Tally, Task, TransientError, journal
+from gatewayd import (
+    Answer,
+    AuthError,
+    ConfigError,
+    Delivery,
+    DeliveryView,
+    Fault,
+    Recipient,
+    Settled,
+    Suspension,
+    Taken,
+    Tally,
+    Task,
+    TransientError,
+    journal,
+)
+from gatewayd.mail import BytesSource
 from tests.unit.log import logged
 
 if TYPE_CHECKING:
@@ -49,7 +66,50 @@ QUIET = Answer(account="main")
 BUSY = Answer(
     account="main", listed=4, tally=Tally(filed=3, duplicate=1), settled=2, problems=("Inbx: no such folder",), notes=("row 7",)
 )
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DELIVERY = Delivery(forwarder="smtp", account="out", target="duty", to=("secret@example.com",), cause="rule 1", message_id="<1@x>")
+RECIPIENTS = (Recipient(address="secret@example.com"),)
+TAKEN = Taken(
+    id=7,
+    operator="acme",
+    owner=None,
+    mail_id=17,
+    delivery=DELIVERY,
+    recipients=RECIPIENTS,
+    source=BytesSource(b""),
+    entered_at=NOON,
+    tries=2,
+)
+SETTLED = (
+    Settled(id=7, tries=2, state="delivered"),
+    Settled(id=7, tries=2, state="waiting", words="451 secret@example.com is busy", due_in=240.0),
+    Settled(id=7, tries=2, state="parked", words="550 no secret@example.com here"),
+)
+WAITS = DeliveryView(
+    id=7,
+    operator="acme",
+    owner=None,
+    mail_id=17,
+    subject="Re: secret",
+    delivery=DELIVERY,
+    recipients=RECIPIENTS,
+    state="waiting",
+    words="451 secret@example.com is busy",
+    tries=2,
+    entered_at=NOON,
+    due_at=NOON,
+    ended_at=None,
+)
+OF = 'lane="account out" delivery=7 mail=17 operator=acme'
+LIST = 'advice="See `gatewayd outbox list`."'
+RESUME = 'advice="See `gatewayd status`, then `gatewayd outbox resume duty --operator acme`."'
 BECAUSE = 'error=TransientError cause="mail.example:993: connection refused" advice="Check `port`, and that the server runs."'
+
+
+def _settled() -> None:
+    for one in SETTLED:
+        journal.delivery_settled("account out", TAKEN, one)
+
 
 #: Every event: what says it, with its lines as level and text.
 EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
@@ -163,6 +223,35 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
     ),
     "store_away": (lambda: journal.store_away(AWAY), [f"error store away {BECAUSE}"]),
     "store_back": (lambda: journal.store_back(seconds=3.0), ["info store back seconds=3.0"]),
+    "delivery_settled": (
+        _settled,
+        [
+            f"info delivered {OF} target=duty recipients=1 tries=3",
+            f"info delivery later {OF} target=duty tries=3 retry_in=240.0",
+            f"warning delivery parked {OF} target=duty tries=3 {LIST}",
+        ],
+    ),
+    "delivery_overdue": (
+        lambda: journal.delivery_overdue(WAITS),
+        ['warning delivery overdue delivery=7 mail=17 operator=acme target=duty tries=2 advice="See `gatewayd outbox list`."'],
+    ),
+    "lane_failed": (
+        lambda: journal.lane_failed("account out", AWAY, retry_in=7.0, failures=2),
+        [f'warning lane failed lane="account out" retry_in=7.0 failures=2 {BECAUSE}'],
+    ),
+    "lane_healed": (
+        lambda: journal.lane_healed("account out", failures=3),
+        ['info lane well again lane="account out" failures=3'],
+    ),
+    "outbox_waits": (lambda: journal.outbox_waits(AWAY), [f"warning outbox waits for the store {BECAUSE}"]),
+    "target_suspended": (
+        lambda: journal.target_suspended(
+            Suspension(operator="acme", target="duty", since=NOON, cause="secret@example.com: 5.1.1 unknown")
+        ),
+        [
+            f"error target suspended operator=acme target=duty {RESUME}",
+        ],
+    ),
     "own_fault": (
         lambda: journal.own_fault("clock", BUG, account="main"),
         [f"error own fault room=clock account=main error=Odd at={AT}"],
@@ -172,7 +261,7 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
 
 def test_every_event_is_tried_below() -> None:
     said = {name for name, one in vars(journal).items() if inspect.isfunction(one) and not name.startswith("_")}
-    assert said - {"configure", "place"} == EVENTS.keys()
+    assert said - {"configure", "place", "say", "why"} == EVENTS.keys()
 
 
 @pytest.mark.parametrize("name", EVENTS)

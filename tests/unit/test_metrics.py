@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd.metrics import Server
 
 Labels = tuple[tuple[str, str], ...]
-NONE = Lengths(waiting={}, queued={})
+NONE = Lengths(waiting={}, queued={}, undelivered={}, stuck={})
 
 
 def read(text: str) -> dict[tuple[str, Labels], float]:
@@ -122,24 +122,32 @@ def test_P10_an_account_that_was_never_checked_is_as_old_as_the_daemon(made: Met
 
 def test_what_waits_has_a_sum_the_worst_and_the_oldest(made: Metrics) -> None:
     long_ago = datetime.now(UTC) - timedelta(seconds=90)
-    made.told([health("a"), health("b")], Lengths(waiting={"a": (3, datetime.now(UTC)), "b": (7, long_ago)}, queued={"acme": 2}))
+    waiting = {"a": (3, datetime.now(UTC)), "b": (7, long_ago)}
+    made.told([health("a"), health("b")], Lengths(waiting=waiting, queued={"acme": 2}, undelivered={"acme": 5}, stuck={"acme": 1}))
     assert value(made, "waiting") == 10
     assert value(made, "waiting_worst") == 7
     assert value(made, "oldest_waiting_seconds") >= 90
     assert labelled(made, "account_waiting") == {"a": 3, "b": 7}
     assert labelled(made, "queue_length") == {"acme": 2}
+    assert labelled(made, "outbox_waiting") == {"acme": 5}
+    assert labelled(made, "outbox_stuck") == {"acme": 1}
 
 
 @pytest.mark.parametrize(("accounts", "waiting"), [(101, 1), (1, 101)])
 def test_P8_labels_are_bounded(made: Metrics, accounts: int, waiting: int) -> None:
     now = datetime.now(UTC)
+    many = {f"o{number}": 2 for number in range(101)}
     lengths = Lengths(
-        waiting={f"a{number}": (1, now) for number in range(waiting)}, queued={f"o{number}": 2 for number in range(101)}
+        waiting={f"a{number}": (1, now) for number in range(waiting)},
+        queued=many,
+        undelivered=many,
+        stuck=dict(list(many.items())[1:]),
     )
     made.told([health(f"a{number}") for number in range(accounts)], lengths)
     assert labelled(made, "account_waiting") == {}
     assert value(made, "waiting") == waiting
-    assert labelled(made, "queue_length") == {"": 202}
+    assert labelled(made, "queue_length") == labelled(made, "outbox_waiting") == {"": 202}
+    assert labelled(made, "outbox_stuck") == dict.fromkeys(lengths.stuck, 2), "100 have a label each"
 
 
 def test_workers_events_and_version(made: Metrics) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import AccountChanged, AccountHealth, ConfigLoaded, MailFailed, MailFiled, plugins
+from gatewayd import AccountChanged, AccountHealth, ConfigLoaded, DeliverySettled, MailFailed, MailFiled, plugins
 from gatewayd.supervisor.observers import Observers
 from tests.unit.log import logged
 
@@ -27,6 +27,8 @@ heard = []
 def gatewayd_mail_filed(event): heard.append(event)
 @hookimpl
 def gatewayd_mail_failed(event): heard.append(event)
+@hookimpl
+def gatewayd_delivery_settled(event): heard.append(event)
 @hookimpl
 def gatewayd_account_changed(event): heard.append(event)
 @hookimpl
@@ -118,12 +120,13 @@ def test_each_event_reaches_its_hook(scene: Scene) -> None:
     events: list[Event] = [
         filed(1),
         MailFailed(account="main", mail_id=1, operator="acme", by="vouchers", error="KeyError: 1 (vouchers.py:3)"),
+        DeliverySettled(delivery_id=7, operator="acme", mail_id=1, goal="duty", cause="rule 1", state="delivered"),
         AccountChanged(health=health, before="watching"),
         ConfigLoaded(accounts=("main",), operators=("acme",)),
     ]
     for event in events:
         observers.tell(event)
-    soon(lambda: len(scene.plugin("ears").heard) == 4)
+    soon(lambda: len(scene.plugin("ears").heard) == 5)
     assert scene.plugin("ears").heard == events
 
 

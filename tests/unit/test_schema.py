@@ -12,6 +12,7 @@ import pytest
 from gatewayd import config, plugins, schema
 from gatewayd.config.documents import read
 from gatewayd.config.models import AccountFile
+from gatewayd.forwarder import Forwarder
 from gatewayd.options import Secret
 from gatewayd.roles import Transport
 from tests import docs_configuration
@@ -61,11 +62,12 @@ def _fits_plain(value: object, rule: Mapping[str, Any], defs: Mapping[str, Any])
 def _fits_mapping(value: dict[str, object], rule: Mapping[str, Any], defs: Mapping[str, Any]) -> bool:
     known = rule.get("properties", {})
     more = rule.get("additionalProperties", True)
+    others = more if isinstance(more, dict) else next(iter(rule.get("patternProperties", {}).values()), {})
     if any(key not in value for key in rule.get("required", [])):
         return False
     if more is False and any(key not in known for key in value):
         return False
-    return all(_fits(item, known[key], defs) for key, item in value.items() if key in known)
+    return all(_fits(item, known.get(key, others), defs) for key, item in value.items())
 
 
 def _plain(value: object) -> object:
@@ -100,13 +102,27 @@ def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: plu
         ("operators/acme.yaml", {"matchers": ["contact"]}),
         ("operators/acme.yaml", {"matchers": [{"vouchers": {"digit": 8}}]}),
         ("operators/acme.yaml", {"directory": {"kind": "csv"}}),
+        ("operators/acme.yaml", {"targets": {"duty": {"kind": "smtp", "account": "acme-out"}}}),
+        ("operators/acme.yaml", {"targets": {"duty": {"kind": "smtp", "account": "a", "to": ["x@example.com"], "mode": "as is"}}}),
+        ("operators/acme.yaml", {"targets": {"crm": {"kind": "webhook", "uri": "https://crm.example.com", "secret": "crm"}}}),
+        ("operators/acme.yaml", {"targets": {"crm": {"kind": "imap", "host": "imap.example.com"}}}),
+        ("operators/acme.yaml", {"forward": [{"when": {}}]}),
+        ("operators/acme.yaml", {"forward": [{"when": {"form": "a@example.com"}, "to": "duty"}]}),
+        ("operators/acme.yaml", {"forward": [{"when": {"linked": "bookings"}, "to": "duty"}]}),
+        ("operators/acme.yaml", {"forward": [{"when": {"linked": ["bookings"]}, "to": "duty"}]}),
+        ("accounts/acme-out.yaml", {"import": {}}),
+        ("accounts/acme-out.yaml", {"forward": {}}),
+        ("accounts/acme-out.yaml", {"send": None}),
+        ("accounts/acme-out.yaml", {"send": {"form": {"address": "a@example.com"}}}),
+        ("accounts/irina.yaml", {"send": {"from": {"address": "a@example.com"}}}),
         ("gatewayd.yaml", {"store": {"kind": "sql", "uri": ""}}),
     ],
 )
 def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, object], registry: plugins.Registry) -> None:
     rules: Any = schema.schemas(registry)[_schema_of(file)]
     document = read(file, folder=_SAMPLE)
-    assert not _fits(_plain({**document.data, **change}), rules, rules["$defs"])
+    changed = {key: value for key, value in {**document.data, **change}.items() if value is not None or key == "port"}
+    assert not _fits(_plain(changed), rules, rules["$defs"])
 
 
 def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +130,12 @@ def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.Monkey
     loaded = config.load(_SAMPLE)
     assert loaded.faults == ()
     assert sorted(loaded.operators) == ["acme", "globetrot"]
-    assert sorted(loaded.accounts) == ["irina", "reservations"]
+    assert sorted(loaded.accounts) == ["acme-out", "irina", "reservations"]
+    assert sorted(loaded.operators["acme"].targets) == ["crm", "duty"]
+    assert len(loaded.operators["acme"].rules) == 4
     assert [kind for kind, _ in loaded.operators["acme"].matchers] == ["contacts", "reservations", "vouchers"]
-    assert [fault.file for fault in config.secret_faults(loaded)] == ["accounts/irina.yaml", "accounts/reservations.yaml"]
+    files = ["operators/acme.yaml", "accounts/acme-out.yaml", "accounts/irina.yaml", "accounts/reservations.yaml"]
+    assert [fault.file for fault in config.secret_faults(loaded)] == files
 
 
 def test_schemas_are_written_as_files(tmp_path: Path, registry: plugins.Registry) -> None:
@@ -150,8 +169,9 @@ def test_every_field_of_every_plugin_has_a_description(registry: plugins.Registr
 
 def test_no_plugin_takes_a_word_of_the_kernel(registry: plugins.Registry) -> None:
     kernel = {field.alias or name for name, field in AccountFile.model_fields.items()}
-    for kind in registry.kinds(Transport):
-        assert not kernel & set(registry.get(Transport, kind).Options.model_fields)
+    for role in (Transport, Forwarder):
+        for kind in registry.kinds(role):
+            assert not kernel & set(registry.get(role, kind).Options.model_fields)
 
 
 def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:

@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AccountHealth, FilingFault, LeaseLost, Tally, TransientError, config, plugins
+from gatewayd import (
+    AccountHealth,
+    Delivery,
+    FilingFault,
+    LeaseLost,
+    Recipient,
+    Settled,
+    Suspension,
+    Taken,
+    Tally,
+    TransientError,
+    config,
+    plugins,
+)
 from gatewayd.custody import Filed
-from gatewayd.events import AccountChanged, ConfigLoaded, Event, MailFailed, MailFiled
+from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.mail import BytesSource, parse
 from gatewayd.metrics import Metrics
 from gatewayd.supervisor.observers import Observers
@@ -154,3 +167,39 @@ def test_a_config_that_was_taken_over_is_lines_and_an_event(hall: Hall, tmp_path
     assert hall.lines[0] == f"config loaded accounts=1 operators=1 faults={len(loaded.faults)}"
     assert hall.lines[1].startswith("config fault place=accounts/bad.yaml:")
     assert hall.ears.heard == [ConfigLoaded(accounts=("sales",), operators=("acme",), faults=loaded.faults)]
+
+
+def taken() -> Taken:
+    delivery = Delivery(forwarder="smtp", account="out", to=("duty@example.com",), cause="rule 2", message_id="<1@example.com>")
+    return Taken(
+        id=7,
+        operator="acme",
+        owner=None,
+        mail_id=17,
+        delivery=delivery,
+        recipients=(Recipient(address="duty@example.com"),),
+        source=BytesSource(RAW),
+        entered_at=NOON,
+        tries=0,
+    )
+
+
+def test_P7_a_delivery_that_came_to_its_end_is_a_line_a_number_and_an_event(hall: Hall) -> None:
+    settled = hall.telling.listener.settled
+    settled("account out", taken(), Settled(id=7, tries=0, state="waiting", words="451 busy", due_in=60))
+    assert hall.ears.heard == []
+    settled("account out", taken(), Settled(id=7, tries=1, state="parked", words="550 no such user"))
+    settled("account out", taken(), Settled(id=7, tries=1, state="delivered"))
+    about = {"delivery_id": 7, "operator": "acme", "mail_id": 17, "goal": "duty@example.com", "cause": "rule 2"}
+    assert hall.ears.heard == [
+        DeliverySettled(**about, state="parked", words="550 no such user"),  # type: ignore[arg-type]
+        DeliverySettled(**about, state="delivered"),  # type: ignore[arg-type]
+    ]
+    assert [hall.number(f'deliveries_total{{state="{state}"}}') for state in ("waiting", "parked", "delivered")] == [1, 1, 1]
+    assert [line.partition(" lane=")[0] for line in hall.lines] == ["delivery later", "delivery parked", "delivered"]
+
+
+def test_a_suspended_target_is_a_line(hall: Hall) -> None:
+    hall.telling.listener.suspended([Suspension(operator="acme", target="duty", since=NOON, cause="5.1.1 no such user")])
+    (line,) = hall.lines
+    assert line.startswith("target suspended operator=acme target=duty")

@@ -34,7 +34,9 @@ DEADLINE = 1.0
 class Pool(Workers):
     """Workers that remember what ended."""
 
-    def __init__(self, registry: Registry, *, processes: int = 1, budget: float = 12.0, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self, registry: Registry, *, processes: int = 1, budget: float = 12.0, deadline: float = DEADLINE, looks_apart: bool = True
+    ) -> None:
         self.ended: list[tuple[str, str, str]] = []
         self.changes: list[tuple[str, str, str]] = []
         self.back: list[str] = []
@@ -43,7 +45,8 @@ class Pool(Workers):
             breaker=lambda *what: self.changes.append(what),
             directory_back=self.back.append,
         )
-        super().__init__(registry, WorkersConfig(processes=processes, deadline=deadline, budget=budget, memory_mib=128), events)
+        config = WorkersConfig(processes=processes, deadline=deadline, budget=budget, memory_mib=128)
+        super().__init__(registry, config, events, looks_apart=looks_apart)
 
     def examine(self, order: Order) -> Examined:
         return self.begin(order).result(lambda: None)
@@ -53,8 +56,10 @@ class Pool(Workers):
 
 
 @contextmanager
-def pool(found: Registry, *, processes: int = 1, budget: float = 12.0, deadline: float = DEADLINE) -> Iterator[Pool]:
-    workers = Pool(found, processes=processes, budget=budget, deadline=deadline)
+def pool(
+    found: Registry, *, processes: int = 1, budget: float = 12.0, deadline: float = DEADLINE, looks_apart: bool = True
+) -> Iterator[Pool]:
+    workers = Pool(found, processes=processes, budget=budget, deadline=deadline, looks_apart=looks_apart)
     try:
         yield workers
     finally:

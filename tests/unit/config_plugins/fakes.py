@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pydantic import Field, field_validator
 
-from gatewayd import ConfigError, ConfigPath, Directory, Matcher, Operator, Secret, Store, Transport, hookimpl
+from gatewayd import ConfigError, ConfigPath, Directory, Forwarder, Matcher, Operator, Secret, Store, Transport, hookimpl
 from gatewayd.options import Options
 
 _Class = TypeVar("_Class", bound=type)
@@ -52,6 +52,56 @@ class Snail(Pigeon):
 
 
 @whole
+class Post(Forwarder):
+    """Carries mail away."""
+
+    kind = "post"
+    sends_mail = True
+
+    class Options(Forwarder.Options):
+        town: str
+
+
+@whole
+class Bell(Forwarder):
+    """Rings where mail came."""
+
+    kind = "bell"
+
+    class Options(Forwarder.Options):
+        tune: str
+        key: Secret | None = None
+
+
+@whole
+class Parrot(Pigeon):
+    """Hears and speaks."""
+
+    kind = "parrot"
+
+
+@whole
+class Speaking(Forwarder):
+    """Hears and speaks."""
+
+    kind = "parrot"
+    sends_mail = True
+    # The same for both.
+    Options = Parrot.Options  # type: ignore[assignment]
+
+
+@whole
+class Goose(Pigeon):
+    kind = "goose"
+
+
+@whole
+class Gander(Forwarder):
+    kind = "goose"
+    sends_mail = True
+
+
+@whole
 class Cards(Directory):
     kind = "cards"
 
@@ -85,7 +135,12 @@ class Paper(Store):
 
 @hookimpl
 def gatewayd_transports() -> list[type]:
-    return [Pigeon, Snail]
+    return [Pigeon, Snail, Parrot, Goose]
+
+
+@hookimpl
+def gatewayd_forwarders() -> list[type]:
+    return [Post, Bell, Speaking, Gander]
 
 
 @hookimpl

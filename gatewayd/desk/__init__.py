@@ -1,4 +1,4 @@
-"""What people do: list, open, link, read, retry. The command line calls it, and later the page for people.
+"""What people do: list, open, link, read, retry, write, forward. The command line calls it, and later the page for people.
 
 Every verb takes the viewer who asks, and answers about nothing that this viewer may not see (promise P6).
 """
@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.desk.allowed import refused
+from gatewayd.desk.explained import NO_ACCOUNT, Explained, explained
+from gatewayd.desk.forwarding import Forwarding
+from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
+from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
-from gatewayd.examine import Job
 from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import parse
 from gatewayd.rematch import retry
@@ -19,14 +23,15 @@ from gatewayd.views import Query
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from gatewayd.examine import Examiner, Findings, Recipe
+    from gatewayd.examine import Examiner, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Kind, Record, Source
     from gatewayd.roles import Directory
+    from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.views import FilingView, Viewer
 
-__all__ = ["Desk"]
+__all__ = ["Checked", "Desk", "Explained", "Forwarding", "Letter", "Planned", "Prepared", "Sent", "Writer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,8 @@ class Desk:
     recipes: Mapping[str, Recipe]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
+    #: By which mail goes on; None: by nothing.
+    router: Router | None = None
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return filings, newest first."""
@@ -98,12 +105,10 @@ class Desk:
             advice = "`gatewayd check` says what is wrong with it."
             raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error
 
-    def explain(self, operator: str, source: Source, *, mail_id: int = 0) -> tuple[Mail, Findings]:
-        """Return what every matcher of the operator says of a message, and why."""
+    def explain(self, operator: str, source: Source, *, account: str = NO_ACCOUNT, queue: str = "") -> Explained:
+        """Return what every matcher and forward rule of the operator says of a message that came by ``account``, and why."""
         recipe = self.recipes[operator]
-        self.examiner.refresh(recipe)
-        mail = parse(source, mail_id=mail_id)
-        return mail, self.examiner.examine(Job(recipe=recipe, mails=(mail,)))
+        return explained(self.examiner, recipe, source, router=self.router, account=account, queue=queue)
 
     def source(self, viewer: Viewer, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read."""
@@ -116,13 +121,32 @@ class Desk:
         personal = "; a user's personal mail needs --user USER" if viewer.operator in self.with_users else ""
         return PermanentError(f"operator {viewer.operator} has no mail {mail_id}", advice=f"See `gatewayd mail list`{personal}.")
 
+    # --- what goes out ----------------------------------------------------------------------------------------------
+
+    def send(self, prepared: Prepared) -> Sent:
+        """Commit what a ``Writer`` or ``Forwarding`` prepared: from then on it is the outbox's.
+
+        Raises PermanentError for the first rule that refuses it.
+        """
+        for refusal in refused(prepared.checks):
+            raise refusal
+        deliveries = [one.delivery for one in prepared.planned]
+        if prepared.outgoing:
+            posted = self.store.post(prepared.viewer, prepared.outgoing, deliveries[0])
+            return Sent(mail_id=posted.mail_id, delivery_ids=(posted.delivery_id,))
+        mail_id = prepared.mail_id or 0
+        return Sent(mail_id=mail_id, delivery_ids=tuple(self.store.deliver(prepared.viewer, mail_id, deliveries)))
+
     # --- the error queue --------------------------------------------------------------------------------------------
 
-    def retry(self, viewer: Viewer, mail_ids: Collection[int] | None, queue: str | None = None) -> Iterator[Sequence[FilingView]]:
+    def retry(
+        self, viewer: Viewer, mail_ids: Collection[int] | None, queue: str | None = None, *, forward: bool = False
+    ) -> Iterator[Sequence[FilingView]]:
         """Match what stands in the error queue again, all or these ids; yield each batch as it stands then.
 
-        What keeps its fault stays in the queue. Links made by hand stay. Nothing is fetched or forwarded again.
+        What keeps its fault stays in the queue. Links made by hand stay. Nothing is fetched again, and rules send on what
+        they fit now only with ``forward``.
         """
         recipe = self.recipes[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
-        return retry(self.store, self.examiner, recipe, viewer, query)
+        return retry(self.store, self.examiner, recipe, viewer, query, router=self.router, fire=forward)

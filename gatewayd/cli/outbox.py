@@ -1,0 +1,225 @@
+"""``outbox``: what goes out, what became of it, and another try."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.delivery import DeliveryQuery, DeliveryState
+from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.outbox import LIMIT, Outbox, Round, Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.delivery import DeliveryView
+    from gatewayd.views import Viewer
+
+__all__ = ["COMMANDS", "delivery_line", "delivery_row"]
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
+_TARGET = click.option("--target", metavar="T", help="Only what is for this target.")
+#: So many deliveries are looked up at a time.
+_PAGE = 1000
+
+
+@click.group("outbox")
+def _outbox() -> None:
+    """List what goes out, try it again, and cancel it."""
+
+
+@_outbox.command("list")
+@operator_options
+@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@click.option("--state", "states", type=click.Choice(get_args(DeliveryState)), multiple=True, help="Only these; may be repeated.")
+@_TARGET
+@click.option("--mail", "mail_id", type=ID, metavar="ID", help="Only deliveries of this mail.")
+@click.option("--before", type=ID, metavar="ID", help="Go on below this delivery's id.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
+@_JSON
+@click.pass_obj
+def _list(
+    app: App,
+    /,
+    operator: str | None,
+    users: Sequence[str],
+    *,
+    all_operators: bool,
+    as_json: bool,
+    states: Sequence[DeliveryState],
+    **asked: Any,
+) -> None:
+    """List deliveries, newest first, with what the other side said."""
+    query = DeliveryQuery(states=tuple(states) or None, **asked)
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    found = sorted((one for viewer in viewers for one in app.store.deliveries(viewer, query)), key=lambda one: -one.id)
+    listed = found[: query.limit]
+    if as_json:
+        for one in listed:
+            output.json_line(delivery_row(one))
+        return
+    if not listed:
+        output.note("No deliveries.")
+    columns = ("#id", "operator", "#mail", "subject", "to", "cause", "state", "#tries", "due", "words")
+    output.table(columns, [_row(one) for one in listed])
+
+
+def _row(one: DeliveryView) -> tuple[str, ...]:
+    state = "suspended" if one.suspended and one.state == "waiting" else one.state
+    words = f"target suspended: {one.suspended}" if one.suspended else one.words
+    ids, subject, due = (str(one.id), one.operator, str(one.mail_id)), one.subject[:40], output.minute(one.due_at)
+    return (*ids, subject, one.delivery.goal, one.delivery.cause, state, str(one.tries), due, words)
+
+
+def delivery_row(one: DeliveryView) -> dict[str, output.Json]:
+    """Return a delivery as a line of JSON."""
+    return {
+        "id": one.id,
+        "operator": one.operator,
+        "mail": one.mail_id,
+        "subject": one.subject,
+        "forwarder": one.delivery.forwarder,
+        "account": one.delivery.account or None,
+        "target": one.delivery.target or None,
+        "mode": one.delivery.mode,
+        "cause": one.delivery.cause,
+        "message_id": one.delivery.message_id,
+        "state": one.state,
+        "words": one.words,
+        "tries": one.tries,
+        "recipients": [{"address": to.address, "state": to.state, "words": to.words} for to in one.recipients],
+        "entered_at": output.moment(one.entered_at),
+        "due_at": output.moment(one.due_at),
+        "ended_at": output.moment(one.ended_at),
+        "suspended": one.suspended or None,
+    }
+
+
+def delivery_line(one: DeliveryView) -> str:
+    """Return a delivery in one line, as it is shown with its mail."""
+    words = one.suspended or one.words
+    return f"{one.id}. to {one.delivery.goal}, by {one.delivery.cause}: {one.state}{', ' + words if words else ''}"
+
+
+@_outbox.command("retry")
+@operator_options
+@click.argument("delivery_ids", type=ID, nargs=-1, metavar="[ID]...")
+@click.option("--parked", is_flag=True, help="All that is parked.")
+@click.option("--withheld", is_flag=True, help="All that was withheld; be sure that it does not go in a circle.")
+@_TARGET
+@click.pass_obj
+def _retry(
+    app: App,
+    *,
+    delivery_ids: Sequence[int],
+    operator: str | None,
+    users: Sequence[str],
+    parked: bool,
+    withheld: bool,
+    target: str | None,
+) -> int:
+    """Let deliveries be due at once: these ids, or all that are parked or withheld. Who has it already gets it no second time."""
+    choices: tuple[tuple[DeliveryState, bool], ...] = (("parked", parked), ("withheld", withheld))
+    states = tuple(state for state, wanted in choices if wanted)
+    if bool(delivery_ids) == bool(states) or (delivery_ids and target):
+        raise click.UsageError("give ids, or --parked or --withheld, these with --target if you like")
+    viewer = app.viewer(operator, users)
+    ids = list(delivery_ids) or list(_all(app, viewer, DeliveryQuery(states=states, target=target, limit=_PAGE)))
+    due = app.store.redeliver(viewer, ids)
+    output.note(
+        f"{output.count(due, 'delivery', 'deliveries')} due now; `gatewayd outbox deliver` tries without waiting for a daemon."
+    )
+    return 0 if due == len(set(ids)) else 1
+
+
+def _all(app: App, viewer: Viewer, query: DeliveryQuery) -> Iterator[int]:
+    """Yield the ids of all that fit, page by page."""
+    while page := app.store.deliveries(viewer, query):
+        yield from (one.id for one in page)
+        query = replace(query, before=page[-1].id)
+
+
+@_outbox.command("cancel")
+@operator_options
+@click.argument("delivery_ids", type=ID, nargs=-1, required=True, metavar="ID...")
+@click.pass_obj
+def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
+    """Cancel what waits, is parked or withheld, and is not being tried just now."""
+    gone = app.store.cancel(app.viewer(operator, users), delivery_ids, who=app.who)
+    output.note(f"{output.count(gone, 'delivery', 'deliveries')} cancelled.")
+    return 0 if gone == len(set(delivery_ids)) else 1
+
+
+@_outbox.command("deliver")
+@_JSON
+@click.pass_obj
+def _deliver(app: App, *, as_json: bool) -> int:
+    """Deliver all that is due now, here. Exits 1 if anything failed, was put off or parked."""
+    app.warn_of_faults()
+    rounds = [_lane(app, lane) for lane, seconds in app.store.lanes(dead=app.owner.dead).items() if seconds <= 0]
+    tried = [one for one in rounds if one.taken or one.error]
+    if as_json:
+        for one in tried:
+            output.json_line(_round_row(one))
+    else:
+        rows = [(one.lane, str(one.delivered), str(one.waiting), str(one.parked), _wrong(one)) for one in tried]
+        output.table(("lane", "#delivered", "#put off", "#parked", "what is wrong, and what to do"), rows)
+    if not tried:
+        output.note("Nothing is due.")
+    return 1 if any(one.error or one.waiting or one.parked for one in tried) else 0
+
+
+def _lane(app: App, lane: str) -> Round:
+    """Deliver all that is due of one lane; its error is its own, the other lanes go on (P4)."""
+    outbox, tools = Outbox(app.config), Tools(store=app.store, owner=app.owner, settler=app.thread)
+    total = Round(lane=lane)
+    while True:
+        try:
+            done = outbox.deliver(lane, tools)
+        except GatewaydError as error:
+            return replace(total, error=error)
+        total = replace(
+            done,
+            taken=total.taken + done.taken,
+            delivered=total.delivered + done.delivered,
+            waiting=total.waiting + done.waiting,
+            parked=total.parked + done.parked,
+        )
+        if done.error or done.taken < LIMIT:
+            return total
+
+
+def _wrong(one: Round) -> str:
+    if one.error is not None:
+        return f"{one.error.message}. {one.error.advice}".rstrip()
+    return "See `gatewayd outbox list`." if one.waiting or one.parked else ""
+
+
+def _round_row(one: Round) -> dict[str, output.Json]:
+    return {
+        "lane": one.lane,
+        "delivered": one.delivered,
+        "put_off": one.waiting,
+        "parked": one.parked,
+        "error": one.error.message if one.error else None,
+        "advice": one.error.advice or None if one.error else None,
+    }
+
+
+@_outbox.command("resume")
+@click.argument("target")
+@click.option("--operator", metavar="O", help="Whose target; needed if there are several operators.")
+@click.pass_obj
+def _resume(app: App, target: str, operator: str | None) -> None:
+    """Let a target that was suspended for a bounce get deliveries again; what waited for it is due at once."""
+    operator = app.viewer(operator).operator
+    if not app.store.resume(operator, target):
+        raise PermanentError(f"target {target!r} of operator {operator} is not suspended", advice="See `gatewayd status`.")
+    output.note(f"Target {target} of operator {operator} gets deliveries again.")
+
+
+COMMANDS = (_outbox,)

@@ -1,0 +1,243 @@
+"""``mail send``, ``mail reply`` and ``mail forward``: what people send. Each commits to the outbox, which delivers."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.desk import Forwarding, Letter, Writer
+from gatewayd.draft import Attached
+from gatewayd.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatewayd.desk import Prepared
+    from gatewayd.views import Json
+
+__all__ = ["COMMANDS"]
+
+#: No account can be allowed to send more.
+_LARGEST = 1 << 30
+_TEXTS = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+_FILES = click.Path(path_type=Path, dir_okay=False)
+
+
+def _addresses(flag: str, told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(flag, multiple=True, metavar="ADDRESS", help=f"{told}; may be repeated.")
+
+
+def _letter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that a letter is made of."""
+    options = (
+        _addresses("--cc", "Who gets a copy"),
+        _addresses("--bcc", "Who gets a copy that the others don't see"),
+        click.option("--text", type=_TEXTS, metavar="FILE", help="The text, in UTF-8; - for standard input."),
+        click.option("--html", type=_TEXTS, metavar="FILE", help="The same as HTML, in UTF-8; alone, the text is made of it."),
+        click.option("--attach", type=_FILES, multiple=True, metavar="FILE", help="A file that goes with it; may be repeated."),
+        click.option("--from", "sender", metavar="ADDRESS", help="From whom; by default the account's `from`."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of whatever sends."""
+    command = click.option("--json", "as_json", is_flag=True, help="One object a line.")(command)
+    return click.option("--explain", is_flag=True, help="Show what would happen, and send nothing.")(command)
+
+
+@click.command("send")
+@operator_options
+@_addresses("--to", "Who gets it, as name@domain or 'Name <name@domain>'")
+@click.option("--subject", required=True, help="The subject.")
+@_letter_options
+@_sending_options
+@click.pass_obj
+def _send(app: App, /, operator: str | None, users: Sequence[str], *, explain: bool, as_json: bool, **asked: Any) -> int:
+    """Send a new mail by the operator's system account, as that account allows."""
+    prepared = _writer(app).letter(app.viewer(operator, users), _letter(**asked), who=app.who)
+    return _done(app, prepared, explain=explain, as_json=as_json)
+
+
+@click.command("reply")
+@operator_options
+@click.argument("mail_id", type=ID, metavar="ID")
+@click.option("--all", "to_all", is_flag=True, help="To the mail's other recipients too.")
+@_addresses("--to", "Who else gets it")
+@click.option("--subject", default="", help="The subject; by default that of the mail, with a single Re:.")
+@_letter_options
+@_sending_options
+@click.pass_obj
+def _reply(
+    app: App,
+    /,
+    mail_id: int,
+    operator: str | None,
+    users: Sequence[str],
+    *,
+    to_all: bool,
+    explain: bool,
+    as_json: bool,
+    **asked: Any,
+) -> int:
+    """Answer a mail, one that came in or one of our own, with the original quoted."""
+    viewer = app.viewer(operator, users)
+    prepared = _writer(app).reply(viewer, mail_id, _letter(**asked), who=app.who, to_all=to_all)
+    return _done(app, prepared, explain=explain, as_json=as_json)
+
+
+@click.command("forward")
+@operator_options
+@click.argument("mail_id", type=ID, metavar="ID")
+@click.argument("to", nargs=-1, required=True, metavar="TO...")
+@click.option("--inline", is_flag=True, help="Resend the mail as it is, byte for byte, instead of attached to a new one.")
+@click.option("--again", is_flag=True, help="Even if it was forwarded there before.")
+@_sending_options
+@click.pass_obj
+def _forward(
+    app: App,
+    mail_id: int,
+    to: Sequence[str],
+    operator: str | None,
+    users: Sequence[str],
+    *,
+    inline: bool,
+    again: bool,
+    explain: bool,
+    as_json: bool,
+) -> int:
+    """Forward a mail to targets, and to addresses that its account approves, by name or address."""
+    forwarding = Forwarding(desk=app.desk, signer=app.signer, operators=app.config.operators, accounts=app.config.accounts)
+    viewer = app.viewer(operator, users)
+    prepared = forwarding.forward(viewer, mail_id, to, who=app.who, mode="inline" if inline else None, again=again)
+    return _done(app, prepared, explain=explain, as_json=as_json)
+
+
+def _writer(app: App) -> Writer:
+    return Writer(desk=app.desk, signer=app.signer, operators=app.config.operators, accounts=app.config.accounts)
+
+
+# --- what is read -----------------------------------------------------------------------------------------------------
+
+
+def _letter(*, text: Path | None, html: Path | None, attach: Sequence[Path], sender: str | None, **asked: Any) -> Letter:
+    if text is None and html is None:
+        raise click.UsageError("there is nothing to send: give --text FILE, --html FILE or both; --text - reads standard input")
+    if text is not None and text == html == Path("-"):
+        raise click.UsageError("standard input is read once: give a file for --text or for --html")
+    return Letter(
+        text=_text(text) if text else "",
+        html=_text(html) if html else "",
+        attachments=tuple(map(_attached, attach)),
+        sender=sender or "",
+        **asked,
+    )
+
+
+def _text(path: Path) -> str:
+    data = sys.stdin.buffer.read(_LARGEST + 1) if path == Path("-") else _read(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        what = "standard input" if path == Path("-") else str(path)
+        raise PermanentError(f"{what} is not UTF-8, at byte {error.start}", advice="Save it as UTF-8.") from None
+
+
+def _attached(path: Path) -> Attached:
+    kind, packed = mimetypes.guess_type(path.name, strict=False)
+    # What is packed is sent as it is, and not as what it would be when unpacked.
+    return Attached(name=path.name, type=kind if kind and not packed else "application/octet-stream", data=_read(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            # A file tells its size; a pipe does not.
+            large = os.fstat(file.fileno()).st_size > _LARGEST
+            data = b"" if large else file.read(_LARGEST + 1)
+    except OSError as error:
+        raise PermanentError(f"{path} can't be read: {error.strerror}", advice="Give a file that is there.") from error
+    if large or len(data) > _LARGEST:
+        raise PermanentError(f"{path} is larger than 1 GiB", advice="Send a link to it.")
+    return data
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+
+
+def _done(app: App, prepared: Prepared, *, explain: bool, as_json: bool) -> int:
+    """Show what would happen, or let it happen."""
+    if explain:
+        _explained(prepared, as_json=as_json)
+        return 0 if prepared.allowed else 1
+    sent = app.desk.send(prepared)
+    if as_json:
+        output.json_line({"mail": sent.mail_id, "deliveries": list(sent.delivery_ids)})
+        return 0
+    for note in prepared.notes:
+        output.note(f"Note: {note}")
+    numbers = ", ".join(map(str, sent.delivery_ids))
+    click.echo(f"Mail {sent.mail_id}: {'delivery' if len(sent.delivery_ids) == 1 else 'deliveries'} {numbers}.")
+    output.note("The daemon delivers it; where none runs, `gatewayd outbox deliver` does.")
+    who = "".join(f" --user {user}" for user in prepared.viewer.users)
+    output.note(f"Follow it: gatewayd outbox list --mail {sent.mail_id} --operator {prepared.viewer.operator}{who}")
+    return 0
+
+
+def _explained(prepared: Prepared, *, as_json: bool) -> None:
+    if as_json:
+        output.json_line(_row(prepared))
+        return
+    for one in prepared.planned:
+        to = ", ".join(one.delivery.to)
+        by = f"account {one.delivery.account}" if one.delivery.account else f"target {one.delivery.target}"
+        click.echo(output.clean(f"By:         {by} ({one.delivery.forwarder}), {one.delivery.mode}"))
+        if one.envelope:
+            click.echo(output.clean(f"From:       {one.sender or 'as the original says'}; envelope: {one.envelope}"))
+        click.echo(output.clean(f"To:         {to}{f' (target {one.delivery.target})' if one.delivery.target else ''}"))
+    if prepared.outgoing:
+        click.echo(output.clean(f"Subject:    {prepared.outgoing.mail.subject}"))
+    click.echo(f"Size:       {prepared.size} bytes")
+    for check in prepared.checks:
+        word = "allowed" if check.allowed else "refused"
+        click.echo(output.clean(f"Rule:       {check.rule} ({check.where}): {word}: {check.words}"))
+    for note in prepared.notes:
+        click.echo(output.clean(f"Note:       {note}"))
+    click.echo("Nothing was sent." if prepared.allowed else "It would be refused. Nothing was sent.")
+
+
+def _row(prepared: Prepared) -> dict[str, Json]:
+    return {
+        "deliveries": [
+            {
+                "forwarder": one.delivery.forwarder,
+                "account": one.delivery.account or None,
+                "target": one.delivery.target or None,
+                "mode": one.delivery.mode,
+                "from": one.sender or None,
+                "envelope": one.envelope or None,
+                "to": list(one.delivery.to),
+            }
+            for one in prepared.planned
+        ],
+        "subject": prepared.outgoing.mail.subject if prepared.outgoing else None,
+        "size": prepared.size,
+        "allowed": prepared.allowed,
+        "rules": [
+            {"account": one.account, "rule": one.rule, "where": one.where, "allowed": one.allowed, "because": one.words}
+            for one in prepared.checks
+        ],
+        "notes": list(prepared.notes),
+    }
+
+
+COMMANDS = (_send, _reply, _forward)

@@ -1,0 +1,157 @@
+"""The values that the kernel's fields hold: names, addresses, patterns, what is done afterwards."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+
+from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic_core import core_schema
+
+from gatewayd.model import Action
+from gatewayd.rules import compiled
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+
+__all__ = [
+    "NAME",
+    "After",
+    "AnyStart",
+    "Correspondent",
+    "Email",
+    "Name",
+    "OneOrMore",
+    "Pattern",
+    "Start",
+    "Text",
+    "Texts",
+    "User",
+    "distinct",
+]
+
+#: The name of an account, operator, user or target.
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_USER = re.compile(rf"{NAME.pattern}/{NAME.pattern}")
+
+#: What a folder's first listing takes: all, only what comes from now on, or what arrived at or after a time.
+Start: TypeAlias = Literal["all", "now"] | datetime
+
+
+def _start(value: object) -> Start:
+    if value == "all" or value == "now":  # noqa: PLR1714  mypy narrows this to the words
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        try:
+            return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        except ValueError:
+            pass
+    msg = "expected all, now or a date such as 2026-01-31"
+    raise ValueError(msg)
+
+
+def _after(value: object) -> Action | None:
+    if value == "keep":
+        return None
+    if value == "seen":
+        return Action(do="seen")
+    if value == "delete":
+        return Action(do="delete")
+    if isinstance(value, dict) and list(value) == ["move"] and isinstance(value["move"], str) and value["move"].strip():
+        return Action(do="move", folder=value["move"])
+    msg = "expected keep, seen, delete or {move: FOLDER}"
+    raise ValueError(msg)
+
+
+def _user(value: object) -> str:
+    if isinstance(value, str) and _USER.fullmatch(value):
+        return value
+    msg = "expected operator/user, such as acme/irina"
+    raise ValueError(msg)
+
+
+def _name(value: object) -> str:
+    if isinstance(value, str) and NAME.fullmatch(value):
+        return value
+    msg = "expected a name such as acme (a-z, 0-9, - _ .; at most 64)"
+    raise ValueError(msg)
+
+
+def _email(value: object) -> str:
+    if isinstance(value, str) and len(value) <= _MAX_EMAIL and re.fullmatch(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+", value):
+        return value
+    msg = "expected a mail address such as irina@example.com"
+    raise ValueError(msg)
+
+
+def _correspondent(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(r"[^@\s<>,;\"]*@[^@\s<>,;\"]+", value) and len(value) <= _MAX_EMAIL:
+        return value.lower()
+    msg = "expected a mail address or a domain such as @example.com"
+    raise ValueError(msg)
+
+
+def _pattern(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_PATTERN:
+        msg = f"expected a pattern such as (?i)urgent, of at most {_MAX_PATTERN} characters"
+        raise ValueError(msg)
+    compiled(value)
+    return value
+
+
+def distinct(value: object) -> object:
+    """Refuse a list in which a text stands twice."""
+    if isinstance(value, list):
+        twice = next((item for item in value if isinstance(item, str) and value.count(item) > 1), None)
+        if twice is not None:
+            msg = f"{twice!r} stands here twice, expected it once"
+            raise ValueError(msg)
+    return value
+
+
+class OneOrMore:
+    """Marks a list, each thing once in it, in whose place one thing may stand alone."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(_several, handler(source))
+
+    @staticmethod
+    def __get_pydantic_json_schema__(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        made = handler(schema)
+        return {"anyOf": [made["items"], made]}
+
+
+def _several(value: object) -> object:
+    return distinct([value] if isinstance(value, str) else value)
+
+
+_MAX_EMAIL = 254
+_MAX_PATTERN = 1000
+_NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+_MOVE_SCHEMA = {
+    "type": "object",
+    "properties": {"move": {"type": "string", "minLength": 1, "description": "The folder to move to."}},
+    "required": ["move"],
+    "additionalProperties": False,
+}
+_AFTER_SCHEMA = {"oneOf": [{"enum": ["keep", "seen", "delete"]}, _MOVE_SCHEMA]}
+
+Name = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
+Email = Annotated[str, PlainValidator(_email), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"})]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Correspondent = Annotated[str, PlainValidator(_correspondent), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$"})]
+Pattern = Annotated[str, PlainValidator(_pattern), WithJsonSchema({"type": "string", "minLength": 1})]
+User = Annotated[str, PlainValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})]
+AnyStart = Annotated[
+    Start,
+    PlainValidator(_start),
+    WithJsonSchema({"type": "string", "pattern": "^(all|now|[0-9]{4}-[0-9]{2}-[0-9]{2})$"}),
+]
+After = Annotated[Action | None, PlainValidator(_after), WithJsonSchema(_AFTER_SCHEMA)]
+
+
+#: A list of texts, each once.
+Texts = Annotated[tuple[Text, ...], BeforeValidator(distinct)]

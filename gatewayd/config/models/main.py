@@ -1,0 +1,101 @@
+"""The fields of ``gatewayd.yaml``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from gatewayd.config.models.fields import Text
+from gatewayd.options import ConfigPath, Duration, Options, Secret
+
+__all__ = ["GatewaydFile", "LimitsBlock", "LogBlock", "MetricsBlock", "PluginsBlock", "WorkersBlock"]
+
+
+class PluginsBlock(Options):
+    """Where further plugins lie."""
+
+    folder: ConfigPath = Field(description="Folder of single-file plugins, each a `.py` file.")
+
+
+class WorkersBlock(Options):
+    """The processes in which mail is examined: parsed, admitted and matched."""
+
+    processes: int | None = Field(
+        None,
+        description="How many there are. Default: as many as CPUs may be used, at least 2, at most 8. "
+        "0: commands examine by themselves, without any guard.",
+        ge=0,
+        le=64,
+    )
+    deadline: Duration = Field(10.0, description="How long a matcher may take for a batch.", ge=1, le=3600)
+    budget: Duration = Field(30.0, description="How long all the work on a batch for one operator may take.", ge=1, le=86400)
+    memory_mib: int = Field(
+        512, description="MiB of memory that a process may take beyond what it has when its plugins are loaded.", ge=64, le=65536
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> WorkersBlock:
+        if self.budget < self.deadline:
+            msg = "budget: expected at least the deadline of one matcher"
+            raise ValueError(msg)
+        return self
+
+
+class LimitsBlock(Options):
+    """What bounds the work on all accounts together."""
+
+    visits: int = Field(16, description="How many accounts are visited at once.", ge=1, le=1000)
+    visits_per_host: int = Field(8, description="How many of them at one server.", ge=1, le=1000)
+    batch_messages: int = Field(200, description="How many messages make a batch at most.", ge=1, le=1000)
+    batch_bytes: int = Field(
+        16777216, description="How many bytes make a batch at most; a larger message comes alone.", ge=1, le=1 << 30
+    )
+    backoff: Duration = Field(
+        900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
+    )
+    auth_pause: Duration = Field(
+        900.0, description="The least pause after a refused log-in. A short one may lock a mailbox at its server.", ge=1, le=604800
+    )
+    deliveries: int = Field(8, description="Through how many accounts and to how many webhooks is delivered at once.", ge=1, le=100)
+    give_up: Duration = Field(432000.0, description="A delivery that is not taken for so long is parked.", ge=1, le=2592000)
+    warn: Duration = Field(14400.0, description="A delivery that is not taken for so long is warned of.", ge=1, le=2592000)
+    forwards_per_hour: int = Field(
+        1000,
+        description="How many forwards by rules a target gets in an hour; further ones are withheld: they may go in a circle.",
+        ge=1,
+        le=1000000,
+    )
+
+
+class LogBlock(Options):
+    """The log, which goes to standard error."""
+
+    format: Literal["plain", "json"] = Field("plain", description="A line of text or a JSON object for each event.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is at least as grave is logged.")
+
+
+class MetricsBlock(Options):
+    """Metrics for Prometheus, at `/metrics`."""
+
+    port: int = Field(9464, description="The port to listen on.", ge=1, le=65535)
+    host: Text = Field("127.0.0.1", description="The address to listen on. Metrics name accounts and operators: keep it local.")
+
+
+class GatewaydFile(Options):
+    """`gatewayd.yaml`: What concerns the whole daemon."""
+
+    state: ConfigPath | None = Field(None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")
+    store: dict[str, object] | None = Field(
+        None, description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder."
+    )
+    plugins: PluginsBlock | None = Field(None, description="Where further plugins lie.")
+    signing_key: Secret | None = Field(
+        None,
+        description="The key, of at least 32 characters, by which our own messages are known again; needed where several daemons "
+        "share the store. Default: `signing.key` in the state folder, made by itself.",
+    )
+    workers: WorkersBlock | None = Field(None, description="The processes in which mail is examined.")
+    limits: LimitsBlock | None = Field(None, description="What bounds the work on all accounts together.")
+    log: LogBlock | None = Field(None, description="The daemon's log.")
+    metrics: MetricsBlock | None = Field(None, description="Metrics for Prometheus. Without it there are none.")

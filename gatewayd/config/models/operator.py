@@ -1,0 +1,94 @@
+"""The fields of an operator's file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from gatewayd.config.models.fields import Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
+from gatewayd.model import Kind
+from gatewayd.options import Options
+
+__all__ = ["ForwardRule", "MailTarget", "OperatorFile", "UserBlock", "WhenBlock"]
+
+
+class UserBlock(Options):
+    """A user of an operator."""
+
+    name: Text = Field(description="The user's full name.")
+    email: Email = Field(description="The user's mail address.")
+
+
+class MailTarget(Options):
+    """A target that gets mail, through an account that sends."""
+
+    kind: Name = Field(description="The forwarder, such as `smtp`.")
+    account: Name = Field(description="The account that sends; it must serve the operator.")
+    to: Annotated[tuple[Email, ...], BeforeValidator(distinct)] = Field(
+        description="The addresses. They are approved by standing here.", min_length=1, max_length=100
+    )
+    mode: Literal["attached", "inline"] = Field(
+        "attached",
+        description="`attached`: the original in a new message from our own address. `inline`: the original itself, to the byte, "
+        "behind Resent-* headers; receivers that check DMARC may refuse it.",
+    )
+
+
+class WhenBlock(Options):
+    """What mail a rule is for. All that is given must hold."""
+
+    linked: Annotated[tuple[Kind, ...], OneOrMore()] = Field(
+        (), description="The mail is linked to a record of this kind, or of one of these.", min_length=1
+    )
+    unlinked: bool = Field(False, description="`true`: the mail is linked to nothing.")
+    account: Annotated[tuple[Name, ...], OneOrMore()] = Field(
+        (), description="It came by this account, or one of these.", min_length=1
+    )
+    from_: Annotated[tuple[Correspondent, ...], OneOrMore()] = Field(
+        (), description="It is from this address or domain (`@example.com`), or one of these.", min_length=1, alias="from"
+    )
+    to: Annotated[tuple[Correspondent, ...], OneOrMore()] = Field(
+        (), description="It is to this address or domain, or one of these, in To or Cc.", min_length=1
+    )
+    subject: Pattern = Field("", description="A pattern (RE2's syntax) that is found in the decoded subject, such as `(?i)urgent`.")
+    attachment: bool | None = Field(None, description="Whether it has an attachment.")
+    queue: Annotated[tuple[Name, ...], OneOrMore()] = Field(
+        (), description="It stands in this error queue, or one of these.", min_length=1
+    )
+    automatic: bool = Field(
+        False,
+        description="`true`: mail that programs sent of themselves, to lists or in bulk, is taken too; robots' answers never are.",
+    )
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> WhenBlock:
+        if self.linked and self.unlinked:
+            msg = "unlinked: expected it without linked: no mail is both"
+            raise ValueError(msg)
+        return self
+
+
+class ForwardRule(Options):
+    """A rule that forwards mail to targets."""
+
+    when: WhenBlock = Field(description="What mail the rule is for; `{}` is for all.")
+    to: Annotated[tuple[Name, ...], OneOrMore()] = Field(description="One of the operator's targets, or several.", min_length=1)
+
+
+class OperatorFile(Options):
+    """`operators/<name>.yaml`: One tour operator."""
+
+    title: str = Field("", description="The operator's name for people.", max_length=1000)
+    brands: Texts = Field((), description="The operator's brands, as they stand in booking codes.")
+    directory: dict[str, object] | None = Field(
+        None, description="Where the operator's records are looked up: its `kind`, with its options. Matchers need one."
+    )
+    matchers: list[object] = Field(
+        [], description="What finds out what mail is about, in this order: `kind`, or `kind: {options}`."
+    )
+    targets: dict[Name, dict[str, object]] = Field(
+        {}, description="Places that mail can be forwarded to: for each name its `kind`, with that forwarder's options."
+    )
+    forward: tuple[ForwardRule, ...] = Field((), description="What mail goes on to which target; each rule that fits fires.")
+    users: dict[Name, UserBlock] = Field({}, description="The operator's users, who may have personal accounts.")

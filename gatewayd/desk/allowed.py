@@ -1,0 +1,94 @@
+"""What an account may send: its rules, each with where it stands and what it says of a mail."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gatewayd.desk.values import Checked
+from gatewayd.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from gatewayd.config import AccountConfig, SendConfig
+    from gatewayd.draft import Attached, Draft
+
+__all__ = ["checks", "is_docx", "refused", "size_check", "system_account"]
+
+# What the library raises for archives that are broken or of a kind that it does not know.
+_BROKEN = (zipfile.BadZipFile, struct.error, ArithmeticError, LookupError, NotImplementedError, OSError, ValueError)
+
+
+def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tuple[AccountConfig, SendConfig]:
+    """Return the account that sends for an operator, and what it may send; raises PermanentError where there is none."""
+    for one in accounts.values():
+        if one.sends and one.sends.system and operator in one.operators:
+            return one, one.sends
+    raise PermanentError(
+        f"operator {operator} has no account that sends",
+        advice=f"Give one account of {operator} that sends `system: true` in its `send:`; `gatewayd check` shows faulty ones.",
+    )
+
+
+def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[Checked, ...]:
+    """Return what every rule of the account says of a draft that takes ``size`` bytes."""
+    own, sender = sends.sender.email, draft.sender.email
+    documents = ", ".join(one.name for one in draft.attachments if is_docx(one))
+    found = [
+        _checked(
+            "match",
+            f"from {sender}" + ("" if sends.match else ", any sender is allowed"),
+            allowed=not sends.match or sender.lower() == own.lower(),
+            refusal=f"mail must be from {own}, not from {sender}",
+        ),
+        _checked("cc", _count(len(draft.cc), "Cc"), allowed=sends.cc or not draft.cc, refusal="it sends no Cc"),
+        _checked("bcc", _count(len(draft.bcc), "Bcc"), allowed=sends.bcc or not draft.bcc, refusal="it sends no Bcc"),
+        _checked(
+            "docx",
+            f"Word documents: {documents or 'none'}",
+            allowed=sends.docx or not documents,
+            refusal=f"it sends no Word documents, and {documents} is one, whatever its name",
+        ),
+    ]
+    return (*(_placed(one, account, sends) for one in found), size_check(account, sends, size))
+
+
+def size_check(account: AccountConfig, sends: SendConfig, size: int) -> Checked:
+    """Return what the account's ``max_bytes`` says of a mail of so many bytes."""
+    most = sends.max_bytes
+    refusal = f"it sends at most {most} bytes, and this mail has {size}"
+    return _placed(_checked("max_bytes", f"{size} of {most} bytes", allowed=size <= most, refusal=refusal), account, sends)
+
+
+def refused(checked: Iterable[Checked]) -> Iterator[PermanentError]:
+    """Yield an error for each rule that refuses."""
+    for one in checked:
+        if not one.allowed:
+            message = f"account {one.account} refuses it: {one.words}"
+            yield PermanentError(message, advice=f"The rule is `{one.rule}`, in {one.where}.")
+
+
+def _checked(rule: str, words: str, *, allowed: bool, refusal: str) -> Checked:
+    return Checked(rule=rule, account="", where="", allowed=allowed, words=words if allowed else refusal)
+
+
+def _placed(checked: Checked, account: AccountConfig, sends: SendConfig) -> Checked:
+    return replace(checked, account=account.name, where=sends.where.get(checked.rule, f"accounts/{account.name}.yaml"))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number else f"no {what}"
+
+
+def is_docx(attached: Attached) -> bool:
+    """Whether a file is a Word document: an Office Open XML package (ECMA-376 part 2) with a part ``word/...``."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(attached.data)) as package:
+            names = [name.replace("\\", "/").lstrip("/").lower() for name in package.namelist()]
+    except _BROKEN:
+        return False
+    return "[content_types].xml" in names and any(name.startswith("word/") for name in names)

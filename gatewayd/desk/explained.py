@@ -1,0 +1,50 @@
+"""Explain a mail: what every matcher and every forward rule of an operator says of it, and why. Keeps nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd.batch import filings
+from gatewayd.examine import Job
+from gatewayd.mail import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from gatewayd.examine import Examiner, Findings, Recipe
+    from gatewayd.mail import Mail
+    from gatewayd.model import Source
+    from gatewayd.routing import Router, Ruling
+
+__all__ = ["NO_ACCOUNT", "Explained", "explained"]
+
+#: Stands for the account of a mail that came by none; no account is called so.
+NO_ACCOUNT = "no account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """What is said of a mail, and why."""
+
+    mail: Mail
+    findings: Findings
+    #: Message-IDs that it answers and that are proven to be ours.
+    ours: Collection[str]
+    #: What each of the operator's forward rules says, as if the mail were new.
+    rulings: Sequence[Ruling]
+
+
+def explained(examiner: Examiner, recipe: Recipe, source: Source, *, router: Router | None, account: str, queue: str) -> Explained:
+    """Explain a mail that came by ``account``, whose error queue is ``queue``."""
+    examiner.refresh(recipe)
+    mail = parse(source)
+    found = examiner.examine(Job(recipe=recipe, mails=(mail,)))
+    (filing,) = filings([mail], [found], owner=None, queue=queue)[mail.id]
+    ids = {one.message_id for _, one in filing.follows}
+    return Explained(
+        mail=mail,
+        findings=found,
+        ours={one for one in ids if router and router.wrote(one)},
+        rulings=router.explain(recipe.operator.name, account, mail, filing) if router else (),
+    )

@@ -1,0 +1,86 @@
+"""What people hand to the desk to be sent, and what it makes of it before anything is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatewayd.delivery import Delivery, Outgoing
+    from gatewayd.draft import Attached
+    from gatewayd.views import Viewer
+
+__all__ = ["Checked", "Letter", "Planned", "Prepared", "Sent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail as a person wrote it. Addresses are as they were typed."""
+
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    #: Of an answer it may be empty: then it is that of the mail that is answered.
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attached, ...] = ()
+    #: From whom, where that is not the account's ``from``.
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One rule of a sending account, and what it says of a mail."""
+
+    account: str
+    #: The field of its ``send:``.
+    rule: str
+    #: As file:line.
+    where: str
+    allowed: bool
+    #: What was found.
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A delivery that will be entered, and from whom it is."""
+
+    delivery: Delivery
+    #: What its From says; empty where that stays the original's, or no mail goes out.
+    sender: str
+    #: The envelope's sender, who gets bounces; empty where no mail goes out.
+    envelope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What is ready to be sent, or will be refused. Nothing of it is in the store yet."""
+
+    viewer: Viewer
+    #: The mail that is new; None where a stored one is forwarded.
+    outgoing: Outgoing | None = None
+    #: The stored mail that is forwarded; None for a new one.
+    mail_id: int | None = None
+    #: One for a new mail.
+    planned: tuple[Planned, ...]
+    #: Of the mail, in bytes; what is put around an original comes on top.
+    size: int
+    checks: tuple[Checked, ...]
+    #: What a person should know before it is sent.
+    notes: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether no rule refuses it."""
+        return all(one.allowed for one in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What is in the outbox now."""
+
+    #: The new mail, or the one that is forwarded.
+    mail_id: int
+    delivery_ids: tuple[int, ...]

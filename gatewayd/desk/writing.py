@@ -1,0 +1,206 @@
+"""New mail and answers. What leaves goes by the operator's system account, and exactly as that account allows."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import header
+from gatewayd.delivery import Delivery, Outgoing
+from gatewayd.desk import allowed
+from gatewayd.desk.values import Planned, Prepared
+from gatewayd.draft import Draft, Original, addresses, answered, quoted, references, strict, written
+from gatewayd.endpoint import Endpoint
+from gatewayd.errors import PermanentError
+from gatewayd.mail import BytesSource, parse
+from gatewayd.model import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from gatewayd.config import AccountConfig, OperatorConfig, SendConfig
+    from gatewayd.desk import Desk
+    from gatewayd.desk.values import Letter
+    from gatewayd.mail import Mail
+    from gatewayd.signing import Signer
+    from gatewayd.views import FilingView, Viewer
+
+__all__ = ["Writer"]
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Prepares new mail and answers. Preparing writes nothing, so that all can be shown before; ``Desk.send`` sends."""
+
+    desk: Desk
+    signer: Signer
+    operators: Mapping[str, OperatorConfig]
+    accounts: Mapping[str, AccountConfig]
+
+    def letter(self, viewer: Viewer, letter: Letter, *, who: str) -> Prepared:
+        """Prepare a new mail. It is filed as general mail of the operator.
+
+        Raises PermanentError for what can't be a mail, or where the operator has no account that sends.
+        """
+        account, sends = allowed.system_account(self.accounts, viewer.operator)
+        return self._prepared(viewer, account, sends, self._draft(letter, sends), who=who)
+
+    def reply(self, viewer: Viewer, mail_id: int, letter: Letter, *, who: str, to_all: bool = False) -> Prepared:
+        """Prepare an answer to a mail that came in, or to one of our own, with the original quoted.
+
+        It goes to Reply-To, else From; of our own mail to its recipients; ``to_all``: to the other recipients too, but not to
+        our own addresses. Those of ``letter`` come on top. It is filed for whom the mail is filed: an answer to personal
+        mail is that user's, and says so in its Reply-To.
+        """
+        filing, mail = self.desk.get(viewer, mail_id), self.desk.mail(viewer, mail_id)
+        account, sends = allowed.system_account(self.accounts, viewer.operator)
+        to, cc, notes = self._answered(filing, mail, to_all=to_all)
+        text, html = quoted(letter.text, letter.html, Original.of(mail))
+        draft = self._draft(replace(letter, subject=letter.subject or answered(mail.subject), text=text, html=html), sends)
+        draft = replace(
+            draft,
+            to=_distinct((*to, *draft.to)),
+            cc=_distinct((*cc, *draft.cc), but=(*to, *draft.to)),
+            reply_to=self._reply_to(filing),
+            in_reply_to=mail.message_id,
+            references=references(mail),
+        )
+        prepared = self._prepared(viewer, account, sends, draft, who=who, answers=filing)
+        return replace(prepared, notes=tuple(notes))
+
+    # --- what becomes of a letter -----------------------------------------------------------------------------------
+
+    def _draft(self, letter: Letter, sends: SendConfig) -> Draft:
+        sender = strict(sends.sender)
+        if letter.sender:
+            typed = addresses([letter.sender])
+            if len(typed) != 1:
+                raise PermanentError(f"a mail is from one address, not from {len(typed)}")
+            sender = replace(typed[0], name=typed[0].name or (sender.name if _same(typed[0], sender) else ""))
+        return Draft(
+            sender=sender,
+            to=_distinct(addresses(letter.to)),
+            cc=_distinct(addresses(letter.cc)),
+            bcc=_distinct(addresses(letter.bcc)),
+            subject=letter.subject,
+            text=letter.text,
+            html=letter.html,
+            attachments=letter.attachments,
+            message_id=self.signer.message_id("mail", sender.email.rpartition("@")[2]),
+            date=datetime.now(UTC).replace(microsecond=0),
+        )
+
+    def _prepared(
+        self,
+        viewer: Viewer,
+        account: AccountConfig,
+        sends: SendConfig,
+        draft: Draft,
+        *,
+        who: str,
+        answers: FilingView | None = None,
+    ) -> Prepared:
+        if not draft.recipients:
+            raise PermanentError("it would go to nobody", advice="Give at least one address with --to.")
+        raw = written(draft)
+        outgoing = Outgoing(
+            mail=parse(BytesSource(raw), received_at=draft.date),
+            digest=hashlib.sha256(raw).digest(),
+            account=account.name,
+            owner=answers.owner if answers else None,
+            answers=answers.id if answers else None,
+        )
+        delivery = Delivery(
+            forwarder=account.kind,
+            account=account.name,
+            to=draft.recipients,
+            mode="as is",
+            cause=f"person:{who}",
+            message_id=draft.message_id,
+        )
+        return Prepared(
+            viewer=viewer,
+            outgoing=outgoing,
+            planned=(Planned(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
+            size=len(raw),
+            checks=allowed.checks(account, sends, draft, len(raw)),
+        )
+
+    # --- whom an answer goes to -------------------------------------------------------------------------------------
+
+    def _answered(
+        self, filing: FilingView, mail: Mail, *, to_all: bool
+    ) -> tuple[tuple[Address, ...], tuple[Address, ...], list[str]]:
+        """Return to whom an answer goes, who gets it as Cc, and what there is to say of others."""
+        ours = filing.direction == "out"
+        first = mail.to if ours else _reply_to(mail) or mail.from_
+        to, notes = tuple(map(_written, first)), list[str]()
+        if not to_all:
+            return to, (), notes
+        own = self._own(filing.operator)
+        more = [] if ours else _usable(mail.to, own, notes)
+        return _distinct((*to, *more)), tuple(_usable(mail.cc, own, notes)), notes
+
+    def _own(self, operator: str) -> frozenset[str]:
+        """Return the addresses of the operator's own accounts, in lower case: an answer to all does not go to ourselves."""
+        found = set()
+        for account in self.accounts.values():
+            if operator not in account.operators:
+                continue
+            if account.sends:
+                found.add(account.sends.sender.email)
+            if isinstance(account.options, Endpoint) and "@" in account.options.username:
+                found.add(account.options.username)
+            if account.user:
+                found.add(self.operators[operator].users[account.user].email)
+        return frozenset(one.lower() for one in found)
+
+    def _reply_to(self, filing: FilingView) -> Address | None:
+        """Return where answers to a user's mail go: to the user, and not into the shared mailbox."""
+        known = self.operators.get(filing.operator)
+        user = known.users.get(filing.owner) if known and filing.owner else None
+        return Address(name=user.name, email=user.email) if user else None
+
+
+def _reply_to(mail: Mail) -> tuple[Address, ...]:
+    # From the bytes: a name of a decoded header could pass for an address.
+    head = mail.source.read(0, header.MAX_HEAD)
+    fields, _ = header.split_head(head, 0, len(head), header.MAX_HEAD)
+    return header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)[0]
+
+
+def _written(address: Address) -> Address:
+    """Return an address of somebody else's mail as ours may carry it: its name on one line."""
+    return strict(replace(address, name=" ".join(address.name.split())))
+
+
+def _same(one: Address, other: Address) -> bool:
+    return one.email.lower() == other.email.lower()
+
+
+def _distinct(people: Iterable[Address], but: Iterable[Address] = ()) -> tuple[Address, ...]:
+    """Return each address once, the first time that it stands there; none of ``but``."""
+    taken = {one.email.lower() for one in but}
+    found: dict[str, Address] = {}
+    for one in people:
+        if one.email.lower() not in taken:
+            found.setdefault(one.email.lower(), one)
+    return tuple(found.values())
+
+
+def _usable(people: Iterable[Address], own: frozenset[str], notes: list[str]) -> list[Address]:
+    """Return those that can be written to and are not ourselves; what is no address is left out, and noted."""
+    usable = []
+    for one in people:
+        try:
+            found = _written(one)
+        except PermanentError as error:
+            notes.append(f"left out: {error.message}")
+            continue
+        if found.email.lower() not in own:
+            usable.append(found)
+    return usable

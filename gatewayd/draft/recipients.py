@@ -1,0 +1,55 @@
+"""Addresses as people type them, and as our own mail may carry them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gatewayd import header
+from gatewayd.address import wire
+from gatewayd.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gatewayd.model import Address
+
+__all__ = ["addresses", "strict"]
+
+#: How many addresses one word of a person may hold.
+_MOST = 1000
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def addresses(typed: Iterable[str]) -> tuple[Address, ...]:
+    """Return the addresses of what a person typed, such as ``Anna <anna@example.com>``; several are separated by commas.
+
+    Raises PermanentError for what is no address, or can't stand in a mail of ours.
+    """
+    return tuple(strict(one) for word in typed for one in _parsed(word))
+
+
+def _parsed(word: str) -> tuple[Address, ...]:
+    if _BREAKS.search(word):
+        raise PermanentError(f"{word!r} is no address: it has line breaks or control characters")
+    # The parser takes each character for one byte, as it stands in mail.
+    found, more = header.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
+    # It reads what robots write, too; a person who leaves out a comma means somebody else than it would find.
+    if more or not found or any(one.name and f"<{one.email}>" not in word for one in found):
+        raise PermanentError(f"{word[:100]!r} is no address: expected name@domain, or Name <name@domain>")
+    return found
+
+
+def strict(address: Address) -> Address:
+    """Return the address with its domain in A-labels (RFC 5890); raises PermanentError where our own mail can't carry it."""
+    try:
+        email = wire(address.email)
+    except PermanentError as error:
+        advice = error.advice or "Expected name@domain, or Name <name@domain>; a name with a comma needs quotes around it."
+        raise PermanentError(error.message, advice=advice) from None
+    if not email.isascii():
+        # It would need SMTPUTF8 (RFC 6531) on the whole way, and a mail in another form for it.
+        advice = "Ask for an address whose part before the @ is ASCII."
+        raise PermanentError(f"{address.email!r} can't be written to: its name before the @ is not ASCII", advice=advice)
+    return replace(address, email=email)

@@ -1,0 +1,173 @@
+"""A draft to bytes: ASCII, lines of at most 998 characters, and the same bytes for the same draft.
+
+Header lines are made by ``heading``; the standard library folds lists of addresses with names beyond ASCII so that
+their commas are lost in encoded words. It builds the bodies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import heading
+from gatewayd.draft.recipients import strict
+from gatewayd.errors import PermanentError
+from gatewayd.htmltext import html_to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from gatewayd.model import Address
+
+__all__ = ["Attached", "Draft", "written"]
+
+#: Without 8BITMIME (RFC 6152) nothing over ASCII may be sent, and this mail is stored before its server is asked.
+_BODIES = SMTP.clone(cte_type="7bit", max_line_length=78)
+_REFERENCES = 30
+#: Printable ASCII in angle brackets; a line of it stays below 998 characters (RFC 5322 sections 2.1.1 and 3.6.4).
+_ID = re.compile(r"<[!-;=?-~]{1,900}>")
+_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+#: Control characters, and what else some programs take for the end of a line.
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attached:
+    """A file that goes with a mail."""
+
+    name: str
+    #: Content-Type without parameters, such as ``application/pdf``.
+    type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A mail of our own, before it is written."""
+
+    sender: Address
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    #: Get it, and are named nowhere in it.
+    bcc: tuple[Address, ...] = ()
+    reply_to: Address | None = None
+    subject: str = ""
+    #: Without it, it is made of ``html``.
+    text: str = ""
+    html: str = ""
+    attachments: tuple[Attached, ...] = ()
+    #: With its brackets.
+    message_id: str
+    date: datetime
+    in_reply_to: str = ""
+    #: Oldest first; of many the first and the last 30 are kept, and what is no Message-ID is left out.
+    references: tuple[str, ...] = ()
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Return the bare addresses of all that get it, each once, as an envelope has them."""
+        found: dict[str, str] = {}
+        for one in map(strict, (*self.to, *self.cc, *self.bcc)):
+            found.setdefault(one.email.lower(), one.email)
+        return tuple(found.values())
+
+
+def written(draft: Draft) -> bytes:
+    """Return the message (RFC 5322, RFC 2045), CRLF at its line ends.
+
+    Raises PermanentError for line breaks or control characters in a field, NUL in a text, and addresses that can't be.
+    """
+    body = _body(draft).as_bytes()
+    return "\r\n".join((*_heading(draft), "")).encode("ascii") + body
+
+
+# --- header -----------------------------------------------------------------------------------------------------------
+
+
+def _heading(draft: Draft) -> Iterator[str]:
+    yield _people("From", (draft.sender,))
+    if draft.reply_to:
+        yield _people("Reply-To", (draft.reply_to,))
+    for name, people in (("To", draft.to), ("Cc", draft.cc)):
+        if people:
+            yield _people(name, people)
+    yield heading.text("Subject", _line("the subject", draft.subject))
+    yield f"Date: {format_datetime(draft.date.astimezone(UTC))}"
+    if not _ID.fullmatch(draft.message_id):
+        raise PermanentError(f"{draft.message_id!r} is no Message-ID")
+    yield heading.verbatim("Message-ID", [draft.message_id])
+    if _ID.fullmatch(draft.in_reply_to):
+        yield heading.verbatim("In-Reply-To", [draft.in_reply_to])
+    known = [one for one in dict.fromkeys(draft.references) if _ID.fullmatch(one)]
+    if known:
+        yield heading.verbatim("References", [known[0], *known[1:][-_REFERENCES:]])
+
+
+def _people(name: str, people: tuple[Address, ...]) -> str:
+    for one in people:
+        _line("the name of an address", one.name)
+    return heading.addressed(name, map(strict, people))
+
+
+def _line(what: str, value: str) -> str:
+    """Return what is to stand on one line; raises PermanentError where it could be more than that."""
+    if _BREAKS.search(value):
+        raise PermanentError(f"{what} has line breaks or control characters: {value[:100]!r}")
+    return _encodable(what, value)
+
+
+def _encodable(what: str, value: str) -> str:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise PermanentError(f"{what} has characters that no text has: half of a surrogate pair") from None
+    return value
+
+
+# --- body -------------------------------------------------------------------------------------------------------------
+
+
+def _body(draft: Draft) -> EmailMessage:
+    html = _text("the html", draft.html)
+    plain = _text("the text", draft.text or html_to_text(html))
+    message = EmailMessage(policy=_BODIES)
+    message.set_content(plain)
+    # No text can hold what is made of all of it.
+    boundary = f"=_gw_{hashlib.sha256(f'{draft.message_id}{plain}{html}'.encode()).hexdigest()[:40]}"
+    if html:
+        message.make_alternative(f"{boundary}a")
+        message.add_alternative(html, subtype="html")
+    if draft.attachments:
+        message.make_mixed(f"{boundary}m")
+    for one in draft.attachments:
+        _attach(message, one)
+    return message
+
+
+def _attach(message: EmailMessage, attached: Attached) -> None:
+    kind = attached.type.lower()
+    if not _TYPE.fullmatch(kind):
+        raise PermanentError(
+            f"{attached.name!r} has no type that mail knows: {attached.type!r}", advice="Expected such as application/pdf."
+        )
+    if kind.startswith(("message/", "multipart/")):
+        # Those may not be base64 (RFC 2045 section 6.4).
+        kind = "application/octet-stream"
+    main, _, sub = kind.partition("/")
+    name = _line("the name of a file", attached.name).strip() or "attachment"
+    message.add_attachment(attached.data, maintype=main, subtype=sub, filename=name)
+
+
+def _text(what: str, value: str) -> str:
+    """Return a text with LF at its line ends, the last one too; an empty one stays empty."""
+    if "\0" in value:
+        raise PermanentError(f"{what} has a NUL character", advice="Give a text file in UTF-8.")
+    lines = _encodable(what, value).replace("\r\n", "\n").replace("\r", "\n")
+    return lines if lines.endswith("\n") or not lines else f"{lines}\n"

@@ -1,0 +1,67 @@
+"""Header lines of messages that we make ourselves: always ASCII, folded, and never more than one header (RFC 5322, RFC 2047)."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from email.header import Header
+from typing import TYPE_CHECKING
+
+from gatewayd.address import wire
+from gatewayd.decode import clean
+from gatewayd.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gatewayd.model import Address
+
+__all__ = ["addressed", "text", "verbatim"]
+
+# What may stand in quotes as it is, short enough for a line of its own (RFC 5322 section 3.2.4); an encoded word may not.
+_QUOTABLE = re.compile(r"(?:(?!=\?)[ !#-\[\]-~]){1,60}")
+_FOLDED = 76
+
+
+def text(name: str, value: str) -> str:
+    """Return a header of free text, encoded and folded where it needs to be (RFC 2047)."""
+    value = clean(value).strip()
+    if value.isascii() and len(name) + len(value) < _FOLDED and "=?" not in value:
+        return f"{name}: {value}"
+    return f"{name}: {_words(value, name)}"
+
+
+def addressed(name: str, addresses: Iterable[Address]) -> str:
+    """Return a header of addresses, one a line."""
+    return f"{name}: " + ",\r\n ".join(map(_mailbox, addresses))
+
+
+def verbatim(name: str, values: Iterable[str]) -> str:
+    """Return a header of words that must stay as they are, one a line, such as Message-IDs: ASCII, without spaces."""
+    return f"{name}: " + "\r\n ".join(values)
+
+
+def _words(value: str, name: str = "Resent-From") -> str:
+    """Return text as encoded words, with room for the header's name before the first."""
+    return Header(value, "utf-8", maxlinelen=_FOLDED, header_name=name).encode(linesep="\r\n")
+
+
+def _mailbox(address: Address) -> str:
+    """Return an address as a header has it (RFC 5322 section 3.4), in ASCII.
+
+    One that is not to be had in ASCII becomes an empty group that is named by it (RFC 6857 section 3.1.10, RFC 6854).
+    """
+    email = _wired(address.email)
+    if not email:
+        return f"{_words(clean(address.email))}:;"
+    name = clean(address.name).strip()
+    if not name:
+        return email
+    return f'"{name}" <{email}>' if _QUOTABLE.fullmatch(name) else f"{_words(name)} <{email}>"
+
+
+def _wired(email: str) -> str:
+    with suppress(PermanentError):
+        known = wire(email)
+        return known if known.isascii() else ""
+    return ""

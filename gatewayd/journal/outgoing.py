@@ -1,0 +1,64 @@
+"""What happens to deliveries. Never an address, nor another side's words about one, which may quote it: the store has them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from gatewayd.journal.saying import say, why
+
+if TYPE_CHECKING:
+    from gatewayd.delivery import DeliveryView, Settled, Suspension, Taken
+    from gatewayd.journal.lines import Value
+
+__all__ = [
+    "delivery_overdue",
+    "delivery_settled",
+    "lane_failed",
+    "lane_healed",
+    "outbox_waits",
+    "target_suspended",
+]
+
+_LIST = "See `gatewayd outbox list`."
+
+
+def delivery_settled(lane: str, taken: Taken, settled: Settled) -> None:
+    """What became of one try: it was delivered, is tried again in ``retry_in`` seconds, or is parked."""
+    fields: dict[str, Value] = {"lane": lane, "delivery": taken.id, "mail": taken.mail_id, "operator": taken.operator}
+    tries = taken.tries + 1
+    if settled.state == "delivered":
+        say(logging.INFO, "delivered", **fields, target=taken.delivery.target, recipients=len(taken.recipients), tries=tries)
+    elif settled.state == "waiting":
+        say(logging.INFO, "delivery later", **fields, target=taken.delivery.target, tries=tries, retry_in=settled.due_in)
+    else:
+        say(logging.WARNING, "delivery parked", **fields, target=taken.delivery.target, tries=tries, advice=_LIST)
+
+
+def delivery_overdue(view: DeliveryView) -> None:
+    """It waits for longer than `limits.warn`; it is said once."""
+    target = view.delivery.target
+    fields: dict[str, Value] = {"delivery": view.id, "mail": view.mail_id, "operator": view.operator}
+    say(logging.WARNING, "delivery overdue", **fields, target=target, tries=view.tries, advice=_LIST)
+
+
+def lane_failed(lane: str, error: BaseException, *, retry_in: float, failures: int) -> None:
+    """Nothing goes through an account or to a target for now; it is tried again in ``retry_in`` seconds."""
+    say(logging.WARNING, "lane failed", lane=lane, retry_in=retry_in, failures=failures, **why(error))
+
+
+def lane_healed(lane: str, *, failures: int) -> None:
+    """It works again after so many failures."""
+    say(logging.INFO, "lane well again", lane=lane, failures=failures)
+
+
+def outbox_waits(error: BaseException) -> None:
+    """The store can't be asked what is due; it is asked again all the time."""
+    say(logging.WARNING, "outbox waits for the store", **why(error))
+
+
+def target_suspended(suspension: Suspension) -> None:
+    """A target's mail came back for good: it gets nothing more until a person says so."""
+    operator, target = suspension.operator, suspension.target
+    advice = f"See `gatewayd status`, then `gatewayd outbox resume {target} --operator {operator}`."
+    say(logging.ERROR, "target suspended", operator=operator, target=target, advice=advice)

@@ -1,0 +1,120 @@
+"""From what the store gave out to what a courier takes: through whom it goes, and all that it needs on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import ConfigError, PermanentError
+from gatewayd.forwarder import Forwarder, Parcel
+from gatewayd.header import split_head
+from gatewayd.signing import HOP
+from gatewayd.views import Query, Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gatewayd.config import AccountConfig, Config, OperatorConfig
+    from gatewayd.delivery import Taken
+    from gatewayd.model import Address, Source
+    from gatewayd.store import Store
+    from gatewayd.views import FilingView
+
+__all__ = ["Way", "filings", "parcel", "way"]
+
+#: Hops are looked for in so many bytes of the original, and at most so many are carried on.
+_HEAD, _HOPS = 262_144, 5
+_LONGEST_HOP = 900
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """Through whom a lane's deliveries go."""
+
+    forwarder: Forwarder
+    #: Of the account; None where no mail is sent.
+    sender: Address | None
+
+
+def way(config: Config, taken: Taken) -> Way:
+    """Return the way of a delivery, as the config is now.
+
+    Raises ConfigError that says what is in its way; PluginError where no plugin offers the forwarder.
+    """
+    operator = _operator(config, taken)
+    delivery = taken.delivery
+    target = operator.targets.get(delivery.target)
+    if delivery.target and target is None:
+        raise ConfigError(f"operator {taken.operator} has no target {delivery.target!r} any more")
+    if delivery.account:
+        account = _account(config, taken)
+        chosen = config.registry.get(Forwarder, account.kind)
+        sender = account.sends.sender if account.sends else None
+        return Way(forwarder=chosen(account.options, name=account.name), sender=sender)
+    if target is None or target.options is None:
+        raise ConfigError(f"target {taken.operator}/{delivery.target} gets mail now, and needs an account")
+    chosen = config.registry.get(Forwarder, target.kind)
+    return Way(forwarder=chosen(target.options, name=f"{taken.operator}/{target.name}"), sender=None)
+
+
+def _operator(config: Config, taken: Taken) -> OperatorConfig:
+    operator = config.operators.get(taken.operator)
+    if operator is None or operator.faulty:
+        wrong = "is not there any more" if operator is None else "is faulty"
+        raise ConfigError(f"operators/{taken.operator}.yaml {wrong}")
+    return operator
+
+
+def _account(config: Config, taken: Taken) -> AccountConfig:
+    name = taken.delivery.account
+    account = config.accounts.get(name)
+    if account is None:
+        faulty = any(fault.file == f"accounts/{name}.yaml" for fault in config.faults)
+        raise ConfigError(f"accounts/{name}.yaml {'is faulty' if faulty else 'is not there any more'}")
+    if account.sends is None:
+        raise ConfigError(f"account {name} sends no more")
+    if taken.operator not in account.operators:
+        raise ConfigError(f"account {name} does not serve operator {taken.operator} any more")
+    if account.user not in {None, taken.owner}:
+        raise ConfigError(f"account {name} belongs to user {account.user}, who does not have this mail")
+    return account
+
+
+def filings(store: Store, taken: Sequence[Taken]) -> Mapping[tuple[str, int], FilingView]:
+    """Return the filings of what was taken, by operator and mail, with one question for each operator."""
+    found: dict[tuple[str, int], FilingView] = {}
+    for operator in {one.operator for one in taken}:
+        ours = [one for one in taken if one.operator == operator]
+        viewer = Viewer(operator=operator, users=tuple({one.owner for one in ours if one.owner is not None}))
+        ids = tuple({one.mail_id for one in ours})
+        found |= {(operator, filing.id): filing for filing in store.filings(viewer, Query(ids=ids, limit=len(ids)))}
+    return found
+
+
+def parcel(taken: Taken, filing: FilingView | None, sender: Address | None) -> Parcel:
+    """Return a delivery ready to go, to those who wait for it; raises PermanentError where there is no filing of it."""
+    if filing is None:
+        raise PermanentError(f"operator {taken.operator} has no mail {taken.mail_id}")
+    delivery = taken.delivery
+    marked = sender is not None and delivery.mode != "as is"
+    return Parcel(
+        id=taken.id,
+        message_id=delivery.message_id,
+        filing=filing,
+        source=taken.source,
+        mode=delivery.mode,
+        sender=sender,
+        to=tuple(one.address for one in taken.recipients if one.state == "waiting"),
+        addressed=tuple(one.address for one in taken.recipients),
+        entered_at=taken.entered_at,
+        cause=delivery.cause,
+        hops=(f"{HOP}: {delivery.message_id}", *_hops(taken.source)) if marked else (),
+    )
+
+
+def _hops(source: Source) -> list[str]:
+    """Return the hop lines that the original came with, as far as they are plain text."""
+    raw = source.read(0, _HEAD)
+    fields, _ = split_head(raw, 0, len(raw), _HEAD)
+    values = [value for name, value in fields if name == HOP.lower()]
+    return [f"{HOP}: {value}" for value in values if value.isascii() and value.isprintable() and len(value) <= _LONGEST_HOP][:_HOPS]

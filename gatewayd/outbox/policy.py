@@ -1,0 +1,123 @@
+"""What one try of a delivery makes of it: when it is tried again, when it is parked. Pure: no clock, no store, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gatewayd.backoff import Backoff
+from gatewayd.decode import clean
+from gatewayd.delivery import Settled
+from gatewayd.errors import AuthError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from gatewayd.config.values import LimitsConfig
+    from gatewayd.delivery import Recipient, Taken
+    from gatewayd.errors import GatewaydError
+    from gatewayd.forwarder import Receipt
+
+__all__ = ["Policy"]
+
+#: Seconds after the first failure of a delivery; the longest wait is so many times that of an account.
+_FIRST, _TIMES = 60.0, 4
+#: Seconds after the first failure of a lane, and the longest pause after refused log-ins.
+_FIRST_OF_LANE, _LONGEST_PAUSE = 10.0, 3600.0
+#: What another side says is kept up to so many characters.
+_LONGEST_WORDS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How long is waited, and how long it is tried at all."""
+
+    #: Seconds after which what was not taken over is parked.
+    give_up: float
+    #: Between two tries of one delivery, which its server does not take yet.
+    again: Backoff
+    #: Between two tries of a lane, whose server can't be reached.
+    lane: Backoff
+    #: Between two tries of a lane where one side could not prove who it is.
+    pause: Backoff
+
+    @classmethod
+    def of(cls, limits: LimitsConfig) -> Policy:
+        """Return the policy that the config's limits make."""
+        return cls(
+            give_up=limits.give_up,
+            again=Backoff(first=_FIRST, longest=_TIMES * limits.backoff),
+            lane=Backoff(first=_FIRST_OF_LANE, longest=limits.backoff),
+            pause=Backoff(first=limits.auth_pause, longest=max(limits.auth_pause, _LONGEST_PAUSE)),
+        )
+
+    def settled(self, taken: Taken, receipt: Receipt, *, now: datetime, luck: float) -> Settled:
+        """Return what a receipt makes of a delivery.
+
+        While one recipient waits it waits, until it is given up. Else it is delivered if all have it, and parked if one has not.
+        ``luck`` is from 0 to 1, as in ``Backoff``.
+        """
+        tried = tuple(replace(one, words=_bounded(one.words)) for one in receipt.recipients)
+        said = {one.address: one for one in tried}
+        everybody = [said.get(one.address, one) for one in taken.recipients]
+        waiting = [one for one in everybody if one.state == "waiting"]
+        if waiting:
+            words = _words(waiting, of=len(everybody))
+            found = self.postponed(taken, words, now=now, luck=luck, retry_after=receipt.retry_after)
+            return replace(found, recipients=tried)
+        lost = [one for one in everybody if one.state != "delivered"]
+        words = _words(lost, of=len(everybody))
+        return Settled(id=taken.id, tries=taken.tries, state="parked" if lost else "delivered", recipients=tried, words=words)
+
+    def postponed(
+        self,
+        taken: Taken,
+        words: str,
+        *,
+        now: datetime,
+        luck: float,
+        retry_after: float | None = None,
+        rest: float | None = None,
+    ) -> Settled:
+        """Return what an undecided try makes of a delivery: it waits, ``rest`` seconds where they are given, or is given up."""
+        age = (now - taken.entered_at).total_seconds()
+        if age >= self.give_up:
+            return self.refused(taken, f"given up after {_span(age)}; last: {words}")
+        due_in = self.again.wait(taken.tries + 1, luck=luck, retry_after=retry_after) if rest is None else rest
+        return Settled(id=taken.id, tries=taken.tries, state="waiting", words=_bounded(words), due_in=due_in)
+
+    @staticmethod
+    def refused(taken: Taken, words: str) -> Settled:
+        """Return what a delivery is that no further try will help: parked, with the reason."""
+        return Settled(id=taken.id, tries=taken.tries, state="parked", words=_bounded(words))
+
+    def rest(self, error: GatewaydError, failures: int, *, luck: float) -> float:
+        """Return how many seconds a lane is left alone that failed so often in a row, at last by ``error``."""
+        if isinstance(error, AuthError):
+            return self.pause.wait(failures, luck=luck)
+        asked = error.retry_after if isinstance(error, TransientError) else None
+        return self.lane.wait(failures, luck=luck, retry_after=asked)
+
+
+def _words(recipients: Sequence[Recipient], *, of: int) -> str:
+    """Return what was said of them in one line; whose words they are where there are several recipients."""
+    said = [one for one in recipients if one.words] or recipients
+    return _bounded("; ".join(dict.fromkeys(_said(one, named=of > 1) for one in said)))
+
+
+def _said(one: Recipient, *, named: bool) -> str:
+    words = one.words or ("not taken yet" if one.state == "waiting" else one.state)
+    return f"{one.address}: {words}" if named else words
+
+
+def _bounded(words: str) -> str:
+    return clean(words).strip()[:_LONGEST_WORDS]
+
+
+def _span(seconds: float) -> str:
+    """Return a span of time as people say it."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} seconds"

@@ -1,0 +1,52 @@
+"""The frozen values of the outbox' work: what it works with, and what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor
+
+    from gatewayd.delivery import Settled, Taken
+    from gatewayd.errors import GatewaydError
+    from gatewayd.forwarder import Courier
+    from gatewayd.owner import Owner
+    from gatewayd.store import Store
+
+__all__ = ["Round", "Tools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What the work on a lane works with; handed in, so that the command line and the daemon each bring their own."""
+
+    store: Store
+    owner: Owner
+    #: One thread, which commits what became of deliveries.
+    settler: Executor
+    #: Told of each lane's tries, once they are committed. In the settler's thread; must not wait.
+    settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
+    #: Told the courier as soon as it is open, so that another thread can abort it, and None before it is closed.
+    opened: Callable[[Courier | None], None] = lambda _: None
+    #: Told whenever there is a word about a delivery.
+    moved: Callable[[], None] = lambda: None
+    #: Whether the work is to end as soon as it can; asked between two deliveries.
+    stopping: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What was done on a lane. The numbers are of tries that are on the disk."""
+
+    lane: str
+    #: How many deliveries were taken.
+    taken: int = 0
+    delivered: int = 0
+    #: Tried, or found without a way, and to be tried again.
+    waiting: int = 0
+    parked: int = 0
+    #: What ended it early, and for how many seconds the lane is to be left alone for it.
+    error: GatewaydError | None = None
+    rest: float = 0.0

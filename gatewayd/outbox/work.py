@@ -1,0 +1,233 @@
+"""The work on one lane: take what is due, open its courier once, deliver one after the other, and commit what became of it.
+
+What the server says of one delivery is that delivery's matter. What breaks the connection is the lane's: what was in hand is
+undecided and tried later, what was behind it is given back as it was, and the lane is left alone for a while. Before the
+connection is closed all that is known is on the disk (promise P7).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
+from gatewayd.forwarder import Receipt
+from gatewayd.outbox.books import Books
+from gatewayd.outbox.parcels import filings, parcel, way
+from gatewayd.outbox.values import Round
+from gatewayd.plugins import where
+from gatewayd.store import DELIVERY_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gatewayd.config import Config
+    from gatewayd.delivery import DeliveryState, Settled, Taken
+    from gatewayd.forwarder import Courier, Forwarder, Parcel
+    from gatewayd.outbox.parcels import Way
+    from gatewayd.outbox.policy import Policy
+    from gatewayd.outbox.values import Tools
+
+__all__ = ["Work"]
+
+#: Nothing more is begun so many seconds after it was taken: others may take it when its time is over.
+_ENOUGH = DELIVERY_SECONDS / 2
+#: A connection that breaks is opened anew at once; so often in a row without one word about a delivery, and the lane rests.
+_BREAKS = 3
+#: Seconds between two tries of a commit while the store is away.
+_STORE_AWAY = 0.5
+
+
+class Work:
+    """One round of work on what was taken of one lane."""
+
+    def __init__(self, config: Config, policy: Policy, tools: Tools, lane: str, taken: Sequence[Taken], *, failures: int) -> None:
+        self._config = config
+        self._policy = policy
+        self._tools = tools
+        self._lane = lane
+        self._taken = {one.id: one for one in taken}
+        #: What was neither tried nor put off.
+        self._left = dict(self._taken)
+        self._failures = failures
+        self._began = time.monotonic()
+        self._count: Counter[DeliveryState] = Counter()
+        self._ways: dict[tuple[str, str, str | None], Way] = {}
+        #: The last try to open a connection failed.
+        self._shut = False
+        self._books = Books(tools.store, tools.owner.name, tools.settler, told=self._told, wait=self._wait)
+
+    def run(self) -> Round:
+        """Do it, and report it. Never raises: what ended it early is the round's error."""
+        error, rest = self._guarded(self._deliver), 0.0
+        if error is not None:
+            rest = self._policy.rest(error, self._failures + 1, luck=_luck())
+        if error is not None and self._shut and not self._tools.stopping():
+            # Nothing can go this way: all that was taken says why, and is due when the lane is tried again.
+            error = self._guarded(partial(self._put_all_off, error, rest)) or error
+        # What of these fails is the store's matter, and what was taken and not given back is due again later.
+        failed = [self._guarded(self._books.close), self._guarded(self._give_back)]
+        if self._tools.stopping():
+            return self._round()
+        error = error or failed[0] or failed[1]
+        if error is not None:
+            rest = rest or self._policy.rest(error, self._failures + 1, luck=_luck())
+        return self._round(error, rest)
+
+    def _round(self, error: GatewaydError | None = None, rest: float = 0.0) -> Round:
+        return Round(
+            lane=self._lane,
+            taken=len(self._taken),
+            delivered=self._count["delivered"],
+            waiting=self._count["waiting"],
+            parked=self._count["parked"],
+            error=error,
+            rest=rest,
+        )
+
+    # --- what is on its way -------------------------------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        """Deliver until nothing is left, it is to end, or the lane must rest: then it raises why."""
+        forwarder, parcels = self._parcels()
+        breaks = 0
+        while forwarder is not None and parcels and not self._over():
+            before = len(self._left)
+            error = self._guarded(partial(self._connection, forwarder, parcels))
+            parcels = [one for one in parcels if one.id in self._left]
+            # What was in hand is put off, so that one more is gone than there were words.
+            breaks = 0 if before - len(self._left) > 1 else breaks + 1
+            if error is not None and (self._shut or isinstance(error, AuthError | PluginError) or breaks >= _BREAKS):
+                raise error
+
+    def _connection(self, forwarder: Forwarder, parcels: Sequence[Parcel]) -> None:
+        """Deliver by one connection; raises what broke it."""
+        self._shut = True
+        courier = forwarder.open()
+        self._shut = False
+        self._tools.opened(courier)
+        try:
+            self._one_by_one(courier, parcels)
+        finally:
+            # First: a server that takes its time for a good-bye must not keep what is known from the disk.
+            self._books.close()
+            self._tools.opened(None)
+            courier.close()
+
+    def _one_by_one(self, courier: Courier, parcels: Sequence[Parcel]) -> None:
+        expected = iter(parcels)
+        error = self._guarded(partial(self._receipts, courier, parcels, expected))
+        if error is None or self._tools.stopping():
+            # An aborted connection is no fault; what was in hand is given back.
+            return
+        in_hand = next((one for one in parcels if one.id in self._left), None)
+        if in_hand is not None:
+            self._undecided(self._left[in_hand.id], error)
+        if not isinstance(error, PermanentError):
+            raise error
+
+    def _receipts(self, courier: Courier, parcels: Sequence[Parcel], expected: Iterator[Parcel]) -> None:
+        for receipt in courier.deliver(parcels):
+            _check(receipt, next(expected, None))
+            taken = self._taken[receipt.id]
+            self._settle(taken, self._policy.settled(taken, receipt, now=_now(), luck=_luck()))
+            if self._over():
+                return
+        missing = next(expected, None)
+        if missing is not None:
+            raise PluginError(f"the courier said nothing of delivery {missing.id}")
+
+    def _parcels(self) -> tuple[Forwarder | None, Sequence[Parcel]]:
+        """Return what can go, and by whom; what can't is put off with the reason."""
+        seen = filings(self._tools.store, list(self._left.values()))
+        forwarder, parcels = None, []
+        for taken in list(self._left.values()):
+            try:
+                found = self._way(taken)
+                made = parcel(taken, seen.get((taken.operator, taken.mail_id)), found.sender)
+            except (ConfigError, PermanentError, PluginError) as error:
+                self._undecided(taken, error)
+                continue
+            if made.to:
+                forwarder = forwarder or found.forwarder
+                parcels.append(made)
+                continue
+            # All have it already, and it was not noted.
+            self._settle(taken, self._policy.settled(taken, Receipt(id=taken.id, recipients=()), now=_now(), luck=_luck()))
+        return forwarder, parcels
+
+    def _way(self, taken: Taken) -> Way:
+        key = (taken.operator, taken.delivery.target, taken.owner)
+        if key not in self._ways:
+            error = self._guarded(lambda: self._ways.update({key: way(self._config, taken)}))
+            if error is not None:
+                raise error
+        return self._ways[key]
+
+    # --- what became of it --------------------------------------------------------------------------------------------
+
+    def _undecided(self, taken: Taken, error: GatewaydError) -> None:
+        if isinstance(error, PermanentError):
+            self._settle(taken, self._policy.refused(taken, error.message))
+            return
+        self._settle(taken, self._policy.postponed(taken, error.message, now=_now(), luck=_luck()))
+
+    def _put_all_off(self, error: GatewaydError, rest: float) -> None:
+        for taken in list(self._left.values()):
+            self._settle(taken, self._policy.postponed(taken, error.message, now=_now(), luck=_luck(), rest=rest))
+
+    def _settle(self, taken: Taken, settled: Settled) -> None:
+        del self._left[taken.id]
+        self._books.add(taken, settled)
+        self._tools.moved()
+
+    def _told(self, taken: Taken, settled: Settled) -> None:
+        self._count[settled.state] += 1
+        self._tools.settled(self._lane, taken, settled)
+
+    def _give_back(self) -> None:
+        if self._left:
+            self._tools.store.give_back(self._tools.owner.name, list(self._left))
+
+    # --- when to end --------------------------------------------------------------------------------------------------
+
+    def _over(self) -> bool:
+        return self._tools.stopping() or time.monotonic() - self._began > _ENOUGH
+
+    def _wait(self) -> bool:
+        """Wait a moment for the store; return whether to try it again."""
+        if not self._over():
+            time.sleep(_STORE_AWAY)
+        return not self._over()
+
+    def _guarded(self, step: Callable[[], object]) -> GatewaydError | None:
+        """Do a step, and return what it raised; whatever a forwarder raises but the five errors is its own fault (P4)."""
+        try:
+            step()
+        except GatewaydError as error:
+            return error
+        except (Exception, SystemExit) as error:  # noqa: BLE001  one lane's bug is its own
+            return PluginError(f"the forwarder of {self._lane} failed: {where(error)}")
+        return None
+
+
+def _check(receipt: Receipt, expected: Parcel | None) -> None:
+    """Raise PluginError unless it is the receipt of the parcel whose turn it was."""
+    if expected is None or receipt.id != expected.id:
+        raise PluginError(
+            f"the courier gave a receipt for delivery {receipt.id}, expected {expected.id if expected else 'no more'}"
+        )
+    if tuple(one.address for one in receipt.recipients) != expected.to:
+        raise PluginError(f"the courier's receipt for delivery {receipt.id} is of other recipients than it was to go to")
+
+
+def _luck() -> float:
+    return random.random()  # noqa: S311  it only spreads tries
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

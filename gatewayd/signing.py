@@ -1,0 +1,135 @@
+"""Message-IDs of our own that prove themselves: whoever lacks the key can't make one, and changes none unnoticed.
+
+An id is ``<gw.PURPOSE.NONCE.TOKEN@domain>``. The token signs purpose and nonce, not the domain, so that an id is known again
+after the sending address has moved; and all of it is lower-case letters and digits, since some programs change the case.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+from base64 import b32encode
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gatewayd.errors import ConfigError, TransientError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.options import Secret
+
+__all__ = ["HOP", "Purpose", "Signer"]
+
+#: What a message of ours is: something that we send on, or a mail that we wrote.
+Purpose: TypeAlias = Literal["forward", "mail"]
+
+#: The header by which a circle is known. Its value is the Message-ID of one of our own deliveries, and signed so.
+HOP = "Gatewayd-Hop"
+
+_LETTERS: dict[Purpose, str] = {"forward": "f", "mail": "m"}
+_PURPOSES: dict[str, Purpose] = {letter: purpose for purpose, letter in _LETTERS.items()}
+#: Nonce and token have 120 bits each: 24 characters of base32 without padding or spare bits (RFC 4648 section 6).
+_BYTES = 15
+_ID = re.compile(r"<?gw\.([fm])\.([a-z2-7]{24})\.([a-z2-7]{24})@[^<>@\s]{1,255}>?", re.IGNORECASE | re.ASCII)
+_DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+#: Stands for a domain that there is none of, or that no header can bear (RFC 2606 section 2).
+_NO_DOMAIN = "gatewayd.invalid"
+_FILE = "signing.key"
+#: How long a key must be, in characters.
+_SHORTEST = 32
+
+
+class Signer:
+    """Makes and proves Message-IDs with one key. Used by any number of threads at once."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __repr__(self) -> str:
+        return "Signer()"
+
+    @classmethod
+    def load(cls, secret: Secret | None, state: Path) -> Signer:
+        """Return the signer with the key of ``secret``, else of ``signing.key`` in the state folder, which is made if need be.
+
+        Raises ConfigError for a key that is too short, AuthError for a secret that is missing, TransientError where the
+        state folder can't be used.
+        """
+        if secret is not None:
+            return cls(_long_enough(secret.reveal(), f"the secret {secret}", "Give `signing_key` a longer one."))
+        path = state / _FILE
+        try:
+            text = _read(path) if path.exists() else _made(path)
+        except OSError as error:
+            advice = "Make the state folder readable and writable for this user, and see that its disk is not full."
+            raise TransientError(f"{path}: {error.strerror}", advice=advice) from error
+        advice = "Restore it from the backup; with a new one, answers to mail that was sent before are no longer recognised."
+        return cls(_long_enough(text, str(path), advice))
+
+    def message_id(self, purpose: Purpose, domain: str) -> str:
+        """Return a new Message-ID with its brackets (RFC 5322 section 3.6.4); ``domain`` may be empty where we have no address."""
+        nonce = _base32(secrets.token_bytes(_BYTES))
+        return f"<gw.{_LETTERS[purpose]}.{nonce}.{self._token(purpose, nonce)}@{_domain(domain)}>"
+
+    def purpose(self, message_id: str) -> Purpose | None:
+        """Return what a Message-ID was made for; None for one that is not ours, forged or not. Case and brackets may be lost."""
+        found = _ID.fullmatch(message_id.strip())
+        if found is None:
+            return None
+        letter, nonce, token = (part.lower() for part in found.groups())
+        purpose = _PURPOSES[letter]
+        return purpose if hmac.compare_digest(token, self._token(purpose, nonce)) else None
+
+    def proven(self, message_id: str) -> str:
+        """Return a Message-ID of ours as we wrote it, whatever became of its case and brackets; empty for one that is not ours."""
+        return f"<{message_id.strip().strip('<>').lower()}>" if self.purpose(message_id) else ""
+
+    def _token(self, purpose: Purpose, nonce: str) -> str:
+        signed = hmac.digest(self._key, f"gatewayd message-id {purpose} {nonce}".encode(), "sha256")
+        return _base32(signed[:_BYTES])
+
+
+def _base32(data: bytes) -> str:
+    return b32encode(data).decode().lower()
+
+
+def _domain(text: str) -> str:
+    try:
+        domain = text.lower().encode("ascii" if text.isascii() else "idna").decode()
+    except UnicodeError:
+        return _NO_DOMAIN
+    return domain if _DOMAIN.fullmatch(domain) else _NO_DOMAIN
+
+
+def _long_enough(text: str, what: str, advice: str) -> bytes:
+    if len(text) < _SHORTEST:
+        raise ConfigError(f"{what} has {len(text)} characters, expected a key of at least {_SHORTEST}", advice=advice)
+    return text.encode()
+
+
+def _read(path: Path) -> str:
+    return path.read_bytes().decode("latin-1").strip()
+
+
+def _made(path: Path) -> str:
+    """Make the key's file, whole or not at all; of two processes that do so at once, both return the first one's."""
+    draft = path.with_name(f"{_FILE}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_urlsafe(32).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            # Unlike a rename, a link replaces nobody's key.
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return _read(path)

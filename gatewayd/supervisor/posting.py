@@ -1,0 +1,274 @@
+"""Delivers what is due: one thread asks the store which lanes are, others work on them, each lane by one at a time.
+
+A lane whose server hangs or fails never takes the others' room (promise P4): what says nothing for a while no longer counts
+as working, and what failed the last time has room of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.backoff import Backoff
+from gatewayd.errors import GatewaydError, PluginError
+from gatewayd.outbox import LIMIT, Outbox, Round, Tools
+from gatewayd.plugins import where
+from gatewayd.supervisor.line import Line
+from gatewayd.supervisor.sending import Run
+from gatewayd.supervisor.threads import Threads, started
+from gatewayd.supervisor.values import Listener
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from gatewayd.config import AccountConfig, Config, TargetConfig
+    from gatewayd.outbox import Policy
+    from gatewayd.owner import Owner
+    from gatewayd.store import Store
+
+__all__ = ["Posting"]
+
+#: Groups of the line, as in the pool of visits.
+_WORKING, _ALL, _SUSPECTS = "working", "all", "suspects"
+#: How many lanes there may be in all for one that works: the others wait for servers that say nothing.
+_WAITING = 4
+#: How often the store is asked what is due, and what is overdue, in seconds.
+_ASK, _OVERDUE = 1.0, 60.0
+#: How often the work is looked after, in seconds; and while all is to end.
+_LOOK, _LOOK_CLOSELY = 0.5, 0.02
+#: How long work that is to end may go on before its connection is aborted, in seconds.
+_GRACE = 0.5
+#: Without a turn for so many seconds the loop hangs. It asks the store, which has its own deadlines.
+_HANGS = 300.0
+#: Between two questions to a store that is away.
+_STORE_AWAY = Backoff(first=1.0, longest=30.0)
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A lane that failed so often in a row, and until when it is left alone."""
+
+    failures: int
+    until: float
+
+
+class Posting:
+    """Works the outbox from the first ``apply`` to ``stop``. Its methods may be called from any thread."""
+
+    def __init__(
+        self, store: Store, owner: Owner, listener: Listener | None = None, *, policy: Policy | None = None, slow: float = 5.0
+    ) -> None:
+        """``policy`` takes the place of the one that the config's limits make.
+
+        After ``slow`` seconds without a word from its server a lane no longer counts as working.
+        """
+        self._store = store
+        self._owner = owner
+        self._listener = listener or Listener()
+        self._policy = policy
+        self._slow = slow
+        self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        #: What is worked with; taken over before anything else.
+        self._config: Config
+        self._outbox: Outbox
+        self._line = Line(self._limit)
+        self._runs: dict[str, Run] = {}
+        self._rests: dict[str, _Rest] = {}
+        self._idle: list[Threads] = []
+        self._slots: list[Threads] = []
+        self._settler: Threads | None = None
+        self._ask_at = self._overdue_at = 0.0
+        self._away = 0
+        self._turned = time.monotonic()
+        self._stopping = self._ended = False
+        self._drained = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def apply(self, config: Config) -> None:
+        """Work with this config from now on. A lane that rests is tried at once if its file says something else by now."""
+        self._inbox.put(partial(self._take_over, config))
+        if self._thread is None:
+            self._settler = Threads(1, "delivery-settler")
+            self._thread = started(self._run, "posting")
+
+    def wake(self) -> None:
+        """Ask at once what is due: there is something new."""
+        self._inbox.put(self._ask_soon)
+
+    def alive(self) -> bool:
+        """Whether the loop turns."""
+        return self._thread is None or time.monotonic() - self._turned < _HANGS
+
+    def halt(self) -> None:
+        """Begin nothing more, and end what is under way behind what it has in hand; does not wait for it."""
+        self._stopping = True
+        self._inbox.put(self._begin_to_stop)
+
+    def stop(self, timeout: float) -> int:
+        """End within ``timeout`` seconds, and return how many lanes did not: what they took is tried by the next start."""
+        if self._thread is None or self._settler is None:
+            return 0
+        until = time.monotonic() + timeout
+        self.halt()
+        self._drained.wait(timeout * 0.8)
+        self._ended = True
+        self._inbox.put(lambda: None)
+        self._thread.join(timeout * 0.1)
+        abandoned = len(self._runs)
+        for threads in (*self._slots, self._settler):
+            threads.shutdown(wait=False)
+        # What hangs is left behind: it ends with the process.
+        for threads in () if abandoned else (*self._slots, self._settler):
+            threads.join(max(0.0, until - time.monotonic()))
+        return abandoned
+
+    # --- the loop -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ended:
+            self._turn()
+
+    def _turn(self) -> None:
+        """Wait for something to happen or to be due, and do it. A fault in one costs nothing but that."""
+        now = time.monotonic()
+        wait = _LOOK_CLOSELY if self._stopping else max(0.0, min(_LOOK, self._ask_at - now))
+        with suppress(queue.Empty):
+            self._guarded(self._inbox.get(timeout=wait))
+        now = self._turned = time.monotonic()
+        self._guarded(partial(self._look, now))
+        if not self._stopping and now >= self._ask_at:
+            self._guarded(partial(self._ask, now))
+        if not self._stopping:
+            self._guarded(self._start)
+
+    def _guarded(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except GatewaydError as error:
+            # The store is away.
+            if not self._away:
+                journal.outbox_waits(error)
+            self._away += 1
+            self._ask_at = time.monotonic() + _STORE_AWAY.wait(self._away, luck=0.5)
+        except Exception as error:  # noqa: BLE001  a bug must not end the thread
+            journal.own_fault("posting", error)
+
+    def _take_over(self, config: Config) -> None:
+        for lane, rest in self._rests.items():
+            if _described(self._config, lane) != _described(config, lane):
+                rest.until = 0.0
+        self._config, self._outbox = config, Outbox(config, self._policy)
+        self._ask_soon()
+
+    def _ask_soon(self) -> None:
+        if not self._away:
+            self._ask_at = 0.0
+
+    def _ask(self, now: float) -> None:
+        """Let all lanes that are due stand in line."""
+        self._ask_at = now + _ASK
+        lanes = self._store.lanes(dead=self._owner.dead)
+        self._away = 0
+        for lane, seconds in lanes.items():
+            rest = self._rests.get(lane)
+            at = max(now + seconds, rest.until if rest else 0.0)
+            if at > now:
+                self._ask_at = min(self._ask_at, at)
+            elif lane not in self._runs:
+                self._line.add(lane, (_SUSPECTS,) if rest else (_ALL, _WORKING), at=at)
+        # What nobody delivers to any more need not be remembered.
+        self._rests = {lane: rest for lane, rest in self._rests.items() if lane in lanes or lane in self._runs}
+        if now >= self._overdue_at:
+            self._overdue_at = now + _OVERDUE
+            for one in self._store.overdue(self._config.limits.warn):
+                journal.delivery_overdue(one)
+
+    def _start(self) -> None:
+        while (place := self._line.take()) is not None:
+            run = self._runs[place.name] = Run(place.name, place.groups)
+            slot = self._idle.pop() if self._idle else self._new_slot()
+            slot.submit(self._deliver, run).add_done_callback(partial(self._returned, run, slot))
+
+    def _look(self, now: float) -> None:
+        """Find the lanes whose servers say nothing: their room is given to others. And end what was told to end."""
+        for run in self._runs.values():
+            run.look(now)
+            if not run.slow and _WORKING in run.groups and now - run.moved > self._slow:
+                run.slow = True
+                self._line.back([_WORKING])
+        if self._stopping and not self._runs:
+            self._drained.set()
+
+    def _begin_to_stop(self) -> None:
+        for run in self._runs.values():
+            run.abort_at = min(run.abort_at, time.monotonic() + _GRACE)
+
+    # --- the work -----------------------------------------------------------------------------------------------------
+
+    def _deliver(self, run: Run) -> Round:
+        """Do one round on a lane; in its thread."""
+        assert self._settler is not None  # noqa: S101  it was made with the first thread
+        tools = Tools(
+            store=self._store,
+            owner=self._owner,
+            settler=self._settler,
+            settled=self._listener.settled,
+            opened=run.opened,
+            moved=run.move,
+            stopping=lambda: self._stopping,
+        )
+        rest = self._rests.get(run.lane)
+        return self._outbox.deliver(run.lane, tools, failures=rest.failures if rest else 0)
+
+    def _returned(self, run: Run, slot: Threads, future: Future[Round]) -> None:
+        error = future.exception()
+        if error is None:
+            done = future.result()
+        elif isinstance(error, GatewaydError):
+            done = Round(lane=run.lane, error=error, rest=_ASK)
+        else:
+            bug = PluginError(f"the work on {run.lane} failed: {where(error)}")
+            done = Round(lane=run.lane, error=bug, rest=_OVERDUE)
+        self._inbox.put(partial(self._finished, run, slot, done))
+
+    def _finished(self, run: Run, slot: Threads, done: Round) -> None:
+        del self._runs[run.lane]
+        self._idle.append(slot)
+        self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
+        before = self._rests.pop(run.lane, None)
+        if done.error is not None:
+            failures = (before.failures if before else 0) + 1
+            self._rests[run.lane] = _Rest(failures, time.monotonic() + done.rest)
+            journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=failures)
+        elif before is not None and not done.taken:
+            # Nothing was tried: it is as it was.
+            self._rests[run.lane] = before
+        elif before is not None:
+            journal.lane_healed(run.lane, failures=before.failures)
+        if done.taken >= LIMIT and done.error is None:
+            self._ask_soon()
+
+    def _new_slot(self) -> Threads:
+        slot = Threads(1, f"delivery-{len(self._slots) + 1}")
+        self._slots.append(slot)
+        return slot
+
+    def _limit(self, group: str) -> int:
+        lanes = self._config.limits.deliveries
+        return _WAITING * lanes if group == _ALL else lanes
+
+
+def _described(config: Config, lane: str) -> AccountConfig | TargetConfig | None:
+    """Return what the config says of the account or target of a lane."""
+    kind, _, name = lane.partition(" ")
+    if kind == "account":
+        return config.accounts.get(name)
+    operator, _, target = name.partition("/")
+    return config.operators[operator].targets.get(target) if operator in config.operators else None

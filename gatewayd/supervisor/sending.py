@@ -1,0 +1,50 @@
+"""A round on one lane that is under way, as the loop of the outbox sees it."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd.store import DELIVERY_SECONDS
+
+if TYPE_CHECKING:
+    from gatewayd.forwarder import Courier
+
+__all__ = ["Run"]
+
+
+class Run:
+    """One round: ``opened`` and ``move`` are its thread's, the rest is the loop's."""
+
+    def __init__(self, lane: str, groups: tuple[str, ...]) -> None:
+        self.lane = lane
+        #: What it counts for in the line.
+        self.groups = groups
+        #: Its server has said nothing for a while: it no longer counts as working.
+        self.slow = False
+        #: When there was last a sign of life, and when its connection is aborted.
+        self.moved = time.monotonic()
+        self.abort_at = math.inf
+        self._door = threading.Lock()
+        self._courier: Courier | None = None
+
+    def opened(self, courier: Courier | None) -> None:
+        """Take the courier that is open, or None before it is closed."""
+        with self._door:
+            self._courier = courier
+        self.move()
+
+    def move(self) -> None:
+        """Note a sign of life."""
+        self.moved = time.monotonic()
+
+    def look(self, now: float) -> None:
+        """Abort the connection where its time is up, or where nothing came by it for so long that others may take what it has."""
+        if now < self.abort_at and now - self.moved < DELIVERY_SECONDS:
+            return
+        with self._door:
+            if self._courier is not None:
+                self._courier.abort()
+                self._courier = None

@@ -1,0 +1,86 @@
+"""The servers of a demo, the gatewayd between them, and what was delivered and has to come of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from email.parser import BytesHeaderParser
+from typing import TYPE_CHECKING
+
+from gatewayd_demo import world
+from gatewayd_demo.gateway import SENDER, Gateway, missing
+from gatewayd_demo.mails import ANSWER, ANSWERED, FORWARDED, IRINA, OUT, REPLY, RESERVATIONS
+from gatewayd_demo.servers import ImapServer, Pop3Server, SmtpServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from gatewayd_demo.gateway import Filing, Sent
+    from gatewayd_demo.mails import Arriving
+
+__all__ = ["ACCOUNTS", "Round"]
+
+#: What is imported from.
+ACCOUNTS = (RESERVATIONS, IRINA)
+
+
+class Round:
+    """All servers run from its making until ``stack`` is closed."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        world.make(folder)
+        self.gateway = Gateway(folder)
+        #: Each message that was delivered, with the number of its Message-ID.
+        self.delivered: list[tuple[Arriving, int]] = []
+        #: What the operators see, newest first, and what acme sent, oldest first.
+        self.filings: Sequence[Filing] = ()
+        self.sent: Sequence[Sent] = ()
+        self._replies = 0
+        imap = ImapServer(folder / "imap-server.log", RESERVATIONS, world.password_file(folder, RESERVATIONS))
+        pop3 = Pop3Server(
+            folder / "pop3-server.log", IRINA, world.password_file(folder, IRINA), folder=folder / "mailboxes" / IRINA
+        )
+        self._mailboxes: dict[str, ImapServer | Pop3Server] = {
+            RESERVATIONS: stack.enter_context(imap),
+            IRINA: stack.enter_context(pop3),
+        }
+        self._outside = stack.enter_context(SmtpServer(folder / "smtp-server.log", folder / "outside"))
+        ports = {name: server.port for name, server in self._mailboxes.items()}
+        world.write_accounts(folder, {**ports, OUT: self._outside.port})
+        # Rules fire for new mail. What a mailbox holds when it is first looked at is none.
+        self.gateway.collect(ACCOUNTS)
+
+    def deliver(self, mail: Arriving, *, answering: str = "") -> None:
+        """Bring one message to its mailbox."""
+        number = len(self.delivered) + 1
+        self._mailboxes[mail.account].deliver(mail.message(number, datetime.now(UTC), answering=answering))
+        self.delivered.append((mail, number))
+
+    def collect(self) -> None:
+        """Import both accounts, send what is due, and see what there is."""
+        self.gateway.collect(ACCOUNTS)
+        self.gateway.send()
+        self.filings, self.sent = self.gateway.filings(), self.gateway.sent()
+
+    def reply(self) -> None:
+        """Answer the last message of that name from the desk, and have the answer answered."""
+        ids = {mail.message_id(number) for mail, number in self.delivered if mail.name == ANSWERED}
+        asked = next(one for one in self.filings if one["operator"] == SENDER and one["message_id"] in ids)
+        self.gateway.reply(asked["id"], REPLY)
+        self.gateway.send()
+        self._replies += 1
+        last = BytesHeaderParser().parsebytes(self._outside.taken()[-1])
+        self.deliver(ANSWER, answering=str(last["Message-ID"]))
+
+    def wrong(self) -> list[str]:
+        """Return in words what is not as it has to be."""
+        names = Counter(mail.name for mail, _ in self.delivered)
+        expected = names[FORWARDED] + self._replies
+        wrong = missing(self.filings, self.delivered)
+        undelivered = [f"delivery {one['id']} is {one['state']}" for one in self.sent if one["state"] != "delivered"]
+        taken = len(self._outside.taken())
+        if not undelivered and taken != expected:
+            wrong.append(f"expected {expected} mails at the SMTP server, found {taken}")
+        return wrong + undelivered

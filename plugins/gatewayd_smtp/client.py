@@ -1,0 +1,134 @@
+"""smtplib's client with a deadline for each whole reply, and bounds on how much a server may say.
+
+smtplib waits its timeout anew for each byte, reads reply lines without end, and loses the cause when it can't send.
+"""
+
+from __future__ import annotations
+
+import re
+import smtplib
+import socket
+import time
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from gatewayd_smtp.faults import closed, garbled
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable, Iterator
+
+    from _typeshed import ReadableBuffer
+
+    from gatewayd_smtp.options import SmtpOptions
+
+__all__ = ["Client", "stuffed"]
+
+#: RFC 5321 section 4.5.3.1.5 allows 512 bytes a line; no reply has a hundred.
+_MAX_LINE, _MAX_LINES = 1 << 13, 100
+_REPLY = re.compile(rb"[2-5][0-9][0-9](?:[ -]|\r?$)")
+_BLOCK = 1 << 16
+
+
+class Client(smtplib.SMTP):
+    """One connection; ``open`` connects it. Errors are those of sockets, or TransientError for what is no SMTP."""
+
+    #: The connection. smtplib's own ``sock`` and ``file`` stay empty.
+    line: socket.socket
+
+    def __init__(self, options: SmtpOptions) -> None:
+        self._options = options
+        self._buffer = b""
+        # The name is set once our own address is known: left to itself, smtplib asks the name server for one.
+        super().__init__(local_hostname="localhost", timeout=options.timeout)
+
+    def open(self, context: ssl.SSLContext | None) -> tuple[int, bytes]:
+        """Connect, with TLS from the first byte if given a context, and return the greeting."""
+        options = self._options
+        self.line = socket.create_connection((options.host, options.effective_port), options.timeout)
+        try:
+            # Commands are small: none is to wait until the one before it was acknowledged.
+            self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.local_hostname = options.hello or _literal(str(self.line.getsockname()[0]))
+            if context:
+                self.wrap(context)
+            return self.getreply()
+        except BaseException:
+            self.close()
+            raise
+
+    def wrap(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS. Nothing that came in plain text may count from here on (RFC 3207 section 4.2)."""
+        if self._buffer:
+            raise garbled(self._options, self._buffer)
+        self.line = context.wrap_socket(self.line, server_hostname=self._options.host)
+
+    def close(self) -> None:
+        """Close the connection without a word. Never raises."""
+        with suppress(OSError):
+            self.line.close()
+
+    def send(self, s: ReadableBuffer | str) -> None:
+        """Send a command, or a piece of a mail."""
+        self.line.sendall(s.encode() if isinstance(s, str) else s)
+
+    def send_data(self, pieces: Iterable[bytes]) -> None:
+        """Send a mail and the dot behind it, with dots at the beginning of lines doubled (RFC 5321 section 4.5.2).
+
+        The last line is ended. Small pieces go out together: each is a packet else.
+        """
+        waiting = bytearray()
+        for piece in chain(stuffed(pieces), (b".\r\n",)):
+            waiting += piece
+            if len(waiting) >= _BLOCK:
+                self.send(waiting)
+                waiting = bytearray()
+        self.send(waiting)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return a whole reply as its code and its lines; it must have come within the timeout."""
+        return self.reply(self._options.timeout)
+
+    def reply(self, seconds: float) -> tuple[int, bytes]:
+        """Return a whole reply as its code and its lines; it must have come within so many seconds."""
+        deadline = time.monotonic() + seconds
+        words: list[bytes] = []
+        try:
+            while True:
+                line = self._line(deadline)
+                if not _REPLY.match(line) or len(words) >= _MAX_LINES:
+                    raise garbled(self._options, line)
+                words.append(line[4:].strip())
+                if line[3:4] != b"-":
+                    return int(line[:3]), b"\n".join(words)
+        finally:
+            self.line.settimeout(self._options.timeout)
+
+    def _line(self, deadline: float) -> bytes:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _MAX_LINE:
+                raise garbled(self._options, self._buffer)
+            # Never 0, which would mean not to wait but to fail in another way.
+            self.line.settimeout(max(0.001, deadline - time.monotonic()))
+            block = self.line.recv(_MAX_LINE)
+            if not block:
+                raise closed(self._options)
+            self._buffer += block
+        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+        return line
+
+
+def stuffed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a mail with the dots at the beginning of its lines doubled, wherever the pieces begin."""
+    # What stands before the first line ends a line.
+    before = b"\r\n"
+    for piece in pieces:
+        joined = before + piece
+        yield joined.replace(b"\r\n.", b"\r\n..")[len(before) :]
+        before = joined[-2:]
+
+
+def _literal(address: str) -> str:
+    """Return our own address as EHLO takes it in place of a name (RFC 5321 section 4.1.3)."""
+    return f"[IPv6:{address.partition('%')[0]}]" if ":" in address else f"[{address}]"

@@ -1,0 +1,122 @@
+"""Connect, start TLS and log in."""
+
+from __future__ import annotations
+
+import socket
+from base64 import b64encode
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gatewayd import AuthError, GatewaydError, TransientError, socket_errors, tls_context
+from gatewayd_smtp.client import Client
+from gatewayd_smtp.faults import LATER, OK, let_in, said
+
+if TYPE_CHECKING:
+    import ssl
+
+    from gatewayd_smtp.options import SmtpOptions
+
+__all__ = ["connect", "cut", "hang_up"]
+
+_QUIT_SECONDS = 1.0
+#: A command line may have 512 bytes with its CRLF (RFC 5321 section 4.5.3.1.4): a longer first answer waits to be asked for.
+_LONGEST_COMMAND = 510
+_GO_ON = 334
+
+
+def connect(options: SmtpOptions) -> Client:
+    """Return a client that may send. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
+    context = None if options.security == "none" else tls_context(options.ca_file)
+    client = Client(options)
+    with socket_errors(options, options.effective_port):
+        greeting = client.open(context if options.security == "tls" else None)
+        try:
+            let_in(options, greeting, "the server takes no mail now")
+            _greet(client, options)
+            if context and options.security == "starttls":
+                _start_tls(client, options, context)
+                # What was offered before is forgotten: anybody may have written it (RFC 3207 section 4.2).
+                _greet(client, options)
+            _log_in(client, options)
+        except BaseException:
+            client.close()
+            raise
+    return client
+
+
+def hang_up(client: Client) -> None:
+    """Take leave and close. Never raises, and takes a second at most."""
+    with suppress(OSError, GatewaydError):
+        client.line.settimeout(_QUIT_SECONDS)
+        client.putcmd("QUIT")
+        client.reply(_QUIT_SECONDS)
+    client.close()
+
+
+def cut(client: Client) -> None:
+    """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
+    with suppress(OSError):
+        # Not SSLSocket's own: that one first lets go of TLS, so that the other thread could send a last word in plain text.
+        socket.socket.shutdown(client.line, socket.SHUT_RDWR)
+
+
+def _greet(client: Client, options: SmtpOptions) -> None:
+    let_in(options, client.ehlo(), f"our greeting as {client.local_hostname} was refused")
+
+
+def _start_tls(client: Client, options: SmtpOptions, context: ssl.SSLContext) -> None:
+    """Go on in TLS (RFC 3207). What came before the handshake counts for nothing, so nobody can slip answers in."""
+    offered = client.has_extn("starttls")
+    code, words = client.docmd("STARTTLS") if offered else (0, b"")
+    if code // 100 == LATER:
+        raise TransientError(f"{options.where}: STARTTLS was refused: the server answered {said(code, words)!r}")
+    if code // 100 != OK:
+        reason = f"refuses STARTTLS: it answered {said(code, words)!r}" if offered else "does not offer STARTTLS"
+        advice = "Use `security: tls` (port 465) if the server has it. Without TLS mail would be sent in plain text."
+        raise AuthError(f"{options.where}: the server {reason}", advice=advice)
+    client.wrap(context)
+
+
+def _log_in(client: Client, options: SmtpOptions) -> None:
+    """Log in by AUTH PLAIN (RFC 4616), where that is not offered by LOGIN; the options saw to it that TLS is on or waived."""
+    if options.username is None or options.password is None:
+        return
+    password = options.password.reveal()
+    if "\0" in options.username + password:
+        raise AuthError(f"{options.where}: username or password holds a NUL, which SMTP can't send", advice="Correct it.")
+    offered = client.esmtp_features.get("auth", "").upper().split()
+    user, secret = _encoded(options.username), _encoded(password)
+    if "PLAIN" in offered:
+        words = _encoded(f"\0{options.username}\0{password}")
+        code, answer = _auth(client, "PLAIN", [words])
+    elif "LOGIN" in offered:
+        words = secret
+        code, answer = _auth(client, "LOGIN", [user, secret])
+    else:
+        advice = "Use `security: tls` or `starttls`; leave out username and password if it wants none."
+        raise AuthError(f"{options.where}: the server offers no log-in by AUTH PLAIN or LOGIN on this connection", advice=advice)
+    if code // 100 == OK:
+        return
+    text = f"{options.where}: log-in as {options.username!r} was refused"
+    shown = said(code, answer)
+    # A server that repeats what we sent is not quoted.
+    if not any(hidden in shown for hidden in (password, words, secret)):
+        text += f": the server answered {shown!r}"
+    if code // 100 == LATER:
+        raise TransientError(text, advice="It is tried again.")
+    raise AuthError(text, advice="Check `username` and `password`, and that the account may send by SMTP.")
+
+
+def _encoded(text: str) -> str:
+    return b64encode(text.encode()).decode("ascii")
+
+
+def _auth(client: Client, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
+    """Give the answers to what the server asks; return the first reply that asks no more (RFC 4954 section 4)."""
+    first = f"AUTH {mechanism}"
+    if mechanism == "PLAIN" and len(first) + len(answers[0]) < _LONGEST_COMMAND:
+        first = f"{first} {answers.pop(0)}"
+    code, words = client.docmd(first)
+    while code == _GO_ON and answers:
+        code, words = client.docmd(answers.pop(0))
+    return code, words

@@ -1,0 +1,59 @@
+"""What a server's replies mean in the kernel's verbs. Nothing else in this plugin decides that.
+
+The reply's first digit and the step at which it came decide (RFC 5321 section 4.2), its words are shown and never decide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import AuthError, GatewaydError, TransientError
+
+if TYPE_CHECKING:
+    from gatewayd_smtp.options import SmtpOptions
+
+__all__ = ["LATER", "NEVER", "OK", "closed", "garbled", "let_in", "said", "unfit"]
+
+#: The first digits of replies (RFC 5321 section 4.2.1).
+OK, LATER, NEVER = 2, 4, 5
+#: The server ends the connection (RFC 5321 section 3.8); it wants a log-in, or TLS (RFC 4954 section 6, RFC 3207 section 4).
+_GOODBYE, _WHO = 421, 530
+_SHOWN = 300
+
+
+def said(code: int, words: bytes) -> str:
+    """Return a server's reply as one short printable text."""
+    text = " ".join(words[: 4 * _SHOWN].decode("utf-8", "replace").split())
+    return f"{code} {''.join(sign if sign.isprintable() else '?' for sign in text)}"[:_SHOWN].strip()
+
+
+def closed(options: SmtpOptions) -> TransientError:
+    """Return the error for a connection that the server ended."""
+    return TransientError(f"{options.where}: the server closed the connection", advice="It is tried again.")
+
+
+def garbled(options: SmtpOptions, words: bytes) -> TransientError:
+    """Return the error for bytes that are no SMTP."""
+    shown = "".join(sign if sign.isprintable() else "?" for sign in words[:100].decode("utf-8", "replace"))
+    return TransientError(
+        f"{options.where}: expected an SMTP reply, got {shown!r}",
+        advice="Check that `host` and `port` are those of an SMTP server, and that `security` fits the port.",
+    )
+
+
+def unfit(options: SmtpOptions, code: int, words: bytes) -> GatewaydError | None:
+    """Return the error for a reply within a mail's transaction that is no word on the mail; None where it is one."""
+    if code == _GOODBYE:
+        return TransientError(f"{options.where}: the server said goodbye: {said(code, words)!r}", advice="It is tried again.")
+    if code == _WHO:
+        advice = "Give `username` and `password`, and `security: tls` or `starttls`."
+        return AuthError(f"{options.where}: the server wants a log-in: {said(code, words)!r}", advice=advice)
+    return None if code // 100 in {OK, LATER, NEVER} else garbled(options, said(code, words).encode())
+
+
+def let_in(options: SmtpOptions, reply: tuple[int, bytes], otherwise: str) -> None:
+    """Raise TransientError for a greeting, or a reply to ours, that does not let us in. No mail was looked at: none is refused."""
+    if reply[0] // 100 == OK:
+        return
+    advice = "It is tried again. Perhaps the server does not know our address, or wants another `hello`."
+    raise TransientError(f"{options.where}: {otherwise}: the server answered {said(*reply)!r}", advice=advice)

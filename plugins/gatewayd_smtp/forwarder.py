@@ -1,0 +1,179 @@
+"""The forwarder and its courier: several mails over one connection, with a word for each recipient (RFC 5321 section 3.3)."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+from gatewayd import Courier, Forwarder, PermanentError, Receipt, Recipient, TransientError, forwarded, socket_errors, wire
+from gatewayd_smtp.connect import connect, cut, hang_up
+from gatewayd_smtp.faults import LATER, NEVER, OK, garbled, said, unfit
+from gatewayd_smtp.options import SmtpOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from gatewayd import Parcel, RecipientState, Written
+    from gatewayd_smtp.client import Client
+
+__all__ = ["Smtp", "SmtpCourier"]
+
+_SEND_IT = 354
+_PARTING_SECONDS = 1.0
+#: What xtext encodes (RFC 3461 section 4).
+_NO_XTEXT = re.compile(r"[^!-~]|[+=]")
+_LONGEST_ENVID = 100
+_STATES: dict[int, RecipientState] = {OK: "delivered", LATER: "waiting", NEVER: "refused"}
+#: What became of a recipient, and the server's words.
+_Verdict: TypeAlias = "tuple[RecipientState, str]"
+
+
+class Smtp(Forwarder):
+    """Hands mail to an SMTP server."""
+
+    kind: ClassVar[str] = "smtp"
+    sends_mail: ClassVar[bool] = True
+
+    Options = SmtpOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
+    options: SmtpOptions
+
+    def open(self) -> SmtpCourier:
+        """Connect, start TLS and log in. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
+        return SmtpCourier(self.options, connect(self.options))
+
+
+class SmtpCourier(Courier):
+    """One connection to an SMTP server, over which one mail goes after the other."""
+
+    def __init__(self, options: SmtpOptions, client: Client) -> None:
+        self._options = options
+        self._client = client
+        #: No mail is on its way. A connection that broke off within one is closed without a word.
+        self._idle = True
+
+    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
+        """See ``Courier.deliver``. SMTP has no word for when to come again, so no receipt has one."""
+        for parcel in parcels:
+            self._idle = False
+            with socket_errors(self._options, self._options.effective_port):
+                receipt = self._deliver(parcel)
+            self._idle = True
+            yield receipt
+
+    def abort(self) -> None:
+        """Break the connection."""
+        cut(self._client)
+
+    def close(self) -> None:
+        """Say QUIT and close, within a second; without a word where a mail broke off."""
+        if self._idle:
+            hang_up(self._client)
+        else:
+            self._client.close()
+
+    # --- one mail -------------------------------------------------------------------------------------------------
+
+    def _deliver(self, parcel: Parcel) -> Receipt:
+        try:
+            written = self._written(parcel)
+            sender = self._wire(parcel.sender.email if parcel.sender else "")
+        except PermanentError as error:
+            return _receipt(parcel, dict.fromkeys(parcel.to, ("refused", error.message)))
+        verdicts: dict[str, _Verdict] = {}
+        known: dict[str, str] = {}
+        for address in parcel.to:
+            try:
+                known[address] = self._wire(address)
+            except PermanentError as error:
+                verdicts[address] = "refused", error.message
+        if known:
+            begin = f"MAIL FROM:<{sender}>{self._parameters(parcel, (sender, *known.values()), written)}"
+            verdicts |= self._transaction(begin, known, written)
+        return _receipt(parcel, verdicts)
+
+    def _written(self, parcel: Parcel) -> Written:
+        """Return the mail as this server can take it; raises PermanentError where it can't."""
+        written = forwarded(parcel, eight_bit=self._client.has_extn("8bitmime"))
+        limit = self._client.esmtp_features.get("size", "")
+        # 0 and no number say that there is no fixed limit (RFC 1870 section 4).
+        if limit.isdecimal() and 0 < int(limit) < written.size:
+            raise PermanentError(f"it has {written.size} bytes, and {self._options.where} takes at most {int(limit)}")
+        return written
+
+    def _wire(self, address: str) -> str:
+        """Return an address as this server can take it; raises PermanentError where it can't (RFC 6531 section 3.2)."""
+        known = wire(address)
+        if not known.isascii() and not self._client.has_extn("smtputf8"):
+            raise PermanentError(f"{address!r} is not ASCII before the @, and {self._options.where} does not offer SMTPUTF8")
+        return known
+
+    def _transaction(self, begin: str, known: Mapping[str, str], written: Written) -> dict[str, _Verdict]:
+        """Give a mail to the server (RFC 5321 section 3.3) and return what it said of each recipient."""
+        digit, words = self._ask(begin)
+        if digit != OK:
+            return dict.fromkeys(known, (_STATES[digit], words))
+        verdicts: dict[str, _Verdict] = {}
+        for address, wired in known.items():
+            digit, words = self._ask(f"RCPT TO:<{wired}>")
+            verdicts[address] = _STATES[digit], words
+        accepted = [address for address, (state, _) in verdicts.items() if state == "delivered"]
+        begun, verdict = self._data(written) if accepted else (False, ("refused", ""))
+        if not begun:
+            # The transaction is open still. Whatever the answer, the next MAIL shows whether it is closed.
+            self._ask("RSET")
+        return verdicts | dict.fromkeys(accepted, verdict)
+
+    def _parameters(self, parcel: Parcel, addresses: Iterable[str], written: Written) -> str:
+        """Return what MAIL says of the mail, as far as the server offers to hear it."""
+        size = f" SIZE={written.size}" if self._client.has_extn("size") else ""
+        body = " BODY=8BITMIME" if written.eight_bit else ""
+        utf8 = "" if "".join(addresses).isascii() else " SMTPUTF8"
+        # A bounce names it, whatever else it returns of the mail (RFC 3461 section 4.4).
+        envelope_id = _NO_XTEXT.sub(lambda sign: f"+{ord(sign[0]):02X}", parcel.message_id)
+        dsn = f" ENVID={envelope_id}" if self._client.has_extn("dsn") and len(envelope_id) <= _LONGEST_ENVID else ""
+        return size + body + utf8 + dsn
+
+    def _ask(self, command: str) -> tuple[int, str]:
+        """Send a command; return the first digit of its reply, and the reply."""
+        return self._word(*self._client.docmd(command))
+
+    def _word(self, code: int, words: bytes) -> tuple[int, str]:
+        if wrong := unfit(self._options, code, words):
+            raise wrong
+        return code // 100, said(code, words)
+
+    def _data(self, written: Written) -> tuple[bool, _Verdict]:
+        """Send the mail itself; return whether the server wanted to have it, and the verdict."""
+        code, words = self._client.docmd("DATA")
+        if code != _SEND_IT:
+            digit, shown = self._word(code, words)
+            if digit == OK:
+                raise garbled(self._options, shown.encode())
+            return False, (_STATES[digit], shown)
+        try:
+            self._client.send_data(written.pieces())
+        except ConnectionError as error:
+            return True, self._parting(error)
+        try:
+            # From here on the server may have taken the mail over: only its answer tells.
+            digit, shown = self._word(*self._client.reply(self._options.patience))
+        except TimeoutError:
+            text = f"{self._options.where}: no answer to the end of a mail within {self._options.patience:g} s"
+            raise TransientError(text, advice="It is sent again, with the same Message-ID.") from None
+        return True, (_STATES[digit], shown)
+
+    def _parting(self, error: ConnectionError) -> _Verdict:
+        """Return what a server said that hung up on a mail: a refusal is one, else ``error`` is raised."""
+        with suppress(OSError):
+            digit, shown = self._word(*self._client.reply(_PARTING_SECONDS))
+            if digit == NEVER:
+                return "refused", shown
+        raise error
+
+
+def _receipt(parcel: Parcel, verdicts: Mapping[str, _Verdict]) -> Receipt:
+    found = ((address, *verdicts[address]) for address in parcel.to)
+    return Receipt(
+        id=parcel.id, recipients=tuple(Recipient(address=address, state=state, words=words) for address, state, words in found)
+    )

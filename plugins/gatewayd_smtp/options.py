@@ -1,0 +1,57 @@
+"""The YAML fields of the forwarder ``smtp``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
+
+from gatewayd import Forwarder, Secret, Server
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["SmtpOptions"]
+
+_PORTS = {"tls": 465, "starttls": 587, "none": 25}
+
+
+class SmtpOptions(Forwarder.Options, Server):
+    """How to reach and log in to an SMTP server. The port is 465 for ``tls``, 587 for ``starttls``, 25 for ``none``."""
+
+    username: str | None = Field(
+        None, description="Name to log in with; without it mail is handed over with no log-in.", min_length=1, max_length=1000
+    )
+    password: Secret | None = Field(None, description="Password to log in with, as a reference; goes with `username`.")
+    hello: str | None = Field(
+        None,
+        description="Name that we greet the server with (EHLO); by default our own address on the connection.",
+        max_length=253,
+        pattern=r"^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[A-Za-z0-9.:-]+\])$",
+    )
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            msg = "username and password go together; expected both, or neither for a server that takes mail without a log-in"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to: the given one, else the standard one for ``security`` (RFC 8314 section 3.3, RFC 6409)."""
+        return self.port or _PORTS[self.security]
+
+    @property
+    def where(self) -> str:
+        """Host and port, as messages name the server."""
+        return f"{self.host}:{self.effective_port}"
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the answer to a mail's end may take.
+
+        Ten times ``timeout``, at most ten minutes: who hangs up early makes the server deliver what we then send again
+        (RFC 5321 section 4.5.3.2.6, RFC 1047). With the default ``timeout`` these are RFC 5321's ten minutes.
+        """
+        return max(self.timeout, min(10 * self.timeout, 600.0))

@@ -1,0 +1,130 @@
+"""Deliveries as they are given out and shown; one further query for the recipients of all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import case, select
+
+from gatewayd import Delivery, DeliveryView, Recipient, Taken
+from gatewayd_sql.dialect import one_of
+from gatewayd_sql.outbox_tables import delivery, recipient, suspension
+from gatewayd_sql.raw import StoredSource
+from gatewayd_sql.tables import WAITING, content, filing, mail
+from gatewayd_sql.times import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from gatewayd_sql.database import Database
+
+__all__ = ["shown", "taken"]
+
+_COLUMNS = (
+    delivery.c.id,
+    delivery.c.operator,
+    delivery.c.mail_id,
+    delivery.c.forwarder,
+    delivery.c.account,
+    delivery.c.target,
+    delivery.c.mode,
+    delivery.c.cause,
+    delivery.c.message_id,
+    delivery.c.state,
+    delivery.c.words,
+    delivery.c.tries,
+    delivery.c.entered_at,
+    filing.c.owner,
+)
+_OF = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
+_TAKEN = (
+    select(*_COLUMNS, mail.c.content_id, content.c.size)
+    .join_from(delivery, filing, _OF)
+    .join(mail, mail.c.id == delivery.c.mail_id)
+    .join(content, content.c.id == mail.c.content_id)
+    .where(one_of(delivery.c.id, name="ids"))
+)
+_SUSPENDED = (suspension.c.operator == delivery.c.operator) & (suspension.c.target == delivery.c.target)
+_SHOWN = (
+    select(
+        *_COLUMNS,
+        mail.c.subject,
+        # While somebody tries it, when it was due for him.
+        case((delivery.c.taker.is_(None), delivery.c.due), else_=delivery.c.was_due).label("due"),
+        delivery.c.ended_at,
+        suspension.c.cause.label("suspended"),
+    )
+    .join_from(delivery, filing, _OF)
+    .join(mail, mail.c.id == delivery.c.mail_id)
+    .outerjoin(suspension, _SUSPENDED & (delivery.c.state == WAITING))
+    .order_by(delivery.c.id.desc())
+)
+_TO = select(recipient).where(one_of(recipient.c.delivery_id, name="ids")).order_by(recipient.c.delivery_id, recipient.c.number)
+
+
+def taken(connection: Connection, db: Database, ids: Sequence[int]) -> list[Taken]:
+    """Return deliveries in the order of ``ids`` as whoever tries them needs them."""
+    rows = {row.id: row for row in connection.execute(_TAKEN, {"ids": list(ids)})}
+    to = _recipients(connection, ids)
+    return [
+        Taken(
+            id=row.id,
+            operator=row.operator,
+            owner=row.owner,
+            mail_id=row.mail_id,
+            delivery=_delivery(row, to[row.id]),
+            recipients=to[row.id],
+            source=StoredSource(db, row.content_id, row.size),
+            entered_at=moment(row.entered_at),
+            tries=row.tries,
+        )
+        for row in (rows[one] for one in ids)
+    ]
+
+
+def shown(connection: Connection, conditions: Sequence[ColumnElement[bool]], limit: int) -> list[DeliveryView]:
+    """Return the deliveries that fit the conditions, newest first."""
+    rows = connection.execute(_SHOWN.where(*conditions).limit(limit)).all()
+    to = _recipients(connection, [row.id for row in rows])
+    return [
+        DeliveryView(
+            id=row.id,
+            operator=row.operator,
+            owner=row.owner,
+            mail_id=row.mail_id,
+            subject=row.subject,
+            delivery=_delivery(row, to[row.id]),
+            recipients=to[row.id],
+            state=row.state,
+            words=row.words,
+            tries=row.tries,
+            entered_at=moment(row.entered_at),
+            due_at=moment(row.due),
+            ended_at=moment(row.ended_at),
+            suspended=row.suspended or "",
+        )
+        for row in rows
+    ]
+
+
+def _recipients(connection: Connection, ids: Sequence[int]) -> Mapping[int, tuple[Recipient, ...]]:
+    found: dict[int, list[Recipient]] = defaultdict(list)
+    for row in connection.execute(_TO, {"ids": list(ids)}):
+        found[row.delivery_id].append(Recipient(address=row.address, state=row.state, words=row.words))
+    return {one: tuple(found[one]) for one in ids}
+
+
+def _delivery(row: Row[*tuple[Any, ...]], to: Sequence[Recipient]) -> Delivery:
+    return Delivery(
+        forwarder=row.forwarder,
+        account=row.account,
+        target=row.target,
+        to=tuple(one.address for one in to),
+        mode=row.mode,
+        cause=row.cause,
+        message_id=row.message_id,
+        withheld=row.words if row.state == "withheld" else "",
+    )

@@ -1,0 +1,190 @@
+"""What the outbox asks: lanes, taking, settling. Time is the database's.
+
+What can be taken has a due time. Taking moves it to where the taker's time ends, so that one index tells what is due, whether
+it was ever taken or not; what is for a suspended target has none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, exists, func, null, select, update
+
+from gatewayd import DELIVERY_SECONDS
+from gatewayd_sql.database import Many
+from gatewayd_sql.deliveries import shown, taken
+from gatewayd_sql.dialect import now, one_of
+from gatewayd_sql.entering import suspended
+from gatewayd_sql.outbox_tables import UNWARNED, delivery, recipient
+from gatewayd_sql.tables import WAITING
+from gatewayd_sql.times import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from sqlalchemy import Row, Select
+
+    from gatewayd import DeliveryView, Settled, Taken
+    from gatewayd_sql.database import Database
+
+__all__ = ["Outbox"]
+
+#: How many that wait for long are told of at a time.
+_WARNED = 100
+
+
+def _lanes() -> Select[str, float]:
+    # From lane to lane along the index: what waits in them is not looked at, however much it is.
+    due = delivery.c.due.is_not(None)
+    lanes = select(delivery.c.lane).where(due).order_by(delivery.c.lane).limit(1)
+    walk = select(lanes.scalar_subquery().label("lane")).cte("walk", recursive=True)
+    following = lanes.where(delivery.c.lane > walk.c.lane).correlate(walk).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.lane.is_not(None)))
+    soonest = select(func.min(delivery.c.due)).where(due, delivery.c.lane == walk.c.lane).correlate(walk).scalar_subquery()
+    return select(walk.c.lane, (soonest - now()).label("seconds")).where(walk.c.lane.is_not(None))
+
+
+_LANES = _lanes()
+_TAKEN = select(delivery.c.taker, delivery.c.lane).distinct().where(delivery.c.taker.is_not(None))
+#: As if it had not been taken.
+_UNTAKEN = {"due": delivery.c.was_due, "taker": None, "was_due": None}
+_FREE = (
+    update(delivery)
+    .where(delivery.c.lane == bindparam("through"), delivery.c.taker.is_not(None), one_of(delivery.c.taker, name="gone"))
+    .values(_UNTAKEN)
+)
+_DUE = (
+    select(delivery.c.id, delivery.c.operator, delivery.c.target)
+    .where(delivery.c.lane == bindparam("through"), delivery.c.due <= now())
+    .order_by(delivery.c.due, delivery.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_TAKE = (
+    update(delivery)
+    .where(one_of(delivery.c.id, name="ids"))
+    .values(taker=bindparam("owner"), was_due=func.coalesce(delivery.c.was_due, delivery.c.due), due=now() + DELIVERY_SECONDS)
+)
+_HOLD = update(delivery).where(one_of(delivery.c.id, name="ids")).values(due=None, taker=None, was_due=None)
+_GIVE_BACK = update(delivery).where(one_of(delivery.c.id, name="ids"), delivery.c.taker == bindparam("owner")).values(_UNTAKEN)
+_TRIED = (
+    select(
+        delivery.c.id,
+        delivery.c.operator,
+        delivery.c.target,
+        delivery.c.tries,
+        delivery.c.taker,
+        exists().where(recipient.c.delivery_id == delivery.c.id, recipient.c.state == "bounced").label("came_back"),
+        now().label("time"),
+    )
+    .where(one_of(delivery.c.id, name="ids"))
+    .order_by(delivery.c.id)
+    .with_for_update()
+)
+_SAID = Many(
+    update(recipient)
+    .where(recipient.c.delivery_id == bindparam("of"), recipient.c.address == bindparam("to"), recipient.c.state == WAITING)
+    .values(state=bindparam("now"), words=bindparam("said"))
+)
+_SETTLE = Many(
+    update(delivery)
+    .where(delivery.c.id == bindparam("of"))
+    .values(
+        state=bindparam("now"),
+        words=bindparam("said"),
+        due=bindparam("next"),
+        ended_at=bindparam("end"),
+        tries=bindparam("times"),
+        taker=null(),
+        was_due=null(),
+    )
+)
+_LATE = (
+    select(delivery.c.id)
+    .where(UNWARNED, delivery.c.entered_at < now() - bindparam("age"))
+    .order_by(delivery.c.entered_at, delivery.c.id)
+    .limit(_WARNED)
+)
+
+
+class Outbox:
+    """Say what is due, give it out, and take in what became of it."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def lanes(self, dead: Callable[[str], bool]) -> Mapping[str, float]:
+        """Return for every lane in how many seconds something of it is due."""
+        with self._db.reading() as connection:
+            lanes = {row.lane: row.seconds for row in connection.execute(_LANES)}
+            takers = connection.execute(_TAKEN).all()
+        gone = {one for one in {taker for taker, _ in takers} if dead(one)}
+        return lanes | {lane: min(lanes[lane], 0.0) for taker, lane in takers if taker in gone and lane in lanes}
+
+    def take(self, lane: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a lane, oldest due first."""
+        with self._db.reading() as connection:
+            takers = connection.scalars(_TAKEN.where(delivery.c.lane == lane)).all()
+        gone = [one for one in takers if one != owner and dead(one)]
+        with self._db.writing() as connection:
+            if gone:
+                connection.execute(_FREE, {"through": lane, "gone": gone})
+            due = connection.execute(_DUE, {"through": lane, "most": limit}).all()
+            if not due:
+                return []
+            # A target that was suspended while somebody tried it, or while this was entered.
+            held = suspended(connection, {row.operator for row in due})
+            keep = [row.id for row in due if (row.operator, row.target) in held]
+            ids = [row.id for row in due if (row.operator, row.target) not in held]
+            if keep:
+                connection.execute(_HOLD, {"ids": keep})
+            connection.execute(_TAKE, {"ids": ids, "owner": owner})
+            return taken(connection, self._db, ids)
+
+    def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+        """Commit what became of tries; return the ids for which it was taken."""
+        if not settled:
+            return frozenset()
+        words = {(one.id, one.tries): one for one in settled}
+        with self._db.writing() as connection:
+            rows = connection.execute(_TRIED, {"ids": sorted({one.id for one in settled})}).all()
+            real = [(row, words[row.id, row.tries]) for row in rows if row.taker == owner and (row.id, row.tries) in words]
+            again = {row.operator for row, one in real if one.state == "waiting"}
+            held = suspended(connection, again) if again else set()
+            _SAID.run(connection, [said for _, one in real for said in _said(one)])
+            _SETTLE.run(connection, [_end(row, one, held=(row.operator, row.target) in held) for row, one in real])
+        return frozenset(one.id for _, one in real)
+
+    def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:
+        """Let what was taken and not tried be due as it was."""
+        if delivery_ids:
+            with self._db.writing() as connection:
+                connection.execute(_GIVE_BACK, {"ids": sorted(delivery_ids), "owner": owner})
+
+    def overdue(self, seconds: float) -> Sequence[DeliveryView]:
+        """Return what waits for longer than that and was not returned before."""
+        with self._db.reading() as connection:
+            if not connection.scalars(_LATE, {"age": seconds}).first():
+                return []
+        with self._db.writing() as connection:
+            ids = connection.scalars(_LATE.with_for_update(skip_locked=True), {"age": seconds}).all()
+            connection.execute(update(delivery).where(one_of(delivery.c.id, ids)).values(warned_at=now()))
+            return shown(connection, [one_of(delivery.c.id, ids)], _WARNED)
+
+
+def _said(one: Settled) -> list[dict[str, object]]:
+    return [{"of": one.id, "to": clean(to.address), "now": to.state, "said": clean(to.words)} for to in one.recipients]
+
+
+def _end(row: Row[int, str, str, int, str | None, bool, float], one: Settled, *, held: bool) -> dict[str, object]:
+    waits = one.state == "waiting"
+    # It came back while it was tried.
+    state = "bounced" if one.state == "delivered" and row.came_back else one.state
+    return {
+        "of": one.id,
+        "now": state,
+        "said": clean(one.words),
+        "times": one.tries + 1,
+        "next": row.time + one.due_in if waits and not held else None,
+        "end": None if waits else row.time,
+    }

@@ -1,0 +1,128 @@
+"""What people do with deliveries. Every question is asked for one operator (promise P6), but for suspended targets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, or_, select, update
+
+from gatewayd import PermanentError, Suspension
+from gatewayd_sql.database import pieces
+from gatewayd_sql.deliveries import shown
+from gatewayd_sql.dialect import clock, now, one_of
+from gatewayd_sql.entering import enter, suspended
+from gatewayd_sql.outbox_tables import OPEN, delivery, recipient, suspension
+from gatewayd_sql.tables import WAITING, filing
+from gatewayd_sql.times import clean, moment
+from gatewayd_sql.views import locked, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from gatewayd import Delivery, DeliveryQuery, DeliveryView, Viewer
+    from gatewayd_sql.database import Database
+
+__all__ = ["Sending"]
+
+#: What nobody tries just now.
+_IDLE = or_(delivery.c.taker.is_(None), delivery.c.due <= now())
+_AGAIN = ("waiting", "parked", "withheld", "bounced", "cancelled")
+_CANCELS = ("waiting", "parked", "withheld")
+#: Not in the index of what is open.
+_ENDED = frozenset({"delivered", "cancelled"})
+_UNTAKEN = {"taker": None, "was_due": None}
+
+
+class Sending:
+    """Enter, list, repeat and cancel deliveries; let suspended targets get them again."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
+        """Enter deliveries of a filing; return their ids."""
+        with self._db.writing() as connection:
+            if not locked(connection, viewer, [mail_id]):
+                raise PermanentError(f"operator {viewer.operator} has no mail {mail_id}")
+            return enter(connection, [(viewer.operator, mail_id, each) for each in deliveries], clock(connection))
+
+    def deliveries(self, viewer: Viewer, query: DeliveryQuery) -> Sequence[DeliveryView]:
+        """Return deliveries of the viewer's filings that fit, newest first."""
+        conditions = [visible(viewer), delivery.c.operator == viewer.operator, *_fits(viewer, query)]
+        with self._db.reading() as connection:
+            return shown(connection, conditions, query.limit)
+
+    def redeliver(self, viewer: Viewer, delivery_ids: Collection[int]) -> int:
+        """Let deliveries be due at once, with their age counted anew; return how many are."""
+        with self._db.writing() as connection:
+            found = _found(connection, viewer, delivery_ids, _AGAIN)
+            held = suspended(connection, [viewer.operator])
+            due = [row.id for row in found if (viewer.operator, row.target) not in held]
+            ids = [row.id for row in found]
+            lost = one_of(recipient.c.delivery_id, ids), recipient.c.state.in_(("refused", "bounced"))
+            connection.execute(update(recipient).where(*lost).values(state="waiting"))
+            anew = {"state": "waiting", "words": "", "entered_at": now(), "ended_at": None, "warned_at": None, "due": None}
+            connection.execute(update(delivery).where(one_of(delivery.c.id, ids)).values(anew | _UNTAKEN))
+            connection.execute(update(delivery).where(one_of(delivery.c.id, due)).values(due=delivery.c.entered_at))
+        return len(due)
+
+    def cancel(self, viewer: Viewer, delivery_ids: Collection[int], *, who: str) -> int:
+        """Cancel deliveries; return how many were."""
+        with self._db.writing() as connection:
+            ids = [row.id for row in _found(connection, viewer, delivery_ids, _CANCELS)]
+            end = {"state": "cancelled", "words": clean(f"cancelled by {who}"), "ended_at": now(), "due": None}
+            connection.execute(update(delivery).where(one_of(delivery.c.id, ids)).values(end | _UNTAKEN))
+        return len(ids)
+
+    def suspensions(self) -> Sequence[Suspension]:
+        """Return the targets that get nothing, by operator and name."""
+        with self._db.reading() as connection:
+            rows = connection.execute(select(suspension)).all()
+        found = [Suspension(operator=row.operator, target=row.target, since=moment(row.since), cause=row.cause) for row in rows]
+        # Databases differ in how they order text.
+        return sorted(found, key=lambda one: (one.operator, one.target))
+
+    def resume(self, operator: str, target: str) -> bool:
+        """Let a target get deliveries again; return whether it was suspended."""
+        with self._db.writing() as connection:
+            # First, so that what is just being entered for it is in the table.
+            gone = delete(suspension).where(suspension.c.operator == operator, suspension.c.target == target)
+            if not connection.execute(gone).rowcount:
+                return False
+            held = (OPEN, delivery.c.operator == operator, delivery.c.target == target, delivery.c.state == WAITING)
+            connection.execute(update(delivery).where(*held, delivery.c.due.is_(None)).values(due=now()))
+        return True
+
+
+def _fits(viewer: Viewer, query: DeliveryQuery) -> list[ColumnElement[bool]]:
+    fits: list[ColumnElement[bool]] = []
+    if query.ids is not None:
+        fits.append(one_of(delivery.c.id, query.ids))
+    if query.mail_id is not None:
+        fits.append(_among(viewer, delivery.c.mail_id == query.mail_id))
+    if query.states is not None:
+        states = one_of(delivery.c.state, query.states)
+        fits.append(_among(viewer, OPEN, states) if _ENDED.isdisjoint(query.states) else states)
+    if query.target is not None:
+        fits.append(delivery.c.target == query.target)
+    if query.before is not None:
+        fits.append(delivery.c.id < query.before)
+    return fits
+
+
+def _among(viewer: Viewer, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Return a condition that is found by an index of its own: going through all of an operator's deliveries takes long."""
+    return delivery.c.id.in_(select(delivery.c.id).where(delivery.c.operator == viewer.operator, *conditions).correlate(None))
+
+
+def _found(connection: Connection, viewer: Viewer, ids: Collection[int], states: Sequence[str]) -> list[Row[int, str]]:
+    """Return those of the viewer's deliveries that are in such a state and not being tried; nobody else changes them now."""
+    of: ColumnElement[bool] = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
+    query = select(delivery.c.id, delivery.c.target).join_from(delivery, filing, of).where(visible(viewer), _IDLE)
+    query = query.where(delivery.c.state.in_(states)).order_by(delivery.c.id).with_for_update(of=delivery)
+    found: list[Row[int, str]] = []
+    for piece in pieces(sorted(set(ids))):
+        found += connection.execute(query.where(delivery.c.id.in_(piece)))
+    return found

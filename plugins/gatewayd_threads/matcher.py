@@ -1,0 +1,42 @@
+"""The matcher ``threads``: an answer names what it answers (RFC 5322 section 3.6.4), and inherits the links of that mail.
+
+It only says which Message-IDs look like ours. The kernel has the key, and drops those that are foreign or forged.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gatewayd import Follows, Matcher, Miss
+from gatewayd_threads.options import ThreadsOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd import Directory, Finding, Mail
+
+__all__ = ["Threads"]
+
+#: At most this many are looked at of one mail, the newest first.
+_MAX_FOLLOWS = 50
+#: A mail that we wrote, not one that we sent on.
+_OURS = re.compile(r"<gw\.m\.[^<>@\s]+@[^<>@\s]+>", re.IGNORECASE)
+
+
+class Threads(Matcher):
+    """Links answers to our own mail to what that mail is linked to."""
+
+    kind = "threads"
+    Options = ThreadsOptions
+
+    def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:  # noqa: ARG002  it asks it nothing
+        """See ``Matcher``."""
+        for mail in mails:
+            ours = [one for one in reversed(mail.references) if _OURS.fullmatch(one)]
+            for message_id in islice(ours, _MAX_FOLLOWS):
+                yield Follows(mail.id, message_id, f"it answers our mail {message_id}")
+            if not ours:
+                what = "no mail of ours (References, In-Reply-To)" if mail.references else "nothing"
+                yield Miss(mail.id, f"it answers {what}")

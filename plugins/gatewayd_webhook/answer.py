@@ -1,0 +1,83 @@
+"""What a server's answer means for a delivery (RFC 9110 section 15; Standard Webhooks, "Delivery success and failure")."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from gatewayd import Receipt, Recipient
+from gatewayd_webhook.faults import printable
+
+if TYPE_CHECKING:
+    from gatewayd import Parcel, RecipientState
+    from gatewayd_webhook.signature import Keys
+
+__all__ = ["Answer", "receipt"]
+
+#: What of 4xx may go well later: too slow, too early, too often.
+_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
+#: A day: whoever asks for more is asked again before.
+_MOST_PATIENCE = 86400.0
+_SAFE = "the answer is not shown: it repeats the secret"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    reason: str
+    #: The values of Retry-After and Location; empty where there are none.
+    retry_after: str = ""
+    location: str = ""
+    #: As much of the body as was read.
+    body: bytes = b""
+
+    @property
+    def state(self) -> RecipientState:
+        """What becomes of the delivery."""
+        if 200 <= self.status < 300:  # noqa: PLR2004  the classes of RFC 9110
+            return "delivered"
+        return "waiting" if self.status >= 500 or self.status in _LATER else "refused"  # noqa: PLR2004  the same
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds that the server asks us to wait, at most a day; None where it does not say (RFC 9110 section 10.2.3)."""
+        text = self.retry_after.strip()
+        if re.fullmatch("[0-9]{1,18}", text):
+            return min(float(text), _MOST_PATIENCE)
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+        return min(max(seconds, 0.0), _MOST_PATIENCE)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether nothing more is to be sent for now, and not only this."""
+        return self.state == "waiting" and (self.status == HTTPStatus.TOO_MANY_REQUESTS or self.patience is not None)
+
+    def words(self, keys: Keys) -> str:
+        """Return status, reason and the beginning of the body, for people, on one line."""
+        whole = self.body.decode("utf-8", "replace")
+        said = printable(whole)
+        text = printable(f"{self.status} {self.reason}")
+        if self.state != "delivered" and said:
+            text += f": {said}"
+        if 300 <= self.status < 400:  # noqa: PLR2004  the same
+            moved = printable(self.location.partition("?")[0])
+            text = f"{self.status} redirects{f' to {moved}' if moved else ''}, which is not followed: correct `url`"
+        if self.status == HTTPStatus.GONE:
+            text += "; the receiver wants no more: take the target out of the rules"
+        return f"{self.status}; {_SAFE}" if keys.are_in(f"{self.reason} {self.location} {whole}") else text
+
+
+def receipt(parcel: Parcel, answer: Answer, keys: Keys, *, sent: bool = True) -> Receipt:
+    """Return what became of a parcel that was answered so, or was not sent since the one before it was."""
+    words = answer.words(keys) if sent else f"not sent, since the server asked to wait: {answer.words(keys)}"
+    recipients = tuple(Recipient(address=name, state=answer.state, words=words) for name in parcel.to)
+    return Receipt(id=parcel.id, recipients=recipients, retry_after=answer.patience if answer.state == "waiting" else None)

@@ -1,0 +1,131 @@
+"""The forwarder ``webhook``: one signed POST for each delivery, over a connection that is kept."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from http.client import BadStatusLine, HTTPConnection, HTTPResponse
+from typing import TYPE_CHECKING
+
+from gatewayd import Courier, Forwarder
+from gatewayd_webhook.answer import Answer, receipt
+from gatewayd_webhook.body import body
+from gatewayd_webhook.faults import BROKEN, errors
+from gatewayd_webhook.line import Line
+from gatewayd_webhook.options import WebhookOptions
+from gatewayd_webhook.signature import Keys, webhook_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd import Parcel, Receipt
+
+__all__ = ["Webhook", "WebhookCourier"]
+
+_PIECE = 1 << 13
+#: What may end a request (RFC 9110 section 15). Before it may come 100 only: we ask for nothing else.
+_FINAL = range(200, 600)
+
+
+class Webhook(Forwarder):
+    """Posts filings to an HTTP server as signed JSON (Standard Webhooks 1.0.0)."""
+
+    kind = "webhook"
+    Options = WebhookOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
+    options: WebhookOptions
+
+    def open(self) -> WebhookCourier:
+        """See ``Forwarder``: connects, and asks for nothing yet."""
+        keys = Keys(self.options.secret, self.options.previous_secret)
+        line = Line(self.options)
+        line.begin()
+        return WebhookCourier(self.options, keys, line)
+
+
+class WebhookCourier(Courier):
+    """A connection to the server. One that ended between two requests is made anew."""
+
+    def __init__(self, options: WebhookOptions, keys: Keys, line: Line) -> None:
+        self._options = options
+        self._keys = keys
+        self._line = line
+
+    def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
+        """See ``Courier``. A server that asks us to wait gets none of the parcels behind."""
+        busy: Answer | None = None
+        for parcel in parcels:
+            answer = busy or self._post(parcel)
+            yield receipt(parcel, answer, self._keys, sent=busy is None)
+            busy = answer if answer.is_busy else None
+
+    def abort(self) -> None:
+        """See ``Courier``."""
+        self._line.cut()
+
+    def close(self) -> None:
+        """See ``Courier``: HTTP has no word of leave."""
+        self._line.drop()
+
+    def _post(self, parcel: Parcel) -> Answer:
+        content = body(self._options, parcel)
+        self._line.begin()
+        connection = HTTPConnection(self._options.host, self._options.port)
+        # Only the line connects, since only it knows where to.
+        connection.auto_open = 0
+        connection.sock = self._line
+        with errors(self._options):
+            response = self._answered(connection, parcel, content)
+            if response.status not in _FINAL:
+                raise BadStatusLine(f"status {response.status}")
+        answer = _read(response)
+        if response.will_close or not response.isclosed():
+            # What is left of it would be taken for the next answer.
+            self._line.close()
+        response.close()
+        return answer
+
+    def _answered(self, connection: HTTPConnection, parcel: Parcel, content: bytes) -> HTTPResponse:
+        """Send a request and return its answer, the body still unread.
+
+        A server may refuse what it has not read to the end, and hang up: then its word counts, not that we could not go on.
+        Without one, nobody knows whether it acted on the request. It is made again later; its webhook-id lets the receiver know it.
+        """
+        try:
+            self._send(connection, parcel, content)
+        except (BrokenPipeError, ConnectionResetError) as lost:
+            self._line.close()
+            with suppress(*BROKEN):
+                return connection.getresponse()
+            raise lost from None
+        return connection.getresponse()
+
+    def _send(self, connection: HTTPConnection, parcel: Parcel, content: bytes) -> None:
+        name, now = webhook_id(parcel.message_id), int(time.time())
+        connection.putrequest("POST", self._options.path, skip_host=True)
+        headers = {
+            "Host": self._options.parts.netloc,
+            "User-Agent": "gatewayd",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(content)),
+            "webhook-id": name,
+            "webhook-timestamp": str(now),
+            "webhook-signature": self._keys.signatures(name, now, content),
+        }
+        for header, value in headers.items():
+            connection.putheader(header, value)
+        connection.endheaders(content)
+
+
+def _read(response: HTTPResponse) -> Answer:
+    """Return an answer with as much of its body as can be had: the status has decided, whatever becomes of the rest."""
+    pieces: list[bytes] = []
+    with suppress(*BROKEN):
+        while piece := response.read(_PIECE):
+            pieces.append(piece)
+    return Answer(
+        status=response.status,
+        reason=response.reason,
+        retry_after=response.headers.get("Retry-After", ""),
+        location=response.headers.get("Location", ""),
+        body=b"".join(pieces),
+    )

@@ -1,0 +1,131 @@
+"""The YAML fields of a target of kind ``webhook``."""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from gatewayd import ConfigPath, Duration, Forwarder, Secret
+
+if TYPE_CHECKING:
+    from typing import Self
+    from urllib.parse import SplitResult
+
+__all__ = ["WebhookOptions"]
+
+_LARGEST = 16 << 20
+_MAX_URL = 2000
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+
+
+def _split(value: object) -> SplitResult:
+    """Return a URL in its parts; raises ValueError with what was expected."""
+    if not isinstance(value, str) or len(value) > _MAX_URL or not _VISIBLE.fullmatch(value):
+        msg = f"expected a URL of at most {_MAX_URL} ASCII characters without spaces (names in other scripts as xn--...)"
+        raise ValueError(msg)
+    parts = urlsplit(value)
+    if parts.scheme not in ("https", "http") or not _HOST.fullmatch(parts.hostname or ""):
+        msg = "expected a URL such as https://crm.example.com/mail"
+        raise ValueError(msg)
+    # A name whose parts are empty or too long is an error of Unicode's (RFC 1035 section 2.3.4).
+    str(parts.hostname).encode("idna")
+    if parts.port == 0 or "@" in parts.netloc or "#" in value:
+        msg = "expected a URL without user, password, fragment and port 0"
+        raise ValueError(msg)
+    return parts
+
+
+def _url(value: object) -> str:
+    # Only what it was given as is sent: a URL put together again may differ.
+    _split(value)
+    return str(value)
+
+
+def _template(value: object) -> str:
+    text = _url(value)
+    fields = [found for found in Formatter().parse(text) if found[1] is not None]
+    if any(name not in ("operator", "id") or form or conversion for _, name, form, conversion in fields):
+        msg = "expected a URL with {id} and {operator} at most, such as https://mail.example.com/{operator}/{id}"
+        raise ValueError(msg)
+    return text
+
+
+def _host(value: object) -> str:
+    name = value.strip("[]") if isinstance(value, str) else ""
+    if _HOST.fullmatch(name):
+        return name.lower().rstrip(".")
+    msg = "expected the name or address of a host as it stands in `url`, such as crm.internal"
+    raise ValueError(msg)
+
+
+_URL_SCHEMA = {"type": "string", "pattern": "^https?://[!-~]+$"}
+_Url = Annotated[str, PlainValidator(_url), WithJsonSchema(_URL_SCHEMA)]
+_Template = Annotated[str, PlainValidator(_template), WithJsonSchema(_URL_SCHEMA)]
+_Host = Annotated[str, PlainValidator(_host), WithJsonSchema({"type": "string", "minLength": 1})]
+
+
+class WebhookOptions(Forwarder.Options):
+    """Where a filing is posted to, how it is signed, and what goes along."""
+
+    url: _Url = Field(description="Where filings are posted to. No secret belongs into it: the request is signed.")
+    secret: Secret = Field(description="What requests are signed with, as a reference: `whsec_` and base64 of 24 to 64 bytes.")
+    previous_secret: Secret | None = Field(
+        None,
+        description="The secret before it. While it stands here, requests carry both signatures: no receiver misses one.",
+    )
+    insecure: bool = Field(False, description="Allows `http://`: mail goes over the network in plain text.")
+    ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
+    allow_private: tuple[_Host, ...] = Field(
+        (), description="Hosts that may have private, loopback and other special addresses; all others are refused there."
+    )
+    timeout: Duration = Field(20.0, description="How long each step on the network may take.", gt=0, le=300)
+    deadline: Duration = Field(60.0, description="How long a whole request may take, its answer included.", gt=0, le=300)
+    text: bool = Field(False, description="`true`: the readable text goes along, at most its first 100000 characters.")
+    raw: Literal["none", "inline"] = Field("none", description="`inline`: the mail as it came goes along in base64.")
+    inline_bytes: int = Field(1 << 20, description="How large a mail may be to go inline, in bytes.", ge=0, le=_LARGEST)
+    raw_url: _Template | None = Field(
+        None, description="A link to the mail that goes along; `{operator}` and `{id}` stand for the filing's."
+    )
+
+    @model_validator(mode="after")
+    def _plain_text_is_spelled_out(self) -> Self:
+        if self.parts.scheme == "http" and not self.insecure:
+            msg = "url: http sends mail in plain text; expected https, or insecure: true beside it"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def parts(self) -> SplitResult:
+        """The parts of ``url``."""
+        return urlsplit(self.url)
+
+    @property
+    def host(self) -> str:
+        """The host's name, in lower case, or its address without brackets."""
+        return self.parts.hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port to connect to."""
+        return self.parts.port or (443 if self.parts.scheme == "https" else 80)
+
+    @property
+    def where(self) -> str:
+        """Host and port, as messages name the server; the rest of the URL is nobody's business."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def path(self) -> str:
+        """What is asked for: the URL's path and query (RFC 9112 section 3.2.1)."""
+        query = f"?{self.parts.query}" if self.parts.query else ""
+        return f"{self.parts.path or '/'}{query}"
+
+    @property
+    def may_be_private(self) -> bool:
+        """Whether this host may have an address of a network of its own."""
+        return self.host.rstrip(".") in self.allow_private

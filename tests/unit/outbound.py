@@ -1,0 +1,146 @@
+"""What the tests of the outbox share: a real store, mail in it, and servers in memory that it goes out to."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from gatewayd import Address, Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
+from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
+from gatewayd.outbox import Outbox, Tools
+from gatewayd.owner import Owner
+from gatewayd.plugins import Registry
+from gatewayd.supervisor.threads import Threads
+from gatewayd.testing import FakeForwarder, FakeServer
+from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from gatewayd import DeliveryView, Settled, Store, Taken
+    from gatewayd.outbox import Round
+
+ACME = Viewer(operator="acme", users=("irina",))
+
+
+class Hook(Forwarder):
+    """A forwarder that sends no mail, to servers in memory."""
+
+    kind = "hook"
+    servers: dict[str, FakeServer]
+
+    def open(self) -> Courier:
+        return self.servers.setdefault(self.name, FakeServer()).courier()
+
+
+class Post:
+    """An outbox with its store, and servers by account or ``operator/target``."""
+
+    def __init__(self, folder: Path, store: Store | None = None) -> None:
+        self._stack = ExitStack()
+        self.folder = folder
+        self.store = store or self.another_store()
+        self.owner = self._stack.enter_context(Owner(folder))
+        self.servers: dict[str, FakeServer] = {}
+        self.accounts: dict[str, AccountConfig] = {}
+        self.operators = {"acme": OperatorConfig(name="acme")}
+        self.limits = LimitsConfig()
+        self.settler = Threads(1, "settler")
+        self._stack.callback(self.settler.shutdown)
+        #: What became of tries, by lane, as told.
+        self.told: list[tuple[str, Taken, Settled]] = []
+        self._numbers = count(1)
+        self._hand: Custodian | None = None
+
+    def another_store(self) -> Sql:
+        store = Sql(SqlOptions(url=None), place=Place(config=self.folder, state=self.folder))
+        store.open()
+        self._stack.callback(store.close)
+        return store
+
+    def account(self, name: str = "out", **changes: Any) -> FakeServer:
+        """Add an account that sends, or change it."""
+        fields: dict[str, Any] = {
+            "operators": ("acme",),
+            "sends": SendConfig(sender=Address(name="Acme", email=f"{name}@acme.example")),
+        }
+        self.accounts[name] = AccountConfig(name=name, kind="fake", options=Forwarder.Options(), **(fields | changes))
+        return self.servers.setdefault(name, FakeServer())
+
+    def hook(self, target: str = "crm") -> FakeServer:
+        """Add a target that gets no mail."""
+        self.target(TargetConfig(name=target, kind="hook", options=Forwarder.Options()))
+        return self.servers.setdefault(f"acme/{target}", FakeServer())
+
+    def target(self, target: TargetConfig) -> None:
+        self.operators["acme"] = OperatorConfig(name="acme", targets={**self.operators["acme"].targets, target.name: target})
+
+    def config(self) -> Config:
+        """The config as it is now."""
+        hook: type[Forwarder] = type("Hook", (Hook,), {"servers": self.servers})
+        fake = FakeForwarder.on(self.servers)
+        return Config(
+            folder=self.folder,
+            state=self.folder,
+            store_kind="sql",
+            store_options=SqlOptions(url=None),
+            registry=Registry(plugins=(), _classes={("forwarders", "fake"): fake, ("forwarders", "hook"): hook}),
+            accounts=dict(self.accounts),
+            operators=dict(self.operators),
+            limits=self.limits,
+        )
+
+    def mail(self, raw: bytes | None = None, *, owner: str | None = None, operator: str = "acme") -> int:
+        """File a mail, and return its id."""
+        number = next(self._numbers)
+        self._hand = self._hand or Custodian.of(self.store)
+        return self._hand.file(str(number), raw or make_raw(number), make_filing(operator, owner=owner))
+
+    def enter(self, *to: str, mail: int | None = None, account: str = "out", **fields: Any) -> int:
+        """Enter a delivery of a new mail, and return its id."""
+        made = Delivery(
+            forwarder="fake",
+            account=account,
+            to=to or ("duty@example.com",),
+            cause=fields.pop("cause", "person:anna"),
+            message_id=f"<gw.f.{next(self._numbers)}@acme.example>",
+            **fields,
+        )
+        return self.store.deliver(ACME, self.mail() if mail is None else mail, [made])[0]
+
+    def enter_hook(self, target: str = "crm") -> int:
+        return self.enter(target, account="", target=target, cause="rule 1")
+
+    def tools(self, **fields: Any) -> Tools:
+        told = {"settled": lambda *one: self.told.append(one)}
+        return Tools(store=self.store, owner=self.owner, settler=self.settler, **(told | fields))
+
+    def deliver(self, lane: str = "account out", *, failures: int = 0, **tools: Any) -> Round:
+        """Do one round."""
+        return Outbox(self.config()).deliver(lane, self.tools(**tools), failures=failures)
+
+    def view(self, delivery: int) -> DeliveryView:
+        (found,) = self.store.deliveries(ACME, DeliveryQuery(ids=(delivery,)))
+        return found
+
+    def states(self, deliveries: Sequence[int]) -> list[str]:
+        return [self.view(one).state for one in deliveries]
+
+    def now(self, *deliveries: int) -> None:
+        """Let what waits be due."""
+        self.store.redeliver(ACME, deliveries)
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

@@ -1,0 +1,369 @@
+"""What people write: exactly as the account allows, to whom it belongs, and filed like the mail that comes in."""
+
+from __future__ import annotations
+
+import email
+import io
+import zipfile
+from dataclasses import replace
+from email import policy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd import Address, DeliveryQuery, DeliveryView, FilingView, PermanentError, Query, Transport, Viewer
+from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
+from gatewayd.desk import Letter, Prepared, Writer
+from gatewayd.desk.allowed import is_docx
+from gatewayd.draft import Attached
+from gatewayd.endpoint import Endpoint
+from gatewayd.options import Secret
+from gatewayd.signing import Signer
+from gatewayd.testing import make_record
+from gatewayd.testing.custodian import Custodian, make_filing
+from tests.unit.kernel import Gateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gatewayd.desk import Sent
+
+ACME, IRINA = Viewer(operator="acme"), Viewer(operator="acme", users=("irina",))
+NORD = make_record("customer", "C1", "Nord GmbH")
+WHERE = {
+    name: f"accounts/acme-out.yaml:{line}" for line, name in enumerate(["sender", "match", "cc", "bcc", "docx", "max_bytes"], 7)
+}
+SENDS = SendConfig(sender=Address(name="Acme Tours", email="desk@acme.example"), system=True, where=WHERE)
+LETTER = Letter(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
+
+
+class Login(Transport.Options, Endpoint):
+    """What an account that imports logs in with."""
+
+
+def login(username: str) -> Login:
+    return Login.model_construct(host="localhost", username=username, password=Secret(by="env", name="X"))
+
+
+ACCOUNTS = {
+    one.name: one
+    for one in (
+        AccountConfig(name="acme-out", kind="smtp", operators=("acme",), options=Transport.Options(), sends=SENDS),
+        AccountConfig(name="main", kind="imap", operators=("acme",), options=login("Reservations@acme.example")),
+        AccountConfig(name="irina", kind="imap", operators=("acme",), user="irina", options=login("irina")),
+        AccountConfig(
+            name="other-out",
+            kind="smtp",
+            operators=("globetrot",),
+            options=Transport.Options(),
+            sends=replace(SENDS, sender=Address(name="", email="otto@nord.example")),
+        ),
+    )
+}
+OPERATORS = {"acme": OperatorConfig(name="acme", users={"irina": UserConfig(name="Mari, Irina", email="irina@acme.example")})}
+MAIL = (
+    b"Message-ID: <2@nord.example>\r\nReferences: <1@nord.example>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n"
+    b"From: =?utf-8?q?M=C3=BCller=2C_Anna?= <anna@nord.example>\r\n"
+    b"To: reservations@acme.example, Otto <otto@nord.example>, irina@acme.example, desk@ACME.example\r\n"
+    b"Cc: cc@nord.example, anna@nord.example, m\xc3\xbcller@nord.example, junk\r\nSubject: RE: AW: Rome\r\n\r\nWhen?\r\n"
+)
+
+
+class World:
+    """A desk over a real store, with accounts that a test may change."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.desk, self.store = gateway.desk, gateway.store
+        self.signer = Signer(b"k" * 32)
+        self.accounts = dict(ACCOUNTS)
+        self.main = Custodian.of(gateway.store, "main")
+
+    @property
+    def writer(self) -> Writer:
+        return Writer(desk=self.desk, signer=self.signer, operators=OPERATORS, accounts=self.accounts)
+
+    def allow(self, **changed: Any) -> None:
+        account = self.accounts["acme-out"]
+        self.accounts["acme-out"] = replace(account, sends=replace(SENDS, **changed))
+
+    def file(self, raw: bytes = MAIL, key: str = "1", owner: str | None = None) -> int:
+        return self.main.file(key, raw, make_filing("acme", owner=owner, links=[NORD]))
+
+    def prepared(self, **changed: Any) -> Prepared:
+        return self.writer.letter(ACME, replace(LETTER, **changed), who="anna")
+
+    def send(self, **changed: Any) -> Sent:
+        return self.desk.send(self.prepared(**changed))
+
+    def refusal(self, **changed: Any) -> PermanentError:
+        before = self.deliveries()
+        with pytest.raises(PermanentError) as caught:
+            self.send(**changed)
+        assert self.deliveries() == before
+        return caught.value
+
+    def reply(self, mail_id: int, viewer: Viewer = ACME, *, to_all: bool = False, **changed: Any) -> Prepared:
+        letter = Letter(**{"text": "In May.\n", **changed})
+        return self.writer.reply(viewer, mail_id, letter, who="anna", to_all=to_all)
+
+    def deliveries(self, viewer: Viewer = IRINA) -> list[DeliveryView]:
+        return list(self.store.deliveries(viewer, DeliveryQuery()))
+
+    def filing(self, mail_id: int, viewer: Viewer = ACME) -> FilingView:
+        return self.desk.get(viewer, mail_id)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with Gateway(tmp_path) as gateway:
+        yield World(gateway)
+
+
+def to(prepared: Prepared) -> tuple[str, ...]:
+    return prepared.planned[0].delivery.to
+
+
+def header(prepared: Prepared, name: str) -> str:
+    assert prepared.outgoing
+    return dict(prepared.outgoing.mail.headers).get(name, "")
+
+
+# --- new mail ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_letter_is_filed_as_our_own_and_waits_in_the_outbox(world: World) -> None:
+    sent = world.send(bcc=("boss@acme.example",))
+    filing = world.filing(sent.mail_id)
+    assert (filing.direction, filing.unread, filing.account, filing.owner) == ("out", False, "acme-out", None)
+    assert (filing.sender, filing.to, filing.subject) == ("desk@acme.example", ("anna@nord.example",), "Rome")
+    (view,) = world.deliveries()
+    assert (view.id,) == sent.delivery_ids
+    assert (view.state, view.mail_id, view.delivery.cause, view.delivery.mode) == ("waiting", sent.mail_id, "person:anna", "as is")
+    assert (view.delivery.forwarder, view.delivery.account, view.delivery.target) == ("smtp", "acme-out", "")
+    assert view.delivery.to == ("anna@nord.example", "boss@acme.example")
+
+
+def test_P7_what_goes_out_is_stored_to_the_byte_under_a_message_id_that_is_proven_to_be_ours(world: World) -> None:
+    prepared = world.prepared()
+    assert prepared.outgoing
+    sent = world.desk.send(prepared)
+    raw = b"".join(world.desk.mail(ACME, sent.mail_id).raw())
+    assert raw == prepared.outgoing.mail.source.read(0, 1 << 20)
+    (view,) = world.deliveries()
+    assert world.signer.purpose(view.delivery.message_id) == "mail"
+    assert view.delivery.message_id.endswith("@acme.example>")
+    assert world.filing(sent.mail_id).message_id == view.delivery.message_id
+    assert email.message_from_bytes(raw, policy=policy.compat32)["Message-ID"] == view.delivery.message_id
+
+
+def test_preparing_writes_nothing(world: World) -> None:
+    prepared = world.prepared(cc=("cc@nord.example",))
+    assert prepared.allowed
+    assert world.deliveries() == []
+    assert world.desk.list(IRINA, Query()) == []
+
+
+def test_without_an_account_that_sends_it_says_what_to_configure(world: World) -> None:
+    world.allow(system=False)
+    caught = world.refusal()
+    assert caught.message == "operator acme has no account that sends"
+    assert "system: true" in caught.advice
+    del world.accounts["acme-out"]
+    assert world.refusal().message == caught.message
+
+
+def test_nobody_to_send_to_is_refused(world: World) -> None:
+    assert "to nobody" in world.refusal(to=()).message
+
+
+def test_the_sender_is_the_account_unless_its_writer_says_otherwise(world: World) -> None:
+    assert world.prepared().planned[0].sender == "Acme Tours <desk@acme.example>"
+    assert world.prepared(sender="DESK@acme.example").planned[0].sender == "Acme Tours <DESK@acme.example>"
+    other = world.prepared(sender="Irina <irina@acme.example>")
+    assert (other.planned[0].sender, other.planned[0].envelope) == ("Irina <irina@acme.example>", "desk@acme.example")
+    assert header(other, "from") == '"Irina" <irina@acme.example>'
+    assert "from one address" in world.refusal(sender="a@x.de, b@x.de").message
+
+
+# --- what the account allows ------------------------------------------------------------------------------------------
+
+
+def document(*names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as package:
+        for name in names:
+            package.writestr(name, "x")
+    return file.getvalue()
+
+
+DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "letter", "told"),
+    [
+        ("match", True, {"sender": "irina@acme.example"}, "must be from desk@acme.example, not from irina@acme.example"),
+        ("cc", False, {"cc": ("b@x.de",)}, "sends no Cc"),
+        ("bcc", False, {"bcc": ("b@x.de",)}, "sends no Bcc"),
+        ("docx", False, {"attachments": (Attached(name="offer.pdf", type="application/pdf", data=DOCX),)}, "offer.pdf is one"),
+        ("max_bytes", 1024, {"text": "x" * 1000}, "at most 1024 bytes"),
+    ],
+)
+def test_a_refusal_names_the_rule_and_where_it_stands(
+    world: World, rule: str, value: Any, letter: dict[str, Any], told: str
+) -> None:
+    world.allow(**{rule: value})
+    prepared = world.prepared(**letter)
+    assert not prepared.allowed
+    assert [one.rule for one in prepared.checks if not one.allowed] == [rule]
+    caught = world.refusal(**letter)
+    assert told in caught.message
+    assert caught.message.startswith("account acme-out refuses it: ")
+    assert caught.advice == f"The rule is `{rule}`, in {WHERE[rule]}."
+    world.allow(**{rule: {"max_bytes": 1 << 20}.get(rule, rule != "match")})
+    assert world.send(**letter).delivery_ids
+
+
+def test_all_rules_are_shown_with_what_was_found(world: World) -> None:
+    checks = world.prepared(cc=("b@x.de",)).checks
+    assert [(one.account, one.rule, one.where, one.allowed) for one in checks] == [
+        ("acme-out", name, WHERE[name], True) for name in ("match", "cc", "bcc", "docx", "max_bytes")
+    ]
+    words = {one.rule: one.words for one in checks}
+    assert words["match"] == "from desk@acme.example, any sender is allowed"
+    assert (words["cc"], words["bcc"], words["docx"]) == ("1 Cc", "no Bcc", "Word documents: none")
+    assert words["max_bytes"].endswith(" of 36700160 bytes")
+
+
+def test_a_sender_that_matches_may_be_written_in_any_case(world: World) -> None:
+    world.allow(match=True)
+    assert world.prepared(sender="Desk@ACME.example").allowed
+
+
+def test_a_rule_without_a_line_names_the_file(world: World) -> None:
+    world.allow(cc=False, where={})
+    assert world.refusal(cc=("b@x.de",)).advice == "The rule is `cc`, in accounts/acme-out.yaml."
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (DOCX, True),
+        (b"junk before" + DOCX, True),
+        (document("[content_types].XML", "WORD/document.xml"), True),
+        (document("[Content_Types].xml", "xl/workbook.xml"), False),
+        (document("word/document.xml"), False),
+        (document("password.txt", "[Content_Types].xml"), False),
+        (DOCX[:-10], False),
+        (b"", False),
+        (b"%PDF-1.7 [Content_Types].xml word/", False),
+    ],
+)
+def test_word_documents_are_known_by_their_content(data: bytes, word: bool) -> None:  # noqa: FBT001  a table's column
+    assert is_docx(Attached(name="offer.docx", type="application/pdf", data=data)) is word
+
+
+@given(st.binary(max_size=300), st.integers(0, len(DOCX)), st.integers(0, 255))
+def test_P4_no_broken_archive_stops_the_check(junk: bytes, at: int, byte: int) -> None:
+    for data in (junk, DOCX[:at] + bytes([byte]) + DOCX[at + 1 :], DOCX[:at] + junk + DOCX[at:], b"PK\x05\x06" + junk):
+        is_docx(Attached(name="a", type="a/b", data=data))
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_goes_to_the_sender_with_a_single_re_and_the_original_below(world: World) -> None:
+    prepared = world.reply(world.file())
+    assert to(prepared) == ("anna@nord.example",)
+    assert header(prepared, "to") == "Müller, Anna <anna@nord.example>"
+    assert header(prepared, "subject") == "Re: Rome"
+    assert header(prepared, "in-reply-to") == "<2@nord.example>"
+    assert header(prepared, "references") == "<1@nord.example> <2@nord.example>"
+    assert header(prepared, "cc") == header(prepared, "reply-to") == ""
+    assert prepared.outgoing
+    assert prepared.outgoing.mail.text == "In May.\n\nOn 2026-01-05 at 09:00 UTC, Müller, Anna wrote:\n> When?\n"
+
+
+def test_an_answer_inherits_the_links_of_what_it_answers(world: World) -> None:
+    mail_id = world.file()
+    sent = world.desk.send(world.reply(mail_id))
+    assert [(link.kind, link.id) for link in world.filing(sent.mail_id).links] == [("customer", "C1")]
+    again = world.desk.send(world.reply(sent.mail_id))
+    assert [link.id for link in world.filing(again.mail_id).links] == ["C1"]
+
+
+def test_reply_to_comes_before_from_and_no_name_in_it_passes_for_an_address(world: World) -> None:
+    name = b"=?utf-8?q?evil=40x.de=2C_=22a?="
+    raw = MAIL.replace(b"Subject:", b"Reply-To: " + name + b" <list@nord.example>,\r\n b@nord.example\r\nSubject:", 1)
+    assert to(world.reply(world.file(raw))) == ("list@nord.example", "b@nord.example")
+
+
+def test_an_answer_to_all_leaves_out_ourselves_and_what_is_no_address(world: World) -> None:
+    prepared = world.reply(world.file(), to_all=True)
+    assert header(prepared, "to") == 'Müller, Anna <anna@nord.example>, "Otto" <otto@nord.example>'
+    assert header(prepared, "cc") == "cc@nord.example"
+    assert to(prepared) == ("anna@nord.example", "otto@nord.example", "cc@nord.example")
+    assert len(prepared.notes) == 2
+    assert "not ASCII" in prepared.notes[0]
+    assert "'junk' is no address" in prepared.notes[1]
+
+
+def test_an_answer_to_all_is_refused_where_the_account_sends_no_cc(world: World) -> None:
+    world.allow(cc=False)
+    prepared = world.reply(world.file(), to_all=True)
+    with pytest.raises(PermanentError, match="sends no Cc"):
+        world.desk.send(prepared)
+
+
+def test_what_the_writer_adds_comes_on_top(world: World) -> None:
+    prepared = world.reply(
+        world.file(), to=("more@x.de", "anna@nord.example"), cc=("anna@nord.example", "c@x.de"), bcc=("b@x.de",), subject="Oslo"
+    )
+    assert header(prepared, "to") == "Müller, Anna <anna@nord.example>, more@x.de"
+    assert (header(prepared, "cc"), header(prepared, "subject")) == ("c@x.de", "Oslo")
+    assert to(prepared) == ("anna@nord.example", "more@x.de", "c@x.de", "b@x.de")
+
+
+def test_our_own_mail_is_answered_to_its_recipients(world: World) -> None:
+    sent = world.send(to=("Anna <anna@nord.example>", "otto@nord.example"), cc=("cc@nord.example",))
+    prepared = world.reply(sent.mail_id)
+    assert to(prepared) == ("anna@nord.example", "otto@nord.example")
+    assert header(prepared, "in-reply-to") == world.filing(sent.mail_id).message_id
+    assert to(world.reply(sent.mail_id, to_all=True)) == ("anna@nord.example", "otto@nord.example", "cc@nord.example")
+
+
+def test_an_answer_to_nobody_needs_an_address(world: World) -> None:
+    mail_id = world.file(b"Subject: who?\r\n\r\nhi\r\n")
+    with pytest.raises(PermanentError, match="to nobody") as caught:
+        world.reply(mail_id)
+    assert "--to" in caught.value.advice
+    assert to(world.reply(mail_id, to=("a@x.de",))) == ("a@x.de",)
+
+
+def test_P6_an_answer_to_personal_mail_is_its_owners_and_answers_come_to_the_owner(world: World) -> None:
+    mail_id = world.file(owner="irina")
+    with pytest.raises(PermanentError, match="has no mail"):
+        world.reply(mail_id, ACME)
+    sent = world.desk.send(prepared := world.reply(mail_id, IRINA))
+    assert header(prepared, "from") == '"Acme Tours" <desk@acme.example>'
+    assert header(prepared, "reply-to") == '"Mari, Irina" <irina@acme.example>'
+    assert world.filing(sent.mail_id, IRINA).owner == "irina"
+    assert world.deliveries(ACME) == []
+    with pytest.raises(PermanentError, match="has no mail"):
+        world.filing(sent.mail_id, ACME)
+
+
+def test_hostile_headers_of_the_original_stay_words(world: World) -> None:
+    raw = (
+        b"Message-ID: <1@x>\r\nFrom: =?utf-8?q?a=0d=0aBcc:_evil=40x.de=E2=80=A8?= <anna@nord.example>\r\n"
+        b"Subject: =?utf-8?q?x=0d=0aBcc:_evil=40x.de=E2=80=A8y=00?=\r\nReferences: <a@x>\r\n\t<b\x00c@x> <=?utf-8?q?=0d=0a?=@x>\r\n\r\n\x00\r\n"
+    )
+    prepared = world.reply(world.file(raw))
+    assert to(prepared) == ("anna@nord.example",)
+    assert header(prepared, "bcc") == ""
+    assert header(prepared, "subject") == "Re: x Bcc: evil@x.de y\ufffd"
+    assert prepared.outgoing
+    assert b"\0" not in prepared.outgoing.mail.source.read(0, 1 << 20)

@@ -1,0 +1,399 @@
+"""Mail that we write ourselves: what a person types can't become a header, a line that is too long or another address."""
+
+from __future__ import annotations
+
+import email
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from email import policy
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gatewayd import Address, PermanentError
+from gatewayd.decode import header_text
+from gatewayd.draft import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
+from gatewayd.mail import BytesSource, Mail, parse
+
+ANNA = Address(name="Anna", email="anna@nord.example")
+DESK = Address(name="Acme Tours", email="desk@acme.example")
+DRAFT = Draft(
+    sender=DESK,
+    to=(ANNA,),
+    subject="Rome",
+    text="Dear Anna\n",
+    message_id="<gw.m.1.2@acme.example>",
+    date=datetime(2026, 1, 5, 10, 0, tzinfo=timezone(timedelta(hours=1))),
+)
+HEADERS = {
+    "from", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
+    "mime-version", "content-type", "content-transfer-encoding",
+}  # fmt: skip
+
+#: What breaks out of a header, and what looks as if it did.
+HOSTILE = "\r\n\0\x0b\x0c\x1c\x85\u2028\u2029\ud800 :;,<>@\"'\\()=?=_-ab\xe9\u4e2d\U0001f600\u202e"
+anything = st.text(st.characters(categories=None)) | st.text(st.sampled_from(HOSTILE), max_size=200)
+printable = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=300)
+local = st.text(st.sampled_from("abcXYZ019!#$%&'*+/=?^_`{|}~-."), min_size=1, max_size=30)
+domain = st.sampled_from(["nord.example", "x.de", "exämple.com", "[192.0.2.1]", "中国.example"])
+people = st.builds(lambda name, local, domain: Address(name=name, email=f"{local}@{domain}"), printable, local, domain)
+
+
+def seen(draft: Draft) -> Mail:
+    return parse(BytesSource(written(draft)))
+
+
+def parsed(draft: Draft) -> Any:
+    """As the standard library reads it (compat32)."""
+    return email.message_from_bytes(written(draft), policy=policy.compat32)
+
+
+def refusal(**changed: Any) -> PermanentError:
+    with pytest.raises(PermanentError) as caught:
+        written(replace(DRAFT, **changed))
+    return caught.value
+
+
+def is_sound(raw: bytes) -> None:
+    """What SMTP can carry as it is: ASCII, CRLF at every line's end, no line over 998, no NUL."""
+    assert raw.isascii()
+    assert b"\0" not in raw
+    assert raw.endswith(b"\r\n")
+    assert raw.count(b"\r\n") == raw.count(b"\r") == raw.count(b"\n")
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+
+
+# --- header -----------------------------------------------------------------------------------------------------------
+
+
+@given(anything, anything, anything, anything)
+@example("x\r\nBcc: evil@example.com", "a", "b", "c")
+@example("a", "=?utf-8?q?=0d=0aBcc:_evil=40example.com?=", "b", "c")
+def test_nothing_that_is_typed_becomes_a_header(subject: str, name: str, file: str, reference: str) -> None:
+    draft = replace(
+        DRAFT,
+        subject=subject,
+        to=(replace(ANNA, name=name),),
+        attachments=(Attached(name=file, type="text/plain", data=b"hi"),),
+        in_reply_to=reference,
+        references=(reference, f"<{reference}>"),
+    )
+    try:
+        raw = written(draft)
+    except PermanentError:
+        return
+    is_sound(raw)
+    head, _, _ = raw.partition(b"\r\n\r\n")
+    names = [line.partition(b":")[0].lower().decode() for line in head.split(b"\r\n") if line[:1] not in b" \t"]
+    assert set(names) <= HEADERS
+    assert len(names) == len(set(names))
+    assert [one.email for one in parse(BytesSource(raw)).to] == [ANNA.email]
+
+
+@pytest.mark.parametrize("hidden", ["\r", "\n", "\r\n", "\0", "\x0b", "\x85", "\u2028", "\u2029"])
+def test_line_breaks_and_controls_are_refused_in_every_field(hidden: str) -> None:
+    typed = f"a{hidden}Bcc: evil@example.com"
+    assert "subject" in refusal(subject=typed).message
+    for field in ("to", "cc"):
+        assert "name of an address" in refusal(**{field: (replace(ANNA, name=typed),)}).message
+    assert "name of an address" in refusal(sender=replace(DESK, name=typed)).message
+    assert "name of an address" in refusal(reply_to=replace(DESK, name=typed)).message
+    assert "name of a file" in refusal(attachments=(Attached(name=typed, type="text/plain", data=b""),)).message
+    assert "no type" in refusal(attachments=(Attached(name="a", type=f"text/plain{hidden}x", data=b""),)).message
+    assert "no Message-ID" in refusal(message_id=f"<{typed}>").message
+    for address in (f"anna{hidden}@nord.example", f"anna@nord{hidden}.example", f'"a{hidden}"@nord.example'):
+        assert "is no address" in refusal(to=(Address(name="", email=address),)).message
+
+
+def test_half_a_surrogate_pair_is_refused_and_said() -> None:
+    assert "subject" in refusal(subject="a\ud800").message
+    assert "text" in refusal(text="a\udfff").message
+    assert "html" in refusal(html="a\udfff").message
+
+
+@given(printable, st.lists(people, min_size=1, max_size=5), st.lists(people, max_size=3))
+@example("x" * 2000, [Address(name="Müller, Anna", email="a@x.de"), Address(name="Ö, B", email="b@x.de")], [])
+@example(" two  spaces ", [Address(name="=?utf-8?q?x?=", email="a@x.de")], [])
+def test_subject_and_names_come_back_as_they_were(subject: str, to: list[Address], cc: list[Address]) -> None:
+    draft = replace(DRAFT, subject=subject, to=tuple(to), cc=tuple(cc))
+    is_sound(written(draft))
+    mail, message = seen(draft), parsed(draft)
+    assert mail.subject == header_text(re.sub("\r?\n", "", message["subject"]))
+    assert mail.subject.strip() == subject.strip()
+    assert [one.name for one in mail.to] == [" ".join(one.name.split(" ")).strip() for one in to]
+    assert [one.email for one in mail.to] == [strict(one).email for one in to]
+    assert [one.email for one in mail.cc] == [strict(one).email for one in cc]
+    assert mail.faults == ()
+
+
+def test_what_the_header_says() -> None:
+    draft = replace(DRAFT, cc=(DESK,), reply_to=ANNA, in_reply_to="<1@nord.example>", references=("<0@x>", "<1@nord.example>"))
+    assert written(draft).decode().splitlines()[:10] == [
+        'From: "Acme Tours" <desk@acme.example>',
+        'Reply-To: "Anna" <anna@nord.example>',
+        'To: "Anna" <anna@nord.example>',
+        'Cc: "Acme Tours" <desk@acme.example>',
+        "Subject: Rome",
+        "Date: Mon, 05 Jan 2026 09:00:00 +0000",
+        "Message-ID: <gw.m.1.2@acme.example>",
+        "In-Reply-To: <1@nord.example>",
+        "References: <0@x>",
+        " <1@nord.example>",
+    ]
+
+
+def test_bcc_is_in_the_envelope_and_nowhere_in_the_mail() -> None:
+    draft = replace(DRAFT, bcc=(Address(name="Secret Sam", email="sam@hidden.example"),))
+    assert draft.recipients == ("anna@nord.example", "sam@hidden.example")
+    assert b"hidden" not in written(draft)
+    assert b"Sam" not in written(draft)
+    assert b"bcc" not in written(draft).lower()
+
+
+def test_the_envelope_has_everybody_once() -> None:
+    draft = replace(DRAFT, cc=(DESK, replace(ANNA, email="ANNA@nord.example")), bcc=(Address(name="", email="b@exämple.com"),))
+    assert draft.recipients == ("anna@nord.example", "desk@acme.example", "b@xn--exmple-cua.com")
+
+
+def test_references_are_bounded_and_what_is_no_id_is_left_out() -> None:
+    many = tuple(f"<{number}@x>" for number in range(100))
+    draft = replace(DRAFT, references=(*many, "no id", "<two words>", "<ü@x>", f"<{'x' * 901}>", "<99@x>"), in_reply_to="junk")
+    mail = seen(draft)
+    assert mail.references == (many[0], *many[-30:])
+    assert "in-reply-to" not in dict(mail.headers)
+
+
+def test_equal_drafts_are_equal_bytes_and_others_have_other_boundaries() -> None:
+    draft = replace(DRAFT, html="<p>Dear Anna</p>", attachments=(Attached(name="a.pdf", type="application/pdf", data=b"%PDF"),))
+    assert written(draft) == written(replace(draft))
+    boundaries = [set(re.findall(rb'boundary="(.*)"', written(one))) for one in (draft, replace(draft, text="x"))]
+    assert len(boundaries[0]) == 2
+    assert not boundaries[0] & boundaries[1]
+
+
+# --- body -------------------------------------------------------------------------------------------------------------
+
+
+@given(anything, anything, st.binary(max_size=200))
+@example("x" * 5000, "<p>" + "y" * 5000, b"")
+@example("From here\n.\n..\n--\n", "", b"")
+@example("ü" * 5000 + "\r\r\n\n", "\x0c\x85", b"\r\n.\r\n")
+def test_texts_and_files_come_back_as_they_were_in_lines_that_any_server_takes(text: str, html: str, data: bytes) -> None:
+    draft = replace(DRAFT, text=text, html=html, attachments=(Attached(name="a", type="application/pdf", data=data),))
+    try:
+        raw = written(draft)
+    except PermanentError:
+        assert "\0" in text + html or re.search("[\ud800-\udfff]", text + html)
+        return
+    is_sound(raw)
+    mail = parse(BytesSource(raw))
+    assert b"".join(mail.attachment(0)) == data
+
+    def lines(one: str) -> str:
+        return one.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").removeprefix("\ufeff")
+
+    bodies = {part.get_content_type(): part for part in email.message_from_bytes(raw, policy=policy.compat32).walk()}
+    if text:
+        assert lines(bodies["text/plain"].get_payload(decode=True).decode()).removeprefix("\ufeff") == lines(text)
+    assert ("text/html" in bodies) == bool(html)
+    if html:
+        assert lines(bodies["text/html"].get_payload(decode=True).decode()) == lines(html)
+
+
+@given(printable.filter(lambda name: len(name.encode()) < 200))
+@example("Ü" * 90 + '"\\;.pdf')
+@example('a"b;c.pdf')
+@example("x" * 190)
+def test_file_names_come_back_as_they_were(name: str) -> None:
+    draft = replace(DRAFT, attachments=(Attached(name=name, type="text/csv", data=b"a"),))
+    is_sound(written(draft))
+    (_, part) = parsed(draft).get_payload()
+    assert part.get_content_disposition() == "attachment"
+    found = part.get_filename()
+    assert found == (name.strip() or "attachment")
+
+
+def test_html_alone_has_a_text_made_of_it() -> None:
+    mail = seen(replace(DRAFT, text="", html="<p>Dear <b>Anna</b></p><script>x</script>"))
+    assert mail.text == "Dear Anna\n"
+    assert [part.type for part in (*mail.plain, *mail.html)] == ["text/plain", "text/html"]
+
+
+def test_shapes() -> None:
+    pdf = Attached(name="a.pdf", type="application/pdf", data=b"%PDF")
+
+    def shape(**changed: Any) -> list[str]:
+        return [part.get_content_type() for part in parsed(replace(DRAFT, **changed)).walk()]
+
+    assert shape() == ["text/plain"]
+    assert shape(html="<p>x") == ["multipart/alternative", "text/plain", "text/html"]
+    assert shape(attachments=(pdf,)) == ["multipart/mixed", "text/plain", "application/pdf"]
+    assert shape(html="<p>x", attachments=(pdf, pdf)) == [
+        "multipart/mixed", "multipart/alternative", "text/plain", "text/html", "application/pdf", "application/pdf",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "multipart/mixed"])
+def test_what_may_not_be_encoded_goes_as_a_file_like_any(kind: str) -> None:
+    (attachment,) = seen(replace(DRAFT, attachments=(Attached(name="a.eml", type=kind, data=b"From: \xff\n"),))).attachments
+    assert (attachment.type, attachment.name) == ("application/octet-stream", "a.eml")
+
+
+def test_nul_is_refused() -> None:
+    assert refusal(text="a\0b").message == "the text has a NUL character"
+    assert refusal(html="a\0b").advice
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "address"),
+    [
+        ("anna@nord.example", "", "anna@nord.example"),
+        (" Anna <Anna@Nord.example> ", "Anna", "Anna@Nord.example"),
+        ('"Müller, Anna" <anna@nord.example>', "Müller, Anna", "anna@nord.example"),
+        ("中文 <a@x.de>", "中文", "a@x.de"),
+        ('"two words"@x.de', "", '"two words"@x.de'),
+        ("anna@exämple.com", "", "anna@xn--exmple-cua.com"),
+    ],
+)
+def test_what_people_type_is_an_address(typed: str, name: str, address: str) -> None:
+    assert addresses([typed]) == (Address(name=name, email=address),)
+
+
+def test_several_addresses_are_separated_by_commas() -> None:
+    assert [one.email for one in addresses(["a@x.de, B <b@x.de>", "c@x.de"])] == ["a@x.de", "b@x.de", "c@x.de"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("", "is no address"),
+        ("anna", "is no address"),
+        ("Müller, Anna <anna@nord.example>", "'Müller' is no address"),
+        ("a@b@c", "is no address"),
+        ("a b@x.de <", "is no address"),
+        ("a@x.de b@x.de", "is no address"),
+        ("@x.de", "is no address"),
+        ("a@", "is no address"),
+        ("a@x..de", "is no address"),
+        ("a@-x.de", "is no address"),
+        (f"{'a' * 65}@x.de", "too long"),
+        (f"a@{'x.' * 130}de", "too long"),
+        ("a@x.de\r\nBcc: b@x.de", "line breaks"),
+        ("a@x.de\0", "control characters"),
+        ("müller@x.de", "not ASCII"),
+        ("a@stra\u00dfe.de", "two ways"),
+        ("a@x.de," * 1001, "is no address"),
+    ],
+)
+def test_odd_addresses_are_refused_with_what_was_expected(typed: str, told: str) -> None:
+    with pytest.raises(PermanentError, match=told) as caught:
+        addresses([typed])
+    assert caught.value.advice or "expected" in caught.value.message or "control" in caught.value.message
+
+
+@given(anything)
+def test_no_address_that_is_taken_can_break_a_line(typed: str) -> None:
+    try:
+        found = addresses([typed])
+    except PermanentError:
+        return
+    assert found
+    for one in found:
+        assert one.email.isascii()
+        assert one.email.isprintable()
+        assert "@" in one.email
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("subject", "answer"),
+    [
+        ("Rome", "Re: Rome"),
+        ("Re: Rome", "Re: Rome"),
+        ("RE: AW: Sv: re:Rome", "Re: Rome"),
+        ("Re[2]: Re (3): re^4 : Rome", "Re: Rome"),
+        ("Antw: VS: R: Rome", "Re: Rome"),
+        ("RE\uff1a Rome", "Re: Rome"),
+        ("  Re:\r\n Rome\t in  May ", "Re: Rome in May"),
+        ("Ref: 756", "Re: Ref: 756"),
+        ("Fwd: Re: Rome", "Re: Fwd: Re: Rome"),
+        ("Rest: Rome", "Re: Rest: Rome"),
+        ("Re:", "Re:"),
+        ("", "Re:"),
+    ],
+)
+def test_an_answer_has_a_single_re(subject: str, answer: str) -> None:
+    assert answered(subject) == answer
+    assert answered(answer) == answer
+
+
+def mail(text: bytes = b"Hello\r\n> earlier\r\n", head: bytes = b"") -> Mail:
+    raw = b"From: =?utf-8?q?M=C3=BCller?= <m@x.de>\r\nDate: Mon, 05 Jan 2026 10:00:00 +0100\r\n" + head + b"\r\n" + text
+    return parse(BytesSource(raw))
+
+
+def test_references_of_an_answer_are_those_of_the_mail_and_the_mail() -> None:
+    assert references(mail(head=b"Message-ID: <2@x>\r\nReferences: <0@x> <1@x>\r\nIn-Reply-To: <1@x>\r\n")) == (
+        "<0@x>",
+        "<1@x>",
+        "<2@x>",
+    )
+    assert references(mail()) == ()
+
+
+def test_the_original_is_quoted_in_text_and_html() -> None:
+    text, html = quoted(
+        "Thanks\n\n", "<body><p>Thanks</p></body>", Original.of(mail(b"A < B & <script>\r\n> earlier\r\n\r\nend\r\n"))
+    )
+    assert text == "Thanks\n\nOn 2026-01-05 at 09:00 UTC, Müller wrote:\n> A < B & <script>\n>> earlier\n>\n> end\n"
+    assert html.startswith("<body><p>Thanks</p>\n<p>On 2026-01-05 at 09:00 UTC, Müller wrote:</p>\n<blockquote")
+    assert html.endswith("</blockquote>\n</body>")
+    assert "A &lt; B &amp; &lt;script&gt;<br>" in html
+
+
+def test_html_of_others_is_quoted_as_its_text_alone() -> None:
+    hostile = mail(
+        b"<p onclick='x()'>Hi</p><script>steal()</script><img src=http://track.example/1.gif><style>a{}</style>",
+        head=b"Content-Type: text/html\r\n",
+    )
+    _, html = quoted("", "<p>Thanks</p>", Original.of(hostile))
+    assert "Hi" in html
+    assert not re.search("script|img|onclick|style|track", html)
+
+
+def test_a_hostile_name_is_escaped_and_one_line() -> None:
+    text, html = quoted("x", "x", Original(name="<b>\r\n> x", date=None, text=""))
+    assert "Some time ago, <b> > x wrote:\n" in text
+    assert "&lt;b&gt; &gt; x wrote:" in html
+
+
+def test_what_is_quoted_is_bounded_and_says_so() -> None:
+    text, html = quoted("x", "x", Original(name="", date=None, text="y" * QUOTED + "z"))
+    assert "somebody wrote" in text
+    assert "z" not in text
+    assert text.endswith("> [...]\n")
+    assert "[...]\n</blockquote>" in html
+    is_sound(written(replace(DRAFT, text=text, html=html)))
+
+
+def test_only_what_was_written_is_quoted_below() -> None:
+    original = Original.of(mail())
+    assert quoted("", "x", original)[0] == ""
+    assert quoted("x", "", original)[1] == ""
+    assert "> Hello" in quoted("", "", original)[0]
+
+
+@given(anything, anything)
+def test_a_quotation_stays_a_quotation_whatever_it_quotes(text: str, name: str) -> None:
+    below, html = quoted("x", "<p>x", Original(name=name, date=None, text=text))
+    assert all(line.startswith(">") for line in below.splitlines()[3:])
+    _, _, inside = html.partition('<blockquote type="cite">\n')
+    assert "<" not in inside.removesuffix("\n</blockquote>\n").replace("<br>\n", "")

@@ -1,0 +1,549 @@
+"""The work on one lane, with a real store: what goes out, what is tried again, and what is on the disk when (promise P7)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import (
+    AuthError,
+    Courier,
+    Fault,
+    Forwarder,
+    PermanentError,
+    PluginError,
+    Receipt,
+    Recipient,
+    TransientError,
+)
+from gatewayd.config import LimitsConfig, OperatorConfig, TargetConfig
+from gatewayd.outbox import LIMIT, Outbox
+from gatewayd.testing import FakeServer
+from gatewayd.testing.custodian import make_raw
+from tests.unit.outbound import ACME, Post
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from gatewayd import Parcel, Settled
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Iterator[Post]:
+    with Post(tmp_path) as made:
+        yield made
+
+
+# --- parcels ----------------------------------------------------------------------------------------------------------
+
+
+def test_P7_a_delivery_goes_out_once_with_all_that_its_courier_needs(post: Post) -> None:
+    server = post.account()
+    mail = post.mail(make_raw(7, subject="Rome"))
+    one = post.enter("a@example.com", "b@example.com", mail=mail)
+    done = post.deliver()
+    assert (done.taken, done.delivered, done.waiting, done.parked, done.error, done.rest) == (1, 1, 0, 0, None, 0.0)
+    (parcel,) = server.delivered
+    view = post.view(one)
+    assert parcel.id == one
+    assert (parcel.message_id, parcel.cause) == (view.delivery.message_id, "person:anna")
+    assert (parcel.filing.id, parcel.filing.subject, parcel.filing.operator) == (mail, "Rome", "acme")
+    assert parcel.source.read(0, parcel.source.size) == make_raw(7, subject="Rome")
+    assert (parcel.mode, parcel.to, parcel.addressed) == ("attached", ("a@example.com", "b@example.com"), view.delivery.to)
+    assert parcel.sender is not None
+    assert parcel.sender.email == "out@acme.example"
+    assert parcel.hops == (f"Gatewayd-Hop: {view.delivery.message_id}",)
+    assert abs((parcel.entered_at - datetime.now(UTC)).total_seconds()) < 60
+    assert (view.state, view.tries, view.words) == ("delivered", 1, "")
+    assert post.deliver().taken == 0
+    assert server.open == 0
+
+
+def test_hops_of_the_original_are_carried_on_five_at_most_and_nothing_else_in_their_guise(post: Post) -> None:
+    server = post.account()
+    hops = b"".join(b"gatewayd-hop: <%d@x>\r\n" % number for number in range(7))
+    raw = b"Gatewayd-Hop: \xff\r\nGatewayd-Hop: " + b"x" * 901 + b"\r\n" + hops + b"\r\nGatewayd-Hop: <body@x>\r\n"
+    one = post.enter(mail=post.mail(raw))
+    post.deliver()
+    own = f"Gatewayd-Hop: {post.view(one).delivery.message_id}"
+    assert server.delivered[0].hops == (own, *(f"Gatewayd-Hop: <{number}@x>" for number in range(5)))
+
+
+def test_what_goes_as_it_is_and_what_is_no_mail_has_no_hops(post: Post) -> None:
+    server, hook = post.account(), post.hook()
+    raw = b"Gatewayd-Hop: <1@x>\r\n\r\n"
+    post.enter(mail=post.mail(raw), mode="as is")
+    post.enter_hook()
+    post.deliver()
+    assert post.deliver("target acme/crm").delivered == 1
+    assert server.delivered[0].hops == hook.delivered[0].hops == ()
+    assert hook.delivered[0].sender is None
+    assert hook.delivered[0].to == ("crm",)
+
+
+def test_a_personal_mail_goes_out_by_its_users_account_and_by_no_other_users(post: Post) -> None:
+    server = post.account(user="irina")
+    good = post.enter(mail=post.mail(owner="irina"))
+    bad = post.enter(mail=post.mail(owner=None))
+    done = post.deliver()
+    assert (done.delivered, done.waiting) == (1, 1)
+    assert [one.id for one in server.delivered] == [good]
+    assert post.view(bad).words == "account out belongs to user irina, who does not have this mail"
+
+
+def test_filings_are_asked_for_once_for_each_operator(post: Post) -> None:
+    post.account()
+    for _ in range(5):
+        post.enter()
+    asked = []
+    real = post.store.filings
+    post.store.filings = lambda *one: asked.append(one) or real(*one)  # type: ignore[method-assign, func-returns-value]
+    assert post.deliver().delivered == 5
+    assert len(asked) == 1
+
+
+# --- what the other side says -----------------------------------------------------------------------------------------
+
+
+def test_P7_only_who_waits_gets_it_again_and_it_is_equal_but_for_that(post: Post) -> None:
+    server = post.account()
+    one = post.enter("a@example.com", "b@example.com")
+    server.says = {one: (("delivered", ""), ("waiting", "451 busy"))}
+    done = post.deliver()
+    assert (done.delivered, done.waiting, done.error) == (0, 1, None)
+    view = post.view(one)
+    assert (view.state, view.words, view.tries) == ("waiting", "b@example.com: 451 busy", 1)
+    assert [(one.address, one.state) for one in view.recipients] == [("a@example.com", "delivered"), ("b@example.com", "waiting")]
+    assert view.due_at is not None
+    assert 40 < (view.due_at - datetime.now(UTC)).total_seconds() < 80
+    assert post.deliver().taken == 0
+    post.now(one)
+    server.says = {}
+    assert post.deliver().delivered == 1
+    first, second = server.begun
+    assert second.to == ("b@example.com",)
+    assert second.addressed == first.addressed
+    assert second.message_id == first.message_id
+    assert post.view(one).state == "delivered"
+
+
+def test_P7_what_is_refused_is_parked_with_the_words_and_the_rest_goes_on(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(3)]
+    server.says = {ids[1]: (("refused", "550 no such user"),)}
+    done = post.deliver()
+    assert (done.delivered, done.parked, done.error) == (2, 1, None)
+    assert post.states(ids) == ["delivered", "parked", "delivered"]
+    assert post.view(ids[1]).words == "550 no such user"
+    assert server.opened == 1
+
+
+def test_P7_old_mail_is_given_up(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    server.says = {one: (("waiting", "451 busy"),)}
+    post.limits = LimitsConfig(give_up=1e-6)
+    assert post.deliver().parked == 1
+    assert post.view(one).words == "given up after 0 seconds; last: 451 busy"
+
+
+# --- lanes that break -------------------------------------------------------------------------------------------------
+
+
+def test_P7_a_server_that_is_away_keeps_all_waiting_with_its_words_and_the_lane_rests(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(3)]
+    server.shut = TransientError("out: connection refused")
+    done = post.deliver()
+    assert (done.delivered, done.waiting, done.error) == (0, 3, server.shut)
+    assert 8 <= done.rest <= 12
+    for one in ids:
+        view = post.view(one)
+        assert (view.state, view.words, view.tries) == ("waiting", "out: connection refused", 1)
+        assert view.due_at is not None
+        assert 6 < (view.due_at - datetime.now(UTC)).total_seconds() < 13
+    post.now(*ids)
+    assert 16 <= post.deliver(failures=1).rest <= 24
+    server.shut = None
+    post.now(*ids)
+    assert post.deliver().delivered == 3
+
+
+def test_a_refused_login_lets_the_lane_rest_for_long(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    server.shut = AuthError("out: 535 wrong password")
+    done = post.deliver()
+    assert done.error is server.shut
+    assert 720 <= done.rest <= 1080
+    assert post.view(one).words == "out: 535 wrong password"
+
+
+def test_P7_a_connection_that_breaks_costs_only_what_was_in_hand_a_try(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(4)]
+    server.says = {ids[1]: TransientError("the connection broke")}
+    done = post.deliver()
+    assert (done.delivered, done.waiting, done.error) == (3, 1, None)
+    assert server.opened == 2
+    assert [one.id for one in server.begun] == ids
+    view = post.view(ids[1])
+    assert (view.state, view.words, view.tries) == ("waiting", "the connection broke", 1)
+
+
+def test_a_server_that_breaks_each_connection_is_left_alone_after_three(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(5)]
+    server.says = dict.fromkeys(ids, TransientError("broken"))
+    done = post.deliver()
+    assert (done.waiting, server.opened) == (3, 3)
+    assert isinstance(done.error, TransientError)
+    assert done.rest > 0
+    assert [post.view(one).tries for one in ids] == [1, 1, 1, 0, 0]
+    server.says = {}
+    assert post.deliver().delivered == 2
+
+
+def test_a_server_that_goes_away_in_between_lets_the_rest_wait_with_its_words(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(3)]
+
+    refused = TransientError("refused now")
+
+    def settled(*_: object) -> None:
+        server.shut = refused
+
+    server.says = {ids[1]: TransientError("broke")}
+    done = post.deliver(settled=settled)
+    assert done.error is refused
+    assert post.states(ids) == ["delivered", "waiting", "waiting"]
+    assert [post.view(one).words for one in ids] == ["", "broke", "refused now"]
+
+
+def test_a_login_that_ends_in_between_lets_the_lane_rest(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(2)]
+    server.says = {ids[0]: AuthError("530 log in again")}
+    done = post.deliver()
+    assert isinstance(done.error, AuthError)
+    assert [post.view(one).tries for one in ids] == [1, 0]
+    assert server.opened == 1
+
+
+def test_P7_a_permanent_error_parks_what_was_in_hand_alone(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(3)]
+    server.says = {ids[0]: PermanentError("it can't be carried")}
+    done = post.deliver()
+    assert (done.parked, done.delivered, done.error) == (1, 2, None)
+    assert post.view(ids[0]).words == "it can't be carried"
+
+
+# --- forwarders with bugs ---------------------------------------------------------------------------------------------
+
+
+def test_P4_a_forwarder_that_raises_what_it_may_not_costs_its_lane_alone(post: Post) -> None:
+    server, other = post.account(), post.account("other")
+    ids, fine = [post.enter() for _ in range(2)], post.enter(account="other")
+    server.says = {ids[0]: ZeroDivisionError("secret@example.com")}
+    done = post.deliver()
+    assert isinstance(done.error, PluginError)
+    assert "ZeroDivisionError" in done.error.message
+    assert [(post.view(one).state, post.view(one).tries) for one in ids] == [("waiting", 1), ("waiting", 0)]
+    assert post.deliver("account other").delivered == 1
+    assert [one.id for one in other.delivered] == [fine]
+
+
+class Crooked(FakeServer):
+    """Its courier breaks the contract."""
+
+    def __init__(self, receipts: Any) -> None:
+        super().__init__()
+        self.receipts = receipts
+
+    def courier(self) -> Courier:
+        inner, receipts = super().courier(), self.receipts
+
+        class Made(Courier):
+            def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
+                return iter(receipts(parcels))
+
+            abort, close = inner.abort, inner.close
+
+        return Made()
+
+
+def _said(one: Parcel, *addresses: str) -> Receipt:
+    return Receipt(id=one.id, recipients=tuple(Recipient(address=to, state="delivered") for to in addresses or one.to))
+
+
+@pytest.mark.parametrize(
+    ("receipts", "words", "delivered"),
+    [
+        (lambda _: [], "said nothing of delivery 1", 0),
+        (lambda parcels: [_said(parcels[0])], "said nothing of delivery 2", 1),
+        (lambda parcels: [_said(parcels[1])], "receipt for delivery 2, expected 1", 0),
+        (lambda parcels: [_said(parcels[0]), _said(parcels[0])], "receipt for delivery 1, expected 2", 1),
+        (lambda parcels: [*map(_said, parcels), _said(parcels[0])], "receipt for delivery 1, expected no more", 2),
+        (lambda parcels: [_said(parcels[0], "someone@else.example")], "other recipients", 0),
+        (lambda _: 7, "TypeError", 0),
+    ],
+)
+def test_P7_a_receipt_that_fits_no_parcel_is_the_forwarders_fault_and_delivers_nothing(
+    post: Post, receipts: Any, words: str, delivered: int
+) -> None:
+    post.account()
+    post.servers["out"] = Crooked(receipts)
+    ids = [post.enter() for _ in range(2)]
+    done = post.deliver()
+    assert isinstance(done.error, PluginError)
+    assert words in done.error.message
+    assert done.delivered == delivered
+    assert post.states(ids) == ["delivered"] * delivered + ["waiting"] * (2 - delivered)
+
+
+def test_P4_a_forwarder_that_can_not_be_made_keeps_its_deliveries_waiting(post: Post) -> None:
+    post.account()
+    one = post.enter()
+
+    class Broken(Forwarder):
+        def __init__(self, *_: object, **__: object) -> None:
+            raise RuntimeError("bug")
+
+        def open(self) -> Courier:
+            raise NotImplementedError
+
+    config = post.config()
+    config.registry._classes["forwarders", "fake"] = Broken  # type: ignore[index]
+    done = Outbox(config).deliver("account out", post.tools())
+    assert (done.waiting, done.error) == (1, None)
+    assert "RuntimeError" in post.view(one).words
+
+
+# --- ways that are not there ------------------------------------------------------------------------------------------
+
+
+def _gone(post: Post) -> None:
+    del post.accounts["out"]
+
+
+def _sends_no_more(post: Post) -> None:
+    post.account(sends=None)
+
+
+def _serves_others(post: Post) -> None:
+    post.account(operators=("globetrot",))
+
+
+def _operator_faulty(post: Post) -> None:
+    post.operators["acme"] = OperatorConfig(name="acme", faulty=True)
+
+
+def _operator_gone(post: Post) -> None:
+    del post.operators["acme"]
+
+
+def _no_target(post: Post) -> None:
+    post.operators["acme"] = OperatorConfig(name="acme")
+
+
+def _no_plugin(post: Post) -> None:
+    post.accounts["out"] = replace(post.accounts["out"], kind="carrier-pigeon")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_gone, "accounts/out.yaml is not there any more"),
+        (_sends_no_more, "account out sends no more"),
+        (_serves_others, "account out does not serve operator acme any more"),
+        (_operator_faulty, "operators/acme.yaml is faulty"),
+        (_operator_gone, "operators/acme.yaml is not there any more"),
+        (_no_target, "operator acme has no target 'duty' any more"),
+        (_no_plugin, "no plugin offers the forwarder 'carrier-pigeon'"),
+    ],
+)
+def test_P7_without_a_way_it_waits_with_the_reason_and_goes_when_there_is_one(post: Post, change: Any, words: str) -> None:
+    server = post.account()
+    post.target(TargetConfig(name="duty", kind="fake", account="out", to=("duty@example.com",)))
+    one = post.enter(target="duty")
+    accounts, operators = dict(post.accounts), dict(post.operators)
+    change(post)
+    done = post.deliver()
+    assert (done.waiting, done.error, server.opened) == (1, None, 0)
+    assert post.view(one).words == words
+    post.limits = LimitsConfig(give_up=1e-6)
+    post.now(one)
+    assert post.deliver().parked == 1
+    assert post.view(one).words == f"given up after 0 seconds; last: {words}"
+    post.accounts, post.operators = accounts, operators
+    post.now(one)
+    assert post.deliver().delivered == 1
+
+
+def test_a_faulty_file_of_an_account_is_said_so(post: Post) -> None:
+    post.account()
+    one = post.enter()
+    del post.accounts["out"]
+    config = replace(post.config(), faults=(Fault(file="accounts/out.yaml", line=1, column=1, what="no"),))
+    Outbox(config).deliver("account out", post.tools())
+    assert post.view(one).words == "accounts/out.yaml is faulty"
+
+
+def test_a_hook_that_became_mail_needs_an_account(post: Post) -> None:
+    post.hook()
+    one = post.enter_hook()
+    post.target(TargetConfig(name="crm", kind="fake", account="out", to=("crm@example.com",)))
+    post.deliver("target acme/crm")
+    assert post.view(one).words == "target acme/crm gets mail now, and needs an account"
+
+
+# --- on the disk ------------------------------------------------------------------------------------------------------
+
+
+def test_P7_what_was_delivered_is_on_the_disk_before_the_connection_is_closed_at_most_eight_behind(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(40)]
+    commits: list[int] = []
+    ahead: list[int] = []
+    real = post.store.settle
+
+    def settle(owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+        time.sleep(0.005)
+        done = real(owner, settled)
+        commits.append(len(settled))
+        return done
+
+    closed: list[int] = []
+    post.store.settle = settle  # type: ignore[method-assign]
+
+    def moved() -> None:
+        ahead.append(len(server.begun) - sum(commits))
+
+    def opened(courier: Courier | None) -> None:
+        if courier is None:
+            closed.append(sum(commits))
+
+    assert post.deliver(moved=moved, opened=opened).delivered == 40
+    assert closed == [40]
+    assert len(commits) < 40
+    assert max(ahead) <= 8 + 1
+    assert [one.id for _, one, _ in post.told] == ids
+
+
+def test_P7_a_store_that_is_away_for_a_moment_makes_no_repeat(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(3)]
+    real, failures = post.store.settle, [TransientError("the database is locked")] * 2
+
+    def settle(owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+        if failures:
+            raise failures.pop()
+        return real(owner, settled)
+
+    post.store.settle = settle  # type: ignore[method-assign]
+    assert post.deliver().delivered == 3
+    assert post.states(ids) == ["delivered"] * 3
+    assert len(server.begun) == 3
+
+
+def test_what_another_owner_has_by_now_is_not_told(post: Post) -> None:
+    post.account()
+    post.enter()
+    post.store.settle = lambda *_: frozenset()  # type: ignore[method-assign]
+    done = post.deliver()
+    assert (done.delivered, post.told) == (0, [])
+
+
+def test_a_store_that_can_not_be_read_gives_all_back(post: Post) -> None:
+    post.account()
+    one = post.enter()
+    real = post.store.filings
+
+    def filings(*_: object) -> Sequence[Any]:
+        raise TransientError("the store is away")
+
+    post.store.filings = filings  # type: ignore[method-assign, assignment]
+    done = post.deliver()
+    assert isinstance(done.error, TransientError)
+    assert done.rest > 0
+    post.store.filings = real  # type: ignore[method-assign]
+    assert post.view(one).tries == 0
+    assert post.deliver().delivered == 1
+
+
+def test_a_lane_gets_no_more_than_it_may_at_a_time(post: Post) -> None:
+    server = post.account()
+    mail = post.mail()
+    for number in range(LIMIT + 1):
+        post.enter(mail=mail, cause=f"person:{number}")
+    assert (post.deliver().delivered, post.deliver().delivered) == (LIMIT, 1)
+    assert server.opened == 2
+
+
+def test_what_all_have_already_is_done_without_a_word_to_the_server(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    real = post.store.take
+    had = (Recipient(address="duty@example.com", state="delivered"),)
+    post.store.take = lambda *a, **k: [replace(found, recipients=had) for found in real(*a, **k)]  # type: ignore[method-assign]
+    assert post.deliver().delivered == 1
+    assert (post.view(one).state, server.opened) == ("delivered", 0)
+
+
+def test_what_is_no_longer_filed_is_parked(post: Post) -> None:
+    post.account()
+    one = post.enter()
+    post.store.filings = lambda *_: ()  # type: ignore[method-assign]
+    assert post.deliver().parked == 1
+    assert post.view(one).words == f"operator acme has no mail {post.view(one).mail_id}"
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+def test_told_to_stop_it_ends_behind_what_it_has_in_hand_and_gives_the_rest_back(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(4)]
+    stop: list[bool] = []
+    done = post.deliver(moved=lambda: stop.append(True), stopping=lambda: bool(stop))
+    assert (done.delivered, done.error) == (1, None)
+    assert [one.id for one in server.begun] == ids[:1]
+    assert [(post.view(one).state, post.view(one).tries) for one in ids[1:]] == [("waiting", 0)] * 3
+    assert post.deliver().delivered == 3
+
+
+def test_aborted_it_gives_back_what_it_had_in_hand_without_a_try(post: Post) -> None:
+    server = post.account()
+    ids = [post.enter() for _ in range(2)]
+    server.hangs = {ids[1]}
+    couriers: list[Courier | None] = []
+    stopping = threading.Event()
+    rounds: list[Any] = []
+    work = threading.Thread(
+        target=lambda: rounds.append(post.deliver(opened=couriers.append, stopping=stopping.is_set)), daemon=True
+    )
+    work.start()
+    while len(server.begun) < 2:
+        time.sleep(0.005)
+    stopping.set()
+    assert couriers[0] is not None
+    couriers[0].abort()
+    work.join(5)
+    assert not work.is_alive()
+    assert (rounds[0].delivered, rounds[0].error) == (1, None)
+    assert [(post.view(one).state, post.view(one).tries) for one in ids] == [("delivered", 1), ("waiting", 0)]
+    server.hangs = set()
+    assert post.deliver().delivered == 1
+
+
+def test_who_asks_for_others_deliveries_sees_none(post: Post) -> None:
+    post.account()
+    one = post.enter()
+    assert post.store.redeliver(replace(ACME, operator="globetrot"), [one]) == 0

@@ -1,0 +1,349 @@
+"""The threads of the outbox: who is tried when, and that nobody's trouble is another's (promises P4, P7)."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import AuthError, Store, TransientError
+from gatewayd.backoff import Backoff
+from gatewayd.config import LimitsConfig
+from gatewayd.outbox import LIMIT, Outbox, Policy
+from gatewayd.supervisor.posting import Posting
+from gatewayd.supervisor.sending import Run
+from gatewayd.supervisor.values import Listener
+from tests.unit.log import logged
+from tests.unit.outbound import ACME, Post
+from tests.unit.supervised import until
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+    from pathlib import Path
+
+QUICK = Policy(
+    give_up=3600,
+    again=Backoff(first=0.05, longest=0.2),
+    lane=Backoff(first=0.1, longest=0.2),
+    pause=Backoff(first=3600, longest=3600),
+)
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Iterator[Post]:
+    with Post(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    with logged() as made:
+        yield made
+
+
+@contextmanager
+def posting(post: Post, **fields: Any) -> Iterator[Posting]:
+    """A posting that works, and is stopped within a second."""
+    listener = Listener(settled=lambda *one: post.told.append(one))
+    made = Posting(post.store, post.owner, listener, **({"policy": QUICK} | fields))
+    made.apply(post.config())
+    yield made
+    began = time.monotonic()
+    assert made.stop(1.0) == 0
+    assert time.monotonic() - began < 1.0
+
+
+def test_P7_what_is_entered_goes_out_within_a_second_or_so(post: Post) -> None:
+    server = post.account()
+    first = post.enter()
+    with posting(post) as made:
+        until(lambda: len(server.delivered) == 1)
+        second = post.enter()
+        until(lambda: len(server.delivered) == 2, within=5)
+        assert made.alive()
+        until(lambda: post.states([first, second]) == ["delivered"] * 2)
+    assert [(lane, taken.id, settled.state) for lane, taken, settled in post.told] == [
+        ("account out", first, "delivered"),
+        ("account out", second, "delivered"),
+    ]
+
+
+def test_woken_it_does_not_wait_for_its_second(post: Post) -> None:
+    server = post.account()
+    with posting(post) as made:
+        time.sleep(0.1)
+        for number in range(1, 4):
+            post.enter()
+            began = time.monotonic()
+            made.wake()
+            until(lambda number=number: len(server.delivered) == number)  # type: ignore[misc]
+            assert time.monotonic() - began < 0.7
+
+
+def test_more_than_a_round_is_delivered_without_a_pause(post: Post) -> None:
+    server = post.account()
+    mail = post.mail()
+    for number in range(2 * LIMIT + 1):
+        post.enter(mail=mail, cause=f"person:{number}")
+    with posting(post):
+        until(lambda: len(server.delivered) == 2 * LIMIT + 1)
+    assert server.opened == 3
+
+
+def test_P7_what_is_not_taken_yet_is_tried_again_until_it_is(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    server.says = {one: (("waiting", "451 busy"),)}
+    with posting(post):
+        until(lambda: len(server.begun) >= 3)
+        server.says = {}
+        until(lambda: post.view(one).state == "delivered")
+    assert post.view(one).tries == len(server.begun)
+
+
+def test_P7_a_server_that_is_away_is_tried_again_ever_more_rarely_and_both_are_told(post: Post, log: io.StringIO) -> None:
+    server = post.account()
+    one = post.enter()
+    server.shut = TransientError("out: connection refused")
+    with posting(post):
+        until(lambda: post.view(one).tries >= 3)
+        server.shut = None
+        until(lambda: post.view(one).state == "delivered")
+        until(lambda: "lane well again" in log.getvalue())
+    lines = [line for line in log.getvalue().splitlines() if "lane" in line]
+    assert 'lane failed lane="account out" retry_in=' in lines[0]
+    assert 'failures=1 error=TransientError cause="out: connection refused"' in lines[0]
+    assert "failures=2" in lines[1]
+
+
+def test_after_a_refused_login_nothing_is_tried_until_the_accounts_file_changes(post: Post) -> None:
+    server, other = post.account(), post.account("other")
+    server.shut = AuthError("out: wrong password")
+    one = post.enter()
+    with posting(post) as made:
+        until(lambda: post.view(one).tries == 1)
+        # Neither new mail nor a retry, nor somebody else's file, makes a hasty try.
+        post.now(one, post.enter())
+        post.account("other", description="changed")
+        made.apply(post.config())
+        post.enter(account="other")
+        until(lambda: len(other.delivered) == 1)
+        time.sleep(0.3)
+        assert post.view(one).tries == 1
+        server.shut = None
+        post.account("out", description="with another password")
+        made.apply(post.config())
+        until(lambda: len(server.delivered) == 2)
+
+
+def test_what_rests_for_a_target_is_tried_when_its_operators_file_changes(post: Post) -> None:
+    server = post.hook()
+    server.shut = AuthError("crm: wrong secret")
+    one = post.enter_hook()
+    with posting(post) as made:
+        until(lambda: post.view(one).tries == 1)
+        server.shut = None
+        del post.operators["acme"]
+        made.apply(post.config())
+        post.now(one)
+        until(lambda: "not there any more" in post.view(one).words)
+        post.hook()
+        made.apply(post.config())
+        until(lambda: post.view(one).state == "delivered")
+
+
+def test_P4_targets_that_hang_never_delay_others(post: Post) -> None:
+    post.limits = LimitsConfig(deliveries=2)
+    hanging = [post.account(f"hang{number}") for number in range(6)]
+    for number, server in enumerate(hanging):
+        server.hangs = {post.enter(account=f"hang{number}")}
+    good = post.account("good")
+    with posting(post, slow=0.1):
+        # Of the eight places in all, the six are taken.
+        until(lambda: all(server.begun for server in hanging))
+        for number in range(1, 4):
+            post.enter(account="good")
+            until(lambda number=number: len(good.delivered) == number, within=5)  # type: ignore[misc]
+    assert [len(server.delivered) for server in hanging] == [0] * 6
+
+
+def test_P4_a_lane_that_failed_takes_no_working_lanes_room(post: Post) -> None:
+    post.limits = LimitsConfig(deliveries=1)
+    bad, good = post.account("bad"), post.account("good")
+    one = post.enter(account="bad")
+    bad.shut = TransientError("away")
+    with posting(post, slow=60):
+        until(lambda: post.view(one).tries == 1)
+        bad.shut = None
+        bad.hangs = {one}
+        until(lambda: bad.begun)
+        post.enter(account="good")
+        until(lambda: len(good.delivered) == 1, within=5)
+
+
+def test_no_more_lanes_are_worked_on_at_once_than_the_config_wants(post: Post) -> None:
+    post.limits = LimitsConfig(deliveries=2)
+    servers = [post.account(f"out{number}") for number in range(6)]
+    for number, server in enumerate(servers):
+        server.pause = 0.05
+        post.enter(account=f"out{number}")
+    most = 0
+    with posting(post):
+        while not all(server.delivered for server in servers):
+            most = max(most, sum(server.open for server in servers))
+            time.sleep(0.002)
+    assert most == 2
+
+
+def test_P4_a_bug_in_the_work_on_a_lane_is_that_lanes(post: Post, log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = post.account("good")
+    post.account("bad")
+    real = Outbox.deliver
+
+    def deliver(self: Outbox, lane: str, *args: Any, **fields: Any) -> Any:
+        if lane == "account bad":
+            raise ZeroDivisionError
+        return real(self, lane, *args, **fields)
+
+    monkeypatch.setattr(Outbox, "deliver", deliver)
+    post.enter(account="bad")
+    post.enter(account="good")
+    with posting(post):
+        until(lambda: len(server.delivered) == 1)
+        until(lambda: "ZeroDivisionError" in log.getvalue())
+    assert 'lane failed lane="account bad" retry_in=60' in log.getvalue()
+
+
+class Away:
+    """A store whose verbs can be made to fail."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.fails: dict[str, Exception] = {}
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "lanes":
+            self.asked += 1
+        if name in self.fails:
+            raise self.fails[name]
+        return getattr(self.store, name)
+
+
+def test_P7_a_store_that_goes_away_and_comes_back_is_waited_for_and_said_once(post: Post, log: io.StringIO) -> None:
+    server = post.account()
+    away: Any = Away(post.store)
+    away.fails = {"lanes": TransientError("the database is away")}
+    made = Posting(away, post.owner, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: away.asked >= 2)
+    made.wake()
+    assert made.alive()
+    post.enter()
+    away.fails = {"take": TransientError("the database is away again")}
+    until(lambda: "away again" in log.getvalue())
+    away.fails = {}
+    until(lambda: len(server.delivered) == 1)
+    assert made.stop(1.0) == 0
+    assert log.getvalue().count("outbox waits for the store") == 1
+
+
+def test_a_bug_in_the_loop_does_not_end_it(post: Post, log: io.StringIO) -> None:
+    server = post.account()
+    away: Any = Away(post.store)
+    away.fails = {"lanes": ZeroDivisionError()}
+    post.enter()
+    made = Posting(away, post.owner, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: "own fault room=posting error=ZeroDivisionError" in log.getvalue())
+    away.fails = {}
+    until(lambda: len(server.delivered) == 1)
+    assert made.stop(1.0) == 0
+
+
+def test_what_waits_for_long_is_warned_of_once(post: Post, log: io.StringIO) -> None:
+    server = post.account()
+    post.limits = LimitsConfig(warn=1e-6)
+    one = post.enter()
+    server.shut = AuthError("no")
+    with posting(post):
+        until(lambda: "delivery overdue" in log.getvalue())
+    assert f"delivery overdue delivery={one} mail={post.view(one).mail_id} operator=acme" in log.getvalue()
+    assert list(post.store.overdue(0)) == []
+
+
+def test_told_to_stop_it_aborts_what_hangs_and_gives_it_back(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    server.hangs = {one}
+    with posting(post):
+        until(lambda: server.begun)
+    assert (post.view(one).state, post.view(one).tries) == ("waiting", 0)
+    assert server.open == 0
+    assert post.deliver("account nobody").taken == 0
+    server.hangs = set()
+    assert post.deliver().delivered == 1
+
+
+def test_P7_what_hangs_in_connecting_is_left_behind_and_tried_by_the_next_start(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    begun: list[bool] = []
+    ended: list[bool] = []
+
+    def courier() -> Any:
+        begun.append(True)
+        while not ended:
+            time.sleep(0.01)
+        raise TransientError("too late")
+
+    real, server.courier = server.courier, courier  # type: ignore[method-assign]
+    made = Posting(post.store, post.owner, policy=QUICK)
+    made.apply(post.config())
+    until(lambda: begun)
+    assert made.stop(0.5) == 1
+    server.courier = real  # type: ignore[method-assign]
+    post.owner.close()
+    with Post(post.folder, store=post.store) as after:
+        after.accounts, after.servers = post.accounts, post.servers
+        with posting(after):
+            until(lambda: post.view(one).state == "delivered")
+    ended.append(True)
+
+
+def test_one_that_never_began_ends_at_once(post: Post) -> None:
+    made = Posting(post.store, post.owner)
+    assert made.alive()
+    made.halt()
+    assert made.stop(1.0) == 0
+
+
+def test_a_connection_by_which_nothing_comes_for_too_long_is_aborted() -> None:
+    aborted: list[int] = []
+
+    class Made:
+        def abort(self) -> None:
+            aborted.append(1)
+
+    run = Run("account out", ())
+    run.opened(Made())  # type: ignore[arg-type]
+    run.look(run.moved + 899)
+    assert aborted == []
+    run.look(run.moved + 901)
+    run.look(run.moved + 902)
+    assert aborted == [1]
+    closed = Run("account out", ())
+    closed.opened(Made())  # type: ignore[arg-type]
+    closed.opened(None)
+    closed.look(closed.moved + 901)
+    assert aborted == [1]
+
+
+def test_P6_nobody_else_sees_it(post: Post) -> None:
+    post.account()
+    one = post.enter()
+    assert post.store.cancel(replace(ACME, operator="globetrot"), [one], who="x") == 0

@@ -1,0 +1,395 @@
+"""Rules send mail on once for each target, for new mail only, and never in a circle (P7)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import (
+    Address,
+    Bounce,
+    Delivery,
+    Filed,
+    Filing,
+    Follows,
+    Forwarder,
+    Listed,
+    Query,
+    Spool,
+    Viewer,
+    Waiting,
+)
+from gatewayd.batch import Batch, Onward, fetch, order, outcomes
+from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
+from gatewayd.examine import Examiner
+from gatewayd.mail import BytesSource, parse
+from gatewayd.rematch import file_old, retry
+from gatewayd.routing import Rate, Router
+from gatewayd.rules import Rule
+from gatewayd.signing import HOP, Signer
+from gatewayd.testing import make_mail
+from gatewayd.testing.custodian import make_raw
+from gatewayd_threads.matcher import Threads
+from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd import Directory, Finding, Mail
+
+SIGNER = Signer(b"k" * 32)
+FILING = Filing(operator="acme", owner=None)
+ACME = Viewer(operator="acme")
+DUTY = TargetConfig(name="duty", kind="smtp", account="out", to=("duty@example.org", "two@example.org"), mode="inline")
+DESK = TargetConfig(name="desk", kind="smtp", account="out", to=("desk@example.org",))
+CRM = TargetConfig(name="crm", kind="webhook", options=Forwarder.Options())
+
+
+def rule(number: int, *targets: str, **when: Any) -> Rule:
+    return Rule(number=number, where=f"operators/acme.yaml:{number}", targets=targets, **when)
+
+
+def config(*rules: Rule, limit: int = 1000) -> Config:
+    sends = SendConfig(sender=Address(name="Acme", email="out@Example.com"))
+    return Config(
+        folder=Path(),
+        state=Path(),
+        store_kind="sql",
+        store_options=Forwarder.Options(),
+        registry=registry(),
+        operators={
+            "acme": OperatorConfig(name="acme", targets={one.name: one for one in (DUTY, DESK, CRM)}, rules=rules),
+            "globetrot": OperatorConfig(name="globetrot"),
+        },
+        accounts={"out": AccountConfig(name="out", kind="smtp", operators=("acme",), options=Forwarder.Options(), sends=sends)},
+        limits=LimitsConfig(forwards_per_hour=limit),
+    )
+
+
+def router(*rules: Rule, limit: int = 1000) -> Router:
+    return Router(config(*rules, limit=limit), SIGNER)
+
+
+def mail(*lines: str, mail_id: int = 1) -> Mail:
+    head = "\r\n".join(("From: anna@example.com", f"Message-ID: <{mail_id}@example.com>", "Subject: Booking", *lines))
+    return parse(BytesSource(f"{head}\r\n\r\nHello\r\n".encode()), mail_id=mail_id)
+
+
+def sent(which: Router, message: Mail | None = None, filing: Filing = FILING, *, fire: bool = True) -> Sequence[Delivery]:
+    return which.routed("main", message or mail(), filing, fire=fire).deliveries
+
+
+# --- which rules fire -----------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_that_fits_makes_a_delivery_for_each_of_its_targets() -> None:
+    duty, crm = sent(router(rule(1, "duty", "crm")))
+    assert duty == Delivery(
+        forwarder="smtp",
+        account="out",
+        target="duty",
+        to=("duty@example.org", "two@example.org"),
+        mode="inline",
+        cause="rule 1",
+        message_id=duty.message_id,
+    )
+    assert (crm.forwarder, crm.account, crm.target, crm.to, crm.withheld) == ("webhook", "", "crm", ("crm",), "")
+    assert duty.message_id.endswith("@example.com>")
+    assert crm.message_id.endswith("@gatewayd.invalid>")
+    assert [SIGNER.purpose(one.message_id) for one in (duty, crm)] == ["forward", "forward"]
+
+
+def test_every_rule_that_fits_fires_and_no_other() -> None:
+    which = router(
+        rule(1, "duty", subject="nothing"), rule(2, "desk"), rule(3, "crm", accounts=("main",)), rule(4, "duty", unlinked=True)
+    )
+    assert [(one.target, one.cause) for one in sent(which)] == [("desk", "rule 2"), ("crm", "rule 3"), ("duty", "rule 4")]
+
+
+def test_a_target_that_several_rules_name_gets_the_mail_once() -> None:
+    which = router(rule(1, "duty"), rule(2, "duty", "desk"), rule(3, "desk", "duty"))
+    assert [(one.target, one.cause) for one in sent(which)] == [("duty", "rule 1"), ("desk", "rule 2")]
+
+
+def test_of_several_rules_the_first_that_lets_the_mail_go_sends_it() -> None:
+    which = router(rule(1, "duty"), rule(2, "duty", automatic=True), rule(3, "duty", automatic=True))
+    assert [(one.cause, one.withheld) for one in sent(which, mail("Precedence: bulk"))] == [("rule 2", "")]
+    (withheld,) = sent(which, mail("Auto-Submitted: auto-replied"))
+    assert withheld.cause == "rule 1"
+    assert "robot" in withheld.withheld
+
+
+def test_nothing_goes_on_without_a_rule() -> None:
+    assert sent(router()) == ()
+    assert sent(router(rule(1, "duty")), filing=replace(FILING, operator="globetrot")) == ()
+    assert sent(router(rule(1, "duty")), filing=replace(FILING, operator="gone")) == ()
+    assert router(rule(1, "duty", subject="x")).routed("main", mail(), FILING, fire=True) is FILING, (
+        "nothing is made anew for nothing"
+    )
+
+
+def test_an_account_that_can_not_run_now_does_not_lose_the_delivery() -> None:
+    broken = Router(replace(config(rule(1, "duty")), accounts={}), SIGNER)
+    (one,) = sent(broken)
+    assert (one.account, one.withheld, SIGNER.purpose(one.message_id)) == ("out", "", "forward")
+
+
+# --- circles and robots ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{HOP}: OURS",
+        "In-Reply-To: OURS",
+        "Auto-Submitted: auto-replied",
+        "Content-Type: multipart/report; boundary=x",
+        "Precedence: bulk",
+    ],
+)
+def test_P7_what_would_go_in_a_circle_is_withheld_from_people_and_told_to_programs(line: str) -> None:
+    line = line.replace("OURS", SIGNER.message_id("forward", "example.com"))
+    found = {one.target: one for one in sent(router(rule(1, "duty", "crm")), mail(line))}
+    assert found["duty"].withheld
+    assert found["duty"].to == DUTY.to, "a person may let it go"
+    assert found["crm"].withheld == ""
+
+
+def test_P7_two_gatewayds_that_forward_to_each_other_stop_after_one_round() -> None:
+    other_signer = Signer(b"x" * 32)
+    ours, other = router(rule(1, "duty")), Router(config(rule(1, "duty")), other_signer)
+    (first,) = sent(ours)
+    # The other one gets ours with our hop, and its own forward carries both.
+    (second,) = sent(other, mail(f"{HOP}: {first.message_id}"))
+    assert (first.withheld, second.withheld) == ("", "")
+    (back,) = sent(ours, mail(f"{HOP}: {second.message_id}", f"{HOP}: {first.message_id}"))
+    assert "circle" in back.withheld
+
+
+def test_P7_more_than_the_rate_is_withheld_and_shown_also_from_programs() -> None:
+    rate = Rate(2)
+    which = Router(config(rule(1, "duty"), rule(2, "crm"), limit=2), SIGNER, rate)
+    passed = [[bool(one.withheld) for one in sent(which, mail(mail_id=number))] for number in range(4)]
+    assert passed == [[False, False], [False, False], [True, True], [True, True]]
+    assert rate.open() == ("acme/crm", "acme/duty")
+    (last, _) = sent(which)
+    assert last.withheld == "rules have sent 2 mails to duty within an hour, and no more are let through (forwards_per_hour)"
+
+
+def test_what_is_withheld_does_not_count() -> None:
+    which = router(rule(1, "duty"), limit=1)
+    assert [bool(sent(which, mail("Precedence: bulk"))[0].withheld) for _ in range(3)] == [True] * 3
+    assert sent(which)[0].withheld == ""
+
+
+def test_the_rate_is_that_of_an_hour_for_each_target() -> None:
+    now = [0.0]
+    rate = Rate(2, clock=lambda: now[0])
+
+    def tripped(target: str = "duty", operator: str = "acme") -> bool:
+        return rate.tripped(operator, target)
+
+    assert [tripped(), tripped("desk"), tripped(operator="globetrot")] == [False] * 3
+    now[0] = 1800.0
+    assert [tripped(), tripped(), rate.open()] == [False, True, ("acme/duty",)]
+    now[0] = 3599.0
+    assert [tripped(), rate.open()] == [True, ("acme/duty",)]
+    now[0] = 3600.0
+    assert [rate.open(), tripped(), tripped(), rate.open()] == [(), False, True, ("acme/duty",)]
+    now[0] = 5400.0
+    assert [tripped(), tripped("desk"), tripped("desk"), tripped("desk")] == [False, False, False, True]
+
+
+def test_a_rate_of_nothing_lets_nothing_go() -> None:
+    assert Rate(0).tripped("acme", "duty")
+
+
+def test_P7_threads_together_never_get_more_than_the_rate() -> None:
+    rate = Rate(500)
+    with ThreadPoolExecutor(8) as pool:
+        refused = list(pool.map(lambda _: rate.tripped("acme", "duty"), range(4000)))
+    assert refused.count(False) == 500
+
+
+# --- what it follows, and bounces -----------------------------------------------------------------------------------------
+
+
+def test_P7_only_mail_of_ours_is_followed_under_the_id_that_we_gave_it() -> None:
+    made = SIGNER.message_id("mail", "example.com")
+    said = [
+        made,
+        made.upper().strip("<>"),
+        SIGNER.message_id("forward", "example.com"),
+        Signer(b"x" * 32).message_id("mail", "example.com"),
+        "<1@example.com>",
+    ]
+    filing = replace(FILING, follows=tuple(("threads", Follows(1, one, "it answers it")) for one in said))
+    routed = router().routed("main", mail(), filing, fire=True)
+    assert routed.follows == (("threads", Follows(1, made, "it answers it")),) * 2
+
+
+def test_a_bounce_is_that_of_the_delivery() -> None:
+    made = SIGNER.message_id("forward", "example.com")
+    raw = (
+        "From: MAILER-DAEMON@example.org\nContent-Type: multipart/report; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n"
+        f"Reporting-MTA: dns; x\n\nFinal-Recipient: rfc822; a@b\nAction: failed\n\n--b\nContent-Type: message/rfc822\n\nMessage-ID: {made}\n\n--b--"
+    )
+    found = router().bounce(parse(BytesSource(raw.encode())))
+    assert isinstance(found, Bounce)
+    assert found.message_id == made
+    assert router().bounce(mail()) is None
+
+
+# --- explained ------------------------------------------------------------------------------------------------------------
+
+
+def test_explain_says_of_every_rule_whether_it_fires_and_why_not() -> None:
+    which = router(
+        rule(1, "duty", subject="urgent"), rule(2, "duty", "crm"), rule(3, "duty", automatic=True), rule(4, "duty"), limit=1
+    )
+    for _ in range(3):
+        rulings = which.explain("acme", "main", mail("Precedence: bulk"), FILING)
+    assert [(one.number, one.where, one.targets, one.fires) for one in rulings] == [
+        (1, "operators/acme.yaml:1", ("duty",), False),
+        (2, "operators/acme.yaml:2", ("duty", "crm"), True),
+        (3, "operators/acme.yaml:3", ("duty",), True),
+        (4, "operators/acme.yaml:4", ("duty",), False),
+    ]
+    assert rulings[0].because == "subject does not match 'urgent'"
+    assert rulings[1].because.startswith("withheld from duty: it went to many")
+    assert rulings[2].because == ""
+    assert sent(which)[0].withheld == "", "explaining counts nothing"
+    assert which.explain("gone", "main", mail(), FILING) == []
+
+
+# --- in a batch, and again ------------------------------------------------------------------------------------------------
+
+
+def batch(folder: Path, number: int, *, backlog: bool) -> tuple[Batch, Any]:
+    class Session:
+        def fetch(self, _folder: str, listed: Sequence[Listed], spool: Spool) -> Any:
+            return (spool.put(one.key, [make_raw(int(one.key))]) for one in listed)
+
+    asked = [Waiting(entry_id=one, listed=Listed(str(one)), backlog=backlog, tries=0) for one in range(1, number + 1)]
+    fetched = fetch(Session(), "INBOX", asked, Spool(folder / "spool"))  # type: ignore[arg-type]
+    examiner = Examiner(registry())
+    return fetched, examiner.begin(order(fetched, [recipe("acme")], ImportConfig())).result(lambda: None)
+
+
+def fired(folder: Path, number: int, onward: Onward, *, backlog: bool) -> int:
+    fetched, examined = batch(folder, number, backlog=backlog)
+    with fetched.spool:
+        done = outcomes(fetched, examined, ImportConfig(), None, onward=onward)
+    assert len(done) == number
+    assert all(isinstance(one, Filed) for one in done)
+    return sum(len(filing.deliveries) for one in done if isinstance(one, Filed) for filing in one.filings)
+
+
+def test_P7_ten_thousand_old_mails_with_a_rule_that_fits_all_fire_nothing(tmp_path: Path) -> None:
+    which = router(rule(1, "duty", "crm"), limit=100_000)
+    assert fired(tmp_path, 10_000, Onward(account="main", router=which), backlog=True) == 0
+
+
+def test_rules_fire_for_new_mail_and_for_old_mail_that_a_person_wants_sent_on(tmp_path: Path) -> None:
+    which = router(rule(1, "duty", "crm"))
+    assert fired(tmp_path, 3, Onward(account="main", router=which), backlog=False) == 6
+    assert fired(tmp_path, 3, Onward(account="main", router=which, forward=True), backlog=True) == 6
+    assert fired(tmp_path, 3, Onward(account="main"), backlog=False) == 0
+
+
+class Answers(Threads):
+    """The matcher, on mails that all answer the same mail."""
+
+    made = SIGNER.message_id("mail", "example.com")
+
+    def match(self, mails: Sequence[Mail], directory: Directory) -> Any:  # noqa: ARG002
+        for one in mails:
+            yield Follows(one.id, self.made, "said so")
+            yield Follows(one.id, "<forged@example.com>", "said so")
+
+
+def test_findings_bring_what_a_mail_follows_into_its_filing(tmp_path: Path) -> None:
+    fetched, _ = batch(tmp_path, 2, backlog=False)
+    examiner = Examiner(registry(Answers))
+    with fetched.spool:
+        examined = examiner.begin(order(fetched, [recipe("acme", "threads")], ImportConfig())).result(lambda: None)
+        assert [len(found.follows) for found in examined.findings] == [4]
+        for which, follows in ((router(), 1), (None, 0)):
+            done = outcomes(fetched, examined, ImportConfig(), None, onward=Onward(account="main", router=which))
+            assert [len(one.filings[0].follows) for one in done if isinstance(one, Filed)] == [follows] * 2
+
+
+@pytest.mark.parametrize("garbled", [(1, b"<1@example.com>", "x"), (1, "<1@example.com>", 7), (2, "<1@example.com>", "x")])
+def test_a_garbled_follows_is_the_matchers_fault(garbled: Any) -> None:
+    def say(_mails: Sequence[Mail], _directory: Directory) -> Sequence[Finding]:
+        return [Follows(*garbled)]
+
+    examiner = Examiner(registry(matcher("odd", say)))
+    said = examiner.match(recipe("acme", "odd"), "odd", [make_mail(mail_id=1)])
+    assert said.found == ()
+    assert [(fault.by, mail_id) for mail_id, fault in said.faults] == [("odd", 1)]
+
+
+class Temper:
+    cross = True
+
+    def match(self, mails: Sequence[Mail], known: Directory) -> Sequence[Finding]:
+        if self.cross:
+            raise ValueError("too cross to match")
+        return list(links_all(mails, known))
+
+
+class Remembering:
+    """A store of which only what is written matters."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.written: list[Filing] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
+        self.written += [filing for _, filing in filings]
+        self._store.refile(viewer, filings)
+
+    def add_filings(self, _lease: Any, filings: Sequence[tuple[int, Filing]]) -> int:
+        self.written += [filing for _, filing in filings]
+        return len(filings)
+
+
+@pytest.mark.parametrize("fire", [False, True])
+def test_a_retried_mail_goes_on_only_where_a_person_asks_for_it(tmp_path: Path, *, fire: bool) -> None:
+    temper = Temper()
+    known = recipe("acme", "moody", known=True)
+    with Gateway(tmp_path, plugins=[matcher("moody", temper.match), directory([BOOKING])], recipes=[known]) as gateway:
+        for number in range(3):
+            gateway.transport.deliver(make_raw(number))
+        gateway.good()
+        temper.cross = False
+        which = router(rule(1, "desk", linked=("reservation",), accounts=("main",)))
+        store: Any = Remembering(gateway.store)
+        list(retry(store, gateway.examiner, known, ACME, Query(), router=which, fire=fire))
+    assert [len(one.deliveries) for one in store.written] == [int(fire)] * 3
+
+
+@pytest.mark.parametrize("fire", [False, True])
+def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(tmp_path: Path, *, fire: bool) -> None:
+    operators = {"later": replace(config(rule(1, "desk")).operators["acme"], name="later")}
+    which = Router(replace(config(), operators=operators), SIGNER)
+    with Gateway(tmp_path) as gateway:
+        for number in range(3):
+            gateway.transport.deliver(make_raw(number))
+        gateway.good()
+        store: Any = Remembering(gateway.store)
+        lease: Any = gateway.store.take_lease("main", "x", dead=lambda _: False)
+        onward = Onward(account="main", router=which, forward=fire)
+        old = file_old(
+            store, gateway.examiner, recipe("later"), lease, ImportConfig(), owner=None, onward=onward, tick=lambda: None
+        )
+        assert next(old) == 3
+    assert [len(one.deliveries) for one in store.written] == [int(fire)] * 3
