@@ -87,8 +87,10 @@ def main(given: argparse.Namespace) -> int:
 def _server() -> Iterator[int]:
     with subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield int(process.stdout.readline())
-        process.kill()
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
 
 
 def _round(folder: Path, port: int, count: int, registry: Registry) -> tuple[float, float]:

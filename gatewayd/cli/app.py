@@ -114,7 +114,13 @@ class App:
     def desk(self) -> Desk:
         """The desk."""
         with_users = frozenset(name for name, one in self.config.operators.items() if one.users)
-        return Desk(store=self.store, examiner=self.examiner, recipes=self.recipes, with_users=with_users, router=self.router)
+        return Desk(
+            store=self.store,
+            examiner=self.examiner,
+            recipes=self.recipes,
+            with_users=with_users,
+            router=lambda: self.router,
+        )
 
     @cached_property
     def signer(self) -> Signer:

@@ -21,7 +21,7 @@ from gatewayd.rematch import retry
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from gatewayd.examine import Examiner, Recipe
     from gatewayd.mail import Mail
@@ -44,8 +44,8 @@ class Desk:
     recipes: Mapping[str, Recipe]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
-    #: By which mail goes on; None: by nothing.
-    router: Router | None = None
+    #: By which mail goes on, made when it is asked for: its key may be missing, and that is no matter of reading mail.
+    router: Callable[[], Router | None] = lambda: None
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return filings, newest first."""
@@ -108,7 +108,7 @@ class Desk:
     def explain(self, operator: str, source: Source, *, account: str = NO_ACCOUNT, queue: str = "") -> Explained:
         """Return what every matcher and forward rule of the operator says of a message that came by ``account``, and why."""
         recipe = self.recipes[operator]
-        return explained(self.examiner, recipe, source, router=self.router, account=account, queue=queue)
+        return explained(self.examiner, recipe, source, router=self.router(), account=account, queue=queue)
 
     def source(self, viewer: Viewer, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read."""
@@ -149,4 +149,4 @@ class Desk:
         """
         recipe = self.recipes[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
-        return retry(self.store, self.examiner, recipe, viewer, query, router=self.router, fire=forward)
+        return retry(self.store, self.examiner, recipe, viewer, query, router=self.router(), fire=forward)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
@@ -17,6 +19,8 @@ __all__ = ["Books"]
 
 #: At most so many results are ahead of the disk: what a killed daemon sends a second time.
 _AHEAD = 8
+#: Fewer than so many wait for so many seconds: a commit costs as much as several deliveries to a quick server.
+_COMPANY, _MOMENT = 4, 0.005
 
 
 class Books:
@@ -34,35 +38,36 @@ class Books:
         self._executor = executor
         self._told = told
         self._wait = wait
-        self._known: list[tuple[Taken, Settled]] = []
-        self._written: Future[None] | None = None
-        self._ahead = 0
+        #: What is known and not on its way to the disk; filled by the one thread, emptied by the other.
+        self._known: deque[tuple[Taken, Settled]] = deque()
+        self._commits: deque[Future[None]] = deque()
+        self._added = self._written = 0
+        self._closing = False
 
     def add(self, taken: Taken, settled: Settled) -> None:
         """Have it committed soon; waits while too much is ahead of the disk. Raises what the store raised before."""
+        self._closing = False
         self._known.append((taken, settled))
-        if self._written is None or self._written.done() or self._ahead + len(self._known) >= _AHEAD:
-            self._write()
+        self._added += 1
+        self._commits.append(self._executor.submit(self._commit))
+        while self._commits and (self._commits[0].done() or self._added - self._written >= _AHEAD):
+            self._commits.popleft().result()
 
     def close(self) -> None:
         """Return when all is on the disk; raises what the store raises."""
-        if self._known:
-            self._write()
-        self._settle()
+        self._closing = True
+        while self._commits:
+            self._commits.popleft().result()
 
-    def _write(self) -> None:
-        self._settle()
-        batch, self._known = self._known, []
-        self._ahead = len(batch)
-        self._written = self._executor.submit(self._commit, batch)
-
-    def _settle(self) -> None:
-        written, self._written, self._ahead = self._written, None, 0
-        if written is not None:
-            written.result()
-
-    def _commit(self, batch: Sequence[tuple[Taken, Settled]]) -> None:
+    def _commit(self) -> None:
+        """Commit what is known by now; what few there are wait a moment for company."""
+        if not self._known:
+            return
+        if len(self._known) < _COMPANY and not self._closing:
+            time.sleep(_MOMENT)
+        batch = [self._known.popleft() for _ in range(len(self._known))]
         ours = self._settled([settled for _, settled in batch])
+        self._written += len(batch)
         for taken, settled in batch:
             if taken.id in ours:
                 self._told(taken, settled)

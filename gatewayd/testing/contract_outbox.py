@@ -227,6 +227,11 @@ class OutboxContract:
         store.give_back("one", [first.id])
         assert [(each.id, each.tries) for each in take(store)] == [(first.id, 0)]
         assert view(store, second.id).tries == 0
+        later(DELIVERY_SECONDS + 1)
+        store.give_back("three", [each.id for each in take(store, owner="three")])
+        due_at = view(store, second.id).due_at
+        assert due_at is not None
+        assert datetime.now(UTC) - due_at > timedelta(seconds=DELIVERY_SECONDS), "also where others had it before"
 
     def test_what_waits_for_long_is_told_once(self, store: Store, later: Callable[[float], None]) -> None:
         ids = entered(store, *(make_delivery(number, f"{number}@x.de") for number in range(102)))

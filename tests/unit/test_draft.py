@@ -116,6 +116,7 @@ def test_half_a_surrogate_pair_is_refused_and_said() -> None:
 
 @given(printable, st.lists(people, min_size=1, max_size=5), st.lists(people, max_size=3))
 @example("x" * 2000, [Address(name="Müller, Anna", email="a@x.de"), Address(name="Ö, B", email="b@x.de")], [])
+@example("=?utf-8?q?x?=", [Address(name="=?utf-8?q?=2C?=", email="a@x.de")], [])
 @example(" two  spaces ", [Address(name="=?utf-8?q?x?=", email="a@x.de")], [])
 def test_subject_and_names_come_back_as_they_were(subject: str, to: list[Address], cc: list[Address]) -> None:
     draft = replace(DRAFT, subject=subject, to=tuple(to), cc=tuple(cc))
@@ -195,7 +196,9 @@ def test_texts_and_files_come_back_as_they_were_in_lines_that_any_server_takes(t
     def lines(one: str) -> str:
         return one.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").removeprefix("\ufeff")
 
-    bodies = {part.get_content_type(): part for part in email.message_from_bytes(raw, policy=policy.compat32).walk()}
+    bodies: dict[str, Any] = {
+        part.get_content_type(): part for part in email.message_from_bytes(raw, policy=policy.compat32).walk()
+    }
     if text:
         assert lines(bodies["text/plain"].get_payload(decode=True).decode()).removeprefix("\ufeff") == lines(text)
     assert ("text/html" in bodies) == bool(html)
