@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gatewayd.testing.servers import Dovecot
+    from gatewayd.testing.smtp import SmtpServer
 
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/gatewayd.service"
-USER = "reservations@example.com"
+USER, PASSWORD = "reservations@example.com", "a secret"
 VOUCHER = b"From: Anna <anna@nord.example>\r\nTo: reservations@example.com\r\nSubject: Voucher V12345678\r\nMessage-ID: <v@nord.example>\r\n\r\nHi\r\n"
 
 
@@ -52,9 +53,11 @@ def blocks(page: Path) -> list[Block]:
 class World:
     """The folder, and the daemon that runs in it."""
 
-    def __init__(self, folder: Path, dovecot: Dovecot) -> None:
+    def __init__(self, folder: Path, dovecot: Dovecot, smtp: SmtpServer) -> None:
         self.root = folder
         self.dovecot = dovecot
+        #: Takes mail over TLS from who logs in as ``USER`` with ``PASSWORD``.
+        self.smtp = smtp
         #: What each block of commands said.
         self.said: dict[str, str] = {}
         #: The lines that were systemd's to do.
@@ -82,8 +85,9 @@ class World:
             r"python3 -m venv (\S+)": rf"\g<0>; echo {sysconfig.get_path('purelib')} >\1/{python}/here.pth",
             # Into this folder, with what is said of it as it is on a server.
             r"(?m)^gatewayd install$": f"gatewayd --config /etc/gatewayd install --root {self.root} --program {program}",
-            # A server that is really there.
+            # Servers that are really there.
             r"host: imap\.example\.com": f"host: localhost\nport: {self.dovecot.ports['imaps']}\nca_file: {self.dovecot.ca_file}",
+            r"host: smtp\.example\.com": f"host: {self.smtp.host}\nport: {self.smtp.port}\nca_file: {self.smtp.ca_file}",
         }
         for old, new in replaced.items():
             text = re.sub(old, new, text)
@@ -156,7 +160,9 @@ class World:
 
     def _checked(self) -> bool:
         accounts = [json.loads(line) for line in self._shell("gatewayd status --json || true").splitlines() if '"account"' in line]
-        return bool(accounts) and all(one["checked_at"] and one["condition"] == "watching" for one in accounts)
+        # One that only sends imports nothing.
+        imports = [one for one in accounts if one["condition"] != "disabled"]
+        return bool(imports) and all(one["checked_at"] and one["condition"] == "watching" for one in imports)
 
     def _listener(self) -> closing[socket.socket]:
         if self._daemon is None:
@@ -182,10 +188,11 @@ class World:
     # --- what a person does between the blocks ----------------------------------------------------------------------
 
     def fill_in(self) -> None:
-        """The password and the directory that README speaks of, and a mailbox with mail."""
-        self.dovecot.user(USER, "a secret")
+        """The passwords and the directory that README speaks of, and a mailbox with mail."""
+        self.dovecot.user(USER, PASSWORD)
         self.dovecot.deliver(USER, [VOUCHER, *booking_messages(2)])
-        self.path("/etc/gatewayd/credentials/reservations").write_text("a secret\n")
+        for name in ("reservations", "acme-out"):
+            self.path(f"/etc/gatewayd/credentials/{name}").write_text(f"{PASSWORD}\n")
         shutil.copytree(ROOT / "config/acme", self.path("/etc/gatewayd/acme"))
         with self.path("/etc/gatewayd/acme/reservations.csv").open("a") as file:
             file.write("R9,12345678,Rome in May\n")

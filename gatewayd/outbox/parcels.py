@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from gatewayd.errors import ConfigError, PermanentError
 from gatewayd.forwarder import Forwarder, Parcel
 from gatewayd.header import split_head
-from gatewayd.mail import BytesSource
 from gatewayd.signing import HOP
 from gatewayd.views import Query, Viewer
 
@@ -26,8 +25,6 @@ __all__ = ["Way", "filings", "parcel", "way"]
 #: Hops are looked for in so many bytes of the original, and at most so many are carried on.
 _HEAD, _HOPS = 262_144, 5
 _LONGEST_HOP = 900
-#: Originals up to so many bytes are read from the store once.
-_SMALL = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,21 +96,19 @@ def parcel(taken: Taken, filing: FilingView | None, sender: Address | None) -> P
     if filing is None:
         raise PermanentError(f"operator {taken.operator} has no mail {taken.mail_id}")
     delivery = taken.delivery
-    # A courier reads it more than once: a small one is kept.
-    source = BytesSource(taken.source.read(0, _SMALL)) if taken.source.size <= _SMALL else taken.source
     marked = sender is not None and delivery.mode != "as is"
     return Parcel(
         id=taken.id,
         message_id=delivery.message_id,
         filing=filing,
-        source=source,
+        source=taken.source,
         mode=delivery.mode,
         sender=sender,
         to=tuple(one.address for one in taken.recipients if one.state == "waiting"),
         addressed=tuple(one.address for one in taken.recipients),
         entered_at=taken.entered_at,
         cause=delivery.cause,
-        hops=(f"{HOP}: {delivery.message_id}", *_hops(source)) if marked else (),
+        hops=(f"{HOP}: {delivery.message_id}", *_hops(taken.source)) if marked else (),
     )
 
 

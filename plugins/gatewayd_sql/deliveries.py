@@ -10,7 +10,7 @@ from sqlalchemy import case, select
 from gatewayd import Delivery, DeliveryView, Recipient, Taken
 from gatewayd_sql.dialect import one_of
 from gatewayd_sql.outbox_tables import delivery, recipient, suspension
-from gatewayd_sql.raw import StoredSource
+from gatewayd_sql.raw import stored
 from gatewayd_sql.tables import WAITING, content, filing, mail
 from gatewayd_sql.times import moment
 
@@ -69,6 +69,7 @@ def taken(connection: Connection, db: Database, ids: Sequence[int]) -> list[Take
     """Return deliveries in the order of ``ids`` as whoever tries them needs them."""
     rows = {row.id: row for row in connection.execute(_TAKEN, {"ids": list(ids)})}
     to = _recipients(connection, ids)
+    sources = stored(connection, db, {row.content_id: row.size for row in rows.values()})
     return [
         Taken(
             id=row.id,
@@ -77,7 +78,7 @@ def taken(connection: Connection, db: Database, ids: Sequence[int]) -> list[Take
             mail_id=row.mail_id,
             delivery=_delivery(row, to[row.id]),
             recipients=to[row.id],
-            source=StoredSource(db, row.content_id, row.size),
+            source=sources[row.content_id],
             entered_at=moment(row.entered_at),
             tries=row.tries,
         )

@@ -9,21 +9,26 @@ from sqlalchemy import insert, select
 
 from gatewayd import CHUNK, TransientError
 from gatewayd_sql.database import Database, Many
+from gatewayd_sql.dialect import one_of
 from gatewayd_sql.tables import chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import Connection
 
     from gatewayd import Source
 
-__all__ = ["StoredSource", "put_chunks"]
+__all__ = ["StoredSource", "put_chunks", "stored"]
 
 #: Bytes that are read before they are written: more gains nothing.
 _AT_ONCE = 4 * CHUNK
 
+#: Sources of a batch that are no larger are read along, all in one query.
+_SMALL = 65_536
+
 _PUT = Many(insert(chunk))
+_WHOLE = select(chunk.c.content_id, chunk.c.data).where(chunk.c.number == 0, one_of(chunk.c.content_id, name="ids"))
 
 
 def put_chunks(connection: Connection, new: Iterable[tuple[int, Source]]) -> None:
@@ -47,9 +52,10 @@ def put_chunks(connection: Connection, new: Iterable[tuple[int, Source]]) -> Non
 class StoredSource:
     """The raw bytes of one message in the database. Pickles small: another process opens the database itself."""
 
-    def __init__(self, db: Database, content_id: int, size: int) -> None:
+    def __init__(self, db: Database, content_id: int, size: int, whole: bytes | None = None) -> None:
         self._db = db
         self._content_id = content_id
+        self._whole = whole
         #: Length of the message in bytes.
         self.size = size
 
@@ -58,6 +64,8 @@ class StoredSource:
         end = min(offset + size, self.size)
         if end <= offset:
             return b""
+        if self._whole is not None:
+            return self._whole[offset:end]
         first = offset // CHUNK
         query = select(chunk.c.data).where(chunk.c.content_id == self._content_id)
         query = query.where(chunk.c.number.between(first, (end - 1) // CHUNK)).order_by(chunk.c.number)
@@ -67,6 +75,13 @@ class StoredSource:
 
     def __reduce__(self) -> tuple[Callable[[str, int, int], StoredSource], tuple[str, int, int]]:
         return _elsewhere, (self._db.url, self._content_id, self.size)
+
+
+def stored(connection: Connection, db: Database, sizes: Mapping[int, int]) -> Mapping[int, StoredSource]:
+    """Return the sources of a batch of contents, by id; small ones have their bytes with them."""
+    small = [content_id for content_id, size in sizes.items() if size <= _SMALL]
+    whole = {row.content_id: row.data for row in connection.execute(_WHOLE, {"ids": small})} if small else {}
+    return {content_id: StoredSource(db, content_id, size, whole.get(content_id)) for content_id, size in sizes.items()}
 
 
 @lru_cache(maxsize=4)
