@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["AccountHealth", "Answer", "Cause", "Condition", "DaemonHealth", "Lengths", "Request", "Task"]
 
 #: How an account is: not visited yet, being visited, waiting for the server's word (and polled), polled only, tried again
-#: after a fault, paused because one side could not prove who it is, not imported on purpose, without a usable file.
-Condition: TypeAlias = Literal["new", "working", "watching", "polling", "backing off", "paused", "disabled", "faulty"]
+#: after a fault, paused because one side could not prove who it is, only sending, not imported on purpose, without a usable file.
+Condition: TypeAlias = Literal["new", "working", "watching", "polling", "backing off", "paused", "sending", "disabled", "faulty"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +132,6 @@ class Lengths:
     waiting: Mapping[str, tuple[int, datetime]]
     #: Filings in error queues, by operator.
     queued: Mapping[str, int]
-    #: Deliveries that wait, and those that need a person (parked, withheld or bounced), by operator.
+    #: Deliveries that wait, and those that need a person (parked or bounced; what is withheld does not), by operator.
     undelivered: Mapping[str, int]
     stuck: Mapping[str, int]

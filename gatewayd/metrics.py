@@ -35,6 +35,8 @@ _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
 _ERRORS = (LeaseLost, AuthError, ConfigError, PermanentError, PluginError, TransientError, GatewaydError)
 #: Seconds that whoever asks for the numbers may take for each step: well below the time in which the daemon must stop.
 _TIMEOUT = 2.0
+#: Conditions of accounts that nothing is imported from.
+_NOT_IMPORTED = {"sending", "disabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Metrics(Collector):
         """Yield what is known from what was told last. Ages grow also while nothing is told."""
         state, now = self._state, datetime.now(UTC)
         yield _labelled("accounts", "Accounts of this daemon, by condition.", "condition", _conditions(state))
-        checks = [one.checked_at or self._since for one in state.healths if one.condition != "disabled"]
+        checks = [one.checked_at or self._since for one in state.healths if one.condition not in _NOT_IMPORTED]
         age = (now - min(checks)).total_seconds() if checks else 0.0
         yield _single("oldest_check_seconds", "Age of the oldest last proven check of all accounts that import.", age)
         waiting = {name: number for name, (number, _) in state.waiting.items()}
@@ -147,7 +149,7 @@ class Metrics(Collector):
         yield _labelled("account_waiting", f"Keys that wait, by account; none with more than {_LABELS} accounts.", "account", few)
         yield _by_operator("queue_length", "Filings in error queues, by operator.", state.queued)
         yield _by_operator("outbox_waiting", "Deliveries that wait, by operator.", state.undelivered)
-        yield _by_operator("outbox_stuck", "Deliveries that need a person, by operator.", state.stuck)
+        yield _by_operator("outbox_stuck", "Deliveries that need a person (parked or bounced), by operator.", state.stuck)
 
     def text(self) -> str:
         """Return all numbers in Prometheus' text format."""

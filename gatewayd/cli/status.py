@@ -24,7 +24,7 @@ __all__ = ["COMMANDS"]
 #: At most so many causes are shown to people.
 _CAUSES = 10
 #: Conditions of an account in which nothing is wrong.
-_WELL = {"working", "watching", "polling", "disabled", "new"}
+_WELL = {"working", "watching", "polling", "sending", "disabled", "new"}
 _NO_DAEMON = "no daemon runs; start it with `systemctl start gatewayd` or `gatewayd run`"
 
 
@@ -120,8 +120,8 @@ def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault |
         other = [health.error] if health and health.error and health.error != str(fault) else []
         error = "; ".join([*other, f"{fault} ({runs})"])
         return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
-    imports = app.config.accounts[name].imports
-    if imports is None or not imports.enabled:
+    account = app.config.accounts[name]
+    if account.sends is None and (account.imports is None or not account.imports.enabled):
         return "disabled", "", ""
     return condition, health.error if health else "", health.advice if health else ""
 

@@ -192,10 +192,13 @@ class Charges:
             self.hurry(charge)
 
     def _tell_others(self, config: Config) -> None:
-        """Tell how those are that nobody visits: not imported on purpose, or without a usable file."""
+        """Tell how those are that nobody visits: they only send, are not imported on purpose, or have no usable file."""
         owner = self._kit.owner.name
-        idle = [name for name, account in config.accounts.items() if not _imports(account)]
-        others = [AccountHealth(account=name, owner=owner, condition="disabled") for name in idle]
+        idle = [account for account in config.accounts.values() if not _imports(account)]
+        others = [
+            AccountHealth(account=account.name, owner=owner, condition="sending" if account.sends else "disabled")
+            for account in idle
+        ]
         faults: dict[str, str] = {}
         for fault in config.faults:
             folder, _, file = fault.file.partition("/")

@@ -19,6 +19,7 @@ from gatewayd.backoff import Backoff
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools
 from gatewayd.plugins import where
+from gatewayd.supervisor.lane_health import LaneHealth
 from gatewayd.supervisor.line import Line
 from gatewayd.supervisor.sending import Run
 from gatewayd.supervisor.threads import Threads, started
@@ -81,6 +82,7 @@ class Posting:
         self._line = Line(self._limit)
         self._runs: dict[str, Run] = {}
         self._rests: dict[str, _Rest] = {}
+        self._health = LaneHealth(store, owner)
         self._idle: list[Threads] = []
         self._slots: list[Threads] = []
         self._settler: Threads | None = None
@@ -254,6 +256,8 @@ class Posting:
             journal.lane_healed(run.lane, failures=before.failures)
         if done.taken >= LIMIT and done.error is None:
             self._ask_soon()
+        rest = self._rests.get(run.lane)
+        self._health.tell(done, failures=rest.failures if rest else 0)
 
     def _new_slot(self) -> Threads:
         slot = Threads(1, f"delivery-{len(self._slots) + 1}")

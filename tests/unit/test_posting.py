@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import AuthError, Store, TransientError
+from gatewayd import AccountHealth, AuthError, Store, TransientError
 from gatewayd.backoff import Backoff
 from gatewayd.config import LimitsConfig
 from gatewayd.outbox import LIMIT, Outbox, Policy
@@ -118,6 +118,28 @@ def test_P7_a_server_that_is_away_is_tried_again_ever_more_rarely_and_both_are_t
     assert 'lane failed lane="account out" retry_in=' in lines[0]
     assert 'failures=1 error=TransientError cause="out: connection refused"' in lines[0]
     assert "failures=2" in lines[1]
+
+
+def test_P10_an_account_that_sends_says_how_it_is(post: Post) -> None:
+    def health() -> AccountHealth:
+        (found,) = post.store.healths() or [AccountHealth(account="out", owner="", condition="new")]
+        return found
+
+    server = post.account()
+    one = post.enter()
+    server.shut = AuthError("out: wrong password", advice="Correct it.")
+    with posting(post, policy=replace(QUICK, pause=Backoff(first=0.1, longest=0.2))):
+        until(lambda: health().condition == "paused")
+        assert (health().error, health().advice, health().failures) == ("out: wrong password", "Correct it.", 1)
+        assert health().due_at is not None
+        server.shut = TransientError("out: connection refused")
+        until(lambda: health().condition == "backing off")
+        server.shut = None
+        until(lambda: health().condition == "sending")
+        until(lambda: post.view(one).state == "delivered")
+    assert (health().error, health().failures) == ("", 0)
+    assert health().checked_at is not None
+    assert health().mail_at is not None
 
 
 def test_after_a_refused_login_nothing_is_tried_until_the_accounts_file_changes(post: Post) -> None:

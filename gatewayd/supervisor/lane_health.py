@@ -1,0 +1,65 @@
+"""How the accounts are that send, as their last deliveries showed (promise P10)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import AuthError
+from gatewayd.health import AccountHealth
+
+if TYPE_CHECKING:
+    from gatewayd.health import Condition
+    from gatewayd.outbox import Round
+    from gatewayd.owner import Owner
+    from gatewayd.store import Store
+
+__all__ = ["LaneHealth"]
+
+#: That all is well is told so often at most, in seconds; what is wrong is told at once.
+_QUIET = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    error: str
+    at: float
+
+
+class LaneHealth:
+    """Tells the store of each account how its last round went. Used by the outbox' thread."""
+
+    def __init__(self, store: Store, owner: Owner) -> None:
+        self._store = store
+        self._owner = owner
+        self._told: dict[str, _Told] = {}
+
+    def tell(self, done: Round, *, failures: int) -> None:
+        """Tell what a round says of its account. A webhook has none; raises what the store raises."""
+        kind, _, account = done.lane.partition(" ")
+        if kind != "account" or not (done.taken or done.error):
+            return
+        error, now = done.error.message if done.error else "", time.monotonic()
+        before = self._told.get(account)
+        if before is not None and before.error == error and now - before.at < _QUIET:
+            return
+        self._store.tell([self._health(account, done, failures)])
+        self._told[account] = _Told(error, now)
+
+    def _health(self, account: str, done: Round, failures: int) -> AccountHealth:
+        now = datetime.now(UTC)
+        if done.error is None:
+            sent = now if done.delivered else None
+            return AccountHealth(account=account, owner=self._owner.name, condition="sending", checked_at=now, mail_at=sent)
+        condition: Condition = "paused" if isinstance(done.error, AuthError) else "backing off"
+        return AccountHealth(
+            account=account,
+            owner=self._owner.name,
+            condition=condition,
+            due_at=now + timedelta(seconds=done.rest),
+            failures=failures,
+            error=done.error.message,
+            advice=done.error.advice,
+        )
