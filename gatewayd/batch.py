@@ -14,7 +14,7 @@ from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
@@ -62,11 +62,14 @@ class Onward:
     #: Rules fire for old mail, too: a person asked for it.
     forward: bool = False
 
-    def routed(self, mail: Mail, filing: Filing, *, new: bool) -> Filing:
-        """Return a filing of the mail with what is sent on; of what it follows, only mail of ours is left."""
+    def routed(self, filed: Sequence[tuple[Mail, Filing]], *, new: Collection[int] = ()) -> list[tuple[int, Filing]]:
+        """Return filings of a batch, as (mail id, filing), with what is sent on; of what they follow, only mail of ours is left.
+
+        ``new`` has the ids of the mails for which rules fire in any case.
+        """
         if self.router is None:
-            return replace(filing, follows=()) if filing.follows else filing
-        return self.router.routed(self.account, mail, filing, fire=new or self.forward)
+            return [(mail.id, replace(filing, follows=()) if filing.follows else filing) for mail, filing in filed]
+        return self.router.routed(self.account, filed, fire={mail.id for mail, _ in filed} if self.forward else new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,17 +171,22 @@ def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
     found = examined.findings
     undecided = "; ".join(f"operator {one.operator}: {one.undecided}" for one in found if one.undecided)
     filed = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
+    going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
+    if not undecided:
+        new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
+        for mail_id, filing in onward.routed([(mail, each) for mail in examined.mails for each in filed[mail.id]], new=new):
+            going[mail_id].append(filing)
     for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
         if undecided:
             yield _deferred(waiting, undecided)
-        elif not filed[mail.id]:
+        elif not going[mail.id]:
             yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause="from nobody of the account's contact types")
         else:
             yield Filed(
                 entry_id=mail.id,
                 mail=mail,
                 digest=one.digest,
-                filings=tuple([onward.routed(mail, filing, new=not waiting.backlog) for filing in filed[mail.id]]),
+                filings=tuple(going[mail.id]),
                 owed=imports.after,
                 key=one.key,
                 backlog=waiting.backlog,

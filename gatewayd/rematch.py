@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.config import ImportConfig
-    from gatewayd.custody import Lease
+    from gatewayd.custody import Filing, Lease
     from gatewayd.examine import Examining, Recipe
+    from gatewayd.mail import Mail
     from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.views import FilingView, Viewer
@@ -55,10 +56,13 @@ def retry(
         filed = filings(examined.mails, examined.findings, owner=None, queue="")
         # What no parser could bear this time keeps the links that it has.
         seen = {mail.id: mail for mail in examined.mails if mail.headers or not mail.faults}
-        done = [(one, replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")) for one in batch if one.id in seen]
-        onward = {one.account: Onward(account=one.account, router=router, forward=fire) for one in batch}
-        routed = [(one.id, onward[one.account].routed(seen[one.id], filing, new=False)) for one, filing in done]
-        store.refile(viewer, routed)
+        came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
+        for one in batch:
+            if one.id in seen:
+                filing = replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")
+                came_by[one.account].append((seen[one.id], filing))
+        onward = {account: Onward(account=account, router=router, forward=fire) for account in came_by}
+        store.refile(viewer, [routed for account, done in came_by.items() for routed in onward[account].routed(done)])
         yield store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=BATCH))
 
 
@@ -88,5 +92,4 @@ def file_old(
             raise TransientError(f"operator {recipe.operator.name}: {undecided}")
         filed = filings(examined.mails, examined.findings, owner=owner, queue=imports.error_queue)
         mails = {mail.id: mail for mail in examined.mails}
-        routed = [(one, onward.routed(mails[one], filing, new=False)) for one in ids for filing in filed[one]]
-        yield store.add_filings(lease, routed)
+        yield store.add_filings(lease, onward.routed([(mails[one], filing) for one in ids for filing in filed[one]]))

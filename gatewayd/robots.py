@@ -1,4 +1,8 @@
-"""Circles and robots: which mail a rule must not send on as mail, or it would never come to an end (promise P7)."""
+"""Circles and robots: which mail a rule must not send on as mail, or it would never come to an end (promise P7).
+
+Circles, robots' answers and the reports of mail systems are withheld, whatever the rule says. What programs send of themselves,
+to lists or in bulk, makes no circle; but few want it sent on, so that only a rule which asks for it takes it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.mail import Mail
     from gatewayd.signing import Signer
 
-__all__ = ["MAX_HOPS", "hops", "why_not"]
+__all__ = ["MAX_HOPS", "by_program", "hops", "why_not", "withheld"]
 
 #: How often a mail may have been forwarded by gatewayds, whoever's they are, and how many servers it may have come through.
 MAX_HOPS = 5
@@ -34,18 +38,35 @@ def hops(mail: Mail) -> Sequence[str]:
     return [value for name, value in mail.headers if name == _HOP]
 
 
-def why_not(mail: Mail, signer: Signer, *, automatic: bool) -> str:
-    """Return why a rule must not forward the mail, in words for people; empty where it may.
+def withheld(mail: Mail, signer: Signer) -> str:
+    """Return why no rule may forward the mail, in words for people; empty where one may."""
+    headers = _headers(mail)
+    return _circle(mail, signer, headers) or _answer(headers) or _system(mail, headers)
 
-    ``automatic``: the rule is for what programs send of themselves, to lists or in bulk, too (RFC 3834 section 5, RFC 2919).
-    Circles and the answers of robots never are forwarded.
-    """
+
+def by_program(mail: Mail) -> str:
+    """Return by what a program's mail, or one to many, is known as such (RFC 3834 section 5, RFC 2919); empty for any other."""
+    headers = _headers(mail)
+    sent = [word for word in _words(headers, "auto-submitted") if word != "no"]
+    if sent:
+        return f"a program sent it of itself (Auto-Submitted: {sent[0][:50]})"
+    bulk = [word for word in _words(headers, "precedence") if word in {"bulk", "list", "junk"}]
+    if bulk:
+        return f"it went to many (Precedence: {bulk[0]})"
+    listed = next((name for name in _LISTS if name in headers), "")
+    return f"it came through a mailing list ({listed.title()})" if listed else ""
+
+
+def why_not(mail: Mail, signer: Signer, *, automatic: bool) -> str:
+    """Return why a rule that takes automatic mail, or does not, sends the mail nowhere; empty where it may send it on."""
+    return withheld(mail, signer) or ("" if automatic else by_program(mail))
+
+
+def _headers(mail: Mail) -> Mapping[str, Sequence[str]]:
     headers: dict[str, list[str]] = {}
     for name, value in mail.headers:
         headers.setdefault(name, []).append(value)
-    return (
-        _circle(mail, signer, headers) or _answer(headers) or _system(mail, headers) or ("" if automatic else _automatic(headers))
-    )
+    return headers
 
 
 def _circle(mail: Mail, signer: Signer, headers: Mapping[str, Sequence[str]]) -> str:
@@ -84,19 +105,6 @@ def _system(mail: Mail, headers: Mapping[str, Sequence[str]]) -> str:
         return "it is a message of a mail system (Return-Path: <>)"
     if mail.sender is not None and mail.sender.email.lower().partition("@")[0] == "mailer-daemon":
         return "it is a message of a mail system (From: MAILER-DAEMON)"
-    return ""
-
-
-def _automatic(headers: Mapping[str, Sequence[str]]) -> str:
-    sent = [word for word in _words(headers, "auto-submitted") if word != "no"]
-    if sent:
-        return f"a program sent it of itself (Auto-Submitted: {sent[0][:50]}), and the rule does not say `automatic: true`"
-    bulk = [word for word in _words(headers, "precedence") if word in {"bulk", "list", "junk"}]
-    if bulk:
-        return f"it went to many (Precedence: {bulk[0]}), and the rule does not say `automatic: true`"
-    listed = next((name for name in _LISTS if name in headers), "")
-    if listed:
-        return f"it came through a mailing list ({listed.title()}), and the rule does not say `automatic: true`"
     return ""
 
 

@@ -1,6 +1,7 @@
 """What mail goes on by an operator's rules, to which targets, and what of it is withheld since it would go in a circle.
 
-Rules send each mail on when it comes in new, never for backlog, a rematch or a retry, unless a person asks for it.
+Rules send each mail on when it comes in new, never for backlog, a rematch or a retry, unless a person asks for it. The links that
+an answer to mail of ours will inherit count as its own.
 
 What goes to a target as mail must pass ``robots``: whoever gets it may answer, or forward it back. A target that gets no mail,
 such as a webhook, takes robots' mail too: a program must hear of bounces and receipts, and mails nobody by itself. What such a
@@ -12,19 +13,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import robots, rules
 from gatewayd.bounces import bounce
 from gatewayd.delivery import Delivery
+from gatewayd.model import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from gatewayd.config import Config, OperatorConfig, TargetConfig
     from gatewayd.custody import Filing
     from gatewayd.delivery import Bounce
     from gatewayd.mail import Mail
+    from gatewayd.model import Follows, Record
     from gatewayd.rules import Rule
     from gatewayd.signing import Signer
 
@@ -85,22 +88,54 @@ class Ruling:
     because: str
 
 
+#: The records that filings inherit, as ``OutboxVerbs.inheritable`` returns them.
+_Inherits: TypeAlias = "Mapping[tuple[str, str | None, str], Sequence[Record]]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What stands in a mail itself against sending it on as mail. It says nothing against targets that get none."""
+
+    #: Why no rule may send it on.
+    circle: str
+    #: Why only a rule for automatic mail takes it.
+    program: str
+
+    def withheld(self, target: TargetConfig) -> str:
+        return self.circle if target.account else ""
+
+    def why_not(self, rule: Rule, target: TargetConfig) -> str:
+        """Return why the rule does not take the mail for the target; what is withheld is taken, so that a person sees it."""
+        if rule.automatic or not target.account or self.circle or not self.program:
+            return ""
+        return f"{self.program}, and the rule does not say `automatic: true`"
+
+
 class Router:
     """Evaluates the rules of one config. Used by any number of threads at once."""
 
-    def __init__(self, config: Config, signer: Signer, rate: Rate | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        signer: Signer,
+        inheritable: Callable[[Collection[tuple[str, str | None, str]]], _Inherits],
+        rate: Rate | None = None,
+    ) -> None:
+        """``inheritable`` is the store's verb."""
         self._config = config
         self._signer = signer
+        self._inheritable = inheritable
         self._rate = rate or Rate(config.limits.forwards_per_hour)
 
-    def routed(self, account: str, mail: Mail, filing: Filing, *, fire: bool) -> Filing:
-        """Return the filing of a mail that came in by ``account``, with what its operator's rules send on if they are to ``fire``.
+    def routed(self, account: str, filed: Sequence[tuple[Mail, Filing]], *, fire: Collection[int]) -> list[tuple[int, Filing]]:
+        """Return the filings of a batch that came in by ``account``, as (mail id, filing), with what rules send on.
 
-        Of what it follows only mail that is proven to be ours is left, under its Message-ID as we wrote it.
+        Of what they follow, only mail that is proven to be ours is left, under its Message-ID as we wrote it. Rules fire for the
+        mails whose ids are in ``fire``. Raises TransientError where the store can't be asked for what is inherited.
         """
-        follows = tuple((by, replace(one, message_id=ours)) for by, one in filing.follows if (ours := self.wrote(one.message_id)))
-        deliveries = tuple(self._deliveries(account, mail, filing)) if fire else ()
-        return replace(filing, follows=follows, deliveries=deliveries) if filing.follows or deliveries else filing
+        proven = [(mail, self._proven(filing)) for mail, filing in filed]
+        inherits = self._inherits([filing for mail, filing in proven if mail.id in fire])
+        return [(mail.id, self._sent_on(account, mail, filing, inherits) if mail.id in fire else filing) for mail, filing in proven]
 
     def wrote(self, message_id: str) -> str:
         """Return a Message-ID as we wrote it that is proven to be that of a reply or new mail of ours; else an empty text."""
@@ -111,39 +146,71 @@ class Router:
         return bounce(mail, self._signer)
 
     def explain(self, operator: str, account: str, mail: Mail, filing: Filing) -> Sequence[Ruling]:
-        """Return for each rule of the operator whether it sends the mail on, as if the mail were new. Counts nothing."""
-        config = self._config.operators.get(operator)
-        return [self._ruling(rule, config, account, mail, filing) for rule in config.rules] if config else []
+        """Return for each rule of the operator whether it sends the mail on, as if the mail were new. Counts nothing.
 
-    def _ruling(self, rule: Rule, config: OperatorConfig, account: str, mail: Mail, filing: Filing) -> Ruling:
-        because = rules.why_not(rule, account=account, mail=mail, filing=filing)
+        The filing becomes that of the user whose account it is.
+        """
+        config, came_by = self._config.operators.get(operator), self._config.accounts.get(account)
+        if config is None or not config.rules:
+            return []
+        owner = came_by.user if came_by and operator in came_by.operators else None
+        filing = self._proven(replace(filing, owner=owner))
+        filing = _with_inherited(mail, filing, self._inherits([filing]))
+        judged = self._judged(mail)
+        return [
+            self._ruling(rule, config, rules.why_not(rule, account=account, mail=mail, filing=filing), judged)
+            for rule in config.rules
+        ]
+
+    def _proven(self, filing: Filing) -> Filing:
+        if not filing.follows:
+            return filing
+        proven = ((by, replace(one, message_id=self.wrote(one.message_id))) for by, one in filing.follows)
+        return replace(filing, follows=tuple((by, one) for by, one in proven if one.message_id))
+
+    def _inherits(self, filings: Sequence[Filing]) -> _Inherits:
+        """Return what filings will inherit; the store is asked only where there is a rule to which it matters."""
+        ruled = {name for name, one in self._config.operators.items() if one.rules}
+        wanted = {_heir(each, one) for each in filings if each.operator in ruled for _, one in each.follows}
+        return self._inheritable(wanted) if wanted else {}
+
+    def _judged(self, mail: Mail) -> _Judged:
+        return _Judged(robots.withheld(mail, self._signer), robots.by_program(mail))
+
+    @staticmethod
+    def _ruling(rule: Rule, config: OperatorConfig, because: str, judged: _Judged) -> Ruling:
         fires = False
         if not because:
-            withheld = {name: self._withheld(rule, config.targets[name], mail) for name in rule.targets}
-            fires = not all(withheld.values())
-            because = "; ".join(f"withheld from {name}: {why}" for name, why in withheld.items() if why)
+            targets = [config.targets[name] for name in rule.targets]
+            unfit = {one.name: why for one in targets if (why := judged.why_not(rule, one))}
+            withheld = {one.name: why for one in targets if (why := judged.withheld(one))}
+            fires = not all(one.name in unfit or one.name in withheld for one in targets)
+            said = [f"not to {name}: {why}" for name, why in unfit.items()]
+            said += [f"withheld from {name}: {why}" for name, why in withheld.items()]
+            because = "; ".join(said)
         return Ruling(number=rule.number, where=rule.where, targets=rule.targets, fires=fires, because=because)
 
-    def _deliveries(self, account: str, mail: Mail, filing: Filing) -> Iterator[Delivery]:
+    def _sent_on(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits) -> Filing:
+        deliveries = tuple(self._deliveries(account, mail, filing, inherits))
+        return replace(filing, deliveries=deliveries) if deliveries else filing
+
+    def _deliveries(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits) -> Iterator[Delivery]:
         config = self._config.operators.get(filing.operator)
-        fitting = [
-            rule for rule in (config.rules if config else ()) if not rules.why_not(rule, account=account, mail=mail, filing=filing)
-        ]
-        if config is None or not fitting:
+        if config is None or not config.rules:
             return
-        # A target gets a mail once, whatever rules name it: by the first one that lets it go.
-        chosen: dict[str, tuple[Rule, str]] = {}
+        linked = _with_inherited(mail, filing, inherits)
+        fitting = [rule for rule in config.rules if not rules.why_not(rule, account=account, mail=mail, filing=linked)]
+        if not fitting:
+            return
+        judged = self._judged(mail)
+        # A target gets a mail once, whatever rules name it: by the first one that takes the mail for it.
+        chosen: dict[str, Rule] = {}
         for rule in fitting:
             for name in rule.targets:
-                if name not in chosen or chosen[name][1]:
-                    why = self._withheld(rule, config.targets[name], mail)
-                    chosen[name] = chosen.get(name, (rule, why)) if why else (rule, "")
-        for name, (rule, why) in chosen.items():
-            yield self._delivery(filing.operator, config.targets[name], rule, why)
-
-    def _withheld(self, rule: Rule, target: TargetConfig, mail: Mail) -> str:
-        # A target that gets no mail is no part of a circle of mail.
-        return robots.why_not(mail, self._signer, automatic=rule.automatic) if target.account else ""
+                if not judged.why_not(rule, config.targets[name]):
+                    chosen.setdefault(name, rule)
+        for name, rule in chosen.items():
+            yield self._delivery(filing.operator, config.targets[name], rule, judged.withheld(config.targets[name]))
 
     def _delivery(self, operator: str, target: TargetConfig, rule: Rule, why: str) -> Delivery:
         if not why and self._rate.tripped(operator, target.name):
@@ -163,3 +230,15 @@ class Router:
     def _domain(self, target: TargetConfig) -> str:
         account = self._config.accounts.get(target.account)
         return account.sends.sender.email.rpartition("@")[2] if account and account.sends else ""
+
+
+def _heir(filing: Filing, follows: Follows) -> tuple[str, str | None, str]:
+    return filing.operator, filing.owner, follows.message_id
+
+
+def _with_inherited(mail: Mail, filing: Filing, inherits: _Inherits) -> Filing:
+    """Return the filing as rules see it: with the links that it will inherit."""
+    links = tuple(
+        (by, Link(mail.id, record, one.because)) for by, one in filing.follows for record in inherits.get(_heir(filing, one), ())
+    )
+    return replace(filing, links=(*filing.links, *links)) if links else filing

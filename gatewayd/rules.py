@@ -73,8 +73,8 @@ class Rule:
 def why_not(rule: Rule, *, account: str, mail: Mail, filing: Filing) -> str:
     """Return the first condition of a rule that does not hold, in words with what was found; empty if all hold.
 
-    ``account`` is by which the mail came; ``filing`` has what the operator's matchers said. Links that the store has the mail
-    inherit later are not looked at, and neither is ``rule.automatic``: whether a program sent the mail is judged elsewhere.
+    ``account`` is by which the mail came; ``filing`` has what the operator's matchers said, with the links that it will inherit.
+    ``rule.automatic`` is not looked at: it matters only for targets that get mail, and ``routing`` knows which do.
     """
     return next(filter(None, _objections(rule, account, mail, filing)), "")
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import events, hookspecs, plugins, roles, session, store
+from gatewayd import delivery, events, forwarder, hookspecs, plugins, roles, session, store
 from gatewayd.plugins import OBSERVERS, ROLES
+from gatewayd.store import outbox
 from tests import docs_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from _typeshed import DataclassInstance
 
 DOCS = Path(__file__).parent.parent / "docs"
 _HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
@@ -31,16 +35,26 @@ def _hooks() -> Iterator[str]:
         hook = getattr(hookspecs, name)
         yield from (f"### `{name}{_signature(hook)}`", "", _doc(hook, 4), "")
     yield from ("## Events", "", inspect.getdoc(events) or "", "")
-    for event in (events.MailFiled, events.MailFailed, events.AccountChanged, events.ConfigLoaded):
-        yield from (f"### `{event.__name__}`", "", _doc(event, 4), "")
-        for field in fields(event):
-            yield f"- `{field.name}: {field.type}`"
-        yield ""
+    for event in (events.MailFiled, events.MailFailed, events.DeliverySettled, events.AccountChanged, events.ConfigLoaded):
+        yield from _value(event)
     yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
     for role_class in (roles.Transport, session.Session, session.Watch, roles.Directory, roles.Matcher, roles.Command):
         yield from _role(role_class)
+    yield from _role(forwarder.Forwarder)
+    yield from _role(forwarder.Courier)
+    for value in (forwarder.Parcel, forwarder.Receipt, delivery.Recipient):
+        yield from _value(value)
     yield from ("## The store", "", inspect.getdoc(store) or "", "")
     yield from _role(store.Store)
+    yield from ("## The store's outbox", "", inspect.getdoc(outbox) or "", "")
+    yield from _role(outbox.OutboxVerbs)
+
+
+def _value(value: type[DataclassInstance]) -> Iterator[str]:
+    yield from (f"### `{value.__name__}`", "", _doc(value, 4), "")
+    for field in fields(value):
+        yield f"- `{field.name}: {field.type}`"
+    yield ""
 
 
 def _doc(thing: object, margin: int) -> str:
@@ -51,7 +65,8 @@ def _doc(thing: object, margin: int) -> str:
 
 
 def _signature(function: Callable[..., object]) -> str:
-    return str(inspect.signature(function)).replace("'", "")
+    # A function as a default would be shown with its address.
+    return re.sub(r"<function \S+ at \w+>", "...", str(inspect.signature(function)).replace("'", ""))
 
 
 def _role(role: type) -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from gatewayd import hookspecs, journal, session, store
+from gatewayd import forwarder, hookspecs, journal, session, store
 from gatewayd.health import AccountHealth, Condition, Lengths
 from gatewayd.metrics import Metrics
 from gatewayd.plugins import OBSERVERS, ROLES
@@ -33,7 +33,14 @@ def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
 
 
 def test_every_role_method_has_a_docstring() -> None:
-    documented: tuple[type, ...] = (*ROLES.values(), session.Session, session.Watch, store.Store)
+    documented: tuple[type, ...] = (
+        *ROLES.values(),
+        session.Session,
+        session.Watch,
+        forwarder.Courier,
+        store.Store,
+        store.OutboxVerbs,
+    )
     for role in documented:
         for name, member in vars(role).items():
             if inspect.isfunction(member) and not name.startswith("_"):

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import SmtpServer
+    from gatewayd.testing.smtp import Message, SmtpServer
 
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/gatewayd.service"
 USER, PASSWORD = "reservations@example.com", "a secret"
 VOUCHER = b"From: Anna <anna@nord.example>\r\nTo: reservations@example.com\r\nSubject: Voucher V12345678\r\nMessage-ID: <v@nord.example>\r\n\r\nHi\r\n"
+URGENT = VOUCHER.replace(b"Voucher", b"Urgent:").replace(b"<v@", b"<u@")
 
 
 class Block(NamedTuple):
@@ -160,8 +161,7 @@ class World:
 
     def _checked(self) -> bool:
         accounts = [json.loads(line) for line in self._shell("gatewayd status --json || true").splitlines() if '"account"' in line]
-        # One that only sends imports nothing.
-        imports = [one for one in accounts if one["condition"] != "disabled"]
+        imports = [one for one in accounts if one["condition"] != "sending"]
         return bool(imports) and all(one["checked_at"] and one["condition"] == "watching" for one in imports)
 
     def _listener(self) -> closing[socket.socket]:
@@ -198,10 +198,15 @@ class World:
             file.write("R9,12345678,Rome in May\n")
 
     def work_on(self) -> None:
-        """Mail that comes after the backup."""
-        self.dovecot.deliver(USER, booking_messages(4, seed=2))
-        until("the daemon has imported it", 30, lambda: self._shell("gatewayd mail list --json").count("\n") == 7)
+        """Mail that comes after the backup, one of which a rule sends on."""
+        self.dovecot.deliver(USER, [*booking_messages(3, seed=2), URGENT])
+        until("the daemon has imported it", 30, lambda: self._shell("gatewayd mail list --json").count("\n") == 8)
+        until("the rule has sent it on", 30, lambda: self.sent_to("duty@example.com"))
         self.said["after the backup"] = self._shell("gatewayd mail list --json")
+
+    def sent_to(self, address: str) -> list[Message]:
+        """What went out to an address."""
+        return [one for one in self.smtp.messages if one.recipients == (address,)]
 
     def look_closely(self) -> None:
         """What is to be seen before all is removed; the daemon ends first."""

@@ -168,7 +168,8 @@ def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
     for breaker in one.open_breakers:
         yield f"  The matcher {breaker} failed too often and is not called for now; see `gatewayd queue causes`."
     for target in one.open_targets:
-        yield f"  Rules send more to {target} than limits.forwards_per_hour; the rest is withheld: see `gatewayd outbox list`."
+        rest = "the rest is withheld: see `gatewayd outbox list --state withheld`"
+        yield f"  Rules send more to {target} than limits.forwards_per_hour; {rest}."
     for file in one.config_faults:
         yield f"  Faulty: {file}"
 

@@ -181,7 +181,7 @@ def _done(app: App, prepared: Prepared, *, explain: bool, as_json: bool) -> int:
         return 0 if prepared.allowed else 1
     sent = app.desk.send(prepared)
     if as_json:
-        output.json_line({"mail": sent.mail_id, "deliveries": list(sent.delivery_ids)})
+        output.json_line({"mail": sent.mail_id, "deliveries": list(sent.delivery_ids), "notes": list(prepared.notes)})
         return 0
     for note in prepared.notes:
         output.note(f"Note: {note}")

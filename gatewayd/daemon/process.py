@@ -199,7 +199,7 @@ class Daemon:
 
     def _take_over(self, config: Config, *, first: bool) -> None:
         self._faults = config.faults
-        made, router = recipes(config), Router(config, self._signer, self._rate)
+        made, router = recipes(config), Router(config, self._signer, self._store.inheritable, self._rate)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
         self._rematcher.apply(config, made, self._fingerprints(config), router)

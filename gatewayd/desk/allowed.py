@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.desk.values import Checked
+from gatewayd.draft import strict
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tupl
 
 def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[Checked, ...]:
     """Return what every rule of the account says of a draft that takes ``size`` bytes."""
-    own, sender = sends.sender.email, draft.sender.email
+    own, sender = strict(sends.sender).email, draft.sender.email
     documents = ", ".join(one.name for one in draft.attachments if is_docx(one))
     found = [
         _checked(

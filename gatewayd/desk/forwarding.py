@@ -66,10 +66,9 @@ class Forwarding:
 
     def _goals(self, filing: FilingView, to: Sequence[str]) -> list[Address | TargetConfig]:
         """Return the goals of what a person typed, each once."""
-        account = self.accounts.get(filing.account)
         known = self.operators.get(filing.operator)
         targets = known.targets if known else {}
-        approved = account.approved if account else ()
+        approved = self._approved(filing)
         goals: list[Address | TargetConfig] = []
         for word in to:
             found = self._goal(word, approved, targets)
@@ -77,6 +76,13 @@ class Forwarding:
                 raise PermanentError(f"{word!r} is not approved to forward this mail to", advice=_advice(filing, approved, targets))
             goals += [one for one in found if one not in goals]
         return goals
+
+    def _approved(self, filing: FilingView) -> Sequence[Address]:
+        """Return what the filing's account approves, as far as it serves this operator and owner today (promise P6)."""
+        account = self.accounts.get(filing.account)
+        if account is None or filing.operator not in account.operators or account.user not in {None, filing.owner}:
+            return ()
+        return account.approved
 
     def _goal(
         self, word: str, approved: Sequence[Address], targets: Mapping[str, TargetConfig]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import header
+from gatewayd.address import wire
 from gatewayd.delivery import Delivery, Outgoing
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
@@ -18,7 +20,7 @@ from gatewayd.mail import BytesSource, parse
 from gatewayd.model import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from gatewayd.config import AccountConfig, OperatorConfig, SendConfig
     from gatewayd.desk import Desk
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 _MOST = 1000
+#: In characters.
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +73,7 @@ class Writer:
             in_reply_to=mail.message_id,
             references=references(mail),
         )
-        prepared = self._prepared(viewer, account, sends, draft, who=who, answers=filing)
-        return replace(prepared, notes=tuple(notes))
+        return self._prepared(viewer, account, sends, draft, who=who, answers=filing, notes=notes)
 
     # --- what becomes of a letter -----------------------------------------------------------------------------------
 
@@ -103,9 +106,15 @@ class Writer:
         *,
         who: str,
         answers: FilingView | None = None,
+        notes: Sequence[str] = (),
     ) -> Prepared:
         if not draft.recipients:
-            raise PermanentError("it would go to nobody", advice="Give at least one address with --to.")
+            why = f" ({notes[-1]})" if notes else ""
+            raise PermanentError(f"it would go to nobody{why}", advice="Give at least one address with --to.")
+        # Writing takes several times its memory: what is too large already is not written first.
+        least = len(draft.text) + len(draft.html) + sum(len(one.data) for one in draft.attachments)
+        for refusal in allowed.refused([allowed.size_check(account, sends, least)]):
+            raise refusal
         raw = written(draft)
         outgoing = Outgoing(
             mail=parse(BytesSource(raw), received_at=draft.date),
@@ -128,6 +137,7 @@ class Writer:
             planned=(Planned(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
             size=len(raw),
             checks=allowed.checks(account, sends, draft, len(raw)),
+            notes=tuple(notes),
         )
 
     # --- whom an answer goes to -------------------------------------------------------------------------------------
@@ -137,8 +147,9 @@ class Writer:
     ) -> tuple[tuple[Address, ...], tuple[Address, ...], list[str]]:
         """Return to whom an answer goes, who gets it as Cc, and what there is to say of others."""
         ours = filing.direction == "out"
-        first = mail.to if ours else _reply_to(mail) or mail.from_
-        to, notes = tuple(map(_written, first)), list[str]()
+        notes = list[str]()
+        first = mail.to if ours else _reply_to(mail, notes) or mail.from_
+        to = tuple(_usable(first, frozenset(), notes))
         if not to_all:
             return to, (), notes
         own = self._own(filing.operator)
@@ -157,7 +168,7 @@ class Writer:
                 found.add(account.options.username)
             if account.user:
                 found.add(self.operators[operator].users[account.user].email)
-        return frozenset(one.lower() for one in found)
+        return frozenset(map(_comparable, found))
 
     def _reply_to(self, filing: FilingView) -> Address | None:
         """Return where answers to a user's mail go: to the user, and not into the shared mailbox."""
@@ -166,16 +177,29 @@ class Writer:
         return Address(name=user.name, email=user.email) if user else None
 
 
-def _reply_to(mail: Mail) -> tuple[Address, ...]:
+def _comparable(email: str) -> str:
+    """Return an address of the config as those of mail are compared with it: its domain in A-labels, in lower case."""
+    with suppress(PermanentError):
+        return wire(email).lower()
+    return email.lower()
+
+
+def _reply_to(mail: Mail, notes: list[str]) -> tuple[Address, ...]:
+    """Return where the mail wants its answers, and note it where that is not its sender: anybody may write it there."""
     # From the bytes: a name of a decoded header could pass for an address.
     head = mail.source.read(0, header.MAX_HEAD)
     fields, _ = header.split_head(head, 0, len(head), header.MAX_HEAD)
-    return header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)[0]
+    found, _ = header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
+    if found and not {one.email.lower() for one in found} & {one.email.lower() for one in mail.from_}:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        sender = mail.sender.email if mail.sender else "nobody"
+        notes.append(f"its Reply-To is {found[0].email}{more}; it is from {sender}")
+    return found
 
 
 def _written(address: Address) -> Address:
-    """Return an address of somebody else's mail as ours may carry it: its name on one line."""
-    return strict(replace(address, name=" ".join(address.name.split())))
+    """Return an address of somebody else's mail as ours may carry it: its name on one line, and no longer than a name."""
+    return strict(replace(address, name=" ".join(address.name[:_LONGEST_NAME].split())))
 
 
 def _same(one: Address, other: Address) -> bool:

@@ -8,6 +8,8 @@ from datetime import UTC
 from html import escape
 from typing import TYPE_CHECKING
 
+from gatewayd.htmltext import html_to_text
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -17,6 +19,9 @@ __all__ = ["QUOTED", "Original", "answered", "quoted", "references"]
 
 #: How much of a text is quoted, in characters.
 QUOTED = 65_536
+
+#: How much of a name is, in characters.
+_LONGEST_NAME = 200
 
 #: Words for "Re" of mail programs in English, German, Swedish, Norwegian, Danish, Finnish and Italian, with their counts.
 _ANSWER = re.compile(r"(?:re|aw|antw|sv|vs|r)\s?(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?\s?[:\uff1a]\s*", re.IGNORECASE)
@@ -58,13 +63,13 @@ def references(mail: Mail) -> tuple[str, ...]:
 
 
 def quoted(text: str, html: str, original: Original) -> tuple[str, str]:
-    """Return text and html of an answer with the original quoted below; of two that were given both, else the one."""
-    return _below_text(text, original) if text or not html else "", _below_html(html, original) if html else ""
+    """Return text and html of an answer with the original quoted below; without a text, it is made of the html."""
+    return _below_text(text or html_to_text(html), original), _below_html(html, original) if html else ""
 
 
 def _introduced(original: Original) -> str:
     when = f"On {original.date.astimezone(UTC):%Y-%m-%d at %H:%M} UTC" if original.date else "Some time ago"
-    return f"{when}, {' '.join(original.name.split()) or 'somebody'} wrote:"
+    return f"{when}, {' '.join(original.name[:_LONGEST_NAME].split()) or 'somebody'} wrote:"
 
 
 def _lines(original: Original) -> list[str]:

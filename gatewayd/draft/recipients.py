@@ -19,6 +19,9 @@ __all__ = ["addresses", "strict"]
 
 #: How many addresses one word of a person may hold.
 _MOST = 1000
+#: Behind an address in angle brackets stands a comma or nothing; what else stands there would be lost.
+_UNPARTED = re.compile(r">\s*[^\s,;]")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -36,9 +39,14 @@ def _parsed(word: str) -> tuple[Address, ...]:
     # The parser takes each character for one byte, as it stands in mail.
     found, more = header.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
     # It reads what robots write, too; a person who leaves out a comma means somebody else than it would find.
-    if more or not found or any(one.name and f"<{one.email}>" not in word for one in found):
+    if more or not found or _UNPARTED.search(_QUOTED.sub("", word)) or not all(_typed(one, word) for one in found):
         raise PermanentError(f"{word[:100]!r} is no address: expected name@domain, or Name <name@domain>")
     return found
+
+
+def _typed(address: Address, word: str) -> bool:
+    """Whether a person typed this very address, in angle brackets where it has a name."""
+    return (f"<{address.email}>" if address.name else address.email) in word
 
 
 def strict(address: Address) -> Address:

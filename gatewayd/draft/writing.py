@@ -35,6 +35,8 @@ _REFERENCES = 30
 _ID = re.compile(r"<[!-;=?-~]{1,900}>")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 #: Control characters, and what else some programs take for the end of a line.
+#: In characters. What stands on one line is no text; servers refuse headers of some 100 KB.
+_LONGEST_LINE = 10_000
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -120,6 +122,8 @@ def _line(what: str, value: str) -> str:
     """Return what is to stand on one line; raises PermanentError where it could be more than that."""
     if _BREAKS.search(value):
         raise PermanentError(f"{what} has line breaks or control characters: {value[:100]!r}")
+    if len(value) > _LONGEST_LINE:
+        raise PermanentError(f"{what} has {len(value)} characters, expected at most {_LONGEST_LINE}: {value[:100]!r}...")
     return _encodable(what, value)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from gatewayd.outbox.policy import Policy
@@ -30,7 +31,8 @@ class Outbox:
 
         Raises what the store raises before anything was taken.
         """
+        began = time.monotonic()
         taken = tools.store.take(lane, tools.owner.name, limit=LIMIT, dead=tools.owner.dead)
         if not taken:
             return Round(lane=lane)
-        return Work(self._config, self._policy, tools, lane, taken, failures=failures).run()
+        return Work(self._config, self._policy, tools, lane, taken, failures=failures, began=began).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
@@ -43,21 +44,32 @@ class Books:
         self._commits: deque[Future[None]] = deque()
         self._added = self._written = 0
         self._closing = False
+        #: Why something could not be committed: it is sent again later, so nothing more may follow it.
+        self.error: BaseException | None = None
 
     def add(self, taken: Taken, settled: Settled) -> None:
         """Have it committed soon; waits while too much is ahead of the disk. Raises what the store raised before."""
         self._closing = False
         self._known.append((taken, settled))
         self._added += 1
-        self._commits.append(self._executor.submit(self._commit))
+        self._commits.append(self._executor.submit(self._guarded_commit))
         while self._commits and (self._commits[0].done() or self._added - self._written >= _AHEAD):
             self._commits.popleft().result()
 
     def close(self) -> None:
-        """Return when all is on the disk; raises what the store raises."""
+        """Return when all is on the disk; raises what the store raised, and each time again."""
         self._closing = True
-        while self._commits:
-            self._commits.popleft().result()
+        wait(self._commits)
+        self._commits.clear()
+        if self.error is not None:
+            raise self.error
+
+    def _guarded_commit(self) -> None:
+        try:
+            self._commit()
+        except BaseException as error:
+            self.error = self.error or error
+            raise
 
     def _commit(self) -> None:
         """Commit what is known by now; what few there are wait a moment for company."""

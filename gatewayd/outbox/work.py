@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -45,7 +46,10 @@ _STORE_AWAY = 0.5
 class Work:
     """One round of work on what was taken of one lane."""
 
-    def __init__(self, config: Config, policy: Policy, tools: Tools, lane: str, taken: Sequence[Taken], *, failures: int) -> None:
+    def __init__(
+        self, config: Config, policy: Policy, tools: Tools, lane: str, taken: Sequence[Taken], *, failures: int, began: float
+    ) -> None:
+        """``began`` is a moment of the monotonic clock that was over when they were taken."""
         self._config = config
         self._policy = policy
         self._tools = tools
@@ -54,7 +58,7 @@ class Work:
         #: What was neither tried nor put off.
         self._left = dict(self._taken)
         self._failures = failures
-        self._began = time.monotonic()
+        self._began = began
         self._count: Counter[DeliveryState] = Counter()
         self._ways: dict[tuple[str, str, str | None], Way] = {}
         #: The last try to open a connection failed.
@@ -109,20 +113,21 @@ class Work:
         self._shut = True
         courier = forwarder.open()
         self._shut = False
-        self._tools.opened(courier)
-        try:
-            self._one_by_one(courier, parcels)
-        finally:
+        with ExitStack() as stack:
+            stack.callback(courier.close)
+            stack.callback(self._tools.opened, None)
             # First: a server that takes its time for a good-bye must not keep what is known from the disk.
-            self._books.close()
-            self._tools.opened(None)
-            courier.close()
+            stack.callback(self._books.close)
+            self._tools.opened(courier)
+            # It may have taken so long that others may take them soon.
+            if not self._over():
+                self._one_by_one(courier, parcels)
 
     def _one_by_one(self, courier: Courier, parcels: Sequence[Parcel]) -> None:
         expected = iter(parcels)
         error = self._guarded(partial(self._receipts, courier, parcels, expected))
-        if error is None or self._tools.stopping():
-            # An aborted connection is no fault; what was in hand is given back.
+        if error is None or self._tools.stopping() or self._books.error:
+            # An aborted connection is no fault; what was in hand is given back. Nor is it the server's that the store is away.
             return
         in_hand = next((one for one in parcels if one.id in self._left), None)
         if in_hand is not None:
@@ -196,7 +201,8 @@ class Work:
     # --- when to end --------------------------------------------------------------------------------------------------
 
     def _over(self) -> bool:
-        return self._tools.stopping() or time.monotonic() - self._began > _ENOUGH
+        late = time.monotonic() - self._began > _ENOUGH
+        return late or self._tools.stopping() or self._books.error is not None
 
     def _wait(self) -> bool:
         """Wait a moment for the store; return whether to try it again."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.delivery import Delivery, DeliveryQuery, DeliveryView, Outgoing, Posted, Settled, Suspension, Taken
+    from gatewayd.model import Record
     from gatewayd.views import Viewer
 
 __all__ = ["DELIVERY_SECONDS", "OutboxVerbs"]
@@ -35,6 +36,16 @@ class OutboxVerbs(ABC):
         """Enter deliveries of a filing; return their ids. One that the same filing, goal and cause had already is its id.
 
         Raises PermanentError where the viewer has no such filing.
+        """
+
+    @abstractmethod
+    def inheritable(
+        self, wanted: Collection[tuple[str, str | None, str]]
+    ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
+        """Return the records that filings would inherit now, given as (operator, owner, Message-ID that they follow).
+
+        They are those of the links, but those taken away, of the operator's own outgoing mail of that Message-ID: of general mail,
+        and for a personal filing of its owner's. What inherits nothing is left out. Asked once for each batch that rules fire for.
         """
 
     # --- delivering -----------------------------------------------------------------------------------------------

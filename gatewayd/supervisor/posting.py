@@ -184,7 +184,8 @@ class Posting:
             if at > now:
                 self._ask_at = min(self._ask_at, at)
             elif lane not in self._runs:
-                self._line.add(lane, (_SUSPECTS,) if rest else (_ALL, _WORKING), at=at)
+                # Behind who stands there already, since when ever it is due: a lane with much to go never keeps others waiting.
+                self._line.add(lane, (_SUSPECTS,) if rest else (_ALL, _WORKING), at=now)
         # What nobody delivers to any more need not be remembered.
         self._rests = {lane: rest for lane, rest in self._rests.items() if lane in lanes or lane in self._runs}
         if now >= self._overdue_at:

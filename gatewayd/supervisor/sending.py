@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -24,9 +23,10 @@ class Run:
         self.groups = groups
         #: Its server has said nothing for a while: it no longer counts as working.
         self.slow = False
-        #: When there was last a sign of life, and when its connection is aborted.
+        #: When there was last a sign of life.
         self.moved = time.monotonic()
-        self.abort_at = math.inf
+        #: When its connection is aborted: others may take by then what it has.
+        self.abort_at = self.moved + DELIVERY_SECONDS
         self._door = threading.Lock()
         self._courier: Courier | None = None
 
@@ -41,10 +41,10 @@ class Run:
         self.moved = time.monotonic()
 
     def look(self, now: float) -> None:
-        """Abort the connection where its time is up, or where nothing came by it for so long that others may take what it has."""
-        if now < self.abort_at and now - self.moved < DELIVERY_SECONDS:
+        """Abort the connection where its time is up; what is opened after that, too."""
+        if now < self.abort_at:
             return
         with self._door:
-            if self._courier is not None:
-                self._courier.abort()
-                self._courier = None
+            courier, self._courier = self._courier, None
+            if courier is not None:
+                courier.abort()

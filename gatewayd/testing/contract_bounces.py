@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import DELIVERY_SECONDS, Bounce, Bounced, Recipient, Viewer
+from gatewayd import DELIVERY_SECONDS, Bounce, Bounced, DeliveryQuery, Recipient, Viewer
 from gatewayd.testing.contract_outbox import entered, settled, take, view
 from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_raw
 
@@ -58,6 +58,47 @@ class BounceContract:
         assert self.bounce(store, 2, _hard("duty@example.com")).suspended == ()
         assert self.bounce(store, 1, _hard("else@example.com"), nth=2).suspended == ()
         assert view(store, ids[0]).state == "waiting"
+
+    def test_P7_whom_it_never_reached_it_can_not_come_back_from(self, store: Store) -> None:
+        ids = entered(
+            store,
+            *(make_delivery(number, "a@x.de", "b@x.de", target=f"t{number}") for number in range(4)),
+            make_delivery(4, "b@x.de", target="t4", withheld="own hop"),
+        )
+        parked, cancelled, waits, _ = take(store)
+        lost = Recipient(address="b@x.de", state="refused", words="550 no")
+        store.settle("one", [settled(parked, "parked", *_delivered("a@x.de"), lost, words="550 no")])
+        for each in (cancelled, waits):
+            store.settle("one", [settled(each, "waiting", *_delivered("a@x.de"), words="busy")])
+        store.give_back("one", ids[3:])
+        store.cancel(_ACME, [cancelled.id], who="anna")
+        before = [view(store, one) for one in ids]
+        assert [each.state for each in before] == ["parked", "cancelled", "waiting", "waiting", "withheld"]
+        for number in range(5):
+            assert self.bounce(store, number, _hard("b@x.de"), _hard("else@x.de"), nth=number + 1).suspended == ()
+        after = [view(store, one) for one in ids]
+        assert [(each.state, each.words, each.recipients) for each in after] == [
+            (each.state, each.words, each.recipients) for each in before
+        ]
+        assert {each.id for each in take(store)} == {waits.id, ids[3]}, "who has not got it yet still gets it"
+
+    def test_a_bounce_that_comes_again_does_not_end_another_try(self, store: Store) -> None:
+        (delivery_id,) = entered(store, make_delivery(1))
+        store.settle("one", [settled(each, "delivered", *_delivered("duty@example.com")) for each in take(store)])
+        self.bounce(store, 1, _hard("duty@example.com"))
+        assert store.redeliver(_ACME, [delivery_id]) == 1
+        self.bounce(store, 1, _hard("duty@example.com"), nth=2)
+        assert [each.id for each in take(store)] == [delivery_id]
+
+    def test_a_bounce_is_kept_whichever_account_of_the_operator_it_came_by(self, store: Store) -> None:
+        one = Custodian.of(store)
+        hers = one.file("1", make_raw(1), make_filing(owner="irina"))
+        irina = Viewer(operator="acme", users=("irina",))
+        (delivery_id,) = store.deliver(irina, hers, [make_delivery(1)])
+        store.settle("one", [settled(each, "delivered", *_delivered("duty@example.com")) for each in take(store)])
+        self.bounce(store, 1, _hard("duty@example.com"))
+        assert [each.id for each in store.deliveries(irina, DeliveryQuery(states=("bounced",)))] == [delivery_id]
+        assert store.deliveries(_ACME, DeliveryQuery()) == [], "and shown to her alone"
 
     def test_P6_a_bounce_is_only_for_operators_that_the_mail_is_filed_for(self, store: Store) -> None:
         ids = entered(store, make_delivery(1, target="duty"))
@@ -114,7 +155,10 @@ class BounceContract:
 
     def suspend(self, store: Store) -> None:
         """Suspend the target ``duty`` of ``acme``."""
-        store.deliver(_ACME, Custodian.of(store, "sender").file("1", make_raw(9)), [make_delivery(99, "s@x.de", target="duty")])
+        mail_id = Custodian.of(store, "sender").file("1", make_raw(9))
+        (sent,) = store.deliver(_ACME, mail_id, [make_delivery(99, "s@x.de", target="duty", account="other")])
+        (taken,) = take(store, "account other")
+        assert store.settle("one", [settled(taken, "delivered", *_delivered("s@x.de"))]) == {sent}
         assert self.bounce(store, 99, _hard("s@x.de"), nth=99).suspended
 
     def test_a_suspended_target_gets_nothing_until_a_person_says_so(self, store: Store, later: Callable[[float], None]) -> None:

@@ -146,6 +146,28 @@ class PostingContract:
         assert links(store, general, _GLOBETROT) == {("R1", "threads", "it answers 1001")}
         assert links(store, hers, _IRINA) == {("C1", "threads", "it answers 1000")}
 
+    def test_P6_what_a_filing_will_inherit_is_told_before_it_is_filed(self, store: Store) -> None:
+        ours, hers = post(store, 1000).mail_id, post(store, 1001, viewer=_IRINA, owner="irina").mail_id
+        theirs = post(store, 1002, viewer=_GLOBETROT).mail_id
+        post(store, 1003)
+        store.link(_ACME, ours, [_C1, _R1], who="anna", because="hers")
+        store.unlink(_ACME, ours, [("reservation", "R1")], who="anna")
+        store.link(_IRINA, hers, [_R2], who="irina", because="hers")
+        store.link(_GLOBETROT, theirs, [_R1], who="gus", because="his")
+        Custodian.of(store).file("1", make_raw(1), make_filing(links=[_R1]))
+        wanted = {
+            (operator, owner, f"<{number}@example.com>")
+            for operator in ("acme", "globetrot", "third")
+            for owner in (None, "irina", "bob")
+            for number in (1, 1000, 1001, 1002, 1003, 1004)
+        }
+        assert store.inheritable(wanted) == {
+            **{("acme", owner, "<1000@example.com>"): [_C1] for owner in (None, "irina", "bob")},
+            ("acme", "irina", "<1001@example.com>"): [_R2],
+            **{("globetrot", owner, "<1002@example.com>"): [_R1] for owner in (None, "irina", "bob")},
+        }
+        assert store.inheritable([]) == {}
+
     def test_matching_again_follows_again(self, store: Store) -> None:
         one = Custodian.of(store)
         own = post(store, 1000).mail_id

@@ -43,6 +43,8 @@ class FakeServer:
     #: How many connections were opened, and are open.
     opened: int = 0
     open: int = 0
+    #: How many were aborted.
+    aborted: int = 0
 
     def courier(self) -> Courier:
         """Open a connection."""
@@ -85,6 +87,7 @@ class _FakeCourier(Courier):
 
     def abort(self) -> None:
         self._aborted = True
+        self._server.aborted += 1
 
     def close(self) -> None:
         self._server.open -= 1

@@ -64,10 +64,21 @@ class Client(smtplib.SMTP):
             raise garbled(self._options, self._buffer)
         self.line = context.wrap_socket(self.line, server_hostname=self._options.host)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether we have not closed it."""
+        return self.line.fileno() >= 0
+
     def close(self) -> None:
         """Close the connection without a word. Never raises."""
         with suppress(OSError):
             self.line.close()
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """Send a command. What the server said before it was asked is no answer to it."""
+        if self._buffer:
+            raise garbled(self._options, self._buffer)
+        super().putcmd(cmd, args)
 
     def send(self, s: ReadableBuffer | str) -> None:
         """Send a command, or a piece of a mail."""
@@ -76,8 +87,11 @@ class Client(smtplib.SMTP):
     def send_data(self, pieces: Iterable[bytes]) -> None:
         """Send a mail and the dot behind it, with dots at the beginning of lines doubled (RFC 5321 section 4.5.2).
 
-        The last line is ended. Small pieces go out together: each is a packet else.
+        The last line is ended. Small pieces go out together: each is a packet else. A server may refuse a mail before its end,
+        and then hang up; it can't have taken it over.
         """
+        if self._buffer.startswith(b"2"):
+            raise garbled(self._options, self._buffer)
         waiting = bytearray()
         for piece in chain(stuffed(pieces), (b".\r\n",)):
             waiting += piece

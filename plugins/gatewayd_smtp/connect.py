@@ -88,35 +88,42 @@ def _log_in(client: Client, options: SmtpOptions) -> None:
     user, secret = _encoded(options.username), _encoded(password)
     if "PLAIN" in offered:
         words = _encoded(f"\0{options.username}\0{password}")
-        code, answer = _auth(client, "PLAIN", [words])
+        code, answer = _auth(options, client, "PLAIN", [words])
     elif "LOGIN" in offered:
         words = secret
-        code, answer = _auth(client, "LOGIN", [user, secret])
+        code, answer = _auth(options, client, "LOGIN", [user, secret])
     else:
         advice = "Use `security: tls` or `starttls`; leave out username and password if it wants none."
         raise AuthError(f"{options.where}: the server offers no log-in by AUTH PLAIN or LOGIN on this connection", advice=advice)
     if code // 100 == OK:
         return
     text = f"{options.where}: log-in as {options.username!r} was refused"
-    shown = said(code, answer)
-    # A server that repeats what we sent is not quoted.
-    if not any(hidden in shown for hidden in (password, words, secret)):
-        text += f": the server answered {shown!r}"
+    # A server that repeats what we sent is not quoted, not even in part.
+    if not any(_unspaced(hidden) in _unspaced(answer.decode("utf-8", "replace")) for hidden in (password, words, secret)):
+        text += f": the server answered {said(code, answer)!r}"
     if code // 100 == LATER:
         raise TransientError(text, advice="It is tried again.")
     raise AuthError(text, advice="Check `username` and `password`, and that the account may send by SMTP.")
+
+
+def _unspaced(text: str) -> str:
+    return "".join(text.split())
 
 
 def _encoded(text: str) -> str:
     return b64encode(text.encode()).decode("ascii")
 
 
-def _auth(client: Client, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
+def _auth(options: SmtpOptions, client: Client, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
     """Give the answers to what the server asks; return the first reply that asks no more (RFC 4954 section 4)."""
     first = f"AUTH {mechanism}"
     if mechanism == "PLAIN" and len(first) + len(answers[0]) < _LONGEST_COMMAND:
         first = f"{first} {answers.pop(0)}"
-    code, words = client.docmd(first)
-    while code == _GO_ON and answers:
-        code, words = client.docmd(answers.pop(0))
+    try:
+        code, words = client.docmd(first)
+        while code == _GO_ON and answers:
+            code, words = client.docmd(answers.pop(0))
+    except TransientError as error:
+        # It may quote what came, and a server that is none may have repeated what we sent.
+        raise TransientError(f"{options.where}: there was no SMTP reply to our log-in", advice=error.advice) from None
     return code, words

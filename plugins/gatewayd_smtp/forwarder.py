@@ -6,9 +6,20 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
-from gatewayd import Courier, Forwarder, PermanentError, Receipt, Recipient, TransientError, forwarded, socket_errors, wire
+from gatewayd import (
+    Courier,
+    Forwarder,
+    GatewaydError,
+    PermanentError,
+    Receipt,
+    Recipient,
+    TransientError,
+    forwarded,
+    socket_errors,
+    wire,
+)
 from gatewayd_smtp.connect import connect, cut, hang_up
-from gatewayd_smtp.faults import LATER, NEVER, OK, garbled, said, unfit
+from gatewayd_smtp.faults import LATER, NEVER, OK, closed, garbled, said, unfit
 from gatewayd_smtp.options import SmtpOptions
 
 if TYPE_CHECKING:
@@ -24,6 +35,7 @@ _PARTING_SECONDS = 1.0
 #: What xtext encodes (RFC 3461 section 4).
 _NO_XTEXT = re.compile(r"[^!-~]|[+=]")
 _LONGEST_ENVID = 100
+_SIZE = re.compile("[0-9]{1,20}")
 _STATES: dict[int, RecipientState] = {OK: "delivered", LATER: "waiting", NEVER: "refused"}
 #: What became of a recipient, and the server's words.
 _Verdict: TypeAlias = "tuple[RecipientState, str]"
@@ -55,6 +67,8 @@ class SmtpCourier(Courier):
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
         """See ``Courier.deliver``. SMTP has no word for when to come again, so no receipt has one."""
         for parcel in parcels:
+            if not self._client.is_open:
+                raise closed(self._options)
             self._idle = False
             with socket_errors(self._options, self._options.effective_port):
                 receipt = self._deliver(parcel)
@@ -96,8 +110,8 @@ class SmtpCourier(Courier):
         """Return the mail as this server can take it; raises PermanentError where it can't."""
         written = forwarded(parcel, eight_bit=self._client.has_extn("8bitmime"))
         limit = self._client.esmtp_features.get("size", "")
-        # 0 and no number say that there is no fixed limit (RFC 1870 section 4).
-        if limit.isdecimal() and 0 < int(limit) < written.size:
+        # 0 and no number say that there is no fixed limit, and a number has 20 digits at most (RFC 1870 sections 4 and 5).
+        if _SIZE.fullmatch(limit) and 0 < int(limit) < written.size:
             raise PermanentError(f"it has {written.size} bytes, and {self._options.where} takes at most {int(limit)}")
         return written
 
@@ -120,9 +134,15 @@ class SmtpCourier(Courier):
         accepted = [address for address, (state, _) in verdicts.items() if state == "delivered"]
         begun, verdict = self._data(written) if accepted else (False, ("refused", ""))
         if not begun:
-            # The transaction is open still. Whatever the answer, the next MAIL shows whether it is closed.
-            self._ask("RSET")
+            self._reset()
         return verdicts | dict.fromkeys(accepted, verdict)
+
+    def _reset(self) -> None:
+        """End a transaction that is open still. What was said of the mail stands, though a server may hang up on it now."""
+        try:
+            self._ask("RSET")
+        except (OSError, GatewaydError):
+            self._client.close()
 
     def _parameters(self, parcel: Parcel, addresses: Iterable[str], written: Written) -> str:
         """Return what MAIL says of the mail, as far as the server offers to hear it."""

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["bounced"]
 
 _OURS = (
-    select(delivery.c.id, delivery.c.operator, delivery.c.target, delivery.c.state, delivery.c.message_id)
+    select(
+        delivery.c.id,
+        delivery.c.operator,
+        delivery.c.target,
+        delivery.c.state,
+        delivery.c.message_id,
+        delivery.c.taker.is_not(None).label("tried"),
+    )
     .where(one_of(delivery.c.message_id, name="message_ids"))
     .order_by(delivery.c.id)
     .with_for_update()
@@ -62,7 +69,8 @@ _HOLD = Many(
 def bounced(connection: Connection, batch: Iterable[Filed], time: float) -> tuple[Suspension, ...]:
     """Keep the bounces that a batch brought with the deliveries that they are of; return the targets that are suspended by it.
 
-    A delivery of an operator that the mail is not filed for is left alone: it is none of his bounces.
+    A delivery of an operator that the mail is not filed for is left alone: it is none of his bounces. Whose personal mail it is
+    does not matter: servers send it back to the address of the account that sends, whichever of the operator's accounts imports it.
     """
     brought = [(each.bounce, {one.operator for one in each.filings}) for each in batch if each.bounce is not None]
     if not brought:
@@ -81,7 +89,7 @@ def bounced(connection: Connection, batch: Iterable[Filed], time: float) -> tupl
 class _Bounced:
     """A delivery, and what came back of it."""
 
-    def __init__(self, row: Row[int, str, str, str, str]) -> None:
+    def __init__(self, row: Row[int, str, str, str, str, bool]) -> None:
         self.row = row
         self.states: dict[tuple[int, str], str] = {}
         #: Words by number of the recipient.
@@ -89,14 +97,24 @@ class _Bounced:
         self._hard: set[int] = set()
 
     def keep(self, bounce: Bounce) -> None:
-        """Take in what a bounce says of its recipients; others are not known to us."""
+        """Take in what a bounce says of its recipients, as far as the mail can have reached them; others are not known to us.
+
+        To whom it did not go it can't come back: one of several who have it must not end what is still to go to the others.
+        """
         numbers: Mapping[str, list[int]] = defaultdict(list)
-        for number, address in self.states:
-            numbers[address.casefold()].append(number)
+        for (number, address), state in self.states.items():
+            if state in self._reached:
+                numbers[address.casefold()].append(number)
         for one in bounce.recipients:
             for number in numbers[clean(one.address).casefold()]:
                 self.said[number] = clean(one.words)
                 self._hard |= {number} if one.hard else set()
+
+    @property
+    def _reached(self) -> set[str]:
+        """States of recipients who can have the mail: of those that wait while it is tried, nobody knows."""
+        may = self.row.tried or self.row.state == "delivered"
+        return {"delivered", "bounced", "waiting"} if may else {"delivered", "bounced"}
 
     @property
     def open(self) -> bool:

@@ -133,11 +133,11 @@ class Daemons:
 
 
 def _open(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many deliveries wait and how many need a person, by operator; the index alone tells."""
-    counts = select(delivery.c.operator, delivery.c.state, func.count()).where(OPEN).group_by(delivery.c.operator, delivery.c.state)
+    """Return how many deliveries wait and how many need a person, by operator; the index alone tells. What is withheld does not."""
+    counts = select(delivery.c.operator, delivery.c.state, func.count()).where(OPEN, delivery.c.state != "withheld")
     undelivered: dict[str, int] = {}
     stuck: dict[str, int] = {}
-    for operator, state, number in connection.execute(counts):
+    for operator, state, number in connection.execute(counts.group_by(delivery.c.operator, delivery.c.state)):
         wait = undelivered if state == "waiting" else stuck
         wait[operator] = wait.get(operator, 0) + number
     return undelivered, stuck

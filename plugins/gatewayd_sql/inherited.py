@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import select
 
+from gatewayd import Record
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.tables import OUT, filing, link, mail
@@ -14,13 +15,18 @@ from gatewayd_sql.times import clean
 from gatewayd_sql.views import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
-    from gatewayd import Filing, Outgoing, Viewer
+    from gatewayd import Filing, Kind, Outgoing, Viewer
+    from gatewayd_sql.database import Database
 
-__all__ = ["answer", "inherited"]
+__all__ = ["Inheritance", "answer", "inherited"]
+
+#: Who inherits: operator, owner, and the Message-ID of the mail of ours that is answered.
+_Heir: TypeAlias = tuple[str, str | None, str]
+_Row: TypeAlias = "Row[int, str | None, str, Kind, str, str]"
 
 _LINK = Many(InsertOrIgnore(link))
 
@@ -38,25 +44,57 @@ _LINKS = (
 )
 
 
+class Inheritance:
+    """What mail that is not filed yet will inherit."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def inheritable(self, wanted: Collection[_Heir]) -> dict[_Heir, list[Record]]:
+        """Return the records that filings would inherit, by (operator, owner, Message-ID that they follow)."""
+        with self._db.reading() as connection:
+            found = _links(connection, wanted)
+        return {heir: [Record(kind=row.kind, id=row.record_id, label=row.label) for row in rows] for heir, rows in found.items()}
+
+
 def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> list[dict[str, object]]:
     """Return the rows of the links that filings inherit, given as (mail id, filing); two queries for all."""
-    following = [(mail_id, each) for mail_id, each in filings if each.follows]
-    if not following:
-        return []
-    message_ids = sorted({clean(said.message_id) for _, each in following for _, said in each.follows})
-    sent = {row.id: row.message_id for row in connection.execute(_SENT, {"message_ids": message_ids})}
-    given = {"operators": sorted({each.operator for _, each in following}), "mails": list(sent)}
-    links = defaultdict(list)
-    for mail_id, owner, operator, kind, record_id, label in connection.execute(_LINKS, given):
-        row = {"operator": operator, "kind": kind, "record_id": record_id, "label": label}
-        links[operator, sent[mail_id]].append((owner, row))
-    return [
-        row | {"mail_id": mail_id, "by": clean(by), "because": clean(said.because), "by_hand": False, "removed_by": None}
-        for mail_id, each in following
+    following = [
+        (mail_id, (each.operator, each.owner, said.message_id), by, said.because)
+        for mail_id, each in filings
         for by, said in each.follows
-        for owner, row in links[each.operator, clean(said.message_id)]
-        if _may_share(owner, each.owner)
     ]
+    found = _links(connection, {heir for _, heir, _, _ in following})
+    return [
+        {
+            "operator": row.operator,
+            "mail_id": mail_id,
+            "kind": row.kind,
+            "record_id": row.record_id,
+            "label": row.label,
+            "by": clean(by),
+            "because": clean(because),
+            "by_hand": False,
+            "removed_by": None,
+        }
+        for mail_id, heir, by, because in following
+        for row in found.get(heir, ())
+    ]
+
+
+def _links(connection: Connection, wanted: Collection[_Heir]) -> Mapping[_Heir, Sequence[_Row]]:
+    """Return the links that each of them inherits, in the order of mails and records; who inherits nothing is left out."""
+    if not wanted:
+        return {}
+    message_ids = sorted({clean(message_id) for _, _, message_id in wanted})
+    sent = {row.id: row.message_id for row in connection.execute(_SENT, {"message_ids": message_ids})}
+    if not sent:
+        return {}
+    links: dict[tuple[str, str], list[_Row]] = defaultdict(list)
+    for row in connection.execute(_LINKS, {"operators": sorted({one for one, _, _ in wanted}), "mails": list(sent)}):
+        links[row.operator, sent[row.mail_id]].append(row)
+    shared = {heir: [row for row in links.get((heir[0], clean(heir[2])), ()) if _may_share(row.owner, heir[1])] for heir in wanted}
+    return {heir: rows for heir, rows in shared.items() if rows}
 
 
 def answer(connection: Connection, viewer: Viewer, mail_id: int, outgoing: Outgoing) -> None:

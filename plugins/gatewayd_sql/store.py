@@ -246,6 +246,12 @@ class Sql(Store):
         """Enter deliveries of a filing."""
         return self._verbs.sending.deliver(viewer, mail_id, deliveries)
 
+    def inheritable(
+        self, wanted: Collection[tuple[str, str | None, str]]
+    ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
+        """Return the records that filings would inherit."""
+        return self._verbs.inheritance.inheritable(wanted)
+
     def lanes(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
         """Return for every lane in how many seconds something of it is due."""
         return self._verbs.outbox.lanes(dead)

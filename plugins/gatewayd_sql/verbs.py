@@ -12,6 +12,7 @@ from gatewayd_sql.database import Database
 from gatewayd_sql.desk import Desk
 from gatewayd_sql.filing import Filer
 from gatewayd_sql.fingerprints import Fingerprints
+from gatewayd_sql.inherited import Inheritance
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
 from gatewayd_sql.outbox import Outbox
@@ -36,6 +37,7 @@ class Verbs:
     daemons: Daemons
     asked: Asked
     fingerprints: Fingerprints
+    inheritance: Inheritance
     outbox: Outbox
     sending: Sending
 
@@ -58,6 +60,7 @@ class Verbs:
             daemons=Daemons(db),
             asked=Asked(db),
             fingerprints=Fingerprints(db),
+            inheritance=Inheritance(db),
             outbox=Outbox(db),
             sending=Sending(db),
         )

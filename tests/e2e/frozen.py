@@ -19,6 +19,8 @@ from gatewayd.cli import run
 if TYPE_CHECKING:
     from types import FrameType
 
+    from sqlalchemy import Connection
+
 _FILING = str(Path("gatewayd_sql", "filing.py"))
 
 
@@ -32,9 +34,15 @@ def _files_a_batch() -> bool:
 def main(file: Path, arguments: list[str]) -> int:
     """Freeze at the first batch after the file is there."""
 
-    def begins(*_: object) -> None:
+    def begins(connection: Connection) -> None:
         if file.exists() and _files_a_batch():
             file.unlink()
+            # Another thread of this process may be writing, and would keep the database locked while it is frozen.
+            raw = connection.connection.dbapi_connection
+            assert raw is not None
+            cursor = raw.cursor()
+            cursor.execute("BEGIN IMMEDIATE")
+            cursor.execute("ROLLBACK")
             os.kill(os.getpid(), signal.SIGSTOP)
 
     event.listen(Engine, "engine_connect", begins)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.signing import Signer
-from tests.e2e.house import House
+from gatewayd.testing.smtp import SmtpServer
+from tests.e2e.house import House, until
+from tests.e2e.sending import Sending
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +103,33 @@ def test_P7_what_is_retried_is_sent_on_only_where_a_person_asks_for_it(house: Ho
     plugin.write_text(BROKEN.replace('raise ValueError("too cross to match")', "return []"))
     house.good("queue", "retry", "--operator", "later", "--forward")
     assert [cause for _, cause in deliveries(house)] == ["rule 1"]
+
+
+def test_the_daemon_takes_a_changed_rule_over_and_shows_a_target_that_gets_too_much(tmp_path: Path, dovecot: Dovecot) -> None:
+    with SmtpServer() as server:
+        own = Sending(tmp_path / "own", dovecot, server.port, rules="", limits="limits: {forwards_per_hour: 1}\n")
+        own.begin()
+        yaml = own.house.folder / "operators" / "acme.yaml"
+        with own.house.daemon() as daemon:
+            own.come(raw(1, "urgent"))
+            until("the first is filed", 20, lambda: own.house.filed().total() == 1)
+            yaml.write_text(yaml.read_text() + "forward: [{when: {subject: urgent}, to: duty}]\n")
+            until("the rule is taken over", 20, lambda: daemon.log.count("config loaded") > 1)
+            own.come(raw(2, "urgent"))
+            until("the second is delivered", 20, lambda: own.states()["delivered"])
+            own.come(raw(3, "urgent"))
+            until("the third is withheld", 20, lambda: own.states()["withheld"])
+            # The daemon says how it is each ten seconds.
+            until("the daemon has said so", 20, lambda: "duty" in str(own.house._read("SELECT open_targets FROM daemon")))
+            (row,) = [row for row in own.house.run("status", "--json").rows if row["type"] == "daemon"]
+            assert row["open_targets"] == ["acme/duty"]
+            said = own.house.run("status").out
+            assert "more to acme/duty than limits.forwards_per_hour" in said
+            assert "need a person" not in said
+    assert own.states() == {"delivered": 1, "withheld": 1}, "what was filed before the rule stays"
+    assert len(server.messages) == 1
+    (row,) = own.house.good("outbox", "list", "--state", "withheld", "--json").rows
+    assert "forwards_per_hour" in row["words"]
 
 
 def test_explain_shows_why_rules_fire_or_not_and_whom_a_mail_answers(house: House, tmp_path: Path) -> None:

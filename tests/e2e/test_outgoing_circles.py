@@ -62,8 +62,10 @@ def test_P7_what_another_gateway_forwarded_is_not_forwarded_unless_asked_for(
     two.begin()
     with one.house.daemon(), two.house.daemon():
         one.come(MAIL)
-        until("the second gateway has withheld it", 20, lambda: two.states()["withheld"])
+        until("the second gateway has filed it", 20, lambda: two.house.filed().total() == 1)
         quiet(lambda: len(smtp.messages), 1, QUIET)
+    assert one.states() == {"delivered": 1}
+    assert two.deliveries() == [], "the rule does not fit it"
 
 
 @pytest.mark.parametrize("rules", ["forward: [{when: {}, to: duty}]\n", ROBOTS_TOO], ids=["by default", "robots too"])
@@ -134,7 +136,8 @@ def old_mail_stays(folder: Path, dovecot: Dovecot, smtp: SmtpServer, number: int
 
 
 def test_P7_a_reply_comes_back_and_is_matched_by_its_thread(tmp_path: Path, dovecot: Dovecot, smtp: SmtpServer) -> None:
-    own = Sending(tmp_path / "own", dovecot, smtp.port, rules="")
+    rule = "forward: [{when: {linked: reservation, from: colleague@example.com}, to: duty}]\n"
+    own = Sending(tmp_path / "own", dovecot, smtp.port, rules=rule)
     own.begin()
     own.come(MAIL)
     own.house.good("import", "inbox")
@@ -157,6 +160,14 @@ def test_P7_a_reply_comes_back_and_is_matched_by_its_thread(tmp_path: Path, dove
         for name in ("good", "forged")
     }
     assert links == {"good": [("reservation", "R1", "threads")], "forged": []}
+    assert [one["mail_id"] for one in own.deliveries() if one["cause"] == "rule 1"] == [found["<good@example.com>"]["id"]]
+    fires = {
+        name: [
+            one["fires"] for one in own.house.good("explain", found[f"<{name}@example.com>"]["id"], "--json").rows if "rule" in one
+        ]
+        for name in links
+    }
+    assert fires == {"good": [True], "forged": [False]}, "what it inherits counts"
     reply = found[ours]
     assert (reply["direction"], reply["unread"], reply["from"]) == ("out", False, "own@acme.example")
     assert [(link["kind"], link["id"]) for link in reply["links"]] == [("reservation", "R1")]

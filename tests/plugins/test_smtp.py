@@ -156,6 +156,31 @@ def test_P7_a_connection_that_ends_leaves_its_mail_undecided(
     assert len(server.messages) == (step == "taken")
 
 
+@pytest.mark.parametrize("step", ["RCPT", "DATA"])
+@pytest.mark.parametrize("farewell", [CUT, "421 4.7.0 too many errors"])
+def test_P7_a_refusal_stands_though_the_server_hangs_up_behind_it(server: SmtpServer, step: Step, farewell: str) -> None:
+    refusal = "554 5.7.1 never"
+    server.answer = lambda asked, _argument: {step: refusal, "RSET": farewell}.get(asked)
+    with courier(server) as opened:
+        receipts = opened.deliver([parcel(), NEXT])
+        assert states(next(receipts)) == {DUTY: ("refused", refusal)}
+        with pytest.raises(TransientError, match="closed the connection"):
+            next(receipts)
+    assert not server.messages
+
+
+@pytest.mark.parametrize("word", [b"MAIL", b"RCPT", b"DATA"])
+def test_P7_an_answer_before_the_question_is_none(word: bytes) -> None:
+    replies = {b"DATA": b"354 go on\r\n", b".": b"554 never\r\n"}
+    replies[word] = replies.get(word, b"250 ok\r\n") + b"250 taken\r\n"
+    with (
+        speaking(replies) as server,
+        courier(server) as opened,
+        pytest.raises(TransientError, match="expected an SMTP reply, got '250 taken"),
+    ):
+        list(opened.deliver([parcel()]))
+
+
 def test_P7_a_connection_that_breaks_within_a_mail_leaves_it_undecided(server: SmtpServer) -> None:
     server.cut_within = 300_000
     with courier(server) as opened, pytest.raises(TransientError, match=r"connection lost|closed the connection"):

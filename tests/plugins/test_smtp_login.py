@@ -180,6 +180,17 @@ def test_P9_a_server_that_echoes_the_password_is_not_quoted(tmp_path: Path) -> N
                 assert echoed not in repr(caught.value)
 
 
+@pytest.mark.parametrize("password", [PASSWORD, "long" * 100])
+@pytest.mark.parametrize("around", [b"535 %s\r\n", b"%s\r\n", b"535-no\r\n535 %s\r\n"])
+def test_P9_no_part_of_an_echoed_password_is_quoted(tmp_path: Path, password: str, around: bytes) -> None:
+    echoed = encoded(f"\0{USER}\0{password}")
+    replies = {b"EHLO": b"250-x\r\n250 AUTH PLAIN\r\n", b"AUTH": around % f"AUTH PLAIN {echoed}".encode()}
+    with speaking(replies) as server, pytest.raises((AuthError, TransientError)) as caught:
+        forwarder(server, username=USER, password=secret(tmp_path, password)).open()
+    assert echoed[:24] not in repr(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
 @pytest.mark.parametrize("mechanisms", [["CRAM-MD5", "XOAUTH2"], []])
 def test_a_server_that_takes_no_password_is_told(tmp_path: Path, mechanisms: list[str]) -> None:
     with SmtpServer(users={USER: PASSWORD}, mechanisms=mechanisms) as server:

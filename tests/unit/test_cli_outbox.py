@@ -321,9 +321,11 @@ def test_a_suspended_target_gets_nothing_until_it_is_resumed(place: Desk) -> Non
 
 
 def test_P10_status_says_what_waits_and_what_needs_a_person(place: Desk) -> None:
-    assert "Outbox" not in place.run("status").out
+    place.enter(withheld="a circle")
+    assert "Outbox" not in place.run("status").out, "what is withheld needs nobody"
+    place.server.says = {place.enter(operator="globetrot"): (("refused", "550 no"),)}
+    place.outbox("deliver")
     place.enter()
-    place.enter(operator="globetrot", withheld="a circle")
     place.enter(operator="globetrot")
     place.enter(operator="globetrot")
     lines = [line for line in place.run("status").out.splitlines() if line.startswith("Outbox")]

@@ -131,7 +131,7 @@ def test_send_commits_and_says_how_to_follow_it(shell: Shell, text: str) -> None
 
 def test_what_was_sent_is_listed_as_going_out(shell: Shell, text: str) -> None:
     row = shell.good("mail", "send", *LETTER, "--text", text, "--json").row
-    assert row == {"mail": row["mail"], "deliveries": [shell.deliveries()[0].id]}
+    assert row == {"mail": row["mail"], "deliveries": [shell.deliveries()[0].id], "notes": []}
     listed = shell.good("mail", "list", "--json").row
     assert (listed["id"], listed["direction"], listed["from"], listed["to"]) == (
         row["mail"], "out", "desk@acme.example", ["anna@nord.example"],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import Address, Bounce, Bounced, DeliveryQuery, DeliveryView, PermanentError, Transport, Viewer
+from gatewayd import Address, Bounce, Bounced, DeliveryQuery, DeliveryView, PermanentError, Settled, Transport, Viewer
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.desk import Forwarding, Prepared
 from gatewayd.signing import HOP, Signer
@@ -129,6 +129,15 @@ def test_what_one_account_approves_is_not_approved_for_mail_of_another(world: Wo
     assert world.forward("night", mail_id=other)
 
 
+@pytest.mark.parametrize("change", [{"operators": ("globetrot",)}, {"user": "otto"}])
+def test_P6_what_an_account_approves_for_others_is_not_approved_for_those_it_served_before(
+    world: World, change: dict[str, Any]
+) -> None:
+    world.accounts["main"] = replace(world.accounts["main"], **change)
+    assert "Approved are: nobody" in world.refusal("Duty manager").advice
+    assert world.forward("night")
+
+
 def test_P6_nobody_forwards_what_they_may_not_see(world: World) -> None:
     personal = world.file(make_raw(3), key="3", owner="irina")
     for viewer, mail_id in ((Viewer(operator="globetrot"), world.mail_id), (ACME, personal)):
@@ -221,6 +230,8 @@ def test_P7_a_person_is_told_what_a_rule_would_have_withheld_it_for(world: World
 def test_a_person_is_told_that_a_target_is_suspended(world: World) -> None:
     world.forward("night")
     (view,) = world.deliveries()
+    (taken,) = world.store.take("account night-out", "one", limit=1, dead=lambda _: False)
+    world.store.settle("one", [Settled(id=taken.id, tries=0, state="delivered")])
     bounced = tuple(Bounced(address=one, hard=True, words="550 no such user") for one in view.delivery.to)
     world.main.enter("9")
     outcome = world.main.outcome("9", make_raw(9))

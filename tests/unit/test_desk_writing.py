@@ -227,6 +227,13 @@ def test_a_refusal_names_the_rule_and_where_it_stands(
     assert world.send(**letter).delivery_ids
 
 
+def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: World) -> None:
+    world.allow(max_bytes=1024)
+    with pytest.raises(PermanentError, match="at most 1024 bytes, and this mail has 2000") as caught:
+        world.prepared(attachments=(Attached(name="x", type="a/b", data=bytes(2000)),))
+    assert WHERE["max_bytes"] in caught.value.advice
+
+
 def test_all_rules_are_shown_with_what_was_found(world: World) -> None:
     checks = world.prepared(cc=("b@x.de",)).checks
     assert [(one.account, one.rule, one.where, one.allowed) for one in checks] == [
@@ -354,6 +361,40 @@ def test_P6_an_answer_to_personal_mail_is_its_owners_and_answers_come_to_the_own
     assert world.deliveries(ACME) == []
     with pytest.raises(PermanentError, match="has no mail"):
         world.filing(sent.mail_id, ACME)
+
+
+@pytest.mark.parametrize("name", ["Reply-To", "From"])
+def test_an_answer_to_what_is_no_address_says_so_and_needs_one(world: World, name: str) -> None:
+    raw = f"{name}: noreply\r\nSubject: who?\r\n\r\nhi\r\n".encode()
+    mail_id = world.file(raw)
+    with pytest.raises(PermanentError, match=r"to nobody \(.*'noreply' is no address") as caught:
+        world.reply(mail_id)
+    assert "--to" in caught.value.advice
+    prepared = world.reply(mail_id, to=("a@x.de",))
+    assert to(prepared) == ("a@x.de",)
+    assert "left out: 'noreply' is no address" in prepared.notes[-1]
+
+
+def test_an_answer_that_does_not_go_to_the_sender_says_so(world: World) -> None:
+    raw = MAIL.replace(b"Subject:", b"Reply-To: evil@x.de, b@x.de\r\nSubject:", 1)
+    assert world.reply(world.file(raw)).notes == ("its Reply-To is evil@x.de and 1 more; it is from anna@nord.example",)
+    raw = MAIL.replace(b"Subject:", b"Reply-To: ANNA@nord.example\r\nSubject:", 1)
+    assert world.reply(world.file(raw, key="2")).notes == ()
+
+
+def test_P8_endless_names_of_the_original_are_cut(world: World) -> None:
+    raw = b'From: "' + b"Anna " * 100_000 + b'" <anna@nord.example>\r\nSubject: x\r\n\r\nhi\r\n'
+    prepared = world.reply(world.file(raw))
+    assert to(prepared) == ("anna@nord.example",)
+    assert prepared.size < 3000
+
+
+def test_our_own_address_is_known_in_both_of_its_forms(world: World) -> None:
+    world.allow(match=True, sender=Address(name="", email="desk@m\u00fcnchen.example"))
+    assert world.prepared().allowed
+    assert world.prepared(sender="desk@xn--mnchen-3ya.example").allowed
+    raw = MAIL.replace(b"desk@ACME.example", b"desk@XN--mnchen-3ya.example")
+    assert "xn--mnchen" not in "".join(to(world.reply(world.file(raw), to_all=True)))
 
 
 def test_hostile_headers_of_the_original_stay_words(world: World) -> None:

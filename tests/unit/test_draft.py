@@ -108,6 +108,12 @@ def test_line_breaks_and_controls_are_refused_in_every_field(hidden: str) -> Non
         assert "is no address" in refusal(to=(Address(name="", email=address),)).message
 
 
+def test_what_is_no_line_any_more_is_refused_and_not_repeated() -> None:
+    told = refusal(subject="x" * 10_000_000).message
+    assert told.startswith("the subject has 10000000 characters, expected at most 10000: 'xxx")
+    assert len(told) < 200
+
+
 def test_half_a_surrogate_pair_is_refused_and_said() -> None:
     assert "subject" in refusal(subject="a\ud800").message
     assert "text" in refusal(text="a\udfff").message
@@ -262,6 +268,8 @@ def test_nul_is_refused() -> None:
         ("中文 <a@x.de>", "中文", "a@x.de"),
         ('"two words"@x.de', "", '"two words"@x.de'),
         ("anna@exämple.com", "", "anna@xn--exmple-cua.com"),
+        ('"a > b" <a@x.de>', "a > b", "a@x.de"),
+        ("b@x.de <a@x.de>", "b@x.de", "a@x.de"),
     ],
 )
 def test_what_people_type_is_an_address(typed: str, name: str, address: str) -> None:
@@ -281,6 +289,11 @@ def test_several_addresses_are_separated_by_commas() -> None:
         ("a@b@c", "is no address"),
         ("a b@x.de <", "is no address"),
         ("a@x.de b@x.de", "is no address"),
+        ("Anna <a@x.de> b@x.de", "is no address"),
+        ("Anna <a@x.de> Bcc: b@x.de", "is no address"),
+        ("<a@x.de> <b@x.de>", "is no address"),
+        ("<an na@x.de>", "is no address"),
+        ("<=?utf-8?q?boss=40x.de?=>", "is no address"),
         ("@x.de", "is no address"),
         ("a@", "is no address"),
         ("a@x..de", "is no address"),
@@ -387,9 +400,12 @@ def test_what_is_quoted_is_bounded_and_says_so() -> None:
     is_sound(written(replace(DRAFT, text=text, html=html)))
 
 
-def test_only_what_was_written_is_quoted_below() -> None:
+def test_the_original_is_quoted_below_a_text_that_is_made_of_html_too() -> None:
     original = Original.of(mail())
-    assert quoted("", "x", original)[0] == ""
+    text, html = quoted("", "<p>Yes &amp; no</p>", original)
+    assert text.startswith("Yes & no\n\n")
+    assert "\n> Hello" in text
+    assert "<blockquote" in html
     assert quoted("x", "", original)[1] == ""
     assert "> Hello" in quoted("", "", original)[0]
 

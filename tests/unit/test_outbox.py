@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import (
+    DELIVERY_SECONDS,
     AuthError,
+    ConfigError,
     Courier,
     Fault,
     Forwarder,
@@ -451,6 +453,52 @@ def test_P7_a_store_that_is_away_for_a_moment_makes_no_repeat(post: Post) -> Non
     assert post.deliver().delivered == 3
     assert post.states(ids) == ["delivered"] * 3
     assert len(server.begun) == 3
+
+
+def test_P7_what_can_not_be_committed_ends_the_round_and_is_told(post: Post) -> None:
+    server = post.account()
+    mail = post.mail()
+    one, *_ = [post.enter(mail=mail, cause=f"person:{number}") for number in range(40)]
+
+    real = post.store.settle
+
+    def settle(*_: object) -> frozenset[int]:
+        raise ConfigError("the store's file is damaged")
+
+    post.store.settle = settle  # type: ignore[method-assign]
+    couriers: list[Courier | None] = []
+    done = post.deliver(opened=couriers.append)
+    assert isinstance(done.error, ConfigError)
+    assert done.rest > 0
+    assert (done.delivered, post.view(one).tries) == (0, 0)
+    assert len(server.begun) <= 8 + 1, "what is sent and not committed is sent again"
+    assert (server.opened, server.open, couriers[-1]) == (1, 0, None)
+    sent = len(server.begun)
+    post.store.settle = real  # type: ignore[method-assign]
+    assert post.deliver().delivered == 40 - sent, "what was not sent was given back"
+
+
+def test_P7_what_was_frozen_while_it_took_them_or_connected_sends_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = post.account()
+    one = post.enter()
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def freezing(real: Any) -> Any:
+        def frozen(*args: Any, **fields: Any) -> Any:
+            found = real(*args, **fields)
+            clock[0] += DELIVERY_SECONDS
+            return found
+
+        return frozen
+
+    for of, name in ((server, "courier"), (post.store, "take")):
+        with monkeypatch.context() as frozen:
+            frozen.setattr(of, name, freezing(getattr(of, name)))
+            done = post.deliver()
+        assert (done.taken, done.delivered, server.begun) == (1, 0, [])
+        assert (post.view(one).state, post.view(one).tries) == ("waiting", 0)
+    assert post.deliver().delivered == 1
 
 
 def test_what_another_owner_has_by_now_is_not_told(post: Post) -> None:

@@ -37,9 +37,9 @@ from gatewayd_threads.matcher import Threads
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from gatewayd import Directory, Finding, Mail
+    from gatewayd import Directory, Finding, Mail, Record
 
 SIGNER = Signer(b"k" * 32)
 FILING = Filing(operator="acme", owner=None)
@@ -70,8 +70,28 @@ def config(*rules: Rule, limit: int = 1000) -> Config:
     )
 
 
+Heir = tuple[str, str | None, str]
+
+
+def nothing(_wanted: Collection[Heir]) -> Mapping[Heir, Sequence[Record]]:
+    """A store in which nothing can be inherited."""
+    return {}
+
+
+class Heritage:
+    """A store of which only what can be inherited matters: of the mail of that Message-ID, by everybody of ``acme``."""
+
+    def __init__(self, message_id: str, *records: Record) -> None:
+        self._message_id, self._records = message_id, records
+        self.asked: list[Collection[Heir]] = []
+
+    def __call__(self, wanted: Collection[Heir]) -> Mapping[Heir, Sequence[Record]]:
+        self.asked.append(wanted)
+        return {one: self._records for one in wanted if (one[0], one[2]) == ("acme", self._message_id)}
+
+
 def router(*rules: Rule, limit: int = 1000) -> Router:
-    return Router(config(*rules, limit=limit), SIGNER)
+    return Router(config(*rules, limit=limit), SIGNER, nothing)
 
 
 def mail(*lines: str, mail_id: int = 1) -> Mail:
@@ -80,7 +100,13 @@ def mail(*lines: str, mail_id: int = 1) -> Mail:
 
 
 def sent(which: Router, message: Mail | None = None, filing: Filing = FILING, *, fire: bool = True) -> Sequence[Delivery]:
-    return which.routed("main", message or mail(), filing, fire=fire).deliveries
+    return routed(which, message or mail(), filing, fire=fire).deliveries
+
+
+def routed(which: Router, message: Mail, filing: Filing = FILING, *, fire: bool = True) -> Filing:
+    ((mail_id, found),) = which.routed("main", [(message, filing)], fire={message.id} if fire else set())
+    assert mail_id == message.id
+    return found
 
 
 # --- which rules fire -----------------------------------------------------------------------------------------------------
@@ -118,6 +144,7 @@ def test_a_target_that_several_rules_name_gets_the_mail_once() -> None:
 def test_of_several_rules_the_first_that_lets_the_mail_go_sends_it() -> None:
     which = router(rule(1, "duty"), rule(2, "duty", automatic=True), rule(3, "duty", automatic=True))
     assert [(one.cause, one.withheld) for one in sent(which, mail("Precedence: bulk"))] == [("rule 2", "")]
+    assert [one.cause for one in sent(which)] == ["rule 1"]
     (withheld,) = sent(which, mail("Auto-Submitted: auto-replied"))
     assert withheld.cause == "rule 1"
     assert "robot" in withheld.withheld
@@ -127,13 +154,11 @@ def test_nothing_goes_on_without_a_rule() -> None:
     assert sent(router()) == ()
     assert sent(router(rule(1, "duty")), filing=replace(FILING, operator="globetrot")) == ()
     assert sent(router(rule(1, "duty")), filing=replace(FILING, operator="gone")) == ()
-    assert router(rule(1, "duty", subject="x")).routed("main", mail(), FILING, fire=True) is FILING, (
-        "nothing is made anew for nothing"
-    )
+    assert routed(router(rule(1, "duty", subject="x")), mail()) is FILING, "nothing is made anew for nothing"
 
 
 def test_an_account_that_can_not_run_now_does_not_lose_the_delivery() -> None:
-    broken = Router(replace(config(rule(1, "duty")), accounts={}), SIGNER)
+    broken = Router(replace(config(rule(1, "duty")), accounts={}), SIGNER, nothing)
     (one,) = sent(broken)
     assert (one.account, one.withheld, SIGNER.purpose(one.message_id)) == ("out", "", "forward")
 
@@ -148,7 +173,7 @@ def test_an_account_that_can_not_run_now_does_not_lose_the_delivery() -> None:
         "In-Reply-To: OURS",
         "Auto-Submitted: auto-replied",
         "Content-Type: multipart/report; boundary=x",
-        "Precedence: bulk",
+        f"{HOP}: OURS\r\nPrecedence: bulk",
     ],
 )
 def test_P7_what_would_go_in_a_circle_is_withheld_from_people_and_told_to_programs(line: str) -> None:
@@ -159,9 +184,18 @@ def test_P7_what_would_go_in_a_circle_is_withheld_from_people_and_told_to_progra
     assert found["crm"].withheld == ""
 
 
+@pytest.mark.parametrize("line", ["Precedence: bulk", "Auto-Submitted: auto-generated", "List-Id: <news.example.com>"])
+def test_what_programs_send_does_not_fit_a_rule_for_people_that_does_not_ask_for_it(line: str) -> None:
+    which = router(rule(1, "duty", "crm"), rule(2, "duty", "desk"), rule(3, "desk", automatic=True))
+    assert [(one.target, one.cause, one.withheld) for one in sent(which, mail(line))] == [
+        ("crm", "rule 1", ""),
+        ("desk", "rule 3", ""),
+    ]
+
+
 def test_P7_two_gatewayds_that_forward_to_each_other_stop_after_one_round() -> None:
     other_signer = Signer(b"x" * 32)
-    ours, other = router(rule(1, "duty")), Router(config(rule(1, "duty")), other_signer)
+    ours, other = router(rule(1, "duty")), Router(config(rule(1, "duty")), other_signer, nothing)
     (first,) = sent(ours)
     # The other one gets ours with our hop, and its own forward carries both.
     (second,) = sent(other, mail(f"{HOP}: {first.message_id}"))
@@ -172,7 +206,7 @@ def test_P7_two_gatewayds_that_forward_to_each_other_stop_after_one_round() -> N
 
 def test_P7_more_than_the_rate_is_withheld_and_shown_also_from_programs() -> None:
     rate = Rate(2)
-    which = Router(config(rule(1, "duty"), rule(2, "crm"), limit=2), SIGNER, rate)
+    which = Router(config(rule(1, "duty"), rule(2, "crm"), limit=2), SIGNER, nothing, rate)
     passed = [[bool(one.withheld) for one in sent(which, mail(mail_id=number))] for number in range(4)]
     assert passed == [[False, False], [False, False], [True, True], [True, True]]
     assert rate.open() == ("acme/crm", "acme/duty")
@@ -182,7 +216,7 @@ def test_P7_more_than_the_rate_is_withheld_and_shown_also_from_programs() -> Non
 
 def test_what_is_withheld_does_not_count() -> None:
     which = router(rule(1, "duty"), limit=1)
-    assert [bool(sent(which, mail("Precedence: bulk"))[0].withheld) for _ in range(3)] == [True] * 3
+    assert [bool(sent(which, mail("Auto-Submitted: auto-replied"))[0].withheld) for _ in range(3)] == [True] * 3
     assert sent(which)[0].withheld == ""
 
 
@@ -228,8 +262,48 @@ def test_P7_only_mail_of_ours_is_followed_under_the_id_that_we_gave_it() -> None
         "<1@example.com>",
     ]
     filing = replace(FILING, follows=tuple(("threads", Follows(1, one, "it answers it")) for one in said))
-    routed = router().routed("main", mail(), filing, fire=True)
-    assert routed.follows == (("threads", Follows(1, made, "it answers it")),) * 2
+    for fire in (False, True):
+        assert routed(router(), mail(), filing, fire=fire).follows == (("threads", Follows(1, made, "it answers it")),) * 2
+
+
+def test_the_links_that_an_answer_will_inherit_count_for_rules() -> None:
+    made = SIGNER.message_id("mail", "example.com")
+    heritage = Heritage(made, BOOKING)
+    rules = rule(1, "duty", linked=("reservation",)), rule(2, "desk", unlinked=True), rule(3, "crm", linked=("customer",))
+    which = Router(config(*rules), SIGNER, heritage)
+
+    def filing(message_id: str, **changed: Any) -> Filing:
+        return replace(FILING, follows=(("threads", Follows(1, message_id, "it answers it")),), **changed)
+
+    answer = routed(which, mail(), filing(made.upper()))
+    assert [one.target for one in answer.deliveries] == ["duty"]
+    assert answer.links == (), "the store does it"
+    assert [one.target for one in sent(which, filing=filing("<forged@example.com>"))] == ["desk"]
+    assert len(heritage.asked) == 1
+    batch = [(mail(mail_id=number), filing(made, owner=owner)) for number in range(4) for owner in (None, "irina")]
+    assert [len(one.deliveries) for _, one in which.routed("main", batch, fire={1, 2})] == [0, 0, 1, 1, 1, 1, 0, 0]
+    assert heritage.asked[1:] == [{("acme", None, made), ("acme", "irina", made)}], "once for all of a batch"
+    which.routed("main", [(mail(), filing(made, operator="globetrot")), (mail(mail_id=2), filing(made))], fire={1})
+    assert len(heritage.asked) == 2, "not where there are no rules, or none fire"
+    found = [(one.number, one.fires, one.because) for one in which.explain("acme", "main", mail(), filing(made))]
+    assert found == [
+        (1, True, ""),
+        (2, False, "linked to reservation, expected to be linked to nothing"),
+        (3, False, "linked to reservation, not to customer"),
+    ]
+    assert heritage.asked[2:] == [{("acme", None, made)}]
+
+
+def test_P6_explain_lets_a_mail_inherit_what_the_user_of_its_account_may() -> None:
+    made = SIGNER.message_id("mail", "example.com")
+    heritage = Heritage(made)
+    personal = AccountConfig(name="irina", kind="imap", operators=("acme",), user="irina", options=Forwarder.Options())
+    operators = {name: replace(config(rule(1, "duty")).operators["acme"], name=name) for name in ("acme", "globetrot")}
+    which = Router(replace(config(), operators=operators, accounts={"irina": personal}), SIGNER, heritage)
+    filing = replace(FILING, follows=(("threads", Follows(1, made, "it answers it")),))
+    for operator, account in (("acme", "irina"), ("acme", "main"), ("globetrot", "irina")):
+        which.explain(operator, account, mail(), replace(filing, operator=operator))
+    assert heritage.asked == [{("acme", "irina", made)}, {("acme", None, made)}, {("globetrot", None, made)}]
 
 
 def test_a_bounce_is_that_of_the_delivery() -> None:
@@ -260,8 +334,15 @@ def test_explain_says_of_every_rule_whether_it_fires_and_why_not() -> None:
         (4, "operators/acme.yaml:4", ("duty",), False),
     ]
     assert rulings[0].because == "subject does not match 'urgent'"
-    assert rulings[1].because.startswith("withheld from duty: it went to many")
+    assert rulings[1].because == "not to duty: it went to many (Precedence: bulk), and the rule does not say `automatic: true`"
     assert rulings[2].because == ""
+    assert rulings[3].because.startswith("not to duty: it went to many")
+    rulings = which.explain("acme", "main", mail("Auto-Submitted: auto-replied"), FILING)
+    assert [(one.fires, one.because.partition(":")[0]) for one in rulings[1:]] == [
+        (True, "withheld from duty"),
+        (False, "withheld from duty"),
+        (False, "withheld from duty"),
+    ]
     assert sent(which)[0].withheld == "", "explaining counts nothing"
     assert which.explain("gone", "main", mail(), FILING) == []
 
@@ -380,7 +461,7 @@ def test_a_retried_mail_goes_on_only_where_a_person_asks_for_it(tmp_path: Path, 
 @pytest.mark.parametrize("fire", [False, True])
 def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(tmp_path: Path, *, fire: bool) -> None:
     operators = {"later": replace(config(rule(1, "desk")).operators["acme"], name="later")}
-    which = Router(replace(config(), operators=operators), SIGNER)
+    which = Router(replace(config(), operators=operators), SIGNER, nothing)
     with Gateway(tmp_path) as gateway:
         for number in range(3):
             gateway.transport.deliver(make_raw(number))

@@ -133,7 +133,7 @@ def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.Monkey
     assert sorted(loaded.accounts) == ["acme-out", "irina", "reservations"]
     assert sorted(loaded.operators["acme"].targets) == ["crm", "duty"]
     assert len(loaded.operators["acme"].rules) == 4
-    assert [kind for kind, _ in loaded.operators["acme"].matchers] == ["contacts", "reservations", "vouchers"]
+    assert [kind for kind, _ in loaded.operators["acme"].matchers] == ["contacts", "reservations", "threads", "vouchers"]
     files = ["operators/acme.yaml", "accounts/acme-out.yaml", "accounts/irina.yaml", "accounts/reservations.yaml"]
     assert [fault.file for fault in config.secret_faults(loaded)] == files
 

@@ -789,15 +789,15 @@ def test_it_stops_in_time_with_a_visit_that_hangs(house: House) -> None:
 
 def test_work_in_hand_is_committed_when_it_stops(house: House) -> None:
     server = house.add("main")
-    mails(server, [str(number) for number in range(150)])
+    mails(server, [str(number) for number in range(300)])
     server.on("message", lambda: time.sleep(0.4), after=50)
     daemon = house.daemon()
     until(lambda: len(server.steps("message")) > 50)
     assert daemon.stop() == 0
-    assert house.filed() in {0, 100}
+    assert house.filed() in {0, 200}
     assert not house.store.owed("main", limit=10)
     second = house.daemon()
-    until(lambda: house.filed() == 150)
+    until(lambda: house.filed() == 300)
     assert second.supervisor.alive()
 
 
