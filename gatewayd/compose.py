@@ -30,6 +30,8 @@ _PIECE = _LINE * 4096
 #: Without its CRLF (RFC 5321 section 4.5.3.1.6).
 _LONGEST_LINE = 998
 _FIELD = re.compile(rb"[!-9;-~]{1,256}[ \t]*:")
+#: Behind a person who forwards a mail again stands the how-manieth time it is: no matter of its receiver's.
+_AGAIN = re.compile(r" \([0-9]+\)\Z")
 _HOP = re.compile(r"[!-9;-~]+: [\x20-\x7e]+")
 
 
@@ -209,7 +211,7 @@ def _said(parcel: Parcel) -> str:
     """Return the text before the original: who forwarded what, and because of what."""
     filing = parcel.filing
     lines = [
-        f"Forwarded by {parcel.cause.removeprefix('person:')} of {filing.operator}.",
+        f"Forwarded by {_AGAIN.sub('', parcel.cause.removeprefix('person:'))} of {filing.operator}.",
         "",
         f"From: {Address(name=filing.sender_name, email=filing.sender)}",
         f"To: {', '.join(filing.to)}",

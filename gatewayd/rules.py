@@ -53,7 +53,7 @@ class Rule:
     linked: tuple[Kind, ...] = ()
     #: The mail is linked to nothing.
     unlinked: bool = False
-    #: It came by one of these accounts.
+    #: It came by one of these accounts. A user's personal mail is taken only by a rule that names its account.
     accounts: tuple[str, ...] = ()
     #: One of its From, or To and Cc, addresses is one of these, or of one of these domains (``@example.com``); in lower case.
     from_: tuple[str, ...] = ()
@@ -85,6 +85,9 @@ def _objections(rule: Rule, account: str, mail: Mail, filing: Filing) -> Iterato
         yield _not_linked(rule.linked, filing)
     if rule.unlinked and filing.links:
         yield f"linked to {_kinds(filing)}, expected to be linked to nothing"
+    if filing.owner is not None and account not in rule.accounts:
+        # A colleague's own mail goes nowhere by a rule that was written for the shared mailbox.
+        yield f"personal mail of {filing.owner}, and the rule does not name the account {account}"
     if rule.accounts and account not in rule.accounts:
         yield f"came by {account}, not by {_or(rule.accounts)}"
     if rule.from_:

@@ -1,6 +1,7 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
-Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one.
+Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one
+and without counting lines, since they have times to keep.
 What fails is run once more by itself, and fails the whole if it fails again: some tests have a time to keep, on a machine that is busy.
 Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
 ``./gw test tests/unit -k mail``.
@@ -29,7 +30,7 @@ _OK = "ok"
 _FORMAT = ["ruff", "format", "--check", "--quiet", "."]
 _LINT = ["ruff", "check", "--quiet", "."]
 _COUNTED = ["--cov", "--cov-report="]
-_AGAIN = ["--last-failed", "--last-failed-no-failures=none", *_COUNTED, "--cov-append"]
+_AGAIN = ["--last-failed", "--last-failed-no-failures=none"]
 _REPORT = ["coverage", "report", "--skip-covered", f"--fail-under={_COVERED}"]
 
 
@@ -48,7 +49,7 @@ def _together() -> list[str]:
 
 
 def _alone() -> list[str]:
-    return ["pytest", "-m", "not campaign and alone", *_COUNTED, "--cov-append"]
+    return ["pytest", "-m", "not campaign and alone"]
 
 
 def _step(name: str, command: list[str], *, aside: bool = False, longest: float | None = _LONGEST) -> bool:

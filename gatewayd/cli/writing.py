@@ -197,13 +197,16 @@ def _explained(prepared: Prepared, *, as_json: bool) -> None:
     if as_json:
         output.json_line(_row(prepared))
         return
+    hidden = _hidden(prepared)
     for one in prepared.planned:
-        to = ", ".join(one.delivery.to)
+        to = ", ".join(address for address in one.delivery.to if address not in hidden)
         by = f"account {one.delivery.account}" if one.delivery.account else f"target {one.delivery.target}"
         click.echo(output.clean(f"By:         {by} ({one.delivery.forwarder}), {one.delivery.mode}"))
         if one.envelope:
             click.echo(output.clean(f"From:       {one.sender or 'as the original says'}; envelope: {one.envelope}"))
         click.echo(output.clean(f"To:         {to}{f' (target {one.delivery.target})' if one.delivery.target else ''}"))
+    if hidden:
+        click.echo(output.clean(f"Bcc:        {', '.join(hidden)}"))
     if prepared.outgoing:
         click.echo(output.clean(f"Subject:    {prepared.outgoing.mail.subject}"))
     click.echo(f"Size:       {prepared.size} bytes")
@@ -213,6 +216,15 @@ def _explained(prepared: Prepared, *, as_json: bool) -> None:
     for note in prepared.notes:
         click.echo(output.clean(f"Note:       {note}"))
     click.echo("Nothing was sent." if prepared.allowed else "It would be refused. Nothing was sent.")
+
+
+def _hidden(prepared: Prepared) -> Sequence[str]:
+    """Return who gets a new mail and is not named in it."""
+    if prepared.outgoing is None:
+        return ()
+    mail = prepared.outgoing.mail
+    named = {one.email.lower() for one in (*mail.to, *mail.cc)}
+    return [address for one in prepared.planned for address in one.delivery.to if address.lower() not in named]
 
 
 def _row(prepared: Prepared) -> dict[str, Json]:

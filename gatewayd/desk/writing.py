@@ -13,7 +13,7 @@ from gatewayd.address import wire
 from gatewayd.delivery import Delivery, Outgoing
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
-from gatewayd.draft import Draft, Original, addresses, answered, quoted, references, strict, written
+from gatewayd.draft import LONGEST_NAME, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.endpoint import Endpoint
 from gatewayd.errors import PermanentError
 from gatewayd.mail import BytesSource, parse
@@ -22,7 +22,7 @@ from gatewayd.model import Address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gatewayd.config import AccountConfig, OperatorConfig, SendConfig
+    from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
     from gatewayd.desk import Desk
     from gatewayd.desk.values import Letter
     from gatewayd.mail import Mail
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Writer"]
 
 _MOST = 1000
-#: In characters.
-_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,15 +164,26 @@ class Writer:
                 found.add(account.sends.sender.email)
             if isinstance(account.options, Endpoint) and "@" in account.options.username:
                 found.add(account.options.username)
-            if account.user:
-                found.add(self.operators[operator].users[account.user].email)
+            if user := self._user(operator, account.user):
+                found.add(user.email)
         return frozenset(map(_comparable, found))
 
     def _reply_to(self, filing: FilingView) -> Address | None:
-        """Return where answers to a user's mail go: to the user, and not into the shared mailbox."""
-        known = self.operators.get(filing.operator)
-        user = known.users.get(filing.owner) if known and filing.owner else None
-        return Address(name=user.name, email=user.email) if user else None
+        """Return where answers to a user's mail go: to the user, and not into the shared mailbox (promise P6)."""
+        if filing.owner is None:
+            return None
+        user = self._user(filing.operator, filing.owner)
+        if user is None:
+            raise PermanentError(
+                f"operators/{filing.operator}.yaml does not say who {filing.owner} is, who must get the answers to this mail",
+                advice="Mend it; `gatewayd check` shows what is faulty.",
+            )
+        return Address(name=user.name, email=user.email)
+
+    def _user(self, operator: str, name: str | None) -> UserConfig | None:
+        """Return a user; None also where the operator's file is faulty: then nobody is known."""
+        known = self.operators.get(operator)
+        return known.users.get(name) if known and name else None
 
 
 def _comparable(email: str) -> str:
@@ -190,16 +199,15 @@ def _reply_to(mail: Mail, notes: list[str]) -> tuple[Address, ...]:
     head = mail.source.read(0, header.MAX_HEAD)
     fields, _ = header.split_head(head, 0, len(head), header.MAX_HEAD)
     found, _ = header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
-    if found and not {one.email.lower() for one in found} & {one.email.lower() for one in mail.from_}:
+    if found and mail.sender and not {one.email.lower() for one in found} & {one.email.lower() for one in mail.from_}:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        sender = mail.sender.email if mail.sender else "nobody"
-        notes.append(f"its Reply-To is {found[0].email}{more}; it is from {sender}")
+        notes.append(f"it goes to {found[0].email}{more}, as Reply-To asks, and not to the sender, {mail.sender.email}")
     return found
 
 
 def _written(address: Address) -> Address:
     """Return an address of somebody else's mail as ours may carry it: its name on one line, and no longer than a name."""
-    return strict(replace(address, name=" ".join(address.name[:_LONGEST_NAME].split())))
+    return strict(replace(address, name=" ".join(address.name[:LONGEST_NAME].split())))
 
 
 def _same(one: Address, other: Address) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC
 from html import escape
 from typing import TYPE_CHECKING
 
+from gatewayd.draft.recipients import LONGEST_NAME
 from gatewayd.htmltext import html_to_text
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ __all__ = ["QUOTED", "Original", "answered", "quoted", "references"]
 
 #: How much of a text is quoted, in characters.
 QUOTED = 65_536
-
-#: How much of a name is, in characters.
-_LONGEST_NAME = 200
 
 #: Words for "Re" of mail programs in English, German, Swedish, Norwegian, Danish, Finnish and Italian, with their counts.
 _ANSWER = re.compile(r"(?:re|aw|antw|sv|vs|r)\s?(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?\s?[:\uff1a]\s*", re.IGNORECASE)
@@ -69,7 +67,7 @@ def quoted(text: str, html: str, original: Original) -> tuple[str, str]:
 
 def _introduced(original: Original) -> str:
     when = f"On {original.date.astimezone(UTC):%Y-%m-%d at %H:%M} UTC" if original.date else "Some time ago"
-    return f"{when}, {' '.join(original.name[:_LONGEST_NAME].split()) or 'somebody'} wrote:"
+    return f"{when}, {' '.join(original.name[:LONGEST_NAME].split()) or 'somebody'} wrote:"
 
 
 def _lines(original: Original) -> list[str]:

@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
     from gatewayd.model import Address
 
-__all__ = ["addresses", "strict"]
+__all__ = ["BREAKS", "LONGEST_NAME", "addresses", "strict"]
 
 #: How many addresses one word of a person may hold.
 _MOST = 1000
-#: Behind an address in angle brackets stands a comma or nothing; what else stands there would be lost.
-_UNPARTED = re.compile(r">\s*[^\s,;]")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"')
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What is quoted may be anything. Behind an address in angle brackets stands a comma or nothing: what else does would be lost.
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|(?P<unclosed>))|(?P<unparted>>\s*[^\s,;])')
+#: Control characters, and what else some programs take for the end of a line.
+BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+#: How much of somebody else's name our own mail carries, in characters.
+LONGEST_NAME = 200
 
 
 def addresses(typed: Iterable[str]) -> tuple[Address, ...]:
@@ -34,12 +36,13 @@ def addresses(typed: Iterable[str]) -> tuple[Address, ...]:
 
 
 def _parsed(word: str) -> tuple[Address, ...]:
-    if _BREAKS.search(word):
+    if BREAKS.search(word):
         raise PermanentError(f"{word!r} is no address: it has line breaks or control characters")
     # The parser takes each character for one byte, as it stands in mail.
     found, more = header.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
     # It reads what robots write, too; a person who leaves out a comma means somebody else than it would find.
-    if more or not found or _UNPARTED.search(_QUOTED.sub("", word)) or not all(_typed(one, word) for one in found):
+    odd = any(part.lastgroup for part in _STRUCTURE.finditer(word))
+    if odd or more or not found or not all(_typed(one, word) for one in found):
         raise PermanentError(f"{word[:100]!r} is no address: expected name@domain, or Name <name@domain>")
     return found
 

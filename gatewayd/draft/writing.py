@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import heading
-from gatewayd.draft.recipients import strict
+from gatewayd.draft.recipients import BREAKS, strict
 from gatewayd.errors import PermanentError
 from gatewayd.htmltext import html_to_text
 
@@ -34,10 +34,8 @@ _REFERENCES = 30
 #: Printable ASCII in angle brackets; a line of it stays below 998 characters (RFC 5322 sections 2.1.1 and 3.6.4).
 _ID = re.compile(r"<[!-;=?-~]{1,900}>")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-#: Control characters, and what else some programs take for the end of a line.
 #: In characters. What stands on one line is no text; servers refuse headers of some 100 KB.
 _LONGEST_LINE = 10_000
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +118,7 @@ def _people(name: str, people: tuple[Address, ...]) -> str:
 
 def _line(what: str, value: str) -> str:
     """Return what is to stand on one line; raises PermanentError where it could be more than that."""
-    if _BREAKS.search(value):
+    if BREAKS.search(value):
         raise PermanentError(f"{what} has line breaks or control characters: {value[:100]!r}")
     if len(value) > _LONGEST_LINE:
         raise PermanentError(f"{what} has {len(value)} characters, expected at most {_LONGEST_LINE}: {value[:100]!r}...")

@@ -235,7 +235,9 @@ class Posting:
         if error is None:
             done = future.result()
         elif isinstance(error, GatewaydError):
-            done = Round(lane=run.lane, error=error, rest=_ASK)
+            before = self._rests.get(run.lane)
+            rest = _STORE_AWAY.wait(before.failures + 1 if before else 1, luck=0.5)
+            done = Round(lane=run.lane, error=error, rest=rest)
         else:
             bug = PluginError(f"the work on {run.lane} failed: {where(error)}")
             done = Round(lane=run.lane, error=bug, rest=_OVERDUE)

@@ -23,7 +23,7 @@ from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, ma
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gatewayd import Delivery, DeliveryState, DeliveryView, Store, Taken
+    from gatewayd import Delivery, DeliveryState, DeliveryView, Filed, Store, Taken
 
 __all__ = ["OutboxContract"]
 
@@ -81,6 +81,22 @@ class OutboxContract:
         store.cancel(_ACME, [elsewhere], who="anna")
         assert store.deliver(_ACME, second, wanted[:1]) == [elsewhere]
         assert view(store, elsewhere).state == "cancelled", "what a person cancelled is not begun anew"
+
+    def test_P7_a_mail_that_comes_several_times_is_delivered_once(self, store: Store) -> None:
+        one = Custodian.of(store)
+
+        def comes(key: str, number: int, folder: str = "INBOX") -> Filed:
+            one.enter(key, folder=folder)
+            going = replace(make_filing(), deliveries=(make_delivery(number, cause="rule 1"),))
+            return one.outcome(key, make_raw(), going, folder=folder)
+
+        twice = [comes("1", 1), comes("2", 2)]
+        one.commit(*twice)
+        one.commit(twice[0], comes("3", 3))
+        one.commit(comes("1", 4, "Sent"))
+        (only,) = take(store)
+        assert (only.mail_id, only.delivery.message_id) == (twice[0].entry_id, make_delivery(1).message_id)
+        assert len(store.deliveries(_ACME, DeliveryQuery())) == 1
 
     def test_P6_only_filings_of_the_viewer_are_delivered(self, store: Store) -> None:
         one = Custodian.of(store)

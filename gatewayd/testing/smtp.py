@@ -224,7 +224,11 @@ class _Protocol(SMTP):
     async def _handle_client(self) -> None:
         if told := await self.told("connect"):
             await self.push(told)
-            await asyncio.sleep(3600)
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                # The client has gone: aiosmtpd itself would leave it half open.
+                self._abort()
         await super()._handle_client()
 
     def _known(self, _smtp: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, given: LoginPassword) -> AuthResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
@@ -84,9 +83,17 @@ def stored(connection: Connection, db: Database, sizes: Mapping[int, int]) -> Ma
     return {content_id: StoredSource(db, content_id, size, whole.get(content_id)) for content_id, size in sizes.items()}
 
 
-@lru_cache(maxsize=4)
+#: Databases that this process reads from for another one, the one that was asked last standing last.
+_databases: dict[str, Database] = {}
+_MOST_DATABASES = 4
+
+
 def _database(url: str) -> Database:
-    return Database(url)
+    found = _databases.pop(url) if url in _databases else Database(url)
+    _databases[url] = found
+    if len(_databases) > _MOST_DATABASES:
+        _databases.pop(next(iter(_databases))).close()
+    return found
 
 
 def _elsewhere(url: str, content_id: int, size: int) -> StoredSource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -51,7 +52,9 @@ class Answer:
         if re.fullmatch("[0-9]{1,18}", text):
             return min(float(text), _MOST_PATIENCE)
         try:
-            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+            moment = parsedate_to_datetime(text)
+            # Each date is in GMT, also in the old form that does not say so (RFC 9110 section 5.6.7).
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
         return min(max(seconds, 0.0), _MOST_PATIENCE)

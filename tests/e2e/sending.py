@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 from collections import Counter
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.testing.servers import Dovecot
     from gatewayd.testing.smtp import Message, SmtpServer, Step
 
-__all__ = ["Sending", "message_id", "post_office", "received"]
+__all__ = ["Sending", "by_message_id", "message_id", "post_office", "quiet", "received"]
 
 _RULE = "forward: [{when: {}, to: duty}]\n"
 #: Waits are short, so that a test sees many tries.
@@ -129,8 +130,6 @@ def by_message_id(messages: Sequence[Message]) -> Counter[str]:
 
 def quiet(what: Callable[[], int], expected: int, seconds: float) -> None:
     """See that a number stays as it is for so long."""
-    import time  # noqa: PLC0415  only here
-
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert what() == expected

@@ -256,7 +256,7 @@ def test_a_mail_that_is_too_large_is_refused_before_it_is_sent() -> None:
         assert not [line for line in server.commands if line.startswith("MAIL") and "SIZE=3" in line]
 
 
-@pytest.mark.parametrize("said", ["SIZE", "SIZE 0", "SIZE unlimited"])
+@pytest.mark.parametrize("said", ["SIZE", "SIZE 0", "SIZE unlimited", f"SIZE {'9' * 5000}"])
 def test_a_server_without_a_fixed_limit_has_none(said: str) -> None:
     replies = {b"EHLO": f"250-x\r\n250 {said}\r\n".encode(), b"DATA": b"354 go\r\n"}
     with speaking(replies) as server, courier(server) as opened:

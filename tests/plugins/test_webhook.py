@@ -13,6 +13,7 @@ import pytest
 
 from gatewayd import AuthError, Receipt, Secret
 from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
+from gatewayd_webhook.answer import Answer
 from gatewayd_webhook.signature import Keys, webhook_id
 from tests.plugins.webhook_site import OLD_SECRET, RAW, SECRET, Receiver, old_secret, parcel, receiver, verified, webhook
 
@@ -230,6 +231,17 @@ def test_a_server_that_asks_to_wait_is_heard(tmp_path: Path, site: Receiver, sta
     site.answers["/mail"] = (status, {"Retry-After": date if said == "in ten minutes" else said}, b"")
     (receipt,) = post(tmp_path, site)
     assert receipt.retry_after == pytest.approx(seconds, abs=60 if seconds == 600 else 0)
+
+
+def test_a_date_is_in_gmt_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        said = f"{datetime.now(UTC) + timedelta(seconds=600):%a %b %d %H:%M:%S %Y}"
+        assert Answer(status=503, reason="", retry_after=said).patience == pytest.approx(600, abs=60)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("said", ["", "soon", "-5", "1.5", "Fri, 99 Zzz 2026 00:00:00 GMT", "9" * 400])

@@ -102,17 +102,24 @@ class Post:
         self._hand = self._hand or Custodian.of(self.store)
         return self._hand.file(str(number), raw or make_raw(number), make_filing(operator, owner=owner))
 
-    def enter(self, *to: str, mail: int | None = None, account: str = "out", **fields: Any) -> int:
+    def enter(self, *to: str, mail: int | None = None, **fields: Any) -> int:
         """Enter a delivery of a new mail, and return its id."""
-        made = Delivery(
+        return self.store.deliver(ACME, self.mail() if mail is None else mail, [self._delivery(*to, **fields)])[0]
+
+    def enter_many(self, number: int, account: str = "out") -> Sequence[int]:
+        """Enter so many deliveries of one mail in one transaction, and return their ids."""
+        many = [self._delivery(account=account, cause=f"person:{one}") for one in range(number)]
+        return self.store.deliver(ACME, self.mail(), many)
+
+    def _delivery(self, *to: str, account: str = "out", cause: str = "person:anna", **fields: Any) -> Delivery:
+        return Delivery(
             forwarder="fake",
             account=account,
             to=to or ("duty@example.com",),
-            cause=fields.pop("cause", "person:anna"),
+            cause=cause,
             message_id=f"<gw.f.{next(self._numbers)}@acme.example>",
             **fields,
         )
-        return self.store.deliver(ACME, self.mail() if mail is None else mail, [made])[0]
 
     def enter_hook(self, target: str = "crm") -> int:
         return self.enter(target, account="", target=target, cause="rule 1")

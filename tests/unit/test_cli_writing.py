@@ -222,6 +222,7 @@ def test_explain_shows_every_refusal_and_fails(shell: Shell, text: str) -> None:
     done = shell.run(*words)
     assert done.code == 1
     assert "bcc (accounts/acme-out.yaml:10): refused: it sends no Bcc" in done.out
+    assert "\nTo:         anna@nord.example\nBcc:        b@x.de\n" in done.out
     assert done.out.endswith("It would be refused. Nothing was sent.\n")
     done = shell.run(*words, "--json")
     assert done.code == 1
@@ -256,6 +257,13 @@ def test_reply(shell: Shell, text: str) -> None:
     explained = shell.good("mail", "reply", str(mail_id), "--all", "--text", text, "--explain", "--json").row
     assert explained["deliveries"][0]["to"] == ["anna@example.com", "reservations@example.com"]
     assert len(shell.deliveries()) == 1
+
+
+def test_programs_are_told_what_people_are(shell: Shell, text: str) -> None:
+    mail_id = shell.file(b"From: anna@nord.example\r\nReply-To: list@nord.example, junk\r\nSubject: Rome\r\n\r\nHello\r\n")
+    row = shell.good("mail", "reply", str(mail_id), "--text", text, "--json").row
+    assert row["notes"][0] == "it goes to list@nord.example and 1 more, as Reply-To asks, and not to the sender, anna@nord.example"
+    assert row["notes"][1].startswith("left out: 'junk' is no address")
 
 
 def test_reply_to_personal_mail(shell: Shell, text: str) -> None:

@@ -94,6 +94,7 @@ def test_a_rules_forward_says_that_nobody_wrote_it_and_a_persons_does_not() -> N
     by_hand = wired(parcel(cause="person:anna"))
     assert head(by_hand)["Auto-Submitted"] is None
     assert b"\r\nForwarded by anna of acme.\r\n" in by_hand
+    assert b"\r\nForwarded by anna of acme.\r\n" in wired(parcel(cause="person:anna (2)"))
 
 
 def test_our_own_view_of_a_forward_has_the_original_as_its_attachment() -> None:

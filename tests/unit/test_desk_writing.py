@@ -78,12 +78,12 @@ class World:
     def __init__(self, gateway: Gateway) -> None:
         self.desk, self.store = gateway.desk, gateway.store
         self.signer = Signer(b"k" * 32)
-        self.accounts = dict(ACCOUNTS)
+        self.accounts, self.operators = dict(ACCOUNTS), dict(OPERATORS)
         self.main = Custodian.of(gateway.store, "main")
 
     @property
     def writer(self) -> Writer:
-        return Writer(desk=self.desk, signer=self.signer, operators=OPERATORS, accounts=self.accounts)
+        return Writer(desk=self.desk, signer=self.signer, operators=self.operators, accounts=self.accounts)
 
     def allow(self, **changed: Any) -> None:
         account = self.accounts["acme-out"]
@@ -229,7 +229,7 @@ def test_a_refusal_names_the_rule_and_where_it_stands(
 
 def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: World) -> None:
     world.allow(max_bytes=1024)
-    with pytest.raises(PermanentError, match="at most 1024 bytes, and this mail has 2000") as caught:
+    with pytest.raises(PermanentError, match="at most 1024 bytes, and this mail has 2010") as caught:
         world.prepared(attachments=(Attached(name="x", type="a/b", data=bytes(2000)),))
     assert WHERE["max_bytes"] in caught.value.advice
 
@@ -363,6 +363,15 @@ def test_P6_an_answer_to_personal_mail_is_its_owners_and_answers_come_to_the_own
         world.filing(sent.mail_id, ACME)
 
 
+def test_P6_no_answer_to_personal_mail_goes_out_while_nobody_knows_its_owners_address(world: World) -> None:
+    world.operators["acme"] = OperatorConfig(name="acme", faulty=True)
+    mail_id = world.file(owner="irina")
+    with pytest.raises(PermanentError, match=r"operators/acme\.yaml does not say who irina is") as caught:
+        world.reply(mail_id, IRINA)
+    assert "gatewayd check" in caught.value.advice
+    assert to(world.reply(world.file(MAIL + b"\r\n", key="2"), to_all=True))
+
+
 @pytest.mark.parametrize("name", ["Reply-To", "From"])
 def test_an_answer_to_what_is_no_address_says_so_and_needs_one(world: World, name: str) -> None:
     raw = f"{name}: noreply\r\nSubject: who?\r\n\r\nhi\r\n".encode()
@@ -377,7 +386,9 @@ def test_an_answer_to_what_is_no_address_says_so_and_needs_one(world: World, nam
 
 def test_an_answer_that_does_not_go_to_the_sender_says_so(world: World) -> None:
     raw = MAIL.replace(b"Subject:", b"Reply-To: evil@x.de, b@x.de\r\nSubject:", 1)
-    assert world.reply(world.file(raw)).notes == ("its Reply-To is evil@x.de and 1 more; it is from anna@nord.example",)
+    assert world.reply(world.file(raw)).notes == (
+        "it goes to evil@x.de and 1 more, as Reply-To asks, and not to the sender, anna@nord.example",
+    )
     raw = MAIL.replace(b"Subject:", b"Reply-To: ANNA@nord.example\r\nSubject:", 1)
     assert world.reply(world.file(raw, key="2")).notes == ()
 
@@ -393,6 +404,8 @@ def test_our_own_address_is_known_in_both_of_its_forms(world: World) -> None:
     world.allow(match=True, sender=Address(name="", email="desk@m\u00fcnchen.example"))
     assert world.prepared().allowed
     assert world.prepared(sender="desk@xn--mnchen-3ya.example").allowed
+    # A name to log in with may look like an address and be none.
+    world.accounts["main"] = replace(world.accounts["main"], options=login("we@x..y"))
     raw = MAIL.replace(b"desk@ACME.example", b"desk@XN--mnchen-3ya.example")
     assert "xn--mnchen" not in "".join(to(world.reply(world.file(raw), to_all=True)))
 

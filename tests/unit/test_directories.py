@@ -66,16 +66,16 @@ def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tm
         for thread in threads:
             thread.start()
         time.sleep(0.1)
-        workers.directories._first = 20.0
+        workers.directories._first = 60.0
         began = time.monotonic()
         assert workers.refresh(good) == []
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
         for thread in threads:
             thread.join()
         # It is waited for once, and its mail is examined.
         began = time.monotonic()
         assert workers.refresh(hanging[0]) == []
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         assert linked(workers.examine(order(letters(2), hanging[0])).findings[0], "asks") == [1, 2]
         pids = workers.pids()
     assert len(pids) <= 10

@@ -293,6 +293,8 @@ def test_several_addresses_are_separated_by_commas() -> None:
         ("Anna <a@x.de> Bcc: b@x.de", "is no address"),
         ("<a@x.de> <b@x.de>", "is no address"),
         ("<an na@x.de>", "is no address"),
+        ('"Anna <a@x.de> b@x.de', "is no address"),
+        ('"' + '\\"' * 20_000 + " <a@x.de>", "is no address"),
         ("<=?utf-8?q?boss=40x.de?=>", "is no address"),
         ("@x.de", "is no address"),
         ("a@", "is no address"),

@@ -411,7 +411,7 @@ def test_a_hook_that_became_mail_needs_an_account(post: Post) -> None:
 
 def test_P7_what_was_delivered_is_on_the_disk_before_the_connection_is_closed_at_most_eight_behind(post: Post) -> None:
     server = post.account()
-    ids = [post.enter() for _ in range(40)]
+    ids = list(post.enter_many(40))
     commits: list[int] = []
     ahead: list[int] = []
     real = post.store.settle
@@ -457,15 +457,14 @@ def test_P7_a_store_that_is_away_for_a_moment_makes_no_repeat(post: Post) -> Non
 
 def test_P7_what_can_not_be_committed_ends_the_round_and_is_told(post: Post) -> None:
     server = post.account()
-    mail = post.mail()
-    one, *_ = [post.enter(mail=mail, cause=f"person:{number}") for number in range(40)]
+    one, *_ = post.enter_many(40)
 
     real = post.store.settle
 
     def settle(*_: object) -> frozenset[int]:
         raise ConfigError("the store's file is damaged")
 
-    post.store.settle = settle  # type: ignore[method-assign]
+    post.store.settle = settle  # type: ignore[method-assign, assignment]
     couriers: list[Courier | None] = []
     done = post.deliver(opened=couriers.append)
     assert isinstance(done.error, ConfigError)
@@ -528,9 +527,7 @@ def test_a_store_that_can_not_be_read_gives_all_back(post: Post) -> None:
 
 def test_a_lane_gets_no_more_than_it_may_at_a_time(post: Post) -> None:
     server = post.account()
-    mail = post.mail()
-    for number in range(LIMIT + 1):
-        post.enter(mail=mail, cause=f"person:{number}")
+    post.enter_many(LIMIT + 1)
     assert (post.deliver().delivered, post.deliver().delivered) == (LIMIT, 1)
     assert server.opened == 2
 

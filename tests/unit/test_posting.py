@@ -87,9 +87,7 @@ def test_woken_it_does_not_wait_for_its_second(post: Post) -> None:
 
 def test_more_than_a_round_is_delivered_without_a_pause(post: Post) -> None:
     server = post.account()
-    mail = post.mail()
-    for number in range(2 * LIMIT + 1):
-        post.enter(mail=mail, cause=f"person:{number}")
+    post.enter_many(2 * LIMIT + 1)
     with posting(post):
         until(lambda: len(server.delivered) == 2 * LIMIT + 1)
     assert server.opened == 3
@@ -212,15 +210,13 @@ def test_P4_a_lane_that_failed_takes_no_working_lanes_room(post: Post) -> None:
 def test_P4_a_lane_with_much_to_go_does_not_keep_others_waiting(post: Post) -> None:
     post.limits = LimitsConfig(deliveries=1)
     much, little = post.account("much"), post.account("little")
-    mail = post.mail()
-    for number in range(4 * LIMIT):
-        post.enter(mail=mail, account="much", cause=f"person:{number}")
+    post.enter_many(3 * LIMIT, "much")
     much.pause = 0.002
     with posting(post):
         until(lambda: much.begun)
         post.enter(account="little")
         until(lambda: little.delivered, within=5)
-        assert len(much.delivered) < 4 * LIMIT
+        assert len(much.delivered) < 3 * LIMIT
 
 
 def test_no_more_lanes_are_worked_on_at_once_than_the_config_wants(post: Post) -> None:

@@ -130,6 +130,14 @@ def test_the_first_condition_that_does_not_hold_is_told() -> None:
     assert why_not(rule, account="reservations", mail=_MAIL, filing=_filing("quote")) == "came by reservations, not by sales"
 
 
+def test_P6_personal_mail_is_taken_only_by_a_rule_that_names_its_account() -> None:
+    personal = replace(_filing(), owner="irina")
+    said = why_not(_ALL, account="irina-own", mail=_MAIL, filing=personal)
+    assert said == "personal mail of irina, and the rule does not name the account irina-own"
+    named = replace(_ALL, accounts=("irina-own",))
+    assert why_not(named, account="irina-own", mail=_MAIL, filing=personal) == ""
+
+
 def test_a_rule_that_only_moved_in_its_file_is_equal() -> None:
     assert replace(_ALL, where="operators/acme.yaml:12") == _ALL
     assert replace(_ALL, number=2) != _ALL

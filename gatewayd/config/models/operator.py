@@ -43,7 +43,9 @@ class WhenBlock(Options):
     )
     unlinked: bool = Field(False, description="`true`: the mail is linked to nothing.")
     account: Annotated[tuple[Name, ...], OneOrMore()] = Field(
-        (), description="It came by this account, or one of these.", min_length=1
+        (),
+        description="It came by this account, or one of these. A user's personal mail is taken only where its account is named.",
+        min_length=1,
     )
     from_: Annotated[tuple[Correspondent, ...], OneOrMore()] = Field(
         (), description="It is from this address or domain (`@example.com`), or one of these.", min_length=1, alias="from"
