@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.mail import Mail
     from gatewayd.signing import Signer
 
-__all__ = ["MAX_HOPS", "by_program", "hops", "why_not", "withheld"]
+__all__ = ["MAX_HOPS", "by_program", "hops", "withheld"]
 
 #: How often a mail may have been forwarded by gatewayds, whoever's they are, and how many servers it may have come through.
 MAX_HOPS = 5
@@ -55,11 +55,6 @@ def by_program(mail: Mail) -> str:
         return f"it went to many (Precedence: {bulk[0]})"
     listed = next((name for name in _LISTS if name in headers), "")
     return f"it came through a mailing list ({listed.title()})" if listed else ""
-
-
-def why_not(mail: Mail, signer: Signer, *, automatic: bool) -> str:
-    """Return why a rule that takes automatic mail, or does not, sends the mail nowhere; empty where it may send it on."""
-    return withheld(mail, signer) or ("" if automatic else by_program(mail))
 
 
 def _headers(mail: Mail) -> Mapping[str, Sequence[str]]:

@@ -157,7 +157,7 @@ class Forwarding:
 
     def _notes(self, viewer: Viewer, filing: FilingView, goals: Sequence[Address | TargetConfig]) -> Iterator[str]:
         """Yield what a person should know: what no rule would forward, and what will wait."""
-        if why := robots.why_not(self.desk.mail(viewer, filing.id), self.signer, automatic=True):
+        if why := robots.withheld(self.desk.mail(viewer, filing.id), self.signer):
             yield f"no rule would forward it: {why}"
         suspended = {(one.operator, one.target): one.cause for one in self.desk.store.suspensions()}
         for goal in goals:

@@ -50,3 +50,5 @@ class Round:
     #: What ended it early, and for how many seconds the lane is to be left alone for it.
     error: GatewaydError | None = None
     rest: float = 0.0
+    #: How many rounds ended early in a row, this one included, without a delivery in between.
+    failures: int = 0

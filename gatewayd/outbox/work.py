@@ -69,7 +69,7 @@ class Work:
         """Do it, and report it. Never raises: what ended it early is the round's error."""
         error, rest = self._guarded(self._deliver), 0.0
         if error is not None:
-            rest = self._policy.rest(error, self._failures + 1, luck=_luck())
+            rest = self._rest(error)
         if error is not None and self._shut and not self._tools.stopping():
             # Nothing can go this way: all that was taken says why, and is due when the lane is tried again.
             error = self._guarded(partial(self._put_all_off, error, rest)) or error
@@ -79,7 +79,7 @@ class Work:
             return self._round()
         error = error or failed[0] or failed[1]
         if error is not None:
-            rest = rest or self._policy.rest(error, self._failures + 1, luck=_luck())
+            rest = rest or self._rest(error)
         return self._round(error, rest)
 
     def _round(self, error: GatewaydError | None = None, rest: float = 0.0) -> Round:
@@ -91,7 +91,16 @@ class Work:
             parked=self._count["parked"],
             error=error,
             rest=rest,
+            failures=self._in_a_row if error else 0,
         )
+
+    @property
+    def _in_a_row(self) -> int:
+        """How often it failed, this time included. A server that took something, and then broke off, is tried soon."""
+        return 1 if self._count["delivered"] else self._failures + 1
+
+    def _rest(self, error: GatewaydError) -> float:
+        return self._policy.rest(error, self._in_a_row, luck=_luck())
 
     # --- what is on its way -------------------------------------------------------------------------------------------
 

@@ -231,16 +231,16 @@ class Posting:
         return self._outbox.deliver(run.lane, tools, failures=rest.failures if rest else 0)
 
     def _returned(self, run: Run, slot: Threads, future: Future[Round]) -> None:
-        error = future.exception()
+        error, before = future.exception(), self._rests.get(run.lane)
+        failures = before.failures + 1 if before else 1
         if error is None:
             done = future.result()
         elif isinstance(error, GatewaydError):
-            before = self._rests.get(run.lane)
-            rest = _STORE_AWAY.wait(before.failures + 1 if before else 1, luck=0.5)
-            done = Round(lane=run.lane, error=error, rest=rest)
+            rest = _STORE_AWAY.wait(failures, luck=0.5)
+            done = Round(lane=run.lane, error=error, rest=rest, failures=failures)
         else:
             bug = PluginError(f"the work on {run.lane} failed: {where(error)}")
-            done = Round(lane=run.lane, error=bug, rest=_OVERDUE)
+            done = Round(lane=run.lane, error=bug, rest=_OVERDUE, failures=failures)
         self._inbox.put(partial(self._finished, run, slot, done))
 
     def _finished(self, run: Run, slot: Threads, done: Round) -> None:
@@ -249,9 +249,8 @@ class Posting:
         self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
         before = self._rests.pop(run.lane, None)
         if done.error is not None:
-            failures = (before.failures if before else 0) + 1
-            self._rests[run.lane] = _Rest(failures, time.monotonic() + done.rest)
-            journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=failures)
+            self._rests[run.lane] = _Rest(done.failures, time.monotonic() + done.rest)
+            journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
         elif before is not None and not done.taken:
             # Nothing was tried: it is as it was.
             self._rests[run.lane] = before

@@ -228,6 +228,20 @@ def test_a_server_that_goes_away_in_between_lets_the_rest_wait_with_its_words(po
     assert [post.view(one).words for one in ids] == ["", "broke", "refused now"]
 
 
+def test_a_server_that_took_something_is_tried_soon_however_often_it_broke_off_before(post: Post) -> None:
+    server = post.account()
+    post.enter_many(2)
+    server.shut = TransientError("away")
+    assert post.deliver(failures=6).failures == 7
+    server.shut = None
+    ids = post.enter_many(3)
+    server.says = {ids[1]: TransientError("broke off")}
+    done = post.deliver(opened=lambda one: setattr(server, "shut", None if one else TransientError("away")), failures=7)
+    assert isinstance(done.error, TransientError)
+    assert (done.delivered, done.failures) == (1, 1)
+    assert done.rest <= 12
+
+
 def test_a_login_that_ends_in_between_lets_the_lane_rest(post: Post) -> None:
     server = post.account()
     ids = [post.enter() for _ in range(2)]
