@@ -43,7 +43,9 @@ def _together() -> list[str]:
         "-m",
         "not campaign and not alone",
         f"--numprocesses={processes}",
-        "--dist=worksteal",
+        # One by one, in their order: those that take long come first, and no process is left with several of them.
+        "--dist=load",
+        "--maxschedchunk=1",
         *_COUNTED,
     ]
 

@@ -1,13 +1,13 @@
-"""Run gatewayd and freeze it by SIGSTOP, from inside, where it is about to write a batch: ``frozen.py FILE ARGUMENTS``.
+"""Run gatewayd and hold it where it is about to write a batch, so that it can be frozen there: ``frozen.py FILE ARGUMENTS``.
 
-It freezes once, at the first such write after FILE exists, before the transaction has begun; FILE is then removed.
+It is held once, at the first such write after FILE exists, before the transaction has begun: FILE is then called ``FILE.held``, and
+it goes on when that is removed. The other threads of the process go on meanwhile.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,6 @@ from gatewayd.cli import run
 
 if TYPE_CHECKING:
     from types import FrameType
-
-    from sqlalchemy import Connection
 
 _FILING = str(Path("gatewayd_sql", "filing.py"))
 
@@ -32,18 +30,19 @@ def _files_a_batch() -> bool:
 
 
 def main(file: Path, arguments: list[str]) -> int:
-    """Freeze at the first batch after the file is there."""
+    """Hold the first batch after the file is there."""
+    held = file.with_suffix(".held")
 
-    def begins(connection: Connection) -> None:
-        if file.exists() and _files_a_batch():
-            file.unlink()
-            # Another thread of this process may be writing, and would keep the database locked while it is frozen.
-            raw = connection.connection.dbapi_connection
-            assert raw is not None
-            cursor = raw.cursor()
-            cursor.execute("BEGIN IMMEDIATE")
-            cursor.execute("ROLLBACK")
-            os.kill(os.getpid(), signal.SIGSTOP)
+    def begins(*_: object) -> None:
+        if not file.exists() or not _files_a_batch():
+            return
+        try:
+            file.rename(held)
+        except FileNotFoundError:
+            # Another visit was first.
+            return
+        while held.exists():
+            time.sleep(0.01)
 
     event.listen(Engine, "engine_connect", begins)
     return run(arguments)

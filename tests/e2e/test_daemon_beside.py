@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sqlite3
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +16,6 @@ from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gatewayd.testing.servers import Dovecot
     from tests.e2e.house import Daemon
 
@@ -46,6 +46,16 @@ def held(house: House) -> dict[str, list[str]]:
     for name, row in house.status().items():
         found.setdefault((row["owner"] or ":").split(":")[1], []).append(name)
     return found
+
+
+def freeze(house: House, daemon: Daemon) -> None:
+    """Freeze a daemon while none of its threads has the database locked: it would stay so for everybody."""
+    with closing(sqlite3.connect(house.state / "gatewayd.db", timeout=SLACK, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        daemon.signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{daemon.process.pid}/stat")
+        until("it is frozen", SLACK, lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+        db.execute("ROLLBACK")
 
 
 def share(house: House, *daemons: Daemon) -> None:
@@ -84,13 +94,16 @@ def test_daemons_share_the_work_and_who_is_left_takes_it_over(boxes: Mailboxes) 
 def test_P1_a_daemon_that_wakes_up_too_late_writes_nothing(boxes: Mailboxes, tmp_path: Path) -> None:
     """It is frozen when it has a batch in hand and is about to write it; the other has filed it when it wakes up."""
     house = boxes.house
-    now = tmp_path / "freeze now"
+    now = tmp_path / "now"
     with house.daemon("-m", "tests.e2e.frozen", now) as frozen, house.daemon() as other:
         share(house, frozen, other)
         now.touch()
         for name in boxes.sent:
             boxes.send(name, more=(b"",) * 3)
-        until("it is frozen", SLACK, lambda: not now.exists())
+        held_there = now.with_suffix(".held")
+        until("it is held", SLACK, held_there.exists)
+        freeze(house, frozen)
+        held_there.unlink()
         victims = held(house)[str(frozen.process.pid)]
         with boxes.arriving(1):
             takes_over(house, other, LEASE + ROUND + SLACK)
