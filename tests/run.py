@@ -43,9 +43,8 @@ def _together() -> list[str]:
         "-m",
         "not campaign and not alone",
         f"--numprocesses={processes}",
-        # One by one, in their order: those that take long come first, and no process is left with several of them.
-        "--dist=load",
-        "--maxschedchunk=1",
+        # Tests that wait and tests that compute go side by side: end to end in one process, units in the others, until one is done.
+        "--dist=worksteal",
         *_COUNTED,
     ]
 
