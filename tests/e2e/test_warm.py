@@ -49,15 +49,16 @@ def house(tmp_path: Path) -> House:
         ("mail", "list"),
         ("mail", "show", "1"),
         ("directory", "find", "acme", "reservation", "B-756"),
-        ("schema",),
+        ("schema", "{folder}"),
         ("nonsense",),
         ("import", "nobody"),
     ],
     ids=" ".join,
 )
 def test_a_command_ends_and_speaks_as_one_that_was_started_anew(house: House, command: tuple[str, ...]) -> None:
-    anew = house.run(*command, environment={})
-    assert house.run(*command) == anew
+    words = [word.format(folder=house.folder) for word in command]
+    anew = house.run(*words, environment={})
+    assert house.run(*words) == anew
     assert anew.out or anew.err
 
 
