@@ -113,14 +113,8 @@ class Writer:
         least = len(draft.text) + len(draft.html) + sum(len(one.data) for one in draft.attachments)
         for refusal in allowed.refused([allowed.size_check(account, sends, least)]):
             raise refusal
-        raw = written(draft)
-        outgoing = Outgoing(
-            mail=parse(BytesSource(raw), received_at=draft.date),
-            digest=hashlib.sha256(raw).digest(),
-            account=account.name,
-            owner=answers.owner if answers else None,
-            answers=answers.id if answers else None,
-        )
+        outgoing = _outgoing(draft, account, answers)
+        size = outgoing.mail.source.size
         delivery = Delivery(
             forwarder=account.kind,
             account=account.name,
@@ -133,8 +127,8 @@ class Writer:
             viewer=viewer,
             outgoing=outgoing,
             planned=(Planned(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
-            size=len(raw),
-            checks=allowed.checks(account, sends, draft, len(raw)),
+            size=size,
+            checks=allowed.checks(account, sends, draft, size),
             notes=tuple(notes),
         )
 
@@ -184,6 +178,17 @@ class Writer:
         """Return a user; None also where the operator's file is faulty: then nobody is known."""
         known = self.operators.get(operator)
         return known.users.get(name) if known and name else None
+
+
+def _outgoing(draft: Draft, account: AccountConfig, answers: FilingView | None) -> Outgoing:
+    raw = written(draft)
+    return Outgoing(
+        mail=parse(BytesSource(raw), received_at=draft.date),
+        digest=hashlib.sha256(raw).digest(),
+        account=account.name,
+        owner=answers.owner if answers else None,
+        answers=answers.id if answers else None,
+    )
 
 
 def _comparable(email: str) -> str:

@@ -162,6 +162,11 @@ class OutboxContract:
         assert taken.delivery == replace(delivery, to=("a@x.de", "b@y.de")), "nobody gets it twice"
         assert taken.recipients == (Recipient(address="a@x.de"), Recipient(address="b@y.de"))
         assert taken.source.read(0, taken.source.size) == raw
+        assert (taken.source.read(3, 5), taken.source.read(len(raw) - 2, 9), taken.source.read(len(raw), 1)) == (
+            raw[3:8],
+            raw[-2:],
+            b"",
+        )
         assert abs(datetime.now(UTC) - taken.entered_at) < timedelta(minutes=1)
 
     def test_P7_what_was_not_settled_in_time_is_taken_by_others(self, store: Store, later: Callable[[float], None]) -> None:
