@@ -1,79 +1,86 @@
 """gatewayd: a plugin-based mail gateway daemon. These names are all that a plugin's author imports."""
 
-from gatewayd.address import wire
-from gatewayd.compose import Written, forwarded
-from gatewayd.custody import (
-    Anchor,
-    Commit,
-    Deferred,
-    Entry,
-    Filed,
-    Filing,
-    FilingFault,
-    FolderState,
-    Held,
-    Lease,
-    NotAdmitted,
-    Outcome,
-    Owed,
-    State,
-    Tally,
-    Vanished,
-    Waiting,
-)
-from gatewayd.delivery import (
-    Bounce,
-    Bounced,
-    Delivery,
-    DeliveryQuery,
-    DeliveryState,
-    DeliveryView,
-    Mode,
-    Outgoing,
-    Posted,
-    Recipient,
-    RecipientState,
-    Settled,
-    Suspension,
-    Taken,
-)
-from gatewayd.endpoint import Endpoint, Server, socket_errors, tls_context
-from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
-from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
-from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
-from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
-from gatewayd.hookspecs import hookimpl
-from gatewayd.mail import Mail, parse
-from gatewayd.model import (
-    CHUNK,
-    KINDS,
-    Action,
-    Address,
-    Attachment,
-    Came,
-    Contact,
-    Failed,
-    Fetched,
-    Finding,
-    Follows,
-    Gone,
-    Kind,
-    Link,
-    Listed,
-    Miss,
-    Page,
-    Part,
-    Record,
-    Rivals,
-    Source,
-    decide,
-)
-from gatewayd.options import ConfigPath, Duration, Secret
-from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
-from gatewayd.session import Heard, Session, Watch
-from gatewayd.spool import Spool
-from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, Store
-from gatewayd.views import Audit, EntryView, FilingView, Json, LinkView, Query, RivalView, Viewer, filing_row, moment
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import deferred
+
+if TYPE_CHECKING:
+    from gatewayd.address import wire
+    from gatewayd.compose import Written, forwarded
+    from gatewayd.custody import (
+        Anchor,
+        Commit,
+        Deferred,
+        Entry,
+        Filed,
+        Filing,
+        FilingFault,
+        FolderState,
+        Held,
+        Lease,
+        NotAdmitted,
+        Outcome,
+        Owed,
+        State,
+        Tally,
+        Vanished,
+        Waiting,
+    )
+    from gatewayd.delivery import (
+        Bounce,
+        Bounced,
+        Delivery,
+        DeliveryQuery,
+        DeliveryState,
+        DeliveryView,
+        Mode,
+        Outgoing,
+        Posted,
+        Recipient,
+        RecipientState,
+        Settled,
+        Suspension,
+        Taken,
+    )
+    from gatewayd.endpoint import Endpoint, Server, socket_errors, tls_context
+    from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+    from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+    from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
+    from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
+    from gatewayd.hookspecs import hookimpl
+    from gatewayd.mail import Mail, parse
+    from gatewayd.model import (
+        CHUNK,
+        KINDS,
+        Action,
+        Address,
+        Attachment,
+        Came,
+        Contact,
+        Failed,
+        Fetched,
+        Finding,
+        Follows,
+        Gone,
+        Kind,
+        Link,
+        Listed,
+        Miss,
+        Page,
+        Part,
+        Record,
+        Rivals,
+        Source,
+        decide,
+    )
+    from gatewayd.options import ConfigPath, Duration, Secret
+    from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
+    from gatewayd.session import Heard, Session, Watch
+    from gatewayd.spool import Spool
+    from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, Store
+    from gatewayd.views import Audit, EntryView, FilingView, Json, LinkView, Query, RivalView, Viewer, filing_row, moment
 
 __version__ = "0.1.0"
 
@@ -193,3 +200,39 @@ __all__ = [
     "tls_context",
     "wire",
 ]
+
+if not TYPE_CHECKING:
+    # Each process uses a part of them, and all of them would be a sixth of what it costs to start a worker process.
+    _NAMES = {
+        "address": "wire",
+        "compose": "Written forwarded",
+        "custody": (
+            "Anchor Commit Deferred Entry Filed Filing FilingFault FolderState Held Lease NotAdmitted Outcome Owed State "
+            "Tally Vanished Waiting"
+        ),
+        "delivery": (
+            "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Outgoing Posted Recipient RecipientState "
+            "Settled Suspension Taken"
+        ),
+        "endpoint": "Endpoint Server socket_errors tls_context",
+        "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TransientError",
+        "events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
+        "forwarder": "Courier Forwarder Parcel Receipt",
+        "health": "AccountHealth Answer Cause Condition DaemonHealth Lengths Request Task",
+        "hookspecs": "hookimpl",
+        "mail": "Mail parse",
+        "model": (
+            "CHUNK KINDS Action Address Attachment Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss "
+            "Page Part Record Rivals Source decide"
+        ),
+        "options": "ConfigPath Duration Secret",
+        "roles": "Command Directory Matcher Operator Place Transport",
+        "session": "Heard Session Watch",
+        "spool": "Spool",
+        "store": "DELIVERY_SECONDS LEASE_SECONDS Store",
+        "views": "Audit EntryView FilingView Json LinkView Query RivalView Viewer filing_row moment",
+    }
+    __getattr__ = deferred.attributes(__name__, _NAMES)
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

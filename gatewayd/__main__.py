@@ -1,5 +1,10 @@
-"""``python -m gatewayd``."""
+"""The command ``gatewayd``, also as ``python -m gatewayd``."""
 
-from gatewayd.cli import main
+from gatewayd import garbage
 
-main()
+garbage.collect_seldom()
+
+from gatewayd.cli import main  # noqa: E402  only now: see collect_seldom
+
+if __name__ == "__main__":
+    main()

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_tz
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from gatewayd.decode import header_text
 from gatewayd.model import Address
 
-__all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "Raw", "addresses", "anchor_of", "date", "head", "ids", "split_head"]
+__all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "Raw", "addresses", "anchor_of", "date", "first_of", "head", "ids", "split_head"]
 
 #: At most this many bytes of header blocks are read of one message (promise P8).
 MAX_HEAD = 1 << 20
@@ -42,12 +41,13 @@ _FOLD = re.compile(r"\n[ \t]+")
 SPACE = " \t\r\n\v\f"
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """A header block that was split."""
 
     #: (name in lower case, unfolded value) in their order; each character of a value stands for one byte.
     fields: Fields
+    #: The first value of each name.
+    first: dict[str, str]
     #: Where the body begins.
     body: int
     #: All of it is printable ASCII: only encoded words need decoding.
@@ -63,7 +63,12 @@ def head(raw: Raw, start: int, end: int) -> Head:
     """Split the header block that begins at ``start`` for a close reading of its values."""
     fields, body = split_head(raw, start, end, MAX_HEAD)
     block = raw[start : min(body, start + MAX_HEAD)]
-    return Head(fields, body, not block.translate(None, _PLAIN), max(0, body - start - MAX_HEAD))
+    return Head(fields, first_of(fields), body, not block.translate(None, _PLAIN), max(0, body - start - MAX_HEAD))
+
+
+def first_of(fields: Fields) -> dict[str, str]:
+    """Return the first value of each name."""
+    return dict(reversed(fields))
 
 
 def split_head(raw: Raw, start: int, end: int, limit: int) -> tuple[Fields, int]:
@@ -146,12 +151,21 @@ def addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
 
     The structure is read before display names are decoded, so that no name can pass for an address.
     """
+    return _usual_addresses(value, limit) if len(value) < _USUAL else _read_addresses(value, limit)
+
+
+def _read_addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     simple = _SIMPLE.fullmatch(value)
     if simple and value.isascii() and value.isprintable():
         quoted, name, email, bare = simple.groups("")
         return (Address(name=header_text(quoted or name).strip(), email=email or bare),), False
     found = _Addresses(value, limit)
     return tuple(found.found[:limit]), len(found.found) > limit
+
+
+#: The same people write again and again, to the same mailboxes; only short values are remembered.
+_USUAL = 160
+_usual_addresses = lru_cache(maxsize=512)(_read_addresses)
 
 
 class _Addresses:
@@ -240,18 +254,8 @@ _USUAL_DATE = re.compile(
     r"(?:[A-Z][a-z]{2}, )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d\d)(\d\d)(?: |$)", re.ASCII
 )
 _MONTHS = {
-    "Jan": 1,
-    "Feb": 2,
-    "Mar": 3,
-    "Apr": 4,
-    "May": 5,
-    "Jun": 6,
-    "Jul": 7,
-    "Aug": 8,
-    "Sep": 9,
-    "Oct": 10,
-    "Nov": 11,
-    "Dec": 12,
+    name: number
+    for number, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
 }
 
 

@@ -117,11 +117,7 @@ def _pieces(source: Source, start: int, length: int) -> Iterator[bytes]:
 
 def anchor(headers: bytes) -> str:
     """Return the digest of Message-ID, Date, From and Subject of a raw header block; empty where all are missing."""
-    return header.anchor_of(_first(header.head(headers, 0, len(headers)).fields))
-
-
-def _first(fields: header.Fields) -> dict[str, str]:
-    return dict(reversed(fields))
+    return header.anchor_of(header.head(headers, 0, len(headers)).first)
 
 
 #: What a defect of the parser can raise. The source's own errors are no matter of the message: they pass.
@@ -141,7 +137,7 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     faults: list[str] = []
     raw = mime.opened(source)
     top = header.head(raw, 0, len(raw))
-    first = _first(top.fields)
+    first = top.first
     if not first:
         faults.append("it has no headers")
     if top.cut:
@@ -153,17 +149,17 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
         id=mail_id,
         source=source,
         headers=headers,
-        from_=_addresses("From", [first.get("from", "")], faults),
-        to=_addresses("To", [value for name, value in top.fields if name == "to"], faults),
-        cc=_addresses("Cc", [value for name, value in top.fields if name == "cc"], faults),
+        from_=_addresses("From", first.get("from", ""), faults),
+        to=_addresses("To", _joined("to", top), faults),
+        cc=_addresses("Cc", _joined("cc", top), faults),
         subject=_subject(next((value for name, value in headers if name == "subject"), ""), faults),
         message_id=_message_id(first.get("message-id", "")),
         references=_references(first),
         sent_at=header.date(first["date"]) if "date" in first else None,
         received_at=received_at,
         attachments=_attachments(raw, leaves, faults),
-        plain=tuple(part for part in texts if part.type == "text/plain"),
-        html=tuple(part for part in texts if part.type == "text/html"),
+        plain=tuple([part for part in texts if part.type == "text/plain"]),
+        html=tuple([part for part in texts if part.type == "text/html"]),
         anchor=header.anchor_of(first),
         faults=tuple(faults),
     )
@@ -193,8 +189,14 @@ def _headers(top: header.Head, faults: list[str]) -> tuple[tuple[str, str], ...]
     return tuple([(clean(name), header_text(value)) for name, value in fields])
 
 
-def _addresses(name: str, values: list[str], faults: list[str]) -> tuple[Address, ...]:
-    found, more = header.addresses(", ".join(filter(None, values)), _MAX_ADDRESSES)
+def _joined(name: str, top: header.Head) -> str:
+    return ", ".join([value for known, value in top.fields if known == name and value]) if name in top.first else ""
+
+
+def _addresses(name: str, value: str, faults: list[str]) -> tuple[Address, ...]:
+    if not value:
+        return ()
+    found, more = header.addresses(value, _MAX_ADDRESSES)
     if more:
         faults.append(f"its header {name} has more than {_MAX_ADDRESSES} addresses")
     return found

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.decode import clean, header_text, parameter, parameters, transfer_decoded
-from gatewayd.header import MAX_HEAD, SPACE, Head, Raw, split_head
+from gatewayd.header import MAX_HEAD, SPACE, Head, Raw, first_of, split_head
 from gatewayd.model import CHUNK, Part
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ MAX_DEPTH = 50
 MAX_MISSES = 100_000
 _PEEK = 16_384
 _TAIL = 256
+#: How many bytes behind a delimiter are mostly a header.
+_NEAR = 1024
 
 
 class Window:
@@ -99,8 +101,7 @@ _END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\r|\Z)")
 _TYPE = re.compile(r"[!#-'*+.0-9A-Z^-~-]{1,127}/[!#-'*+.0-9A-Z^-~-]{1,127}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A part without parts of its own, or one that stays closed."""
 
     part: Part
@@ -132,7 +133,7 @@ def leaves(raw: Raw, top: Head, faults: list[str]) -> list[Leaf]:
     found: list[Leaf] = []
     # An explicit stack of (start, end, depth, type where a part names none): recursion would let the message choose our depth.
     todo: list[tuple[int, int, int, str]] = []
-    fields: Mapping[str, str] = dict(reversed(top.fields))
+    fields: Mapping[str, str] = top.first
     start, end, depth, default = top.body, len(raw), 0, "text/plain"
     while True:
         media = _content_type(fields, default)
@@ -156,7 +157,7 @@ def _part_head(scan: _Scan, start: int, end: int) -> tuple[Mapping[str, str], in
     if read > scan.heads:
         scan.fault(f"its headers are longer than {MAX_HEAD} bytes")
     scan.heads = max(0, scan.heads - read)
-    return dict(reversed(fields)), body
+    return first_of(fields), body
 
 
 class _Type(NamedTuple):
@@ -209,7 +210,7 @@ def _children(scan: _Scan, boundary: str, start: int, end: int, depth: int) -> l
 
 def _split(scan: _Scan, delimiter: bytes, start: int, end: int) -> list[tuple[int, int]]:
     raw, spans, opens, at = scan.raw, [], -1, start
-    while (at := raw.find(delimiter, at, end)) >= 0:
+    while (at := _next(raw, delimiter, at, end)) >= 0:
         found, at = at, at + len(delimiter)
         tail = _END.match(raw[at : min(end, at + _TAIL)])
         before = raw[max(start, found - 2) : found]
@@ -239,6 +240,17 @@ def _split(scan: _Scan, delimiter: bytes, start: int, end: int) -> list[tuple[in
     return spans
 
 
+def _next(raw: Raw, delimiter: bytes, start: int, end: int) -> int:
+    """Return the offset of the next ``delimiter``, -1 where there is none."""
+    far = start + _NEAR
+    found = raw.find(delimiter, start, min(far, end))
+    if found >= 0 or far >= end:
+        return found
+    # Behind a part's own header base64 has no "-", and one byte is found ten times faster than several.
+    dash = raw.find(b"-", max(start, far - len(delimiter) + 1), end)
+    return raw.find(delimiter, dash, end) if dash >= 0 else -1
+
+
 def _leaf(raw: Raw, fields: Mapping[str, str], media: _Type, span: tuple[int, int], *, root: bool) -> Leaf:
     encoding = fields.get("content-transfer-encoding", "7bit")
     encoding = _usual_encoding(encoding) if len(encoding) < _USUAL else _read_encoding(encoding)
@@ -259,4 +271,4 @@ def _subject(raw: Raw, part: Part) -> str:
     piece = raw[part.offset : part.offset + min(part.length, _PEEK)]
     piece = b"".join(transfer_decoded([piece], part.encoding))
     fields, _ = split_head(piece, 0, len(piece), _PEEK)
-    return header_text(dict(reversed(fields)).get("subject", ""))[:200] or "message"
+    return header_text(first_of(fields).get("subject", ""))[:200] or "message"

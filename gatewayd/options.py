@@ -39,7 +39,11 @@ def _lists_welcome(schema: object) -> None:
 
 
 class Options(BaseModel):
-    """The YAML fields of a plugin. Unknown keys are refused, values are not converted, instances don't change."""
+    """The YAML fields of a plugin. Unknown keys are refused, values are not converted, instances don't change.
+
+    Fields may have their descriptions as strings below them. To find these, pydantic reads the source of each class
+    that it makes; ``use_attribute_docstrings=False`` beside the base spares that where every ``Field`` has its description.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 

@@ -93,13 +93,18 @@ class Spool:
         try:
             for chunk in chunks:
                 digest.update(chunk)
-                with _disk_errors():
-                    self._file.write(chunk)
-                self._end += len(chunk)
+                self._write(chunk)
         except BaseException:
             self._end, self._torn = start, True
             raise
         return Came(key=key, source=SpoolSource(str(self._path), start, self._end - start), digest=digest.digest())
+
+    def _write(self, chunk: bytes) -> None:
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            raise _disk_error("written", error) from error
+        self._end += len(chunk)
 
     def seal(self) -> None:
         """Make all that was put readable."""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import signal
 import sys
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import __version__, plugins
-from gatewayd.cli import admin, audit, install, mail, outbox, output, plugin_commands, queue, status, visits
-from gatewayd.cli import run as daemon
+from gatewayd import __version__, garbage, plugins
+from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import NoReturn
 
 __all__ = ["main", "run"]
@@ -28,6 +28,41 @@ __all__ = ["main", "run"]
 _CONFIG = 78
 #: What a shell shows for a process that SIGINT ended.
 _INTERRUPTED = 130
+
+#: Our words, each with the module that has it among its ``COMMANDS``.
+_MODULES = {
+    "audit": "audit",
+    "check": "admin",
+    "directory": "admin",
+    "explain": "admin",
+    "import": "visits",
+    "install": "install",
+    "mail": "mail",
+    "outbox": "outbox",
+    "plugins": "admin",
+    "queue": "queue",
+    # Not a module `run`: it would take the place of our function.
+    "run": "daemon",
+    "schema": "admin",
+    "status": "status",
+}
+
+
+class _Words(UserDict[str, click.Command]):
+    """Our commands by their words. A word's module is imported when it is asked for: no command waits for the others'."""
+
+    def __missing__(self, word: str) -> click.Command:
+        self.data |= {command.name: command for command in import_module(f"{__name__}.{_MODULES[word]}").COMMANDS}
+        return self.data[word]
+
+    def __contains__(self, word: object) -> bool:
+        return word in _MODULES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
 
 
 class _Group(click.Group):
@@ -41,10 +76,14 @@ class _Group(click.Group):
         if own is not None:
             return own
         found = [command for command in plugins.load().commands() if command.kind == cmd_name]
-        return plugin_commands.command(found[0]) if found else None
+        if not found:
+            return None
+        from gatewayd.cli import plugin_commands  # noqa: PLC0415  imported late: our own words do without
+
+        return plugin_commands.command(found[0])
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Group, commands=_Words(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     "folder",
@@ -68,11 +107,6 @@ class _closing:  # noqa: N801  contextlib.closing, typed for click
 
     def __exit__(self, *_: object) -> None:
         self._app.close()
-
-
-for _module in (daemon, visits, audit, mail, outbox, queue, status, admin, install):
-    for _command in _module.COMMANDS:
-        _gatewayd.add_command(_command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -106,8 +140,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main() -> NoReturn:
     """Run the command of ``sys.argv``. Ended by SIGTERM, it still gives back its leases and removes its spools."""
     signal.signal(signal.SIGTERM, _terminated)
-    # What a batch makes is gone with the batch, without cycles: looking for them every 700 objects is work for nothing.
-    gc.set_threshold(20_000, 20, 20)
     for stream in (sys.stdout, sys.stderr):
         # Where the terminal can't show a character it shows another, and no command fails for it.
         if isinstance(stream, io.TextIOWrapper):
@@ -116,6 +148,7 @@ def main() -> NoReturn:
         code = run()
     except _Terminated:
         code = 128 + signal.SIGTERM
+    garbage.leave_all()
     sys.exit(code)
 
 

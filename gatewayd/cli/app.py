@@ -13,7 +13,6 @@ import click
 
 from gatewayd import config, plugins
 from gatewayd.cli import output
-from gatewayd.desk import Desk
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Examiner, Examining, Recipe, recipes
 from gatewayd.forwarder import Forwarder
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gatewayd.config import AccountConfig, Config
+    from gatewayd.desk import Desk
     from gatewayd.forwarder import Courier
     from gatewayd.session import Session
 
@@ -113,6 +113,8 @@ class App:
     @cached_property
     def desk(self) -> Desk:
         """The desk."""
+        from gatewayd.desk import Desk  # noqa: PLC0415  imported late: only what people do needs it
+
         with_users = frozenset(name for name, one in self.config.operators.items() if one.users)
         return Desk(
             store=self.store,

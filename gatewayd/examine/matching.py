@@ -103,7 +103,7 @@ def _checked(findings: Iterable[Finding] | None, mails: Sequence[Mail]) -> list[
 
 
 def _check(finding: Finding, ids: Collection[int]) -> None:
-    if not isinstance(finding, Link | Rivals | Miss | Follows):
+    if not isinstance(finding, (Link, Rivals, Miss, Follows)):
         raise TypeError(f"it yielded {type(finding).__name__}, expected Link, Rivals, Follows or Miss")
     if finding.mail_id not in ids:
         raise ValueError(f"it spoke of mail {finding.mail_id}, which is not in the batch")
@@ -116,7 +116,7 @@ def _check(finding: Finding, ids: Collection[int]) -> None:
 def _records(finding: Finding) -> tuple[Record, ...]:
     if isinstance(finding, Link):
         return (finding.record,)
-    if isinstance(finding, Miss | Follows):
+    if isinstance(finding, (Miss, Follows)):
         return ()
     if not isinstance(finding.records, tuple):
         raise TypeError(f"it yielded Rivals of a {type(finding.records).__name__}, expected a tuple of records")

@@ -1,6 +1,17 @@
 """Who works when: due times, watching, back-off, leases, worker processes. The only room with threads."""
 
-from gatewayd.supervisor.loop import Supervisor
-from gatewayd.supervisor.values import Kit, Listener, Pace
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import deferred
+
+if TYPE_CHECKING:
+    from gatewayd.supervisor.loop import Supervisor
+    from gatewayd.supervisor.values import Kit, Listener, Pace
 
 __all__ = ["Kit", "Listener", "Pace", "Supervisor"]
+
+if not TYPE_CHECKING:
+    # A command has threads and workers of this room, and nothing else.
+    __getattr__ = deferred.attributes(__name__, {"loop": "Supervisor", "values": "Kit Listener Pace"})

@@ -9,7 +9,6 @@ call is said before it is called, so that the parent knows whom to blame for a d
 from __future__ import annotations
 
 import fcntl
-import gc
 import os
 import pickle
 import resource
@@ -211,8 +210,6 @@ def main(arguments: Sequence[str]) -> None:
     memory = _data() + allowed
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # What a batch makes is gone with the batch, without cycles.
-    gc.set_threshold(20_000, 20, 20)
     worker = _Worker(allowed)
     os.set_inheritable(socket, False)
     with Connection(socket) as parent:

@@ -2,6 +2,8 @@
 
 import sys
 
+from gatewayd import garbage
 from gatewayd.worker import main
 
+garbage.collect_seldom()
 main(sys.argv[1:])

@@ -11,7 +11,7 @@ from gatewayd import Matcher
 __all__ = ["ContactsOptions"]
 
 
-class ContactsOptions(Matcher.Options):
+class ContactsOptions(Matcher.Options, use_attribute_docstrings=False):
     """Whom to link besides the persons who wrote."""
 
     kinds: tuple[Literal["customer", "supplier"], ...] = Field(

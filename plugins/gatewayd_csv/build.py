@@ -11,6 +11,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from gatewayd_csv import bloom
 from gatewayd_csv.rows import Faults, rows
 from gatewayd_csv.tables import TABLES, searchable
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "build"]
 
 #: Grows with every change of what an index looks like; an index of another format is built anew.
-FORMAT = 1
+FORMAT = 2
 
 _BATCH = 5000
 _OWNERS = {"customer": "customers.csv", "supplier": "suppliers.csv"}
@@ -76,6 +77,7 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
 def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
     db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
     db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email, kind, owner, type, value, role)")
+    db.execute("CREATE TABLE blooms (file TEXT, field TEXT, bits BLOB)")
     files = {name: _File(name, columns[name], Faults(name)) for name in TABLES if name in columns}
     for file in files.values():
         source = rows(folder / file.name, len(file.columns), file.faults)
@@ -107,6 +109,14 @@ def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[in
     for column in TABLES[file.name].indexed:
         db.execute(f"CREATE INDEX {file.table}_{column} ON {file.table} (c{file.columns.index(column)})")
     _leave_doubles_out(db, file)
+    for column in TABLES[file.name].guessed:
+        _bloom(db, file, column)
+
+
+def _bloom(db: sqlite3.Connection, file: _File, column: str) -> None:
+    count = db.execute(f"SELECT count(*) FROM {file.table}").fetchone()[0]  # noqa: S608  our own words
+    values = db.execute(f"SELECT c{file.columns.index(column)} FROM {file.table}")  # noqa: S608  our own words
+    db.execute("INSERT INTO blooms VALUES (?, ?, ?)", (file.name, column, bloom.filled((value for (value,) in values), count)))
 
 
 def _has_id(file: _File, row: tuple[int, list[str]]) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gatewayd import Contact, Record
+from gatewayd_csv import bloom
 from gatewayd_csv.build import FORMAT
 from gatewayd_csv.tables import TABLES, Stamp, searchable
 
@@ -58,6 +59,7 @@ class Index:
             if self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                 raise ValueError("an index of another format")  # noqa: TRY301  the connection is closed below
             about = json.loads(self._db.execute("SELECT json FROM about").fetchone()[0])
+            blooms = self._db.execute("SELECT file, field, bits FROM blooms").fetchall()
         except BaseException:
             self._db.close()
             raise
@@ -67,6 +69,8 @@ class Index:
         self.faults: list[str] = about["faults"]
         shapes = [_shape(name, tuple(columns)) for name, columns in about["columns"].items()]
         self._shapes = {shape.kind: shape for shape in shapes if shape}
+        #: Bloom filters by kind and column.
+        self._blooms: dict[tuple[Kind | None, str], bytes] = {(TABLES[file].kind, field): bits for file, field, bits in blooms}
 
     def find(self, kind: Kind, field: str, values: Collection[str]) -> dict[str, list[Record]]:
         """Return the records whose column ``field`` is one of ``values``, by value."""
@@ -76,6 +80,9 @@ class Index:
         if kind == "person" and field == "email":
             found = self.persons(values, temporary=True)
             return {value: found[value.lower()] for value in values if value.lower() in found}
+        bits = self._blooms.get((kind, field))
+        if bits:
+            values = bloom.passed(bits, values)
         column = f"c{shape.columns.index(field)}"
         return self._records(shape, f"SELECT {column}, * FROM {shape.table} WHERE {column} IN (@) ORDER BY line", values)  # noqa: S608  our own words
 
@@ -125,7 +132,8 @@ class Index:
 
     def _rows(self, query: str, values: Collection[str]) -> Iterator[tuple[str, ...]]:
         """Run a query for all values, a chunk of them at a time. An empty value is nobody's."""
-        asked = [value for value in dict.fromkeys(values) if value and _askable(value)]
+        # In their order, neighbours stand on one page of the file's index, which is then read once.
+        asked = sorted({value for value in values if value and (value.isascii() or _askable(value))})
         for start in range(0, len(asked), _CHUNK):
             chunk = asked[start : start + _CHUNK]
             yield from self._db.execute(query.replace("@", ",".join("?" * len(chunk))), chunk)
@@ -149,6 +157,6 @@ def _shape(name: str, columns: tuple[str, ...]) -> _Shape | None:
 def _askable(value: str) -> bool:
     """Whether SQLite can be asked for it: what comes from broken mail may be no text."""
     try:
-        return value.isascii() or bool(value.encode())
+        return bool(value.encode())
     except UnicodeEncodeError:
         return False

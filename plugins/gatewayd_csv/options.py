@@ -9,7 +9,7 @@ from gatewayd import ConfigPath, Directory
 __all__ = ["CsvOptions"]
 
 
-class CsvOptions(Directory.Options):
+class CsvOptions(Directory.Options, use_attribute_docstrings=False):
     """Where the files lie."""
 
     folder: ConfigPath = Field(

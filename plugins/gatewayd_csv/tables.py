@@ -33,12 +33,14 @@ class Table:
     needed: tuple[str, ...]
     #: Columns of which an index is kept.
     indexed: tuple[str, ...] = ()
+    #: Columns that are asked for many values of which most stand nowhere: a Bloom filter is kept of each.
+    guessed: tuple[str, ...] = ()
     #: Columns that make up a record's label.
     label: tuple[str, ...] = ("name",)
 
 
 _OWNER = ("id", "name", "main_contact")
-_TITLED = {"needed": ("id", "code"), "indexed": ("id", "code"), "label": ("code", "title")}
+_TITLED = {"needed": ("id", "code"), "indexed": ("id", "code"), "guessed": ("code",), "label": ("code", "title")}
 
 #: The files by name, owners before their contacts.
 TABLES: dict[str, Table] = {

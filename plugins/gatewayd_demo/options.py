@@ -9,7 +9,7 @@ from gatewayd import Command, ConfigPath
 __all__ = ["DemoOptions"]
 
 
-class DemoOptions(Command.Options):
+class DemoOptions(Command.Options, use_attribute_docstrings=False):
     """How long the demo goes on, and what it leaves."""
 
     once: bool = Field(False, description="One full round without a terminal: exits 0, or 1 if an expected filing is missing.")

@@ -86,10 +86,9 @@ class Client(imaplib.IMAP4):
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         while size:
-            with errors(self._options, "UID FETCH"):
-                piece = super().read(min(size, CHUNK))
-                if not piece:
-                    raise self.abort("the connection was closed inside a message")
+            piece = super().read(min(size, CHUNK))
+            if not piece:
+                raise self.abort("the connection was closed inside a message")
             size -= len(piece)
             yield piece
 

@@ -7,7 +7,7 @@ from gatewayd import Endpoint, Transport
 __all__ = ["ImapOptions"]
 
 
-class ImapOptions(Transport.Options, Endpoint):
+class ImapOptions(Transport.Options, Endpoint, use_attribute_docstrings=False):
     """How to reach and log in to an IMAP server. The port is 993 for ``security: tls``, else 143."""
 
     @property

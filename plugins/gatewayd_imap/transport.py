@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatewayd import CHUNK, Failed, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
+from gatewayd import CHUNK, Came, Failed, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
 from gatewayd_imap.answers import BODY, arrival, number
 from gatewayd_imap.client import Spooled
 from gatewayd_imap.connect import capabilities, connect, cut, drop, hang_up
@@ -122,7 +122,7 @@ class ImapSession(Session):
         for uid, body in self._bodies(opened, sorted(small), "(UID BODY.PEEK[])", spool):
             name = wanted[uid].key
             if isinstance(body, Spooled):
-                yield replace(body.came, key=name)
+                yield Came(key=name, source=body.came.source, digest=body.came.digest)
             elif isinstance(body, bytes):
                 yield spool.put(name, (body,))
             else:

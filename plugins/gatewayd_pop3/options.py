@@ -7,7 +7,7 @@ from gatewayd import Endpoint, Transport
 __all__ = ["Pop3Options"]
 
 
-class Pop3Options(Transport.Options, Endpoint):
+class Pop3Options(Transport.Options, Endpoint, use_attribute_docstrings=False):
     """How to reach and log in to a POP3 server. The port is 995 for ``security: tls``, else 110."""
 
     @property

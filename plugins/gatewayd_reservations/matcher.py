@@ -7,6 +7,7 @@ For each group of digits n: the reservations with the booking code ``B-n``, ``O-
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import islice
 from string import digits
 from typing import TYPE_CHECKING
@@ -49,39 +50,29 @@ class Reservations(Matcher):
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:
         """See ``Matcher``. Asks one question a batch, none where there is no number."""
         numbers = {mail.id: self._numbers(mail) for mail in mails}
-        codes = {head + number for found in numbers.values() for number in found for head in self._heads}
-        records = directory.reservations(codes) if codes else {}
+        codes = {number: [head + number for head in self._heads] for number in set().union(*numbers.values())}
+        asked = {code for several in codes.values() for code in several}
+        records = directory.reservations(asked) if asked else {}
+        # By number, the codes that there are; mostly one or none of many.
+        hits = {number: [code for code in several if code in records] for number, several in codes.items()}
         for mail_id, found in numbers.items():
-            yield from _merged(self._decided(mail_id, found, records))
+            # Each number has its finding, whatever the other numbers gave.
+            yield from _merged([_decided(mail_id, number, place, hits[number], records) for number, place in found.items()])
             if not found:
                 yield Miss(mail_id, f"no number in the {' or the '.join(_PLACES[place] for place in self.options.places)}")
 
-    def _decided(
-        self, mail_id: int, numbers: Mapping[str, PlaceToLook], records: Mapping[str, Sequence[Record]]
-    ) -> Iterator[Finding]:
-        """Yield a finding for each number, whatever the other numbers gave."""
-        for number, place in numbers.items():
-            hits = [head + number for head in self._heads if head + number in records]
-            where = f"{number} in the {_PLACES[place]}"
-            because = f"booking code {', '.join(hits)} by {where}" if hits else f"no reservation has a booking code for {where}"
-            yield decide(mail_id, [record for code in hits for record in records[code]], because=because)
-
     def _numbers(self, mail: Mail) -> dict[str, PlaceToLook]:
         """The mail's numbers, each once, with the place where it stood first."""
-        found = ((number, place) for place in self.options.places for number in self._read(mail, place))
         numbers: dict[str, PlaceToLook] = {}
-        for number, place in found:
-            numbers.setdefault(number, place)
-            if len(numbers) == _MAX_NUMBERS:
-                break
+        for place in self.options.places:
+            for found in self._pattern.finditer(_text(mail, place)):
+                # A group that took no part in the match is None.
+                number = found[self._pattern.groups] or ""
+                if 0 < len(number) <= _MAX_LENGTH:
+                    numbers.setdefault(number, place)
+                if len(numbers) == _MAX_NUMBERS:
+                    return numbers
         return numbers
-
-    def _read(self, mail: Mail, place: PlaceToLook) -> Iterator[str]:
-        for found in self._pattern.finditer(_text(mail, place)):
-            # A group that took no part in the match is None.
-            number = found[self._pattern.groups] or ""
-            if 0 < len(number) <= _MAX_LENGTH:
-                yield number
 
 
 def _text(mail: Mail, place: PlaceToLook) -> str:
@@ -93,20 +84,23 @@ def _text(mail: Mail, place: PlaceToLook) -> str:
     return text if len(text) <= _BOUNDS[place] else text[: _BOUNDS[place]].rstrip(digits)
 
 
-def _merged(findings: Iterator[Finding]) -> Iterator[Finding]:
+def _decided(
+    mail_id: int, number: str, place: PlaceToLook, hits: Sequence[str], records: Mapping[str, Sequence[Record]]
+) -> Finding:
+    """Return the finding for a number of which the booking codes ``hits`` are known."""
+    where = f"{number} in the {_PLACES[place]}"
+    because = f"booking code {', '.join(hits)} by {where}" if hits else f"no reservation has a booking code for {where}"
+    return decide(mail_id, [record for code in hits for record in records[code]], because=because)
+
+
+def _merged(findings: Sequence[Finding]) -> Sequence[Finding]:
     """Say once what several numbers of one mail said of the same records, with all their reasons."""
+    if len(findings) < 2:  # noqa: PLR2004  nothing to merge
+        return findings
     said: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
         said.setdefault(_ids(finding), []).append(finding)
-    for same in said.values():
-        first = same[0]
-        because = "; ".join(finding.because for finding in same)
-        if isinstance(first, Link):
-            yield Link(first.mail_id, first.record, because)
-        elif isinstance(first, Rivals):
-            yield Rivals(first.mail_id, first.records, because)
-        else:
-            yield Miss(first.mail_id, because)
+    return [replace(same[0], because="; ".join([finding.because for finding in same])) for same in said.values()]
 
 
 def _ids(finding: Finding) -> tuple[str, ...]:

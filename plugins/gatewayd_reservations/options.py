@@ -15,7 +15,7 @@ PlaceToLook: TypeAlias = Literal["subject", "text", "attachments"]
 _Word = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-class ReservationsOptions(Matcher.Options):
+class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
     """Where to look for numbers, and how booking codes are made of them."""
 
     prefixes: tuple[_Word, ...] = Field(

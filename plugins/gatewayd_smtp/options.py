@@ -16,7 +16,7 @@ __all__ = ["SmtpOptions"]
 _PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
 
-class SmtpOptions(Forwarder.Options, Server):
+class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
     """How to reach and log in to an SMTP server. The port is 465 for ``tls``, 587 for ``starttls``, 25 for ``none``."""
 
     username: str | None = Field(

@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.functions import FunctionElement
 
 from gatewayd import ConfigError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import URL, Connection, Dialect, Engine, Table
-    from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
     from sqlalchemy.sql.expression import ColumnElement
     from sqlalchemy.types import TypeEngine
 
@@ -62,7 +63,6 @@ class _TableWords(TypedDict, total=False):
 
 class _IndexWords(TypedDict):
     sqlite_where: ColumnElement[bool]
-    postgresql_where: ColumnElement[bool]
 
 
 #: An id of 64 bits; SQLite counts up only what is called INTEGER.
@@ -77,7 +77,16 @@ NEVER_REUSED: Final[_TableWords] = {"sqlite_autoincrement": True}
 
 def only_where(condition: ColumnElement[bool]) -> _IndexWords:
     """Return the arguments by which an index holds only the rows that fit ``condition``."""
-    return {"sqlite_where": condition, "postgresql_where": condition}
+    # The word of PostgreSQL would have SQLAlchemy import all that it knows of it, wherever the tables are.
+    return {"sqlite_where": condition}
+
+
+@compiles(CreateIndex, "postgresql")
+def _create_index_on_postgresql(element: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
+    words = element.element.dialect_options
+    words["postgresql"]["where"] = words["sqlite"]["where"]
+    created: str = compiler.visit_create_index(element, **options)  # type: ignore[no-untyped-call]
+    return created
 
 
 class now(FunctionElement[float]):  # noqa: N801  it stands in statements like a function

@@ -21,7 +21,7 @@ from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
 from gatewayd_sql.times import clean, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -53,8 +53,9 @@ class Filer:
 
     def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
         """Commit what became of a batch."""
+        shown = _shown(outcomes)
         with self._db.writing() as connection:
-            batch = _Batch(connection, lease.account, fence(connection, lease))
+            batch = _Batch(connection, lease.account, fence(connection, lease), shown)
             return batch.commit(outcomes)
 
     def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
@@ -63,8 +64,8 @@ class Filer:
             time = clock(connection)
             entry_id = _entered(connection, outgoing, clean(delivery.message_id), time)
             own = Filing(operator=viewer.operator, owner=outgoing.owner)
-            filed = Filed(entry_id=entry_id, mail=outgoing.mail, digest=outgoing.digest, filings=(own,))
-            if not _Batch(connection, outgoing.account, time, direction="out").commit([filed]).filed:
+            filed = [Filed(entry_id=entry_id, mail=outgoing.mail, digest=outgoing.digest, filings=(own,))]
+            if not _Batch(connection, outgoing.account, time, _shown(filed), direction="out").commit(filed).filed:
                 raise PermanentError(f"account {outgoing.account} has sent the same bytes before")
             if outgoing.answers is not None:
                 answer(connection, viewer, entry_id, outgoing)
@@ -123,10 +124,19 @@ class _Kept:
 class _Batch:
     """One batch that is filed, inside one transaction."""
 
-    def __init__(self, connection: Connection, account: str, time: float, *, direction: Literal["in", "out"] = "in") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        account: str,
+        time: float,
+        shown: Mapping[int, Mapping[str, object]],
+        *,
+        direction: Literal["in", "out"] = "in",
+    ) -> None:
         self._connection = connection
         self._account = account
         self._time = time
+        self._shown = shown
         self._direction = direction
         self._states: list[dict[str, object]] = []
 
@@ -153,7 +163,8 @@ class _Batch:
         return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
-        return {row[0]: row for row in self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)})}
+        found = self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)}).all()
+        return {row[0]: row for row in found}
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
         kept = self._keep(batch)
@@ -188,7 +199,7 @@ class _Batch:
         ]
         _KEEP.run(self._connection, rows)
         # An entry that waits has never brought bytes: where there are some by its id, they came in just now.
-        mine = frozenset(self._connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}))
+        mine = frozenset(self._connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}).all())
         new = {digest: each for digest, each in first.items() if each.entry_id in mine}
         put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
         return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | self._had(first.keys() - new.keys())
@@ -229,9 +240,6 @@ class _Batch:
         )
 
     def _mail(self, view: Mail, entry: Row[int, str, str, float | None], content_id: int) -> dict[str, object]:
-        sender, name = (view.from_[0].email, view.from_[0].name) if view.from_ else ("", "")
-        to = [address.email for address in view.to]
-        searched = "\n".join((view.subject, sender, name, *to, *(address.email for address in view.cc)))
         received = seconds(view.received_at)
         if received is None:
             received = self._time if entry.arrival is None else entry.arrival
@@ -241,18 +249,32 @@ class _Batch:
             "folder": entry.folder,
             "key": entry.key,
             "content_id": content_id,
-            "message_id": clean(view.message_id),
-            "sender": clean(sender),
-            "sender_name": clean(name),
-            # JSON in ASCII takes every character.
-            "recipients": json.dumps(to),
-            "attachments": _attachments(view),
-            "subject": clean(view.subject),
-            "search": clean(searched).casefold(),
-            "sent_at": seconds(view.sent_at),
             "received_at": received,
             "direction": self._direction,
+            **self._shown[entry.id],
         }
+
+
+def _shown(outcomes: Sequence[Outcome]) -> dict[int, dict[str, object]]:
+    """Return what rows say of the mails themselves, by entry. It needs no database, so no other writer waits for it."""
+    return {each.entry_id: _columns(each.mail) for each in outcomes if isinstance(each, Filed)}
+
+
+def _columns(view: Mail) -> dict[str, object]:
+    sender, name = (view.from_[0].email, view.from_[0].name) if view.from_ else ("", "")
+    to = [address.email for address in view.to]
+    searched = "\n".join((view.subject, sender, name, *to, *(address.email for address in view.cc)))
+    return {
+        "message_id": clean(view.message_id),
+        "sender": clean(sender),
+        "sender_name": clean(name),
+        # JSON in ASCII takes every character.
+        "recipients": json.dumps(to),
+        "attachments": _attachments(view),
+        "subject": clean(view.subject),
+        "search": clean(searched).casefold(),
+        "sent_at": seconds(view.sent_at),
+    }
 
 
 def _attachments(view: Mail) -> str:

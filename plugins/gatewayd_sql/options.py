@@ -12,7 +12,7 @@ _SCHEMES = ("sqlite:////", "postgresql://", "postgresql+psycopg://")
 _PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|[?&]password=")
 
 
-class SqlOptions(Store.Options):
+class SqlOptions(Store.Options, use_attribute_docstrings=False):
     """Where the database is."""
 
     # One that carries a password is refused, and it is not shown either.

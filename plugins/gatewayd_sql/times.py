@@ -35,7 +35,8 @@ def seconds(value: datetime | None) -> float | None:
 
 def clean(text: str) -> str:
     """Return text that every database takes: what it can't hold becomes U+FFFD. The raw bytes stay the truth."""
-    return _UNFIT.sub("\ufffd", text)
+    # Nearly all texts are told at a glance; to walk through them costs three times as much.
+    return text if text.isascii() and "\0" not in text else _UNFIT.sub("\ufffd", text)
 
 
 def packed(value: object) -> str:

@@ -7,5 +7,5 @@ from gatewayd import Matcher
 __all__ = ["ThreadsOptions"]
 
 
-class ThreadsOptions(Matcher.Options):
+class ThreadsOptions(Matcher.Options, use_attribute_docstrings=False):
     """There are none: what we have sent is known by its Message-ID."""

@@ -69,7 +69,7 @@ _Template = Annotated[str, PlainValidator(_template), WithJsonSchema(_URL_SCHEMA
 _Host = Annotated[str, PlainValidator(_host), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
-class WebhookOptions(Forwarder.Options):
+class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
     """Where a filing is posted to, how it is signed, and what goes along."""
 
     url: _Url = Field(description="Where filings are posted to. No secret belongs into it: the request is signed.")

@@ -420,6 +420,7 @@ def test_what_a_killed_build_left_is_no_index(folder: Path, directory: Csv, tmp_
 def test_more_values_than_sqlite_takes_at_once_are_looked_up(directory: Csv) -> None:
     directory.refresh()
     assert directory.reservations({"B-756", *(f"X-{number}" for number in range(260_000))}).keys() == {"B-756"}
+    assert directory.find("reservation", "id", {"R1", *(f"X{number}" for number in range(260_000))}).keys() == {"R1"}
 
 
 @contextmanager

@@ -47,6 +47,15 @@ def test_an_outer_boundary_ends_inner_parts() -> None:
     assert bodies(raw) == [b"inner", b"outer\r\n--c--"]
 
 
+@pytest.mark.parametrize("boundary", [b"b", b"=_" + b"b" * 60, b"b" * 1500])
+def test_a_boundary_is_found_however_far_it_stands(boundary: bytes) -> None:
+    for size in (*range(1010 - len(boundary) % 100, 1032), 5000):
+        for line in (b"x", b"-"):
+            first = line * size
+            raw = MIXED % boundary + b"--%b\r\n\r\n%b\r\n--%b\r\n\r\ntwo\r\n--%b--" % (boundary, first, boundary, boundary)
+            assert bodies(raw) == [first, b"two"]
+
+
 @pytest.mark.parametrize("tail", [b"", b"no boundary here\r\n", b"--b--\r\n", b"--c\r\n\r\nx"])
 def test_a_multipart_that_shows_no_part_is_text(tail: bytes) -> None:
     found, faults = leaves(MIXED % b"b" + tail)

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from gatewayd.config.models.fields import After, AnyStart, Email, Name, Text, Texts, User, distinct
-from gatewayd.options import Duration, Options
+from gatewayd.config.models.fields import After, AnyStart, Block, Email, Name, Text, Texts, User, distinct
+from gatewayd.options import Duration
 
 __all__ = ["AccountFile", "ForwardBlock", "ImportBlock", "SendBlock", "SenderBlock"]
 
 
-class ImportBlock(Options):
+class ImportBlock(Block):
     """What is imported from an account, and how often."""
 
     folders: Texts = Field(("INBOX",), description="Folders to import.", min_length=1)
@@ -32,27 +32,27 @@ class ImportBlock(Options):
     )
 
 
-class ApprovedBlock(Options):
+class ApprovedBlock(Block):
     """An address that mail of this account may be forwarded to."""
 
     name: Text = Field(description="Who that is.")
     address: Email = Field(description="The mail address.")
 
 
-class ForwardBlock(Options):
+class ForwardBlock(Block):
     """Forwarding of an account's mail by people."""
 
     approved: tuple[ApprovedBlock, ...] = Field((), description="Addresses that a person may forward its mail to.")
 
 
-class SenderBlock(Options):
+class SenderBlock(Block):
     """From whom an account sends."""
 
     name: str = Field("", description="The name that people see.", max_length=200)
     address: Email = Field(description="The mail address.")
 
 
-class SendBlock(Options):
+class SendBlock(Block):
     """What an account may send."""
 
     from_: SenderBlock = Field(description="From whom mail is, unless its writer says otherwise.", alias="from")
@@ -66,7 +66,7 @@ class SendBlock(Options):
     )
 
 
-class AccountFile(Options):
+class AccountFile(Block):
     """`accounts/<name>.yaml`: One mailbox to import from or account to send from. Its kind's own fields stand beside these."""
 
     kind: str = Field(description="The transport that imports, or the forwarder that sends.")

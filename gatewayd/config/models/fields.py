@@ -6,10 +6,11 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import core_schema
 
 from gatewayd.model import Action
+from gatewayd.options import Options
 from gatewayd.rules import compiled
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "NAME",
     "After",
     "AnyStart",
+    "Block",
     "Correspondent",
     "Email",
     "Name",
@@ -31,6 +33,13 @@ __all__ = [
     "User",
     "distinct",
 ]
+
+
+class Block(Options):
+    """Fields of the kernel's own. Most stand within others: what validates a block by itself is made when it is wanted."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False, defer_build=True)
+
 
 #: The name of an account, operator, user or target.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")

@@ -6,19 +6,19 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gatewayd.config.models.fields import Text
-from gatewayd.options import ConfigPath, Duration, Options, Secret
+from gatewayd.config.models.fields import Block, Text
+from gatewayd.options import ConfigPath, Duration, Secret
 
 __all__ = ["GatewaydFile", "LimitsBlock", "LogBlock", "MetricsBlock", "PluginsBlock", "WorkersBlock"]
 
 
-class PluginsBlock(Options):
+class PluginsBlock(Block):
     """Where further plugins lie."""
 
     folder: ConfigPath = Field(description="Folder of single-file plugins, each a `.py` file.")
 
 
-class WorkersBlock(Options):
+class WorkersBlock(Block):
     """The processes in which mail is examined: parsed, admitted and matched."""
 
     processes: int | None = Field(
@@ -42,7 +42,7 @@ class WorkersBlock(Options):
         return self
 
 
-class LimitsBlock(Options):
+class LimitsBlock(Block):
     """What bounds the work on all accounts together."""
 
     visits: int = Field(16, description="How many accounts are visited at once.", ge=1, le=1000)
@@ -68,21 +68,21 @@ class LimitsBlock(Options):
     )
 
 
-class LogBlock(Options):
+class LogBlock(Block):
     """The log, which goes to standard error."""
 
     format: Literal["plain", "json"] = Field("plain", description="A line of text or a JSON object for each event.")
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is at least as grave is logged.")
 
 
-class MetricsBlock(Options):
+class MetricsBlock(Block):
     """Metrics for Prometheus, at `/metrics`."""
 
     port: int = Field(9464, description="The port to listen on.", ge=1, le=65535)
     host: Text = Field("127.0.0.1", description="The address to listen on. Metrics name accounts and operators: keep it local.")
 
 
-class GatewaydFile(Options):
+class GatewaydFile(Block):
     """`gatewayd.yaml`: What concerns the whole daemon."""
 
     state: ConfigPath | None = Field(None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")

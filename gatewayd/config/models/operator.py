@@ -6,21 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from gatewayd.config.models.fields import Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
+from gatewayd.config.models.fields import Block, Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
 from gatewayd.model import Kind
-from gatewayd.options import Options
 
 __all__ = ["ForwardRule", "MailTarget", "OperatorFile", "UserBlock", "WhenBlock"]
 
 
-class UserBlock(Options):
+class UserBlock(Block):
     """A user of an operator."""
 
     name: Text = Field(description="The user's full name.")
     email: Email = Field(description="The user's mail address.")
 
 
-class MailTarget(Options):
+class MailTarget(Block):
     """A target that gets mail, through an account that sends."""
 
     kind: Name = Field(description="The forwarder, such as `smtp`.")
@@ -35,7 +34,7 @@ class MailTarget(Options):
     )
 
 
-class WhenBlock(Options):
+class WhenBlock(Block):
     """What mail a rule is for. All that is given must hold."""
 
     linked: Annotated[tuple[Kind, ...], OneOrMore()] = Field(
@@ -71,14 +70,14 @@ class WhenBlock(Options):
         return self
 
 
-class ForwardRule(Options):
+class ForwardRule(Block):
     """A rule that forwards mail to targets."""
 
     when: WhenBlock = Field(description="What mail the rule is for; `{}` is for all.")
     to: Annotated[tuple[Name, ...], OneOrMore()] = Field(description="One of the operator's targets, or several.", min_length=1)
 
 
-class OperatorFile(Options):
+class OperatorFile(Block):
     """`operators/<name>.yaml`: One tour operator."""
 
     title: str = Field("", description="The operator's name for people.", max_length=1000)

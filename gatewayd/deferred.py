@@ -1,0 +1,30 @@
+"""Names of a package whose modules are imported when the first of their names is asked for (PEP 562).
+
+It is for packages of which most processes use a part. Type checkers read the imports that stand beside it.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["attributes"]
+
+
+def attributes(package: str, names: Mapping[str, str]) -> Callable[[str], object]:
+    """Return a package's ``__getattr__``. ``names`` are by the module that has them, with spaces between."""
+    home = {name: module for module, those in names.items() for name in those.split()}
+
+    def attribute(name: str) -> object:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found: object = getattr(import_module(f"{package}.{home[name]}"), name)
+        # The next one who asks finds it without us.
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return attribute

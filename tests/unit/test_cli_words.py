@@ -1,0 +1,51 @@
+"""The words of the command line: each has its module, which is imported only when the word is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CLI = Path(cli.__file__).parent
+
+#: Subcommands of ``mail`` that have a module of their own.
+WITHIN = {"writing"}
+
+
+def _commands() -> Iterator[tuple[str, str]]:
+    for path in CLI.glob("*.py"):
+        commands = getattr(import_module(f"gatewayd.cli.{path.stem}"), "COMMANDS", ()) if path.stem not in WITHIN else ()
+        yield from ((command.name, path.stem) for command in commands)
+
+
+def test_every_command_of_every_module_is_a_word() -> None:
+    assert sorted(_commands()) == sorted(cli._MODULES.items())
+
+
+@pytest.mark.parametrize("word", cli._MODULES)
+def test_a_word_that_is_asked_for_is_its_command(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([word, "--help"]) == 0
+    assert f"Usage: gatewayd {word}" in capsys.readouterr().out
+
+
+def test_a_word_that_is_nearly_one_of_ours_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["inport"]) == 2
+    assert "import" in capsys.readouterr().err
+
+
+def test_import_imports_no_other_commands_nor_what_only_others_need() -> None:
+    code = "import sys; from gatewayd import cli; cli.run(['import', '--help']); print(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stderr.split())
+    assert "gatewayd.cli.visits" in modules
+    others = {f"gatewayd.cli.{name}" for name in cli._MODULES.values()} - {"gatewayd.cli.visits"}
+    assert not modules & (others | {"gatewayd.desk", "gatewayd.daemon", "gatewayd.outbox", "gatewayd.schema", "sqlalchemy", "rich"})
