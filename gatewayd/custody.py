@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd.model import Packed
-
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -122,8 +120,8 @@ class Owed:
 # --- what became of a batch -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FilingFault(Packed):
+@dataclass(frozen=True)
+class FilingFault:
     """What went wrong for one filing; it stands in the error queue until a person or a retry clears it."""
 
     #: A matcher's kind, ``directory``, ``parser`` or ``config``.

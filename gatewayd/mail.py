@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gatewayd import header, mime
 from gatewayd.decode import clean, header_text, to_text, transfer_decoded
 from gatewayd.htmltext import html_to_text
-from gatewayd.model import CHUNK, Attachment, Packed
+from gatewayd.model import CHUNK, Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,8 +46,8 @@ class BytesSource:
         return self.raw[offset : offset + size]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mail(Packed):
+@dataclass(frozen=True, kw_only=True)
+class Mail:
     """The view of one message. It has an id, carries no raw bytes, and pickles small."""
 
     #: Id of the mail's ledger entry; 0 for one that is not in the store.

@@ -1,14 +1,15 @@
-"""The frozen values that gatewayd's rooms hand to each other. They hold data and no behaviour that does I/O."""
+"""The frozen values that gatewayd's rooms hand to each other. They hold data and no behaviour that does I/O.
+
+Values that go from process to process in great numbers have no slots: pickle then handles them without a line of Python.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
-from operator import attrgetter
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "Link",
     "Listed",
     "Miss",
-    "Packed",
     "Page",
     "Part",
     "Record",
@@ -45,31 +45,6 @@ Kind: TypeAlias = Literal["person", "customer", "supplier", "reservation", "quot
 KINDS: tuple[Kind, ...] = ("person", "customer", "supplier", "reservation", "quote", "invoice", "product")
 
 
-# --- between processes -----------------------------------------------------------------------------------------------
-
-
-class Packed:
-    """A frozen dataclass with slots that pickles fast: views and records go from process to process in great numbers."""
-
-    __slots__ = ()
-
-    def __reduce__(self) -> tuple[Callable[..., object], tuple[type, object]]:
-        kind: type = type(self)
-        return _unpacked, (kind, _values(kind)(self))
-
-
-@cache
-def _values(kind: type) -> Callable[[object], object]:
-    return attrgetter(*kind.__slots__)  # type: ignore[attr-defined]
-
-
-def _unpacked(kind: type, values: tuple[object, ...]) -> object:
-    made: object = object.__new__(kind)
-    for name, value in zip(kind.__slots__, values, strict=True):  # type: ignore[attr-defined]
-        object.__setattr__(made, name, value)
-    return made
-
-
 # --- a message as bytes -----------------------------------------------------------------------------------------------
 
 
@@ -84,8 +59,8 @@ class Source(Protocol):
         """Return ``size`` bytes from ``offset`` on, fewer only at the message's end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part(Packed):
+@dataclass(frozen=True, kw_only=True)
+class Part:
     """Where one leaf of the MIME tree stands in the raw bytes and how it is encoded (RFC 2045)."""
 
     #: Offset of the part's first content byte, and the content's length, both in bytes.
@@ -99,8 +74,8 @@ class Part(Packed):
     charset: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment(Packed):
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
     """One attachment of a mail; its bytes are read by ``mail.attachment(n)``."""
 
     #: The file name as text for people. It comes from the mail: never use it as a path.
@@ -112,8 +87,8 @@ class Attachment(Packed):
     part: Part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address(Packed):
+@dataclass(frozen=True, kw_only=True)
+class Address:
     """One mail address (RFC 5322 section 3.4)."""
 
     #: The decoded display name; may be empty.
@@ -128,8 +103,8 @@ class Address(Packed):
 # --- an operator's directory and what a matcher says ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record(Packed):
+@dataclass(frozen=True, kw_only=True)
+class Record:
     """One entry of an operator's directory."""
 
     kind: Kind
@@ -158,8 +133,8 @@ class Contact:
     contact_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Link(Packed):
+@dataclass(frozen=True)
+class Link:
     """The mail ``mail_id`` is about ``record``."""
 
     mail_id: int
@@ -167,8 +142,8 @@ class Link(Packed):
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rivals(Packed):
+@dataclass(frozen=True)
+class Rivals:
     """The mail ``mail_id`` is about one of ``records``, and a person must choose which."""
 
     mail_id: int
@@ -176,16 +151,16 @@ class Rivals(Packed):
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Miss(Packed):
+@dataclass(frozen=True)
+class Miss:
     """The matcher found nothing for the mail ``mail_id``, and says why. Shown by ``explain``, kept nowhere."""
 
     mail_id: int
     because: str
 
 
-@dataclass(frozen=True, slots=True)
-class Follows(Packed):
+@dataclass(frozen=True)
+class Follows:
     """The mail ``mail_id`` answers a mail that we sent, and inherits its links. A Message-ID that is not ours links nothing."""
 
     mail_id: int

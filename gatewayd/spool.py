@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.model import Came, Packed
+from gatewayd.model import Came
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Spool", "SpoolSource"]
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolSource(Packed):
+@dataclass(frozen=True)
+class SpoolSource:
     """One message in a spool file. Pickles small; readable as long as its spool is open."""
 
     path: str

@@ -6,8 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.model import Packed
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
@@ -63,8 +61,8 @@ class Findings:
     undecided: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Letter(Packed):
+@dataclass(frozen=True)
+class Letter:
     """One message to be parsed."""
 
     id: int
