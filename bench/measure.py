@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: A small process starts the command, so that its peak memory does not begin with that of a large parent. The peak is the sum of
 #: the peaks of all its processes, so it is never told too small where they have theirs at different times.
 _LAUNCHER = """
-import json, os, resource, subprocess, sys, threading, time
+import json, os, resource, signal, subprocess, sys, threading, time
 
 peaks = {}
 
@@ -31,7 +31,10 @@ def look(pid):
         return
 
 started = time.monotonic()
-running = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL, stderr=open(sys.argv[1], "wb"))
+log, seconds, *command = sys.argv[1:]
+running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=open(log, "wb"), start_new_session=True)
+late = threading.Timer(float(seconds), lambda: os.killpg(running.pid, signal.SIGKILL))
+late.start()
 ended = threading.Event()
 
 def watch():
@@ -40,12 +43,17 @@ def watch():
 
 threading.Thread(target=watch, daemon=True).start()
 code = running.wait()
+late.cancel()
 ended.set()
 wall = time.monotonic() - started
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 peak = max(sum(peaks.values()), used.ru_maxrss) / 1024
 print(json.dumps([code, wall, used.ru_utime + used.ru_stime, peak]))
 """
+
+
+#: Seconds after which a program that does not end is killed.
+_PATIENCE = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +73,9 @@ class Sample:
 
 
 def run(command: Sequence[str], messages: int, log: str, env: Mapping[str, str] | None = None) -> Sample:
-    """Run a command to its end; raises RuntimeError with what it said if it fails."""
+    """Run a command to its end; raises RuntimeError with what it said if it fails, or hangs."""
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _LAUNCHER, log, *command], capture_output=True, text=True, check=True, env=env
+        [sys.executable, "-S", "-c", _LAUNCHER, log, str(_PATIENCE), *command], capture_output=True, text=True, check=True, env=env
     )  # fmt: skip
     code, wall, cpu, peak = json.loads(done.stdout)
     if code:

@@ -16,13 +16,22 @@ __all__ = ["attributes"]
 
 
 def attributes(package: str, names: Mapping[str, str]) -> Callable[[str], object]:
-    """Return a package's ``__getattr__``. ``names`` are by the module that has them, with spaces between."""
+    """Return a package's ``__getattr__``. ``names`` are by the module that has them, with spaces between.
+
+    The modules are attributes, too. Raises ImportError where one can't be imported.
+    """
     home = {name: module for module, those in names.items() for name in those.split()}
 
     def attribute(name: str) -> object:
+        if name in names:
+            return import_module(f"{package}.{name}")
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        found: object = getattr(import_module(f"{package}.{home[name]}"), name)
+        try:
+            found: object = getattr(import_module(f"{package}.{home[name]}"), name)
+        except AttributeError as error:
+            # Python would take it for a name that we do not have, and hide what is wrong in the module.
+            raise ImportError(f"{package}.{home[name]} can't be imported: {error}") from error
         # The next one who asks finds it without us.
         setattr(sys.modules[package], name, found)
         return found

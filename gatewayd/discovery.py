@@ -81,13 +81,13 @@ def installed() -> Iterator[Found]:
     """Yield the plugins of all distributions, gatewayd's own first: nobody takes their kinds."""
     points = entry_points(group=hookspecs.PROJECT)
     # Whenever a distribution is asked for its name or version, it parses all its metadata.
-    known = {dist: (dist.name, dist.version) for dist in {point.dist for point in points} if dist}
+    known = {dist: (dist.name, f"{dist.name} {dist.version}") for dist in {point.dist for point in points} if dist}
 
     def order(point: EntryPoint) -> tuple[bool, str]:
         return (point.dist is None or known[point.dist][0] != hookspecs.PROJECT, point.name)
 
     for point in sorted(points, key=order):
-        source = " ".join(known[point.dist]) if point.dist else point.value
+        source = known[point.dist][1] if point.dist else point.value
         yield Found(name=point.name, source=source, load=partial(_import_installed, point, source))
 
 

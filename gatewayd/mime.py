@@ -26,6 +26,8 @@ _PEEK = 16_384
 _TAIL = 256
 #: How many bytes behind a delimiter are mostly a header.
 _NEAR = 1024
+#: A delimiter that a well-meaning program made is no longer (RFC 2046 section 5.1.1).
+_LONGEST = 72
 
 
 class Window:
@@ -243,6 +245,9 @@ def _split(scan: _Scan, delimiter: bytes, start: int, end: int) -> list[tuple[in
 def _next(raw: Raw, delimiter: bytes, start: int, end: int) -> int:
     """Return the offset of the next ``delimiter``, -1 where there is none."""
     far = start + _NEAR
+    if len(delimiter) > _LONGEST:
+        # In short pieces a long one could be made to cost its length for each byte.
+        far = end
     found = raw.find(delimiter, start, min(far, end))
     if found >= 0 or far >= end:
         return found

@@ -71,10 +71,9 @@ class _Group(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *(command.kind for command in plugins.load().commands())})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        own = super().get_command(ctx, cmd_name)
-        if own is not None:
-            return own
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  as click has it
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
         found = [command for command in plugins.load().commands() if command.kind == cmd_name]
         if not found:
             return None

@@ -213,11 +213,8 @@ class Work:
         return listed
 
     def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
-        """Yield the pages; while one is entered, the server is asked for the next."""
         pages = self._in_thread(lambda: checked(session.listing(folder, cursor)))
-        ahead = self._tools.fetcher.submit(next, pages, None)
-        while (page := self._await(ahead)) is not None:
-            ahead = self._tools.fetcher.submit(next, pages, None)
+        while (page := self._in_thread(next, pages, None)) is not None:
             yield page
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------

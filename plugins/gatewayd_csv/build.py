@@ -77,7 +77,7 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
 def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
     db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
     db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email, kind, owner, type, value, role)")
-    db.execute("CREATE TABLE blooms (file TEXT, field TEXT, bits BLOB)")
+    db.execute("CREATE TABLE blooms (name TEXT, field TEXT, bits BLOB)")
     files = {name: _File(name, columns[name], Faults(name)) for name in TABLES if name in columns}
     for file in files.values():
         source = rows(folder / file.name, len(file.columns), file.faults)
@@ -116,7 +116,7 @@ def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[in
 def _bloom(db: sqlite3.Connection, file: _File, column: str) -> None:
     count = db.execute(f"SELECT count(*) FROM {file.table}").fetchone()[0]  # noqa: S608  our own words
     values = db.execute(f"SELECT c{file.columns.index(column)} FROM {file.table}")  # noqa: S608  our own words
-    db.execute("INSERT INTO blooms VALUES (?, ?, ?)", (file.name, column, bloom.filled((value for (value,) in values), count)))
+    db.execute("INSERT INTO blooms VALUES (?, ?, ?)", (file.table, column, bloom.filled((value for (value,) in values), count)))
 
 
 def _has_id(file: _File, row: tuple[int, list[str]]) -> bool:

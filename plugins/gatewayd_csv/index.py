@@ -59,7 +59,6 @@ class Index:
             if self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                 raise ValueError("an index of another format")  # noqa: TRY301  the connection is closed below
             about = json.loads(self._db.execute("SELECT json FROM about").fetchone()[0])
-            blooms = self._db.execute("SELECT file, field, bits FROM blooms").fetchall()
         except BaseException:
             self._db.close()
             raise
@@ -69,8 +68,8 @@ class Index:
         self.faults: list[str] = about["faults"]
         shapes = [_shape(name, tuple(columns)) for name, columns in about["columns"].items()]
         self._shapes = {shape.kind: shape for shape in shapes if shape}
-        #: Bloom filters by kind and column.
-        self._blooms: dict[tuple[Kind | None, str], bytes] = {(TABLES[file].kind, field): bits for file, field, bits in blooms}
+        #: The Bloom filters that were asked for, by table and column; None where there is none.
+        self._blooms: dict[tuple[str, str], bytes | None] = {}
 
     def find(self, kind: Kind, field: str, values: Collection[str]) -> dict[str, list[Record]]:
         """Return the records whose column ``field`` is one of ``values``, by value."""
@@ -80,11 +79,17 @@ class Index:
         if kind == "person" and field == "email":
             found = self.persons(values, temporary=True)
             return {value: found[value.lower()] for value in values if value.lower() in found}
-        bits = self._blooms.get((kind, field))
+        bits = self._bits(shape.table, field)
         if bits:
             values = bloom.passed(bits, values)
         column = f"c{shape.columns.index(field)}"
         return self._records(shape, f"SELECT {column}, * FROM {shape.table} WHERE {column} IN (@) ORDER BY line", values)  # noqa: S608  our own words
+
+    def _bits(self, table: str, field: str) -> bytes | None:
+        if (table, field) not in self._blooms:
+            found = self._db.execute("SELECT bits FROM blooms WHERE name = ? AND field = ?", (table, field)).fetchone()
+            self._blooms[table, field] = found[0] if found else None
+        return self._blooms[table, field]
 
     def persons(self, emails: Collection[str], *, temporary: bool) -> dict[str, list[Record]]:
         """Return the persons of each address, by the address in lower case."""

@@ -84,7 +84,8 @@ def only_where(condition: ColumnElement[bool]) -> _IndexWords:
 @compiles(CreateIndex, "postgresql")
 def _create_index_on_postgresql(element: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
     words = element.element.dialect_options
-    words["postgresql"]["where"] = words["sqlite"]["where"]
+    if words["postgresql"]["where"] is None:
+        words["postgresql"]["where"] = words["sqlite"]["where"]
     created: str = compiler.visit_create_index(element, **options)  # type: ignore[no-untyped-call]
     return created
 

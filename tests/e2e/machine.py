@@ -29,7 +29,7 @@ _NO, _PIPE = subprocess.DEVNULL, subprocess.PIPE
 _LEAN = ["man", "doc", "locale", "info"]
 PROGRAM = "/usr/local/lib/gatewayd/bin/gatewayd"
 _SITE = f"/usr/local/lib/gatewayd/lib/python3.{sys.version_info.minor}/site-packages"
-_SCRIPT = "#!/usr/local/lib/gatewayd/bin/python3\nfrom gatewayd.cli import main\n\nmain()\n"
+_SCRIPT = "#!/usr/local/lib/gatewayd/bin/python3\nfrom gatewayd.__main__ import main\n\nmain()\n"
 
 
 def missing() -> str:

@@ -49,3 +49,19 @@ def test_import_imports_no_other_commands_nor_what_only_others_need() -> None:
     assert "gatewayd.cli.visits" in modules
     others = {f"gatewayd.cli.{name}" for name in cli._MODULES.values()} - {"gatewayd.cli.visits"}
     assert not modules & (others | {"gatewayd.desk", "gatewayd.daemon", "gatewayd.outbox", "gatewayd.schema", "sqlalchemy", "rich"})
+
+
+def test_a_bug_that_a_word_meets_is_not_taken_for_an_unknown_word() -> None:
+    code = """
+import sys
+class Broken:
+    def find_spec(self, name, path, target=None):
+        if name == "gatewayd.cli.status":
+            raise KeyError("a bug")
+from gatewayd import cli
+sys.meta_path.insert(0, Broken())
+cli.run(["status"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "KeyError: 'a bug'" in done.stderr

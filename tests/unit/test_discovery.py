@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import gatewayd
 from gatewayd import discovery, plugins
 from gatewayd.roles import Matcher, Transport
 
@@ -273,3 +274,13 @@ def test_the_fingerprint_of_a_third_partys_plugin_hangs_on_its_own_code_alone(
     with (tmp_path / file).open("a") as opened:
         opened.write("x = 1\n")
     assert _fingerprint(tmp_path) != before
+
+
+def test_a_distribution_that_was_removed_by_halves_stops_no_other(tmp_path: Path) -> None:
+    _distribution(tmp_path, "json")
+    (tmp_path / "third-1.0.dist-info" / "METADATA").unlink()
+    code = "from gatewayd import plugins; print(*(f'{one.name}={one.source}' for one in plugins.load().plugins), sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
+    )
+    assert {"third=None None", f"imap=gatewayd {gatewayd.__version__}"} <= set(done.stdout.splitlines())
