@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: A small process starts the command, so that its peak memory does not begin with that of a large parent. The peak is the sum of
-#: the peaks of all its processes, so it is never told too small where they have theirs at different times.
+#: A small process starts the command, so that its peak memory does not begin with that of a large parent. The peak is that of the
+#: sum of the peaks of the processes that run at a time, so it is not told too small where they have theirs at different times.
 _LAUNCHER = """
 import json, os, resource, signal, subprocess, sys, threading, time
 
-peaks = {}
-
 def look(pid):
+    peak = 0
     try:
         with open(f"/proc/{pid}/status") as status:
-            peaks[pid] = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+            peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
         for thread in os.listdir(f"/proc/{pid}/task"):
             with open(f"/proc/{pid}/task/{thread}/children") as children:
-                for child in children.read().split():
-                    look(child)
+                peak += sum(look(child) for child in children.read().split())
     except (OSError, StopIteration):
-        return
+        pass
+    return peak
 
 started = time.monotonic()
 log, seconds, *command = sys.argv[1:]
@@ -36,10 +35,11 @@ running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=open(log, 
 late = threading.Timer(float(seconds), lambda: os.killpg(running.pid, signal.SIGKILL))
 late.start()
 ended = threading.Event()
+seen = [0]
 
 def watch():
     while not ended.wait(0.1):
-        look(running.pid)
+        seen[0] = max(seen[0], look(running.pid))
 
 threading.Thread(target=watch, daemon=True).start()
 code = running.wait()
@@ -47,7 +47,7 @@ late.cancel()
 ended.set()
 wall = time.monotonic() - started
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-peak = max(sum(peaks.values()), used.ru_maxrss) / 1024
+peak = max(seen[0], used.ru_maxrss) / 1024
 print(json.dumps([code, wall, used.ru_utime + used.ru_stime, peak]))
 """
 
