@@ -91,7 +91,8 @@ class SmtpServer:
         authority.cert_pem.write_to_path(self.ca_file)
         self.context = SSLContext(PROTOCOL_TLS_SERVER)
         authority.issue_cert(self.host, "127.0.0.1").configure_cert(self.context)
-        self._thread = threading.Thread(target=self._loop.run_forever, name="smtp-server")
+        # Daemonic: a test that fails in the middle must not keep the run from ending.
+        self._thread = threading.Thread(target=self._loop.run_forever, name="smtp-server", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(30)
         return self
