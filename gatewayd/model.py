@@ -216,6 +216,11 @@ class Page:
     #: Every key of the folder that was entered before and is not on this page is gone: the server
     #: renumbered the folder, or this page is the whole folder.
     others_gone: bool = False
+    #: How many messages the server counts in the folder (EXISTS of IMAP, STAT of POP3); None where it does not say.
+    exists: int | None = None
+    #: Contradictions between what the server says here and what it said before or says elsewhere, one sentence each, such as
+    #: "UIDNEXT went back from 9 to 6". The whole folder is then compared with the ledger, and nothing is settled meanwhile.
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,10 +25,23 @@ class Session(ABC):
         Called for each folder at each visit, by the thread that visits. ``None`` lists from the beginning. A cursor that
         the server no longer honours (renumbered) lists from the beginning with ``others_gone`` on the first page. Each
         page's cursor stands for the keys up to and with that page and remembers, over crashes, how far backlog reaches.
+        A listing that goes on behind a cursor may begin with some of the last keys again: a message is its key *and* its size
+        and arrival, so a key that was given to another message shows. What the server says beside its keys goes into
+        ``Page.exists`` and ``Page.doubts``.
         A transport without cursors yields the whole folder as one page with ``others_gone``. Raises TransientError, or
         PermanentError where there is no such folder: the account's other folders go on.
 
             Page(keys=(Listed("7:12", 2048, arrival),), cursor="7 12 0", backlog=False)
+        """
+
+    @abstractmethod
+    def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+        """Yield those of ``keys`` that are in the folder now, with their sizes and arrivals as the server says them now.
+
+        Called before something is settled, and where a message came that is not of the size that was listed. At most 1,000
+        keys a call. Changes nothing. Raises TransientError, or PermanentError where there is no such folder.
+
+            Listed("7:12", 2048, arrival)
         """
 
     @abstractmethod

@@ -110,6 +110,20 @@ class TransportContract(WatchContract):
         spool.seal()
         return {one.key: one for one in found}
 
+    # --- looking up -----------------------------------------------------------------------------------------------
+
+    def test_looking_up_gives_what_is_there_now_as_the_listing_does(self, site: Site) -> None:
+        site.deliver([message(number) for number in range(4)])
+        with closing(site.transport().open()) as session:
+            listed = self.keys(session, site)
+            site.remove(1)
+            before = site.state()
+        with closing(site.transport().open()) as session:
+            wanted = [one.key for one in listed[:3]]
+            found = sorted(session.look_up(site.folder, wanted), key=lambda one: one.key)
+        assert found == sorted((listed[0], listed[2]), key=lambda one: one.key)
+        assert site.state() == before
+
     # --- listing --------------------------------------------------------------------------------------------------
 
     def test_a_listing_gives_every_key_once_in_pages(self, site: Site) -> None:

@@ -19,7 +19,20 @@ __all__ = ["Asked", "Folder", "Message", "Step"]
 #: What a session does. ``page`` and ``message`` come once for each page listed and each message fetched; ``renew`` and ``end``
 #: are a watch's.
 Step: TypeAlias = Literal[
-    "open", "listing", "page", "headers", "fetch", "message", "settle", "problems", "watch", "renew", "end", "abort", "close"
+    "open",
+    "listing",
+    "page",
+    "look_up",
+    "headers",
+    "fetch",
+    "message",
+    "settle",
+    "problems",
+    "watch",
+    "renew",
+    "end",
+    "abort",
+    "close",
 ]
 
 

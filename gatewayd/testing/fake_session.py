@@ -64,6 +64,13 @@ class FakeSession(Session):
             self._transport.listed.update((folder, key) for key in keys)
             yield page
 
+    def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+        """See ``Session``."""
+        self.step(Asked("look_up", folder, tuple(keys)))
+        wanted = set(keys)
+        whole = self._transport.folder(folder).whole(None)
+        yield from (one for page in whole for one in page.keys if one.key in wanted)
+
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``."""
         self.step(Asked("headers", folder, tuple(keys)))

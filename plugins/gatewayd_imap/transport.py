@@ -100,6 +100,18 @@ class ImapSession(Session):
                 yield Page(keys=keys, cursor=str(position), backlog=backlog, others_gone=others_gone)
                 others_gone = False
 
+    def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+        """See ``Session``: size and arrival of these UIDs."""
+        opened = self._open(folder)
+        uids = sorted(uid for text in keys if (uid := uid_of(text, opened.uidvalidity)))
+        for batch in chunks(uids, _BATCH):
+            self._expect(opened)
+            answers = self._client.uid_fetch(uid_set(batch), "(UID RFC822.SIZE INTERNALDATE)")
+            if answers.lost:
+                raise answers.lost
+            there = sorted(answers.messages.keys() & set(batch))
+            yield from (_listed(opened, uid, answers.messages[uid]) for uid in there)
+
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``: BODY.PEEK of the four headers that a message is known again by."""
         opened = self._reopen(folder)
@@ -222,11 +234,7 @@ class ImapSession(Session):
         # Also those that only one of the two answers names: whatever the server says it has is taken, if need be without
         # a size. If it is gone, that comes out when it is fetched.
         there = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]} | set(uids)
-        said_of = [(uid, answers.messages.get(uid, {})) for uid in sorted(there)]
-        return tuple(
-            Listed(key(opened.uidvalidity, uid), number(one.get("RFC822.SIZE")), arrival(one.get("INTERNALDATE")))
-            for uid, one in said_of
-        )
+        return tuple(_listed(opened, uid, answers.messages.get(uid, {})) for uid in sorted(there))
 
     # --- bodies ---------------------------------------------------------------------------------------------------
 
@@ -276,6 +284,10 @@ class ImapSession(Session):
             offset += len(piece)
             if not piece or (len(piece) < CHUNK and offset >= size):
                 return
+
+
+def _listed(opened: _Opened, uid: int, said: Mapping[str, bytes | None]) -> Listed:
+    return Listed(key(opened.uidvalidity, uid), number(said.get("RFC822.SIZE")), arrival(said.get("INTERNALDATE")))
 
 
 def _bodies_of(answers: Answers, asked: Sequence[int]) -> Mapping[int, bytes]:

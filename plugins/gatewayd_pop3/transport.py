@@ -64,6 +64,14 @@ class Pop3Session(Session):
         listed = tuple(Listed(key, _size(sizes.get(number, b""))) for key, number in numbers.items())
         yield Page(keys=listed, cursor=_CURSOR, backlog=cursor is None, others_gone=True)
 
+    def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+        """See ``Session``: what LIST and UIDL say, asked anew."""
+        self._expect_inbox(folder)
+        wire = self._connected()
+        sizes = self._list(wire, "LIST")
+        self._numbers = numbers = self._number(wire, sizes)
+        yield from (Listed(key, _size(sizes.get(numbers[key], b""))) for key in keys if key in numbers)
+
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``: TOP with no line of the body."""
         self._expect_inbox(folder)
