@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["AccountHealth", "Answer", "Cause", "Condition", "DaemonHealth", "Lengths", "Request", "Task"]
+__all__ = ["AccountHealth", "Alarm", "AlarmKind", "Answer", "Cause", "Condition", "DaemonHealth", "Lengths", "Request", "Task"]
 
 #: How an account is: not visited yet, being visited, waiting for the server's word (and polled), polled only, tried again
 #: after a fault, paused because one side could not prove who it is, only sending, not imported on purpose, without a usable file.
@@ -39,6 +39,27 @@ class AccountHealth:
     #: What is wrong and what to do about it; empty where nothing is.
     error: str = ""
     advice: str = ""
+
+
+#: What can be in trouble so that a person is told: an account, an operator's directory, the store.
+AlarmKind: TypeAlias = Literal["account", "directory", "store"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something that a person must see to, from when it begins until it is over.
+
+    No word of any mail stands in it: it is sent to the administrators, see `notify` in `gatewayd.yaml`.
+    """
+
+    kind: AlarmKind
+    #: The account, or the operator whose directory it is; empty for the store.
+    name: str = ""
+    #: What is wrong and what to do about it.
+    error: str
+    advice: str = ""
+    #: It may well pass by itself: it is told only where it lasts for `notify.after`.
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

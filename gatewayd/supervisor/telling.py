@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from gatewayd import journal
 from gatewayd.errors import LeaseLost
 from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+from gatewayd.health import Alarm
+from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.values import Listener
 from gatewayd.supervisor.workers import WorkerEvents
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.custody import Filed
     from gatewayd.delivery import Settled, Suspension, Taken
-    from gatewayd.health import AccountHealth, Condition
+    from gatewayd.health import AccountHealth, AlarmKind, Condition
     from gatewayd.metrics import Metrics
     from gatewayd.supervisor.observers import Observers
     from gatewayd.visit import Report
@@ -25,18 +27,31 @@ if TYPE_CHECKING:
 __all__ = ["Telling"]
 
 
+#: What is known of an account while it is being visited, or before, is what was known before.
+_UNDECIDED = {"working", "new"}
+#: Conditions that need a person; what else is wrong may pass by itself.
+_STOPPED = {"paused", "faulty"}
+
+
 class Telling:
     """Its methods may be called from any thread, and never wait."""
 
-    def __init__(self, metrics: Metrics, observers: Observers) -> None:
+    def __init__(self, metrics: Metrics, observers: Observers, alarms: Alarms | None = None) -> None:
         self._metrics = metrics
         self._observers = observers
+        self._alarms = alarms or Alarms()
 
     @property
     def listener(self) -> Listener:
         """What the supervisor calls."""
         return Listener(
-            visited=self.visited, changed=self.changed, filed=self.filed, suspended=self.suspended, settled=self.settled
+            visited=self.visited,
+            changed=self.changed,
+            filed=self.filed,
+            suspended=self.suspended,
+            settled=self.settled,
+            alarm=self.alarm,
+            over=self.over,
         )
 
     def worker_events(self, directory_back: Callable[[str], None] = lambda _: None) -> WorkerEvents:
@@ -113,8 +128,23 @@ class Telling:
         self._metrics.visited("held" if held else "failed" if report.error else "done", seconds=seconds)
 
     def changed(self, health: AccountHealth, before: Condition) -> None:
-        """Tell observers of an account's condition; the log has it already."""
+        """Tell observers of an account's condition, and the administrators where it stopped; the log has it already."""
         self._observers.tell(AccountChanged(health=health, before=before))
+        if health.condition in _UNDECIDED:
+            return
+        if health.error:
+            passing = health.condition not in _STOPPED
+            self.alarm(Alarm(kind="account", name=health.account, error=health.error, advice=health.advice, passing=passing))
+        else:
+            self.over("account", health.account)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Have the administrators told that something is wrong; it may be said again and again."""
+        self._alarms.raised(alarm)
+
+    def over(self, kind: AlarmKind, name: str = "") -> None:
+        """Have the administrators told that it is over, if they were told of it; it may be said again and again."""
+        self._alarms.over(kind, name)
 
     def config_loaded(self, config: Config) -> None:
         """Tell that a config was taken over."""

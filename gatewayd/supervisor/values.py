@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatewayd.custody import Filed
     from gatewayd.delivery import Settled, Suspension, Taken
     from gatewayd.examine import Examining
-    from gatewayd.health import AccountHealth, Condition, DaemonHealth
+    from gatewayd.health import AccountHealth, Alarm, AlarmKind, Condition, DaemonHealth
     from gatewayd.owner import Owner
     from gatewayd.store import Store
     from gatewayd.visit import Report
@@ -60,6 +60,10 @@ class Listener:
     suspended: Callable[[Sequence[Suspension]], None] = lambda _: None
     #: What became of one try of a delivery, by lane, is committed. In the outbox' settling thread.
     settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
+    #: Something is wrong that a person must see to, still or for the first time; and it is not, still or any more. By kind
+    #: and name, see ``Alarm``. From any thread.
+    alarm: Callable[[Alarm], None] = lambda _: None
+    over: Callable[[AlarmKind, str], None] = lambda _, __: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
