@@ -2,7 +2,8 @@
 
 With ``DynamicUser=`` the state folder lies in a folder that only root may enter, ``/var/lib/private`` (systemd.exec(5)), and
 secrets are files that only root may read. So one power of root's is kept: to search and read (capabilities(7),
-CAP_DAC_READ_SEARCH), never to write or to change.
+CAP_DAC_READ_SEARCH), never to write or to change. Code that the owner of the state folder could have written is not run
+with that power: see ``gatewayd.config.accepted``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["become_owner"]
+__all__ = ["become_owner", "mighty"]
 
 # linux/prctl.h and linux/capability.h.
 _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 8, 47, 2
@@ -32,6 +33,17 @@ class _Sets(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
+def mighty() -> bool:
+    """Whether this process may read what its user may not: it is root, or has kept that power of root's."""
+    return os.geteuid() == 0 or bool(_capabilities(ctypes.CDLL(None))[0].effective & 1 << _CAP_DAC_READ_SEARCH)
+
+
+def _capabilities(libc: ctypes.CDLL) -> ctypes.Array[_Sets]:
+    sets = (_Sets * 2)()
+    libc.capget(ctypes.byref(_Header(_VERSION_3, 0)), sets)
+    return sets
+
+
 def become_owner(folder: Path) -> None:
     """Become the user and group that own ``folder``, if we are root and they are not. Before any thread is made."""
     owner = folder.stat()
@@ -43,10 +55,8 @@ def become_owner(folder: Path) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    header, sets = _Header(_VERSION_3, 0), (_Sets * 2)()
-    libc.capget(ctypes.byref(header), sets)
     # A container may not have it: then the folder must be within reach anyway.
-    kept = sets[0].permitted & 1 << _CAP_DAC_READ_SEARCH
-    libc.capset(ctypes.byref(header), (_Sets * 2)(_Sets(kept, kept, kept)))
+    kept = _capabilities(libc)[0].permitted & 1 << _CAP_DAC_READ_SEARCH
+    libc.capset(ctypes.byref(_Header(_VERSION_3, 0)), (_Sets * 2)(_Sets(kept, kept, kept)))
     # For the worker processes: what is not ambient is lost when a program is started.
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)

@@ -59,7 +59,12 @@ class Fault:
     what: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.what}"
+        return f"{self.place}: {self.what}"
+
+    @property
+    def place(self) -> str:
+        """The file, with line and column where they are known."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 class ConfigError(GatewaydError):

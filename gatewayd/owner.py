@@ -12,7 +12,7 @@ import os
 import secrets
 import shutil
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Owner", "host_and_process", "prepare"]
+__all__ = ["Owner", "enter", "host_and_process", "prepare"]
+
+
+def enter(state: Path) -> None:
+    """Run as root, become the owner of the state folder if it is there: no code that others gave us runs as root.
+
+    What keeps us from it is told by ``prepare``.
+    """
+    with suppress(OSError):
+        become_owner(state)
 
 
 def prepare(state: Path) -> None:
@@ -37,6 +46,9 @@ def prepare(state: Path) -> None:
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         become_owner(state)
+    except PermissionError as error:
+        what = f"the state folder {state} can't be used by user {os.geteuid()}: {error.strerror}"
+        raise ConfigError(what, advice="Run this as root or as the service's user, or correct `state`.") from error
     except OSError as error:
         raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
     os.umask(0o077)

@@ -31,13 +31,19 @@ _MAX_FILE = 64 << 20
 
 @click.command("check")
 @click.option("--online", is_flag=True, help="Also log in to every account; reads only.")
+@click.option("--only-files", is_flag=True, help="Only read the config's files; no secret, directory or server is tried.")
 @click.pass_obj
-def _check(app: App, *, online: bool) -> int:
-    """Check the config: every fault with file, line and column. Exits 78 if there is any."""
-    faults = [*app.config.faults, *config.secret_faults(app.config)]
+def _check(app: App, *, online: bool, only_files: bool) -> int:
+    """Check the config as it stands: every fault with file, line and column. Exits 78 if there is any."""
+    if online and only_files:
+        raise click.UsageError("--online does not go with --only-files")
+    app.as_it_stands = True
+    faults = [*app.config.faults, *(() if only_files else config.secret_faults(app.config))]
     for fault in sorted(faults):
         click.echo(output.clean(str(fault)))
-    unusable = sum(_directory_faults(app, name) for name in app.recipes)
+    for fault in config.right_faults(app.config):
+        output.note(f"warning: {fault}")
+    unusable = 0 if only_files else sum(_directory_faults(app, name) for name in app.recipes)
     failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
     things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
     found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
@@ -209,6 +215,7 @@ def _plugins() -> None:
 @click.pass_obj
 def _plugins_list(app: App, *, as_json: bool) -> int:
     """List every plugin that was found, what it offers, and why it is out of use if it is."""
+    app.as_it_stands = True
     try:
         registry = app.registry
     except ConfigError:

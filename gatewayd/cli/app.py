@@ -16,7 +16,7 @@ from gatewayd.cli import output
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Examiner, Examining, Recipe, recipes
 from gatewayd.forwarder import Forwarder
-from gatewayd.owner import Owner, prepare
+from gatewayd.owner import Owner, enter, prepare
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
 from gatewayd.routing import Router
@@ -50,6 +50,8 @@ class App:
         self.folder = folder
         #: Who asks, known before root becomes the owner of the state folder, who may have no name.
         self.who = _who()
+        #: Take the config as it stands, in place of what was last accepted of it: for commands that tell what is wrong with it.
+        self.as_it_stands = False
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -58,8 +60,14 @@ class App:
 
     @cached_property
     def config(self) -> Config:
-        """The config as it is, with its faults."""
-        return config.load(self.folder)
+        """The config, with its faults. What is faulty is as it was last accepted, which the person is told."""
+        if self.as_it_stands:
+            return config.load(self.folder, enter=enter)
+        found = config.current(self.folder, enter=enter)
+        if found.standing_in:
+            files = ", ".join(found.standing_in)
+            output.note(f"gatewayd: faulty, so taken as last accepted: {files}; see `gatewayd check`.")
+        return found
 
     @cached_property
     def registry(self) -> plugins.Registry:

@@ -32,8 +32,8 @@ _FOLDERS = {"": 0o755, "accounts": 0o755, "operators": 0o755, "plugins": 0o755, 
 
 #: The first systemd that knows Type=notify-reload (systemd.service(5)).
 _RELOADS = 253
-#: The same for an older one: it is told of the reload, but `systemctl reload` doesn't wait for its end.
-_OLDER = "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $$MAINPID'"
+#: For it, in place of the type and the signal that the skeleton has for any: `systemctl reload` waits for its end, too.
+_NEWER = {"Type=notify\n": "Type=notify-reload\n", "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n": ""}
 #: What needs no quoting in a unit.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
 #: What the service doesn't see: ProtectHome=, PrivateTmp=.
@@ -88,13 +88,17 @@ def unit(program: Path, config: Path, *, version: int | None) -> str:
         if not _PLAIN.fullmatch(str(path)):
             advice = "Use a path of letters, digits and . _ + @ - only, beginning with /."
             raise PermanentError(f"{str(path)!r} can't stand in a unit", advice=advice)
-    lines = {
-        "ExecStart": f"ExecStart={program} --config {config} run",
-        "LoadCredential": f"LoadCredential=gatewayd:{config}/credentials",
-        "Type": "Type=notify-reload" if version and version >= _RELOADS else _OLDER,
-    }
     text = (_SKELETON / "gatewayd.service").read_text()
-    return re.sub(rf"^({'|'.join(lines)})=.*$", lambda found: lines[found[1]], text, flags=re.MULTILINE)
+    for old, new in _NEWER.items() if version and version >= _RELOADS else ():
+        text = text.replace(old, new)
+    lines = {
+        "ExecStart=": f"{program} --config {config} run",
+        "ExecReload=/usr/local": f"{program} --config {config} check --only-files",
+        "LoadCredential=": f"gatewayd:{config}/credentials",
+    }
+    for start, value in lines.items():
+        text = re.sub(rf"^{start}.*$", f"{start.partition('=')[0]}={value}", text, flags=re.MULTILINE)
+    return text
 
 
 def systemd_version(root: Path) -> int | None:

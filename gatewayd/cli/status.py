@@ -115,8 +115,10 @@ def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault |
     condition = health.condition if health else "new" if starting else "unattended"
     if fault is not None:
         runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
-        # A fault that lies between two files costs neither.
-        runs = "it runs as it stands" if name in app.config.accounts else runs
+        if name in app.config.accounts:
+            # A fault that lies between two files costs neither.
+            stood_in = fault.file in app.config.standing_in
+            runs = "it runs as last accepted" if stood_in else "it runs as it stands"
         other = [health.error] if health and health.error and health.error != str(fault) else []
         error = "; ".join([*other, f"{fault} ({runs})"])
         return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."

@@ -1,15 +1,18 @@
 """The config folder as one ``Config`` value. Every fault is found at once, as file:line:column.
 
-``load`` reads what stands there, for commands. ``running`` is for the daemon: a faulty file runs as last accepted, and
-``accept`` keeps what was taken over. ``changes`` tells two configs apart. Secrets stay references; ``secret_faults`` tries
-them.
+``load`` reads what stands there, to check it. ``running`` is for the daemon: a faulty file runs as last accepted, and
+``accept`` keeps what was taken over; ``current`` is the same for commands, which go on with a faulty ``gatewayd.yaml`` as
+well. ``changes`` tells two configs apart. Secrets stay references; ``secret_faults`` tries them, and ``right_faults`` tells
+who could change or read what he should not.
 """
 
 from __future__ import annotations
 
 from gatewayd.config.accepted import accept, running
 from gatewayd.config.changes import Changes, changes, fingerprint_of, kept, watched
+from gatewayd.config.current import current
 from gatewayd.config.folder import load, secret_faults
+from gatewayd.config.rights import right_faults
 from gatewayd.config.values import (
     AccountConfig,
     Config,
@@ -41,9 +44,11 @@ __all__ = [
     "WorkersConfig",
     "accept",
     "changes",
+    "current",
     "fingerprint_of",
     "kept",
     "load",
+    "right_faults",
     "running",
     "secret_faults",
     "watched",

@@ -1,8 +1,10 @@
 """Run against the last good config, which the state folder keeps file by file (design section 8).
 
-``accepted/`` in the state folder holds a copy of each operator's and account's file, and of each single-file plugin, as it
-was when it last was sound. A faulty file runs as its copy says, which is checked anew in its place. Copies are what
-people wrote: they name secrets and hold none.
+``accepted/`` in the state folder holds a copy of ``gatewayd.yaml``, of each operator's and account's file, and of each
+single-file plugin, as it was when it last was sound. A faulty file runs as its copy says, which is checked anew in its
+place. Copies are what people wrote: they name secrets and hold none.
+
+The state folder is the service's, so a process that has more power than the service runs no plugin from there.
 """
 
 from __future__ import annotations
@@ -13,41 +15,66 @@ import secrets
 from typing import TYPE_CHECKING
 
 from gatewayd import plugins
+from gatewayd.become import mighty
 from gatewayd.config.account import sending
 from gatewayd.config.files import Unreadable, content, names
 from gatewayd.config.folder import Reading, StandIns, shown
 from gatewayd.config.main import main
+from gatewayd.config.rights import ours_alone
 from gatewayd.discovery import PluginFile
 from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from gatewayd.config.main import Main
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
     from gatewayd.options import Options
     from gatewayd.plugins import Registry
     from gatewayd.roles import Plugin
 
-__all__ = ["accept", "running"]
+__all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from"]
 
-_ACCEPTED = "accepted"
+ACCEPTED = "accepted"
+#: Beside the copies: the config folder that they are of.
+ORIGIN = "folder"
 _GROUPS = ("operators", "accounts", "plugins")
 
 
-def running(folder: Path, previous: Config | None = None, registry: Registry | None = None) -> Config:
+def running(
+    folder: Path,
+    previous: Config | None = None,
+    registry: Registry | None = None,
+    *,
+    enter: Callable[[Path], None] = lambda _: None,
+) -> Config:
     """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
 
     For a faulty file its copy stands in if that is sound now, else what ``previous`` has, the config that runs, if it still
     fits the plugins and operators of today. What was never accepted waits: the account is left out, the operator is
     ``faulty``. A single-file plugin that can't be loaded, or is gone while somebody uses it, runs as last accepted as well.
+    ``enter`` is called with the state folder before any plugin's code is.
     Raises ConfigError where ``gatewayd.yaml`` is missing or faulty: keep what runs, or don't start.
     """
     folder = folder.absolute()
-    found = main(folder)
+    return running_from(folder, main(folder), previous, registry, enter=enter)
+
+
+def running_from(
+    folder: Path,
+    found: Main,
+    previous: Config | None = None,
+    registry: Registry | None = None,
+    *,
+    enter: Callable[[Path], None],
+) -> Config:
+    """Do what ``running`` does, with ``gatewayd.yaml`` as it was found."""
     state = previous.state if previous else found.state
-    accepted = _Accepted(state / _ACCEPTED if state else None, previous)
+    if state:
+        enter(state)
+    accepted = _Accepted(state / ACCEPTED if state else None, previous)
     if registry is None:
         registry = plugins.load(found.plugins_folder, files=accepted.plugins(found.plugins_folder))
     return Reading(folder, found, registry, accepted).config()
@@ -59,7 +86,7 @@ def accept(config: Config) -> None:
     A file that changed since it was read keeps its older copy. Only what changed is written, each file whole or not at all.
     Raises OSError where the state folder can't be written.
     """
-    root = config.state / _ACCEPTED
+    root = config.state / ACCEPTED
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     for group in _GROUPS:
         (root / group).mkdir(mode=0o700, exist_ok=True)
@@ -70,6 +97,9 @@ def accept(config: Config) -> None:
     gone = [path for group in _GROUPS for path in (root / group).iterdir() if f"{group}/{path.name}" not in kept]
     for path in gone:
         path.unlink(missing_ok=True)
+    origin = str(config.folder).encode()
+    if _held(root / ORIGIN) != origin:
+        _write(root / ORIGIN, origin)
     for folder in {path.parent for path in (*changed, *gone)}:
         _sync(folder)
 
@@ -110,6 +140,8 @@ class _Accepted(StandIns):
         """Return the single-file plugins as last accepted; ``folder`` is where they belong."""
         found = {}
         for path in sorted((self._root / "plugins").glob("*.py")) if self._root else ():
+            if mighty() and not ours_alone(path):
+                continue
             try:
                 found[path.name] = PluginFile(path=(folder or path.parent) / path.name, code=path.read_bytes())
             except OSError:

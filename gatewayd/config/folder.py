@@ -29,14 +29,18 @@ __all__ = ["Reading", "StandIns", "load", "secret_faults", "shown"]
 _Value = TypeVar("_Value")
 
 
-def load(folder: Path, registry: Registry | None = None) -> Config:
+def load(folder: Path, registry: Registry | None = None, *, enter: Callable[[Path], None] = lambda _: None) -> Config:
     """Read the config folder. Plugins are loaded from where ``gatewayd.yaml`` says, or are those of ``registry``.
+
+    ``enter`` is called with the state folder before any plugin's code is.
 
     Raises ConfigError, with every fault that was found, where ``gatewayd.yaml`` is missing or faulty; all other faults
     stand in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
     """
     folder = folder.absolute()
     found = main.main(folder)
+    if found.state:
+        enter(found.state)
     return Reading(folder, found, registry or plugins.load(found.plugins_folder), StandIns()).config()
 
 
@@ -110,6 +114,7 @@ class Reading:
         self._faults += [fault for checker in self._checkers.values() for fault in checker.faults]
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
+        self._digests[main.FILE] = self._main.checker.document.digest
         self._plugins(_used(operators, accounts) | {("stores", store[0])})
         return Config(
             folder=self._folder,

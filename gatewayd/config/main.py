@@ -48,23 +48,29 @@ def refused(faults: Sequence[Fault]) -> ConfigError:
     return ConfigError(f"{FILE} is faulty", faults=sorted(faults), advice=advice)
 
 
-def main(folder: Path) -> Main:
-    """Read ``gatewayd.yaml``; raises ConfigError where there is nothing to go on with."""
+def main(folder: Path, copy: Path | None = None) -> Main:
+    """Read ``gatewayd.yaml``, or a copy of it as if it stood in its place.
+
+    Raises ConfigError where there is nothing to go on with.
+    """
     if not is_folder(folder):
         raise ConfigError(f"there is no config folder {folder}", advice="Name it with --config FOLDER.")
-    if not os.path.lexists(folder / FILE):
+    if copy is None and not os.path.lexists(folder / FILE):
         fault = Fault(file=FILE, what="missing, expected it in the config folder; it may be empty where $STATE_DIRECTORY is set")
         raise ConfigError(f"{folder} has no {FILE}", faults=[fault], advice="Name the config folder with --config FOLDER.")
-    document = read(FILE, folder=folder)
+    document = read(FILE, folder=folder, copy=copy)
     if () in document.faulty:
         raise refused(document.faults)
     checker = Checker(document, folder=folder)
     found = checker.model(GatewaydFile, document.data, ())
-    return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder), state=_state(checker, folder))
+    return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder, copy), state=_state(checker, folder))
 
 
-def _plugins_folder(checker: Checker, folder: Path) -> Path | None:
-    """Return the folder of single-file plugins; raises ConfigError where it can't be had: every kind would seem unknown."""
+def _plugins_folder(checker: Checker, folder: Path, copy: Path | None) -> Path | None:
+    """Return the folder of single-file plugins; raises ConfigError where it can't be had: every kind would seem unknown.
+
+    Of a copy it is then as if none was named: plugins have copies of their own.
+    """
     block = checker.document.data.get("plugins")
     if block is None:
         return None
@@ -73,6 +79,8 @@ def _plugins_folder(checker: Checker, folder: Path) -> Path | None:
         found = Path(folder, name)
         if name and is_folder(found):
             return found
+        if name and copy:
+            return None
         checker.fault(("plugins", "folder"), f"plugins.folder: there is no folder {name!r}")
     raise refused(checker.faults)
 

@@ -13,14 +13,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import __version__, journal
-from gatewayd.config import accept, changes, fingerprint_of, kept, running
+from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
+from gatewayd.config.main import FILE as MAIN
 from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.waiting import Waiting
-from gatewayd.errors import ConfigError, GatewaydError, TransientError
+from gatewayd.errors import ConfigError, Fault, GatewaydError, TransientError
 from gatewayd.examine import recipes
 from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
-from gatewayd.owner import Owner, prepare
+from gatewayd.owner import Owner, enter, prepare
 from gatewayd.roles import Place
 from gatewayd.routing import Rate, Router
 from gatewayd.signing import Signer
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
     from gatewayd.custody import Filed
-    from gatewayd.errors import Fault
 
 __all__ = ["Daemon"]
 
@@ -58,13 +58,16 @@ class Daemon:
         """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
         self._folder = folder
         self._read_at = time.time()
-        self._config = running(folder)
+        # Before any plugin is imported: what lies in the config folder or was accepted once is not run as root.
+        self._config = running(folder, enter=enter)
         if self._config.faults and not self._config.accounts:
             raise ConfigError("no account can run", faults=self._config.faults, advice="Correct these files; see `gatewayd check`.")
         self._notifier = Notifier()
         self._metrics = Metrics(version=__version__)
         #: What is wrong with the config folder since the last reload.
         self._faults: tuple[Fault, ...] = self._config.faults
+        #: The last reload was refused as a whole.
+        self._refused = False
         self._started_at = datetime.now(UTC)
         self._measure_at = 0.0
 
@@ -76,6 +79,7 @@ class Daemon:
             self._notifier.ready()
             # Not before: of thousands of files that takes a while.
             self._keep(self._config)
+            journal.config_exposed(right_faults(self._config))
             # What stands by now stays: looking through it again and again for cycles is work for nothing.
             gc.collect()
             gc.freeze()
@@ -156,7 +160,7 @@ class Daemon:
 
     def _health(self, accounts: int) -> DaemonHealth:
         """How this daemon is."""
-        standing_in = set(self._config.standing_in)
+        standing_in = self._standing_in()
         return DaemonHealth(
             owner=self._owner.name,
             version=__version__,
@@ -179,7 +183,8 @@ class Daemon:
         try:
             found = running(self._folder, self._config)
         except ConfigError as error:
-            self._faults = error.faults
+            self._faults = error.faults or (Fault(file=MAIN, what=error.message),)
+            self._refused = True
             journal.config_refused(error, error.faults)
         except Exception as error:  # noqa: BLE001  whatever lies in the folder by now: what runs goes on
             journal.own_fault("config", error)
@@ -195,10 +200,12 @@ class Daemon:
                 # Its matchers are others now: what was filed while one was not called is matched again.
                 for by in self._workers.breakers.forget(name):
                     self._workers.events.breaker(name, by, "closed")
+        # `systemctl status` tells at once how it went.
+        self._measure()
         self._notifier.ready()
 
     def _take_over(self, config: Config, *, first: bool) -> None:
-        self._faults = config.faults
+        self._faults, self._refused = config.faults, False
         made, router = recipes(config), Router(config, self._signer, self._store.inheritable, self._rate)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
@@ -246,9 +253,20 @@ class Daemon:
         known = {*self._config.accounts, *(fault.file.removeprefix("accounts/").removesuffix(".yaml") for fault in self._faults)}
         ours = [one for one in healths if one.account in known]
         self._metrics.told(ours, lengths)
-        self._notifier.status(_status(len(self._config.accounts), sum(bool(one.error) for one in ours)))
+        self._notifier.status(_status(len(self._config.accounts), sum(bool(one.error) for one in ours), self._faulty_files()))
+
+    def _faulty_files(self) -> Sequence[str]:
+        """Return in words which files are faulty now."""
+        files = {fault.file for fault in self._faults}
+        instead = files & self._standing_in()
+        told = {"faulty, so as last accepted": instead, "faulty": files - instead}
+        return [f"{what}: {', '.join(sorted(some))}" for what, some in told.items() if some]
+
+    def _standing_in(self) -> set[str]:
+        return {*self._config.standing_in, *([MAIN] if self._refused else [])}
 
 
-def _status(accounts: int, faulty: int) -> str:
+def _status(accounts: int, faulty: int, wrong: Sequence[str]) -> str:
     counted = f"{accounts} account{'' if accounts == 1 else 's'}"
-    return f"{counted}, {faulty} with a fault" if faulty else f"{counted}, all well"
+    faults = [f"{faulty} with a fault"] if faulty else []
+    return ", ".join([counted, *([*faults, *wrong] or ["all well"])])

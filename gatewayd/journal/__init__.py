@@ -95,6 +95,12 @@ def config_refused(error: GatewaydError, faults: Sequence[Fault] = ()) -> None:
     _faults(faults)
 
 
+def config_exposed(faults: Sequence[Fault]) -> None:
+    """Files and folders of the config that others could change, or read though they are secret."""
+    for fault in faults[:_MOST]:
+        say(logging.WARNING, "config exposed", place=fault.place, what=fault.what)
+
+
 def config_waits_for_restart(keys: Sequence[str]) -> None:
     """Keys of gatewayd.yaml say something else that is taken over only by a restart."""
     say(logging.WARNING, "config waits for a restart", keys=", ".join(keys))
@@ -103,7 +109,7 @@ def config_waits_for_restart(keys: Sequence[str]) -> None:
 def _faults(faults: Sequence[Fault], last_accepted: Sequence[str] = ()) -> None:
     for fault in faults[:_MOST]:
         runs = "as last accepted" if fault.file in last_accepted else None
-        say(logging.ERROR, "config fault", place=f"{fault.file}:{fault.line}:{fault.column}", what=fault.what, runs=runs)
+        say(logging.ERROR, "config fault", place=fault.place, what=fault.what, runs=runs)
     if len(faults) > _MOST:
         say(logging.ERROR, "config has further faults", faults=len(faults) - _MOST, advice="See `gatewayd check`.")
 

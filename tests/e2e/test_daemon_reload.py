@@ -283,3 +283,44 @@ def test_a_faulty_main_file_ends_the_start_with_78_and_changes_nothing_while_it_
     assert done.code == 78
     assert "gatewayd.yaml:2:1" in done.err
     main.write_text(good)
+
+
+@pytest.mark.parametrize("broken", ["log: {level: [\n", "stat: nowhere\n", None])
+def test_while_the_main_file_is_faulty_people_go_on_and_everybody_is_told(
+    house: House, dovecot: Dovecot, broken: str | None
+) -> None:
+    boxes = Mailboxes(house, dovecot)
+    boxes.add("sound")
+    main = house.folder / "gatewayd.yaml"
+    good = main.read_text()
+    with house.daemon() as daemon:
+        watching(house, "sound")
+        boxes.send("sound")
+        boxes.filed("sound", seconds=20)
+        (mail,) = house.good("mail", "list", "--operator", "acme", "--json").rows[:1]
+        if broken is None:
+            main.unlink()
+        else:
+            main.write_text(good + broken)
+        environment = {"STATE_DIRECTORY": str(house.state)} if broken is None else None
+        until("it is refused", BESIDE_OTHERS, lambda: logged(daemon, "config refused"))
+        for command in (("mail", "list"), ("mail", "show", mail["id"]), ("mail", "read", mail["id"]), ("queue", "causes")):
+            done = house.run(*command, "--operator", "acme", environment=environment)
+            assert done.code == 0, done.err
+            assert "taken as last accepted: gatewayd.yaml" in done.err
+        checked = house.run("check", environment=environment)
+        assert checked.code == 78
+        assert "gatewayd.yaml" in checked.err
+
+        def told() -> bool:
+            status = house.run("status", "--json", environment=environment)
+            assert status.code == 1
+            rows = {row["type"]: row for row in status.rows}
+            assert rows["fault"]["file"] == "gatewayd.yaml"
+            assert rows["account"]["condition"] == "watching"
+            return any("gatewayd.yaml" in fault for fault in rows["daemon"]["config_faults"])
+
+        until("the daemon has told", 20, told)
+        main.write_text(good)
+        until("it is taken over", BESIDE_OTHERS, lambda: logged(daemon, "config loaded") > 1)
+        until("nothing is wrong", 20, lambda: house.run("status").code == 0)

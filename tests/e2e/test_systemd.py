@@ -227,3 +227,23 @@ def test_a_faulty_main_file_stops_it_and_it_is_not_started_again(running: Machin
     assert "gatewayd.yaml:1:1" in running.journal()
     running.write("/etc/gatewayd/gatewayd.yaml", good)
     running.good("systemctl start gatewayd")
+
+
+@pytest.mark.parametrize("name", ["gatewayd.yaml", "accounts/sales.yaml", "accounts/new.yaml"])
+def test_a_reload_of_a_faulty_file_fails_aloud_and_everybody_goes_on(running: Machine, dovecot: Dovecot, name: str) -> None:
+    path = f"/etc/gatewayd/{name}"
+    good = running.run(f"cat {path}").out
+    running.until("ActiveState", "active")
+    pid = running.show("MainPID")
+    running.write(path, good + "sotre: {}\n")
+    assert running.run("systemctl reload gatewayd").code != 0
+    assert "unknown key 'sotre'" in running.journal()
+    running.until("StatusText", f"1 account, faulty, so as last accepted: {name}" if good else f"1 account, faulty: {name}")
+    assert running.run("gatewayd check --only-files").code == 78
+    assert running.run("gatewayd status").code == 1
+    # Staff goes on, and so does the daemon.
+    _import_by_the_daemon(running, dovecot, seed=len(name))
+    running.write(path, good) if good else running.good(f"rm {path}")
+    running.good("systemctl reload gatewayd")
+    running.until("StatusText", "1 account, all well")
+    assert running.show("MainPID") == pid

@@ -473,7 +473,7 @@ def test_a_single_file_that_offers_a_forwarder_in_use_may_not_go(load: Callable[
     assert running.faults == ()
     (tmp_path / "plugins" / "ring.py").unlink()
     gone = config.running(tmp_path, running)
-    assert _lines(gone) == [f"plugins/ring.py:0:0: {plugins.GONE}"]
+    assert _lines(gone) == [f"plugins/ring.py: {plugins.GONE}"]
     assert not gone.operators["acme"].faulty
 
 

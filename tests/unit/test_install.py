@@ -182,14 +182,21 @@ def test_a_root_without_systemd_gets_a_unit_for_any_version(tmp_path: Path, caps
 # --- the unit ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_unit_that_the_repository_shows_is_that_of_a_new_systemd() -> None:
-    assert SHOWN.read_text() == NEW
+def test_the_unit_that_the_repository_shows_works_with_every_systemd() -> None:
+    assert SHOWN.read_text() == OLD
+
+
+def test_a_reload_fails_aloud_where_a_file_is_faulty() -> None:
+    for text in (OLD, NEW):
+        assert f"ExecReload={PROGRAM} --config /etc/gatewayd check --only-files\n" in text
 
 
 def test_a_systemd_that_knows_no_notify_reload_is_told_how_to_reload() -> None:
     assert "Type=notify-reload\n" in NEW
-    assert "ExecReload" not in NEW
-    assert NEW.replace("Type=notify-reload\n", "Type=notify\nExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n") == OLD
+    signal = "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n"
+    assert signal not in NEW
+    assert signal in OLD
+    assert OLD.replace("Type=notify\n", "Type=notify-reload\n").replace(signal, "") == NEW
     assert unit(PROGRAM, Path("/etc/gatewayd"), version=None) == OLD
 
 
@@ -198,6 +205,7 @@ def test_program_and_config_folder_are_those_that_are_named(root: Path) -> None:
     text = (root / UNIT).read_text()
     assert f"ExecStart={PROGRAM} --config /srv/mail run\n" in text
     assert "LoadCredential=gatewayd:/srv/mail/credentials\n" in text
+    assert f"ExecReload={PROGRAM} --config /srv/mail check --only-files\n" in text
     assert "Type=notify-reload\n" in text
     assert (root / "srv/mail/gatewayd.yaml").exists()
 

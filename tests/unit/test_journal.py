@@ -132,6 +132,10 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         + ["error config fault place=accounts/a.yaml:3:7 what=\"unknown key 'hots', did you mean 'host'?\""] * 20
         + ['error config has further faults faults=2 advice="See `gatewayd check`."'],
     ),
+    "config_exposed": (
+        lambda: journal.config_exposed((Fault(file="plugins", what="everybody may change it"),)),
+        ['warning config exposed place=plugins what="everybody may change it"'],
+    ),
     "config_waits_for_restart": (
         lambda: journal.config_waits_for_restart(("state", "limits")),
         ['warning config waits for a restart keys="state, limits"'],
