@@ -9,6 +9,7 @@ from gatewayd import deferred
 if TYPE_CHECKING:
     from gatewayd.address import wire
     from gatewayd.compose import Written, forwarded
+    from gatewayd.connection import ANSWER_BYTES, LEAST_RATE, Connection
     from gatewayd.custody import (
         Anchor,
         Commit,
@@ -44,8 +45,18 @@ if TYPE_CHECKING:
         Suspension,
         Taken,
     )
-    from gatewayd.endpoint import Endpoint, Server, socket_errors, tls_context
-    from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+    from gatewayd.endpoint import Endpoint, Server, other_protocol, socket_errors, tls_context
+    from gatewayd.errors import (
+        AuthError,
+        ConfigError,
+        Fault,
+        GatewaydError,
+        LeaseLost,
+        PermanentError,
+        PluginError,
+        TooLarge,
+        TransientError,
+    )
     from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
     from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
     from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
@@ -77,6 +88,7 @@ if TYPE_CHECKING:
     )
     from gatewayd.options import ConfigPath, Duration, Secret
     from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
+    from gatewayd.secrecy import HIDDEN, quoted, repeats
     from gatewayd.session import Heard, Session, Watch
     from gatewayd.spool import Spool
     from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, Store
@@ -85,10 +97,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ANSWER_BYTES",
     "CHUNK",
     "DELIVERY_SECONDS",
+    "HIDDEN",
     "KINDS",
     "LEASE_SECONDS",
+    "LEAST_RATE",
     "AccountChanged",
     "AccountHealth",
     "Action",
@@ -108,6 +123,7 @@ __all__ = [
     "ConfigError",
     "ConfigLoaded",
     "ConfigPath",
+    "Connection",
     "Contact",
     "Courier",
     "DaemonHealth",
@@ -183,6 +199,7 @@ __all__ = [
     "Taken",
     "Tally",
     "Task",
+    "TooLarge",
     "TransientError",
     "Transport",
     "Vanished",
@@ -195,7 +212,10 @@ __all__ = [
     "forwarded",
     "hookimpl",
     "moment",
+    "other_protocol",
     "parse",
+    "quoted",
+    "repeats",
     "socket_errors",
     "tls_context",
     "wire",
@@ -206,6 +226,7 @@ if not TYPE_CHECKING:
     _NAMES = {
         "address": "wire",
         "compose": "Written forwarded",
+        "connection": "ANSWER_BYTES LEAST_RATE Connection",
         "custody": (
             "Anchor Commit Deferred Entry Filed Filing FilingFault FolderState Held Lease NotAdmitted Outcome Owed State "
             "Tally Vanished Waiting"
@@ -214,8 +235,8 @@ if not TYPE_CHECKING:
             "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Outgoing Posted Recipient RecipientState "
             "Settled Suspension Taken"
         ),
-        "endpoint": "Endpoint Server socket_errors tls_context",
-        "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TransientError",
+        "endpoint": "Endpoint Server other_protocol socket_errors tls_context",
+        "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TooLarge TransientError",
         "events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
         "forwarder": "Courier Forwarder Parcel Receipt",
         "health": "AccountHealth Answer Cause Condition DaemonHealth Lengths Request Task",
@@ -227,6 +248,7 @@ if not TYPE_CHECKING:
         ),
         "options": "ConfigPath Duration Secret",
         "roles": "Command Directory Matcher Operator Place Transport",
+        "secrecy": "HIDDEN quoted repeats",
         "session": "Heard Session Watch",
         "spool": "Spool",
         "store": "DELIVERY_SECONDS LEASE_SECONDS Store",

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
-from gatewayd.errors import AuthError, GatewaydError, PermanentError
+from gatewayd.errors import AuthError, GatewaydError, PermanentError, TooLarge
 from gatewayd.examine import Letter, Order
 from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
+from gatewayd.spool import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.custody import Outcome, Waiting
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.mail import Mail
-    from gatewayd.model import Fetched, Follows, Link, Rivals
+    from gatewayd.model import Fetched, Follows, Link, Listed, Rivals
     from gatewayd.routing import Router
     from gatewayd.session import Session
     from gatewayd.spool import Spool
@@ -39,6 +40,8 @@ class Bounds:
     messages: int = 200
     #: Bytes as the server says; a message of unknown size counts as one MiB.
     size: int = 16 << 20
+    #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``.
+    message: int = MESSAGE_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +101,22 @@ def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting
         yield batch
 
 
-def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool) -> Batch:
-    """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread."""
-    came: list[Fetched] = []
-    left = {one.listed.key for one in asked}
+def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool, largest: int = MESSAGE_BYTES) -> Batch:
+    """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread.
+
+    What is listed above ``largest`` bytes is not asked for, and of nothing more than its bound is kept.
+    """
+    wanted = [one.listed for one in asked if (one.listed.size or 0) <= largest]
+    came: list[Fetched] = [_above(one.listed, largest) for one in asked if (one.listed.size or 0) > largest]
+    left = {one.key for one in wanted}
     error: BaseException | None = None
+    spool.expect(wanted, largest)
     try:
-        for one in session.fetch(folder, [waiting.listed for waiting in asked], spool):
+        for one in session.fetch(folder, wanted, spool) if wanted else ():
             came.append(_expected(one, left))  # noqa: PERF401  an error in the middle must keep what came before
+    except TooLarge as caught:
+        came += [Failed(key=key, cause=caught.message) for key in left & {spool.broken}]
+        error = caught
     except BaseException as caught:  # noqa: BLE001  it is raised again when what came before is filed
         error = caught
     try:
@@ -114,6 +125,12 @@ def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool)
         spool.close()
         raise error or caught from caught
     return Batch(asked=asked, came=came, spool=spool, error=error)
+
+
+def _above(listed: Listed, largest: int) -> Failed:
+    return Failed(
+        key=listed.key, cause=f"it has {listed.size} bytes, and `limits.message_bytes` allows {largest}: raise that to have it"
+    )
 
 
 def _expected(one: Fetched, left: set[str]) -> Fetched:

@@ -20,7 +20,26 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = ["Endpoint", "Server", "socket_errors", "tls_context"]
+__all__ = ["Endpoint", "Server", "other_protocol", "socket_errors", "tls_context"]
+
+#: How servers begin, whether they greet or answer what they don't understand. The longer beginnings first.
+_BEGINNINGS = (
+    (b"* BYE", "IMAP"),
+    (b"* OK", "IMAP"),
+    (b"* PREAUTH", "IMAP"),
+    (b"+OK", "POP3"),
+    (b"-ERR", "POP3"),
+    (b"220", "SMTP"),
+    (b"421", "SMTP"),
+    (b"554", "SMTP"),
+    (b"HTTP/", "HTTP"),
+    (b"SSH-", "SSH"),
+    # An alert, or a handshake (RFC 8446 section 5.1).
+    (b"\x15\x03", "TLS"),
+    (b"\x16\x03", "TLS"),
+)
+#: What OpenSSL says where plain text comes in place of TLS.
+_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
 
 
 class Server(BaseModel):
@@ -33,7 +52,13 @@ class Server(BaseModel):
     )
     insecure: bool = Field(False, description="Allows `security: none`: password and mail go over the network in plain text.")
     ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")
-    timeout: Duration = Field(60.0, description="How long each step on the network may take.", gt=0, le=3600)
+    timeout: Duration = Field(
+        60.0,
+        description="How long each step on the network may take as a whole; greeting and log-in are one. A long step may take "
+        "longer while at least 8 KiB a second move.",
+        gt=0,
+        le=3600,
+    )
 
     @field_validator("host")
     @classmethod
@@ -81,6 +106,11 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         ) from None
 
 
+def other_protocol(words: bytes) -> str:
+    """Return which protocol a server's first words are of, such as ``POP3``; empty where they are of none that is known."""
+    return next((name for beginning, name in _BEGINNINGS if words[:16].upper().startswith(beginning)), "")
+
+
 @contextmanager
 def socket_errors(server: Server, port: int) -> Iterator[None]:
     """Translate the errors of sockets and TLS inside the block into the kernel's verbs, naming host and port."""
@@ -92,7 +122,10 @@ def socket_errors(server: Server, port: int) -> Iterator[None]:
         raise AuthError(f"{where}: the server's certificate is not trusted: {error.verify_message}", advice=advice) from error
     except ssl.SSLError as error:
         advice = "Check that `security` fits the port: `tls` speaks TLS at once, `starttls` after a greeting."
-        raise TransientError(f"{where}: TLS failed: {getattr(error, 'reason', None) or error}", advice=advice) from error
+        reason = getattr(error, "reason", None) or str(error)
+        if server.security == "tls" and reason in _PLAIN:
+            reason, advice = "what answers there speaks no TLS at once", f"Perhaps it is a port for `security: starttls`. {advice}"
+        raise TransientError(f"{where}: TLS failed: {reason}", advice=advice) from error
     except TimeoutError as error:
         advice = "Check host, port and firewall; raise `timeout` if the server is slow."
         raise TransientError(f"{where}: no answer within {server.timeout:g} s", advice=advice) from error

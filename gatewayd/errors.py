@@ -5,7 +5,8 @@
     ├── PluginError       put that plugin out of use
     ├── AuthError         pause the account, tell the administrator, try rarely
     ├── TransientError    back off with jitter, then try again
-    │   └── LeaseLost     stop this visit: the account belongs to somebody else by now
+    │   ├── LeaseLost     stop this visit: the account belongs to somebody else by now
+    │   └── TooLarge      let this message wait: more of it comes than may come
     └── PermanentError    park the mail, the folder or the delivery
 
 The class decides what is done, the message text never does. A plugin translates its library's errors into these in
@@ -28,6 +29,7 @@ __all__ = [
     "LeaseLost",
     "PermanentError",
     "PluginError",
+    "TooLarge",
     "TransientError",
 ]
 
@@ -98,6 +100,10 @@ class TransientError(GatewaydError):
 
 class LeaseLost(TransientError):
     """The account's lease went to another owner. Nothing of this visit may be written any more."""
+
+
+class TooLarge(TransientError):
+    """More of a message came than its bound allows. Nothing of it is kept, and it waits."""
 
 
 class PermanentError(GatewaydError):

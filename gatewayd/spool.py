@@ -9,16 +9,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import TransientError
-from gatewayd.model import Came
+from gatewayd.errors import TooLarge, TransientError
+from gatewayd.model import CHUNK, Came
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Spool", "SpoolSource"]
+    from gatewayd.model import Listed
+
+__all__ = ["MESSAGE_BYTES", "Spool", "SpoolSource", "allowed"]
+
+#: The largest message that is fetched, where `limits` does not say otherwise.
+MESSAGE_BYTES = 256 << 20
+
+
+def allowed(size: int | None, largest: int = MESSAGE_BYTES) -> int:
+    """Return how many bytes may come of a message that was listed with ``size``; None: as many as of any.
+
+    Twice the size, since some servers count a line break as one byte, and 1 MiB, since some estimate.
+    """
+    return largest if size is None else min(largest, 2 * size + CHUNK)
 
 
 @dataclass(frozen=True)
@@ -75,16 +88,36 @@ class Spool:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._allowed: dict[str, int] = {}
+        self._largest = self._room = MESSAGE_BYTES
         with _disk_errors():
             self._file = path.open("xb")
         self._end = 0
         #: The file's position is behind what was put whole: a message broke off.
         self._torn = False
+        #: The key of the message of which more came than may; empty where there was none.
+        self.broken = ""
+
+    def expect(self, listed: Sequence[Listed], largest: int) -> None:
+        """Set the bounds of what will be put: of each message as it was listed, of any other, and of all together."""
+        self._allowed = {one.key: allowed(one.size, largest) for one in listed}
+        self._largest = max(self._allowed.values(), default=0)
+        # What is estimated too low in one place is not so in all.
+        self._room = largest + sum(2 * one.size for one in listed if one.size is not None)
+
+    def allowed(self, key: str) -> int:
+        """Return how many bytes may come of this message; of one that was not listed, as many as of the largest that was."""
+        return self._allowed.get(key, self._largest)
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Came:
-        """Write one message and return it as come. If ``chunks`` raises, nothing of the message stays in the spool."""
+        """Write one message and return it as come. If ``chunks`` raises, nothing of the message stays in the spool.
+
+        Raises TooLarge where more of it comes than ``allowed``, or more than the whole spool may hold. The rest of it is then
+        still to come from the server: read it away within a bound, or close the connection.
+        """
         digest = hashlib.sha256()
         start = self._end
+        own, room = self.allowed(key), self._room - start
         if self._torn:
             # Only now: to seek is to flush, and on a full disk that would hide what broke the message off.
             with _disk_errors():
@@ -92,12 +125,23 @@ class Spool:
             self._torn = False
         try:
             for chunk in chunks:
+                self._fits(key, self._end - start + len(chunk), own, room)
                 digest.update(chunk)
                 self._write(chunk)
         except BaseException:
             self._end, self._torn = start, True
             raise
         return Came(key=key, source=SpoolSource(str(self._path), start, self._end - start), digest=digest.digest())
+
+    def _fits(self, key: str, size: int, own: int, room: int) -> None:
+        if size <= min(own, room):
+            return
+        self.broken = key
+        if room < own:
+            raise TooLarge(f"its batch holds all that it may: the messages before it left room for {room} bytes")
+        raise TooLarge(
+            f"more than {own} bytes came of it: at most twice its listed size and 1 MiB may, and never more than `message_bytes`"
+        )
 
     def _write(self, chunk: bytes) -> None:
         try:

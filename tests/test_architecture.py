@@ -23,7 +23,8 @@ PLUGINS = ROOT / "plugins"
 FLOORS = [
     {"errors", "deferred", "garbage"},
     {"model", "options"},
-    {"spool", "endpoint", "decode", "backoff", "address"},
+    {"spool", "endpoint", "decode", "backoff", "address", "secrecy"},
+    {"connection"},
     {"header", "heading", "htmltext"},
     {"mime"},
     {"mail"},

@@ -134,7 +134,7 @@ def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progres
         owner=app.owner,
         router=app.router,
         fetcher=app.thread,
-        bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes),
+        bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes, message=limits.message_bytes),
         progress=show,
         suspended=_suspended,
     )

@@ -115,6 +115,7 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         visits_per_host=block.visits_per_host,
         batch_messages=block.batch_messages,
         batch_bytes=block.batch_bytes,
+        message_bytes=block.message_bytes,
         backoff=block.backoff,
         auth_pause=block.auth_pause,
         deliveries=block.deliveries,

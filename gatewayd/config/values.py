@@ -168,6 +168,8 @@ class LimitsConfig:
     #: How many messages and how many bytes make a batch at most; a larger message comes alone.
     batch_messages: int = 200
     batch_bytes: int = 16777216
+    #: The largest message that is fetched, in bytes. A batch takes at most this and twice ``batch_bytes`` of the disk.
+    message_bytes: int = 268435456
     #: Seconds of the longest pause between tries after faults of a network or server.
     backoff: float = 900.0
     #: Seconds of the least pause after a refused log-in.

@@ -82,7 +82,8 @@ class Kit:
     @property
     def bounds(self) -> Bounds:
         """Bounds of one batch."""
-        return Bounds(messages=self.limits.batch_messages, size=self.limits.batch_bytes)
+        limits = self.limits
+        return Bounds(messages=limits.batch_messages, size=limits.batch_bytes, message=limits.message_bytes)
 
     @property
     def backoff(self) -> Backoff:

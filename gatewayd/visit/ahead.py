@@ -93,7 +93,7 @@ class Ahead:
             raise CancelledError
         # Whatever goes wrong now is told when this batch is the first one.
         self._ended = True
-        batch = fetch(self._session, self._folder, asked, self._tools.owner.spool())
+        batch = fetch(self._session, self._folder, asked, self._tools.owner.spool(), self._tools.bounds.message)
         try:
             begun = Begun(batch, self._begin(batch))
         except BaseException:

@@ -25,6 +25,7 @@ from gatewayd import (
     PermanentError,
     Rivals,
     Spool,
+    TooLarge,
     TransientError,
     Vanished,
     Waiting,
@@ -234,3 +235,37 @@ def test_a_fetch_of_a_fake_session_is_a_batch(tmp_path: Path) -> None:
         asked = Waiting(entry_id=1, listed=Listed(key), backlog=False, tries=0)
         batch = fetch(transport.open(), "INBOX", [asked], spool)
         assert [one.key for one in batch.came] == [key]
+
+
+class Endless:
+    """A session whose server sends a message without end."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def fetch(self, _folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
+        self.asked = [one.key for one in listed]
+        for one in listed:
+            yield spool.put(one.key, iter(lambda: b"x" * MIB, b"") if one.key == "2" else [b"x" * (one.size or 0)])
+
+
+def test_P4_P8_a_message_without_end_waits_with_its_bound_as_cause_and_what_came_before_is_kept(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        asked = [waiting(number, size=100) for number in (1, 2, 3)]
+        batch = fetch(Endless(), "INBOX", asked, spool)  # type: ignore[arg-type]
+        assert [type(one) for one in batch.came] == [Came, Failed]
+        assert isinstance(batch.error, TooLarge)
+        done = examined(batch)
+    assert {number: type(one) for number, one in done.items()} == {1: Filed, 2: Deferred}
+    assert f"more than {200 + MIB} bytes" in done[2].cause
+
+
+def test_P8_what_is_listed_above_the_largest_message_is_not_asked_for(tmp_path: Path) -> None:
+    session = Endless()
+    with Spool(tmp_path / "spool") as spool:
+        asked = [waiting(1, size=100), waiting(5, size=5 * MIB)]
+        batch = fetch(session, "INBOX", asked, spool, 2 * MIB)  # type: ignore[arg-type]
+        assert session.asked == ["1"]
+        done = examined(batch)
+    assert {number: type(one) for number, one in done.items()} == {1: Filed, 5: Deferred}
+    assert "message_bytes" in done[5].cause

@@ -44,7 +44,7 @@ def test_P8_each_bound_has_a_name(load: Callable[[str], config.Config]) -> None:
     loaded = load("""\
 workers: {processes: 3, deadline: 2s, budget: 1m, memory_mib: 128}
 limits:
-  {visits: 5, visits_per_host: 4, batch_messages: 7, batch_bytes: 4096, backoff: 1m, auth_pause: 2h,
+  {visits: 5, visits_per_host: 4, batch_messages: 7, batch_bytes: 4096, message_bytes: 1048576, backoff: 1m, auth_pause: 2h,
    deliveries: 3, give_up: 2d, warn: 1h, forwards_per_hour: 9}
 log: {format: json, level: debug}
 metrics: {port: 9999, host: "::1"}
@@ -55,6 +55,7 @@ metrics: {port: 9999, host: "::1"}
         visits_per_host=4,
         batch_messages=7,
         batch_bytes=4096,
+        message_bytes=1048576,
         backoff=60.0,
         auth_pause=7200.0,
         deliveries=3,

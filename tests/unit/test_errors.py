@@ -7,14 +7,24 @@ import pickle
 import pytest
 
 from gatewayd import errors
-from gatewayd.errors import AuthError, ConfigError, Fault, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
+from gatewayd.errors import (
+    AuthError,
+    ConfigError,
+    Fault,
+    GatewaydError,
+    LeaseLost,
+    PermanentError,
+    PluginError,
+    TooLarge,
+    TransientError,
+)
 
 VERBS = [ConfigError, PluginError, AuthError, TransientError, PermanentError]
 
 
 def test_there_are_five_verbs_and_the_tree_is_as_drawn() -> None:
     assert [kind for kind in GatewaydError.__subclasses__() if kind.__module__ == errors.__name__] == VERBS
-    assert TransientError.__subclasses__() == [LeaseLost]
+    assert TransientError.__subclasses__() == [LeaseLost, TooLarge]
     drawn = errors.__doc__ or ""
     assert all(kind.__name__ in drawn for kind in (GatewaydError, *VERBS, LeaseLost))
 

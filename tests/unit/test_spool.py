@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.errors import TransientError
+from gatewayd.errors import TooLarge, TransientError
 from gatewayd.mail import parse
-from gatewayd.model import CHUNK
+from gatewayd.model import CHUNK, Listed
 from gatewayd.spool import Spool
 
 if TYPE_CHECKING:
@@ -152,3 +152,49 @@ def test_a_spool_that_is_gone_is_an_error_of_the_disk(tmp_path: Path) -> None:
         source = spool.put("1", [b"first"]).source
     with pytest.raises(TransientError, match="the spool can't be read: No such file"):
         source.read(0, 5)
+
+
+# --- bounds -------------------------------------------------------------------------------------------------------------------
+
+MIB = 1 << 20
+
+
+def endless(taken: list[int]) -> Iterator[bytes]:
+    while True:
+        taken.append(MIB)
+        yield b"x" * MIB
+
+
+def test_P8_of_a_message_no_more_is_kept_than_its_listed_size_allows(tmp_path: Path) -> None:
+    taken: list[int] = []
+    with Spool(tmp_path / "batch") as spool:
+        spool.expect([Listed("7:1", 110), Listed("7:2", 110)], 100 * MIB)
+        with pytest.raises(TooLarge, match=f"more than {2 * 110 + MIB} bytes"):
+            spool.put("7:1", endless(taken))
+        assert spool.broken == "7:1"
+        assert len(taken) == 2
+        came = spool.put("7:2", [b"whole"])
+        spool.seal()
+        assert came.source.read(0, 100) == b"whole"
+        assert (tmp_path / "batch").stat().st_size <= 2 * MIB
+
+
+@pytest.mark.parametrize(
+    ("size", "bound"), [(None, 5 * MIB), (0, MIB), (MIB, 3 * MIB), (4 * MIB, 5 * MIB)], ids=["unknown", "empty", "some", "largest"]
+)
+def test_P8_the_bound_of_a_message_is_by_its_size_and_never_above_the_largest(tmp_path: Path, size: int | None, bound: int) -> None:
+    with Spool(tmp_path / "batch") as spool:
+        spool.expect([Listed("7:1", size)], 5 * MIB)
+        assert spool.allowed("7:1") == bound
+        assert spool.put("7:1", [b"x" * bound]).source.size == bound
+
+
+def test_P8_all_messages_of_a_spool_together_have_a_bound(tmp_path: Path) -> None:
+    taken: list[int] = []
+    with Spool(tmp_path / "batch") as spool:
+        spool.expect([Listed(f"7:{uid}", None) for uid in range(5)], 4 * MIB)
+        spool.put("7:0", [b"x" * MIB] * 3)
+        with pytest.raises(TooLarge, match=f"room for {MIB} bytes"):
+            spool.put("7:1", endless(taken))
+        spool.seal()
+        assert (tmp_path / "batch").stat().st_size <= 5 * MIB

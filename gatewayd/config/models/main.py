@@ -51,6 +51,13 @@ class LimitsBlock(Block):
     batch_bytes: int = Field(
         16777216, description="How many bytes make a batch at most; a larger message comes alone.", ge=1, le=1 << 30
     )
+    message_bytes: int = Field(
+        268435456,
+        description="The largest message that is fetched, in bytes; a larger one waits on the server. While an account is visited, "
+        "three spools of at most this and twice `batch_bytes` each may lie in the state folder.",
+        ge=1 << 16,
+        le=1 << 36,
+    )
     backoff: Duration = Field(
         900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
     )
