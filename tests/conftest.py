@@ -8,6 +8,7 @@ import pytest
 pytest.register_assert_rewrite("gatewayd.testing")
 
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
+from tests import leaks  # noqa: E402  see above
 from tests.e2e import warm  # noqa: E402  see above
 
 if TYPE_CHECKING:
@@ -26,3 +27,12 @@ def _warm() -> Iterator[None]:
     """Let the process that commands are forked from end before coverage is counted."""
     yield
     warm.close()
+
+
+leaks.watch()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _databases_are_closed() -> Iterator[None]:
+    yield
+    assert leaks.left_open() == [], "these tests leave a database open"

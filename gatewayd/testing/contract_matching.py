@@ -13,7 +13,7 @@ from gatewayd.mail import BytesSource, parse
 from gatewayd.testing.fakes import FakeDirectory, make_contact, make_mail, make_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from gatewayd import Finding
@@ -152,11 +152,12 @@ class DirectoryContract:
         raise NotImplementedError
 
     @pytest.fixture
-    def directory(self, tmp_path: Path) -> Directory:
-        """Return the directory, refreshed."""
+    def directory(self, tmp_path: Path) -> Iterator[Directory]:
+        """Give the directory, refreshed; it is closed after the test."""
         built = self.build(tmp_path)
         assert built.refresh() == []
-        return built
+        yield built
+        built.close()
 
     def test_persons_are_found_by_address_without_case_and_temporary_ones_are_not(self, directory: Directory) -> None:
         found = directory.persons({"ANNA@example.COM", "anna@HOME.example", "nobody@example.com"})

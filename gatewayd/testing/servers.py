@@ -1,13 +1,12 @@
-"""A real Dovecot for tests: IMAP and POP3, plain, STARTTLS and TLS with a private CA, on private ports in a temporary folder.
+"""A real Dovecot for tests, 2.3 or 2.4: IMAP and POP3, plain, STARTTLS and TLS with a private CA, on private ports.
 
-It runs as root (mail then belongs to nobody) and as an ordinary user. Nothing outside its folder is read or changed.
+It runs as root (mail then belongs to nobody) and as an ordinary user. It keeps everything in a temporary folder; nothing
+outside of it is read or changed.
 """
 
 from __future__ import annotations
 
 import base64
-import getpass
-import grp
 import hashlib
 import imaplib
 import itertools
@@ -22,11 +21,11 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 import trustme
 
+from gatewayd.testing.dovecot_config import NOBODY, configuration
 from gatewayd.testing.proxy import free_ports
 
 if TYPE_CHECKING:
@@ -37,10 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Dovecot", "Snapshot", "modified_utf7"]
 
 _START_SECONDS = 20.0
-_NOBODY = 65534
 _UTF7_RUN = re.compile(r"[^\x20-\x7e]+")
-
-_CONFIG = Path(__file__).with_name("dovecot.conf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +64,10 @@ class Dovecot:
     host = "localhost"
 
     def __init__(self, *, sessions: int = 0, **settings: str) -> None:
-        self._binary = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if self._binary is None:
+        binary = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+        if binary is None:
             raise RuntimeError("Dovecot is missing; install it: apt-get install dovecot-imapd dovecot-pop3d")
+        self._binary = binary
         self._settings = settings
         self._sessions = sessions
         self._count = itertools.count(1)
@@ -206,8 +203,10 @@ class Dovecot:
         for attempt in itertools.count(1):
             self.ports = dict(zip(("imap", "imaps", "pop3", "pop3s"), free_ports(4), strict=True))
             config = self.folder / "dovecot.conf"
-            config.write_text(self._config())
-            command = [str(self._binary), "-F", "-c", str(config)]
+            config.write_text(
+                configuration(self._binary, self.folder, ports=self.ports, sessions=self._sessions, settings=self._settings)
+            )
+            command = [self._binary, "-F", "-c", str(config)]
             output = (self.folder / "output").open("wb")
             with output:
                 self._process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own words
@@ -231,18 +230,6 @@ class Dovecot:
         files = (self.folder / "output", self.log_file)
         return "".join(file.read_text(errors="replace") for file in files if file.exists())
 
-    def _config(self) -> str:
-        root = os.geteuid() == 0
-        uid, gid = (_NOBODY, _NOBODY) if root else (os.getuid(), os.getgid())
-        values: dict[str, str | int] = {"folder": str(self.folder), "ssl": self._settings.get("ssl", "yes"), "uid": uid, "gid": gid}
-        # A session is a process, and each is a client of several others.
-        values |= {"processes": 100 + self._sessions, "clients": 1000 + 4 * self._sessions}
-        text = Template(_CONFIG.read_text()).substitute(values, **self.ports)
-        if not root:
-            user, group = getpass.getuser(), grp.getgrgid(gid).gr_name
-            text += f"default_internal_user = {user}\ndefault_login_user = {user}\ndefault_internal_group = {group}\n"
-        return text + "".join(f"{name} = {value}\n" for name, value in self._settings.items())
-
     def _root(self, user: str) -> Path:
         return self.folder / "mail" / user
 
@@ -258,7 +245,7 @@ class Dovecot:
     @staticmethod
     def _give(path: Path) -> None:
         if os.geteuid() == 0:
-            os.chown(path, _NOBODY, _NOBODY)
+            os.chown(path, NOBODY, NOBODY)
 
     @staticmethod
     def _forget(box: Path, *patterns: str) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import exc, inspect, make_url, text
+from sqlalchemy import event, exc, inspect, make_url, text
 
 from gatewayd import ConfigError
 from gatewayd_sql import dialect
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Insert, Update
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = ["Database", "Many", "pieces"]
 
@@ -75,6 +76,9 @@ class Database:
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
         self._reader, self._writer = dialect.connect(parsed)
+        self._closed = False
+        for engine in {id(engine.pool): engine for engine in (self._reader, self._writer)}.values():
+            event.listen(engine, "checkin", self._check_in)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -89,9 +93,15 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those in use are closed when their transactions end."""
+        self._closed = True
         self._reader.dispose()
         self._writer.dispose()
+
+    def _check_in(self, _connection: object, record: ConnectionPoolEntry) -> None:
+        # A pool that was disposed of would keep it open.
+        if self._closed:
+            record.close()
 
     def upgrade(self) -> None:
         """Bring the tables to this version; one cheap query where they have it.

@@ -36,10 +36,21 @@ CONTACTS = "owner_kind,owner_id,type,value,contact_type\ncustomer,C1,email,Desk@
 RESERVATIONS = "id,code,title,agent\nR1,B-756,Rome,C1\nR2,O-756,,C1\n"
 
 
+#: The directories of the running test.
+MADE: list[Csv] = []
+
+
 def csv_of(folder: Path, state: Path) -> Csv:
-    return Csv(
-        CsvOptions.model_validate({"folder": str(folder)}), operator=Operator(name="acme"), place=Place(config=folder, state=state)
-    )
+    options = CsvOptions.model_validate({"folder": str(folder)})
+    MADE.append(Csv(options, operator=Operator(name="acme"), place=Place(config=folder, state=state)))
+    return MADE[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().close()
 
 
 def write(folder: Path, **files: str | bytes) -> None:

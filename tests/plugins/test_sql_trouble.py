@@ -15,6 +15,7 @@ import pytest
 
 from gatewayd import Held, Lease, Place, Query, Tally, TransientError, Viewer
 from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
@@ -291,3 +292,13 @@ def test_P2_a_kill_between_commits_loses_nothing_that_was_told(tmp_path: Path, s
     assert len(store.filings(ACME, Query(limit=10_000))) == len(filed)
     assert [audit.damaged for audit in store.audit("shared", {"INBOX": keys})] == [()]
     store.close()
+
+
+def test_a_connection_that_is_in_use_at_the_close_is_closed_after_it(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/gatewayd.db")
+    for transaction in (database.reading, database.writing):
+        with transaction() as connection:
+            used = connection.connection.driver_connection
+            database.close()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            used.execute("SELECT 1")  # type: ignore[union-attr]  # it is a connection of sqlite3

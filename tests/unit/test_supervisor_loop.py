@@ -646,6 +646,7 @@ def test_an_end_does_not_wait_for_a_store_that_hangs(house: House) -> None:
     began = time.monotonic()
     daemon.stop(3.0)
     assert time.monotonic() - began < 3.2
+    store.close()
 
 
 # --- reload -----------------------------------------------------------------------------------------------------------

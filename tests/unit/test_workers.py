@@ -88,7 +88,7 @@ TEXTS = {
     "sleeps": "it did not answer in time: expected within 1 s (workers.deadline)",
     "hoards": "it used up the memory that it may have: 128 MiB (workers.memory_mib)",
     "allocates": "MemoryError:",
-    "unsendable": "can't pickle",
+    "unsendable": "which can be sent to another process",
     "unreadable": "what it found can't be read: ValueError",
     "endless": "more than 1000 findings a mail",
 }

@@ -1,0 +1,59 @@
+"""The configuration of a test's Dovecot, in the language of the installed version: 2.4 has another one than 2.3."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import grp
+import os
+import re
+import subprocess
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NOBODY", "configuration"]
+
+#: Who owns the mail if the server is started by root.
+NOBODY = 65534
+
+_HERE = Path(__file__).parent
+#: The first version of a language, and its file.
+_LANGUAGES = {(2, 3): "dovecot-2.3.conf", (2, 4): "dovecot-2.4.conf"}
+
+
+def configuration(binary: str, folder: Path, *, ports: Mapping[str, int], sessions: int, settings: Mapping[str, str]) -> str:
+    """Return the text of a ``dovecot.conf`` for a server that keeps everything in ``folder``.
+
+    ``sessions`` is how many IMAP sessions at once there may be, beyond a hundred. ``settings`` are top-level settings that
+    override ours. Raises RuntimeError where the installed version can't be asked, or is older than 2.3.
+    """
+    root = os.geteuid() == 0
+    uid, gid = (NOBODY, NOBODY) if root else (os.getuid(), os.getgid())
+    values: dict[str, str | int] = {"folder": str(folder), "ssl": settings.get("ssl", "yes"), "uid": uid, "gid": gid}
+    # A session is a process, and each is a client of several others.
+    values |= {"processes": 100 + sessions, "clients": 1000 + 4 * sessions}
+    text = Template(_language(_version(binary)).read_text()).substitute(values, **ports)
+    if not root:
+        user, group = getpass.getuser(), grp.getgrgid(gid).gr_name
+        text += f"default_internal_user = {user}\ndefault_login_user = {user}\ndefault_internal_group = {group}\n"
+    return text + "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
+def _language(version: tuple[int, int]) -> Path:
+    known = [first for first in _LANGUAGES if first <= version]
+    if not known:
+        raise RuntimeError(f"Dovecot {version[0]}.{version[1]} is too old; expected 2.3 or newer")
+    return _HERE / _LANGUAGES[max(known)]
+
+
+@functools.cache
+def _version(binary: str) -> tuple[int, int]:
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603  our own words
+    found = re.match(r"(\d+)\.(\d+)", said)
+    if found is None:
+        raise RuntimeError(f"{binary} --version says {said!r}; expected a version")
+    return int(found[1]), int(found[2])

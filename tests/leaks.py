@@ -1,0 +1,55 @@
+"""Databases that a test leaves open. Python 3.13 warns of them, and warnings fail tests; here older ones do as much."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sqlite3
+import sys
+
+#: Connections that may still be open, and the test that opened them.
+_opened: list[tuple[sqlite3.Connection, str]] = []
+
+
+def watch() -> None:
+    """Remember each connection from now on, if this Python doesn't warn by itself."""
+    if sys.version_info < (3, 13):
+        sys.addaudithook(_hear)
+
+
+def left_open() -> list[str]:
+    """Close the connections that nobody can close any more; return the tests that opened them."""
+    if not any(_is_open(connection) for connection, _ in _opened):
+        return []
+    # What refers to them may be a cycle.
+    gc.collect()
+    unowned = _references_of_an_unowned_one()
+    forgotten = [pair for pair in _opened if _is_open(pair[0]) and sys.getrefcount(pair[0]) <= unowned]
+    for connection, _ in forgotten:
+        connection.close()
+    _opened[:] = [pair for pair in _opened if _is_open(pair[0])]
+    return [test for _, test in forgotten]
+
+
+def _hear(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "sqlite3.connect/handle":
+        (connection,) = arguments
+        assert isinstance(connection, sqlite3.Connection)
+        _opened.append((connection, os.environ.get("PYTEST_CURRENT_TEST", "no test")))
+
+
+def _references_of_an_unowned_one() -> int:
+    """Count the references that a connection has of itself, and the one that is kept here."""
+    sqlite3.connect(":memory:")
+    pair = _opened.pop()
+    references = sys.getrefcount(pair[0])
+    pair[0].close()
+    return references
+
+
+def _is_open(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.total_changes  # noqa: B018  it raises if the connection is closed
+    except sqlite3.ProgrammingError:
+        return False
+    return True

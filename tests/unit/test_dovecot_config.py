@@ -1,0 +1,55 @@
+"""The test server's configuration is in the language of the Dovecot that is installed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.dovecot_config import configuration
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PORTS = {"imap": 1143, "imaps": 1993, "pop3": 1110, "pop3s": 1995}
+
+
+def configured(folder: Path, says: str, **settings: str) -> str:
+    binary = folder / "dovecot"
+    binary.write_text(f"#!/bin/sh\necho '{says}'\n")
+    binary.chmod(0o755)
+    return configuration(str(binary), folder, ports=PORTS, sessions=0, settings=settings)
+
+
+@pytest.mark.parametrize(
+    ("says", "first", "later"),
+    [
+        ("2.3.4.1 (f79e8e7e4)", False, False),
+        ("2.3.19.1 (9b53102964)", False, False),
+        ("2.3.21", False, False),
+        ("2.4.0", True, True),
+        ("2.4.1-4 (7d8c0e5759)", True, True),
+        ("2.10.0", True, True),
+        ("3.0.1", True, True),
+    ],
+)
+def test_each_version_gets_its_language(tmp_path: Path, says: str, first: bool, later: bool) -> None:  # noqa: FBT001  a table
+    text = configured(tmp_path, says)
+    assert ("dovecot_config_version = " in text) is first
+    assert ("passdb passwd-file {" in text) is later
+    assert "$" not in text
+
+
+def test_what_a_test_sets_comes_last(tmp_path: Path) -> None:
+    assert configured(tmp_path, "2.4.1", ssl="no").endswith("ssl = no\n")
+
+
+@pytest.mark.parametrize("says", ["2.2.36.4", "1.0"])
+def test_a_version_that_is_too_old_is_told(tmp_path: Path, says: str) -> None:
+    with pytest.raises(RuntimeError, match="too old; expected"):
+        configured(tmp_path, says)
+
+
+def test_a_program_that_has_no_version_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="expected a version"):
+        configured(tmp_path, "what?")
