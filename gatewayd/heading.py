@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from email.header import Header
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from gatewayd.address import wire
 from gatewayd.decode import clean
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
     from gatewayd.model import Address
 
-__all__ = ["addressed", "text", "verbatim"]
+__all__ = ["addressed", "parameter", "text", "verbatim"]
 
 # What may stand in quotes as it is, short enough for a line of its own (RFC 5322 section 3.2.4); an encoded word may not.
 _QUOTABLE = re.compile(r"(?:(?!=\?)[ !#-\[\]-~]){1,60}")
 _FOLDED = 76
+_UTF_8 = "utf-8''"
+#: How many characters of a percent-encoded value stand on one line. No escape is divided.
+_SECTION = 50
+_SECTIONS = re.compile(rf"(?:[^%]|%..){{1,{_SECTION // 3}}}")
 
 
 def text(name: str, value: str) -> str:
@@ -39,6 +44,22 @@ def addressed(name: str, addresses: Iterable[Address]) -> str:
 def verbatim(name: str, values: Iterable[str]) -> str:
     """Return a header of words that must stay as they are, one a line, such as Message-IDs: ASCII, without spaces."""
     return f"{name}: " + "\r\n ".join(values)
+
+
+def parameter(name: str, value: str) -> str:
+    """Return a parameter of a MIME field, such as the name of a file, with the semicolon before it.
+
+    A plain value is quoted. Any other is percent-encoded UTF-8 in numbered sections, one a line (RFC 2231 sections 3 and 4). That
+    includes one that looks like an encoded word: some programs decode those inside quotes (against RFC 2047 section 5).
+    """
+    if _QUOTABLE.fullmatch(value):
+        return f'; {name}="{value}"'
+    encoded = quote(value, safe="")
+    if len(encoded) <= _SECTION:
+        return f";\r\n {name}*={_UTF_8}{encoded}"
+    sections = _SECTIONS.findall(encoded)
+    lines = [f"{name}*{number}*={'' if number else _UTF_8}{section}" for number, section in enumerate(sections)]
+    return "".join(f";\r\n {line}" for line in lines)
 
 
 def _words(value: str, name: str = "Resent-From") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from base64 import encodebytes
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.message import EmailMessage
@@ -21,7 +22,7 @@ from gatewayd.errors import PermanentError
 from gatewayd.htmltext import html_to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from gatewayd.model import Address
@@ -84,7 +85,7 @@ def written(draft: Draft) -> bytes:
 
     Raises PermanentError for line breaks or control characters in a field, NUL in a text, and addresses that can't be.
     """
-    body = _body(draft).as_bytes()
+    body = _body(draft)
     return "\r\n".join((*_heading(draft), "")).encode("ascii") + body
 
 
@@ -136,24 +137,35 @@ def _encodable(what: str, value: str) -> str:
 # --- body -------------------------------------------------------------------------------------------------------------
 
 
-def _body(draft: Draft) -> EmailMessage:
+def _body(draft: Draft) -> bytes:
+    """Return the body with the header lines that say how it is built; the empty line between them is in it."""
     html = _text("the html", draft.html)
     plain = _text("the text", draft.text or html_to_text(html))
-    message = EmailMessage(policy=_BODIES)
-    message.set_content(plain)
     # No text can hold what is made of all of it.
     boundary = f"=_gw_{hashlib.sha256(f'{draft.message_id}{plain}{html}'.encode()).hexdigest()[:40]}"
+    body = _written_text(plain, "plain")
     if html:
-        message.make_alternative(f"{boundary}a")
-        message.add_alternative(html, subtype="html")
+        body = _multipart("alternative", f"{boundary}a", [body, _written_text(html, "html")])
     if draft.attachments:
-        message.make_mixed(f"{boundary}m")
-    for one in draft.attachments:
-        _attach(message, one)
-    return message
+        body = _multipart("mixed", f"{boundary}m", [body, *map(_attached, draft.attachments)])
+    return b"MIME-Version: 1.0\r\n" + body
 
 
-def _attach(message: EmailMessage, attached: Attached) -> None:
+def _written_text(text: str, subtype: str) -> bytes:
+    """Return a text as a part; the standard library chooses its charset and encoding."""
+    part = EmailMessage(policy=_BODIES)
+    part.set_content(text, subtype=subtype)
+    del part["MIME-Version"]
+    return part.as_bytes()
+
+
+def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
+    inner = b"".join(f"--{boundary}\r\n".encode() + part + b"\r\n" for part in parts)
+    return f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode() + inner + f"--{boundary}--\r\n".encode()
+
+
+def _attached(attached: Attached) -> bytes:
+    """Return a file as a part. Both lines are written here: a library's header would decode what a file's name only looks like."""
     kind = attached.type.lower()
     if not _TYPE.fullmatch(kind):
         raise PermanentError(
@@ -162,9 +174,15 @@ def _attach(message: EmailMessage, attached: Attached) -> None:
     if kind.startswith(("message/", "multipart/")):
         # Those may not be base64 (RFC 2045 section 6.4).
         kind = "application/octet-stream"
-    main, _, sub = kind.partition("/")
     name = _line("the name of a file", attached.name).strip() or "attachment"
-    message.add_attachment(attached.data, maintype=main, subtype=sub, filename=name)
+    lines = (
+        f"Content-Type: {kind}",
+        "Content-Transfer-Encoding: base64",
+        f"Content-Disposition: attachment{heading.parameter('filename', name)}",
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode("ascii") + encodebytes(attached.data).replace(b"\n", b"\r\n")
 
 
 def _text(what: str, value: str) -> str:

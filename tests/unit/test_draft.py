@@ -212,6 +212,39 @@ def test_texts_and_files_come_back_as_they_were_in_lines_that_any_server_takes(t
         assert lines(bodies["text/html"].get_payload(decode=True).decode()) == lines(html)
 
 
+#: Names that are legal on a disk, and more than a name to some reader of headers.
+_SLY_NAMES = (
+    "=?utf-8?q?a=0D=0AContent-Type:_text=2Fhtml=0D=0A=0D=0A<script>?=.txt",
+    "=?utf-8?b?DQpYOiB5?=",
+    "=?utf-8?q?a=00b?=",
+    "=?us-ascii?q?x?= =?us-ascii?q?y?=",
+    "=?x",
+    "a\\=?utf-8?q?=0A?=",
+    "utf-8''a%0D%0Ab",
+    "%0D%0A",
+    "a*0*=b",
+    '"; filename="b.exe',
+    "a;b",
+    "\u202efdp.exe",
+    "x" * 300,
+    "ü" * 300,
+)
+
+
+@pytest.mark.parametrize("name", _SLY_NAMES)
+def test_P9_the_name_of_a_file_is_a_name_to_every_reader(name: str) -> None:
+    raw = written(replace(DRAFT, attachments=(Attached(name=name, type="text/plain", data=b"hi"),)))
+    is_sound(raw)
+    (_, part) = email.message_from_bytes(raw, policy=policy.compat32).get_payload()
+    assert [field for field, _ in part.items()] == ["Content-Type", "Content-Transfer-Encoding", "Content-Disposition"]
+    assert part.get_filename() == name
+    assert part.get_payload(decode=True) == b"hi"
+    (_, modern) = email.message_from_bytes(raw, policy=policy.default).iter_parts()
+    assert (modern.get_filename(), modern.get_content_type()) == (name, "text/plain")
+    (attachment,) = parse(BytesSource(raw)).attachments
+    assert attachment.type == "text/plain"
+
+
 @given(printable.filter(lambda name: len(name.encode()) < 200))
 @example("Ü" * 90 + '"\\;.pdf')
 @example('a"b;c.pdf')
