@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gatewayd.desk.documents import is_word
 from gatewayd.desk.values import Checked
 from gatewayd.draft import strict
 from gatewayd.errors import PermanentError
@@ -16,12 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gatewayd.config import AccountConfig, SendConfig
-    from gatewayd.draft import Attached, Draft
+    from gatewayd.draft import Draft
 
-__all__ = ["checks", "is_docx", "refused", "size_check", "system_account"]
-
-# What the library raises for archives that are broken or of a kind that it does not know.
-_BROKEN = (zipfile.BadZipFile, struct.error, ArithmeticError, LookupError, NotImplementedError, OSError, ValueError)
+__all__ = ["checks", "refused", "size_check", "system_account"]
 
 
 def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tuple[AccountConfig, SendConfig]:
@@ -38,7 +33,7 @@ def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tupl
 def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[Checked, ...]:
     """Return what every rule of the account says of a draft that takes ``size`` bytes."""
     own, sender = strict(sends.sender).email, draft.sender.email
-    documents = ", ".join(one.name for one in draft.attachments if is_docx(one))
+    documents = ", ".join(one.name for one in draft.attachments if is_word(one))
     found = [
         _checked(
             "match",
@@ -52,7 +47,7 @@ def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -
             "docx",
             f"Word documents: {documents or 'none'}",
             allowed=sends.docx or not documents,
-            refusal=f"it sends no Word documents, and {documents} is one, whatever its name",
+            refusal=f"it sends no Word documents, and {documents} is or holds one, whatever its name",
         ),
     ]
     return (*(_placed(one, account, sends) for one in found), size_check(account, sends, size))
@@ -83,13 +78,3 @@ def _placed(checked: Checked, account: AccountConfig, sends: SendConfig) -> Chec
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number else f"no {what}"
-
-
-def is_docx(attached: Attached) -> bool:
-    """Whether a file is a Word document: an Office Open XML package (ECMA-376 part 2) with a part ``word/...``."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(attached.data)) as package:
-            names = [name.replace("\\", "/").lstrip("/").lower() for name in package.namelist()]
-    except _BROKEN:
-        return False
-    return "[content_types].xml" in names and any(name.startswith("word/") for name in names)

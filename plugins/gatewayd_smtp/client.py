@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from gatewayd_smtp.faults import closed, garbled
+from gatewayd_smtp.faults import closed, garbled, silent
 
 if TYPE_CHECKING:
     import ssl
@@ -103,6 +103,15 @@ class Client(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """Return a whole reply as its code and its lines; it must have come within the timeout."""
         return self.reply(self._options.timeout)
+
+    def ask(self, command: str) -> tuple[int, bytes]:
+        """Send a command of a mail's transaction and return its reply, which may take longer than others."""
+        self.putcmd(command)
+        seconds = self._options.command_seconds
+        try:
+            return self.reply(seconds)
+        except TimeoutError:
+            raise silent(self._options, command.partition(" ")[0], seconds) from None
 
     def reply(self, seconds: float) -> tuple[int, bytes]:
         """Return a whole reply as its code and its lines; it must have come within so many seconds."""

@@ -12,7 +12,7 @@ from gatewayd import AuthError, GatewaydError, TransientError
 if TYPE_CHECKING:
     from gatewayd_smtp.options import SmtpOptions
 
-__all__ = ["LATER", "NEVER", "OK", "closed", "garbled", "let_in", "said", "unfit"]
+__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "said", "silent", "unfit"]
 
 #: The first digits of replies (RFC 5321 section 4.2.1).
 OK, LATER, NEVER = 2, 4, 5
@@ -27,9 +27,21 @@ def said(code: int, words: bytes) -> str:
     return f"{code} {''.join(sign if sign.isprintable() else '?' for sign in text)}"[:_SHOWN].strip()
 
 
-def closed(options: SmtpOptions) -> TransientError:
+class Goodbye(TransientError):
+    """The server ended the connection; over a new one it may well go on."""
+
+
+def closed(options: SmtpOptions) -> Goodbye:
     """Return the error for a connection that the server ended."""
-    return TransientError(f"{options.where}: the server closed the connection", advice="It is tried again.")
+    return Goodbye(f"{options.where}: the server closed the connection", advice="It is tried again.")
+
+
+def silent(options: SmtpOptions, asked: str, seconds: float) -> TransientError:
+    """Return the error for an answer to ``asked`` that did not come within so many seconds."""
+    return TransientError(
+        f"{options.where}: no answer to {asked} within {seconds:g} s",
+        advice="It is tried again. Raise `timeout` if the server is slow.",
+    )
 
 
 def garbled(options: SmtpOptions, words: bytes) -> TransientError:
@@ -44,7 +56,7 @@ def garbled(options: SmtpOptions, words: bytes) -> TransientError:
 def unfit(options: SmtpOptions, code: int, words: bytes) -> GatewaydError | None:
     """Return the error for a reply within a mail's transaction that is no word on the mail; None where it is one."""
     if code == _GOODBYE:
-        return TransientError(f"{options.where}: the server said goodbye: {said(code, words)!r}", advice="It is tried again.")
+        return Goodbye(f"{options.where}: the server said goodbye: {said(code, words)!r}", advice="It is tried again.")
     if code == _WHO:
         advice = "Give `username` and `password`, and `security: tls` or `starttls`."
         return AuthError(f"{options.where}: the server wants a log-in: {said(code, words)!r}", advice=advice)

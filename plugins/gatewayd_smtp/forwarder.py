@@ -19,7 +19,7 @@ from gatewayd import (
     wire,
 )
 from gatewayd_smtp.connect import connect, cut, hang_up
-from gatewayd_smtp.faults import LATER, NEVER, OK, closed, garbled, said, unfit
+from gatewayd_smtp.faults import LATER, NEVER, OK, Goodbye, closed, garbled, said, unfit
 from gatewayd_smtp.options import SmtpOptions
 
 if TYPE_CHECKING:
@@ -63,20 +63,29 @@ class SmtpCourier(Courier):
         self._client = client
         #: No mail is on its way. A connection that broke off within one is closed without a word.
         self._idle = True
+        #: How many mails this connection has taken.
+        self._taken = 0
+        #: A mail was sent, and the server has not answered to its end: it may have taken the mail over.
+        self._unanswered = False
+        self._aborted = False
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
         """See ``Courier.deliver``. SMTP has no word for when to come again, so no receipt has one."""
         for parcel in parcels:
+            if self._taken >= self._options.messages_per_connection:
+                self._connect_anew()
             if not self._client.is_open:
                 raise closed(self._options)
             self._idle = False
             with socket_errors(self._options, self._options.effective_port):
-                receipt = self._deliver(parcel)
+                receipt = self._deliver_surely(parcel)
             self._idle = True
+            self._taken += 1
             yield receipt
 
     def abort(self) -> None:
-        """Break the connection."""
+        """Break the connection. No other is made after it."""
+        self._aborted = True
         cut(self._client)
 
     def close(self) -> None:
@@ -85,6 +94,30 @@ class SmtpCourier(Courier):
             hang_up(self._client)
         else:
             self._client.close()
+
+    def _connect_anew(self) -> None:
+        if self._idle:
+            hang_up(self._client)
+        else:
+            self._client.close()
+        self._taken = 0
+        if self._aborted:
+            raise closed(self._options)
+        # Kept before it is asked once more: whoever aborts says so first, and then breaks what is kept.
+        self._client = connect(self._options)
+        if self._aborted:
+            self._client.close()
+
+    def _deliver_surely(self, parcel: Parcel) -> Receipt:
+        """Deliver a mail; over a new connection where the server leaves one that has taken others, and surely not this one."""
+        self._unanswered = False
+        try:
+            return self._deliver(parcel)
+        except (ConnectionError, Goodbye):
+            if self._unanswered or not self._taken:
+                raise
+        self._connect_anew()
+        return self._deliver(parcel)
 
     # --- one mail -------------------------------------------------------------------------------------------------
 
@@ -156,7 +189,7 @@ class SmtpCourier(Courier):
 
     def _ask(self, command: str) -> tuple[int, str]:
         """Send a command; return the first digit of its reply, and the reply."""
-        return self._word(*self._client.docmd(command))
+        return self._word(*self._client.ask(command))
 
     def _word(self, code: int, words: bytes) -> tuple[int, str]:
         if wrong := unfit(self._options, code, words):
@@ -165,22 +198,25 @@ class SmtpCourier(Courier):
 
     def _data(self, written: Written) -> tuple[bool, _Verdict]:
         """Send the mail itself; return whether the server wanted to have it, and the verdict."""
-        code, words = self._client.docmd("DATA")
+        code, words = self._client.ask("DATA")
         if code != _SEND_IT:
             digit, shown = self._word(code, words)
             if digit == OK:
                 raise garbled(self._options, shown.encode())
             return False, (_STATES[digit], shown)
+        self._unanswered = True
         try:
             self._client.send_data(written.pieces())
         except ConnectionError as error:
             return True, self._parting(error)
         try:
             # From here on the server may have taken the mail over: only its answer tells.
-            digit, shown = self._word(*self._client.reply(self._options.patience))
+            reply = self._client.reply(self._options.patience)
         except TimeoutError:
             text = f"{self._options.where}: no answer to the end of a mail within {self._options.patience:g} s"
             raise TransientError(text, advice="It is sent again, with the same Message-ID.") from None
+        self._unanswered = False
+        digit, shown = self._word(*reply)
         return True, (_STATES[digit], shown)
 
     def _parting(self, error: ConnectionError) -> _Verdict:

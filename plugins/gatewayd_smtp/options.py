@@ -30,6 +30,13 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
         pattern=r"^([A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*|\[[A-Za-z0-9.:-]+\])$",
     )
 
+    messages_per_connection: int = Field(
+        10,
+        description="After so many messages the connection is made anew. Servers put off what comes behind their own bound.",
+        ge=1,
+        le=10_000,
+    )
+
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
         if (self.username is None) != (self.password is None):
@@ -46,6 +53,15 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
     def where(self) -> str:
         """Host and port, as messages name the server."""
         return f"{self.host}:{self.effective_port}"
+
+    @property
+    def command_seconds(self) -> float:
+        """Seconds that the answer to MAIL, RCPT or DATA may take.
+
+        Five times ``timeout``, at most five minutes: a server may look senders and recipients up elsewhere. With the default
+        ``timeout`` these are the five minutes of RFC 5321 section 4.5.3.2.
+        """
+        return max(self.timeout, min(5 * self.timeout, 300.0))
 
     @property
     def patience(self) -> float:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Raw:
-    """Answers each command by its first word: ``CUT`` at an answer's end hangs up, ``DRIP`` sends it byte by byte for ever."""
+    """Answers each command by its first word: ``CUT`` at an answer's end hangs up, ``DRIP`` sends it byte by byte for ever.
+
+    ``WAIT`` answers as it should, after four seconds.
+    """
 
     security: Literal["none"] = "none"
     ca_file = Path("no-such-file")
@@ -25,7 +28,7 @@ class Raw:
         self.heard = b""
         self._listener = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
         self.port = int(self._listener.getsockname()[1])
-        self.thread = threading.Thread(target=self._serve)
+        self.thread = threading.Thread(target=self._serve, daemon=True)
 
     def _serve(self) -> None:
         with self._listener, suppress(OSError):
@@ -45,7 +48,7 @@ class Raw:
                 more = within or self._say(connection, self.replies.get(b".", b"250 ok\r\n"))
                 continue
             reply = self.replies.get(word, b"250 ok\r\n")
-            within = reply.startswith(b"354")
+            within = word == b"DATA" and reply.startswith((b"354", b"WAIT"))
             more = self._say(connection, reply)
 
     def _say(self, connection: socket.socket, reply: bytes) -> bool:
@@ -53,6 +56,9 @@ class Raw:
             while True:
                 connection.sendall(b"2")
                 time.sleep(0.1)
+        if reply == b"WAIT":
+            time.sleep(4)
+            reply = b"354 go\r\n" if self.heard.endswith(b"DATA\r\n") else b"250 ok\r\n"
         connection.sendall(reply.removesuffix(b"CUT"))
         return not reply.endswith(b"CUT")
 

@@ -10,13 +10,10 @@ from email import policy
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gatewayd import Address, DeliveryQuery, DeliveryView, FilingView, PermanentError, Query, Transport, Viewer
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
 from gatewayd.desk import Letter, Prepared, Writer
-from gatewayd.desk.allowed import is_docx
 from gatewayd.draft import Attached
 from gatewayd.endpoint import Endpoint
 from gatewayd.options import Secret
@@ -208,7 +205,12 @@ DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
         ("match", True, {"sender": "irina@acme.example"}, "must be from desk@acme.example, not from irina@acme.example"),
         ("cc", False, {"cc": ("b@x.de",)}, "sends no Cc"),
         ("bcc", False, {"bcc": ("b@x.de",)}, "sends no Bcc"),
-        ("docx", False, {"attachments": (Attached(name="offer.pdf", type="application/pdf", data=DOCX),)}, "offer.pdf is one"),
+        (
+            "docx",
+            False,
+            {"attachments": (Attached(name="offer.pdf", type="application/pdf", data=DOCX),)},
+            "offer.pdf is or holds one",
+        ),
         ("max_bytes", 1024, {"text": "x" * 1000}, "at most 1024 bytes"),
     ],
 )
@@ -253,30 +255,6 @@ def test_a_sender_that_matches_may_be_written_in_any_case(world: World) -> None:
 def test_a_rule_without_a_line_names_the_file(world: World) -> None:
     world.allow(cc=False, where={})
     assert world.refusal(cc=("b@x.de",)).advice == "The rule is `cc`, in accounts/acme-out.yaml."
-
-
-@pytest.mark.parametrize(
-    ("data", "word"),
-    [
-        (DOCX, True),
-        (b"junk before" + DOCX, True),
-        (document("[content_types].XML", "WORD/document.xml"), True),
-        (document("[Content_Types].xml", "xl/workbook.xml"), False),
-        (document("word/document.xml"), False),
-        (document("password.txt", "[Content_Types].xml"), False),
-        (DOCX[:-10], False),
-        (b"", False),
-        (b"%PDF-1.7 [Content_Types].xml word/", False),
-    ],
-)
-def test_word_documents_are_known_by_their_content(data: bytes, word: bool) -> None:  # noqa: FBT001  a table's column
-    assert is_docx(Attached(name="offer.docx", type="application/pdf", data=data)) is word
-
-
-@given(st.binary(max_size=300), st.integers(0, len(DOCX)), st.integers(0, 255))
-def test_P4_no_broken_archive_stops_the_check(junk: bytes, at: int, byte: int) -> None:
-    for data in (junk, DOCX[:at] + bytes([byte]) + DOCX[at + 1 :], DOCX[:at] + junk + DOCX[at:], b"PK\x05\x06" + junk):
-        is_docx(Attached(name="a", type="a/b", data=data))
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------

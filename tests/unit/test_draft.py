@@ -235,7 +235,8 @@ _SLY_NAMES = (
 def test_P9_the_name_of_a_file_is_a_name_to_every_reader(name: str) -> None:
     raw = written(replace(DRAFT, attachments=(Attached(name=name, type="text/plain", data=b"hi"),)))
     is_sound(raw)
-    (_, part) = email.message_from_bytes(raw, policy=policy.compat32).get_payload()
+    document: Any = email.message_from_bytes(raw, policy=policy.compat32)
+    (_, part) = document.get_payload()
     assert [field for field, _ in part.items()] == ["Content-Type", "Content-Transfer-Encoding", "Content-Disposition"]
     assert part.get_filename() == name
     assert part.get_payload(decode=True) == b"hi"
