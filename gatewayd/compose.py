@@ -15,6 +15,7 @@ from gatewayd import heading
 from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
 from gatewayd.model import Address
+from gatewayd.originals import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,13 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Written", "forwarded"]
 
-#: Read at once. A line of base64 stands for 57 bytes: only the last piece may end within one.
 _LINE = 57
-_PIECE = _LINE * 4096
-#: Without its CRLF (RFC 5321 section 4.5.3.1.6).
-_LONGEST_LINE = 998
 _FIELD = re.compile(rb"[!-9;-~]{1,256}[ \t]*:")
-#: Behind a person who forwards a mail again stands the how-manieth time it is: no matter of its receiver's.
+#: A repeated forward has a counter after the person's name; recipients need not see it.
 _AGAIN = re.compile(r" \([0-9]+\)\Z")
 _HOP = re.compile(r"[!-9;-~]+: [\x20-\x7e]+")
 
@@ -51,23 +48,24 @@ class Written:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield it in pieces of some 100 KB, as often as it is asked for; raises what the source raises."""
-        original = _pieces(self._original)
+        original = pieces(self._original)
         yield from chain((self._head,), map(_encoded, original) if self._base64 else original, (self._tail,))
 
 
-def forwarded(parcel: Parcel, *, eight_bit: bool) -> Written:
-    """Return what a parcel looks like on the wire, the same for the same parcel; ``eight_bit``: the server offers 8BITMIME.
+def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False) -> Written:
+    """Return what a parcel looks like on the wire, the same for the same parcel.
 
-    The original is read once, in pieces, to see what it is made of. What SMTP can't carry goes as base64 where the mode is
-    ``attached``. Raises PermanentError with the reason where the mode wants the bytes as they are and they can't be.
+    ``eight_bit`` and ``smtputf8`` say whether the server offers 8BITMIME and SMTPUTF8. The original is read in pieces, to see what
+    it is made of. What SMTP can't carry, or a server would rewrite, goes as base64 where the mode is ``attached``. Raises
+    PermanentError with the reason where the mode wants the bytes as they are and they can't be.
     """
     sender = parcel.sender
     if sender is None:
         raise PermanentError("there is nobody that it could be from", advice="Give the account a `from` in its `send:`.")
     boundary = f"=_gw_{hashlib.sha256(parcel.message_id.encode()).hexdigest()[:40]}"
-    seen = _Seen.of(parcel.source, boundary.encode())
+    seen = Seen.of(parcel.source, boundary.encode())
     if parcel.mode == "attached":
-        return _attached(parcel, sender, boundary, seen, eight_bit=eight_bit)
+        return _attached(parcel, sender, boundary, seen, eight_bit=eight_bit, smtputf8=smtputf8)
     if reason := seen.why_not(eight_bit=eight_bit) or ("" if seen.ended else "its last line is not ended"):
         raise PermanentError(f"the original can't be sent as it is: {reason}", advice="`mode: attached` carries any mail.")
     if parcel.mode == "as is":
@@ -75,7 +73,8 @@ def forwarded(parcel: Parcel, *, eight_bit: bool) -> Written:
     if not _FIELD.match(parcel.source.read(0, 300)):
         advice = "`mode: attached` carries any mail."
         raise PermanentError("the original can't be resent: it does not begin with a header", advice=advice)
-    return _written(_lines(_resent(parcel, sender)), parcel.source, b"", eight_bit=seen.eight_bit)
+    head, rest = without_return_path(parcel.source)
+    return _written(_lines(_resent(parcel, sender)) + head, rest, b"", eight_bit=seen.eight_bit)
 
 
 def _written(head: bytes, original: Source, tail: bytes, *, eight_bit: bool, base64: bool = False) -> Written:
@@ -83,60 +82,6 @@ def _written(head: bytes, original: Source, tail: bytes, *, eight_bit: bool, bas
     if base64:
         size = 4 * -(-size // 3) + len("\r\n") * -(-size // _LINE)
     return Written(len(head) + size + len(tail), eight_bit, head, tail, original, base64)
-
-
-# --- what an original is made of --------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What was seen of an original's bytes."""
-
-    nul: bool = False
-    #: A CR or LF that is no part of a CRLF.
-    bare: bool = False
-    long: bool = False
-    eight_bit: bool = False
-    #: It holds the line by which ours would be divided.
-    divided: bool = False
-    ended: bool = False
-
-    @classmethod
-    def of(cls, source: Source, boundary: bytes) -> _Seen:
-        """Read a source once."""
-        seen, line, before, lone = cls(), 0, b"", 0
-        for piece in _pieces(source):
-            seen.nul |= b"\0" in piece
-            seen.eight_bit |= not piece.isascii()
-            seen.divided |= boundary in before + piece
-            # A CRLF over the border of two pieces is counted with its LF: the CR before it is alone until then.
-            crlf = piece.count(b"\r\n") + (before[-1:] == b"\r" and piece[:1] == b"\n")
-            lone += piece.count(b"\r") - crlf
-            seen.bare |= piece.count(b"\n") != crlf
-            first, *others = map(len, piece.split(b"\n"))
-            line = max(line + first, *others[:-1], 0) if others else line + first
-            seen.long |= line > _LONGEST_LINE + len(b"\r")
-            line = others[-1] if others else line
-            before = (before + piece)[-len(boundary) :]
-        seen.bare |= lone != 0
-        seen.long |= line > _LONGEST_LINE
-        seen.ended = before.endswith(b"\r\n")
-        return seen
-
-    def why_not(self, *, eight_bit: bool) -> str:
-        """Return why SMTP can't carry it; empty where it can."""
-        if self.nul:
-            return "it has NULs"
-        if self.bare:
-            return "it has a CR or LF that is no part of a line end"
-        if self.long:
-            return f"it has a line of more than {_LONGEST_LINE} bytes"
-        return "it has 8-bit bytes, and the server does not offer 8BITMIME" if self.eight_bit and not eight_bit else ""
-
-
-def _pieces(source: Source) -> Iterator[bytes]:
-    for offset in range(0, source.size, _PIECE):
-        yield source.read(offset, min(_PIECE, source.size - offset))
 
 
 # --- headers of ours --------------------------------------------------------------------------------------------------
@@ -172,17 +117,24 @@ def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
 
 def _hops(parcel: Parcel) -> Iterator[str]:
     """Yield the hop lines; one that came with the mail and could be more than one line is left out."""
-    return (hop for hop in parcel.hops if len(hop) <= _LONGEST_LINE and _HOP.fullmatch(hop))
+    return (hop for hop in parcel.hops if len(hop) <= LONGEST_LINE and _HOP.fullmatch(hop))
 
 
 # --- attached ---------------------------------------------------------------------------------------------------------
 
 
-def _attached(parcel: Parcel, sender: Address, boundary: str, seen: _Seen, *, eight_bit: bool) -> Written:
-    """Return a new message of ours with the original in it (RFC 2046 section 5.2.1)."""
+def _attached(parcel: Parcel, sender: Address, boundary: str, seen: Seen, *, eight_bit: bool, smtputf8: bool) -> Written:
+    """Return a new message of ours with the original in it (RFC 2046 section 5.2.1).
+
+    A message/rfc822 has no 8-bit headers: servers rewrite one that has. In UTF-8 it is a message/global (RFC 6532 section 3.7).
+    """
     asis = not seen.divided and not seen.why_not(eight_bit=eight_bit)
     high = asis and seen.eight_bit
-    original = ["Content-Type: message/rfc822", f"Content-Transfer-Encoding: {'8bit' if high else '7bit'}"]
+    eight_bit_heads = raw_heads(parcel.source) if high else set[str]()
+    kind = "message/global" if eight_bit_heads else "message/rfc822"
+    asis = asis and eight_bit_heads <= ({"utf-8"} if smtputf8 else set())
+    high = high and asis
+    original = [f"Content-Type: {kind}", f"Content-Transfer-Encoding: {'8bit' if high else '7bit'}"]
     if not asis:
         # A message/rfc822 may not be encoded.
         original = [

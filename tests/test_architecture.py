@@ -25,7 +25,7 @@ FLOORS = [
     {"model", "options"},
     {"spool", "endpoint", "decode", "backoff", "address", "secrecy"},
     {"connection"},
-    {"header", "heading", "htmltext"},
+    {"header", "heading", "htmltext", "originals"},
     {"mime"},
     {"mail"},
     {"delivery"},

@@ -141,7 +141,7 @@ class SmtpCourier(Courier):
 
     def _written(self, parcel: Parcel) -> Written:
         """Return the mail as this server can take it; raises PermanentError where it can't."""
-        written = forwarded(parcel, eight_bit=self._client.has_extn("8bitmime"))
+        written = forwarded(parcel, eight_bit=self._client.has_extn("8bitmime"), smtputf8=self._client.has_extn("smtputf8"))
         limit = self._client.esmtp_features.get("size", "")
         # 0 and no number say that there is no fixed limit, and a number has 20 digits at most (RFC 1870 sections 4 and 5).
         if _SIZE.fullmatch(limit) and 0 < int(limit) < written.size:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from gatewayd import Mode
 
 
-def wired(one: Parcel, *, eight_bit: bool = True) -> bytes:
+def wired(one: Parcel, *, eight_bit: bool = True, smtputf8: bool = False) -> bytes:
     """The bytes of a forward, after the promises of ``Written`` are held against them."""
-    written = forwarded(one, eight_bit=eight_bit)
+    written = forwarded(one, eight_bit=eight_bit, smtputf8=smtputf8)
     raw = b"".join(written.pieces())
     assert b"".join(written.pieces()) == raw
     assert len(raw) == written.size
@@ -110,7 +110,7 @@ CARRIED = {
     "no end": b"Subject: x\r\n\r\nbody",
     "longest": b"Subject: x\r\n\r\n" + b"x" * 998 + b"\r\n" + b"y" * 998,
     "nothing": b"",
-    "8-bit": b"Subject: \xfc\r\n\r\nGr\xfc\xdfe\r\n",
+    "8-bit": b"Subject: x\r\n\r\nGr\xfc\xdfe\r\n",
 }
 NOT_CARRIED = {
     "it has NULs": [b"Subject: x\r\n\r\n\0\r\n"],
@@ -146,6 +146,28 @@ def test_P5_8_bit_goes_as_base64_to_a_server_that_does_not_take_it() -> None:
     raw = CARRIED["8-bit"]
     assert b"\r\nContent-Transfer-Encoding: 8bit\r\n" in wired(parcel(raw))
     assert original(wired(parcel(raw), eight_bit=False)) == ("application/octet-stream original.eml", raw)
+
+
+_MIXED = b'Content-Type: multipart/mixed;\r\n boundary="a b"\r\n\r\n--a b \r\n'
+_RAW_HEADS = {
+    "top": b"Subject: %b\r\n\r\nx\r\n",
+    "folded": b"Subject: x\r\n %b\r\n\r\nx\r\n",
+    "part": _MIXED + b"Content-Type: application/pdf; name=%b.pdf\r\n\r\nx\r\n--a b--\r\n",
+    "message in a part": _MIXED + b"Content-Type: message/rfc822\r\n\r\nSubject: %b\r\n\r\nx\r\n--a b--\r\n",
+    "part of a message in a part": _MIXED + b"Content-Type: message/rfc822\r\n\r\n"
+    b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Description: %b\r\n\r\nx\r\n--c--\r\n--a b--\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", _RAW_HEADS.values(), ids=_RAW_HEADS)
+def test_P5_raw_8_bit_headers_go_where_no_server_rewrites_them(raw: bytes) -> None:
+    """RFC 6532 section 3.7; a message/rfc822 with such headers is no such thing, and some servers write it anew."""
+    utf_8, latin_1 = raw.replace(b"%b", "Žofín".encode()), raw.replace(b"%b", b"Gr\xfc\xdfe")
+    assert original(wired(parcel(utf_8), smtputf8=True)) == ("message/global", utf_8)
+    assert original(wired(parcel(utf_8))) == ("application/octet-stream original.eml", utf_8)
+    assert original(wired(parcel(latin_1), smtputf8=True)) == ("application/octet-stream original.eml", latin_1)
+    plain = raw.replace(b"%b", b"plain") + "Žofín\r\n".encode()
+    assert original(wired(parcel(plain))) == ("message/rfc822", plain)
 
 
 def test_P5_an_original_that_holds_our_boundary_goes_as_base64() -> None:
@@ -203,6 +225,24 @@ def test_P5_inline_is_the_original_behind_lines_of_ours() -> None:
         b"Gatewayd-Hop: <gw.f.1.token@tours.example>",
         b"",
     ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "left"),
+    [
+        (b"Return-Path: <a@b.example>\r\n" + MAIL, MAIL),
+        (b"Return-path : <a@b.example>\r\n (folded)\r\n\tx\r\n" + MAIL, MAIL),
+        (b"Delivered-To: x\r\nReturn-Path: <>\r\nReturn-Path: <>\r\n" + MAIL, b"Delivered-To: x\r\n" + MAIL),
+        (b"X-Return-Path: <>\r\nSubject: x\r\n\r\nReturn-Path: <>\r\n", None),
+        (b"Subject: x\r\n Return-Path: <>\r\n\r\n", None),
+        (b"Subject: only headers\r\nReturn-Path: <>\r\n", b"Subject: only headers\r\n"),
+        (b"Subject: x\r\n" * 90_000 + b"Return-Path: <>\r\n\r\n", None),
+    ],
+)
+def test_inline_leaves_out_the_return_path_that_the_last_server_wrote(raw: bytes, left: bytes | None) -> None:
+    """RFC 5321 section 4.4. Nothing else of the original is touched."""
+    sent = wired(parcel(raw, mode="inline"))
+    assert sent.partition(b"Gatewayd-Hop: <gw.f.1.token@tours.example>\r\n")[2] == (raw if left is None else left)
 
 
 def test_P5_as_is_is_the_bytes_and_nothing_else() -> None:
