@@ -1,42 +1,51 @@
-"""What poplib and a server's ``-ERR`` mean in the kernel's verbs. Nothing else in this plugin decides that.
+"""What a server's ``-ERR`` means in the kernel's verbs. Nothing else in this plugin decides that.
 
-The server's words are shown, but never decide: only the response codes do (RFC 2449 section 8, RFC 3206), and the step.
+The step and the response code decide (RFC 2449 section 8, RFC 3206). Only a refused log-in without a code is told by its words:
+RFC 1939 has none but words for a mailbox that is locked, and a wrong password pauses an account for long.
 """
 
 from __future__ import annotations
 
-import poplib
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, socket_errors
+from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, other_protocol, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-    from gatewayd_pop3.options import Pop3Options
+    from gatewayd_pop3.wire import Wire
 
-__all__ = ["closed", "errors", "garbled", "login_errors", "refused", "said"]
+__all__ = ["closed", "garbled", "refused"]
 
-_CODE = re.compile(r"-ERR\s+\[([^\]\s]+)", re.IGNORECASE)
-_LATER = ("IN-USE", "LOGIN-DELAY", "SYS/TEMP")
-_NOT_US = ("AUTH", "SYS/PERM")
+_CODE = re.compile(rb"-ERR\s{1,9}\[([^\]\s]{1,40}+)", re.IGNORECASE)
+_LATER = (b"IN-USE", b"LOGIN-DELAY", b"SYS/TEMP")
+_NOT_US = (b"AUTH", b"SYS/PERM")
 _SHOWN = 200
 
+_MAILBOX = rb"(?:mail[ -]?(?:drop|box|file)|inbox|spool|folder)"
+_TAKEN = rb"(?:lock|in use|busy|open)"
+#: The mailbox is somebody else's for now (RFC 1939 section 4): "maildrop already locked", "Unable to lock your mailbox".
+_LOCKED = re.compile(rb"%b[^\r\n]{0,60}%b|%b[^\r\n]{0,60}%b" % (_MAILBOX, _TAKEN, _TAKEN, _MAILBOX), re.IGNORECASE)
+#: Nobody is let in at the moment, or we come too often.
+_NOT_NOW = re.compile(
+    rb"interval|too (?:soon|often|frequent)|try (?:it )?(?:again|later)|temporar|log-?in limit|in progress|already locked"
+    rb"|(?:too many|maximum)[^\r\n]{0,30}(?:connection|session|user)"
+    rb"|(?:server|system|service)[^\r\n]{0,30}(?:busy|unavailable|down)"
+    rb"|(?:another|other|concurrent)[^\r\n]{0,30}(?:session|connection|client)",
+    re.IGNORECASE,
+)
+#: But not where it is about who we are.
+_WHO = re.compile(rb"password|credential|invalid|incorrect|wrong|fail|attempt|disabled|suspend|denied|expired", re.IGNORECASE)
 
-def said(reply: bytes) -> str:
-    """Return a server's reply as one short printable text."""
-    text = reply[:_SHOWN].decode("utf-8", "replace").strip()
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
-
-def refused(reply: bytes, what: str, otherwise: type[GatewaydError] = PermanentError) -> GatewaydError:
-    """Return the error for an ``-ERR``: by its response code, where it has none we know ``otherwise``."""
-    code = _CODE.match(said(reply))
-    name = code[1].upper() if code else ""
-    text = f"{what}: the server answered {said(reply)!r}"
-    if name.startswith(_LATER):
+def refused(wire: Wire, reply: bytes, what: str, otherwise: type[GatewaydError] = PermanentError) -> GatewaydError:
+    """Return the error for an ``-ERR``: by its response code, where it has none that we know ``otherwise``."""
+    code = _CODE.match(reply)
+    name = code[1].upper() if code else b""
+    text = f"{wire.where}: {what}: the server answered {quoted(reply, wire.secrets, _SHOWN)!r}"
+    locked = otherwise is AuthError and not name.startswith(_NOT_US) and _is_locked(reply[:_SHOWN])
+    if name.startswith(_LATER) or locked:
         return TransientError(
             text, advice="Another program may have the mailbox open; POP3 allows one at a time. It is tried again."
         )
@@ -45,43 +54,19 @@ def refused(reply: bytes, what: str, otherwise: type[GatewaydError] = PermanentE
     return otherwise(text)
 
 
+def _is_locked(words: bytes) -> bool:
+    return bool(_LOCKED.search(words) or (_NOT_NOW.search(words) and not _WHO.search(words)))
+
+
 def closed(where: str) -> TransientError:
     """Return the error for a connection that the server ended."""
     return TransientError(f"{where}: the server closed the connection", advice="It is tried again.")
 
 
-def garbled(where: str, reply: bytes) -> TransientError:
+def garbled(where: str, reply: bytes, secrets: Sequence[str] = ()) -> TransientError:
     """Return the error for bytes that are no POP3."""
-    return TransientError(
-        f"{where}: expected a POP3 reply, got {said(reply)!r}", advice="Check that `host` and `port` are those of a POP3 server."
-    )
-
-
-@contextmanager
-def errors(options: Pop3Options, otherwise: type[GatewaydError], what: str) -> Iterator[None]:
-    """Translate what poplib and sockets raise inside the block; ``otherwise`` is for an ``-ERR`` without a known code."""
-    where = f"{options.host}:{options.effective_port}"
-    try:
-        with socket_errors(options, options.effective_port):
-            yield
-    except poplib.error_proto as error:
-        reply = error.args[0] if error.args else b""
-        if isinstance(reply, str):
-            # Text is poplib's own word: the connection ended, or a line had no end.
-            raise (closed(where) if reply.endswith("EOF") else garbled(where, reply.encode())) from None
-        if not reply.startswith(b"-ERR"):
-            raise garbled(where, reply) from None
-        raise refused(reply, f"{where}: {what}", otherwise) from None
-
-
-@contextmanager
-def login_errors(options: Pop3Options, password: str) -> Iterator[None]:
-    """As ``errors``, for the log-in: a refusal is ours to mend, and a server that echoes the password is not quoted."""
-    where = f"{options.host}:{options.effective_port}"
-    try:
-        with errors(options, AuthError, f"log-in as {options.username!r} was refused"):
-            yield
-    except GatewaydError as error:
-        if password in error.message:
-            raise type(error)(f"{where}: log-in as {options.username!r} was refused", advice=error.advice) from None
-        raise
+    known = other_protocol(reply)
+    advice = "Check that `host` and `port` are those of a POP3 server."
+    if known and known != "POP3":
+        advice = f"It is the greeting of an {known} server. {advice}" if known in {"IMAP", "SMTP", "HTTP", "SSH"} else advice
+    return TransientError(f"{where}: expected a POP3 reply, got {quoted(reply, secrets, _SHOWN)!r}", advice=advice)

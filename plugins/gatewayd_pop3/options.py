@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from gatewayd import Endpoint, Transport
 
 __all__ = ["Pop3Options"]
@@ -9,6 +11,13 @@ __all__ = ["Pop3Options"]
 
 class Pop3Options(Transport.Options, Endpoint, use_attribute_docstrings=False):
     """How to reach and log in to a POP3 server. The port is 995 for ``security: tls``, else 110."""
+
+    max_messages: int = Field(
+        100_000,
+        description="A mailbox with more messages is not imported: POP3 lists all of them at each visit.",
+        ge=1,
+        le=5_000_000,
+    )
 
     @property
     def effective_port(self) -> int:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd import Action, Failed, GatewaydError, Gone, Listed, Page, PermanentError, Session, TransientError, Transport
-from gatewayd_pop3.connect import connect, cut, hang_up
-from gatewayd_pop3.faults import errors, refused, said
+from gatewayd import (
+    Action,
+    Failed,
+    GatewaydError,
+    Gone,
+    Listed,
+    Page,
+    PermanentError,
+    Session,
+    TransientError,
+    Transport,
+    quoted,
+)
+from gatewayd_pop3.connect import connect
+from gatewayd_pop3.faults import refused
 from gatewayd_pop3.options import Pop3Options
-from gatewayd_pop3.uidl import keys, numbered
-from gatewayd_pop3.wire import accepted
+from gatewayd_pop3.uidl import keys, numbered, unnamed
+from gatewayd_pop3.wire import UNBOUNDED, accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +38,12 @@ __all__ = ["Pop3", "Pop3Session"]
 _INBOX = "INBOX"
 #: POP3 lists everything each time: the cursor says only that it was listed before.
 _CURSOR = "listed"
-_MAX_HEADERS = 1 << 20
+#: Of a header block so much is read as tells messages apart, and a server may send so much for it.
+_MAX_HEADERS, _MAX_TOP = 1 << 20, 16 << 20
+#: How long the lines of a listing may be on average.
+_LISTED_BYTES = 100
+_LEAVE_SECONDS = 2.0
+_COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")
 
 
 class Pop3(Transport):
@@ -42,6 +60,22 @@ class Pop3(Transport):
         return Pop3Session(self.options)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listing:
+    """What one connection lists. Numbers count for it only."""
+
+    #: Message number by key, in the order of numbers.
+    numbers: dict[str, int]
+    #: Size by number; None where the server does not tell.
+    sizes: dict[int, int | None]
+    #: How many messages the server counts; None where it does not tell.
+    exists: int | None
+    doubts: tuple[str, ...]
+
+    def listed(self, key: str) -> Listed:
+        return Listed(key, self.sizes.get(self.numbers[key]))
+
+
 class Pop3Session(Session):
     """A mailbox that is logged in to. A connection that ended, by QUIT or by a fault, is made anew when it is needed."""
 
@@ -51,26 +85,27 @@ class Pop3Session(Session):
         #: The last connection that was made, also while it says QUIT.
         self._last: Wire | None = None
         self._aborted = False
-        #: Message number by key. Numbers count for one connection only.
-        self._numbers: dict[str, int] | None = None
+        self._listing: _Listing | None = None
         self._connected()
 
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
-        """See ``Session``: one page, the whole mailbox."""
+        """See ``Session``: one page, the whole mailbox. Where the server contradicts itself, nothing is gone on its word."""
         self._expect_inbox(folder)
-        wire = self._connected()
-        sizes = self._list(wire, "LIST")
-        self._numbers = numbers = self._number(wire, sizes)
-        listed = tuple(Listed(key, _size(sizes.get(number, b""))) for key, number in numbers.items())
-        yield Page(keys=listed, cursor=_CURSOR, backlog=cursor is None, others_gone=True)
+        self._listing = found = self._list(self._connected())
+        yield Page(
+            keys=tuple(map(found.listed, found.numbers)),
+            cursor=_CURSOR,
+            backlog=cursor is None,
+            others_gone=not found.doubts,
+            exists=found.exists,
+            doubts=found.doubts,
+        )
 
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         """See ``Session``: what LIST and UIDL say, asked anew."""
         self._expect_inbox(folder)
-        wire = self._connected()
-        sizes = self._list(wire, "LIST")
-        self._numbers = numbers = self._number(wire, sizes)
-        yield from (Listed(key, _size(sizes.get(numbers[key], b""))) for key in keys if key in numbers)
+        self._listing = found = self._list(self._connected())
+        yield from (found.listed(key) for key in keys if key in found.numbers)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``: TOP with no line of the body."""
@@ -86,12 +121,12 @@ class Pop3Session(Session):
         wire, numbers = self._mailbox()
         there = [one.key for one in listed if one.key in numbers]
         yield from (Gone(key=one.key) for one in listed if one.key not in numbers)
-        statuses = wire.replies([f"RETR {numbers[key]}" for key in there])
+        statuses = wire.replies([f"RETR {numbers[key]}" for key in there], limit=UNBOUNDED)
         for key, status in zip(there, statuses, strict=True):
             if accepted(status):
                 yield spool.put(key, wire.body())
             else:
-                yield Failed(key=key, cause=f"the server refused it: {said(status)!r}")
+                yield Failed(key=key, cause=f"the server refused it: {quoted(status, wire.secrets)!r}")
 
     def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
         """See ``Session``: ``delete`` only. The server deletes at QUIT, so it is done when QUIT was answered."""
@@ -105,12 +140,13 @@ class Pop3Session(Session):
         refusals = [status for status in wire.replies([f"DELE {one}" for one in there]) if not accepted(status)]
         self._wire = None
         try:
-            with errors(self._options, TransientError, "QUIT, which deletes, was not done"):
-                wire.pop.quit()
+            status, _ = wire.ask("QUIT")
         finally:
-            hang_up(wire.pop)
+            wire.close()
+        if not accepted(status):
+            raise refused(wire, status, "QUIT, which deletes, was not done", TransientError)
         if refusals:
-            raise refused(refusals[0], f"{len(refusals)} of {len(there)} messages were not deleted")
+            raise refused(wire, refusals[0], f"{len(refusals)} of {len(there)} messages were not deleted")
 
     def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
         """See ``Session``."""
@@ -127,7 +163,7 @@ class Pop3Session(Session):
         """See ``Session``. No connection is made anew after it."""
         self._aborted = True
         if self._last:
-            cut(self._last.pop)
+            self._last.cut()
 
     def close(self) -> None:
         """See ``Session``. Nothing was marked for deletion, so QUIT changes nothing; it frees the mailbox at once."""
@@ -136,16 +172,16 @@ class Pop3Session(Session):
             return
         with suppress(GatewaydError):
             if wire.in_step:
-                wire.ask("QUIT")
-        hang_up(wire.pop)
+                wire.ask("QUIT", seconds=_LEAVE_SECONDS)
+        wire.close()
 
     def _connected(self) -> Wire:
         """Return a connection in step: the one there is, or a new one with its own numbers."""
         if self._wire and not self._wire.in_step:
-            hang_up(self._wire.pop)
+            self._wire.close()
             self._wire = None
         if self._wire is None:
-            self._numbers = None
+            self._listing = None
             self._wire = self._connect()
         return self._wire
 
@@ -155,38 +191,68 @@ class Pop3Session(Session):
             self._last = wire = connect(self._options)
             if not self._aborted:
                 return wire
-            hang_up(wire.pop)
+            wire.close()
         raise TransientError(f"{self._options.host}:{self._options.effective_port}: the session was aborted")
 
     def _mailbox(self) -> tuple[Wire, dict[str, int]]:
         wire = self._connected()
-        if self._numbers is None:
-            self._numbers = self._number(wire, self._list(wire, "LIST"))
-        return wire, self._numbers
+        if self._listing is None:
+            self._listing = self._list(wire)
+        return wire, self._listing.numbers
 
-    def _list(self, wire: Wire, command: str) -> dict[int, bytes]:
-        status, body = wire.ask(command, multiline=True)
-        if accepted(status):
-            return numbered(body)
-        error = refused(status, f"{wire.where}: {command} was refused")
-        error.advice = error.advice or "gatewayd knows mail by its UIDL (RFC 1939 section 7). Use a server that has it, or IMAP."
-        raise error
+    # --- listings -------------------------------------------------------------------------------------------------
 
-    def _number(self, wire: Wire, sizes: dict[int, bytes]) -> dict[str, int]:
-        uidls = self._list(wire, "UIDL")
-        nameless = [number for number in sorted(sizes.keys() | uidls.keys()) if not uidls.get(number)]
-        heads = list(self._tops(wire, nameless))
-        lost = [number for number, head in heads if not head]
+    def _list(self, wire: Wire) -> _Listing:
+        """Ask for all that the mailbox holds, in three ways: STAT, LIST and UIDL. It stays as it is for the whole connection."""
+        exists = self._count(wire)
+        sizes = {number: _size(text) for number, text in self._lines(wire, "LIST")}
+        uidls = {number: text for number, text in self._lines(wire, "UIDL") if text}
+        numbers = sizes.keys() | uidls.keys()
+        nameless = unnamed(numbers, uidls)
+        heads = dict(self._tops(wire, nameless))
+        lost = [number for number in nameless if not heads[number] and number not in uidls]
         if lost:
             raise PermanentError(
                 f"{wire.where}: message {lost[0]} has neither a UIDL nor headers that TOP can show",
                 advice="It could not be known again. Use IMAP for this mailbox, or take that message out of it.",
             )
-        return keys(uidls, heads)
+        doubts = [
+            f"STAT counts {exists} messages, {command} lists {len(found)}"
+            for command, found in (("LIST", sizes), ("UIDL and TOP", uidls.keys() | heads.keys()))
+            if exists is not None and exists != len(found)
+        ]
+        if exists is None and sizes.keys() != numbers:
+            doubts.append(f"LIST lists {len(sizes)} messages, UIDL {len(uidls)}")
+        return _Listing(numbers=keys(uidls, heads, sizes), sizes=sizes, exists=exists, doubts=tuple(doubts))
+
+    def _count(self, wire: Wire) -> int | None:
+        status, _ = wire.ask("STAT")
+        found = _COUNT.match(status)
+        if found is None:
+            return None
+        if int(found[1]) > self._options.max_messages:
+            raise self._too_many(wire, f"{int(found[1])} messages")
+        return int(found[1])
+
+    def _lines(self, wire: Wire, command: str) -> Iterator[tuple[int, bytes]]:
+        most = self._options.max_messages
+        for status in wire.replies([command], limit=_LISTED_BYTES * most + _MAX_HEADERS):
+            if not accepted(status):
+                raise _unlisted(wire, status, command)
+            for count, line in enumerate(numbered(wire.body())):
+                if count >= most:
+                    raise self._too_many(wire, f"more than {most} messages in its {command}")
+                yield line
+
+    def _too_many(self, wire: Wire, what: str) -> PermanentError:
+        return PermanentError(
+            f"{wire.where}: the mailbox has {what}, and `max_messages` is {self._options.max_messages}",
+            advice="Raise `max_messages`, use IMAP for this mailbox, or delete on the server what is filed (`after: delete`).",
+        )
 
     def _tops(self, wire: Wire, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Yield each message's number and header block, cut at 1 MiB; empty where the server refuses."""
-        statuses = wire.replies([f"TOP {number} 0" for number in numbers])
+        statuses = wire.replies([f"TOP {number} 0" for number in numbers], limit=_MAX_TOP)
         for number, status in zip(numbers, statuses, strict=True):
             head = b""
             for piece in wire.body() if accepted(status) else ():
@@ -196,6 +262,12 @@ class Pop3Session(Session):
     def _expect_inbox(self, folder: str) -> None:
         if folder != _INBOX:
             raise PermanentError(_no_folder(folder))
+
+
+def _unlisted(wire: Wire, status: bytes, command: str) -> GatewaydError:
+    error = refused(wire, status, f"{command} was refused")
+    error.advice = error.advice or "gatewayd knows mail by its UIDL (RFC 1939 section 7). Use a server that has it, or IMAP."
+    return error
 
 
 def _size(text: bytes) -> int | None:

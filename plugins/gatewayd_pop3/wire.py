@@ -1,33 +1,33 @@
-"""Commands and replies on one logged-in connection: pipelined, streamed, never line by line.
+"""Commands and replies on one connection: pipelined, streamed, never line by line, each within its deadline and its bounds.
 
-poplib reads messages a line at a time and holds each whole; its ``_MAXLINE`` of 2048 bytes also refuses lines that real
-mail has. So poplib connects, starts TLS and logs in, and from there on this reader takes the bytes from poplib's own file
-in blocks and finds replies in them by ``bytes.find``. poplib's limit then bounds greeting and log-in only.
+Replies are found by ``bytes.find`` in blocks as they come. The standard library's client reads a line at a time, holds each
+message whole, and refuses lines that real mail has.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from gatewayd import socket_errors
+from gatewayd import ANSWER_BYTES, socket_errors
 from gatewayd_pop3.faults import closed, garbled
 
 if TYPE_CHECKING:
-    import io
-    import poplib
+    import ssl
     from collections.abc import Iterator, Sequence
 
+    from gatewayd import Connection
     from gatewayd_pop3.options import Pop3Options
 
-__all__ = ["WINDOW", "Wire", "accepted"]
+__all__ = ["UNBOUNDED", "WINDOW", "Wire", "accepted"]
 
 #: How many commands may be on their way. 64 are about 800 bytes, which fit into any socket's buffers: our writing never
 #: waits for a server that itself waits until we read. The replies wait in TCP's buffers, not in ours.
 WINDOW = 64
 _BLOCK = 1 << 17
-#: A status line that is longer is no POP3; a listing that is longer (two million messages) is no mailbox.
+#: A status line that is longer is no POP3.
 _MAX_LINE = 1 << 13
-_MAX_LISTING = 1 << 26
+#: For messages: their bound is the spool's.
+UNBOUNDED = 1 << 62
 #: A multi-line reply ends at a line that is a lone dot (RFC 1939 section 3). Only CRLF ends a line: a message that hides
 #: ``LF . CRLF`` in itself must not be able to end its reply and to play the messages behind it.
 _END = b"\r\n.\r\n"
@@ -36,26 +36,51 @@ _END = b"\r\n.\r\n"
 class Wire:
     """One connection, in or out of step with its server."""
 
-    def __init__(self, pop: poplib.POP3, options: Pop3Options) -> None:
-        self.pop = pop
-        self.where = f"{options.host}:{options.effective_port}"
+    def __init__(self, connection: Connection, options: Pop3Options) -> None:
+        """Take a connection whose first step, which lasts until the log-in is done, has begun."""
+        self.where = connection.where
         #: How many commands may be sent ahead; more than one only where the server offers PIPELINING.
         self.window = 1
         #: Whether every reply was read to its end. Out of step, the connection can only be dropped.
         self.in_step = True
+        #: From now on each reply has a deadline of its own.
+        self.logged_in = False
+        #: What must not be shown where the server repeats it.
+        self.secrets: tuple[str, ...] = ()
+        self._connection = connection
         self._options = options
-        self._file = cast("io.BufferedReader", pop.file)
         self._buffer = b""
         self._at = 0
 
-    def replies(self, commands: Sequence[str]) -> Iterator[bytes]:
+    def greeting(self) -> bytes:
+        """Return what the server begins with."""
+        return self._status()
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS; nothing that came in plain text may count from here on."""
+        self._begin()
+        with socket_errors(self._options, self._options.effective_port):
+            self._connection.start_tls(context)
+        self.in_step = True
+
+    def close(self) -> None:
+        """Close without a word, whatever its state: without QUIT a server deletes nothing (RFC 1939 section 6). Never raises."""
+        self._connection.close()
+
+    def cut(self) -> None:
+        """Break the connection under whatever another thread does with it; that ends at once. Never raises."""
+        self._connection.cut()
+
+    def replies(self, commands: Sequence[str], *, seconds: float | None = None, limit: int = ANSWER_BYTES) -> Iterator[bytes]:
         """Send the commands, at most ``self.window`` ahead, and yield the status line of each in their order.
 
-        The body of a reply that has one must be read by ``body`` before the next is asked for. Raises TransientError.
+        The body of a reply that has one must be read by ``body`` before the next is asked for. Each reply must come within
+        ``seconds`` (default: ``timeout``) and ``limit`` bytes. Raises TransientError.
         """
         self._begin()
         sent = 0
-        for done in range(len(commands)):
+        for done, command in enumerate(commands):
+            self._step(command, seconds, limit)
             # Refilled when half empty: a write then carries many commands.
             if sent < len(commands) and sent - done <= self.window // 2:
                 self._send(commands[sent : done + self.window])
@@ -63,11 +88,13 @@ class Wire:
             yield self._status()
         self.in_step = True
 
-    def ask(self, command: str, *, multiline: bool = False) -> tuple[bytes, bytes]:
+    def ask(
+        self, command: str, *, multiline: bool = False, seconds: float | None = None, limit: int = ANSWER_BYTES
+    ) -> tuple[bytes, bytes]:
         """Send one command; return its status line and, where it is ``multiline`` and no ``-ERR``, its body."""
         status = body = b""
-        for status in self.replies([command]):
-            body = b"".join(self._bounded()) if multiline and accepted(status) else b""
+        for status in self.replies([command], seconds=seconds, limit=limit):
+            body = b"".join(self.body()) if multiline and accepted(status) else b""
         return status, body
 
     def body(self) -> Iterator[bytes]:
@@ -94,17 +121,23 @@ class Wire:
 
     def _begin(self) -> None:
         if self._at < len(self._buffer):
-            raise garbled(self.where, self._buffer[self._at :])
+            raise garbled(self.where, self._buffer[self._at :], self.secrets)
         self.in_step = False
+
+    def _step(self, command: str, seconds: float | None, limit: int) -> None:
+        if self.logged_in:
+            # What is on its way behind this reply comes with it.
+            self._connection.step(command.partition(" ")[0], seconds=seconds, limit=limit + _BLOCK)
 
     def _send(self, commands: Sequence[str]) -> None:
         text = "".join(f"{command}\r\n" for command in commands)
         with socket_errors(self._options, self._options.effective_port):
-            self.pop.sock.sendall(text.encode("ascii"))
+            # Names and passwords may be UTF-8 (RFC 6856 section 2.2); all else is ASCII.
+            self._connection.sendall(text.encode())
 
     def _read(self) -> bytes:
         with socket_errors(self._options, self._options.effective_port):
-            block = self._file.read1(_BLOCK)
+            block = self._connection.recv(_BLOCK)
         if not block:
             raise closed(self.where)
         return block
@@ -114,21 +147,13 @@ class Wire:
             self._buffer = self._buffer[self._at :]
             self._at = 0
             if len(self._buffer) > _MAX_LINE:
-                raise garbled(self.where, self._buffer)
+                raise garbled(self.where, self._buffer, self.secrets)
             self._buffer += self._read()
         status = self._buffer[self._at : end]
         self._at = end + 2
-        if not status.startswith((b"+OK", b"-ERR")):
-            raise garbled(self.where, status)
+        if not status.startswith((b"+OK", b"-ERR")) or len(status) > _MAX_LINE:
+            raise garbled(self.where, status, self.secrets)
         return status
-
-    def _bounded(self) -> Iterator[bytes]:
-        size = 0
-        for piece in self.body():
-            size += len(piece)
-            if size > _MAX_LISTING:
-                raise garbled(self.where, piece)
-            yield piece
 
 
 def accepted(status: bytes) -> bool:

@@ -44,18 +44,23 @@ class Script:
         if (told := self.replies.get(line, self.replies.get(word))) is not None:
             return told
         number = int(rest.split()[0]) if rest[:1].isdigit() else 0
-        if word == "CAPA":
-            return self.lines(self.capa.split())
-        if word == "LIST":
-            return self.lines([f"{n} {len(mail)}" for n, mail in enumerate(self.mails, 1)])
-        if word == "UIDL":
-            return b"+OK\r\n" + b"".join(b"%d %s\r\n" % (n, uidl) for n, uidl in enumerate(self.names(), 1)) + b".\r\n"
+        if word in {"CAPA", "STAT", "LIST", "UIDL"}:
+            return self.listing(word)
         if word in ("RETR", "TOP"):
             mail = self.mails[number - 1]
             return b"+OK\r\n" + stuffed(mail if word == "RETR" else mail.partition(b"\r\n\r\n")[0] + b"\r\n") + b".\r\n"
         if word == "DELE":
             self.deleted.add(number)
         return b"+OK\r\n"
+
+    def listing(self, word: str) -> bytes:
+        if word == "CAPA":
+            return self.lines(self.capa.split())
+        if word == "STAT":
+            return b"+OK %d %d\r\n" % (len(self.mails), sum(map(len, self.mails)))
+        if word == "LIST":
+            return self.lines([f"{n} {len(mail)}" for n, mail in enumerate(self.mails, 1)])
+        return b"+OK\r\n" + b"".join(b"%d %s\r\n" % (n, uidl) for n, uidl in enumerate(self.names(), 1)) + b".\r\n"
 
     def names(self) -> list[bytes]:
         return self.uidls if self.uidls is not None else [b"u%d" % n for n in range(1, len(self.mails) + 1)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ from gatewayd import (
     Spool,
     TransientError,
 )
-from gatewayd_pop3.uidl import keys, numbered
+from gatewayd_pop3.uidl import keys, numbered, unnamed
 from tests.plugins.pop3_script import Stage, session, stuffed, transport
 
 if TYPE_CHECKING:
@@ -86,13 +88,14 @@ def test_P5_every_byte_arrives_wherever_the_network_cuts(stage: Stage, tmp_path:
 @given(body=st.binary(max_size=60) | st.text("\r\n.a", max_size=40).map(str.encode), piece=st.integers(1, 9))
 def test_any_body_is_unstuffed_as_it_was_stuffed(body: bytes, piece: int) -> None:
     class Feed:
-        """A socket file and a socket in one, which gives so many bytes at a time."""
+        """A connection that gives so many bytes at a time."""
+
+        where = "localhost:110"
 
         def __init__(self, stream: bytes) -> None:
             self.stream = stream
-            self.sock = self.file = self
 
-        def read1(self, _size: int) -> bytes:
+        def recv(self, _size: int) -> bytes:
             block, self.stream = self.stream[:piece], self.stream[piece:]
             return block
 
@@ -157,8 +160,7 @@ def test_P1_each_message_has_a_key_of_its_own_whatever_the_uidls(stage: Stage, t
         found = fetched(opened, tmp_path, first)
         assert first == listed(opened)
     names = [one.key for one in first]
-    assert names[:2] == ["same", "same #2"]
-    assert names[7] == "same #3"
+    assert all(re.fullmatch("same #[0-9a-f]{16}", names[at]) for at in (0, 1, 7))
     assert names[5] == "x" * 80
     assert names[8] == f"{names[3]} #2"
     assert len(set(names)) == 9
@@ -167,12 +169,22 @@ def test_P1_each_message_has_a_key_of_its_own_whatever_the_uidls(stage: Stage, t
 
 @given(st.dictionaries(st.integers(1, 50), st.binary(max_size=6) | st.sampled_from([b"a", b"a #2", b"b"])))
 def test_keys_never_collide(uidls: dict[int, bytes]) -> None:
-    named = keys(uidls, [(number, b"head") for number, uidl in uidls.items() if not uidl])
+    named = keys(uidls, dict.fromkeys(unnamed(uidls, uidls), b"head"), dict.fromkeys(uidls, 100))
     assert sorted(named.values()) == sorted(uidls)
+    assert all(len(key.encode()) < 300 for key in named)
 
 
 def test_numbered_reads_what_servers_send() -> None:
-    assert numbered(b"1 abc\r\n 2\tdef \r\n3\r\nnonsense\r\n") == {1: b"abc", 2: b"def", 3: b""}
+    body = b"1 abc\r\n 2\tdef \r\n3\r\nnonsense\r\n4 " + b"x" * 5000 + b"\r\n5 last"
+    for size in (1, 2, 7, 1000, 9999):
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        assert dict(numbered(pieces)) == {1: b"abc", 2: b"def", 3: b"", 5: b"last"}
+
+
+def test_P8_a_listing_without_line_ends_takes_time_as_it_is_long() -> None:
+    began = time.process_time()
+    assert not list(numbered(b"1" * (1 << 16) for _ in range(512)))
+    assert time.process_time() - began < 5
 
 
 def test_a_message_that_can_not_be_known_again_is_said_so(stage: Stage) -> None:

@@ -1,0 +1,146 @@
+"""Whatever a POP3 server sends, it costs little memory, disk, time and patience."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Action, GatewaydError, Listed, Spool, TooLarge, TransientError
+from tests.plugins.pop3_script import transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAIL = b"Subject: Booking\r\n\r\nhello\r\n"
+SOUND = {
+    "greeting": b"+OK ready\r\n",
+    "CAPA": b"+OK\r\nUIDL\r\nTOP\r\n.\r\n",
+    "STAT": b"+OK 1 30\r\n",
+    "LIST": b"+OK\r\n1 30\r\n.\r\n",
+    "UIDL": b"+OK\r\n1 u1\r\n.\r\n",
+    "TOP": b"+OK\r\n" + MAIL + b".\r\n",
+    "RETR": b"+OK\r\n" + MAIL + b".\r\n",
+}
+#: At which step the server misbehaves. The log-in is one step with the greeting.
+STEPS = ["greeting", "CAPA", "USER", "PASS", "STAT", "LIST", "UIDL", "TOP", "RETR", "DELE", "QUIT"]
+#: What it then sends without end. A line end is none of RFC 1939's in some.
+ENDLESS = {
+    "one line": b"x" * 65536,
+    "lines": b"+OK x\r\n" * 8192,
+    "bare line feeds": b"1 1\n" * 16384,
+    "numbers": b"".join(b"%d 1\r\n" % number for number in range(10_000)),
+    "half an end": b"\r\n.\r" * 16384,
+}
+
+
+class Hostile:
+    """Serves one client after the other; at one step it sends something for ever, or drop by drop."""
+
+    def __init__(self, step: str, endless: bytes, *, pause: float = 0.0) -> None:
+        self._step, self._endless, self._pause = step, endless, pause
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                peer, _ = self._listener.accept()
+                with peer, suppress(OSError):
+                    self._talk(peer)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _talk(self, peer: socket.socket) -> None:
+        word = "greeting"
+        lines = peer.makefile("rb")
+        while word:
+            if word == self._step:
+                peer.sendall(SOUND.get(word, b"+OK\r\n")[:6] if word in {"TOP", "RETR", "LIST", "UIDL", "CAPA"} else b"")
+                while True:
+                    peer.sendall(self._endless)
+                    time.sleep(self._pause)
+            peer.sendall(SOUND.get(word, b"+OK\r\n"))
+            word = lines.readline().decode("latin-1").strip().partition(" ")[0]
+
+
+@contextmanager
+def hostile(step: str, endless: bytes, *, pause: float = 0.0) -> Iterator[int]:
+    server = Hostile(step, endless, pause=pause)
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.close()
+
+
+def visit(port: int, folder: Path) -> None:
+    """Do at once all that visits do."""
+    opened = transport(port, timeout="1s").open()
+    try:
+        list(opened.listing("INBOX", None))
+        list(opened.headers("INBOX", ["u1"]))
+        with Spool(folder / "spool") as spool:
+            spool.expect([Listed("u1", 30)], 1 << 20)
+            list(opened.fetch("INBOX", [Listed("u1", 30)], spool))
+        opened.settle("INBOX", ["u1"], Action(do="delete"))
+    finally:
+        opened.close()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_P8_a_server_that_drips_ends_a_step_by_its_deadline(step: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with hostile(step, b"x", pause=0.2) as port, pytest.raises(TransientError, match=r"127\.0\.0\.1:") as caught:
+        visit(port, tmp_path)
+    assert caught.value.advice
+    # A step of one second, the leave of two, and a busy machine.
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    # What comes behind a good answer to QUIT is not read any more.
+    ("step", "endless"),
+    [(step, endless) for step in STEPS for endless in ENDLESS if (step, endless) != ("QUIT", "lines")],
+)
+def test_P8_a_server_that_sends_without_end_is_given_up(step: str, endless: str, tmp_path: Path) -> None:
+    with hostile(step, ENDLESS[endless]) as port, pytest.raises(GatewaydError, match=r"127\.0\.0\.1:|bytes") as caught:
+        visit(port, tmp_path)
+    assert caught.value.advice or isinstance(caught.value, TooLarge)
+
+
+def test_P8_no_server_costs_more_than_64_mib_and_two_seconds_of_the_interpreter(tmp_path: Path) -> None:
+    """In a process of its own, so that nothing else is counted."""
+    worst = [("LIST", "numbers"), ("UIDL", "one line"), ("UIDL", "bare line feeds"), ("TOP", "half an end"), ("RETR", "lines")]
+    for step, endless in worst:
+        with hostile(step, ENDLESS[endless]) as port:
+            done = subprocess.run(
+                [sys.executable, "-c", _MEASURED, str(port), str(tmp_path)], capture_output=True, text=True, check=True, timeout=120
+            )
+        kib, seconds = done.stdout.split()
+        assert int(kib) < 64 << 10, (step, endless, kib)
+        assert float(seconds) < 2, (step, endless, seconds)
+
+
+_MEASURED = """
+import resource, sys, pathlib
+from gatewayd import GatewaydError
+from tests.plugins.test_pop3_hostile import visit
+before = resource.getrusage(resource.RUSAGE_SELF)
+try:
+    visit(int(sys.argv[1]), pathlib.Path(sys.argv[2]))
+except GatewaydError:
+    pass
+after = resource.getrusage(resource.RUSAGE_SELF)
+print(after.ru_maxrss - before.ru_maxrss, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+"""
