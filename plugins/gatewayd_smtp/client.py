@@ -1,4 +1,4 @@
-"""smtplib's client with a deadline for each whole reply, and bounds on how much a server may say.
+"""smtplib's client on a ``Connection``: a deadline for each step as a whole, and bounds on how much a server may say.
 
 smtplib waits its timeout anew for each byte, reads reply lines without end, and loses the cause when it can't send.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 import smtplib
-import socket
-import time
-from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from gatewayd_smtp.faults import closed, garbled, silent
+from gatewayd import LEAST_RATE, Connection
+from gatewayd_smtp.faults import closed, garbled
 
 if TYPE_CHECKING:
     import ssl
@@ -35,24 +33,24 @@ class Client(smtplib.SMTP):
     """One connection; ``open`` connects it. Errors are those of sockets, or TransientError for what is no SMTP."""
 
     #: The connection. smtplib's own ``sock`` and ``file`` stay empty.
-    line: socket.socket
+    line: Connection
 
     def __init__(self, options: SmtpOptions) -> None:
         self._options = options
         self._buffer = b""
+        #: From now on each step has a deadline of its own; greeting and log-in are one.
+        self.logged_in = False
+        #: What must not be shown where the server repeats it.
+        self.secrets: tuple[str, ...] = ()
         # The name is set once our own address is known: left to itself, smtplib asks the name server for one.
         super().__init__(local_hostname="localhost", timeout=options.timeout)
 
     def open(self, context: ssl.SSLContext | None) -> tuple[int, bytes]:
         """Connect, with TLS from the first byte if given a context, and return the greeting."""
         options = self._options
-        self.line = socket.create_connection((options.host, options.effective_port), options.timeout)
+        self.line = Connection(options, options.effective_port, context)
         try:
-            # Commands are small: none is to wait until the one before it was acknowledged.
-            self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.local_hostname = options.hello or _literal(str(self.line.getsockname()[0]))
-            if context:
-                self.wrap(context)
+            self.local_hostname = options.hello or _literal(self.line.getsockname()[0])
             return self.getreply()
         except BaseException:
             self.close()
@@ -61,8 +59,8 @@ class Client(smtplib.SMTP):
     def wrap(self, context: ssl.SSLContext) -> None:
         """Go on in TLS. Nothing that came in plain text may count from here on (RFC 3207 section 4.2)."""
         if self._buffer:
-            raise garbled(self._options, self._buffer)
-        self.line = context.wrap_socket(self.line, server_hostname=self._options.host)
+            raise garbled(self._options, self._buffer, self.secrets)
+        self.line.start_tls(context)
 
     @property
     def is_open(self) -> bool:
@@ -71,18 +69,17 @@ class Client(smtplib.SMTP):
 
     def close(self) -> None:
         """Close the connection without a word. Never raises."""
-        with suppress(OSError):
-            self.line.close()
+        self.line.close()
 
     def putcmd(self, cmd: str, args: str = "") -> None:
         """Send a command. What the server said before it was asked is no answer to it."""
         if self._buffer:
-            raise garbled(self._options, self._buffer)
+            raise garbled(self._options, self._buffer, self.secrets)
         super().putcmd(cmd, args)
 
     def send(self, s: ReadableBuffer | str) -> None:
         """Send a command, or a piece of a mail."""
-        self.line.sendall(s.encode() if isinstance(s, str) else s)
+        self.line.sendall(s.encode() if isinstance(s, str) else memoryview(s).cast("B"))
 
     def send_data(self, pieces: Iterable[bytes]) -> None:
         """Send a mail and the dot behind it, with dots at the beginning of lines doubled (RFC 5321 section 4.5.2).
@@ -91,7 +88,8 @@ class Client(smtplib.SMTP):
         and then hang up; it can't have taken it over.
         """
         if self._buffer.startswith(b"2"):
-            raise garbled(self._options, self._buffer)
+            raise garbled(self._options, self._buffer, self.secrets)
+        self._step("the mail", self._options.command_seconds, rate=LEAST_RATE)
         waiting = bytearray()
         for piece in chain(stuffed(pieces), (b".\r\n",)):
             waiting += piece
@@ -102,38 +100,33 @@ class Client(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """Return a whole reply as its code and its lines; it must have come within the timeout."""
-        return self.reply(self._options.timeout)
+        return self.reply("a reply", self._options.timeout)
 
     def ask(self, command: str) -> tuple[int, bytes]:
         """Send a command of a mail's transaction and return its reply, which may take longer than others."""
         self.putcmd(command)
-        seconds = self._options.command_seconds
-        try:
-            return self.reply(seconds)
-        except TimeoutError:
-            raise silent(self._options, command.partition(" ")[0], seconds) from None
+        return self.reply(command.partition(" ")[0], self._options.command_seconds)
 
-    def reply(self, seconds: float) -> tuple[int, bytes]:
-        """Return a whole reply as its code and its lines; it must have come within so many seconds."""
-        deadline = time.monotonic() + seconds
+    def reply(self, what: str, seconds: float) -> tuple[int, bytes]:
+        """Return a whole reply as its code and its lines; it must have come within so many seconds. Errors name ``what``."""
+        self._step(what, seconds)
         words: list[bytes] = []
-        try:
-            while True:
-                line = self._line(deadline)
-                if not _REPLY.match(line) or len(words) >= _MAX_LINES:
-                    raise garbled(self._options, line)
-                words.append(line[4:].strip())
-                if line[3:4] != b"-":
-                    return int(line[:3]), b"\n".join(words)
-        finally:
-            self.line.settimeout(self._options.timeout)
+        while True:
+            line = self._line()
+            if not _REPLY.match(line) or len(words) >= _MAX_LINES:
+                raise garbled(self._options, line, self.secrets)
+            words.append(line[4:].strip())
+            if line[3:4] != b"-":
+                return int(line[:3]), b"\n".join(words)
 
-    def _line(self, deadline: float) -> bytes:
+    def _step(self, what: str, seconds: float, *, rate: int = 0) -> None:
+        if self.logged_in:
+            self.line.step(what, seconds=seconds, rate=rate, limit=_MAX_LINES * _MAX_LINE)
+
+    def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _MAX_LINE:
-                raise garbled(self._options, self._buffer)
-            # Never 0, which would mean not to wait but to fail in another way.
-            self.line.settimeout(max(0.001, deadline - time.monotonic()))
+                raise garbled(self._options, self._buffer, self.secrets)
             block = self.line.recv(_MAX_LINE)
             if not block:
                 raise closed(self._options)

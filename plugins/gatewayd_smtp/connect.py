@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from base64 import b64encode
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -38,6 +37,7 @@ def connect(options: SmtpOptions) -> Client:
                 # What was offered before is forgotten: anybody may have written it (RFC 3207 section 4.2).
                 _greet(client, options)
             _log_in(client, options)
+            client.logged_in = True
         except BaseException:
             client.close()
             raise
@@ -47,17 +47,15 @@ def connect(options: SmtpOptions) -> Client:
 def hang_up(client: Client) -> None:
     """Take leave and close. Never raises, and takes a second at most."""
     with suppress(OSError, GatewaydError):
-        client.line.settimeout(_QUIT_SECONDS)
+        client.line.step("QUIT", seconds=_QUIT_SECONDS, rate=0)
         client.putcmd("QUIT")
-        client.reply(_QUIT_SECONDS)
+        client.reply("QUIT", _QUIT_SECONDS)
     client.close()
 
 
 def cut(client: Client) -> None:
     """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
-    with suppress(OSError):
-        # Not SSLSocket's own: that one first lets go of TLS, so that the other thread could send a last word in plain text.
-        socket.socket.shutdown(client.line, socket.SHUT_RDWR)
+    client.line.cut()
 
 
 def _greet(client: Client, options: SmtpOptions) -> None:
@@ -84,46 +82,35 @@ def _log_in(client: Client, options: SmtpOptions) -> None:
     password = options.password.reveal()
     if "\0" in options.username + password:
         raise AuthError(f"{options.where}: username or password holds a NUL, which SMTP can't send", advice="Correct it.")
+    client.secrets = (password,)
     offered = client.esmtp_features.get("auth", "").upper().split()
-    user, secret = _encoded(options.username), _encoded(password)
     if "PLAIN" in offered:
-        words = _encoded(f"\0{options.username}\0{password}")
-        code, answer = _auth(options, client, "PLAIN", [words])
+        code, answer = _auth(client, "PLAIN", [_encoded(f"\0{options.username}\0{password}")])
     elif "LOGIN" in offered:
-        words = secret
-        code, answer = _auth(options, client, "LOGIN", [user, secret])
+        code, answer = _auth(client, "LOGIN", [_encoded(options.username), _encoded(password)])
     else:
         advice = "Use `security: tls` or `starttls`; leave out username and password if it wants none."
         raise AuthError(f"{options.where}: the server offers no log-in by AUTH PLAIN or LOGIN on this connection", advice=advice)
     if code // 100 == OK:
         return
-    text = f"{options.where}: log-in as {options.username!r} was refused"
-    # A server that repeats what we sent is not quoted, not even in part.
-    if not any(_unspaced(hidden) in _unspaced(answer.decode("utf-8", "replace")) for hidden in (password, words, secret)):
-        text += f": the server answered {said(code, answer)!r}"
+    text = (
+        f"{options.where}: log-in as {options.username!r} was refused: the server answered {said(code, answer, client.secrets)!r}"
+    )
     if code // 100 == LATER:
         raise TransientError(text, advice="It is tried again.")
     raise AuthError(text, advice="Check `username` and `password`, and that the account may send by SMTP.")
-
-
-def _unspaced(text: str) -> str:
-    return "".join(text.split())
 
 
 def _encoded(text: str) -> str:
     return b64encode(text.encode()).decode("ascii")
 
 
-def _auth(options: SmtpOptions, client: Client, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
+def _auth(client: Client, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
     """Give the answers to what the server asks; return the first reply that asks no more (RFC 4954 section 4)."""
     first = f"AUTH {mechanism}"
     if mechanism == "PLAIN" and len(first) + len(answers[0]) < _LONGEST_COMMAND:
         first = f"{first} {answers.pop(0)}"
-    try:
-        code, words = client.docmd(first)
-        while code == _GO_ON and answers:
-            code, words = client.docmd(answers.pop(0))
-    except TransientError as error:
-        # It may quote what came, and a server that is none may have repeated what we sent.
-        raise TransientError(f"{options.where}: there was no SMTP reply to our log-in", advice=error.advice) from None
+    code, words = client.docmd(first)
+    while code == _GO_ON and answers:
+        code, words = client.docmd(answers.pop(0))
     return code, words

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError, GatewaydError, TransientError
+from gatewayd import AuthError, GatewaydError, TransientError, other_protocol, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewayd_smtp.options import SmtpOptions
 
-__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "said", "silent", "unfit"]
+__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "said", "unfit"]
 
 #: The first digits of replies (RFC 5321 section 4.2.1).
 OK, LATER, NEVER = 2, 4, 5
@@ -21,10 +23,9 @@ _GOODBYE, _WHO = 421, 530
 _SHOWN = 300
 
 
-def said(code: int, words: bytes) -> str:
-    """Return a server's reply as one short printable text."""
-    text = " ".join(words[: 4 * _SHOWN].decode("utf-8", "replace").split())
-    return f"{code} {''.join(sign if sign.isprintable() else '?' for sign in text)}"[:_SHOWN].strip()
+def said(code: int, words: bytes, secrets: Sequence[str] = ()) -> str:
+    """Return a server's reply as one short printable text, without what we told it in secret."""
+    return f"{code} {quoted(words, secrets, _SHOWN)}"[:_SHOWN].strip()
 
 
 class Goodbye(TransientError):
@@ -36,31 +37,26 @@ def closed(options: SmtpOptions) -> Goodbye:
     return Goodbye(f"{options.where}: the server closed the connection", advice="It is tried again.")
 
 
-def silent(options: SmtpOptions, asked: str, seconds: float) -> TransientError:
-    """Return the error for an answer to ``asked`` that did not come within so many seconds."""
-    return TransientError(
-        f"{options.where}: no answer to {asked} within {seconds:g} s",
-        advice="It is tried again. Raise `timeout` if the server is slow.",
-    )
-
-
-def garbled(options: SmtpOptions, words: bytes) -> TransientError:
+def garbled(options: SmtpOptions, words: bytes, secrets: Sequence[str] = ()) -> TransientError:
     """Return the error for bytes that are no SMTP."""
-    shown = "".join(sign if sign.isprintable() else "?" for sign in words[:100].decode("utf-8", "replace"))
-    return TransientError(
-        f"{options.where}: expected an SMTP reply, got {shown!r}",
-        advice="Check that `host` and `port` are those of an SMTP server, and that `security` fits the port.",
-    )
+    known = other_protocol(words)
+    advice = "Check that `host` and `port` are those of an SMTP server, and that `security` fits the port."
+    if known and known != "SMTP":
+        advice = f"It looks like the word of a server of {known}. {advice}"
+    return TransientError(f"{options.where}: expected an SMTP reply, got {quoted(words, secrets, 100)!r}", advice=advice)
 
 
-def unfit(options: SmtpOptions, code: int, words: bytes) -> GatewaydError | None:
-    """Return the error for a reply within a mail's transaction that is no word on the mail; None where it is one."""
+def unfit(options: SmtpOptions, code: int, shown: str) -> GatewaydError | None:
+    """Return the error for a reply within a mail's transaction that is no word on the mail; None where it is one.
+
+    ``shown`` is the reply as ``said`` returns it.
+    """
     if code == _GOODBYE:
-        return Goodbye(f"{options.where}: the server said goodbye: {said(code, words)!r}", advice="It is tried again.")
+        return Goodbye(f"{options.where}: the server said goodbye: {shown!r}", advice="It is tried again.")
     if code == _WHO:
         advice = "Give `username` and `password`, and `security: tls` or `starttls`."
-        return AuthError(f"{options.where}: the server wants a log-in: {said(code, words)!r}", advice=advice)
-    return None if code // 100 in {OK, LATER, NEVER} else garbled(options, said(code, words).encode())
+        return AuthError(f"{options.where}: the server wants a log-in: {shown!r}", advice=advice)
+    return None if code // 100 in {OK, LATER, NEVER} else garbled(options, shown.encode())
 
 
 def let_in(options: SmtpOptions, reply: tuple[int, bytes], otherwise: str) -> None:

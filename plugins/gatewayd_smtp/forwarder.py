@@ -192,9 +192,10 @@ class SmtpCourier(Courier):
         return self._word(*self._client.ask(command))
 
     def _word(self, code: int, words: bytes) -> tuple[int, str]:
-        if wrong := unfit(self._options, code, words):
+        shown = said(code, words, self._client.secrets)
+        if wrong := unfit(self._options, code, shown):
             raise wrong
-        return code // 100, said(code, words)
+        return code // 100, shown
 
     def _data(self, written: Written) -> tuple[bool, _Verdict]:
         """Send the mail itself; return whether the server wanted to have it, and the verdict."""
@@ -209,20 +210,17 @@ class SmtpCourier(Courier):
             self._client.send_data(written.pieces())
         except ConnectionError as error:
             return True, self._parting(error)
-        try:
-            # From here on the server may have taken the mail over: only its answer tells.
-            reply = self._client.reply(self._options.patience)
-        except TimeoutError:
-            text = f"{self._options.where}: no answer to the end of a mail within {self._options.patience:g} s"
-            raise TransientError(text, advice="It is sent again, with the same Message-ID.") from None
+        # From here on the server may have taken the mail over: only its answer tells. Without one it is sent again, with the
+        # same Message-ID.
+        reply = self._client.reply("the end of a mail", self._options.patience)
         self._unanswered = False
         digit, shown = self._word(*reply)
         return True, (_STATES[digit], shown)
 
     def _parting(self, error: ConnectionError) -> _Verdict:
         """Return what a server said that hung up on a mail: a refusal is one, else ``error`` is raised."""
-        with suppress(OSError):
-            digit, shown = self._word(*self._client.reply(_PARTING_SECONDS))
+        with suppress(OSError, TransientError):
+            digit, shown = self._word(*self._client.reply("a refusal", _PARTING_SECONDS))
             if digit == NEVER:
                 return "refused", shown
         raise error

@@ -32,9 +32,23 @@ def test_P5_attached_originals_are_identical_at_the_receiver(hidden: Sequence[st
             assert receipt.recipients[0].state == "delivered", receipt
         received = [original(message.data) for message in server.messages]
         assert [raw for _, raw in received] == ORIGINALS
-        assert len({kind for kind, _ in received}) == 2
+        # Raw UTF-8 in a header goes as message/global where the server takes 8-bit, all that no server carries as base64.
+        assert {kind for kind, _ in received} == {"message/rfc822", "application/octet-stream original.eml"} | (
+            set() if hidden else {"message/global"}
+        )
         assert all(not hidden or message.data.isascii() for message in server.messages)
         assert all(("BODY=8BITMIME" in message.options) == (not message.data.isascii()) for message in server.messages)
+
+
+def without_return_path(raw: bytes) -> bytes:
+    """Return the original as it is resent (RFC 5321 section 4.4), made in another way than the code does."""
+    head, end, body = raw.partition(b"\r\n\r\n")
+    kept = list[bytes]()
+    for line in head.split(b"\r\n"):
+        if line[:1] in b" \t" and kept and kept[-1] == b"":
+            continue
+        kept.append(b"" if line.lower().startswith(b"return-path:") else line)
+    return b"\r\n".join(line for line in kept if line) + (end or b"\r\n") + body
 
 
 def carries(raw: bytes) -> bool:
@@ -53,7 +67,7 @@ def test_P5_inline_originals_are_identical_at_the_receiver_or_refused() -> None:
         data = received[b"Resent-Message-ID: " + one.message_id.encode()]
         ours, _, rest = data.partition(f"\r\n{one.hops[0]}\r\n".encode())
         assert ours.startswith(b"Resent-From: ")
-        assert rest == ORIGINALS[one.id]
+        assert rest == without_return_path(ORIGINALS[one.id])
     assert 100 < len(sent) == len(received)
     for one in parcels:
         recipient = states[one.id]
