@@ -140,7 +140,7 @@ class Writer:
         """Return to whom an answer goes, who gets it as Cc, and what there is to say of others."""
         ours = filing.direction == "out"
         notes = list[str]()
-        first = mail.to if ours else _reply_to(mail, notes) or mail.from_
+        first = mail.to if ours else _reply_to(mail, self._own(filing.operator, personal=False), notes) or mail.from_
         to = tuple(_usable(first, frozenset(), notes))
         if not to_all:
             return to, (), notes
@@ -148,11 +148,14 @@ class Writer:
         more = [] if ours else _usable(mail.to, own, notes)
         return _distinct((*to, *more)), tuple(_usable(mail.cc, own, notes)), notes
 
-    def _own(self, operator: str) -> frozenset[str]:
-        """Return the addresses of the operator's own accounts, in lower case: an answer to all does not go to ourselves."""
+    def _own(self, operator: str, *, personal: bool = True) -> frozenset[str]:
+        """Return the addresses of the operator's own accounts, in lower case; ``personal`` includes those of its users.
+
+        An answer to all goes to none of them. A single answer may go to a colleague, but not to a shared mailbox.
+        """
         found = set()
         for account in self.accounts.values():
-            if operator not in account.operators:
+            if operator not in account.operators or (account.user and not personal):
                 continue
             if account.sends:
                 found.add(account.sends.sender.email)
@@ -198,12 +201,19 @@ def _comparable(email: str) -> str:
     return email.lower()
 
 
-def _reply_to(mail: Mail, notes: list[str]) -> tuple[Address, ...]:
-    """Return where the mail wants its answers, and note it where that is not its sender: anybody may write it there."""
+def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Address, ...]:
+    """Return where the mail wants its answers, and note it where that is not its sender: anybody may write it there.
+
+    Our ``shared`` mailboxes don't count: forms on web pages and some lists write them there, and nobody would get the answer.
+    """
     # From the bytes: a name of a decoded header could pass for an address.
     head = mail.source.read(0, header.MAX_HEAD)
     fields, _ = header.split_head(head, 0, len(head), header.MAX_HEAD)
     found, _ = header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
+    others = tuple(one for one in found if _comparable(one.email) not in shared)
+    if len(others) < len(found):
+        notes.append("Reply-To names a shared mailbox of our own, which gets no answer")
+        found = others
     if found and mail.sender and not {one.email.lower() for one in found} & {one.email.lower() for one in mail.from_}:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         notes.append(f"it goes to {found[0].email}{more}, as Reply-To asks, and not to the sender, {mail.sender.email}")

@@ -371,6 +371,22 @@ def test_an_answer_that_does_not_go_to_the_sender_says_so(world: World) -> None:
     assert world.reply(world.file(raw, key="2")).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("wanted", "goes"),
+    [
+        (b"reservations@acme.example", ("anna@nord.example",)),
+        (b"Desk <DESK@acme.example>", ("anna@nord.example",)),
+        (b"desk@acme.example, b@x.de", ("b@x.de",)),
+        (b"irina@acme.example", ("irina@acme.example",)),
+    ],
+)
+def test_an_answer_does_not_go_to_our_own_shared_mailbox(world: World, wanted: bytes, goes: tuple[str, ...]) -> None:
+    """Forms on web pages write it into Reply-To. A colleague may get an answer."""
+    prepared = world.reply(world.file(MAIL.replace(b"Subject:", b"Reply-To: " + wanted + b"\r\nSubject:", 1)))
+    assert to(prepared) == goes
+    assert any("shared mailbox" in note for note in prepared.notes) == (b"irina" not in wanted)
+
+
 def test_P8_endless_names_of_the_original_are_cut(world: World) -> None:
     raw = b'From: "' + b"Anna " * 100_000 + b'" <anna@nord.example>\r\nSubject: x\r\n\r\nhi\r\n'
     prepared = world.reply(world.file(raw))
