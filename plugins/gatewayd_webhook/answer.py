@@ -66,8 +66,7 @@ class Answer:
 
     def words(self, keys: Keys) -> str:
         """Return status, reason and the beginning of the body, for people, on one line."""
-        whole = self.body.decode("utf-8", "replace")
-        said = printable(whole)
+        said = printable(self.body.decode("utf-8", "replace"))
         text = printable(f"{self.status} {self.reason}")
         if self.state != "delivered" and said:
             text += f": {said}"
@@ -76,7 +75,7 @@ class Answer:
             text = f"{self.status} redirects{f' to {moved}' if moved else ''}, which is not followed: correct `url`"
         if self.status == HTTPStatus.GONE:
             text += "; the receiver wants no more: take the target out of the rules"
-        return f"{self.status}; {_SAFE}" if keys.are_in(f"{self.reason} {self.location} {whole}") else text
+        return f"{self.status}; {_SAFE}" if any(map(keys.are_in, (self.reason, self.location, self.body))) else text
 
 
 def receipt(parcel: Parcel, answer: Answer, keys: Keys, *, sent: bool = True) -> Receipt:

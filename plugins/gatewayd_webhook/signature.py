@@ -7,7 +7,7 @@ import hmac
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING
 
-from gatewayd import AuthError
+from gatewayd import AuthError, repeats
 
 if TYPE_CHECKING:
     from gatewayd import Secret
@@ -37,9 +37,9 @@ class Keys:
         signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp, body)
         return " ".join(f"v1,{b64encode(hmac.digest(key, signed, 'sha256')).decode()}" for key in self._keys)
 
-    def are_in(self, text: str) -> bool:
-        """Whether a text gives one of the secrets away."""
-        return any(secret.removeprefix(_PREFIX) in text for _, secret in self._texts)
+    def are_in(self, words: str | bytes) -> bool:
+        """Whether a server's words give one of the secrets away, in whatever encoding."""
+        return any(repeats(words, secret.removeprefix(_PREFIX)) for _, secret in self._texts)
 
 
 def _key(secret: Secret, text: str) -> bytes:

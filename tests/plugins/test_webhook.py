@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -281,7 +282,9 @@ def test_P4_a_parcel_that_fails_keeps_no_other_back(tmp_path: Path, site: Receiv
 
 
 def test_P9_an_answer_that_repeats_the_secret_is_not_shown(tmp_path: Path, site: Receiver) -> None:
-    for where in (b"expected the key " + SECRET.encode(), b"." * 2000 + SECRET[6:].encode()):
+    encoded = base64.b64encode(SECRET[6:].encode())
+    shown = (SECRET.encode(), SECRET[6:].encode(), quote(SECRET[6:], safe="").encode(), encoded, SECRET[6:].encode().hex().encode())
+    for where in (*(b"expected the key " + form for form in shown), b"." * 2000 + SECRET[6:].encode()):
         site.answers["/mail"] = (401, {}, where)
         assert words(post(tmp_path, site)[0]) == ("refused", "401; the answer is not shown: it repeats the secret")
     site.answers["/mail"] = (301, {"Location": f"https://example.com/{SECRET}"}, b"")
