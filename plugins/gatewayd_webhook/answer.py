@@ -75,7 +75,7 @@ class Answer:
             text = f"{self.status} redirects{f' to {moved}' if moved else ''}, which is not followed: correct `url`"
         if self.status == HTTPStatus.GONE:
             text += "; the receiver wants no more: take the target out of the rules"
-        return f"{self.status}; {_SAFE}" if any(map(keys.are_in, (self.reason, self.location, self.body))) else text
+        return f"{self.status}; {_SAFE}" if any(keys.are_in(each) for each in (self.reason, self.location, self.body)) else text
 
 
 def receipt(parcel: Parcel, answer: Answer, keys: Keys, *, sent: bool = True) -> Receipt:
