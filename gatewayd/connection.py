@@ -68,6 +68,11 @@ class Connection:
         self._began = time.monotonic()
         self._waiting = True
 
+    @property
+    def room(self) -> int:
+        """How many bytes may still come in this step."""
+        return max(0, self._limit - self._came)
+
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Go on in TLS, within the step that was begun. Files made before are of no use any more."""
         # Kept before the handshake, which ``cut`` must be able to end.
@@ -85,7 +90,7 @@ class Connection:
 
     def recv(self, size: int) -> bytes:
         """Return up to ``size`` bytes that came; none at the stream's end."""
-        sock, size = self._arm(), self._room(size)
+        sock, size = self._arm(), self._most(size)
         try:
             piece = sock.recv(size)
         except TimeoutError:
@@ -95,7 +100,7 @@ class Connection:
 
     def recv_into(self, buffer: bytearray | memoryview) -> int:
         """Fill a buffer with what came, and return how much that is; 0 at the stream's end."""
-        sock, size = self._arm(), self._room(len(buffer))
+        sock, size = self._arm(), self._most(len(buffer))
         try:
             count = sock.recv_into(memoryview(buffer)[:size])
         except TimeoutError:
@@ -205,15 +210,14 @@ class Connection:
             sock.settimeout(self._left())
         return sock
 
-    def _room(self, size: int) -> int:
-        """Return how much of ``size`` may still come."""
-        room = self._limit - self._came
-        if room <= 0 and self._waiting:
+    def _most(self, size: int) -> int:
+        """Return how much of ``size`` may come now."""
+        if self._waiting and not self.room:
             raise TransientError(
                 f"{self.where}: {self._what}: more than {self._limit} bytes came, which is the bound of this step",
                 advice="It is tried again. If it lasts, the server is faulty or is none of this protocol.",
             )
-        return min(size, room) if self._waiting else size
+        return min(size, self.room) if self._waiting else size
 
     def _count(self, came: int) -> None:
         self._came += came

@@ -1,4 +1,7 @@
-"""What every transport promises of sessions that are watched or aborted; a part of ``TransportContract``."""
+"""What every transport promises of sessions that are watched or broken, and of servers that are none.
+
+A part of ``TransportContract``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from gatewayd import Heard, TransientError
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import Fault, FaultProxy, free_ports
 
 if TYPE_CHECKING:
     from gatewayd import Session, Watch
@@ -51,14 +54,18 @@ class WatchContract:
         site.deliver([_message(1)])
         with closing(site.transport().open()) as session:
             cursor = _list(session, site)
-            for number in (2, 3):
+            seen = {one.key for page in session.listing(site.folder, None) for one in page.keys}
+            for _ in range(2):
+                number = len(seen) + 1
                 watch = _watching(session, site)
                 assert watch.listen() == Heard()
                 site.deliver([_message(number)])
                 assert hear(watch) == Heard(news=True)
                 watch.end()
                 pages = list(session.listing(site.folder, cursor))
-                assert len({one.key for page in pages for one in page.keys}) == (1 if self.has_cursor else number)
+                new = {one.key for page in pages for one in page.keys} - seen
+                assert len(new) == 1
+                seen |= new
                 cursor = pages[-1].cursor
 
     def test_mail_that_comes_before_the_watch_begins_is_news_at_once(self, site: Site) -> None:
@@ -173,6 +180,21 @@ class WatchContract:
                 hear(watch)
             with pytest.raises(TransientError):
                 watch.end()
+
+    def test_a_refused_connection_is_transient(self, site: Site) -> None:
+        with pytest.raises(TransientError, match="refused"):
+            site.transport(port=free_ports(1)[0]).open()
+
+    def test_P8_a_silent_server_is_given_up_after_the_timeout(self, site: Site) -> None:  # noqa: N802  the promise's name
+        with FaultProxy(site.host, site.port, fault=Fault(do="silence")) as proxy:
+            start = time.monotonic()
+            with pytest.raises(TransientError, match="1 s"):
+                site.transport(port=proxy.port, timeout="1s").open()
+        assert time.monotonic() - start < 10  # noqa: PLR2004  one second, and the time to close
+
+    def test_a_server_that_speaks_garbage_is_transient(self, site: Site) -> None:
+        with FaultProxy(site.host, site.port, fault=Fault(do="garbage")) as proxy, pytest.raises(TransientError):
+            site.transport(port=proxy.port, timeout="5s").open()
 
     def _needs_watch(self) -> None:
         if not self.can_watch:

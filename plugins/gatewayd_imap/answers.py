@@ -1,103 +1,194 @@
-"""Reads the answers to FETCH as imaplib hands them over (RFC 3501 section 7.4.2). Does no I/O, and can't raise."""
+"""Reads what a server answers, as imaplib hands it over (RFC 3501 section 7). Does no I/O, and can't raise.
+
+Each byte is looked at once: no pattern here goes back, and what can't be read ends the reading of its answer.
+"""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["BODY", "Fields", "Piece", "arrival", "fields", "number"]
+__all__ = ["BODY", "ORIGIN", "Fields", "Folder", "Piece", "arrival", "fields", "folders", "named", "number", "uid_in"]
 
 #: A line without a literal, or a line that ends in a literal with that literal.
 Piece: TypeAlias = bytes | tuple[bytes, bytes]
 
-#: What one message's answer says: items by name in upper case, None for NIL and for lists, which nobody here asks for.
-Fields: TypeAlias = "Mapping[str, bytes | None]"
+#: What one message's answer says of what is ever asked for: items by name in upper case. NIL is no body.
+Fields: TypeAlias = "Mapping[str, bytes]"
 
-#: The name of every ``BODY[...]<...>``: no command here asks for two.
+#: The name of every ``BODY[...]``: no command here asks for two.
 BODY = "BODY[]"
+#: Where a partial body begins, as the server says: the n of ``BODY[]<n>``.
+ORIGIN = "ORIGIN"
+_KEPT = {"UID", "RFC822.SIZE", "INTERNALDATE"}
 
 _TOKEN = re.compile(
-    rb"\s*(?:(?P<open>\()|(?P<close>\))"
-    rb'|"(?P<quoted>(?:[^"\\]|\\.)*)"'
-    rb"|~?\{(?P<literal>\d+)\+?\}"
-    rb"|(?P<atom>[^\s()\"{\[]+(?:\[[^\]]*\](?:<\d+>)?)?))",
+    rb"\s*+(?:(?P<open>\()|(?P<close>\))"
+    rb'|"(?P<quoted>(?:[^"\\]|\\.)*+)"'
+    rb"|(?P<atom>[^\s()\"\[]++(?P<section>\[[^\]]*+\](?:<(?P<origin>[0-9]{1,10})[0-9.]*+>)?+)?+))",
     re.DOTALL,
 )
+#: What stands in a list: nobody here asks for one, and flags may hold what no atom may.
+_IN_LIST = re.compile(rb'[^()"]*+(?:(?P<open>\()|(?P<close>\))|"(?:[^"\\]|\\.)*+")', re.DOTALL)
 # What nearly every server answers for sizes and arrivals, thousands of times: read at once, it takes a fifth of the time.
-_PAIR = rb'[A-Z0-9.]+ (?:\d+|"[^"\\]*")'
-_PLAIN = re.compile(rb"\d+ \(" + _PAIR + rb"(?: " + _PAIR + rb")*\)")
-# What nearly every server answers for a body.
-_ONE_BODY = re.compile(rb"\d+ \(UID (\d+) BODY\[\] \{\d+\}\)")
-_PAIRS = re.compile(rb'([A-Z0-9.]+) "?((?<=")[^"\\]*|\d+)')
+_PAIR = rb'[A-Z0-9.]++ (?:[0-9]++|"[^"\\]*+")'
+_PLAIN = re.compile(rb"[0-9]++ \(" + _PAIR + rb"(?: " + _PAIR + rb")*+\)")
+_PAIRS = re.compile(rb'([A-Z0-9.]++) "?+((?<=")[^"\\]*+|[0-9]++)')
+_SIZED = re.compile(rb"~?+\{[0-9]++\}$")
+_SEQUENCE = re.compile(rb"[0-9]++ \(")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_INTERNALDATE = re.compile(rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})")
+_UID = re.compile(rb"\bUID ([0-9]{1,10})\b", re.IGNORECASE)
+_WORD = re.compile(rb"[0-9]++")
+_INTERNALDATE = re.compile(rb" ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{4})")
 _MONTHS = {name: month for month, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_MAX_DIGITS = 20
+
+
+class Folder(NamedTuple):
+    """A folder of LIST: its name as it stands on the wire, and its flags in lower case."""
+
+    name: bytes
+    flags: frozenset[bytes]
+
+
+class _Token(NamedTuple):
+    kind: Literal["open", "close", "quoted", "literal", "atom", "garbled"]
+    value: bytes = b""
+    #: Of an atom: it names a section, and where that begins.
+    section: bool = False
+    origin: bytes | None = None
 
 
 def fields(pieces: Sequence[Piece | None]) -> Iterator[Fields]:
-    """Yield what each FETCH answer says, in their order; one that is cut off or garbled is left out.
+    """Yield what each FETCH answer says, in their order; one that is cut off or garbled is left out."""
+    for answer in _answers(pieces):
+        found = _message(answer)
+        if found:
+            yield found
 
-    imaplib strings them together: an answer is any number of lines that end in a literal, and one that does not.
-    """
-    line, literals = b"", list[bytes]()
+
+def folders(pieces: Sequence[Piece | None]) -> Iterator[Folder]:
+    """Yield the folders that LIST answers (RFC 3501 section 7.2.2); a garbled one is left out."""
+    for answer in _answers(pieces):
+        depth, flags, words = 0, list[bytes](), list[bytes]()
+        for token in _tokens(answer, lists=True):
+            depth += (token.kind == "open") - (token.kind == "close")
+            if token.kind in ("atom", "quoted", "literal"):
+                (flags if depth else words).append(token.value)
+            if depth < 0 or token.kind == "garbled":
+                words.clear()
+                break
+        if len(words) == 2:  # noqa: PLR2004  delimiter and name
+            yield Folder(words[1], frozenset(flag.lower() for flag in flags))
+
+
+def _answers(pieces: Sequence[Piece | None]) -> Iterator[list[Piece]]:
+    """Take apart what imaplib strings together: an answer is any number of lines that end in a literal, and one that does not."""
+    answer: list[Piece] = []
     for piece in pieces:
-        if isinstance(piece, tuple):
-            line += piece[0]
-            literals.append(piece[1])
-        elif piece is not None:
-            found = _message(line + piece, literals)
-            if found:
-                yield found
-            line, literals = b"", []
+        if piece is not None:
+            answer.append(piece)
+        if isinstance(piece, bytes):
+            yield answer
+            answer = []
 
 
-def _message(line: bytes, literals: Sequence[bytes]) -> Fields:
-    if not literals and _PLAIN.fullmatch(line):
-        return {name.decode("ascii"): value for name, value in _PAIRS.findall(line)}
-    if len(literals) == 1 and (body := _ONE_BODY.fullmatch(line)):
-        return {"UID": body[1], BODY: literals[0]}
-    found: dict[str, bytes | None] = {}
-    start = line.find(b"(") + 1
-    name, depth, used = "", 0, 0
-    for token in _TOKEN.finditer(line, start):
-        kind = token.lastgroup
-        if kind in ("open", "close"):
-            depth += 1 if kind == "open" else -1
-            if depth < 0:
-                return found
-            value: bytes | None = None
-            if depth or kind == "open":
-                continue
-        elif kind == "literal":
-            value = literals[used] if used < len(literals) else None
-            used += 1
-        else:
-            value = _ESCAPED.sub(rb"\1", token["quoted"]) if kind == "quoted" else _atom(token["atom"])
-        if depth:
+def _message(answer: Sequence[Piece]) -> Fields:
+    first = answer[0]
+    if isinstance(first, bytes) and _PLAIN.fullmatch(first):
+        return {name.decode("ascii"): value for name, value in _PAIRS.findall(first) if name.decode("ascii") in _KEPT}
+    found: dict[str, bytes] = {}
+    name, depth = "", 0
+    for token in _tokens(answer, start=_SEQUENCE):
+        if token.kind == "garbled":
+            return {}
+        if token.kind == "close" and not depth:
+            return found
+        depth += (token.kind == "open") - (token.kind == "close")
+        if token.kind == "open" or depth:
             continue
-        if name:
-            found[name] = value
-        name = "" if name else _name(token)
+        if not name:
+            name = _name(token)
+            if token.origin is not None:
+                found[ORIGIN] = token.origin
+        else:
+            if name in _KEPT or (name == BODY and token.kind in ("quoted", "literal")):
+                found[name] = token.value
+            name = ""
     return {}
 
 
-def _atom(text: bytes) -> bytes | None:
-    return None if text.upper() == b"NIL" else text
+def _tokens(answer: Sequence[Piece], *, start: re.Pattern[bytes] | None = None, lists: bool = False) -> Iterator[_Token]:
+    """Yield what an answer is made of, up to what can't be read. ``lists``: also what stands in lists, as atoms."""
+    depth = 0
+    for piece in answer:
+        text = _SIZED.sub(b"", piece[0]) if isinstance(piece, tuple) else piece
+        at = 0
+        if start:
+            begun = start.match(text)
+            at, start = begun.end() if begun else len(text), None
+        while found := (_IN_LIST if depth and not lists else _TOKEN).match(text, at):
+            at = found.end()
+            token = _token(found)
+            depth += (token.kind == "open") - (token.kind == "close")
+            yield token
+        if text.find(b'"', at) >= 0 or (text[at:].strip() and (lists or not depth)):
+            yield _Token("garbled")
+        if isinstance(piece, tuple):
+            yield _Token("literal", piece[1])
 
 
-def _name(token: re.Match[bytes]) -> str:
-    name = (token["atom"] or b"?").decode("latin-1").upper()
-    return BODY if name.startswith("BODY[") else name
+def _token(found: re.Match[bytes]) -> _Token:
+    kind = found.lastgroup
+    if kind == "open":
+        return _Token("open")
+    if kind == "close":
+        return _Token("close")
+    if kind == "atom":
+        return _Token("atom", found["atom"], section=found["section"] is not None, origin=found["origin"])
+    return _Token("quoted", _ESCAPED.sub(rb"\1", found["quoted"]) if kind == "quoted" else b"")
 
 
-def number(text: bytes | None) -> int | None:
+def _name(token: _Token) -> str:
+    if token.kind != "atom":
+        return "?"
+    name = token.value.decode("latin-1").upper()
+    return BODY if token.section and name.startswith("BODY[") else name
+
+
+def named(lines: Sequence[Piece | None], first: int, last: int) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the numbers that SEARCH names from ``first`` to ``last``, and up to two of the others; 0 is for what is none.
+
+    What stands in parentheses is the folder's MODSEQ (RFC 7162 section 3.1.5).
+    """
+    found, others = set[int](), set[int]()
+    for line in lines:
+        if not isinstance(line, bytes):
+            others |= {0} if line is not None else set()
+            continue
+        for word in _WORD.finditer(line.partition(b"(")[0]):
+            uid = int(word[0]) if word.end() - word.start() <= _MAX_DIGITS else 0
+            if first <= uid <= last:
+                found.add(uid)
+            elif len(others) < 2:  # noqa: PLR2004  more say no more
+                others.add(uid)
+    return frozenset(found), frozenset(others)
+
+
+def number(text: object) -> int | None:
     """Return a number of up to 20 digits, None where it is none."""
-    return int(text) if text is not None and text.isdigit() and len(text) <= 20 else None  # noqa: PLR2004  2**64
+    return int(text) if isinstance(text, bytes) and text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
+def uid_in(line: bytes) -> int | None:
+    """Return the UID that stands in the beginning of an answer to FETCH, before its literal."""
+    found = _UID.search(line)
+    return int(found[1]) if found else None
 
 
 def arrival(text: bytes | None) -> datetime | None:

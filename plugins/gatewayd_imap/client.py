@@ -1,30 +1,41 @@
-"""imaplib's client with what it lacks: TLS and TCP_NODELAY from the start, and literals that are never whole in memory."""
+"""imaplib's client with what it lacks: deadlines and bounds for each step, and literals that are never whole in memory.
+
+imaplib takes lines of a megabyte, literals of any size, and keeps untagged answers without end. So each step has a bound in
+bytes (``Connection``) and in lines, each line and each literal one of its own, and what is left of the step before is dropped.
+"""
 
 from __future__ import annotations
 
 import imaplib
-import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from imap_tools import BaseMailBox
 
-from gatewayd import CHUNK, Came, GatewaydError
-from gatewayd_imap.answers import fields, number
-from gatewayd_imap.faults import errors, said
+from gatewayd import CHUNK, Came, Connection, GatewaydError, TooLarge, TransientError
+from gatewayd_imap.answers import BODY, fields, number, uid_in
+from gatewayd_imap.faults import errors, greeted_otherwise, refused, words
 
 if TYPE_CHECKING:
+    import io
+    import socket
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd import Spool
     from gatewayd_imap.answers import Fields, Piece
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["Answers", "Client", "MailBox", "Spooled"]
+__all__ = ["ANSWER", "Answers", "Client", "Fetch", "MailBox", "Spooled", "Unfit"]
 
-#: The longest literal that is taken into memory: a block of headers, a folder's name, a piece of a large message.
-_MAX_LITERAL = 16 << 20
+#: How many bytes the answer to a command may have that asks for little, and how many lines any answer.
+ANSWER = 1 << 20
+_LINES = 20_000
+#: The longest line; those of SEARCH may fill their answer.
+_LINE = 1 << 16
+#: The longest literal that is kept in memory: a block of headers, a folder's name.
+_LITERAL = 1 << 16
 
 
 class Spooled(bytes):
@@ -33,38 +44,115 @@ class Spooled(bytes):
     came: Came
 
 
+class Unfit(bytes):
+    """Stands in an answer for a literal that was longer than it may be, and was read away."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """The bounds of one UID FETCH, in bytes."""
+
+    #: Of the whole answer.
+    answer: int = ANSWER
+    #: Of a literal that is kept in memory.
+    literal: int = _LITERAL
+    #: Where literals go instead, and the keys of the messages by UID.
+    spool: Spool | None = None
+    keys: Mapping[int, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What came of one UID FETCH, also of one that failed half-way."""
 
     #: By UID, in the order in which they came; several answers to one UID are one.
     messages: dict[int, Fields]
-    #: The text of a NO or BAD; empty where the server was content.
-    refusal: str = ""
+    #: UIDs whose literal came more than once.
+    twice: frozenset[int] = frozenset()
+    #: The error for a NO or BAD; None where the server was content.
+    refusal: GatewaydError | None = None
     #: Why the session can't go on; None where it can.
     lost: GatewaydError | None = None
 
 
 class Client(imaplib.IMAP4):
-    """One connection. Each wait for the network ends after the account's ``timeout``."""
+    """One connection. Greeting and log-in are one step; each ``step`` after them has bounds of its own."""
 
-    def __init__(self, options: ImapOptions, context: ssl.SSLContext | None) -> None:
-        """Connect, with TLS from the first byte if there is a context; raises what sockets and imaplib raise."""
+    connection: Connection
+    file: io.BufferedReader
+
+    def __init__(self, options: ImapOptions, context: ssl.SSLContext | None, secrets: Sequence[str]) -> None:
+        """Connect, with TLS from the first byte if there is a context; raises what sockets and imaplib raise.
+
+        ``secrets`` are what no message may show, whatever the server says.
+        """
         self._options = options
         self._context = context
-        self._spool: Spool | None = None
+        self._secrets = tuple(secrets)
+        self._greeted = False
+        self._lines = 0
+        self._longest = _LINE
+        #: The beginning of an answer whose literal is read next.
+        self._before = b""
+        self._fetch = Fetch()
+        #: A literal that could not even be read away: its UID, and why.
+        self._broken: tuple[int | None, str] | None = None
         self._idles = 0
         super().__init__(options.host, options.effective_port, options.timeout)
 
+    # --- a step -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def step(
+        self,
+        what: str,
+        otherwise: type[GatewaydError] = TransientError,
+        *,
+        answer: int = ANSWER,
+        line: int = _LINE,
+        seconds: float | None = None,
+    ) -> Iterator[None]:
+        """Do one step on the network inside the block, within these bounds, and translate what is raised; see ``errors``."""
+        self._lines, self._longest, self._before = 0, line, b""
+        # imaplib would hand out what other commands left, as if it were the answer to this one.
+        self.untagged_responses = {name: said for name, said in self.untagged_responses.items() if name == "BYE"}
+        self.connection.step(what, limit=answer, seconds=seconds)
+        with self.errors(what, otherwise):
+            yield
+
+    @contextmanager
+    def errors(self, what: str, otherwise: type[GatewaydError] = TransientError) -> Iterator[None]:
+        """Translate what is raised inside the block; see ``faults.errors``."""
+        with errors(self._options, self._secrets, what, otherwise):
+            yield
+
+    def refused(self, data: object, what: str, otherwise: type[GatewaydError] = TransientError) -> GatewaydError:
+        """Return the error for what came with a NO or BAD; see ``faults.refused``."""
+        return refused(words(data), f"{self._options.where}: {what}", otherwise, self._secrets)
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What no message may show."""
+        return self._secrets
+
+    # --- what imaplib asks for --------------------------------------------------------------------------------------
+
     def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
         """See ``imaplib.IMAP4``."""
+        del timeout
         self.host, self.port = host, port
-        self.sock = socket.create_connection((host, port), timeout)
-        # Otherwise a command that is sent in two pieces waits for the other side's delayed acknowledgement.
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context is not None:
-            self.sock = self._context.wrap_socket(self.sock, server_hostname=host)
-        self.file = self.sock.makefile("rb")
+        self.connection = Connection(self._options, port, self._context)
+        self.sock = cast("socket.socket", self.connection)
+        self.file = self.connection.makefile()
+
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Go on in TLS, once the server has agreed, and ask anew what it can do: anybody may have written what came before."""
+        self.connection.start_tls(context)
+        self.file = self.connection.makefile()
+        # As imaplib's own starttls does.
+        self._get_capabilities()
 
     def _log(self, line: str) -> None:
         """Keep nothing: imaplib would keep the last lines of every connection for its debugging, the password too."""
@@ -74,55 +162,111 @@ class Client(imaplib.IMAP4):
         self._idles += 1
         return b"W%d" % self._idles
 
+    def readline(self) -> bytes:
+        """Read a line, within its bounds."""
+        line = self.file.readline(self._longest + 1)
+        if len(line) > self._longest:
+            raise self.abort(f"a line of more than {self._longest} bytes, which is its bound")
+        self._lines += 1
+        if self._lines > _LINES:
+            raise self.abort(f"an answer of more than {_LINES} lines, which is its bound")
+        if line and not self._greeted:
+            self._greeted = True
+            if not line.startswith(b"* "):
+                raise greeted_otherwise(self._options, line, self._secrets)
+        self._before = line
+        return line
+
     def read(self, size: int) -> bytes:
         """Read a literal, while bodies are fetched into their spool; what it returns stands in the answer."""
-        if self._spool is None:
-            if size > _MAX_LITERAL:
-                raise self.abort(f"a literal of {size} bytes, expected at most {_MAX_LITERAL}")
-            return b"".join(self._pieces(size))
+        uid = uid_in(self._before[:1000])
+        room = self.connection.room
+        if size > room:
+            self._broken = uid, f"the server sends a literal of {size} bytes, and at most {room} may come"
+            raise self.abort(f"a literal of {size} bytes, expected at most {room}")
+        if self._fetch.spool is not None:
+            return self._spooled(self._fetch.spool, self._fetch.keys.get(uid or 0, ""), size)
+        if size > self._fetch.literal:
+            return self._away(self._pieces(size), f"{size} bytes came of it, where at most {self._fetch.literal} may")
+        return b"".join(self._pieces(size))
+
+    def _spooled(self, spool: Spool, key: str, size: int) -> bytes:
+        pieces = self._pieces(size)
+        if size > spool.allowed(key):
+            return self._away(pieces, f"the server sends {size} bytes of it, and at most {spool.allowed(key)} may come")
         spooled = Spooled()
-        spooled.came = self._spool.put("", self._pieces(size))
+        try:
+            spooled.came = spool.put(key, pieces)
+        except TooLarge as error:
+            return self._away(pieces, error.message)
         return spooled
+
+    def _away(self, pieces: Iterator[bytes], cause: str) -> Unfit:
+        for _ in pieces:
+            pass
+        unfit = Unfit()
+        unfit.cause = cause
+        return unfit
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         while size:
-            piece = super().read(min(size, CHUNK))
+            piece = self.file.read(min(size, CHUNK))
             if not piece:
                 raise self.abort("the connection was closed inside a message")
             size -= len(piece)
             yield piece
 
-    def uid_fetch(self, uids: str, items: str, spool: Spool | None = None) -> Answers:
-        """Fetch and return what came, whatever went wrong. Literals go into ``spool``, where there is one."""
-        refusal, lost = "", None
-        self._spool = spool
+    # --- UID FETCH --------------------------------------------------------------------------------------------------
+
+    def uid_fetch(self, uids: str, items: str, bounds: Fetch = Fetch(), *, by_number: bool = False) -> Answers:
+        """Fetch and return what came, whatever went wrong; ``by_number``: ``uids`` are message numbers."""
+        lost: GatewaydError | None = None
+        refusal: GatewaydError | None = None
+        pieces: Sequence[Piece | None] = ()
+        self._fetch, self._broken = bounds, None
         try:
-            with errors(self._options, "UID FETCH"):
-                pieces, refusal = self._uid_fetch(uids, items)
+            with self.step("UID FETCH", answer=bounds.answer):
+                pieces, refusal = self._uid_fetch(uids, items, by_number=by_number)
         except GatewaydError as error:
             lost, pieces = error, self._pending()
         finally:
-            self._spool = None
-        messages: dict[int, Fields] = {}
-        for answer in fields(pieces):
-            uid = number(answer.get("UID"))
-            if uid is not None:
-                messages[uid] = {**messages.get(uid, {}), **answer}
-        return Answers(messages=messages, refusal=refusal, lost=lost)
+            self._fetch = Fetch()
+        messages, twice = _by_uid(pieces)
+        if self._broken and self._broken[0] is not None:
+            unfit = Unfit()
+            unfit.cause = self._broken[1]
+            messages[self._broken[0]] = {"UID": b"", BODY: unfit}
+        return Answers(messages=messages, twice=twice, refusal=refusal, lost=lost)
 
-    def _uid_fetch(self, uids: str, items: str) -> tuple[Sequence[Piece | None], str]:
+    def _uid_fetch(self, uids: str, items: str, *, by_number: bool) -> tuple[Sequence[Piece | None], GatewaydError | None]:
         try:
-            status, data = self.uid("FETCH", uids, items)
+            status, data = self.fetch(uids, items) if by_number else self.uid("FETCH", uids, items)
         except self.abort:
             raise
         except self.error as error:
-            return self._pending(), said(str(error))
-        return (data, "") if status == "OK" else (self._pending(), f"{status} {said(data)}")
+            return self._pending(), self.refused(error.args, "UID FETCH")
+        return (
+            (data, None) if status == "OK" else (self._pending(), self.refused([status.encode() + b" " + words(data)], "UID FETCH"))
+        )
 
     def _pending(self) -> Sequence[Piece | None]:
         """Return the answers of a FETCH that did not end well; imaplib keeps them."""
         pieces: Sequence[Piece | None] = self.untagged_responses.pop("FETCH", [])
         return pieces
+
+
+def _by_uid(pieces: Sequence[Piece | None]) -> tuple[dict[int, Fields], frozenset[int]]:
+    messages: dict[int, Fields] = {}
+    twice = set[int]()
+    for answer in fields(pieces):
+        uid = number(answer.get("UID"))
+        if uid is None:
+            continue
+        before = messages.get(uid, {})
+        if BODY in before and BODY in answer:
+            twice.add(uid)
+        messages[uid] = {**before, **answer}
+    return messages, frozenset(twice)
 
 
 class MailBox(BaseMailBox):

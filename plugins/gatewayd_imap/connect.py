@@ -1,22 +1,21 @@
-"""Connect, start TLS and log in."""
+"""Connect, start TLS and log in: one step, with one deadline."""
 
 from __future__ import annotations
 
 import imaplib
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, GatewaydError, tls_context
 from gatewayd_imap.client import Client, MailBox
-from gatewayd_imap.faults import errors, login_errors
+from gatewayd_imap.faults import errors
 
 if TYPE_CHECKING:
     import ssl
 
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["capabilities", "connect", "cut", "drop", "hang_up"]
+__all__ = ["capabilities", "connect", "drop", "hang_up"]
 
 _LOGOUT_SECONDS = 2.0
 
@@ -24,12 +23,14 @@ _LOGOUT_SECONDS = 2.0
 def connect(options: ImapOptions) -> MailBox:
     """Return a logged-in mailbox. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
     context = None if options.security == "none" else tls_context(options.ca_file)
-    with errors(options, "no session"):
-        client = Client(options, context if options.security == "tls" else None)
+    # Before anything is said: a server may know it from before, and repeat it in its greeting.
+    password = options.password.reveal()
+    with errors(options, (password,), "no session"):
+        client = Client(options, context if options.security == "tls" else None, (password,))
     try:
         if context and options.security == "starttls":
             _start_tls(client, options, context)
-        return _log_in(client, options)
+        return _log_in(client, options, password)
     except BaseException:
         hang_up(client)
         raise
@@ -38,8 +39,7 @@ def connect(options: ImapOptions) -> MailBox:
 def hang_up(client: Client) -> None:
     """Log out if the server still listens, and close. Never raises, and takes a few seconds at most."""
     # LOGOUT from a selected folder expunges nothing (RFC 3501 section 6.1.3), CLOSE would.
-    with suppress(OSError, imaplib.IMAP4.error, GatewaydError, UnicodeError):
-        client.sock.settimeout(min(_LOGOUT_SECONDS, client.sock.gettimeout() or _LOGOUT_SECONDS))
+    with suppress(OSError, imaplib.IMAP4.error, GatewaydError, UnicodeError), client.step("LOGOUT", seconds=_LOGOUT_SECONDS):
         client.logout()
     drop(client)
 
@@ -50,13 +50,6 @@ def drop(client: Client) -> None:
         client.shutdown()
 
 
-def cut(client: Client) -> None:
-    """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
-    with suppress(OSError):
-        # Not SSLSocket's own: that one first lets go of TLS, so that the other thread could send a last word in plain text.
-        socket.socket.shutdown(client.sock, socket.SHUT_RDWR)
-
-
 def capabilities(mailbox: MailBox) -> frozenset[str]:
     """Ask what the server can do for this user; it may say more after the log-in than before."""
     _, lines = mailbox.client.capability()
@@ -64,19 +57,22 @@ def capabilities(mailbox: MailBox) -> frozenset[str]:
 
 
 def _start_tls(client: Client, options: ImapOptions, context: ssl.SSLContext) -> None:
-    """Go on in TLS (RFC 3501 section 6.2.1). imaplib drops what came before the handshake, so nobody can slip answers in."""
+    """Go on in TLS (RFC 3501 section 6.2.1). What came before the handshake is dropped, so nobody can slip answers in."""
     # A server that takes us for logged in already would keep us from STARTTLS (RFC 8314 section 5.1).
     if "STARTTLS" not in client.capabilities or client.state != "NONAUTH":
         raise AuthError(
             f"{options.where}: the server does not offer STARTTLS",
             advice="Use `security: tls` (port 993) if the server has it. Without TLS the password would be sent in plain text.",
         )
-    with errors(options, "STARTTLS was refused"):
-        client.starttls(context)
+    with client.errors("STARTTLS was refused"):
+        # imaplib's own would wrap the socket, where the connection has to.
+        status, data = client.xatom("STARTTLS")
+        if status != "OK":
+            raise client.refused(data, "STARTTLS was refused")
+        client.start_tls(context)
 
 
-def _log_in(client: Client, options: ImapOptions) -> MailBox:
-    password = options.password.reveal()
+def _log_in(client: Client, options: ImapOptions, password: str) -> MailBox:
     if "\0" in options.username + password:
         raise AuthError(f"{options.where}: username or password holds a NUL, which IMAP can't send", advice="Correct it.")
     plain_text = all(sign.isascii() and sign.isprintable() for sign in options.username + password)
@@ -86,7 +82,8 @@ def _log_in(client: Client, options: ImapOptions) -> MailBox:
             f"{options.where}: the server takes no password on this connection", advice="Use `security: tls` or `starttls`."
         )
     mailbox = MailBox(client)
-    with login_errors(options, password):
+    # A refusal is ours to mend.
+    with client.errors(f"log-in as {options.username!r} was refused", AuthError):
         # LOGIN quotes its words, which can hold neither line breaks nor anything but ASCII; PLAIN can (RFC 4616).
         log_in = mailbox.login if plain_text and not disabled else mailbox.login_utf8
         log_in(options.username, password, initial_folder=None)

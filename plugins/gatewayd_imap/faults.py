@@ -13,45 +13,60 @@ from typing import TYPE_CHECKING
 
 from imap_tools.errors import UnexpectedCommandStatusError
 
-from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, socket_errors
+from gatewayd import AuthError, GatewaydError, PermanentError, TransientError, other_protocol, quoted, socket_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["errors", "login_errors", "refused", "said"]
+__all__ = ["errors", "greeted_otherwise", "refused", "words"]
 
-_CODE = re.compile(r"\[([A-Z][A-Z-]+)[\] ]", re.IGNORECASE)
+_CODE = re.compile(rb"\[([A-Z][A-Z-]{1,40}+)[\] ]", re.IGNORECASE)
 _LATER = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "EXPUNGEISSUED"}
 _NOT_US = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED"}
 _NEVER = {"NONEXISTENT", "TRYCREATE", "NOPERM", "CANNOT", "READ-ONLY"}
 # Gmail with 15 sessions open, Exchange while a mailbox moves or is throttled: both know the password to be right.
-_LATER_BY_WORDS = re.compile(r"too many simultaneous connections|authenticated but not connected", re.IGNORECASE)
-_SHOWN = 200
+_LATER_BY_WORDS = re.compile(rb"too many simultaneous connections|authenticated but not connected", re.IGNORECASE)
+_LOOKED = 1 << 13
+#: What imaplib and imap_tools raise when a server's words are not what they take them for, without looking.
+_UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
-def said(data: object) -> str:
-    """Return what a server answered as one short printable text."""
-    first = data[-1] if isinstance(data, (list, tuple)) and data else data
-    text = first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first or "")
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:_SHOWN].strip())
+def words(data: object) -> bytes:
+    """Return the last of what a server answered, as it came."""
+    last = data[-1] if isinstance(data, (list, tuple)) and data else data
+    if isinstance(last, tuple):
+        return b" ".join(piece for piece in last if isinstance(piece, bytes))
+    return last if isinstance(last, bytes) else str(last or "").encode("utf-8", "surrogateescape")
 
 
-def refused(answer: str, what: str, otherwise: type[GatewaydError]) -> GatewaydError:
+def refused(answer: bytes, what: str, otherwise: type[GatewaydError], secrets: Sequence[str]) -> GatewaydError:
     """Return the error for a NO or BAD: by its response code, where it has none we know ``otherwise``."""
-    code = _CODE.search(answer)
-    name = code[1].upper() if code else ""
-    text = f"{what}: the server answered {answer!r}"
-    if name in _LATER or _LATER_BY_WORDS.search(answer):
+    code = _CODE.search(answer[:_LOOKED])
+    name = code[1].upper().decode("ascii") if code else ""
+    text = f"{what}: the server answered {quoted(answer, secrets)!r}"
+    if name in _LATER or _LATER_BY_WORDS.search(answer[:_LOOKED]):
         return TransientError(text, advice="It is tried again. If it lasts, lower `connections`.")
     if name in _NOT_US or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use IMAP.")
     return PermanentError(text) if name in _NEVER else otherwise(text)
 
 
+def greeted_otherwise(options: ImapOptions, line: bytes, secrets: Sequence[str]) -> TransientError:
+    """Return the error for a first line that is no greeting of IMAP."""
+    other = other_protocol(line)
+    text = f"{options.where}: expected an IMAP greeting, got {quoted(line, secrets)!r}"
+    ports = "Check that `host` and `port` are those of an IMAP server: usually 993, and 143 for `starttls`."
+    if other == "POP3":
+        return TransientError(text, advice=f"It is a POP3 server: use `kind: pop3`. Else: {ports}")
+    return TransientError(text, advice=f"It is a server of {other}. {ports}" if other not in ("", "IMAP") else ports)
+
+
 @contextmanager
-def errors(options: ImapOptions, what: str, otherwise: type[GatewaydError] = TransientError) -> Iterator[None]:
+def errors(
+    options: ImapOptions, secrets: Sequence[str], what: str, otherwise: type[GatewaydError] = TransientError
+) -> Iterator[None]:
     """Translate what the libraries and sockets raise inside the block; ``otherwise`` is for a NO or BAD without a known code."""
     text = f"{options.where}: {what}"
     try:
@@ -61,24 +76,11 @@ def errors(options: ImapOptions, what: str, otherwise: type[GatewaydError] = Tra
         raise PermanentError(f"{text}: the folder is read-only", advice="Give the user the right to change it.") from None
     except imaplib.IMAP4.abort as error:
         advice = "It is tried again. If it never works, check that `host` and `port` are those of an IMAP server."
-        raise TransientError(f"{text}: the session ended: {said(str(error))}", advice=advice) from None
+        raise TransientError(f"{text}: the session ended: {quoted(words(error.args), secrets)}", advice=advice) from None
     except imaplib.IMAP4.error as error:
-        raise refused(said(str(error)), text, otherwise) from None
+        raise refused(words(error.args), text, otherwise, secrets) from None
     except UnexpectedCommandStatusError as error:
-        raise refused(said(error.command_result[1]), text, otherwise) from None
-    except (UnicodeError, TypeError, OverflowError) as error:
-        # imaplib takes what a server says for ASCII, and a CAPABILITY for a line, without looking.
-        raise TransientError(f"{text}: the server's answer is no IMAP: {said(str(error))}") from None
-
-
-@contextmanager
-def login_errors(options: ImapOptions, password: str) -> Iterator[None]:
-    """As ``errors``, for the log-in: a refusal is ours to mend, and a server that echoes the password is not quoted."""
-    what = f"log-in as {options.username!r} was refused"
-    try:
-        with errors(options, what, AuthError):
-            yield
-    except GatewaydError as error:
-        if password in error.message:
-            raise type(error)(f"{options.where}: {what}", advice=error.advice) from None
-        raise
+        raise refused(words(error.command_result[1]), text, otherwise, secrets) from None
+    except _UNREADABLE as error:
+        said = quoted(f"{type(error).__name__}: {error}", secrets)
+        raise TransientError(f"{text}: the server's answer is no IMAP: {said}", advice="It is tried again.") from None

@@ -2,56 +2,96 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import json
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from gatewayd import PermanentError
+from imap_tools.imap_utf7 import utf7_decode, utf7_encode
+
+from gatewayd import PermanentError, repeats
+from gatewayd_imap.answers import folders as read_folders
 from gatewayd_imap.connect import capabilities
-from gatewayd_imap.faults import errors
 from gatewayd_imap.settle import lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from gatewayd import Action
     from gatewayd_imap.client import MailBox
-    from gatewayd_imap.options import ImapOptions
 
-__all__ = ["problems"]
+__all__ = ["in_yaml", "problems"]
 
-_NAMED = 20
+#: How many names are shown, how many are looked through, and how long one of them may be.
+_NAMED, _MOST, _LONGEST = 20, 2_000, 255
+#: The answer to LIST, in bytes.
+_LIST = 4 << 20
+#: What YAML takes as it is, wherever it stands, and for text.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]*(?: [A-Za-z0-9_/.-]+)*")
+_NO_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 
-def problems(mailbox: MailBox, options: ImapOptions, folders: Sequence[str], action: Action | None) -> list[str]:
+def problems(mailbox: MailBox, folders: Sequence[str], action: Action | None) -> list[str]:
     """See ``Session.problems``."""
-    found = [problem for folder in folders if (problem := _missing(mailbox, options, folder, "correct `folders`"))]
+    found = [problem for folder in folders if (problem := _missing(mailbox, folder, "correct `folders`"))]
     if action is None:
         return found
-    with errors(options, "CAPABILITY"):
+    with mailbox.client.step("CAPABILITY"):
         offered = capabilities(mailbox)
     if problem := lacking(action, offered):
         found.append(f"{problem}: use `after: keep` or `after: seen`")
-    if action.do == "move" and (problem := _missing(mailbox, options, action.folder, "make it there, or correct `after`")):
+    if action.do == "move" and (problem := _missing(mailbox, action.folder, "make it there, or correct `after`")):
         found.append(problem)
     return found
 
 
-def _missing(mailbox: MailBox, options: ImapOptions, folder: str, advice: str) -> str:
+def _missing(mailbox: MailBox, folder: str, advice: str) -> str:
     try:
-        with errors(options, f"folder {folder!r}", PermanentError):
+        with mailbox.client.step(f"folder {folder!r}", PermanentError):
             mailbox.folder.set(folder, readonly=True)
     except PermanentError:
-        names = _names(mailbox, options)
-        near = get_close_matches(folder, names, n=3) or sorted(names)
-        more = ", …" if len(near) > _NAMED else ""
-        return f"there is no folder {folder!r} that can be opened; the server has {', '.join(near[:_NAMED])}{more}: {advice}"
+        there = _there(folder, _names(mailbox), mailbox.client.secrets)
+        return f"there is no folder {in_yaml(folder)} that can be opened; {there}: {advice}"
     return ""
 
 
-def _names(mailbox: MailBox, options: ImapOptions) -> list[str]:
+def _there(folder: str, names: Sequence[str], secrets: Sequence[str]) -> str:
+    """Return which folders there are, and whether these are all."""
+    near = get_close_matches(folder, names, n=3)
+    shown = [name for name in near or names[:_NAMED] if not any(repeats(name, secret) for secret in secrets)]
+    if not shown:
+        return "the server names none"
+    rest = len(names) - len(shown)
+    more = f" (and {rest} more{', which are less alike' if near else ''})" if rest else ""
+    return f"the server has {', '.join(in_yaml(name) for name in shown)}{more}"
+
+
+def in_yaml(name: str) -> str:
+    """Return a folder's name as it must be written in YAML."""
+    if _PLAIN.fullmatch(name) and name.casefold() not in _NO_TEXT:
+        return name
+    if name.isprintable():
+        return "'" + name.replace("'", "''") + "'"
+    # Between double quotes YAML has the escapes of JSON.
+    return json.dumps(name)
+
+
+def _names(mailbox: MailBox) -> list[str]:
     """Return the names of the folders that hold mail, as people read them."""
-    # A name in broken modified UTF-7 makes imap_tools give up on all of them.
-    with errors(options, "LIST"), suppress(ValueError):
-        return [one.name for one in mailbox.folder.list() if "\\noselect" not in (flag.lower() for flag in one.flags)]
-    return []
+    with mailbox.client.step("LIST", answer=_LIST):
+        _, pieces = mailbox.client.list('""', '"*"')
+        found = read_folders([piece for piece in pieces if isinstance(piece, bytes | tuple)])
+        names = [folder.name for folder in found if b"\\noselect" not in folder.flags and len(folder.name) <= _LONGEST]
+        return sorted({*_readable(names[:_MOST])})
+
+
+def _readable(names: Sequence[bytes]) -> Iterator[str]:
+    """Yield names that can be written in the config: what is read is what would be sent."""
+    for name in names:
+        try:
+            text = utf7_decode(name)
+            same = utf7_encode(text) == name
+        except ValueError:
+            continue
+        if same:
+            yield text

@@ -8,7 +8,6 @@ from imap_tools.utils import encode_folder
 
 from gatewayd import PermanentError, TransientError
 from gatewayd_imap.connect import capabilities
-from gatewayd_imap.faults import errors, refused, said
 from gatewayd_imap.numbers import chunks, uid_set
 
 if TYPE_CHECKING:
@@ -34,36 +33,35 @@ def lacking(action: Action, offered: frozenset[str]) -> str:
 
 def settle(mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: Action) -> None:
     """Do ``action`` in the folder that is open for writing. What is no longer there counts as done (RFC 3501 section 6.4.8)."""
-    with errors(options, "CAPABILITY"):
+    with mailbox.client.step("CAPABILITY"):
         offered = capabilities(mailbox)
     if problem := lacking(action, offered):
         raise PermanentError(f"{options.where}: {problem}", advice="Use `after: keep` or `after: seen`.")
     for chunk in chunks(uids, _UIDS):
         some = uid_set(chunk)
         if action.do == "seen":
-            _do(mailbox, options, "STORE", some, "+FLAGS.SILENT", "(\\Seen)")
+            _do(mailbox, "STORE", some, "+FLAGS.SILENT", "(\\Seen)")
         elif action.do == "move" and "MOVE" in offered:
-            _to(mailbox, options, "MOVE", some, action.folder)
+            _to(mailbox, "MOVE", some, action.folder)
         else:
             if action.do == "move":
-                _to(mailbox, options, "COPY", some, action.folder)
-            _do(mailbox, options, "STORE", some, "+FLAGS.SILENT", "(\\Deleted)")
-            _do(mailbox, options, "EXPUNGE", some)
+                _to(mailbox, "COPY", some, action.folder)
+            _do(mailbox, "STORE", some, "+FLAGS.SILENT", "(\\Deleted)")
+            _do(mailbox, "EXPUNGE", some)
 
 
-def _to(mailbox: MailBox, options: ImapOptions, command: str, uids: str, folder: str) -> None:
+def _to(mailbox: MailBox, command: str, uids: str, folder: str) -> None:
     try:
-        _do(mailbox, options, command, uids, encode_folder(folder))
+        _do(mailbox, command, uids, encode_folder(folder))
     except PermanentError as error:
         advice = f"Make the folder {folder!r} on the server, or correct `after`."
         raise PermanentError(f"{error.message}: can't move to {folder!r}", advice=advice) from None
 
 
-def _do(mailbox: MailBox, options: ImapOptions, command: str, *words: str | bytes) -> None:
+def _do(mailbox: MailBox, command: str, *words: str | bytes) -> None:
     what = f"UID {command}"
-    with errors(options, what, PermanentError):
+    with mailbox.client.step(what, PermanentError):
         # imaplib takes bytes as they are, which its type stubs do not know.
         status, data = mailbox.client.uid(command, *words)  # type: ignore[arg-type]
     if status != "OK":
-        otherwise = PermanentError if command in ("MOVE", "COPY") else TransientError
-        raise refused(said(data), f"{options.where}: {what}", otherwise)
+        raise mailbox.client.refused(data, what, PermanentError if command in ("MOVE", "COPY") else TransientError)

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import re
 import ssl
-import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gatewayd import Heard, Watch
-from gatewayd_imap.faults import errors, said
 
 if TYPE_CHECKING:
-    import io
-
     from gatewayd_imap.client import Client
-    from gatewayd_imap.options import ImapOptions
 
 __all__ = ["Idle"]
 
@@ -31,20 +26,19 @@ _PIECE = 1 << 14
 
 _GO_ON = b"+"
 _COUNT = re.compile(rb"(\d{1,10}) (EXISTS|EXPUNGE)\b", re.IGNORECASE)
-#: A timeout of 0 would not wait at all.
-_AT_ONCE = 1e-6
+#: How much may come from one renewal to the next: who says more has nothing to say.
+_FLOOD = 1 << 22
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Idle(Watch):
     """A connection that waits in IDLE, in the folder that it has open."""
 
-    __slots__ = ("_buffer", "_client", "_exists", "_expected", "_news", "_options", "_refused", "_tag", "ended")
+    __slots__ = ("_buffer", "_client", "_exists", "_expected", "_news", "_refused", "_since_renewal", "_tag", "ended")
 
-    def __init__(self, client: Client, options: ImapOptions, *, exists: int | None, news: bool) -> None:
+    def __init__(self, client: Client, *, exists: int | None, news: bool) -> None:
         """``exists`` is how many messages EXAMINE has just told, ``news`` whether there is something to tell already."""
         self._client = client
-        self._options = options
         self._exists = exists
         self._news = news
         #: The beginning of a line whose end has not come yet.
@@ -54,29 +48,30 @@ class Idle(Watch):
         self._tag = client.idle_tag()
         #: The server does not wait, and says so.
         self._refused = False
+        self._since_renewal = 0
         #: The connection is imaplib's again.
         self.ended = False
 
     def begin(self) -> bool:
         """Send IDLE and wait until the server waits; False where it refuses: then the session goes on without."""
-        deadline = self._deadline()
         self._take_file()
-        with errors(self._options, "IDLE"):
-            self._ask(b"%b IDLE\r\n" % self._tag, _GO_ON, deadline)
+        self._step()
+        with self._client.errors("IDLE"):
+            self._ask(b"%b IDLE\r\n" % self._tag, _GO_ON)
         if self._refused:
-            self._finish(deadline)
+            self._finish()
             return False
-        self._client.sock.setblocking(False)
+        self._client.connection.setblocking(False)
         return True
 
     def fileno(self) -> int:
         """See ``Watch``."""
-        return self._client.sock.fileno()
+        return self._client.connection.fileno()
 
     def listen(self) -> Heard:
         """See ``Watch``."""
         asked = bool(self._expected)
-        with errors(self._options, "IDLE"):
+        with self._client.errors("IDLE"):
             self._read_what_came()
             if self._refused:
                 raise self._client.abort("the server no longer waits")
@@ -86,47 +81,47 @@ class Idle(Watch):
     def renew(self) -> None:
         """See ``Watch``: DONE and the next IDLE at once, so that the server is never without."""
         ends, self._tag = self._tag, self._client.idle_tag()
-        with errors(self._options, "IDLE"):
+        with self._client.errors("IDLE"):
             self._send(b"DONE\r\n%b IDLE\r\n" % self._tag)
         self._expected = (ends, _GO_ON)
+        self._since_renewal = 0
 
     def end(self) -> bool:
         """See ``Watch``."""
-        deadline = self._deadline()
-        with errors(self._options, "IDLE"):
+        self._step()
+        with self._client.errors("IDLE"):
             # The server must have begun to wait before it is told to end that.
-            self._await(deadline)
+            self._await()
             if not self._refused:
-                self._ask(b"DONE\r\n", self._tag, deadline)
-        self._finish(deadline)
+                self._ask(b"DONE\r\n", self._tag)
+        self._finish()
         return self._news
 
     def leave(self) -> None:
         """End the waiting and the session, without staying for an answer. Never raises."""
         with suppress(OSError):
-            self._client.sock.setblocking(False)
-            self._client.sock.send(b"DONE\r\n%b LOGOUT\r\n" % self._client.idle_tag())
+            self._client.connection.setblocking(False)
+            self._client.connection.send(b"DONE\r\n%b LOGOUT\r\n" % self._client.idle_tag())
 
     # --- the connection -------------------------------------------------------------------------------------------
 
     def _take_file(self) -> None:
         """Take imaplib's file away, and what it has read ahead over to us."""
-        self._client.sock.setblocking(False)
-        with errors(self._options, "IDLE"), suppress(*_NOTHING_YET):
-            self._take(cast("io.BufferedReader", self._client.file).peek())
+        self._client.connection.setblocking(False)
+        with self._client.errors("IDLE"), suppress(*_NOTHING_YET):
+            self._take(self._client.file.peek())
         self._client.file.close()
 
-    def _finish(self, deadline: float) -> None:
+    def _finish(self) -> None:
         """Give the connection back to imaplib, at the beginning of a line."""
         self._expected = ()
-        with errors(self._options, "IDLE"):
-            self._await(deadline)
-        self._client.sock.settimeout(self._options.timeout)
-        self._client.file = self._client.sock.makefile("rb")
+        with self._client.errors("IDLE"):
+            self._await()
+        self._client.file = self._client.connection.makefile()
         self.ended = True
 
     def _send(self, text: bytes) -> None:
-        if self._client.sock.send(text) < len(text):
+        if self._client.connection.send(text) < len(text):
             raise self._client.abort("the server takes nothing more")
 
     def _read_what_came(self) -> None:
@@ -135,25 +130,28 @@ class Idle(Watch):
             while size < _BOUND:
                 size += self._read()
 
-    def _ask(self, text: bytes, answer: bytes, deadline: float) -> None:
-        self._client.sock.settimeout(self._options.timeout)
-        self._client.sock.sendall(text)
-        self._expected = (answer,)
-        self._await(deadline)
+    def _step(self) -> None:
+        """From now on all that is waited for has one deadline together."""
+        self._since_renewal = 0
+        self._client.connection.step("IDLE", rate=0)
 
-    def _await(self, deadline: float) -> None:
+    def _ask(self, text: bytes, answer: bytes) -> None:
+        self._client.connection.sendall(text)
+        self._expected = (answer,)
+        self._await()
+
+    def _await(self) -> None:
         """Wait for what is expected, and for the end of a line that has begun."""
         while self._expected or self._buffer:
-            self._client.sock.settimeout(max(deadline - time.monotonic(), _AT_ONCE))
             self._read()
 
-    def _deadline(self) -> float:
-        return time.monotonic() + self._options.timeout
-
     def _read(self) -> int:
-        piece = self._client.sock.recv(_PIECE)
+        piece = self._client.connection.recv(_PIECE)
         if not piece:
             raise self._client.abort("the server closed the connection")
+        self._since_renewal += len(piece)
+        if self._since_renewal > _FLOOD:
+            raise self._client.abort(f"it said more than {_FLOOD} bytes while nothing was asked, which is the bound")
         self._take(piece)
         return len(piece)
 
@@ -181,12 +179,12 @@ class Idle(Watch):
             self._expected = self._expected[1:]
         else:
             # Also where it ends the IDLE by itself: what comes from then on would not be told.
-            raise self._client.abort(f"expected IDLE to go on, got {said(line)!r}")
+            raise self._client.abort(f"expected IDLE to go on, got {line!r}")
 
     def _untagged(self, line: bytes) -> None:
         """Only mail that came is news (RFC 3501 section 7.3.1): flags, deleted mail and signs of life are none."""
         if line[2:5].upper() == b"BYE":
-            raise self._client.abort(said(line[2:]))
+            raise self._client.abort(line[2:])
         told = _COUNT.match(line, 2)
         if told and told[2].upper() == b"EXISTS":
             self._news |= int(told[1]) != self._exists

@@ -71,7 +71,8 @@ def test_folder_names_that_no_one_can_read_do_not_hide_the_problem(tmp_path: Pat
     script = Script({"EXAMINE": b"TAG NO none\r\n", "LIST": b'* LIST () "/" "A &AA- B"\r\n'})
     with session(script, tmp_path) as opened:
         (problem,) = opened.problems(["Inbx"], None)
-    assert "'Inbx'" in problem
+    assert "no folder Inbx" in problem
+    assert "the server names none" in problem
 
 
 def test_P3_what_is_owed_under_numbers_of_before_stays_owed(tmp_path: Path) -> None:

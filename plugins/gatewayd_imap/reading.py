@@ -1,0 +1,174 @@
+"""A folder that is open for reading: what the server says of it, and which messages it says there are."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd import Listed, PermanentError, TransientError
+from gatewayd_imap.answers import arrival, named, number
+from gatewayd_imap.numbers import MAX_UID, chunks, key, uid_of, uid_set
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from gatewayd_imap.client import MailBox
+    from gatewayd_imap.options import ImapOptions
+
+__all__ = ["Opened", "Reading", "listed_as"]
+
+_ITEMS = "(UID RFC822.SIZE INTERNALDATE)"
+#: How many messages one command asks for: of sizes and arrivals, and of anything by a set of UIDs.
+_SIZES, _SET = 1_000, 200
+#: How many messages a SEARCH may name; with 11 bytes each they fill two thirds of ``_FOUND``.
+_NAMED = 60_000
+_FOUND = 1 << 20
+#: How many messages a folder may have: their numbers are held in memory while it is listed.
+_MOST = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What the server said of a folder when it was opened."""
+
+    folder: str
+    uidvalidity: int
+    #: How many messages there are, and the UID that the next message will have; None where the server does not say.
+    exists: int | None
+    uidnext: int | None
+
+
+class Reading:
+    """Opens folders read-only, at most one at a time, and asks which messages are in them."""
+
+    def __init__(self, options: ImapOptions, mailbox: MailBox) -> None:
+        self.options = options
+        self.mailbox = mailbox
+        self.client = mailbox.client
+        self._opened: Opened | None = None
+
+    def open(self, folder: str, *, writable: bool = False) -> Opened:
+        """Open the folder anew, so that its numbers and what is in it are of now. One for writing is open for no reader."""
+        self._opened = None
+        with self.client.step(f"folder {folder!r} can't be opened", PermanentError):
+            exists = number(self.mailbox.folder.set(folder, readonly=not writable)[1][-1])
+            uidvalidity, uidnext = (number(self.client.response(name)[1][-1]) for name in ("UIDVALIDITY", "UIDNEXT"))
+        if not uidvalidity or uidvalidity > MAX_UID:
+            where = f"{self.options.where}: folder {folder!r}"
+            raise PermanentError(f"{where}: the server numbers its messages anew in each session (no UIDVALIDITY)")
+        uidnext = uidnext if uidnext and uidnext <= MAX_UID else None
+        opened = Opened(folder=folder, uidvalidity=uidvalidity, exists=exists, uidnext=uidnext)
+        if not writable:
+            self._opened = opened
+        return opened
+
+    def reopen(self, folder: str) -> Opened:
+        """Return the folder as it is open, or open it."""
+        return self._opened if self._opened and self._opened.folder == folder else self.open(folder)
+
+    def forget(self) -> None:
+        """Another folder was opened."""
+        self._opened = None
+
+    def expect(self, opened: Opened) -> None:
+        """Be in that folder, under those numbers: between two steps of a listing others may have been opened."""
+        if self.reopen(opened.folder).uidvalidity != opened.uidvalidity:
+            raise TransientError(f"{self.options.where}: folder {opened.folder!r} was renumbered meanwhile")
+
+    # --- which messages there are -----------------------------------------------------------------------------------
+
+    def search(self, uids: str, first: int = 1) -> tuple[list[int], frozenset[int]]:
+        """Return which UIDs of the set, from ``first`` on, there are, ascending; and some that the answer names beside them."""
+        with self.client.step("UID SEARCH", answer=_FOUND + (1 << 16), line=_FOUND):
+            status, lines = self.client.uid("SEARCH", f"UID {uids}")
+            found, others = named(lines, first, MAX_UID) if status == "OK" else (frozenset[int](), frozenset[int]())
+        if status != "OK":
+            raise self.client.refused(lines, "UID SEARCH")
+        return sorted(found), others
+
+    def behind(self, opened: Opened, first: int) -> tuple[list[int], bool]:
+        """Return all UIDs from ``first`` on, ascending, as SEARCH names them; and whether that is all and can be believed."""
+        exists, uidnext = opened.exists, opened.uidnext
+        if exists is not None and exists > _NAMED and uidnext is None:
+            uidnext = (self.highest(opened) or 0) + 1
+        if min(exists or MAX_UID, max(0, (uidnext or MAX_UID) - first)) > _NAMED and (exists or uidnext):
+            # Too much for one answer.
+            return [], False
+        found, others = self.search(f"{first}:*", first)
+        if not found and exists:
+            # `n:*` always has the last message in it, also one below n (RFC 3501 section 6.4.8).
+            return [], len(others) == 1 and others == {self.highest(opened)}
+        return found, not others and (first > 1 or exists in (None, len(found)))
+
+    def highest(self, opened: Opened) -> int | None:
+        """Return the UID of the last message; None where there is none, or the server does not answer for it."""
+        self.expect(opened)
+        answers = self.client.uid_fetch("*", "(UID)")
+        if answers.lost:
+            raise answers.lost
+        return max(answers.messages, default=None)
+
+    def by_number(self, opened: Opened, first: int) -> list[int]:
+        """Return the UIDs from ``first`` on, ascending, of all messages that EXISTS counts, asked for by their numbers."""
+        found = array("L")
+        exists = min(opened.exists or 0, _MOST + 1)
+        if exists > _MOST:
+            text = f"the server counts {opened.exists} messages in folder {opened.folder!r}, expected at most {_MOST}"
+            raise PermanentError(f"{self.options.where}: {text}", advice="Move old mail into other folders.")
+        for low in range(1, exists + 1, _SIZES):
+            self.expect(opened)
+            answers = self.client.uid_fetch(f"{low}:{min(low + _SIZES - 1, exists)}", "(UID)", by_number=True)
+            if answers.lost:
+                raise answers.lost
+            found.extend(uid for uid in answers.messages if first <= uid <= MAX_UID)
+        return sorted(set(found))
+
+    def sizes(self, opened: Opened, uids: Sequence[int]) -> tuple[tuple[Listed, ...], bool]:
+        """Return these UIDs with sizes and arrivals, and whether the server answered for just these, or refused to answer.
+
+        Also those that only one of two answers names: whatever the server says it has is taken, if need be without a size. If
+        it is gone, that comes out when it is fetched.
+        """
+        self.expect(opened)
+        answers = self.client.uid_fetch(f"{uids[0]}:{uids[-1]}", _ITEMS)
+        if answers.lost:
+            raise answers.lost
+        answered = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]}
+        found = tuple(listed_as(opened, uid, answers.messages.get(uid, {})) for uid in sorted(answered | set(uids)))
+        return found, answered == set(uids) or answers.refusal is not None
+
+    def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+        """Yield those of the keys that are there now; without a size where only SEARCH has them."""
+        opened = self.open(folder)
+        uids = sorted(uid for text in keys if (uid := uid_of(text, opened.uidvalidity)))
+        for batch in chunks(uids, _SET):
+            self.expect(opened)
+            answers = self.client.uid_fetch(uid_set(batch), _ITEMS)
+            if answers.lost:
+                raise answers.lost
+            rest = [uid for uid in batch if uid not in answers.messages]
+            if rest and answers.refusal:
+                raise answers.refusal
+            there = {uid: answers.messages.get(uid, {}) for uid in batch if uid not in rest}
+            there |= {uid: {} for uid in self.there(opened, rest)}
+            yield from (listed_as(opened, uid, there[uid]) for uid in sorted(there))
+
+    def there(self, opened: Opened, uids: Collection[int]) -> frozenset[int]:
+        """Return which of these UIDs there are, by SEARCH or by FETCH: what is gone is unknown to both."""
+        if not uids:
+            return frozenset()
+        self.expect(opened)
+        found, _ = self.search(uid_set(uids))
+        rest = set(uids) - set(found)
+        if rest:
+            answers = self.client.uid_fetch(uid_set(rest), "(UID)")
+            if answers.lost:
+                raise answers.lost
+            found += rest & answers.messages.keys()
+        return frozenset(uids) & frozenset(found)
+
+
+def listed_as(opened: Opened, uid: int, said: Mapping[str, bytes]) -> Listed:
+    """Return a message as FETCH says that it is."""
+    return Listed(key(opened.uidvalidity, uid), number(said.get("RFC822.SIZE")), arrival(said.get("INTERNALDATE")))
