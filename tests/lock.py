@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-_LOCKS = {
+#: The lock files, and with which extras each is resolved.
+LOCKS = {
     "requirements.lock": ["--extra", "demo", "--extra", "checkout"],
     "requirements-test.lock": ["--extra", "demo", "--extra", "checkout", "--extra", "postgresql", "--extra", "test"],
 }
@@ -13,8 +14,8 @@ _LOCKS = {
 
 def main() -> int:
     """Write both files; what is locked already stays at its version unless pyproject.toml asks for another."""
-    for name, extras in _LOCKS.items():
-        quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    for name, extras in LOCKS.items():
+        quiet = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--no-strip-extras"]
         done = subprocess.run(
             [sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", *quiet,
              *extras, "pyproject.toml", "-o", name],

@@ -33,7 +33,11 @@ _FOLDERS = {"": 0o755, "accounts": 0o755, "operators": 0o755, "plugins": 0o755, 
 #: The first systemd that knows Type=notify-reload (systemd.service(5)).
 _RELOADS = 253
 #: For it, in place of the type and the signal that the skeleton has for any: `systemctl reload` waits for its end, too.
-_NEWER = {"Type=notify\n": "Type=notify-reload\n", "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n": ""}
+_NEWER = {
+    "# Known to every systemd. From 253 on `gatewayd install` writes notify-reload: `": "# For systemd 253 and newer: `",
+    "Type=notify\n": "Type=notify-reload\n",
+    "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n": "",
+}
 #: What needs no quoting in a unit.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
 #: What the service doesn't see: ProtectHome=, PrivateTmp=.

@@ -33,11 +33,16 @@ _SCRIPT = "#!/usr/local/lib/gatewayd/bin/python3\nfrom gatewayd.__main__ import 
 
 
 def missing() -> str:
-    """What keeps this host from booting a machine; empty if nothing does."""
-    if os.geteuid() != 0:
-        return "not root"
+    """What keeps this host from booting a machine with our Python; empty if nothing does."""
     if sys.version_info[:2] not in SUITES:
         return f"no Debian has Python {sys.version_info.major}.{sys.version_info.minor}"
+    return unable()
+
+
+def unable() -> str:
+    """What keeps this host from running another Debian; empty if nothing does."""
+    if os.geteuid() != 0:
+        return "not root"
     absent = [tool for tool in ("systemd-nspawn", "mmdebstrap", "nsenter") if not shutil.which(tool)]
     return f"no {', '.join(absent)}" if absent else ""
 

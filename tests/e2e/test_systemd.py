@@ -146,6 +146,7 @@ def test_the_unit_is_sound_and_shut_tight(running: Machine) -> None:
     said = running.good(f"systemd-analyze security --no-pager --threshold={EXPOSURE} gatewayd.service")
     (exposure,) = re.findall(r"Overall exposure level for gatewayd.service: (\S+)", said)
     assert float(exposure) <= EXPOSURE / 10
+    assert running.show("MemoryMax") != "infinity"
 
 
 def test_it_becomes_ready_and_says_how_it_is(running: Machine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -43,8 +44,10 @@ def folder(tmp_path: Path) -> Path:
         path.chmod(0o755 if path.is_dir() else 0o644)
     for name in _SECRETS:
         (folder / name).chmod(0o700 if (folder / name).is_dir() else 0o600)
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+    # All that is pytest's: how deep that is depends on how many processes there are.
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.is_relative_to(Path(gettempdir())) and parent != Path(gettempdir()):
+            parent.chmod(0o755)
     return folder
 
 

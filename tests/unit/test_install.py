@@ -196,8 +196,24 @@ def test_a_systemd_that_knows_no_notify_reload_is_told_how_to_reload() -> None:
     signal = "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n"
     assert signal not in NEW
     assert signal in OLD
-    assert OLD.replace("Type=notify\n", "Type=notify-reload\n").replace(signal, "") == NEW
+    assert _settings(OLD.replace("Type=notify\n", "Type=notify-reload\n").replace(signal, "")) == _settings(NEW)
     assert unit(PROGRAM, Path("/etc/gatewayd"), version=None) == OLD
+
+
+@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
+def test_the_unit_says_why_it_has_its_type(text: str) -> None:
+    (comment,) = re.findall(r"^# (.*)\nType=", text, re.MULTILINE)
+    assert "253" in comment
+    assert "`systemctl reload` waits for the reload's end" in comment
+
+
+@pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
+def test_whatever_it_is_made_to_hold_the_machine_keeps_memory(text: str) -> None:
+    assert re.findall(r"^MemoryMax=(.*)$", text, re.MULTILINE) == ["50%"]
+
+
+def _settings(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def test_program_and_config_folder_are_those_that_are_named(root: Path) -> None:
@@ -251,6 +267,6 @@ def test_both_units_are_right_for_the_systemd_that_knows_them(text: str, tmp_pat
     here = systemd_version(Path("/")) or 0
     # The only thing that an older one does not know is the type; all else it has read by then.
     expected = (
-        "" if "Type=notify\n" in text or here >= 253 else f"{path}:8: Failed to parse service type, ignoring: notify-reload\n"
+        "" if "Type=notify\n" in text or here >= 253 else f"{path}:9: Failed to parse service type, ignoring: notify-reload\n"
     )
     assert done.stderr == expected
