@@ -7,12 +7,13 @@ import pytest
 # Before they are imported: what fails in a contract shows its values as a test does.
 pytest.register_assert_rewrite("gatewayd.testing")
 
+from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
 from tests.e2e import warm  # noqa: E402  see above
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,21 @@ def dovecot() -> Iterator[Dovecot]:
     # Where the machine's inotify instances are used up, it looks for new mail itself.
     with Dovecot(mailbox_idle_check_interval="1 secs") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[Postgresql]:
+    with Postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_store(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Return what makes a database for a ``House``, on both kinds: its URL, or nothing for SQLite in the state folder."""
+    if request.param == "sqlite":
+        return lambda: ""
+    server: Postgresql = request.getfixturevalue("postgresql_server")
+    return server.new_database
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.outbox.policy import Policy
@@ -11,11 +12,21 @@ from gatewayd.outbox.work import Work
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
+    from gatewayd.owner import Owner
 
-__all__ = ["LIMIT", "Outbox", "Policy", "Round", "Tools"]
+__all__ = ["LIMIT", "Outbox", "Policy", "Round", "Tools", "abandoned"]
 
 #: So many deliveries of a lane are taken at a time, and go by one connection.
 LIMIT = 100
+
+
+def abandoned(owner: Owner, taker: str) -> bool:
+    """Whether nobody delivers what ``taker`` took of a lane that this process is not at work on.
+
+    That is so for a dead process, and for this one itself: where the store went away before it answered that something was taken,
+    or before it could be given back, nobody knows of it any more.
+    """
+    return taker == owner.name or owner.dead(taker)
 
 
 class Outbox:
@@ -32,7 +43,7 @@ class Outbox:
         Raises what the store raises before anything was taken.
         """
         began = time.monotonic()
-        taken = tools.store.take(lane, tools.owner.name, limit=LIMIT, dead=tools.owner.dead)
+        taken = tools.store.take(lane, tools.owner.name, limit=LIMIT, dead=partial(abandoned, tools.owner))
         if not taken:
             return Round(lane=lane)
         return Work(self._config, self._policy, tools, lane, taken, failures=failures, began=began).run()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from gatewayd import journal
 from gatewayd.backoff import Backoff
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.outbox import LIMIT, Outbox, Round, Tools
+from gatewayd.outbox import LIMIT, Outbox, Round, Tools, abandoned
 from gatewayd.plugins import where
 from gatewayd.supervisor.lane_health import LaneHealth
 from gatewayd.supervisor.line import Line
@@ -176,7 +176,8 @@ class Posting:
     def _ask(self, now: float) -> None:
         """Let all lanes that are due stand in line."""
         self._ask_at = now + _ASK
-        lanes = self._store.lanes(dead=self._owner.dead)
+        # What is taken of a lane that is at work is not looked at below.
+        lanes = self._store.lanes(dead=partial(abandoned, self._owner))
         self._away = 0
         for lane, seconds in lanes.items():
             rest = self._rests.get(lane)

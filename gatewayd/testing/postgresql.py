@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ __all__ = ["Postgresql"]
 _START_SECONDS = 30.0
 _NOBODY = 65534
 
-#: A server whose data may be lost with its machine.
+#: A server whose data may be lost with its machine, and, unless a client asks for more, with its own crash.
 _HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50", "listen_addresses=")
 
 
@@ -44,7 +45,8 @@ class Postgresql:
         self.folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
         self._process: subprocess.Popen[bytes] | None = None
         #: The URL of an empty database.
-        self.url = f"postgresql://postgres@/postgres?host={self.folder}"
+        self.url = self._url("postgres")
+        self._databases = count(1)
 
     def __enter__(self) -> Self:
         try:
@@ -52,9 +54,7 @@ class Postgresql:
                 os.chown(self.folder, _NOBODY, _NOBODY)
             words = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
             self._run(str(self._initdb), *words, str(self._data)).wait(_START_SECONDS)
-            settings = [word for setting in _HASTY for word in ("-c", setting)]
-            self._process = self._run(str(self._postgres), "-D", str(self._data), "-k", str(self.folder), *settings)
-            self._await()
+            self._start()
         except BaseException:
             self.stop()
             raise
@@ -62,6 +62,32 @@ class Postgresql:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def new_database(self) -> str:
+        """Make an empty database, and return its URL."""
+        name = f"test{next(self._databases)}"
+        createdb = [str(Path(str(self._postgres)).with_name("createdb")), "-h", str(self.folder), "-U", "postgres", name]
+        subprocess.run(createdb, check=True, timeout=_START_SECONDS)  # noqa: S603  our own words
+        return self._url(name)
+
+    def crash(self) -> None:
+        """End it as a crash would: nobody is told, and at the next start it recovers what was committed."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(_START_SECONDS)
+            self._process = None
+
+    def start(self) -> None:
+        """Start it again after a crash."""
+        self._start()
+
+    def _url(self, name: str) -> str:
+        return f"postgresql://postgres@/{name}?host={self.folder}"
+
+    def _start(self) -> None:
+        settings = [word for setting in _HASTY for word in ("-c", setting)]
+        self._process = self._run(str(self._postgres), "-D", str(self._data), "-k", str(self.folder), *settings)
+        self._await()
 
     @property
     def _data(self) -> Path:
@@ -79,8 +105,9 @@ class Postgresql:
         assert self._process is not None  # noqa: S101  set by __enter__
         status = self._data / "postmaster.pid"
         deadline = time.monotonic() + _START_SECONDS
+        pid = str(self._process.pid)
         # The last line of this file is what pg_ctl waits for, too.
-        while not (status.exists() and status.read_text().rstrip().endswith("ready")):
+        while not (status.exists() and (text := status.read_text().rstrip()).startswith(pid) and text.endswith("ready")):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
             time.sleep(0.02)

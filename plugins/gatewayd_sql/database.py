@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import event, exc, inspect, make_url, text
 
 from gatewayd import ConfigError
-from gatewayd_sql import dialect
+from gatewayd_sql import engines
 from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 from gatewayd_sql.outbox_tables import metadata
@@ -75,7 +75,7 @@ class Database:
         host = parsed.host or parsed.query.get("host", "localhost")
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
-        self._reader, self._writer = dialect.connect(parsed)
+        self._reader, self._writer = engines.connect(parsed)
         self._closed = False
         for engine in {id(engine.pool): engine for engine in (self._reader, self._writer)}.values():
             event.listen(engine, "checkin", self._check_in)
@@ -112,7 +112,7 @@ class Database:
             if self._version(connection) == HEAD:
                 return
         with self.writing() as connection:
-            dialect.lock_schema(connection)
+            engines.lock_schema(connection)
             if self._version(connection) != HEAD:
                 self._migrate(connection)
 

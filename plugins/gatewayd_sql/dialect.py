@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar, cast
 
 from sqlalchemy import (
@@ -17,20 +14,16 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     bindparam,
-    create_engine,
-    event,
     select,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.functions import FunctionElement
 
-from gatewayd import ConfigError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import URL, Connection, Dialect, Engine, Table
+    from sqlalchemy import Connection, Dialect, Table
     from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
     from sqlalchemy.sql.expression import ColumnElement
     from sqlalchemy.types import TypeEngine
@@ -42,8 +35,6 @@ __all__ = [
     "InsertOrIgnore",
     "InsertOrReplace",
     "clock",
-    "connect",
-    "lock_schema",
     "now",
     "one_of",
     "only_where",
@@ -182,87 +173,3 @@ def _insert_or_replace(element: InsertOrReplace, compiler: SQLCompiler, **option
     key = ", ".join(name(column) for column in table.primary_key)
     new = ", ".join(f"{name(column)} = excluded.{name(column)}" for column in table.c if not column.primary_key)
     return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {new}"
-
-
-# --- engines ----------------------------------------------------------------------------------------------------------
-
-#: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
-_BUSY = "15"
-
-#: How many connections of readers are kept, and how many seconds a writer waits for those of its own process.
-_READERS, _PATIENCE = 16, 60.0
-
-#: How often, and how many seconds apart, a new database is turned to a write-ahead log while others do the same.
-_TURNS, _BETWEEN_TURNS = 100, 0.01
-
-_PRAGMAS: Final = (
-    "synchronous=FULL",
-    "foreign_keys=ON",
-    "cache_size=-8192",
-    "wal_autocheckpoint=1000",
-    # A message of 200 MB would else leave a log of that size behind.
-    f"journal_size_limit={64 << 20}",
-)
-
-
-def connect(url: URL) -> tuple[Engine, Engine]:
-    """Return an engine for reading and one for writing, over one pool of connections. Connects to nothing yet."""
-    if url.get_backend_name() == "sqlite":
-        return _sqlite(url)
-    try:
-        engine = create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise ConfigError("PostgreSQL can't be used: psycopg is not installed", advice="Install psycopg 3.") from error
-    return engine.execution_options(isolation_level="REPEATABLE READ"), engine
-
-
-def _sqlite(url: URL) -> tuple[Engine, Engine]:
-    folder = Path(url.database or "").parent
-    if not folder.is_dir():
-        raise ConfigError(
-            f"{url.database}: there is no folder {folder}", advice="Make the folder, or correct `state` or the store's `url`."
-        )
-    url = url.update_query_dict({"timeout": _BUSY} | dict(url.query))
-    # Writers of this process wait in a queue for one connection: SQLite's own way of waiting is to sleep, ever longer, and
-    # whoever comes by at the right moment is first.
-    engines = create_engine(url, pool_size=_READERS), create_engine(url, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE)
-    for engine in engines:
-        event.listen(engine, "connect", _set_up)
-        event.listen(engine, "begin", _begin)
-    return engines[0].execution_options(begin="DEFERRED"), engines[1].execution_options(begin="IMMEDIATE")
-
-
-def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-    # The driver would begin transactions itself, and too late: a reader that turns writer fails at once when another writes.
-    connection.isolation_level = None
-    connection.execute("PRAGMA page_size=16384")
-    _keep_log(connection)
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _keep_log(connection: sqlite3.Connection) -> None:
-    """Let a new database keep a write-ahead log.
-
-    Where several turn it at once, SQLite tells all but one that it is locked, without waiting (sqlite.org/wal.html, "Sometimes
-    Queries Return SQLITE_BUSY In WAL Mode"): by the next try one of them has done it for all.
-    """
-    for left in reversed(range(_TURNS)):
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if not left or error.sqlite_errorname != "SQLITE_BUSY":
-                raise
-            time.sleep(_BETWEEN_TURNS)
-        else:
-            return
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
-
-
-def lock_schema(connection: Connection) -> None:
-    """Wait until nobody else changes the tables; the lock ends with the transaction. SQLite's writer holds it already."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7160943025)")

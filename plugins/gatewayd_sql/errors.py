@@ -39,6 +39,8 @@ _POSTGRESQL: Final[_Meanings] = (
     ("53100", TransientError, "the database server's disk is full", _FULL),
     ("53", TransientError, "the database server is overloaded", "It is tried again."),
     ("08", TransientError, "the connection to the database server is lost", "It is tried again."),
+    ("57014", TransientError, "the database server took too long for a statement", "It is tried again."),
+    ("25P03", TransientError, "the database server ended a transaction that stood still", "It is tried again."),
     ("57P", TransientError, "the database server goes down", "It is tried again."),
     ("40", TransientError, "two transactions were in each other's way", "It is tried again."),
     ("55P", TransientError, "the database is locked by another process", "It is tried again."),

@@ -125,7 +125,7 @@ class Outbox:
         """Take what is due of a lane, oldest due first."""
         with self._db.reading() as connection:
             takers = connection.scalars(_TAKEN.where(delivery.c.lane == lane)).all()
-        gone = [one for one in takers if one != owner and dead(one)]
+        gone = [one for one in takers if dead(one)]
         with self._db.writing() as connection:
             if gone:
                 connection.execute(_FREE, {"through": lane, "gone": gone})

@@ -16,6 +16,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import psycopg
+
 from tests.e2e.warm import warm
 
 if TYPE_CHECKING:
@@ -110,13 +112,16 @@ def _command(pid: int) -> bytes:
 class House:
     """A config folder with a state folder beside it."""
 
-    def __init__(self, folder: Path, *, counted: bool = False) -> None:
+    def __init__(self, folder: Path, *, counted: bool = False, store: str = "") -> None:
+        """``store`` is the URL of a database; by default it is SQLite's, in the state folder."""
         self.counted = counted
+        self.store = store
         self.folder = folder / "config"
         self.state = folder / "state"
         for name in ("operators", "accounts", "plugins"):
             (self.folder / name).mkdir(parents=True)
-        self.write("gatewayd.yaml", f"state: {self.state}\nplugins: {{folder: plugins}}\n")
+        named = f"store: {{kind: sql, url: {json.dumps(store)}}}\n" if store else ""
+        self.write("gatewayd.yaml", f"state: {self.state}\nplugins: {{folder: plugins}}\n{named}")
         self.write("secret", "pass\n")
         self._daemons = count(1)
 
@@ -213,21 +218,25 @@ class House:
 
     def filed(self, *accounts: str) -> Counter[str]:
         """How often each Message-ID is filed, for whatever operator, in these accounts or in all; read beside everybody else."""
-        rows = self._read("SELECT account, message_id FROM filing JOIN mail ON mail.id = filing.mail_id")
+        rows = self.read("SELECT account, message_id FROM filing JOIN mail ON mail.id = filing.mail_id")
         return Counter(str(message_id) for account, message_id in rows if not accounts or account in accounts)
 
     def faults(self) -> list[str]:
         """What went wrong with mail that is filed."""
-        return [f"{by}: {error}" for by, error in self._read('SELECT "by", error FROM fault')]
+        return [f"{by}: {error}" for by, error in self.read('SELECT "by", error FROM fault')]
 
     def stored_digests(self) -> list[str]:
         """Digests of all stored raw mail, computed from the chunks themselves."""
         digests: dict[object, hashlib._Hash] = {}
-        for content, data in self._read("SELECT content_id, data FROM chunk ORDER BY content_id, number"):
+        for content, data in self.read("SELECT content_id, data FROM chunk ORDER BY content_id, number"):
             digests.setdefault(content, hashlib.sha256()).update(data)
         return sorted(digest.hexdigest() for digest in digests.values())
 
-    def _read(self, query: str) -> list[Any]:
+    def read(self, query: str) -> list[Any]:
+        """Ask the database itself, beside everybody else."""
+        if self.store:
+            with psycopg.connect(self.store) as postgresql:
+                return postgresql.execute(query).fetchall()
         with closing(sqlite3.connect(f"file:{self.state}/gatewayd.db?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
 

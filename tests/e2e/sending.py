@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.testing.messages import booking_messages
@@ -40,8 +38,9 @@ class Sending:
         rules: str = _RULE,
         limits: str = _LIMITS,
         name: str = "own",
+        store: str = "",
     ) -> None:
-        self.house = House(folder)
+        self.house = House(folder, store=store)
         self.user = f"{folder.parent.name}-{folder.name}-{name}"
         self._dovecot = dovecot
         dovecot.user(self.user, "pass")
@@ -76,9 +75,9 @@ class Sending:
 
     def deliveries(self) -> list[dict[str, Any]]:
         """All deliveries, newest first, as the database has them; read beside everybody else."""
-        with closing(sqlite3.connect(f"file:{self.house.state}/gatewayd.db?mode=ro", uri=True)) as db:
-            db.row_factory = sqlite3.Row
-            return [dict(row) for row in db.execute("SELECT * FROM delivery ORDER BY id DESC")]
+        columns = ("id", "mail_id", "message_id", "state", "words", "cause")
+        rows = self.house.read(f"SELECT {', '.join(columns)} FROM delivery ORDER BY id DESC")
+        return [dict(zip(columns, row, strict=True)) for row in rows]
 
     def states(self) -> Counter[str]:
         """How many deliveries are in each state."""

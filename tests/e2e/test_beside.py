@@ -15,7 +15,7 @@ from gatewayd.testing.servers import Dovecot
 from tests.e2e.house import House, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -25,17 +25,22 @@ def dovecot() -> Iterator[Dovecot]:
         yield server
 
 
-def house_with(tmp_path: Path, dovecot: Dovecot, user: str, *, port: int | None = None, every: str = "1h") -> House:
+def house_with(
+    tmp_path: Path, dovecot: Dovecot, user: str, *, port: int | None = None, every: str = "1h", store: str = ""
+) -> House:
     dovecot.user(user, "pass")
-    house = House(tmp_path)
+    house = House(tmp_path, store=store)
     house.operator("acme", matchers="[reservations]", reservations="id,code,title\n")
     house.account("main", "imap", port or dovecot.ports["imap"], user, imports=f"  every: {every}\n")
     return house
 
 
-def test_an_import_of_an_account_that_a_daemon_holds_is_done_by_the_daemon_and_followed(tmp_path: Path, dovecot: Dovecot) -> None:
-    house = house_with(tmp_path, dovecot, "asked")
-    dovecot.deliver("asked", booking_messages(3))
+def test_an_import_of_an_account_that_a_daemon_holds_is_done_by_the_daemon_and_followed(
+    tmp_path: Path, dovecot: Dovecot, new_store: Callable[[], str]
+) -> None:
+    user = f"asked-{tmp_path.name}"
+    house = house_with(tmp_path, dovecot, user, store=new_store())
+    dovecot.deliver(user, booking_messages(3))
     with house.daemon() as daemon:
         until("the first visit", 20, lambda: sum(house.filed().values()) == 3)
         began = time.monotonic()

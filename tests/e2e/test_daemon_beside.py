@@ -16,6 +16,8 @@ from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gatewayd.testing.servers import Dovecot
     from tests.e2e.house import Daemon
 
@@ -31,8 +33,8 @@ PATIENCE = 30
 
 
 @pytest.fixture
-def boxes(tmp_path: Path, dovecot: Dovecot) -> Mailboxes:
-    house = House(tmp_path)
+def boxes(tmp_path: Path, dovecot: Dovecot, new_store: Callable[[], str]) -> Mailboxes:
+    house = House(tmp_path, store=new_store())
     house.operator("acme")
     boxes = Mailboxes(house, dovecot)
     for number in range(ACCOUNTS):
@@ -49,7 +51,13 @@ def held(house: House) -> dict[str, list[str]]:
 
 
 def freeze(house: House, daemon: Daemon) -> None:
-    """Freeze a daemon while none of its threads has the database locked: it would stay so for everybody."""
+    """Freeze a daemon. With SQLite, while none of its threads has the database locked: it would stay so for everybody.
+
+    PostgreSQL ends the transaction of a process that is frozen in one.
+    """
+    if house.store:
+        daemon.signal(signal.SIGSTOP)
+        return
     with closing(sqlite3.connect(house.state / "gatewayd.db", timeout=SLACK, isolation_level=None)) as db:
         db.execute("BEGIN IMMEDIATE")
         daemon.signal(signal.SIGSTOP)
@@ -125,7 +133,8 @@ def test_leases_of_a_daemon_that_cannot_be_judged_from_here_are_taken_when_they_
     """With a state folder of its own it is as if it ran on another machine: nobody sees its lock."""
     house, other = boxes.house, House(tmp_path / "other")
     shutil.copytree(house.folder, other.folder, dirs_exist_ok=True)
-    other.write("gatewayd.yaml", f"state: {other.state}\nstore: {{kind: sql, url: 'sqlite:///{house.state}/gatewayd.db'}}\n")
+    store = house.store or f"sqlite:///{house.state}/gatewayd.db"
+    other.write("gatewayd.yaml", f"state: {other.state}\nstore: {{kind: sql, url: '{store}'}}\n")
     with house.daemon() as killed, other.daemon() as left:
         share(house, killed, left)
         killed.kill()

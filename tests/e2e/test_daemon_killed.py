@@ -15,13 +15,13 @@ from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
 
-KILLS, ALL_KILLS = 5, 50
-WORKER_KILLS, ALL_WORKER_KILLS = 5, 50
+KILLS, ALL_KILLS = 4, 50
+WORKER_KILLS, ALL_WORKER_KILLS = 3, 50
 SEED = 20260107
 #: Messages a second.
 RATE = 30
@@ -57,8 +57,8 @@ def gatewayd_matchers():
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    house = House(tmp_path)
+def house(tmp_path: Path, new_store: Callable[[], str]) -> House:
+    house = House(tmp_path, store=new_store())
     house.operator("acme", reservations="id,code,title\nR1,B-756,Rome\n")
     return house
 
@@ -114,7 +114,7 @@ def killed_often(kills: int, boxes: Mailboxes, proxy: FaultProxy) -> None:
     assert not spools(boxes.house)
 
 
-def test_P1_P2_daemon_killed_five_times_under_load(boxes: Mailboxes, proxy: FaultProxy) -> None:
+def test_P1_P2_daemon_killed_four_times_under_load(boxes: Mailboxes, proxy: FaultProxy) -> None:
     killed_often(KILLS, boxes, proxy)
 
 

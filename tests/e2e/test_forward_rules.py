@@ -68,7 +68,7 @@ def house(tmp_path: Path, dovecot: Dovecot, user: str) -> House:
 
 def deliveries(house: House) -> list[tuple[int, str]]:
     """The outbox: mail and cause of each delivery."""
-    return sorted(house._read("SELECT mail_id, cause FROM delivery"))
+    return sorted(house.read("SELECT mail_id, cause FROM delivery"))
 
 
 def ids(house: House) -> dict[str, int]:
@@ -120,7 +120,7 @@ def test_the_daemon_takes_a_changed_rule_over_and_shows_a_target_that_gets_too_m
             own.come(raw(3, "urgent"))
             until("the third is withheld", 20, lambda: own.states()["withheld"])
             # The daemon says how it is each ten seconds.
-            until("the daemon has said so", 20, lambda: "duty" in str(own.house._read("SELECT open_targets FROM daemon")))
+            until("the daemon has said so", 20, lambda: "duty" in str(own.house.read("SELECT open_targets FROM daemon")))
             (row,) = [row for row in own.house.run("status", "--json").rows if row["type"] == "daemon"]
             assert row["open_targets"] == ["acme/duty"]
             said = own.house.run("status").out

@@ -22,11 +22,12 @@ from gatewayd.testing.proxy import FaultProxy
 from tests.e2e.house import ROOT, House
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
 
-KILLS, ALL_KILLS = 10, 100
+KILLS, ALL_KILLS = 6, 100
 MESSAGES = 230
 SEED = 20260105
 EVENTS = ("begin", "commit", "execute")
@@ -44,7 +45,7 @@ def environment() -> dict[str, str]:
 class Case:
     """One kill: a fresh mailbox on the server, a fresh store, and the account's wish."""
 
-    def __init__(self, folder: Path, dovecot: Dovecot, number: int, kind: str) -> None:
+    def __init__(self, folder: Path, dovecot: Dovecot, number: int, kind: str, store: str) -> None:
         self.dovecot = dovecot
         self.kind = kind
         self.user = f"killed-{folder.parent.name}-{number}"
@@ -54,7 +55,7 @@ class Case:
             with dovecot.client(self.user) as client:
                 client.create("Imported")
         self.sent = sorted(hashlib.sha256(raw).hexdigest() for raw in dovecot.raw(self.user).values())
-        self.house = House(folder)
+        self.house = House(folder, store=store)
         self.house.operator("acme", reservations="id,code,title\nR1,B-756,Rome\n")
 
     def account(self, port: int) -> None:
@@ -98,24 +99,24 @@ def kill_at_event(case: Case, rng: random.Random, totals: dict[str, int]) -> str
     return f"{event} {at} of {case.kind}" if done.returncode == -signal.SIGKILL else None
 
 
-def counted(tmp_path: Path, dovecot: Dovecot, kind: str) -> dict[str, int]:
+def counted(tmp_path: Path, dovecot: Dovecot, kind: str, store: str) -> dict[str, int]:
     """How many events an import has that nothing interrupts."""
-    case = Case(tmp_path / f"whole-{kind}", dovecot, 9999, kind)
+    case = Case(tmp_path / f"whole-{kind}", dovecot, 9999, kind, store)
     case.account(dovecot.ports[kind])
     done = subprocess.run(command(case.house), env=environment(), capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stderr.splitlines()[-1]))
 
 
-def killed_often(kills: int, tmp_path: Path, dovecot: Dovecot) -> None:
+def killed_often(kills: int, tmp_path: Path, dovecot: Dovecot, new_store: Callable[[], str]) -> None:
     rng = random.Random(SEED)
-    totals = {kind: counted(tmp_path, dovecot, kind) for kind in ("imap", "pop3")}
+    totals = {kind: counted(tmp_path, dovecot, kind, new_store()) for kind in ("imap", "pop3")}
     places: list[str] = []
     for number in range(kills * 3):
         if len(places) == kills:
             break
         kind = ("imap", "pop3")[number % 2]
-        case = Case(tmp_path / str(number), dovecot, number, kind)
+        case = Case(tmp_path / str(number), dovecot, number, kind, new_store())
         place = kill_at_byte(case, rng) if number % 4 < 2 else kill_at_event(case, rng, totals[kind])
         if place:
             places.append(place)
@@ -125,11 +126,13 @@ def killed_often(kills: int, tmp_path: Path, dovecot: Dovecot) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_P1_P2_killed_ten_times_nothing_is_lost_or_doubled(tmp_path: Path, dovecot: Dovecot) -> None:
-    killed_often(KILLS, tmp_path, dovecot)
+def test_P1_P2_killed_six_times_nothing_is_lost_or_doubled(tmp_path: Path, dovecot: Dovecot, new_store: Callable[[], str]) -> None:
+    killed_often(KILLS, tmp_path, dovecot, new_store)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
-def test_P1_P2_killed_a_hundred_times_nothing_is_lost_or_doubled(tmp_path: Path, dovecot: Dovecot) -> None:
-    killed_often(ALL_KILLS, tmp_path, dovecot)
+def test_P1_P2_killed_a_hundred_times_nothing_is_lost_or_doubled(
+    tmp_path: Path, dovecot: Dovecot, new_store: Callable[[], str]
+) -> None:
+    killed_often(ALL_KILLS, tmp_path, dovecot, new_store)

@@ -39,7 +39,6 @@ from gatewayd import (
 )
 from gatewayd.testing.contract_store import StoreContract
 from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_raw
-from gatewayd.testing.postgresql import Postgresql
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, upgrade
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from gatewayd.testing.postgresql import Postgresql
+
 #: Set to the URL of a PostgreSQL database of which nothing is needed, to run the contract there and not on a server of our own.
 POSTGRESQL = os.environ.get("GATEWAYD_TEST_POSTGRESQL", "")
 
@@ -56,12 +57,11 @@ ACME = Viewer(operator="acme")
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
+def postgresql(request: pytest.FixtureRequest) -> str:
     if POSTGRESQL:
-        yield POSTGRESQL
-        return
-    with Postgresql() as server:
-        yield server.url
+        return POSTGRESQL
+    server: Postgresql = request.getfixturevalue("postgresql_server")
+    return server.new_database()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -359,6 +359,17 @@ def test_daemons_that_start_at_once_share_the_leases(url: str, open_store: Calla
     assert sorted([*held, *(lease.account for lease in rest)]) == sorted(accounts)
     owners = {(lease.account, lease.owner) for leases in (*taken, rest) for lease in leases}
     assert owners == set(run(url, "SELECT account, owner FROM lease"))
+
+
+def test_P2_a_commit_waits_for_the_disk_also_where_the_server_is_set_up_not_to(postgresql: str, tmp_path: Path) -> None:
+    assert run(postgresql, "SHOW synchronous_commit") == [("off",)]
+    store = store_at(postgresql, tmp_path)
+    store.open()
+    for engine in (store._verbs.db._reader, store._verbs.db._writer):
+        with engine.begin() as connection:
+            assert connection.scalar(text("SHOW synchronous_commit")) == "on"
+            assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"
+    store.close()
 
 
 def test_P4_no_lease_waits_for_a_batch_that_another_account_commits(postgresql: str, tmp_path: Path) -> None:

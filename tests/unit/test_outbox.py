@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,7 @@ from gatewayd import (
     TransientError,
 )
 from gatewayd.config import LimitsConfig, OperatorConfig, TargetConfig
-from gatewayd.outbox import LIMIT, Outbox
+from gatewayd.outbox import LIMIT, Outbox, abandoned
 from gatewayd.testing import FakeServer
 from gatewayd.testing.custodian import make_raw
 from tests.unit.outbound import ACME, Post
@@ -111,6 +112,17 @@ def test_filings_are_asked_for_once_for_each_operator(post: Post) -> None:
 
 
 # --- what the other side says -----------------------------------------------------------------------------------------
+
+
+def test_P7_what_this_process_took_and_does_not_know_of_is_delivered_by_its_next_round(post: Post) -> None:
+    """The store went away before it could answer that something was taken, or before that could be given back."""
+    server = post.account()
+    one, two = post.enter(), post.enter()
+    assert len(post.store.take("account out", post.owner.name, limit=1, dead=lambda _: False)) == 1
+    lanes = post.store.lanes(dead=partial(abandoned, post.owner))
+    assert lanes["account out"] <= 0
+    assert post.deliver().delivered == 2
+    assert sorted(parcel.id for parcel in server.delivered) == [one, two]
 
 
 def test_P7_only_who_waits_gets_it_again_and_it_is_equal_but_for_that(post: Post) -> None:
@@ -488,7 +500,8 @@ def test_P7_what_can_not_be_committed_ends_the_round_and_is_told(post: Post) -> 
     assert (server.opened, server.open, couriers[-1]) == (1, 0, None)
     sent = len(server.begun)
     post.store.settle = real  # type: ignore[method-assign]
-    assert post.deliver().delivered == 40 - sent, "what was not sent was given back"
+    assert post.deliver().delivered == 40
+    assert len(server.begun) == 40 + sent, "what was sent and not committed goes again, with what was given back"
 
 
 def test_P7_what_was_frozen_while_it_took_them_or_connected_sends_nothing(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

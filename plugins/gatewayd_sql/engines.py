@@ -1,0 +1,132 @@
+"""Engines of SQLite and PostgreSQL: how they connect, wait and commit."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import create_engine, event
+
+from gatewayd import ConfigError
+
+if TYPE_CHECKING:
+    import psycopg
+    from sqlalchemy import URL, Connection, Engine
+
+__all__ = ["connect", "lock_schema"]
+
+#: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
+_BUSY = "15"
+
+#: How many connections of readers are kept, and how many seconds a writer waits for those of its own process.
+_READERS, _PATIENCE = 16, 60.0
+
+#: How often, and how many seconds apart, a new database is turned to a write-ahead log while others do the same.
+_TURNS, _BETWEEN_TURNS = 100, 0.01
+
+#: How long a server of PostgreSQL is waited for (PostgreSQL manual, 34.1.2): in seconds, the last in milliseconds. A server that is
+#: gone without a word is noticed so.
+_CONNECTION: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+#: What the server ends by itself (PostgreSQL manual, 20.11.1): a transaction of a process that is frozen or cut off, so that its
+#: locks stop nobody for longer than a lease lasts; a wait for a lock; a statement that takes too long.
+_SESSION: Final = {
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "60s",
+    "statement_timeout": "300s",
+}
+
+_PRAGMAS: Final = (
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "cache_size=-8192",
+    "wal_autocheckpoint=1000",
+    # A message of 200 MB would else leave a log of that size behind.
+    f"journal_size_limit={64 << 20}",
+)
+
+
+def connect(url: URL) -> tuple[Engine, Engine]:
+    """Return an engine for reading and one for writing, over one pool of connections. Connects to nothing yet."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    # What the URL itself says comes last, and counts.
+    options = " ".join([*(f"-c {name}={value}" for name, value in _SESSION.items()), str(url.query.get("options", ""))])
+    url = url.difference_update_query(["options"]).set(drivername="postgresql+psycopg")
+    settings = {name: value for name, value in _CONNECTION.items() if name not in url.query}
+    try:
+        engine = create_engine(url, pool_pre_ping=True, connect_args={**settings, "options": options.strip()})
+    except ModuleNotFoundError as error:
+        raise ConfigError("PostgreSQL can't be used: psycopg is not installed", advice="Install psycopg 3.") from error
+    event.listen(engine, "connect", _commits_are_on_the_disk)
+    return engine.execution_options(isolation_level="REPEATABLE READ"), engine
+
+
+def _commits_are_on_the_disk(connection: psycopg.Connection[Any], _record: object) -> None:
+    """Wait for the disk at each commit (promise P2), also where the server is set up not to; one that waits for more still does."""
+    connection.execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+    connection.commit()
+
+
+def _sqlite(url: URL) -> tuple[Engine, Engine]:
+    folder = Path(url.database or "").parent
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{url.database}: there is no folder {folder}", advice="Make the folder, or correct `state` or the store's `url`."
+        )
+    url = url.update_query_dict({"timeout": _BUSY} | dict(url.query))
+    # Writers of this process wait in a queue for one connection: SQLite's own way of waiting is to sleep, ever longer, and
+    # whoever comes by at the right moment is first.
+    engines = create_engine(url, pool_size=_READERS), create_engine(url, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE)
+    for engine in engines:
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+    return engines[0].execution_options(begin="DEFERRED"), engines[1].execution_options(begin="IMMEDIATE")
+
+
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver would begin transactions itself, and too late: a reader that turns writer fails at once when another writes.
+    connection.isolation_level = None
+    connection.execute("PRAGMA page_size=16384")
+    _keep_log(connection)
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Let a new database keep a write-ahead log.
+
+    Where several turn it at once, SQLite tells all but one that it is locked, without waiting (sqlite.org/wal.html, "Sometimes
+    Queries Return SQLITE_BUSY In WAL Mode"): by the next try one of them has done it for all.
+    """
+    for left in reversed(range(_TURNS)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorname != "SQLITE_BUSY":
+                raise
+            time.sleep(_BETWEEN_TURNS)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
+
+
+def lock_schema(connection: Connection) -> None:
+    """Wait until nobody else changes the tables; the lock ends with the transaction. SQLite's writer holds it already.
+
+    Nothing bounds that transaction: tables of many rows take their time to change.
+    """
+    if connection.dialect.name == "postgresql":
+        for name in _SESSION:
+            connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7160943025)")
