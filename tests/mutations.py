@@ -1,0 +1,162 @@
+"""Small changes to a source, each of which some test should notice: the operators of ``./gw mutate``."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Mutation", "mutations"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """One change of a source."""
+
+    line: int
+    #: The whole lines that are changed, before and after.
+    before: str
+    after: str
+    #: The whole source after it.
+    source: str
+
+    def __str__(self) -> str:
+        return f"{self.before.strip()}  ->  {self.after.strip()}"
+
+
+_COMPARED: dict[type[ast.cmpop], str] = {
+    ast.Eq: "!=",
+    ast.NotEq: "==",
+    ast.Lt: "<=",
+    ast.LtE: "<",
+    ast.Gt: ">=",
+    ast.GtE: ">",
+    ast.In: "not in",
+    ast.NotIn: "in",
+    ast.Is: "is not",
+    ast.IsNot: "is",
+}
+_COMPUTED: dict[type[ast.operator], str] = {ast.Add: "-", ast.Sub: "+", ast.Mult: "+", ast.BitOr: "&", ast.BitAnd: "|"}
+
+
+def mutations(source: str) -> Iterator[Mutation]:
+    """Yield every change that an operator makes of the source, each by itself, in the order of lines.
+
+    Docstrings, annotations, imports and what only type checkers read are left alone.
+    """
+    tree = ast.parse(source)
+    text = _Text(source)
+    found = {change for node in _alive(tree) for change in _changes(node, text)}
+    for start, end, new in sorted(found):
+        changed = source[:start] + new + source[end:]
+        if _compiles(changed):
+            line, before, after = text.lines(start, end, new)
+            yield Mutation(line=line, before=before, after=after, source=changed)
+
+
+class _Text:
+    """A source, with the places of its nodes as offsets."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._starts = [0]
+        for line in source.splitlines(keepends=True):
+            self._starts.append(self._starts[-1] + len(line))
+
+    def place(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        return self._offset(node.lineno, node.col_offset), self._offset(node.end_lineno or 0, node.end_col_offset or 0)
+
+    def of(self, node: ast.expr | ast.stmt) -> str:
+        start, end = self.place(node)
+        return self.source[start:end]
+
+    def lines(self, start: int, end: int, new: str) -> tuple[int, str, str]:
+        first = self.source.rfind("\n", 0, start) + 1
+        last = self.source.find("\n", end)
+        last = len(self.source) if last < 0 else last
+        return (
+            self.source.count("\n", 0, start) + 1,
+            self.source[first:last],
+            self.source[first:start] + new + self.source[end:last],
+        )
+
+    def _offset(self, line: int, column: int) -> int:
+        # Columns count bytes of UTF-8.
+        begin = self._starts[line - 1]
+        text = self.source[begin : self._starts[line]]
+        return begin + len(text.encode()[:column].decode())
+
+
+def _alive(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes that run."""
+    for name, value in ast.iter_fields(node):
+        if name in {"annotation", "returns", "decorator_list", "type_comment"}:
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or _is_for_readers(child):
+                continue
+            yield child
+            yield from _alive(child)
+
+
+def _is_for_readers(node: ast.AST) -> bool:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return True
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets):
+        return True
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _changes(node: ast.AST, text: _Text) -> Iterator[tuple[int, int, str]]:
+    if isinstance(node, ast.Expr | ast.Raise | ast.AugAssign | ast.Delete | ast.Break | ast.Continue):
+        yield *text.place(node), "pass"
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_constant(node.value, None):
+        yield *text.place(node.value), "None"
+    elif isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(node.test, ast.Constant):
+        yield from ((*text.place(node.test), word) for word in ("True", "False"))
+    elif isinstance(node, ast.comprehension):
+        yield from ((*text.place(one), "True") for one in node.ifs if not isinstance(one, ast.Constant))
+    elif isinstance(node, ast.expr):
+        yield from _of_expression(node, text)
+
+
+def _of_expression(node: ast.expr, text: _Text) -> Iterator[tuple[int, int, str]]:
+    start, end = text.place(node)
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        word = _COMPARED[type(node.ops[0])]
+        yield start, end, f"{text.of(node.left)} {word} {text.of(node.comparators[0])}"
+    elif isinstance(node, ast.BoolOp):
+        word = "or" if isinstance(node.op, ast.And) else "and"
+        yield start, end, f" {word} ".join(f"({text.of(one)})" for one in node.values)
+        yield from ((start, end, text.of(one)) for one in node.values)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+        yield start, end, text.of(node.operand)
+    elif isinstance(node, ast.BinOp) and type(node.op) in _COMPUTED:
+        yield start, end, f"{text.of(node.left)} {_COMPUTED[type(node.op)]} {text.of(node.right)}"
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield start, end, str(not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        yield start, end, str(node.value + 1)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args and not node.keywords:
+        yield start, end, text.of(node.func.value)
+    elif (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"sorted", "set", "max", "min", "tuple"}
+    ):
+        yield from ((start, end, text.of(one)) for one in node.args[:1])
+
+
+def _is_constant(node: ast.expr, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def _compiles(source: str) -> bool:
+    try:
+        compile(source, "mutation", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True

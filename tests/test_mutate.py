@@ -1,0 +1,61 @@
+"""``./gw mutate``: its operators change what a program does, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.mutate import _PATHS, _files, _reasons
+from tests.mutations import mutations
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ("x = a == b", {"x = a != b"}),
+        ("x = a < b", {"x = a <= b"}),
+        ("x = a in b", {"x = a not in b"}),
+        ("x = a is None", {"x = a is not None"}),
+        ("x = a and b", {"x = (a) or (b)", "x = a", "x = b"}),
+        ("x = not a", {"x = a"}),
+        ("x = a + 1", {"x = a - 1", "x = a + 2"}),
+        ("x = True", {"x = False"}),
+        ("x = a.lower()", {"x = a"}),
+        ("x = sorted(a)", {"x = a"}),
+        ("f(a)", {"pass"}),
+        ("raise f", {"pass"}),
+        ("x = [a for a in b if a]", {"x = [a for a in b if True]"}),
+        ("x = a if b else c", {"x = a if True else c", "x = a if False else c"}),
+        ("if a: b = c", {"if True: b = c", "if False: b = c"}),
+        ("def f(): return a", {"def f(): return None"}),
+        ("x = 'ü' + a", {"x = 'ü' - a"}),
+        ("x: int = a", set()),
+        ("import a", set()),
+        ("'a docstring'", set()),
+        ("__all__ = ['a' + 'b']", set()),
+        ("def f(a: b | c): pass", set()),
+    ],
+)
+def test_each_operator_makes_these_changes(line: str, changed: set[str]) -> None:
+    assert {one.after for one in mutations(f"{line}\n")} == changed
+
+
+@pytest.mark.parametrize("path", ["plugins/gatewayd_sql/changes.py", "gatewayd/visit/settling.py"])
+def test_every_change_is_a_program_and_another_one(path: str) -> None:
+    source = (ROOT / path).read_text()
+    before = ast.dump(ast.parse(source))
+    for one in mutations(source):
+        assert ast.dump(ast.parse(one.source)) != before
+
+
+def test_what_is_mutated_by_default_is_there() -> None:
+    assert len(list(_files(_PATHS))) >= len(_PATHS)
+
+
+def test_each_reason_is_of_a_change_that_is_still_made() -> None:
+    made = {(path, str(one)) for path in {name for name, _ in _reasons()} for one in mutations((ROOT / path).read_text())}
+    assert _reasons() <= made
