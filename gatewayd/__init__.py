@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         DeliveryState,
         DeliveryView,
         Mode,
+        Origin,
         Outgoing,
         Posted,
         Recipient,
@@ -169,6 +170,7 @@ __all__ = [
     "Mode",
     "NotAdmitted",
     "Operator",
+    "Origin",
     "Outcome",
     "Outgoing",
     "Owed",
@@ -232,7 +234,7 @@ if not TYPE_CHECKING:
             "Tally Vanished Waiting"
         ),
         "delivery": (
-            "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Outgoing Posted Recipient RecipientState "
+            "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Origin Outgoing Posted Recipient RecipientState "
             "Settled Suspension Taken"
         ),
         "endpoint": "Endpoint Server other_protocol socket_errors tls_context",

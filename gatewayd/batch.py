@@ -15,13 +15,14 @@ from gatewayd.plugins import where
 from gatewayd.spool import MESSAGE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Fetched, Follows, Link, Listed, Rivals
+    from gatewayd.returned import Returned
     from gatewayd.routing import Router
     from gatewayd.session import Session
     from gatewayd.spool import Spool
@@ -65,14 +66,27 @@ class Onward:
     #: Rules fire for old mail, too: a person asked for it.
     forward: bool = False
 
-    def routed(self, filed: Sequence[tuple[Mail, Filing]], *, new: Collection[int] = ()) -> list[tuple[int, Filing]]:
+    def returned(self, mails: Sequence[Mail]) -> Mapping[int, Returned]:
+        """Return what mails bring back of our own, by their ids."""
+        return self.router.returned(mails) if self.router else {}
+
+    def owned(self, filed: Mapping[int, list[Filing]], back: Mapping[int, Returned]) -> dict[int, list[Filing]]:
+        """Return new filings by mail: what comes back is filed for those alone whose deliveries it comes back from."""
+        if self.router is None:
+            return dict(filed)
+        return {mail_id: list(self.router.owned(self.account, each, back[mail_id])) for mail_id, each in filed.items()}
+
+    def routed(
+        self, filed: Sequence[tuple[Mail, Filing]], *, new: Collection[int] = (), back: Mapping[int, Returned]
+    ) -> list[tuple[int, Filing]]:
         """Return filings of a batch, as (mail id, filing), with what is sent on; of what they follow, only mail of ours is left.
 
-        ``new`` has the ids of the mails for which rules fire in any case.
+        ``new`` has the ids of the mails for which rules fire in any case, ``back`` what the mails bring back.
         """
         if self.router is None:
             return [(mail.id, replace(filing, follows=()) if filing.follows else filing) for mail, filing in filed]
-        return self.router.routed(self.account, filed, fire={mail.id for mail, _ in filed} if self.forward else new)
+        fire = {mail.id for mail, _ in filed} if self.forward else new
+        return self.router.routed(self.account, filed, fire=fire, back=back)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +201,14 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
 def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, onward: Onward) -> Iterator[Outcome]:
     found = examined.findings
     undecided = "; ".join(f"operator {one.operator}: {one.undecided}" for one in found if one.undecided)
-    filed = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
     going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
+    back = onward.returned(examined.mails) if not undecided else {}
     if not undecided:
+        filed = onward.owned(filings(examined.mails, found, owner=owner, queue=imports.error_queue), back)
         new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
-        for mail_id, filing in onward.routed([(mail, each) for mail in examined.mails for each in filed[mail.id]], new=new):
+        for mail_id, filing in onward.routed(
+            [(mail, each) for mail in examined.mails for each in filed[mail.id]], new=new, back=back
+        ):
             going[mail_id].append(filing)
     for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
         if undecided:
@@ -207,7 +224,7 @@ def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
                 owed=imports.after,
                 key=one.key,
                 backlog=waiting.backlog,
-                bounce=onward.router.bounce(mail) if onward.router else None,
+                bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
             )
 
 

@@ -1,88 +1,135 @@
-"""Bounces of our own deliveries: delivery status notifications (RFC 3464), told by a Message-ID that only we can have made.
+"""Bounces of our own deliveries: reports that programs can read (RFC 3464), and letters in which servers say the same in words.
 
-What a report says in its text counts for nothing: only the fields of ``message/delivery-status`` do, and the id must stand
-where the report's maker puts the returned mail's own. Nothing here ever raises for a mail.
+Ours they are only by a Message-ID that only we can have made, or by the id that a server gave our mail when it took it. It must
+be that of the mail which came back: a report may quote others of ours. What rests on a letter's words alone says so, and counts
+for less. Nothing here ever raises for a mail.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.decode import clean, header_text
 from gatewayd.delivery import Bounce, Bounced
 from gatewayd.header import split_head
+from gatewayd.mailsystem import fails_by_subject, failure, from_daemon, notice, null_sent, robot_mark
+from gatewayd.provenance import PART, part_of, provenance, texts
+from gatewayd.signing import HOP, is_reference, written_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.delivery import Evidence
     from gatewayd.header import Fields
     from gatewayd.mail import Mail
     from gatewayd.signing import Signer
 
 __all__ = ["bounce"]
 
-#: How much is read of a report and of the returned mail, in bytes; how many recipients are, and characters of their words.
-_MAX_READ = 1 << 16
+#: How many recipients are read of a report, how many addresses of a letter, and how many characters of their words.
 _MAX_RECIPIENTS = 200
+_MAX_ADDRESSES = 50
 _MAX_WORDS = 500
 _MAX_ADDRESS = 320
 
 _REPORTS = {"message/delivery-status", "message/global-delivery-status"}
-_RETURNED = {"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"}
+_RETURNED = {"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers", "message/partial"}
+#: A complaint (RFC 5965) and a receipt (RFC 8098) return our mail, too.
+_COMPLAINT = "message/feedback-report"
+_RECEIPTS = {"message/disposition-notification", "message/global-disposition-notification"}
+
+_EMPTY_LINE = re.compile(rb"\n[ \t]*+\n")
 _STATUS = re.compile(r"\b([245]\.[0-9]{1,3}\.[0-9]{1,3})\b", re.ASCII)
 _CODE = re.compile(r"\b([245])[0-9]{2}\b", re.ASCII)
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
+#: What is not given up, and what is, beside ``failed``: some say so in words of their own.
+_FAILED = ("fail", "expired", "undeliver", "bounced", "error", "denied", "rejected")
+_EMAIL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}[A-Za-z0-9]")
+#: The Message-ID of a mail that is returned within a text; and a second name of ours that ends a header.
+_MESSAGE_ID = re.compile(
+    rb"^[> \t]*+(?:resent-)?+message-id:[ \t]*+(?:\r?\n[> \t]++)?+<?+([^<>\s]{1,400}+)", re.IGNORECASE | re.MULTILINE
+)
+_LAST = re.compile(
+    rb"(gw\.[fm]\.[a-z2-7]{24}\.[a-z2-7]{24}\.r@[a-z0-9.-]{1,255}+)>?+[ \t]*+(?=\r?\n[^ \t]|\r?\n\Z|\Z)", re.IGNORECASE
+)
 
 
-def bounce(mail: Mail, signer: Signer) -> Bounce | None:
+def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingProxyType({})) -> Bounce | None:
     """Return whose bounce the mail is; None where it is none, or none of a delivery of ours.
 
-    Only recipients that were given up count (action ``failed``): a delay is no bounce.
+    Only recipients that were given up count: a delay is no bounce. ``renamed`` has Message-IDs of ours by what stands before the
+    @ of those that servers gave them.
     """
-    if not _is_report(mail):
+    kind = _content_type(mail)
+    report = kind.startswith("multipart/report")
+    system = from_daemon(mail) or null_sent(mail) or fails_by_subject(mail)
+    if _is_other(mail) or not (system or report):
         return None
     blocks = _blocks(_part(mail, _REPORTS))
-    recipients = [one for fields in blocks[1:] if (one := _recipient(fields))][:_MAX_RECIPIENTS]
-    if not recipients:
+    named = _named(mail, blocks[0], signer, renamed)
+    if named is None:
         return None
+    groups = [fields for fields in blocks[1:] if _is_group(fields)]
+    if groups:
+        recipients, evidence = tuple(filter(None, map(_recipient, groups)))[:_MAX_RECIPIENTS], named.evidence
+    else:
+        letter = from_daemon(mail) or (report and "delivery-status" in kind) or (system and named.returned)
+        recipients, evidence = _told(mail) if letter else (), "text"
+    return Bounce(message_id=named.message_id, recipients=recipients, evidence=evidence) if recipients else None
+
+
+def _is_other(mail: Mail) -> bool:
+    """Whether it is a complaint, a receipt or a robot's answer."""
+    if "feedback-report" in _content_type(mail) or any(one.type == _COMPLAINT or one.type in _RECEIPTS for one in mail.attachments):
+        # Dovecot writes what it rejects as if somebody had deleted it (RFC 5429 section 2.2.1).
+        receipts = any(one.type in _RECEIPTS for one in mail.attachments)
+        return not (receipts and from_daemon(mail))
+    return bool(robot_mark(mail))
+
+
+def _content_type(mail: Mail) -> str:
+    return next((value[:1000].lower() for name, value in mail.headers if name == "content-type"), "")
+
+
+# --- which mail came back ---------------------------------------------------------------------------------------------
+
+
+class _Named(NamedTuple):
+    """A mail of ours that is named as the one that came back."""
+
+    message_id: str
+    #: Where it is named.
+    evidence: Evidence
+    #: The mail itself, or its header, is there.
+    returned: bool
+
+
+def _named(mail: Mail, report: Mapping[str, str], signer: Signer, renamed: Mapping[str, str]) -> _Named | None:
+    """Return which mail of ours came back, by the surest of what names it; None where it is none of ours."""
     returned, _ = _split(_part(mail, _RETURNED))
-    ours = next(filter(None, map(signer.proven, _ids(blocks[0], returned))), "")
-    return Bounce(message_id=ours, recipients=tuple(recipients)) if ours else None
-
-
-def _is_report(mail: Mail) -> bool:
-    kind = next((value for name, value in mail.headers if name == "content-type"), "")
-    return kind[:16].lower() == "multipart/report"
-
-
-def _part(mail: Mail, types: set[str]) -> bytes:
-    """Return the beginning of the first part of one of these types, decoded; empty where there is none."""
-    number = next((number for number, one in enumerate(mail.attachments) if one.type in types), None)
-    found = b""
-    for piece in mail.attachment(number) if number is not None else ():
-        found += piece[:_MAX_READ]
-        if len(found) >= _MAX_READ:
-            break
-    return found[:_MAX_READ]
-
-
-def _blocks(report: bytes) -> Sequence[Mapping[str, str]]:
-    """Return the report's groups of fields: those of the mail, then those of each recipient (RFC 3464 section 2.1)."""
-    found: list[Mapping[str, str]] = []
-    report = report.replace(b"\r\n", b"\n")
-    for block in report.split(b"\n\n"):
-        fields, _ = _split(block.strip(b"\n") + b"\n")
-        if fields and len(found) <= 2 * _MAX_RECIPIENTS:
-            found.append(dict(reversed(fields)))
-    # Some leave the empty line behind the first group out, or the group itself.
-    if found and "final-recipient" in found[0]:
-        found.insert(0, found[0])
-    return found or [{}]
-
-
-def _split(block: bytes) -> tuple[Fields, int]:
-    return split_head(block, 0, len(block), _MAX_READ)
+    for found in (*_ids(report, returned), *_second(returned)):
+        if message_id := signer.proven(found) or renamed.get(_local(found), ""):
+            return _Named(message_id, "report", bool(returned))
+    within = b"\n".join(texts(mail))
+    ids = [value for name, value in returned if name == "message-id"] or [
+        one[1].decode("latin-1") for one in _MESSAGE_ID.finditer(within)
+    ]
+    if ids:
+        # It says which mail it returns: no other one that stands in it, and that this one answers, is meant.
+        second = next((one[1].decode("ascii") for one in _LAST.finditer(within)), "")
+        message_id = next((one for each in (ids[0], second) if (one := signer.proven(each) or renamed.get(_local(each), ""))), "")
+        return _Named(message_id, "text", returned=True) if message_id else None
+    known = provenance(mail, signer)
+    if known.answered:
+        return _Named(known.answered[0], "report", returned=False)
+    answered = next((renamed[one] for one in known.foreign if one in renamed), "")
+    if answered:
+        return _Named(answered, "report", returned=False)
+    somewhere = (*known.carried, *known.mentioned)
+    return _Named(somewhere[0], "text", returned=False) if somewhere else None
 
 
 def _ids(report: Mapping[str, str], returned: Fields) -> Iterator[str]:
@@ -93,20 +140,65 @@ def _ids(report: Mapping[str, str], returned: Fields) -> Iterator[str]:
     yield _XTEXT.sub(lambda found: chr(int(found[1], 16)), report.get("original-envelope-id", ""))
     yield report.get("x-original-message-id", "")
     yield from (value for name, value in returned if name == "resent-message-id")
+    yield from [value for name, value in returned if name == HOP.lower()][:1]
     yield from (value for name, value in returned if name == "message-id")
+
+
+def _second(returned: Fields) -> Iterator[str]:
+    """Yield the second name of a mail of ours whose Message-ID was replaced: it ends its References, and no answer's to it."""
+    for name, value in returned:
+        if name == "references":
+            last = value.split()[-1:]
+            yield from (one for one in last if is_reference(one))
+
+
+def _local(message_id: str) -> str:
+    return message_id.strip().strip("<>").partition("@")[0]
+
+
+# --- what a report says -----------------------------------------------------------------------------------------------
+
+
+def _part(mail: Mail, types: set[str]) -> bytes:
+    """Return the beginning of the first part of one of these types, decoded; empty where there is none."""
+    number = next((number for number, one in enumerate(mail.attachments) if one.type in types), None)
+    return part_of(mail, number) if number is not None else b""
+
+
+def _blocks(report: bytes) -> Sequence[Mapping[str, str]]:
+    """Return the report's groups of fields: those of the mail, then those of each recipient (RFC 3464 section 2.1)."""
+    found: list[Mapping[str, str]] = []
+    for block in _EMPTY_LINE.split(report.replace(b"\r\n", b"\n"), 2 * _MAX_RECIPIENTS):
+        fields, _ = _split(block.strip(b"\n") + b"\n")
+        if fields:
+            found.append(dict(reversed(fields)))
+    # Some leave the empty line behind the first group out, or the group itself.
+    if found and _is_group(found[0]):
+        found.insert(0, found[0])
+    return found or [{}]
+
+
+def _split(block: bytes) -> tuple[Fields, int]:
+    return split_head(block, 0, len(block), PART)
+
+
+def _is_group(fields: Mapping[str, str]) -> bool:
+    return any(name in fields for name in ("final-recipient", "original-recipient", "action", "x-actual-recipient"))
 
 
 def _recipient(fields: Mapping[str, str]) -> Bounced | None:
     """Return what a group says of a recipient that was given up; None for any other group."""
-    address = _address(fields.get("original-recipient", "")) or _address(fields.get("final-recipient", ""))
+    names = ("original-recipient", "final-recipient", "x-actual-recipient")
+    address = next(filter(None, (_address(fields.get(name, "")) for name in names)), "")
     diagnostic = header_text(fields.get("diagnostic-code", "")).partition(";")
     said = clean(" ".join((diagnostic[2] if diagnostic[1] else diagnostic[0]).split()))
     status = _status(fields.get("status", ""), said)
-    action = fields.get("action", "").partition(" ")[0].lower() or ("failed" if status.startswith("5") else "")
-    if not address or action != "failed":
+    action = fields.get("action", "").strip().lower() or ("failed" if status.startswith("5") else "")
+    if not address or not action.startswith(_FAILED):
         return None
     words = said if status in said else f"{status} {said}".strip()
-    return Bounced(address=address, hard=status.startswith("5"), words=words[:_MAX_WORDS] or "no reason was given")
+    hard = status.startswith("5") and not action.startswith("expired")
+    return Bounced(address=address, hard=hard, words=words[:_MAX_WORDS] or "no reason was given")
 
 
 def _status(value: str, diagnostic: str) -> str:
@@ -122,3 +214,22 @@ def _address(value: str) -> str:
     """Return the bare address of a recipient field (RFC 3464 section 2.3.1), without its type."""
     kind, semicolon, address = header_text(value).partition(";")
     return clean(address if semicolon else kind).strip(" \t<>")[:_MAX_ADDRESS]
+
+
+# --- what a letter says -----------------------------------------------------------------------------------------------
+
+
+def _told(mail: Mail) -> tuple[Bounced, ...]:
+    """Return whom a letter says that it could not reach; one without an address where it names nobody. Empty if it says nothing."""
+    letter = notice(mail)
+    said = failure(mail, letter)
+    if not said and not any(name == "x-failed-recipients" and value for name, value in mail.headers):
+        return ()
+    words = clean(" ".join(said.split()))[:_MAX_WORDS] or "no reason was given"
+    hard = _status(said, said).startswith("5") and bool(_STATUS.search(said) or _CODE.search(said))
+    listed = ", ".join(value for name, value in mail.headers if name == "x-failed-recipients")
+    to = {one.email.casefold() for one in mail.to}
+    found = dict.fromkeys(one[0].strip(".")[:_MAX_ADDRESS] for one in _EMAIL.finditer(listed or letter))
+    named = [one for one in found if one.casefold() not in to and not any(written_in(one.encode()))][:_MAX_ADDRESSES]
+    one = Bounced(address="", hard=hard, words=words)
+    return tuple(replace(one, address=address) for address in named) or (one,)

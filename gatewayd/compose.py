@@ -16,6 +16,7 @@ from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
 from gatewayd.model import Address
 from gatewayd.originals import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
+from gatewayd.signing import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,6 +108,8 @@ def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
     yield heading.text("Subject", f"Fwd: {parcel.filing.subject}")
     yield f"Date: {format_datetime(parcel.entered_at)}"
     yield f"Message-ID: {parcel.message_id}"
+    # A relay may replace the line above.
+    yield f"References: {reference(parcel.message_id)}"
     if parcel.cause.startswith("rule"):
         # RFC 3834 section 5; the other is what Exchange asks for.
         yield "Auto-Submitted: auto-generated"

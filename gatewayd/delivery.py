@@ -18,7 +18,9 @@ __all__ = [
     "DeliveryQuery",
     "DeliveryState",
     "DeliveryView",
+    "Evidence",
     "Mode",
+    "Origin",
     "Outgoing",
     "Posted",
     "Recipient",
@@ -35,6 +37,10 @@ Mode: TypeAlias = Literal["attached", "inline", "as is"]
 #: ``waiting`` for its time; ``delivered`` to all recipients; ``parked``: it needs a person, with the reason; ``withheld``: it
 #: was never tried, since it would go round in a circle; ``bounced``: delivered, and came back; ``cancelled`` by a person.
 DeliveryState: TypeAlias = Literal["waiting", "delivered", "parked", "withheld", "bounced", "cancelled"]
+
+#: On what a bounce rests: fields that are made for programs, or the words of a letter, which prove less: they end nothing that is
+#: still tried, and suspend nothing.
+Evidence: TypeAlias = Literal["report", "text"]
 
 #: What became of one recipient: not decided yet, taken over by the next server, refused for good, come back.
 RecipientState: TypeAlias = Literal["waiting", "delivered", "refused", "bounced"]
@@ -112,6 +118,8 @@ class Settled:
     words: str = ""
     #: Seconds until it is due again, where it waits.
     due_in: float = 0.0
+    #: Ids that servers named when they took it, under which they may pass it on.
+    server_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +146,23 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounced:
-    """What a delivery status notification says of one recipient (RFC 3464 section 2.3)."""
+class Origin:
+    """Whose delivery something comes back from."""
 
+    #: The delivery's, as we wrote it.
+    message_id: str
+    operator: str
+    #: The user, for a personal filing; None for a general one.
+    owner: str | None
+    #: The server's id that was asked for, where the delivery is known by that; else empty.
+    server_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounced:
+    """What a bounce says of one recipient (RFC 3464 section 2.3)."""
+
+    #: Empty where a letter names nobody: then it is the one to whom the mail went, if there was but one.
     address: str
     #: Given up for good: action ``failed`` with a status of class 5.
     hard: bool
@@ -155,6 +177,8 @@ class Bounce:
     #: Ours, and proven to be.
     message_id: str
     recipients: tuple[Bounced, ...]
+    #: On what it rests.
+    evidence: Evidence = "report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

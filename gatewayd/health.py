@@ -77,6 +77,7 @@ class DaemonHealth:
     #: Matchers that are not called for now, as ``operator/kind``.
     open_breakers: tuple[str, ...] = ()
     #: Targets that rules send more to than they may, as ``operator/target``; see ``limits.forwards_per_hour``.
+    #: Where all of it is of one sender, ``from`` and his address stand behind it; see ``limits.forwards_per_sender``.
     open_targets: tuple[str, ...] = ()
     #: Files of the config that are faulty, each with whether it runs as last accepted.
     config_faults: tuple[str, ...] = ()

@@ -61,8 +61,9 @@ def retry(
             if one.id in seen:
                 filing = replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")
                 came_by[one.account].append((seen[one.id], filing))
+        back = Onward(router=router).returned(list(seen.values()))
         onward = {account: Onward(account=account, router=router, forward=fire) for account in came_by}
-        store.refile(viewer, [routed for account, done in came_by.items() for routed in onward[account].routed(done)])
+        store.refile(viewer, [routed for account, done in came_by.items() for routed in onward[account].routed(done, back=back)])
         yield store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=BATCH))
 
 
@@ -90,6 +91,9 @@ def file_old(
         undecided = examined.findings[0].undecided
         if undecided:
             raise TransientError(f"operator {recipe.operator.name}: {undecided}")
-        filed = filings(examined.mails, examined.findings, owner=owner, queue=imports.error_queue)
+        back = onward.returned(examined.mails)
+        filed = onward.owned(filings(examined.mails, examined.findings, owner=owner, queue=imports.error_queue), back)
         mails = {mail.id: mail for mail in examined.mails}
-        yield store.add_filings(lease, onward.routed([(mails[one], filing) for one in ids for filing in filed[one]]))
+        # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
+        wanted = [(mails[one], filing) for one in ids for filing in filed[one] if filing.operator == recipe.operator.name]
+        yield store.add_filings(lease, onward.routed(wanted, back=back))

@@ -163,6 +163,9 @@ class Directory(Plugin):
 class Matcher(Plugin):
     """Says what mail is about, by looking into the operator's directory."""
 
+    #: It yields ``Follows``: then answers to our mail that name it otherwise, as a relay renamed it, follow it, too.
+    follows: ClassVar[bool] = False
+
     def __init__(self, options: Matcher.Options, *, operator: Operator) -> None:
         """Keep what is given; compile patterns here. May raise ConfigError for options that can't work together."""
         self.options = options

@@ -6,72 +6,40 @@ an answer to mail of ours will inherit count as its own.
 What goes to a target as mail must pass ``robots``: whoever gets it may answer, or forward it back. A target that gets no mail,
 such as a webhook, takes robots' mail too: a program must hear of bounces and receipts, and mails nobody by itself. What such a
 program sends because of it comes in as new mail; if that never ends, the rate does, which bounds targets of every kind.
+
+What comes back from a delivery is filed for whose delivery it is (``tenancy``), and goes on by no rule where others read the
+mailbox and it is personal.
 """
 
 from __future__ import annotations
 
-import time
-from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import robots, rules
 from gatewayd.bounces import bounce
 from gatewayd.delivery import Delivery
-from gatewayd.model import Link
+from gatewayd.errors import PluginError
+from gatewayd.model import Follows, Link
+from gatewayd.rate import Rate
+from gatewayd.returned import Returned, returned
+from gatewayd.roles import Matcher
+from gatewayd.tenancy import owned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.config import Config, OperatorConfig, TargetConfig
     from gatewayd.custody import Filing
-    from gatewayd.delivery import Bounce
+    from gatewayd.delivery import Bounce, Origin
     from gatewayd.mail import Mail
-    from gatewayd.model import Follows, Record
+    from gatewayd.model import Record
     from gatewayd.rules import Rule
     from gatewayd.signing import Signer
 
 __all__ = ["Rate", "Router", "Ruling"]
-
-#: The span in which forwards to a target are counted, in seconds.
-_HOUR = 3600.0
-
-
-class Rate:
-    """Counts what rules send to each target of this process within an hour. Used by any number of threads at once.
-
-    A target that has had as many as it may gets no more until the oldest of them is an hour old. It is remembered until this
-    process ends.
-    """
-
-    def __init__(self, limit: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._clock = clock
-        #: For each target, when each of its forwards will be an hour old, the oldest first.
-        self._places: dict[tuple[str, str], deque[float]] = {}
-        self._tripped: dict[tuple[str, str], float] = {}
-
-    def tripped(self, operator: str, target: str) -> bool:
-        """Whether the target has had too many within the hour; if not, this one is counted."""
-        key, now = (operator, target), self._clock()
-        places = self._places.setdefault(key, deque([now] * self._limit))
-        try:
-            # A place is out of everybody's reach while it is looked at: no lock is needed, and none is taken twice.
-            free_at = places.popleft()
-        except IndexError:
-            free_at = now + _HOUR
-        else:
-            if free_at <= now:
-                places.append(now + _HOUR)
-                return False
-            places.appendleft(free_at)
-        self._tripped[key] = free_at
-        return True
-
-    def open(self) -> tuple[str, ...]:
-        """Return the targets that were refused something and still have had too many, as ``operator/target``."""
-        now = self._clock()
-        return tuple(sorted(f"{operator}/{target}" for (operator, target), until in list(self._tripped.items()) if until > now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,30 +88,56 @@ class Router:
         signer: Signer,
         inheritable: Callable[[Collection[tuple[str, str | None, str]]], _Inherits],
         rate: Rate | None = None,
+        *,
+        origins: Callable[[Collection[str], Collection[str]], Sequence[Origin]] = lambda _, __: (),
     ) -> None:
-        """``inheritable`` is the store's verb."""
+        """``inheritable`` and ``origins`` are the store's verbs; without the latter nobody knows whose deliveries come back."""
         self._config = config
         self._signer = signer
         self._inheritable = inheritable
-        self._rate = rate or Rate(config.limits.forwards_per_hour)
+        self._origins = origins
+        self._rate = rate or Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
 
-    def routed(self, account: str, filed: Sequence[tuple[Mail, Filing]], *, fire: Collection[int]) -> list[tuple[int, Filing]]:
+    def returned(self, mails: Iterable[Mail]) -> Mapping[int, Returned]:
+        """Return what each mail of a batch brings back of our own, by its id.
+
+        Raises TransientError where the store can't be asked whose it is.
+        """
+        return returned(mails, self._signer, self._origins)
+
+    def owned(self, account: str, filings: Sequence[Filing], back: Returned) -> Sequence[Filing]:
+        """Return the filings of a mail that came by ``account``: for those alone whose deliveries it brings back."""
+        known = self._config.accounts.get(account)
+        return owned(known, filings, back.origins) if known else filings
+
+    def routed(
+        self,
+        account: str,
+        filed: Sequence[tuple[Mail, Filing]],
+        *,
+        fire: Collection[int],
+        back: Mapping[int, Returned] = MappingProxyType({}),
+    ) -> list[tuple[int, Filing]]:
         """Return the filings of a batch that came in by ``account``, as (mail id, filing), with what rules send on.
 
-        Of what they follow, only mail that is proven to be ours is left, under its Message-ID as we wrote it. Rules fire for the
-        mails whose ids are in ``fire``. Raises TransientError where the store can't be asked for what is inherited.
+        Of what they follow, only mail that is proven to be ours is left, under its Message-ID as we wrote it; ``back`` has what
+        the mails bring back, as ``returned`` says. Rules fire for the mails whose ids are in ``fire``. Raises TransientError
+        where the store can't be asked for what is inherited.
         """
-        proven = [(mail, self._proven(filing)) for mail, filing in filed]
+        proven = [(mail, self._proven(filing, back.get(mail.id))) for mail, filing in filed]
         inherits = self._inherits([filing for mail, filing in proven if mail.id in fire])
-        return [(mail.id, self._sent_on(account, mail, filing, inherits) if mail.id in fire else filing) for mail, filing in proven]
+        return [
+            (mail.id, self._sent_on(account, mail, filing, inherits, back.get(mail.id)) if mail.id in fire else filing)
+            for mail, filing in proven
+        ]
 
     def wrote(self, message_id: str) -> str:
         """Return a Message-ID as we wrote it that is proven to be that of a reply or new mail of ours; else an empty text."""
         return self._signer.proven(message_id) if self._signer.purpose(message_id) == "mail" else ""
 
-    def bounce(self, mail: Mail) -> Bounce | None:
+    def bounce(self, mail: Mail, back: Returned | None = None) -> Bounce | None:
         """Return the bounce of one of our deliveries that the mail is; None where it is none."""
-        return bounce(mail, self._signer)
+        return bounce(mail, self._signer, renamed=back.renamed if back else MappingProxyType({}))
 
     def explain(self, operator: str, account: str, mail: Mail, filing: Filing) -> Sequence[Ruling]:
         """Return for each rule of the operator whether it sends the mail on, as if the mail were new. Counts nothing.
@@ -153,20 +147,34 @@ class Router:
         config, came_by = self._config.operators.get(operator), self._config.accounts.get(account)
         if config is None or not config.rules:
             return []
-        owner = came_by.user if came_by and operator in came_by.operators else None
-        filing = self._proven(replace(filing, owner=owner))
+        back = self.returned([mail])[mail.id]
+        filing = replace(filing, owner=came_by.user if came_by and operator in came_by.operators else None)
+        filing = next((one for one in self.owned(account, [filing], back) if one.operator == operator), filing)
+        filing = self._proven(filing, back)
         filing = _with_inherited(mail, filing, self._inherits([filing]))
-        judged = self._judged(mail)
-        return [
-            self._ruling(rule, config, rules.why_not(rule, account=account, mail=mail, filing=filing), judged)
-            for rule in config.rules
-        ]
+        judged = self._judged(mail, back)
+        return [self._ruling(rule, config, self._why_not(rule, account, mail, filing), judged) for rule in config.rules]
 
-    def _proven(self, filing: Filing) -> Filing:
-        if not filing.follows:
+    def _proven(self, filing: Filing, back: Returned | None) -> Filing:
+        """Return a filing that follows only mail of ours; what it answers by another name is ours as well."""
+        renamed = [one for one in back.renamed.values() if self.wrote(one)] if back else []
+        if not filing.follows and not renamed:
             return filing
         proven = ((by, replace(one, message_id=self.wrote(one.message_id))) for by, one in filing.follows)
-        return replace(filing, follows=tuple((by, one) for by, one in proven if one.message_id))
+        said = [(by, one) for by, one in proven if one.message_id]
+        known = {(by, one.message_id) for by, one in said}
+        for by in self._following(filing.operator) if renamed else ():
+            because = "it answers our mail {}, which its server renamed"
+            said += [(by, Follows(0, one, because.format(one))) for one in renamed if (by, one) not in known]
+        return replace(filing, follows=tuple(said))
+
+    def _following(self, operator: str) -> Iterator[str]:
+        """Yield the operator's matchers that follow our mail."""
+        known = self._config.operators.get(operator)
+        for kind, _ in known.matchers if known else ():
+            with suppress(PluginError):
+                if self._config.registry.get(Matcher, kind).follows:
+                    yield kind
 
     def _inherits(self, filings: Sequence[Filing]) -> _Inherits:
         """Return what filings will inherit; the store is asked only where there is a rule to which it matters."""
@@ -174,8 +182,14 @@ class Router:
         wanted = {_heir(each, one) for each in filings if each.operator in ruled for _, one in each.follows}
         return self._inheritable(wanted) if wanted else {}
 
-    def _judged(self, mail: Mail) -> _Judged:
-        return _Judged(robots.withheld(mail, self._signer), robots.by_program(mail))
+    def _judged(self, mail: Mail, back: Returned | None) -> _Judged:
+        return _Judged(robots.withheld(mail, self._signer, back.provenance if back else None), robots.by_program(mail))
+
+    def _why_not(self, rule: Rule, account: str, mail: Mail, filing: Filing) -> str:
+        known = self._config.accounts.get(account)
+        if known and filing.owner is not None and known.user != filing.owner:
+            return f"personal mail of {filing.owner}, which came back by {account}: no rule takes it"
+        return rules.why_not(rule, account=account, mail=mail, filing=filing)
 
     @staticmethod
     def _ruling(rule: Rule, config: OperatorConfig, because: str, judged: _Judged) -> Ruling:
@@ -190,19 +204,21 @@ class Router:
             because = "; ".join(said)
         return Ruling(number=rule.number, where=rule.where, targets=rule.targets, fires=fires, because=because)
 
-    def _sent_on(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits) -> Filing:
-        deliveries = tuple(self._deliveries(account, mail, filing, inherits))
+    def _sent_on(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits, back: Returned | None) -> Filing:
+        deliveries = tuple(self._deliveries(account, mail, filing, inherits, back))
         return replace(filing, deliveries=deliveries) if deliveries else filing
 
-    def _deliveries(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits) -> Iterator[Delivery]:
+    def _deliveries(
+        self, account: str, mail: Mail, filing: Filing, inherits: _Inherits, back: Returned | None
+    ) -> Iterator[Delivery]:
         config = self._config.operators.get(filing.operator)
         if config is None or not config.rules:
             return
         linked = _with_inherited(mail, filing, inherits)
-        fitting = [rule for rule in config.rules if not rules.why_not(rule, account=account, mail=mail, filing=linked)]
+        fitting = [rule for rule in config.rules if not self._why_not(rule, account, mail, linked)]
         if not fitting:
             return
-        judged = self._judged(mail)
+        judged = self._judged(mail, back)
         # A target gets a mail once, whatever rules name it: by the first one that takes the mail for it.
         chosen: dict[str, Rule] = {}
         for rule in fitting:
@@ -210,12 +226,19 @@ class Router:
                 if not judged.why_not(rule, config.targets[name]):
                     chosen.setdefault(name, rule)
         for name, rule in chosen.items():
-            yield self._delivery(filing.operator, config.targets[name], rule, judged.withheld(config.targets[name]))
+            target = config.targets[name]
+            why = judged.withheld(target) or self._refusal(filing.operator, target, mail)
+            yield self._delivery(target, rule, why)
 
-    def _delivery(self, operator: str, target: TargetConfig, rule: Rule, why: str) -> Delivery:
-        if not why and self._rate.tripped(operator, target.name):
-            limit = self._config.limits.forwards_per_hour
-            why = f"rules have sent {limit} mails to {target.name} within an hour, and no more are let through (forwards_per_hour)"
+    def _refusal(self, operator: str, target: TargetConfig, mail: Mail) -> str:
+        """Return why a target gets no more; what is not refused is counted."""
+        sender = mail.sender.email.lower() if mail.sender else ""
+        if target.account and sender and all(one.lower() == sender for one in target.to):
+            return f"it is from {sender} itself, to whom it would go"
+        # What a program is told of causes no mail from whoever wrote it: of its target all senders count together.
+        return self._rate.refusal(operator, target.name, sender if target.account else "")
+
+    def _delivery(self, target: TargetConfig, rule: Rule, why: str) -> Delivery:
         return Delivery(
             forwarder=target.kind,
             account=target.account,

@@ -2,6 +2,9 @@
 
 An id is ``<gw.PURPOSE.NONCE.TOKEN@domain>``. The token signs purpose and nonce, not the domain, so that an id is known again
 after the sending address has moved; and all of it is lower-case letters and digits, since some programs change the case.
+
+Some relays replace the Message-ID of what they pass on, and leave References alone. So our mail names itself there once more,
+as ``<gw.PURPOSE.NONCE.TOKEN.r@domain>``: an answer repeats it (RFC 5322 section 3.6.4), and it proves the same.
 """
 
 from __future__ import annotations
@@ -17,23 +20,28 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from gatewayd.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from gatewayd.options import Secret
 
-__all__ = ["HOP", "Purpose", "Signer"]
+__all__ = ["HOP", "Purpose", "Signer", "is_reference", "reference", "written_in"]
 
 #: What a message of ours is: something that we send on, or a mail that we wrote.
 Purpose: TypeAlias = Literal["forward", "mail"]
 
-#: The header by which a circle is known. Its value is the Message-ID of one of our own deliveries, and signed so.
+#: The header by which a circle is known. Its value is the Message-ID of one of our own deliveries, and signed so. Whoever got
+#: that delivery can write it into any mail: it proves something only where the message itself is in the mail, too.
 HOP = "Gatewayd-Hop"
 
 _LETTERS: dict[Purpose, str] = {"forward": "f", "mail": "m"}
 _PURPOSES: dict[str, Purpose] = {letter: purpose for purpose, letter in _LETTERS.items()}
 #: Nonce and token have 120 bits each: 24 characters of base32 without padding or spare bits (RFC 4648 section 6).
 _BYTES = 15
-_ID = re.compile(r"<?gw\.([fm])\.([a-z2-7]{24})\.([a-z2-7]{24})@[^<>@\s]{1,255}>?", re.IGNORECASE | re.ASCII)
+_ID = re.compile(r"<?gw\.([fm])\.([a-z2-7]{24})\.([a-z2-7]{24})(?:\.r)?@[^<>@\s]{1,255}>?", re.IGNORECASE | re.ASCII)
+_REFERENCE = ".r@"
+#: The same within anything; the domain ends where no host's name goes on.
+_WITHIN = re.compile(rb"gw\.[fm]\.[a-z2-7]{24}\.[a-z2-7]{24}(?:\.r)?@[a-z0-9](?:[a-z0-9.-]{0,253}[a-z0-9])?", re.IGNORECASE)
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 #: Stands for a domain that there is none of, or that no header can bear (RFC 2606 section 2).
 _NO_DOMAIN = "gatewayd.invalid"
@@ -85,11 +93,32 @@ class Signer:
 
     def proven(self, message_id: str) -> str:
         """Return a Message-ID of ours as we wrote it, whatever became of its case and brackets; empty for one that is not ours."""
-        return f"<{message_id.strip().strip('<>').lower()}>" if self.purpose(message_id) else ""
+        if not self.purpose(message_id):
+            return ""
+        known = message_id.strip().strip("<>").lower()
+        return f"<{known.replace(_REFERENCE, '@', 1)}>"
 
     def _token(self, purpose: Purpose, nonce: str) -> str:
         signed = hmac.digest(self._key, f"gatewayd message-id {purpose} {nonce}".encode(), "sha256")
         return _base32(signed[:_BYTES])
+
+
+def reference(message_id: str) -> str:
+    """Return the second name of a message of ours, which goes into its References."""
+    local, _, domain = message_id.strip("<>").partition("@")
+    return f"<{local}{_REFERENCE}{domain}>"
+
+
+def is_reference(message_id: str) -> bool:
+    """Whether a proven Message-ID of ours stands there as the second name of its message."""
+    return _REFERENCE in message_id.lower()
+
+
+def written_in(data: bytes) -> Iterator[str]:
+    """Yield what looks like a Message-ID of ours anywhere in some bytes, without its brackets."""
+    # Most mail has none, and a plain search is many times faster than a pattern without regard to case.
+    if b"gw." in data or b"GW." in data:
+        yield from (found[0].decode("ascii") for found in _WITHIN.finditer(data))
 
 
 def _base32(data: bytes) -> str:

@@ -141,7 +141,7 @@ class App:
     @cached_property
     def router(self) -> Router:
         """By which mail goes on. It counts what this process sends to targets, and knows of no other's."""
-        return Router(self.config, self.signer, self.store.inheritable)
+        return Router(self.config, self.signer, self.store.inheritable, origins=self.store.origins)
 
     @cached_property
     def thread(self) -> Executor:

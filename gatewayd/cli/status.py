@@ -171,7 +171,8 @@ def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
         yield f"  The matcher {breaker} failed too often and is not called for now; see `gatewayd queue causes`."
     for target in one.open_targets:
         rest = "the rest is withheld: see `gatewayd outbox list --state withheld`"
-        yield f"  Rules send more to {target} than limits.forwards_per_hour; {rest}."
+        limit = "forwards_per_sender" if " from " in target else "forwards_per_hour"
+        yield f"  Rules send more to {target} than limits.{limit}; {rest}."
     for file in one.config_faults:
         yield f"  Faulty: {file}"
 

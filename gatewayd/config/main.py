@@ -122,6 +122,7 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         give_up=block.give_up,
         warn=block.warn,
         forwards_per_hour=block.forwards_per_hour,
+        forwards_per_sender=block.forwards_per_sender,
     )
 
 

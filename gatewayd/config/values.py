@@ -181,6 +181,8 @@ class LimitsConfig:
     warn: float = 14400.0
     #: How many forwards by rules a target gets in an hour.
     forwards_per_hour: int = 1000
+    #: How many of them of one sender; None: a thirtieth, and 10 at least.
+    forwards_per_sender: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

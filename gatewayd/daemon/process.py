@@ -110,7 +110,7 @@ class Daemon:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
         self._signer = Signer.load(config.signing_key, config.state)
-        self._rate = Rate(config.limits.forwards_per_hour)
+        self._rate = Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
         self._observers = Observers(config.registry, dropped=self._metrics.dropped)
         stack.callback(self._observers.close)
         self._telling = Telling(self._metrics, self._observers)
@@ -206,7 +206,8 @@ class Daemon:
 
     def _take_over(self, config: Config, *, first: bool) -> None:
         self._faults, self._refused = config.faults, False
-        made, router = recipes(config), Router(config, self._signer, self._store.inheritable, self._rate)
+        store = self._store
+        made, router = recipes(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
         self._rematcher.apply(config, made, self._fingerprints(config), router)

@@ -20,6 +20,7 @@ from gatewayd import heading
 from gatewayd.draft.recipients import BREAKS, strict
 from gatewayd.errors import PermanentError
 from gatewayd.htmltext import html_to_text
+from gatewayd.signing import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,8 +108,8 @@ def _heading(draft: Draft) -> Iterator[str]:
     if _ID.fullmatch(draft.in_reply_to):
         yield heading.verbatim("In-Reply-To", [draft.in_reply_to])
     known = [one for one in dict.fromkeys(draft.references) if _ID.fullmatch(one)]
-    if known:
-        yield heading.verbatim("References", [known[0], *known[1:][-_REFERENCES:]])
+    # A relay may replace our Message-ID; the last reference names this mail itself, so that an answer still does.
+    yield heading.verbatim("References", [*known[:1], *known[1:][-_REFERENCES:], reference(draft.message_id)])
 
 
 def _people(name: str, people: tuple[Address, ...]) -> str:

@@ -9,13 +9,14 @@ from gatewayd.backoff import Backoff
 from gatewayd.decode import clean
 from gatewayd.delivery import Settled
 from gatewayd.errors import AuthError, TransientError
+from gatewayd.provenance import server_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.delivery import Recipient, Taken
+    from gatewayd.delivery import DeliveryState, Recipient, Taken
     from gatewayd.errors import GatewaydError
     from gatewayd.forwarder import Receipt
 
@@ -59,16 +60,19 @@ class Policy:
         ``luck`` is from 0 to 1, as in ``Backoff``.
         """
         tried = tuple(replace(one, words=_bounded(one.words)) for one in receipt.recipients)
+        taken_over = {one.words for one in receipt.recipients if one.state == "delivered"} if taken.delivery.account else set()
+        ids = tuple(sorted({one for words in taken_over for one in server_ids(words[:_LONGEST_WORDS])}))
         said = {one.address: one for one in tried}
         everybody = [said.get(one.address, one) for one in taken.recipients]
         waiting = [one for one in everybody if one.state == "waiting"]
         if waiting:
             words = _words(waiting, of=len(everybody))
             found = self.postponed(taken, words, now=now, luck=luck, retry_after=receipt.retry_after)
-            return replace(found, recipients=tried)
+            return replace(found, recipients=tried, server_ids=ids)
         lost = [one for one in everybody if one.state != "delivered"]
         words = _words(lost, of=len(everybody))
-        return Settled(id=taken.id, tries=taken.tries, state="parked" if lost else "delivered", recipients=tried, words=words)
+        state: DeliveryState = "parked" if lost else "delivered"
+        return Settled(id=taken.id, tries=taken.tries, state=state, recipients=tried, words=words, server_ids=ids)
 
     def postponed(
         self,

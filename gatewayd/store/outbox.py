@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gatewayd.delivery import Delivery, DeliveryQuery, DeliveryView, Outgoing, Posted, Settled, Suspension, Taken
+    from gatewayd.delivery import Delivery, DeliveryQuery, DeliveryView, Origin, Outgoing, Posted, Settled, Suspension, Taken
     from gatewayd.model import Record
     from gatewayd.views import Viewer
 
@@ -48,6 +48,13 @@ class OutboxVerbs(ABC):
         and for a personal filing of its owner's. What inherits nothing is left out. Asked once for each batch that rules fire for.
         """
 
+    @abstractmethod
+    def origins(self, message_ids: Collection[str], server_ids: Collection[str]) -> Sequence[Origin]:
+        """Return whose deliveries have these Message-IDs, or went out under these ids of servers, whoever's they are.
+
+        For the kernel itself, which files what comes back for them alone (promise P6). Asked once for each batch.
+        """
+
     # --- delivering -----------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -70,6 +77,7 @@ class OutboxVerbs(ABC):
         """Commit what became of tries; return the ids for which it was taken.
 
         Where another owner has taken a delivery since, or has tried it, nothing changes: not even what the recipients said.
+        Servers' ids are kept with the delivery.
         """
 
     @abstractmethod

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gatewayd import Commit, Store
+    from gatewayd.delivery import Evidence
 
 __all__ = ["BounceContract"]
 
@@ -27,12 +28,20 @@ _LANE = "account out"
 class BounceContract:
     """What comes back."""
 
-    def bounce(self, store: Store, number: int, *recipients: Bounced, nth: int = 1, operators: Sequence[str] = ("acme",)) -> Commit:
+    def bounce(
+        self,
+        store: Store,
+        number: int,
+        *recipients: Bounced,
+        nth: int = 1,
+        operators: Sequence[str] = ("acme",),
+        evidence: Evidence = "report",
+    ) -> Commit:
         """File the bounce of the delivery with that number, as the n-th mail."""
         one = Custodian.of(store, f"bounces {nth}")
         one.enter("1")
         outcome = one.outcome("1", make_raw(5000 + nth), *(make_filing(each) for each in operators))
-        came = Bounce(message_id=make_delivery(number).message_id, recipients=recipients)
+        came = Bounce(message_id=make_delivery(number).message_id, recipients=recipients, evidence=evidence)
         return store.file(one.lease, [replace(outcome, bounce=came)])
 
     def test_a_bounce_is_kept_with_its_delivery(self, store: Store) -> None:
@@ -152,6 +161,27 @@ class BounceContract:
         store.settle("one", [settled(each, "delivered", *_delivered(*each.delivery.to)) for each in take(store)])
         assert self.bounce(store, 1, Bounced(address="a@x.de", hard=hard, words="no")).suspended == ()
         assert (view(store, delivery_id).state, store.suspensions()) == ("bounced", [])
+
+    @pytest.mark.parametrize("address", ["a@x.de", ""])
+    def test_what_a_letter_says_is_kept_with_its_delivery_and_suspends_nothing(self, store: Store, address: str) -> None:
+        (delivery_id,) = entered(store, make_delivery(1, "a@x.de", target="duty"))
+        store.settle("one", [settled(each, "delivered", *_delivered("a@x.de")) for each in take(store)])
+        assert self.bounce(store, 1, _hard(address), evidence="text").suspended == ()
+        seen = view(store, delivery_id)
+        assert (seen.state, seen.words, store.suspensions()) == ("bounced", "a@x.de: 5.1.1 unknown (as a letter says)", [])
+
+    def test_what_a_letter_says_ends_nothing_that_may_still_reach_somebody(self, store: Store) -> None:
+        tried, several = entered(store, make_delivery(1, "a@x.de"), make_delivery(2, "a@x.de", "b@x.de"))
+        take(store)
+        self.bounce(store, 1, _hard("a@x.de"), evidence="text")
+        self.bounce(store, 2, _hard(""), evidence="text", nth=2)
+        assert [view(store, one).state for one in (tried, several)] == ["waiting", "waiting"]
+
+    def test_a_letter_that_names_nobody_is_about_nobody_where_several_got_the_mail(self, store: Store) -> None:
+        (delivery_id,) = entered(store, make_delivery(1, "a@x.de", "b@x.de"))
+        store.settle("one", [settled(each, "delivered", *_delivered("a@x.de", "b@x.de")) for each in take(store)])
+        self.bounce(store, 1, _hard(""), evidence="text")
+        assert view(store, delivery_id).state == "delivered"
 
     def suspend(self, store: Store) -> None:
         """Suspend the target ``duty`` of ``acme``."""

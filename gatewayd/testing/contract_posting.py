@@ -12,7 +12,7 @@ import pytest
 
 from gatewayd import DeliveryQuery, FilingFault, Follows, Outgoing, PermanentError, Query, Record, Viewer
 from gatewayd.mail import BytesSource, parse
-from gatewayd.testing.contract_outbox import take
+from gatewayd.testing.contract_outbox import settled, take
 from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_raw
 
 if TYPE_CHECKING:
@@ -203,3 +203,31 @@ class PostingContract:
         assert store.add_filings(one.lease, [(mail_id, replace(make_filing("third"), deliveries=rules[:1]))]) == 1
         assert store.add_filings(one.lease, [(mail_id, replace(make_filing("third"), deliveries=(third,)))]) == 0
         assert [(each.operator, each.delivery.cause) for each in take(store)] == [("acme", "rule 3"), ("third", "rule 1")]
+
+    def test_P6_the_store_knows_whose_delivery_it_is(self, store: Store) -> None:
+        one = Custodian.of(store)
+        hers = one.file("1", make_raw(1), make_filing(owner="irina"))
+        shared = one.file("2", make_raw(2), make_filing("acme"), make_filing("globetrot"))
+        store.deliver(_IRINA, hers, [make_delivery(1)])
+        store.deliver(_GLOBETROT, shared, [make_delivery(2)])
+        found = store.origins([make_delivery(number).message_id for number in (1, 2, 3)], [])
+        assert {(each.message_id, each.operator, each.owner) for each in found} == {
+            (make_delivery(1).message_id, "acme", "irina"),
+            (make_delivery(2).message_id, "globetrot", None),
+        }
+        assert list(store.origins([], [])) == []
+
+    def test_a_delivery_is_known_by_the_ids_that_servers_gave_it(self, store: Store) -> None:
+        mail_id = Custodian.of(store).file("1", make_raw(1), make_filing(owner="irina"))
+        store.deliver(_IRINA, mail_id, [make_delivery(1)])
+        (taken,) = take(store)
+        again = replace(settled(taken, "waiting"), server_ids=("one", "tw\0o"))
+        assert store.settle("one", [again]) == {taken.id}
+        assert store.settle("two", [replace(again, server_ids=("late",))]) == frozenset()
+        (taken,) = take(store)
+        store.settle("one", [replace(settled(taken, "delivered"), server_ids=("one",))])
+        found = store.origins([], ["one", "tw\0o", "late", "foreign"])
+        assert sorted((each.server_id, each.message_id, each.owner) for each in found) == [
+            ("one", make_delivery(1).message_id, "irina"),
+            ("tw\ufffdo", make_delivery(1).message_id, "irina"),
+        ]

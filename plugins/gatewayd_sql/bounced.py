@@ -15,7 +15,7 @@ from gatewayd_sql.tables import WAITING
 from gatewayd_sql.times import clean, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -50,6 +50,8 @@ _END = Many(
     .where(delivery.c.id == bindparam("of"))
     .values(state=BOUNCED, words=bindparam("said"), ended_at=bindparam("at"), due=null(), taker=null(), was_due=null())
 )
+#: Stands behind the words of a bounce that only a letter tells of.
+_BY_TEXT = "as a letter says"
 _SUSPEND = Many(InsertOrIgnore(suspension))
 _HELD = select(suspension.c.operator, suspension.c.target).where(one_of(suspension.c.operator, name="operators"))
 #: What is being tried is left to whoever tries it.
@@ -69,8 +71,8 @@ _HOLD = Many(
 def bounced(connection: Connection, batch: Iterable[Filed], time: float) -> tuple[Suspension, ...]:
     """Keep the bounces that a batch brought with the deliveries that they are of; return the targets that are suspended by it.
 
-    A delivery of an operator that the mail is not filed for is left alone: it is none of his bounces. Whose personal mail it is
-    does not matter: servers send it back to the address of the account that sends, whichever of the operator's accounts imports it.
+    A delivery of an operator that the mail is not filed for is left alone: it is none of his bounces. What rests on a letter's
+    words alone says so: it ends nothing that somebody may still get, and suspends nothing.
     """
     brought = [(each.bounce, {one.operator for one in each.filings}) for each in batch if each.bounce is not None]
     if not brought:
@@ -101,19 +103,21 @@ class _Bounced:
 
         To whom it did not go it can't come back: one of several who have it must not end what is still to go to the others.
         """
-        numbers: Mapping[str, list[int]] = defaultdict(list)
+        proven, reached = bounce.evidence == "report", self._reached(bounce)
+        numbers: dict[str, list[int]] = defaultdict(list)
         for (number, address), state in self.states.items():
-            if state in self._reached:
+            if state in reached:
                 numbers[address.casefold()].append(number)
+                # A letter that names nobody is about the only one who got it.
+                numbers[""] = [number] if len(self.states) == 1 else []
         for one in bounce.recipients:
             for number in numbers[clean(one.address).casefold()]:
-                self.said[number] = clean(one.words)
-                self._hard |= {number} if one.hard else set()
+                self.said[number] = clean(one.words) if proven else f"{clean(one.words)} ({_BY_TEXT})"
+                self._hard |= {number} if one.hard and proven else set()
 
-    @property
-    def _reached(self) -> set[str]:
-        """States of recipients who can have the mail: of those that wait while it is tried, nobody knows."""
-        may = self.row.tried or self.row.state == "delivered"
+    def _reached(self, bounce: Bounce) -> set[str]:
+        """Return the states of recipients who can have the mail: of those that wait while it is tried, nobody knows."""
+        may = bounce.evidence == "report" and (self.row.tried or self.row.state == "delivered")
         return {"delivered", "bounced", "waiting"} if may else {"delivered", "bounced"}
 
     @property

@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, exists, func, null, select, update
 from gatewayd import DELIVERY_SECONDS
 from gatewayd_sql.database import Many
 from gatewayd_sql.deliveries import shown, taken
-from gatewayd_sql.dialect import now, one_of
+from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
 from gatewayd_sql.entering import suspended
-from gatewayd_sql.outbox_tables import UNWARNED, delivery, recipient
+from gatewayd_sql.outbox_tables import UNWARNED, delivery, recipient, server_id
 from gatewayd_sql.tables import WAITING
 from gatewayd_sql.times import clean
 
@@ -99,6 +99,7 @@ _SETTLE = Many(
         was_due=null(),
     )
 )
+_NAMED = Many(InsertOrIgnore(server_id))
 _LATE = (
     select(delivery.c.id)
     .where(UNWARNED, delivery.c.entered_at < now() - bindparam("age"))
@@ -153,6 +154,7 @@ class Outbox:
             held = suspended(connection, again) if again else set()
             _SAID.run(connection, [said for _, one in real for said in _said(one)])
             _SETTLE.run(connection, [_end(row, one, held=(row.operator, row.target) in held) for row, one in real])
+            _NAMED.run(connection, [{"id": clean(each), "delivery_id": one.id} for _, one in real for each in one.server_ids])
         return frozenset(one.id for _, one in real)
 
     def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:

@@ -2,6 +2,7 @@
 
 delivery    one outgoing item of a filing, and how it stands (promise P7); recipient holds each address that it goes to
 suspension  targets that get nothing until a person says so
+server_id   the ids that servers named when they took a delivery, under which they may pass it on
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sqlalchemy import (
 from gatewayd_sql.dialect import NEVER_REUSED, SMALL_ROWS, Id, only_where
 from gatewayd_sql.tables import WAITING, metadata
 
-__all__ = ["BOUNCED", "OPEN", "UNWARNED", "delivery", "metadata", "recipient", "suspension"]
+__all__ = ["BOUNCED", "OPEN", "UNWARNED", "delivery", "metadata", "recipient", "server_id", "suspension"]
 
 #: Spelled out like ``WAITING``.
 BOUNCED = literal_column("'bounced'", Text)
@@ -90,5 +91,13 @@ suspension = Table(
     Column("target", Text, primary_key=True),
     Column("since", Double, nullable=False),
     Column("cause", Text, nullable=False),
+    **SMALL_ROWS,
+)
+
+server_id = Table(
+    "server_id",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("delivery_id", ForeignKey("delivery.id"), primary_key=True, autoincrement=False),
     **SMALL_ROWS,
 )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Held,
         Lease,
         Lengths,
+        Origin,
         Outcome,
         Outgoing,
         Owed,
@@ -251,6 +252,10 @@ class Sql(Store):
     ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
         """Return the records that filings would inherit."""
         return self._verbs.inheritance.inheritable(wanted)
+
+    def origins(self, message_ids: Collection[str], server_ids: Collection[str]) -> Sequence[Origin]:
+        """Return whose deliveries these are."""
+        return self._verbs.origins.origins(message_ids, server_ids)
 
     def lanes(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
         """Return for every lane in how many seconds something of it is due."""

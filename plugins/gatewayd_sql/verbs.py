@@ -15,6 +15,7 @@ from gatewayd_sql.fingerprints import Fingerprints
 from gatewayd_sql.inherited import Inheritance
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
+from gatewayd_sql.origins import Origins
 from gatewayd_sql.outbox import Outbox
 from gatewayd_sql.sending import Sending
 
@@ -38,6 +39,7 @@ class Verbs:
     asked: Asked
     fingerprints: Fingerprints
     inheritance: Inheritance
+    origins: Origins
     outbox: Outbox
     sending: Sending
 
@@ -61,6 +63,7 @@ class Verbs:
             asked=Asked(db),
             fingerprints=Fingerprints(db),
             inheritance=Inheritance(db),
+            origins=Origins(db),
             outbox=Outbox(db),
             sending=Sending(db),
         )

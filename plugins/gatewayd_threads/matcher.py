@@ -29,6 +29,7 @@ class Threads(Matcher):
     """Links answers to our own mail to what that mail is linked to."""
 
     kind = "threads"
+    follows = True
     Options = ThreadsOptions
 
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:  # noqa: ARG002  it asks it nothing

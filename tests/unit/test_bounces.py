@@ -326,14 +326,20 @@ def test_line_ends_and_case_do_not_matter(sample: str) -> None:
     assert read(sample.replace(OURS, OURS.upper())) == read(sample)
 
 
-def test_P7_an_id_that_stands_only_in_a_text_counts_for_nothing() -> None:
-    assert read(report(FAILED, "Subject: another mail")) is None
-    assert read(report(FAILED, f"Subject: {OURS}\nReferences: {OURS}\nX-Message-ID: {OURS}")) is None
-    assert read(report(f"{FAILED}\nX-Note: {OURS}", "Message-ID: <1@example.com>")) is None
+def test_P7_an_id_that_stands_only_in_a_text_proves_less() -> None:
+    found = read(report(FAILED, "Subject: another mail"))
+    assert found == Bounce(message_id=OURS, recipients=A, evidence="text")
+    assert read(report(f"{FAILED}\nX-Note: {OURS}", f"Message-ID: <1@example.com>\nReferences: {OURS}")) is None, (
+        "an answer to ours"
+    )
     plain = f"From: MAILER-DAEMON@example.net\nContent-Type: text/plain\n\nMessage-ID: {OURS}\nAction: failed\n"
-    assert read(plain) is None
+    assert read(plain) is None, "it does not say that it failed"
+
+
+def test_a_report_without_its_type_counts_from_a_mail_system_alone() -> None:
     mixed = report(FAILED, f"Message-ID: {OURS}").replace("multipart/report", "multipart/mixed")
-    assert read(mixed) is None, "a person who sends a report on"
+    assert read(mixed) == Bounce(message_id=OURS, recipients=A)
+    assert read(mixed.replace("MAILER-DAEMON@example.net", "Anna <anna@example.net>")) is None, "a person who sends a report on"
 
 
 def test_the_id_of_the_forward_counts_where_the_original_was_ours_too() -> None:

@@ -17,7 +17,7 @@ from gatewayd.desk import Letter, Prepared, Writer
 from gatewayd.draft import Attached
 from gatewayd.endpoint import Endpoint
 from gatewayd.options import Secret
-from gatewayd.signing import Signer
+from gatewayd.signing import Signer, reference
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import Custodian, make_filing
 from tests.unit.kernel import Gateway
@@ -266,7 +266,10 @@ def test_an_answer_goes_to_the_sender_with_a_single_re_and_the_original_below(wo
     assert header(prepared, "to") == "Müller, Anna <anna@nord.example>"
     assert header(prepared, "subject") == "Re: Rome"
     assert header(prepared, "in-reply-to") == "<2@nord.example>"
-    assert header(prepared, "references") == "<1@nord.example> <2@nord.example>"
+    second = reference(header(prepared, "message-id"))
+    assert header(prepared, "references") == f"<1@nord.example> <2@nord.example> {second}", (
+        "it names itself, should a relay rename it"
+    )
     assert header(prepared, "cc") == header(prepared, "reply-to") == ""
     assert prepared.outgoing
     assert prepared.outgoing.mail.text == "In May.\n\nOn 2026-01-05 at 09:00 UTC, Müller, Anna wrote:\n> When?\n"

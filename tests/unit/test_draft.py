@@ -17,6 +17,7 @@ from gatewayd import Address, PermanentError
 from gatewayd.decode import header_text
 from gatewayd.draft import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.mail import BytesSource, Mail, parse
+from gatewayd.signing import reference
 
 ANNA = Address(name="Anna", email="anna@nord.example")
 DESK = Address(name="Acme Tours", email="desk@acme.example")
@@ -169,7 +170,7 @@ def test_references_are_bounded_and_what_is_no_id_is_left_out() -> None:
     many = tuple(f"<{number}@x>" for number in range(100))
     draft = replace(DRAFT, references=(*many, "no id", "<two words>", "<ü@x>", f"<{'x' * 901}>", "<99@x>"), in_reply_to="junk")
     mail = seen(draft)
-    assert mail.references == (many[0], *many[-30:])
+    assert mail.references == (many[0], *many[-30:], reference(DRAFT.message_id))
     assert "in-reply-to" not in dict(mail.headers)
 
 

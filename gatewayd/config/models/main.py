@@ -73,6 +73,13 @@ class LimitsBlock(Block):
         ge=1,
         le=1000000,
     )
+    forwards_per_sender: int | None = Field(
+        None,
+        description="How many of them may be of one sender, where the target gets mail; further ones are withheld: the sender may "
+        "answer each. Default: a thirtieth of `forwards_per_hour`, and 10 at least.",
+        ge=1,
+        le=1000000,
+    )
 
 
 class LogBlock(Block):

@@ -1,0 +1,146 @@
+"""Which messages of our own a mail comes of: it is one of them, answers one, brings one back, or names one.
+
+Only Message-IDs that prove themselves count (see ``signing``). Some relays give our mail a Message-ID of their own (Amazon SES);
+then the reference that we put into it is found, or the id that the relay named when it took the mail, which the store knows.
+Nothing here ever raises for a mail, and what is read of one is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd.decode import transfer_decoded
+from gatewayd.header import ids
+from gatewayd.signing import written_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gatewayd.mail import Mail
+    from gatewayd.signing import Signer
+
+__all__ = ["PART", "Provenance", "part_of", "provenance", "server_ids", "texts"]
+
+#: How much is read of one part, in bytes, of how many parts, and of how many ids in each place.
+PART = 1 << 16
+_MAX_PARTS = 20
+_MAX_IDS = 50
+#: How many of the nearest ids that are not ours are asked for.
+_MAX_FOREIGN = 8
+
+#: Headers by which a mail is itself one of ours, and headers that name what it is about (RFC 5322 section 3.6.4).
+_OWN = ("message-id", "resent-message-id")
+_ABOUT = ("x-original-message-id", "original-message-id")
+#: Attached files that may hold a message.
+_MESSAGES = (".eml", ".txt", ".msg", ".mbox", ".mht")
+#: Fields of a message that was returned or attached, which name that message.
+_MESSAGE_ID = re.compile(
+    rb"^[> \t]*+(?:resent-|x-original-|original-)?+message-id:[ \t]*+(?:\r?\n[ \t]++)?+<?+([^<>\s]{1,400}+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+#: What a server names its queue entry by, and nobody can guess; and the Message-ID that it says it gave.
+_SERVER_ID = re.compile(r"<([^<>@\s]{24,200})@|(?<![\w@.=-])([A-Za-z0-9_-]{24,200})(?![\w@.=-])", re.ASCII)
+_GUESSABLE = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Message-IDs of ours that stand in a mail, by where they stand. Each is as we wrote it, and the nearest is first."""
+
+    #: It is this message itself, come back.
+    itself: tuple[str, ...] = ()
+    #: They stand in a report, or in a message within it.
+    carried: tuple[str, ...] = ()
+    #: It answers them.
+    answered: tuple[str, ...] = ()
+    #: They stand in its text.
+    mentioned: tuple[str, ...] = ()
+    #: What stands before the @ of Message-IDs that are not ours: a server may have given one to a mail of ours.
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """All of ours, each once."""
+        return tuple(dict.fromkeys((*self.itself, *self.carried, *self.answered, *self.mentioned)))
+
+
+def provenance(mail: Mail, signer: Signer) -> Provenance:
+    """Return which messages of ours stand in a mail."""
+    headers: dict[str, list[str]] = {}
+    for name, value in mail.headers:
+        headers.setdefault(name, []).append(value)
+    answered = [*(one for value in headers.get("in-reply-to", ()) for one in ids(value)), *reversed(mail.references)]
+    carried = [part_of(mail, number) for number in _carrying(mail)]
+    itself = [value for name in _OWN for value in headers.get(name, ())]
+    return Provenance(
+        itself=_proven(itself, signer),
+        carried=_proven([value for name in _ABOUT for value in headers.get(name, ())] + _named(carried), signer),
+        answered=_proven(answered, signer),
+        mentioned=_proven(_named(texts(mail)), signer),
+        foreign=_foreign([*answered[:_MAX_FOREIGN], *_message_ids(carried)], signer),
+    )
+
+
+def part_of(mail: Mail, number: int) -> bytes:
+    """Return the beginning of the attachment ``number``, decoded."""
+    found = b""
+    for piece in mail.attachment(number):
+        found += piece[:PART]
+        if len(found) >= PART:
+            break
+    return found[:PART]
+
+
+def texts(mail: Mail) -> Iterator[bytes]:
+    """Yield the beginning of each part of a mail's readable text, html as it is, decoded but for its charset."""
+    for part in (*mail.plain, *mail.html)[:_MAX_PARTS]:
+        data = mail.source.read(part.offset, min(part.length, PART))
+        yield b"".join(transfer_decoded([data], part.encoding))
+
+
+def server_ids(words: str) -> tuple[str, ...]:
+    """Return the ids that a server names in its answer when it takes a mail over, as far as nobody could guess them.
+
+    >>> server_ids("250 Ok 0102018f3c2a4b5c-1d2e3f40-5a6b-7c8d-9e0f-a1b2c3d4e5f6-000000")
+    ('0102018f3c2a4b5c-1d2e3f40-5a6b-7c8d-9e0f-a1b2c3d4e5f6-000000',)
+    """
+    found = dict.fromkeys(one[1] or one[2] for one in _SERVER_ID.finditer(words))
+    return tuple(one for one in found if _is_server_id(one))[:_MAX_FOREIGN]
+
+
+def _is_server_id(text: str) -> bool:
+    digits = sum(character.isdigit() for character in text)
+    letters = sum(character.isalpha() for character in text)
+    return digits >= _GUESSABLE and letters >= _GUESSABLE and not text.lower().startswith("gw.")
+
+
+def _carrying(mail: Mail) -> Iterator[int]:
+    found = 0
+    for number, one in enumerate(mail.attachments):
+        if one.type.startswith(("message/", "text/")) or one.name.lower().endswith(_MESSAGES):
+            yield number
+            found += 1
+            if found >= _MAX_PARTS:
+                return
+
+
+def _named(data: Iterable[bytes]) -> list[str]:
+    """Return what looks like ids of ours in these bytes; those that name a message within come first."""
+    found = [(one, list(written_in(one))) for one in data]
+    first = [one for piece, several in found if several for one in _message_ids([piece])]
+    return [*first, *(one for _, several in found for one in several)][: 2 * _MAX_IDS]
+
+
+def _message_ids(data: Iterable[bytes]) -> list[str]:
+    return [found[1].decode("latin-1") for piece in data for found in list(_MESSAGE_ID.finditer(piece))[:_MAX_IDS]]
+
+
+def _proven(found: Iterable[str], signer: Signer) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, map(signer.proven, list(found)[: 2 * _MAX_IDS]))))
+
+
+def _foreign(found: Iterable[str], signer: Signer) -> tuple[str, ...]:
+    local = (one.strip("<>").partition("@")[0] for one in found if not signer.purpose(one))
+    return tuple(dict.fromkeys(one for one in local if 24 <= len(one) <= 200 and _is_server_id(one)))[:_MAX_FOREIGN]  # noqa: PLR2004  as in _SERVER_ID
