@@ -17,8 +17,8 @@ __all__ = ["Rate"]
 _HOUR = 3600.0
 #: Mails of one sender: so many times fewer than those of all, but so many at least.
 _SENDERS, _LEAST = 30, 10
-#: How many senders are remembered at a time.
-_MOST = 10_000
+#: What a target wrote itself is sent to it so often at most.
+_ITSELF = 5
 #: A program that answers may write from another address each time: ``ticket+4711@``, ``bounce-17@``.
 _TAG = re.compile(r"\+[^@]*@")
 _DIGITS = re.compile(r"[0-9]+")
@@ -33,8 +33,19 @@ class Rate:
     Both are remembered until this process ends.
     """
 
-    def __init__(self, limit: int = 1000, clock: Callable[[], float] = time.monotonic, *, per_sender: int | None = None) -> None:
-        """``limit`` is that of a target, ``per_sender`` that of each sender to it; None: a thirtieth, and 10 at least."""
+    def __init__(
+        self,
+        limit: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        per_sender: int | None = None,
+        remembered: int = 10_000,
+    ) -> None:
+        """``limit`` is that of a target, ``per_sender`` that of each sender to it; None: a thirtieth, and 10 at least.
+
+        ``remembered`` is how many senders are at a time.
+        """
+        self._remembered = remembered
         self._limit = limit
         self._per_sender = max(_LEAST, limit // _SENDERS) if per_sender is None else per_sender
         self._clock = clock
@@ -48,19 +59,25 @@ class Rate:
         """Whether the target has had too many within the hour; if not, this one is counted."""
         return bool(self.refusal(operator, target))
 
-    def refusal(self, operator: str, target: str, sender: str = "") -> str:
+    def refusal(self, operator: str, target: str, sender: str = "", *, itself: bool = False) -> str:
         """Return what the target has had too many of within the hour, in words; if nothing, this one is counted.
 
-        ``sender`` is the address that the mail is from; empty where there is none.
+        ``sender`` is the address that the mail is from; empty where there is none. ``itself``: the mail would go to that address.
         """
         key, now = f"{operator}/{target}", self._clock()
         known = _DIGITS.sub("0", _TAG.sub("@", sender.lower()))
-        if known and self._heard(f"{key} from {known}", now):
-            sent = f"{self._per_sender} mails of {sender} to {target}"
+        limit = min(self._per_sender, _ITSELF) if itself else self._per_sender
+        if known and self._heard(f"{key} from {known}", limit, now):
+            sent = f"{limit} mails of {sender} to {target}"
             return f"rules have sent {sent} within an hour, and {_NO_MORE} (forwards_per_sender)"
         if self._full(key, now):
             return f"rules have sent {self._limit} mails to {target} within an hour, and {_NO_MORE} (forwards_per_hour)"
         return ""
+
+    @property
+    def senders(self) -> int:
+        """How many senders it remembers, each for each target."""
+        return len(self._senders)
 
     def open(self) -> tuple[str, ...]:
         """Return what was refused something and still has had too many: ``operator/target``, or ``operator/target from sender``."""
@@ -82,18 +99,18 @@ class Rate:
         self._tripped[key] = free_at
         return True
 
-    def _heard(self, key: str, now: float) -> bool:
+    def _heard(self, key: str, limit: int, now: float) -> bool:
         """Whether a sender has had as many. There are far more senders than targets, so that only what was sent takes memory.
 
         Two threads may let one more pass than they should: that ends no later.
         """
-        if len(self._senders) > _MOST and key not in self._senders:
+        if len(self._senders) >= self._remembered and key not in self._senders:
             self._forget(now)
         taken = self._senders.setdefault(key, deque())
         with suppress(IndexError):
             while taken[0] <= now:
                 taken.popleft()
-        if len(taken) >= self._per_sender:
+        if len(taken) >= limit:
             self._tripped[key] = taken[0] if taken else now + _HOUR
             return True
         taken.append(now + _HOUR)

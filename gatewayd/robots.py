@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_HOPS", "by_program", "hops", "withheld"]
 
-#: How often a mail may have been forwarded by gatewayds, whoever's they are, and how many servers it may have come through.
+#: How often a mail may have been forwarded, by gatewayds, whoever's they are, or as its subject says; and how many servers it may
+#: have come through.
 MAX_HOPS = 5
 _MAX_RECEIVED = 50
 
@@ -88,8 +89,9 @@ def _circle(signer: Signer, headers: Mapping[str, Sequence[str]], ours: Provenan
         why = f"it {'answers' if answers else 'brings back'} a mail that we have forwarded"
     if why:
         return f"it would go in a circle: {why}"
-    if len(hopped) > MAX_HOPS:
-        return f"it seems to go in a circle: it was forwarded {len(hopped)} times ({HOP})"
+    times = max(len(hopped), *(value.lower().count("fwd:") for value in headers.get("subject", ("",))))
+    if times > MAX_HOPS:
+        return f"it seems to go in a circle: it was forwarded {times} times ({HOP}, Subject)"
     received = len(headers.get("received", ()))
     if received > _MAX_RECEIVED:
         return f"it seems to go in a circle: it came through {received} servers (Received)"

@@ -232,11 +232,11 @@ class Router:
 
     def _refusal(self, operator: str, target: TargetConfig, mail: Mail) -> str:
         """Return why a target gets no more; what is not refused is counted."""
-        sender = mail.sender.email.lower() if mail.sender else ""
-        if target.account and sender and all(one.lower() == sender for one in target.to):
-            return f"it is from {sender} itself, to whom it would go"
-        # What a program is told of causes no mail from whoever wrote it: of its target all senders count together.
-        return self._rate.refusal(operator, target.name, sender if target.account else "")
+        if not target.account:
+            # A program causes no mail from whoever wrote what it is told of: of its target all senders count together.
+            return self._rate.refusal(operator, target.name)
+        sender = mail.sender.email if mail.sender else ""
+        return self._rate.refusal(operator, target.name, sender, itself=sender.lower() in {one.lower() for one in target.to})
 
     def _delivery(self, target: TargetConfig, rule: Rule, why: str) -> Delivery:
         return Delivery(

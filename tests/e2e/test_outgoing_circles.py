@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import Step
+    from gatewayd.testing.smtp import Message, Step
 
 MAIL = b"From: anna@example.com\r\nTo: own@acme.example\r\nSubject: Group 756\r\nMessage-ID: <one@example.com>\r\n\r\nHello.\r\n"
 #: What a rule forwards by itself is mail of a program: others don't forward it on unless they ask for such mail.
@@ -206,3 +206,51 @@ def _bounce(returned: bytes) -> bytes:
         b"Diagnostic-Code: smtp; 550 5.1.1 No such user\r\n\r\n"
         b"--b\r\nContent-Type: text/rfc822-headers\r\n\r\n" + head + b"\r\n\r\n--b--\r\n"
     )
+
+
+def _letter(sent: Message, number: int) -> bytes:
+    return _answer(
+        number, "postmaster@target.example", "failure notice", "<duty@target.example>: no such user", "<MAILER-DAEMON>"
+    ) + (b"\r\n--- Below this line is a copy of the message.\r\n\r\n" + received(sent))
+
+
+def _answer(number: int, sender: str, subject: str, text: str, path: str = "") -> bytes:
+    head = f"Return-Path: {path}\r\n" if path else ""
+    head += f"From: {sender}\r\nTo: own@acme.example\r\nSubject: {subject}\r\nMessage-ID: <answer{number}@target.example>\r\n"
+    return f"{head}\r\n{text}\r\n".encode()
+
+
+#: What answers each forward, and how many mails it may get out of one at most; more such in ``tests/unit/test_loops.py``.
+ANSWERS = {
+    "a letter with the null sender": (1, _letter),
+    "a letter that returns nothing": (
+        1,
+        lambda _, number: _answer(number, "postmaster@target.example", "Undeliverable: Rome", "No such user here."),
+    ),
+    "a robot": (4, lambda _, number: _answer(number, "desk@robot.example", f"Ticket {number}", "We got your mail.")),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_P7_a_target_that_answers_each_forward_is_not_answered_for_ever(
+    tmp_path: Path, dovecot: Dovecot, smtp: SmtpServer, name: str
+) -> None:
+    most, answer = ANSWERS[name]
+    limits = "limits: {backoff: 1s, auth_pause: 1s, forwards_per_sender: 3}\n"
+    own = Sending(tmp_path / "own", dovecot, smtp.port, rules=ROBOTS_TOO, limits=limits)
+
+    def robot(step: Step, _argument: str) -> str | None:
+        if step == "taken":
+            own.come(answer(smtp.messages[-1], len(smtp.messages)))
+        return None
+
+    smtp.answer = robot
+    own.begin()
+    with own.house.daemon():
+        own.come(MAIL)
+        until("something is withheld", 60, lambda: own.states()["withheld"])
+        quiet(lambda: len(smtp.messages), len(smtp.messages), QUIET)
+        assert len(smtp.messages) <= most
+        assert own.states()["waiting"] == 0
+        if most == ANSWERS["a robot"][0]:
+            until("status says so", 20, lambda: "forwards_per_sender" in own.house.run("status").out)

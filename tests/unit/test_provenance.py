@@ -137,7 +137,7 @@ def test_an_answer_to_a_renamed_mail_is_known_by_the_servers_id() -> None:
         return [origin]
 
     answer = mail(f"In-Reply-To: <{SES}@eu-west-1.amazonses.com>\nReferences: <1@x>", mail_id=7)
-    found = returned([answer, mail("Subject: x", mail_id=8)], SIGNER, origins)  # type: ignore[arg-type]
+    found = returned([answer, mail("Subject: x", mail_id=8)], SIGNER, origins)
     assert asked == [(set(), {SES})]
     assert found[7].origins == (origin,)
     assert found[7].provenance.answered == (OURS,)
@@ -152,9 +152,9 @@ def test_the_store_is_asked_once_for_all_and_not_for_nothing() -> None:
         asked.append(what)
         return []
 
-    returned([mail("Subject: x", mail_id=number) for number in range(9)], SIGNER, origins)  # type: ignore[arg-type]
+    returned([mail("Subject: x", mail_id=number) for number in range(9)], SIGNER, origins)
     assert asked == []
-    returned([mail(f"In-Reply-To: {OURS}", mail_id=number) for number in range(9)], SIGNER, origins)  # type: ignore[arg-type]
+    returned([mail(f"In-Reply-To: {OURS}", mail_id=number) for number in range(9)], SIGNER, origins)
     assert len(asked) == 1
 
 

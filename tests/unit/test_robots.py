@@ -47,6 +47,7 @@ NEVER = [
     ("X: y\r\n\r\n> Message-ID: FORWARD", "brings back a mail that we have forwarded"),
     ("\r\n".join([f"{HOP}: FOREIGN"] * 6), "forwarded 6 times"),
     ("\r\n".join(["Received: by x"] * 51), "came through 51 servers"),
+    ("Subject: Fwd: Re: Fwd: Fwd: FWD: Fwd: Re: Fwd: Rome", "forwarded 6 times"),
     ("Resent-Message-ID: FORWARD", "a mail of our own that came back"),
     ("In-Reply-To: FORWARD", "answers a mail that we have forwarded"),
     ("References: <0@example.com>\r\n FORWARD", "answers a mail that we have forwarded"),
