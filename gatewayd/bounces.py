@@ -76,7 +76,9 @@ def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingPr
     if groups:
         recipients, evidence = tuple(filter(None, map(_recipient, groups)))[:_MAX_RECIPIENTS], named.evidence
     else:
-        letter = from_daemon(mail) or (report and "delivery-status" in kind) or (system and named.returned)
+        # Robots answer with the null sender, too, and may quote anything.
+        returns = named.returned and (named.evidence == "report" or fails_by_subject(mail))
+        letter = from_daemon(mail) or (report and "delivery-status" in kind) or (system and returns)
         recipients, evidence = _told(mail) if letter else (), "text"
     return Bounce(message_id=named.message_id, recipients=recipients, evidence=evidence) if recipients else None
 
