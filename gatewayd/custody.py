@@ -134,7 +134,7 @@ class Filing:
     """One mail, filed for one operator."""
 
     operator: str
-    #: The user, for a personal account; None for a general one.
+    #: The user whose personal mail it is; None for general mail.
     owner: str | None
     #: (by whom, what)
     links: tuple[tuple[str, Link], ...] = ()

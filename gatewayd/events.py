@@ -41,7 +41,7 @@ class MailFiled:
 
     @property
     def owner(self) -> str | None:
-        """The user, for a personal account; None for a general one."""
+        """The user whose personal mail it is; None for general mail."""
         return next((filing.owner for filing in self.filings), None)
 
 

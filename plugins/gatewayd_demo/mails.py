@@ -181,5 +181,6 @@ ANSWER = Arriving(
     sender="Vertretung Berger <team3@nordreisen.example>",
     subject="Vielen Dank!",
     text="Wunderbar, danke für die schnelle Antwort!\n\nNord Reisen\n",
-    links={"acme": _of("person P1", "customer C1", "reservation R4711"), "globetrot": _NOBODY},
+    # It answers what acme wrote: though both read the mailbox, globetrot does not see it.
+    links={"acme": _of("person P1", "customer C1", "reservation R4711")},
 )

@@ -79,9 +79,9 @@ def test_P6_a_message_of_ours_is_found_wherever_it_stands(name: str) -> None:
     assert provenance(found, Signer(b"x" * 32)).ours == ()
 
 
-@pytest.mark.parametrize("head", [f"In-Reply-To: {FORGED}", "References: <gw.m.x@y>", "Subject: x", f"X-Note: {OURS}"])
+@pytest.mark.parametrize("head", ["In-Reply-To: FORGED", "References: <gw.m.x@y>", "Subject: x", "X-Note: OURS"])
 def test_what_is_foreign_or_forged_is_not_ours(head: str) -> None:
-    assert provenance(mail(head), SIGNER).ours == ()
+    assert provenance(mail(head.replace("FORGED", FORGED).replace("OURS", OURS)), SIGNER).ours == ()
 
 
 def test_the_nearest_is_first() -> None:
@@ -113,7 +113,7 @@ GUESSED = [
     "250 ok 1604311200 qp 12345",
     "250 2.6.0 [InternalId=61234567890123, Hostname=AM0PR01MB0001.eurprd01.prod.exchangelabs.com] Queued mail for delivery",
     "250 thank-you-very-much-indeed-for-this-mail",
-    f"250 Ok {OURS.strip('<>').partition('@')[0]}",
+    "250 Ok OURS",
     "",
 ]
 
@@ -125,7 +125,7 @@ def test_the_id_that_a_server_names_is_kept(words: str, ids: tuple[str, ...]) ->
 
 @pytest.mark.parametrize("words", GUESSED)
 def test_what_can_be_guessed_proves_nothing(words: str) -> None:
-    assert server_ids(words) == ()
+    assert server_ids(words.replace("OURS", OURS.strip("<>").partition("@")[0])) == ()
 
 
 def test_an_answer_to_a_renamed_mail_is_known_by_the_servers_id() -> None:
@@ -175,10 +175,10 @@ def test_nasties_are_nothing_of_ours() -> None:
     assert all(provenance(parse(BytesSource(raw)), SIGNER).ours == () for _, raw in nasties())
 
 
-@pytest.mark.parametrize("unit", ["message-id: ", "> ", "gw.m.", f"{OURS} ", "\n", " ", "references:\n ", "<", "x@"])
+@pytest.mark.parametrize("unit", ["message-id: ", "> ", "gw.m.", "OURS ", "\n", " ", "references:\n ", "<", "x@"])
 def test_P8_its_time_grows_with_the_size_of_a_mail(unit: str) -> None:
     def seconds(size: int) -> float:
-        found = mail("Subject: x", f"{OURS}\n" + unit * (size // len(unit)))
+        found = mail("Subject: x", f"{OURS}\n" + (unit * (size // len(unit))).replace("OURS", OURS))
         began = time.process_time()
         provenance(found, SIGNER)
         return time.process_time() - began
