@@ -218,7 +218,8 @@ def test_P7_a_person_is_told_what_a_rule_would_have_withheld_it_for(world: World
     assert world.prepared("night").notes == ()
     newsletter = world.file(b"List-Id: <news.example>\r\nAuto-Submitted: auto-generated\r\n" + make_raw(8), key="8")
     assert world.prepared("night", mail_id=newsletter).notes == (), "a rule may forward it"
-    hop = f"{HOP}: {world.signer.message_id('forward', 'acme.example')}\r\n".encode()
+    ours = world.signer.message_id("forward", "acme.example")
+    hop = f"{HOP}: {ours}\r\nResent-Message-ID: {ours}\r\n".encode()
     for number, head in enumerate([hop, b"Auto-Submitted: auto-replied\r\n"], 10):
         mail_id = world.file(head + make_raw(number), key=str(number))
         prepared = world.prepared("otto@x.de", mail_id=mail_id)
