@@ -188,7 +188,7 @@ def back(tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot) -> Back:
         house.good("outbox", "deliver")
         assert {one.recipients for one in smtp.messages[2:]} == {("duty@acme.example",)}
         assert len(smtp.messages) == 3, "of what came to the shared mailbox only the ordinary mail goes on"
-    rows = house._read("SELECT id, search, message_id FROM mail WHERE account = 'shared'")
+    rows = house.read("SELECT id, search, message_id FROM mail WHERE account = 'shared'")
     assert len(rows) == len(came) + 1
     return Back(house, {str(name): int(mail_id) for mail_id, _, name in rows})
 
