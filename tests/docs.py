@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
+import textwrap
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +35,7 @@ def _hooks() -> Iterator[str]:
     for hooked in (*ROLES, *OBSERVERS):
         name = f"gatewayd_{hooked}"
         hook = getattr(hookspecs, name)
-        yield from (f"### `{name}{_signature(hook)}`", "", _doc(hook, 4), "")
+        yield from (f"### `{name}{_signature(hook)}`", "", _doc(hook), "")
     yield from ("## Events", "", inspect.getdoc(events) or "", "")
     for event in (events.MailFiled, events.MailFailed, events.DeliverySettled, events.AccountChanged, events.ConfigLoaded):
         yield from _value(event)
@@ -51,17 +53,21 @@ def _hooks() -> Iterator[str]:
 
 
 def _value(value: type[DataclassInstance]) -> Iterator[str]:
-    yield from (f"### `{value.__name__}`", "", _doc(value, 4), "")
+    yield from (f"### `{value.__name__}`", "", _doc(value), "")
     for field in fields(value):
         yield f"- `{field.name}: {field.type}`"
     yield ""
 
 
-def _doc(thing: object, margin: int) -> str:
-    """Return a docstring without the margin of its source; ``inspect.getdoc`` would take an example's indent for it."""
-    return "\n".join(
-        line.removeprefix(" " * margin) if number else line for number, line in enumerate((thing.__doc__ or "").splitlines())
-    ).rstrip()
+def _doc(thing: type | Callable[..., object]) -> str:
+    """Return a docstring without the margin of its source.
+
+    ``inspect.getdoc``, and from Python 3.13 on the compiler, would take an example's indent for the margin.
+    """
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(thing))).body
+    assert isinstance(node, ast.ClassDef | ast.FunctionDef)
+    lines = (ast.get_docstring(node, clean=False) or "").splitlines()
+    return "\n".join(line.removeprefix("    ") if number else line for number, line in enumerate(lines)).rstrip()
 
 
 def _signature(function: Callable[..., object]) -> str:
@@ -70,10 +76,10 @@ def _signature(function: Callable[..., object]) -> str:
 
 
 def _role(role: type) -> Iterator[str]:
-    yield from (f"### `{role.__name__}`", "", _doc(role, 4), "")
+    yield from (f"### `{role.__name__}`", "", _doc(role), "")
     for name, member in vars(role).items():
         if inspect.isfunction(member) and member.__doc__ and (not name.startswith("_") or name == "__init__"):
-            yield from (f"#### `{name}{_signature(member)}`", "", _doc(member, 8), "")
+            yield from (f"#### `{name}{_signature(member)}`", "", _doc(member), "")
 
 
 def main() -> int:

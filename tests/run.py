@@ -1,43 +1,47 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
 Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one
-and without counting lines, since they have times to keep.
-What fails is run once more by itself, and fails the whole if it fails again: some tests have a time to keep, on a machine that is busy.
-Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
+and without counting lines, since they measure times or memory. What fails is run once more by itself, for all to see, and fails the whole if
+it fails again. A step may take as long as it likes while it says something, as pytest does with each test that is done. Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
 ``./gw test tests/unit -k mail``.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 #: Lines of kernel and plugins that tests must reach, in percent.
 _COVERED = 95
 
-#: Seconds after which a step is ended, whatever it does. pytest's own timeout, for each test, comes first and says where.
-_LONGEST = 20 * 60
+#: Seconds of silence after which a step is ended. pytest's own timeout, for each test, comes first and says where.
+_SILENCE = 15 * 60.0
 #: And seconds that it then has to end.
 _PATIENCE = 30
 
 _OK = "ok"
 
-_FORMAT = ["ruff", "format", "--check", "--quiet", "."]
-_LINT = ["ruff", "check", "--quiet", "."]
+_FORMAT = ["-m", "ruff", "format", "--check", "--quiet", "."]
+_LINT = ["-m", "ruff", "check", "--quiet", "."]
 _COUNTED = ["--cov", "--cov-report="]
 _AGAIN = ["--last-failed", "--last-failed-no-failures=none"]
-_REPORT = ["coverage", "report", "--skip-covered", f"--fail-under={_COVERED}"]
+_REPORT = ["-m", "coverage", "report", "--skip-covered", f"--fail-under={_COVERED}"]
 
 
 def _together() -> list[str]:
     processes = len(os.sched_getaffinity(0)) + 1
     # What failed in an earlier run is no matter of this one.
     return [
+        "-m",
         "pytest",
         "--cache-clear",
         "-m",
@@ -50,63 +54,88 @@ def _together() -> list[str]:
 
 
 def _alone() -> list[str]:
-    return ["pytest", "-m", "not campaign and alone"]
+    return ["-m", "pytest", "-m", "not campaign and alone"]
 
 
-def _step(name: str, command: list[str], *, aside: bool = False, longest: float | None = _LONGEST) -> bool:
-    """Run one step and say how it ended. What runs aside is shown in one piece when it is done."""
+def step(name: str, command: list[str], *, aside: bool = False, silence: float = _SILENCE) -> bool:
+    """Run one step, a command of Python's, and say how it ended. What runs aside is shown in one piece when it is done."""
     # A block from aside may fall into a line of dots.
     begin = f"\n== {name}\n" if aside else f"== {name}\n"
+    said = [begin.encode()]
     if not aside:
-        print(begin, end="", flush=True)
+        _show(said.pop())
     started = time.monotonic()
-    with TemporaryFile() as said:
-        output = said if aside else None
-        with subprocess.Popen([sys.executable, "-m", *command], stdout=output, stderr=output) as process:
-            end = _ended(process, longest)
-        said.seek(0)
-        block = begin + said.read().decode() if aside else ""
-    print(f"{block}== {name}: {end} ({time.monotonic() - started:.0f} s)", flush=True)
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        end = _followed(process, said.append if aside else _show, silence)
+    _show(b"".join([*said, f"== {name}: {end} ({time.monotonic() - started:.0f} s)\n".encode()]))
     return end == _OK
+
+
+def _show(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _followed(process: subprocess.Popen[bytes], take: Callable[[bytes], object], silence: float) -> str:
+    """Hand on what a step says until it has ended; end it if it says nothing for so long, however long it takes in all."""
+    assert process.stdout is not None
+    heard = time.monotonic()
+    while time.monotonic() - heard < silence:
+        if select.select([process.stdout], [], [], min(1.0, silence))[0]:
+            data = os.read(process.stdout.fileno(), 1 << 16)
+            if not data:
+                return "FAILED" if process.wait() else _OK
+            take(data)
+            heard = time.monotonic()
+        elif process.poll() is not None:
+            # Something that it started is left, and may still speak.
+            return "FAILED" if process.returncode else _OK
+    return _ended(process, silence)
+
+
+def _ended(process: subprocess.Popen[bytes], silence: float) -> str:
+    """End a step in the way in which pytest still ends what its tests started, else by force."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return f"FAILED: it was ended, since it had said nothing for {silence:g} s"
+
+
+def _alone_with(arguments: list[str]) -> bool:
+    """Run pytest as a person asks for it, on the terminal."""
+    started = time.monotonic()
+    print("== tests", flush=True)
+    code = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False).returncode
+    print(f"== tests: {'FAILED' if code else _OK} ({time.monotonic() - started:.0f} s)", flush=True)
+    return code == 0
 
 
 def _tests(name: str, command: list[str], *, again: list[str]) -> bool:
     """Run tests; those that fail while others keep the machine busy get a second try by themselves, for all to see."""
-    if _step(name, command):
+    if step(name, command):
         return True
-    return _step(f"{name}, those that failed once more", ["pytest", *_AGAIN, *again])
-
-
-def _ended(process: subprocess.Popen[bytes], longest: float | None) -> str:
-    """Wait for a step; end it where it takes too long, first in the way in which pytest still ends what its tests started."""
-    try:
-        return "FAILED" if process.wait(longest) else _OK
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-    return f"FAILED: it was ended after {longest} s"
+    return step(f"{name}, those that failed once more", ["-m", "pytest", *_AGAIN, *again])
 
 
 def _everything() -> bool:
-    passed = [_step("format", _FORMAT), _step("lint", _LINT)]
+    passed = [step("format", _FORMAT), step("lint", _LINT)]
     with ThreadPoolExecutor(1) as pool:
-        types = pool.submit(_step, "types", ["mypy"], aside=True)
+        types = pool.submit(step, "types", ["-m", "mypy"], aside=True)
         passed.append(_tests("tests", _together(), again=["-m", "not campaign and not alone"]))
         passed.append(types.result())
     passed.append(_tests("tests alone", _alone(), again=["-m", "not campaign and alone"]))
-    passed.append(_step("coverage", _REPORT))
+    passed.append(step("coverage", _REPORT))
     return all(passed)
 
 
 def main(arguments: list[str]) -> int:
     """Run everything, or the tests that the arguments name; return 0 only if all of it passed."""
     if os.environ.get("GATEWAYD_CAMPAIGN"):
-        passed = _step("tests", ["pytest", *(arguments or ["-m", "campaign", "--timeout=3600"])], longest=None)
+        passed = _alone_with(arguments or ["-m", "campaign", "--timeout=3600"])
     elif arguments:
-        passed = _step("tests", ["pytest", *arguments], longest=None)
+        passed = _alone_with(arguments)
     else:
         passed = _everything()
     return 0 if passed else 1

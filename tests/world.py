@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.testing.messages import booking_messages
 from tests.e2e.house import ROOT, until
+from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +114,7 @@ class World:
 
     def _shell(self, text: str) -> str:
         command = ["sh", "-eu", "-c", self.local(text)]
-        done = subprocess.run(command, cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=800, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=self._environment(), capture_output=True, text=True, timeout=500, check=False)
         assert done.returncode == 0, f"{text}\nended with {done.returncode}: {done.stdout}{done.stderr}"
         if "gatewayd install" in text:
             for name in (UNIT, "/etc/gatewayd/gatewayd.yaml"):
@@ -171,7 +172,7 @@ class World:
             # Abstract: the path of a file would be too long for a socket.
             self._notified = f"@gatewayd-{secrets.token_hex(8)}"
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        listener.settimeout(30)
+        listener.settimeout(LONG)
         listener.bind(f"\0{self._notified[1:]}")
         return closing(listener)
 
@@ -184,7 +185,7 @@ class World:
         """End the daemon, if there is one, as systemd would."""
         if self._daemon is not None:
             self._running().terminate()
-            assert self._daemon.wait(10) == 0, self._log.read_text()
+            assert self._daemon.wait(AT_ONCE) == 0, self._log.read_text()
             self._daemon = None
 
     # --- what a person does between the blocks ----------------------------------------------------------------------

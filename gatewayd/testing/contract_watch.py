@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WatchContract", "hear"]
 
-#: A server may take its time to notice what came, such as Dovecot's half a second.
-_PATIENCE = 10.0
+#: A server may take its time to notice what came, such as Dovecot's half a second, and so may a busy machine.
+_PATIENCE = 20.0
 
 
 def hear(watch: Watch, seconds: float = _PATIENCE) -> Heard:
@@ -131,7 +131,7 @@ class WatchContract:
         _watching(session, site)
         start = time.monotonic()
         session.close()
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < _PATIENCE
 
     def test_a_watch_whose_session_was_closed_by_another_thread_is_a_transient_error(self, site: Site) -> None:
         self._needs_watch()
@@ -168,7 +168,7 @@ class WatchContract:
             assert not waiting.done()
             session.abort()
             with pytest.raises(TransientError):
-                waiting.result(2)
+                waiting.result(_PATIENCE)
 
     def test_abort_ends_a_watch(self, site: Site) -> None:
         self._needs_watch()
@@ -190,7 +190,7 @@ class WatchContract:
             start = time.monotonic()
             with pytest.raises(TransientError, match="1 s"):
                 site.transport(port=proxy.port, timeout="1s").open()
-        assert time.monotonic() - start < 10  # noqa: PLR2004  one second, and the time to close
+        assert time.monotonic() - start < 30  # noqa: PLR2004  one second, the time to close, and a busy machine
 
     def test_a_server_that_speaks_garbage_is_transient(self, site: Site) -> None:
         with FaultProxy(site.host, site.port, fault=Fault(do="garbage")) as proxy, pytest.raises(TransientError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Postgresql"]
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _NOBODY = 65534
 
 #: A server whose data may be lost with its machine, and, unless a client asks for more, with its own crash.
@@ -122,9 +122,9 @@ class Postgresql:
             # A fast shutdown: it throws clients out.
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(10)
+                self._process.wait(30)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(30)
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -104,7 +104,7 @@ class FaultProxy:
     # --- in the proxy's thread ------------------------------------------------------------------------------------
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, self._address, self.port)

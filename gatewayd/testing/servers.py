@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dovecot", "Snapshot", "modified_utf7"]
 
-_START_SECONDS = 20.0
+_START_SECONDS = 120.0
 _UTF7_RUN = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -96,10 +96,10 @@ class Dovecot:
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(10)
+                self._process.wait(30)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-                self._process.wait(10)
+                self._process.wait(30)
             self._process = None
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -219,7 +219,7 @@ class Dovecot:
         assert self._process is not None  # noqa: S101  set by _start
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["imap"]), 5) as connection:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports["imap"]), 30) as connection:
                 if connection.recv(100).startswith(b"* OK"):
                     return True
             time.sleep(0.02)

@@ -94,11 +94,11 @@ class SmtpServer:
         # Daemonic: a test that fails in the middle must not keep the run from ending.
         self._thread = threading.Thread(target=self._loop.run_forever, name="smtp-server", daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(120)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(120)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -106,7 +106,7 @@ class SmtpServer:
 
     def go_away(self) -> None:
         """Break every connection that stands, and take no more."""
-        asyncio.run_coroutine_threadsafe(self._go_away(), self._loop).result(30)
+        asyncio.run_coroutine_threadsafe(self._go_away(), self._loop).result(120)
 
     async def _listen(self) -> None:
         context = self.context if self.security == "tls" else None

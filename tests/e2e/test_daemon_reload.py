@@ -16,6 +16,7 @@ import pytest
 from gatewayd.testing.proxy import FaultProxy
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
+from tests.patience import AT_ONCE
 from tests.unit.matchers import plugin
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ def test_a_faulty_main_file_ends_the_start_with_78_and_changes_nothing_while_it_
         boxes.send("sound")
         boxes.filed(seconds=BESIDE_OTHERS)
         daemon.signal(signal.SIGTERM)
-        assert daemon.process.wait(6) == 0
+        assert daemon.process.wait(AT_ONCE) == 0
     done = house.run("run", environment=dict(os.environ), timeout=30)
     assert done.code == 78
     assert "gatewayd.yaml:2:1" in done.err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.house import House
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +40,7 @@ def test_a_matcher_does_not_keep_a_command_from_ending(tmp_path: Path, number: s
         assert process.stderr
         assert process.stderr.readline() == "matching\n"
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=LONG)
     assert process.returncode == code
     assert "fault" not in out
     assert "Traceback" not in err

@@ -40,7 +40,7 @@ class DovecotSite(Site):
             "ca_file": str(self.dovecot.ca_file),
             "username": self.user,
             "password": Secret("file", str(self.dovecot.password_file(self.user))),
-            "timeout": "20s",
+            "timeout": "120s",
         }
         return Imap(Imap.Options.model_validate({**given, **fields}), account="reservations")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Secret
 from gatewayd_pop3.transport import Pop3, Pop3Session
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +109,7 @@ def serving(script: Script) -> Iterator[Script]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(10)
+        thread.join(LONG)
 
 
 class Stage:

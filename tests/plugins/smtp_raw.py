@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tests.patience import LONG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -71,4 +73,4 @@ def speaking(replies: Mapping[bytes, bytes], *, address: str = "127.0.0.1") -> I
     # It is still waiting for somebody where nobody came.
     with suppress(OSError), socket.create_connection((server.host, server.port), 1):
         pass
-    server.thread.join(10)
+    server.thread.join(LONG)

@@ -87,7 +87,7 @@ def forwarder(server: SmtpServer | Raw, **fields: object) -> Smtp:
         "security": server.security,
         "insecure": server.security == "none",
         "ca_file": None if server.security == "none" else str(server.ca_file),
-        "timeout": "20s",
+        "timeout": "120s",
     }
     return Smtp(Smtp.Options.model_validate({**given, **fields}), name="acme-out")
 

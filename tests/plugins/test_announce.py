@@ -12,6 +12,7 @@ import pytest
 
 from gatewayd import Filing, MailFiled, plugins
 from gatewayd.supervisor.observers import Observers
+from tests.patience import LONG
 from tests.unit.log import logged
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def told(folder: Path, *events: MailFiled) -> str:
         observers = Observers(registry)
         for event in events:
             observers.tell(event)
-        observers.close(timeout=10)
+        observers.close(timeout=LONG)
         return log.getvalue()
 
 

@@ -24,6 +24,7 @@ from gatewayd_csv.directory import Csv
 from gatewayd_csv.options import CsvOptions
 from gatewayd_csv.rows import Faults, rows
 from gatewayd_csv.tables import TABLES, stamps
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -487,7 +488,7 @@ def test_while_another_process_builds_the_old_index_is_used_and_a_new_one_awaite
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.2)
             fcntl.flock(lock, fcntl.LOCK_UN)
-            assert waiting.result(timeout=10) == []
+            assert waiting.result(timeout=LONG) == []
     assert directory.reservations({"B-9"})
 
 

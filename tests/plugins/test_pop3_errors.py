@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Action, AuthError, GatewaydError, PermanentError, Secret, Spool, TransientError
+from tests.patience import AT_ONCE, LONG
 from tests.plugins.pop3_script import PASSWORD, Script, Stage, serving, session, transport
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Slow(Script):
     def reply(self, line: str) -> bytes:
         if line == self.slow:
             self.reached.set()
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(LONG)
         return super().reply(line)
 
 
@@ -214,10 +215,10 @@ def test_abort_ends_whatever_the_server_keeps_waiting(slow: Slow, command: str) 
     with session(slow) as opened, ThreadPoolExecutor(1) as pool:
         slow.slow = command
         waiting = pool.submit(opened.settle, "INBOX", ["u1"], Action(do="delete"))
-        assert slow.reached.wait(5)
+        assert slow.reached.wait(LONG)
         opened.abort()
         with pytest.raises(TransientError):
-            waiting.result(2)
+            waiting.result(AT_ONCE)
         slow.slow = ""
         slow.go_on.set()
         with pytest.raises(TransientError):
@@ -229,8 +230,8 @@ def test_a_session_that_is_aborted_while_it_connects_anew_stays_aborted(slow: Sl
         opened.settle("INBOX", ["u1"], Action(do="delete"))
         slow.slow = f"PASS {PASSWORD}"
         waiting = pool.submit(next, opened.listing("INBOX", None))
-        assert slow.reached.wait(5)
+        assert slow.reached.wait(LONG)
         opened.abort()
         slow.go_on.set()
         with pytest.raises(TransientError, match="aborted"):
-            waiting.result(5)
+            waiting.result(AT_ONCE)

@@ -16,6 +16,7 @@ from gatewayd.testing.messages import booking_messages
 from gatewayd.testing.nasties import nasties
 from gatewayd.testing.smtp import SmtpServer
 from gatewayd_smtp.client import stuffed
+from tests.patience import LONG
 from tests.plugins.smtp_site import courier, parcel
 from tests.unit.test_compose import original
 
@@ -148,9 +149,9 @@ def test_P8_a_mail_of_200_megabytes_takes_less_than_50_of_memory(end: str, grown
     sink = Sink()
     sink.start()
     command = [sys.executable, "-c", _CHILD, str(sink.port), end]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
-    sink.join(10)
+    sink.join(LONG)
     state, taken = done.stdout.split()
     assert state == "delivered"
     assert sink.came > grown

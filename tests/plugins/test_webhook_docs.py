@@ -20,6 +20,7 @@ from gatewayd import KINDS
 from gatewayd.testing.proxy import free_ports
 from gatewayd_webhook.answer import Answer
 from gatewayd_webhook.body import body
+from tests.patience import LONG
 from tests.plugins.webhook_site import OLD_SECRET, SECRET, old_secret, options, parcel, webhook
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "output").open("wb") as output:
         process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=output, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + LONG
         while time.monotonic() < deadline and process.poll() is None:
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
@@ -104,7 +105,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         yield port
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(LONG)
 
 
 def _posted(tmp_path: Path, port: int, **fields: Any) -> str:

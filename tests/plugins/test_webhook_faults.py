@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import AuthError, ConfigError, TransientError
+from tests.patience import AT_ONCE
 from tests.plugins.webhook_site import SECRET, parcel, read_request, scripted, tls_context, webhook
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def test_P8_an_endless_answer_is_read_to_64_kib(tmp_path: Path, head: bytes, end
         else:
             with pytest.raises(TransientError, match="an answer of more than 65536 bytes"):
                 posted(tmp_path, port)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < AT_ONCE
 
 
 @pytest.mark.parametrize("limit", ["timeout", "deadline"])
@@ -233,28 +234,28 @@ def test_P8_a_server_that_is_silent_meets_the_timeout(tmp_path: Path, limit: str
     started = time.monotonic()
     with scripted(play) as port, pytest.raises(TransientError, match=r"no answer within \d+ s a step and \d+ s in all"):
         posted(tmp_path, port, **limits)
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < AT_ONCE
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_P8_a_server_that_drips_meets_the_deadline(tmp_path: Path, tls: bool) -> None:  # noqa: FBT001
     context = tls_context(tmp_path) if tls else None
-    drops = [bytes([byte]) for byte in b"HTTP/1.1 200 " + b"." * 100]
+    drops = [bytes([byte]) for byte in b"HTTP/1.1 200 " + b"." * 1000]
     fields = {"ca_file": str(tmp_path / "ca.pem")} if tls else {}
     started = time.monotonic()
     with scripted(answering(*drops, pause=0.1), context) as port:
         forwarder = webhook(tmp_path, f"{'https' if tls else 'http'}://localhost:{port}/", deadline="1s", **fields)
         with closing(forwarder.open()) as courier, pytest.raises(TransientError, match="no answer within"):
             list(courier.deliver([parcel()]))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_P8_a_body_that_drips_costs_the_deadline_and_changes_nothing(tmp_path: Path) -> None:
-    drops = [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", *[b"." for _ in range(30)]]
+    drops = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *[b"." for _ in range(1000)]]
     started = time.monotonic()
     with scripted(answering(*drops, pause=0.1)) as port:
         assert posted(tmp_path, port, deadline="1s").state == "delivered"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_P8_a_server_that_takes_a_request_by_drops_meets_the_deadline(tmp_path: Path) -> None:
@@ -270,7 +271,7 @@ def test_P8_a_server_that_takes_a_request_by_drops_meets_the_deadline(tmp_path: 
         with pytest.raises(TransientError, match="no answer within"):
             posted(tmp_path, port, sent=large, deadline="1s", raw="inline", inline_bytes=1 << 24)
         over.set()
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < AT_ONCE
 
 
 # --- connecting -------------------------------------------------------------------------------------------------------
@@ -300,7 +301,7 @@ def test_P8_a_server_that_takes_no_connection_meets_the_timeout(tmp_path: Path) 
         time.sleep(0.05)
         with pytest.raises(TransientError, match="no answer within 1 s"):
             webhook(tmp_path, f"http://localhost:{server.getsockname()[1]}/", timeout="1s").open()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_P8_many_addresses_share_one_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +318,7 @@ def test_P8_many_addresses_share_one_deadline(tmp_path: Path, monkeypatch: pytes
         started = time.monotonic()
         with pytest.raises(TransientError, match="no answer within 1 s a step and 1 s in all"):
             webhook(tmp_path, f"http://localhost:{port}/", timeout="1s", deadline="1s").open()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_a_server_that_speaks_no_tls(tmp_path: Path) -> None:
@@ -375,7 +376,7 @@ def test_an_abort_ends_a_step_that_waits(tmp_path: Path, tls: bool) -> None:  # 
         courier = webhook(tmp_path, f"{'https' if tls else 'http'}://localhost:{port}/", **fields).open()
 
         def abort() -> None:
-            came.wait(10)
+            came.wait(AT_ONCE)
             courier.abort()
 
         thread = threading.Thread(target=abort)
@@ -384,7 +385,7 @@ def test_an_abort_ends_a_step_that_waits(tmp_path: Path, tls: bool) -> None:  # 
         with closing(courier), pytest.raises(TransientError) as caught:
             list(courier.deliver([parcel()]))
         thread.join()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < AT_ONCE
     assert SECRET[6:] not in str(caught.value)
 
 
@@ -403,7 +404,7 @@ def test_an_abort_ends_a_connection_in_the_making(tmp_path: Path) -> None:
         with closing(courier), pytest.raises(TransientError):
             list(courier.deliver([parcel()]))
         timer.join()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < AT_ONCE
 
 
 def test_after_an_abort_no_connection_is_made_anew(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from gatewayd import FilingFault, FilingView, LinkView, Parcel, RivalView, Secre
 from gatewayd.mail import BytesSource, parse
 from gatewayd_webhook.forwarder import Webhook
 from gatewayd_webhook.options import WebhookOptions
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,7 +160,7 @@ def _handler(site: Receiver, open_ones: set[socket.socket]) -> type[BaseHTTPRequ
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            site.talks.wait(60)
+            site.talks.wait(LONG)
             site.requests.append(Request(self.path, self.headers, body, self.number))
             status, headers, said = site.answers.get(self.path, (204, {}, b""))
             self.send_response(status)
@@ -229,7 +230,7 @@ def scripted(play: Callable[[socket.socket], None], context: ssl.SSLContext | No
                 while True:
                     connection, _ = server.accept()
                     with connection, suppress(OSError):
-                        connection.settimeout(5)
+                        connection.settimeout(LONG)
                         if context is None:
                             play(connection)
                             continue

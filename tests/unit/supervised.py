@@ -18,6 +18,7 @@ from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
+from tests.patience import AT_ONCE, Stopwatch
 from tests.unit.kernel import recipe
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ class Site(Transport.Options):
 
 
 def until(holds: Callable[[], object], *, within: float = 30.0) -> None:
-    """Wait until something holds; fail where it does not in time."""
-    end = time.monotonic() + within
+    """Wait until something holds; fail where it does not in time. ``within`` is in seconds of a quiet machine."""
+    watch = Stopwatch()
     while not holds():
-        assert time.monotonic() < end, f"it did not come to pass within {within:g} s"
+        assert watch.seconds < within, f"it did not come to pass within {within:g} s"
         time.sleep(0.01)
 
 
@@ -161,7 +162,7 @@ class Daemon:
         """The accounts that it holds."""
         return {lease.account for _, lease in self.supervisor._charges.held()}
 
-    def stop(self, timeout: float = 5.0) -> int:
+    def stop(self, timeout: float = AT_ONCE) -> int:
         """Stop it; once."""
         if self._stopped:
             return 0

@@ -13,6 +13,7 @@ import pytest
 from gatewayd import Action, Heard, Listed, Session, Spool, TransientError, Watch
 from gatewayd.testing.contract_transport import Site, TransportContract, message
 from gatewayd.testing.fake_transport import Asked, FakeTransport
+from tests.patience import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,7 +119,7 @@ def test_abort_ends_a_step_that_hangs_and_every_later_one(step: Step, tmp_path: 
         assert not future.done()
         session.abort()
         with pytest.raises(TransientError, match="lost"):
-            future.result(5)
+            future.result(AT_ONCE)
         with pytest.raises(TransientError, match="lost"):
             list(session.listing("INBOX", None))
     session.abort()
@@ -148,7 +149,7 @@ def test_connections_that_are_broken_fail_and_new_ones_work() -> None:
         until(lambda: len(transport.steps("open")) == 3)
         transport.break_connections()
         with pytest.raises(TransientError):
-            opening.result(5)
+            opening.result(AT_ONCE)
         assert readable(watch)
         with pytest.raises(TransientError):
             watch.listen()
@@ -221,7 +222,7 @@ def readable(watch: Watch) -> bool:
 
 
 def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + AT_ONCE
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.001)

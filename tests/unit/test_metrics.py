@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gatewayd import AccountHealth, AuthError, ConfigError, GatewaydError, LeaseLost, Lengths, Tally, TransientError, metrics
 from gatewayd.metrics import Metrics
+from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,12 +182,12 @@ def server(made: Metrics) -> Iterator[Server]:
     thread = run(listening)
     yield listening
     listening.close()
-    thread.join(5)
+    thread.join(AT_ONCE)
     assert not thread.is_alive()
 
 
 def got(port: int, host: str = "127.0.0.1") -> str:
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=LONG) as answer:
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         return str(answer.read().decode())
 
@@ -204,7 +205,7 @@ def test_it_answers_on_ipv6_too(made: Metrics) -> None:
     thread = run(listening)
     assert "gatewayd_workers" in got(listening.port, "[::1]")
     listening.close()
-    thread.join(5)
+    thread.join(AT_ONCE)
 
 
 def test_P8_one_who_asks_too_slowly_is_left_and_the_next_is_answered(
@@ -214,9 +215,8 @@ def test_P8_one_who_asks_too_slowly_is_left_and_the_next_is_answered(
     monkeypatch.setattr(metrics._Handler, "timeout", 0.2)
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
         slow.sendall(b"GET /met")
-        began = time.monotonic()
+        # It is waited for no longer than that, and never for good.
         assert "gatewayd_workers" in got(server.port)
-        assert time.monotonic() - began < 5
     assert capfd.readouterr() == ("", "")
 
 
@@ -230,10 +230,9 @@ def test_it_ends_at_once_also_when_nobody_asks(made: Metrics) -> None:
     listening = made.serve("127.0.0.1", 0)
     thread = run(listening)
     time.sleep(0.05)
-    began = time.monotonic()
     listening.close()
-    thread.join(5)
-    assert time.monotonic() - began < 1
+    thread.join(AT_ONCE)
+    assert not thread.is_alive()
     listening.close()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", listening.port)).close()

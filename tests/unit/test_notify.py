@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.daemon.notify import Notifier
+from tests.patience import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def systemd(tmp_path: Path) -> Iterator[socket.socket]:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
         listener.bind(str(tmp_path / "notify"))
-        listener.settimeout(5)
+        listener.settimeout(AT_ONCE)
         yield listener
 
 
@@ -47,7 +48,7 @@ def test_a_reload_tells_its_time_in_the_same_datagram(systemd: socket.socket) ->
 def test_an_abstract_socket_is_spoken_to() -> None:
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as listener:
         listener.bind(f"\0gatewayd-test-{os.getpid()}")
-        listener.settimeout(5)
+        listener.settimeout(AT_ONCE)
         Notifier({"NOTIFY_SOCKET": f"@gatewayd-test-{os.getpid()}"}).ready()
         assert heard(listener) == ["READY=1"]
 
@@ -68,17 +69,16 @@ def test_what_a_busy_systemd_could_not_take_comes_with_the_next_word(systemd: so
         with suppress(BlockingIOError):
             while crowd.send(b"X=1"):
                 pass
-    started = time.monotonic()
+    # It would never end if it waited for room.
     notifier.reloading()
     notifier.status("busy")
     notifier.status("done")
     notifier.ready()
-    assert time.monotonic() - started < 1
     systemd.setblocking(False)
     with suppress(BlockingIOError):
         while heard(systemd) == ["X=1"]:
             pass
-    systemd.settimeout(5)
+    systemd.settimeout(AT_ONCE)
     notifier.watchdog()
     said = heard(systemd)
     assert [said[0], *said[2:]] == ["RELOADING=1", "STATUS=done", "READY=1", "WATCHDOG=1"]

@@ -28,6 +28,7 @@ from gatewayd.config import LimitsConfig, OperatorConfig, TargetConfig
 from gatewayd.outbox import LIMIT, Outbox, abandoned
 from gatewayd.testing import FakeServer
 from gatewayd.testing.custodian import make_raw
+from tests.patience import AT_ONCE
 from tests.unit.outbound import ACME, Post
 
 if TYPE_CHECKING:
@@ -607,7 +608,7 @@ def test_aborted_it_gives_back_what_it_had_in_hand_without_a_try(post: Post) -> 
     stopping.set()
     assert couriers[0] is not None
     couriers[0].abort()
-    work.join(5)
+    work.join(AT_ONCE)
     assert not work.is_alive()
     assert (rounds[0].delivered, rounds[0].error) == (1, None)
     assert [(post.view(one).state, post.view(one).tries) for one in ids] == [("delivered", 1), ("waiting", 0)]

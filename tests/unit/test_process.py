@@ -167,7 +167,7 @@ def test_it_ends_with_its_parent_whatever_it_is_at(does: str, tmp_path: Path) ->
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    until(lambda: not [one for one in group if runs(one)], within=5)
+    until(lambda: not [one for one in group if runs(one)])
 
 
 def members(group: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from gatewayd.errors import Fault
 from gatewayd.owner import Owner
 from gatewayd.supervisor import Listener, Pace
 from gatewayd_sql.store import Sql
+from tests.patience import AT_ONCE, LONG
 from tests.unit.supervised import FIRST, House, Site, mails, until
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def test_announced_mail_is_filed_at_once_by_the_same_session(house: House) -> No
         began = time.monotonic()
         mails(server, [f"now {number}"])
         until(lambda number=number: house.filed() == number + 1)  # type: ignore[misc]
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < AT_ONCE
     until(server.watches)
     assert len(server.steps("open")) == 1
 
@@ -188,12 +190,18 @@ def test_a_server_that_lets_nobody_watch_is_polled(house: House) -> None:
 def test_a_server_that_announces_without_end_is_not_visited_without_end(house: House) -> None:
     server = house.add("main", can_watch=True, every=3600.0)
     house.daemon()
+
+    def announced() -> bool:
+        server.announce()
+        return house.visits("main") >= 5
+
+    until(announced)
     end = time.monotonic() + 3
     while time.monotonic() < end:
         server.announce()
         time.sleep(0.005)
     # Five at once, then after 0.25, 0.5, 1 and 2 seconds.
-    assert 5 <= house.visits("main") <= 12
+    assert house.visits("main") <= 12
     mails(server, ["real"])
     until(lambda: house.filed() == 1)
 
@@ -239,11 +247,11 @@ def test_P4_a_watch_that_never_returns_is_aborted_and_the_others_heard(house: Ho
     until(lambda: bad.watches() and good.watches())
     [watch] = bad.watches()
     session = watch._session
-    watch.listen = lambda: session._lost.wait(60) and session._raise_lost()  # type: ignore[method-assign, assignment, return-value, func-returns-value]
+    watch.listen = lambda: session._lost.wait(LONG) and session._raise_lost()  # type: ignore[method-assign, assignment, return-value, func-returns-value]
     watch.announce()
     time.sleep(0.2)
     mails(good, ["x"])
-    until(lambda: house.filed() == 1, within=8)
+    until(lambda: house.filed() == 1)
     until(lambda: len(bad.steps("open")) == 2)
 
 
@@ -252,25 +260,29 @@ def test_P4_a_watch_that_never_returns_is_aborted_and_the_others_heard(house: Ho
 
 def test_P4_one_hanging_server_delays_nobody(house: House) -> None:
     for number in range(3):
-        hanging = house.add(f"hangs-{number}", host="hanging.example", timeout=4.0)
+        hanging = house.add(f"hangs-{number}", host="hanging.example", timeout=LONG)
         hanging.hang("open")
     for number in range(3):
         mails(house.add(f"good-{number}", host=f"good-{number}.example", every=0.5), ["x"])
     house.daemon(visits=3, per_host=2)
     began = time.monotonic()
-    until(lambda: all(house.visits(f"good-{number}") >= 3 for number in range(3)), within=5)
-    assert time.monotonic() - began < 4
+    until(lambda: all(house.visits(f"good-{number}") >= 3 for number in range(3)))
+    assert time.monotonic() - began < LONG
     assert len(house.servers["hangs-0"].steps("open") + house.servers["hangs-1"].steps("open")) >= 1
 
 
 def test_P4_many_hanging_servers_give_their_room_to_others(house: House) -> None:
     for number in range(4):
-        house.add(f"hangs-{number}", timeout=20.0).hang("open")
+        house.add(f"hangs-{number}", timeout=LONG).hang("open")
     daemon = house.daemon(visits=2, pace=Pace(first=FIRST, slow=0.3))
     time.sleep(0.2)
     mails(house.add("good"), ["x"])
     daemon.reload()
-    until(lambda: house.filed() == 1, within=5)
+    began = time.monotonic()
+    until(lambda: house.filed() == 1)
+    assert time.monotonic() - began < LONG
+    for server in house.servers.values():
+        server.break_connections()
 
 
 def test_back_off_doubles_and_ends_with_a_real_success(house: House) -> None:
@@ -346,14 +358,14 @@ def answered(house: House, request: int) -> Request | None:
     return found if found.answer else None
 
 
-def test_a_request_is_answered_within_a_second(house: House) -> None:
+def test_a_request_is_answered_at_once(house: House) -> None:
     server = house.add("main", can_watch=True, every=3600.0)
     house.daemon()
     until(server.watches)
     asked = house.another_store().ask("main", Task(from_beginning=True))
     began = time.monotonic()
-    until(lambda: answered(house, asked), within=1.5)
-    assert time.monotonic() - began < 1.0
+    until(lambda: answered(house, asked))
+    assert time.monotonic() - began < AT_ONCE
     found = answered(house, asked)
     assert found is not None
     assert found.answer is not None
@@ -396,7 +408,7 @@ def test_a_request_is_tried_also_where_the_account_is_paused(house: House) -> No
     house.daemon()
     until(lambda: condition(house) == "paused")
     asked = house.store.ask("main", Task())
-    until(lambda: answered(house, asked), within=3)
+    until(lambda: answered(house, asked))
     assert len(server.steps("open")) == 2
     until(lambda: condition(house) == "polling")
 
@@ -450,14 +462,16 @@ def shaky(house: House) -> Shaky:
 
 
 def test_a_lease_lost_in_the_middle_of_a_visit_ends_it(house: House) -> None:
-    server = house.add("main", every=3600.0, timeout=20.0)
+    server = house.add("main", every=3600.0, timeout=LONG)
     mails(server, ["one"])
     server.hang("fetch")
     daemon = house.daemon(pace=Pace(first=FIRST, lease=1.0))
     until(lambda: server.steps("fetch"))
     stolen = house.another_store().take_lease("main", "thief", dead=lambda _: True)
     assert isinstance(stolen, Lease)
-    until(lambda: server.sessions == 0, within=3)
+    began = time.monotonic()
+    until(lambda: server.sessions == 0)
+    assert time.monotonic() - began < LONG
     assert server.steps("abort")
     assert daemon.held() == set()
     assert house.filed() == 0
@@ -477,11 +491,11 @@ def test_a_lease_lost_while_the_account_is_watched_drops_its_session(house: Hous
 
 def test_sessions_are_dropped_before_their_leases_end_where_these_cannot_be_renewed(house: House) -> None:
     watched = house.add("watched", can_watch=True)
-    working = house.add("working", timeout=20.0)
+    working = house.add("working", timeout=LONG)
     mails(working, ["one"])
     working.hang("listing")
     store = shaky(house)
-    lease = 3.0
+    lease = 9.0
     house.daemon(store=store, pace=Pace(first=FIRST, lease=lease))
     until(lambda: watched.watches() and working.steps("listing"))
     store.down = True
@@ -531,7 +545,7 @@ def test_a_daemon_that_was_killed_keeps_no_share_for_itself(house: House) -> Non
     house.store.beat(beat)
     house.store.take_leases(list(house.servers), killed.name, dead=lambda _: False)
     daemon = house.daemon()
-    until(lambda: daemon.held() == set(house.servers), within=5)
+    until(lambda: daemon.held() == set(house.servers))
     assert [one.owner for one in house.store.daemons()] == [daemon.owner.name]
 
 
@@ -544,7 +558,10 @@ def test_a_write_that_is_refused_ends_the_account_here(house: House) -> None:
     mails(server, ["x"])
     house.store.ask("main", Task())
     # The lease is renewed each 10 seconds only: it is the refused write that says so.
-    until(lambda: stolen and not daemon.held(), within=5)
+    until(lambda: stolen)
+    began = time.monotonic()
+    until(lambda: not daemon.held())
+    assert time.monotonic() - began < 8
     assert house.filed() == 0
 
 
@@ -630,10 +647,11 @@ def test_leases_that_nobody_heard_of_are_given_back_at_the_end(house: House) -> 
 def test_an_end_does_not_wait_for_a_store_that_hangs(house: House) -> None:
     class Hanging(Sql):
         hangs = False
+        over = threading.Event()
 
         def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
             if self.hangs:
-                time.sleep(8)
+                self.over.wait(LONG)
             return super().renew_leases(leases)
 
     house.add("main")
@@ -645,7 +663,8 @@ def test_an_end_does_not_wait_for_a_store_that_hangs(house: House) -> None:
     time.sleep(0.6)
     began = time.monotonic()
     daemon.stop(3.0)
-    assert time.monotonic() - began < 3.2
+    assert time.monotonic() - began < AT_ONCE
+    store.over.set()
     store.close()
 
 
@@ -767,9 +786,9 @@ def test_accounts_without_a_usable_file_are_told_of(house: House) -> None:
 
 
 def test_it_stops_in_time_with_a_visit_that_hangs(house: House) -> None:
-    hanging = house.add("hanging", timeout=60.0)
+    hanging = house.add("hanging", timeout=LONG)
     hanging.hang("open")
-    fetching = house.add("fetching", timeout=60.0)
+    fetching = house.add("fetching", timeout=LONG)
     mails(fetching, ["x"])
     fetching.hang("fetch")
     watched = [house.add(f"watched-{number}", can_watch=True) for number in range(20)]
@@ -777,7 +796,7 @@ def test_it_stops_in_time_with_a_visit_that_hangs(house: House) -> None:
     until(lambda: hanging.steps("open") and fetching.steps("fetch") and all(server.watches() for server in watched))
     began = time.monotonic()
     abandoned = daemon.stop(5.0)
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < AT_ONCE
     # What hangs in a connect has no session that could be aborted.
     assert abandoned == 1
     assert fetching.sessions == 0
@@ -820,8 +839,8 @@ def test_stop_is_quick_where_nothing_runs(house: House) -> None:
     daemon = house.daemon()
     until(lambda: condition(house) == "watching")
     began = time.monotonic()
-    assert daemon.stop() == 0
-    assert time.monotonic() - began < 1.0
+    assert daemon.stop(LONG) == 0
+    assert time.monotonic() - began < AT_ONCE
 
 
 def test_it_is_not_alive_where_no_visit_shows_a_sign_of_life(house: House) -> None:
@@ -847,12 +866,17 @@ def test_idle_accounts_cost_no_turns(house: House) -> None:
     for number in range(300):
         house.add(f"box-{number}", can_watch=True, every=60.0)
     daemon = house.daemon(visits=32, per_host=1000)
-    until(lambda: len(daemon.supervisor._watcher) == 300, within=30)
-    time.sleep(1.5)
+    until(lambda: len(daemon.supervisor._watcher) == 300)
     supervisor = daemon.supervisor
-    before = (supervisor.turns, supervisor._watcher.turns, time.process_time())
-    time.sleep(2)
-    turns, wakes, cpu = supervisor.turns - before[0], supervisor._watcher.turns - before[1], time.process_time() - before[2]
-    assert turns <= 40
-    assert wakes <= 20
-    assert cpu < 0.5
+    seen: list[tuple[int, int, float]] = []
+
+    def quiet() -> bool:
+        """Whether two seconds cost nothing. The first ones may see the end of what came before."""
+        before = (supervisor.turns, supervisor._watcher.turns, time.process_time())
+        time.sleep(2)
+        after = (supervisor.turns, supervisor._watcher.turns, time.process_time())
+        seen.append((after[0] - before[0], after[1] - before[1], after[2] - before[2]))
+        turns, wakes, cpu = seen[-1]
+        return turns <= 40 and wakes <= 20 and cpu < 0.5
+
+    assert any(quiet() for _ in range(10)), seen

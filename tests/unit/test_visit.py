@@ -28,6 +28,7 @@ from gatewayd.store import LEASE_SECONDS
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.visit import Report, Tools
+from tests.patience import LONG
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed
 
     def match(mails: Sequence[Mail], _: Directory) -> Sequence[Finding]:
         # The last batch has nothing behind it.
-        assert len(mails) == 1 or fetched.acquire(timeout=20), "the next batch is not fetched meanwhile"
+        assert len(mails) == 1 or fetched.acquire(timeout=LONG), "the next batch is not fetched meanwhile"
         steps.append("matched")
         return []
 

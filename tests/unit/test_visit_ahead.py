@@ -9,6 +9,7 @@ from gatewayd import PluginError, TransientError
 from gatewayd.examine import Examination, Examining
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
+from tests.patience import LONG
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_the_next_batches_are_examined_while_one_is_filed(tmp_path: Path) -> Non
         def filed(progress: Progress) -> None:
             if progress.done == 3:
                 for _ in range(3):
-                    assert begun.acquire(timeout=20), "the batches behind the first wait until it is filed"
+                    assert begun.acquire(timeout=LONG), "the batches behind the first wait until it is filed"
 
         gateway.progress = filed
         assert gateway.good().tally.filed == 9

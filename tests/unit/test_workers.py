@@ -18,6 +18,7 @@ from gatewayd.config import WorkersConfig
 from gatewayd.examine import Letter
 from gatewayd.spool import SpoolSource
 from gatewayd.supervisor.workers import WorkerEvents, Workers
+from tests.patience import AT_ONCE, LONG
 from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
 from tests.unit.supervised import until
 
@@ -140,20 +141,21 @@ def test_P4_a_matcher_that_always_sleeps_costs_a_deadline_and_the_budget_at_most
     assert {mail_id for mail_id, fault in said.faults if fault.by == "sleeps"} == set(range(1, 21))
     assert linked(said, "good") == list(range(1, 21))
     assert any("(workers.budget)" in fault.error for _, fault in said.faults)
-    # And what it takes to start and end processes, on a busy machine.
-    assert took < 3.0 + DEADLINE + 4.0
+    # Without a budget it would be a deadline for each, and more; what processes take to start and end comes on top.
+    assert took < 20 * DEADLINE
 
 
 def test_P4_several_sleeping_matchers_of_one_operator_share_its_budget(tmp_path: Path) -> None:
-    wrong = {f"sleeps-{number}": "time.sleep(1000)" for number in range(4)}
+    wrong = {f"sleeps-{number}": "time.sleep(1000)" for number in range(6)}
     found = registry(tmp_path, plugin(wrong))
     with pool(found, budget=2.0) as workers:
+        workers.examine(order(letters(1), recipe(found, "acme", "good", folder=tmp_path)))
         began = time.monotonic()
         examined = workers.examine(order(letters(8, 1), recipe(found, "acme", *wrong, "good", folder=tmp_path)))
         took = time.monotonic() - began
     assert linked(examined.findings[0], "good") == list(range(1, 9))
-    # Each has a second at least, whatever the others took.
-    assert took < 4 * 1.0 + 2.0 + 4.0
+    # Each has a second at least, whatever the others took: 8 s. With a budget each it would be 18 s.
+    assert took < 17
 
 
 def test_P4_what_a_matcher_keeps_in_memory_is_not_another_ones_fault(tmp_path: Path) -> None:
@@ -371,20 +373,20 @@ def test_results_nobody_waits_for_hold_no_process(tmp_path: Path) -> None:
         forgotten = [workers.begin(order(letters(100), one)) for _ in range(5)]
         began = time.monotonic()
         assert len(workers.examine(order(letters(3), one)).mails) == 3
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < AT_ONCE
         assert all(len(one.result(lambda: None).mails) == 100 for one in forgotten)
 
 
 def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tmp_path: Path) -> None:
     found = registry(tmp_path)
     one = recipe(found, "acme", "sleeps", folder=tmp_path)
-    with pool(found, deadline=60.0) as workers:
+    with pool(found, deadline=LONG) as workers:
         under = workers.begin(order(letters(1, 1), one))
         until(lambda: any(process.overdue for process in workers.pool._all))
         began = time.monotonic()
         under.drop()
         until(lambda: not any(process.overdue for process in workers.pool._all))
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < AT_ONCE
 
         def tick() -> None:
             raise TransientError("the lease is lost")
@@ -402,16 +404,16 @@ def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tm
 def test_P4_processes_that_are_slow_keep_nobody_waiting(tmp_path: Path) -> None:
     found = registry(tmp_path)
     sleeper, good = recipe(found, "acme", "sleeps", folder=tmp_path), recipe(found, "nord", "good", folder=tmp_path)
-    with pool(found, processes=2, deadline=6.0, budget=6.0) as workers:
+    with pool(found, processes=2, deadline=LONG, budget=LONG) as workers:
         slow = [workers.begin(order(letters(2, 1), sleeper)) for _ in range(4)]
-        worst = 0.0
-        while not all(one._future.done() for one in slow) and worst < 6:  # type: ignore[attr-defined]
+        until(lambda: any(process.overdue for process in workers.pool._all))
+        for _ in range(20):
             began = time.monotonic()
             workers.examine(order(letters(2), good))
-            worst = max(worst, time.monotonic() - began)
-            time.sleep(0.05)
-    # They are at it for six seconds; on a busy machine a process takes its time to start.
-    assert worst < 5.0
+            assert time.monotonic() - began < AT_ONCE
+        assert not any(one._future.done() for one in slow)  # type: ignore[attr-defined]
+        for one in slow:
+            one.drop()
 
 
 def test_P4_who_waits_longest_is_next(tmp_path: Path) -> None:
@@ -461,14 +463,14 @@ def test_the_memory_and_the_number_of_processes_stay_bounded_over_many_batches(t
 def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: Path) -> None:
     found = registry(tmp_path)
     one = recipe(found, "acme", "sleeps", folder=tmp_path)
-    workers = Pool(found, processes=2, deadline=60.0)
+    workers = Pool(found, processes=2, deadline=LONG)
     unders = [workers.begin(order(letters(1, 1), one)) for _ in range(4)]
     until(lambda: workers.count >= 2)
     time.sleep(0.5)
     pids = workers.pids()
     began = time.monotonic()
     workers.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < AT_ONCE
     for under in unders:
         with pytest.raises(TransientError, match="being ended"):
             under.result(lambda: None)
