@@ -20,10 +20,12 @@ if TYPE_CHECKING:
         FilingFault,
         FolderState,
         Held,
+        Known,
         Lease,
         NotAdmitted,
         Outcome,
         Owed,
+        Sizes,
         State,
         Tally,
         Vanished,
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
         TransientError,
     )
     from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+    from gatewayd.evidence import Length, difference
     from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
     from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
     from gatewayd.hookspecs import hookimpl
@@ -92,8 +95,21 @@ if TYPE_CHECKING:
     from gatewayd.secrecy import HIDDEN, quoted, repeats
     from gatewayd.session import Heard, Session, Watch
     from gatewayd.spool import Spool
-    from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, Store
-    from gatewayd.views import Audit, EntryView, FilingView, Json, LinkView, Query, RivalView, Viewer, filing_row, moment
+    from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, ProofVerbs, Store
+    from gatewayd.views import (
+        Audit,
+        DatabaseCheck,
+        EntryView,
+        FilingView,
+        Json,
+        LinkView,
+        Listing,
+        Query,
+        RivalView,
+        Viewer,
+        filing_row,
+        moment,
+    )
 
 __version__ = "0.1.0"
 
@@ -128,6 +144,7 @@ __all__ = [
     "Contact",
     "Courier",
     "DaemonHealth",
+    "DatabaseCheck",
     "Deferred",
     "Delivery",
     "DeliveryQuery",
@@ -156,12 +173,15 @@ __all__ = [
     "Held",
     "Json",
     "Kind",
+    "Known",
     "Lease",
     "LeaseLost",
+    "Length",
     "Lengths",
     "Link",
     "LinkView",
     "Listed",
+    "Listing",
     "Mail",
     "MailFailed",
     "MailFiled",
@@ -181,6 +201,7 @@ __all__ = [
     "Place",
     "PluginError",
     "Posted",
+    "ProofVerbs",
     "Query",
     "Receipt",
     "Recipient",
@@ -193,6 +214,7 @@ __all__ = [
     "Server",
     "Session",
     "Settled",
+    "Sizes",
     "Source",
     "Spool",
     "State",
@@ -210,6 +232,7 @@ __all__ = [
     "Watch",
     "Written",
     "decide",
+    "difference",
     "filing_row",
     "forwarded",
     "hookimpl",
@@ -230,8 +253,8 @@ if not TYPE_CHECKING:
         "compose": "Written forwarded",
         "connection": "ANSWER_BYTES LEAST_RATE Connection",
         "custody": (
-            "Anchor Commit Deferred Entry Filed Filing FilingFault FolderState Held Lease NotAdmitted Outcome Owed State "
-            "Tally Vanished Waiting"
+            "Anchor Commit Deferred Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed Sizes "
+            "State Tally Vanished Waiting"
         ),
         "delivery": (
             "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Origin Outgoing Posted Recipient RecipientState "
@@ -239,6 +262,7 @@ if not TYPE_CHECKING:
         ),
         "endpoint": "Endpoint Server other_protocol socket_errors tls_context",
         "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TooLarge TransientError",
+        "evidence": "Length difference",
         "events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
         "forwarder": "Courier Forwarder Parcel Receipt",
         "health": "AccountHealth Answer Cause Condition DaemonHealth Lengths Request Task",
@@ -253,8 +277,8 @@ if not TYPE_CHECKING:
         "secrecy": "HIDDEN quoted repeats",
         "session": "Heard Session Watch",
         "spool": "Spool",
-        "store": "DELIVERY_SECONDS LEASE_SECONDS Store",
-        "views": "Audit EntryView FilingView Json LinkView Query RivalView Viewer filing_row moment",
+        "store": "DELIVERY_SECONDS LEASE_SECONDS ProofVerbs Store",
+        "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row moment",
     }
     __getattr__ = deferred.attributes(__name__, _NAMES)
 

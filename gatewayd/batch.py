@@ -7,53 +7,44 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
-from gatewayd.errors import AuthError, GatewaydError, PermanentError, TooLarge
+from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Sizes, Vanished
+from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.examine import Letter, Order
 from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
-from gatewayd.spool import MESSAGE_BYTES
+from gatewayd.received import Batch, Bounds, cut, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.mail import Mail
-    from gatewayd.model import Fetched, Follows, Link, Listed, Rivals
+    from gatewayd.model import Follows, Link, Rivals
     from gatewayd.returned import Returned
     from gatewayd.routing import Router
-    from gatewayd.session import Session
-    from gatewayd.spool import Spool
 
-__all__ = ["Batch", "Bounds", "Onward", "Progress", "contact_types", "cut", "fetch", "filings", "order", "outcomes"]
+__all__ = [
+    "Batch",
+    "Bounds",
+    "Onward",
+    "Progress",
+    "believed",
+    "contact_types",
+    "cut",
+    "fetch",
+    "filings",
+    "order",
+    "outcomes",
+    "stand_in",
+]
+
+#: So many messages, and one of so many, must be of other sizes than the server lists before its sizes count as estimates.
+_ESTIMATES, _OFTEN = 3, 10
 
 #: The first and the longest wait of a key that could not be had, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """Bounds of one batch. A message above the bytes makes a batch of its own."""
-
-    #: More make fewer commits, and each commit writes the same pages of the indexes again; fewer file what came sooner.
-    messages: int = 200
-    #: Bytes as the server says; a message of unknown size counts as one MiB.
-    size: int = 16 << 20
-    #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``.
-    message: int = MESSAGE_BYTES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """One batch as it came, in its spool."""
-
-    asked: Sequence[Waiting]
-    came: Sequence[Fetched]
-    spool: Spool
-    #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
-    error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,62 +91,6 @@ class Progress:
     total: int
 
 
-def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
-    """Cut waiting keys into batches bounded by count and bytes."""
-    batch: list[Waiting] = []
-    size = 0
-    for one in waiting:
-        more = one.listed.size if one.listed.size is not None else 1 << 20
-        if batch and (len(batch) >= bounds.messages or size + more > bounds.size):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += more
-    if batch:
-        yield batch
-
-
-def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool, largest: int = MESSAGE_BYTES) -> Batch:
-    """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread.
-
-    What is listed above ``largest`` bytes is not asked for, and of nothing more than its bound is kept.
-    """
-    wanted = [one.listed for one in asked if (one.listed.size or 0) <= largest]
-    came: list[Fetched] = [_above(one.listed, largest) for one in asked if (one.listed.size or 0) > largest]
-    left = {one.key for one in wanted}
-    error: BaseException | None = None
-    spool.expect(wanted, largest)
-    try:
-        for one in session.fetch(folder, wanted, spool) if wanted else ():
-            came.append(_expected(one, left))  # noqa: PERF401  an error in the middle must keep what came before
-    except TooLarge as caught:
-        came += [Failed(key=key, cause=caught.message) for key in left & {spool.broken}]
-        error = caught
-    except BaseException as caught:  # noqa: BLE001  it is raised again when what came before is filed
-        error = caught
-    try:
-        spool.seal()
-    except GatewaydError as caught:
-        spool.close()
-        raise error or caught from caught
-    return Batch(asked=asked, came=came, spool=spool, error=error)
-
-
-def _above(listed: Listed, largest: int) -> Failed:
-    return Failed(
-        key=listed.key, cause=f"it has {listed.size} bytes, and `limits.message_bytes` allows {largest}: raise that to have it"
-    )
-
-
-def _expected(one: Fetched, left: set[str]) -> Fetched:
-    if not isinstance(one, Came | Gone | Failed):
-        raise TypeError(f"it yielded {type(one).__name__}, expected Came, Gone or Failed")
-    if one.key not in left:
-        raise ValueError(f"it answered for {one.key!r} twice, or was never asked for it")
-    left.remove(one.key)
-    return one
-
-
 def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Order:
     """Return what is to be examined of the batch."""
     now = datetime.now(UTC)
@@ -173,9 +108,14 @@ def outcomes(
     owner: str | None,
     *,
     onward: Onward = Onward(),
+    sizes: Sizes = Sizes(),  # noqa: B008  it is frozen
     ours: bool = False,
 ) -> Sequence[Outcome]:
-    """Return what became of each key of the batch. ``ours``: it was our doing if the session ended."""
+    """Return what became of each key of the batch.
+
+    ``sizes`` says of the messages before whether they were of the sizes that the server lists. ``ours``: it was our doing if
+    the session ended.
+    """
     asked = {one.listed.key: one for one in batch.asked}
     done: list[Outcome] = []
     for one in batch.came:
@@ -190,7 +130,25 @@ def outcomes(
         # It may be this very message that ends sessions: next time others go first (P4).
         why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
-    return [*done, *_decided(batch, examined, imports, owner, onward)]
+    standing_in = batch.unlike.keys() - believed(batch, examined, sizes)
+    return [*done, *_decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)]
+
+
+def believed(batch: Batch, examined: Examined, sizes: Sizes) -> frozenset[str]:
+    """Return the keys whose bytes are taken though the server lists another size: its sizes are estimates.
+
+    What a server sends in place of a message looks alike each time and has no Message-ID and no Date of its own; and where
+    sizes are estimates, they are so often. A size that is wrong once stands against the message.
+    """
+    odd = [(one, mail) for mail, (_, one) in zip(examined.mails, _came(batch), strict=True) if one.key in batch.unlike]
+    listed: dict[bytes, set[int]] = {}
+    for one, _ in odd:
+        listed.setdefault(one.digest, set()).add(batch.unlike[one.key])
+    own = {one.key for one, mail in odd if mail.message_id and mail.sent_at and len(listed[one.digest]) == 1}
+    exact = sum(waiting.listed.size is not None and one.key not in batch.unlike for waiting, one in _came(batch))
+    other = sizes.other + len(own)
+    often = other >= _ESTIMATES and other * _OFTEN >= other + exact + sizes.exact
+    return frozenset(own) if often else frozenset()
 
 
 def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
@@ -198,7 +156,15 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
     return ((asked[one.key], one) for one in batch.came if isinstance(one, Came))
 
 
-def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, onward: Onward) -> Iterator[Outcome]:
+def _decided(
+    batch: Batch,
+    examined: Examined,
+    imports: ImportConfig,
+    owner: str | None,
+    *,
+    onward: Onward,
+    standing_in: Collection[str],
+) -> Iterator[Outcome]:
     found = examined.findings
     undecided = "; ".join(f"operator {one.operator}: {one.undecided}" for one in found if one.undecided)
     going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
@@ -206,12 +172,14 @@ def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
     if not undecided:
         filed = onward.owned(filings(examined.mails, found, owner=owner, queue=imports.error_queue), back)
         new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
-        for mail_id, filing in onward.routed(
-            [(mail, each) for mail in examined.mails for each in filed[mail.id]], new=new, back=back
-        ):
+        never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
+        routed = [(mail, each) for mail in examined.mails if mail.id not in never for each in filed[mail.id]]
+        for mail_id, filing in onward.routed(routed, new=new, back=back):
             going[mail_id].append(filing)
     for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
-        if undecided:
+        if one.key in standing_in:
+            yield _deferred(waiting, stand_in(batch.unlike[one.key], one))
+        elif undecided:
             yield _deferred(waiting, undecided)
         elif not going[mail.id]:
             yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause="from nobody of the account's contact types")
@@ -221,11 +189,18 @@ def _decided(batch: Batch, examined: Examined, imports: ImportConfig, owner: str
                 mail=mail,
                 digest=one.digest,
                 filings=tuple(going[mail.id]),
-                owed=imports.after,
+                # Nothing is done to a message whose bytes are not what the server lists.
+                owed=imports.after if one.key not in batch.unlike else None,
+                listed_size=batch.sizes.get(one.key),
                 key=one.key,
                 backlog=waiting.backlog,
                 bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
             )
+
+
+def stand_in(size: int, came: Came) -> str:
+    """Return why a message waits whose bytes are not of the size that the server lists."""
+    return f"the server lists {size} bytes, and sends the same {came.source.size} each time: they may stand in for the message"
 
 
 def contact_types(imports: ImportConfig) -> ContactTypes:

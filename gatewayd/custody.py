@@ -22,10 +22,12 @@ __all__ = [
     "FilingFault",
     "FolderState",
     "Held",
+    "Known",
     "Lease",
     "NotAdmitted",
     "Outcome",
     "Owed",
+    "Sizes",
     "State",
     "Tally",
     "Vanished",
@@ -69,6 +71,26 @@ class FolderState:
     cursor: str
     #: Backlog that arrived before this is offered, not waiting; None takes all.
     start_at: datetime | None
+    #: When a listing began that came to its end and proved that nothing is missing; None where none did yet.
+    checked_at: datetime | None = None
+    #: When the whole folder was last compared with the ledger.
+    compared_at: datetime | None = None
+    #: What contradicts the ledger and is not cleared up yet: the whole folder is to be compared, and nothing is settled until then.
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger has under a key."""
+
+    state: State
+    #: With the size and the arrival that the server gave.
+    listed: Listed
+    backlog: bool = False
+    #: A listing showed that the server no longer has it.
+    gone: bool = False
+    #: An action is owed to it.
+    owes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +104,9 @@ class Entry:
     cause: str = ""
     #: Id of the entry, gone under its old key, that is the same message: this key takes over its final state.
     same_as: int | None = None
+    #: Why this is another message than the one that the ledger has under the same key, such as "148 bytes, 128 in the ledger".
+    #: The old entry gives up its key then. Empty where nothing contradicts.
+    contradiction: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +120,8 @@ class Anchor:
     size: int | None = None
     #: When it was found gone; None where it stood until now.
     gone_at: datetime | None = None
+    #: An action is owed to it.
+    owes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +140,24 @@ class Owed:
 
     entry_id: int
     folder: str
-    key: str
+    #: As it was when its message was filed.
+    listed: Listed
     action: Action
+    #: The length of the bytes that were filed.
+    size: int
+
+    @property
+    def key(self) -> str:
+        """The key of its message."""
+        return self.listed.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How many of the last messages of a folder had the size that the server lists, and how many had another."""
+
+    exact: int = 0
+    other: int = 0
 
 
 # --- what became of a batch -------------------------------------------------------------------------------------------
@@ -158,6 +201,8 @@ class Filed:
     filings: tuple[Filing, ...]
     #: What the account wants done on the server.
     owed: Action | None = None
+    #: The size that the server lists by now, where that is another than before; None where it is not.
+    listed_size: int | None = None
     #: The key, and whether it is backlog, for whoever is told of it.
     key: str = ""
     backlog: bool = False

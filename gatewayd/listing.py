@@ -1,33 +1,35 @@
 """What a folder's listing means for the ledger: which keys are new, which are known mail under new keys, which wait.
 
+A message is its key *and* its size and arrival: a key that is listed with others than the ledger has is another message.
 It reads the store and writes nothing: each ``Entering`` that it yields is one transaction of ``Store.enter``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gatewayd import header
+from gatewayd.anchoring import Head, Past, same
 from gatewayd.custody import Entry
-from gatewayd.mail import anchor
+from gatewayd.evidence import difference
 from gatewayd.model import Listed, Page
+from gatewayd.proof import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.config import AccountConfig
-    from gatewayd.custody import Anchor, FolderState
+    from gatewayd.custody import FolderState, Known
     from gatewayd.session import Session
     from gatewayd.store import Store
-    from gatewayd.views import EntryView
 
-__all__ = ["Entering", "Lister", "checked", "preview", "same"]
+__all__ = ["Entering", "Lister", "checked", "preview"]
 
 #: How many headers a session is asked for at once.
 _AT_ONCE = 1000
+#: How long a whole listing that cleared nothing up is not repeated for the same doubt.
+_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,160 +40,227 @@ class Entering:
     cursor: str
     start_at: datetime | None
     standing: frozenset[str] | None
+    #: Why the whole folder is to be compared, should this listing not come to its end.
+    doubt: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Lister:
-    """Lists one folder of an account."""
+    """Lists one folder of an account, in one visit."""
 
-    store: Store
-    account: str
-    folder: str
-    #: What the first listing takes.
-    start: datetime | Literal["all", "now"]
-    #: Asks the session for pages behind a cursor, and for headers.
-    pages: Callable[[str | None], Iterable[Page]]
-    headers: Callable[[Sequence[str]], Iterable[tuple[str, bytes]]]
+    def __init__(
+        self,
+        *,
+        store: Store,
+        account: str,
+        folder: str,
+        start: datetime | Literal["all", "now"],
+        pages: Callable[[str | None], Iterable[Page]],
+        headers: Callable[[Sequence[str]], Iterable[tuple[str, bytes]]],
+    ) -> None:
+        """``start`` says what the first listing takes; ``pages`` and ``headers`` ask the session, the former behind a cursor."""
+        self._store = store
+        self._account = account
+        self._folder = folder
+        self._start = start
+        self._pages = pages
+        self._headers = headers
+        self._state = store.folder(account, folder)
+        self._first = self._state is None
+        self.proof = Proof(self._state)
 
     def new(self, keys: Collection[str]) -> Iterator[Entering]:
         """Yield the pages that are new since the last visit; offered ones of ``keys`` are taken.
 
         It goes on from the cursor, because only so a renumbered folder is noticed.
         """
-        state = self.store.folder(self.account, self.folder)
+        state = self._state
         start_at = state.start_at if state else self._start_at()
         if state and keys:
             yield self._taken(state, keys)
-        gone = _Gone(store=self.store, account=self.account, folder=self.folder)
-        for page in self.pages(state.cursor if state else None):
-            yield self._enter(page, start_at, first=state is None, take=keys, gone=gone if state else None)
+        past = Past(store=self._store, account=self._account, folder=self._folder)
+        self.proof.begin(whole=state is None)
+        for page, alone in _looked_ahead(self._pages(state.cursor if state else None)):
+            page = self.proof.seen(page, alone=alone)  # noqa: PLW2901  what a short page says of others is not believed
+            yield from self._entering(page, start_at, take=keys, past=None if self._first else past)
+
+    def unsure(self) -> bool:
+        """Whether the whole folder is to be compared at once: something contradicts what the ledger has."""
+        if self.proof.contradicted and not self.proof.whole:
+            return True
+        if not self.proof.whole and (exists := self.proof.exists) is not None:
+            known = sum(self._store.standing(self._account, self._folder).values())
+            if exists > known:
+                self.proof.doubt(f"the server counts {exists} messages, and only {known} were ever listed")
+        if not (self.proof.doubts or (self._state and self._state.doubt)):
+            return False
+        stood = self._state is not None and self._state.doubt and self._state.compared_at
+        return not (stood and datetime.now(UTC) - stood < _AGAIN)
 
     def again(self, *, take_offered: bool) -> Iterator[Entering]:
-        """Yield the whole folder anew, once ``new`` has come to its end."""
-        state = self.store.folder(self.account, self.folder)
-        for page in self.pages(None):
-            start_at = state.start_at if state else None
-            yield self._enter(page, start_at, first=False, take=None if take_offered else (), gone=None)
+        """Yield the whole folder anew, once ``new`` has come to its end; what is not in it is gone, if it is sound."""
+        state = self._store.folder(self._account, self._folder)
+        start_at = state.start_at if state else None
+        self.proof.begin(whole=True)
+        for page in self._pages(None):
+            seen = self.proof.seen(page, alone=False)
+            yield from self._entering(seen, start_at, take=None if take_offered else (), past=None)
+        if (standing := self.proof.standing()) is not None and (now := self._store.folder(self._account, self._folder)):
+            yield Entering(entries=(), cursor=now.cursor, start_at=start_at, standing=standing)
 
     def _start_at(self) -> datetime | None:
-        if isinstance(self.start, datetime):
-            return self.start
-        return datetime.now(UTC) if self.start == "now" else None
+        if isinstance(self._start, datetime):
+            return self._start
+        return datetime.now(UTC) if self._start == "now" else None
 
     def _taken(self, state: FolderState, keys: Collection[str]) -> Entering:
         """Let the offered ones of ``keys`` wait, wherever the cursor stands."""
-        known = self.store.known(self.account, self.folder, keys)
-        entries = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was == "offered"]
+        known = self._store.known(self._account, self._folder, keys)
+        entries = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was.state == "offered"]
         return Entering(entries=entries, cursor=state.cursor, start_at=state.start_at, standing=None)
 
-    def _enter(
-        self, page: Page, start_at: datetime | None, *, first: bool, take: Collection[str] | None, gone: _Gone | None
-    ) -> Entering:
-        """``take`` names offered keys that are taken now; None takes all of the page. ``gone`` None knows nothing again."""
+    def _entering(
+        self, page: Page, start_at: datetime | None, *, take: Collection[str] | None, past: Past | None
+    ) -> Iterator[Entering]:
+        """Yield the page, unless it says nothing new.
+
+        ``take`` names offered keys that are taken now; None takes all of the page. ``past`` None knows nothing again.
+        """
         standing = frozenset(one.key for one in page.keys) if page.others_gone else None
-        known = self.store.known(self.account, self.folder, [one.key for one in page.keys])
-        fresh = [one for one in page.keys if one.key not in known]
-        old = self._same(fresh, gone.before(page, len(known))) if gone and fresh else {}
-        again = gone.offered(page, [one for one in fresh if one.key not in old]) if gone and start_at and not known else set()
-        if gone:
-            gone.forget(old.values())
+        known = self._store.known(self._account, self._folder, [one.key for one in page.keys])
+        listed = self._one_each(page, known)
+        fresh = [one for one in listed if one.key not in known]
+        gone = past.before(page, len(known)) if past and fresh else ()
+        heads = self._heads(listed, known, fresh if gone else ())
+        old = same(fresh, {key: head.mark for key, head in heads.items()}, gone) if gone else {}
+        again = past.offered(page, [one for one in fresh if one.key not in old]) if past and start_at and not known else set()
+        if past:
+            past.forget(old.values())
+            ids = {one.entry_id: one for one in gone}
+            pairs = [(one, ids[old[one.key]]) for one in fresh if one.key in old]
+            self.proof.anchored(pairs, had_arrivals=past.had_arrivals, resumed=lambda: self._anchored_before(page))
         # A whole folder under new numbers is backlog, also where the transport can't tell.
         backlog = page.backlog or bool(page.others_gone and (old or again))
-        entries = []
-        for one in page.keys:
-            taken = take is None or one.key in take
-            if one.key not in known:
-                before = one.key in again or (backlog and self._is_before(one, start_at, first=first))
-                offered = before and not taken
-                entries.append(
-                    Entry(
-                        listed=one,
-                        state="offered" if offered else "waiting",
-                        backlog=backlog,
-                        cause=f"there before the start ({self.start})" if offered else "",
-                        same_as=old.get(one.key),
-                    )
-                )
-            elif known[one.key] == "vanished" or (taken and known[one.key] == "offered"):
-                entries.append(Entry(listed=one, backlog=True))
-        return Entering(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing)
+        reading = _Reading(page=page, known=known, start_at=start_at, take=take, backlog=backlog, same=old, again=again)
+        entries = [entry for one in listed if (entry := self._entry(one, reading, heads)) is not None]
+        doubt = self.proof.contradiction if any(entry.contradiction for entry in entries) else ""
+        if entries or standing is not None or self._state is None or page.cursor != self._state.cursor:
+            yield Entering(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing, doubt=doubt)
 
-    def _is_before(self, one: Listed, start_at: datetime | None, *, first: bool) -> bool:
+    def _one_each(self, page: Page, known: Mapping[str, Known]) -> list[Listed]:
+        """Return the page's messages, one for each key: of several under one key, one that is as the ledger has it."""
+        found: dict[str, Listed] = {}
+        for one in page.keys:
+            was = known.get(one.key)
+            if one.key not in found or (was and difference(was.listed, found[one.key])):
+                found[one.key] = one
+        return list(found.values())
+
+    def _anchored_before(self, page: Page) -> bool:
+        """Whether an earlier visit, which did not come to the listing's end, knew mail again in a renumbered folder."""
+        standing = self._store.standing(self._account, self._folder) if not page.others_gone else {}
+        return any(state in {"filed", "duplicate", "not admitted"} for state in standing)
+
+    def _heads(self, listed: Sequence[Listed], known: Mapping[str, Known], fresh: Collection[Listed]) -> dict[str, Head]:
+        """Return what headers say of the fresh ones, and of those that may have come after the last proven check."""
+        late = [one for one in listed if self.proof.is_late(one) and _is_other(one, known.get(one.key))]
+        keys = list(dict.fromkeys(one.key for one in (*fresh, *late)))
+        blocks = (one for start in range(0, len(keys), _AT_ONCE) for one in self._headers(keys[start : start + _AT_ONCE]))
+        return {key: Head.of(block) for key, block in blocks}
+
+    def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, Head]) -> Entry | None:
+        """Return what is entered for a message that is listed; None where the ledger has it as it is."""
+        was = reading.known.get(one.key)
+        differs = difference(was.listed, one) if was else ""
+        sent_at = heads[one.key].sent_at if one.key in heads else None
+        if was is not None and not differs:
+            self.proof.fits(one, was)
+            return self._known(one, was, reading)
+        if was is not None:
+            return self._contradicted(one, was, reading, differs, sent_at)
+        before = one.key in reading.again or (reading.backlog and self._is_before(one, reading.start_at))
+        offered = before and not reading.takes(one.key)
+        anchored = reading.same.get(one.key)
+        backlog = reading.backlog and (self._first or anchored is not None or offered or not self.proof.is_new(one, sent_at))
+        if backlog and not (self._first or offered or anchored is not None):
+            self.proof.backlog.append(one.key)
+        cause = f"there before the start ({self._start})" if offered else ""
+        state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
+        return Entry(listed=one, state=state, backlog=backlog, cause=cause, same_as=anchored)
+
+    def _known(self, one: Listed, was: Known, reading: _Reading) -> Entry | None:
+        """Return what is entered for a key that is as the ledger has it."""
+        taken = reading.takes(one.key)
+        if was.state == "vanished":
+            # What was only offered before it went is no more than that now.
+            early = reading.start_at is not None and (one.arrival is None or one.arrival < reading.start_at)
+            offered = was.backlog and early and not taken
+            cause = f"there before the start ({self._start})" if offered else ""
+            return Entry(listed=one, state="offered" if offered else "waiting", backlog=was.backlog or offered, cause=cause)
+        if was.state == "offered" and taken:
+            return Entry(listed=one, backlog=True)
+        lacks = (was.listed.size is None and one.size is not None) or (was.listed.arrival is None and one.arrival is not None)
+        came_back = was.gone and was.state in {"filed", "duplicate", "not admitted"}
+        return Entry(listed=one, backlog=reading.page.backlog and came_back) if lacks or came_back else None
+
+    def _contradicted(self, one: Listed, was: Known, reading: _Reading, differs: str, sent_at: datetime | None) -> Entry:
+        """Return the entry of another message under a key that the ledger has."""
+        self.proof.contradicts(one, was, differs)
+        # A message that never came, and is merely listed with another size, is as new as it was.
+        as_before = was.state == "waiting" and not difference(replace(was.listed, size=None), one)
+        backlog = was.backlog if as_before else not self.proof.is_new(one, sent_at)
+        offered = backlog and self._is_before(one, reading.start_at) and not reading.takes(one.key)
+        if backlog and not (offered or as_before):
+            self.proof.backlog.append(one.key)
+        state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
+        cause = f"its key was another message's before: {differs}"
+        return Entry(listed=one, state=state, backlog=backlog, cause=cause, contradiction=differs)
+
+    def _is_before(self, one: Listed, start_at: datetime | None) -> bool:
         """Whether backlog was there before the account's start. Without an arrival only the first listing can tell."""
         if start_at is None:
             return False
-        if self.start == "now" and first:
+        if self._start == "now" and self._first:
             return True
         return one.arrival is not None and one.arrival < start_at
 
-    def _same(self, fresh: Sequence[Listed], gone: Sequence[Anchor]) -> dict[str, int]:
-        """Return the entries, gone under their old keys, that fresh keys are the same message as."""
-        if not gone:
-            return {}
-        keys = [one.key for one in fresh]
-        headers = dict(one for start in range(0, len(keys), _AT_ONCE) for one in self.headers(keys[start : start + _AT_ONCE]))
-        return same(fresh, {key: _mark(block) for key, block in headers.items()}, gone)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """One page, and what it is read with."""
+
+    page: Page
+    known: Mapping[str, Known]
+    start_at: datetime | None
+    take: Collection[str] | None
+    backlog: bool
+    #: Entries, gone under their old keys, that fresh keys are the same message as.
+    same: Mapping[str, int]
+    #: Keys that were offered before, under other numbers.
+    again: Collection[str]
+
+    def takes(self, key: str) -> bool:
+        return self.take is None or key in self.take
 
 
-@dataclass(slots=True, kw_only=True)
-class _Gone:
-    """The entries that went at once when the server renumbered the folder; asked for once in a listing."""
-
-    store: Store
-    account: str
-    folder: str
-    _left: list[Anchor] | None = None
-
-    def before(self, page: Page, still: int) -> Sequence[Anchor]:
-        """Return what keys of this page may be the same message as; ``still`` keys of it are known to the ledger.
-
-        A server that renumbers leaves hardly any key as it was. Where more stand, what is gone was taken out, and what is
-        fresh is mail of its own, however alike it looks.
-        """
-        if page.others_gone:
-            every = self.store.anchors(self.account, self.folder, standing=[one.key for one in page.keys])
-            going = [one for one in every if one.gone_at is None]
-            self._left = going if still < len(going) else []
-        elif not page.backlog:
-            return ()
-        elif self._left is None:
-            # The visit that listed the first page after the renumbering did not get here.
-            every = self.store.anchors(self.account, self.folder, standing=None)
-            newest = max((one.gone_at for one in every if one.gone_at), default=None)
-            self._left = [one for one in every if one.gone_at == newest]
-        return self._left
-
-    def forget(self, taken: Collection[int]) -> None:
-        """Let nobody else be the same as these entries."""
-        gone = frozenset(taken)
-        self._left = [one for one in self._left if one.entry_id not in gone] if self._left and gone else self._left
-
-    def offered(self, page: Page, fresh: Sequence[Listed]) -> set[str]:
-        """Return keys of a wholly renumbered folder that were offered before; none where the server tells arrivals.
-
-        They were never fetched, so only their sizes are known: most of them must have come back.
-        """
-        if not page.others_gone or not any(one.arrival is None for one in fresh):
-            return set()
-        sizes = Counter(one.size for one in self._offered() if one.folder == self.folder and not one.gone)
-        count, found = sizes.total(), set[str]()
-        for one in fresh:
-            if one.arrival is None and one.size is not None and sizes[one.size]:
-                sizes[one.size] -= 1
-                found.add(one.key)
-        return found if 2 * len(found) > count else set()
-
-    def _offered(self) -> Iterator[EntryView]:
-        after = 0
-        while some := self.store.entries(self.account, "offered", after=after, limit=_AT_ONCE):
-            yield from some
-            after = some[-1].id
+def _is_other(one: Listed, was: Known | None) -> bool:
+    return was is None or bool(difference(was.listed, one))
 
 
-def _mark(block: bytes) -> str:
-    """Return the anchor of a header block; empty where it has no Message-ID or no Date, and so may be like many others."""
-    has = {name for name, value in header.head(block, 0, len(block)).fields if value.strip()}
-    return anchor(block) if {"message-id", "date"} <= has else ""
+def _looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
+    """Yield pages, and whether a page that claims to be the whole folder, and has fewer messages than it counts, is alone."""
+    rest = iter(pages)
+    for page in rest:
+        if not (page.others_gone and page.exists is not None and len(page.keys) < page.exists):
+            yield page, False
+            continue
+        try:
+            following = next(rest, None)
+        except BaseException:
+            yield page, False
+            raise
+        yield page, following is None
+        if following is not None:
+            yield following, False
 
 
 def checked(pages: Iterable[Page]) -> Iterator[Page]:
@@ -208,41 +277,4 @@ def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[
         state = store.folder(account.name, folder)
         for page in session.listing(folder, state.cursor if state else None):
             known = store.known(account.name, folder, [one.key for one in page.keys])
-            yield from ((folder, one) for one in page.keys if one.key not in known)
-
-
-def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
-    """Return for each fresh key the one gone entry that it is the same message as (design section 4, renumbering).
-
-    They fit if Message-ID, Date, From and Subject are the same, and the arrival too; where the server does not tell it, the
-    sizes. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
-    """
-    by_anchor: dict[str, list[Anchor]] = {}
-    for one in gone:
-        by_anchor.setdefault(one.anchor, []).append(one)
-    fits: dict[str, list[Anchor]] = {}
-    for listed in fresh:
-        mark = anchors.get(listed.key)
-        fits[listed.key] = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
-    claims = Counter(one.entry_id for fitting in fits.values() for one in fitting)
-    pairs = [(one, fits[one.key][0]) for one in fresh if len(fits[one.key]) == 1 and claims[fits[one.key][0].entry_id] == 1]
-    return {listed.key: one.entry_id for listed, one in _sized_alike(pairs)}
-
-
-def _arrived_alike(one: Anchor, listed: Listed) -> bool:
-    return one.arrival is None or listed.arrival is None or one.arrival == listed.arrival
-
-
-def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Listed, Anchor]]:
-    """Yield the pairs with equal arrivals or, where one is not known, those of several that grew by the same.
-
-    Most grow by nothing; a server that adds a header to all mail while it renumbers makes all of it longer by the same. A
-    single message proves nothing: it may be another with the same headers, and to fetch it costs little.
-    """
-    growths = [None if one.size is None or listed.size is None else listed.size - one.size for listed, one in pairs]
-    told = [listed.arrival is not None and one.arrival is not None for listed, one in pairs]
-    often = Counter(growth for growth, by_arrival in zip(growths, told, strict=True) if not by_arrival)
-    usual = {growth for growth, times in often.items() if times > 1 and 2 * times > often.total()}
-    for pair, growth, by_arrival in zip(pairs, growths, told, strict=True):
-        if by_arrival or (growth is not None and growth in usual):
-            yield pair
+            yield from ((folder, one) for one in page.keys if _is_other(one, known.get(one.key)))

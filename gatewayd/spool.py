@@ -99,11 +99,11 @@ class Spool:
         self.broken = ""
 
     def expect(self, listed: Sequence[Listed], largest: int) -> None:
-        """Set the bounds of what will be put: of each message as it was listed, of any other, and of all together."""
+        """Set the bounds of what will be put from now on: of each message as it was listed, of any other, and of all together."""
         self._allowed = {one.key: allowed(one.size, largest) for one in listed}
         self._largest = max(self._allowed.values(), default=0)
         # What is estimated too low in one place is not so in all.
-        self._room = largest + sum(2 * one.size for one in listed if one.size is not None)
+        self._room = self._end + largest + sum(2 * one.size for one in listed if one.size is not None)
 
     def allowed(self, key: str) -> int:
         """Return how many bytes may come of this message; of one that was not listed, as many as of the largest that was."""

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.custody import FilingFault, State
-    from gatewayd.model import Attachment, Kind
+    from gatewayd.model import Attachment, Kind, Listed
 
 __all__ = [
     "Audit",
+    "DatabaseCheck",
     "EntryView",
     "FilingView",
     "Json",
     "LinkView",
+    "Listing",
     "Query",
     "RivalView",
     "Viewer",
@@ -133,23 +135,66 @@ class EntryView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What a server lists of one folder now."""
+
+    keys: tuple[Listed, ...]
+    #: How many messages the server counts in it; None where it does not say.
+    exists: int | None = None
+    #: See ``Page.doubts``.
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """One folder of the ledger against what the server listed."""
+    """One folder of the ledger against what the server lists, and what is stored of it.
+
+    Keys are shown as the server called them.
+    """
 
     folder: str
     #: How many keys the ledger has, by state.
     states: Mapping[str, int]
-    #: Keys that the server lists and the ledger lacks. Custody is proven where this is empty.
-    unknown: tuple[str, ...]
+    #: How many messages the server listed and counted; None where it did not.
+    listed: int | None = None
+    exists: int | None = None
+    #: What the server says against its own listing, one sentence each.
+    doubts: tuple[str, ...] = ()
+    #: Keys that the server lists and the ledger lacks.
+    unknown: tuple[str, ...] = ()
+    #: Keys that the server lists with another size or arrival than the ledger has: they may be other messages.
+    changed: tuple[str, ...] = ()
+    #: Keys that the server lists and that wait: they are not here yet.
+    waiting: tuple[str, ...] = ()
     #: How many keys of the ledger the server no longer lists.
-    gone: int
+    gone: int = 0
     #: Keys that are filed but whose raw bytes are missing or don't have their digest.
-    damaged: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
+    #: Keys that are filed with bytes of another length than the server lists.
+    unlike: tuple[str, ...] = ()
+    #: Keys that are filed but whose filing is missing for an operator that it was filed for, or is not what was written.
+    unfiled: tuple[str, ...] = ()
+
+    @property
+    def short(self) -> int:
+        """How many messages the server counts and does not list."""
+        return 0 if self.exists is None or self.listed is None else max(0, self.exists - self.listed)
 
     @property
     def proven(self) -> bool:
-        """Whether every listed key is accounted for and every filed mail is whole."""
-        return not self.unknown and not self.damaged
+        """Whether every message that is on the server now is here, whole and filed, or left there on purpose."""
+        missing = self.unknown or self.changed or self.waiting
+        return not (self.short or self.doubts or missing or self.damaged or self.unlike or self.unfiled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseCheck:
+    """What the database's own check of itself says."""
+
+    #: One sentence for each fault.
+    faults: tuple[str, ...] = ()
+    #: What could not be checked, and how it could; empty where all was.
+    unchecked: str = ""
 
 
 # --- as lines of JSON --------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ PLUGINS = ROOT / "plugins"
 FLOORS = [
     {"errors", "deferred", "garbage"},
     {"model", "options"},
+    {"evidence"},
     {"spool", "endpoint", "decode", "backoff", "address", "secrecy"},
     {"connection"},
     {"header", "heading", "htmltext", "originals"},
@@ -46,6 +47,7 @@ FLOORS = [
     {"examine"},
     {"rate", "tenancy"},
     {"compose", "draft", "routing"},
+    {"anchoring", "proof", "received"},
     {"listing", "batch"},
     {"rematch", "worker"},
     {"visit", "outbox"},

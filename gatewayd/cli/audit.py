@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
 import click
 
 from gatewayd.cli import output
 from gatewayd.custody import State
-from gatewayd.errors import PermanentError
+from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.listing import checked
+from gatewayd.views import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.views import Audit, EntryView
+    from gatewayd.session import Session
+    from gatewayd.views import Audit, DatabaseCheck, EntryView
 
 __all__ = ["COMMANDS"]
 
 _PAGE = 1000
+_HIDDEN = "What a server does not list can't be imported: look with another mail program, and tell the server's administrator."
+_RESTORE = "Stop the daemon, keep the database as it is, and restore a backup of it; see docs/operations.md."
+_UNLIKE = "Compare them with `gatewayd mail raw ID`: a server may have sent something else in place of a message."
 _STATES = click.Choice(get_args(State))
 
 
@@ -29,46 +36,111 @@ _STATES = click.Choice(get_args(State))
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
 def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int:
-    """Compare ledger and server, and prove the raw bytes of all filed mail by their digests."""
+    """Prove that all mail on the server now is here, whole, filed for each operator that it was filed for, in a sound database.
+
+    Exits with 1 where it can't be proven, and says what and why. What is offered or not admitted is left there on purpose.
+    """
     chosen = app.account(account)
     if state:
         return _list(_entries(app, account, state), as_json=as_json)
     listings = _listings(app, chosen)
-    found = app.store.audit(account, listings)
-    for one in found if as_json else ():
-        unknown, damaged = list[output.Json](one.unknown), list[output.Json](one.damaged)
-        states: dict[str, output.Json] = dict(one.states)
-        row: dict[str, output.Json] = {"folder": one.folder, "on_server": _on_server(one, listings), "states": states}
-        output.json_line({**row, "unknown": unknown, "gone": one.gone, "damaged": damaged, "proven": one.proven})
-    if not as_json:
-        _table(found, listings)
-        proven = all(one.proven for one in found)
-        said = "Custody is proven." if proven else f"Custody is NOT proven. Run `gatewayd import {account}`, then audit again."
-        output.note(said)
-    return 0 if all(one.proven for one in found) else 1
+    database = app.store.check()
+    try:
+        found = app.store.audit(account, listings)
+    except GatewaydError as error:
+        # What is damaged can't be read: that is what there is to say of it.
+        output.error(error, account=account)
+        found, database = (), replace(database, faults=(*database.faults, error.message))
+    proven = all(one.proven for one in found) and not database.faults
+    if as_json:
+        for one in found:
+            output.json_line(_json(one, database))
+    else:
+        _table(found)
+        _say(account, found, database, proven=proven)
+    return 0 if proven else 1
 
 
-def _listings(app: App, account: AccountConfig) -> dict[str, set[str]]:
-    """Return the keys that the server lists now, by folder."""
+def _listings(app: App, account: AccountConfig) -> dict[str, Listing]:
+    """Return what the server lists now, by folder."""
     if account.imports is None:
         raise PermanentError(f"account {account.name} has no import block", advice="There is nothing to audit.")
     with app.session(account) as session:
-        return {
-            folder: {one.key for page in session.listing(folder, None) for one in page.keys} for folder in account.imports.folders
-        }
+        return {folder: _listing(session, folder) for folder in account.imports.folders}
 
 
-def _on_server(one: Audit, listings: dict[str, set[str]]) -> int:
-    return len(listings.get(one.folder, ()))
+def _listing(session: Session, folder: str) -> Listing:
+    pages = list(checked(session.listing(folder, None)))
+    return Listing(
+        keys=tuple(one for page in pages for one in page.keys),
+        exists=next((page.exists for page in reversed(pages) if page.exists is not None), None),
+        doubts=tuple(dict.fromkeys(text for page in pages for text in page.doubts)),
+    )
 
 
-def _table(found: Sequence[Audit], listings: dict[str, set[str]]) -> None:
+def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
+    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "unfiled")
+    states: dict[str, output.Json] = dict(one.states)
+    return {
+        "folder": one.folder,
+        "on_server": one.listed or 0,
+        "exists": one.exists,
+        "states": states,
+        **{name: list[output.Json](getattr(one, name)) for name in lists},
+        "gone": one.gone,
+        "database": list[output.Json](database.faults),
+        "unchecked": database.unchecked or None,
+        "proven": one.proven and not database.faults,
+    }
+
+
+def _table(found: Sequence[Audit]) -> None:
     rows = []
     for one in found:
         held = ", ".join(f"{count} {state}" for state, count in one.states.items()) or "nothing"
-        numbers = (_on_server(one, listings), len(one.unknown), one.gone, len(one.damaged))
+        numbers = (one.listed or 0, len(one.unknown), one.gone, len(one.damaged))
         rows.append((one.folder, *(str(number) for number in numbers), held))
     output.table(("folder", "#on server", "#unknown", "#gone", "#damaged", "ledger"), rows)
+
+
+def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, proven: bool) -> None:
+    missing = [(one.folder, text, advice) for one in found for text, advice in _missing(account, one)]
+    missing += [("the database", text, _RESTORE) for text in database.faults]
+    for where, text, _ in missing:
+        output.note(f"Not proven, {where}: {text}.")
+    for advice in dict.fromkeys(advice for _, _, advice in missing):
+        output.note(advice)
+    left = sum(one.states.get(state, 0) for one in found for state in ("offered", "not admitted"))
+    if left:
+        output.note(f"{output.count(left, 'key')} left on the server on purpose: offered, or not admitted.")
+    if database.unchecked:
+        output.note(f"The database itself was not checked: {database.unchecked}.")
+    output.note("Custody is proven." if proven else "Custody is NOT proven.")
+
+
+def _missing(account: str, one: Audit) -> Iterator[tuple[str, str]]:
+    """Yield what is not proven of a folder, and what to do about it."""
+    again = f"Run `gatewayd import {account}`, then audit again."
+    if one.short:
+        yield f"the server counts {one.exists} messages and lists {one.listed}", _HIDDEN
+    for text in one.doubts:
+        yield text, _HIDDEN
+    if one.unknown:
+        yield f"{_keys(one.unknown)}: on the server, and not in the ledger", again
+    if one.changed:
+        yield f"{_keys(one.changed)}: listed with another size or arrival than before, so perhaps another message", again
+    if one.waiting:
+        yield f"{_keys(one.waiting)}: not here yet", f"`gatewayd audit {account} --list waiting` says why keys wait."
+    if one.damaged:
+        yield f"{_keys(one.damaged)}: filed, but the bytes are missing or damaged", _RESTORE
+    if one.unlike:
+        yield f"{_keys(one.unlike)}: filed with bytes of another length than the server lists", _UNLIKE
+    if one.unfiled:
+        yield f"{_keys(one.unfiled)}: filed, but filings, links or faults are missing or altered", _RESTORE
+
+
+def _keys(keys: Sequence[str]) -> str:
+    return f"{output.count(len(keys), 'key')}, such as {', '.join(keys[:3])}"
 
 
 def _entries(app: App, account: str, state: State) -> Iterator[EntryView]:

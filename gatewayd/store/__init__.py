@@ -15,24 +15,25 @@ from typing import TYPE_CHECKING
 
 from gatewayd.roles import Plugin
 from gatewayd.store.outbox import DELIVERY_SECONDS, OutboxVerbs
+from gatewayd.store.proofs import ProofVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Anchor, Commit, Entry, Filing, FolderState, Held, Lease, Outcome, Owed, State, Waiting
+    from gatewayd.custody import Anchor, Commit, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
     from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
     from gatewayd.model import Record, Source
     from gatewayd.roles import Place
-    from gatewayd.views import Audit, EntryView, FilingView, Query, Viewer
+    from gatewayd.views import EntryView, FilingView, Query, Viewer
 
-__all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "OutboxVerbs", "Store"]
+__all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "OutboxVerbs", "ProofVerbs", "Store"]
 
 #: How long a lease lasts without being renewed. Every fenced write renews it.
 LEASE_SECONDS = 30.0
 
 
-class Store(Plugin, OutboxVerbs):
+class Store(Plugin, ProofVerbs, OutboxVerbs):
     """Keeps ledger, raw mail, filings, links, deliveries and leases."""
 
     def __init__(self, options: Store.Options, *, place: Place) -> None:
@@ -131,8 +132,8 @@ class Store(Plugin, OutboxVerbs):
         """Return how far the folder was listed; None where it never was."""
 
     @abstractmethod
-    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
-        """Return those of ``keys`` that the ledger has, with their states."""
+    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
+        """Return what the ledger has under those of ``keys`` that it knows."""
 
     @abstractmethod
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
@@ -152,14 +153,18 @@ class Store(Plugin, OutboxVerbs):
         cursor: str,
         start_at: datetime | None,
         standing: Collection[str] | None = None,
+        doubt: str = "",
     ) -> int:
         """Commit new keys together with the cursor; return how many were new. Keys that the ledger has stay as they are.
 
-        But: an ``offered`` key that is entered as waiting becomes waiting (with ``backlog``), and a key that stands again though
-        it was gone waits again. Where it was fetched before, it counts as new: a server may use the key of a deleted message for
-        another one (RFC 1939 section 7). The old entry then stays gone, without its anchor and its owed action. With
-        ``standing``, every other key of the folder is marked gone; those of them that waited or were offered become vanished.
-        An entry with ``same_as`` gets the state, mail and owed action of that entry, which gives up its anchor and its owed action.
+        But: they take a size and an arrival that they lack. An ``offered`` key that is entered as waiting becomes waiting (with
+        ``backlog``), and a key that stands again though it was gone waits again. Where it was fetched before, it counts as new: a
+        server may use the key of a deleted message for another one (RFC 1939 section 7). The old entry then stays gone, without
+        its anchor and its owed action. So it does where an entry has a ``contradiction``, whatever became of the message that was
+        there: where it waited or was offered it is vanished, and its cause says why.
+        With ``standing``, every other key of the folder is marked gone; those of them that waited or were offered become vanished.
+        An entry with ``same_as`` gets the state, mail and owed action of that entry, which gives up its anchor and its owed action;
+        nothing is owed any more where the sizes differ. A ``doubt`` is kept with the folder until ``prove`` clears it up.
         """
 
     @abstractmethod
@@ -186,8 +191,8 @@ class Store(Plugin, OutboxVerbs):
         """Return actions that are owed to the server for keys that are not gone, oldest first."""
 
     @abstractmethod
-    def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
-        """Commit that these actions are done.
+    def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:
+        """Commit that these actions are done, or with ``undone`` that they are left undone: nothing is owed any more.
 
         A message that was moved or deleted so gives up its anchor: no later key of the folder can be the same message. Where
         it was filed it is gone, so that its key can be that of another; a duplicate is not, so that a server which only says
@@ -197,13 +202,6 @@ class Store(Plugin, OutboxVerbs):
     @abstractmethod
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
         """Return the account's keys in that state, with the reason, ids above ``after``, by id."""
-
-    @abstractmethod
-    def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
-        """Compare the ledger with the keys that the server lists now, folder by folder; prove the digests of all raw mail.
-
-        Folders of the ledger that ``listings`` does not name come last; nothing is unknown there.
-        """
 
     # --- what people do -------------------------------------------------------------------------------------------
 

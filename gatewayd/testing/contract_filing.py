@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import CHUNK, Deferred, NotAdmitted, PermanentError, Query, Source, Tally, TransientError, Vanished, Viewer
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.custodian import Custodian, make_filing, make_listing, make_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ class FilingContract:
         assert one.states() == {"1": "waiting", "2": "waiting"}
         assert not store.filings(_ACME, Query())
         assert one.commit(good) == Tally(filed=1)
-        assert [audit.proven for audit in store.audit("shared", {"INBOX": ["1", "2"]})] == [True]
+        assert [audit.waiting for audit in store.audit("shared", {"INBOX": make_listing("1", "2")})] == [("2",)]
 
     @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 9 * CHUNK + 7])
     def test_P5_raw_bytes_come_back_byte_for_byte(self, store: Store, size: int) -> None:
@@ -155,7 +155,7 @@ class FilingContract:
         one.file("2", make_raw(1))
         one.enter("3", "4")
         one.file("1", make_raw(5), folder="Old")
-        inbox, sent, old = store.audit("shared", {"INBOX": ["1", "2", "4", "7", "5"], "Sent": []})
+        inbox, sent, old = store.audit("shared", {"INBOX": make_listing("1", "2", "4", "7", "5"), "Sent": make_listing()})
         assert (inbox.folder, inbox.states) == ("INBOX", {"filed": 1, "duplicate": 1, "waiting": 2})
         assert (inbox.unknown, inbox.gone, inbox.damaged, inbox.proven) == (("5", "7"), 1, (), False)
         assert (sent.folder, sent.states, sent.proven) == ("Sent", {}, True)

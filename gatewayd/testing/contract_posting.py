@@ -13,7 +13,7 @@ import pytest
 from gatewayd import DeliveryQuery, FilingFault, Follows, Outgoing, PermanentError, Query, Record, Viewer
 from gatewayd.mail import BytesSource, parse
 from gatewayd.testing.contract_outbox import settled, take
-from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_raw
+from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_listing, make_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ class PostingContract:
         ((taken),) = take(store)
         assert (taken.id, taken.mail_id, taken.delivery) == (posted.delivery_id, posted.mail_id, _own(1000))
         assert taken.source.read(0, taken.source.size) == make_raw(1000)
-        assert store.known("out", "outbox", ["<1000@example.com>"]) == {"<1000@example.com>": "filed"}
+        assert store.known("out", "outbox", ["<1000@example.com>"])["<1000@example.com>"].state == "filed"
         assert store.entries("out", "filed", after=0, limit=9)[0].id == posted.mail_id
         with pytest.raises(PermanentError, match=r"account out has sent a mail with the Message-ID <1000@example\.com> before"):
             post(store)
@@ -83,9 +83,9 @@ class PostingContract:
     def test_P1_what_is_sent_disturbs_no_import(self, store: Store) -> None:
         one = Custodian.of(store)
         one.file("1", make_raw(1))
-        before = store.audit("shared", {"INBOX": ["1"]}), store.lengths().waiting
+        before = store.audit("shared", {"INBOX": make_listing("1")}), store.lengths().waiting
         post(store)
-        assert (store.audit("shared", {"INBOX": ["1"]}), store.lengths().waiting) == before
+        assert (store.audit("shared", {"INBOX": make_listing("1")}), store.lengths().waiting) == before
         assert one.file("2", make_raw(1000))
         assert one.states() == {"1": "filed", "2": "filed"}, "what comes back by another account is mail of its own"
         (audit,) = store.audit("out", {})

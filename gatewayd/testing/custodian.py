@@ -9,7 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Rivals
+from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Rivals
 from gatewayd.mail import BytesSource, parse
 
 if TYPE_CHECKING:
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from gatewayd import Action, FilingFault, Outcome, Record, State, Store, Tally, Waiting
 
-__all__ = ["Custodian", "make_delivery", "make_filing", "make_raw"]
+__all__ = ["Custodian", "make_delivery", "make_filing", "make_listing", "make_raw"]
+
+
+def make_listing(*keys: str | Listed, exists: int | None = None, doubts: Sequence[str] = ()) -> Listing:
+    """Return what a server lists now; a bare key has neither size nor arrival."""
+    listed = tuple(Listed(key) if isinstance(key, str) else key for key in keys)
+    return Listing(keys=listed, exists=exists, doubts=tuple(doubts))
 
 
 def make_raw(number: int = 1, *, subject: str = "Booking", sender: str = "anna@example.com", text: str = "Hello") -> bytes:
@@ -90,7 +96,8 @@ class Custodian:
 
     def states(self, *keys: str, folder: str = "INBOX") -> Mapping[str, State]:
         """Return the states of keys; without any, of the keys 1 to 99."""
-        return self.store.known(self.lease.account, folder, keys or [str(number) for number in range(1, 100)])
+        known = self.store.known(self.lease.account, folder, keys or [str(number) for number in range(1, 100)])
+        return {key: was.state for key, was in known.items()}
 
     def waiting(self, folder: str = "INBOX") -> Sequence[Waiting]:
         """Return what waits in a folder, and is due."""

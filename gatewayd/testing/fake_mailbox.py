@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd import Listed, Page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from gatewayd import Action
@@ -57,6 +56,12 @@ class Message:
     seen: bool = False
     #: Why it can't be had; empty where it can.
     fails: str = ""
+    #: What is sent in its place; None: the message itself.
+    served: bytes | None = None
+    #: Searches and listings leave it out, but it is counted.
+    hidden: bool = False
+    #: Its key, where that is not made of numbers: a UIDL.
+    uidl: str = ""
 
 
 @dataclass(slots=True)
@@ -64,42 +69,65 @@ class Folder:
     """One folder. It may be read while another thread changes it."""
 
     generation: int = 1
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    #: What the next message gets, as UIDNEXT says.
+    next_number: int = 1
     messages: list[Message] = field(default_factory=list)
+
+    def number(self) -> int:
+        """Return the number of a message that comes now."""
+        self.next_number += 1
+        return self.next_number - 1
 
     def key(self, message: Message) -> str:
         """Return the key of a message."""
-        return f"{self.generation}:{message.number}"
+        return message.uidl or f"{self.generation}:{message.number}"
 
     def keyed(self) -> dict[str, Message]:
         """Return what is there now, by key, oldest first."""
         return {self.key(message): message for message in list(self.messages)}
 
+    def copy(self) -> Folder:
+        """Return a backup of it."""
+        return replace(self, messages=[replace(one) for one in self.messages])
+
+    def listed(self, messages: Iterable[Message]) -> tuple[Listed, ...]:
+        """Return messages as a listing gives them."""
+        return tuple(Listed(self.key(one), one.listed_size, one.arrival) for one in messages if not one.hidden)
+
     def whole(self, cursor: str | None) -> Iterator[Page]:
         """Yield all of it as one page, as POP3 does."""
-        keys = tuple(Listed(key, one.listed_size, one.arrival) for key, one in self.keyed().items())
-        yield Page(keys=keys, cursor="whole", backlog=cursor is None, others_gone=True)
+        there = list(self.messages)
+        yield Page(keys=self.listed(there), cursor="whole", backlog=cursor is None, others_gone=True, exists=len(there))
 
-    def pages(self, cursor: str | None, size: int) -> Iterator[Page]:
-        """Yield what is behind the cursor. Cursors are ``generation last-number backlog-up-to``."""
+    def pages(self, cursor: str | None, size: int, overlap: int = 0) -> Iterator[Page]:
+        """Yield what is behind the cursor, and ``overlap`` messages before it once more, as IMAP does.
+
+        Cursors are ``generation last-number backlog-up-to``.
+        """
         words = (cursor or "").split(" ")
         generation, last, backlog = map(int, words) if len(words) == 3 and all(map(str.isdigit, words)) else (0, 0, 0)  # noqa: PLR2004
-        there = list(self.messages)
+        there = sorted(self.messages, key=lambda one: one.number)
         renumbered = cursor is not None and generation != self.generation
         if generation != self.generation:
             last = 0
         if cursor is None or renumbered:
             backlog = max((one.number for one in there), default=0)
+        doubts = (f"UIDNEXT went back from {last + 1} to {self.next_number}",) if last >= self.next_number else ()
+        before = [one for one in there if one.number <= last][-overlap:] if overlap else []
+        if before or doubts:
+            at = f"{self.generation} {last} {backlog}"
+            yield Page(keys=self.listed(before), cursor=at, exists=len(there), doubts=doubts)
         behind = [one for one in there if one.number > last]
         starts = range(0, len(behind), size) if behind or last else (0,)
         for start in starts:
             page = behind[start : start + size]
             last = page[-1].number if page else last
             yield Page(
-                keys=tuple(Listed(self.key(one), one.listed_size, one.arrival) for one in page),
+                keys=self.listed(page),
                 cursor=f"{self.generation} {last} {backlog}",
                 backlog=last <= backlog,
                 others_gone=renumbered and start == 0,
+                exists=len(there),
             )
 
     def edge(self) -> tuple[int, int]:

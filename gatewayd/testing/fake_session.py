@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd import Action, Failed, Fetched, Gone, Listed, Page, Session, Spool, TransientError
@@ -57,7 +58,9 @@ class FakeSession(Session):
         self.step(Asked("listing", folder))
         there = self._transport.folder(folder)
         self._edges[folder] = there.edge()
-        pages = there.pages(cursor, self._transport.page_size) if self._transport.has_cursor else there.whole(cursor)
+        transport = self._transport
+        behind = partial(there.pages, size=transport.page_size, overlap=transport.overlap)
+        pages = behind(cursor) if transport.has_cursor else there.whole(cursor)
         for page in pages:
             keys = tuple(one.key for one in page.keys)
             self.step(Asked("page", folder, keys))
@@ -68,8 +71,8 @@ class FakeSession(Session):
         """See ``Session``."""
         self.step(Asked("look_up", folder, tuple(keys)))
         wanted = set(keys)
-        whole = self._transport.folder(folder).whole(None)
-        yield from (one for page in whole for one in page.keys if one.key in wanted)
+        there = self._transport.folder(folder)
+        yield from (one for one in there.listed(list(there.messages)) if one.key in wanted)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``."""
@@ -85,12 +88,14 @@ class FakeSession(Session):
         for key in [one.key for one in listed]:
             self.step(Asked("message", folder, (key,)))
             message = self._transport.folder(folder).keyed().get(key)
-            if message is None:
+            if message is None and self._transport.placeholder is None:
                 yield Gone(key=key)
+            elif message is None:
+                yield spool.put(key, [self._transport.placeholder or b""])
             elif message.fails:
                 yield Failed(key=key, cause=message.fails)
             else:
-                yield spool.put(key, [message.raw])
+                yield spool.put(key, [message.raw if message.served is None else message.served])
 
     def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
         """See ``Session``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import TYPE_CHECKING
 
 from gatewayd import Action, PermanentError, Transport
@@ -55,16 +54,21 @@ class FakeTransport(Transport):
         account: str = "fake",
         has_cursor: bool = True,
         page_size: int = 1000,
+        overlap: int = 0,
         can_watch: bool = False,
         timeout: float = 5.0,
     ) -> None:
         """``has_cursor`` False makes it like POP3: every listing is the whole folder, as one page.
 
+        With a cursor, listings begin with the last ``overlap`` messages before it.
         ``can_watch`` lets sessions watch; ``timeout`` is how many seconds they wait for a server that says nothing.
         """
         super().__init__(Transport.Options(), account=account)
         self.has_cursor = has_cursor
         self.page_size = page_size
+        self.overlap = overlap
+        #: What ``fetch`` sends in place of a message that is gone, as some servers do; None where it says that it is gone.
+        self.placeholder: bytes | None = None
         self.can_watch = can_watch
         self.timeout = timeout
         #: Every step so far, oldest first.
@@ -92,7 +96,7 @@ class FakeTransport(Transport):
         """
         there = self.folders[folder]
         with self._lock:
-            message = Message(next(there.numbers), raw, len(raw) if size == -1 else size, arrival)
+            message = Message(there.number(), raw, len(raw) if size == -1 else size, arrival)
             message.arrival = arrival or _FIRST_ARRIVAL + timedelta(minutes=message.number)
             there.messages.append(message)
         self.announce(folder)
@@ -103,13 +107,26 @@ class FakeTransport(Transport):
         there = self.folders[folder]
         there.messages.remove(there.keyed()[key])
 
-    def renumber(self, folder: str = "INBOX") -> None:
-        """Give every message another key; cursors of before no longer count."""
+    def renumber(self, folder: str = "INBOX", *, arrival: datetime | None = None) -> None:
+        """Give every message another key, and that arrival if one is given; cursors of before no longer count."""
         there = self.folders[folder]
         there.generation += 1
-        there.numbers = count(1)
+        there.next_number = 1
         for message in there.messages:
-            message.number = next(there.numbers)
+            message.number = there.number()
+            message.arrival = arrival or message.arrival
+
+    def back_up(self, folder: str = "INBOX") -> Folder:
+        """Return a copy of a folder as it is now."""
+        return self.folders[folder].copy()
+
+    def restore(self, backup: Folder, folder: str = "INBOX") -> None:
+        """Put a folder back as it was: messages that come get numbers that were given before."""
+        self.folders[folder] = backup.copy()
+
+    def message(self, key: str, folder: str = "INBOX") -> Message:
+        """Return a message, to be disturbed."""
+        return self.folders[folder].keyed()[key]
 
     def fail(self, key: str, cause: str, folder: str = "INBOX") -> None:
         """Let a message be refused by ``fetch`` with this cause; an empty one lets it come again."""

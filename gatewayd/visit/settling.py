@@ -1,22 +1,27 @@
-"""Do on the server what is owed: after the commit, and again by a later visit if this one fails (promise P3)."""
+"""Do on the server what is owed: after the commit, and again by a later visit if this one fails (promise P3).
+
+A message is its key *and* its size and arrival: nothing is done to one that is no longer what was filed.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
+from gatewayd.evidence import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from gatewayd.custody import Lease, Owed
-    from gatewayd.model import Action
+    from gatewayd.model import Action, Listed
     from gatewayd.store import Store
 
 __all__ = ["Settler"]
 
-#: How many owed actions are settled at once.
+#: How many owed actions are settled at once: as many keys as a session promises to bear.
 _AHEAD = 1000
 
 
@@ -28,6 +33,8 @@ class Settler:
     lease: Lease
     #: What the account wants done now; what it wanted earlier is left undone.
     wanted: Action | None
+    #: Asks the server for what is there now of keys of a folder.
+    look_up: Callable[[str, Sequence[str]], Sequence[Listed]]
     #: Does an action to keys of a folder, on the server.
     act: Callable[[str, Sequence[str], Action], None]
     #: Told how many actions were done just now.
@@ -38,11 +45,11 @@ class Settler:
     go_on: Callable[[], None]
     _stuck: set[int] = field(default_factory=set)
 
-    def settle(self, fresh: Collection[str]) -> None:
-        """Settle what is owed in the ``fresh`` folders, those listed in this visit.
+    def settle(self, sound: set[str]) -> None:
+        """Settle what is owed in the ``sound`` folders, those listed in this visit without a doubt.
 
         What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in another
-        folder, for its keys may be of old numbers.
+        folder, for its keys may be of old numbers. A folder where a message is found to be another one is taken out of ``sound``.
         """
         self._stuck.clear()
         while owed := self._owed():
@@ -53,16 +60,19 @@ class Settler:
                 self.go_on()
                 ids = [one.entry_id for one in group]
                 if action != str(self.wanted):
-                    self.store.settled(self.lease, ids)
+                    self.store.settled(self.lease, ids, undone=True)
                     self.note(f"{folder}: {len(ids)} messages: {action} is left undone, the account no longer asks for it")
-                elif folder not in fresh:
+                elif folder not in sound:
                     self._stuck.update(ids)
                 else:
-                    self._group(folder, group)
+                    self._group(folder, group, sound)
 
-    def _group(self, folder: str, group: Sequence[Owed]) -> None:
+    def _group(self, folder: str, group: Sequence[Owed], sound: set[str]) -> None:
         ids = [one.entry_id for one in group]
         try:
+            if not self._same(folder, group, sound):
+                self._stuck.update(ids)
+                return
             self.act(folder, [one.key for one in group], group[0].action)
         except PermanentError as error:
             self.problem(f"{folder}: {group[0].action}: {error.message}")
@@ -71,6 +81,36 @@ class Settler:
             self.store.settled(self.lease, ids)
             self.settled(len(ids))
 
+    def _same(self, folder: str, group: Sequence[Owed], sound: set[str]) -> bool:
+        """Whether these messages are still what was filed, or are gone: what is no longer there counts as done.
+
+        Where one is another message by now, nothing in that folder is what it seems.
+        """
+        keys = [one.key for one in group]
+        found = [each for start in range(0, len(keys), _AHEAD) for each in self.look_up(folder, keys[start : start + _AHEAD])]
+        now, times = {each.key: each for each in found}, Counter(each.key for each in found)
+        other = [
+            f"{one.key} ({why})"
+            for one in group
+            if (each := now.get(one.key)) is not None and (why := _changed(one, each, times[each.key]))
+        ]
+        if not other:
+            return True
+        text = f"messages are no longer what was filed, such as {other[0]}"
+        sound.discard(folder)
+        self.store.prove(self.lease, folder, checked_at=None, compared_at=None, doubt=text)
+        self.problem(f"{folder}: {text}: nothing is done to them, and the whole folder is compared at the next visit")
+        return False
+
     def _owed(self) -> Sequence[Owed]:
         owed = self.store.owed(self.lease.account, limit=_AHEAD + len(self._stuck))
         return [one for one in owed if one.entry_id not in self._stuck]
+
+
+def _changed(owed: Owed, now: Listed, times: int) -> str:
+    """Return why a key is not surely the message that was filed under it; empty where it is."""
+    if times > 1:
+        return f"{times} messages have this key"
+    if owed.listed.size is None and now.size is not None and now.size != owed.size:
+        return f"{now.size} bytes, {owed.size} were filed"
+    return difference(owed.listed, now)

@@ -9,25 +9,23 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
-from gatewayd.custody import Deferred, Filed, Tally
+from gatewayd.custody import Deferred, Filed, Sizes, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
-from gatewayd.listing import Lister, checked
 from gatewayd.plugins import where
 from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
+from gatewayd.visit.folder import FolderListing
 from gatewayd.visit.settling import Settler
 from gatewayd.visit.values import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Lease, Waiting
     from gatewayd.examine import Examination, Examined, Recipe
     from gatewayd.health import Task
-    from gatewayd.listing import Entering
-    from gatewayd.model import Page
     from gatewayd.roles import Transport
     from gatewayd.session import Session
     from gatewayd.visit.values import Tools
@@ -63,8 +61,8 @@ class Work:
         self._done = 0
         self._opened: Session | None = None
         self._refreshed = False
-        #: The folders that were listed to their end in this visit.
-        self._fresh: set[str] = set()
+        #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
+        self._sound: set[str] = set()
 
     def run(self, transport: Transport, session: Session | None, *, keep: bool) -> Report:
         """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
@@ -97,8 +95,6 @@ class Work:
         for folder in self._imports.folders:
             try:
                 self._list(session, folder)
-                # Not before: the listing hands what is owed over to new keys where the folder was renumbered.
-                self._fresh.add(folder)
                 self._settle(session)
                 self._work(session, folder)
             except PermanentError as error:
@@ -188,34 +184,25 @@ class Work:
     # --- list -------------------------------------------------------------------------------------------------------
 
     def _list(self, session: Session, folder: str) -> None:
-        lister = Lister(
+        listing = FolderListing(
             store=self._tools.store,
-            account=self._account.name,
+            lease=self._lease,
             folder=folder,
-            start=self._imports.start,
-            pages=lambda cursor: self._pages(session, folder, cursor),
-            headers=lambda keys: self._in_thread(lambda: list(session.headers(folder, keys))),
+            imports=self._imports,
+            task=self._task,
+            session=session,
+            in_thread=self._in_thread,
+            entered=self._entered,
+            problem=self._problem,
+            note=self._note,
         )
-        self._enter(folder, lister.new(self._task.keys))
-        if self._task.from_beginning or self._task.compare:
-            missed = self._enter(folder, lister.again(take_offered=self._task.from_beginning))
-            if missed and self._task.compare:
-                self._note(f"{folder}: the full listing had {missed} keys that the ledger lacked; they are taken now")
+        # Not before its end: the listing hands what is owed over to new keys where the folder was renumbered.
+        if listing.run():
+            self._sound.add(folder)
 
-    def _enter(self, folder: str, pages: Iterable[Entering]) -> int:
-        listed = 0
-        for page in pages:
-            listed += self._tools.store.enter(
-                self._lease, folder, page.entries, cursor=page.cursor, start_at=page.start_at, standing=page.standing
-            )
-            self._go_on()
-        self._report = replace(self._report, listed=self._report.listed + listed)
-        return listed
-
-    def _pages(self, session: Session, folder: str, cursor: str | None) -> Iterator[Page]:
-        pages = self._in_thread(lambda: checked(session.listing(folder, cursor)))
-        while (page := self._in_thread(next, pages, None)) is not None:
-            yield page
+    def _entered(self, new: int) -> None:
+        self._report = replace(self._report, listed=self._report.listed + new)
+        self._go_on()
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------
 
@@ -256,27 +243,44 @@ class Work:
             yield from cut(waiting, self._tools.bounds)
 
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
-        done = outcomes(batch, examined, self._imports, self._account.user, onward=self._onward, ours=self._tools.stopping())
+        sizes = self._tools.store.sizes(self._account.name, folder) if batch.unlike else Sizes()
+        done = outcomes(
+            batch, examined, self._imports, self._account.user, onward=self._onward, sizes=sizes, ours=self._tools.stopping()
+        )
         commit = self._tools.store.file(self._lease, done)
         later = max([self._report.later, *(one.retry_after for one in done if isinstance(one, Deferred))])
         self._report = replace(self._report, tally=self._report.tally + commit.tally, later=later)
         self._done += len(done)
+        self._tell_unlike(folder, batch, {one.entry_id: one.cause for one in done if isinstance(one, Deferred)})
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
         if commit.suspended:
             self._tools.suspended(commit.suspended)
+
+    def _tell_unlike(self, folder: str, batch: Batch, deferred: Mapping[int, str]) -> None:
+        """Tell of messages that came with other sizes than the server lists."""
+        unlike = [one for one in batch.asked if one.listed.key in batch.unlike]
+        waits = [f"{one.listed.key}: {deferred[one.entry_id]}" for one in unlike if one.entry_id in deferred]
+        if waits:
+            self._problem(f"{folder}: {len(waits)} messages wait, such as {waits[0]}")
+        if len(waits) < len(unlike):
+            self._note(
+                f"{folder}: {len(unlike) - len(waits)} messages are not of the size that the server lists, as often there: "
+                "they are taken, and nothing is done to them on the server"
+            )
 
     def _settle(self, session: Session) -> None:
         settler = Settler(
             store=self._tools.store,
             lease=self._lease,
             wanted=self._imports.after,
+            look_up=lambda folder, keys: self._in_thread(lambda: list(session.look_up(folder, keys))),
             act=partial(self._in_thread, session.settle),
             settled=self._settled,
             problem=self._problem,
             note=self._note,
             go_on=self._go_on,
         )
-        settler.settle(self._fresh)
+        settler.settle(self._sound)
 
     def _settled(self, number: int) -> None:
         self._report = replace(self._report, settled=self._report.settled + number)

@@ -1,107 +1,208 @@
-"""Custody proven: the ledger against the server, and every mail's raw bytes against their digest."""
+"""Custody proven: the ledger against the server, and all that is stored against what was written down when it was filed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
-from gatewayd import Audit
+from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listing, difference
 from gatewayd_sql.changes import shown_key
-from gatewayd_sql.tables import chunk, content, ledger, mail
+from gatewayd_sql.checking import checked
+from gatewayd_sql.dialect import one_of
+from gatewayd_sql.sealing import UNSAID, filed_for, seals
+from gatewayd_sql.tables import chunk, content, filing, ledger, mail
+from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from gatewayd_sql.database import Database
 
 __all__ = ["Auditor"]
 
-#: Mails that are proven in one transaction: a long one would keep the write-ahead log from being emptied.
+#: Entries that are proven in one transaction: a long one would keep the write-ahead log from being emptied.
 _PAGE = 200
+
+_Entry: TypeAlias = "Row[int, str, str, str, int | None, float | None, float | None, int | None]"
+
+_ENTRIES = (
+    select(
+        ledger.c.id,
+        ledger.c.folder,
+        ledger.c.key,
+        ledger.c.state,
+        ledger.c.size,
+        ledger.c.arrival,
+        ledger.c.gone_at,
+        ledger.c.mail_id,
+    )
+    .where(ledger.c.account == bindparam("account"), ledger.c.id > bindparam("after"))
+    .order_by(ledger.c.id)
+    .limit(_PAGE)
+)
+_MAILS = (
+    select(mail.c.id, mail.c.content_id, mail.c.filed_for, content.c.digest, content.c.size)
+    .join(content, content.c.id == mail.c.content_id)
+    .where(one_of(mail.c.id, name="ids"))
+)
+_FILINGS = select(filing.c.mail_id, filing.c.operator, filing.c.owner, filing.c.seal).where(one_of(filing.c.mail_id, name="ids"))
+_CHUNKS = (
+    select(chunk.c.content_id, chunk.c.data)
+    .where(one_of(chunk.c.content_id, name="ids"))
+    .order_by(chunk.c.content_id, chunk.c.number)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is stored of a mail."""
+
+    #: The bytes are there, and have their digest.
+    whole: bool
+    #: It is filed for everyone that it was filed for, and what was said of it is what was written.
+    filed: bool
+    length: Length
 
 
 class Auditor:
-    """Audit an account."""
+    """Audit an account, and the database."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
+    def audit(self, account: str, listings: Mapping[str, Listing]) -> Sequence[Audit]:
         """Compare folder by folder, those of the ledger that the server did not list included."""
-        damaged = self._damaged(account)
-        folders = {folder: _Folder(set(keys)) for folder, keys in listings.items()}
-        columns = (ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.state, ledger.c.gone_at, ledger.c.mail_id, mail.c.id)
-        query = select(*columns).join_from(ledger, mail, mail.c.id == ledger.c.mail_id, isouter=True)
-        query = query.where(ledger.c.account == account).order_by(ledger.c.folder, ledger.c.id)
-        with self._db.reading() as connection:
-            rows = connection.execution_options(yield_per=1000).execute(query)
-            for entry_id, folder, key, state, gone_at, mail_id, there in rows:
-                kept = state in {"filed", "duplicate"}
-                whole = not kept or (there is not None and mail_id not in damaged)
-                folders.setdefault(folder, _Folder(None)).count(entry_id, key, state, gone=gone_at is not None, whole=whole)
+        folders = {folder: _Folder(listing) for folder, listing in listings.items()}
+        for entries, stored in self._pages(account):
+            for entry in entries:
+                folder = folders.setdefault(entry.folder, _Folder(None))
+                folder.count(entry, None if entry.mail_id is None else stored.get(entry.mail_id))
         return [found.audit(folder) for folder, found in folders.items()]
 
-    def _damaged(self, account: str) -> set[int]:
-        """Return the ids of the account's mails whose raw bytes are missing or have another digest."""
-        query = select(mail.c.id, mail.c.content_id, content.c.digest).join(content, content.c.id == mail.c.content_id)
-        query = query.where(mail.c.account == account).order_by(mail.c.id).limit(_PAGE)
-        damaged: set[int] = set()
+    def check(self) -> DatabaseCheck:
+        """Let the database check itself."""
+        try:
+            with self._db.reading() as connection:
+                return checked(connection)
+        except GatewaydError as error:
+            return DatabaseCheck(faults=(error.message,))
+
+    def _pages(self, account: str) -> Iterator[tuple[Sequence[_Entry], Mapping[int, _Stored]]]:
+        """Yield all entries, and what is stored of their mails; a mail of which nothing is stored is left out."""
         after = 0
         while True:
             with self._db.reading() as connection:
-                rows = connection.execute(query.where(mail.c.id > after)).all()
-                if not rows:
-                    return damaged
-                found = _digests(connection, [row.content_id for row in rows])
-            damaged |= {row.id for row in rows if found.get(row.content_id) != row.digest}
-            after = rows[-1].id
+                entries = connection.execute(_ENTRIES, {"account": account, "after": after}).all()
+                if not entries:
+                    return
+                stored = _stored(connection, {entry.mail_id for entry in entries if entry.mail_id is not None})
+            yield entries, stored
+            after = entries[-1].id
 
 
-def _digests(connection: Connection, content_ids: Sequence[int]) -> dict[int, bytes]:
-    """Return the digests that the stored bytes have now; at most a few chunks are in memory at a time."""
-    found: dict[int, hashlib._Hash] = {}
-    query = select(chunk.c.content_id, chunk.c.data).where(chunk.c.content_id.in_(content_ids))
-    query = query.order_by(chunk.c.content_id, chunk.c.number)
-    rows = connection.execution_options(yield_per=4).execute(query)
+def _stored(connection: Connection, mail_ids: Collection[int]) -> Mapping[int, _Stored]:
+    rows = connection.execute(_MAILS, {"ids": list(mail_ids)}).all()
+    whom: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
+    written = {}
+    for mail_id, operator, owner, seal in connection.execute(_FILINGS, {"ids": list(mail_ids)}):
+        whom[mail_id].append((operator, owner))
+        written[operator, mail_id] = seal
+    now = seals(connection, mail_ids)
+    # Also what was said of a filing that is not there any more.
+    altered = {key[1] for key in written.keys() | now.keys() if written.get(key) != now.get(key, UNSAID)}
+    bytes_of = _read(connection, {row.content_id for row in rows})
+    found = {}
+    for row in rows:
+        digest, length = bytes_of[row.content_id]
+        filed = bool(whom[row.id]) and filed_for(whom[row.id]) == row.filed_for and row.id not in altered
+        found[row.id] = _Stored(whole=digest == row.digest, filed=filed, length=length)
+    return found
+
+
+def _read(connection: Connection, content_ids: Collection[int]) -> dict[int, tuple[bytes, Length]]:
+    """Return digest and length of the bytes that are stored now; at most a few chunks are in memory at a time."""
+    # A message of no bytes has no chunk.
+    found = {content_id: (hashlib.sha256(), Length()) for content_id in content_ids}
+    rows = connection.execution_options(yield_per=4).execute(_CHUNKS, {"ids": list(content_ids)})
     for content_id, data in rows:
-        found.setdefault(content_id, hashlib.sha256()).update(data)
-    return {content_id: digest.digest() for content_id, digest in found.items()}
+        digest, length = found[content_id]
+        digest.update(data)
+        length.update(data)
+    return {content_id: (digest.digest(), length) for content_id, (digest, length) in found.items()}
 
 
 @dataclass(slots=True)
 class _Folder:
     """What is counted of one folder."""
 
-    #: Keys that the server lists and the ledger has not shown yet; None where the server did not list the folder.
-    listed: set[str] | None
+    #: What the server lists; None where it did not list the folder.
+    listing: Listing | None
     states: Counter[str] = field(default_factory=Counter)
     gone: int = 0
+    changed: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
+    unfiled: list[str] = field(default_factory=list)
+    #: Messages that the server lists and the ledger has not shown yet, by key.
+    _left: dict[str, list[Listed]] = field(default_factory=dict)
 
-    def count(self, entry_id: int, key: str, state: str, *, gone: bool, whole: bool) -> None:
-        self.states[state] += 1
-        if not whole:
-            self.damaged.append(shown_key(key, entry_id))
-        if self.listed is None:
-            self.gone += gone
-        elif key in self.listed:
-            # It was given up as vanished and is there: nothing of it is kept, so custody of it is not proven.
-            if state != "vanished":
-                self.listed.discard(key)
-        else:
-            self.gone += 1
+    def __post_init__(self) -> None:
+        for one in self.listing.keys if self.listing else ():
+            self._left.setdefault(one.key, []).append(one)
+
+    def count(self, entry: _Entry, stored: _Stored | None) -> None:
+        """Count an entry of the ledger, and what is stored of its mail."""
+        self.states[entry.state] += 1
+        name = shown_key(entry.key, entry.id)
+        if entry.state in {"filed", "duplicate"}:
+            self._count_filed(entry, name, stored)
+        several = self._left.get(entry.key, [])
+        if not several:
+            self.gone += 1 if self.listing is not None else entry.gone_at is not None
+        elif entry.state != "vanished":
+            # What was given up as vanished and is there is not custody: nothing of it is kept.
+            self._count_listed(entry, several)
+
+    def _count_filed(self, entry: _Entry, name: str, stored: _Stored | None) -> None:
+        if stored is None or not stored.whole:
+            self.damaged.append(name)
+            return
+        if not stored.filed:
+            self.unfiled.append(name)
+        if not stored.length.fits(entry.size):
+            self.unlike.append(name)
+
+    def _count_listed(self, entry: _Entry, several: list[Listed]) -> None:
+        was = Listed(entry.key, entry.size, moment(entry.arrival))
+        same = next((one for one in several if not difference(was, one)), None)
+        if same is None:
+            self.changed.append(entry.key)
+        elif entry.state == "waiting":
+            self.waiting.append(entry.key)
+        # One entry is one message, however many the server lists under its key.
+        several.remove(same or several[0])
 
     def audit(self, folder: str) -> Audit:
+        """Return what was counted."""
+        listing = self.listing
         return Audit(
             folder=folder,
             states=dict(self.states),
-            unknown=tuple(sorted(self.listed or ())),
+            listed=None if listing is None else len(listing.keys),
+            exists=None if listing is None else listing.exists,
+            doubts=() if listing is None else listing.doubts,
+            unknown=tuple(sorted(key for key, several in self._left.items() for _ in several)),
+            changed=tuple(self.changed),
+            waiting=tuple(self.waiting),
             gone=self.gone,
             damaged=tuple(self.damaged),
+            unlike=tuple(self.unlike),
+            unfiled=tuple(self.unfiled),
         )

@@ -1,6 +1,7 @@
 """What a listing says of the keys that the ledger has, and how a key's name is given up.
 
-A key in a final state that was gone and is listed again may be another message: POP3 servers may use the name of a deleted one
+A key that is listed with another size or arrival than before is another message: the kernel says so by ``Entry.contradiction``.
+A key in a final state that was gone and is listed again may be another message, too: POP3 servers may use the name of a deleted one
 again (RFC 1939 section 7). Nothing but the bytes can tell, so the key is entered anew and fetched: the same bytes are a
 duplicate, others are mail of their own. The old entry stays, gone for ever, under a past name.
 """
@@ -10,16 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, cast
+from sqlalchemy import Text, and_, bindparam, case, cast, func, or_, select, update
 
 from gatewayd import Entry, Listed
-from gatewayd_sql.tables import ledger
-from gatewayd_sql.times import moment
+from gatewayd_sql.tables import content, ledger, mail
+from gatewayd_sql.times import clean, moment, seconds
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from collections.abc import Sequence
 
-__all__ = ["PAST_KEY", "Change", "shown_key"]
+    from sqlalchemy import Connection, Row
+
+__all__ = ["PAST_KEY", "Change", "give_up", "learn", "shown_key"]
 
 _FINAL = frozenset({"filed", "duplicate", "not admitted"})
 
@@ -29,6 +32,24 @@ _PAST = "\x1f"
 
 #: The name under which an entry leaves its key to another one.
 PAST_KEY = ledger.c.key + _PAST + cast(ledger.c.id, Text)
+
+_THIS = update(ledger).where(ledger.c.id == bindparam("entry"))
+_BYTES = bindparam("bytes", type_=ledger.c.size.type)
+_FILED = select(content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == ledger.c.mail_id).scalar_subquery()
+_LEARN = _THIS.values(
+    size=func.coalesce(ledger.c.size, _BYTES),
+    arrival=func.coalesce(ledger.c.arrival, bindparam("came", type_=ledger.c.arrival.type)),
+    # Nothing is done to a message that proves to be of another size than what was filed.
+    owed=case((and_(ledger.c.size.is_(None), _FILED != _BYTES), None), else_=ledger.c.owed),
+)
+_WHY = bindparam("why", type_=Text)
+_CONTRADICT = _THIS.values(
+    key=PAST_KEY,
+    anchor=None,
+    owed=None,
+    state=case((or_(ledger.c.state == "waiting", ledger.c.state == "offered"), "vanished"), else_=ledger.c.state),
+    cause=case((ledger.c.cause == "", _WHY), else_=ledger.c.cause + "; " + _WHY),
+)
 
 
 def shown_key(key: str, entry_id: int) -> str:
@@ -48,6 +69,10 @@ class Change:
     wanted: list[tuple[int, Entry]] = field(default_factory=list)
     #: Entries that leave their keys, and the keys that are entered anew though no entry came for them.
     past: list[int] = field(default_factory=list)
+    #: Those of them that were other messages, and why.
+    contradicted: list[tuple[int, str]] = field(default_factory=list)
+    #: Entries that lack a size or an arrival, and what the server says.
+    learned: list[tuple[int, Listed]] = field(default_factory=list)
     anew: list[Entry] = field(default_factory=list)
 
     def is_gone(self, row: Row[int, str, str, float | None, int | None, float | None]) -> None:
@@ -57,6 +82,9 @@ class Change:
 
     def stands(self, row: Row[int, str, str, float | None, int | None, float | None], entry: Entry | None) -> None:
         """Take in a key that stands; ``entry`` is what was entered for it, if anything."""
+        if entry is not None and entry.contradiction:
+            self.contradicted.append((row.id, entry.contradiction))
+            return
         if row.gone_at is not None and row.state in _FINAL:
             self.past.append(row.id)
             if entry is None:
@@ -71,5 +99,21 @@ class Change:
                 self.waits_again.append(row.id)
             return
         self.known.add(row.key)
+        if (row.size is None and entry.listed.size is not None) or (row.arrival is None and entry.listed.arrival is not None):
+            self.learned.append((row.id, entry.listed))
         if row.state == "vanished" or (row.state == "offered" and entry.state == "waiting"):
             self.wanted.append((row.id, entry))
+
+
+def give_up(connection: Connection, entries: Sequence[tuple[int, str]], time: float) -> None:
+    """Let entries give up their keys to other messages, and say why; what was not fetched by then is vanished."""
+    rows = [{"entry": entry_id, "why": clean(f"its key is another message's by now: {why}")} for entry_id, why in entries]
+    if rows:
+        connection.execute(_CONTRADICT.values(gone_at=time), rows)
+
+
+def learn(connection: Connection, entries: Sequence[tuple[int, Listed]]) -> None:
+    """Let entries take the sizes and arrivals that they lack."""
+    rows = [{"entry": entry_id, "bytes": listed.size, "came": seconds(listed.arrival)} for entry_id, listed in entries]
+    if rows:
+        connection.execute(_LEARN, rows)

@@ -11,6 +11,7 @@ from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import InsertOrIgnore, clock
 from gatewayd_sql.raw import StoredSource
 from gatewayd_sql.said import link_row, queue_of, say
+from gatewayd_sql.sealing import seal
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, views, visible
@@ -81,6 +82,7 @@ class Desk:
                 queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
                 connection.execute(queued.values(queue=queue_of(new[mail_id])))
             _settle_rivals(connection, viewer, ids)
+            seal(connection, [(viewer.operator, mail_id) for mail_id in ids])
 
     def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
         """Take filings out of their error queue; return how many stood in one."""
@@ -126,6 +128,7 @@ class Desk:
             rows = [link_row(viewer.operator, mail_id, each, by=by, because=because, by_hand=True) for each in wanted.values()]
             connection.execute(InsertOrIgnore(link), rows)
             _settle_rivals(connection, viewer, ids)
+            seal(connection, [(viewer.operator, mail_id)])
         return len(wanted.keys() - stood)
 
     def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
@@ -136,6 +139,7 @@ class Desk:
             gone = [pair for pair in _links(connection, viewer, mail_id) if pair in {(kind, clean(one)) for kind, one in records}]
             for kind, record_id in gone:
                 connection.execute(update(link).where(_one(viewer, mail_id, kind, record_id)).values(removed_by=clean(who)))
+            seal(connection, [(viewer.operator, mail_id)])
         return len(gone)
 
 

@@ -17,6 +17,7 @@ from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
 from gatewayd_sql.raw import put_chunks
 from gatewayd_sql.said import add
+from gatewayd_sql.sealing import filed_for, remember, seal
 from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
 from gatewayd_sql.times import clean, seconds
 
@@ -32,6 +33,7 @@ __all__ = ["Filer"]
 
 _END = update(ledger).where(ledger.c.id == bindparam("entry"))
 _FINAL = Many(_END)
+_RESIZE = Many(_END.values(size=bindparam("bytes")))
 _DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
 _WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival).where(
     ledger.c.account == bindparam("account"), ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
@@ -69,6 +71,7 @@ class Filer:
                 raise PermanentError(f"account {outgoing.account} has sent the same bytes before")
             if outgoing.answers is not None:
                 answer(connection, viewer, entry_id, outgoing)
+                seal(connection, [(viewer.operator, entry_id)])
             (delivery_id,) = enter(connection, [(viewer.operator, entry_id, delivery)], time)
         return Posted(mail_id=entry_id, delivery_id=delivery_id)
 
@@ -87,6 +90,7 @@ class Filer:
                 taken |= {(operator, mail_id) for operator, mail_id in connection.execute(there)}
             wanted = [(key[1], each) for key, each in new.items() if key[1] in mine and key not in taken]
             add(connection, wanted, time)
+            remember(connection, {mail_id for mail_id, _ in wanted})
         return len(wanted)
 
 
@@ -153,6 +157,8 @@ class _Batch:
         for gone in vanished:
             self._end(gone.entry_id, "vanished", cause=gone.cause, gone_at=self._time)
         _FINAL.run(self._connection, self._states)
+        sizes = [{"entry": each.entry_id, "bytes": each.listed_size} for each in real.values() if isinstance(each, Filed)]
+        _RESIZE.run(self._connection, [row for row in sizes if row["bytes"] is not None])
         if deferred:
             rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self._connection.execute(_DEFER, rows)
@@ -178,7 +184,8 @@ class _Batch:
             if had.mail_id is None:
                 kept[each.digest] = _Kept(had.content_id, mail_id)
                 new.add(mail_id)
-                rows.append(self._mail(each.mail, entries[mail_id], had.content_id))
+                whom = filed_for((one.operator, one.owner) for one in each.filings)
+                rows.append({**self._mail(each.mail, entries[mail_id], had.content_id), "filed_for": whom})
                 filings.extend((mail_id, one) for one in each.filings)
                 self._end(mail_id, "filed", mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
             else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVarTuple
 
-from sqlalchemy import Select, and_, bindparam, case, insert, select, update
+from sqlalchemy import Select, Text, and_, bindparam, case, insert, select, update
 
-from gatewayd import Action, Anchor, Entry, EntryView, FolderState, Lease, Listed, Owed, State, Waiting
-from gatewayd_sql.changes import PAST_KEY, Change, shown_key
+from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, Listed, State, Waiting
+from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, shown_key
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
@@ -34,30 +34,28 @@ _GONE = "gone from the server before it was fetched"
 
 _HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindparam("folder"))
 
-_STATE = select(folders.c.cursor, folders.c.start_at).where(
-    folders.c.account == bindparam("account"), folders.c.folder == bindparam("folder")
-)
+_STATE = select(folders).where(folders.c.account == bindparam("account"), folders.c.folder == bindparam("folder"))
 _WAITING = (
     select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries)
     .where(_HERE, table.c.state == WAITING, table.c.id > bindparam("after"))
     .order_by(table.c.id)
     .limit(bindparam("most"))
 )
-_KNOWN = select(table.c.key, table.c.state).where(_HERE, one_of(table.c.key, name="keys"))
+_KNOWN = select(
+    table.c.key, table.c.state, table.c.size, table.c.arrival, table.c.backlog, table.c.gone_at, table.c.owed.is_not(None)
+).where(_HERE, one_of(table.c.key, name="keys"))
 _STANDING = select(table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival).where(_HERE)
 _LISTED = _STANDING.where(one_of(table.c.key, name="keys"))
 _REMEMBER = (
     update(folders)
     .where(folders.c.account == bindparam("of"), folders.c.folder == bindparam("at"))
-    .values(cursor=bindparam("cursor"), start_at=bindparam("start_at"))
+    .values(
+        cursor=bindparam("cursor"),
+        start_at=bindparam("start_at"),
+        doubt=case((bindparam("doubt", type_=Text) != "", bindparam("doubt", type_=Text)), else_=folders.c.doubt),
+    )
 )
 _DUE = _WAITING.where(table.c.due <= now())
-_OWED = (
-    select(table.c.id, table.c.folder, table.c.key, table.c.owed)
-    .where(table.c.account == bindparam("account"), table.c.owed.is_not(None), table.c.gone_at.is_(None))
-    .order_by(table.c.id)
-    .limit(bindparam("most"))
-)
 
 
 class Ledger:
@@ -70,26 +68,42 @@ class Ledger:
         """Return how far the folder was listed."""
         with self._db.reading() as connection:
             found = connection.execute(_STATE, {"account": account, "folder": folder}).one_or_none()
-        return None if found is None else FolderState(cursor=found.cursor, start_at=moment(found.start_at))
+        if found is None:
+            return None
+        return FolderState(
+            cursor=found.cursor,
+            start_at=moment(found.start_at),
+            checked_at=moment(found.checked_at),
+            compared_at=moment(found.compared_at),
+            doubt=found.doubt,
+        )
 
-    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
-        """Return those of ``keys`` that the ledger has, with their states."""
+    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
+        """Return what the ledger has under those of ``keys`` that it knows."""
         values = {"account": account, "folder": folder, "keys": list(keys)}
         with self._db.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(_KNOWN, values)}
+            rows = connection.execute(_KNOWN, values).all()
+        return {
+            key: Known(
+                state=state, listed=Listed(key, size, moment(arrival)), backlog=backlog, gone=gone_at is not None, owes=bool(owes)
+            )
+            for key, state, size, arrival, backlog, gone_at, owes in rows
+        }
 
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""
-        columns = select(table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.size, table.c.gone_at)
+        columns = select(
+            table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.size, table.c.gone_at, table.c.owed.is_not(None)
+        )
         query = _of(account, folder, columns).where(table.c.anchor.is_not(None)).order_by(table.c.id)
         stands = frozenset(standing or ())
         if standing is None:
             query = query.where(table.c.gone_at.is_not(None))
         with self._db.reading() as connection:
             return [
-                Anchor(entry_id=row.id, anchor=row.anchor, arrival=moment(row.arrival), size=row.size, gone_at=moment(row.gone_at))
-                for row in connection.execute(query)
-                if row.gone_at is not None or row.key not in stands
+                Anchor(entry_id=entry_id, anchor=mark, arrival=moment(arrival), size=size, gone_at=moment(gone_at), owes=bool(owes))
+                for entry_id, key, mark, arrival, size, gone_at, owes in connection.execute(query)
+                if gone_at is not None or key not in stands
             ]
 
     def waiting(
@@ -127,25 +141,6 @@ class Ledger:
             for row in rows
         ]
 
-    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
-        """Return actions that are owed for keys that still stand, oldest first."""
-        with self._db.reading() as connection:
-            rows = connection.execute(_OWED, {"account": account, "most": limit}).all()
-        return [Owed(entry_id=row.id, folder=row.folder, key=row.key, action=Action.parse(row.owed)) for row in rows]
-
-    def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
-        """Commit that these actions are done."""
-        # What we took away ourselves can't come back under another key: mail that looks like it is other mail. Under the same
-        # key it is other mail, too; or the server ignores us, and then a duplicate is not fetched once more at every visit.
-        stays = table.c.owed == str(Action(do="seen"))
-        gone = case((and_(~stays, table.c.state == "filed"), now()), else_=table.c.gone_at)
-        values = {"owed": None, "anchor": case((stays, table.c.anchor), else_=None), "gone_at": gone}
-        done = update(table).where(table.c.account == lease.account).values(values)
-        with self._db.writing() as connection:
-            fence(connection, lease)
-            for piece in pieces(entry_ids):
-                connection.execute(done.where(table.c.id.in_(piece)))
-
     def enter(
         self,
         lease: Lease,
@@ -155,12 +150,13 @@ class Ledger:
         cursor: str,
         start_at: datetime | None,
         standing: Collection[str] | None,
+        doubt: str = "",
     ) -> int:
         """Commit new keys together with the cursor; return how many were new."""
         with self._db.writing() as connection:
             page = _Entering(connection, lease.account, folder, fence(connection, lease))
             added = page.enter(entries, None if standing is None else frozenset(standing))
-            page.remember(cursor, seconds(start_at))
+            page.remember(cursor, seconds(start_at), clean(doubt))
         return added
 
 
@@ -185,8 +181,8 @@ class _Entering:
         self._add(new)
         return len(new)
 
-    def remember(self, cursor: str, start_at: float | None) -> None:
-        values = {"cursor": cursor, "start_at": start_at}
+    def remember(self, cursor: str, start_at: float | None, doubt: str) -> None:
+        values = {"cursor": cursor, "start_at": start_at, "doubt": doubt}
         # The lease is held, so nobody else makes the row between the two.
         if not self._connection.execute(_REMEMBER, {"of": self._account, "at": self._folder, **values}).rowcount:
             self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
@@ -207,6 +203,7 @@ class _Entering:
     def _apply(self, change: Change) -> None:
         self._set(change.gone, gone_at=self._time)
         self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
+        give_up(self._connection, change.contradicted, self._time)
         # A past entry is gone for good: what is known again or owed is whatever stands under its key now.
         self._set(change.past, key=PAST_KEY, anchor=None, owed=None)
         self._set(change.stands_again, gone_at=None)
@@ -218,6 +215,7 @@ class _Entering:
                 for entry_id, entry in change.wanted
             ]
             self._connection.execute(wanted, rows)
+        learn(self._connection, change.learned)
 
     def _set(self, entry_ids: Iterable[int], **values: object) -> None:
         for piece in pieces(entry_ids):
@@ -232,7 +230,9 @@ class _Entering:
             same = known.pop(entry.same_as, None) if entry.same_as is not None else None
             if same is not None and entry.same_as is not None:
                 taken[entry.same_as] = entry.listed.key
-                row |= same
+                size = same.pop("size")
+                # What has grown is not what was filed: nothing is done to it.
+                row |= same if size == entry.listed.size else same | {"owed": None}
             rows.append(row)
         _ADD.run(self._connection, rows)
         self._set(taken, anchor=None, owed=None)
@@ -260,7 +260,7 @@ class _Entering:
         """Return what a new key takes over from each of these entries, unless another key took it over before."""
         if not entry_ids:
             return {}
-        columns = select(table.c.id, table.c.state, table.c.cause, table.c.anchor, table.c.mail_id, table.c.owed)
+        columns = select(table.c.id, table.c.state, table.c.cause, table.c.anchor, table.c.mail_id, table.c.owed, table.c.size)
         query = _of(self._account, self._folder, columns).where(table.c.anchor.is_not(None))
         return {
             row.id: {key: value for key, value in row._mapping.items() if key != "id"}  # noqa: SLF001  SQLAlchemy's public name

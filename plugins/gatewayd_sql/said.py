@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert
@@ -10,6 +11,7 @@ from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore
 from gatewayd_sql.entering import enter
 from gatewayd_sql.inherited import inherited
+from gatewayd_sql.sealing import UNSAID, sealed_as
 from gatewayd_sql.tables import fault, filing, link, rival
 from gatewayd_sql.times import clean
 
@@ -28,8 +30,39 @@ _RIVAL = Many(insert(rival))
 _FAULT = Many(insert(fault))
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The rows of what matchers said of filings."""
+
+    links: list[dict[str, object]]
+    rivals: list[dict[str, object]]
+    faults: list[dict[str, object]]
+
+    @classmethod
+    def of(cls, connection: Connection, filings: Sequence[tuple[int, Filing]]) -> _Said:
+        links = [
+            link_row(each.operator, mail_id, said.record, by=by, because=said.because)
+            for mail_id, each in filings
+            for by, said in each.links
+        ]
+        rivals = [row for mail_id, each in filings if each.rivals for row in _rivals(mail_id, each)]
+        faults: list[dict[str, object]] = [
+            {"operator": each.operator, "mail_id": mail_id, "number": number, "by": clean(one.by), "error": clean(one.error)}
+            for mail_id, each in filings
+            for number, one in enumerate(each.faults)
+        ]
+        return cls(links + inherited(connection, filings), rivals, faults)
+
+    def insert(self, connection: Connection) -> None:
+        _LINK.run(connection, self.links)
+        _RIVAL.run(connection, self.rivals)
+        _FAULT.run(connection, self.faults)
+
+
 def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float, *, unread: bool = True) -> None:
     """Insert filings that are not there yet, as (mail id, filing), with all that was said of them and their deliveries."""
+    said = _Said.of(connection, filings)
+    sealed = sealed_as(said.links, said.rivals, said.faults)
     rows = [
         {
             "operator": each.operator,
@@ -38,33 +71,25 @@ def add(connection: Connection, filings: Sequence[tuple[int, Filing]], time: flo
             "unread": unread,
             "queue": queue_of(each),
             "filed_at": time,
+            "seal": sealed.get((each.operator, mail_id), UNSAID),
         }
         for mail_id, each in filings
     ]
     _FILE.run(connection, rows)
-    say(connection, filings, time)
+    said.insert(connection)
+    _deliver(connection, filings, time)
 
 
 def say(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
-    """Insert links, rivals, faults and deliveries of filings that are there and locked.
+    """Insert links, rivals, faults and deliveries of filings that are there and locked. Whoever calls it seals them.
 
     A link that is there, or was taken away, stays as it is.
     """
-    links = [
-        link_row(each.operator, mail_id, said.record, by=by, because=said.because)
-        for mail_id, each in filings
-        for by, said in each.links
-    ]
-    _LINK.run(connection, links)
-    _LINK.run(connection, inherited(connection, filings))
-    rivals = [row for mail_id, each in filings if each.rivals for row in _rivals(mail_id, each)]
-    _RIVAL.run(connection, rivals)
-    faults = [
-        {"operator": each.operator, "mail_id": mail_id, "number": number, "by": clean(one.by), "error": clean(one.error)}
-        for mail_id, each in filings
-        for number, one in enumerate(each.faults)
-    ]
-    _FAULT.run(connection, faults)
+    _Said.of(connection, filings).insert(connection)
+    _deliver(connection, filings, time)
+
+
+def _deliver(connection: Connection, filings: Sequence[tuple[int, Filing]], time: float) -> None:
     enter(connection, [(each.operator, mail_id, one) for mail_id, each in filings for one in each.deliveries], time)
 
 

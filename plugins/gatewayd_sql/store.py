@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Store
 from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.proofs import ProofsOfSql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
         AccountHealth,
         Anchor,
         Answer,
-        Audit,
         Cause,
         Commit,
         DaemonHealth,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         FilingView,
         FolderState,
         Held,
+        Known,
         Lease,
         Lengths,
         Origin,
@@ -47,19 +48,16 @@ if TYPE_CHECKING:
         Viewer,
         Waiting,
     )
-    from gatewayd_sql.verbs import Verbs
 
 __all__ = ["Sql"]
 
 
-class Sql(Store):
+class Sql(ProofsOfSql, Store):
     """Keeps everything in one SQLite file, or in PostgreSQL."""
 
     kind = "sql"
     Options = SqlOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: SqlOptions
-
-    _verbs: Verbs
 
     def open(self) -> None:
         """Connect and bring the tables to this version."""
@@ -140,8 +138,8 @@ class Sql(Store):
         """Return how far the folder was listed."""
         return self._verbs.ledger.folder(account, folder)
 
-    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, State]:
-        """Return those of ``keys`` that the ledger has."""
+    def known(self, account: str, folder: str, keys: Collection[str]) -> Mapping[str, Known]:
+        """Return what the ledger has under those of ``keys`` that it knows."""
         return self._verbs.ledger.known(account, folder, keys)
 
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
@@ -157,9 +155,10 @@ class Sql(Store):
         cursor: str,
         start_at: datetime | None,
         standing: Collection[str] | None = None,
+        doubt: str = "",
     ) -> int:
         """Commit new keys together with the cursor."""
-        return self._verbs.ledger.enter(lease, folder, entries, cursor=cursor, start_at=start_at, standing=standing)
+        return self._verbs.ledger.enter(lease, folder, entries, cursor=cursor, start_at=start_at, standing=standing, doubt=doubt)
 
     def waiting(
         self, account: str, folder: str, *, after: int, limit: int, keys: Collection[str] | None = None
@@ -173,19 +172,15 @@ class Sql(Store):
 
     def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
         """Return actions that are owed to the server."""
-        return self._verbs.ledger.owed(account, limit=limit)
+        return self._verbs.owing.owed(account, limit=limit)
 
-    def settled(self, lease: Lease, entry_ids: Collection[int]) -> None:
-        """Commit that these actions are done."""
-        self._verbs.ledger.settled(lease, entry_ids)
+    def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:
+        """Commit that these actions are done, or left undone."""
+        self._verbs.owing.settled(lease, entry_ids, undone=undone)
 
     def entries(self, account: str, state: State, *, after: int, limit: int) -> Sequence[EntryView]:
         """Return the account's keys in that state, with the reason."""
         return self._verbs.ledger.entries(account, state, after=after, limit=limit)
-
-    def audit(self, account: str, listings: Mapping[str, Collection[str]]) -> Sequence[Audit]:
-        """Compare the ledger with the server, and prove the digests of all raw mail."""
-        return self._verbs.auditor.audit(account, listings)
 
     def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return the filings that the viewer may see and that fit."""

@@ -74,6 +74,10 @@ folder = Table(
     Column("folder", Text, primary_key=True),
     Column("cursor", Text, nullable=False),
     Column("start_at", Double),
+    # When a listing began that proved that nothing is missing; when the whole folder was compared last; what is in doubt.
+    Column("checked_at", Double),
+    Column("compared_at", Double),
+    Column("doubt", Text, nullable=False, server_default=""),
     **SMALL_ROWS,
 )
 
@@ -143,6 +147,8 @@ mail = Table(
     Column("sent_at", Double),
     Column("received_at", Double, nullable=False),
     Column("direction", Text, nullable=False),
+    # For whom it was filed, as written down when it was: (operator, owner) in JSON. The filings are held against it.
+    Column("filed_for", Text, nullable=False, server_default="[]"),
     UniqueConstraint("account", "content_id", name="mail_once"),
 )
 # Answers are found by it.
@@ -157,6 +163,8 @@ filing = Table(
     Column("unread", Boolean, nullable=False),
     Column("queue", Text),
     Column("filed_at", Double, nullable=False),
+    # Digest of what was said of it: of its links, rivals and faults.
+    Column("seal", LargeBinary(16)),
     **SMALL_ROWS,
 )
 Index("filing_queue", filing.c.operator, filing.c.mail_id, **only_where(filing.c.queue.is_not(None)))

@@ -17,6 +17,8 @@ from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
 from gatewayd_sql.origins import Origins
 from gatewayd_sql.outbox import Outbox
+from gatewayd_sql.owing import Owing
+from gatewayd_sql.proving import Proving
 from gatewayd_sql.sending import Sending
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Verbs:
     db: Database
     leases: Leases
     ledger: Ledger
+    proving: Proving
+    owing: Owing
     filer: Filer
     auditor: Auditor
     desk: Desk
@@ -56,6 +60,8 @@ class Verbs:
             db=db,
             leases=Leases(db),
             ledger=Ledger(db),
+            proving=Proving(db),
+            owing=Owing(db),
             filer=Filer(db),
             auditor=Auditor(db),
             desk=Desk(db),

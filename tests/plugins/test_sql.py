@@ -38,7 +38,7 @@ from gatewayd import (
     Viewer,
 )
 from gatewayd.testing.contract_store import StoreContract
-from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_raw
+from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_listing, make_raw
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, upgrade
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -310,17 +310,17 @@ def test_P1_the_audit_finds_raw_bytes_that_are_missing_or_damaged(store: Store, 
     one.file("1", make_raw(1))
     one.file("2", make_raw(2) + bytes(CHUNK))
     one.file("3", make_raw(2) + bytes(CHUNK))
-    (before,) = store.audit("shared", {"INBOX": ["1", "2", "3"]})
+    (before,) = store.audit("shared", {"INBOX": make_listing("1", "2", "3")})
     assert before.proven
     run(url, damage)
-    (after,) = store.audit("shared", {"INBOX": ["1", "2", "3"]})
+    (after,) = store.audit("shared", {"INBOX": make_listing("1", "2", "3")})
     assert (after.damaged, after.proven) == (("2", "3"), False)
 
 
 def test_P1_the_audit_finds_a_filed_key_without_its_mail(store: Store, url: str) -> None:
     Custodian.of(store).file("1", make_raw())
     run(url, "DELETE FROM link", "DELETE FROM filing", "DELETE FROM mail")
-    (audit,) = store.audit("shared", {"INBOX": ["1"]})
+    (audit,) = store.audit("shared", {"INBOX": make_listing("1")})
     assert audit.damaged == ("1",)
 
 
@@ -330,7 +330,7 @@ def test_P1_the_audit_names_damage_of_a_past_key_as_the_server_did(store: Store,
     one.enter(standing=[])
     one.enter(standing=["1"])
     run(url, "DELETE FROM chunk")
-    (audit,) = store.audit("shared", {"INBOX": ["1"]})
+    (audit,) = store.audit("shared", {"INBOX": make_listing("1")})
     assert (audit.damaged, audit.gone) == (("1",), 1)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Held, Lease, Place, Query, Tally, TransientError, Viewer
-from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd.testing.custodian import Custodian, make_listing, make_raw
 from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -141,7 +141,7 @@ def test_P2_a_file_that_may_not_grow_is_a_full_disk(tmp_path: Path) -> None:
     check_full(said(FILL, tmp_path, 30 << 20))
     store = store_at(tmp_path)
     store.open()
-    assert [audit.proven for audit in store.audit("shared", {"INBOX": []})] == [True]
+    assert [audit.proven for audit in store.audit("shared", {"INBOX": make_listing()})] == [True]
     store.close()
 
 
@@ -254,7 +254,7 @@ def test_P2_a_kill_inside_a_batch_leaves_nothing_of_it(store: Sql, tmp_path: Pat
     assert not store.filings(ACME, Query())
     tally = two.commit(*(two.outcome(str(number), make_raw(number)) for number in range(40)))
     assert tally == Tally(filed=40)
-    assert [audit.proven for audit in store.audit("shared", {"INBOX": list(map(str, range(40)))})] == [True]
+    assert [audit.proven for audit in store.audit("shared", {"INBOX": make_listing(*list(map(str, range(40))))})] == [True]
 
 
 ENDLESS = """
@@ -290,7 +290,7 @@ def test_P2_a_kill_between_commits_loses_nothing_that_was_told(tmp_path: Path, s
     assert state is not None
     assert state.cursor == str(len(states) - 1), "P2: keys and cursor are committed together"
     assert len(store.filings(ACME, Query(limit=10_000))) == len(filed)
-    assert [audit.damaged for audit in store.audit("shared", {"INBOX": keys})] == [()]
+    assert [audit.damaged for audit in store.audit("shared", {"INBOX": make_listing(*keys)})] == [()]
     store.close()
 
 

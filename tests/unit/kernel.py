@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import Directory, Held, Link, Matcher, Operator, Place, Query, Viewer
+from gatewayd import Directory, Held, Link, Listing, Matcher, Operator, Place, Query, Viewer
 from gatewayd.batch import Bounds
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from gatewayd import Contact, FilingView, Finding, Mail, Record, State
+    from gatewayd import Audit, Contact, FilingView, Finding, Mail, Record, State
     from gatewayd.roles import Plugin
     from gatewayd.visit import Progress, Report
 
@@ -117,7 +117,12 @@ class Gateway:
         return store
 
     def try_visit(
-        self, *, from_beginning: bool = False, keys: Collection[str] | None = None, patience: float = 10
+        self,
+        *,
+        from_beginning: bool = False,
+        compare: bool = False,
+        keys: Collection[str] | None = None,
+        patience: float = 10,
     ) -> Report | Held:
         account = AccountConfig(
             name="main",
@@ -136,11 +141,19 @@ class Gateway:
             progress=self.progress,
             patience=patience,
         )
-        return visit(account, self.transport, self.recipes, tools, Task(from_beginning=from_beginning, keys=tuple(keys or ())))
+        task = Task(from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
+        return visit(account, self.transport, self.recipes, tools, task)
 
-    def visit(self, *, from_beginning: bool = False, keys: Collection[str] | None = None, patience: float = 10) -> Report:
+    def visit(
+        self,
+        *,
+        from_beginning: bool = False,
+        compare: bool = False,
+        keys: Collection[str] | None = None,
+        patience: float = 10,
+    ) -> Report:
         """One visit, which must get the lease, and must leave no session, spool or lease behind."""
-        report = self.try_visit(from_beginning=from_beginning, keys=keys, patience=patience)
+        report = self.try_visit(from_beginning=from_beginning, compare=compare, keys=keys, patience=patience)
         assert not isinstance(report, Held), report
         assert self.transport.sessions == 0
         assert self.spools() == []
@@ -157,7 +170,17 @@ class Gateway:
 
     def states(self, folder: str = "INBOX") -> Mapping[str, State]:
         """States of all keys that were ever listed in a folder."""
-        return self.store.known("main", folder, [key for name, key in self.transport.listed if name == folder])
+        known = self.store.known("main", folder, [key for name, key in self.transport.listed if name == folder])
+        return {key: was.state for key, was in known.items()}
+
+    def audit(self, folder: str = "INBOX") -> Audit:
+        """What an audit says of a folder, by a listing of now."""
+        with closing(self.transport.open()) as session:
+            pages = list(session.listing(folder, None))
+        exists = next((page.exists for page in reversed(pages) if page.exists is not None), None)
+        doubts = tuple(text for page in pages for text in page.doubts)
+        listing = Listing(keys=tuple(one for page in pages for one in page.keys), exists=exists, doubts=doubts)
+        return next(one for one in self.store.audit("main", {folder: listing}) if one.folder == folder)
 
     def filings(self, operator: str = "acme", *users: str) -> Sequence[FilingView]:
         return self.store.filings(Viewer(operator=operator, users=users), Query(limit=10_000))

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-def waiting(number: int, size: int | None = 10, *, tries: int = 0) -> Waiting:
+def waiting(number: int, size: int | None = None, *, tries: int = 0) -> Waiting:
     return Waiting(entry_id=number, listed=Listed(str(number), size), backlog=False, tries=tries)
 
 
@@ -130,6 +130,16 @@ def test_P4_a_session_that_ends_at_once_lets_others_go_before_that_message(tmp_p
         done = examined(fetch(session, "INBOX", [waiting(1), waiting(2)], spool))
     assert [one.entry_id for one in done.values()] == ([1] if blamed else [])
     assert all(isinstance(one, Deferred) and blamed in one.cause for one in done.values())
+
+
+def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Path) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        session: Any = Answers(TransientError("aborted"))
+        batch = fetch(session, "INBOX", [waiting(1), waiting(2)], spool)
+        found = Examiner(registry()).begin(order(batch, [recipe()], ImportConfig())).result(lambda: None)
+        assert outcomes(batch, found, ImportConfig(), None, ours=True) == []
+        (deferred,) = outcomes(batch, found, ImportConfig(), None)
+    assert isinstance(deferred, Deferred)
 
 
 @pytest.mark.parametrize("nonsense", [None, Gone(key="4711"), Gone(key="1")])

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Anchor, Listed
+from gatewayd.anchoring import same
 from gatewayd.config import AccountConfig, ImportConfig
-from gatewayd.listing import preview, same
+from gatewayd.listing import preview
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway
 
@@ -72,7 +73,13 @@ def test_where_arrivals_are_not_known_sizes_must_be_alike() -> None:
     assert sized((9, 9), (8, 8), (9, 10), (None, 9), (9, None)) == [], "most are not alike"
     assert sized((9, 9)) == [], "one message proves nothing"
     assert sized((9, 12), (20, 23), (40, 43), (50, 53), (7, 9)) == [0, 1, 2, 3], "a header was added to all"
-    assert sized((9, 10), (9, None), when=ARRIVALS[1]) == [0, 1]
+    assert sized((9, 12), (20, 23), (40, 41), (50, 51)) == [], "half of them are not most of them"
+    assert sized((9, 12), (20, 23), (40, 43), (50, 51)) == [0, 1, 2]
+
+
+def test_P1_a_key_with_the_arrival_and_the_headers_of_an_entry_and_another_size_is_fetched() -> None:
+    assert sized((9, 10), (9, None), (None, 7), (8, 8), when=ARRIVALS[1]) == [1, 2, 3]
+    assert sized((9, 10), (20, 23), (8, 9), when=ARRIVALS[1]) == [0, 2], "a header was added to most"
 
 
 def test_an_entry_that_several_keys_fit_is_nobodys_even_if_one_of_them_fits_others_too() -> None:
@@ -105,5 +112,7 @@ def test_a_listing_that_names_a_key_twice_enters_it_once(tmp_path: Path) -> None
         gateway.transport.deliver(make_raw(1))
         there = gateway.transport.folder("INBOX")
         there.messages.append(there.messages[0])
-        report = gateway.good()
+        report = gateway.visit()
         assert (report.listed, report.tally.filed) == (1, 1)
+        assert "2 messages are listed under the one key 1:1" in report.problems[0]
+        assert not gateway.audit().proven, "only one of the two can be had"

@@ -33,7 +33,7 @@ class Watched(FakeTransport):
 
     def ask(self, asked: Asked) -> None:
         if asked.step == "settle":
-            states = self.gateway.store.known("main", asked.folder, asked.keys)
+            states = {key: was.state for key, was in self.gateway.store.known("main", asked.folder, asked.keys).items()}
             assert len(states) == len(asked.keys)
             assert set(states.values()) <= {"filed", "duplicate"}, f"P3: settled before it was filed: {states}"
         super().ask(asked)

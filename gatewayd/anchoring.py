@@ -1,0 +1,148 @@
+"""Mail that is known again under new keys, once a server has renumbered a folder (design section 4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd import header
+from gatewayd.mail import anchor
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from gatewayd.custody import Anchor
+    from gatewayd.model import Listed, Page
+    from gatewayd.store import Store
+    from gatewayd.views import EntryView
+
+__all__ = ["Head", "Past", "same"]
+
+#: How many entries the store is asked for at once.
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What is read of the headers of a message that is not fetched."""
+
+    #: See ``mail.anchor``; empty without Message-ID or Date, for such a message may be like many others.
+    mark: str = ""
+    #: What its Date header says.
+    sent_at: datetime | None = None
+
+    @classmethod
+    def of(cls, block: bytes) -> Head:
+        """Read a header block."""
+        head = header.head(block, 0, len(block))
+        has = {name for name, value in head.fields if value.strip()}
+        sent_at = header.date(head.first["date"]) if "date" in head.first else None
+        return cls(mark=anchor(block) if {"message-id", "date"} <= has else "", sent_at=sent_at)
+
+
+@dataclass(slots=True, kw_only=True)
+class Past:
+    """The entries that went at once when the server renumbered the folder; asked for once in a listing."""
+
+    store: Store
+    account: str
+    folder: str
+    #: Whether there were such entries, and with an arrival.
+    had_any: bool = False
+    had_arrivals: bool = False
+    _left: list[Anchor] | None = None
+
+    def before(self, page: Page, still: int) -> Sequence[Anchor]:
+        """Return what keys of this page may be the same message as; ``still`` keys of it are known to the ledger.
+
+        A server that renumbers leaves hardly any key as it was. Where more stand, what is gone was taken out, and what is
+        fresh is mail of its own, however alike it looks.
+        """
+        if page.others_gone:
+            every = self.store.anchors(self.account, self.folder, standing=[one.key for one in page.keys])
+            going = [one for one in every if one.gone_at is None]
+            self._begin(going if still < len(going) else [])
+        elif not page.backlog:
+            return ()
+        elif self._left is None:
+            # The visit that listed the first page after the renumbering did not get here.
+            every = self.store.anchors(self.account, self.folder, standing=None)
+            newest = max((one.gone_at for one in every if one.gone_at), default=None)
+            self._begin([one for one in every if one.gone_at == newest])
+        return self._left or ()
+
+    def _begin(self, going: list[Anchor]) -> None:
+        self._left = going
+        self.had_any = bool(going)
+        self.had_arrivals = any(one.arrival is not None for one in going)
+
+    def forget(self, taken: Collection[int]) -> None:
+        """Let nobody else be the same as these entries."""
+        gone = frozenset(taken)
+        self._left = [one for one in self._left if one.entry_id not in gone] if self._left and gone else self._left
+
+    def offered(self, page: Page, fresh: Sequence[Listed]) -> set[str]:
+        """Return keys of a wholly renumbered folder that were offered before; none where the server tells arrivals.
+
+        They were never fetched, so only their sizes are known: most of them must have come back.
+        """
+        if not page.others_gone or not any(one.arrival is None for one in fresh):
+            return set()
+        sizes = Counter(one.size for one in self._offered() if one.folder == self.folder and not one.gone)
+        count, found = sizes.total(), set[str]()
+        for one in fresh:
+            if one.arrival is None and one.size is not None and sizes[one.size]:
+                sizes[one.size] -= 1
+                found.add(one.key)
+        return found if 2 * len(found) > count else set()
+
+    def _offered(self) -> Iterator[EntryView]:
+        after = 0
+        while some := self.store.entries(self.account, "offered", after=after, limit=_AT_ONCE):
+            yield from some
+            after = some[-1].id
+
+
+def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
+    """Return for each fresh key the one gone entry that it is the same message as (design section 4, renumbering).
+
+    They fit if Message-ID, Date, From and Subject are the same, and the arrival too; where the server does not tell it, the
+    sizes. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
+    """
+    by_anchor: dict[str, list[Anchor]] = {}
+    for one in gone:
+        by_anchor.setdefault(one.anchor, []).append(one)
+    fits: dict[str, list[Anchor]] = {}
+    for listed in fresh:
+        mark = anchors.get(listed.key)
+        fits[listed.key] = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
+    claims = Counter(one.entry_id for fitting in fits.values() for one in fitting)
+    pairs = [(one, fits[one.key][0]) for one in fresh if len(fits[one.key]) == 1 and claims[fits[one.key][0].entry_id] == 1]
+    return {listed.key: one.entry_id for listed, one in _sized_alike(pairs)}
+
+
+def _arrived_alike(one: Anchor, listed: Listed) -> bool:
+    return one.arrival is None or listed.arrival is None or one.arrival == listed.arrival
+
+
+def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Listed, Anchor]]:
+    """Yield the pairs with equal sizes or, where they differ, those of several that grew by the same.
+
+    Most grow by nothing; a server that adds a header to all mail while it renumbers makes all of it longer by the same. A
+    single message whose arrival is not known proves nothing, nor one whose size alone is another: it may be another with the
+    same headers, and to fetch it costs little.
+    """
+    growths = [None if one.size is None or listed.size is None else listed.size - one.size for listed, one in pairs]
+    told = [listed.arrival is not None and one.arrival is not None for listed, one in pairs]
+    usual = {by_arrival: _usual(growths, told, by_arrival=by_arrival) for by_arrival in (True, False)}
+    for pair, growth, by_arrival in zip(pairs, growths, told, strict=True):
+        if (by_arrival and growth in {None, 0}) or (growth is not None and growth in usual[by_arrival]):
+            yield pair
+
+
+def _usual(growths: Sequence[int | None], told: Sequence[bool], *, by_arrival: bool) -> set[int | None]:
+    """Return by how much most grew of those whose arrivals are known, or of those whose arrivals are not."""
+    often = Counter(growth for growth, one in zip(growths, told, strict=True) if one is by_arrival)
+    return {growth for growth, times in often.items() if times > 1 and 2 * times > often.total()}

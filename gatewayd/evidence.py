@@ -1,0 +1,72 @@
+"""What a message is held against: its size and its arrival as a server gives them, and the length of the bytes that came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.model import CHUNK
+
+if TYPE_CHECKING:
+    from gatewayd.model import Listed, Source
+
+__all__ = ["Length", "difference", "fits"]
+
+#: Arrivals that are closer together than this are the same, in seconds: not every server and store keeps parts of a second.
+_SAME_ARRIVAL = 1.0
+
+
+def difference(before: Listed, now: Listed) -> str:
+    """Return in words how size and arrival of a key differ from what they were; empty where they do not.
+
+    What is not known on one side differs from nothing.
+
+    >>> from gatewayd.model import Listed
+    >>> difference(Listed("7:6", 128), Listed("7:6", 148))
+    '148 bytes, 128 before'
+    """
+    differences = []
+    if before.size is not None and now.size is not None and before.size != now.size:
+        differences.append(f"{now.size} bytes, {before.size} before")
+    if before.arrival is not None and now.arrival is not None:
+        apart = abs((now.arrival - before.arrival).total_seconds())
+        if apart >= _SAME_ARRIVAL:
+            differences.append(f"arrived {now.arrival:%Y-%m-%d %H:%M:%S}, {before.arrival:%Y-%m-%d %H:%M:%S} before")
+    return "; ".join(differences)
+
+
+class Length:
+    """The length of a message, in all the ways in which servers count it.
+
+    RFC 1939 and RFC 3501 count octets with CRLF. Servers that keep mail with bare LF may count it as it is kept, or may count
+    CRLF and send LF.
+    """
+
+    def __init__(self) -> None:
+        self._octets = 0
+        self._lines = 0
+        self._pairs = 0
+        self._ends_in_cr = False
+
+    def update(self, data: bytes) -> None:
+        """Take in the bytes that follow."""
+        if not data:
+            return
+        self._octets += len(data)
+        self._lines += data.count(b"\n")
+        self._pairs += data.count(b"\r\n") + (self._ends_in_cr and data.startswith(b"\n"))
+        self._ends_in_cr = data.endswith(b"\r")
+
+    def fits(self, size: int | None) -> bool:
+        """Whether a server that counts in one of these ways may say this size; None fits all."""
+        bare = self._lines - self._pairs
+        return size is None or size in {self._octets, self._octets - self._pairs, self._octets + bare}
+
+
+def fits(source: Source, size: int | None) -> bool:
+    """Whether a message is of the size that a server lists, in whatever way it counts. It is read only where it must be."""
+    if size is None or source.size == size:
+        return True
+    length = Length()
+    for offset in range(0, source.size, CHUNK):
+        length.update(source.read(offset, CHUNK))
+    return length.fits(size)

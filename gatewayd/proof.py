@@ -1,0 +1,164 @@
+"""What the listings of one visit prove of a folder, and what they leave in doubt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatewayd.custody import Anchor, FolderState, Known
+    from gatewayd.model import Listed, Page
+
+__all__ = ["Proof"]
+
+#: How old the last proven check may get in the store before it is written anew.
+_FRESH = timedelta(minutes=5)
+
+
+class Proof:
+    """What is known of one folder when its listings have come to their end."""
+
+    def __init__(self, state: FolderState | None) -> None:
+        self._state = state
+        self._began = datetime.now(UTC)
+        #: The listing that is read now covers the whole folder.
+        self.whole = False
+        #: How many messages the server counts, as it said last.
+        self.exists: int | None = None
+        #: What is in doubt after the listing that is read now.
+        self.doubts: list[str] = []
+        #: Keys that are other messages' by now, each with why, and how many owed actions are left undone for that.
+        self.contradicted: list[str] = []
+        self.undone = 0
+        #: Keys that count as backlog, though the folder was listed before.
+        self.backlog: list[str] = []
+        #: There was a doubt at any time in this visit.
+        self._doubted = bool(state and state.doubt)
+        self._compared = False
+        self._seen: set[str] = set()
+        self._kept = False
+        self._stood = False
+
+    # --- while it is listed -----------------------------------------------------------------------------------------
+
+    def begin(self, *, whole: bool) -> None:
+        """A listing begins: what was in doubt before is what it has to clear up."""
+        self.whole = whole
+        self._compared = self._compared or whole
+        self.exists = None
+        self.doubts = []
+        self._seen = set()
+
+    def doubt(self, text: str) -> None:
+        """Something contradicts what is known."""
+        self._doubted = True
+        if text not in self.doubts:
+            self.doubts.append(text)
+
+    def seen(self, page: Page, *, alone: bool) -> Page:
+        """Take in a page, and return it as far as it can be believed; ``alone``: it is all there is of a whole listing."""
+        names = Counter(one.key for one in page.keys)
+        for key, times in names.items():
+            if times > 1:
+                self.doubt(f"{times} messages are listed under the one key {key}, and only one of them can be had")
+        for text in page.doubts:
+            self.doubt(text)
+        self.exists = page.exists if page.exists is not None else self.exists
+        self._seen |= names.keys()
+        self.whole = self.whole or page.others_gone
+        self._compared = self._compared or page.others_gone
+        return replace(page, others_gone=False) if alone else page
+
+    def anchored(self, pairs: Sequence[tuple[Listed, Anchor]], *, had_arrivals: bool, resumed: Callable[[], bool]) -> None:
+        """Take in which keys of a renumbered folder were known again; ``resumed`` tells whether some were in an earlier visit."""
+        self.undone += sum(one.owes and one.size != listed.size for listed, one in pairs)
+        if had_arrivals:
+            self._stood = True
+            self._kept = self._kept or any(one.arrival is not None for _, one in pairs) or resumed()
+
+    def fits(self, one: Listed, was: Known) -> None:
+        """Take in a key that is as the ledger has it."""
+        self._stood = True
+        self._kept = self._kept or (one.arrival is not None and was.listed.arrival is not None)
+
+    def contradicts(self, one: Listed, was: Known, differs: str) -> None:
+        """Take in a key that is another message's by now."""
+        self._stood = True
+        self.contradicted.append(f"{one.key} ({differs})")
+        self.undone += was.owes
+
+    def is_late(self, one: Listed) -> bool:
+        """Whether a message arrived after the last proven check."""
+        checked_at = self._state.checked_at if self._state else None
+        return checked_at is not None and one.arrival is not None and one.arrival > checked_at
+
+    def is_new(self, one: Listed, sent_at: datetime | None) -> bool:
+        """Whether a message of a folder that was renumbered or restored is surely new.
+
+        It arrived after the last proven check, was written after it, too, and what was there before has kept its arrivals.
+        """
+        checked_at = self._state.checked_at if self._state else None
+        late = self.is_late(one) and sent_at is not None and checked_at is not None and sent_at > checked_at
+        return late and (self._kept or not self._stood)
+
+    # --- when it is listed ------------------------------------------------------------------------------------------
+
+    @property
+    def contradiction(self) -> str:
+        """What the ledger keeps of contradictions until the whole folder has been compared."""
+        return f"keys name other messages than before, such as {self.contradicted[0]}" if self.contradicted else ""
+
+    def standing(self) -> frozenset[str] | None:
+        """Return all keys of a whole listing that is sound; None where it can't be believed that the others are gone."""
+        sound = self.exists is not None and len(self._seen) >= self.exists and not self.doubts
+        return frozenset(self._seen) if sound else None
+
+    def end(self) -> None:
+        """The listing came to its end: a whole one must have listed as much as the server counts."""
+        if self.whole and self.exists is not None and len(self._seen) < self.exists:
+            self.doubt(f"the server counts {self.exists} messages and lists {len(self._seen)}")
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was in doubt or contradicted in this visit: only then is anything settled."""
+        return not (self._doubted or self.contradicted)
+
+    @property
+    def left(self) -> str:
+        """What is in doubt still: what was before, unless the whole folder was compared since, or what is now."""
+        before = self._state.doubt if self._state and not self._compared else ""
+        return before or "; ".join(self.doubts)
+
+    def times(self) -> tuple[datetime | None, datetime | None] | None:
+        """Return what is written down, as (last proven check, last comparison of the whole); None where nothing needs to be."""
+        before = self._state
+        checked_at = None if self.left else self._began
+        compared_at = self._began if self._compared else None
+        stale = before is None or before.checked_at is None or self._began - before.checked_at > _FRESH
+        doubtful = self._doubted or bool(self.contradicted)
+        return (checked_at, compared_at) if stale or doubtful else None
+
+    def problems(self) -> list[str]:
+        """Return what a person must know: one line each."""
+        found = [self.left] if self.left else []
+        if self.contradicted:
+            number, such = len(self.contradicted), ", ".join(self.contradicted[:3])
+            found.append(f"{number} keys name other messages than before, such as {such}: these are fetched as mail of their own")
+        return found
+
+    def notes(self) -> list[str]:
+        """Return what a person should know and stops nothing."""
+        found = []
+        if self.undone:
+            found.append(f"{self.undone} owed actions are left undone, because their messages are no longer what was filed")
+        if self.backlog:
+            such = ", ".join(self.backlog[:3])
+            found.append(
+                f"{len(self.backlog)} messages, such as {such}, are backlog: nothing proves that they came after the last check. "
+                "Forward rules do not fire for them"
+            )
+        return found

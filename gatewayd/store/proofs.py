@@ -1,0 +1,48 @@
+"""The store's verbs for what listings and audits prove."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from gatewayd.custody import Lease, Sizes, State
+    from gatewayd.views import Audit, DatabaseCheck, Listing
+
+__all__ = ["ProofVerbs"]
+
+
+class ProofVerbs(ABC):
+    """What is proven of a folder, of what is stored, and of the database itself."""
+
+    @abstractmethod
+    def standing(self, account: str, folder: str) -> Mapping[State, int]:
+        """Return how many keys of the folder the server still had when it was last listed, by state; none are vanished."""
+
+    @abstractmethod
+    def sizes(self, account: str, folder: str) -> Sizes:
+        """Return of the last 100 messages that were filed from the folder how many have the length that the server lists."""
+
+    @abstractmethod
+    def prove(self, lease: Lease, folder: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:
+        """Commit what a listing that came to its end has proven of the folder; a time that is None stays as it is.
+
+        See ``FolderState``. ``doubt`` takes the place of what was in doubt before. Nothing happens where the folder was never
+        listed.
+        """
+
+    @abstractmethod
+    def audit(self, account: str, listings: Mapping[str, Listing]) -> Sequence[Audit]:
+        """Compare the ledger with what the server lists now, folder by folder, and prove all that is stored.
+
+        Of every key that is filed, also of those that are gone: the raw bytes by their digest and their length, and the filings
+        by what was written down when they were made: for which operators and users, and what was said in each.
+        Folders of the ledger that ``listings`` does not name come last; nothing is unknown there.
+        """
+
+    @abstractmethod
+    def check(self) -> DatabaseCheck:
+        """Let the database check itself: its pages, indexes and references. Reads all of it; raises nothing for a damaged one."""

@@ -1,0 +1,91 @@
+"""One folder in one visit: listed to its end, entered into the ledger page by page, and what that proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gatewayd.listing import Lister, checked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gatewayd.config import ImportConfig
+    from gatewayd.custody import Lease
+    from gatewayd.health import Task
+    from gatewayd.listing import Entering
+    from gatewayd.model import Page
+    from gatewayd.session import Session
+    from gatewayd.store import Store
+
+__all__ = ["FolderListing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderListing:
+    """Lists one folder."""
+
+    store: Store
+    lease: Lease
+    folder: str
+    imports: ImportConfig
+    task: Task
+    session: Session
+    #: Does one step of the session, in its thread.
+    in_thread: Callable[..., Any]
+    #: Told how many keys were new, after each commit; raises where the visit may not go on.
+    entered: Callable[[int], None]
+    problem: Callable[[str], None]
+    note: Callable[[str], None]
+
+    def run(self) -> bool:
+        """List it; return whether all that the server says agrees, so that what is owed may be done."""
+        lister = Lister(
+            store=self.store,
+            account=self.lease.account,
+            folder=self.folder,
+            start=self.imports.start,
+            pages=self._pages,
+            headers=lambda keys: self.in_thread(lambda: list(self.session.headers(self.folder, keys))),
+        )
+        self._enter(lister.new(self.task.keys))
+        lister.proof.end()
+        asked = self.task.from_beginning or self.task.compare
+        if lister.unsure() or asked:
+            missed = self._enter(lister.again(take_offered=self.task.from_beginning))
+            lister.proof.end()
+            if missed and self.task.compare:
+                self.note(f"{self.folder}: the full listing had {missed} keys that the ledger lacked; they are taken now")
+        self._tell(lister)
+        return lister.proof.sound
+
+    def _tell(self, lister: Lister) -> None:
+        proof = lister.proof
+        if (times := proof.times()) is not None:
+            self.store.prove(self.lease, self.folder, checked_at=times[0], compared_at=times[1], doubt=proof.left)
+        for text in proof.problems():
+            left = "; nothing is done to mail there in this visit" if self.imports.after else ""
+            self.problem(f"{self.folder}: {text}{left}")
+        for text in proof.notes():
+            self.note(f"{self.folder}: {text}")
+
+    def _enter(self, pages: Iterable[Entering]) -> int:
+        listed = 0
+        for page in pages:
+            new = self.store.enter(
+                self.lease,
+                self.folder,
+                page.entries,
+                cursor=page.cursor,
+                start_at=page.start_at,
+                standing=page.standing,
+                doubt=page.doubt,
+            )
+            listed += new
+            self.entered(new)
+        return listed
+
+    def _pages(self, cursor: str | None) -> Iterator[Page]:
+        pages = self.in_thread(lambda: checked(self.session.listing(self.folder, cursor)))
+        while (page := self.in_thread(next, pages, None)) is not None:
+            yield page
