@@ -58,14 +58,14 @@ class Connection:
     def step(self, what: str, *, seconds: float | None = None, rate: int = LEAST_RATE, limit: int = ANSWER_BYTES) -> None:
         """Begin a step. It may take ``seconds`` (default: the server's ``timeout``), and what moves lengthens that.
 
-        A step that moves n bytes may take n / ``rate`` seconds more; ``rate=0``: none. At most ``limit`` bytes may come.
-        ``what`` names it in errors.
+        Each n bytes give n / ``rate`` seconds more, but never are more than ``seconds`` left: so a long step has a least rate, and
+        one that stalls ends; ``rate=0``: nothing lengthens it. At most ``limit`` bytes may come. ``what`` names it in errors.
         """
         self._what = what
         self._seconds = self._server.timeout if seconds is None else seconds
         self._rate, self._limit = rate, limit
-        self._came = self._sent = 0
-        self._began = time.monotonic()
+        self._came = 0
+        self._until = time.monotonic() + self._seconds
         self._waiting = True
 
     @property
@@ -121,7 +121,7 @@ class Connection:
             count = sock.send(data)
         except TimeoutError:
             raise self._late() from None
-        self._sent += count
+        self._moved(count)
         return count
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:
@@ -188,13 +188,14 @@ class Connection:
         raise self._late() if isinstance(refusal, TimeoutError) else refusal
 
     def _left(self) -> float:
-        left = self._began + self._allowed() - time.monotonic()
+        left = self._until - time.monotonic()
         if left <= 0:
             raise self._late()
         return left
 
-    def _allowed(self) -> float:
-        return self._seconds + ((self._came + self._sent) / self._rate if self._rate else 0.0)
+    def _moved(self, size: int) -> None:
+        if self._rate:
+            self._until = min(self._until + size / self._rate, time.monotonic() + self._seconds)
 
     def _open(self) -> socket.socket:
         if self._cut:
@@ -221,13 +222,15 @@ class Connection:
 
     def _count(self, came: int) -> None:
         self._came += came
+        self._moved(came)
         self._greeted = self._greeted or came > 0
 
     def _late(self) -> TransientError:
         text = f"{self.where}: {self._what}: no answer within {self._seconds:g} s"
         advice = "Check host, port and firewall; raise `timeout` if the server is slow."
         if self._came:
-            text = f"{self.where}: {self._what}: no whole answer within {self._allowed():.0f} s, only {self._came} bytes"
+            more = f" and a second more for each {self._rate} bytes" if self._rate else ""
+            text = f"{self.where}: {self._what}: no whole answer within {self._seconds:g} s{more}, only {self._came} bytes"
             advice = "It is tried again. Raise `timeout` if the server is slow."
         elif not self._greeted and self._server.security != "tls":
             advice = f"Perhaps the port speaks TLS from the first byte: then use `security: tls`. Else: {advice}"

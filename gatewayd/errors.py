@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
 __all__ = [
     "AuthError",
@@ -46,6 +47,11 @@ class GatewaydError(Exception):
     def message(self) -> str:
         """What is wrong, in one line, without secrets."""
         return str(self.args[0])
+
+    def alone(self) -> Self:
+        """Return it without the way that it came: the frames of a traceback hold all that a server said."""
+        self.__cause__ = self.__context__ = self.__traceback__ = None
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

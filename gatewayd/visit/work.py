@@ -78,7 +78,7 @@ class Work:
         except _Stopped:
             pass
         except GatewaydError as error:
-            self._report = replace(self._report, error=error)
+            self._report = replace(self._report, error=error.alone())
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
             self._report = replace(self._report, error=self._bug("visit", error))
         finally:

@@ -47,6 +47,11 @@ _WORD = re.compile(rb"[0-9]++")
 _INTERNALDATE = re.compile(rb" ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{4})")
 _MONTHS = {name: month for month, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _MAX_DIGITS = 20
+#: A line that may be read at once.
+_SHORT = 1_000
+#: How many words are read of one answer, and of all answers to a command; what comes behind them is left out. A thousand messages
+#: have ten thousand.
+_WORDS, _ALL_WORDS = 500, 100_000
 
 
 class Folder(NamedTuple):
@@ -66,17 +71,21 @@ class _Token(NamedTuple):
 
 def fields(pieces: Sequence[Piece | None]) -> Iterator[Fields]:
     """Yield what each FETCH answer says, in their order; one that is cut off or garbled is left out."""
+    budget = _ALL_WORDS
     for answer in _answers(pieces):
-        found = _message(answer)
+        found, read = _message(answer, min(budget, _WORDS))
+        budget -= read
         if found:
             yield found
 
 
 def folders(pieces: Sequence[Piece | None]) -> Iterator[Folder]:
     """Yield the folders that LIST answers (RFC 3501 section 7.2.2); a garbled one is left out."""
+    budget = _ALL_WORDS
     for answer in _answers(pieces):
         depth, flags, words = 0, list[bytes](), list[bytes]()
-        for token in _tokens(answer, lists=True):
+        for token in _tokens(answer, most=min(budget, _WORDS), lists=True):
+            budget -= 1
             depth += (token.kind == "open") - (token.kind == "close")
             if token.kind in ("atom", "quoted", "literal"):
                 (flags if depth else words).append(token.value)
@@ -98,17 +107,20 @@ def _answers(pieces: Sequence[Piece | None]) -> Iterator[list[Piece]]:
             answer = []
 
 
-def _message(answer: Sequence[Piece]) -> Fields:
+def _message(answer: Sequence[Piece], most: int) -> tuple[Fields, int]:
+    """Return what an answer says, and how many of at most ``most`` words were read."""
     first = answer[0]
-    if isinstance(first, bytes) and _PLAIN.fullmatch(first):
-        return {name.decode("ascii"): value for name, value in _PAIRS.findall(first) if name.decode("ascii") in _KEPT}
+    if isinstance(first, bytes) and len(first) < _SHORT and _PLAIN.fullmatch(first):
+        pairs = _PAIRS.findall(first)
+        return {name.decode("ascii"): value for name, value in pairs if name.decode("ascii") in _KEPT}, len(pairs)
     found: dict[str, bytes] = {}
-    name, depth = "", 0
-    for token in _tokens(answer, start=_SEQUENCE):
+    name, depth, read = "", 0, 0
+    for token in _tokens(answer, most=most, start=_SEQUENCE):
+        read += 1
         if token.kind == "garbled":
-            return {}
+            break
         if token.kind == "close" and not depth:
-            return found
+            return found, read
         depth += (token.kind == "open") - (token.kind == "close")
         if token.kind == "open" or depth:
             continue
@@ -120,10 +132,10 @@ def _message(answer: Sequence[Piece]) -> Fields:
             if name in _KEPT or (name == BODY and token.kind in ("quoted", "literal")):
                 found[name] = token.value
             name = ""
-    return {}
+    return {}, read
 
 
-def _tokens(answer: Sequence[Piece], *, start: re.Pattern[bytes] | None = None, lists: bool = False) -> Iterator[_Token]:
+def _tokens(answer: Sequence[Piece], *, most: int, start: re.Pattern[bytes] | None = None, lists: bool = False) -> Iterator[_Token]:
     """Yield what an answer is made of, up to what can't be read. ``lists``: also what stands in lists, as atoms."""
     depth = 0
     for piece in answer:
@@ -133,11 +145,14 @@ def _tokens(answer: Sequence[Piece], *, start: re.Pattern[bytes] | None = None, 
             begun = start.match(text)
             at, start = begun.end() if begun else len(text), None
         while found := (_IN_LIST if depth and not lists else _TOKEN).match(text, at):
+            most -= 1
+            if most <= 0:
+                break
             at = found.end()
             token = _token(found)
             depth += (token.kind == "open") - (token.kind == "close")
             yield token
-        if text.find(b'"', at) >= 0 or (text[at:].strip() and (lists or not depth)):
+        if most <= 0 or text.find(b'"', at) >= 0 or (text[at:].strip() and (lists or not depth)):
             yield _Token("garbled")
         if isinstance(piece, tuple):
             yield _Token("literal", piece[1])

@@ -25,6 +25,8 @@ _BATCH = 200
 LARGE = 4 << 20
 #: What may come of a batch beyond twice the listed sizes: for servers that estimate, and for their other words.
 _SLACK = 16 << 20
+#: What may come of the headers of a batch.
+_HEADERS = 8 << 20
 #: The least that pieces of a large message must have on average.
 _LEAST_PIECE = 1 << 16
 
@@ -44,7 +46,7 @@ class Wanted:
     def bounds(self, uids: Sequence[int]) -> Fetch:
         """Return the bounds of what may come of these."""
         if self._spool is None:
-            return Fetch(answer=_SLACK)
+            return Fetch(answer=_HEADERS)
         sizes = [self._listed[uid].size for uid in uids]
         known = sum(2 * size for size in sizes if size is not None)
         unknown = max((self._spool.allowed(self._listed[uid].key) for uid in uids if self._listed[uid].size is None), default=0)
@@ -66,8 +68,7 @@ def bodies(reading: Reading, opened: Opened, uids: Sequence[int], wanted: Wanted
         answers = reading.client.uid_fetch(uid_set(batch), wanted.items, wanted.bounds(batch))
         had = _bodies_of(answers, batch, wanted)
         yield from had.items()
-        if answers.lost:
-            raise answers.lost
+        answers.go_on()
         rest = [uid for uid in batch if uid not in had]
         there = reading.there(opened, rest)
         until = time.monotonic() + reading.options.timeout
@@ -152,8 +153,8 @@ def _body(reading: Reading, opened: Opened, uid: int, wanted: Wanted) -> bytes |
     reading.expect(opened)
     answers = reading.client.uid_fetch(str(uid), wanted.items, wanted.bounds([uid]))
     had = _bodies_of(answers, [uid], wanted)
-    if not had and answers.lost:
-        raise answers.lost
+    if not had:
+        answers.go_on()
     if had:
         return had[uid]
     return NotHad(answers.refusal.message if answers.refusal else "the server lists the message and sends nothing of it")

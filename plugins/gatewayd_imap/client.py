@@ -76,6 +76,12 @@ class Answers:
     #: Why the session can't go on; None where it can.
     lost: GatewaydError | None = None
 
+    def go_on(self) -> None:
+        """Raise why the session can't go on, where it can't."""
+        if self.lost is not None:
+            # A new one: its traceback has the frame that has these answers, and they would keep it and all that came.
+            raise type(self.lost)(self.lost.message, advice=self.lost.advice)
+
 
 class Client(imaplib.IMAP4):
     """One connection. Greeting and log-in are one step; each ``step`` after them has bounds of its own."""
@@ -154,6 +160,13 @@ class Client(imaplib.IMAP4):
         # As imaplib's own starttls does.
         self._get_capabilities()
 
+    def shutdown(self) -> None:
+        """Close the connection, and let go at once of what came: imap_tools ties client and mailbox into a knot."""
+        self.untagged_responses = {}
+        self.mo = None
+        self._before = b""
+        super().shutdown()
+
     def _log(self, line: str) -> None:
         """Keep nothing: imaplib would keep the last lines of every connection for its debugging, the password too."""
 
@@ -228,7 +241,8 @@ class Client(imaplib.IMAP4):
             with self.step("UID FETCH", answer=bounds.answer):
                 pieces, refusal = self._uid_fetch(uids, items, by_number=by_number)
         except GatewaydError as error:
-            lost, pieces = error, self._pending()
+            # It is kept here, where its own traceback would keep all that came.
+            lost, pieces = error.alone(), self._pending()
         finally:
             self._fetch = Fetch()
         messages, twice = _by_uid(pieces)

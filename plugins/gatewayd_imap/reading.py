@@ -105,8 +105,7 @@ class Reading:
         """Return the UID of the last message; None where there is none, or the server does not answer for it."""
         self.expect(opened)
         answers = self.client.uid_fetch("*", "(UID)")
-        if answers.lost:
-            raise answers.lost
+        answers.go_on()
         return max(answers.messages, default=None)
 
     def by_number(self, opened: Opened, first: int) -> list[int]:
@@ -119,8 +118,7 @@ class Reading:
         for low in range(1, exists + 1, _SIZES):
             self.expect(opened)
             answers = self.client.uid_fetch(f"{low}:{min(low + _SIZES - 1, exists)}", "(UID)", by_number=True)
-            if answers.lost:
-                raise answers.lost
+            answers.go_on()
             found.extend(uid for uid in answers.messages if first <= uid <= MAX_UID)
         return sorted(set(found))
 
@@ -132,8 +130,7 @@ class Reading:
         """
         self.expect(opened)
         answers = self.client.uid_fetch(f"{uids[0]}:{uids[-1]}", _ITEMS)
-        if answers.lost:
-            raise answers.lost
+        answers.go_on()
         answered = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]}
         found = tuple(listed_as(opened, uid, answers.messages.get(uid, {})) for uid in sorted(answered | set(uids)))
         return found, answered == set(uids) or answers.refusal is not None
@@ -145,8 +142,7 @@ class Reading:
         for batch in chunks(uids, _SET):
             self.expect(opened)
             answers = self.client.uid_fetch(uid_set(batch), _ITEMS)
-            if answers.lost:
-                raise answers.lost
+            answers.go_on()
             rest = [uid for uid in batch if uid not in answers.messages]
             if rest and answers.refusal:
                 raise answers.refusal
@@ -163,8 +159,7 @@ class Reading:
         rest = set(uids) - set(found)
         if rest:
             answers = self.client.uid_fetch(uid_set(rest), "(UID)")
-            if answers.lost:
-                raise answers.lost
+            answers.go_on()
             found += rest & answers.messages.keys()
         return frozenset(uids) & frozenset(found)
 

@@ -196,6 +196,24 @@ def test_P6_what_moves_lengthens_a_long_step_and_no_more_than_that() -> None:
         connection.close()
 
 
+def test_P6_a_server_that_sends_much_and_then_stalls_meets_the_deadline() -> None:
+    done = threading.Event()
+
+    def play(line: socket.socket) -> None:
+        line.sendall(b"x" * 200_000)
+        done.wait(PATIENCE)
+
+    with server(play) as port:
+        connection = Connection(place(port), port)
+        began = time.monotonic()
+        connection.step("a burst", seconds=1, rate=1000, limit=1 << 20)
+        with pytest.raises(TransientError, match=r"a burst: no whole answer within 1 s .*1000 bytes, only 200000 bytes"):
+            by_recv(connection)
+        assert time.monotonic() - began < PATIENCE / 2
+        connection.close()
+        done.set()
+
+
 def test_P6_a_server_that_takes_nothing_meets_the_deadline() -> None:
     done = threading.Event()
     with server(lambda _line: done.wait(PATIENCE)) as port:
