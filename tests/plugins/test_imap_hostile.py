@@ -92,7 +92,7 @@ def test_P6_a_watch_that_drips_is_ended_by_its_deadline(tmp_path: Path) -> None:
 
 
 WAYS = list(itertools.product(STEPS, ENDLESS))
-#: Those that once cost the most, and of all others every sixth: each way at some step, and each step in some way.
+#: Those that once cost the most, and of all others every seventh: each way at some step, and each step in some way.
 SOME = [
     ("CAPABILITY", "lines of many types"),
     ("SEARCH", "numbers"),
