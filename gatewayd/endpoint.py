@@ -8,6 +8,7 @@ import socket
 import ssl
 from contextlib import contextmanager
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
@@ -16,7 +17,7 @@ from gatewayd.errors import AuthError, ConfigError, TransientError
 from gatewayd.options import ConfigPath, Duration, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
     from typing import Self
 
@@ -83,6 +84,20 @@ class Endpoint(Server):
 
     username: str = Field(description="Name to log in with.", min_length=1, max_length=1000)
     password: Secret = Field(description="Password to log in with, as a reference.")
+
+    def mailbox(self, standard: Collection[int]) -> str:
+        """Return in words which mailbox this is: the same for all ways to write the host and for all ports of ``standard``."""
+        port = "" if self.port is None or self.port in standard else f" port {self.port}"
+        return f"{self.username.casefold()} at {_same_host(self.host)}{port}"
+
+
+def _same_host(host: str) -> str:
+    """Return a host as DNS knows it, or an address as it is written shortest; what is this machine is ``localhost``."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host.encode("idna").decode().lower().rstrip(".")
+    return "localhost" if address.is_loopback else str(address)
 
 
 @lru_cache(maxsize=64)

@@ -69,6 +69,10 @@ class Metrics(Collector):
         self._lag = self._histogram("lag_seconds", "From arrival, as the server says, to filed; without backlog.", _LAG)
         self._workers = prometheus_client.Gauge("gatewayd_workers", "Worker processes.", registry=self._registry)
         self._deaths = self._counter("worker_deaths", "Worker processes that had to be replaced.")
+        self._writable = prometheus_client.Gauge(
+            "gatewayd_store_writable", "1 while the store can be written, else 0.", registry=self._registry
+        )
+        self._writable.set(1)
         self._dropped = self._counter("events_dropped", "Events that observers were too slow for.")
         info = prometheus_client.Gauge("gatewayd_build_info", "The version that runs.", ["version"], registry=self._registry)
         info.labels(version).set(1)
@@ -115,6 +119,10 @@ class Metrics(Collector):
     def workers(self, number: int) -> None:
         """Say how many worker processes there are."""
         self._workers.set(number)
+
+    def store(self, *, writable: bool) -> None:
+        """Say whether the store can be written."""
+        self._writable.set(writable)
 
     def worker_died(self) -> None:
         """Count a worker process that had to be replaced, whatever ended it."""

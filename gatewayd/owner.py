@@ -14,7 +14,7 @@ import shutil
 import socket
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd.become import become_owner
 from gatewayd.errors import ConfigError
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Owner", "enter", "host_and_process", "prepare"]
+__all__ = ["Owner", "Role", "enter", "host_and_process", "prepare", "running_daemons"]
+
+#: What an owner is: what others see of it where the store can't tell.
+Role: TypeAlias = Literal["daemon", "command"]
 
 
 def enter(state: Path) -> None:
@@ -57,7 +60,7 @@ def prepare(state: Path) -> None:
 class Owner:
     """An owner of leases, from its making until ``close`` or the end of the process."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, role: Role = "command") -> None:
         """Make the owner's room below ``state`` and remove the rooms, and with them the spools, of owners that died.
 
         Raises OSError where the state folder can't be written.
@@ -71,7 +74,8 @@ class Owner:
             self._home = self._home_id()
             self._sweep()
             self._room.mkdir(mode=0o700)
-            self._lock = (self._room / "lock").open("xb")
+            self._lock = (self._room / "lock").open("xb", buffering=0)
+            self._lock.write(f"{role} {os.getpid()}\n".encode())
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         #: Host and process for people; state folder and room for ``dead``.
         self.name = f"{socket.gethostname()}:{os.getpid()}:{self._home}:{token}"
@@ -128,6 +132,22 @@ class Owner:
         except BlockingIOError:
             return False
         return True
+
+
+def running_daemons(state: Path) -> list[int]:
+    """Return the processes of the daemons with this state folder that run, whatever became of the store. Writes nothing."""
+    found: list[int] = []
+    for lock in sorted((state / "owners").glob("*/lock")):
+        try:
+            with lock.open("rb") as opened:
+                role, _, pid = opened.read(100).decode().strip().partition(" ")
+                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found += [int(pid)] if role == "daemon" and pid.isdigit() else []
+        except (OSError, ValueError):
+            # It has just ended, or is none of ours.
+            continue
+    return found
 
 
 def host_and_process(name: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from gatewayd import options as _options
+from gatewayd.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -65,11 +66,24 @@ class Transport(Plugin):
     tells_arrival: ClassVar[bool] = True
     #: Whether one key names a message wherever it lies (Graph); else keys are unique in their folder only.
     keys_span_folders: ClassVar[bool] = False
+    #: Ports of the protocol: on whichever of them a server is asked, it has the same mailboxes.
+    standard_ports: ClassVar[frozenset[int]] = frozenset()
 
     def __init__(self, options: Transport.Options, *, account: str) -> None:
         """Keep ``options`` and the account's name for messages. Does no I/O and can't fail."""
         self.options = options
         self.account = account
+
+    def mailbox(self) -> str:
+        """Return what tells the mailbox from every other; empty where the options don't tell.
+
+        Called when the config is read; does no I/O and can't fail. Equal for all accounts on one mailbox, by whatever
+        protocol: a second one would import all its mail once more, so it waits for a person's word. By default it is the
+        ``username`` at the ``host``, with the ``port`` unless that is one of ``standard_ports``.
+
+            "sales@example.com at imap.example.com"
+        """
+        return self.options.mailbox(self.standard_ports) if isinstance(self.options, Endpoint) else ""
 
     @abstractmethod
     def open(self) -> Session:

@@ -49,7 +49,7 @@ FLOORS = [
     {"compose", "draft", "routing"},
     {"anchoring", "proof", "received"},
     {"listing", "batch"},
-    {"rematch", "worker"},
+    {"rematch", "worker", "mailboxes"},
     {"visit", "outbox"},
     {"desk"},
     {"supervisor"},

@@ -31,6 +31,7 @@ _INTERRUPTED = 130
 
 #: Our words, each with the module that has it among its ``COMMANDS``.
 _MODULES = {
+    "account": "account",
     "audit": "audit",
     "check": "admin",
     "directory": "admin",

@@ -11,9 +11,11 @@ import click
 from gatewayd import config, plugins, schema
 from gatewayd.cli import output
 from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.former import former_lines
 from gatewayd.cli.mail import KINDS
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
+from gatewayd.mailboxes import taken
 from gatewayd.model import Follows, Link, Rivals
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
         click.echo(output.clean(str(fault)))
     for fault in config.right_faults(app.config):
         output.note(f"warning: {fault}")
-    unusable = 0 if only_files else sum(_directory_faults(app, name) for name in app.recipes)
+    unusable = 0 if only_files else _stored_faults(app) + sum(_directory_faults(app, name) for name in app.recipes)
     failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
     things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
     found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
@@ -51,6 +53,23 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
     if faults or unusable:
         return 78
     return 1 if failed else 0
+
+
+def _stored_faults(app: App) -> int:
+    """Show where the config does not fit what is stored; return how many accounts wait for a word because of that."""
+    try:
+        # Not to be made or brought to this version by a check.
+        if not app.has_store():
+            return 0
+        waits = list(taken(app.config, app.store.mailboxes()))
+        for line in former_lines(app.former()):
+            output.note(line)
+    except GatewaydError as error:
+        output.note(f"warning: what is stored can't be looked at: {error.message}. {error.advice}".rstrip())
+        return 0
+    for name, why in waits:
+        click.echo(output.clean(f"accounts/{name}.yaml: {why.message}. {why.advice}"))
+    return len(waits)
 
 
 def _directory_faults(app: App, name: str) -> int:

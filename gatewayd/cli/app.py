@@ -24,7 +24,7 @@ from gatewayd.signing import Signer
 from gatewayd.store import Store
 from gatewayd.supervisor.threads import Threads
 from gatewayd.supervisor.workers import Workers
-from gatewayd.views import Viewer
+from gatewayd.views import Query, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gatewayd.forwarder import Courier
     from gatewayd.session import Session
 
-__all__ = ["ID", "App", "operator_options"]
+__all__ = ["ID", "App", "all_operators_option", "operator_options"]
 
 #: A mail's id on the command line: what a store's integers hold.
 ID = click.IntRange(1, 2**63 - 1)
@@ -78,11 +78,18 @@ class App:
     def store(self) -> Store:
         """The store, opened."""
         self._prepare_state()
-        chosen = self.registry.get(Store, self.config.store_kind)
-        store = chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
+        store = self._store()
         store.open()
         self._stack.callback(store.close)
         return store
+
+    def has_store(self) -> bool:
+        """Whether there is a store of this version, so that to open it changes nothing."""
+        return self._store().is_current()
+
+    def _store(self) -> Store:
+        chosen = self.registry.get(Store, self.config.store_kind)
+        return chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
 
     @cached_property
     def owner(self) -> Owner:
@@ -189,7 +196,7 @@ class App:
         """Return who asks: one operator, or for the administrator each of them with all its users."""
         operators = self.config.operators
         if all_operators:
-            return [Viewer(operator=name, users=tuple(one.users)) for name, one in operators.items()]
+            return self._everybody()
         if operator is None:
             if len(operators) != 1:
                 raise click.UsageError(f"--operator is needed; operators are: {', '.join(operators) or 'none'}")
@@ -200,6 +207,33 @@ class App:
             if user not in operators[operator].users and not operators[operator].faulty:
                 raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"See operators/{operator}.yaml.")
         return [Viewer(operator=operator, users=tuple(users))]
+
+    def _everybody(self) -> list[Viewer]:
+        """Return all who have mail: whoever is in the config, and who was and is no longer."""
+        users = {name: list(one.users) for name, one in self.config.operators.items()}
+        for operator, user in self._former():
+            users.setdefault(operator, []).extend([user] if user else [])
+        return [Viewer(operator=name, users=tuple(all_)) for name, all_ in users.items()]
+
+    def former(self) -> Mapping[tuple[str, str | None], int]:
+        """Return how many filings there are of operators and users that are no longer in the config, by operator and user."""
+        faulty = {name for name, one in self.config.operators.items() if one.faulty}
+        # Of a faulty operator the users are not known.
+        return {who: number for who, number in self._former().items() if who[1] is None or who[0] not in faulty}
+
+    def _former(self) -> Mapping[tuple[str, str | None], int]:
+        known = {(name, user) for name, one in self.config.operators.items() for user in (None, *one.users)}
+        return self.store.former(known)
+
+    def reader(self, mail_id: int, operator: str | None, users: Sequence[str], *, all_operators: bool) -> Viewer:
+        """Return who reads one mail; for the administrator the first that has it."""
+        viewers = self.viewers(operator, users=users, all_operators=all_operators)
+        if not all_operators:
+            return viewers[0]
+        for one in viewers:
+            if self.store.filings(one, Query(ids=(mail_id,))):
+                return one
+        raise PermanentError(f"nobody has a mail {mail_id}", advice="See `gatewayd mail list --all-operators`.")
 
     def viewer(self, operator: str | None, users: Sequence[str] = ()) -> Viewer:
         """Return the one who asks."""
@@ -231,6 +265,12 @@ def _who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
+
+
+#: For commands that the administrator may have for everybody.
+all_operators_option = click.option(
+    "--all-operators", is_flag=True, help="The administrator's view: every operator, former ones too, with personal mail."
+)
 
 
 def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:

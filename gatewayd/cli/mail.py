@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from gatewayd.cli import output, writing
-from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.outbox import delivery_line, delivery_row
 from gatewayd.delivery import DeliveryQuery
 from gatewayd.errors import PermanentError
@@ -40,7 +40,7 @@ def _mail() -> None:
 
 @_mail.command("list")
 @operator_options
-@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@all_operators_option
 @click.option("--account", metavar="A", help="Only mail of this account.")
 @click.option("--unread/--read", default=None, help="Only unread, or only read mail.")
 @click.option("--linked/--unlinked", default=None, help="Only mail with links, or only mail without any.")
@@ -108,12 +108,13 @@ def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
 
 @_mail.command("show")
 @operator_options
+@all_operators_option
 @click.argument("mail_id", type=ID, metavar="ID")
 @_JSON
 @click.pass_obj
-def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, as_json: bool) -> None:
+def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, all_operators: bool, as_json: bool) -> None:
     """Show one mail: headers, what it is related to and why, text, attachments."""
-    viewer = app.viewer(operator, users)
+    viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
     filing, mail = app.desk.get(viewer, mail_id), app.desk.mail(viewer, mail_id)
     deliveries = app.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES))
     if as_json:
@@ -144,23 +145,36 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
 
 @_mail.command("raw")
 @operator_options
+@all_operators_option
 @click.argument("mail_id", type=ID, metavar="ID")
 @_OUT
 @click.pass_obj
-def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, target: Path | None) -> None:
+def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, all_operators: bool, target: Path | None) -> None:
     """Write the raw bytes of a mail, exactly as the server had them."""
-    _write(pieces(app.desk.source(app.viewer(operator, users), mail_id)), target)
+    viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
+    _write(pieces(app.desk.source(viewer, mail_id)), target)
 
 
 @_mail.command("attachment")
 @operator_options
+@all_operators_option
 @click.argument("mail_id", type=ID, metavar="ID")
 @click.argument("number", type=int, metavar="N")
 @_OUT
 @click.pass_obj
-def _attachment(app: App, *, mail_id: int, number: int, operator: str | None, users: Sequence[str], target: Path | None) -> None:
+def _attachment(
+    app: App,
+    *,
+    mail_id: int,
+    number: int,
+    operator: str | None,
+    users: Sequence[str],
+    all_operators: bool,
+    target: Path | None,
+) -> None:
     """Write the decoded attachment N of a mail, counted from 1. Its own name is never used as a path."""
-    _write(app.desk.attachment(app.viewer(operator, users), mail_id, number), target)
+    viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
+    _write(app.desk.attachment(viewer, mail_id, number), target)
 
 
 def pieces(source: Source) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.delivery import DeliveryQuery, DeliveryState
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools
@@ -23,6 +23,8 @@ __all__ = ["COMMANDS", "delivery_line", "delivery_row"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
 _TARGET = click.option("--target", metavar="T", help="Only what is for this target.")
+#: Nothing more becomes of what is in one of these states.
+_ENDED = ("delivered", "cancelled")
 #: So many deliveries are looked up at a time.
 _PAGE = 1000
 
@@ -34,7 +36,7 @@ def _outbox() -> None:
 
 @_outbox.command("list")
 @operator_options
-@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@all_operators_option
 @click.option("--state", "states", type=click.Choice(get_args(DeliveryState)), multiple=True, help="Only these; may be repeated.")
 @_TARGET
 @click.option("--mail", "mail_id", type=ID, metavar="ID", help="Only deliveries of this mail.")
@@ -129,11 +131,31 @@ def _retry(
         raise click.UsageError("give ids, or --parked or --withheld, these with --target if you like")
     viewer = app.viewer(operator, users)
     ids = list(delivery_ids) or list(_all(app, viewer, DeliveryQuery(states=states, target=target, limit=_PAGE)))
+    wrong = list(_unfit(app, [viewer], delivery_ids))
     due = app.store.redeliver(viewer, ids)
-    output.note(
-        f"{output.count(due, 'delivery', 'deliveries')} due now; `gatewayd outbox deliver` tries without waiting for a daemon."
-    )
-    return 0 if due == len(set(ids)) else 1
+    if due or not wrong:
+        tries = "; `gatewayd outbox deliver` tries without waiting for a daemon" if due else f": nothing is {' or '.join(states)}"
+        output.note(f"{output.count(due, 'delivery', 'deliveries')} due now{tries}.")
+    return 1 if _told(wrong) or due < len(set(ids)) else 0
+
+
+def _unfit(app: App, viewers: Sequence[Viewer], ids: Sequence[int]) -> Iterator[str]:
+    """Yield for each delivery that is named why nothing can be done with it: there is none, or it has come to its end."""
+    pages = (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
+    queries = [DeliveryQuery(ids=tuple(page), limit=_PAGE) for page in pages]
+    found = {one.id: one.state for viewer in viewers for query in queries for one in app.store.deliveries(viewer, query)}
+    for one in dict.fromkeys(ids):
+        if one not in found:
+            whose = f"operator {viewers[0].operator} has" if len(viewers) == 1 else "there is"
+            yield f"{whose} no delivery {one}"
+        elif found[one] in _ENDED:
+            yield f"delivery {one} is {found[one]} already"
+
+
+def _told(wrong: Sequence[str]) -> bool:
+    for what in wrong:
+        output.error(PermanentError(what, advice="See `gatewayd outbox list`." if what == wrong[-1] else ""))
+    return bool(wrong)
 
 
 def _all(app: App, viewer: Viewer, query: DeliveryQuery) -> Iterator[int]:
@@ -145,13 +167,16 @@ def _all(app: App, viewer: Viewer, query: DeliveryQuery) -> Iterator[int]:
 
 @_outbox.command("cancel")
 @operator_options
+@all_operators_option
 @click.argument("delivery_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.pass_obj
-def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
+def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: Sequence[str], *, all_operators: bool) -> int:
     """Cancel what waits, is parked or withheld, and is not being tried just now."""
-    gone = app.store.cancel(app.viewer(operator, users), delivery_ids, who=app.who)
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    wrong = list(_unfit(app, viewers, delivery_ids))
+    gone = sum(app.store.cancel(viewer, delivery_ids, who=app.who) for viewer in viewers)
     output.note(f"{output.count(gone, 'delivery', 'deliveries')} cancelled.")
-    return 0 if gone == len(set(delivery_ids)) else 1
+    return 1 if _told(wrong) or gone < len(set(delivery_ids)) else 0
 
 
 @_outbox.command("deliver")
@@ -160,7 +185,8 @@ def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: 
 def _deliver(app: App, *, as_json: bool) -> int:
     """Deliver all that is due now, here. Exits 1 if anything failed, was put off or parked."""
     app.warn_of_faults()
-    rounds = [_lane(app, lane) for lane, seconds in app.store.lanes(dead=app.owner.dead).items() if seconds <= 0]
+    lanes = app.store.lanes(dead=app.owner.dead)
+    rounds = [_lane(app, lane) for lane, seconds in lanes.items() if seconds <= 0]
     tried = [one for one in rounds if one.taken or one.error]
     if as_json:
         for one in tried:
@@ -168,8 +194,13 @@ def _deliver(app: App, *, as_json: bool) -> int:
     else:
         rows = [(one.lane, str(one.delivered), str(one.waiting), str(one.parked), _wrong(one)) for one in tried]
         output.table(("lane", "#delivered", "#put off", "#parked", "what is wrong, and what to do"), rows)
+    later = {lane: seconds for lane, seconds in lanes.items() if seconds > 0}
     if not tried:
-        output.note("Nothing is due.")
+        output.note("Nothing is due now." if later else "Nothing is due.")
+    for lane, seconds in later.items():
+        output.note(
+            f"{lane}: waits, and is due in {output.span(seconds)}; see `gatewayd outbox list`, `outbox retry ID` hurries it."
+        )
     return 1 if any(one.error or one.waiting or one.parked for one in tried) else 0
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.views import FilingView
 
-__all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "note", "related", "table"]
+__all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "note", "related", "span", "table"]
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPACES = "\t\r\n\u2028\u2029"
@@ -49,6 +49,15 @@ def _escaped(text: str) -> str:
 def minute(when: datetime | None) -> str:
     """Return a time in UTC as a table shows it."""
     return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def span(seconds: float) -> str:
+    """Return a span of time in its largest unit, as people say it: ``45s``, ``12m``, ``3h``, ``9d``."""
+    whole = max(0, int(seconds))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if whole >= 2 * length:
+            return f"{whole // length}{unit}"
+    return f"{whole}s"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.mail import merged, print_filings
 from gatewayd.errors import PermanentError
 from gatewayd.views import Query
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "cause_row"]
 
-_ALL = click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
 _QUEUE = click.option("--queue", metavar="Q", help="Only this error queue.")
+#: So many mails are named on a command line at most.
+_MANY = 1_000_000
 
 
 @click.group("queue")
@@ -30,7 +31,7 @@ def _queue() -> None:
 
 @_queue.command("list")
 @operator_options
-@_ALL
+@all_operators_option
 @_QUEUE
 @click.option("--before", type=ID, metavar="ID", help="Go on below this id.")
 @click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
@@ -63,7 +64,7 @@ def _list(
 
 @_queue.command("causes")
 @operator_options
-@_ALL
+@all_operators_option
 @_QUEUE
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
@@ -135,13 +136,23 @@ def _retry(
 
 @_queue.command("discard")
 @operator_options
+@all_operators_option
 @click.argument("mail_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.pass_obj
-def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
+def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], *, all_operators: bool) -> int:
     """Take these out of their error queue without another try. The mail itself stays."""
-    gone = app.store.discard(app.viewer(operator, users), mail_ids)
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    standing = {
+        one.id for viewer in viewers for one in app.store.filings(viewer, Query(ids=tuple(mail_ids), faulty=True, limit=_MANY))
+    }
+    gone = sum(app.store.discard(viewer, mail_ids) for viewer in viewers)
     output.note(f"{gone} taken out of the queue.")
-    return 0 if gone == len(set(mail_ids)) else 1
+    left = [str(one) for one in mail_ids if one not in standing]
+    if left:
+        whose = "" if all_operators else f" of operator {viewers[0].operator}"
+        what = f"in no error queue{whose}: {', '.join(left)}"
+        output.error(PermanentError(what, advice="See `gatewayd queue list`."))
+    return 1 if left else 0
 
 
 COMMANDS = (_queue,)

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
+from gatewayd.cli.former import former_lines
 from gatewayd.cli.queue import cause_row
+from gatewayd.cli.store_status import NO_DAEMON, silent, store_line, store_row, tell_unreadable, unwritable
+from gatewayd.errors import GatewaydError
+from gatewayd.mailboxes import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +29,6 @@ __all__ = ["COMMANDS"]
 _CAUSES = 10
 #: Conditions of an account in which nothing is wrong.
 _WELL = {"working", "watching", "polling", "sending", "disabled", "new"}
-_NO_DAEMON = "no daemon runs; start it with `systemctl start gatewayd` or `gatewayd run`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,9 @@ class _Status:
 
     daemons: Sequence[DaemonHealth]
     accounts: Sequence[_Account]
+    #: Processes of daemons that run and can't say so, and what keeps the store from being written.
+    silent: Sequence[int]
+    store: GatewaydError | None
     #: What stands in error queues, as (operator, cause).
     queues: Sequence[tuple[str, Cause]]
     #: What waits in the outbox and what needs a person, by operator; and the targets that get nothing.
@@ -59,10 +65,13 @@ class _Status:
     suspensions: Sequence[Suspension]
     #: What is wrong with the config folder as it is now.
     faults: Sequence[Fault]
+    #: Filings of operators and users that are no longer in the config.
+    former: Mapping[tuple[str, str | None], int]
 
     @property
     def well(self) -> bool:
-        return bool(self.daemons) and all(one.well for one in self.accounts) and not (self.faults or self.suspensions)
+        wrong = self.faults or self.suspensions or self.store
+        return bool(self.daemons) and all(one.well for one in self.accounts) and not wrong
 
 
 @click.command("status")
@@ -70,33 +79,58 @@ class _Status:
 @click.pass_obj
 def _status(app: App, *, as_json: bool) -> int:
     """Show how every account is, what is wrong and what to do about it. Exits 1 if anything is wrong, or no daemon runs."""
-    daemons, lengths = app.store.daemons(), app.store.lengths()
-    status = _Status(
-        daemons=daemons,
-        accounts=list(_accounts(app, {one.owner for one in daemons}, lengths)),
-        queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
-        lengths=lengths,
-        suspensions=app.store.suspensions(),
-        faults=app.config.faults,
-    )
+    state = app.config.state
+    try:
+        status = _collected(app)
+    except GatewaydError as error:
+        tell_unreadable(state, error, as_json=as_json)
+        return 1
     if as_json:
         _print_json(status)
     else:
         _print(status)
-    if not daemons:
-        output.note(f"gatewayd: {_NO_DAEMON}.")
+    for pid in status.silent:
+        output.note(
+            f"gatewayd: the daemon runs as process {pid}, and can't say how it is: it goes on when the store can be written."
+        )
+    if not (status.daemons or status.silent):
+        output.note(f"gatewayd: {NO_DAEMON}.")
     return 0 if status.well else 1
 
 
-def _accounts(app: App, living: set[str], lengths: Lengths) -> Iterator[_Account]:
-    """Yield every account that the config folder has a file for, sound or not, by name."""
+def _collected(app: App) -> _Status:
+    daemons, lengths, wrong = app.store.daemons(), app.store.lengths(), unwritable(app.store)
+    mute = silent(app.config.state, [one.owner for one in daemons]) if wrong else []
+    return _Status(
+        daemons=daemons,
+        silent=mute,
+        store=wrong,
+        accounts=list(_accounts(app, {one.owner for one in daemons}, lengths, mute=bool(mute))),
+        queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
+        lengths=lengths,
+        suspensions=app.store.suspensions(),
+        faults=app.config.faults,
+        former=app.former(),
+    )
+
+
+def _accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Iterator[_Account]:
+    """Yield every account that the config folder has a file for, sound or not, by name.
+
+    ``mute``: a daemon runs that can't write to the store, and so nothing is imported.
+    """
     healths = {one.account: one for one in app.store.healths()}
     faults = _faulty(app.config.faults)
+    waits = dict(taken(app.config, app.store.mailboxes()))
     for name in sorted({*app.config.accounts, *faults}):
         count, since = lengths.waiting.get(name, (0, None))
         found = healths.get(name)
         attended = found if found and found.owner in living else None
         condition, error, advice = _condition(app, name, attended, faults.get(name), starting=bool(living) and found is None)
+        if mute and condition == "unattended":
+            condition, error = "backing off", "the store can't be written"
+        if name in waits:
+            condition, error, advice = "paused", waits[name].message, waits[name].advice
         yield _Account(name=name, condition=condition, health=found, waiting=count, waiting_since=since, error=error, advice=advice)
 
 
@@ -137,6 +171,8 @@ def _print(status: _Status) -> None:
     output.table(columns, [_row(one, now) for one in status.accounts])
     if not status.accounts:
         output.note("There are no accounts.")
+    if status.store:
+        click.echo(output.clean(store_line(status.store)))
     for line in [line for daemon in status.daemons for line in _daemon(daemon, now)]:
         click.echo(output.clean(line))
     if status.faults:
@@ -146,7 +182,7 @@ def _print(status: _Status) -> None:
         click.echo(output.clean(f"Error queue: {said}"))
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
-    for line in _outbox(status):
+    for line in (*_outbox(status), *former_lines(status.former)):
         click.echo(output.clean(line))
 
 
@@ -191,18 +227,15 @@ def _due(when: datetime, now: datetime) -> str:
 
 
 def _span(span: timedelta) -> str:
-    """Return a span of time in its largest unit, as people say it: ``45s``, ``12m``, ``3h``, ``9d``."""
-    seconds = max(0, int(span.total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+    return output.span(span.total_seconds())
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
 
 
 def _print_json(status: _Status) -> None:
+    if status.store:
+        output.json_line(store_row(status.store))
     for daemon in status.daemons:
         output.json_line(_daemon_row(daemon))
     for account in status.accounts:
@@ -215,6 +248,8 @@ def _print_json(status: _Status) -> None:
     for one in status.suspensions:
         what = {"operator": one.operator, "target": one.target, "since": output.moment(one.since), "cause": one.cause}
         output.json_line({"type": "suspension", **what})
+    for (operator, user), number in sorted(status.former.items(), key=str):
+        output.json_line({"type": "former", "operator": operator, "user": user, "filings": number})
     for fault in status.faults:
         row: dict[str, output.Json] = {"type": "fault", "file": fault.file, "line": fault.line, "column": fault.column}
         output.json_line({**row, "what": fault.what})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from gatewayd.config.faults import hint, listed
-from gatewayd.config.models import AccountFile
+from gatewayd.config.models import NAME, AccountFile
 from gatewayd.config.values import AccountConfig, ImportConfig, SendConfig
 from gatewayd.forwarder import Forwarder
 from gatewayd.model import Address
@@ -52,7 +53,7 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
     name = PurePath(checker.document.file).stem
     offered = _offered(checker, registry)
     found, options = checker.shared(AccountFile, offered.options if offered else None)
-    _owners(checker, operators)
+    serves = _owners(checker, operators)
     if offered:
         _blocks(checker, offered, registry)
     if found and offered and offered.transport:
@@ -64,9 +65,11 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
         name=name,
         kind=found.kind,
         description=found.description,
-        operators=found.operators or (owner,),
+        operators=serves or (owner,),
         user=user or None,
         options=options,
+        mailbox=_mailbox(name, found, options, offered.transport),
+        second=found.second,
         connections=_connections(found, offered.transport),
         imports=_imports(found.import_) if found.import_ else None,
         sends=_sends(found.send, checker.document) if found.send else None,
@@ -113,22 +116,36 @@ def _blocks(checker: Checker, offered: _Offered, registry: Registry) -> None:
         checker.fault(("send", "system"), "send.system: expected false in a personal account: it sends for its user alone")
 
 
-def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> None:
-    """Find out whether the operators and the user exist."""
+def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[str, ...]:
+    """Find out whether the operators and the user exist; return those of ``operators`` that do."""
     data = checker.document.data
     if ("operators" in data) == ("user" in data):
         found = "both" if "user" in data else "neither"
         checker.fault((), f"expected either 'operators' or 'user', found {found}")
-    listed = data.get("operators")
-    for index, word in enumerate(listed if isinstance(listed, list) else []):
-        _operator(checker, operators, word, ("operators", index))
+    serves = _several(checker, operators)
     owner, slash, user = str(data.get("user", "")).partition("/")
     if not slash or not _operator(checker, operators, owner, ("user",)):
-        return
+        return serves
     known = operators[owner]
     # Of a faulty operator the users are not known: the account goes on.
     if not known.faulty and user not in known.users:
         checker.fault(("user",), f"unknown user {user!r} of operator {owner!r}{hint(user, known.users)}")
+    return serves
+
+
+def _several(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[str, ...]:
+    """Return the operators of the account that have a file. One that has none costs the others nothing (promise P4)."""
+    listed_ = checker.document.data.get("operators")
+    words = [word for word in listed_ if isinstance(word, str)] if isinstance(listed_, list) else []
+    serves = tuple(word for word in words if word in operators)
+    for index, word in enumerate(listed_ if isinstance(listed_, list) else []):
+        if not serves or not isinstance(word, str) or not NAME.fullmatch(word):
+            _operator(checker, operators, word, ("operators", index))
+        elif word not in operators:
+            near = hint(word, get_close_matches(word, operators, n=1))
+            what = f"there is no operators/{word}.yaml, and the account goes on for {listed(serves, 'and')} alone"
+            checker.lesser(("operators", index), f"unknown operator {word!r}{near or ':'} {what}")
+    return serves
 
 
 def _operator(checker: Checker, operators: Mapping[str, OperatorConfig], word: object, place: tuple[str | int, ...]) -> bool:
@@ -161,6 +178,10 @@ def _connections(found: AccountFile, transport: type[Transport] | None) -> int |
     most = transport.max_sessions if transport else None
     limits = [limit for limit in (wanted, most) if limit is not None]
     return min(limits, default=None)
+
+
+def _mailbox(name: str, found: AccountFile, options: Plugin.Options, transport: type[Transport] | None) -> str:
+    return transport(options, account=name).mailbox() if found.import_ and transport else ""
 
 
 def _imports(block: ImportBlock) -> ImportConfig:

@@ -82,6 +82,18 @@ class Between:
         # One whose import is left out for now is meant to import.
         return account.sends is not None if sends else account.kind in self.registry.kinds(Transport)
 
+    def mailboxes(self, checkers: Mapping[str, Checker]) -> None:
+        """Find accounts that share a mailbox without a word; ``checkers`` have the accounts' files by account."""
+        first: dict[str, str] = {}
+        for name, one in self.accounts.items():
+            if not one.mailbox or one.second or not (one.imports and one.imports.enabled):
+                continue
+            other = first.setdefault(one.mailbox, name)
+            if other != name:
+                what = f"accounts {other!r} and {name!r} have one mailbox, {one.mailbox}"
+                advice = "expected one account, or `second: true` in the file of the one that is to import its mail once more"
+                checkers[name].fault(("username",), f"{what}: {advice}")
+
     def systems(self, checkers: Mapping[str, Checker]) -> None:
         """Find second system accounts; ``checkers`` have the accounts' files by account."""
         first: dict[str, str] = {}

@@ -25,17 +25,26 @@ _Role = TypeVar("_Role", bound=Plugin)
 
 
 class Checker:
-    """Checks one document. What is wrong is added to ``faults``; methods return None where there was a fault."""
+    """Checks one document. What is wrong is added to ``faults``; methods return None where there was a fault.
+
+    What is wrong and costs only a part of the file is in ``lesser_faults``: the file runs as it stands.
+    """
 
     def __init__(self, document: Document, *, folder: Path) -> None:
         self.document = document
         self.faults: list[Fault] = list(document.faults)
+        self.lesser_faults: list[Fault] = []
         self._context = {"folder": folder}
 
     def fault(self, place: Place, what: str, *, key: bool = False) -> None:
         """Add a fault, unless the place has one already."""
         if not self.document.spoilt(place):
             self.faults.append(self.document.fault(place, what, key=key))
+
+    def lesser(self, place: Place, what: str) -> None:
+        """Add a fault that costs only a part of the file."""
+        if not self.document.spoilt(place):
+            self.lesser_faults.append(self.document.fault(place, what))
 
     def model(
         self, model: type[_Model], data: Mapping[str, object], place: Place, *, beside: Sequence[type[BaseModel]] = ()

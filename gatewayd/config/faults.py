@@ -67,10 +67,10 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f", expected {listed(words)}" if words else ""
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str], last: str = "or") -> str:
     """Return ``words`` as ``'a', 'b' or 'c'``."""
     quoted = [repr(word) for word in words]
-    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+    return f" {last} ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
 def dotted(place: Place) -> str:

@@ -111,7 +111,7 @@ class Reading:
         operators = self._operators()
         accounts = self._accounts(operators)
         self._between(accounts)
-        self._faults += [fault for checker in self._checkers.values() for fault in checker.faults]
+        self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
         self._digests[main.FILE] = self._main.checker.document.digest
@@ -160,6 +160,7 @@ class Reading:
         for name, checker in by_name["operators"].items():
             between.operator(checker, name)
         between.systems(by_name["accounts"])
+        between.mailboxes(by_name["accounts"])
 
     def _files(self, group: str) -> list[tuple[str, str]]:
         """Return names and files of all operators or accounts, by name."""

@@ -134,6 +134,10 @@ class AccountConfig:
     user: str | None = None
     #: The transport's or the forwarder's.
     options: Plugin.Options
+    #: What tells its mailbox from every other; empty where that can't be told, or nothing is imported.
+    mailbox: str = ""
+    #: It may import a mailbox that another account has or had.
+    second: bool = False
     #: How many sessions may be open at once, the transport's own limit included; None: as many as the server bears.
     connections: int | None = 2
     #: None: nothing is imported.

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from gatewayd import __version__, journal
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
+from gatewayd.daemon.measuring import Measuring
 from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.waiting import Waiting
-from gatewayd.errors import ConfigError, Fault, GatewaydError, TransientError
+from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
 from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
@@ -27,6 +28,7 @@ from gatewayd.routing import Rate, Router
 from gatewayd.signing import Signer
 from gatewayd.store import Store
 from gatewayd.supervisor import Kit, Supervisor
+from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.rematching import Rematcher
@@ -47,8 +49,6 @@ __all__ = ["Daemon"]
 _STOP = 4.0
 #: Seconds between two looks at how everything is.
 _LOOK = 1.0
-#: Seconds between two looks at all accounts, which are many.
-_MEASURE = 15.0
 
 
 class Daemon:
@@ -69,7 +69,6 @@ class Daemon:
         #: The last reload was refused as a whole.
         self._refused = False
         self._started_at = datetime.now(UTC)
-        self._measure_at = 0.0
 
     def run(self) -> None:
         """Run until a signal says to end."""
@@ -105,7 +104,7 @@ class Daemon:
         self._store.open()
         stack.callback(self._store.close)
         try:
-            self._owner = stack.enter_context(Owner(config.state))
+            self._owner = stack.enter_context(Owner(config.state, "daemon"))
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
@@ -113,7 +112,10 @@ class Daemon:
         self._rate = Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
         self._observers = Observers(config.registry, dropped=self._metrics.dropped)
         stack.callback(self._observers.close)
-        self._telling = Telling(self._metrics, self._observers)
+        self._alarms = Alarms()
+        self._telling = Telling(self._metrics, self._observers, self._alarms)
+        self._measuring = Measuring(self._store, self._metrics, self._notifier, self._alarms)
+        stack.callback(self._measuring.close)
         self._workers = Workers(config.registry, config.workers, self._worker_events())
         stack.callback(self._workers.close)
         self._rematcher = Rematcher(self._store, self._workers)
@@ -123,6 +125,7 @@ class Daemon:
         self._serve_metrics(stack)
         self._supervisor = Supervisor(self._kit())
         self._take_over(config, first=True)
+        self._measuring.apply(config, self._faults, self._standing_in())
 
     def _worker_events(self) -> WorkerEvents:
         told = self._telling.worker_events()
@@ -201,7 +204,7 @@ class Daemon:
                 for by in self._workers.breakers.forget(name):
                     self._workers.events.breaker(name, by, "closed")
         # `systemctl status` tells at once how it went.
-        self._measure()
+        self._measuring.apply(self._config, self._faults, self._standing_in())
         self._notifier.ready()
 
     def _take_over(self, config: Config, *, first: bool) -> None:
@@ -239,35 +242,7 @@ class Daemon:
             self._notifier.watchdog()
         self._rematcher.look()
         self._metrics.workers(self._workers.count)
-        if time.monotonic() >= self._measure_at:
-            self._measure_at = time.monotonic() + _MEASURE
-            self._measure()
+        self._measuring.look()
 
-    def _measure(self) -> None:
-        """See how all accounts are: for the metrics, and for ``systemctl status``."""
-        try:
-            healths, lengths = self._store.healths(), self._store.lengths()
-        except GatewaydError:
-            # The supervisor has said so already, and goes on trying.
-            return
-        # The store remembers accounts that are no longer in the config.
-        known = {*self._config.accounts, *(fault.file.removeprefix("accounts/").removesuffix(".yaml") for fault in self._faults)}
-        ours = [one for one in healths if one.account in known]
-        self._metrics.told(ours, lengths)
-        self._notifier.status(_status(len(self._config.accounts), sum(bool(one.error) for one in ours), self._faulty_files()))
-
-    def _faulty_files(self) -> Sequence[str]:
-        """Return in words which files are faulty now."""
-        files = {fault.file for fault in self._faults}
-        instead = files & self._standing_in()
-        told = {"faulty, so as last accepted": instead, "faulty": files - instead}
-        return [f"{what}: {', '.join(sorted(some))}" for what, some in told.items() if some]
-
-    def _standing_in(self) -> set[str]:
-        return {*self._config.standing_in, *([MAIN] if self._refused else [])}
-
-
-def _status(accounts: int, faulty: int, wrong: Sequence[str]) -> str:
-    counted = f"{accounts} account{'' if accounts == 1 else 's'}"
-    faults = [f"{faulty} with a fault"] if faulty else []
-    return ", ".join([counted, *([*faults, *wrong] or ["all well"])])
+    def _standing_in(self) -> frozenset[str]:
+        return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd import journal
-from gatewayd.errors import AuthError, TransientError
+from gatewayd.errors import AuthError, ConfigError, TransientError
 from gatewayd.health import AccountHealth
 from gatewayd.supervisor.clock import full_visit_every
 
@@ -126,7 +126,8 @@ class Charge:
     def _failed(self, error: GatewaydError, kit: Kit) -> float:
         self.failures += 1
         self.refusals = self.refusals + 1 if isinstance(error, AuthError) else 0
-        self.condition = "paused" if self.refusals else "backing off"
+        # Who must be told something by a person does not get well by itself.
+        self.condition = "paused" if isinstance(error, AuthError | ConfigError) else "backing off"
         self.error, self.advice = error.message, error.advice
         luck = random.random()  # noqa: S311  a wait is no secret
         if self.refusals:
@@ -136,7 +137,10 @@ class Charge:
         retry_after = error.retry_after if isinstance(error, TransientError) else None
         rarely = not isinstance(error, TransientError)
         wait = kit.backoff.rarely(luck=luck) if rarely else kit.backoff.wait(self.failures, luck=luck, retry_after=retry_after)
-        journal.account_backs_off(self.name, error, retry_in=wait, failures=self.failures)
+        if self.condition == "paused":
+            journal.account_paused(self.name, error, retry_in=wait)
+        else:
+            journal.account_backs_off(self.name, error, retry_in=wait, failures=self.failures)
         return wait
 
     def lost(self, error: GatewaydError, kit: Kit) -> float:

@@ -55,7 +55,7 @@ class Supervisor:
         self._keeper = Keeper(kit, self._on_round)
         self._reception = Reception(kit, self._on_asked)
         self._charges = Charges(kit, self._pool, self._keeper, self._reception, self._closer)
-        self._ownership = Ownership(self._charges, self._keeper, self._reception)
+        self._ownership = Ownership(self._charges, self._keeper, self._reception, kit.listener)
         self._happenings = Happenings(
             kit, self._charges, ownership=self._ownership, pool=self._pool, reception=self._reception, closer=self._closer
         )

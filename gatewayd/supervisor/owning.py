@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.health import Alarm
 from gatewayd.supervisor.clock import compare_in, spread
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.supervisor.charges import Charges
     from gatewayd.supervisor.leases import Keeper, Round
     from gatewayd.supervisor.reception import Reception
+    from gatewayd.supervisor.values import Listener
 
 __all__ = ["Ownership"]
 
@@ -23,7 +25,8 @@ __all__ = ["Ownership"]
 class Ownership:
     """Takes accounts on, gives them up, and drops all sessions before their leases can end."""
 
-    def __init__(self, charges: Charges, keeper: Keeper, reception: Reception) -> None:
+    def __init__(self, charges: Charges, keeper: Keeper, reception: Reception, listener: Listener) -> None:
+        self._listener = listener
         self._charges = charges
         self._keeper = keeper
         self._reception = reception
@@ -60,6 +63,10 @@ class Ownership:
             self._shed(done.share)
 
     def _say_store(self, done: Round) -> None:
+        if done.error is not None:
+            self._listener.alarm(Alarm(kind="store", error=done.error.message, advice=done.error.advice))
+        else:
+            self._listener.over("store", "")
         if done.error is not None and not self._away:
             journal.store_away(done.error)
         elif done.error is None and self._away:

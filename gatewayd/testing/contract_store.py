@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.testing.contract_accounts import AccountContract
 from gatewayd.testing.contract_bounces import BounceContract
 from gatewayd.testing.contract_daemons import DaemonContract, RequestContract
 from gatewayd.testing.contract_desk import DeskContract
@@ -27,6 +28,7 @@ __all__ = ["StoreContract"]
 class StoreContract(
     LeaseContract,
     LeaseBatchContract,
+    AccountContract,
     LedgerContract,
     FilingContract,
     DeskContract,

@@ -15,6 +15,7 @@ from gatewayd.batch import Progress
 from gatewayd.custody import Held
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.health import Task
+from gatewayd.mailboxes import claim
 from gatewayd.visit.values import Report, Tools
 from gatewayd.visit.work import Work
 
@@ -54,12 +55,24 @@ def visit(
     if isinstance(held, Held):
         return held
     not_released = None
+    work = Work(account, account.imports, recipes, tools=tools, lease=held, task=task)
     try:
-        report = Work(account, account.imports, recipes, tools=tools, lease=held, task=task).run(transport, session, keep=keep)
+        # A session that is open was allowed to be.
+        refused = None if session else _refused(account, tools.store, held)
+        report = refused or work.run(transport, session, keep=keep)
     finally:
         if lease is None:
             not_released = _release(tools.store, held)
     return replace(report, error=report.error or not_released)
+
+
+def _refused(account: AccountConfig, store: Store, lease: Lease) -> Report | None:
+    """Return the report of an account that may not import its mailbox, before its server hears of us."""
+    try:
+        claim(account, store, lease)
+    except GatewaydError as error:
+        return Report(account=account.name, error=error)
+    return None
 
 
 def _release(store: Store, lease: Lease) -> GatewaydError | None:

@@ -31,6 +31,7 @@ class Imap(Transport):
     """Reads mail from an IMAP mailbox (RFC 3501)."""
 
     kind = "imap"
+    standard_ports = frozenset({143, 993})
     Options = ImapOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: ImapOptions
 

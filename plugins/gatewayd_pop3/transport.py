@@ -52,6 +52,7 @@ class Pop3(Transport):
     kind = "pop3"
     max_sessions = 1
     tells_arrival = False
+    standard_ports = frozenset({110, 995})
     Options = Pop3Options  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: Pop3Options
 

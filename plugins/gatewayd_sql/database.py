@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import event, exc, inspect, make_url, text
 
-from gatewayd import ConfigError
+from gatewayd import ConfigError, GatewaydError
 from gatewayd_sql import engines
 from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Insert, Update
     from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Database", "Many", "pieces"]
+__all__ = ["Database", "Many", "is_current", "pieces"]
 
 _Value = TypeVar("_Value")
 
@@ -92,6 +92,16 @@ class Database:
         with translated(self.name), self._writer.begin() as connection:
             yield connection
 
+    def prove_writable(self) -> None:
+        """Commit a change that changes nothing; raises what keeps it from the disk."""
+        with self.writing() as connection:
+            connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = version_num"))  # noqa: S608  a constant of ours
+
+    def is_current(self) -> bool:
+        """Whether the tables have this version; raises what keeps them from being read."""
+        with self.reading() as connection:
+            return self._version(connection) == HEAD
+
     def close(self) -> None:
         """Close all connections; those in use are closed when their transactions end."""
         self._closed = True
@@ -108,9 +118,8 @@ class Database:
 
         Raises ConfigError for a newer one.
         """
-        with self.reading() as connection:
-            if self._version(connection) == HEAD:
-                return
+        if self.is_current():
+            return
         with self.writing() as connection:
             engines.lock_schema(connection)
             if self._version(connection) != HEAD:
@@ -144,3 +153,19 @@ class Database:
         from gatewayd_sql.migrations import upgrade  # noqa: PLC0415  Alembic is needed only where there is something to do
 
         upgrade(connection)
+
+
+def is_current(url: str) -> bool:
+    """Whether there is a database with this version's tables. Never raises, and makes none."""
+    if not engines.is_there(url):
+        return False
+    try:
+        db = Database(url)
+    except GatewaydError:
+        return False
+    try:
+        return db.is_current()
+    except (GatewaydError, exc.SQLAlchemyError):
+        return False
+    finally:
+        db.close()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, make_url
 
 from gatewayd import ConfigError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import psycopg
     from sqlalchemy import URL, Connection, Engine
 
-__all__ = ["connect", "lock_schema"]
+__all__ = ["connect", "is_there", "lock_schema"]
 
 #: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
 _BUSY = "15"
@@ -73,6 +73,12 @@ def _commits_are_on_the_disk(connection: psycopg.Connection[Any], _record: objec
     """Wait for the disk at each commit (promise P2), also where the server is set up not to; one that waits for more still does."""
     connection.execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
     connection.commit()
+
+
+def is_there(url: str) -> bool:
+    """Whether there is a database at all, as far as its file tells: to connect to SQLite's would make it."""
+    parsed = make_url(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
 def _sqlite(url: URL) -> tuple[Engine, Engine]:

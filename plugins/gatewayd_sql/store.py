@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import Store
+from gatewayd_sql.account_verbs import SqlAccounts
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.proofs import ProofsOfSql
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Sql"]
 
 
-class Sql(ProofsOfSql, Store):
+class Sql(SqlAccounts, ProofsOfSql):
     """Keeps everything in one SQLite file, or in PostgreSQL."""
 
     kind = "sql"
@@ -63,8 +63,7 @@ class Sql(ProofsOfSql, Store):
         """Connect and bring the tables to this version."""
         from gatewayd_sql.verbs import Verbs  # noqa: PLC0415  SQLAlchemy takes half a second to import
 
-        url = self.options.url
-        self._verbs = Verbs.open(url or f"sqlite:///{self.place.state / 'gatewayd.db'}")
+        self._verbs = Verbs.open(self.url)
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -3,6 +3,7 @@
 folder     how far each folder of an account was listed
 ledger     every key ever listed, and what became of it (promise P1)
 lease      who works on an account
+mailbox    the accounts that have or had a mailbox; one that is no second one is the only one of its kind
 content    the raw bytes of mail, once for equal digests; chunk holds them in pieces of at most 1 MiB
 mail       what is shown of a message; its id is that of the ledger entry that brought it
 filing     a mail for one operator: the unit of tenancy (promise P6); link, rival and fault hang on it
@@ -27,6 +28,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     literal_column,
 )
 
@@ -47,6 +49,7 @@ __all__ = [
     "ledger",
     "link",
     "mail",
+    "mailbox",
     "metadata",
     "request",
     "rival",
@@ -66,6 +69,17 @@ lease = Table(
     Column("epoch", Integer, nullable=False),
     Column("until", Double, nullable=False),
 )
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("second", Boolean, nullable=False),
+    Column("since", Double, nullable=False),
+    **SMALL_ROWS,
+)
+Index("mailbox_first", mailbox.c.mailbox, unique=True, **only_where(mailbox.c.second.is_(false())))
 
 folder = Table(
     "folder",
@@ -167,6 +181,7 @@ filing = Table(
     Column("seal", LargeBinary(16)),
     **SMALL_ROWS,
 )
+Index("filing_owner", filing.c.operator, filing.c.owner, **only_where(filing.c.owner.is_not(None)))
 Index("filing_queue", filing.c.operator, filing.c.mail_id, **only_where(filing.c.queue.is_not(None)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd_sql.accounts import Accounts
 from gatewayd_sql.asked import Asked
 from gatewayd_sql.auditing import Auditor
 from gatewayd_sql.daemons import Daemons
@@ -33,6 +34,7 @@ class Verbs:
 
     db: Database
     leases: Leases
+    accounts: Accounts
     ledger: Ledger
     proving: Proving
     owing: Owing
@@ -59,6 +61,7 @@ class Verbs:
         return cls(
             db=db,
             leases=Leases(db),
+            accounts=Accounts(db),
             ledger=Ledger(db),
             proving=Proving(db),
             owing=Owing(db),

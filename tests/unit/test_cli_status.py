@@ -12,6 +12,7 @@ import pytest
 
 from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.owner import Owner
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House
@@ -124,7 +125,7 @@ def test_P10_an_account_that_no_daemon_spoke_of_yet_is_new_while_one_lives(place
 
 @pytest.fixture
 def two(place: Desk) -> Desk:
-    place.house.account("sales", "imap", 1, "anna")
+    place.house.account("sales", "imap", 1, "bert")
     place.store.beat(DAEMON)
     place.store.tell([WELL, replace(WELL, account="sales", condition="polling")])
     return place
@@ -323,3 +324,39 @@ def test_causes_of_one_queue_only(two: Desk) -> None:
     assert len(two.run("queue", "causes", "--queue", "front", "--json").rows) == 1
     done = two.run("queue", "causes", "--queue", "other")
     assert (done.code, done.out, done.err) == (0, "", "Nothing stands in an error queue.\n")
+
+
+# --- a store that can't be had ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["no database", "damaged", "a folder", "server away"])
+def test_P10_a_store_that_can_not_be_read_is_told_and_so_is_the_daemon_that_runs(two: Desk, how: str) -> None:
+    two.store.close()
+    database = two.house.state / "gatewayd.db"
+    if how == "server away":
+        url = "postgresql://nobody@127.0.0.1:1/none"
+        two.house.write("gatewayd.yaml", f"state: {two.house.state}\nstore: {{kind: sql, url: '{url}'}}\n")
+    elif how == "no database":
+        database.write_bytes(b"no database at all" * 1000)
+    elif how == "damaged":
+        raw = database.read_bytes()
+        database.write_bytes(raw[:100] + b"\xff" * (len(raw) - 100))
+    else:
+        for path in two.house.state.glob("gatewayd.db*"):
+            path.unlink()
+        database.mkdir()
+    done = two.status()
+    assert done.code == 1
+    assert "no daemon runs" in done.err
+    with Owner(two.house.state, "daemon"), Owner(two.house.state):
+        done = two.status()
+        assert done.code == 1
+        assert f"the daemon runs as process {os.getpid()}" in done.err
+        assert "no daemon runs" not in done.err
+        (row,) = two.status("--json").rows
+    assert (row["type"], bool(row["error"]), bool(row["advice"])) == ("store", True, True)
+
+
+def test_P10_a_faulty_config_that_was_never_accepted_is_no_matter_of_the_store(place: Desk) -> None:
+    place.house.write("gatewayd.yaml", "state: [\n")
+    assert place.status().code == 78

@@ -421,7 +421,8 @@ def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
         for name, text in edits:
             (real / name).unlink(missing_ok=True) if text is None else _write(real, {name: text})
         sound = config.load(real, registry)
-        faulty = {fault.file for fault in sound.faults}
+        # An account that names one operator of several without a file is sound: it runs for the others.
+        faulty = {file for file, digest in sound.digests.items() if not digest}
         once_sound |= _TEXTS.keys() - faulty
         for name in _TEXTS:
             if not (real / name).exists():
@@ -436,3 +437,34 @@ def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
         assert running.operators == expected.operators
         assert running.accounts == expected.accounts
         config.accept(running)
+
+
+@pytest.mark.parametrize("file", ["operators/acme.yaml", "operators/nord.yaml"])
+def test_P4_an_operator_whose_file_is_gone_costs_the_others_nothing(folder: Path, accepted: config.Config, file: str) -> None:
+    shared = _SALES.replace("[acme]", "[acme, nord]")
+    _write(folder, {"operators/nord.yaml": "title: Nord\n", "accounts/sales.yaml": shared})
+    (folder / "accounts/irina.yaml").unlink()
+    both = config.running(folder, accepted)
+    assert (both.faults, both.accounts["sales"].operators) == ((), ("acme", "nord"))
+    config.accept(both)
+    (folder / file).rename(folder / f"{file}.gone.new")
+    gone = file.removeprefix("operators/").removesuffix(".yaml")
+    (left,) = {"acme", "nord"} - {gone}
+    for previous in (both, None):
+        running = config.running(folder, previous)
+        assert running.accounts["sales"].operators == (left,)
+        assert running.standing_in == ()
+        what = f"unknown operator {gone!r}: there is no {file}, and the account goes on for {left!r} alone"
+        assert [str(fault) for fault in running.faults] == [f"accounts/sales.yaml:2:{13 if gone == 'acme' else 19}: {what}"]
+        config.accept(running)
+    # What is faulty besides runs as last accepted, for those that are there.
+    _write(folder, {"accounts/sales.yaml": shared + "lofts: roof\n"})
+    running = config.running(folder)
+    assert (running.accounts["sales"].operators, running.standing_in) == ((left,), ("accounts/sales.yaml",))
+    # Without any, nobody may see its mail.
+    _write(folder, {"accounts/sales.yaml": shared})
+    (folder / f"operators/{left}.yaml").unlink()
+    assert "sales" not in config.running(folder, running).accounts
+    _write(folder, {"operators/acme.yaml": _ACME, "operators/nord.yaml": "title: Nord\n"})
+    mended = config.running(folder, running)
+    assert (mended.faults, mended.accounts["sales"].operators) == ((), ("acme", "nord"))

@@ -78,6 +78,10 @@ class AccountFile(Block):
     connections: Annotated[int, Field(ge=1, le=100)] | Literal["unlimited"] = Field(
         2, description="How many connections may be open at once: a number or `unlimited`; never more than the transport allows."
     )
+    second: bool = Field(
+        False,
+        description="`true`: the account may import a mailbox that another one has or had. All its mail is filed once more then.",
+    )
     import_: ImportBlock | None = Field(None, description="What is imported. Without it, nothing is.", alias="import")
     send: SendBlock | None = Field(None, description="What is sent, and how. An account whose kind sends needs it.")
     forward: ForwardBlock | None = Field(None, description="Forwarding of the account's mail by people.")

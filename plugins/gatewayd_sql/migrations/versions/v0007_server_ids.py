@@ -8,7 +8,7 @@ from sqlalchemy import Column, ForeignKey, MetaData, Table, Text
 from gatewayd_sql.dialect import SMALL_ROWS, Id
 
 revision = "0007"
-down_revision = "0004"
+down_revision = "0006"
 
 metadata = MetaData()
 

@@ -1,0 +1,67 @@
+"""``account``: look after accounts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.errors import PermanentError, TransientError
+from gatewayd.health import Task
+
+if TYPE_CHECKING:
+    from gatewayd.cli.app import App
+
+__all__ = ["COMMANDS"]
+
+#: Seconds that a daemon has to let go of an account whose file was renamed; one that died elsewhere loses it sooner.
+_PATIENCE, _LOOK = 45.0, 0.5
+
+
+@click.group("account")
+def _account() -> None:
+    """Look after accounts."""
+
+
+@_account.command("rename")
+@click.argument("old")
+@click.argument("new")
+@click.pass_obj
+def _rename(app: App, old: str, new: str) -> None:
+    """Let all that is kept of account OLD be account NEW's: ledger, mail, what goes out. Nothing is imported again.
+
+    Rename the account's file first.
+    """
+    files = {file.removeprefix("accounts/").removesuffix(".yaml") for file in app.config.digests if file.startswith("accounts/")}
+    if old in files:
+        advice = f"Rename it to accounts/{new}.yaml first."
+        raise PermanentError(f"accounts/{old}.yaml is still there", advice=advice)
+    if new not in files:
+        raise PermanentError(f"there is no accounts/{new}.yaml", advice=f"Rename accounts/{old}.yaml to it first.")
+    mails = _renamed(app, old, new)
+    output.note(f"Account {old} is account {new} now, with {output.count(mails, 'mail')}.")
+    if app.store.daemons():
+        # It may wait for that.
+        app.store.ask(new, Task())
+    app.warn_of_faults()
+
+
+def _renamed(app: App, old: str, new: str) -> int:
+    """Rename it as soon as nobody works on it; return how many mails it has."""
+    until = time.monotonic() + _PATIENCE
+    told = False
+    while True:
+        try:
+            return app.store.rename_account(old, new, dead=app.owner.dead)
+        except TransientError as error:
+            if time.monotonic() > until:
+                raise
+            if not told:
+                output.note(f"{error.message}; waiting until it is let go of.")
+            told = True
+        time.sleep(_LOOK)
+
+
+COMMANDS = (_account,)

@@ -1,0 +1,66 @@
+"""What ``status`` says where the store can't be written, or not even read: then it is not the store that knows who runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.errors import GatewaydError
+from gatewayd.owner import running_daemons
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    from gatewayd.store import Store
+
+__all__ = ["NO_DAEMON", "silent", "store_line", "store_row", "tell_unreadable", "unwritable"]
+
+NO_DAEMON = "no daemon runs; start it with `systemctl start gatewayd` or `gatewayd run`"
+
+
+def unwritable(store: Store) -> GatewaydError | None:
+    """Return what keeps the store from being written; None where nothing does."""
+    try:
+        store.prove_writable()
+    except GatewaydError as error:
+        return error
+    return None
+
+
+def silent(state: Path, owners: Collection[str]) -> Sequence[int]:
+    """Return the processes of daemons that run and can't say so by the store; ``owners`` are those that can."""
+    speaking = {_process(owner) for owner in owners}
+    return [pid for pid in running_daemons(state) if str(pid) not in speaking]
+
+
+def _process(owner: str) -> str:
+    return [*owner.rsplit(":", 3), "", ""][1]
+
+
+def store_line(error: GatewaydError) -> str:
+    """Return for people what is wrong with the store."""
+    return f"The store can't be written: {error.message}. {error.advice}".rstrip()
+
+
+def store_row(error: GatewaydError) -> dict[str, output.Json]:
+    """Return for programs what is wrong with the store."""
+    return {"type": "store", "error": error.message, "advice": error.advice or None}
+
+
+def tell_unreadable(state: Path, error: GatewaydError, *, as_json: bool) -> None:
+    """Say all that is known where the store can't be read."""
+    running = running_daemons(state)
+    if as_json:
+        output.json_line(store_row(error))
+    else:
+        output.error(error)
+        click.echo("How accounts are is not known: the store can't be read.")
+    for pid in running:
+        output.note(
+            f"gatewayd: the daemon runs as process {pid}; it goes on by itself when the store can be read and written again."
+        )
+    if not running:
+        output.note(f"gatewayd: {NO_DAEMON}.")

@@ -1,0 +1,55 @@
+"""The verbs of the store about itself and about who has what in it: accounts and their mailboxes, operators and users."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from gatewayd.custody import Lease
+
+__all__ = ["AccountVerbs"]
+
+
+class AccountVerbs(ABC):
+    """What a ``Store`` tells of itself, of accounts and of whose mail it has."""
+
+    @abstractmethod
+    def is_current(self) -> bool:
+        """Whether the store is there and of this version, so that to open it changes nothing.
+
+        Called before ``open``; never raises.
+        """
+
+    @abstractmethod
+    def prove_writable(self) -> None:
+        """Write something small that changes nothing, and have it on the disk; raises what keeps the store from writing."""
+
+    @abstractmethod
+    def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:
+        """Return whose filings there are besides those of ``known``, and how many each has.
+
+        As operator and user, or operator and None for general mail. Costs next to nothing where there are none.
+        """
+
+    @abstractmethod
+    def claim(self, lease: Lease, mailbox: str, *, second: bool) -> Sequence[str]:
+        """Return the accounts that have or had a mailbox, the first one first, and this one among them if it may import it.
+
+        It may where nobody else had it, where it did so before, or as a ``second`` one; and is entered then. An account that was
+        listed before mailboxes were entered is a second one.
+        """
+
+    @abstractmethod
+    def mailboxes(self) -> Mapping[str, Sequence[str]]:
+        """Return for each mailbox the accounts that have or had it, the first one first."""
+
+    @abstractmethod
+    def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
+        """Let all that is kept of one account be another's, in one transaction; return how many mails it has.
+
+        Raises TransientError while somebody works on ``old``, and PermanentError where nothing is kept of it, or ``new`` has mail
+        or a ledger of its own.
+        """

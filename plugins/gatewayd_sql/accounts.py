@@ -1,0 +1,138 @@
+"""Who has what: which mailbox each account has or had, another name for one, and whose mail there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, exists, func, or_, select, true, update
+
+from gatewayd import PermanentError, TransientError
+from gatewayd_sql.dialect import InsertOrIgnore, now
+from gatewayd_sql.leases import fence
+from gatewayd_sql.outbox_tables import delivery, metadata
+from gatewayd_sql.tables import filing, folder, lease, ledger, mail, mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Select, Table
+
+    from gatewayd import Lease
+    from gatewayd_sql.database import Database
+
+__all__ = ["Accounts"]
+
+
+class Accounts:
+    """Mailboxes and names of accounts."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def claim(self, lease: Lease, name: str, *, second: bool) -> Sequence[str]:
+        """Enter that the account has this mailbox if it may; return who has or had it. One read where it had it before."""
+        with self._db.reading() as connection:
+            found = _having(connection, name)
+        if lease.account in found:
+            return found
+        with self._db.writing() as connection:
+            time = fence(connection, lease)
+            row: dict[str, object] = {"mailbox": name, "account": lease.account, "second": False, "since": time}
+            # Whoever has it keeps it: a mailbox has one first account.
+            connection.execute(InsertOrIgnore(mailbox), row)
+            if lease.account not in _having(connection, name) and (second or _older(connection, lease.account)):
+                connection.execute(InsertOrIgnore(mailbox), row | {"second": True})
+            return _having(connection, name)
+
+    def mailboxes(self) -> Mapping[str, Sequence[str]]:
+        """Return for each mailbox the accounts that have or had it, the first one first."""
+        found: dict[str, list[str]] = {}
+        query = select(mailbox.c.mailbox, mailbox.c.account).order_by(mailbox.c.second, mailbox.c.since, mailbox.c.account)
+        with self._db.reading() as connection:
+            for name, account in connection.execute(query):
+                found.setdefault(name, []).append(account)
+        return found
+
+    def rename(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
+        """Let all that is kept of one account be another's; return how many mails it has."""
+        holder = self._holder(old)
+        gone = holder if holder is not None and dead(holder) else None
+        with self._db.writing() as connection:
+            _refuse(connection, old, new, gone)
+            for table in metadata.tables.values():
+                if "account" in table.c and table is not lease:
+                    _rename(connection, table, old, new)
+            lanes = update(delivery).where(delivery.c.lane == f"account {old}")
+            connection.execute(lanes.values(lane=f"account {new}"))
+            # A late write of whoever had it finds no lease.
+            connection.execute(delete(lease).where(lease.c.account == old))
+            return connection.execute(select(func.count()).select_from(mail).where(mail.c.account == new)).scalar_one()
+
+    # --- whose mail there is ------------------------------------------------------------------------------------------
+
+    def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:
+        """Return whose filings there are besides those of ``known``, with their number. The indexes alone tell."""
+        personal = filing.c.owner.is_not(None)
+        with self._db.reading() as connection:
+            operators = list(connection.scalars(_each(filing.c.operator, true())))
+            found: list[tuple[str, str | None]] = [(one, None) for one in operators if (one, None) not in known]
+            for one in operators:
+                owners = connection.scalars(_each(filing.c.owner, and_(filing.c.operator == one, personal)))
+                found += [(one, owner) for owner in owners if (one, owner) not in known]
+            counted = select(func.count()).select_from(filing)
+            numbers = {
+                (one, owner): connection.execute(
+                    counted.where(filing.c.operator == one, filing.c.owner.is_(None) if owner is None else filing.c.owner == owner)
+                ).scalar_one()
+                for one, owner in found
+            }
+        return {who: number for who, number in numbers.items() if number}
+
+    def _holder(self, account: str) -> str | None:
+        with self._db.reading() as connection:
+            return connection.scalar(select(lease.c.owner).where(lease.c.account == account, lease.c.until > now()))
+
+
+def _each(column: ColumnElement[str], where: ColumnElement[bool]) -> Select[str]:
+    """Return a query for each value of a column, once, in its order: from one to the next along the index."""
+    one = select(column).where(where).order_by(column).limit(1)
+    walk = select(one.scalar_subquery().label("value")).cte("walk", recursive=True)
+    following = one.where(column > walk.c.value).correlate(walk).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.value.is_not(None)))
+    return select(walk.c.value).where(walk.c.value.is_not(None))
+
+
+def _having(connection: Connection, name: str) -> list[str]:
+    query = select(mailbox.c.account).where(mailbox.c.mailbox == name)
+    return list(connection.scalars(query.order_by(mailbox.c.second, mailbox.c.since, mailbox.c.account)))
+
+
+def _older(connection: Connection, account: str) -> bool:
+    """Whether an account was listed before any mailbox was entered for it: by a version that knew of none."""
+    listed = exists().where(folder.c.account == account)
+    entered = exists().where(mailbox.c.account == account)
+    return bool(connection.scalar(select(listed & ~entered)))
+
+
+def _refuse(connection: Connection, old: str, new: str, gone: str | None) -> None:
+    """Raise where an account can't be renamed."""
+    held = select(lease.c.owner).where(lease.c.account == old, lease.c.until > now())
+    holder = connection.scalar(held.with_for_update())
+    if holder is not None and holder != gone:
+        raise TransientError(f"account {old} is being worked on", advice="Wait until it is let go of.")
+    if not _kept(connection, old):
+        raise PermanentError(f"nothing is kept of account {old!r}", advice="Name it as its file was named.")
+    if _kept(connection, new):
+        raise PermanentError(f"account {new!r} has mail or a ledger of its own", advice="Two accounts can't become one.")
+
+
+def _kept(connection: Connection, account: str) -> bool:
+    kept = [exists().where(table.c.account == account) for table in (ledger, mail, folder)]
+    return bool(connection.scalar(select(or_(*kept))))
+
+
+def _rename(connection: Connection, table: Table, old: str, new: str) -> None:
+    # What is told of the new name so far is that it waits.
+    if table.c.account.primary_key:
+        connection.execute(delete(table).where(table.c.account == new))
+    connection.execute(update(table).where(table.c.account == old).values(account=new))
