@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     )
     from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
     from gatewayd.evidence import Length, difference
-    from gatewayd.forwarder import Courier, Forwarder, Parcel, Receipt
-    from gatewayd.health import AccountHealth, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Task
+    from gatewayd.forwarder import Courier, Forwarder, Notice, Parcel, Receipt
+    from gatewayd.health import AccountHealth, Alarm, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Standing, Task
     from gatewayd.hookspecs import hookimpl
     from gatewayd.mail import Mail, parse
     from gatewayd.model import (
@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         Source,
         decide,
     )
+    from gatewayd.notices import notice_mail, notice_row
     from gatewayd.options import ConfigPath, Duration, Secret
     from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
     from gatewayd.secrecy import HIDDEN, quoted, repeats
@@ -125,6 +126,7 @@ __all__ = [
     "AccountHealth",
     "Action",
     "Address",
+    "Alarm",
     "Anchor",
     "Answer",
     "Attachment",
@@ -189,6 +191,7 @@ __all__ = [
     "Miss",
     "Mode",
     "NotAdmitted",
+    "Notice",
     "Operator",
     "Origin",
     "Outcome",
@@ -217,6 +220,7 @@ __all__ = [
     "Sizes",
     "Source",
     "Spool",
+    "Standing",
     "State",
     "Store",
     "Suspension",
@@ -237,6 +241,8 @@ __all__ = [
     "forwarded",
     "hookimpl",
     "moment",
+    "notice_mail",
+    "notice_row",
     "other_protocol",
     "parse",
     "quoted",
@@ -264,14 +270,15 @@ if not TYPE_CHECKING:
         "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TooLarge TransientError",
         "evidence": "Length difference",
         "events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
-        "forwarder": "Courier Forwarder Parcel Receipt",
-        "health": "AccountHealth Answer Cause Condition DaemonHealth Lengths Request Task",
+        "forwarder": "Courier Forwarder Notice Parcel Receipt",
+        "health": "AccountHealth Alarm Answer Cause Condition DaemonHealth Lengths Request Standing Task",
         "hookspecs": "hookimpl",
         "mail": "Mail parse",
         "model": (
             "CHUNK KINDS Action Address Attachment Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss "
             "Page Part Record Rivals Source decide"
         ),
+        "notices": "notice_mail notice_row",
         "options": "ConfigPath Duration Secret",
         "roles": "Command Directory Matcher Operator Place Transport",
         "secrecy": "HIDDEN quoted repeats",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.forwarder import Parcel
     from gatewayd.model import Source
 
-__all__ = ["Written", "forwarded"]
+__all__ = ["Written", "as_it_is", "forwarded"]
 
 _LINE = 57
 _FIELD = re.compile(rb"[!-9;-~]{1,256}[ \t]*:")
@@ -76,6 +76,11 @@ def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False) -> Wri
         raise PermanentError("the original can't be resent: it does not begin with a header", advice=advice)
     head, rest = without_return_path(parcel.source)
     return _written(_lines(_resent(parcel, sender)) + head, rest, b"", eight_bit=seen.eight_bit)
+
+
+def as_it_is(message: Source) -> Written:
+    """Return a message that we wrote whole, in ASCII and with lines as SMTP has them."""
+    return _written(b"", message, b"", eight_bit=False)
 
 
 def _written(head: bytes, original: Source, tail: bytes, *, eight_bit: bool, base64: bool = False) -> Written:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from gatewayd.errors import PermanentError
 from gatewayd.roles import Plugin
 
 if TYPE_CHECKING:
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.delivery import Mode, Recipient
+    from gatewayd.health import Standing
     from gatewayd.model import Address, Source
     from gatewayd.views import FilingView
 
-__all__ = ["Courier", "Forwarder", "Parcel", "Receipt"]
+__all__ = ["Courier", "Forwarder", "Notice", "Parcel", "Receipt"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,22 @@ class Receipt:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What the administrators are told at once: what is wrong since when, and what is over. No word of any mail stands in it."""
+
+    #: The stable idempotency key: a Message-ID with its brackets.
+    message_id: str
+    at: datetime
+    #: The machine that tells.
+    host: str
+    begun: tuple[Standing, ...] = ()
+    over: tuple[Standing, ...] = ()
+    #: From whom it is and who gets it, where it is a mail.
+    sender: Address | None = None
+    to: tuple[str, ...] = ()
+
+
 class Courier(ABC):
     """One open connection to a server that takes deliveries. Used by one thread, but for ``abort``."""
 
@@ -69,6 +87,16 @@ class Courier(ABC):
         recipient waiting with the server's words, what won't is ``refused``. Raising TransientError or AuthError means that
         the connection is of no use any more: the parcel in hand is undecided, and it and those behind it are tried later.
         """
+
+    def notify(self, notice: Notice) -> Sequence[str]:
+        """Bring the administrators a notice; return for each who did not get it why, in a line.
+
+        Called by the daemon's thread for notices, over a connection of its own, at most a few times an hour; the store may be
+        away. What can't be brought at all raises, and is tried again: PermanentError, TransientError or AuthError. By default
+        it is a PermanentError: not every forwarder is for people.
+        """
+        del notice
+        raise PermanentError(f"{type(self).__name__} brings no notices", advice="Name another `kind` in `notify`.")
 
     @abstractmethod
     def abort(self) -> None:

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["AccountHealth", "Alarm", "AlarmKind", "Answer", "Cause", "Condition", "DaemonHealth", "Lengths", "Request", "Task"]
+__all__ = [
+    "AccountHealth",
+    "Alarm",
+    "AlarmKind",
+    "Answer",
+    "Cause",
+    "Condition",
+    "DaemonHealth",
+    "Lengths",
+    "Request",
+    "Standing",
+    "Task",
+]
 
 #: How an account is: not visited yet, being visited, waiting for the server's word (and polled), polled only, tried again
 #: after a fault, paused because one side could not prove who it is, only sending, not imported on purpose, without a usable file.
@@ -60,6 +72,14 @@ class Alarm:
     advice: str = ""
     #: It may well pass by itself: it is told only where it lasts for `notify.after`.
     passing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An alarm, and since when it stands."""
+
+    alarm: Alarm
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 __all__ = ["claim", "taken"]
 
 
-def claim(account: AccountConfig, store: Store, lease: Lease) -> None:
-    """Enter that the account has its mailbox, before its server is asked for anything.
+def claim(account: AccountConfig, store: Store, lease: Lease, *, enter: bool) -> None:
+    """Raise ConfigError where another account has or had the mailbox, and nobody said that this one may import it, too.
 
-    Raises ConfigError where another account has or had it, and nobody said that this one may import it, too.
+    With ``enter`` it is kept that the account has it: once it has logged in, and before anything is listed.
     """
-    having = store.claim(lease, account.mailbox, second=account.second) if account.mailbox else ()
+    having = store.claim(lease, account.mailbox, second=account.second, enter=enter) if account.mailbox else ()
     if account.mailbox and account.name not in having:
         raise _waits(account, having)
 
 
-def taken(config: Config, mailboxes: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ConfigError]]:
+def taken(config: Config, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -> Iterator[tuple[str, ConfigError]]:
     """Yield the accounts that wait for a word, by name, and why; ``mailboxes`` are those of the store."""
     for name, one in config.accounts.items():
-        having = mailboxes.get(one.mailbox, ())
+        having = dict(mailboxes.get(one.mailbox, ()))
         imports = one.imports is not None and one.imports.enabled
-        if imports and having and name not in having and not one.second:
-            yield name, _waits(one, having, config.accounts)
+        if imports and name not in having and not one.second and not all(having.values()):
+            yield name, _waits(one, list(having), config.accounts)
 
 
 def _waits(account: AccountConfig, having: Sequence[str], known: Collection[str] = ()) -> ConfigError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from pydantic.json_schema import models_json_schema
 
 from gatewayd.config.account import sending
-from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, OperatorFile
+from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, NotifyBlock, OperatorFile
 from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
@@ -104,9 +104,19 @@ def first_line(thing: object) -> str:
 
 def _gatewayd(registry: Registry) -> dict[str, object]:
     stores = [registry.get(Store, kind) for kind in registry.kinds(Store)]
-    made = Schemas(GatewaydFile, *(store.Options for store in stores))
+    forwarders = [registry.get(Forwarder, kind) for kind in registry.kinds(Forwarder)]
+    tell = [one for one in forwarders if not one.sends_mail]
+    made = Schemas(GatewaydFile, NotifyBlock, *(plugin.Options for plugin in (*stores, *tell)))
     schema = made.of(GatewaydFile)
     _replace(schema, "store", made.kinds(stores))
+    block = made.of(NotifyBlock)
+    mail = {
+        **block,
+        "properties": {name: one for name, one in _mapping(block, "properties").items() if name != "kind"},
+        "required": ["through"],
+    }
+    own = {**block, "properties": {"after": _mapping(block, "properties")["after"]}}
+    _replace(schema, "notify", _one_of([mail, *(made.kind(one, made.of(one.Options), own) for one in tell)]))
     return made.whole("gatewayd.schema.json", schema)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from gatewayd import Duration, schema
-from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, OperatorFile
+from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, NotifyBlock, OperatorFile
 from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
@@ -49,15 +49,15 @@ they are text. Every fault is shown as `file:line:column: what, expected what`, 
 
 A fault of one never stops the others. For the daemon, a file with a fault runs as last accepted, over restarts as well; so does a
 plugin's single file. A new account with a fault waits until it is corrected. A new operator with a fault is kept, so that its
-mail is filed, but nothing is matched for it. Commands beside the daemon leave a faulty account out, and match nothing for a faulty
-operator. Only faults of `gatewayd.yaml` itself stop everything: the daemon does not start, or goes on with what it has.
+mail is filed, but nothing is matched for it. Commands beside the daemon go by the same, and take a faulty `gatewayd.yaml` as last accepted, too.
+For the daemon, faults of `gatewayd.yaml` itself stop everything: it does not start, or goes on with what it has.
 
-Some faults lie between two files: a target or a rule names an account that is not there, does not serve the operator, or can't do
+Some faults lie between two files: one of an account's several operators has no file, two accounts have one mailbox, a target or a rule names an account that is not there, does not serve the operator, or can't do
 what it is meant for; or an operator has a second account with `system: true`. They are told, at the line that says so, and cost
 nothing else: the file runs, what goes to that target waits, that rule's condition holds for no mail, and of the system accounts the
 first one by name is taken.
 
-The daemon takes over what changes in these folders by itself. A change of `state`, `store`, `signing_key`, `limits`, `log` or `metrics`
+The daemon takes over what changes in these folders by itself. A change of `state`, `store`, `signing_key`, `limits` or `metrics`
 waits for its restart.
 
 A **duration** is `60s`, `5m`, `2h` or `1d`. A relative path counts from the config folder. A **secret** is never written down:
@@ -89,6 +89,10 @@ def _kernel() -> Iterator[str]:
         for field, inner in _blocks(made.of(model), made.defs):
             yield f"### `{field}` in {name}\n\n{inner['description']}\n"
             yield _table(inner, made.defs)
+        if model is GatewaydFile:
+            made = schema.Schemas(NotifyBlock)
+            yield f"### `notify` in {name}\n\n{made.of(NotifyBlock)['description']}\n"
+            yield _table(made.of(NotifyBlock), made.defs)
         if model is OperatorFile:
             made = schema.Schemas(MailTarget)
             yield f"### `targets` in {name}\n\n{_TARGETS}\n"

@@ -48,7 +48,7 @@ FLOORS = [
     {"rate", "tenancy"},
     {"compose", "draft", "routing"},
     {"anchoring", "proof", "received"},
-    {"listing", "batch"},
+    {"listing", "batch", "notices"},
     {"rematch", "worker", "mailboxes"},
     {"visit", "outbox"},
     {"desk"},

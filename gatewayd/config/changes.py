@@ -53,7 +53,6 @@ def changes(old: Config, new: Config) -> Changes:
         "store": store[0] != store[1],
         "signing_key": old.signing_key != new.signing_key,
         "limits": old.limits != new.limits,
-        "log": old.log != new.log,
         "metrics": old.metrics != new.metrics,
     }
     return Changes(
@@ -74,7 +73,6 @@ def kept(old: Config, new: Config) -> Config:
         store_options=old.store_options,
         signing_key=old.signing_key,
         limits=old.limits,
-        log=old.log,
         metrics=old.metrics,
     )
 

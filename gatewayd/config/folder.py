@@ -12,6 +12,7 @@ from gatewayd.config.between import Between
 from gatewayd.config.check import Checker
 from gatewayd.config.documents import read
 from gatewayd.config.files import Unreadable, names
+from gatewayd.config.notify import notify, through
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
 from gatewayd.errors import AuthError, ConfigError, Fault
@@ -107,6 +108,7 @@ class Reading:
     def config(self) -> Config:
         """Read all files; raises ConfigError where ``gatewayd.yaml`` is faulty."""
         found, state, store = self._main.found, self._main.state, self._main.store(self._registry)
+        told = notify(self._main.checker, self._registry)
         self._keep_secrets(self._main.checker)
         operators = self._operators()
         accounts = self._accounts(operators)
@@ -114,6 +116,8 @@ class Reading:
         self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
+        through(self._main.checker, told, accounts)
+        self._faults += self._main.checker.lesser_faults
         self._digests[main.FILE] = self._main.checker.document.digest
         self._plugins(_used(operators, accounts) | {("stores", store[0])})
         return Config(
@@ -129,6 +133,8 @@ class Reading:
             workers=main.workers(found.workers),
             limits=main.limits(found.limits),
             log=main.log(found.log),
+            administrators={name: one.email for name, one in found.administrators.items()},
+            notify=told,
             metrics=main.metrics(found.metrics),
             faults=tuple(sorted(self._faults)),
             standing_in=tuple(sorted(self._standing_in)),

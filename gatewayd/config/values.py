@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.models import Start
     from gatewayd.errors import Fault
+    from gatewayd.forwarder import Forwarder
     from gatewayd.model import Action, Address
     from gatewayd.options import Secret
     from gatewayd.plugins import Registry
@@ -26,6 +27,7 @@ __all__ = [
     "LimitsConfig",
     "LogConfig",
     "MetricsConfig",
+    "NotifyConfig",
     "OperatorConfig",
     "SecretUse",
     "SendConfig",
@@ -206,6 +208,18 @@ class MetricsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyConfig:
+    """How the administrators are told what needs them."""
+
+    #: The account that sends a mail; empty where a forwarder tells them by itself.
+    through: str = ""
+    kind: str = ""
+    options: Forwarder.Options | None = None
+    #: Seconds after which is told what may pass by itself.
+    after: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretUse:
     """A reference to a secret, and where it stands."""
 
@@ -237,6 +251,9 @@ class Config:
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     limits: LimitsConfig = LimitsConfig()
     log: LogConfig = LogConfig()
+    #: The addresses of the administrators, by name, and how they are told; None: they are not.
+    administrators: Mapping[str, str] = field(default_factory=dict)
+    notify: NotifyConfig | None = None
     #: None: metrics are not served.
     metrics: MetricsConfig | None = None
     #: Every fault of every operator and account, by file and line.

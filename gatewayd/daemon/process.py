@@ -16,6 +16,7 @@ from gatewayd import __version__, journal
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.daemon.measuring import Measuring
+from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.waiting import Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
@@ -116,6 +117,8 @@ class Daemon:
         self._telling = Telling(self._metrics, self._observers, self._alarms)
         self._measuring = Measuring(self._store, self._metrics, self._notifier, self._alarms)
         stack.callback(self._measuring.close)
+        self._notices = Notices(self._alarms)
+        stack.callback(self._notices.close)
         self._workers = Workers(config.registry, config.workers, self._worker_events())
         stack.callback(self._workers.close)
         self._rematcher = Rematcher(self._store, self._workers)
@@ -195,6 +198,8 @@ class Daemon:
             difference = changes(self._config, found)
             if self._config.registry.files != found.registry.files:
                 self._observers.replace(found.registry)
+            if self._config.log != found.log:
+                journal.configure(found.log.format, found.log.level)
             self._config = kept(self._config, found)
             if difference.restart:
                 journal.config_waits_for_restart(difference.restart)
@@ -215,6 +220,7 @@ class Daemon:
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
         self._rematcher.apply(config, made, self._fingerprints(config), router)
         self._posting.apply(config)
+        self._notices.apply(config)
         if not first:
             self._keep(config)
         self._telling.config_loaded(config)
@@ -243,6 +249,7 @@ class Daemon:
         self._rematcher.look()
         self._metrics.workers(self._workers.count)
         self._measuring.look()
+        self._notices.look()
 
     def _standing_in(self) -> frozenset[str]:
         return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))

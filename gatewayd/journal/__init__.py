@@ -20,6 +20,7 @@ from gatewayd.journal.outgoing import (
     target_suspended,
 )
 from gatewayd.journal.saying import LOG, say, why
+from gatewayd.journal.telling import notice_failed, notice_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ __all__ = [
     "delivery_settled",
     "lane_failed",
     "lane_healed",
+    "notice_failed",
+    "notice_sent",
     "outbox_waits",
     "target_suspended",
 ]

@@ -35,16 +35,16 @@ class AccountVerbs(ABC):
         """
 
     @abstractmethod
-    def claim(self, lease: Lease, mailbox: str, *, second: bool) -> Sequence[str]:
+    def claim(self, lease: Lease, mailbox: str, *, second: bool, enter: bool) -> Sequence[str]:
         """Return the accounts that have or had a mailbox, the first one first, and this one among them if it may import it.
 
-        It may where nobody else had it, where it did so before, or as a ``second`` one; and is entered then. An account that was
-        listed before mailboxes were entered is a second one.
+        It may as a ``second`` one, where it did so before, and where nobody else had it but second ones: then it is the first.
+        With ``enter`` that is kept. An account that was listed before mailboxes were kept may be a second one without a word.
         """
 
     @abstractmethod
-    def mailboxes(self) -> Mapping[str, Sequence[str]]:
-        """Return for each mailbox the accounts that have or had it, the first one first."""
+    def mailboxes(self) -> Mapping[str, Sequence[tuple[str, bool]]]:
+        """Return for each mailbox the accounts that have or had it, the first one first, each with whether it is a second one."""
 
     @abstractmethod
     def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:

@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
+from gatewayd.health import Standing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gatewayd.health import Alarm, AlarmKind
 
-__all__ = ["Alarms", "Notice", "Standing"]
+__all__ = ["Alarms", "News"]
 
 #: Seconds within which what begins and ends is told together.
 _TOGETHER = 60.0
@@ -29,16 +31,8 @@ _Key: TypeAlias = "tuple[AlarmKind, str]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """An alarm, and since when it stands."""
-
-    alarm: Alarm
-    since: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """What is told to the administrators at once."""
+class News:
+    """What is to be told at once."""
 
     begun: tuple[Standing, ...] = ()
     #: What was told of before, and is over.
@@ -95,12 +89,17 @@ class Alarms:
             elif known.over_at is None:
                 known.over_at = self._clock()
 
+    def forget(self, kind: AlarmKind, name: str = "") -> None:
+        """Take in that it is no longer ours to say how this is."""
+        with self._door:
+            self._known.pop((kind, name), None)
+
     def standing(self) -> Sequence[Standing]:
         """Return what stands now, told or not, by kind and name."""
         with self._door:
             return [known.standing for _, known in sorted(self._known.items()) if known.over_at is None]
 
-    def due(self) -> Notice:
+    def due(self) -> News:
         """Return what is to be told now, empty where nothing is. It stays due until ``told``."""
         now = self._clock()
         with self._door:
@@ -109,24 +108,24 @@ class Alarms:
             first = min([*(one.ripe_at for one in begun.values()), *(one.over_at or now for one in over.values())], default=None)
             full = len(self._told_at) == _NOTICES and now - self._told_at[0] < _HOUR
             if first is None or now - first < _TOGETHER or full:
-                return Notice()
-            return Notice(
+                return News()
+            return News(
                 begun=tuple(one.standing for _, one in sorted(begun.items())),
                 over=tuple(one.standing for _, one in sorted(over.items())),
             )
 
-    def told(self, notice: Notice) -> None:
-        """Take in that a notice was sent. What has changed since it was made is due again."""
+    def told(self, news: News) -> None:
+        """Take in that it was told. What has changed since it was made is due again."""
         now = self._clock()
         with self._door:
             self._told_at.append(now)
-            for one in notice.begun:
+            for one in news.begun:
                 # Over meanwhile, and forgotten: that is to be told, too.
                 known = self._known.setdefault((one.alarm.kind, one.alarm.name), _Known(one, now, over_at=now))
                 known.told = True
-            for one in notice.over:
-                known = self._known[one.alarm.kind, one.alarm.name]
-                if known.over_at is None:
-                    known.told, known.ripe_at = False, now
-                else:
+            for one in news.over:
+                was = self._known.get((one.alarm.kind, one.alarm.name))
+                if was is not None and was.over_at is None:
+                    was.told, was.ripe_at = False, now
+                elif was is not None:
                     del self._known[one.alarm.kind, one.alarm.name]

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
-from gatewayd.health import AccountHealth, Task
+from gatewayd.health import AccountHealth, Alarm, Task
 from gatewayd.supervisor.accounts import Charge
 from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.visits import Run
@@ -44,6 +44,8 @@ class Charges:
         self._recipes: Mapping[str, Recipe] = {}
         self._router: Router | None = None
         self._charges: dict[str, Charge] = {}
+        #: The accounts that nobody visits.
+        self._idle: set[str] = set()
         #: No visit may begin: the store could not be reached for so long that leases may end, or this daemon ends.
         self.suspended = False
         self.stopping = False
@@ -131,6 +133,7 @@ class Charges:
         charge.failures = charge.refusals = charge.flaps = charge.empty = 0
         self.rest(charge, politely=politely)
         self._reception.forget(charge)
+        self._kit.listener.gone(charge.name)
         self.weed(charge)
 
     def weed(self, charge: Charge) -> None:
@@ -210,6 +213,14 @@ class Charges:
             for name, fault in faults.items()
         ]
         self._reception.tell(others)
+        for one in others:
+            if one.error:
+                self._kit.listener.alarm(Alarm(kind="account", name=one.account, error=one.error, advice=one.advice))
+            elif one.condition == "disabled":
+                self._kit.listener.gone(one.account)
+        for name in self._idle - {one.account for one in others} - config.accounts.keys():
+            self._kit.listener.gone(name)
+        self._idle = {one.account for one in others}
 
 
 def _imports(account: AccountConfig | None) -> bool:

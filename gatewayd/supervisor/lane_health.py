@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import AuthError
-from gatewayd.health import AccountHealth
+from gatewayd.health import AccountHealth, Alarm
 
 if TYPE_CHECKING:
     from gatewayd.health import Condition
     from gatewayd.outbox import Round
     from gatewayd.owner import Owner
     from gatewayd.store import Store
+    from gatewayd.supervisor.values import Listener
 
 __all__ = ["LaneHealth"]
 
@@ -31,8 +32,9 @@ class _Told:
 class LaneHealth:
     """Tells the store of each account how its last round went. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Owner) -> None:
+    def __init__(self, store: Store, owner: Owner, listener: Listener) -> None:
         self._store = store
+        self._listener = listener
         self._owner = owner
         self._told: dict[str, _Told] = {}
 
@@ -45,7 +47,14 @@ class LaneHealth:
         before = self._told.get(account)
         if before is not None and before.error == error and now - before.at < _QUIET:
             return
-        self._store.tell([self._health(account, done, failures)])
+        health = self._health(account, done, failures)
+        # Before the store is told, which may be away.
+        if health.error:
+            passing = health.condition != "paused"
+            self._listener.alarm(Alarm(kind="account", name=account, error=health.error, advice=health.advice, passing=passing))
+        else:
+            self._listener.over("account", account)
+        self._store.tell([health])
         self._told[account] = _Told(error, now)
 
     def _health(self, account: str, done: Round, failures: int) -> AccountHealth:

@@ -82,7 +82,7 @@ class Posting:
         self._line = Line(self._limit)
         self._runs: dict[str, Run] = {}
         self._rests: dict[str, _Rest] = {}
-        self._health = LaneHealth(store, owner)
+        self._health = LaneHealth(store, owner, self._listener)
         self._idle: list[Threads] = []
         self._slots: list[Threads] = []
         self._settler: Threads | None = None

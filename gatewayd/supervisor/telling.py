@@ -52,6 +52,7 @@ class Telling:
             settled=self.settled,
             alarm=self.alarm,
             over=self.over,
+            gone=self.gone,
         )
 
     def worker_events(self, directory_back: Callable[[str], None] = lambda _: None) -> WorkerEvents:
@@ -145,6 +146,10 @@ class Telling:
     def over(self, kind: AlarmKind, name: str = "") -> None:
         """Have the administrators told that it is over, if they were told of it; it may be said again and again."""
         self._alarms.over(kind, name)
+
+    def gone(self, account: str) -> None:
+        """Say nothing more of an account, not even that it is well."""
+        self._alarms.forget("account", account)
 
     def config_loaded(self, config: Config) -> None:
         """Tell that a config was taken over."""

@@ -64,6 +64,8 @@ class Listener:
     #: and name, see ``Alarm``. From any thread.
     alarm: Callable[[Alarm], None] = lambda _: None
     over: Callable[[AlarmKind, str], None] = lambda _, __: None
+    #: An account is no longer ours, or no longer there. In the loop's thread.
+    gone: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

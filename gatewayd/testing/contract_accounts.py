@@ -1,6 +1,6 @@
 """What every store promises of accounts, of whose mail there is, and of itself."""
 
-# ruff: noqa: N802  tests are made of expected numbers and named after promises
+# ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
 from __future__ import annotations
 
@@ -40,48 +40,70 @@ class AccountContract:
     def test_a_mailbox_belongs_to_whoever_had_it_first(self, store: Store) -> None:
         first, second = _lease(store, "first"), _lease(store, "second")
         for _ in range(2):
-            assert store.claim(first, _BOX, second=False) == ["first"]
-            assert store.claim(second, _BOX, second=False) == ["first"]
-        assert store.claim(second, "other", second=False) == ["second"]
+            assert store.claim(first, _BOX, second=False, enter=True) == ["first"]
+            assert store.claim(second, _BOX, second=False, enter=True) == ["first"]
+        assert store.claim(second, "other", second=False, enter=True) == ["second"]
         # It had it once, and that stays: whoever gets its old mailbox waits.
-        assert store.claim(first, "other", second=False) == ["second"]
-        assert store.mailboxes() == {_BOX: ["first"], "other": ["second"]}
+        assert store.claim(first, "other", second=False, enter=True) == ["second"]
+        assert store.mailboxes() == {_BOX: [("first", False)], "other": [("second", False)]}
 
-    def test_a_second_one_goes_on_once_it_was_given_the_word(self, store: Store) -> None:
+    def test_a_second_one_needs_the_word_once_and_is_never_the_first(self, store: Store) -> None:
         first, second, third = (_lease(store, name) for name in ("first", "second", "third"))
-        assert store.claim(second, _BOX, second=True) == ["second"]
-        assert store.claim(first, _BOX, second=False) == ["second"]
-        assert store.claim(first, _BOX, second=True) == ["second", "first"]
-        assert store.claim(first, _BOX, second=False) == ["second", "first"]
-        assert store.claim(third, _BOX, second=False) == ["second", "first"]
+        assert store.claim(second, _BOX, second=True, enter=True) == ["second"]
+        assert store.claim(first, _BOX, second=False, enter=True) == ["first", "second"]
+        assert store.claim(second, _BOX, second=False, enter=True) == ["first", "second"]
+        assert store.claim(third, _BOX, second=False, enter=True) == ["first", "second"]
+        assert store.mailboxes() == {_BOX: [("first", False), ("second", True)]}
+
+    def test_who_has_a_mailbox_can_be_asked_without_a_claim(self, store: Store) -> None:
+        first, second = _lease(store, "first"), _lease(store, "second")
+        assert store.claim(first, _BOX, second=False, enter=False) == ["first"]
+        assert store.claim(second, _BOX, second=False, enter=True) == ["second"]
+        assert store.claim(first, _BOX, second=False, enter=False) == ["second"]
+        assert store.claim(first, _BOX, second=True, enter=False) == ["second", "first"]
+        assert store.mailboxes() == {_BOX: [("second", False)]}
 
     def test_of_many_that_come_at_once_one_has_the_mailbox(self, open_store: Callable[[], Store]) -> None:
         stores = [open_store() for _ in range(4)]
         leases = [_lease(stores[0], f"account{number}") for number in range(8)]
         with ThreadPoolExecutor(8) as threads:
             found = list(
-                threads.map(lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=False), enumerate(leases), timeout=60)
+                threads.map(
+                    lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=False, enter=True), enumerate(leases), timeout=60
+                )
             )
         assert len({tuple(one) for one in found}) == 1
         assert len(found[0]) == 1
+
+    def test_of_many_that_come_at_once_with_the_word_each_has_the_mailbox(self, open_store: Callable[[], Store]) -> None:
+        stores = [open_store() for _ in range(4)]
+        leases = [_lease(stores[0], f"account{number}") for number in range(8)]
+        with ThreadPoolExecutor(8) as threads:
+            found = list(
+                threads.map(
+                    lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=True, enter=True), enumerate(leases), timeout=60
+                )
+            )
+        assert all(lease.account in having for lease, having in zip(leases, found, strict=True))
+        assert len(stores[0].mailboxes()[_BOX]) == 8
 
     def test_P2_a_late_claim_is_refused(self, store: Store) -> None:
         lease = _lease(store, "late")
         store.release(lease)
         with pytest.raises(LeaseLost):
-            store.claim(lease, _BOX, second=False)
+            store.claim(lease, _BOX, second=False, enter=True)
         assert store.mailboxes() == {}
 
     def test_an_account_that_was_listed_before_mailboxes_were_known_goes_on(self, store: Store) -> None:
         older = Custodian.of(store)
         older.enter("1")
         new = _lease(store, "new")
-        assert store.claim(new, _BOX, second=False) == ["new"]
-        assert store.claim(older.lease, _BOX, second=False) == ["new", older.lease.account]
+        assert store.claim(new, _BOX, second=False, enter=True) == ["new"]
+        assert store.claim(older.lease, _BOX, second=False, enter=True) == ["new", older.lease.account]
         # But not with another mailbox that is not its own.
         other = _lease(store, "other")
-        assert store.claim(other, "another", second=False) == ["other"]
-        assert store.claim(older.lease, "another", second=False) == ["other"]
+        assert store.claim(other, "another", second=False, enter=True) == ["other"]
+        assert store.claim(older.lease, "another", second=False, enter=True) == ["other"]
 
     # --- names --------------------------------------------------------------------------------------------------------
 
@@ -91,13 +113,13 @@ class AccountContract:
         old.enter("1", "2")
         (view,) = store.filings(Viewer(operator="acme"), Query())
         store.deliver(Viewer(operator="acme"), view.id, [make_delivery(account=old.lease.account)])
-        store.claim(old.lease, _BOX, second=False)
+        store.claim(old.lease, _BOX, second=False, enter=True)
         cursor = store.folder(old.lease.account, "INBOX")
         store.release(old.lease)
         waiting = _lease(store, "new")
-        assert store.claim(waiting, _BOX, second=False) == [old.lease.account]
+        assert store.claim(waiting, _BOX, second=False, enter=True) == [old.lease.account]
         assert store.rename_account(old.lease.account, "new", dead=_nobody) == 1
-        assert store.claim(waiting, _BOX, second=False) == ["new"]
+        assert store.claim(waiting, _BOX, second=False, enter=True) == ["new"]
         assert store.folder("new", "INBOX") == cursor
         assert store.known("new", "INBOX", ["1", "2"]) == {"1": "filed", "2": "waiting"}
         assert store.known(old.lease.account, "INBOX", ["1", "2"]) == {}

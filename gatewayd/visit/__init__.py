@@ -69,7 +69,7 @@ def visit(
 def _refused(account: AccountConfig, store: Store, lease: Lease) -> Report | None:
     """Return the report of an account that may not import its mailbox, before its server hears of us."""
     try:
-        claim(account, store, lease)
+        claim(account, store, lease, enter=False)
     except GatewaydError as error:
         return Report(account=account.name, error=error)
     return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed, Sizes, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
+from gatewayd.mailboxes import claim
 from gatewayd.plugins import where
 from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
@@ -72,6 +73,8 @@ class Work:
             opened = self._await(opening)
             self._opened = opened
             self._tools.opened(opened)
+            if session is None:
+                claim(self._account, self._tools.store, self._lease, enter=True)
             self._session(opened)
             if keep and not self._report.error:
                 self._report = replace(self._report, session=opened)

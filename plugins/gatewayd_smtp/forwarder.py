@@ -15,6 +15,7 @@ from gatewayd import (
     Recipient,
     TransientError,
     forwarded,
+    notice_mail,
     socket_errors,
     wire,
 )
@@ -25,7 +26,7 @@ from gatewayd_smtp.options import SmtpOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from gatewayd import Parcel, RecipientState, Written
+    from gatewayd import Notice, Parcel, RecipientState, Written
     from gatewayd_smtp.client import Client
 
 __all__ = ["Smtp", "SmtpCourier"]
@@ -82,6 +83,20 @@ class SmtpCourier(Courier):
             self._idle = True
             self._taken += 1
             yield receipt
+
+    def notify(self, notice: Notice) -> Sequence[str]:
+        """See ``Courier.notify``: a mail with the null sender, so that nothing comes back (RFC 3834 section 3.3)."""
+        written = notice_mail(notice)
+        known = {address: self._wire(address) for address in notice.to}
+        self._idle = False
+        with socket_errors(self._options, self._options.effective_port):
+            verdicts = self._transaction("MAIL FROM:<>", known, written)
+        self._idle = True
+        missed = {address: f"{address}: {words}" for address, (state, words) in verdicts.items() if state != "delivered"}
+        if len(missed) == len(verdicts):
+            later = any(state == "waiting" for state, _ in verdicts.values())
+            raise (TransientError if later else PermanentError)(f"{self._options.where}: {'; '.join(missed.values())}")
+        return list(missed.values())
 
     def abort(self) -> None:
         """Break the connection. No other is made after it."""

@@ -41,11 +41,11 @@ class SqlAccounts(Store):
         """Return whose filings there are besides those of ``known``."""
         return self._verbs.accounts.former(known)
 
-    def claim(self, lease: Lease, mailbox: str, *, second: bool) -> Sequence[str]:
-        """Enter that an account has a mailbox; return who has or had it."""
-        return self._verbs.accounts.claim(lease, mailbox, second=second)
+    def claim(self, lease: Lease, mailbox: str, *, second: bool, enter: bool) -> Sequence[str]:
+        """Return who has or had a mailbox, this account among them if it may."""
+        return self._verbs.accounts.claim(lease, mailbox, second=second, enter=enter)
 
-    def mailboxes(self) -> Mapping[str, Sequence[str]]:
+    def mailboxes(self) -> Mapping[str, Sequence[tuple[str, bool]]]:
         """Return who has or had each mailbox."""
         return self._verbs.accounts.mailboxes()
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Accounts"]
 
+_ORDER = (mailbox.c.second, mailbox.c.since, mailbox.c.account)
+
 
 class Accounts:
     """Mailboxes and names of accounts."""
@@ -29,28 +31,31 @@ class Accounts:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def claim(self, lease: Lease, name: str, *, second: bool) -> Sequence[str]:
-        """Enter that the account has this mailbox if it may; return who has or had it. One read where it had it before."""
+    def claim(self, lease: Lease, name: str, *, second: bool, enter: bool) -> Sequence[str]:
+        """Return who has or had a mailbox, this account among them if it may. One read where it had it before."""
         with self._db.reading() as connection:
             found = _having(connection, name)
-        if lease.account in found:
-            return found
+            given = second or _older(connection, lease.account)
+        accounts, taken = [account for account, _ in found], any(not later for _, later in found)
+        if lease.account in accounts or (taken and not given):
+            return accounts
+        if not enter:
+            return [*accounts, lease.account]
         with self._db.writing() as connection:
-            time = fence(connection, lease)
-            row: dict[str, object] = {"mailbox": name, "account": lease.account, "second": False, "since": time}
-            # Whoever has it keeps it: a mailbox has one first account.
+            row = {"mailbox": name, "account": lease.account, "second": second, "since": fence(connection, lease)}
+            # Whoever is the first stays it, also where it came to be only now.
             connection.execute(InsertOrIgnore(mailbox), row)
-            if lease.account not in _having(connection, name) and (second or _older(connection, lease.account)):
+            if given:
                 connection.execute(InsertOrIgnore(mailbox), row | {"second": True})
-            return _having(connection, name)
+            return [account for account, _ in _having(connection, name)]
 
-    def mailboxes(self) -> Mapping[str, Sequence[str]]:
-        """Return for each mailbox the accounts that have or had it, the first one first."""
-        found: dict[str, list[str]] = {}
-        query = select(mailbox.c.mailbox, mailbox.c.account).order_by(mailbox.c.second, mailbox.c.since, mailbox.c.account)
+    def mailboxes(self) -> Mapping[str, Sequence[tuple[str, bool]]]:
+        """Return for each mailbox who has or had it, the first one first, each with whether it is a second one."""
+        found: dict[str, list[tuple[str, bool]]] = {}
+        query = select(mailbox.c.mailbox, mailbox.c.account, mailbox.c.second).order_by(*_ORDER)
         with self._db.reading() as connection:
-            for name, account in connection.execute(query):
-                found.setdefault(name, []).append(account)
+            for name, account, second in connection.execute(query):
+                found.setdefault(name, []).append((account, second))
         return found
 
     def rename(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
@@ -102,9 +107,9 @@ def _each(column: ColumnElement[str], where: ColumnElement[bool]) -> Select[str]
     return select(walk.c.value).where(walk.c.value.is_not(None))
 
 
-def _having(connection: Connection, name: str) -> list[str]:
-    query = select(mailbox.c.account).where(mailbox.c.mailbox == name)
-    return list(connection.scalars(query.order_by(mailbox.c.second, mailbox.c.since, mailbox.c.account)))
+def _having(connection: Connection, name: str) -> list[tuple[str, bool]]:
+    query = select(mailbox.c.account, mailbox.c.second).where(mailbox.c.mailbox == name).order_by(*_ORDER)
+    return [(account, second) for account, second in connection.execute(query)]
 
 
 def _older(connection: Connection, account: str) -> bool:

@@ -6,13 +6,13 @@ import json
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
-from gatewayd import CHUNK, filing_row, moment, parse
+from gatewayd import CHUNK, filing_row, moment, notice_row, parse
 
 if TYPE_CHECKING:
-    from gatewayd import Json, Parcel, Source
+    from gatewayd import Json, Notice, Parcel, Source
     from gatewayd_webhook.options import WebhookOptions
 
-__all__ = ["body"]
+__all__ = ["body", "notice_body"]
 
 _MAX_TEXT = 100_000
 
@@ -30,6 +30,12 @@ def body(options: WebhookOptions, parcel: Parcel) -> bytes:
         "because": parcel.cause,
     }
     event: dict[str, Json] = {"type": "mail.filed", "timestamp": moment(parcel.entered_at), "data": data}
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+def notice_body(notice: Notice) -> bytes:
+    """Return the JSON of a notice to the administrators, in ASCII as well."""
+    event: dict[str, Json] = {"type": "alarm", "timestamp": moment(notice.at), "data": notice_row(notice)}
     return json.dumps(event, separators=(",", ":")).encode()
 
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from http.client import BadStatusLine, HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING
 
-from gatewayd import Courier, Forwarder
+from gatewayd import Courier, Forwarder, PermanentError, TransientError
 from gatewayd_webhook.answer import Answer, receipt
-from gatewayd_webhook.body import body
+from gatewayd_webhook.body import body, notice_body
 from gatewayd_webhook.faults import BROKEN, errors
 from gatewayd_webhook.line import Line
 from gatewayd_webhook.options import WebhookOptions
@@ -18,7 +18,7 @@ from gatewayd_webhook.signature import Keys, webhook_id
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd import Parcel, Receipt
+    from gatewayd import Notice, Parcel, Receipt
 
 __all__ = ["Webhook", "WebhookCourier"]
 
@@ -54,9 +54,19 @@ class WebhookCourier(Courier):
         """See ``Courier``. A server that asks us to wait gets none of the parcels behind."""
         busy: Answer | None = None
         for parcel in parcels:
-            answer = busy or self._post(parcel)
+            answer = busy or self._post(parcel.message_id, body(self._options, parcel))
             yield receipt(parcel, answer, self._keys, sent=busy is None)
             busy = answer if answer.is_busy else None
+
+    def notify(self, notice: Notice) -> Sequence[str]:
+        """See ``Courier``: an event of its own type."""
+        answer = self._post(notice.message_id, notice_body(notice))
+        if answer.state != "delivered":
+            words = f"{self._options.host}: {answer.words(self._keys)}"
+            raise (TransientError if answer.state == "waiting" else PermanentError)(
+                words, advice="See to the receiver of `notify`."
+            )
+        return ()
 
     def abort(self) -> None:
         """See ``Courier``."""
@@ -66,15 +76,14 @@ class WebhookCourier(Courier):
         """See ``Courier``: HTTP has no word of leave."""
         self._line.drop()
 
-    def _post(self, parcel: Parcel) -> Answer:
-        content = body(self._options, parcel)
+    def _post(self, message_id: str, content: bytes) -> Answer:
         self._line.begin()
         connection = HTTPConnection(self._options.host, self._options.port)
         # Only the line connects, since only it knows where to.
         connection.auto_open = 0
         connection.sock = self._line
         with errors(self._options):
-            response = self._answered(connection, parcel, content)
+            response = self._answered(connection, message_id, content)
             if response.status not in _FINAL:
                 raise BadStatusLine(f"status {response.status}")
         answer = _read(response)
@@ -84,14 +93,14 @@ class WebhookCourier(Courier):
         response.close()
         return answer
 
-    def _answered(self, connection: HTTPConnection, parcel: Parcel, content: bytes) -> HTTPResponse:
+    def _answered(self, connection: HTTPConnection, message_id: str, content: bytes) -> HTTPResponse:
         """Send a request and return its answer, the body still unread.
 
         A server may refuse what it has not read to the end, and hang up: then its word counts, not that we could not go on.
         Without one, nobody knows whether it acted on the request. It is made again later; its webhook-id lets the receiver know it.
         """
         try:
-            self._send(connection, parcel, content)
+            self._send(connection, message_id, content)
         except (BrokenPipeError, ConnectionResetError) as lost:
             self._line.close()
             with suppress(*BROKEN):
@@ -99,8 +108,8 @@ class WebhookCourier(Courier):
             raise lost from None
         return connection.getresponse()
 
-    def _send(self, connection: HTTPConnection, parcel: Parcel, content: bytes) -> None:
-        name, now = webhook_id(parcel.message_id), int(time.time())
+    def _send(self, connection: HTTPConnection, message_id: str, content: bytes) -> None:
+        name, now = webhook_id(message_id), int(time.time())
         connection.putrequest("POST", self._options.path, skip_host=True)
         headers = {
             "Host": self._options.parts.netloc,

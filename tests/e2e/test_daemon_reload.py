@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.proxy import FaultProxy
+from gatewayd.testing.smtp import SmtpServer
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 from tests.patience import AT_ONCE
@@ -325,3 +326,47 @@ def test_while_the_main_file_is_faulty_people_go_on_and_everybody_is_told(
         main.write_text(good)
         until("it is taken over", BESIDE_OTHERS, lambda: logged(daemon, "config loaded") > 1)
         until("nothing is wrong", 20, lambda: house.run("status").code == 0)
+
+
+def test_the_log_s_level_is_changed_without_a_restart(house: House, dovecot: Dovecot) -> None:
+    boxes = Mailboxes(house, dovecot)
+    boxes.add("sound")
+    main = house.folder / "gatewayd.yaml"
+    good = main.read_text()
+    with house.daemon() as daemon:
+        watching(house, "sound")
+        main.write_text(good + "log: {level: error}\n")
+        until("nothing more is said", BESIDE_OTHERS, lambda: not house.run("check", "--only-files").code)
+        time.sleep(1)
+        before = daemon.log
+        boxes.send("sound")
+        boxes.filed(seconds=BESIDE_OTHERS)
+        assert daemon.log == before
+        main.write_text(good + "log: {level: debug, format: json}\n")
+        until("all is said, as JSON", BESIDE_OTHERS, lambda: '"event": "config loaded"' in daemon.log)
+        assert "restart" not in daemon.log
+
+
+@pytest.mark.campaign
+def test_a_person_is_told_that_an_account_stops_and_that_it_is_over(house: House, dovecot: Dovecot) -> None:
+    boxes = Mailboxes(house, dovecot)
+    boxes.add("sound")
+    boxes.add("stops")
+    good = (house.folder / "accounts/stops.yaml").read_text()
+    with SmtpServer() as smtp:
+        house.write(
+            "accounts/out.yaml",
+            f"kind: smtp\noperators: [acme]\nhost: localhost\nport: {smtp.port}\nsecurity: none\ninsecure: true\n"
+            "send: {from: {address: system@acme.example}}\n",
+        )
+        more = "administrators: {ada: {email: ada@example.com}}\nnotify: {through: out}\n"
+        house.write("gatewayd.yaml", (house.folder / "gatewayd.yaml").read_text() + more)
+        with house.daemon():
+            watching(house, "sound", "stops")
+            house.write("wrong", "wrong\n")
+            house.write("accounts/stops.yaml", good.replace("!file secret", "!file wrong"))
+            until("a person is told", 100, lambda: smtp.messages)
+            assert b"account stops needs you" in smtp.messages[0].data
+            house.write("accounts/stops.yaml", good)
+            until("a person is told that it is over", 100, lambda: len(smtp.messages) == 2)
+            assert b"account stops well again" in smtp.messages[1].data

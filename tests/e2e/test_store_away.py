@@ -64,7 +64,7 @@ def _metric(port: int, name: str) -> float:
 
 
 def _statuses(notified: socket.socket) -> list[str]:
-    found = []
+    found: list[str] = []
     while True:
         try:
             datagram = notified.recv(4096, socket.MSG_DONTWAIT).decode()

@@ -11,7 +11,7 @@ from gatewayd.health import Alarm
 from gatewayd.supervisor.alarms import Alarms
 
 if TYPE_CHECKING:
-    from gatewayd.supervisor.alarms import Notice
+    from gatewayd.supervisor.alarms import News
 
 
 class Clock:
@@ -26,7 +26,7 @@ def alarm(name: str = "sales", *, passing: bool = False) -> Alarm:
     return Alarm(kind="account", name=name, error="the log-in was refused", passing=passing)
 
 
-def names(notice: Notice) -> tuple[list[str], list[str]]:
+def names(notice: News) -> tuple[list[str], list[str]]:
     return [one.alarm.name for one in notice.begun], [one.alarm.name for one in notice.over]
 
 

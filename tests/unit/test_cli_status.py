@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd.owner import Owner
+from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

@@ -2,7 +2,7 @@
 
 from gatewayd.config.models.account import AccountFile, ImportBlock, SendBlock
 from gatewayd.config.models.fields import NAME, Name, Start
-from gatewayd.config.models.main import GatewaydFile, LimitsBlock, LogBlock, MetricsBlock, WorkersBlock
+from gatewayd.config.models.main import GatewaydFile, LimitsBlock, LogBlock, MetricsBlock, NotifyBlock, WorkersBlock
 from gatewayd.config.models.operator import MailTarget, OperatorFile, WhenBlock
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "MailTarget",
     "MetricsBlock",
     "Name",
+    "NotifyBlock",
     "OperatorFile",
     "SendBlock",
     "Start",

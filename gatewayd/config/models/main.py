@@ -6,10 +6,19 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gatewayd.config.models.fields import Block, Text
+from gatewayd.config.models.fields import Block, Email, Name, Text
 from gatewayd.options import ConfigPath, Duration, Secret
 
-__all__ = ["GatewaydFile", "LimitsBlock", "LogBlock", "MetricsBlock", "PluginsBlock", "WorkersBlock"]
+__all__ = [
+    "AdministratorBlock",
+    "GatewaydFile",
+    "LimitsBlock",
+    "LogBlock",
+    "MetricsBlock",
+    "NotifyBlock",
+    "PluginsBlock",
+    "WorkersBlock",
+]
 
 
 class PluginsBlock(Block):
@@ -96,6 +105,31 @@ class MetricsBlock(Block):
     host: Text = Field("127.0.0.1", description="The address to listen on. Metrics name accounts and operators: keep it local.")
 
 
+class AdministratorBlock(Block):
+    """Somebody who looks after gatewayd."""
+
+    email: Email = Field(description="The mail address.")
+
+
+class NotifyBlock(Block):
+    """How the administrators are told when an account stops, a directory goes stale or the store can't be written.
+
+    And when it is over: little and together, at most six times an hour.
+    """
+
+    through: Name | None = Field(None, description="The account that sends them a mail. Either this or `kind`.")
+    kind: Name | None = Field(None, description="The forwarder that tells them, such as `webhook`; its own fields stand beside it.")
+    after: Duration = Field(900.0, description="How long what may pass by itself lasts before it is told.", ge=1, le=86400)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> NotifyBlock:
+        if (self.through is None) == (self.kind is None):
+            found = "neither" if self.kind is None else "both"
+            msg = f"expected either 'through' or 'kind', found {found}"
+            raise ValueError(msg)
+        return self
+
+
 class GatewaydFile(Block):
     """`gatewayd.yaml`: What concerns the whole daemon."""
 
@@ -112,4 +146,6 @@ class GatewaydFile(Block):
     workers: WorkersBlock | None = Field(None, description="The processes in which mail is examined.")
     limits: LimitsBlock | None = Field(None, description="What bounds the work on all accounts together.")
     log: LogBlock | None = Field(None, description="The daemon's log.")
+    administrators: dict[Name, AdministratorBlock] = Field({}, description="Who is told by `notify`.")
+    notify: dict[str, object] | None = Field(None, description="How the administrators are told what needs them.")
     metrics: MetricsBlock | None = Field(None, description="Metrics for Prometheus. Without it there are none.")

@@ -1,0 +1,111 @@
+"""The administrators are told what needs them: from memory, so that the store may be away.
+
+What fails here is logged and tried again, ever more rarely; it is no alarm itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.backoff import Backoff
+from gatewayd.errors import ConfigError, GatewaydError
+from gatewayd.forwarder import Forwarder, Notice
+from gatewayd.supervisor.threads import Threads
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from gatewayd.config import Config
+    from gatewayd.supervisor.alarms import Alarms, News
+
+__all__ = ["Notices"]
+
+#: How long to wait after a notice that could not be brought.
+_AGAIN = Backoff(first=60.0, longest=3600.0)
+
+
+class Notices:
+    """Used by the main thread; what waits for a server is done in a thread of its own."""
+
+    def __init__(self, alarms: Alarms) -> None:
+        self._alarms = alarms
+        self._thread = Threads(1, "notices")
+        self._under_way: Future[None] | None = None
+        self._failures = 0
+        self._at = 0.0
+        self._config: Config | None = None
+        self._host = socket.gethostname()
+
+    def apply(self, config: Config) -> None:
+        """Take a config over; what waits is tried anew."""
+        if self._config is None or (config.notify, config.accounts) != (self._config.notify, self._config.accounts):
+            self._failures, self._at = 0, 0.0
+        self._config = config
+        if config.notify:
+            self._alarms.after = config.notify.after
+
+    def look(self) -> None:
+        """Tell what is due; called each second, and never waits."""
+        if self._under_way is not None:
+            if not self._under_way.done():
+                return
+            self._under_way = None
+        config = self._config
+        if config is None or config.notify is None or time.monotonic() < self._at:
+            return
+        news = self._alarms.due()
+        if news:
+            self._under_way = self._thread.submit(self._tell, config, news)
+
+    def close(self) -> None:
+        """Tell nothing more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    # --- in its own thread --------------------------------------------------------------------------------------------
+
+    def _tell(self, config: Config, news: News) -> None:
+        try:
+            missed = self._brought(config, news)
+        except Exception as error:  # noqa: BLE001  whatever a forwarder raises, the next try may do
+            self._failures += 1
+            wait = _AGAIN.wait(self._failures, luck=0.5)
+            self._at = time.monotonic() + wait
+            journal.notice_failed(error, retry_in=wait)
+            return
+        self._failures, self._at = 0, 0.0
+        self._alarms.told(news)
+        journal.notice_sent(begun=len(news.begun), over=len(news.over), missed=missed)
+
+    def _brought(self, config: Config, news: News) -> int:
+        """Bring a notice; return how many administrators did not get it."""
+        forwarder, notice = self._way(config, news)
+        with closing(forwarder.open()) as courier:
+            return len(courier.notify(notice))
+
+    def _way(self, config: Config, news: News) -> tuple[Forwarder, Notice]:
+        notify = config.notify
+        if notify is None:
+            raise ConfigError("nobody is to be told", advice="Give `gatewayd.yaml` a `notify`.")
+        account = config.accounts.get(notify.through)
+        sender = account.sends.sender if account and account.sends else None
+        domain = sender.email.rpartition("@")[2] if sender else "gatewayd.invalid"
+        notice = Notice(
+            message_id=f"<gatewayd.notice.{secrets.token_hex(16)}@{domain}>",
+            at=datetime.now(UTC),
+            host=self._host,
+            begun=news.begun,
+            over=news.over,
+            sender=sender,
+            to=tuple(dict.fromkeys(config.administrators.values())),
+        )
+        if notify.options is not None:
+            return config.registry.get(Forwarder, notify.kind)(notify.options, name="notify"), notice
+        if account is None or sender is None:
+            raise GatewaydError(f"there is no account {notify.through!r} that sends", advice="Correct `notify.through`.")
+        return config.registry.get(Forwarder, account.kind)(account.options, name=account.name), notice

@@ -1,0 +1,19 @@
+"""The events of telling the administrators what needs them."""
+
+from __future__ import annotations
+
+import logging
+
+from gatewayd.journal.saying import say, why
+
+__all__ = ["notice_failed", "notice_sent"]
+
+
+def notice_sent(*, begun: int, over: int, missed: int) -> None:
+    """The administrators were told of so many things that need them, and that are over; so many did not get it."""
+    say(logging.WARNING if missed else logging.INFO, "administrators told", begun=begun, over=over, missed=missed or None)
+
+
+def notice_failed(error: BaseException, *, retry_in: float) -> None:
+    """The administrators could not be told; it is tried again."""
+    say(logging.ERROR, "administrators not told", retry_in=retry_in, **why(error))

@@ -1,0 +1,95 @@
+"""A notice to the administrators as it goes out: as a mail, and as a line of JSON. No word of any mail stands in it."""
+
+from __future__ import annotations
+
+from email.utils import format_datetime
+from quopri import encodestring
+from typing import TYPE_CHECKING
+
+from gatewayd import heading
+from gatewayd.compose import as_it_is
+from gatewayd.decode import clean
+from gatewayd.errors import PermanentError
+from gatewayd.mail import BytesSource
+from gatewayd.model import Address
+from gatewayd.views import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.compose import Written
+    from gatewayd.forwarder import Notice
+    from gatewayd.health import Standing
+    from gatewayd.views import Json
+
+__all__ = ["notice_mail", "notice_row"]
+
+#: So many are named; of the rest the number is told.
+_MOST = 20
+
+
+def notice_row(notice: Notice) -> dict[str, Json]:
+    """Return a notice for programs; times are RFC 3339 in UTC."""
+    return {"host": notice.host, "begun": [_row(one) for one in notice.begun], "over": [_row(one) for one in notice.over]}
+
+
+def _row(one: Standing) -> Json:
+    alarm = one.alarm
+    words: dict[str, Json] = {"kind": alarm.kind, "name": alarm.name, "since": moment(one.since)}
+    return {**words, "error": alarm.error, "advice": alarm.advice}
+
+
+def notice_mail(notice: Notice) -> Written:
+    """Return a notice as a mail (RFC 5322), ready for SMTP; raises PermanentError where nobody is named as its sender."""
+    if notice.sender is None:
+        raise PermanentError("there is nobody that it could be from", advice="Give the account a `from` in its `send:`.")
+    body = encodestring("".join(f"{line}\n" for line in _lines(notice)).encode()).decode("ascii").splitlines()
+    lines = [*_heading(notice, notice.sender), "", *body, ""]
+    return as_it_is(BytesSource("\r\n".join(lines).encode("ascii")))
+
+
+def _heading(notice: Notice, sender: Address) -> Iterator[str]:
+    yield heading.addressed("From", [sender])
+    yield heading.addressed("To", [Address(name="", email=email) for email in notice.to])
+    yield heading.text("Subject", _subject(notice))
+    yield f"Date: {format_datetime(notice.at)}"
+    yield f"Message-ID: {notice.message_id}"
+    # RFC 3834 section 5; the other is what Exchange asks for.
+    yield "Auto-Submitted: auto-generated"
+    yield "X-Auto-Response-Suppress: All"
+    yield "MIME-Version: 1.0"
+    yield "Content-Type: text/plain; charset=utf-8"
+    yield "Content-Transfer-Encoding: quoted-printable"
+
+
+def _subject(notice: Notice) -> str:
+    begun, over = [_name(one) for one in notice.begun], [_name(one) for one in notice.over]
+    told = [f"{begun[0] if len(begun) == 1 else f'{len(begun)} things'} need{'s' if len(begun) == 1 else ''} you"] if begun else []
+    told += [f"{over[0] if len(over) == 1 else f'{len(over)} things'} well again"] if over else []
+    return f"gatewayd on {notice.host}: {', '.join(told)}"
+
+
+def _name(one: Standing) -> str:
+    words = {"account": "account", "directory": "the directory of", "store": "the store"}
+    return f"{words[one.alarm.kind]} {one.alarm.name}".rstrip()
+
+
+def _lines(notice: Notice) -> Iterator[str]:
+    if notice.begun:
+        yield from ("This needs you:", "", *_items(notice.begun))
+    if notice.over:
+        yield from ("This is over:", "", *_items(notice.over, short=True))
+    yield f"`gatewayd status` on {notice.host} shows how everything is."
+
+
+def _items(some: Sequence[Standing], *, short: bool = False) -> Iterator[str]:
+    for one in some[:_MOST]:
+        yield clean(f"{_name(one)}, since {one.since:%Y-%m-%d %H:%M} UTC")
+        for text in () if short else filter(None, (one.alarm.error, one.alarm.advice)):
+            yield clean(f"    {text}")
+        if not short:
+            yield ""
+    if len(some) > _MOST:
+        yield f"and {len(some) - _MOST} more"
+    if short or len(some) > _MOST:
+        yield ""

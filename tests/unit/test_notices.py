@@ -1,0 +1,223 @@
+"""The administrators are told: what a notice says, who gets it, and that the store may be away."""
+
+from __future__ import annotations
+
+import email.policy
+import json
+from datetime import UTC, datetime
+from email.parser import BytesParser
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gatewayd import Address, Alarm, Notice, Standing, notice_mail, notice_row
+from gatewayd.config import load
+from gatewayd.daemon.notices import Notices
+from gatewayd.supervisor.alarms import Alarms
+from gatewayd.testing.smtp import SmtpServer
+from tests.plugins.webhook_site import SECRET, receiver, verified
+from tests.unit.log import logged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from email.message import EmailMessage
+    from pathlib import Path
+
+SINCE = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
+
+
+def alarm(name: str = "sales", error: str = "the log-in as anna was refused", advice: str = "Correct the password.") -> Alarm:
+    return Alarm(kind="account", name=name, error=error, advice=advice)
+
+
+def notice(*begun: Alarm, over: tuple[Alarm, ...] = ()) -> Notice:
+    return Notice(
+        message_id="<gatewayd.notice.1@acme.example>",
+        at=SINCE,
+        host="mx1",
+        begun=tuple(Standing(alarm=one, since=SINCE) for one in begun),
+        over=tuple(Standing(alarm=one, since=SINCE) for one in over),
+        sender=Address(name="Ácme, Tours", email="system@acme.example"),
+        to=("ada@example.com", "bob@example.com"),
+    )
+
+
+def read(one: Notice) -> EmailMessage:
+    raw = b"".join(notice_mail(one).pieces())
+    assert notice_mail(one).size == len(raw)
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert raw.replace(b"\r\n", b"").count(b"\n") == raw.replace(b"\r\n", b"").count(b"\r") == 0
+    return BytesParser(policy=email.policy.default).parsebytes(raw)
+
+
+# --- what it says -----------------------------------------------------------------------------------------------------
+
+
+def test_a_notice_says_what_is_wrong_since_when_what_to_do_and_what_is_over() -> None:
+    store = Alarm(kind="store", error="the disk is full", advice="Make room on the disk; the work goes on by itself.")
+    directory = Alarm(kind="directory", name="acme", error="persons.csv is gone")
+    mail = read(notice(alarm(), store, over=(directory,)))
+    assert mail["Subject"] == "gatewayd on mx1: 2 things need you, the directory of acme well again"
+    assert mail["To"] == "ada@example.com, bob@example.com"
+    assert mail["From"].addresses[0].addr_spec == "system@acme.example"
+    assert (mail["Auto-Submitted"], mail["Message-ID"]) == ("auto-generated", "<gatewayd.notice.1@acme.example>")
+    assert mail.get_content().replace("\r\n", "\n") == (
+        "This needs you:\n\naccount sales, since 2026-11-28 09:30 UTC\n    the log-in as anna was refused\n    Correct the password.\n\n"
+        "the store, since 2026-11-28 09:30 UTC\n    the disk is full\n    Make room on the disk; the work goes on by itself.\n\n"
+        "This is over:\n\nthe directory of acme, since 2026-11-28 09:30 UTC\n\n`gatewayd status` on mx1 shows how everything is.\n"
+    )
+    row = notice_row(notice(alarm(), over=(directory,)))
+    assert json.loads(json.dumps(row)) == {
+        "host": "mx1",
+        "begun": [
+            {
+                "kind": "account",
+                "name": "sales",
+                "since": "2026-11-28T09:30:00Z",
+                "error": "the log-in as anna was refused",
+                "advice": "Correct the password.",
+            }
+        ],
+        "over": [
+            {"kind": "directory", "name": "acme", "since": "2026-11-28T09:30:00Z", "error": "persons.csv is gone", "advice": ""}
+        ],
+    }
+
+
+def test_of_many_alarms_the_number_is_told() -> None:
+    text = read(notice(*(alarm(f"a{number}") for number in range(1000)))).get_content()
+    assert "account a19," in text
+    assert "account a20," not in text
+    assert "and 980 more" in text
+
+
+@given(st.text(max_size=200), st.text(max_size=2000))
+def test_whatever_a_server_said_is_text_of_a_notice_and_nothing_else(error: str, advice: str) -> None:
+    mail = read(notice(alarm(error=error, advice=advice)))
+    assert not mail.defects
+    assert mail.keys() == read(notice(alarm())).keys()
+    assert mail.get_content_type() == "text/plain"
+
+
+# --- who gets it ------------------------------------------------------------------------------------------------------
+
+
+class Told:
+    """A config with a way to the administrators, alarms on a clock of their own, and what the log says."""
+
+    def __init__(self, folder: Path, notify: str, more: str = "") -> None:
+        self.folder = folder / "config"
+        self.now = 0.0
+        self.alarms = Alarms(clock=lambda: self.now)
+        self.notices = Notices(self.alarms)
+        self.write(notify, more)
+
+    def write(self, notify: str, more: str = "") -> None:
+        for name in ("operators", "accounts"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        main = f"state: ../state\nadministrators: {{ada: {{email: ada@example.com}}, bob: {{email: bob@example.com}}}}\n{notify}\n"
+        (self.folder / "gatewayd.yaml").write_text(main)
+        (self.folder / "operators/acme.yaml").write_text("title: Acme\n")
+        if more:
+            (self.folder / "accounts/out.yaml").write_text(more)
+        config = load(self.folder)
+        assert config.faults == ()
+        self.notices.apply(config)
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass, and whoever is told hear of it."""
+        self.now += seconds
+        self.notices.look()
+        if self.notices._under_way:
+            self.notices._under_way.result(20)
+        self.notices.look()
+
+
+def out(port: int) -> str:
+    return (
+        f"kind: smtp\noperators: [acme]\nhost: localhost\nport: {port}\nsecurity: none\ninsecure: true\ntimeout: 5s\n"
+        "send: {from: {name: Acme, address: system@acme.example}}\n"
+    )
+
+
+@pytest.fixture
+def smtp() -> Iterator[SmtpServer]:
+    with SmtpServer() as server:
+        yield server
+
+
+def test_the_administrators_get_a_mail_from_nobody_that_no_robot_answers(tmp_path: Path, smtp: SmtpServer) -> None:
+    told = Told(tmp_path, "notify: {through: out}", out(smtp.port))
+    told.alarms.raised(alarm())
+    told.pass_(30)
+    assert smtp.messages == []
+    told.alarms.raised(alarm("orders"))
+    told.pass_(31)
+    (message,) = smtp.messages
+    assert (message.sender, message.recipients) == ("<>", ("ada@example.com", "bob@example.com"))
+    mail = BytesParser(policy=email.policy.default).parsebytes(message.data)
+    assert mail["Auto-Submitted"] == "auto-generated"
+    told.pass_(4000)
+    assert len(smtp.messages) == 1
+    told.alarms.over("account", "sales")
+    told.pass_(61)
+    told.pass_(61)
+    assert len(smtp.messages) == 2
+    assert "account sales well again" in str(BytesParser(policy=email.policy.default).parsebytes(smtp.messages[1].data)["Subject"])
+
+
+def test_one_who_is_refused_keeps_it_from_nobody_else(tmp_path: Path, smtp: SmtpServer) -> None:
+    told = Told(tmp_path, "notify: {through: out}", out(smtp.port))
+    smtp.answer = lambda step, argument: "550 5.1.1 no such user" if step == "RCPT" and "ada" in argument else None
+    told.alarms.raised(alarm())
+    told.pass_(0)
+    told.pass_(61)
+    assert smtp.messages[0].recipients == ("bob@example.com",)
+    told.pass_(5000)
+    assert len(smtp.messages) == 1
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "connect"])
+@pytest.mark.parametrize("code", ["451 4.3.0 later", "550 5.7.1 never"])
+def test_a_notice_that_can_not_be_brought_waits_and_is_no_alarm_itself(
+    tmp_path: Path, smtp: SmtpServer, step: str, code: str
+) -> None:
+    port = smtp.port
+    told = Told(tmp_path, "notify: {through: out}", out(port if step != "connect" else 1))
+    smtp.answer = lambda at, _: code if at == step else None
+    with logged() as log:
+        told.alarms.raised(alarm())
+        told.pass_(61)
+        assert smtp.messages == []
+        assert [one.alarm.name for one in told.alarms.standing()] == ["sales"]
+        assert "administrators not told" in log.getvalue()
+        told.pass_(61)
+        assert log.getvalue().count("administrators not told") == 1, "it is tried again, but not at once"
+        smtp.answer = lambda _, __: None
+        # A changed config is tried at once.
+        told.write("notify: {through: out}", out(port).replace("timeout: 5s", "timeout: 6s"))
+        told.pass_(0)
+    assert len(smtp.messages) == 1
+
+
+def test_a_webhook_is_told_over_https_and_signed(tmp_path: Path) -> None:
+    with receiver(tmp_path) as site:
+        (tmp_path / "key").write_text(SECRET)
+        fields = f"url: '{site.url()}', secret: !file ../key, ca_file: {site.ca_file}, allow_private: [localhost]"
+        told = Told(tmp_path, f"notify: {{kind: webhook, {fields}}}")
+        told.alarms.raised(alarm())
+        told.pass_(0)
+        told.pass_(61)
+        (request,) = site.requests
+        assert verified(request.headers, request.body, SECRET)
+        assert request.event["type"] == "alarm"
+        assert [one["name"] for one in request.event["data"]["begun"]] == ["sales"]
+        site.answers["/mail"] = (500, {}, b"")
+        told.alarms.over("account", "sales")
+        told.pass_(61)
+        told.pass_(61)
+        assert len(site.requests) == 2
+        assert told.alarms.due()
