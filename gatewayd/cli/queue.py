@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.mail import merged, print_filings
+from gatewayd.config import ERRORS
 from gatewayd.errors import PermanentError
 from gatewayd.views import Query
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.health import Cause
+    from gatewayd.views import Viewer
 
 __all__ = ["COMMANDS", "cause_row"]
 
@@ -56,7 +59,7 @@ def _list(
         print_filings(listed, as_json=True)
         return
     if not listed:
-        output.note("Nothing stands in an error queue.")
+        _nothing(app, viewers, queue)
     faults = [(one, fault) for one in listed for fault in one.faults]
     rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
@@ -78,7 +81,7 @@ def _causes(app: App, *, operator: str | None, users: Sequence[str], queue: str 
             output.json_line(cause_row(whose, cause))
         return
     if not found:
-        output.note("Nothing stands in an error queue.")
+        _nothing(app, viewers, queue)
     rows = [
         (
             str(one.filings),
@@ -93,6 +96,17 @@ def _causes(app: App, *, operator: str | None, users: Sequence[str], queue: str 
         for whose, one in found
     ]
     output.table(("#filings", "operator", "queue", "by", "error", "first", "last", "#last id"), rows)
+
+
+def _nothing(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
+    """Say that there is nothing; raises PermanentError for a queue that none of the operators has."""
+    whose = [one for viewer in viewers if (one := app.config.operators.get(viewer.operator))]
+    if queue is not None and whose and not any(one.has_queue(queue) for one in whose):
+        have = sorted({ERRORS, *(name for one in whose for name in one.queues or ())})
+        near = difflib.get_close_matches(queue, have, n=1)
+        advice = f"Did you mean {near[0]}?" if near else f"Queues are: {', '.join(have)}."
+        raise PermanentError(f"there is no queue {queue!r}", advice=advice)
+    output.note("Nothing stands in an error queue.")
 
 
 def cause_row(operator: str, cause: Cause) -> dict[str, output.Json]:

@@ -14,6 +14,7 @@ from gatewayd.config.current import current
 from gatewayd.config.folder import load, secret_faults
 from gatewayd.config.rights import right_faults
 from gatewayd.config.values import (
+    ERRORS,
     AccountConfig,
     Config,
     ImportConfig,
@@ -30,6 +31,7 @@ from gatewayd.config.values import (
 )
 
 __all__ = [
+    "ERRORS",
     "AccountConfig",
     "Changes",
     "Config",

@@ -13,6 +13,7 @@ from gatewayd.config.account import sending
 from gatewayd.config.faults import dotted, hint
 from gatewayd.config.forwards import words
 from gatewayd.config.models import NAME
+from gatewayd.config.values import ERRORS
 from gatewayd.roles import Transport
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.check import Checker
     from gatewayd.config.documents import Place
-    from gatewayd.config.values import AccountConfig
+    from gatewayd.config.values import AccountConfig, OperatorConfig
     from gatewayd.plugins import Registry
 
 __all__ = ["Between"]
@@ -31,6 +32,7 @@ class Between:
     """All accounts that run, by name, and all that have a file: of a faulty one nothing is said but its own faults."""
 
     accounts: Mapping[str, AccountConfig]
+    operators: Mapping[str, OperatorConfig]
     files: frozenset[str]
     registry: Registry
 
@@ -46,6 +48,21 @@ class Between:
             account = when.get("account") if isinstance(when, dict) else None
             for place, word in words(account, ("forward", index, "when", "account")):
                 self._serving(checker, name, place, word, sends=False)
+            queue = when.get("queue") if isinstance(when, dict) else None
+            for place, word in words(queue, ("forward", index, "when", "queue")):
+                self._queue(checker, name, place, word)
+
+    def queues(self, checkers: Mapping[str, Checker]) -> None:
+        """Find accounts whose error queue is none of an operator's; ``checkers`` have the accounts' files by account."""
+        for name, one in self.accounts.items():
+            for operator in one.operators if one.imports else ():
+                self._queue(checkers[name], operator, ("import", "error_queue"), one.imports.error_queue if one.imports else "")
+
+    def _queue(self, checker: Checker, operator: str, place: Place, word: str) -> None:
+        known = self.operators.get(operator)
+        if known is not None and not known.has_queue(word):
+            near = hint(word, [*(known.queues or ()), ERRORS])
+            checker.fault(place, f"{dotted(place)}: operator {operator!r} has no queue {word!r}{near}")
 
     def _target(self, checker: Checker, operator: str, place: Place, mapping: Mapping[str, object]) -> None:
         kind, word = mapping.get("kind"), mapping.get("account")

@@ -112,7 +112,7 @@ class Reading:
         self._keep_secrets(self._main.checker)
         operators = self._operators()
         accounts = self._accounts(operators)
-        self._between(accounts)
+        self._between(accounts, operators)
         self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
@@ -157,16 +157,17 @@ class Reading:
             found |= {name: one} if one else {}
         return found
 
-    def _between(self, accounts: Mapping[str, AccountConfig]) -> None:
+    def _between(self, accounts: Mapping[str, AccountConfig], operators: Mapping[str, OperatorConfig]) -> None:
         by_name: dict[str, dict[str, Checker]] = {group: {} for group in ("operators", "accounts")}
         for file, checker in self._checkers.items():
             group, _, name = file.removesuffix(".yaml").partition("/")
             by_name[group][name] = checker
-        between = Between(accounts=accounts, files=frozenset(by_name["accounts"]), registry=self._registry)
+        between = Between(accounts=accounts, operators=operators, files=frozenset(by_name["accounts"]), registry=self._registry)
         for name, checker in by_name["operators"].items():
             between.operator(checker, name)
         between.systems(by_name["accounts"])
         between.mailboxes(by_name["accounts"])
+        between.queues(by_name["accounts"])
 
     def _files(self, group: str) -> list[tuple[str, str]]:
         """Return names and files of all operators or accounts, by name."""

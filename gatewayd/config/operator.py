@@ -40,6 +40,7 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
         matchers=matchers,
         targets=goals,
         rules=sends_on,
+        queues=None if found.queues is None else {word: queue.title for word, queue in found.queues.items()},
         users=users,
     )
 

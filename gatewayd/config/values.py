@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.store import Store
 
 __all__ = [
+    "ERRORS",
     "AccountConfig",
     "Config",
     "ImportConfig",
@@ -36,6 +37,10 @@ __all__ = [
     "WorkersConfig",
     "processes",
 ]
+
+
+#: The error queue that every operator has.
+ERRORS = "errors"
 
 
 def processes(cpus: int) -> int:
@@ -83,10 +88,16 @@ class OperatorConfig:
     targets: Mapping[str, TargetConfig] = field(default_factory=dict)
     #: In the order of the file.
     rules: tuple[Rule, ...] = ()
+    #: The titles of its error queues by name, besides ``ERRORS``; None: any name is one.
+    queues: Mapping[str, str] | None = None
     #: By the word that YAML and the command line use.
     users: Mapping[str, UserConfig] = field(default_factory=dict)
     #: The file has faults: mail is filed for the operator, with the fault ``config`` and without any matching.
     faulty: bool = False
+
+    def has_queue(self, name: str) -> bool:
+        """Whether an error queue may have this name."""
+        return self.queues is None or name == ERRORS or name in self.queues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +111,7 @@ class ImportConfig:
     start: Start = "all"
     #: For each kind of owner the types of contact whose mail is admitted; empty: all mail is.
     contact_types: Mapping[Literal["customer", "supplier"], tuple[str, ...]] = field(default_factory=dict)
-    error_queue: str = "errors"
+    error_queue: str = ERRORS
     #: What is done on the server once a mail is filed; None: nothing.
     after: Action | None = None
 

@@ -360,3 +360,16 @@ def test_P10_a_store_that_can_not_be_read_is_told_and_so_is_the_daemon_that_runs
 def test_P10_a_faulty_config_that_was_never_accepted_is_no_matter_of_the_store(place: Desk) -> None:
     place.house.write("gatewayd.yaml", "state: [\n")
     assert place.status().code == 78
+
+
+def test_a_queue_that_no_operator_has_is_told_with_the_nearest_word(place: Desk) -> None:
+    place.house.operator("acme", more="queues: {front-office: {title: Front office}}\n")
+    for command in ("list", "causes"):
+        done = place.run("queue", command, "--queue", "front-ofice", "--all-operators")
+        assert done.code == 1
+        assert "there is no queue 'front-ofice'" in done.err
+        assert "Did you mean front-office?" in done.err
+        assert place.run("queue", command, "--queue", "errors").code == 0
+    # What stands in a queue of old is shown under its name.
+    queue(place, "no")
+    assert place.run("queue", "list", "--queue", "front", "--json").rows

@@ -24,7 +24,10 @@ class ImportBlock(Block):
     contact_types: dict[Literal["customer", "supplier"], Texts] = Field(
         {}, description="Only mail from customers' or suppliers' contacts of these types is admitted. Empty: all mail is."
     )
-    error_queue: Name = Field("errors", description="Queue that shows the filings of this account which need a person.")
+    error_queue: Name = Field(
+        "errors",
+        description="Queue of its filings that need a person: one of `queues` of each operator that has them.",
+    )
     after: After = Field(
         None,
         description="What is done on the server once a mail is filed: `keep` (nothing), `seen`, `delete` or `{move: FOLDER}`.",

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from gatewayd.config.models.fields import Block, Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
 from gatewayd.model import Kind
 
-__all__ = ["ForwardRule", "MailTarget", "OperatorFile", "UserBlock", "WhenBlock"]
+__all__ = ["ForwardRule", "MailTarget", "OperatorFile", "QueueBlock", "UserBlock", "WhenBlock"]
 
 
 class UserBlock(Block):
@@ -17,6 +17,12 @@ class UserBlock(Block):
 
     name: Text = Field(description="The user's full name.")
     email: Email = Field(description="The user's mail address.")
+
+
+class QueueBlock(Block):
+    """An error queue of an operator."""
+
+    title: Text = Field(description="What people call it.")
 
 
 class MailTarget(Block):
@@ -92,4 +98,9 @@ class OperatorFile(Block):
         {}, description="Places that mail can be forwarded to: for each name its `kind`, with that forwarder's options."
     )
     forward: tuple[ForwardRule, ...] = Field((), description="What mail goes on to which target; each rule that fits fires.")
+    queues: dict[Name, QueueBlock] | None = Field(
+        None,
+        description="The error queues that its accounts and rules may name, besides `errors`, which there always is. "
+        "Without it they may have any name.",
+    )
     users: dict[Name, UserBlock] = Field({}, description="The operator's users, who may have personal accounts.")
