@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import hookspecs
+from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ __all__ = ["Found", "Imported", "PluginFile", "installed", "single", "singles", 
 #: The kernel's own files; a plugin's fault is never at one of their lines.
 _KERNEL = Path(__file__).parent
 _NOW = count()
+#: No plugin's file is larger.
+_LONGEST = 64 << 20
 #: How many modules of one single file are kept importable: the code that runs, and the code before it.
 _KEPT = 2
 
@@ -149,7 +152,7 @@ class _Loader(importlib.abc.SourceLoader):
 
 
 def _import_path(path: Path) -> Imported:
-    return _import_file(PluginFile(path=path, code=path.read_bytes()))
+    return _import_file(PluginFile(path=path, code=read_regular(path, _LONGEST)))
 
 
 def _import_file(file: PluginFile) -> Imported:

@@ -4,20 +4,22 @@ socket errors. It knows no protocol.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from contextlib import contextmanager
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from gatewayd.errors import AuthError, ConfigError, TransientError
 from gatewayd.options import ConfigPath, Duration, Secret
+from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -43,10 +45,22 @@ _BEGINNINGS = (
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
 
 
+#: Letters of any script: a name may be written as people read it (RFC 5890). Quotes and signs are none.
+_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?")
+#: OpenSSL's words for a certificate of another name (openssl-verification-options(1)).
+_OTHER_NAME = (62, 64)
+#: How many names of a certificate are told, and how long the server may take to show it.
+_NAMED, _SHOWS = 5, 5.0
+
+
 class Server(BaseModel):
     """The YAML fields of a server. Mix it into an ``Options`` model."""
 
-    host: str = Field(description="Name or address of the server.", min_length=1, max_length=253, pattern=r"^[^\s/@\x00]+$")
+    host: str = Field(
+        description="Name or address of the server.",
+        max_length=253,
+        json_schema_extra={"minLength": 1, "pattern": r"^[^\s/@\x00]+$"},
+    )
     port: int | None = Field(None, description="Port; by default the standard one for `security`.", ge=1, le=65535)
     security: Literal["tls", "starttls", "none"] = Field(
         "tls", description="`tls` from the first byte, `starttls`, or `none`, which needs `insecure: true`."
@@ -63,7 +77,9 @@ class Server(BaseModel):
 
     @field_validator("host")
     @classmethod
-    def _host_has_labels(cls, host: str) -> str:
+    def _host_is_one(cls, host: str) -> str:
+        if wrong := _no_host(host):
+            raise ValueError(wrong)
         try:
             host.encode("idna")
         except UnicodeError:
@@ -91,6 +107,20 @@ class Endpoint(Server):
         return f"{self.username.casefold()} at {_same_host(self.host)}{port}"
 
 
+def _no_host(host: str) -> str:
+    """Return what was expected in place of a text that is no host; empty where it may be one."""
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        port = re.fullmatch(r"(.+):([0-9]+)", host)
+        if "://" in host:
+            return "expected the server's name alone, such as imap.example.com, without what stands before and behind it in a URL"
+        if port:
+            return f"expected the server's name alone, and {port[2]} as `port`"
+        return "" if _HOST.fullmatch(host) else "expected a name such as imap.example.com, or an address"
+    return ""
+
+
 def _same_host(host: str) -> str:
     """Return a host as DNS knows it, or an address as it is written shortest; what is this machine is ``localhost``."""
     try:
@@ -113,12 +143,34 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     Raises ConfigError where the file is missing or holds no certificate.
     """
     try:
+        if ca_file:
+            # Else OpenSSL waits for a FIFO that nobody writes to.
+            read_regular(ca_file, 1)
         return _context(ca_file, ca_file.stat().st_mtime_ns if ca_file else 0)
     except (OSError, ssl.SSLError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no certificate"
         raise ConfigError(
             f"ca_file {ca_file}: {reason}", advice="Give a PEM file with the certificate of the server's CA."
         ) from None
+
+
+def _names(server: Server, port: int) -> str:
+    """Return in words which names a trusted certificate has, where the server shows it at once; empty where it does not.
+
+    Without a verified name nothing is sent: it is only asked whom the certificate is for.
+    """
+    if server.security != "tls":
+        return ""
+    try:
+        context = ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
+        context.check_hostname = False
+        with socket.create_connection((server.host, port), min(server.timeout, _SHOWS)) as plain, context.wrap_socket(plain) as tls:
+            found = cast("Sequence[tuple[str, str]]", (tls.getpeercert() or {}).get("subjectAltName", ()))
+    except OSError:
+        return ""
+    names = [value[:253] for kind, value in found if kind in {"DNS", "IP Address"} and value.isprintable()]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"; it is for {', '.join(names[:_NAMED])}{more}" if names else ""
 
 
 def other_protocol(words: bytes) -> str:
@@ -134,7 +186,9 @@ def socket_errors(server: Server, port: int) -> Iterator[None]:
         yield
     except ssl.SSLCertVerificationError as error:
         advice = "Correct `host` to the name in the certificate, or set `ca_file` to the CA that signed it."
-        raise AuthError(f"{where}: the server's certificate is not trusted: {error.verify_message}", advice=advice) from error
+        names = _names(server, port) if error.verify_code in _OTHER_NAME else ""
+        reason = f"{error.verify_message.rstrip('.')}{names}"
+        raise AuthError(f"{where}: the server's certificate is not trusted: {reason}", advice=advice) from error
     except ssl.SSLError as error:
         advice = "Check that `security` fits the port: `tls` speaks TLS at once, `starttls` after a greeting."
         reason = getattr(error, "reason", None) or str(error)

@@ -32,6 +32,7 @@ __all__ = [
     "PluginError",
     "TooLarge",
     "TransientError",
+    "sentences",
 ]
 
 
@@ -52,6 +53,17 @@ class GatewaydError(Exception):
         """Return it without the way that it came: the frames of a traceback hold all that a server said."""
         self.__cause__ = self.__context__ = self.__traceback__ = None
         return self
+
+    @property
+    def sentences(self) -> str:
+        """What is wrong and what to do about it, on one line."""
+        return sentences(self.message, self.advice)
+
+
+def sentences(message: str, advice: str = "") -> str:
+    """Return a message and its advice as sentences; others' words, which stand at a message's end, may bring their full stop."""
+    ended = message.rstrip().rstrip(".")
+    return f"{ended}. {advice}" if advice else ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 from pydantic_core import core_schema
 
 from gatewayd.errors import AuthError
+from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
@@ -123,8 +124,7 @@ class Secret:
 
     def _read(self, path: Path) -> str:
         try:
-            with path.open("rb") as file:
-                return file.read(_MAX_SECRET).decode().rstrip("\r\n")
+            return read_regular(path, _MAX_SECRET).decode().rstrip("\r\n")
         except UnicodeDecodeError:
             raise AuthError(f"the secret {self} is not UTF-8 text", advice=self._advice()) from None
         except OSError as error:

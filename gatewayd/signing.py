@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd.errors import ConfigError, TransientError
+from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,8 @@ _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 #: Stands for a domain that there is none of, or that no header can bear (RFC 2606 section 2).
 _NO_DOMAIN = "gatewayd.invalid"
 _FILE = "signing.key"
+#: In bytes; what is larger is no key.
+_LONGEST = 1 << 16
 #: How long a key must be, in characters.
 _SHORTEST = 32
 
@@ -140,7 +143,7 @@ def _long_enough(text: str, what: str, advice: str) -> bytes:
 
 
 def _read(path: Path) -> str:
-    return path.read_bytes().decode("latin-1").strip()
+    return read_regular(path, _LONGEST).decode("latin-1").strip()
 
 
 def _made(path: Path) -> str:

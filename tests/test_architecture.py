@@ -21,7 +21,7 @@ PLUGINS = ROOT / "plugins"
 
 #: The kernel's rooms from the ground up: each may import only from floors below its own, for types as well.
 FLOORS = [
-    {"errors", "deferred", "garbage"},
+    {"errors", "deferred", "garbage", "regular"},
     {"model", "options"},
     {"evidence"},
     {"spool", "endpoint", "decode", "backoff", "address", "secrecy"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -17,6 +18,7 @@ from gatewayd import __version__, garbage, plugins
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError
+from gatewayd.plugins import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +28,8 @@ __all__ = ["main", "run"]
 
 #: sysexits.h: EX_CONFIG.
 _CONFIG = 78
+#: What a write to the output can fail with, and hardly anything else that has no name of a file.
+_OUTPUT = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 #: What a shell shows for a process that SIGINT ended.
 _INTERRUPTED = 130
 
@@ -128,13 +132,21 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
     except OSError as error:
+        return _os_error(error)
+    return code if isinstance(code, int) else 0
+
+
+def _os_error(error: OSError) -> int:
+    """Say what the system refused: a file, the output, or something that a command should have told by itself."""
+    if not error.filename and error.errno in _OUTPUT:
         # The reader (`head`) has seen enough, or there is no room; there is nothing left to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            what = error.filename or "the output can't be written"
-            output.error(GatewaydError(f"{what}: {error.strerror or error}"))
+        if error.errno != errno.EPIPE:
+            output.error(GatewaydError(f"the output can't be written: {error.strerror or error}"))
         return 1
-    return code if isinstance(code, int) else 0
+    what = f"{error.filename}: {error.strerror or error}" if error.filename else f"the system refuses: {where(error)}"
+    output.error(GatewaydError(what))
+    return 1
 
 
 def main() -> NoReturn:

@@ -40,7 +40,7 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
     if online and only_files:
         raise click.UsageError("--online does not go with --only-files")
     app.as_it_stands = True
-    faults = [*app.config.faults, *(() if only_files else config.secret_faults(app.config))]
+    faults = [*app.config.faults, *(() if only_files else config.outside_faults(app.config))]
     for fault in sorted(faults):
         click.echo(output.clean(str(fault)))
     for fault in config.right_faults(app.config):
@@ -65,10 +65,10 @@ def _stored_faults(app: App) -> int:
         for line in former_lines(app.former()):
             output.note(line)
     except GatewaydError as error:
-        output.note(f"warning: what is stored can't be looked at: {error.message}. {error.advice}".rstrip())
+        output.note(f"warning: what is stored can't be looked at: {error.sentences}")
         return 0
     for name, why in waits:
-        click.echo(output.clean(f"accounts/{name}.yaml: {why.message}. {why.advice}"))
+        click.echo(output.clean(f"accounts/{name}.yaml: {why.sentences}"))
     return len(waits)
 
 
@@ -99,7 +99,7 @@ def _tried(problems: Callable[[], Sequence[str]]) -> Sequence[str]:
     try:
         return problems()
     except GatewaydError as error:
-        return [f"{error.message}. {error.advice}".rstrip()]
+        return [error.sentences]
 
 
 def _imports(app: App, account: AccountConfig) -> Sequence[str]:
@@ -154,13 +154,16 @@ def _came_by(app: App, account: str) -> dict[str, str]:
 
 def _file(path: Path) -> Source:
     try:
-        if path.stat().st_size > _MAX_FILE:
-            raise PermanentError(f"{path} is larger than {_MAX_FILE >> 20} MiB")
-        return BytesSource(path.read_bytes())
+        with path.open("rb") as file:
+            # A pipe, too, but not more of it than a mail has.
+            raw = file.read(_MAX_FILE + 1)
     except OSError as error:
         raise PermanentError(
             f"{path} can't be read: {error.strerror}", advice="Give a file with one raw mail, or a mail's id."
         ) from error
+    if len(raw) > _MAX_FILE:
+        raise PermanentError(f"{path} is larger than {_MAX_FILE >> 20} MiB")
+    return BytesSource(raw)
 
 
 def _explained(app: App, operator: str, explained: Explained) -> Iterator[tuple[str, str, str, str]]:

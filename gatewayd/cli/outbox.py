@@ -226,7 +226,7 @@ def _lane(app: App, lane: str) -> Round:
 
 def _wrong(one: Round) -> str:
     if one.error is not None:
-        return f"{one.error.message}. {one.error.advice}".rstrip()
+        return one.error.sentences
     return "See `gatewayd outbox list`." if one.waiting or one.parked else ""
 
 

@@ -12,7 +12,7 @@ from gatewayd.cli import output
 from gatewayd.cli.former import former_lines
 from gatewayd.cli.queue import cause_row
 from gatewayd.cli.store_status import NO_DAEMON, silent, store_line, store_row, tell_unreadable, unwritable
-from gatewayd.errors import GatewaydError
+from gatewayd.errors import GatewaydError, sentences
 from gatewayd.mailboxes import taken
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _row(one: _Account, now: datetime) -> tuple[str, ...]:
     checked = f"{_span(now - health.checked_at)} ago" if health and health.checked_at else "never"
     mail = f"{_span(now - health.mail_at)} ago" if health and health.mail_at else ""
     due = "" if health is None or health.due_at is None or one.condition == "unattended" else _due(health.due_at, now)
-    wrong = " ".join(part for part in (f"{one.error}." if one.error else "", one.advice) if part)
+    wrong = f"{sentences(one.error)}. {one.advice}".strip() if one.error else one.advice
     return one.name, one.condition, checked, mail, str(one.waiting) if one.waiting else "", due, wrong
 
 

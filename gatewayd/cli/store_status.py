@@ -42,7 +42,7 @@ def _process(owner: str) -> str:
 
 def store_line(error: GatewaydError) -> str:
     """Return for people what is wrong with the store."""
-    return f"The store can't be written: {error.message}. {error.advice}".rstrip()
+    return f"The store can't be written: {error.sentences}"
 
 
 def store_row(error: GatewaydError) -> dict[str, output.Json]:

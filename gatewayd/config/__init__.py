@@ -2,7 +2,7 @@
 
 ``load`` reads what stands there, to check it. ``running`` is for the daemon: a faulty file runs as last accepted, and
 ``accept`` keeps what was taken over; ``current`` is the same for commands, which go on with a faulty ``gatewayd.yaml`` as
-well. ``changes`` tells two configs apart. Secrets stay references; ``secret_faults`` tries them, and ``right_faults`` tells
+well. ``changes`` tells two configs apart. Secrets stay references; ``outside_faults`` tries them, and ``right_faults`` tells
 who could change or read what he should not.
 """
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 from gatewayd.config.accepted import accept, running
 from gatewayd.config.changes import Changes, changes, fingerprint_of, kept, watched
 from gatewayd.config.current import current
-from gatewayd.config.folder import load, secret_faults
+from gatewayd.config.folder import load
+from gatewayd.config.outside import outside_faults
 from gatewayd.config.rights import right_faults
 from gatewayd.config.values import (
     ERRORS,
@@ -52,8 +53,8 @@ __all__ = [
     "fingerprint_of",
     "kept",
     "load",
+    "outside_faults",
     "right_faults",
     "running",
-    "secret_faults",
     "watched",
 ]

@@ -23,6 +23,7 @@ from gatewayd.config.main import main
 from gatewayd.config.rights import ours_alone
 from gatewayd.discovery import PluginFile
 from gatewayd.forwarder import Forwarder
+from gatewayd.regular import read_regular
 from gatewayd.roles import Directory, Matcher, Transport
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ __all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from"]
 ACCEPTED = "accepted"
 #: Beside the copies: the config folder that they are of.
 ORIGIN = "folder"
+#: No file of a config or plugin is larger.
+_LONGEST = 64 << 20
 _GROUPS = ("operators", "accounts", "plugins")
 
 
@@ -143,7 +146,7 @@ class _Accepted(StandIns):
             if mighty() and not ours_alone(path):
                 continue
             try:
-                found[path.name] = PluginFile(path=(folder or path.parent) / path.name, code=path.read_bytes())
+                found[path.name] = PluginFile(path=(folder or path.parent) / path.name, code=read_regular(path, _LONGEST))
             except OSError:
                 # As good as none.
                 continue
@@ -197,7 +200,7 @@ def _plugins_kept(config: Config) -> set[str]:
 
 def _held(copy: Path) -> bytes | None:
     try:
-        return copy.read_bytes()
+        return read_regular(copy, _LONGEST)
     except OSError:
         return None
 

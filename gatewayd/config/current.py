@@ -17,6 +17,7 @@ from gatewayd.config.accepted import ACCEPTED, ORIGIN, running_from
 from gatewayd.config.main import FILE, main
 from gatewayd.config.rights import ours_alone
 from gatewayd.errors import ConfigError
+from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def _accepted(folder: Path) -> Main | None:
     for state in dict.fromkeys(_states(folder)):
         root = state / ACCEPTED
         try:
-            origin = (root / ORIGIN).read_text(encoding="utf-8")
+            origin = read_regular(root / ORIGIN, _MOST).decode()
             if Path(origin).resolve() != folder.resolve():
                 continue
             found = main(folder, root / FILE)
@@ -71,7 +72,7 @@ def _accepted(folder: Path) -> Main | None:
 def _states(folder: Path) -> Iterator[Path]:
     """Yield where the state folder may be, the likeliest first."""
     try:
-        text = (folder / FILE).read_bytes()[:_MOST].decode(errors="replace")
+        text = read_regular(folder / FILE, _MOST).decode(errors="replace")
     except OSError:
         text = ""
     yield from (folder / found[1] for found in _STATE.finditer(text) if "\0" not in found[1])

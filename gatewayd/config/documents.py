@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 import yaml
 
 from gatewayd.config.files import Mark, Unreadable, content, text
-from gatewayd.config.scalars import plain, surprise
+from gatewayd.config.scalars import plain, quoted_by_hand, surprise
 from gatewayd.errors import Fault
 from gatewayd.options import Secret
 
@@ -232,7 +232,7 @@ class _Reader:
             return self.secret(event.tag, text, mark, place)
         if event.style not in (None, ""):
             return text
-        odd = surprise(text)
+        odd = surprise(text) or quoted_by_hand(text)
         if odd:
             self.fault(mark, odd, place)
             return text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.config.models import NAME
 from gatewayd.errors import Fault
+from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,8 +59,7 @@ def content(file: str, path: Path) -> bytes:
     try:
         if not path.is_file():
             raise Unreadable(Fault(file=file, what="expected a file that can be read"))
-        with path.open("rb") as opened:
-            raw = opened.read(_MAX_BYTES + 1)
+        raw = read_regular(path, _MAX_BYTES + 1)
     except OSError as error:
         raise Unreadable(Fault(file=file, what=f"can't be read: {error.strerror}")) from None
     if len(raw) > _MAX_BYTES:

@@ -15,8 +15,7 @@ from gatewayd.config.files import Unreadable, names
 from gatewayd.config.notify import notify, through
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
-from gatewayd.errors import AuthError, ConfigError, Fault
-from gatewayd.signing import Signer
+from gatewayd.errors import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.config.main import Main
     from gatewayd.plugins import Registry
 
-__all__ = ["Reading", "StandIns", "load", "secret_faults", "shown"]
+__all__ = ["Reading", "StandIns", "load", "shown"]
 
 _Value = TypeVar("_Value")
 
@@ -43,23 +42,6 @@ def load(folder: Path, registry: Registry | None = None, *, enter: Callable[[Pat
     if found.state:
         enter(found.state)
     return Reading(folder, found, registry or plugins.load(found.plugins_folder), StandIns()).config()
-
-
-def secret_faults(config: Config) -> tuple[Fault, ...]:
-    """Return a fault for every reference to a secret that can't be revealed, or used, now. Reads the secrets, keeps none."""
-    found = [(use, _secret_fault(use, config)) for use in config.secrets]
-    return tuple(Fault(file=use.file, line=use.line, column=use.column, what=what) for use, what in found if what)
-
-
-def _secret_fault(use: SecretUse, config: Config) -> str:
-    try:
-        if (use.file, use.secret) == (main.FILE, config.signing_key):
-            Signer.load(use.secret, config.state)
-        else:
-            use.secret.reveal()
-    except (AuthError, ConfigError) as error:
-        return f"{error.message}. {error.advice}"
-    return ""
 
 
 def shown(path: Path, folder: Path) -> str:

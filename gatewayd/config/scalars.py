@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-__all__ = ["plain", "surprise"]
+__all__ = ["plain", "quoted_by_hand", "surprise"]
 
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
@@ -21,6 +21,9 @@ _SURPRISES = (
 )
 _SURPRISE = tuple((re.compile(pattern, re.IGNORECASE), what) for pattern, what in _SURPRISES)
 
+#: Quotes that are none to YAML (Unicode's Pi and Pf, and those that German and others begin with).
+_TYPOGRAPHIC = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+
 
 def surprise(text: str) -> str:
     """Return what is wrong with an unquoted scalar that not all YAML readers read alike; empty where nothing is.
@@ -30,6 +33,12 @@ def surprise(text: str) -> str:
     what = next((what for pattern, what in _SURPRISE if pattern.fullmatch(text)), "")
     value = None if what else plain(text)
     return _SURPRISES[-1][1] if isinstance(value, float) and not math.isfinite(value) else what
+
+
+def quoted_by_hand(text: str) -> str:
+    """Return what is wrong with an unquoted scalar in typographic quotes, which word processors make of straight ones."""
+    inside = len(text) > 1 and text[0] in _TYPOGRAPHIC and text[-1] in _TYPOGRAPHIC
+    return "typographic quotes, which belong to the value, expected ' or \"" if inside else ""
 
 
 def plain(text: str) -> object:

@@ -101,7 +101,7 @@ class Work:
                 self._settle(session)
                 self._work(session, folder)
             except PermanentError as error:
-                self._problem(f"{folder}: {error.message}")
+                self._problem(f"{folder}: {error.sentences}")
         self._settle(session)
         if self._task.operator is not None:
             self._file_old(self._task.operator)

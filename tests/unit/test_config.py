@@ -254,14 +254,14 @@ def test_missing_secrets_are_found_at_their_place_and_are_no_fault_of_the_config
     assert loaded.faults == ()
     ring = tmp_path / "secrets" / "ring"
     advice = f"Put the secret into {ring}, readable by the service's user."
-    assert [str(fault) for fault in config.secret_faults(loaded)] == [
+    assert [str(fault) for fault in config.outside_faults(loaded)] == [
         "accounts/sales.yaml:4:7: the secret !env RING is missing or empty. Set the environment variable RING.",
         f"accounts/zoo.yaml:4:7: the secret !file {ring} can't be read: No such file or directory. {advice}",
     ]
     monkeypatch.setenv("RING", "hunter2")
     ring.parent.mkdir()
     ring.write_text("hunter2\n")
-    assert config.secret_faults(loaded) == ()
+    assert config.outside_faults(loaded) == ()
     assert "hunter2" not in repr(loaded)
 
 

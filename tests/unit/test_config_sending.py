@@ -489,12 +489,12 @@ def test_a_signing_key_is_read_when_it_is_used_and_waits_for_a_restart(
     assert config.kept(old, new).signing_key is None
     monkeypatch.delenv("SIGN", raising=False)
     missing = "gatewayd.yaml:3:14: the secret !env SIGN is missing or empty. Set the environment variable SIGN."
-    assert [str(fault) for fault in config.secret_faults(new)] == [missing]
+    assert [str(fault) for fault in config.outside_faults(new)] == [missing]
     monkeypatch.setenv("SIGN", "hunter2" * 4)
-    (fault,) = config.secret_faults(new)
+    (fault,) = config.outside_faults(new)
     assert (fault.file, fault.line, fault.column) == ("gatewayd.yaml", 3, 14)
     assert "32" in fault.what
     assert "hunter2" not in fault.what
     monkeypatch.setenv("SIGN", "hunter2" * 5)
-    assert config.secret_faults(new) == ()
+    assert config.outside_faults(new) == ()
     assert not new.state.exists()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -13,9 +16,7 @@ from pydantic import ValidationError
 
 from gatewayd import AuthError, ConfigError, Endpoint, GatewaydError, Secret, TransientError, socket_errors, tls_context
 from gatewayd.options import Options
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from gatewayd.regular import read_regular
 
 
 class Server(Endpoint, Options):
@@ -107,6 +108,7 @@ def test_a_ca_file_that_is_none_is_a_config_error(tmp_path: Path, content: bytes
 
 def certificate_error() -> ssl.SSLCertVerificationError:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code = 18
     error.verify_message = "self-signed certificate"
     return error
 
@@ -146,3 +148,117 @@ def test_errors_of_ours_pass_as_they_are() -> None:
     with pytest.raises(TransientError) as raised, socket_errors(server(), 993):
         raise mine
     assert raised.value is mine
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("imaps://imap.example.com", "alone"),
+        ("https://imap.example.com/mail", "alone"),
+        ("imap.example.com:993", "993 as `port`"),
+        ("192.0.2.7:143", "143 as `port`"),
+        ("“imap.example.com”", "expected a name"),
+        ("'imap.example.com'", "expected a name"),
+        ("imap.example.com,", "expected a name"),
+        ("imap.example.com/INBOX", "expected a name"),
+    ],
+)
+def test_what_is_no_host_is_told_in_words(host: str, says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        server(host=host)
+    (error,) = caught.value.errors()
+    assert says in error["msg"]
+    assert "^" not in error["msg"]
+
+
+# --- which mailbox ----------------------------------------------------------------------------------------------------
+
+STANDARD = {143, 993}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"port": 143, "security": "starttls"},
+        {"port": 993},
+        {"host": "IMAP.Example.COM"},
+        {"host": "imap.example.com."},
+        {"username": "ANNA"},
+        {"security": "none", "insecure": True},
+    ],
+)
+def test_one_mailbox_is_one_however_it_is_written(fields: dict[str, Any]) -> None:
+    assert server(**fields).mailbox(STANDARD) == server().mailbox(STANDARD) == "anna at imap.example.com"
+
+
+@pytest.mark.parametrize("fields", [{"port": 1143}, {"host": "imap2.example.com"}, {"username": "bert"}])
+def test_other_mailboxes_are_others(fields: dict[str, Any]) -> None:
+    assert server(**fields).mailbox(STANDARD) != server().mailbox(STANDARD)
+
+
+@pytest.mark.parametrize(
+    "hosts", [("::1", "127.0.0.1", "localhost"), ("2001:db8::1", "2001:DB8:0:0::1"), ("bücher.example", "xn--bcher-kva.example")]
+)
+def test_one_host_is_one_however_it_is_written(hosts: tuple[str, ...]) -> None:
+    assert len({server(host=host).mailbox(STANDARD) for host in hosts}) == 1
+
+
+# --- a certificate of another name ------------------------------------------------------------------------------------
+
+
+def test_the_names_of_a_certificate_of_another_name_are_told(tmp_path: Path) -> None:
+    authority, path = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("mail.example.com", "*.example.net", *(f"x{number}.example" for number in range(9))).configure_cert(
+        context
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve() -> None:
+            for _ in range(2):
+                plain, _ = listener.accept()
+                with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as tls:
+                    tls.recv(1)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        options = server(host="localhost", ca_file=str(path), port=port)
+        with (
+            pytest.raises(AuthError) as caught,
+            socket_errors(options, port),
+            socket.create_connection(("localhost", port)) as plain,
+        ):
+            tls_context(path).wrap_socket(plain, server_hostname="localhost")
+        thread.join(10)
+    assert ".. " not in caught.value.sentences
+    assert "not valid for 'localhost'; it is for mail.example.com, *.example.net, x0.example" in caught.value.message
+    assert "and 6 more" in caught.value.message
+
+
+# --- files that are none ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "folder", "missing", "endless"])
+def test_a_file_that_never_ends_or_is_none_keeps_nobody(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "secret"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind in {"device", "endless"}:
+        path = Path("/dev/zero" if kind == "endless" else "/dev/tty")
+    with pytest.raises(OSError, match=r"regular file|directory|No such|device"):
+        read_regular(path, 100)
+    with pytest.raises(AuthError):
+        Secret("file", str(path)).reveal()
+    with pytest.raises(ConfigError):
+        tls_context(path)
+
+
+def test_a_huge_file_is_read_as_far_as_it_may_be_one(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    assert read_regular(tmp_path / "huge", 1000) == b"\0" * 1000

@@ -1,0 +1,90 @@
+"""Try what a config names outside of its files: secrets, CA files, and the folder that systemd hands over."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd.config import main
+from gatewayd.config.documents import read
+from gatewayd.endpoint import tls_context
+from gatewayd.errors import AuthError, ConfigError, Fault
+from gatewayd.signing import Signer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd.config.documents import Place
+    from gatewayd.config.values import Config, SecretUse
+
+__all__ = ["outside_faults"]
+
+_CREDENTIALS = "credentials"
+#: What systemd takes of a folder of credentials (systemd.exec(5), LoadCredential): names of plain ASCII without a colon, with
+#: its own word before them; and all of them together have to fit into 1 MiB.
+_NAME = re.compile(r"[ -9;-~]{1,240}")
+_MOST_FILES, _MOST_BYTES = 1000, 1 << 20
+
+
+def outside_faults(config: Config) -> tuple[Fault, ...]:
+    """Return a fault for everything outside of the config's files that they name and that can't be used now.
+
+    These are secrets that can't be revealed or used, certificates, and files among the credentials that keep systemd from
+    starting the service. Secrets are read, and none is kept.
+    """
+    secrets = ((use, _secret_fault(use, config)) for use in config.secrets)
+    found = [Fault(file=use.file, line=use.line, column=use.column, what=what) for use, what in secrets if what]
+    return tuple(sorted({*found, *_certificates(config), *_credentials(config)}))
+
+
+def _secret_fault(use: SecretUse, config: Config) -> str:
+    try:
+        if (use.file, use.secret) == (main.FILE, config.signing_key):
+            Signer.load(use.secret, config.state)
+        else:
+            use.secret.reveal()
+    except (AuthError, ConfigError) as error:
+        return error.sentences
+    return ""
+
+
+def _certificates(config: Config) -> Iterator[Fault]:
+    for name, account in config.accounts.items():
+        yield from _certificate(config, f"accounts/{name}.yaml", (), account.options)
+    for name, operator in config.operators.items():
+        for target, one in operator.targets.items():
+            yield from _certificate(config, f"operators/{name}.yaml", ("targets", target), one.options)
+    yield from _certificate(config, main.FILE, ("notify",), config.notify.options if config.notify else None)
+
+
+def _certificate(config: Config, file: str, place: Place, options: object) -> Iterator[Fault]:
+    ca_file = getattr(options, "ca_file", None)
+    if not isinstance(ca_file, Path):
+        return
+    try:
+        tls_context(ca_file)
+    except ConfigError as error:
+        yield read(file, folder=config.folder).fault((*place, "ca_file"), error.sentences)
+
+
+def _credentials(config: Config) -> Iterator[Fault]:
+    folder = config.folder / _CREDENTIALS
+    try:
+        files = sorted(path for path in folder.rglob("*") if not path.is_dir())
+        sizes = {path: path.stat().st_size if path.is_file() else None for path in files}
+    except OSError:
+        # Not there, or root's alone: then nothing is known of it.
+        return
+    for path, size in sizes.items():
+        shown = path.relative_to(config.folder).as_posix().encode("ascii", "backslashreplace").decode()
+        if not _NAME.fullmatch(path.relative_to(folder).as_posix()):
+            yield Fault(
+                file=shown, what="systemd refuses this name, and then the whole service: expected plain ASCII without a colon"
+            )
+        if size is None:
+            yield Fault(file=shown, what="systemd can't hand this over, expected a regular file")
+    if len(files) > _MOST_FILES:
+        yield Fault(file=_CREDENTIALS, what=f"systemd hands over about {_MOST_FILES} files at most, found {len(files)}")
+    if sum(filter(None, sizes.values())) > _MOST_BYTES:
+        yield Fault(file=_CREDENTIALS, what="systemd hands over 1 MiB at most, found more")
