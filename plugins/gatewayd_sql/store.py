@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["Sql"]
 
 
-class Sql(SqlAccounts, ProofsOfSql):
+class Sql(ProofsOfSql, SqlAccounts):
     """Keeps everything in one SQLite file, or in PostgreSQL."""
 
     kind = "sql"
