@@ -8,6 +8,7 @@ from gatewayd import deferred
 
 if TYPE_CHECKING:
     from gatewayd.address import wire
+    from gatewayd.body import Alternatives
     from gatewayd.compose import Written, forwarded
     from gatewayd.connection import ANSWER_BYTES, LEAST_RATE, Connection
     from gatewayd.custody import (
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         Attachment,
         Came,
         Contact,
+        Container,
         Failed,
         Fetched,
         Finding,
@@ -127,6 +129,7 @@ __all__ = [
     "Action",
     "Address",
     "Alarm",
+    "Alternatives",
     "Anchor",
     "Answer",
     "Attachment",
@@ -144,6 +147,7 @@ __all__ = [
     "ConfigPath",
     "Connection",
     "Contact",
+    "Container",
     "Courier",
     "DaemonHealth",
     "DatabaseCheck",
@@ -256,6 +260,7 @@ if not TYPE_CHECKING:
     # Each process uses a part of them, and all of them would be a sixth of what it costs to start a worker process.
     _NAMES = {
         "address": "wire",
+        "body": "Alternatives",
         "compose": "Written forwarded",
         "connection": "ANSWER_BYTES LEAST_RATE Connection",
         "custody": (
@@ -275,8 +280,8 @@ if not TYPE_CHECKING:
         "hookspecs": "hookimpl",
         "mail": "Mail parse",
         "model": (
-            "CHUNK KINDS Action Address Attachment Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss "
-            "Page Part Record Rivals Source decide"
+            "CHUNK KINDS Action Address Attachment Came Contact Container Failed Fetched Finding Follows Gone Kind Link Listed "
+            "Miss Page Part Record Rivals Source decide"
         ),
         "notices": "notice_mail notice_row",
         "options": "ConfigPath Duration Secret",

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import header, mime
+from gatewayd import containers, header, mime
+from gatewayd.attachments import attachment
+from gatewayd.body import Alternatives, Body, arranged
 from gatewayd.decode import clean, header_text, to_text, transfer_decoded
 from gatewayd.htmltext import html_to_text
-from gatewayd.model import CHUNK, Attachment
+from gatewayd.message.htmlcharset import declared
+from gatewayd.message.rtf import rtf_to_text
+from gatewayd.message.sources import BytesSource, opened, pieces
+from gatewayd.model import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.model import Address, Part, Source
+    from gatewayd.body import Text
+    from gatewayd.message.sources import Raw
+    from gatewayd.mime import Leaf
+    from gatewayd.model import Address, Attachment, Container, Part, Source
 
-__all__ = ["BytesSource", "Mail", "anchor", "parse"]
+__all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse"]
 
 #: Bounds of a view (promise P8); what exceeds one is named in the view's faults.
 _MAX_HEADERS = 1000
@@ -27,23 +34,6 @@ _MAX_ADDRESSES = 1000
 _MAX_ATTACHMENTS = 500
 _MAX_TEXT = CHUNK
 _MAX_ID = 998
-_MAX_NAME = 255
-
-
-@dataclass(frozen=True, slots=True)
-class BytesSource:
-    """A message in memory: for tests, and for a file that ``explain`` is given."""
-
-    raw: bytes = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        """Length of the message in bytes."""
-        return len(self.raw)
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return ``size`` bytes from ``offset`` on, fewer at the end."""
-        return self.raw[offset : offset + size]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +58,18 @@ class Mail:
     sent_at: datetime | None
     #: When it came to the mailbox, in UTC; None where the server does not say.
     received_at: datetime | None
+    #: The files that were sent with it.
     attachments: tuple[Attachment, ...]
-    #: The parts that make up the readable text; plain where there is any, else html.
-    plain: tuple[Part, ...]
-    html: tuple[Part, ...]
+    #: What the text shows, such as the pictures of its html, and what it is signed by or wrapped in: no files for people.
+    inline: tuple[Attachment, ...] = ()
+    #: The parts that make up the readable text, in turn; of several versions the first that says anything.
+    body: Text
     #: Digest by which the message is known again under a new key, see ``anchor``; empty where it has no such headers.
     anchor: str
     #: What of the message no parser can bear.
     faults: tuple[str, ...] = ()
+    #: What people should know of how it was read, such as that a signature was not checked.
+    notes: tuple[str, ...] = ()
 
     @property
     def sender(self) -> Address | None:
@@ -85,34 +79,63 @@ class Mail:
     @property
     def text(self) -> str:
         """The readable text, decoded when asked for; at most 1 MiB is read, and html is taken without its tags."""
-        text = "\n".join(self._texts(self.plain))
-        if not self.html or text.strip():
-            return text
-        return "\n".join(html_to_text(part) for part in self._texts(self.html))
-
-    def _texts(self, parts: Sequence[Part]) -> Iterator[str]:
-        room = _MAX_TEXT
-        for part in parts:
-            data = self.source.read(part.offset, min(part.length, room))
-            room -= len(data)
-            text = to_text(b"".join(transfer_decoded([data], part.encoding)), part.charset).removeprefix("\ufeff")
-            yield clean(text.replace("\r\n", "\n").replace("\r", "\n"), line=False)
+        return _Reading(self.source).text(self.body)
 
     def raw(self) -> Iterator[bytes]:
         """Yield the message as the server had it, in pieces of at most 1 MiB."""
-        return _pieces(self.source, 0, self.source.size)
+        return pieces(self.source, 0, self.source.size)
 
     def attachment(self, number: int) -> Iterator[bytes]:
-        """Yield the decoded bytes of ``attachments[number]``, in pieces of at most 1 MiB; raises IndexError."""
+        """Yield the decoded bytes of ``attachments[number]``, in pieces of at most 1 MiB; behind them count those of ``inline``.
+
+        Raises IndexError.
+        """
         if number < 0:
             raise IndexError(number)
-        part = self.attachments[number].part
-        return transfer_decoded(_pieces(self.source, part.offset, part.length), part.encoding)
+        return file_of(self.source, (*self.attachments, *self.inline)[number].part)
 
 
-def _pieces(source: Source, start: int, length: int) -> Iterator[bytes]:
-    for offset in range(start, start + length, CHUNK):
-        yield source.read(offset, min(CHUNK, start + length - offset))
+def file_of(source: Source, part: Part) -> Iterator[bytes]:
+    """Yield the decoded bytes of a part of a message, in pieces of at most 1 MiB."""
+    held = containers.inside(source, part.within)
+    return transfer_decoded(pieces(held, part.offset, part.length), part.encoding)
+
+
+class _Reading:
+    """Reads the text of one mail, 1 MiB of it."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._room = _MAX_TEXT
+        #: The container that was opened last: parts of one container mostly follow each other.
+        self._opened: tuple[tuple[Container, ...], Source] = ((), source)
+
+    def text(self, body: Text) -> str:
+        """Return what the parts say, in turn."""
+        return "\n".join([self._best(one) if isinstance(one, Alternatives) else self._part(one) for one in body])
+
+    def _best(self, alternatives: Alternatives) -> str:
+        """Return the first version that says anything, else the first."""
+        first = ""
+        for version in alternatives.versions:
+            text = self.text(version)
+            if text.strip():
+                return text
+            first = first or text
+        return first
+
+    def _part(self, part: Part) -> str:
+        if part.within != self._opened[0]:
+            self._opened = (part.within, containers.inside(self._source, part.within))
+        data = self._opened[1].read(part.offset, min(part.length, self._room))
+        self._room -= len(data)
+        data = b"".join(transfer_decoded([data], part.encoding))
+        if part.type == "text/rtf":
+            return clean(rtf_to_text(data), line=False)
+        charset = declared(data, part.charset) if part.type == "text/html" else part.charset
+        text = to_text(data, charset).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        text = clean(text, line=False)
+        return html_to_text(text) if part.type == "text/html" else text
 
 
 def anchor(headers: bytes) -> str:
@@ -135,16 +158,17 @@ def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = No
 
 def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     faults: list[str] = []
-    raw = mime.opened(source)
+    raw = opened(source)
     top = header.head(raw, 0, len(raw))
     first = top.first
     if not first:
         faults.append("it has no headers")
     if top.cut:
         faults.append(f"its headers are longer than {header.MAX_HEAD} bytes")
-    leaves = mime.leaves(raw, top, faults)
+    body, notes, held = _body(source, raw, top, faults)
+    leaves = body.attached + body.inline
+    files = _files(leaves, held, faults) if leaves else ()
     headers = _headers(top, faults)
-    texts = [leaf.part for leaf in leaves if not leaf.attached]
     return Mail(
         id=mail_id,
         source=source,
@@ -157,12 +181,45 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
         references=_references(first),
         sent_at=header.date(first["date"]) if "date" in first else None,
         received_at=received_at,
-        attachments=_attachments(raw, leaves, faults),
-        plain=tuple([part for part in texts if part.type == "text/plain"]),
-        html=tuple([part for part in texts if part.type == "text/html"]),
+        attachments=files[: len(body.attached)],
+        inline=files[len(body.attached) :],
+        body=body.text,
         anchor=header.anchor_of(first),
         faults=tuple(faults),
+        notes=tuple(notes),
     )
+
+
+def _body(source: Source, raw: Raw, top: header.Head, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
+    """Return how the mail is to be read, what there is to say of it, and what its containers hold."""
+    scan = mime.Scan(faults)
+    held = _Held(source, raw)
+    found = containers.opened(source, mime.tree(raw, top, scan), scan)
+    body = arranged(found.tree, held)
+    body.inline += found.wrappings
+    return body, found.notes, held
+
+
+class _Held:
+    """The bytes of a message, and what its containers hold: of these the last one that was asked for is kept."""
+
+    def __init__(self, source: Source, raw: Raw) -> None:
+        self._source = source
+        self._raw = raw
+        self._last: tuple[tuple[Container, ...], Raw] = ((), raw)
+
+    def __call__(self, within: tuple[Container, ...]) -> Raw:
+        if not within:
+            return self._raw
+        if within != self._last[0]:
+            self._last = (within, opened(containers.inside(self._source, within), whole=containers.MAX_HELD))
+        return self._last[1]
+
+
+def _files(leaves: Sequence[Leaf], held: _Held, faults: list[str]) -> tuple[Attachment, ...]:
+    if len(leaves) > _MAX_ATTACHMENTS:
+        faults.append(f"it has more than {_MAX_ATTACHMENTS} attachments")
+    return tuple([attachment(held(leaf.part.within), leaf, number) for number, leaf in enumerate(leaves[:_MAX_ATTACHMENTS], 1)])
 
 
 def _utc(moment: datetime | None) -> datetime | None:
@@ -218,79 +275,3 @@ def _message_id(value: str) -> str:
 def _references(first: dict[str, str]) -> tuple[str, ...]:
     found = [header.ids(first[name]) for name in ("references", "in-reply-to") if name in first]
     return tuple(dict.fromkeys(one for several in found for one in several))[-_MAX_HEADERS:]
-
-
-# --- attachments ------------------------------------------------------------------------------------------------------
-
-_UNSAFE = re.compile(r"[/\\\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-_EXTENSIONS = {
-    "text/plain": "txt",
-    "text/html": "html",
-    "text/calendar": "ics",
-    "text/csv": "csv",
-    "text/vcard": "vcf",
-    "text/x-vcard": "vcf",
-    "text/rfc822-headers": "txt",
-    "message/delivery-status": "txt",
-    "message/disposition-notification": "txt",
-    "application/pdf": "pdf",
-    "application/zip": "zip",
-    "application/json": "json",
-    "application/xml": "xml",
-    "text/xml": "xml",
-    "application/rtf": "rtf",
-    "application/msword": "doc",
-    "application/vnd.ms-excel": "xls",
-    "application/vnd.ms-powerpoint": "ppt",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-    "application/pkcs7-signature": "p7s",
-    "application/x-pkcs7-signature": "p7s",
-    "application/pkcs7-mime": "p7m",
-    "application/x-pkcs7-mime": "p7m",
-    "application/pgp-signature": "asc",
-    "application/pgp-encrypted": "asc",
-    "application/ms-tnef": "dat",
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/gif": "gif",
-    "image/svg+xml": "svg",
-    "image/tiff": "tif",
-    "image/webp": "webp",
-    "audio/mpeg": "mp3",
-    "video/mp4": "mp4",
-}
-
-
-def _attachments(raw: header.Raw, leaves: list[mime.Leaf], faults: list[str]) -> tuple[Attachment, ...]:
-    attached = [leaf for leaf in leaves if leaf.attached]
-    if len(attached) > _MAX_ATTACHMENTS:
-        faults.append(f"it has more than {_MAX_ATTACHMENTS} attachments")
-    return tuple(
-        [
-            Attachment(name=_name(leaf, number), type=leaf.part.type, size=_size(raw, leaf.part), part=leaf.part)
-            for number, leaf in enumerate(attached[:_MAX_ATTACHMENTS], 1)
-        ]
-    )
-
-
-def _name(leaf: mime.Leaf, number: int) -> str:
-    name = _UNSAFE.sub("_", leaf.name).strip()
-    if not name.strip("._ "):
-        return f"attachment-{number}.{_EXTENSIONS.get(leaf.part.type, 'bin')}"
-    if len(name) <= _MAX_NAME:
-        return name
-    stem, dot, extension = name.rpartition(".")
-    if not stem or len(extension) > 16:  # noqa: PLR2004  a longer one is none
-        return name[:_MAX_NAME]
-    return stem[: _MAX_NAME - len(extension) - 1] + dot + extension
-
-
-def _size(raw: header.Raw, part: Part) -> int:
-    if part.encoding != "base64":
-        return part.length
-    start, end = part.offset, part.offset + part.length
-    padding = raw.find(b"=", start, end)
-    end = padding if padding >= 0 else end
-    return (end - start - mime.white_space(raw, start, end)) * 3 // 4

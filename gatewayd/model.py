@@ -6,7 +6,7 @@ Values that go from process to process in great numbers have no slots: pickle th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +20,7 @@ __all__ = [
     "Attachment",
     "Came",
     "Contact",
+    "Container",
     "Failed",
     "Fetched",
     "Finding",
@@ -59,6 +60,17 @@ class Source(Protocol):
         """Return ``size`` bytes from ``offset`` on, fewer only at the message's end."""
 
 
+class Container(NamedTuple):
+    """A part that holds others in a format that is not MIME, such as TNEF, and is opened to read them."""
+
+    kind: Literal["signed", "compressed", "tnef", "rtf", "text"]
+    #: Where it stands in the raw bytes, or in what the container around it holds.
+    offset: int
+    length: int
+    #: Its Content-Transfer-Encoding.
+    encoding: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """Where one leaf of the MIME tree stands in the raw bytes and how it is encoded (RFC 2045)."""
@@ -72,6 +84,8 @@ class Part:
     encoding: str
     #: The charset as the part names it, in lower case; empty where it names none.
     charset: str
+    #: The containers that it lies in, the outermost first: its offset counts in what the innermost one holds.
+    within: tuple[Container, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +96,7 @@ class Attachment:
     name: str
     #: Content-Type in lower case without parameters.
     type: str
-    #: Size in bytes after decoding; exact for base64 and unencoded parts, else the encoded length.
+    #: Size in bytes after decoding.
     size: int
     part: Part
 

@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from gatewayd.custody import FilingFault, State
@@ -24,6 +24,7 @@ __all__ = [
     "Query",
     "RivalView",
     "Viewer",
+    "file_rows",
     "filing_row",
     "moment",
 ]
@@ -205,6 +206,11 @@ def moment(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def file_rows(files: Iterable[Attachment]) -> list[Json]:
+    """Return files of a mail as lines of JSON show them."""
+    return [{"name": one.name, "type": one.type, "size": one.size} for one in files]
+
+
 def filing_row(filing: FilingView) -> dict[str, Json]:
     """Return a filing as `mail list --json` prints it, and as a webhook is sent it (design section 9)."""
     return {
@@ -215,6 +221,7 @@ def filing_row(filing: FilingView) -> dict[str, Json]:
         "key": filing.key,
         "message_id": filing.message_id,
         "from": filing.sender,
+        "from_name": filing.sender_name,
         "to": list(filing.to),
         "subject": filing.subject,
         "sent_at": moment(filing.sent_at),
@@ -222,7 +229,7 @@ def filing_row(filing: FilingView) -> dict[str, Json]:
         "size": filing.size,
         "direction": filing.direction,
         "unread": filing.unread,
-        "attachments": [{"name": one.name, "type": one.type, "size": one.size} for one in filing.attachments],
+        "attachments": file_rows(filing.attachments),
         "links": [
             {"kind": link.kind, "id": link.id, "label": link.label, "by": link.by, "because": link.because} for link in filing.links
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +16,7 @@ from gatewayd.cli.outbox import delivery_line, delivery_row
 from gatewayd.delivery import DeliveryQuery
 from gatewayd.errors import PermanentError
 from gatewayd.model import CHUNK, Kind
-from gatewayd.views import Query, filing_row
+from gatewayd.views import Query, file_rows, filing_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,10 +57,12 @@ def _list(app: App, /, operator: str | None, users: Sequence[str], *, all_operat
     if asked["record"] and not asked["kind"]:
         raise click.UsageError("--record goes with --kind")
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
-    listed = merged(app, viewers, Query(**asked))
+    listed, more = merged(app, viewers, Query(**asked))
     if not listed:
         _nothing(app, asked["account"], as_json=as_json)
     print_filings(listed, as_json=as_json)
+    if more:
+        output.more(listed[-1].id)
 
 
 def _nothing(app: App, account: str | None, *, as_json: bool) -> None:
@@ -71,16 +74,18 @@ def _nothing(app: App, account: str | None, *, as_json: bool) -> None:
         output.note("No mail.")
 
 
-def merged(app: App, viewers: Sequence[Viewer], query: Query) -> list[FilingView]:
-    """Return what all viewers see, newest first, up to the limit.
+def merged(app: App, viewers: Sequence[Viewer], query: Query) -> tuple[list[FilingView], bool]:
+    """Return what all viewers see, newest first, up to the limit, and whether there is more.
 
     A mail that is filed for several operators is never cut apart, so that ``--before`` its id goes on behind all of it.
     """
-    listed = sorted((one for viewer in viewers for one in app.desk.list(viewer, query)), key=lambda one: -one.id)
-    if len(listed) <= query.limit or len(viewers) == 1:
-        return listed
-    last = listed[query.limit - 1].id
-    return [one for one in listed if one.id >= last]
+    asked = replace(query, limit=query.limit + 1)
+    found = sorted((one for viewer in viewers for one in app.desk.list(viewer, asked)), key=lambda one: -one.id)
+    if len(found) <= query.limit:
+        return found, False
+    last = found[query.limit - 1].id
+    listed = [one for one in found if one.id >= last]
+    return listed, len(listed) < len(found)
 
 
 def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
@@ -117,9 +122,12 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
     viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
     filing, mail = app.desk.get(viewer, mail_id), app.desk.mail(viewer, mail_id)
     deliveries = app.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES))
+    files = app.desk.files(filing, mail)
+    inline = files[len(filing.attachments) :]
     if as_json:
         rows: list[output.Json] = [delivery_row(one) for one in deliveries]
-        output.json_line({**filing_row(filing), "text": mail.text, "deliveries": rows})
+        more: dict[str, output.Json] = {"inline": file_rows(inline), "notes": list(mail.notes)}
+        output.json_line({**filing_row(filing), **more, "text": mail.text, "deliveries": rows})
         return
     click.echo(f"Mail {filing.id} of {filing.operator}, by {output.clean(f'{filing.account} {filing.folder} {filing.key}')}")
     shown = {"from": mail.from_, "to": mail.to, "cc": mail.cc}
@@ -128,19 +136,26 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
             click.echo(f"{name.capitalize() + ':':<12}{output.clean(', '.join(map(str, addresses)))}")
     click.echo(f"Date:       {output.moment(filing.sent_at) or 'none'}, received {output.moment(filing.received_at)}")
     click.echo(f"Subject:    {output.clean(filing.subject)}")
-    for number, one in enumerate(filing.attachments, 1):
-        click.echo(f"Attachment: {number}. {output.clean(one.name)} ({one.type}, {one.size} bytes)")
+    for number, one in enumerate(files, 1):
+        kind = "Attachment:" if number <= len(filing.attachments) else "Inline:    "
+        click.echo(f"{kind} {number}. {output.clean(f'{one.name} ({one.type}, {one.size} bytes)')}")
+    for note in mail.notes:
+        click.echo(output.clean(f"Note:       {note}"))
+    _print_related(filing)
+    for delivery in deliveries:
+        click.echo(output.clean(f"Delivery:   {delivery_line(delivery)}"))
+    click.echo()
+    for line in mail.text.splitlines():
+        click.echo(output.clean(line))
+
+
+def _print_related(filing: FilingView) -> None:
     for link in filing.links:
         click.echo(output.clean(f"Related to: {link.kind} {link.id}, {link.label} (by {link.by}: {link.because})"))
     for rival in filing.rivals:
         click.echo(output.clean(f"Rival:      {rival.kind} {rival.id}, {rival.label} ({rival.because})"))
     for fault in filing.faults:
         click.echo(output.clean(f"Fault:      {fault.by}: {fault.error} (queue {filing.queue})"))
-    for delivery in deliveries:
-        click.echo(output.clean(f"Delivery:   {delivery_line(delivery)}"))
-    click.echo()
-    for line in mail.text.splitlines():
-        click.echo(output.clean(line))
 
 
 @_mail.command("raw")
@@ -172,7 +187,10 @@ def _attachment(
     all_operators: bool,
     target: Path | None,
 ) -> None:
-    """Write the decoded attachment N of a mail, counted from 1. Its own name is never used as a path."""
+    """Write the decoded attachment N of a mail, counted from 1, as `mail show` counts them, with what its text shows.
+
+    Its own name is never used as a path.
+    """
     viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
     _write(app.desk.attachment(viewer, mail_id, number), target)
 

@@ -58,8 +58,11 @@ def _list(
     """List deliveries, newest first, with what the other side said."""
     query = DeliveryQuery(states=tuple(states) or None, **asked)
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
-    found = sorted((one for viewer in viewers for one in app.store.deliveries(viewer, query)), key=lambda one: -one.id)
+    more = replace(query, limit=query.limit + 1)
+    found = sorted((one for viewer in viewers for one in app.store.deliveries(viewer, more)), key=lambda one: -one.id)
     listed = found[: query.limit]
+    if len(found) > query.limit:
+        output.more(listed[-1].id)
     if as_json:
         for one in listed:
             output.json_line(delivery_row(one))

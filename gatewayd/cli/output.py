@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.views import FilingView
 
-__all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "note", "related", "span", "table"]
+__all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "more", "note", "related", "span", "table"]
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPACES = "\t\r\n\u2028\u2029"
@@ -117,6 +117,11 @@ def _fitted(columns: Sequence[str], widest: Sequence[int], room: int) -> list[in
 def note(text: str) -> None:
     """Tell the person something beside the output."""
     click.echo(clean(text), err=True)
+
+
+def more(last: int) -> None:
+    """Tell the person that a list goes on behind the id ``last``."""
+    note(f"There is more: give a larger --limit, or go on with --before {last}.")
 
 
 def error(caught: GatewaydError, *, account: str = "") -> None:

@@ -54,7 +54,9 @@ def _list(
     """List what stands in the error queues, with the cause."""
     query = Query(faulty=True, queue=queue, before=before, limit=limit)
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
-    listed = merged(app, viewers, query)
+    listed, more = merged(app, viewers, query)
+    if more:
+        output.more(listed[-1].id)
     if as_json:
         print_filings(listed, as_json=True)
         return

@@ -16,7 +16,7 @@ from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.guard import DirectoryFailed
-from gatewayd.mail import parse
+from gatewayd.mail import file_of, parse
 from gatewayd.rematch import retry
 from gatewayd.views import Query
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gatewayd.examine import Examiner, Recipe
     from gatewayd.mail import Mail
-    from gatewayd.model import Kind, Record, Source
+    from gatewayd.model import Attachment, Kind, Record, Source
     from gatewayd.roles import Directory
     from gatewayd.routing import Router
     from gatewayd.store import Store
@@ -65,13 +65,20 @@ class Desk:
             raise self._no_mail(viewer, mail_id)
         return parse(source, mail_id=mail_id, received_at=self.get(viewer, mail_id).received_at)
 
+    def files(self, filing: FilingView, mail: Mail) -> tuple[Attachment, ...]:
+        """Return all files of a mail: its attachments as they were listed when it was filed, then what else can be had of it."""
+        listed = {(one.part.within, one.part.offset) for one in filing.attachments}
+        more = (one for one in (*mail.attachments, *mail.inline) if (one.part.within, one.part.offset) not in listed)
+        return (*filing.attachments, *more)
+
     def attachment(self, viewer: Viewer, mail_id: int, number: int) -> Iterator[bytes]:
-        """Yield the decoded bytes of the attachment ``number``, counted from 1."""
+        """Yield the decoded bytes of the file ``number`` of those that ``files`` lists, counted from 1."""
         mail = self.mail(viewer, mail_id)
-        if not 1 <= number <= len(mail.attachments):
-            have = f"it has {len(mail.attachments)}" if mail.attachments else "it has none"
+        files = self.files(self.get(viewer, mail_id), mail)
+        if not 1 <= number <= len(files):
+            have = f"it has {len(files)}" if files else "it has none"
             raise PermanentError(f"mail {mail_id} has no attachment {number}: {have}")
-        return mail.attachment(number - 1)
+        return file_of(mail.source, files[number - 1].part)
 
     def link(self, viewer: Viewer, mail_id: int, kind: Kind, ids: Sequence[str], *, who: str) -> int:
         """Link records of the directory to a filing by hand; return how many links are new."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gatewayd import header
@@ -21,6 +22,7 @@ __all__ = ["BREAKS", "LONGEST_NAME", "addresses", "strict"]
 _MOST = 1000
 # What is quoted may be anything. Behind an address in angle brackets stands a comma or nothing: what else does would be lost.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|(?P<unclosed>))|(?P<unparted>>\s*[^\s,;])')
+_BETWEEN = re.compile(r"[,;]")
 #: Control characters, and what else some programs take for the end of a line.
 BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: How much of somebody else's name our own mail carries, in characters.
@@ -38,13 +40,32 @@ def addresses(typed: Iterable[str]) -> tuple[Address, ...]:
 def _parsed(word: str) -> tuple[Address, ...]:
     if BREAKS.search(word):
         raise PermanentError(f"{word!r} is no address: it has line breaks or control characters")
-    # The parser takes each character for one byte, as it stands in mail.
-    found, more = header.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
-    # It reads what robots write, too; a person who leaves out a comma means somebody else than it would find.
+    # What is quoted is no structure, and stays as long as it is.
+    bare = _STRUCTURE.sub(lambda part: "-" * len(part[0]), word)
+    # The parser reads what robots write, too; a person who leaves out a comma means somebody else than it would find.
     odd = any(part.lastgroup for part in _STRUCTURE.finditer(word))
-    if odd or more or not found or not all(_typed(one, word) for one in found):
-        raise PermanentError(f"{word[:100]!r} is no address: expected name@domain, or Name <name@domain>")
+    ends = [-1, *(match.start() for match in _BETWEEN.finditer(bare)), len(word)]
+    if odd or len(ends) > _MOST:
+        raise _no_address(word)
+    pieces = [word[start + 1 : end] for start, end in pairwise(ends)]
+    found = tuple(_one(piece) for piece in pieces if piece.strip())
+    if not found:
+        raise _no_address(word)
     return found
+
+
+def _one(word: str) -> Address:
+    """Return the one address of what was typed between two commas."""
+    # The parser takes each character for one byte, as it stands in mail.
+    found, _ = header.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
+    if len(found) != 1 or not _typed(found[0], word):
+        raise _no_address(word)
+    return found[0]
+
+
+def _no_address(word: str) -> PermanentError:
+    advice = "A name with a comma needs quotes around it."
+    return PermanentError(f"{word.strip()[:100]!r} is no address: expected name@domain, or Name <name@domain>", advice=advice)
 
 
 def _typed(address: Address, word: str) -> bool:

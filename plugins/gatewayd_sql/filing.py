@@ -289,7 +289,10 @@ def _attachments(view: Mail) -> str:
         return "[]"
     return json.dumps(
         [
-            (each.name, each.type, each.size, each.part.offset, each.part.length, each.part.encoding, each.part.charset)
+            (
+                *(each.name, each.type, each.size, each.part.offset, each.part.length, each.part.encoding, each.part.charset),
+                *((each.part.within,) if each.part.within else ()),
+            )
             for each in view.attachments
         ]
     )

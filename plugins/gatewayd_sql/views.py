@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select
 
-from gatewayd import Attachment, FilingFault, FilingView, LinkView, Part, RivalView
+from gatewayd import Attachment, Container, FilingFault, FilingView, LinkView, Part, RivalView
 from gatewayd_sql.database import pieces
 from gatewayd_sql.tables import content, fault, filing, link, mail, rival
 from gatewayd_sql.times import moment
@@ -114,9 +114,16 @@ def _attachments(text: str) -> tuple[Attachment, ...]:
             name=name,
             type=type_,
             size=size,
-            part=Part(offset=offset, length=length, type=type_, encoding=encoding, charset=charset),
+            part=Part(
+                offset=offset,
+                length=length,
+                type=type_,
+                encoding=encoding,
+                charset=charset,
+                within=tuple(Container(*one) for one in within[0]) if within else (),
+            ),
         )
-        for name, type_, size, offset, length, encoding, charset in json.loads(text)
+        for name, type_, size, offset, length, encoding, charset, *within in json.loads(text)
     )
 
 

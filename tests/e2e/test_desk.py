@@ -50,7 +50,7 @@ def row(house: House, mail_id: int) -> dict[str, Any]:
 def test_list_line_is_as_the_design_gives_it(house: House) -> None:
     (first,) = house.good("mail", "list", "--json", "--linked").rows
     assert list(first) == [
-        "id", "operator", "account", "folder", "key", "message_id", "from", "to", "subject", "sent_at", "received_at", "size",
+        "id", "operator", "account", "folder", "key", "message_id", "from", "from_name", "to", "subject", "sent_at", "received_at", "size",
         "direction", "unread", "attachments", "links", "rivals", "errors", "queue",
     ]  # fmt: skip
     assert first["message_id"] == "<1@example.com>"

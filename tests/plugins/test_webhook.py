@@ -66,6 +66,7 @@ def test_a_filing_is_posted_as_it_is_listed(tmp_path: Path, site: Receiver) -> N
             "key": "1:7",
             "message_id": "<1@example.com>",
             "from": "anna@example.com",
+            "from_name": "Anna Novák",
             "to": ["reservations@example.com"],
             "subject": "Booking 756 \u202e\u2028\x07 \ud800",
             "sent_at": None,

@@ -209,6 +209,7 @@ def test_a_filing_as_json_has_the_names_of_the_design() -> None:
         "key": "7:12",
         "message_id": "<1@example.com>",
         "from": "anna@example.com",
+        "from_name": "Anna",
         "to": ["reservations@example.com", "sales@example.com"],
         "subject": "Booking 756",
         "sent_at": None,

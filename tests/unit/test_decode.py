@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import time
 from email.message import Message
 from typing import TYPE_CHECKING
@@ -12,9 +13,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gatewayd.decode import clean, codec, header_text, parameter, parameters, to_text, transfer_decoded
+from gatewayd.decode import clean, codec, header_text, parameter, to_text, transfer_decoded
 from gatewayd.header import addresses
 from gatewayd.htmltext import html_to_text
+from gatewayd.message.parameters import field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,22 +198,22 @@ def test_hostile_encoded_words_take_linear_time(unit: str) -> None:
     ],
 )
 def test_file_names_are_read_however_they_are_written(raw: str, name: str) -> None:
-    assert parameter(parameters(raw), "filename") == name
+    assert parameter(field(raw)[1], "filename") == name
 
 
 def test_sections_are_bounded() -> None:
     raw = "x" + "".join(f"; filename*{number}=a" for number in range(500))
-    assert parameter(parameters(raw), "filename") == "a" * 100
+    assert parameter(field(raw)[1], "filename") == "a" * 100
 
 
 @given(st.text(alphabet="filename*=;\"'\\%0129 \xe4", max_size=200))
 def test_scrambled_parameters_never_raise(raw: str) -> None:
-    parameter(parameters("x; filename" + raw), "filename").encode()
+    parameter(field("x; filename" + raw)[1], "filename").encode()
 
 
 @pytest.mark.parametrize("unit", [';a="', ';a="\\', '"\\', ";", "; ", ";a=b", ";a", " = "])
 def test_hostile_parameters_take_linear_time(unit: str) -> None:
-    assert_linear(lambda text: parameters("x" + text), unit)
+    assert_linear(lambda text: field("x" + text), unit)
 
 
 @pytest.mark.parametrize("unit", ["(", '"', '"\\', "<", "a:", "a ", " ", "a@b<", "=?a?q?", "(a)", ";", "\\", '"a" ', "a@b,"])
@@ -260,6 +262,8 @@ def test_broken_base64_is_read_as_the_standard_library_reads_it(text: str) -> No
 @given(st.text(alphabet="=AF09zx \r\n_\xe4", max_size=200))
 def test_broken_quoted_printable_is_read_as_the_standard_library_reads_it(text: str) -> None:
     data = text.encode("latin-1")
+    # They know no soft line break before a CR alone, or with blanks behind its "=".
+    assume(not re.search(rb"=(?:[ \t]+(?:[\r\n]|\Z)|\r(?!\n))", data))
     assert decoded(data, "quoted-printable") == binascii.a2b_qp(data)
 
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatewayd import Address, PermanentError
+from gatewayd import Address, Part, PermanentError
+from gatewayd.body import Alternatives
 from gatewayd.decode import header_text
 from gatewayd.draft import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.mail import BytesSource, Mail, parse
@@ -263,7 +264,9 @@ def test_file_names_come_back_as_they_were(name: str) -> None:
 def test_html_alone_has_a_text_made_of_it() -> None:
     mail = seen(replace(DRAFT, text="", html="<p>Dear <b>Anna</b></p><script>x</script>"))
     assert mail.text == "Dear Anna\n"
-    assert [part.type for part in (*mail.plain, *mail.html)] == ["text/plain", "text/html"]
+    (versions,) = mail.body
+    assert isinstance(versions, Alternatives)
+    assert [part.type for (part,) in versions.versions if isinstance(part, Part)] == ["text/plain", "text/html"]
 
 
 def test_shapes() -> None:

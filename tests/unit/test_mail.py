@@ -11,14 +11,18 @@ from email import encoders, message_from_bytes
 from email.message import EmailMessage
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd.mail import BytesSource, Mail, _view, anchor, parse
-from gatewayd.model import CHUNK, Address
+from gatewayd.model import CHUNK, Address, Part
 from gatewayd.testing.messages import booking_messages, nasties, person
+
+if TYPE_CHECKING:
+    from gatewayd.body import Text
 
 NASTIES = list(nasties(1))
 
@@ -32,6 +36,15 @@ def header(line: str) -> Mail:
     return view(line.encode("latin-1") + b"\r\n\r\nbody\r\n")
 
 
+def shown(text: Text) -> list[Part]:
+    """All parts of a text, of all its versions."""
+    return [
+        part
+        for one in text
+        for part in ([one] if isinstance(one, Part) else [each for version in one.versions for each in shown(version)])
+    ]
+
+
 def check(mail: Mail, raw: bytes) -> None:
     """What is true of every view, whatever the message."""
     assert b"".join(mail.raw()) == raw
@@ -39,14 +52,17 @@ def check(mail: Mail, raw: bytes) -> None:
     strings = [mail.subject, mail.message_id, mail.text, *mail.references, *mail.faults, mail.anchor]
     strings += [text for pair in mail.headers for text in pair]
     strings += [text for one in (*mail.from_, *mail.to, *mail.cc) for text in (one.name, one.email)]
-    strings += [text for part in (*mail.plain, *mail.html) for text in (part.type, part.encoding, part.charset)]
-    for number, one in enumerate(mail.attachments):
+    strings += [text for part in shown(mail.body) for text in (part.type, part.encoding, part.charset)]
+    strings += mail.notes
+    for number, one in enumerate((*mail.attachments, *mail.inline)):
         strings += [one.name, one.type, one.part.encoding, one.part.charset]
         assert 0 < len(one.name) <= 255
         assert not set(one.name) & set("/\\\0\r\n")
-        assert one.size >= 0
+        size = 0
         for piece in mail.attachment(number):
             assert len(piece) <= CHUNK
+            size += len(piece)
+        assert one.size == size
     together = "\n".join(strings)
     assert "\0" not in together
     assert json.loads(json.dumps(together.encode().decode())) == together
@@ -179,8 +195,7 @@ def part(lines: str) -> Mail:
     ("lines", "name"),
     [
         ("Content-Disposition: attachment; filename=a.txt", "a.txt"),
-        ("Content-Disposition: inline; filename=a.txt", "a.txt"),
-        ("Content-Type: text/plain; name=a.txt", "a.txt"),
+        ("Content-Type: text/plain; name=a.txt\r\nContent-Disposition: attachment", "a.txt"),
         ("Content-Disposition: attachment", "attachment-1.txt"),
         ("Content-Type: application/pdf", "attachment-1.pdf"),
         ("Content-Type: application/x-unheard-of", "attachment-1.bin"),
@@ -195,7 +210,8 @@ def part(lines: str) -> Mail:
         ('Content-Disposition: attachment; filename=".."', "attachment-1.txt"),
         ('Content-Disposition: attachment; filename=""', "attachment-1.txt"),
         ('Content-Disposition: attachment; filename="a\0b.pdf"', "a\ufffdb.pdf"),
-        ("Content-Disposition: attachment; filename*=utf-8''%E2%80%AEfdp.exe", "_fdp.exe"),
+        ("Content-Disposition: attachment; filename*=utf-8''%E2%80%AEfdp.exe", "fdp.exe"),
+        ("Content-Disposition: attachment; filename*=utf-8''%E2%80%8Ba.exe", "_a.exe"),
         (f"Content-Disposition: attachment; filename={'x' * 300}.pdf", "x" * 251 + ".pdf"),
         (f"Content-Disposition: attachment; filename={'x' * 300}", "x" * 255),
         (f"Content-Disposition: attachment; filename=x.{'y' * 300}", "x." + "y" * 253),
@@ -314,7 +330,8 @@ def test_a_moment_of_arrival_is_made_utc() -> None:
         ("Message-ID: <[0123]@microsoft.example>", "<[0123]@microsoft.example>"),
         ("Message-ID:\r\n <a@b>", "<a@b>"),
         ("Message-ID: <a@b> (comment)", "<a@b>"),
-        ("Message-ID: no-brackets@x", "no-brackets@x"),
+        ("Message-ID: no-brackets@x", "<no-brackets@x>"),
+        ("Message-ID: no-at", "no-at"),
         ("Message-ID: <a b@c>", "<ab@c>"),
         ("Message-ID: <\0@x>", "<\ufffd@x>"),
         ("Message-ID:", ""),

@@ -1,0 +1,118 @@
+"""The files of a mail: a name that can be shown, and the size that they have when they are decoded."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from gatewayd.decode import BASE64, transfer_decoded
+from gatewayd.model import CHUNK, Attachment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd.message.sources import Raw
+    from gatewayd.mime import Leaf
+    from gatewayd.model import Part
+
+__all__ = ["attachment", "type_of"]
+
+_MAX_NAME = 255
+_UNSAFE = re.compile(r"[/\\\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_EXTENSIONS = {
+    "text/plain": "txt",
+    "text/html": "html",
+    "text/calendar": "ics",
+    "text/csv": "csv",
+    "text/vcard": "vcf",
+    "text/x-vcard": "vcf",
+    "text/rfc822-headers": "txt",
+    "message/delivery-status": "txt",
+    "message/disposition-notification": "txt",
+    "application/pdf": "pdf",
+    "application/zip": "zip",
+    "application/json": "json",
+    "application/xml": "xml",
+    "text/xml": "xml",
+    "application/rtf": "rtf",
+    "application/msword": "doc",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/pkcs7-signature": "p7s",
+    "application/x-pkcs7-signature": "p7s",
+    "application/pkcs7-mime": "p7m",
+    "application/x-pkcs7-mime": "p7m",
+    "application/pgp-signature": "asc",
+    "application/pgp-encrypted": "asc",
+    "application/ms-tnef": "dat",
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/gif": "gif",
+    "image/svg+xml": "svg",
+    "image/tiff": "tif",
+    "image/webp": "webp",
+    "audio/mpeg": "mp3",
+    "video/mp4": "mp4",
+}
+_TYPES = {extension: kind for kind, extension in reversed(_EXTENSIONS.items())}
+
+
+def attachment(raw: Raw, leaf: Leaf, number: int) -> Attachment:
+    """Return a leaf as an attachment; ``number``, counted from 1, names it where the mail gives it no name."""
+    return Attachment(name=_name(leaf, number), type=leaf.part.type, size=_size(raw, leaf.part), part=leaf.part)
+
+
+def type_of(name: str) -> str:
+    """Return the type of a file that has only a name."""
+    return _TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def _name(leaf: Leaf, number: int) -> str:
+    name = _UNSAFE.sub("_", leaf.name).strip()
+    if not name.strip("._ "):
+        return f"attachment-{number}.{_EXTENSIONS.get(leaf.part.type, 'bin')}"
+    if len(name) <= _MAX_NAME:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not stem or len(extension) > 16:  # noqa: PLR2004  a longer one is none
+        return name[:_MAX_NAME]
+    return stem[: _MAX_NAME - len(extension) - 1] + dot + extension
+
+
+def _size(raw: Raw, part: Part) -> int:
+    if part.encoding == "base64":
+        counted = _base64_size(raw, part)
+        if counted is not None:
+            return counted
+    elif part.encoding not in {"quoted-printable", "x-uuencode"}:
+        return part.length
+    return sum(map(len, transfer_decoded(_pieces(raw, part), part.encoding)))
+
+
+def _pieces(raw: Raw, part: Part) -> Iterator[bytes]:
+    end = part.offset + part.length
+    for offset in range(part.offset, end, CHUNK):
+        yield raw[offset : min(offset + CHUNK, end)]
+
+
+def _base64_size(raw: Raw, part: Part) -> int | None:
+    """Return how many bytes a base64 body holds, by its characters alone; None where a "=" stands before its end."""
+    start, end = part.offset, part.offset + part.length
+    padding = raw.find(b"=", start, end)
+    if padding >= 0:
+        if end - padding > _PADDED or raw[padding:end].strip(b"= \t\r\n"):
+            return None
+        end = padding
+    count = 0
+    for offset in range(start, end, CHUNK):
+        piece = raw[offset : min(offset + CHUNK, end)]
+        count += len(piece) - len(piece.translate(None, BASE64))
+    # A single last character holds no whole byte.
+    return count * 3 // 4 if count % 4 != 1 else (count - 1) * 3 // 4
+
+
+#: Padding and white space at the end of a body are no longer.
+_PADDED = 1024

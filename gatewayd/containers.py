@@ -1,0 +1,176 @@
+"""Parts of a mail that hold others in a format of their own: they are opened, within bounds, and named for what they are.
+
+No key is needed for any of them, and no signature is checked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from gatewayd.attachments import type_of
+from gatewayd.decode import transfer_decoded
+from gatewayd.header import head
+from gatewayd.message.cms import content_of
+from gatewayd.message.rtf import rtf_bytes
+from gatewayd.message.sources import BytesSource, pieces
+from gatewayd.message.tnef import tnef
+from gatewayd.mime import CONTAINERS, Leaf, Multipart, tree
+from gatewayd.model import Container, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.message.tnef import TnefFile
+    from gatewayd.mime import Node, Scan
+    from gatewayd.model import Source
+
+__all__ = ["Opened", "inside", "opened"]
+
+#: How much containers of one message may hold, all together, and how deep they may lie in each other (promise P8).
+MAX_HELD = 16 << 20
+_MAX_DEPTH = 4
+
+#: Names of what is a message whatever it begins with.
+_MESSAGES = {"", "smime.p7m"}
+_WORDS = {
+    "signed": "S/MIME signed data, opened; its signature is not checked",
+    "compressed": "S/MIME compressed data, opened",
+    "encrypted": "S/MIME encrypted data, which stays closed",
+    "tnef": "TNEF of Outlook, opened",
+    "pgp": "PGP/MIME encrypted data, which stays closed",
+}
+
+
+class Opened(NamedTuple):
+    """What became of the containers of a tree."""
+
+    tree: Node
+    #: The containers themselves: their bytes can be had.
+    wrappings: Sequence[Leaf]
+    #: What they are, in words for people.
+    notes: Sequence[str]
+
+
+def opened(source: Source, node: Node, scan: Scan) -> Opened:
+    """Return the tree with what its containers hold in their places."""
+    if not scan.containers:
+        return Opened(node, (), ())
+    opener = _Opener(source, scan)
+    return Opened(opener.node(node), opener.wrappings, tuple(dict.fromkeys(opener.notes)))
+
+
+def inside(source: Source, within: Sequence[Container]) -> Source:
+    """Return what the innermost of these containers holds: nothing where one can't be opened."""
+    for container in within:
+        data = b"".join(transfer_decoded(pieces(source, container.offset, container.length), container.encoding))
+        source = BytesSource(_held(container.kind, data))
+    return source
+
+
+def _held(kind: str, data: bytes) -> bytes:
+    if kind in {"signed", "compressed"}:
+        found = content_of(data, MAX_HELD)
+        return found[1] if found else b""
+    return rtf_bytes(data, MAX_HELD) if kind == "rtf" else data
+
+
+class _Opener:
+    """Opens the containers of one message."""
+
+    def __init__(self, source: Source, scan: Scan) -> None:
+        self._source = source
+        self._scan = scan
+        self._left = MAX_HELD
+        self.wrappings: list[Leaf] = []
+        self.notes: list[str] = []
+
+    def node(self, node: Node) -> Node:
+        """Return a node with all containers below it opened."""
+        if isinstance(node, Leaf):
+            return self._leaf(node)
+        if node.kind == "multipart/encrypted":
+            self.notes.append(f"it has {_WORDS['pgp']}")
+        node.parts = [self.node(part) for part in node.parts]
+        return node
+
+    def _leaf(self, leaf: Leaf) -> Node:
+        name, kind = leaf.name.lower(), leaf.part.type
+        if kind not in CONTAINERS:
+            return leaf
+        if kind == "application/octet-stream":
+            # Some send them as any file: their names say what they are.
+            return self._cms(leaf) if name.endswith(".p7m") else self._tnef(leaf) if name == "winmail.dat" else leaf
+        return self._tnef(leaf) if kind.endswith("tnef") else self._cms(leaf)
+
+    def _read(self, leaf: Leaf) -> bytes | None:
+        """Return what a leaf's bytes are, decoded; None where there are too many."""
+        part = leaf.part
+        if part.length > 2 * self._left or len(part.within) >= _MAX_DEPTH:
+            self._scan.fault(f"its containers hold more than {MAX_HELD} bytes, or lie deeper than {_MAX_DEPTH}")
+            return None
+        source = inside(self._source, part.within)
+        data = b"".join(transfer_decoded(pieces(source, part.offset, part.length), part.encoding))
+        self._left -= len(data)
+        return data
+
+    def _cms(self, leaf: Leaf) -> Node:
+        data = self._read(leaf)
+        found = content_of(data, max(self._left, 0)) if data else None
+        if found is None:
+            return leaf
+        kind, content = found
+        top = head(content, 0, len(content))
+        if kind != "encrypted" and "content-type" not in top.first and (leaf.name.lower() not in _MESSAGES or b"\0" in content):
+            # A signed file, and no message: it stays as it was sent.
+            return leaf
+        self.notes.append(f"{leaf.name or 'it'} is {_WORDS[kind]}")
+        if kind == "encrypted":
+            return leaf
+        self.wrappings.append(leaf)
+        self._left -= len(content)
+        within = (*leaf.part.within, _container(leaf, kind))
+        return self.node(tree(content, top, self._scan, depth=len(within), within=within))
+
+    def _tnef(self, leaf: Leaf) -> Node:
+        data = self._read(leaf)
+        found = tnef(data) if data else None
+        if found is None or not any(found):
+            return leaf
+        files, texts = found
+        self.notes.append(f"{leaf.name or 'it'} is {_WORDS['tnef']}")
+        self.wrappings.append(leaf)
+        within = (*leaf.part.within, _container(leaf, "tnef"))
+        node = Multipart("container/tnef", [_file(file, within) for file in files])
+        for text in texts[:1]:
+            part = Part(
+                offset=text.start,
+                length=text.end - text.start,
+                type=text.type,
+                encoding="binary",
+                charset=text.charset,
+                within=within,
+            )
+            if text.type == "text/rtf":
+                held = (*within, Container("rtf", part.offset, part.length, "binary"))
+                part = Part(offset=0, length=MAX_HELD, type=text.type, encoding="binary", charset="", within=held)
+            node.parts.append(Leaf(part, "", "spare"))
+        return node
+
+
+def _container(leaf: Leaf, kind: Literal["signed", "compressed", "tnef"]) -> Container:
+    return Container(kind, leaf.part.offset, leaf.part.length, leaf.part.encoding)
+
+
+def _file(file: TnefFile, within: tuple[Container, ...]) -> Leaf:
+    kind = file.type if "/" in file.type else type_of(file.name)
+    if file.message:
+        kind = "application/ms-tnef"
+    part = Part(
+        offset=file.start,
+        length=file.end - file.start,
+        type=kind,
+        encoding="binary",
+        charset="",
+        within=within,
+    )
+    return Leaf(part, file.name, "attachment", file.content_id)

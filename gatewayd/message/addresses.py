@@ -1,0 +1,213 @@
+"""Address lists (RFC 5322 section 3.4, RFC 6532): the addresses that somebody wrote, and no other.
+
+The structure is settled before anything is decoded: what an encoded word holds is a name, never an address (RFC 2047
+section 5). Where a mailbox can be read in two ways it has no address at all: mail is admitted, matched and answered by it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from gatewayd.message.comments import comment_end, uncommented
+from gatewayd.message.words import SPACE, header_text
+from gatewayd.model import Address
+
+__all__ = ["addresses"]
+
+# --- one address ------------------------------------------------------------------------------------------------------
+
+_TEXT = r"[\w!#$%&'*+/=?^`{|}~.\x80-\xff-]"
+_LABEL = r"[\w\x80-\xff][\w\x80-\xff-]*+"
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*+\.?|\[[\w.:-]{{1,60}}\])"
+_ADDRESS = re.compile(rf"({_TEXT}++)@({_DOMAIN})", re.ASCII)
+_QUOTED_ADDRESS = re.compile(rf'("(?:[^"\\]|\\.)*+") ?@ ?({_DOMAIN})', re.ASCII | re.DOTALL)
+#: What is left of an encoded word, whole or broken. An address may not be one, though each character of it might.
+_ENCODED = re.compile(r"=\?[\w*-]+\?|\?[bq]\?", re.IGNORECASE | re.ASCII)
+_BLANKS = re.compile(r"[ \t\r\n\v\f]+")
+_LONGEST = 1000
+#: A mailbox of the machine itself, as mail systems write it: MAILER-DAEMON, root.
+_LOCAL = re.compile(rf"{_TEXT}{{1,64}}", re.ASCII)
+
+
+def _email(text: str, *, local: bool = False) -> str:
+    """Return the address that a text is, without comments and blanks around its dots (RFC 5322 section 4.4); else "".
+
+    ``local``: it may be a name without a domain.
+    """
+    text = text.strip(SPACE)
+    if not text or len(text) > _LONGEST:
+        return ""
+    text = _BLANKS.sub(" ", uncommented(text)).strip(" ")
+    if text.startswith("@"):
+        # A source route stands before the address itself.
+        text = text.partition(":")[2].strip(" ")
+    if text[:7].lower() == "mailto:":
+        text = text[7:]
+    if '"' in text:
+        match = _QUOTED_ADDRESS.fullmatch(text)
+    else:
+        for sign in (".", "@"):
+            text = text.replace(f" {sign}", sign).replace(f"{sign} ", sign)
+        match = _ADDRESS.fullmatch(text)
+    if _ENCODED.search(text):
+        return ""
+    if match is None:
+        return text if local and text.isascii() and _LOCAL.fullmatch(text) else ""
+    return _decoded(f"{match[1]}@{match[2].removesuffix('.')}")
+
+
+def _decoded(email: str) -> str:
+    """Return an address whose bytes are UTF-8 (RFC 6532) and can be seen, all of them; else ""."""
+    try:
+        email = email if email.isascii() else email.encode("latin-1").decode()
+    except UnicodeError:
+        return ""
+    return email if email.isprintable() else ""
+
+
+# --- a list of them ---------------------------------------------------------------------------------------------------
+
+_ATOM = r"[\w!#$%&'*+/?^`{|}~-]"
+_SIMPLE = re.compile(
+    rf'(?:"([^"\\=]*+)"\s*+|([^"<>@,;:()\\=]*+|(?:=\?[\w-]{{1,75}}\?[bBqQ]\?[^?\s<>]*+\?=\s*+)++))'
+    rf"<({_ATOM}++(?:\.{_ATOM}++)*+@(?:[\w-]++\.)*+[\w-]++)>|({_ATOM}++(?:\.{_ATOM}++)*+@(?:[\w-]++\.)*+[\w-]++)",
+    re.ASCII,
+)
+_TOKEN = re.compile(
+    r'(?P<word>=\?[^? \t\r\n\v\f]{1,75}\?[bBqQ]\?[^? \t\r\n\v\f]*+\?=)|"(?P<quoted>(?:[^"\\]|\\.)*+)"'
+    r'|<(?P<angle>(?:"(?:[^"\\]|\\.)*+"|[^<>"])*+)>|\[[Mm][Aa][Ii][Ll][Tt][Oo]:(?P<mailto>[^\[\]<>" \t]*+)\]'
+    r'|(?P<special>[(),;:])|(?P<atom>(?:[^ \t\r\n\v\f"(),;:<>\[]++|\[[^ \t\r\n\v\f"(),;<>\[\]]*+\])++)'
+    r"|(?P<space>[ \t\r\n\v\f]++)|(?P<stray>.)",
+    re.DOTALL,
+)
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED_AGAIN = re.compile(r'"((?:[^"\\]|\\.)++)"|\\"([^"\\]++)\\"', re.DOTALL)
+#: A name may have so many commas in it that stand outside of quotes.
+_COMMAS = 2
+
+
+def addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
+    """Return the addresses of a header value, at most ``limit``, and whether there are more.
+
+    Each character of ``value`` stands for one byte.
+    """
+    return _usual(value, limit) if len(value) < _USUAL else _read(value, limit)
+
+
+def _read(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
+    simple = _SIMPLE.fullmatch(value)
+    if simple and value.isascii() and value.isprintable():
+        quoted, name, email, bare = simple.groups("")
+        if not _ENCODED.search(email or bare):
+            return (Address(name=_name(quoted or name), email=email or bare),), False
+    found = _Reader(value, limit).found
+    return tuple(found[:limit]), len(found) > limit
+
+
+#: The same people write again and again, to the same mailboxes; only short values are remembered.
+_USUAL = 160
+_usual = lru_cache(maxsize=512)(_read)
+
+
+class _Reader:
+    """One walk over an address list; every character is looked at a bounded number of times."""
+
+    def __init__(self, value: str, limit: int) -> None:
+        self.found: list[Address] = []
+        self._value = value
+        #: Where the mailbox begins that is being read.
+        self._start = 0
+        #: What stands before the address in angle brackets, and behind it, as (text, it can only be a name).
+        self._before: list[tuple[str, bool]] = []
+        self._behind: list[tuple[str, bool]] = []
+        self._angle: str | None = None
+        self._comments: list[str] = []
+        #: Names without an address, each ended by a comma: the next mailbox may be theirs ("Berg, Anna <anna@x>").
+        self._unquoted: list[str] = []
+        at = 0
+        while at < len(self._value) and len(self.found) <= limit and (match := _TOKEN.match(self._value, at)):
+            at = self._take(match)
+        self._flush(at, comma=True)
+        if self.found:
+            # Behind an address a word alone is one that somebody wrote wrongly: a person is told so.
+            self.found += [Address(name="", email=name) for name in self._unquoted if _email(name, local=True)]
+
+    def _take(self, match: re.Match[str]) -> int:
+        kind, text = match.lastgroup or "", match[match.lastgroup or 0]
+        if kind == "special":
+            return self._special(text, match.start())
+        if kind in {"angle", "mailto"}:
+            if self._angle is not None:
+                # The comma between two mailboxes is missing: what stands between them is the second one's name.
+                between, self._behind = self._behind, []
+                self._flush(match.start())
+                self._before = between
+            self._angle = text
+        elif text == '"' and kind == "stray":
+            # A quote that is never closed: none behind it is minded, or each would be looked for to the end.
+            self._value = self._value[: match.start()] + self._value[match.start() :].replace('"', " ")
+        elif kind in {"word", "quoted", "atom"}:
+            words = self._before if self._angle is None else self._behind
+            words.append((_PAIR.sub(r"\1", text) if kind == "quoted" else text, kind != "atom"))
+        return match.end()
+
+    def _special(self, text: str, at: int) -> int:
+        if text == "(" and (end := comment_end(self._value, at)) > 0:
+            self._comments.append(self._value[at + 1 : end - 1])
+            return end
+        if text == "(":
+            # It is never closed, nor is any behind it.
+            self._value = self._value[:at] + self._value[at:].replace("(", " ")
+        elif text == ":" and self._angle is None:
+            # What stands before is a group's name.
+            self._before, self._comments, self._unquoted, self._start = [], [], [], at + 1
+        elif text in ",;":
+            self._flush(at, comma=text == ",")
+            self._start = at + 1
+        return at + 1
+
+    def _flush(self, end: int, *, comma: bool = False) -> None:
+        """End the mailbox that is being read."""
+        names = self._unquoted
+        self._unquoted = []
+        if self._angle is not None:
+            words = [text for text, _ in self._before] or self._comments or [text for text, _ in self._behind]
+            self._add(_email(self._angle, local=True), " ".join((*(f"{name}," for name in names if self._before), *words)))
+        elif self._before:
+            text = self._value[self._start : end]
+            if not self._bare(text, end) and comma and "@" not in text:
+                self._unquoted = [*names, " ".join(text for text, _ in self._before)][-_COMMAS:]
+        self._before, self._behind, self._comments, self._angle, self._start = [], [], [], None, end
+
+    def _bare(self, text: str, end: int) -> bool:
+        """Take an address that stands without angle brackets; return whether there is one."""
+        text = uncommented(text).strip(SPACE)
+        name = " ".join(self._comments)
+        opened, angle, email = text.rpartition("<")
+        if angle and (found := _email(email)):
+            # An angle bracket that is never closed.
+            return self._add(found, opened)
+        # One word for all is the name of a mailbox; beside others it is somebody's name.
+        alone = not self._start and end == len(self._value)
+        if found := _email(text.rstrip(">"), local=alone):
+            return self._add(found, name)
+        words = _BLANKS.split(text)
+        if len(self._before) > 1 and all(only for _, only in self._before[:-1]) and (found := _email(words[-1])):
+            return self._add(found, " ".join(text for text, _ in self._before[:-1]))
+        # The commas between them are missing.
+        emails = [_email(word) for word in words]
+        return all(emails) and all(self._add(email, "") for email in emails)
+
+    def _add(self, email: str, raw: str) -> bool:
+        if email:
+            self.found.append(Address(name=_name(" ".join(filter(None, raw.split(" ")))), email=email))
+        return bool(email)
+
+
+def _name(raw: str) -> str:
+    """Return a display name for people. Some programs quote a name that is quoted already."""
+    name = header_text(raw).strip()
+    while quoted := _QUOTED_AGAIN.fullmatch(name):
+        name = _PAIR.sub(r"\1", quoted[1] if quoted[2] is None else quoted[2]).strip()
+    return name

@@ -1,0 +1,65 @@
+"""Header values for people: encoded words (RFC 2047) and raw 8-bit text. In a raw value each character stands for one byte."""
+
+from __future__ import annotations
+
+import binascii
+import re
+
+from gatewayd.message.charsets import clean, codec, to_text
+
+__all__ = ["SPACE", "header_text"]
+
+#: White space of a header. Python's own notion of it takes bytes of UTF-8, such as 0x85 and 0xA0, for blanks.
+SPACE = " \t\r\n\v\f"
+
+# A word may hold what it should not: blanks, question marks, 8-bit bytes.
+_WORD = re.compile(r"=\?([^? \t\r\n\v\f]{1,75})\?([bBqQ])\?(.*?)\?=", re.DOTALL)
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+
+
+def header_text(raw: str) -> str:
+    """Return a header value for people: ``raw`` holds its bytes as latin-1; encoded words and 8-bit text are decoded."""
+    text = _decoded_words(raw) if "=?" in raw else _unencoded(raw)
+    return text if text.isprintable() else clean(text)
+
+
+def _unencoded(raw: str) -> str:
+    return raw if raw.isascii() and "\x1b" not in raw else to_text(raw.encode("latin-1", "replace"))
+
+
+def _decoded_words(raw: str) -> str:
+    # Behind the last "?=" no word can end: without this cut, hostile beginnings would each look for one to the end.
+    last = raw.rfind("?=") + 2
+    out: list[str] = []
+    pending, charset, end = b"", "", 0
+    for match in _WORD.finditer(raw, 0, last):
+        label, encoding, data = match.groups()
+        label = label.lower()
+        between = raw[end : match.start()]
+        apart = between.strip(SPACE) != ""
+        if pending and (apart or (label != charset and codec(label) != codec(charset))):
+            # Neighbours of one charset are joined before decoding: some mailers split inside a character.
+            out.append(to_text(pending, charset))
+            pending = b""
+        if apart or (between and not end):
+            out.append(_unencoded(between))
+        charset, end = label, match.end()
+        pending += _word(encoding, data.encode("latin-1", "replace"))
+    if not end:
+        return _unencoded(raw)
+    out.append(to_text(pending, charset))
+    if end < len(raw):
+        out.append(_unencoded(raw[end:]))
+    return "".join(out)
+
+
+def _word(encoding: str, data: bytes) -> bytes:
+    if encoding in "qQ":
+        return binascii.a2b_qp(data, header=True)
+    try:
+        return binascii.a2b_base64(data)
+    except binascii.Error:
+        data = data.partition(b"=")[0].translate(None, _NOT_BASE64)
+        # A single last character holds no whole byte.
+        data = data[: len(data) - (len(data) % 4 == 1)]
+        return binascii.a2b_base64(data + b"=" * (-len(data) % 4))
