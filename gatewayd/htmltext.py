@@ -10,6 +10,9 @@ __all__ = ["html_to_text"]
 
 _NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]*")
 _QUOTING = re.compile(r"(?:[^>\"']|\"[^\"]*+\"|'[^']*+')*+>")
+# A comment ends like this to a browser (HTML section 13.2.5.51), though not all of it is right.
+_COMMENT_END = re.compile(r"--!?>")
+_EMPTY_COMMENT = re.compile(r"<!--(?:-?>)")
 _BREAKS = frozenset(
     {"article", "blockquote", "br", "dd", "div", "dl", "dt", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header"}
     | {"hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"}
@@ -44,8 +47,9 @@ def html_to_text(source: str) -> str:
 def _markup(source: str, opens: int, out: list[str]) -> int:
     """Pass over a comment or declaration; anything else that begins like a tag is text."""
     if source.startswith("<!--", opens):
-        end = source.find("-->", opens + 2)
-        return end + 3 if end >= 0 else len(source)
+        empty = _EMPTY_COMMENT.match(source, opens)
+        end = empty or _COMMENT_END.search(source, opens + len("<!--"))
+        return end.end() if end else len(source)
     if source[opens + 1 : opens + 2] in {"!", "?", "/"}:
         end = source.find(">", opens)
         return end + 1 if end >= 0 else len(source)

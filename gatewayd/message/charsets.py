@@ -162,7 +162,7 @@ def to_text(data: bytes, charset: str = "") -> str:
 
 
 def _seven_bit(data: bytes, named: str) -> str:
-    if not data.isascii() and b"\x1b" not in data:
+    if not data.isascii() and (b"~{" if named == "hz" else b"\x1b") not in data:
         for name in _SEVEN_BIT[named]:
             if (text := _strictly(data, name)) is not None:
                 return text

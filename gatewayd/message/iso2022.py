@@ -147,9 +147,9 @@ def iso_2022(data: bytes) -> str:
 
 # --- its relatives ----------------------------------------------------------------------------------------------------
 
-# A second byte may be a tilde: what ends the Chinese is looked for only where a pair can begin.
+# A second byte may be a tilde, but no first one a brace: behind half a pair "~}" is still the end.
 _HZ_CHINESE = re.compile(
-    rb"(?P<pairs>(?:[\x21-\x7d][\x21-\x7e])+)|(?P<end>~\}|\n)|(?P<text>[\x00-\x20]+?)|(?P<broken>.)", re.DOTALL
+    rb"(?P<pairs>(?:[\x21-\x77](?!~\})[\x21-\x7e])+)|(?P<end>~\}|\n)|(?P<text>[\x00-\x20]+?)|(?P<broken>.)", re.DOTALL
 )
 _HZ_ASCII = re.compile(rb"(?P<text>[^~]+)|(?P<begin>~\{)|(?P<tilde>~~)|(?P<joined>~\r?\n)|(?P<broken>~)")
 _HZ_SAYS = {"tilde": "~", "joined": "", "begin": "", "broken": _ERROR}

@@ -305,6 +305,8 @@ def test_any_bytes_decode_without_an_exception(data: bytes, encoding: str, step:
         ("<tr><td>a</td><td>b</td></tr>\r\n<tr><td>c</td></tr>", "a b\n\nc"),
         ("<style>x{}</style>a<script>alert('<b>')</script>b<title>t</title>", "ab"),
         ("<!-- > 756 -->a<!DOCTYPE html><?xml?></>b", "ab"),
+        ("a<!-- x --!>b<!-->c<!--->d<!-- > -- ! -->e<!----!>f", "abcdef"),
+        ("a<!--[if !mso]><!-- -->b<!--<![endif]-->c<!--[if mso]>d<![endif]-->e", "abce"),
         ("a < b <3 c", "a < b <3 c"),
         ("<a title=\"x>y\" href='a>b'>756</a>", "756"),
         ("<a title='>756</a> 757", "756 757"),
@@ -322,7 +324,25 @@ def test_html_becomes_readable_text(html: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["<div>", "<!--", "<", "<a ", '<a ">"', "<a \"'>", "<script>", "</", "&#", "<p><", " \n", "\n ", "<br> "]
+    "unit",
+    [
+        "<div>",
+        "<!--",
+        "<!-- -->",
+        "<!-- --!>",
+        "--!",
+        "<",
+        "<a ",
+        '<a ">"',
+        "<a \"'>",
+        "<script>",
+        "</",
+        "&#",
+        "<p><",
+        " \n",
+        "\n ",
+        "<br> ",
+    ],
 )
 def test_hostile_html_takes_linear_time(unit: str) -> None:
     assert_linear(html_to_text, unit)
