@@ -53,7 +53,7 @@ _SIGNATURES = {
 #: What a page shows without naming it.
 _SHOWN = ("image/", "audio/", "video/", "font/", "text/")
 #: Types of text that are data for programs.
-_DATA = re.compile(r"text/(?:calendar|(?:x-)?vcard|directory|css|(?:x-)?csv|javascript|xml|rfc822-headers|x-amp-html|rtf|richtext)")
+_DATA = re.compile(r"text/(?:calendar|(?:x-)?vcard|directory|css|(?:x-)?csv|javascript|xml|rfc822-headers|x-amp-html)")
 _CID = re.compile(r"cid:([^\"'<>\s)\\]{1,998})", re.IGNORECASE)
 
 #: How a leaf is a file: shown or a signature; one that html may show by its Content-ID; a version of the text.

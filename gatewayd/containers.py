@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gatewayd.attachments import type_of
 from gatewayd.decode import transfer_decoded
-from gatewayd.header import head
+from gatewayd.header import Head, head
 from gatewayd.message.cms import content_of
 from gatewayd.message.rtf import rtf_bytes
 from gatewayd.message.sources import BytesSource, pieces
@@ -120,9 +120,11 @@ class _Opener:
             return leaf
         kind, content = found
         top = head(content, 0, len(content))
-        if kind != "encrypted" and "content-type" not in top.first and (leaf.name.lower() not in _MESSAGES or b"\0" in content):
-            # A signed file, and no message: it stays as it was sent.
-            return leaf
+        if kind != "encrypted" and not any(name.startswith(("content-", "mime-")) for name in top.first):
+            if leaf.name.lower() not in _MESSAGES or b"\0" in content:
+                # A signed file, and no message: it stays as it was sent.
+                return leaf
+            top = Head([], {}, 0, plain=True)
         self.notes.append(f"{leaf.name or 'it'} is {_WORDS[kind]}")
         if kind == "encrypted":
             return leaf
