@@ -123,13 +123,28 @@ def _fields(block: bytes, ends: bytes) -> tuple[Fields, bool]:
     junk = ""
     for line in text.split("\n"):
         name, colon, value = line.partition(":")
-        if colon and len(name) <= _LONGEST_NAME and (known := _name(name) or _name(name.removeprefix(_BOM) if not fields else "")):
+        if colon and len(name) <= _LONGEST_NAME and (known := _name(name)):
             fields.append((known, value.strip(SPACE)))
             junk = ""
         else:
             junk = line or junk
+    if _BOM in text:
+        _add_marked(fields, text)
     # A line with a colon is a broken field rather than text.
     return fields, (not junk or ":" in junk) and "\n--" not in text
+
+
+def _add_marked(fields: Fields, text: str) -> None:
+    """Add the field that a byte order mark stands before: servers put theirs before it.
+
+    It hides no other of its name: what is no field to others must not be the sender to us.
+    """
+    line = text[text.index(_BOM) :].removeprefix(_BOM).partition("\n")[0]
+    name, colon, value = line.partition(":")
+    known = _name(name) if colon and len(name) <= _LONGEST_NAME else ""
+    begins = text.startswith(_BOM) or text[text.index(_BOM) - 1] == "\n"
+    if known and begins and known not in dict(fields):
+        fields.insert(0, (known, value.strip(SPACE)))
 
 
 def _unparted(block: bytes, fields: Fields) -> int:

@@ -48,8 +48,8 @@ def _markup(source: str, opens: int, out: list[str]) -> int:
     """Pass over a comment or declaration; anything else that begins like a tag is text."""
     if source.startswith("<!--", opens):
         empty = _EMPTY_COMMENT.match(source, opens)
-        end = empty or _COMMENT_END.search(source, opens + len("<!--"))
-        return end.end() if end else len(source)
+        comment = empty or _COMMENT_END.search(source, opens + len("<!--"))
+        return comment.end() if comment else len(source)
     if source[opens + 1 : opens + 2] in {"!", "?", "/"}:
         end = source.find(">", opens)
         return end + 1 if end >= 0 else len(source)

@@ -45,7 +45,7 @@ _NEAR = 1024
 _LONGEST = 72
 
 
-_END = re.compile(rb"(--)?[ \t]*(?:\r?\n|\r|\Z)")
+_END = re.compile(rb"(--)?[ \t]*(?:\r{0,2}\n|\r|\Z)")
 
 
 class Leaf(NamedTuple):
