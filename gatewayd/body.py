@@ -16,12 +16,12 @@ from gatewayd.mime import TEXTS, Leaf
 from gatewayd.model import CHUNK, Container, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gatewayd.message.sources import Raw
     from gatewayd.mime import Multipart, Node
 
-__all__ = ["Alternatives", "Body", "Text", "arranged"]
+__all__ = ["Alternatives", "Body", "Text", "arranged", "parts_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ class Alternatives:
 
 #: Parts that are shown one after the other.
 Text: TypeAlias = tuple["Part | Alternatives", ...]
+
+
+def parts_of(text: Text) -> Iterator[Part]:
+    """Yield the parts of a text, of all its versions."""
+    for one in text:
+        if isinstance(one, Part):
+            yield one
+        else:
+            for version in one.versions:
+                yield from parts_of(version)
 
 
 @dataclass(slots=True)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from gatewayd.body import parts_of
 from gatewayd.decode import transfer_decoded
 from gatewayd.header import ids
 from gatewayd.signing import written_in
@@ -95,7 +97,9 @@ def part_of(mail: Mail, number: int) -> bytes:
 
 def texts(mail: Mail) -> Iterator[bytes]:
     """Yield the beginning of each part of a mail's readable text, html as it is, decoded but for its charset."""
-    for part in (*mail.plain, *mail.html)[:_MAX_PARTS]:
+    # What lies in containers is left out: no mail system makes any.
+    parts = (part for part in parts_of(mail.body) if not part.within)
+    for part in islice(parts, _MAX_PARTS):
         data = mail.source.read(part.offset, min(part.length, PART))
         yield b"".join(transfer_decoded([data], part.encoding))
 

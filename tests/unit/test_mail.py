@@ -11,18 +11,15 @@ from email import encoders, message_from_bytes
 from email.message import EmailMessage
 from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gatewayd.body import parts_of
 from gatewayd.mail import BytesSource, Mail, _view, anchor, parse
-from gatewayd.model import CHUNK, Address, Part
+from gatewayd.model import CHUNK, Address
 from gatewayd.testing.messages import booking_messages, nasties, person
-
-if TYPE_CHECKING:
-    from gatewayd.body import Text
 
 NASTIES = list(nasties(1))
 
@@ -36,15 +33,6 @@ def header(line: str) -> Mail:
     return view(line.encode("latin-1") + b"\r\n\r\nbody\r\n")
 
 
-def shown(text: Text) -> list[Part]:
-    """All parts of a text, of all its versions."""
-    return [
-        part
-        for one in text
-        for part in ([one] if isinstance(one, Part) else [each for version in one.versions for each in shown(version)])
-    ]
-
-
 def check(mail: Mail, raw: bytes) -> None:
     """What is true of every view, whatever the message."""
     assert b"".join(mail.raw()) == raw
@@ -52,7 +40,7 @@ def check(mail: Mail, raw: bytes) -> None:
     strings = [mail.subject, mail.message_id, mail.text, *mail.references, *mail.faults, mail.anchor]
     strings += [text for pair in mail.headers for text in pair]
     strings += [text for one in (*mail.from_, *mail.to, *mail.cc) for text in (one.name, one.email)]
-    strings += [text for part in shown(mail.body) for text in (part.type, part.encoding, part.charset)]
+    strings += [text for part in parts_of(mail.body) for text in (part.type, part.encoding, part.charset)]
     strings += mail.notes
     for number, one in enumerate((*mail.attachments, *mail.inline)):
         strings += [one.name, one.type, one.part.encoding, one.part.charset]
