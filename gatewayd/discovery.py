@@ -1,4 +1,4 @@
-"""Where plugins come from: entry points of installed distributions, and single files; where in them an error was raised.
+"""Where plugins come from: entry points of installed distributions, and single files.
 
 A single file is read once, and what was read is what runs: here, in worker processes, and again later. A file that is
 loaded again runs anew only if it changed. Its module's name ends in its fingerprint, so that values of the code before
@@ -14,7 +14,6 @@ import importlib.util
 import linecache
 import re
 import sys
-import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -25,16 +24,15 @@ from typing import TYPE_CHECKING
 
 from gatewayd import hookspecs
 from gatewayd.regular import read_regular
+from gatewayd.traces import SINGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from importlib.metadata import EntryPoint
     from types import ModuleType
 
-__all__ = ["Found", "Imported", "PluginFile", "installed", "single", "singles", "where"]
+__all__ = ["Found", "Imported", "PluginFile", "installed", "single", "singles"]
 
-#: The kernel's own files; a plugin's fault is never at one of their lines.
-_KERNEL = Path(__file__).parent
 _NOW = count()
 #: No plugin's file is larger.
 _LONGEST = 64 << 20
@@ -157,7 +155,7 @@ def _import_path(path: Path) -> Imported:
 
 def _import_file(file: PluginFile) -> Imported:
     imported = partial(Imported, fingerprint=file.fingerprint, file=file)
-    name = f"{hookspecs.PROJECT}_plugin_{re.sub(r'[^a-zA-Z0-9]', '_', file.path.stem)}_{file.fingerprint[:16]}"
+    name = f"{SINGLE}{re.sub(r'[^a-zA-Z0-9]', '_', file.path.stem)}_{file.fingerprint[:16]}"
     loader = _loader(sys.modules.get(name))
     if loader and loader.file == file:
         loader.used = next(_NOW)
@@ -200,22 +198,3 @@ def _forget(path: Path) -> None:
     }
     for name in sorted(modules, key=lambda name: modules[name].used)[:-_KEPT]:
         del sys.modules[name]
-
-
-def where(error: BaseException) -> str:
-    """Return an error as one line, with the file and line that raised it: a plugin's where there is one."""
-    if isinstance(error, SyntaxError) and error.filename:
-        # Its frames are the importer's.
-        return f"{type(error).__name__}: {' '.join(error.msg.split())[:500]} ({Path(error.filename).name}:{error.lineno})"
-    text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
-    if not frames:
-        return text
-    file, line = ([one for one in frames if not _is_ours(one[0])] or frames)[-1]
-    return f"{text} ({Path(file).name}:{line})"
-
-
-def _is_ours(file: str) -> bool:
-    """Whether a frame's file is the kernel's or the importer's."""
-    path = Path(file)
-    return path.parent in {_KERNEL, _KERNEL / "config"} or path.parent.name == "importlib" or file.startswith("<frozen importlib")

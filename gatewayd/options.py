@@ -24,19 +24,31 @@ if TYPE_CHECKING:
 __all__ = ["ConfigPath", "Duration", "Options", "Secret"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+#: What a text of nine digits and a unit can say.
+_MAX_SECONDS = 999_999_999 * 86400
 _MAX_SECRET = 1 << 16
 
 
-def _lists_welcome(schema: object) -> None:
+def _adapt(schema: object) -> None:
     if isinstance(schema, dict):
         if schema.get("type") in ("tuple", "set", "frozenset"):
             schema["strict"] = False
+        if schema.get("type") == "default" and _has_path(schema["schema"]):
+            # A relative default counts from the config folder, too.
+            schema["validate_default"] = True
         for key, inner in schema.items():
             if key not in ("default", "metadata", "serialization"):
-                _lists_welcome(inner)
+                _adapt(inner)
     elif isinstance(schema, list):
         for inner in schema:
-            _lists_welcome(inner)
+            _adapt(inner)
+
+
+def _has_path(schema: object) -> bool:
+    """Whether a ``ConfigPath`` is in a field's schema."""
+    if isinstance(schema, dict):
+        return schema.get("function") is _config_path or any(map(_has_path, schema.values()))
+    return isinstance(schema, list | tuple) and any(map(_has_path, schema))
 
 
 class Options(BaseModel):
@@ -50,21 +62,30 @@ class Options(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> core_schema.CoreSchema:
-        """Let a YAML list become a tuple or set: these are what a value that doesn't change is made of."""
+        """Let a YAML list become a tuple or set, which are what a value that doesn't change is made of; resolve default paths."""
         schema = handler(source)
-        _lists_welcome(schema)
+        _adapt(schema)
         return schema
 
 
-def _duration(value: object) -> object:
+def _is_file(info: ValidationInfo) -> bool:
+    """Whether a file of the config is read; else it is Python that gives the values."""
+    return "folder" in (info.context or {})
+
+
+def _duration(value: object, info: ValidationInfo) -> object:
+    # A file says the unit: nobody should have to know that a bare 60 would be seconds.
+    if isinstance(value, int | float) and not isinstance(value, bool) and not _is_file(info) and 0 <= value <= _MAX_SECONDS:
+        return float(value)
     found = re.fullmatch("([0-9]{1,9})([smhd])", value) if isinstance(value, str) else None
     if not found:
-        msg = "expected a duration such as 60s, 5m, 2h or 1d"
+        seconds = "" if _is_file(info) else ", or seconds as a number"
+        msg = f"expected a duration such as 60s, 5m, 2h or 1d{seconds}"
         raise ValueError(msg)
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
-#: A span of time as ``60s``, ``5m``, ``2h`` or ``1d``; seconds in Python.
+#: A span of time as ``60s``, ``5m``, ``2h`` or ``1d``; in Python seconds, as a number or such a text.
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
@@ -73,14 +94,14 @@ Duration = Annotated[
 
 
 def _config_path(value: object, info: ValidationInfo) -> object:
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         msg = "expected a path"
         raise ValueError(msg)
     folder = (info.context or {}).get("folder", Path())
     return Path(folder, value)
 
 
-#: A path; a relative one counts from the config folder.
+#: A path, as text or as a ``Path``; a relative one counts from the config folder, also where it is a default.
 ConfigPath = Annotated[Path, BeforeValidator(_config_path), WithJsonSchema({"type": "string", "minLength": 1})]
 
 

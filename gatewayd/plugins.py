@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import pluggy
 
 from gatewayd import discovery, hookspecs
-from gatewayd.discovery import where
 from gatewayd.errors import PluginError
 from gatewayd.forwarder import Forwarder
 from gatewayd.options import Options
 from gatewayd.roles import Command, Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
+from gatewayd.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -26,7 +26,7 @@ FLOORS = [
     {"evidence", "message"},
     {"spool", "endpoint", "decode", "backoff", "address", "secrecy"},
     {"connection"},
-    {"header", "heading", "htmltext", "originals"},
+    {"header", "heading", "htmltext", "originals", "traces"},
     {"mime"},
     {"attachments"},
     {"body", "containers"},

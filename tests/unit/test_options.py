@@ -57,9 +57,32 @@ def test_a_duration_is_seconds_in_python(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["60", "s", "1.5h", "-1s", "1w", " 1s", "1s\n", "\u0663s", "9999999999s", 60, 60.0, None, ["1s"]])
-def test_a_duration_without_unit_or_with_another_is_refused(wrong: object) -> None:
+def test_a_duration_without_unit_or_with_another_is_refused_in_a_file(wrong: object) -> None:
     with pytest.raises(ValidationError, match="expected a duration such as 60s, 5m, 2h or 1d"):
-        _DURATION.validate_python(wrong)
+        _DURATION.validate_python(wrong, context={"folder": Path()})
+
+
+class Timed(Options):
+    timeout: Duration = 10.0
+    folder: ConfigPath = Path("data")
+
+
+def test_python_gives_options_as_they_are_typed() -> None:
+    made = Timed(timeout=5.0, folder=Path("acme"))
+    assert (made.timeout, made.folder) == (5.0, Path("acme"))
+    assert type(Timed(timeout=5).timeout) is float
+    assert Timed.model_validate({"timeout": "5s", "folder": "acme"}) == made
+    assert Timed.model_validate(made.model_dump()) == made
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), 1e18, True, "60", None, [1.0]])
+def test_seconds_that_are_no_span_of_time_are_refused(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="expected a duration such as 60s, 5m, 2h or 1d, or seconds as a number"):
+        Timed.model_validate({"timeout": wrong})
+
+
+def test_a_default_path_counts_from_the_config_folder_too() -> None:
+    assert Timed.model_validate({}, context={"folder": Path("/etc/gatewayd")}).folder == Path("/etc/gatewayd/data")
 
 
 def test_a_relative_path_counts_from_the_config_folder() -> None:

@@ -1,0 +1,118 @@
+"""Where an error was raised, as its plugin's author wants to know it: at the last line of the plugin's own code."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd.decode import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType, FrameType
+
+__all__ = ["SINGLE", "Spot", "said", "spot", "suspended", "trace", "where"]
+
+#: What the names of the modules of single-file plugins begin with.
+SINGLE = "gatewayd_plugin_"
+#: The entry points' group of installed plugins.
+_GROUP = "gatewayd"
+_KERNEL = Path(__file__).parent
+#: How much of an error's text is told.
+_LONGEST = 500
+#: How much of a traceback is told, in characters.
+_LONGEST_TRACE = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place in source code; line and column are counted from 1, 0 where they are not known."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.line}"
+
+
+def said(error: BaseException) -> str:
+    """Return an error's class and text in one line, whatever its text is."""
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+        shown = f"{type(error).__name__}: {text[: _LONGEST * 10]}"
+    except Exception:  # noqa: BLE001  a class of the plugin's own whose text raises
+        shown = type(error).__name__
+    return clean(" ".join(shown.split())[:_LONGEST])
+
+
+def where(error: BaseException) -> str:
+    """Return an error as one line, with the file and line that raised it: a plugin's where there is one."""
+    at = spot(error)
+    return f"{said(error)} ({at})" if at else said(error)
+
+
+def spot(error: BaseException) -> Spot | None:
+    """Return the last line of a plugin's own code that led to an error, else the last line that is not the importer's."""
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
+        # Its frames are the importer's.
+        return Spot(error.filename, error.lineno or 0, error.offset or 0)
+    found = list(_spots(error))
+    for wanted in (_PLUGIN, _OTHER, _KERNELS, _IMPORTER):
+        last = next((at for whose, at in reversed(found) if whose == wanted), None)
+        if last:
+            return last
+    return None
+
+
+def suspended(generator: object) -> Spot | None:
+    """Return where a plugin's generator yielded last; None for whatever is no generator, or has ended."""
+    frame: FrameType | None = getattr(generator, "gi_frame", None)
+    return Spot(frame.f_code.co_filename, frame.f_lineno) if frame else None
+
+
+def trace(error: BaseException) -> str:
+    """Return an error's traceback as Python shows it, from the plugin's first line on."""
+    step = error.__traceback__
+    while step and _whose(step.tb_frame) != _PLUGIN:
+        step = step.tb_next
+    try:
+        text = "".join(traceback.format_exception(type(error), error, step or error.__traceback__))
+    except Exception:  # noqa: BLE001  a class of the plugin's own whose text raises
+        text = f"{said(error)}\n"
+    return clean(text[-_LONGEST_TRACE:], line=False)
+
+
+_PLUGIN, _OTHER, _KERNELS, _IMPORTER = range(4)
+
+
+def _spots(error: BaseException) -> Iterator[tuple[int, Spot]]:
+    step = error.__traceback__
+    while step:
+        code = step.tb_frame.f_code
+        yield _whose(step.tb_frame), Spot(code.co_filename, step.tb_lineno, _column(code, step.tb_lasti))
+        step = step.tb_next
+
+
+def _column(code: CodeType, instruction: int) -> int:
+    positions = next((one for number, one in enumerate(code.co_positions()) if number == instruction // 2), None)
+    return positions[2] + 1 if positions and positions[2] is not None else 0
+
+
+def _whose(frame: FrameType) -> int:
+    name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
+    if name.startswith(SINGLE) or any(name == one or name.startswith(f"{one}.") for one in _installed()):
+        return _PLUGIN
+    if file.startswith("<frozen importlib") or Path(file).parent.name == "importlib":
+        return _IMPORTER
+    return _KERNELS if Path(file).is_relative_to(_KERNEL) else _OTHER
+
+
+@cache
+def _installed() -> frozenset[str]:
+    """Return the top packages of installed plugins."""
+    return frozenset(point.module.partition(".")[0] for point in entry_points(group=_GROUP))
