@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.session import Session
     from gatewayd.store import Store
 
-__all__ = ["Entering", "Lister", "checked", "preview"]
+__all__ = ["Entering", "Lister", "preview"]
 
 #: How many headers a session is asked for at once.
 _AT_ONCE = 1000
@@ -261,14 +261,6 @@ def _looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
         yield page, following is None
         if following is not None:
             yield following, False
-
-
-def checked(pages: Iterable[Page]) -> Iterator[Page]:
-    """Yield a session's pages. Raises TypeError for what is none."""
-    for page in pages:
-        if not isinstance(page, Page) or not all(isinstance(one, Listed) for one in page.keys):
-            raise TypeError(f"its listing yielded {type(page).__name__}, expected a Page of Listed")
-        yield page
 
 
 def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:

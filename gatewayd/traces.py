@@ -21,7 +21,6 @@ __all__ = ["SINGLE", "Spot", "said", "spot", "suspended", "trace", "where"]
 SINGLE = "gatewayd_plugin_"
 #: The entry points' group of installed plugins.
 _GROUP = "gatewayd"
-_KERNEL = Path(__file__).parent
 #: How much of an error's text is told.
 _LONGEST = 500
 #: How much of a traceback is told, in characters.
@@ -61,12 +60,9 @@ def spot(error: BaseException) -> Spot | None:
     if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
         # Its frames are the importer's.
         return Spot(error.filename, error.lineno or 0, error.offset or 0)
-    found = list(_spots(error))
-    for wanted in (_PLUGIN, _OTHER, _KERNELS, _IMPORTER):
-        last = next((at for whose, at in reversed(found) if whose == wanted), None)
-        if last:
-            return last
-    return None
+    found = [(whose, at) for whose, at in _spots(error) if whose != _IMPORTER]
+    plugins = [at for whose, at in found if whose == _PLUGIN]
+    return plugins[-1] if plugins else found[-1][1] if found else None
 
 
 def suspended(generator: object) -> Spot | None:
@@ -87,7 +83,7 @@ def trace(error: BaseException) -> str:
     return clean(text[-_LONGEST_TRACE:], line=False)
 
 
-_PLUGIN, _OTHER, _KERNELS, _IMPORTER = range(4)
+_PLUGIN, _OTHER, _IMPORTER = range(3)
 
 
 def _spots(error: BaseException) -> Iterator[tuple[int, Spot]]:
@@ -109,7 +105,7 @@ def _whose(frame: FrameType) -> int:
         return _PLUGIN
     if file.startswith("<frozen importlib") or Path(file).parent.name == "importlib":
         return _IMPORTER
-    return _KERNELS if Path(file).is_relative_to(_KERNEL) else _OTHER
+    return _OTHER
 
 
 @cache

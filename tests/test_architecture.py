@@ -38,7 +38,7 @@ FLOORS = [
     {"roles"},
     {"views", "health"},
     {"forwarder"},
-    {"events", "journal", "metrics"},
+    {"checks", "events", "journal", "metrics"},
     {"store"},
     {"hookspecs"},
     {"discovery"},

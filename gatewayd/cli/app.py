@@ -16,6 +16,7 @@ from gatewayd.cli import output
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Examiner, Examining, Recipe, recipes
 from gatewayd.forwarder import Forwarder
+from gatewayd.guard import open_courier, open_session
 from gatewayd.owner import Owner, enter, prepare
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
@@ -182,14 +183,14 @@ class App:
     @contextmanager
     def session(self, account: AccountConfig) -> Iterator[Session]:
         """Open a session outside a visit; whatever its transport raises but the five errors is a PluginError."""
-        with _guarded("transport", account), closing(self.transport(account).open()) as session:
+        with _guarded("transport", account), closing(open_session(self.transport(account))) as session:
             yield session
 
     @contextmanager
     def courier(self, account: AccountConfig) -> Iterator[Courier]:
         """Log in to an account that sends; whatever its forwarder raises but the five errors is a PluginError."""
         forwarder = self.registry.get(Forwarder, account.kind)(account.options, name=account.name)
-        with _guarded("forwarder", account), closing(forwarder.open()) as courier:
+        with _guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
             yield courier
 
     def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import ValidationError
 
+from gatewayd.errors import GatewaydError, PluginError
+from gatewayd.traces import where
+
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from gatewayd.roles import Command
 
 __all__ = ["command"]
+
+#: What a shell can be told.
+_LARGEST = 255
 
 
 def command(offered: type[Command]) -> click.Command:
@@ -26,15 +32,28 @@ def command(offered: type[Command]) -> click.Command:
             first = error.errors()[0]
             flag = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
             raise click.UsageError(f"{flag}{first['msg']}") from None
-        return offered(options).run()
+        return _run(offered, options)
 
     flags: list[click.Parameter] = [_flag(name, field) for name, field in offered.Options.model_fields.items()]
     return click.Command(offered.kind, callback=run, params=flags, help=inspect.getdoc(offered))
+
+
+def _run(offered: type[Command], options: Command.Options) -> int:
+    """Run it; whatever it raises but the five errors, or returns but an exit code, is its own fault."""
+    try:
+        code: object = offered(options).run()
+    except (GatewaydError, click.ClickException, click.Abort):
+        raise
+    except Exception as error:
+        raise PluginError(f"the command {offered.kind} failed: {where(error)}") from error
+    if type(code) is not int or not 0 <= code <= _LARGEST:
+        raise PluginError(f"the command {offered.kind} returned {code!r:.40}, expected an exit code from 0 to {_LARGEST}")
+    return code
 
 
 def _flag(name: str, field: FieldInfo) -> click.Option:
     flag = f"--{name.replace('_', '-')}"
     if field.annotation is bool:
         return click.Option([flag, name], is_flag=True, default=bool(field.default), help=field.description)
-    kind = click.INT if field.annotation is int else click.STRING
+    kind = click.INT if field.annotation is int else click.FLOAT if field.annotation is float else click.STRING
     return click.Option([flag, name], type=kind, default=None, help=field.description)

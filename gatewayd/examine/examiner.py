@@ -14,8 +14,8 @@ from gatewayd.examine.matching import Admission, Said, findings, match, refused,
 from gatewayd.examine.values import Examination, Examined, Examining, Findings, Job
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
 from gatewayd.mail import parse
-from gatewayd.plugins import where
 from gatewayd.roles import Directory, Matcher
+from gatewayd.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +38,8 @@ class _Bench:
 
     recipe: Recipe
     directory: GuardedDirectory | None = None
+    #: What matchers ask, also where there is none.
+    asked: GuardedDirectory = field(default_factory=lambda: GuardedDirectory(None))
     #: Why the directory could not be built; empty where it could.
     broken: str = ""
     matchers: dict[str, Matcher] = field(default_factory=dict)
@@ -50,8 +52,10 @@ class _Bench:
 class Examiner(Examining):
     """Builds each operator's directory and matchers once and examines with them. Used by one thread at a time."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, asking: Callable[[bool], None] = lambda _: None) -> None:
+        """``asking`` is told when a directory is asked something, and when it has answered."""
         self._registry = registry
+        self._asking = asking
         self._benches: dict[str, _Bench] = {}
 
     def refresh(self, recipe: Recipe) -> list[str]:
@@ -110,7 +114,7 @@ class Examiner(Examining):
         bench = self._bench(recipe)
         if by in bench.unbuilt:
             return Said(faults=tuple((mail.id, FilingFault(by, bench.unbuilt[by])) for mail in mails))
-        return match(by, bench.matchers[by], mails, bench.directory)
+        return match(by, bench.matchers[by], mails, bench.asked)
 
     def directory(self, recipe: Recipe) -> Directory:
         """Return the operator's directory for a person's own questions; raises PermanentError where there is none."""
@@ -142,7 +146,7 @@ class Examiner(Examining):
             kind, options = recipe.directory
             built = _built(lambda: self._registry.get(Directory, kind)(options, operator=recipe.operator, place=recipe.place))
             if isinstance(built, Directory):
-                bench.directory = GuardedDirectory(built)
+                bench.directory = bench.asked = GuardedDirectory(built, asking=self._asking)
             else:
                 bench.broken = built
         for by, fields in recipe.matchers:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from gatewayd import checks
+from gatewayd.checks import Wrong
 from gatewayd.custody import FilingFault
 from gatewayd.examine.values import Findings
-from gatewayd.guard import DirectoryFailed, GuardedDirectory
-from gatewayd.model import KINDS, Follows, Link, Miss, Record, Rivals
-from gatewayd.plugins import where
+from gatewayd.guard import DirectoryFailed
+from gatewayd.model import Follows, Link, Miss, Rivals
+from gatewayd.traces import suspended, where
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gatewayd.examine.values import ContactTypes, Recipe
+    from gatewayd.guard import GuardedDirectory
     from gatewayd.mail import Mail
-    from gatewayd.model import Finding
+    from gatewayd.model import Finding, Record
     from gatewayd.roles import Directory, Matcher
 
 __all__ = ["MAX_CALLS", "Admission", "Said", "findings", "match", "refused", "unmatched"]
@@ -63,7 +66,7 @@ def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Direc
     return {mail_id for mail_id, emails in senders.items() if not emails & admitted}
 
 
-def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: Directory | None) -> Said:
+def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory) -> Said:
     """Call a matcher on the batch; where it raises, on halves, until the guilty mails are found."""
     said: list[Finding] = []
     faults: _Faults = []
@@ -73,54 +76,46 @@ def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: Directo
         part = parts.pop()
         calls += 1
         try:
-            said += _checked(matcher.match(part, directory or GuardedDirectory(None)), part)
+            said += _called(matcher, part, directory)
         except DirectoryFailed as error:
             faults += [(mail.id, FilingFault("directory", str(error))) for mail in part]
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a matcher raises costs its own links only (P4)
             if len(part) > 1 and calls < MAX_CALLS:
                 parts += [part[len(part) // 2 :], part[: len(part) // 2]]
             else:
-                faults += [(mail.id, FilingFault(kind, where(error))) for mail in part]
+                why = str(error) if isinstance(error, Wrong) else where(error)
+                faults += [(mail.id, FilingFault(kind, why)) for mail in part]
     return Said(tuple(said), tuple(faults))
 
 
-def _checked(findings: Iterable[Finding] | None, mails: Sequence[Mail]) -> list[Finding]:
+def _called(matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory) -> list[Finding]:
+    """Return what a matcher says, checked; raises Wrong."""
+    directory.forget()
+    found: object = matcher.match(mails, directory)
+    if not isinstance(found, Iterable):
+        raise Wrong(found, "an iterable of findings", "what `match` returned")
     ids = {mail.id for mail in mails}
-    limit = _MAX_FINDINGS * len(mails)
-    if findings is None:
-        raise TypeError("match returned None, expected an iterable of findings")
-    said = list(islice(findings, limit + 1))
-    if len(said) > limit:
-        raise ValueError(f"more than {_MAX_FINDINGS} findings a mail")
-    for finding in said:
-        _check(finding, ids)
-        for record in _records(finding):
-            if not isinstance(record, Record) or record.kind not in KINDS:
-                raise TypeError(f"it linked {type(record).__name__}, expected a Record of a known kind")
-            if not (isinstance(record.id, str) and isinstance(record.label, str)):
-                raise TypeError(f"it linked a {record.kind} whose id or label is no text")
+    said: list[Finding] = []
+    for one in found:
+        try:
+            said.append(_checked(one, ids, directory.given, before=len(said)))
+        except Wrong as wrong:
+            raise wrong.at(suspended(found)) from None
     return said
 
 
-def _check(finding: Finding, ids: Collection[int]) -> None:
-    if not isinstance(finding, (Link, Rivals, Miss, Follows)):
-        raise TypeError(f"it yielded {type(finding).__name__}, expected Link, Rivals, Follows or Miss")
-    if finding.mail_id not in ids:
-        raise ValueError(f"it spoke of mail {finding.mail_id}, which is not in the batch")
-    if not isinstance(finding.because, str):
-        raise TypeError(f"it said {type(finding.because).__name__} for `because`, expected text")
-    if isinstance(finding, Follows) and not isinstance(finding.message_id, str):
-        raise TypeError(f"it follows {type(finding.message_id).__name__}, expected a Message-ID as text")
-
-
-def _records(finding: Finding) -> tuple[Record, ...]:
-    if isinstance(finding, Link):
-        return (finding.record,)
-    if isinstance(finding, (Miss, Follows)):
-        return ()
-    if not isinstance(finding.records, tuple):
-        raise TypeError(f"it yielded Rivals of a {type(finding.records).__name__}, expected a tuple of records")
-    return finding.records
+def _checked(one: object, ids: Collection[int], given: Collection[Record], *, before: int) -> Finding:
+    if before >= _MAX_FINDINGS * len(ids):
+        raise Wrong(before + 1, f"at most {_MAX_FINDINGS} for each mail", "the number of findings")
+    said = checks.finding(one)
+    name = type(said).__name__
+    if said.mail_id not in ids:
+        raise Wrong(said.mail_id, "the id of a mail of the batch", f"{name}.mail_id")
+    records = (said.record,) if isinstance(said, Link) else said.records if isinstance(said, Rivals) else ()
+    for record in records:
+        if record not in given:
+            raise Wrong(record, "one that the directory gave in this call, as it gave it", f"a record of {name}")
+    return said
 
 
 def unmatched(recipe: Recipe, mail_ids: Sequence[int], contact_types: ContactTypes) -> Findings | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
 from gatewayd.forwarder import Receipt
+from gatewayd.guard import WrongReceipt, open_courier
 from gatewayd.outbox.books import Books
 from gatewayd.outbox.parcels import filings, parcel, way
 from gatewayd.outbox.values import Round
@@ -24,7 +25,7 @@ from gatewayd.plugins import where
 from gatewayd.store import DELIVERY_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from gatewayd.config import Config
     from gatewayd.delivery import DeliveryState, Settled, Taken
@@ -120,7 +121,7 @@ class Work:
     def _connection(self, forwarder: Forwarder, parcels: Sequence[Parcel]) -> None:
         """Deliver by one connection; raises what broke it."""
         self._shut = True
-        courier = forwarder.open()
+        courier = open_courier(forwarder)
         self._shut = False
         with ExitStack() as stack:
             stack.callback(courier.close)
@@ -133,8 +134,7 @@ class Work:
                 self._one_by_one(courier, parcels)
 
     def _one_by_one(self, courier: Courier, parcels: Sequence[Parcel]) -> None:
-        expected = iter(parcels)
-        error = self._guarded(partial(self._receipts, courier, parcels, expected))
+        error = self._guarded(partial(self._receipts, courier, parcels))
         if error is None or self._tools.stopping() or self._books.error:
             # An aborted connection is no fault; what was in hand is given back. Nor is it the server's that the store is away.
             return
@@ -144,9 +144,10 @@ class Work:
         if not isinstance(error, PermanentError):
             raise error
 
-    def _receipts(self, courier: Courier, parcels: Sequence[Parcel], expected: Iterator[Parcel]) -> None:
+    def _receipts(self, courier: Courier, parcels: Sequence[Parcel]) -> None:
+        expected = iter(parcels)
         for receipt in courier.deliver(parcels):
-            _check(receipt, next(expected, None))
+            next(expected)
             taken = self._taken[receipt.id]
             self._settle(taken, self._policy.settled(taken, receipt, now=_now(), luck=_luck()))
             if self._over():
@@ -185,7 +186,7 @@ class Work:
     # --- what became of it --------------------------------------------------------------------------------------------
 
     def _undecided(self, taken: Taken, error: GatewaydError) -> None:
-        if isinstance(error, PermanentError):
+        if isinstance(error, PermanentError | WrongReceipt):
             self._settle(taken, self._policy.refused(taken, error.message))
             return
         self._settle(taken, self._policy.postponed(taken, error.message, now=_now(), luck=_luck()))
@@ -228,16 +229,6 @@ class Work:
         except (Exception, SystemExit) as error:  # noqa: BLE001  one lane's bug is its own
             return PluginError(f"the forwarder of {self._lane} failed: {where(error)}")
         return None
-
-
-def _check(receipt: Receipt, expected: Parcel | None) -> None:
-    """Raise PluginError unless it is the receipt of the parcel whose turn it was."""
-    if expected is None or receipt.id != expected.id:
-        raise PluginError(
-            f"the courier gave a receipt for delivery {receipt.id}, expected {expected.id if expected else 'no more'}"
-        )
-    if tuple(one.address for one in receipt.recipients) != expected.to:
-        raise PluginError(f"the courier's receipt for delivery {receipt.id} is of other recipients than it was to go to")
 
 
 def _luck() -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.listing import Lister, checked
+from gatewayd.listing import Lister
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -86,6 +86,6 @@ class FolderListing:
         return listed
 
     def _pages(self, cursor: str | None) -> Iterator[Page]:
-        pages = self.in_thread(lambda: checked(self.session.listing(self.folder, cursor)))
+        pages = self.in_thread(lambda: self.session.listing(self.folder, cursor))
         while (page := self.in_thread(next, pages, None)) is not None:
             yield page

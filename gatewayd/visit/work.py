@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed, Sizes, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
+from gatewayd.guard import open_session
 from gatewayd.mailboxes import claim
 from gatewayd.plugins import where
 from gatewayd.rematch import file_old
@@ -69,7 +70,7 @@ class Work:
         """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
         opening: Future[Session] | None = None
         try:
-            opening = self._tools.fetcher.submit(_same, session) if session else self._tools.fetcher.submit(transport.open)
+            opening = self._tools.fetcher.submit(_same, session) if session else self._tools.fetcher.submit(open_session, transport)
             opened = self._await(opening)
             self._opened = opened
             self._tools.opened(opened)

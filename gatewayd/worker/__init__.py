@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from gatewayd.examine import ContactTypes
     from gatewayd.mail import Mail
-    from gatewayd.model import Finding
 
 __all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 
@@ -134,7 +133,7 @@ class _Worker:
             said = self._called(labour, call, mails, refused)
             if isinstance(said, Admission) and said.undecided:
                 left_out.add(call.recipe)
-            result = _packed(call.by, said)
+            result = pickle.dumps(said, 5)
             if self._is_spent():
                 return Spent(None if _starved(said) else result)
         return result
@@ -158,30 +157,6 @@ def _starved(said: Admission | Said) -> bool:
     """Whether a call came to nothing for lack of memory."""
     texts = (said.undecided, said.broken) if isinstance(said, Admission) else [fault.error for _, fault in said.faults]
     return any(text.startswith("MemoryError") for text in texts)
-
-
-def _packed(by: str, said: Admission | Said) -> bytes:
-    """Return a result as it is sent; what of it can't be is the matcher's fault, for those mails only."""
-    try:
-        return pickle.dumps(said, 5)
-    except Exception:
-        if isinstance(said, Admission):
-            raise
-    faults: dict[int, FilingFault] = {}
-    for finding in said.found:
-        error = _unsendable(finding)
-        if error:
-            faults[finding.mail_id] = FilingFault(by, error)
-    found = tuple(finding for finding in said.found if finding.mail_id not in faults)
-    return pickle.dumps(Said(found, (*said.faults, *faults.items())), 5)
-
-
-def _unsendable(finding: Finding) -> str:
-    try:
-        pickle.dumps(finding, 5)
-    except Exception as error:  # noqa: BLE001  whatever a matcher's own objects raise
-        return f"{where(error)}; expected findings of plain text and records, which can be sent to another process"
-    return ""
 
 
 def _data() -> int:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "build"]
 
 #: Grows with every change of what an index looks like; an index of another format is built anew.
-FORMAT = 2
+FORMAT = 3
 
 _BATCH = 5000
+#: Bytes of what names a record or a contact; two make a label.
+_MAX_SHOWN = 999
 _OWNERS = {"customer": "customers.csv", "supplier": "suppliers.csv"}
 #: Nothing of a half-built index is ever read, so it needs no journal; it is synced once, when it is whole.
 _PRAGMAS = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "page_size=8192", "cache_size=-16384")
@@ -124,11 +126,20 @@ def _has_id(file: _File, row: tuple[int, list[str]]) -> bool:
     if not values[file.columns.index("id")]:
         file.faults.add(line, "the id is missing")
         return False
+    shown = [values[place] for column in ("id", *TABLES[file.name].label) if (place := file.at(column)) is not None]
+    if any(_is_long(value) for value in shown):
+        file.faults.add(line, f"id, code, name or title has more than {_MAX_SHOWN} bytes")
+        return False
     temporary = file.at("temporary") if file.name == "persons.csv" else None
     if temporary is not None and values[temporary].lower() not in ("yes", "no", ""):
         file.faults.add(line, f"temporary is {values[temporary][:50]!r}, expected yes or no")
         return False
     return True
+
+
+def _is_long(value: str) -> bool:
+    """Whether a value that names a record has more bytes than the kernel takes."""
+    return len(value) * 4 > _MAX_SHOWN and len(value.encode()) > _MAX_SHOWN
 
 
 def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, int, bool]]]:
@@ -174,6 +185,9 @@ def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[i
             kind, owner, of_type, value = (values[place] for place in places)
             if kind.lower() not in _OWNERS:
                 file.faults.add(line, f"owner_kind is {kind[:50]!r}, expected customer or supplier")
+                continue
+            if _is_long(of_type) or (role is not None and _is_long(values[role])):
+                file.faults.add(line, f"type or contact_type has more than {_MAX_SHOWN} bytes")
                 continue
             email = value.lower() if of_type.upper() == "EMAIL" else None
             yield line, email, kind.lower(), owner, of_type.upper(), value, values[role] if role is not None else ""

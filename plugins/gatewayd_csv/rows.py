@@ -18,6 +18,8 @@ __all__ = ["Faults", "rows"]
 _MAX_TOLD = 100
 #: How many lines one row may span: an open quote must not swallow the file.
 _MAX_LINES = 100
+#: How many characters a value may have.
+_MAX_VALUE = 100_000
 #: How many characters are read as one line.
 _MAX_LINE = 1 << 20
 
@@ -91,6 +93,10 @@ def rows(path: Path, width: int, faults: Faults) -> Iterator[tuple[int, list[str
                 faults.add(line, f"expected {width} columns, found {len(row)}")
             elif not _is_text(row):
                 faults.add(line, "it is not UTF-8")
+            elif any("\0" in value for value in row):
+                faults.add(line, "it has a NUL character")
+            elif max(map(len, row)) > _MAX_VALUE:
+                faults.add(line, f"a value has more than {_MAX_VALUE:,} characters")
             else:
                 yield line, [value.strip() for value in row]
 

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from gatewayd.testing.servers import Dovecot
 
 RAISING = """
-from gatewayd import Link, Matcher, Record, hookimpl
+from gatewayd import Link, Matcher, hookimpl
 
 class Raising(Matcher):
     \"\"\"Raises on some mail, and links the rest.\"\"\"
     kind = "raising"
 
     def match(self, mails, directory):
+        (trip,) = directory.find("product", "id", {"X"})["X"]
         for mail in mails:
             if "poison" in mail.subject:
                 raise ValueError("cannot bear " + mail.subject)
-            yield Link(mail.id, Record(kind="product", id="X", label="X"), "because it can")
+            yield Link(mail.id, trip, "because it can")
 
 class Broken(Matcher):
     \"\"\"Can't even be built.\"\"\"
@@ -60,6 +61,7 @@ def house(tmp_path: Path, dovecot: Dovecot) -> House:
         matchers="[contacts, raising]",
         persons="id,name,email,temporary\nP1,Anna,ANNA@example.com,no\n",
         customers="id,name,main_contact\nC1,Nord GmbH,P1\n",
+        products="id,code,title\nX,X,\n",
     )
     house.operator(
         "globetrot",

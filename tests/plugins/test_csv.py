@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Contact, Directory, Operator, Place, Record, TransientError
+from gatewayd.guard import GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question
 from gatewayd.testing.contract_matching import DirectoryContract
 from gatewayd_csv.build import build
@@ -189,6 +190,29 @@ def test_a_faulty_row_is_reported_with_its_line_and_does_not_take_the_rest_along
     assert directory.persons({"again@x.example"}) == {}
     assert directory.search("person", "again") == []
     assert directory.contacts({"a@x", "b@x"}) == {}
+
+
+def test_P4_a_row_that_the_kernel_would_not_take_is_left_out_and_all_others_are_taken(tmp_path: Path) -> None:
+    long, longer = "x" * 1000, "x" * 100_001
+    write(
+        tmp_path / "acme",
+        customers=f"id,name,main_contact,note\nC1,Nord,,fine\n{long},Long,,\nC2,{long},,\nC3,NUL\0,,\nC4,Ost,,{longer}\nC5,{'ü' * 499},,\n",
+        reservations=f"id,code,title\nR1,{'c' * 999},{'t' * 999}\nR2,{long},\n",
+        contacts=f"owner_kind,owner_id,type,value,contact_type\ncustomer,C1,EMAIL,a@x,{long}\ncustomer,C1,EMAIL,b@x,sales\n",
+    )
+    directory = csv_of(tmp_path / "acme", tmp_path / "state")
+    guarded = GuardedDirectory(directory)
+    assert guarded.refresh() == [
+        "customers.csv:3: id, code, name or title has more than 999 bytes",
+        "customers.csv:4: id, code, name or title has more than 999 bytes",
+        "customers.csv:5: it has a NUL character",
+        "customers.csv:6: a value has more than 100,000 characters",
+        "contacts.csv:2: type or contact_type has more than 999 bytes",
+        "reservations.csv:3: id, code, name or title has more than 999 bytes",
+    ]
+    assert list(guarded.find("customer", "id", {"C1", "C2", "C3", "C4", "C5"})) == ["C1", "C5"]
+    assert [record.id for record in guarded.reservations({"c" * 999})["c" * 999]] == ["R1"]
+    assert list(guarded.contacts({"a@x", "b@x"})) == ["b@x"]
 
 
 @pytest.mark.parametrize("rest", [5, 500])
@@ -501,7 +525,7 @@ def test_another_thread_may_ask(directory: Csv) -> None:
 
 # --- parsing ----------------------------------------------------------------------------------------------------------
 
-VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=12)
+VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=12)
 
 
 @settings(max_examples=200, deadline=None)

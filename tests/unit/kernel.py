@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from gatewayd import Audit, Contact, FilingView, Finding, Mail, Record, State
+    from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.roles import Plugin
     from gatewayd.visit import Progress, Report
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
+NORD = make_record("customer", "C1", "Nord GmbH")
+#: What every directory of these tests finds by ``search``, whatever else it knows or fails at: a matcher links what it was given.
+SHELF = (BOOKING, NORD, make_record("product", "1"), make_record("product", "2"))
 
 
 def matcher(name: str, match: Callable[[Sequence[Mail], Directory], Iterable[Finding]]) -> type[Matcher]:
@@ -44,8 +47,14 @@ def matcher(name: str, match: Callable[[Sequence[Mail], Directory], Iterable[Fin
     return Made
 
 
-def links_all(mails: Sequence[Mail], _: Directory) -> Iterable[Finding]:
-    return [Link(mail.id, BOOKING, "it links all") for mail in mails]
+def shelf(directory: Directory, record: Record) -> Record:
+    """One of ``SHELF``, as the directory gives it."""
+    return next(one for one in directory.search(record.kind, record.id) if one.id == record.id)
+
+
+def links_all(mails: Sequence[Mail], directory: Directory) -> Iterable[Finding]:
+    record = shelf(directory, BOOKING)
+    return [Link(mail.id, record, "it links all") for mail in mails]
 
 
 def directory(
@@ -60,24 +69,31 @@ def directory(
             super().__init__(records, contacts)
             self.operator, self.place = operator, place
 
+        def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
+            found: Sequence[Record] = super().search(kind, text, limit=limit)
+            return found or tuple(one for one in SHELF if (one.kind, one.id) == (kind, text))
+
     return Made
 
 
 def registry(*classes: type[Plugin]) -> Registry:
     roles = {Matcher: "matchers", Directory: "directories"}
-    return Registry(
-        plugins=(), _classes={(roles[role], one.kind): one for one in classes for role in roles if issubclass(one, role)}
-    )
+    offered = {(roles[role], one.kind): one for one in classes for role in roles if issubclass(one, role)}
+    return Registry(plugins=(), _classes={("directories", "shelf"): _SHELF, **offered})
 
 
-def recipe(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False) -> Recipe:
+def recipe(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False, bare: bool = False) -> Recipe:
+    """An operator with these matchers, and the directory ``known``, or ``shelf``, or none where it is ``bare``."""
     return Recipe(
         operator=Operator(name=name),
-        directory=("known", Directory.Options()) if known else None,
+        directory=None if bare else ("known" if known else "shelf", Directory.Options()),
         matchers=tuple((one, Matcher.Options()) for one in matchers),
         place=Place(config=Path(), state=Path()),
         faulty=faulty,
     )
+
+
+_SHELF = directory()
 
 
 class Gateway:

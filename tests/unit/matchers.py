@@ -40,7 +40,7 @@ from pathlib import Path
 from pydantic import Field
 from gatewayd import CHUNK, Directory, Link, Matcher, Record, TransientError, hookimpl
 
-ROME = Record(kind="product", id="1", label="Rome")
+ROME = Record(kind="product", id="1", label="x")
 VERSION = {version!r}
 
 
@@ -79,9 +79,10 @@ class Good(Matcher):
         return None
 
     def match(self, mails, directory):
+        known = directory.find("product", "id", {{self.kind, "1"}})
         for mail in mails:
             found = self.do(mail) if "guilty" in mail.subject else None
-            yield from found or [Link(mail.id, Record(kind="product", id=self.kind, label="x"), f"{{self.kind}} {{VERSION}}")]
+            yield from found or [Link(mail.id, known[self.kind][0], f"{{self.kind}} {{VERSION}}")]
 
 
 class Asks(Good):
@@ -121,7 +122,7 @@ class Known(Directory):
 
     def find(self, kind, field, values):
         self.do("find")
-        return {{}}
+        return {{value: (Record(kind=kind, id=value, label="x"),) for value in values}}
 
     def persons(self, emails):
         self.do("find")
@@ -133,6 +134,15 @@ class Known(Directory):
 
     def search(self, kind, text, *, limit=20):
         return ()
+
+
+class Shelf(Known):
+    '''Knows products, and nobody.'''
+
+    kind = "shelf"
+
+    def persons(self, emails):
+        raise TransientError("nobody is known")
 """
 
 _TAIL = """
@@ -144,7 +154,7 @@ def gatewayd_matchers():
 
 @hookimpl
 def gatewayd_directories():
-    return [Known]
+    return [Known, Shelf]
 """
 
 
@@ -169,10 +179,11 @@ def registry(folder: Path, text: str | None = None, *, name: str = "wrong") -> R
 
 def recipe(registry: Registry, name: str, *matchers: str, folder: Path, known: bool = False) -> Recipe:
     """An operator with these matchers; its directory does wrong what files in the folder say."""
-    options = registry.get(Directory, "known").Options.model_validate({"folder": str(folder)}) if known else None
+    kind = "known" if known else "shelf"
+    options = registry.get(Directory, kind).Options.model_validate({"folder": str(folder)} if known else {})
     return Recipe(
         operator=Operator(name=name),
-        directory=("known", options) if options else None,
+        directory=(kind, options),
         matchers=tuple((one, registry.get(Matcher, one).Options()) for one in matchers),
         place=Place(config=folder, state=folder),
     )

@@ -64,7 +64,7 @@ def gateway(tmp_path: Path, temper: Temper) -> Iterator[Gateway]:
         transport.deliver(make_raw(number, subject=f"Booking {number}"))
     Moody.down = False
     plugins = [matcher("moody", temper.match), matcher("calm", links_all), directory([NORD, SUD, BOOKING], [CONTACT], base=Moody)]
-    recipes = [recipe("acme", "moody", known=True), recipe("globetrot", "calm")]
+    recipes = [recipe("acme", "moody", known=True), recipe("globetrot", bare=True)]
     with Gateway(tmp_path, transport, plugins=plugins, recipes=recipes, imports=ImportConfig(error_queue="front")) as gateway:
         gateway.good()
         yield gateway

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field, model_validator
 
-from gatewayd import Command, PermanentError
+from gatewayd import Command, PermanentError, PluginError
 from gatewayd.cli import plugin_commands
 
 
@@ -23,6 +23,7 @@ class Shout(Command):
     class Options(Command.Options):
         what_to_say: str = Field(description="The words.")
         times: int = Field(1, description="How often.", ge=1, le=3)
+        pause: float = Field(0.0, description="Seconds before it.")
         once_more: bool = Field(False, description="And again.")
 
         @model_validator(mode="after")
@@ -37,6 +38,10 @@ class Shout(Command):
     def run(self) -> int:
         if self.options.what_to_say == "no":
             raise PermanentError("it can't be said")
+        if self.options.what_to_say == "bug":
+            raise KeyError(self.options.what_to_say)
+        if self.options.what_to_say == "odd":
+            return {0.5: None, 1.5: True, 2.5: "done", 3.5: 256}[self.options.pause]  # type: ignore[return-value]
         print(self.options.what_to_say * (self.options.times + self.options.once_more))
         return 0 if self.options.times < 3 else 1
 
@@ -74,6 +79,20 @@ def test_a_value_that_does_not_fit_is_a_usage_error_that_names_the_flag(argument
     assert done.exit_code == 2
     assert expected in done.stderr
     assert "--:" not in done.stderr
+
+
+@pytest.mark.parametrize("pause", ["0.5", "1.5", "2.5", "3.5"])
+def test_P4_what_is_no_exit_code_is_the_commands_fault(pause: str) -> None:
+    error = run("--what-to-say", "odd", "--pause", pause).exception
+    assert isinstance(error, PluginError)
+    assert "the command shout returned" in error.message
+    assert "expected an exit code from 0 to 255" in error.message
+
+
+def test_P4_whatever_a_command_raises_is_its_own_fault() -> None:
+    error = run("--what-to-say", "bug").exception
+    assert isinstance(error, PluginError)
+    assert error.message.startswith("the command shout failed: KeyError: 'bug' (test_plugin_commands.py:")
 
 
 def test_an_error_of_the_command_is_left_to_the_command_line() -> None:

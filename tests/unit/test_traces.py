@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import plugins
+from gatewayd.guard import GuardedDirectory
 from gatewayd.roles import Matcher, Operator
-from gatewayd.testing import make_mail
+from gatewayd.testing import FakeDirectory, make_mail
 from gatewayd.traces import said, spot, trace, where
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _raised(folder: Path, does: str) -> Exception:
     matcher = plugins.load(folder).get(Matcher, "mine")(Matcher.Options(), operator=Operator(name="acme"))
     mails: tuple[Mail, ...] = (make_mail(),)
     with pytest.raises(Exception) as caught:  # noqa: PT011  any
-        list(matcher.match(mails, None) or ())  # type: ignore[arg-type]
+        list(matcher.match(mails, GuardedDirectory(FakeDirectory())) or ())
     return caught.value
 
 
@@ -51,6 +52,8 @@ def _raised(folder: Path, does: str) -> Exception:
         ("decide(1, [7], because='x')", "AttributeError: 'int' object has no attribute 'kind'"),
         ("next(mails[0].attachment(9))", "IndexError: "),
         ("exec('x = = 1')", "SyntaxError: invalid syntax"),
+        ("directory.reservations('TRIP-1')", "TypeError: reservations was asked for 'TRIP-1', expected a collection of texts"),
+        ("directory.find('ship', 'id', {'1'})", "ValueError: find was asked for the kind 'ship', expected person or customer"),
         ("__import__('gatewayd_nothing_like_it')", "ModuleNotFoundError: "),
     ],
 )

@@ -89,9 +89,9 @@ TEXTS = {
     "sleeps": "it did not answer in time: expected within 1 s (workers.deadline)",
     "hoards": "it used up the memory that it may have: 128 MiB (workers.memory_mib)",
     "allocates": "MemoryError:",
-    "unsendable": "which can be sent to another process",
-    "unreadable": "what it found can't be read: ValueError",
-    "endless": "more than 1000 findings a mail",
+    "unsendable": "Link.record.fields[0][1] is a function, expected text (wrong.py:",
+    "unreadable": "Link.because is a Bomb, expected text (wrong.py:",
+    "endless": "the number of findings is 1001, expected at most 1000 for each mail",
 }
 
 
@@ -245,7 +245,12 @@ def test_P4_a_file_that_can_not_be_imported_there_costs_only_those_who_use_it(do
     late = f"import sys\nif 'gatewayd.worker' in sys.modules and sys.argv[0].endswith('gatewayd/worker/__main__.py'):\n    import os\n    {does}\n"
     found = registry(
         tmp_path,
-        late + plugin().replace('"good"', '"late"').replace('"asks"', '"later"').replace('"known"', '"unknown"'),
+        late
+        + plugin()
+        .replace('"good"', '"late"')
+        .replace('"asks"', '"later"')
+        .replace('"known"', '"unknown"')
+        .replace('"shelf"', '"rack"'),
         name="late",
     )
     one, other = recipe(found, "acme", "late", "sleeps", folder=tmp_path), recipe(found, "nord", "good", folder=tmp_path)

@@ -1,0 +1,116 @@
+"""A directory in a guard: whatever it raises or answers wrongly is its own fault, and never taken for the matcher's."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from gatewayd import checks
+from gatewayd.errors import GatewaydError
+from gatewayd.roles import Directory
+from gatewayd.traces import where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from gatewayd.model import Contact, Kind, Record
+
+__all__ = ["DirectoryFailed", "GuardedDirectory"]
+
+
+class DirectoryFailed(Exception):
+    """The directory could not answer. It is no ``GatewaydError``, so that no matcher's own handling takes it."""
+
+
+class GuardedDirectory(Directory):
+    """Passes every question on; ``None`` stands for an operator without a directory.
+
+    Who asks for what can't be asked for hears of it by TypeError or ValueError: that is no fault of the directory.
+    """
+
+    kind = "guarded"
+
+    def __init__(self, inner: Directory | None, *, asking: Callable[[bool], None] = lambda _: None) -> None:
+        """``asking`` is told when the directory is asked something, and when it has answered."""
+        self._inner = inner
+        self._asking = asking
+        #: The records that were given since the last ``forget``: what a matcher may speak of.
+        self.given: set[Record] = set()
+
+    def forget(self) -> None:
+        """Let a new call begin."""
+        self.given = set()
+
+    @contextmanager
+    def _guard(self, method: str) -> Iterator[Directory]:
+        if self._inner is None:
+            raise DirectoryFailed("the operator has no directory")
+        try:
+            self._asking(True)
+            yield self._inner
+        except checks.Wrong as wrong:
+            raise DirectoryFailed(f"the directory {self._inner.kind} is at fault, `{method}`: {wrong}") from wrong
+        except GatewaydError as error:
+            raise DirectoryFailed(error.message) from error
+        except (Exception, SystemExit) as error:
+            raise DirectoryFailed(where(error)) from error
+        finally:
+            self._asking(False)
+
+    def refresh(self) -> list[str]:
+        """See ``Directory``."""
+        with self._guard("refresh") as inner:
+            return checks.texts(inner.refresh())
+
+    def follow(self) -> None:
+        """See ``Directory``."""
+        with self._guard("follow") as inner:
+            inner.follow()
+
+    def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """See ``Directory``."""
+        checks.kind(kind, "find")
+        checks.asked([field], "the field of find")
+        checks.asked(values, "find")
+        with self._guard("find") as inner:
+            return self._given(checks.answer(inner.find(kind, field, values), values, kind=kind))
+
+    def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """See ``Directory``."""
+        checks.asked(emails, "persons")
+        with self._guard("persons") as inner:
+            return self._given(checks.answer(inner.persons(emails), emails, kind="person", folded=True))
+
+    def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
+        """See ``Directory``."""
+        checks.asked(emails, "contacts")
+        with self._guard("contacts") as inner:
+            found = checks.answer(inner.contacts(emails), emails, kind="contact", folded=True)
+        self.given.update(one.owner for some in found.values() for one in some)
+        return found
+
+    def reservations(self, codes: Collection[str]) -> Mapping[str, Sequence[Record]]:
+        """See ``Directory``."""
+        checks.asked(codes, "reservations")
+        with self._guard("reservations") as inner:
+            return self._given(checks.answer(inner.reservations(codes), codes, kind="reservation"))
+
+    def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
+        """See ``Directory``."""
+        checks.kind(kind, "search")
+        with self._guard("search") as inner:
+            found = checks.records(inner.search(kind, text, limit=limit), kind=kind, most=limit)
+        self.given.update(found)
+        return found
+
+    def close(self) -> None:
+        """See ``Directory``."""
+        if self._inner is not None:
+            # It promised not to raise; if it does, nothing of this directory is needed any more, and the others must go on.
+            with suppress(Exception):
+                self._inner.close()
+
+    def _given(self, found: Mapping[str, Sequence[Record]]) -> Mapping[str, Sequence[Record]]:
+        for some in found.values():
+            self.given.update(some)
+        return found
