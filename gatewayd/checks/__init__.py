@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from gatewayd.checks.fields import Wrong, shown, text, within
 from gatewayd.checks.shapes import KEY, MANY, SAID, SHAPES
 from gatewayd.forwarder import Receipt
-from gatewayd.model import KINDS, Came, Contact, Failed, Follows, Gone, Link, Miss, Page, Record, Rivals
+from gatewayd.model import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
 from gatewayd.session import Heard
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ __all__ = [
     "header",
     "heard",
     "kind",
+    "listed",
     "page",
     "receipt",
     "records",
@@ -50,6 +51,11 @@ _SHORT = 40
 def page(value: object) -> Page:
     """Return a page of a listing; raises Wrong."""
     return cast("Page", _checked(value, Page))
+
+
+def listed(value: object) -> Listed:
+    """Return one key that was looked up; raises Wrong."""
+    return cast("Listed", _checked(value, Listed))
 
 
 def fetched(value: object) -> Fetched:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.checks import Wrong, fetched, header, heard, page, texts
+from gatewayd import checks
+from gatewayd.checks import Wrong
 from gatewayd.errors import PluginError
 from gatewayd.session import Session, Watch
 from gatewayd.traces import suspended
@@ -42,16 +43,27 @@ class _Guarded(Session):
         self._who = who
 
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
-        return self._each("listing", self._inner.listing(folder, cursor), page)
+        return self._each("listing", self._inner.listing(folder, cursor), checks.page)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        return self._each("headers", self._inner.headers(folder, keys), header)
+        return self._each("headers", self._inner.headers(folder, keys), checks.header)
+
+    def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
+        asked = frozenset(keys)
+
+        def check(one: object) -> Listed:
+            found = checks.listed(one)
+            if found.key not in asked:
+                raise Wrong(found.key, "a key that it was asked for", "Listed.key")
+            return found
+
+        return self._each("look_up", self._inner.look_up(folder, keys), check)
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         left = {one.key for one in listed}
 
         def check(one: object) -> Fetched:
-            found = fetched(one)
+            found = checks.fetched(one)
             if found.key not in left:
                 raise Wrong(found.key, "a key that it was asked for, and once", f"{type(found).__name__}.key")
             left.remove(found.key)
@@ -63,7 +75,7 @@ class _Guarded(Session):
         self._inner.settle(folder, keys, action)
 
     def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
-        return self._one("problems", self._inner.problems(folders, action), texts)
+        return self._one("problems", self._inner.problems(folders, action), checks.texts)
 
     def watch(self, folder: str) -> Watch | None:
         watch = self._inner.watch(folder)
@@ -115,7 +127,7 @@ class _GuardedWatch(Watch):
     def listen(self) -> Heard:
         found: object = self._inner.listen()
         try:
-            return heard(found)
+            return checks.heard(found)
         except Wrong as wrong:
             raise _wrong(self._who, "listen", wrong) from None
 

@@ -51,7 +51,7 @@ SOUND: dict[type, Any] = {
     for one in (
         NORD,
         Listed("7:1", 20, datetime(2026, 1, 5, tzinfo=UTC)),
-        Page(keys=(Listed("7:1"),), cursor="7 1"),
+        Page(keys=(Listed("7:1"),), cursor="7 1", exists=1, doubts=("UIDNEXT went back",)),
         Came(key="7:1", source=BytesSource(b"x"), digest=b"d" * 32),
         Gone(key="7:1"),
         Failed(key="7:1", cause="refused"),
@@ -227,6 +227,10 @@ def test_an_answer_to_what_was_not_asked_is_the_transports_fault(nonsense: Any) 
 ELSE: dict[str, tuple[Callable[[Session], object], list[Any]]] = {
     "listing": (lambda one: list(one.listing("INBOX", None)), [None, 7, [None]]),
     "fetch": (lambda one: list(one.fetch("INBOX", [Listed("1")], None)), [None, 7]),  # type: ignore[arg-type]
+    "look_up": (
+        lambda one: list(one.look_up("INBOX", ["1"])),
+        [None, 7, ["1"], [None], [Listed("2")], [Listed("1", -1)], [Gone(key="1")]],
+    ),
     "headers": (
         lambda one: list(one.headers("INBOX", ["1"])),
         [None, ["1"], [("1",)], [("1", "text")], [(1, b"")], [("1", bytearray())], [("1", b"x" * (2 << 20))]],
