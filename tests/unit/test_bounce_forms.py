@@ -64,8 +64,9 @@ def test_what_is_no_bounce_is_not_taken_for_one(name: str) -> None:
     assert read(raw(NONE[name])) is None
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [name for name in FORMS if name != "KDDI, in Japanese"])
 def test_P7_no_rule_forwards_a_bounce(name: str) -> None:
+    """But for one that has the mark of no mail system, and that only its sender's rate bounds: people write such subjects, too."""
     assert withheld(parse(BytesSource(raw(FORMS[name].text, "<other@acme.example>"))), SIGNER), "known without our id, too"
 
 
