@@ -10,7 +10,6 @@ import click
 from gatewayd.cli import output
 from gatewayd.custody import State
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.listing import checked
 from gatewayd.views import Listing
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _listings(app: App, account: AccountConfig) -> dict[str, Listing]:
 
 
 def _listing(session: Session, folder: str) -> Listing:
-    pages = list(checked(session.listing(folder, None)))
+    pages = list(session.listing(folder, None))
     return Listing(
         keys=tuple(one for page in pages for one in page.keys),
         exists=next((page.exists for page in reversed(pages) if page.exists is not None), None),

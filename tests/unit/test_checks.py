@@ -189,7 +189,7 @@ def test_a_wrong_page_ends_the_visit_and_nothing_is_entered_or_gone(tmp_path: Pa
             assert "the transport fake of account main is at fault, `listing`" in report.error.message
             # The line of the author's that yielded it.
             assert "(test_checks.py:" in report.error.message
-        assert gateway.store.known("main", "INBOX", keys) == dict.fromkeys(keys, "filed")
+        assert {key: one.state for key, one in gateway.store.known("main", "INBOX", keys).items()} == dict.fromkeys(keys, "filed")
 
 
 @pytest.mark.parametrize(("cls", "field"), [one for one in FIELDS if one[0] in {Came, Gone, Failed}])
@@ -208,7 +208,7 @@ def test_a_wrong_answer_to_a_fetch_leaves_the_key_waiting(tmp_path: Path, cls: t
             report = gateway.visit(keys=[key])
             assert isinstance(report.error, PluginError)
             assert f"{cls.__name__}.{field}" in report.error.message
-            assert gateway.store.known("main", "INBOX", [key]) == {key: "waiting"}
+            assert gateway.store.known("main", "INBOX", [key])[key].state == "waiting"
 
 
 @pytest.mark.parametrize("nonsense", [None, "7:1", Gone(key="4711"), SOUND[Came], Listed("7:1")])

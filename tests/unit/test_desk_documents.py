@@ -6,6 +6,7 @@ import base64
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import tarfile
 import time
@@ -88,6 +89,7 @@ def test_a_document_is_known_however_its_parts_are_packed(packed: bool) -> None:
         _FLAT.decode().encode("utf-16"),
         b'<w:wordDocument xmlns:w="http://schemas.microsoft.com/office/word/2003/wordml">',
     ],
+    ids=itertools.count(),
 )
 def test_a_document_is_known_wherever_it_hides(data: bytes) -> None:
     assert word(data)
@@ -113,6 +115,7 @@ def test_a_document_is_known_by_its_name(name: str) -> None:
         b"\x1f\x8b broken",
         b"PK\x03\x04",
     ],
+    ids=itertools.count(),
 )
 def test_what_is_no_document_goes_out(data: bytes) -> None:
     assert not word(data)
