@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         Suspension,
         Taken,
     )
+    from gatewayd.directory import Contents, DirectoryCondition, DirectoryHealth
     from gatewayd.endpoint import Endpoint, Server, other_protocol, socket_errors, tls_context
     from gatewayd.errors import (
         AuthError,
@@ -98,7 +99,8 @@ if TYPE_CHECKING:
     from gatewayd.secrecy import HIDDEN, quoted, repeats
     from gatewayd.session import Heard, Session, Watch
     from gatewayd.spool import Spool
-    from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, ProofVerbs, Store
+    from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, AdmissionVerbs, ProofVerbs, Store
+    from gatewayd.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
     from gatewayd.views import (
         Audit,
         DatabaseCheck,
@@ -124,10 +126,12 @@ __all__ = [
     "KINDS",
     "LEASE_SECONDS",
     "LEAST_RATE",
+    "PROVISIONAL_SECONDS",
     "AccountChanged",
     "AccountHealth",
     "Action",
     "Address",
+    "AdmissionVerbs",
     "Alarm",
     "Alternatives",
     "Anchor",
@@ -148,6 +152,7 @@ __all__ = [
     "Connection",
     "Contact",
     "Container",
+    "Contents",
     "Courier",
     "DaemonHealth",
     "DatabaseCheck",
@@ -158,6 +163,9 @@ __all__ = [
     "DeliveryState",
     "DeliveryView",
     "Directory",
+    "DirectoryCondition",
+    "DirectoryHealth",
+    "Doubted",
     "Duration",
     "Endpoint",
     "Entry",
@@ -178,6 +186,7 @@ __all__ = [
     "Heard",
     "Held",
     "Json",
+    "Judged",
     "Kind",
     "Known",
     "Lease",
@@ -209,11 +218,13 @@ __all__ = [
     "PluginError",
     "Posted",
     "ProofVerbs",
+    "Provisional",
     "Query",
     "Receipt",
     "Recipient",
     "RecipientState",
     "Record",
+    "Refused",
     "Request",
     "RivalView",
     "Rivals",
@@ -271,6 +282,7 @@ if not TYPE_CHECKING:
             "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Origin Outgoing Posted Recipient RecipientState "
             "Settled Suspension Taken"
         ),
+        "directory": "Contents DirectoryCondition DirectoryHealth",
         "endpoint": "Endpoint Server other_protocol socket_errors tls_context",
         "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TooLarge TransientError",
         "evidence": "Length difference",
@@ -289,7 +301,8 @@ if not TYPE_CHECKING:
         "secrecy": "HIDDEN quoted repeats",
         "session": "Heard Session Watch",
         "spool": "Spool",
-        "store": "DELIVERY_SECONDS LEASE_SECONDS ProofVerbs Store",
+        "store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
+        "verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row moment",
     }
     __getattr__ = deferred.attributes(__name__, _NAMES)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Sizes, Vanished
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
-from gatewayd.examine import Letter, Order
+from gatewayd.examine import Letter, Order, provisional, senders, since
 from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
 from gatewayd.received import Batch, Bounds, cut, fetch
@@ -45,6 +45,8 @@ _ESTIMATES, _OFTEN = 3, 10
 
 #: The first and the longest wait of a key that could not be had, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
+#: Stands for the arrival of backlog of which the server does not tell one.
+_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,10 @@ def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Ord
     """Return what is to be examined of the batch."""
     now = datetime.now(UTC)
     return Order(
-        letters=tuple(Letter(waiting.entry_id, one.source, waiting.listed.arrival or now) for waiting, one in _came(batch)),
+        letters=tuple(
+            Letter(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
+            for one, came in _came(batch)
+        ),
         recipes=tuple(recipes),
         contact_types=contact_types(imports),
     )
@@ -121,7 +126,7 @@ def outcomes(
     for one in batch.came:
         waiting = asked.pop(one.key)
         if isinstance(one, Gone):
-            done.append(Vanished(entry_id=waiting.entry_id, cause=one.cause))
+            done.append(Vanished(entry_id=waiting.entry_id, cause=one.cause, refused=waiting.readmitted is not None))
         elif isinstance(one, Failed):
             done.append(_deferred(waiting, one.cause))
     if batch.error is None:
@@ -165,25 +170,27 @@ def _decided(
     onward: Onward,
     standing_in: Collection[str],
 ) -> Iterator[Outcome]:
-    found = examined.findings
-    undecided = "; ".join(f"operator {one.operator}: {one.undecided}" for one in found if one.undecided)
+    found, now = examined.findings, datetime.now(UTC)
+    back = onward.returned(examined.mails)
+    admitted = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
+    filed = onward.owned(admitted, back)
     going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
-    back = onward.returned(examined.mails) if not undecided else {}
-    if not undecided:
-        filed = onward.owned(filings(examined.mails, found, owner=owner, queue=imports.error_queue), back)
-        new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
-        never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
-        routed = [(mail, each) for mail in examined.mails if mail.id not in never for each in filed[mail.id]]
-        for mail_id, filing in onward.routed(routed, new=new, back=back):
-            going[mail_id].append(filing)
+    new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
+    never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
+    routed = [(mail, each) for mail in examined.mails if mail.id not in never for each in filed[mail.id]]
+    for mail_id, filing in onward.routed(routed, new=new, back=back):
+        going[mail_id].append(filing)
     for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
+        # What was there before the folder was listed is older than that, also where the server does not say by how much.
+        arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
+        undecided = "; ".join(f"operator {each.operator}: {each.undecided}" for each in found if mail.id in each.pending)
         if one.key in standing_in:
             yield _deferred(waiting, stand_in(batch.unlike[one.key], one))
-        elif undecided:
-            yield _deferred(waiting, undecided)
-        elif not going[mail.id]:
-            yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause="from nobody of the account's contact types")
-        else:
+        elif going[mail.id]:
+            fire = onward.forward or mail.id in new
+            # Those who can't decide yet do so later: the mail is kept. What comes back is for those alone whose it is.
+            concerned = found if filed[mail.id] == admitted[mail.id] else ()
+            verdicts = (provisional(each, mail.id, arrival, now, fire=fire) for each in concerned)
             yield Filed(
                 entry_id=mail.id,
                 mail=mail,
@@ -195,7 +202,16 @@ def _decided(
                 key=one.key,
                 backlog=waiting.backlog,
                 bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
+                provisional=tuple(verdict for verdict in verdicts if verdict),
             )
+        elif undecided:
+            faulty = any(each.basis and not each.basis.sound for each in found if mail.id in each.pending)
+            yield replace(_deferred(waiting, undecided), senders=senders(mail), since=now if faulty else None)
+        else:
+            doubts = [when for each in found if (when := since(each.basis, arrival, now))]
+            cause = "from nobody of the account's contact types"
+            since_ = max(doubts, default=None)
+            yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=since_)
 
 
 def stand_in(size: int, came: Came) -> str:
@@ -230,7 +246,7 @@ def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str |
             follows.setdefault(one.mail_id, []).append((by, one))
         for mail_id, fault in found.faults:
             faults.setdefault(mail_id, []).append(fault)
-        for mail_id in filed.keys() - found.refused:
+        for mail_id in filed.keys() - found.refused - found.pending:
             filing = Filing(
                 operator=found.operator,
                 owner=owner,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gatewayd.delivery import Bounce, Delivery, Suspension
     from gatewayd.mail import Mail
     from gatewayd.model import Action, Follows, Link, Listed, Rivals
+    from gatewayd.verdicts import Provisional
 
 __all__ = [
     "Anchor",
@@ -132,6 +133,8 @@ class Waiting:
     listed: Listed
     backlog: bool
     tries: int
+    #: The operators for which a person admitted it; None where it was never refused.
+    readmitted: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +211,8 @@ class Filed:
     backlog: bool = False
     #: The bounce of a delivery of ours that it is.
     bounce: Bounce | None = None
+    #: Verdicts of operators that are given again, on their filings or on whether they admit it.
+    provisional: tuple[Provisional, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +222,10 @@ class NotAdmitted:
     entry_id: int
     anchor: str
     cause: str
+    #: The From addresses in lower case, by which it is judged again.
+    senders: tuple[str, ...] = ()
+    #: The verdict is provisional, since then: see ``Provisional``.
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +234,8 @@ class Vanished:
 
     entry_id: int
     cause: str
+    #: It was not admitted before, and stays so.
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +246,10 @@ class Deferred:
     cause: str
     #: Seconds until it is due again.
     retry_after: float
+    #: The From addresses in lower case, where it is its admission that could not be decided.
+    senders: tuple[str, ...] | None = None
+    #: A directory is at fault, since then: a good load that begins later may decide it at once.
+    since: datetime | None = None
 
 
 #: What became of one waiting key.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd.custody import Tally
     from gatewayd.delivery import DeliveryState
+    from gatewayd.directory import DirectoryHealth
     from gatewayd.health import AccountHealth, Lengths
 
 __all__ = ["Metrics", "Server"]
@@ -56,6 +57,7 @@ class Metrics(Collector):
     def __init__(self, *, version: str) -> None:
         self._since = datetime.now(UTC)
         self._state = _State()
+        self._directories: Sequence[DirectoryHealth] = ()
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = prometheus_client.CollectorRegistry()
         self._registry.register(self)
@@ -132,6 +134,10 @@ class Metrics(Collector):
         """Count events that observers never hear of."""
         self._dropped.inc(events)
 
+    def directories(self, healths: Sequence[DirectoryHealth]) -> None:
+        """Say how operators' directories are."""
+        self._directories = tuple(healths)
+
     def told(self, healths: Sequence[AccountHealth], lengths: Lengths) -> None:
         """Say how this daemon's accounts are and how much waits; what was said before is forgotten."""
         queued, undelivered, stuck = dict(lengths.queued), dict(lengths.undelivered), dict(lengths.stuck)
@@ -158,6 +164,19 @@ class Metrics(Collector):
         yield _by_operator("queue_length", "Filings in error queues, by operator.", state.queued)
         yield _by_operator("outbox_waiting", "Deliveries that wait, by operator.", state.undelivered)
         yield _by_operator("outbox_stuck", "Deliveries that need a person (parked or bounced), by operator.", state.stuck)
+        yield from self._of_directories(self._directories, now)
+
+    def _of_directories(self, told: Sequence[DirectoryHealth], now: datetime) -> Iterator[GaugeMetricFamily]:
+        conditions: dict[str, int] = {}
+        for one in told:
+            conditions[one.condition] = conditions.get(one.condition, 0) + 1
+        yield _labelled("directories", "Operators' directories, by condition.", "condition", conditions)
+        age = (now - min(one.loaded_at or self._since for one in told)).total_seconds() if told else 0.0
+        yield _single("oldest_load_seconds", "Age of the oldest last good load of all directories.", age)
+        rows = {one.operator: sum(count for _, count in one.rows) for one in told}
+        yield _by_operator("directory_rows", "Rows that directories hold, by operator.", rows)
+        faults = {one.operator: len(one.faults) for one in told}
+        yield _by_operator("directory_faults", "Faults of directories, such as rows that are left out, by operator.", faults)
 
     def text(self) -> str:
         """Return all numbers in Prometheus' text format."""

@@ -1,11 +1,12 @@
-"""Examine stored mail again: what stands in an error queue, and old mail for an operator that came later.
+"""Examine stored mail again: what stands in an error queue, old mail for an operator that came later, and provisional verdicts.
 
-Nothing is fetched again, and rules send it on only where a person asks for it. Links made by hand stay as they are.
+Nothing is fetched again, and links made by hand stay as they are. Rules send it on only where a person asks for it, and where a
+verdict was provisional.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import Onward, contact_types, filings
@@ -14,17 +15,18 @@ from gatewayd.examine import Letter, Order
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gatewayd.config import ImportConfig
+    from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Filing, Lease
     from gatewayd.examine import Examining, Recipe
     from gatewayd.mail import Mail
     from gatewayd.routing import Router
     from gatewayd.store import Store
+    from gatewayd.verdicts import Doubted
     from gatewayd.views import FilingView, Viewer
 
-__all__ = ["BATCH", "file_old", "retry"]
+__all__ = ["BATCH", "correct", "file_old", "retry"]
 
 #: How many stored mails are examined at once.
 BATCH = 100
@@ -54,8 +56,7 @@ def retry(
         letters = tuple(Letter(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
         examined = examining.begin(Order(letters=letters, recipes=(recipe,))).result(tick)
         filed = filings(examined.mails, examined.findings, owner=None, queue="")
-        # What no parser could bear this time keeps the links that it has.
-        seen = {mail.id: mail for mail in examined.mails if mail.headers or not mail.faults}
+        seen = _seen(examined.mails)
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
         for one in batch:
             if one.id in seen:
@@ -65,6 +66,85 @@ def retry(
         onward = {account: Onward(account=account, router=router, forward=fire) for account in came_by}
         store.refile(viewer, [routed for account, done in came_by.items() for routed in onward[account].routed(done, back=back)])
         yield store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=BATCH))
+
+
+def _seen(mails: Sequence[Mail]) -> dict[int, Mail]:
+    """Return the views that are some, by id: what no parser could bear this time keeps the links that it has."""
+    return {mail.id: mail for mail in mails if mail.headers or not mail.faults}
+
+
+def correct(
+    store: Store,
+    examining: Examining,
+    recipe: Recipe,
+    accounts: Mapping[str, AccountConfig],
+    *,
+    router: Router | None,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[int]:
+    """Give an operator's provisional verdicts again by the records as they are now; yield how many of each batch are others.
+
+    Rules fire for what they fit now, where they would have fired for it. A verdict on which the directory has nothing new to say is
+    confirmed; one about which it can't be asked stays provisional. ``tick`` is called every few seconds.
+    """
+    basis, name, after = examining.basis(recipe), recipe.operator.name, 0
+    if basis is None or not basis.sound or basis.loaded_at is None:
+        return
+    while batch := store.provisional(name, before=basis.loaded_at, after=after, limit=BATCH):
+        after = batch[-1].mail_id
+        known = {one.mail_id for one in batch if basis.told and one.verdict.version == basis.version and not one.verdict.undecided}
+        # One account's mail at a time, and what is filed apart from what is to be admitted first.
+        groups: dict[tuple[str, bool], list[Doubted]] = {}
+        for one in batch:
+            account = accounts.get(one.account)
+            served = account is not None and account.imports is not None and name in account.operators
+            if one.mail_id not in known and (one.filed or served):
+                groups.setdefault((one.account, one.filed), []).append(one)
+        right = {one.mail_id for one in batch} - {one.mail_id for group in groups.values() for one in group}
+        changed = 0
+        for (account_name, filed), group in groups.items():
+            again = _Again(store, examining, recipe, accounts.get(account_name), router)
+            done, refused = again.verdicts(account_name, group, filed=filed, tick=tick)
+            changed += store.correct(name, done) if done else 0
+            right |= refused
+        if right:
+            store.confirm(name, right)
+        yield changed
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Examines stored mail of one account again."""
+
+    store: Store
+    examining: Examining
+    recipe: Recipe
+    #: None where the config no longer has it.
+    account: AccountConfig | None
+    router: Router | None
+
+    def verdicts(
+        self, account: str, group: Sequence[Doubted], *, filed: bool, tick: Callable[[], None]
+    ) -> tuple[Sequence[tuple[int, Filing]], frozenset[int]]:
+        """Return the filings as they are now, as (mail id, filing), and the ids of mails that are not admitted."""
+        imports = self.account.imports if self.account else None
+        letters = tuple(Letter(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
+        types = contact_types(imports) if imports and not filed else ()
+        examined = self.examining.begin(Order(letters=letters, recipes=(self.recipe,), contact_types=types)).result(tick)
+        (found,) = examined.findings
+        owner, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
+        made = filings(examined.mails, [found], owner=owner, queue=queue)
+        # What the directory can't be asked about now stays as it is.
+        unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
+        mails = [mail for mail_id, mail in _seen(examined.mails).items() if mail_id not in unasked | found.refused]
+        onward = Onward(account=account, router=self.router)
+        back = onward.returned(mails)
+        # What comes back from another operator's delivery is not this one's.
+        mine = made if filed else onward.owned({mail.id: made[mail.id] for mail in mails}, back)
+        wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == self.recipe.operator.name]
+        new = {one.mail_id for one in group if one.verdict.fire}
+        others = {mail.id for mail in mails} - {mail.id for mail, _ in wanted}
+        return onward.routed(wanted, new=new, back=back), found.refused | others
 
 
 def file_old(

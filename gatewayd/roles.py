@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from gatewayd import options as _options
+from gatewayd.directory import Contents
 from gatewayd.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -110,18 +111,46 @@ class Directory(Plugin):
     def refresh(self) -> list[str]:
         """Follow changes of what lies behind; return faults to show, such as a row that was left out, with file:line.
 
-        Called outside any deadline, before a visit's first batch and by ``check``. May take minutes the first time; says
-        nothing and costs next to nothing where nothing changed. Only here may an index be built, whole or not at all.
-        Raises ConfigError (what is there can't be used) or TransientError (it is down).
+        Called outside any deadline, every few seconds, when a file in ``Contents.folders`` changes, and by ``check``. May take
+        minutes the first time; says nothing and costs next to nothing where nothing changed. Only here may an index be built,
+        whole or not at all. Raises ConfigError (what is there can't be used) or TransientError (it is down): then mail that
+        nobody is known to have sent waits, where the account imports ``contact_types`` only.
 
             ["persons.csv:17: expected 4 columns, found 3"]
         """
+
+    def accept(self) -> list[str]:
+        """Refresh, and take what lies behind as it is, also where so much is gone that ``refresh`` takes it for a fault.
+
+        Called by ``directory load --accept``, as ``refresh`` is.
+        """
+        return self.refresh()
+
+    def contents(self) -> Contents:
+        """Return what it holds, and whether that is what lies behind it now.
+
+        Called after each ``refresh``, also one that raised, in its process. Costs next to nothing. At most 1,000 of its faults and
+        warnings are shown.
+
+            Contents(version="17", rows=(("persons.csv", 812),), faults=("persons.csv:17: expected 4 columns, found 3",))
+        """
+        return Contents()
+
+    def changed(self, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who can tell
+        """Return the addresses, in lower case, that have EMAIL contacts which they had not in ``version``; None if it can't tell.
+
+        Called after a ``refresh`` that led to another version, in its process. Only these senders are judged again then; else
+        all whose mail was not admitted.
+
+            changed("16") -> {"desk@nord.example"}
+        """
+        return None
 
     def follow(self) -> None:
         """Take up what ``refresh`` has built in another process.
 
         Called before each batch, in every process that matches, within its deadline: builds nothing and costs next to
-        nothing. Without an index there is nothing to do. What it raises counts as what ``refresh`` raises.
+        nothing. Without an index there is nothing to do. What it raises counts as what ``refresh`` raises, for this batch.
         """
 
     @abstractmethod

@@ -11,9 +11,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import delivery, events, forwarder, hookspecs, plugins, roles, session, store
+from gatewayd import delivery, directory, events, forwarder, hookspecs, plugins, roles, session, store
 from gatewayd.plugins import OBSERVERS, ROLES
-from gatewayd.store import outbox
+from gatewayd.store import admission, outbox
 from tests import docs_configuration
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def _hooks() -> Iterator[str]:
     yield from ("## Roles", "", inspect.getdoc(roles) or "", "")
     for role_class in (roles.Transport, session.Session, session.Watch, roles.Directory, roles.Matcher, roles.Command):
         yield from _role(role_class)
+    yield from _value(directory.Contents)
     yield from _role(forwarder.Forwarder)
     yield from _role(forwarder.Courier)
     for value in (forwarder.Parcel, forwarder.Receipt, delivery.Recipient):
@@ -50,6 +51,8 @@ def _hooks() -> Iterator[str]:
     yield from _role(store.Store)
     yield from ("## The store's outbox", "", inspect.getdoc(outbox) or "", "")
     yield from _role(outbox.OutboxVerbs)
+    yield from ("## The store's admission", "", inspect.getdoc(admission) or "", "")
+    yield from _role(admission.AdmissionVerbs)
 
 
 def _value(value: type[DataclassInstance]) -> Iterator[str]:

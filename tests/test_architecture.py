@@ -31,7 +31,7 @@ FLOORS = [
     {"attachments"},
     {"body", "containers"},
     {"mail"},
-    {"delivery"},
+    {"delivery", "directory", "verdicts"},
     {"custody", "session", "signing"},
     {"mailsystem", "provenance"},
     {"rules", "bounces", "robots", "returned"},

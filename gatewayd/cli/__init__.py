@@ -38,7 +38,7 @@ _MODULES = {
     "account": "account",
     "audit": "audit",
     "check": "admin",
-    "directory": "admin",
+    "directory": "directories",
     "explain": "admin",
     "import": "visits",
     "install": "install",

@@ -1,4 +1,4 @@
-"""Administration: ``check``, ``explain``, ``directory``, ``plugins``, ``schema``."""
+"""Administration: ``check``, ``explain``, ``plugins``, ``schema``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 from gatewayd import config, plugins, schema
 from gatewayd.cli import output
 from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
-from gatewayd.cli.mail import KINDS
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
 from gatewayd.mailboxes import taken
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import AccountConfig
     from gatewayd.desk import Explained
-    from gatewayd.model import Finding, Kind, Source
+    from gatewayd.model import Finding, Source
 
 __all__ = ["COMMANDS"]
 
@@ -36,7 +36,11 @@ _MAX_FILE = 64 << 20
 @click.option("--only-files", is_flag=True, help="Only read the config's files; no secret, directory or server is tried.")
 @click.pass_obj
 def _check(app: App, *, online: bool, only_files: bool) -> int:
-    """Check the config as it stands: every fault with file, line and column. Exits 78 if there is any."""
+    """Check the config as it stands: every fault with file, line and column. Exits 78 if there is any.
+
+    Exits 1 if a directory answers from what was there before, because its files can't be taken over. Neither rows that are left out
+    nor warnings change the exit code.
+    """
     if online and only_files:
         raise click.UsageError("--online does not go with --only-files")
     app.as_it_stands = True
@@ -45,14 +49,16 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
         click.echo(output.clean(str(fault)))
     for fault in config.right_faults(app.config):
         output.note(f"warning: {fault}")
-    unusable = 0 if only_files else _stored_faults(app) + sum(_directory_faults(app, name) for name in app.recipes)
+    checked = [] if only_files else check_directories(app)
+    unusable = 0 if only_files else _stored_faults(app) + sum(one.unusable for one in checked)
+    outdated = any(one.outdated for one in checked)
     failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
     things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
     found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
     output.note(f"{found}." if not online else f"{found}. {output.count(len(failed), 'account')} failed online.")
     if faults or unusable:
         return 78
-    return 1 if failed else 0
+    return 1 if failed or outdated else 0
 
 
 def _stored_faults(app: App) -> int:
@@ -70,20 +76,6 @@ def _stored_faults(app: App) -> int:
     for name, why in waits:
         click.echo(output.clean(f"accounts/{name}.yaml: {why.sentences}"))
     return len(waits)
-
-
-def _directory_faults(app: App, name: str) -> int:
-    """Show what is wrong with an operator's directory; return how many faults make it, or a matcher, unusable.
-
-    A faulty row is none of these: the directory goes on without it.
-    """
-    recipe = app.recipes[name]
-    rows = app.examiner.refresh(recipe)
-    unusable = [] if recipe.faulty else app.examiner.unusable(recipe)
-    shown = [*unusable, *(("directory", text) for text in rows if ("directory", text) not in unusable)]
-    for by, text in shown:
-        click.echo(output.clean(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}"))
-    return len(unusable)
 
 
 def _online(app: App, account: AccountConfig) -> bool:
@@ -192,41 +184,6 @@ def _said(finding: Finding, ours: Collection[str]) -> tuple[str, str, str]:
     return "miss", "", finding.because
 
 
-@click.group("directory")
-def _directory() -> None:
-    """Look into an operator's directory."""
-
-
-@_directory.command("find")
-@click.option("--operator", metavar="O", help="Whose directory; needed if there are several operators.")
-@click.argument("kind", type=KINDS)
-@click.argument("words", nargs=-1, required=True, metavar="WORD...")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@click.pass_obj
-def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limit: int, *, as_json: bool) -> int:
-    """Find records with all these words in id, code or name."""
-    found = app.desk.search(app.viewer(operator).operator, kind, " ".join(words), limit=limit)
-    if as_json:
-        for one in found:
-            output.json_line({"kind": one.kind, "id": one.id, "label": one.label, "fields": dict(one.fields)})
-    output.table(("kind", "id", "label"), [] if as_json else [(one.kind, one.id, one.label) for one in found])
-    return 0 if found else 1
-
-
-@_directory.command("load")
-@click.option("--operator", metavar="O", help="Whose directory; without it, every operator's.")
-@click.pass_obj
-def _load(app: App, operator: str | None) -> int:
-    """Take over changes of what lies behind the directory now, and show what of it is faulty."""
-    names = [app.viewer(operator).operator] if operator else list(app.recipes)
-    faults = [(name, text) for name in names for text in app.examiner.refresh(app.recipes[name])]
-    for name, text in faults:
-        click.echo(output.clean(f"{name}: {text}"))
-    output.note(f"{output.count(len(names), 'directory', 'directories')} loaded, {output.count(len(faults), 'fault')}.")
-    return 1 if faults else 0
-
-
 @click.group("plugins")
 def _plugins() -> None:
     """See what plugins there are."""
@@ -263,4 +220,4 @@ def _schema(folder: Path) -> None:
         click.echo(os.fspath(path))
 
 
-COMMANDS = (_check, _explain, _directory, _plugins, _schema)
+COMMANDS = (_check, _explain, _plugins, _schema)

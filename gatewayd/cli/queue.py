@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd.cli import output
+from gatewayd.cli import output, refused
 from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.mail import merged, print_filings
 from gatewayd.config import ERRORS
@@ -29,7 +29,7 @@ _MANY = 1_000_000
 
 @click.group("queue")
 def _queue() -> None:
-    """Filings that need a person: what went wrong, and another try."""
+    """What needs a person: filings for which something went wrong, and mail that is not admitted."""
 
 
 @_queue.command("list")
@@ -170,5 +170,8 @@ def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Seq
         output.error(PermanentError(what, advice="See `gatewayd queue list`."))
     return 1 if left else 0
 
+
+for _command in refused.SUBCOMMANDS:
+    _queue.add_command(_command)
 
 COMMANDS = (_queue,)

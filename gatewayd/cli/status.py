@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from gatewayd.cli import output
+from gatewayd.cli.directory_status import directories, json_directories, print_directories
 from gatewayd.cli.former import former_lines
 from gatewayd.cli.queue import cause_row
 from gatewayd.cli.store_status import NO_DAEMON, silent, store_line, store_row, tell_unreadable, unwritable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd.cli.app import App
+    from gatewayd.cli.directory_status import ShownDirectory
     from gatewayd.delivery import Suspension
     from gatewayd.errors import Fault
     from gatewayd.health import AccountHealth, Cause, DaemonHealth, Lengths
@@ -58,6 +60,7 @@ class _Status:
     #: Processes of daemons that run and can't say so, and what keeps the store from being written.
     silent: Sequence[int]
     store: GatewaydError | None
+    directories: Sequence[ShownDirectory]
     #: What stands in error queues, as (operator, cause).
     queues: Sequence[tuple[str, Cause]]
     #: What waits in the outbox and what needs a person, by operator; and the targets that get nothing.
@@ -71,7 +74,8 @@ class _Status:
     @property
     def well(self) -> bool:
         wrong = self.faults or self.suspensions or self.store
-        return bool(self.daemons) and all(one.well for one in self.accounts) and not wrong
+        well = all(one.well for one in self.accounts) and all(one.well for one in self.directories)
+        return bool(self.daemons) and well and not wrong
 
 
 @click.command("status")
@@ -106,6 +110,7 @@ def _collected(app: App) -> _Status:
         silent=mute,
         store=wrong,
         accounts=list(_accounts(app, {one.owner for one in daemons}, lengths, mute=bool(mute))),
+        directories=directories(app, {one.owner for one in daemons}),
         queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
         lengths=lengths,
         suspensions=app.store.suspensions(),
@@ -171,6 +176,7 @@ def _print(status: _Status) -> None:
     output.table(columns, [_row(one, now) for one in status.accounts])
     if not status.accounts:
         output.note("There are no accounts.")
+    print_directories(status.directories)
     if status.store:
         click.echo(output.clean(store_line(status.store)))
     for line in [line for daemon in status.daemons for line in _daemon(daemon, now)]:
@@ -240,6 +246,7 @@ def _print_json(status: _Status) -> None:
         output.json_line(_daemon_row(daemon))
     for account in status.accounts:
         output.json_line(_account_row(account))
+    json_directories(status.directories)
     for operator, cause in status.queues:
         output.json_line({"type": "queue", **cause_row(operator, cause)})
     for operator in sorted({*status.lengths.undelivered, *status.lengths.stuck}):

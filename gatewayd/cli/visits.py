@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,7 @@ from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.health import Answer, Task
 from gatewayd.listing import preview
+from gatewayd.rematch import correct
 from gatewayd.views import Query, Viewer
 from gatewayd.visit import Progress, Tools, visit
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from gatewayd.delivery import Suspension
     from gatewayd.model import Listed
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "visit_all"]
 
 _COLUMNS = ("account", "#listed", "#filed", "#duplicate", "#not admitted", "#vanished", "#deferred", "#settled")
 #: Mails in an error queue are counted up to this.
@@ -38,7 +41,13 @@ _MANY = 1000
 @click.option("--from-beginning", is_flag=True, help="List every folder anew and take what was only offered; files nothing twice.")
 @click.option("--operator", metavar="O", help="With --from-beginning: file the account's old mail for this operator, too.")
 @click.option("--forward", is_flag=True, help="Let forward rules fire for old mail, too; with --from-beginning or --key.")
-@click.option("--key", "keys", multiple=True, metavar="K", help="Take just this key, offered or waiting; may be repeated.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="K",
+    help="Take just this key, offered, waiting, or not admitted and admitted by now; may be repeated.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would come; nothing is written, here or on the server.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
@@ -69,7 +78,7 @@ def _import(
         failed = _dry_run(app, chosen, as_json=as_json)
     else:
         task = Task(from_beginning=from_beginning, operator=operator, keys=tuple(keys), forward=forward)
-        failed = _visit_all(app, chosen, task, as_json=as_json)
+        failed = visit_all(app, chosen, task, as_json=as_json)
     if app.config.faults and not accounts:
         return 78
     return 1 if failed else 0
@@ -87,7 +96,7 @@ def _chosen(app: App, names: Sequence[str]) -> Sequence[AccountConfig]:
     raise PermanentError("no account imports anything", advice="Give an account an `import:` block.")
 
 
-def _visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json: bool) -> bool:
+def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json: bool) -> bool:
     """Visit and tell; return whether anything failed."""
     rows: list[Sequence[str]] = []
     failed = False
@@ -102,12 +111,23 @@ def _visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json
                 rows.append(_row(answer))
                 _tell(app, answer, queued)
     output.table(_COLUMNS, rows)
-    unknown = [] if failed else _unknown(app, chosen, task.keys)
-    if unknown:
-        output.error(
-            PermanentError(f"no such key: {', '.join(unknown)}", advice="`gatewayd audit ACCOUNT --list offered` lists keys.")
-        )
-    return failed or bool(unknown)
+    failed = _correct(app, chosen) or failed
+    return failed or _unknown(app, chosen, task.keys)
+
+
+def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
+    """Give provisional verdicts again, where no daemon does; return whether that failed."""
+    if app.store.daemons():
+        return False
+    try:
+        for name in sorted({name for one in accounts for name in one.operators} & app.recipes.keys()):
+            # Hardly ever is there one, and a directory need not be asked for nothing.
+            if app.store.provisional(name, before=datetime.now(UTC), after=0, limit=1):
+                deque(correct(app.store, app.examining, app.recipes[name], app.config.accounts, router=app.router), maxlen=0)
+    except GatewaydError as error:
+        output.error(error)
+        return True
+    return False
 
 
 def _queued(app: App, account: AccountConfig) -> int:
@@ -117,11 +137,19 @@ def _queued(app: App, account: AccountConfig) -> int:
     return min(_MANY, len({filing.id for viewer in viewers for filing in app.store.filings(viewer, query)}))
 
 
-def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -> list[str]:
-    """Return the keys that are not in the ledger after the visits: what the servers list is in it by now."""
-    folders = [(one.name, folder) for one in accounts if one.imports for folder in one.imports.folders]
-    known = {key for name, folder in folders for key in app.store.known(name, folder, keys)} if keys else set()
-    return [key for key in keys if key not in known]
+def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -> bool:
+    """Tell of keys that are not in the ledger after the visits, where what the servers list is by now, or are not admitted."""
+    folders = [(one.name, folder) for one in accounts if one.imports for folder in one.imports.folders] if keys else []
+    states = [(key, one.state) for name, folder in folders for key, one in app.store.known(name, folder, keys).items()]
+    unknown = [key for key in keys if key not in dict(states)]
+    refused = [key for key, state in states if state == "not admitted"]
+    if unknown:
+        advice = "`gatewayd audit ACCOUNT --list offered` lists keys."
+        output.error(PermanentError(f"no such key: {', '.join(unknown)}", advice=advice))
+    if refused:
+        advice = "`gatewayd queue refused` lists them, and `gatewayd queue admit ID` admits one whoever sent it."
+        output.error(PermanentError(f"still from nobody of the account's contact types: {', '.join(refused)}", advice=advice))
+    return bool(unknown or refused)
 
 
 def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:

@@ -9,7 +9,7 @@ who could change or read what he should not.
 from __future__ import annotations
 
 from gatewayd.config.accepted import accept, running
-from gatewayd.config.changes import Changes, changes, fingerprint_of, kept, watched
+from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
 from gatewayd.config.current import current
 from gatewayd.config.folder import load
 from gatewayd.config.outside import outside_faults
@@ -50,6 +50,7 @@ __all__ = [
     "accept",
     "changes",
     "current",
+    "digest",
     "fingerprint_of",
     "kept",
     "load",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig
     from gatewayd.plugins import Registry
 
-__all__ = ["Changes", "changes", "fingerprint_of", "kept", "watched"]
+__all__ = ["Changes", "changes", "digest", "fingerprint_of", "kept", "watched"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,9 @@ def fingerprint_of(operator: OperatorConfig, registry: Registry) -> Mapping[str,
     directory = ""
     if operator.directory_kind:
         code = registry.fingerprint(Directory, operator.directory_kind)
-        directory = _hashed(operator.directory_kind, code, operator.directory_options)
+        directory = digest(operator.directory_kind, code, operator.directory_options)
     seen = (operator.name, operator.title, operator.brands, directory)
-    found = {kind: _hashed(kind, registry.fingerprint(Matcher, kind), options, *seen) for kind, options in operator.matchers}
+    found = {kind: digest(kind, registry.fingerprint(Matcher, kind), options, *seen) for kind, options in operator.matchers}
     return ({"directory": directory} if directory else {}) | found
 
 
@@ -115,7 +115,8 @@ def _operator(config: Config, name: str) -> tuple[OperatorConfig, Mapping[str, s
     return one, fingerprint_of(one, config.registry), forwarders
 
 
-def _hashed(*values: object) -> str:
+def digest(*values: object) -> str:
+    """Return what tells values of a config from others, as a SHA-256: the same in every process, of secrets their references."""
     return hashlib.sha256(_text(values).encode(errors="surrogatepass")).hexdigest()
 
 

@@ -79,6 +79,8 @@ class Measuring:
         number = len(self._accounts)
         wrong = [f"the store can't be written: {store.error}"] if store else []
         wrong += [f"{self._faulty} with a fault"] if self._faulty else []
+        outdated = sum(one.alarm.kind == "directory" for one in self._alarms.standing())
+        wrong += [f"{outdated} director{'y' if outdated == 1 else 'ies'} outdated or down"] if outdated else []
         wrong += [f"{what}: {', '.join(sorted(some))}" for what, some in told.items() if some]
         return ", ".join([f"{number} account{'' if number == 1 else 's'}", *(wrong or ["all well"])])
 

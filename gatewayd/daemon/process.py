@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gatewayd import __version__, journal
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
+from gatewayd.daemon.folders import Folders
 from gatewayd.daemon.measuring import Measuring
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
@@ -30,6 +31,7 @@ from gatewayd.signing import Signer
 from gatewayd.store import Store
 from gatewayd.supervisor import Kit, Supervisor
 from gatewayd.supervisor.alarms import Alarms
+from gatewayd.supervisor.correcting import Corrector
 from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.rematching import Rematcher
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
     from gatewayd.custody import Filed
+    from gatewayd.supervisor.looks import Look
 
 __all__ = ["Daemon"]
 
@@ -121,12 +124,17 @@ class Daemon:
         stack.callback(self._notices.close)
         self._workers = Workers(config.registry, config.workers, self._worker_events())
         stack.callback(self._workers.close)
+        folders = Folders(lambda: self._workers.directories.folders, self._workers.directories.touched)
+        stack.callback(folders.stop)
+        started(folders.run, "folders")
         self._rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
         self._posting = Posting(self._store, self._owner, self._telling.listener)
         stack.callback(self._posting.stop, _STOP / 4)
         self._serve_metrics(stack)
         self._supervisor = Supervisor(self._kit())
+        self._corrector = Corrector(self._store, self._workers, self._owner.name, self._supervisor.hurry)
+        stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
         self._measuring.apply(config, self._faults, self._standing_in())
 
@@ -137,7 +145,11 @@ class Daemon:
             told.breaker(operator, by, changed)
             self._rematcher.breaker(operator, by, changed)
 
-        return WorkerEvents(ended=told.ended, breaker=breaker, directory_back=self._directory_back)
+        def looked(look: Look) -> None:
+            self._telling.looked(look)
+            self._corrector.looked(look)
+
+        return replace(told, breaker=breaker, directory_back=self._directory_back, looked=looked)
 
     def _directory_back(self, operator: str) -> None:
         self._rematcher.directory_back(operator)
@@ -219,6 +231,7 @@ class Daemon:
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
         self._rematcher.apply(config, made, self._fingerprints(config), router)
+        self._corrector.apply(config, made, router)
         self._posting.apply(config)
         self._notices.apply(config)
         if not first:
@@ -248,6 +261,7 @@ class Daemon:
             self._notifier.watchdog()
         self._rematcher.look()
         self._metrics.workers(self._workers.count)
+        self._metrics.directories(self._workers.directories.healths())
         self._measuring.look()
         self._notices.look()
 

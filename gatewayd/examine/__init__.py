@@ -1,5 +1,6 @@
 """Examine batches: parse, admit, match, for each operator in guards of its own. Picklable in and out."""
 
+from gatewayd.examine.doubts import provisional, senders, since
 from gatewayd.examine.examiner import Examiner
 from gatewayd.examine.recipes import recipes
 from gatewayd.examine.values import ContactTypes, Examination, Examined, Examining, Findings, Job, Letter, Order, Recipe
@@ -15,5 +16,8 @@ __all__ = [
     "Letter",
     "Order",
     "Recipe",
+    "provisional",
     "recipes",
+    "senders",
+    "since",
 ]

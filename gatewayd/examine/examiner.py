@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.custody import FilingFault
+from gatewayd.directory import Basis, Contents, edition
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
 from gatewayd.examine.values import Examination, Examined, Examining, Findings, Job
@@ -18,7 +19,7 @@ from gatewayd.roles import Directory, Matcher
 from gatewayd.traces import where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from gatewayd.examine.values import ContactTypes, Order, Recipe
     from gatewayd.mail import Mail
@@ -28,8 +29,8 @@ __all__ = ["Examiner"]
 
 _Built = TypeVar("_Built")
 
-#: Seconds of work without a tick.
-_TICK = 5.0
+#: Seconds of work without a tick, and until a directory is looked at again.
+_TICK, _LOOK = 5.0, 5.0
 
 
 @dataclass(slots=True)
@@ -47,6 +48,10 @@ class _Bench:
     unbuilt: dict[str, str] = field(default_factory=dict)
     #: Why the directory's last refresh failed; empty where it did not.
     stale: str = ""
+    contents: Contents = field(default_factory=Contents)
+    #: When the last good load began, and when it was looked at last, on this process' clock.
+    loaded_at: datetime | None = None
+    looked_at: float = 0.0
 
 
 class Examiner(Examining):
@@ -60,22 +65,62 @@ class Examiner(Examining):
 
     def refresh(self, recipe: Recipe) -> list[str]:
         """See ``Examining``."""
+        return self._refreshed(recipe, accept=False)
+
+    def accept(self, recipe: Recipe) -> list[str]:
+        """Refresh, and take what lies behind the directory as it is."""
+        return self._refreshed(recipe, accept=True)
+
+    def _refreshed(self, recipe: Recipe, *, accept: bool) -> list[str]:
         bench = self._bench(recipe)
-        bench.stale = ""
+        bench.stale, bench.looked_at = "", time.monotonic()
         if bench.directory is None:
             return []
+        began = datetime.now(UTC)
         try:
-            return bench.directory.refresh()
+            faults = bench.directory.accept() if accept else bench.directory.refresh()
         except DirectoryFailed as error:
             bench.stale = str(error)
-            return [bench.stale]
+            faults = [bench.stale]
+        try:
+            bench.contents = bench.directory.contents()
+        except DirectoryFailed as error:
+            bench.contents = Contents(outdated=str(error))
+        if not bench.stale and not bench.contents.outdated:
+            bench.loaded_at = began
+        return faults
 
-    def follow(self, recipe: Recipe) -> None:
-        """Take up what another process has built of the operator's directory; whatever fails shows when it is asked."""
+    def contents(self, recipe: Recipe) -> Contents:
+        """Return what the operator's directory holds since it was last refreshed."""
+        return self._bench(recipe).contents
+
+    def basis(self, recipe: Recipe) -> Basis | None:
+        """See ``Examining``. It is looked at here and now, if that is due."""
+        bench = self._bench(recipe)
+        if recipe.directory is None or recipe.faulty:
+            return None
+        if bench.directory is not None and time.monotonic() - bench.looked_at > _LOOK:
+            self.refresh(recipe)
+        fault = bench.broken or bench.stale or bench.contents.outdated
+        return Basis(loaded_at=bench.loaded_at, version=edition(bench.contents.version, bench.loaded_at), fault=fault)
+
+    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
+        """See ``Examining``."""
+        bench = self._bench(recipe)
+        try:
+            return bench.directory.changed(version) if bench.directory is not None else None
+        except DirectoryFailed:
+            return None
+
+    def follow(self, recipe: Recipe) -> str:
+        """Take up what another process has built of the operator's directory; return why that failed, empty where it did not."""
         bench = self._bench(recipe)
         if bench.directory is not None:
-            with suppress(DirectoryFailed):
+            try:
                 bench.directory.follow()
+            except DirectoryFailed as error:
+                return str(error)
+        return ""
 
     def unusable(self, recipe: Recipe) -> list[tuple[str, str]]:
         """Return what could not be built, or be refreshed the last time, as (``directory`` or matcher, why)."""
@@ -90,13 +135,17 @@ class Examiner(Examining):
 
     def examine(self, job: Job) -> Findings:
         """Return what is to be said of each mail of the job. Never raises for a directory, a matcher or a mail."""
-        spoilt = unmatched(job.recipe, [mail.id for mail in job.mails], job.contact_types)
+        ids = [mail.id for mail in job.mails]
+        spoilt = unmatched(job.recipe, ids, job.contact_types)
         if spoilt:
             return spoilt
-        admission = self.admit(job.recipe, job.mails, job.contact_types)
+        basis = self.basis(job.recipe)
+        judged = [mail for mail in job.mails if mail.id not in job.admitted]
+        admission = self.admit(job.recipe, judged, job.contact_types)
         mails = [mail for mail in job.mails if mail.id not in admission.refused]
-        said = {} if admission.undecided else {by: self.match(job.recipe, by, mails) for by, _ in job.recipe.matchers}
-        return findings(job.recipe.operator.name, [mail.id for mail in mails], admission, said)
+        asked = () if admission.undecided or job.admit_only else job.recipe.matchers
+        said = {by: self.match(job.recipe, by, mails) for by, _ in asked}
+        return findings(job.recipe.operator.name, ids, admission, said, basis)
 
     def admit(self, recipe: Recipe, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         """Return which mails the operator does not admit."""
@@ -172,15 +221,17 @@ class _Here(Examination):
         """See ``Examination``."""
         if not self._order.letters:
             return Examined(mails=(), findings=())
-        mails = tuple(parse(one.source, mail_id=one.id, received_at=one.received_at) for one in self._order.letters)
-        types = self._order.contact_types
+        order = self._order
+        mails = tuple(one.view or parse(one.source, mail_id=one.id, received_at=one.received_at) for one in order.letters)
         found = []
         since = time.monotonic()
-        for recipe in self._order.recipes:
+        for recipe in order.recipes:
             if time.monotonic() - since > _TICK:
                 since = time.monotonic()
                 tick()
-            found.append(self._examiner.examine(Job(recipe=recipe, mails=mails, contact_types=types)))
+            admitted = frozenset(one.id for one in order.letters if recipe.operator.name in one.admitted)
+            job = Job(recipe=recipe, mails=mails, contact_types=order.contact_types, admitted=admitted, admit_only=order.admit_only)
+            found.append(self._examiner.examine(job))
         return Examined(mails=mails, findings=tuple(found))
 
     def drop(self) -> None:

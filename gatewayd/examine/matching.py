@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gatewayd import checks
@@ -17,6 +17,7 @@ from gatewayd.traces import suspended, where
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from gatewayd.directory import Basis
     from gatewayd.examine.values import ContactTypes, Recipe
     from gatewayd.guard import GuardedDirectory
     from gatewayd.mail import Mail
@@ -42,6 +43,8 @@ class Admission:
     undecided: str = ""
     #: Why the operator's directory could not be built; empty where it could.
     broken: str = ""
+    #: Why it could not take up what another process has built; empty where it could.
+    outdated: str = ""
 
 
 class Said(NamedTuple):
@@ -53,7 +56,7 @@ class Said(NamedTuple):
 
 def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Directory | None) -> set[int]:
     """Return the ids of mails from nobody of the contact types that the account imports."""
-    if not contact_types:
+    if not (contact_types and mails):
         return set()
     if directory is None:
         raise DirectoryFailed("there is no directory to look contact types up in")
@@ -124,25 +127,32 @@ def unmatched(recipe: Recipe, mail_ids: Sequence[int], contact_types: ContactTyp
         return None
     name = recipe.operator.name
     if contact_types:
-        return Findings(operator=name, undecided=f"operators/{name}.yaml is faulty; see `gatewayd check`")
+        why = f"operators/{name}.yaml is faulty; see `gatewayd check`"
+        return Findings(operator=name, undecided=why, pending=frozenset(mail_ids))
     fault = FilingFault("config", f"operators/{name}.yaml is faulty, so nothing was matched; see `gatewayd check`")
     return Findings(operator=name, faults=tuple((mail_id, fault) for mail_id in mail_ids))
 
 
-def findings(operator: str, mail_ids: Sequence[int], admission: Admission, said: Mapping[str, Said]) -> Findings:
-    """Sort what was said of admitted mails, by matcher in the operator's order.
+def findings(
+    operator: str, mail_ids: Sequence[int], admission: Admission, said: Mapping[str, Said], basis: Basis | None = None
+) -> Findings:
+    """Sort what was said of mails, by matcher in the operator's order.
 
-    Where two matchers link the same record, the first one has said it.
+    Where two matchers link the same record, the first one has said it. What a directory at fault does not know may be known to it
+    tomorrow: whether that is admitted can't be decided.
     """
+    fault = admission.outdated or admission.broken or (basis.fault if basis else "")
+    basis = replace(basis, fault=fault) if basis else None
     if admission.undecided:
-        return Findings(operator=operator, undecided=admission.undecided)
+        return Findings(operator=operator, undecided=admission.undecided, pending=frozenset(mail_ids), basis=basis)
     links: dict[tuple[int, str, str], tuple[str, Link]] = {}
     found = [(by, finding) for by, one in said.items() for finding in one.found]
     for by, finding in found:
         if isinstance(finding, Link):
             links.setdefault((finding.mail_id, finding.record.kind, finding.record.id), (by, finding))
     broken = FilingFault("directory", admission.broken)
-    faults = [(mail_id, broken) for mail_id in mail_ids] if admission.broken else []
+    admitted = [mail_id for mail_id in mail_ids if mail_id not in admission.refused]
+    faults = [(mail_id, broken) for mail_id in admitted] if admission.broken else []
     return Findings(
         operator=operator,
         links=tuple(links.values()),
@@ -150,5 +160,8 @@ def findings(operator: str, mail_ids: Sequence[int], admission: Admission, said:
         misses=tuple((by, finding) for by, finding in found if isinstance(finding, Miss)),
         follows=tuple((by, finding) for by, finding in found if isinstance(finding, Follows)),
         faults=(*faults, *(fault for one in said.values() for fault in one.faults)),
-        refused=admission.refused,
+        refused=frozenset() if fault else admission.refused,
+        pending=admission.refused if fault else frozenset(),
+        undecided=fault if admission.refused else "",
+        basis=basis,
     )

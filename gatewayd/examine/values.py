@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from gatewayd.custody import FilingFault
+    from gatewayd.directory import Basis
     from gatewayd.mail import Mail
     from gatewayd.model import Follows, Link, Miss, Rivals, Source
     from gatewayd.roles import Directory, Matcher, Operator, Place
@@ -42,6 +43,10 @@ class Job:
     mails: tuple[Mail, ...]
     #: Only mail from contacts of these types is admitted, by customer and supplier; empty admits all.
     contact_types: ContactTypes = ()
+    #: Ids of mails that a person has admitted.
+    admitted: frozenset[int] = frozenset()
+    #: Only admission is asked for.
+    admit_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +62,11 @@ class Findings:
     faults: tuple[tuple[int, FilingFault], ...] = ()
     #: Ids of mails that the operator does not admit.
     refused: frozenset[int] = frozenset()
-    #: Why admission could not be decided; empty where it could.
+    #: Ids of mails whose admission could not be decided, and why.
+    pending: frozenset[int] = frozenset()
     undecided: str = ""
+    #: By which records all of it was said; None where there is no directory.
+    basis: Basis | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,10 @@ class Letter:
     source: Source
     #: When it came to the mailbox.
     received_at: datetime | None = None
+    #: Its view, where that is all there is of it.
+    view: Mail | None = None
+    #: The operators for which a person has admitted it.
+    admitted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +91,7 @@ class Order:
     recipes: tuple[Recipe, ...]
     #: See ``Job``.
     contact_types: ContactTypes = ()
+    admit_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +120,17 @@ class Examining(ABC):
     @abstractmethod
     def refresh(self, recipe: Recipe) -> list[str]:
         """Let the operator's directory follow its changes; return faults to show. Never raises for a directory."""
+
+    def basis(self, recipe: Recipe) -> Basis | None:  # noqa: ARG002  for those who know it
+        """Return by which records the operator's directory answers now; None where there is none.
+
+        Waits for a look at it that is due, for a bounded time.
+        """
+        return None
+
+    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who know it
+        """Return whose contacts changed between that version and the present one, see ``Directory``; None where it is not known."""
+        return None
 
     @abstractmethod
     def begin(self, order: Order) -> Examination:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import checks
+from gatewayd.directory import Contents
 from gatewayd.errors import GatewaydError
 from gatewayd.roles import Directory
 from gatewayd.traces import where
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
     from gatewayd.model import Contact, Kind, Record
 
 __all__ = ["DirectoryFailed", "GuardedDirectory"]
+
+
+#: At most so many faults and warnings of a directory are taken, each of so many characters; and so many of all else that it tells.
+_MOST_TEXTS, _LONGEST, _MOST = 1000, 500, 1000
+#: At most so many senders are judged again one by one; beyond that, all are.
+_MOST_CHANGED = 10_000
 
 
 class DirectoryFailed(Exception):
@@ -61,6 +70,24 @@ class GuardedDirectory(Directory):
         """See ``Directory``."""
         with self._guard("refresh") as inner:
             return checks.texts(inner.refresh())
+
+    def accept(self) -> list[str]:
+        """See ``Directory``."""
+        with self._guard("accept") as inner:
+            return checks.texts(inner.accept())
+
+    def contents(self) -> Contents:
+        """See ``Directory``. What it tells is bounded."""
+        with self._guard("contents") as inner:
+            return _bounded(inner.contents())
+
+    def changed(self, version: str) -> Collection[str] | None:
+        """See ``Directory``. What would be too many is None."""
+        with self._guard("changed") as inner:
+            found = inner.changed(version)
+            if found is None or len(found) > _MOST_CHANGED:
+                return None
+            return frozenset(str(one).lower() for one in found)
 
     def follow(self) -> None:
         """See ``Directory``."""
@@ -114,3 +141,21 @@ class GuardedDirectory(Directory):
         for some in found.values():
             self.given.update(some)
         return found
+
+
+def _bounded(found: object) -> Contents:
+    if not isinstance(found, Contents):
+        raise checks.Wrong(found, "Contents")
+    types = found.contact_types
+    return replace(
+        found,
+        version=str(found.version)[:_LONGEST],
+        outdated=str(found.outdated)[:_LONGEST],
+        rows=tuple((str(table)[:_LONGEST], int(count)) for table, count in found.rows[:_MOST]),
+        contact_types=None
+        if types is None
+        else tuple((kind, str(word)[:_LONGEST], int(count)) for kind, word, count in types[:_MOST]),
+        faults=tuple(str(text)[:_LONGEST] for text in found.faults[:_MOST_TEXTS]),
+        warnings=tuple(str(text)[:_LONGEST] for text in found.warnings[:_MOST_TEXTS]),
+        folders=tuple(Path(folder) for folder in found.folders[:_MOST]),
+    )

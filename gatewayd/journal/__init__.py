@@ -10,6 +10,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, TextIO
 
+from gatewayd.journal.directories import directory_failed, directory_fault, directory_healed, directory_loaded
 from gatewayd.journal.lines import Handler, Layout, Level, Value, place
 from gatewayd.journal.outgoing import (
     delivery_overdue,
@@ -35,6 +36,10 @@ __all__ = [
     "configure",
     "delivery_overdue",
     "delivery_settled",
+    "directory_failed",
+    "directory_fault",
+    "directory_healed",
+    "directory_loaded",
     "lane_failed",
     "lane_healed",
     "notice_failed",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.roles import Plugin
 from gatewayd.store.accounts import AccountVerbs
+from gatewayd.store.admission import AdmissionVerbs
 from gatewayd.store.outbox import DELIVERY_SECONDS, OutboxVerbs
 from gatewayd.store.proofs import ProofVerbs
 
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from gatewayd.roles import Place
     from gatewayd.views import EntryView, FilingView, Query, Viewer
 
-__all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "AccountVerbs", "OutboxVerbs", "ProofVerbs", "Store"]
+__all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "AccountVerbs", "AdmissionVerbs", "OutboxVerbs", "ProofVerbs", "Store"]
 
 #: How long a lease lasts without being renewed. Every fenced write renews it.
 LEASE_SECONDS = 30.0
 
 
-class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs):
+class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
     """Keeps ledger, raw mail, filings, links, deliveries and leases."""
 
     def __init__(self, options: Store.Options, *, place: Place) -> None:

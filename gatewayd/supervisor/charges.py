@@ -12,7 +12,7 @@ from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.visits import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.config import AccountConfig, Config
     from gatewayd.custody import Lease
@@ -88,6 +88,14 @@ class Charges:
             return
         if charge.due is None or charge.due > time.monotonic() + seconds:
             self.put(charge, seconds)
+
+    def hurry_all(self, names: Collection[str]) -> None:
+        """Let accounts be due now; those that are being visited are visited again, behind that."""
+        for charge in filter(None, map(self.get, names)):
+            if charge.run:
+                charge.run.again = True
+            else:
+                self.hurry(charge)
 
     # --- what -------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
-"""Operators' directories: one process at a time lets each follow its changes, and whoever waits for one that is down is told.
+"""Operators' directories, looked after by time and by changes of their files, whether mail comes or not.
 
-Looking may take minutes, so it has no deadline that matters to mail: a visit waits only for an operator's very first look, and
-not for ever. What was filed without the directory is matched again by itself when it is back.
+Each look is made by a process of its own and may take minutes. A batch waits only for a look that is due, and not for ever: the
+first one, one after a change that was seen, or one that is overdue. What is filed without it is judged again when it is made.
 """
 
 from __future__ import annotations
@@ -9,57 +9,65 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gatewayd.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
-from gatewayd.supervisor.labouring import Seconds, laboured
+from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
+from gatewayd.supervisor.looks import Look, Step, health, said
 from gatewayd.supervisor.threads import started
 from gatewayd.worker import Labour
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
 
+    from gatewayd.directory import DirectoryHealth
     from gatewayd.examine import Recipe
-    from gatewayd.supervisor.labouring import Outcome
     from gatewayd.supervisor.lanes import Lane
     from gatewayd.worker import Sealed
 
 __all__ = ["Directories"]
 
-#: Seconds between two looks; after one whose process had to be ended, more.
-_LOOK, _AFTER_DEATH = 5.0, 60.0
-#: Seconds that a visit waits for the first look, and that a look may take at all.
-_FIRST, _LONGEST = 20.0, 900.0
+#: Seconds between two looks; after one whose process had to be ended, more. Without one for so long, a look is overdue.
+_LOOK, _AFTER_DEATH, _OVERDUE = 5.0, 60.0, 15.0
+#: Seconds that a batch waits for a look that is due, and that a look may take at all.
+_PATIENCE, _LONGEST = 20.0, 900.0
 #: Seconds until mail that was filed without the directory is tried again: at first, and at most.
 _RETRY, _RETRY_LONGEST = 15.0, 300.0
+#: Seconds that anybody sleeps before looking whether there is something to do.
+_NAP = 0.5
+#: Between how many versions it is remembered whose contacts changed.
+_STEPS = 8
 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one operator's directory."""
+    """What is known of one operator's directory. Times are on the clock of ``Directories``."""
 
     recipe: Recipe
-    #: Until when visits wait for the first look.
-    patience: float
     looking: bool = False
-    #: When the next look is due.
+    #: When the next look is due, and when the last one began that has come to its end.
     due: float = 0.0
-    looked: threading.Event = field(default_factory=threading.Event)
-    faults: tuple[str, ...] = ()
-    #: The last look failed.
-    stale: bool = False
+    covered: float | None = None
+    #: When a file was last seen to change.
+    changed: float | None = None
+    #: A batch waited in vain: the next one does not, before a look has come to its end.
+    vain: bool = False
+    look: Look | None = None
+    steps: list[Step] = field(default_factory=list)
+    #: Faults that nobody was told of.
+    untold: tuple[str, ...] = ()
     #: Mail was filed without it: when that is tried again, and how long it is waited then.
     retry_at: float | None = None
     retry: float = _RETRY
 
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What a look found out."""
-
-    faults: tuple[str, ...]
-    stale: bool
+    @property
+    def pending(self) -> bool:
+        """Whether a look has to be made yet: the first one, or one after a change."""
+        return self.covered is None or (self.changed is not None and self.changed >= self.covered)
 
 
 class Directories:
@@ -71,63 +79,174 @@ class Directories:
         seal: Callable[[Recipe], Sealed],
         back: Callable[[str], None],
         *,
-        first: float = _FIRST,
+        looked: Callable[[Look], object] | None = None,
+        patience: float = _PATIENCE,
         retry: float = _RETRY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``back`` is told of an operator whose directory answers again."""
+        """``back`` is told of an operator whose directory answers again, ``looked`` of each look; both must not wait."""
         self._lane = lane
         self._seal = seal
         self._back = back
-        self._first = first
+        self._looked = looked
+        self._patience = patience
         self._retry = retry
         self._clock = clock
-        self._door = threading.Lock()
+        self._door = threading.Condition()
         self._known: dict[str, _Known] = {}
+        self._thread: threading.Thread | None = None
         self._closed = False
 
-    def refresh(self, recipe: Recipe) -> list[str]:
-        """See ``Examining``. Looks apart, every few seconds; waits for the first look only, and not for ever."""
+    # --- who is looked after ------------------------------------------------------------------------------------------
+
+    def attend(self, recipes: Mapping[str, Recipe]) -> None:
+        """Look after the directories of these operators from now on, and of no others."""
+        with self._door:
+            for name in self._known.keys() - recipes.keys():
+                del self._known[name]
+            for recipe in recipes.values():
+                self._of(recipe)
+            self._door.notify_all()
+
+    def _of(self, recipe: Recipe) -> _Known | None:
+        """Return what is known of an operator's directory; None where there is none to look after."""
         name = recipe.operator.name
         if recipe.directory is None or recipe.faulty:
-            return []
-        with self._door:
-            known = self._known.get(name)
-            if known is None or known.recipe.directory != recipe.directory or known.recipe.place != recipe.place:
-                retry_at, patience = known.retry_at if known else None, self._clock() + self._first
-                known = self._known[name] = _Known(recipe, patience, retry_at=retry_at, retry=self._retry)
-            if not known.looking and self._clock() >= known.due:
-                known.looking = True
-                started(partial(self._look, known), f"directory-{name}")
-        # All of those that come meanwhile: without it their mail would be filed with a fault each.
-        left = known.patience - self._clock()
-        if left > 0 and not known.looked.wait(left):
-            return [f"its directory is not ready after {self._first:g} s; mail goes on without it and is matched again by itself"]
-        with self._door:
-            faults, known.faults = known.faults, ()
-        return list(faults)
+            self._known.pop(name, None)
+            return None
+        known = self._known.get(name)
+        if known is None or known.recipe.directory != recipe.directory or known.recipe.place != recipe.place:
+            known = self._known[name] = _Known(recipe, retry_at=known.retry_at if known else None, retry=self._retry)
+            if self._thread is None and not self._closed:
+                self._thread = started(self._run, "directories")
+            self._door.notify_all()
+        return known
 
-    def _look(self, known: _Known) -> None:
+    def touched(self, paths: Collection[Path]) -> None:
+        """Take note that files or folders changed: directories that lie there are looked at now."""
+        with self._door:
+            for known in self._known.values():
+                folders = known.look.contents.folders if known.look else ()
+                if any(folder in {path, path.parent} for path in paths for folder in folders):
+                    known.changed = known.due = self._clock()
+            self._door.notify_all()
+
+    @property
+    def folders(self) -> frozenset[Path]:
+        """The folders in which changes are worth telling."""
+        with self._door:
+            return frozenset(folder for known in self._known.values() if known.look for folder in known.look.contents.folders)
+
+    # --- who asks -----------------------------------------------------------------------------------------------------
+
+    def refresh(self, recipe: Recipe) -> list[str]:
+        """See ``Examining``. It is looked at apart; a look that is due is waited for, unless somebody is told of looks anyway."""
+        with self._door:
+            known = self._of(recipe)
+            if known is None or self._looked is not None:
+                return []
+            waits = not known.vain
+            self._await(known)
+            faults, known.untold = known.untold, ()
+            if known.covered is None:
+                late = "mail goes on without it and is judged again by itself"
+                return [f"its directory is not ready after {self._patience:g} s; {late}"] if waits and not self._closed else []
+            return list(faults)
+
+    def basis(self, recipe: Recipe) -> Basis | None:
+        """See ``Examining``."""
+        with self._door:
+            known = self._of(recipe)
+            if known is None:
+                return None
+            self._await(known)
+            look = known.look
+            if look is None:
+                return Basis(fault="its directory is not ready")
+            waits = "its files have changed and are not taken over yet" if known.pending else ""
+            return Basis(loaded_at=look.loaded_at, version=look.version, fault=look.error or waits)
+
+    def _await(self, known: _Known) -> None:
+        """Wait for a look that is due, for a bounded time."""
+        began = self._clock()
+        until = began + self._patience
+        late = known.covered is not None and began - known.covered > _OVERDUE
+        covered = known.covered
+        while not (self._closed or known.vain) and (known.pending or (late and known.covered == covered)):
+            left = until - self._clock()
+            if left <= 0:
+                known.vain = True
+                return
+            self._door.wait(min(left, _NAP))
+
+    def changed(self, operator: str, version: str) -> Collection[str] | None:
+        """Return whose contacts changed between that version and the present one; None where it is not known."""
+        with self._door:
+            known = self._known.get(operator)
+            if known is None or known.look is None or not version:
+                return None
+            now, changed = known.look.version, set[str]()
+            for step in reversed(known.steps):
+                if now == version:
+                    break
+                if step.after != now or step.changed is None:
+                    return None
+                changed |= step.changed
+                now = step.before
+            return changed if now == version else None
+
+    def healths(self) -> Sequence[DirectoryHealth]:
+        """Return how every directory is, by operator."""
+        with self._door:
+            return [health(name, known.look, looking=known.looking) for name, known in sorted(self._known.items())]
+
+    # --- looks --------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Begin each look when it is due."""
+        while True:
+            with self._door:
+                if self._closed:
+                    return
+                now = self._clock()
+                due = [known for known in self._known.values() if not known.looking and known.due <= now]
+                for known in due:
+                    known.looking = True
+                if not due:
+                    self._door.wait(_NAP)
+            for known in due:
+                started(partial(self._look, known, now), f"directory-{known.recipe.operator.name}")
+
+    def _look(self, known: _Known, began: float) -> None:
         """Let one process build what there is to build."""
-        name, pause = known.recipe.operator.name, _LOOK
+        began_at, before, pause = datetime.now(UTC), known.look, _LOOK
+        version = before.version if before else ""
         try:
-            labour = Labour(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True)
+            labour = Labour(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
             outcome = laboured(self._lane, labour, Seconds(_LONGEST), self._wanted)
         except GatewaydError as error:
-            told = _Told((error.message,), stale=True)
+            outcome = Outcome(faults=(error.message,), failed=True, contents=before.contents if before else Contents())
         else:
-            told = _said(outcome)
             pause = _AFTER_DEATH if outcome.failure else _LOOK
+        look = said(known.recipe.operator.name, outcome, began_at, before, longest=_LONGEST)
         with self._door:
-            back = known.stale and not told.stale
-            known.faults, known.stale, known.looking, known.due = told.faults, told.stale, False, self._clock() + pause
-        known.looked.set()
-        if back:
-            self._back(name)
+            known.look, known.looking, known.covered, known.vain = look, False, began, False
+            known.untold = look.news or known.untold
+            known.due = self._clock() + (0.0 if known.pending else pause)
+            if look.is_new:
+                known.steps = [*known.steps, Step(version, look.version, outcome.changed)][-_STEPS:]
+            current = self._known.get(look.operator) is known and not self._closed
+            self._door.notify_all()
+        if current and before and before.error and not look.error:
+            self._back(look.operator)
+        if current and self._looked is not None:
+            self._looked(look)
 
     def _wanted(self, _: object) -> None:
         if self._closed:
             raise GatewaydError("it was ended")
+
+    # --- mail that was filed without one ------------------------------------------------------------------------------
 
     def told(self, operator: str, *, failed: bool) -> None:
         """Take note that mail was matched with the directory, or could not be."""
@@ -154,22 +273,8 @@ class Directories:
                     due.append(name)
         return sorted(due)
 
-    def forget(self, but: Sequence[str]) -> None:
-        """Forget all operators but these."""
-        with self._door:
-            for name in self._known.keys() - set(but):
-                del self._known[name]
-
     def close(self) -> None:
         """Let nobody wait any more."""
-        self._closed = True
         with self._door:
-            for known in self._known.values():
-                known.looked.set()
-
-
-def _said(outcome: Outcome) -> _Told:
-    if outcome.failure is None:
-        return _Told(outcome.faults, stale=outcome.failed)
-    how = f"it did not come to its end within {_LONGEST:g} s" if outcome.failure.overran else outcome.failure.how
-    return _Told((f"its directory could not be refreshed: {how}",), stale=True)
+            self._closed = True
+            self._door.notify_all()

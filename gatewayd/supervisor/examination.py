@@ -22,6 +22,7 @@ from gatewayd.worker import Call, Labour
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gatewayd.directory import Basis
     from gatewayd.examine import Findings, Letter, Order
     from gatewayd.mail import Mail
     from gatewayd.supervisor.process import Process
@@ -81,10 +82,12 @@ class _Inquiry:
         self._door = threading.Lock()
         self._dropped = False
         self._process: Process | None = None
-        self._mails: dict[int, Mail] = {}
+        self._mails: dict[int, Mail] = {one.id: one.view for one in order.letters if one.view}
         #: Empty views of letters that no parser can bear.
         self._unbearable: dict[int, Mail] = {}
         self._admissions: dict[int, Admission] = {}
+        #: By which records each recipe's directory answers, as far as is known before it is asked.
+        self._bases: dict[int, Basis | None] = {}
         self._said: dict[Call, Said] = {}
         #: Calls that failed in the batch; they are made again apart when all others are done.
         self._failed: dict[Call, Failure] = {}
@@ -107,7 +110,7 @@ class _Inquiry:
                 self._admissions[index] = Admission(undecided=error) if self._order.contact_types else Admission(broken=error)
             else:
                 yield Call(index)
-            for by, _ in recipe.matchers:
+            for by, _ in recipe.matchers if not self._order.admit_only else ():
                 call = Call(index, by)
                 if error := self._workers.unsendable(recipe, by) or self._not_now(call):
                     self._said[call] = Said(faults=tuple((one.id, FilingFault(by, error)) for one in self._order.letters))
@@ -125,6 +128,7 @@ class _Inquiry:
         if not self._order.letters:
             return Examined(mails=(), findings=())
         try:
+            self._bases = {index: self._workers.basis(recipe) for index, recipe in enumerate(self._order.recipes)}
             self._all_together()
             for call, failure in self._failed.items():
                 if not self._admissions.get(call.recipe, Admission()).undecided:
@@ -264,8 +268,7 @@ class _Inquiry:
     def _found(self, index: int, ids: Sequence[int]) -> Findings:
         recipe, admission = self._order.recipes[index], self._admissions.get(index, Admission())
         said = {by: self._said.get(Call(index, by), Said()) for by, _ in recipe.matchers}
-        admitted = [one for one in ids if one not in admission.refused]
-        return findings(recipe.operator.name, admitted, admission, said)
+        return findings(recipe.operator.name, ids, admission, said, self._bases.get(index))
 
     def _operator(self, call: Call) -> str:
         return self._order.recipes[call.recipe].operator.name
@@ -281,7 +284,7 @@ class _Inquiry:
             for call in made:
                 self._tell_breaker(call)
             faults = [fault for call in made for _, fault in self._said[call].faults]
-            failed = bool(admission.broken) or any(fault.by == "directory" for fault in faults)
+            failed = bool(admission.broken or admission.outdated) or any(fault.by == "directory" for fault in faults)
             self._workers.directories.told(recipe.operator.name, failed=failed)
 
     def _tell_breaker(self, call: Call) -> None:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gatewayd.directory import Contents
 from gatewayd.errors import TransientError
 from gatewayd.supervisor.process import Died
 from gatewayd.worker import Ended, Next, Ready
@@ -51,8 +52,10 @@ class Outcome:
     results: dict[Call, Admission | Said] = field(default_factory=dict)
     mails: tuple[Mail, ...] = ()
     faults: tuple[str, ...] = ()
-    #: The directory could not be refreshed.
+    #: The directory could not be refreshed. What it holds, and whose contacts changed, see ``Ended``.
     failed: bool = False
+    contents: Contents = field(default_factory=Contents)
+    changed: frozenset[str] | None = None
     #: None where it came to its end, or stopped because its memory was used up by calls before the next.
     failure: Failure | None = None
     #: How long a process was at it, in seconds.
@@ -166,6 +169,7 @@ class _One:
             return
         if isinstance(reply, Ended):
             self.outcome.mails, self.outcome.faults, self.outcome.failed = reply.mails, reply.faults, reply.failed
+            self.outcome.contents, self.outcome.changed = reply.contents, reply.changed
             self.error, self.spent, self.finished = reply.error, reply.spent, True
             return
         if reply.result is not None and self._call is not None:

@@ -21,7 +21,7 @@ from gatewayd.supervisor.visits import Conductor
 from gatewayd.supervisor.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.config import Config
     from gatewayd.examine import Recipe
@@ -75,6 +75,11 @@ class Supervisor:
     def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None = None) -> None:
         """Take a changed config over, soon: only accounts that differ from before are restarted."""
         self._inbox.put(partial(self._charges.apply, config, recipes, router))
+
+    def hurry(self, accounts: Collection[str]) -> None:
+        """Let accounts be visited soon."""
+        if accounts:
+            self._inbox.put(partial(self._charges.hurry_all, accounts))
 
     def alive(self) -> bool:
         """Whether the loop turns, servers are listened to, and visits make progress."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.delivery import Settled, Suspension, Taken
     from gatewayd.health import AccountHealth, AlarmKind, Condition
     from gatewayd.metrics import Metrics
+    from gatewayd.supervisor.looks import Look
     from gatewayd.supervisor.observers import Observers
     from gatewayd.visit import Report
 
@@ -57,7 +58,25 @@ class Telling:
 
     def worker_events(self, directory_back: Callable[[str], None] = lambda _: None) -> WorkerEvents:
         """What the worker processes' pool calls; ``directory_back`` is somebody else's matter."""
-        return WorkerEvents(ended=self.worker_ended, breaker=self.breaker, directory_back=directory_back)
+        return WorkerEvents(ended=self.worker_ended, breaker=self.breaker, directory_back=directory_back, looked=self.looked)
+
+    def looked(self, look: Look) -> None:
+        """Tell what a look at a directory found: only what is news, but an alarm stands until it is over."""
+        name = look.operator
+        if look.error:
+            advice = "See `gatewayd status` and `gatewayd check`."
+            self.alarm(Alarm(kind="directory", name=name, error=look.error, advice=advice, passing=True))
+            if look.error != look.error_before:
+                journal.directory_failed(name, cause=look.error, answers=bool(look.contents.version))
+        else:
+            self.over("directory", name)
+            if look.error_before:
+                journal.directory_healed(name)
+        if look.is_new and look.contents.version:
+            contents = look.contents
+            rows = sum(count for _, count in contents.rows)
+            journal.directory_loaded(name, rows=rows, faults=len(contents.faults), warnings=len(contents.warnings))
+        journal.directory_fault(name, [text for text in look.news if text not in look.error])
 
     def filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
         """Tell of a batch's new mails, once they are committed."""
@@ -157,6 +176,10 @@ class Telling:
         journal.config_loaded(
             accounts=len(accounts), operators=len(operators), faults=config.faults, last_accepted=config.standing_in
         )
+        for one in self._alarms.standing():
+            # Nobody looks after it any more.
+            if one.alarm.kind == "directory" and one.alarm.name not in operators:
+                self.over("directory", one.alarm.name)
         self._observers.tell(ConfigLoaded(accounts=accounts, operators=operators, faults=config.faults))
 
     def worker_ended(self, operator: str, by: str, how: str) -> None:

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.config import WorkersConfig
+    from gatewayd.directory import Basis
     from gatewayd.examine import Examination, Order, Recipe
     from gatewayd.plugins import Registry
+    from gatewayd.supervisor.looks import Look
     from gatewayd.worker import Sealed
 
 __all__ = ["WorkerEvents", "Workers"]
@@ -43,6 +45,8 @@ class WorkerEvents:
     breaker: Callable[[str, str, str], None] = lambda _, __, ___: None
     #: An operator's directory came back after it could not be refreshed or asked.
     directory_back: Callable[[str], None] = lambda _: None
+    #: An operator's directory was looked at. Without somebody who is told, visits hand its faults on.
+    looked: Callable[[Look], object] | None = None
 
 
 class Workers(Examining):
@@ -78,7 +82,7 @@ class Workers(Examining):
         self.pool = Lane(max(config.processes, 1), more=more, memory=memory, keep=True, spare=True)
         self.apart = Lane(_APART, more=0, memory=memory, keep=False, calm=True)
         self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
-        self.directories = Directories(self.looks, self._seal_directory, self._directory_back)
+        self.directories = Directories(self.looks, self._seal_directory, self._directory_back, looked=self.events.looked)
         self.pool.warm()
 
     def begin(self, order: Order) -> Examination:
@@ -89,6 +93,14 @@ class Workers(Examining):
     def refresh(self, recipe: Recipe) -> list[str]:
         """See ``Examining``."""
         return self.directories.refresh(self._recipes.get(recipe.operator.name, recipe))
+
+    def basis(self, recipe: Recipe) -> Basis | None:
+        """See ``Examining``."""
+        return self.directories.basis(self._recipes.get(recipe.operator.name, recipe))
+
+    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
+        """See ``Examining``."""
+        return self.directories.changed(recipe.operator.name, version)
 
     def sealed(self, recipe: Recipe, matchers: Collection[str]) -> Sealed:
         """Return a recipe with just these matchers, as processes take it; all of them, and its directory, can be sent."""
@@ -160,7 +172,7 @@ class Workers(Examining):
             self.pool.limit = max(config.processes, 1)
             for lane in self._lanes:
                 lane.memory = config.memory_mib << 20
-        self.directories.forget([*recipes])
+        self.directories.attend(recipes)
         if changed:
             for lane in self._lanes:
                 lane.renew()

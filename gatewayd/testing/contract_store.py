@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.contract_accounts import AccountContract
+from gatewayd.testing.contract_admission import AdmissionContract
 from gatewayd.testing.contract_bounces import BounceContract
 from gatewayd.testing.contract_daemons import DaemonContract, RequestContract
 from gatewayd.testing.contract_desk import DeskContract
@@ -38,6 +39,7 @@ class StoreContract(
     SendingContract,
     PostingContract,
     BounceContract,
+    AdmissionContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 

@@ -17,6 +17,7 @@ from gatewayd.plugins import where
 from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.folder import FolderListing
+from gatewayd.visit.readmission import Readmission, senders_of
 from gatewayd.visit.settling import Settler
 from gatewayd.visit.values import Report
 
@@ -63,6 +64,9 @@ class Work:
         self._done = 0
         self._opened: Session | None = None
         self._refreshed = False
+        self._readmission = Readmission(
+            tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._tick, every=task.from_beginning
+        )
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
 
@@ -96,13 +100,17 @@ class Work:
                 self._note(f"operator {recipe.operator.name}: {fault}")
 
     def _session(self, session: Session) -> None:
+        headers = partial(self._in_thread, senders_of, session)
         for folder in self._imports.folders:
             try:
                 self._list(session, folder)
                 self._settle(session)
+                self._readmission.judge(folder, headers, keys=self._task.keys)
                 self._work(session, folder)
             except PermanentError as error:
                 self._problem(f"{folder}: {error.sentences}")
+        if not self._report.problems:
+            self._readmission.finish()
         self._settle(session)
         if self._task.operator is not None:
             self._file_old(self._task.operator)
@@ -244,7 +252,7 @@ class Work:
             if not self._refreshed:
                 self._refreshed = True
                 self._refresh()
-            yield from cut(waiting, self._tools.bounds)
+            yield from cut(self._readmission.marked(waiting), self._tools.bounds)
 
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
         sizes = self._tools.store.sizes(self._account.name, folder) if batch.unlike else Sizes()

@@ -13,6 +13,7 @@ import os
 import pickle
 import resource
 import signal
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,20 +63,22 @@ class _Operator:
         if not self.error:
             self.examiner.close()
 
-    def refresh(self) -> Ended:
+    def refresh(self, known: str) -> Ended:
         if self.error:
             return Ended(faults=(self.error,), failed=True)
         faults = self.examiner.refresh(self.recipe)
-        return Ended(faults=tuple(faults), failed=any(by == "directory" for by, _ in self.examiner.unusable(self.recipe)))
-
-    def follow(self) -> None:
-        if not self.error:
-            self.examiner.follow(self.recipe)
+        failed = any(by == "directory" for by, _ in self.examiner.unusable(self.recipe))
+        contents = self.examiner.contents(self.recipe)
+        changed = self.examiner.changed(self.recipe, known) if known and contents.version != known else None
+        return Ended(
+            faults=tuple(faults), failed=failed, contents=contents, changed=None if changed is None else frozenset(changed)
+        )
 
     def admit(self, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         if self.error:
             return Admission(undecided=self.error) if contact_types else Admission(broken=self.error)
-        return self.examiner.admit(self.recipe, mails, contact_types)
+        outdated = self.examiner.follow(self.recipe)
+        return replace(self.examiner.admit(self.recipe, mails, contact_types), outdated=outdated)
 
     def match(self, by: str, mails: Sequence[Mail]) -> Said:
         if self.error:
@@ -105,11 +108,10 @@ class _Worker:
     def replies(self, labour: Labour) -> Iterator[Next | Spent | Ended]:
         if labour.refresh:
             for sealed in labour.recipes.values():
-                done = self._open(sealed).refresh()
-                yield Ended(faults=done.faults, failed=done.failed, spent=self._is_spent())
+                yield replace(self._open(sealed).refresh(labour.known), spent=self._is_spent())
             return
         try:
-            mails = tuple([parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])
+            mails = tuple([one.view or parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])
         except GatewaydError as error:
             # Where the bytes lie can't be read now: that is nobody's fault here.
             yield Ended(error=error)
@@ -140,12 +142,13 @@ class _Worker:
 
     def _called(self, labour: Labour, call: Call, mails: Sequence[Mail], refused: dict[int, frozenset[int]]) -> Admission | Said:
         # Only now: to build what a recipe names is to run a plugin's code.
+        name = labour.recipes[call.recipe].operator
         operator = self._open(labour.recipes[call.recipe])
         if call.by:
             left = refused.get(call.recipe, frozenset())
             return operator.match(call.by, [mail for mail in mails if mail.id not in left])
-        operator.follow()
-        admission = operator.admit(mails, labour.contact_types)
+        judged = [mail for mail, one in zip(mails, labour.letters, strict=True) if name not in one.admitted]
+        admission = operator.admit(judged, labour.contact_types)
         refused[call.recipe] = admission.refused
         return admission
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from gatewayd.directory import Contents
 from gatewayd.roles import Directory, Matcher
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ class Labour:
     refused: Mapping[int, frozenset[int]]
     #: Whether the views are wanted.
     views: bool = True
-    #: Only let the one recipe's directory follow its changes.
+    #: Only let the one recipe's directory follow its changes; and the version of its contents that is known already.
     refresh: bool = False
+    known: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,15 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The labour is done. ``faults`` are those of a refresh."""
+    """The labour is done. ``faults`` and what stands below them are those of a refresh."""
 
     mails: tuple[Mail, ...] = ()
     faults: tuple[str, ...] = ()
     #: The directory could not be refreshed.
     failed: bool = False
+    contents: Contents = field(default_factory=Contents)
+    #: Whose contacts changed since the version that was known; None where that can't be told.
+    changed: frozenset[str] | None = None
     #: The letters can't be read now; nothing was done.
     error: GatewaydError | None = None
     #: The memory is all but used up: this was the last labour.

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+from uuid import uuid4
 
-from gatewayd_csv import bloom
+from gatewayd_csv import bloom, doubts
 from gatewayd_csv.rows import Faults, rows
-from gatewayd_csv.tables import TABLES, searchable
+from gatewayd_csv.tables import TABLES, misspelt, searchable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd_csv.tables import Stamp
@@ -41,6 +43,7 @@ class _File:
     name: str
     columns: tuple[str, ...]
     faults: Faults
+    warnings: Faults
 
     @property
     def table(self) -> str:
@@ -52,19 +55,34 @@ class _File:
         return self.columns.index(column) if column in self.columns else None
 
 
-def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[str, ...]], target: Path) -> None:
-    """Write the index of the files ``columns`` names to ``target``. Raises OSError or sqlite3.Error; then no file is left."""
+def build(
+    folder: Path,
+    found: tuple[Stamp, ...],
+    columns: Mapping[str, tuple[str, ...]],
+    target: Path,
+    *,
+    before: tuple[Path, str] | None = None,
+) -> None:
+    """Write the index of the files ``columns`` names to ``target``. Raises OSError or sqlite3.Error; then no file is left.
+
+    ``before`` is the index in use and its version: what changed since then is noted.
+    """
     target.unlink(missing_ok=True)
     try:
-        with closing(sqlite3.connect(target)) as db:
+        with closing(sqlite3.connect(f"file:{quote(str(target))}", uri=True)) as db:
             for pragma in _PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
-            faults = _fill(db, folder, columns)
+            files = _fill(db, folder, columns)
             about = {
                 "folder": str(folder),
+                "version": uuid4().hex,
+                "before": before[1] if before and doubts.gained(db, before[0]) else "",
                 "stamps": [[s.name, s.size, s.mtime_ns, s.inode] for s in found],
                 "columns": columns,
-                "faults": faults,
+                "rows": {file.name: _count(db, file.table) for file in files},
+                "contact_types": doubts.contact_types(db),
+                "faults": [text for file in files for text in file.faults.texts()],
+                "warnings": [text for file in files for text in file.warnings.texts()],
             }
             db.execute("CREATE TABLE about (json TEXT)")
             db.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
@@ -76,11 +94,16 @@ def build(folder: Path, found: tuple[Stamp, ...], columns: Mapping[str, tuple[st
         raise
 
 
-def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _count(db: sqlite3.Connection, table: str) -> int:
+    return int(db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608  our own words
+
+
+def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str, ...]]) -> Sequence[_File]:
     db.execute("CREATE TABLE emails (email TEXT, line INTEGER, temporary INTEGER)")
     db.execute("CREATE TABLE contacts (line INTEGER PRIMARY KEY, email, kind, owner, type, value, role)")
     db.execute("CREATE TABLE blooms (name TEXT, field TEXT, bits BLOB)")
-    files = {name: _File(name, columns[name], Faults(name)) for name in TABLES if name in columns}
+    db.execute("CREATE TABLE gained (email TEXT)")
+    files = {name: _file(name, columns[name]) for name in TABLES if name in columns}
     for file in files.values():
         source = rows(folder / file.name, len(file.columns), file.faults)
         if TABLES[file.name].kind is None:
@@ -89,9 +112,24 @@ def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str,
             _fill_records(db, file, source)
     if "contacts.csv" in files:
         _leave_orphans_out(db, files)
+    for name in _OWNERS.values():
+        if name in files:
+            _doubt_main_contacts(db, files[name], files.get("persons.csv"))
     db.execute("CREATE INDEX emails_email ON emails (email)")
     db.execute("CREATE INDEX contacts_email ON contacts (email) WHERE email IS NOT NULL")
-    return [text for file in files.values() for text in file.faults.texts()]
+    return [*files.values()]
+
+
+def _file(name: str, columns: tuple[str, ...]) -> _File:
+    file = _File(name, columns, Faults(name), Faults(name, "rows look wrong"))
+    for slip in misspelt(name, columns):
+        file.warnings.add(1, slip)
+    return file
+
+
+def _doubt_main_contacts(db: sqlite3.Connection, file: _File, persons: _File | None) -> None:
+    ids = f"c{persons.columns.index('id')}" if persons else None
+    doubts.main_contacts(db, file.table, f"c{file.columns.index('main_contact')}", ids, file.warnings)
 
 
 def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[int, list[str]]]) -> None:
@@ -111,12 +149,14 @@ def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[in
     for column in TABLES[file.name].indexed:
         db.execute(f"CREATE INDEX {file.table}_{column} ON {file.table} (c{file.columns.index(column)})")
     _leave_doubles_out(db, file)
+    if "code" in TABLES[file.name].needed:
+        doubts.codes(db, file.table, f"c{file.columns.index('code')}", file.warnings)
     for column in TABLES[file.name].guessed:
         _bloom(db, file, column)
 
 
 def _bloom(db: sqlite3.Connection, file: _File, column: str) -> None:
-    count = db.execute(f"SELECT count(*) FROM {file.table}").fetchone()[0]  # noqa: S608  our own words
+    count = _count(db, file.table)
     values = db.execute(f"SELECT c{file.columns.index(column)} FROM {file.table}")  # noqa: S608  our own words
     db.execute("INSERT INTO blooms VALUES (?, ?, ?)", (file.table, column, bloom.filled((value for (value,) in values), count)))
 
@@ -147,10 +187,17 @@ def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, in
 
     def emails(line: int, values: list[str]) -> list[tuple[str, int, bool]]:
         is_temporary = temporary is not None and values[temporary].lower() == "yes"
-        found = {email.strip().lower() for email in values[at].split(";")}
-        return [(email, line, is_temporary) for email in found if email]
+        found = {email.strip().lower() for email in values[at].split(";")} - {""}
+        _doubt_addresses(file, line, found)
+        return [(email, line, is_temporary) for email in found]
 
     return emails
+
+
+def _doubt_addresses(file: _File, line: int, addresses: Iterable[str]) -> None:
+    for address in sorted(addresses):
+        if not doubts.is_address(address):
+            file.warnings.add(line, f"{address[:50]!r} is no mail address")
 
 
 def _searched(file: _File) -> Callable[[list[str]], str]:
@@ -190,6 +237,10 @@ def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[i
                 file.faults.add(line, f"type or contact_type has more than {_MAX_SHOWN} bytes")
                 continue
             email = value.lower() if of_type.upper() == "EMAIL" else None
+            if email is not None:
+                _doubt_addresses(file, line, [email])
+            elif doubts.is_address(value):
+                file.warnings.add(line, f"{value[:50]!r} is a mail address, but the type is {of_type[:50]!r} and not EMAIL")
             yield line, email, kind.lower(), owner, of_type.upper(), value, values[role] if role is not None else ""
 
     db.executemany("INSERT INTO contacts VALUES (?, ?, ?, ?, ?, ?, ?)", contacts())

@@ -62,10 +62,16 @@ class Index:
         except BaseException:
             self._db.close()
             raise
-        #: What it was built from, and the faults that were found.
+        #: What it was built from, and what was found to be wrong with it.
         self.folder: str = about["folder"]
         self.stamps = tuple(Stamp(*stamp) for stamp in about["stamps"])
         self.faults: list[str] = about["faults"]
+        self.warnings: list[str] = about["warnings"]
+        #: Another one in each index that is built, and that of the index before, as far as it is known what changed since.
+        self.version: str = about["version"]
+        self._before: str = about["before"]
+        self.rows: dict[str, int] = about["rows"]
+        self.contact_types: tuple[tuple[Kind, str, int], ...] = tuple(tuple(one) for one in about["contact_types"])
         shapes = [_shape(name, tuple(columns)) for name, columns in about["columns"].items()]
         self._shapes = {shape.kind: shape for shape in shapes if shape}
         #: The Bloom filters that were asked for, by table and column; None where there is none.
@@ -123,6 +129,12 @@ class Index:
         query = f"SELECT {shape.table}.* FROM ({best}) AS best JOIN {shape.table} USING (line)"  # noqa: S608  our own words
         whole = searchable([text])
         return [shape.record(row[1:]) for row in self._db.execute(query, (*words, whole, whole[:-1], limit))]
+
+    def gained(self, version: str) -> set[str] | None:
+        """Return the addresses that have contacts now which they had not in that version; None if that is not known."""
+        if not version or version not in {self.version, self._before}:
+            return None
+        return set() if version == self.version else {email for (email,) in self._db.execute("SELECT email FROM gained")}
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-__all__ = ["Faults", "rows"]
+__all__ = ["UTF8", "Faults", "rows"]
+
+#: How a file is saved so that it can be read.
+UTF8 = "save the file as UTF-8 (in Excel: CSV UTF-8)"
 
 #: How many faults of one file are told one by one.
 _MAX_TOLD = 100
@@ -25,24 +28,26 @@ _MAX_LINE = 1 << 20
 
 
 class Faults:
-    """The faults of one file: the first in full, the others as their number."""
+    """Faults or warnings of one file: the first in full, the others as their number."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, others: str = "faulty rows were left out") -> None:
+        """``others`` is said of those that are only counted."""
         self._name = name
+        self._others = others
         self._told: list[tuple[int, str]] = []
         self._untold = 0
 
     def add(self, line: int, what: str) -> None:
-        """Note that the row at ``line`` is left out, and why."""
+        """Note what is wrong with the row at ``line``."""
         if len(self._told) < _MAX_TOLD:
             self._told.append((line, what))
         else:
             self._untold += 1
 
     def texts(self) -> list[str]:
-        """Return the faults as ``persons.csv:17: …``, by line."""
+        """Return them as ``persons.csv:17: …``, by line."""
         told = [f"{self._name}:{line}: {what}" for line, what in sorted(self._told)]
-        return [*told, f"{self._name}: {self._untold:,} more faulty rows were left out"] if self._untold else told
+        return [*told, f"{self._name}: {self._untold:,} more {self._others}"] if self._untold else told
 
 
 class _Torn(Exception):
@@ -92,7 +97,7 @@ def rows(path: Path, width: int, faults: Faults) -> Iterator[tuple[int, list[str
             if len(row) != width:
                 faults.add(line, f"expected {width} columns, found {len(row)}")
             elif not _is_text(row):
-                faults.add(line, "it is not UTF-8")
+                faults.add(line, f"it is not UTF-8, so this row is left out; {UTF8}")
             elif any("\0" in value for value in row):
                 faults.add(line, "it has a NUL character")
             elif max(map(len, row)) > _MAX_VALUE:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import os
+import unicodedata
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd import ConfigError
+from gatewayd_csv.rows import UTF8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from gatewayd import Kind
 
-__all__ = ["TABLES", "Stamp", "Table", "header", "searchable", "stamps"]
+__all__ = ["TABLES", "Stamp", "Table", "header", "misspelt", "searchable", "stamps", "unread"]
 
 #: How much of a file may be its header line, and how many columns it may have.
 _MAX_HEADER = 1 << 16
 _MAX_COLUMNS = 500
+#: What columns are separated by in files that are no CSV as it is meant here.
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+#: How alike a name must be to be taken for a slip of another one, and how many names of a folder are looked at.
+_ALIKE, _MAX_NAMES = 0.75, 1000
+#: Letters that no decomposition makes ASCII of, and what people who can't type an umlaut write for it.
+_PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"})
+_UMLAUTS = (("ae", "a"), ("oe", "o"), ("ue", "u"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +48,25 @@ class Table:
     guessed: tuple[str, ...] = ()
     #: Columns that make up a record's label.
     label: tuple[str, ...] = ("name",)
+    #: Columns that mean something and may be missing.
+    optional: tuple[str, ...] = ()
 
 
 _OWNER = ("id", "name", "main_contact")
-_TITLED = {"needed": ("id", "code"), "indexed": ("id", "code"), "guessed": ("code",), "label": ("code", "title")}
+_TITLED = {
+    "needed": ("id", "code"),
+    "indexed": ("id", "code"),
+    "guessed": ("code",),
+    "label": ("code", "title"),
+    "optional": ("title",),
+}
 
 #: The files by name, owners before their contacts.
 TABLES: dict[str, Table] = {
-    "persons.csv": Table("person", ("id", "name", "email"), ("id", "name")),
+    "persons.csv": Table("person", ("id", "name", "email"), ("id", "name"), optional=("temporary",)),
     "customers.csv": Table("customer", _OWNER, _OWNER),
     "suppliers.csv": Table("supplier", _OWNER, _OWNER),
-    "contacts.csv": Table(None, ("owner_kind", "owner_id", "type", "value")),
+    "contacts.csv": Table(None, ("owner_kind", "owner_id", "type", "value"), optional=("contact_type",)),
     "reservations.csv": Table("reservation", **_TITLED),
     "quotes.csv": Table("quote", **_TITLED),
     "invoices.csv": Table("invoice", **_TITLED),
@@ -84,28 +103,82 @@ def _stamp(folder: Path, name: str) -> Stamp:
     return Stamp(name, found.st_size, found.st_mtime_ns, found.st_ino)
 
 
+def unread(folder: Path) -> list[str]:
+    """Return what is wrong with the names of the folder's files: one is nearly that of a table, or none is a table's."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        names = {entry.name for _, entry in zip(range(_MAX_NAMES), entries, strict=False)}
+        missing = [name.removesuffix(".csv") for name in TABLES if name not in names]
+        near = {name: _alike(name.casefold().partition(".")[0], missing) for name in sorted(names - TABLES.keys())}
+        told = [f"{name}: this file is not read; did you mean '{table}.csv'?" for name, table in near.items() if table]
+        if not told and len(missing) == len(TABLES):
+            told = [f"{folder}: it has none of {', '.join(TABLES)}"]
+        return told
+    return []
+
+
+def _alike(word: str, words: Collection[str]) -> str:
+    return next(iter(difflib.get_close_matches(word, words, n=1, cutoff=_ALIKE)), "")
+
+
 def header(path: Path) -> tuple[tuple[str, ...], str]:
     """Return a file's columns in lower case, and what is wrong with its header line; empty where it is fine."""
     needed = TABLES[path.name].needed
+    # A pipe would be waited for.
+    if not (path.is_file() or path.is_dir()):
+        return (), "it is no file"
     expected = f"expected a header line with {', '.join(needed)}, separated by commas"
     try:
         with path.open("rb") as file:
-            line = file.readline(_MAX_HEADER).decode("utf-8-sig")
+            line = file.readline(_MAX_HEADER)
+        text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return (), f"the header line is not UTF-8; {expected}"
+        found = " but UTF-16" if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else ""
+        return (), f"the header line is not UTF-8{found}: {UTF8}; {expected}"
     except OSError as error:
         return (), f"it can't be read: {error.strerror}"
-    columns: tuple[str, ...] = ()
-    with suppress(csv.Error, StopIteration):
-        columns = tuple(column.strip().lower() for column in next(csv.reader([line], strict=True)))
+    columns = _columns(text, ",")
     missing = [column for column in needed if column not in columns]
     if missing:
-        return columns, f"the header line lacks {', '.join(missing)}; {expected}"
+        return columns, f"the header line lacks {', '.join(missing)}; {expected}{_why(text, columns, missing)}"
     if len(set(columns)) < len(columns) or len(columns) > _MAX_COLUMNS:
         return columns, f"the header line names a column twice or more than {_MAX_COLUMNS} columns; {expected}"
     return columns, ""
 
 
+def _columns(line: str, separator: str) -> tuple[str, ...]:
+    with suppress(csv.Error, StopIteration):
+        return tuple(column.strip().lower() for column in next(csv.reader([line], strict=True, delimiter=separator)))
+    return ()
+
+
+def _why(line: str, columns: Collection[str], missing: Collection[str]) -> str:
+    """Return why a header line may lack columns: other separators, NUL bytes, or a slip of the pen."""
+    for separator, called in _SEPARATORS.items():
+        if set(missing) <= set(_columns(line, separator)):
+            return f"; its columns are separated by {called}"
+    if "\0" in line:
+        return f"; it looks like UTF-16: {UTF8}"
+    if "\r" in line.rstrip("\r\n"):
+        return "; its lines end in a carriage return alone, expected a line feed"
+    if line.startswith("sep="):
+        return "; its first line is a word for Excel: leave it out"
+    slips = [(column, _alike(column, columns)) for column in missing]
+    return "".join(f"; is {found!r} meant for {column!r}?" for column, found in slips if found)
+
+
+def misspelt(name: str, columns: Collection[str]) -> list[str]:
+    """Return what is wrong with columns that are nearly one that may be missing, and so mean nothing."""
+    known = {*TABLES[name].needed, *TABLES[name].optional}
+    slips = [(column, _alike(column, set(columns) - known)) for column in TABLES[name].optional if column not in columns]
+    return [f"the column {found!r} is a field like any other; is it meant for {column!r}?" for column, found in slips if found]
+
+
 def searchable(values: Iterable[str]) -> str:
-    """Return values as they are searched: without case, each in a line of its own."""
-    return "\n" + "\n".join(values).casefold() + "\n"
+    """Return values as they are searched: without case and accents, umlauts as they are or spelt out, each in a line of its own."""
+    text = "\n".join(values).casefold()
+    if not text.isascii():
+        parts = unicodedata.normalize("NFKD", text).casefold()
+        text = "".join(char for char in parts if not unicodedata.combining(char)).translate(_PLAIN)
+    for spelt, plain in _UMLAUTS:
+        text = text.replace(spelt, plain)
+    return f"\n{text}\n"

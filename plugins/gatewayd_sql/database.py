@@ -10,9 +10,9 @@ from sqlalchemy import event, exc, inspect, make_url, text
 
 from gatewayd import ConfigError, GatewaydError
 from gatewayd_sql import engines
+from gatewayd_sql.admission_tables import metadata
 from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
-from gatewayd_sql.outbox_tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

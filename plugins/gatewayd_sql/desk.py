@@ -17,14 +17,14 @@ from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, views, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Select
 
     from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
     from gatewayd_sql.database import Database
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "refiled"]
 
 
 class Desk:
@@ -76,13 +76,7 @@ class Desk:
         new = {mail_id: each for mail_id, each in filings if each.operator == viewer.operator}
         with self._db.writing() as connection:
             ids = locked(connection, viewer, new)
-            _forget(connection, viewer, ids)
-            say(connection, [(mail_id, new[mail_id]) for mail_id in ids], clock(connection))
-            for mail_id in ids:
-                queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
-                connection.execute(queued.values(queue=queue_of(new[mail_id])))
-            _settle_rivals(connection, viewer, ids)
-            seal(connection, [(viewer.operator, mail_id) for mail_id in ids])
+            refiled(connection, viewer, {mail_id: new[mail_id] for mail_id in ids})
 
     def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
         """Take filings out of their error queue; return how many stood in one."""
@@ -141,6 +135,18 @@ class Desk:
                 connection.execute(update(link).where(_one(viewer, mail_id, kind, record_id)).values(removed_by=clean(who)))
             seal(connection, [(viewer.operator, mail_id)])
         return len(gone)
+
+
+def refiled(connection: Connection, viewer: Viewer, new: Mapping[int, Filing]) -> None:
+    """Replace what matchers said of these filings, which are there and locked."""
+    ids = list(new)
+    _forget(connection, viewer, ids)
+    say(connection, [*new.items()], clock(connection))
+    for mail_id in ids:
+        queued = update(filing).where(filing.c.operator == viewer.operator, filing.c.mail_id == mail_id)
+        connection.execute(queued.values(queue=queue_of(new[mail_id])))
+    _settle_rivals(connection, viewer, ids)
+    seal(connection, [(viewer.operator, mail_id) for mail_id in ids])
 
 
 # --- parts of statements ----------------------------------------------------------------------------------------------

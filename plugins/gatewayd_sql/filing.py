@@ -15,7 +15,9 @@ from gatewayd_sql.dialect import InsertOrIgnore, clock, one_of
 from gatewayd_sql.entering import enter
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
+from gatewayd_sql.provisional import doubt
 from gatewayd_sql.raw import put_chunks
+from gatewayd_sql.refused import keep
 from gatewayd_sql.said import add
 from gatewayd_sql.sealing import filed_for, remember, seal
 from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
@@ -155,10 +157,12 @@ class _Batch:
         for out in left:
             self._end(out.entry_id, "not admitted", cause=out.cause, anchor=out.anchor or None)
         for gone in vanished:
-            self._end(gone.entry_id, "vanished", cause=gone.cause, gone_at=self._time)
+            state = "not admitted" if gone.refused else "vanished"
+            self._end(gone.entry_id, state, cause=gone.cause, gone_at=self._time)
         _FINAL.run(self._connection, self._states)
         sizes = [{"entry": each.entry_id, "bytes": each.listed_size} for each in real.values() if isinstance(each, Filed)]
         _RESIZE.run(self._connection, [row for row in sizes if row["bytes"] is not None])
+        keep(self._connection, left, deferred)
         if deferred:
             rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self._connection.execute(_DEFER, rows)
@@ -166,6 +170,7 @@ class _Batch:
         ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
         tally = Tally(filed=len(filed), duplicate=duplicate, **ends)
         brought = [each for each in real.values() if isinstance(each, Filed) and each.entry_id in filed]
+        doubt(self._connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self._time)
         return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:

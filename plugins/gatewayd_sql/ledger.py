@@ -11,6 +11,7 @@ from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, shown_key
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
+from gatewayd_sql.refused import move
 from gatewayd_sql.tables import WAITING, mail
 from gatewayd_sql.tables import folder as folders
 from gatewayd_sql.tables import ledger as table
@@ -225,11 +226,13 @@ class _Entering:
         known = self._recognised([entry.same_as for entry in entries if entry.same_as is not None])
         rows = []
         taken: dict[int, str] = {}
+        refused: set[int] = set()
         for entry in entries:
             row = self._row(entry)
             same = known.pop(entry.same_as, None) if entry.same_as is not None else None
             if same is not None and entry.same_as is not None:
                 taken[entry.same_as] = entry.listed.key
+                refused |= {entry.same_as} if same["state"] == "not admitted" else set()
                 size = same.pop("size")
                 # What has grown is not what was filed: nothing is done to it.
                 row |= same if size == entry.listed.size else same | {"owed": None}
@@ -237,6 +240,7 @@ class _Entering:
         _ADD.run(self._connection, rows)
         self._set(taken, anchor=None, owed=None)
         self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
+        move(self._connection, self._account, self._folder, {one: key for one, key in taken.items() if one in refused})
 
     def _row(self, entry: Entry) -> dict[str, object]:
         return {

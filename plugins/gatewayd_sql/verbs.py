@@ -11,6 +11,7 @@ from gatewayd_sql.auditing import Auditor
 from gatewayd_sql.daemons import Daemons
 from gatewayd_sql.database import Database
 from gatewayd_sql.desk import Desk
+from gatewayd_sql.directories import Directories
 from gatewayd_sql.filing import Filer
 from gatewayd_sql.fingerprints import Fingerprints
 from gatewayd_sql.inherited import Inheritance
@@ -20,6 +21,8 @@ from gatewayd_sql.origins import Origins
 from gatewayd_sql.outbox import Outbox
 from gatewayd_sql.owing import Owing
 from gatewayd_sql.proving import Proving
+from gatewayd_sql.provisional import Provisionals
+from gatewayd_sql.refused import Refusals
 from gatewayd_sql.sending import Sending
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ class Verbs:
     origins: Origins
     outbox: Outbox
     sending: Sending
+    refusals: Refusals
+    provisionals: Provisionals
+    directories: Directories
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -75,6 +81,9 @@ class Verbs:
             origins=Origins(db),
             outbox=Outbox(db),
             sending=Sending(db),
+            refusals=Refusals(db),
+            provisionals=Provisionals(db),
+            directories=Directories(db),
         )
 
     def close(self) -> None:

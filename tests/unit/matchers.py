@@ -38,7 +38,7 @@ _HEAD = """
 import itertools, os, re, subprocess, sys, time
 from pathlib import Path
 from pydantic import Field
-from gatewayd import CHUNK, Directory, Link, Matcher, Record, TransientError, hookimpl
+from gatewayd import CHUNK, Contents, Directory, Link, Matcher, Record, TransientError, hookimpl
 
 ROME = Record(kind="product", id="1", label="x")
 VERSION = {version!r}
@@ -119,6 +119,17 @@ class Known(Directory):
 
     def follow(self):
         self.do("follow")
+
+    def contents(self):
+        told = Path(self.options.folder, "contents")
+        if not told.exists():
+            return Contents()
+        version, *outdated = told.read_text().split()
+        return Contents(version=version, outdated=" ".join(outdated), folders=(Path(self.options.folder),))
+
+    def changed(self, version):
+        told = Path(self.options.folder, f"changed-{{version}}")
+        return told.read_text().split() if told.exists() else None
 
     def find(self, kind, field, values):
         self.do("find")

@@ -18,8 +18,15 @@ from tests.unit.test_workers import pool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.examine import Recipe
+    from gatewayd.directory import Basis
+    from gatewayd.examine import Examined, Recipe
     from gatewayd.plugins import Registry
+
+
+def basis(examined: Examined) -> Basis:
+    (found,) = examined.findings
+    assert found.basis
+    return found.basis
 
 
 def operator(found: Registry, tmp_path: Path, name: str, *does: str) -> Recipe:
@@ -45,6 +52,24 @@ def test_P4_admission_that_can_not_be_asked_for_is_undecided_for_that_operator_o
         assert linked(ours, "good") == linked(others, "good") == linked(others, "asks") == [1, 2]
 
 
+def test_what_follow_raises_counts_as_what_refresh_raises(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme", "down-follow")
+    with pool(found) as workers:
+        (ours,) = workers.examine(order(letters(2), one, admits=True)).findings
+        assert (set(ours.pending), set(ours.refused), ours.undecided) == ({1, 2}, set(), "the database is away")
+        (ours,) = workers.examine(order(letters(2), one)).findings
+        assert ours.basis
+        assert ours.basis.fault == "the database is away"
+        assert linked(ours, "asks") == [1, 2], "what it answers all the same is taken"
+        # It is tried again like one that can't be asked, and is back when it follows.
+        assert workers.directories._known["acme"].retry_at is not None
+        (tmp_path / "acme/down-follow").unlink()
+        assert workers.examine(order(letters(2), one, admits=True)).findings[0].refused == {1, 2}
+        workers.examine(order(letters(2), one))
+        assert workers.back == ["acme"]
+
+
 @pytest.mark.parametrize("does", ["hang-find", "exit-find", "down-find"])
 def test_P4_a_directory_that_fails_in_a_matchers_call_costs_that_call_only(does: str, tmp_path: Path) -> None:
     found = registry(tmp_path)
@@ -62,13 +87,13 @@ def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tm
     hanging = [operator(found, tmp_path, f"hangs-{number}", "hang-refresh") for number in range(6)]
     good = operator(found, tmp_path, "nord")
     with pool(found, looks_apart=apart) as workers:
-        workers.directories._first = 2.0
+        workers.directories._patience = 2.0
         threads = [threading.Thread(target=workers.refresh, args=(one,)) for one in hanging]
         for thread in threads:
             thread.start()
         until(lambda: len(workers.directories._known) == len(hanging))
         time.sleep(0.5)
-        workers.directories._first = LONG
+        workers.directories._patience = LONG
         began = time.monotonic()
         assert workers.refresh(good) == []
         assert time.monotonic() - began < LONG / 2
@@ -142,16 +167,113 @@ def test_all_visits_wait_for_the_first_look_at_a_directory(tmp_path: Path) -> No
     with pool(found) as workers, ThreadPoolExecutor(3) as visits:
 
         def visit(_: int) -> tuple[list[str], bool]:
-            return workers.refresh(one), workers.directories._known["acme"].looked.is_set()
+            return workers.refresh(one), workers.directories._known["acme"].covered is not None
 
         assert list(visits.map(visit, range(3))) == [([], True)] * 3
+
+
+def test_directories_are_looked_at_by_time_though_no_mail_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_LOOK", 0.1)
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    with pool(found) as workers:
+        workers.apply(found, {"acme": one}, workers.config)
+        until(lambda: workers.directories.healths()[0].condition == "current")
+        first = workers.directories.healths()[0].loaded_at
+        until(lambda: workers.directories.healths()[0].loaded_at != first)
+        (tmp_path / "acme/contents").write_text("1 gone")
+        until(lambda: workers.directories.healths()[0].condition == "outdated")
+        assert workers.directories.healths()[0].error == "gone"
+        (tmp_path / "acme/contents").write_text("1")
+        until(lambda: workers.directories.healths()[0].condition == "current" and workers.back == ["acme"])
+        (tmp_path / "acme/contents").unlink()
+        (tmp_path / "acme/down-refresh").touch()
+        until(lambda: workers.directories.healths()[0].condition == "down")
+        # Once it is gone from the config, nobody looks at it.
+        workers.apply(found, {}, workers.config)
+        assert workers.directories.healths() == []
+
+
+def test_a_batch_waits_for_a_look_at_what_was_seen_to_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_LOOK", 1000.0)
+    monkeypatch.setattr(directories, "_OVERDUE", 1000.0)
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    (tmp_path / "acme/contents").write_text("1")
+    with pool(found) as workers:
+        assert basis(workers.examine(order(letters(1), one))).version == "1"
+        (tmp_path / "acme/contents").write_text("2")
+        assert basis(workers.examine(order(letters(1), one))).version == "1", "nobody has seen that yet"
+        workers.directories.touched([tmp_path / "elsewhere/contents"])
+        assert basis(workers.examine(order(letters(1), one))).version == "1", "that is no file of the directory"
+        workers.directories.touched([tmp_path / "acme/contents"])
+        assert basis(workers.examine(order(letters(1), one))).version == "2"
+
+
+def test_a_batch_waits_for_a_look_that_is_overdue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_LOOK", 0.5)
+    monkeypatch.setattr(directories, "_OVERDUE", 0.0)
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    (tmp_path / "acme/contents").write_text("1")
+    with pool(found) as workers:
+        workers.refresh(one)
+        (tmp_path / "acme/contents").write_text("2")
+        assert basis(workers.examine(order(letters(1), one))).version == "2"
+
+
+def test_P4_nobody_waits_for_ever_for_a_look_nor_twice_in_vain(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    (tmp_path / "acme/contents").write_text("1")
+    with pool(found) as workers:
+        workers.refresh(one)
+        workers.directories._patience = 1.0
+        (tmp_path / "acme/hang-refresh").touch()
+        workers.directories.touched([tmp_path / "acme"])
+        began = time.monotonic()
+        said = basis(workers.examine(order(letters(1), one)))
+        assert (said.version, said.fault) == ("1", "its files have changed and are not taken over yet")
+        assert time.monotonic() - began >= 1.0
+        workers.directories._patience = 60.0
+        assert basis(workers.examine(order(letters(1), one))).fault
+        assert time.monotonic() - began < 20
+
+
+def test_it_is_known_whose_contacts_changed_over_several_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_LOOK", 0.05)
+    found = registry(tmp_path)
+    one = operator(found, tmp_path, "acme")
+    for version in "1234":
+        (tmp_path / f"acme/changed-{version}").write_text(f"{version}@x.example")
+    with pool(found) as workers:
+        workers.apply(found, {"acme": one}, workers.config)
+
+        def turns(version: str) -> None:
+            (tmp_path / "acme/contents").write_text(version)
+            until(lambda: workers.directories.healths()[0].version == version)
+
+        turns("1")
+        assert workers.changed(one, "1") == set()
+        assert workers.changed(one, "") is None
+        turns("2")
+        turns("3")
+        assert workers.changed(one, "1") == {"1@x.example", "2@x.example"}
+        assert workers.changed(one, "2") == {"2@x.example"}
+        assert workers.changed(one, "0") is None
+        (tmp_path / "acme/changed-3").unlink()
+        turns("4")
+        assert workers.changed(one, "2") is None
+        for number in range(10):
+            turns(f"5{number}")
+        assert workers.changed(one, "4") is None
 
 
 def test_closing_lets_nobody_wait_for_a_directory(tmp_path: Path) -> None:
     found = registry(tmp_path)
     one = operator(found, tmp_path, "acme", "hang-refresh")
     with pool(found) as workers:
-        workers.directories._first = LONG
+        workers.directories._patience = LONG
         thread = threading.Thread(target=workers.refresh, args=(one,))
         thread.start()
         until(lambda: workers.directories._known)

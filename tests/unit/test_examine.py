@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import ConfigError, Directory, Link, Matcher, Miss, Operator, PermanentError, Record, Rivals, TransientError
+from gatewayd import ConfigError, Contents, Directory, Link, Matcher, Miss, Operator, PermanentError, Record, Rivals, TransientError
+from gatewayd.directory import Basis
 from gatewayd.examine import Examiner, Findings, Job, Recipe
 from gatewayd.examine.matching import MAX_CALLS
 from gatewayd.testing import FakeDirectory, make_contact, make_mail, make_record
@@ -354,6 +356,51 @@ def test_any_of_several_from_addresses_admits_and_none_does_not() -> None:
     assert admitted(contact, sender="x@example.com, Desk <desk@nord.example>")
     assert not admitted(contact, sender="")
     assert admitted(sender="anybody@example.com", types=())
+
+
+def test_who_writes_his_address_in_capitals_is_admitted_too() -> None:
+    contact = make_contact(NORD, "desk@nord.example", contact_type="sales")
+    assert admitted(contact, sender="Desk <DESK@Nord.Example>")
+
+
+class Aged(FakeDirectory):
+    """Answers from what was there before."""
+
+    def contents(self) -> Contents:
+        return Contents(version="7", outdated="contacts.csv: the file is gone")
+
+
+def test_what_a_directory_at_fault_does_not_know_is_not_decided_and_what_it_knows_is() -> None:
+    mails = (make_mail(sender="desk@nord.example", mail_id=1), make_mail(sender="new@nord.example", mail_id=2))
+    job = Job(recipe=recipe("acme", "calm", known=True), mails=mails, contact_types=SALES)
+    contact = make_contact(NORD, "desk@nord.example", contact_type="sales")
+    found = examine(job, directory([NORD], [contact], base=Aged), matcher("calm", links_all))
+    assert (set(found.refused), set(found.pending), found.undecided) == (set(), {2}, "contacts.csv: the file is gone")
+    assert [link.mail_id for _, link in found.links] == [1]
+    assert found.basis == Basis(loaded_at=None, version="7", fault="contacts.csv: the file is gone")
+    # Where all are known, nothing is undecided.
+    found = examine(replace(job, mails=mails[:1]), directory([NORD], [contact], base=Aged), matcher("calm", links_all))
+    assert (found.refused, found.pending, found.undecided) == (frozenset(), frozenset(), "")
+
+
+def test_verdicts_say_by_which_records_they_were_given() -> None:
+    before = datetime.now(UTC)
+    found = examine(Job(recipe=recipe(known=True), mails=mails(1)), directory())
+    assert found.basis
+    assert found.basis.loaded_at
+    assert before <= found.basis.loaded_at <= datetime.now(UTC)
+    assert not found.basis.told, "a directory that tells no version may answer otherwise at any time"
+    assert examine(Job(recipe=recipe(), mails=mails(1))).basis is None
+
+
+def test_whom_a_person_has_admitted_is_not_asked_for() -> None:
+    mails = (make_mail(sender="a@x.example", mail_id=1), make_mail(sender="b@x.example", mail_id=2))
+    job = Job(recipe=recipe("acme", "calm", known=True), mails=mails, contact_types=SALES, admitted=frozenset({2}))
+    found = examine(job, directory([NORD]), matcher("calm", links_all))
+    assert (found.refused, [link.mail_id for _, link in found.links]) == (frozenset({1}), [2])
+    # Where nobody is left to be asked for, there need be nobody to ask.
+    found = examine(replace(job, recipe=recipe("acme", "calm"), admitted=frozenset({1, 2})), matcher("calm", links_all))
+    assert (found.undecided, [link.mail_id for _, link in found.links]) == ("", [1, 2])
 
 
 @pytest.mark.parametrize("error", [TransientError("away"), KeyError("bug"), SystemExit(1)])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import pickle
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import ConfigError, TransientError
+from gatewayd import ConfigError, Contents, TransientError
 from gatewayd.errors import GatewaydError
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question, make_contact, make_record
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 CUSTOMER = make_record("customer", "C1", "Nord GmbH")
 PERSON = make_record("person", "P1", "Anna", email="anna@example.com")
@@ -89,3 +93,34 @@ def test_closing_never_raises_and_an_interrupt_passes() -> None:
     GuardedDirectory(Stubborn()).close()
     with pytest.raises(KeyboardInterrupt):
         GuardedDirectory(Stubborn()).refresh()
+
+
+# --- what it holds ----------------------------------------------------------------------------------------------------
+
+
+def test_what_a_directory_tells_of_itself_is_bounded() -> None:
+    class Talkative(FakeDirectory):
+        def contents(self) -> Contents:
+            many = tuple("x" * 10_000 for _ in range(5000))
+            return Contents(faults=many, warnings=many, outdated="x" * 10_000, rows=tuple((one, 1) for one in many))
+
+        def changed(self, version: str) -> Collection[str]:
+            return [f"{number}@example.com" for number in range(int(version))]
+
+    guarded = GuardedDirectory(Talkative())
+    assert len(pickle.dumps(guarded.contents())) < 3_000_000
+    assert len(guarded.changed("10") or ()) == 10
+    assert guarded.changed("100000") is None
+
+
+@pytest.mark.parametrize("answer", [None, "all", 7])
+def test_contents_that_are_none_are_the_directorys_fault(answer: object) -> None:
+    inner = FakeDirectory()
+    object.__setattr__(inner, "contents", lambda: answer)
+    with pytest.raises(DirectoryFailed, match="expected Contents"):
+        GuardedDirectory(inner).contents()
+
+
+def test_a_directory_that_tells_nothing_accepts_by_refreshing() -> None:
+    guarded = GuardedDirectory(FakeDirectory())
+    assert (guarded.accept(), guarded.contents(), guarded.changed("1")) == ([], Contents(), None)

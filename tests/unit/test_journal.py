@@ -207,6 +207,24 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         lambda: journal.worker_replaced(operator="a", by="vouchers", cause="it took longer than 10 s"),
         ['error worker replaced operator=a by=vouchers cause="it took longer than 10 s"'],
     ),
+    "directory_loaded": (
+        lambda: journal.directory_loaded("a", rows=812, faults=2, warnings=0),
+        ["info directory loaded operator=a rows=812 faults=2 warnings=0"],
+    ),
+    "directory_failed": (
+        lambda: journal.directory_failed("a", cause="it is gone", answers=True),
+        [
+            'error directory failed operator=a cause="it is gone" uses="what was there before" advice="See `gatewayd status` and `gatewayd check`."'
+        ],
+    ),
+    "directory_healed": (lambda: journal.directory_healed("a"), ["info directory well again operator=a"]),
+    "directory_fault": (
+        lambda: journal.directory_fault("a", [f"persons.csv:{line}:faulty" for line in range(22)]),
+        [
+            *(f"warning directory fault operator=a text=persons.csv:{line}:faulty" for line in range(20)),
+            "warning directory has further faults operator=a faults=2",
+        ],
+    ),
     "breaker_opened": (
         lambda: journal.breaker_opened(operator="a", by="b"),
         ['error breaker opened operator=a by=b advice="See `gatewayd queue causes`."'],

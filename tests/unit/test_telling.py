@@ -9,6 +9,7 @@ import pytest
 
 from gatewayd import (
     AccountHealth,
+    Contents,
     Delivery,
     FilingFault,
     LeaseLost,
@@ -25,6 +26,9 @@ from gatewayd.custody import Filed
 from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.mail import BytesSource, parse
 from gatewayd.metrics import Metrics
+from gatewayd.supervisor.alarms import Alarms
+from gatewayd.supervisor.labouring import Outcome
+from gatewayd.supervisor.looks import said
 from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.telling import Telling
 from gatewayd.testing import make_record
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
     from pathlib import Path
+
+    from gatewayd.supervisor.looks import Look
 
 RAW = make_raw(1, subject="My secret journey")
 NOON = datetime.now(UTC)
@@ -60,7 +66,8 @@ class Hall:
         self.log = log
         self.metrics = Metrics(version="1")
         self.ears = Ears()
-        self.telling = Telling(self.metrics, self.ears)
+        self.alarms = Alarms()
+        self.telling = Telling(self.metrics, self.ears, self.alarms)
 
     @property
     def lines(self) -> list[str]:
@@ -203,3 +210,39 @@ def test_a_suspended_target_is_a_line(hall: Hall) -> None:
     hall.telling.listener.suspended([Suspension(operator="acme", target="duty", since=NOON, cause="5.1.1 no such user")])
     (line,) = hall.lines
     assert line.startswith("target suspended operator=acme target=duty")
+
+
+def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hall) -> None:
+    def look(version: str, outdated: str = "", *faults: str) -> None:
+        contents = Contents(version=version, outdated=outdated, rows=(("persons.csv", 12),), faults=faults)
+        outcome = Outcome(faults=(*faults, outdated) if outdated else faults, contents=contents)
+        looks.append(said("acme", outcome, NOON, looks[-1] if looks else None, longest=900))
+        hall.telling.looked(looks[-1])
+
+    looks: list[Look] = []
+    fault = "persons.csv:3: the id is missing"
+    look("1", "", fault)
+    look("1", "", fault)
+    look("1", "contacts.csv: the file is gone", fault)
+    look("1", "contacts.csv: the file is gone", fault)
+    assert [one.alarm.error for one in hall.alarms.standing()] == ["contacts.csv: the file is gone"]
+    look("1", "", fault)
+    assert hall.alarms.standing() == []
+    look("2")
+    advice = 'advice="See `gatewayd status` and `gatewayd check`."'
+    assert hall.lines == [
+        "directory loaded operator=acme rows=12 faults=1 warnings=0",
+        f'directory fault operator=acme text="{fault}"',
+        f'directory failed operator=acme cause="contacts.csv: the file is gone" uses="what was there before" {advice}',
+        "directory well again operator=acme",
+        "directory loaded operator=acme rows=12 faults=0 warnings=0",
+    ]
+
+
+def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
+    hall.telling.looked(said("acme", Outcome(faults=("away",), failed=True), NOON, None, longest=900))
+    assert [one.alarm.name for one in hall.alarms.standing()] == ["acme"]
+    house = House(tmp_path)
+    house.operator("nord")
+    hall.telling.config_loaded(config.load(house.folder))
+    assert hall.alarms.standing() == []

@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Column, Double, Index, MetaData, Table, Text, fa
 from gatewayd_sql.dialect import SMALL_ROWS, Id, only_where
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 metadata = MetaData()
 

@@ -1,0 +1,138 @@
+"""``directory``, and what ``check`` says of directories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.mail import KINDS
+from gatewayd.config.faults import hint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.cli.app import App
+    from gatewayd.config import ImportConfig
+    from gatewayd.directory import Contents
+    from gatewayd.model import Kind
+
+__all__ = ["COMMANDS", "Checked", "check_directories"]
+
+#: At most so many contact types are named.
+_TYPES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What is wrong with one operator's directory and matchers."""
+
+    #: How many of them can't be used at all.
+    unusable: int
+    #: The directory answers from what was there before.
+    outdated: bool
+
+
+def check_directories(app: App) -> Sequence[Checked]:
+    """Show what is wrong with the operators' directories and matchers, and with contact types that nobody has."""
+    checked = [_checked(app, name) for name in app.recipes]
+    for text in _unknown_contact_types(app):
+        output.note(f"warning: {text}")
+    return checked
+
+
+def _checked(app: App, name: str) -> Checked:
+    recipe = app.recipes[name]
+    rows = app.examiner.refresh(recipe)
+    unusable = [] if recipe.faulty else app.examiner.unusable(recipe)
+    shown = [*unusable, *(("directory", text) for text in rows if ("directory", text) not in unusable)]
+    for by, text in shown:
+        click.echo(output.clean(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}"))
+    contents = app.examiner.contents(recipe)
+    for text in contents.warnings:
+        output.note(f"warning: operators/{name}.yaml: directory: {text}")
+    return Checked(unusable=len(unusable), outdated=bool(contents.outdated))
+
+
+def _unknown_contact_types(app: App) -> Iterator[str]:
+    """Yield what is wrong with the contact types that accounts import: a word that no record has admits nobody."""
+    for account in app.config.accounts.values():
+        if account.imports is None:
+            continue
+        # Only an operator of whom it is known: a directory need not tell what contact types it has.
+        known = {
+            name: contents
+            for name in account.operators
+            if name in app.recipes and (contents := app.examiner.contents(app.recipes[name])).contact_types is not None
+        }
+        for name, contents in known.items():
+            for kind, word in _unknown(account.imports, contents):
+                yield f"accounts/{account.name}.yaml: import.contact_types.{kind}: {_nobody(name, kind, word, contents)}"
+
+
+def _unknown(imports: ImportConfig, contents: Contents) -> Iterator[tuple[Kind, str]]:
+    have = {(kind, word.casefold()) for kind, word, _ in contents.contact_types or ()}
+    yield from (
+        (kind, word) for kind, words in imports.contact_types.items() for word in words if (kind, word.casefold()) not in have
+    )
+
+
+def _nobody(name: str, kind: Kind, word: str, contents: Contents) -> str:
+    types = [(one, count) for of, one, count in contents.contact_types or () if of == kind]
+    text = f"no EMAIL contact of a {kind} of {name} has the type {word!r}"
+    if not types:
+        return f"{text}, and none has any: no mail is admitted by it"
+    shown = ", ".join(f"{one or 'none'} ({count:,})" for one, count in types[:_TYPES])
+    slip = hint(word, [one for one, _ in types if one])
+    return f"{text}{slip if 'did you mean' in slip else ''} There are: {shown}"
+
+
+@click.group("directory")
+def _directory() -> None:
+    """Look into an operator's directory."""
+
+
+@_directory.command("find")
+@click.option("--operator", metavar="O", help="Whose directory; needed if there are several operators.")
+@click.argument("kind", type=KINDS)
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limit: int, *, as_json: bool) -> int:
+    """Find records with all these words in id, code or name. Neither case nor accents matter. Exits 1 if there is none."""
+    name = app.viewer(operator).operator
+    found = app.desk.search(name, kind, " ".join(words), limit=limit)
+    if as_json:
+        for one in found:
+            output.json_line({"kind": one.kind, "id": one.id, "label": one.label, "fields": dict(one.fields)})
+    output.table(("kind", "id", "label"), [] if as_json else [(one.kind, one.id, one.label) for one in found])
+    if not found:
+        output.note(f"No {kind} of {name} has {'all these words' if len(words) > 1 else 'this word'} in id, code or name.")
+    return 0 if found else 1
+
+
+@_directory.command("load")
+@click.option("--operator", metavar="O", help="Whose directory; without it, every operator's.")
+@click.option("--accept", is_flag=True, help="Take it as it is now, also where most of what was there is gone.")
+@click.pass_obj
+def _load(app: App, operator: str | None, *, accept: bool) -> int:
+    """Take over changes of what lies behind the directory now, and show what of it is faulty.
+
+    A file that is gone, or has less than half of the rows that it had, is taken over with --accept only.
+    """
+    names = [app.viewer(operator).operator] if operator else list(app.recipes)
+    load = app.examiner.accept if accept else app.examiner.refresh
+    faults = [(name, text) for name in names for text in load(app.recipes[name])]
+    for name, text in faults:
+        click.echo(output.clean(f"{name}: {text}"))
+    for name in names:
+        for text in app.examiner.contents(app.recipes[name]).warnings:
+            output.note(f"warning: {name}: {text}")
+    output.note(f"{output.count(len(names), 'directory', 'directories')} loaded, {output.count(len(faults), 'fault')}.")
+    return 1 if faults else 0
+
+
+COMMANDS = (_directory,)

@@ -1,0 +1,101 @@
+"""``queue refused`` and ``queue admit``: mail that is not admitted, and how a person admits it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import click
+
+from gatewayd.cli import output
+from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.visits import visit_all
+from gatewayd.errors import PermanentError
+from gatewayd.health import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.config import AccountConfig
+    from gatewayd.verdicts import Refused
+    from gatewayd.views import Viewer
+
+__all__ = ["SUBCOMMANDS"]
+
+_PAGE = 1000
+
+
+@click.command("refused")
+@operator_options
+@click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
+@click.option("--account", metavar="A", help="Only this account.")
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many, the newest.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def _refused(
+    app: App,
+    *,
+    operator: str | None,
+    users: Sequence[str],
+    account: str | None,
+    limit: int,
+    all_operators: bool,
+    as_json: bool,
+) -> None:
+    """List mail that is not admitted, and that the server still has: its sender is none of the account's `contact_types`."""
+    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    accounts = {one.name: one for viewer in viewers for one in _accounts(app, viewer) if account in {None, one.name}}
+    newest: deque[tuple[str, str, Refused]] = deque(maxlen=limit)
+    for name in sorted(accounts):
+        newest.extend((name, folder, refused) for folder, refused in _of(app, accounts[name]))
+    if as_json:
+        for name, folder, one in newest:
+            row: dict[str, output.Json] = {"id": one.entry_id, "account": name, "folder": folder, "key": one.key}
+            known: output.Json = None if one.senders is None else list(one.senders)
+            output.json_line({**row, "senders": known, "provisional_since": output.moment(one.since)})
+        return
+    if not newest:
+        output.note("No mail is not admitted.")
+    rows = [
+        (str(one.entry_id), name, folder, one.key, ", ".join(one.senders or ()) or "?", "yes" if one.since else "")
+        for name, folder, one in newest
+    ]
+    output.table(("#id", "account", "folder", "key", "from", "provisional"), rows)
+
+
+@click.command("admit")
+@operator_options
+@click.argument("entry_ids", type=ID, nargs=-1, required=True, metavar="ID...")
+@click.pass_obj
+def _admit(app: App, entry_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
+    """Admit mail for an operator whoever sent it, and fetch it: ids of `queue refused`. Forward rules don't fire for it."""
+    viewer = app.viewer(operator, users)
+    wanted, chosen = set(entry_ids), []
+    for account in _accounts(app, viewer):
+        ids = [one.entry_id for _, one in _of(app, account) if one.entry_id in wanted]
+        if ids and app.store.admit(account.name, ids, [viewer.operator]):
+            wanted -= set(ids)
+            chosen.append(account)
+    failed = bool(chosen) and visit_all(app, chosen, Task(), as_json=False)
+    if wanted:
+        missing = ", ".join(map(str, sorted(wanted)))
+        raise PermanentError(f"not admitted, and on the server still, is no mail {missing}", advice="See `gatewayd queue refused`.")
+    return 1 if failed else 0
+
+
+def _accounts(app: App, viewer: Viewer) -> Iterator[AccountConfig]:
+    """Yield the accounts whose mail the viewer may see."""
+    for one in app.config.accounts.values():
+        if one.imports and viewer.operator in one.operators and (one.user is None or one.user in viewer.users):
+            yield one
+
+
+def _of(app: App, account: AccountConfig) -> Iterator[tuple[str, Refused]]:
+    for folder in account.imports.folders if account.imports else ():
+        after = 0
+        while page := app.store.refusals(account.name, folder, after=after, limit=_PAGE):
+            after = page[-1].entry_id
+            yield from ((folder, one) for one in page)
+
+
+SUBCOMMANDS = (_refused, _admit)

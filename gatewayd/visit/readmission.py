@@ -1,0 +1,198 @@
+"""Not admitted is a state: newer records, changed settings or a person lift it, and only what is admitted now is fetched.
+
+Senders are judged, not mail: their addresses are kept beside the ledger. Where they were not, the headers tell them, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from gatewayd.batch import contact_types
+from gatewayd.config import digest
+from gatewayd.examine import Letter, Order, senders
+from gatewayd.mail import BytesSource, parse
+from gatewayd.model import Address
+from gatewayd.verdicts import Judged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from gatewayd.config import ImportConfig
+    from gatewayd.custody import Lease, Waiting
+    from gatewayd.directory import Basis
+    from gatewayd.examine import Recipe
+    from gatewayd.mail import Mail
+    from gatewayd.session import Session
+    from gatewayd.store import Store
+    from gatewayd.verdicts import Refused
+    from gatewayd.visit.values import Tools
+
+    _Headers: TypeAlias = Callable[[str, Sequence[str]], Sequence[tuple[str, Sequence[str]]]]
+
+__all__ = ["Readmission", "senders_of"]
+
+#: How many senders are judged at once; and for how many keys headers are asked at once.
+_PAGE, _HEADERS = 1000, 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which of the keys that are not admitted are judged again."""
+
+    #: All of them.
+    every: bool = False
+    #: Those of these senders.
+    senders: frozenset[str] = frozenset()
+
+    def __contains__(self, one: Refused) -> bool:
+        changed = one.senders is None or not self.senders.isdisjoint(one.senders)
+        return self.every or one.since is not None or (bool(self.senders) and changed)
+
+
+@dataclass(slots=True, kw_only=True)
+class Readmission:
+    """Judges again, for the length of one visit, what of an account is not admitted."""
+
+    tools: Tools
+    lease: Lease
+    recipes: Sequence[Recipe]
+    imports: ImportConfig
+    #: Called every few seconds, and between two pages; raises where the visit is to end.
+    tick: Callable[[], None]
+    #: All of it is judged: a person asked for that.
+    every: bool = False
+    _bases: dict[str, Basis | None] = field(default_factory=dict)
+    _now: dict[str, Judged] = field(default_factory=dict)
+    _before: Mapping[str, Judged] = field(default_factory=dict)
+    #: Operators that could not decide about somebody.
+    _open: set[str] = field(default_factory=set)
+    _wanted: _Wanted | None = None
+    #: Waiting entries of the folder at work that were not admitted before, see ``Store.readmitted``.
+    _again: Mapping[int, Sequence[str]] = field(default_factory=dict)
+
+    def judge(self, folder: str, headers: _Headers, *, keys: Collection[str] = ()) -> None:
+        """Judge again what of a folder is to be, ``keys`` of it in any case, so that it waits if it is admitted now.
+
+        ``headers`` asks the session who sent the mails of keys.
+        """
+        account = self.lease.account
+        if account in self._store.with_refused([account]):
+            wanted = self._wanted = self._wanted or self._begin()
+            if keys:
+                named = self._store.refusals(account, folder, after=0, limit=len(keys), keys=keys)
+                self._judge(self._named(folder, headers, named))
+            for page in self._pages(folder, wanted):
+                self._judge(self._named(folder, headers, [one for one in page if one in wanted]))
+                self.tick()
+        self._again = self._store.readmitted(account, folder)
+
+    def marked(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+        """Return what waits in the folder that was judged last, with which of it was not admitted before."""
+        if not self._again:
+            return waiting
+        return [
+            replace(one, readmitted=tuple(again)) if (again := self._again.get(one.entry_id)) is not None else one
+            for one in waiting
+        ]
+
+    def finish(self) -> None:
+        """Remember by what all of it was judged, once every folder was."""
+        judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in self._open}
+        kept = {name: one for name, one in self._before.items() if name in self._now} | judged
+        if self._wanted is not None and kept != self._before:
+            self._store.remember_judged(self.lease, kept)
+
+    @property
+    def _store(self) -> Store:
+        return self.tools.store
+
+    # --- who is judged ------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> _Wanted:
+        self._before = self._store.judged(self.lease.account)
+        types = sorted((kind, sorted(word.casefold() for word in words)) for kind, words in contact_types(self.imports))
+        for recipe in self.recipes:
+            name = recipe.operator.name
+            # A look that is due may be waited for.
+            self.tick()
+            basis = self._bases[name] = self.tools.examiner.basis(recipe)
+            settings = digest(types, recipe.directory, recipe.faulty)
+            self._now[name] = Judged(settings=settings, version=basis.version if basis else "")
+        loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
+        if loads and all(map(self._sound, self._now)):
+            self._store.hasten(self.lease, before=min(loads))
+        return self._changed()
+
+    def _changed(self) -> _Wanted:
+        if self.every or not self.imports.contact_types:
+            return _Wanted(every=True)
+        found: set[str] = set()
+        for recipe in self.recipes:
+            name = recipe.operator.name
+            now, before = self._now[name], self._before.get(name)
+            if now == before or not self._sound(name):
+                continue
+            known = before is not None and before.settings == now.settings
+            changed = self.tools.examiner.changed(recipe, before.version) if before and known else None
+            if changed is None:
+                return _Wanted(every=True)
+            found |= set(changed)
+        return _Wanted(senders=frozenset(found))
+
+    def _sound(self, operator: str) -> bool:
+        basis = self._bases.get(operator)
+        return basis is None or not basis.fault
+
+    def _pages(self, folder: str, wanted: _Wanted) -> Iterator[Sequence[Refused]]:
+        after, provisional = 0, not (wanted.every or wanted.senders)
+        while page := self._store.refusals(self.lease.account, folder, after=after, limit=_PAGE, provisional=provisional):
+            after = page[-1].entry_id
+            yield page
+
+    def _named(self, folder: str, headers: _Headers, several: Sequence[Refused]) -> Sequence[Refused]:
+        """Return them with their senders: where those were not kept, the headers tell. Who is gone stays nobody's."""
+        unknown = {one.key: one.entry_id for one in several if one.senders is None} if self.imports.contact_types else {}
+        found: dict[int, Sequence[str]] = dict.fromkeys(unknown.values(), ())
+        keys = list(unknown)
+        for start in range(0, len(keys), _HEADERS):
+            found |= {unknown[key]: names for key, names in headers(folder, keys[start : start + _HEADERS]) if key in unknown}
+        if found:
+            self._store.name_senders(self.lease, found)
+        return [replace(one, senders=tuple(found[one.entry_id])) if one.entry_id in found else one for one in several]
+
+    # --- what is said of them -----------------------------------------------------------------------------------------
+
+    def _judge(self, several: Sequence[Refused]) -> None:
+        if not several:
+            return
+        if not self.imports.contact_types:
+            self._store.rejudge(self.lease, admitted=[one.entry_id for one in several], refused=[])
+            return
+        letters = tuple(Letter(one.entry_id, BytesSource(b""), view=_view(one)) for one in several)
+        types = contact_types(self.imports)
+        order = Order(letters=letters, recipes=tuple(self.recipes), contact_types=types, admit_only=True)
+        found = self.tools.examiner.begin(order).result(self.tick).findings
+        ids = {one.entry_id for one in several}
+        admitted = {one for each in found for one in ids - each.refused - each.pending}
+        self._open |= {each.operator for each in found if each.pending - admitted}
+        undecided = {one for each in found for one in each.pending}
+        final = [one.entry_id for one in several if one.entry_id not in undecided | admitted and self._is_final(one)]
+        if admitted or final:
+            self._store.rejudge(self.lease, admitted=sorted(admitted), refused=final)
+
+    def _is_final(self, one: Refused) -> bool:
+        """Whether a verdict that was provisional was given by newer records now."""
+        bases = [basis for basis in self._bases.values() if basis]
+        return one.since is not None and all(basis.loaded_at and basis.loaded_at > one.since and not basis.fault for basis in bases)
+
+
+def senders_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+    """Return who sent the mails of these keys, as their headers say; runs in the session's thread. Who is gone is left out."""
+    return [(key, senders(parse(BytesSource(block)))) for key, block in session.headers(folder, keys)]
+
+
+def _view(one: Refused) -> Mail:
+    """Return the view of a mail of which nothing but its senders is known."""
+    empty = parse(BytesSource(b""), mail_id=one.entry_id)
+    return replace(empty, from_=tuple(Address(name="", email=email) for email in one.senders or ()))

@@ -1,0 +1,76 @@
+"""What sound rows say that can't be right, which is told and left as it is; and what there is more or less than before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from gatewayd_csv.tables import TABLES
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from gatewayd import Kind
+    from gatewayd_csv.rows import Faults
+
+__all__ = ["codes", "contact_types", "gained", "is_address", "main_contacts"]
+
+#: How many contact types are told, those with most contacts first; and how many addresses that gained a contact.
+_MOST_TYPES, _MOST_GAINED = 200, 10_000
+
+
+def is_address(text: str) -> bool:
+    """Whether mail could come from it: something, one @, something, and no blank."""
+    local, at, domain = text.partition("@")
+    return bool(local and at and domain) and "@" not in domain and not any(char.isspace() for char in text)
+
+
+def codes(db: sqlite3.Connection, table: str, code: str, warnings: Faults) -> None:
+    """Warn of a code that several rows have; ``code`` is its column in the index."""
+    query = (
+        f"SELECT line, code, first FROM (SELECT line, {code} AS code, first_value(line) OVER (PARTITION BY {code} ORDER BY line)"  # noqa: S608  our own words
+        f" AS first FROM {table} WHERE {code} != '') WHERE line != first ORDER BY line"
+    )
+    for line, value, first in db.execute(query):
+        warnings.add(line, f"the code {value[:50]!r} stands in line {first}, too: a person must choose between them")
+
+
+def main_contacts(db: sqlite3.Connection, table: str, main_contact: str, persons: str | None, warnings: Faults) -> None:
+    """Warn of main contacts that are nobody; ``persons`` is the column of the persons' ids, None where there is no such file."""
+    if persons is None:
+        if db.execute(f"SELECT 1 FROM {table} WHERE {main_contact} != '' LIMIT 1").fetchone():  # noqa: S608  our own words
+            warnings.add(1, "it has main contacts, but there is no persons.csv")
+        return
+    query = (
+        f"SELECT line, {main_contact} FROM {table} WHERE {main_contact} != ''"  # noqa: S608  our own words
+        f" AND {main_contact} NOT IN (SELECT {persons} FROM persons) ORDER BY line"
+    )
+    for line, value in db.execute(query):
+        warnings.add(line, f"the main contact {value[:50]!r} is nobody in persons.csv")
+
+
+def contact_types(db: sqlite3.Connection) -> list[tuple[Kind, str, int]]:
+    """Return how many EMAIL contacts there are of each kind of owner and contact type."""
+    query = "SELECT kind, role, count(*) FROM contacts WHERE email IS NOT NULL GROUP BY kind, role ORDER BY 3 DESC, 1, 2 LIMIT ?"
+    return [(kind, role, count) for kind, role, count in db.execute(query, (_MOST_TYPES,))]
+
+
+def gained(db: sqlite3.Connection, before: Path) -> bool:
+    """Note the addresses that have contacts now which they had not in the index ``before``; False if they are too many."""
+    # An index never changes once it is whole, so nothing of it needs to be locked.
+    db.execute("ATTACH ? AS before", (f"file:{quote(str(before))}?mode=ro&immutable=1",))
+    rows = "SELECT email, kind, role FROM {}.contacts WHERE email IS NOT NULL"
+    db.execute(
+        f"INSERT INTO gained SELECT DISTINCT email FROM ({rows.format('main')} EXCEPT {rows.format('before')}) LIMIT ?",  # noqa: S608  our own words
+        (_MOST_GAINED + 1,),
+    )
+    db.commit()
+    db.execute("DETACH before")
+    return bool(db.execute("SELECT count(*) <= ? FROM gained", (_MOST_GAINED,)).fetchone()[0])
+
+
+def losses(rows: Mapping[str, int], before: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Return the files that have less than half of the rows that they had, with both numbers."""
+    return {name: (rows.get(name, 0), had) for name, had in before.items() if 2 * rows.get(name, 0) < had and name in TABLES}

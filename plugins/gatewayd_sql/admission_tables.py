@@ -1,0 +1,76 @@
+"""The tables of verdicts that may change, and of directories. Importing this module makes ``metadata`` complete.
+
+refused      who sent what was not admitted, beside its entry in the ledger, and for whom a person admitted it
+judged       by which settings and records all of an account's mail that is not admitted was judged last
+provisional  verdicts on stored mail that are given again by newer records
+directory    how each operator's directory is (promise P10)
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Table, Text, literal_column
+
+from gatewayd_sql.dialect import SMALL_ROWS, only_where
+from gatewayd_sql.outbox_tables import metadata
+from gatewayd_sql.tables import ledger
+
+__all__ = ["REFUSED", "directory", "judged", "metadata", "provisional", "refused"]
+
+#: Spelled out like ``WAITING``.
+REFUSED = literal_column("'not admitted'", Text)
+
+refused = Table(
+    "refused",
+    metadata,
+    Column("entry_id", ForeignKey("ledger.id"), primary_key=True, autoincrement=False),
+    # One From address a line, in lower case.
+    Column("senders", Text, nullable=False),
+    # It was not admitted; else it waits because that could not be decided.
+    Column("final", Boolean, nullable=False),
+    # The verdict is provisional, since then.
+    Column("since", Double),
+    # The operators for which a person admitted it, one a line.
+    Column("admitted", Text, nullable=False),
+)
+Index("refused_provisional", refused.c.entry_id, **only_where(refused.c.since.is_not(None)))
+Index("refused_undecided", refused.c.entry_id, **only_where(~refused.c.final))
+Index("ledger_refused", ledger.c.account, ledger.c.folder, ledger.c.id, **only_where(ledger.c.state == REFUSED))
+
+judged = Table(
+    "judged",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("operator", Text, primary_key=True),
+    Column("settings", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    **SMALL_ROWS,
+)
+
+provisional = Table(
+    "provisional",
+    metadata,
+    Column("operator", Text, primary_key=True),
+    Column("mail_id", ForeignKey("mail.id"), primary_key=True, autoincrement=False),
+    Column("since", Double, nullable=False),
+    # None: admission could not be decided, and so it waits for as long as it takes.
+    Column("until", Double),
+    Column("version", Text, nullable=False),
+    Column("fire", Boolean, nullable=False),
+    **SMALL_ROWS,
+)
+
+directory = Table(
+    "directory",
+    metadata,
+    Column("operator", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("condition", Text, nullable=False),
+    Column("loaded_at", Double),
+    Column("looked_at", Double),
+    Column("version", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    # Lists as JSON: they are only ever shown.
+    Column("rows", Text, nullable=False),
+    Column("faults", Text, nullable=False),
+    Column("warnings", Text, nullable=False),
+)

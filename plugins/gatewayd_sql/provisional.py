@@ -1,0 +1,140 @@
+"""Verdicts that are provisional: kept with what they are about, and given anew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, delete, insert, select
+
+from gatewayd import PROVISIONAL_SECONDS, Doubted, Provisional, Viewer
+from gatewayd_sql.admission_tables import provisional as table
+from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.desk import refiled
+from gatewayd_sql.dialect import clock, now
+from gatewayd_sql.outbox_tables import delivery
+from gatewayd_sql.said import add
+from gatewayd_sql.sealing import remember
+from gatewayd_sql.tables import filing, mail
+from gatewayd_sql.times import clean, moment, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from gatewayd import Filing
+    from gatewayd_sql.database import Database
+
+__all__ = ["Provisionals", "doubt"]
+
+_ADD = Many(insert(table))
+
+
+def doubt(connection: Connection, verdicts: Iterable[tuple[int, Provisional]], time: float) -> None:
+    """Keep provisional verdicts, as (mail id, verdict), on mails that are new."""
+    rows: list[dict[str, object]] = [
+        {
+            "operator": one.operator,
+            "mail_id": mail_id,
+            "since": seconds(one.since),
+            "until": None if one.undecided else time + PROVISIONAL_SECONDS,
+            "version": clean(one.version),
+            "fire": one.fire,
+        }
+        for mail_id, one in verdicts
+    ]
+    _ADD.run(connection, rows)
+
+
+class Provisionals:
+    """Read, confirm and correct them."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def of(self, operator: str, *, before: datetime, after: int, limit: int) -> Sequence[Doubted]:
+        """Return stored mails with a verdict that was provisional since before a time."""
+        mine = and_(filing.c.operator == table.c.operator, filing.c.mail_id == table.c.mail_id)
+        query = (
+            select(table, mail.c.account, mail.c.received_at, filing.c.operator.label("filed"))
+            .join_from(table, mail, mail.c.id == table.c.mail_id)
+            .join(filing, mine, isouter=True)
+            .where(table.c.operator == operator, table.c.since < seconds(before), table.c.mail_id > after)
+            .order_by(table.c.mail_id)
+            .limit(limit)
+        )
+        old = and_(table.c.operator == operator, table.c.until < now())
+        with self._db.reading() as connection:
+            rows = connection.execute(query).all()
+            # Hardly ever is there one, and every look at a directory asks.
+            has_old = connection.execute(select(table.c.mail_id).where(old).limit(1)).first() is not None
+        if has_old:
+            with self._db.writing() as connection:
+                connection.execute(delete(table).where(old))
+            return self.of(operator, before=before, after=after, limit=limit)
+        return [
+            Doubted(
+                mail_id=row.mail_id,
+                account=row.account,
+                received_at=moment(row.received_at),
+                filed=row.filed is not None,
+                verdict=Provisional(
+                    operator=operator,
+                    since=moment(row.since),
+                    version=row.version,
+                    fire=row.fire,
+                    undecided=row.until is None,
+                ),
+            )
+            for row in rows
+        ]
+
+    def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
+        """Commit that these are no longer provisional."""
+        with self._db.writing() as connection:
+            for piece in pieces(sorted(set(mail_ids))):
+                connection.execute(delete(table).where(table.c.operator == operator, table.c.mail_id.in_(piece)))
+
+    def correct(self, operator: str, filings: Sequence[tuple[int, Filing]]) -> int:
+        """Commit verdicts given anew; return how many."""
+        new = {mail_id: each for mail_id, each in filings if each.operator == operator}
+        with self._db.writing() as connection:
+            time = clock(connection)
+            open_ = _locked(connection, operator, new)
+            there = _filed(connection, operator, open_)
+            sent = _sent(connection, operator, open_)
+            right = {mail_id: _unsent(new[mail_id], sent.get(mail_id, frozenset())) for mail_id in open_}
+            refiled(connection, Viewer(operator=operator), {mail_id: right[mail_id] for mail_id in open_ if mail_id in there})
+            add(connection, [(mail_id, right[mail_id]) for mail_id in open_ if mail_id not in there], time)
+            remember(connection, [mail_id for mail_id in open_ if mail_id not in there])
+            for piece in pieces(open_):
+                connection.execute(delete(table).where(table.c.operator == operator, table.c.mail_id.in_(piece)))
+        return len(open_)
+
+
+def _locked(connection: Connection, operator: str, mail_ids: Collection[int]) -> list[int]:
+    """Return those whose verdict is provisional still; until the end of the transaction nobody else corrects them."""
+    query = select(table.c.mail_id).where(table.c.operator == operator).order_by(table.c.mail_id).with_for_update()
+    return [one for piece in pieces(sorted(mail_ids)) for one in connection.scalars(query.where(table.c.mail_id.in_(piece)))]
+
+
+def _filed(connection: Connection, operator: str, mail_ids: Collection[int]) -> set[int]:
+    query = select(filing.c.mail_id).where(filing.c.operator == operator).order_by(filing.c.mail_id).with_for_update()
+    return {one for piece in pieces(mail_ids) for one in connection.scalars(query.where(filing.c.mail_id.in_(piece)))}
+
+
+def _sent(connection: Connection, operator: str, mail_ids: Collection[int]) -> dict[int, frozenset[str]]:
+    """Return the targets that each mail went to by a rule already."""
+    by_rule = (delivery.c.operator == operator, delivery.c.cause.startswith("rule "))
+    query = select(delivery.c.mail_id, delivery.c.target).where(*by_rule)
+    found: dict[int, frozenset[str]] = {}
+    for piece in pieces(mail_ids):
+        for mail_id, target in connection.execute(query.where(delivery.c.mail_id.in_(piece))):
+            found[mail_id] = found.get(mail_id, frozenset()) | {target}
+    return found
+
+
+def _unsent(each: Filing, sent: frozenset[str]) -> Filing:
+    return replace(each, deliveries=tuple(one for one in each.deliveries if one.target not in sent))
