@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from gatewayd import checks
 from gatewayd.checks import Wrong, receipt
 from gatewayd.errors import PluginError
 from gatewayd.forwarder import Courier
@@ -13,7 +14,7 @@ from gatewayd.traces import suspended
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.forwarder import Forwarder, Parcel, Receipt
+    from gatewayd.forwarder import Forwarder, Notice, Parcel, Receipt
 
 __all__ = ["WrongReceipt", "open_courier"]
 
@@ -50,6 +51,13 @@ class _Guarded(Courier):
     def _wrong(self, wrong: Wrong, source: object) -> WrongReceipt:
         text = f"{self._who} is at fault, `deliver`: {wrong.at(suspended(source))}; it may have been delivered"
         return WrongReceipt(text, advice="Mend the plugin, and look before it is sent again.")
+
+    def notify(self, notice: Notice) -> Sequence[str]:
+        found: object = self._inner.notify(notice)
+        try:
+            return checks.texts(found)
+        except Wrong as wrong:
+            raise PluginError(f"{self._who} is at fault, `notify`: {wrong}", advice="Mend the plugin.") from None
 
     def abort(self) -> None:
         self._inner.abort()
