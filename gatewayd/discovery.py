@@ -7,6 +7,7 @@ still pickle while they are in use. An installed distribution stays as it was im
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.abc
 import importlib.machinery
@@ -17,27 +18,26 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import hookspecs
 from gatewayd.regular import read_regular
-from gatewayd.traces import SINGLE
+from gatewayd.traces import SINGLE, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from importlib.metadata import EntryPoint
+    from collections.abc import Iterator
     from types import ModuleType
 
 __all__ = ["Found", "Imported", "PluginFile", "installed", "single", "singles"]
 
 _NOW = count()
-#: No plugin's file is larger.
-_LONGEST = 64 << 20
 #: How many modules of one single file are kept importable: the code that runs, and the code before it.
 _KEPT = 2
+#: A larger file is no plugin's code.
+_LARGEST = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +72,41 @@ class Found:
     name: str
     #: The distribution with its version, or the file.
     source: str
-    #: Imports it. Raises whatever the plugin raises, and OSError for a file that can't be read.
-    load: Callable[[], Imported]
-    #: None for an installed one.
+    #: The module that an installed one names; empty for a single file.
+    module: str = ""
+    #: The single file, as it was read; None for an installed one, and for a file that can't be read.
+    file: PluginFile | None = None
     path: Path | None = None
+    #: It is gatewayd's own.
+    own: bool = False
+    #: Why its file can't be read; empty where it can.
+    error: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over its source."""
+        return self.file.fingerprint if self.file else _of_package(self.module, self.source)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """By which it can be left out: its name, its file's, its distribution's."""
+        return frozenset({self.name, self.path.name if self.path else self.source.rpartition(" ")[0]})
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether this very code is imported here already."""
+        if self.file is not None:
+            loader = _loader(sys.modules.get(_module(self.file)))
+            return loader is not None and loader.file == self.file
+        return self.module.partition(":")[0].strip() in sys.modules
+
+    def load(self) -> Imported:
+        """Import it. Raises whatever the plugin raises."""
+        if self.file is not None:
+            return _import_file(self.file)
+        # An attribute behind a colon is what an entry point may name, too.
+        plugin = EntryPoint(self.name, self.module, hookspecs.PROJECT).load()
+        return Imported(plugin=plugin, fingerprint=self.fingerprint)
 
 
 def installed() -> Iterator[Found]:
@@ -84,12 +115,12 @@ def installed() -> Iterator[Found]:
     # Whenever a distribution is asked for its name or version, it parses all its metadata.
     known = {dist: (dist.name, f"{dist.name} {dist.version}") for dist in {point.dist for point in points} if dist}
 
-    def order(point: EntryPoint) -> tuple[bool, str]:
-        return (point.dist is None or known[point.dist][0] != hookspecs.PROJECT, point.name)
+    def own(point: EntryPoint) -> bool:
+        return point.dist is not None and known[point.dist][0] == hookspecs.PROJECT
 
-    for point in sorted(points, key=order):
+    for point in sorted(points, key=lambda point: (not own(point), point.name)):
         source = known[point.dist][1] if point.dist else point.value
-        yield Found(name=point.name, source=source, load=partial(_import_installed, point, source))
+        yield Found(name=point.name, source=source, module=point.value, own=own(point))
 
 
 def singles(folder: Path | None) -> Iterator[Found]:
@@ -97,37 +128,59 @@ def singles(folder: Path | None) -> Iterator[Found]:
     if folder is None or not folder.is_dir():
         return
     for path in sorted(folder.glob("*.py")):
-        yield Found(name=path.stem, source=str(path), path=path, load=partial(_import_path, path))
+        try:
+            yield single(PluginFile(path=path, code=_read(path)))
+        except OSError as error:
+            yield Found(name=path.stem, source=str(path), path=path, error=said(error))
 
 
 def single(file: PluginFile) -> Found:
     """Return a single-file plugin that was read before."""
-    return Found(name=file.path.stem, source=str(file.path), path=file.path, load=partial(_import_file, file))
+    return Found(name=file.path.stem, source=str(file.path), path=file.path, file=file)
 
 
-def _import_installed(point: EntryPoint, source: str) -> Imported:
-    plugin = point.load()
-    return Imported(plugin=plugin, fingerprint=_of_package(point.module, source))
+def _read(path: Path) -> bytes:
+    """Return a file's content; raises OSError where it is none, or too large."""
+    code = read_regular(path, _LARGEST + 1)
+    if len(code) > _LARGEST:
+        raise OSError(errno.EFBIG, f"it is larger than {_LARGEST >> 20} MiB")
+    return code
 
 
 @cache
-def _of_package(name: str, source: str) -> str:
-    """Hash the source of the top package that an imported module belongs to, as it is the first time that this is asked."""
-    found = hashlib.sha256(source.encode())
-    parts = name.split(".")
-    # A namespace package has no file of its own, and may be shared with others.
-    packages = (sys.modules[".".join(parts[: depth + 1])] for depth in range(len(parts)))
-    root = next((package for package in packages if getattr(package, "__file__", None)), None)
-    origin = Path(str(root.__file__)) if root else None
-    files = sorted(origin.parent.rglob("*.py")) if origin and hasattr(root, "__path__") else [origin] if origin else []
-    for path in files:
+def _of_package(value: str, source: str) -> str:
+    """Hash the source of the top package that a module belongs to, as it is the first time that this is asked.
+
+    Nothing is imported for it.
+    """
+    found = hashlib.sha256(f"{source} {value}".encode())
+    for path in _files(value.partition(":")[0].strip()):
         found.update(path.name.encode() + b"\0")
-        try:
+        # An archive, or gone since: the distribution's version has to do.
+        with suppress(OSError):
             found.update(path.read_bytes())
-        except OSError:
-            # An archive, or gone since: the distribution's version has to do.
-            continue
     return found.hexdigest()
+
+
+def _files(module: str) -> list[Path]:
+    parts = module.split(".")
+    try:
+        spec = importlib.util.find_spec(parts[0])
+        for depth in range(2, len(parts) + 1):
+            # A namespace package has no file of its own, and may be shared with others.
+            if spec is None or spec.origin is not None:
+                break
+            spec = importlib.machinery.PathFinder.find_spec(".".join(parts[:depth]), spec.submodule_search_locations)
+    except (ImportError, ValueError):
+        return []
+    if spec is None or spec.origin is None:
+        return []
+    origin = Path(spec.origin)
+    return sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations is not None else [origin]
+
+
+def _module(file: PluginFile) -> str:
+    return f"{SINGLE}{re.sub(r'[^a-zA-Z0-9]', '_', file.path.stem)}_{file.fingerprint[:16]}"
 
 
 class _Loader(importlib.abc.SourceLoader):
@@ -149,13 +202,9 @@ class _Loader(importlib.abc.SourceLoader):
         return self.file.code
 
 
-def _import_path(path: Path) -> Imported:
-    return _import_file(PluginFile(path=path, code=read_regular(path, _LONGEST)))
-
-
 def _import_file(file: PluginFile) -> Imported:
     imported = partial(Imported, fingerprint=file.fingerprint, file=file)
-    name = f"{SINGLE}{re.sub(r'[^a-zA-Z0-9]', '_', file.path.stem)}_{file.fingerprint[:16]}"
+    name = _module(file)
     loader = _loader(sys.modules.get(name))
     if loader and loader.file == file:
         loader.used = next(_NOW)

@@ -2,7 +2,8 @@
 A hook in the past participle tells what happened, apart from the mail's path.
 
 A plugin becomes one by an entry point in the group ``gatewayd``, or as a single ``.py`` file in the plugins folder that
-``gatewayd.yaml`` names. Hooks that offer do no work: a raising one puts its whole plugin out of use.
+``gatewayd.yaml`` names. Hooks that offer do no work: a raising one puts its whole plugin out of use. So does an import that takes
+longer than ``plugins.deadline``, or changes what others in its process use.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _hookspec = pluggy.HookspecMarker(PROJECT)
 def gatewayd_transports() -> Sequence[type[Transport]]:
     """Offer transports.
 
-    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
     Raising puts the plugin out of use, and only the accounts that name its kinds with it.
 
         @hookimpl
@@ -46,7 +47,7 @@ def gatewayd_transports() -> Sequence[type[Transport]]:
 def gatewayd_directories() -> Sequence[type[Directory]]:
     """Offer directories.
 
-    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
     Raising puts the plugin out of use, and only the operators that name its kinds with it.
 
         @hookimpl
@@ -60,7 +61,7 @@ def gatewayd_directories() -> Sequence[type[Directory]]:
 def gatewayd_matchers() -> Sequence[type[Matcher]]:
     """Offer matchers.
 
-    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
     Raising puts the plugin out of use, and only the operators that name its kinds with it.
 
         @hookimpl
@@ -74,7 +75,7 @@ def gatewayd_matchers() -> Sequence[type[Matcher]]:
 def gatewayd_forwarders() -> Sequence[type[Forwarder]]:
     """Offer forwarders.
 
-    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
     Raising puts the plugin out of use, and only the accounts and targets that name its kinds with it.
 
         @hookimpl
@@ -88,7 +89,7 @@ def gatewayd_forwarders() -> Sequence[type[Forwarder]]:
 def gatewayd_stores() -> Sequence[type[Store]]:
     """Offer stores.
 
-    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
     Raising puts the plugin out of use; gatewayd can't run where its own store is out of use.
 
         @hookimpl
@@ -102,7 +103,7 @@ def gatewayd_stores() -> Sequence[type[Store]]:
 def gatewayd_commands() -> Sequence[type[Command]]:
     """Offer words for the command line.
 
-    Called once in every process that loads plugins, in its main thread, before the config is read. Does no I/O.
+    Called in a process apart, where the plugin is tried, and once in each process that needs one of its kinds. Does no I/O.
     Raising puts the plugin out of use, and its words with it.
 
         @hookimpl

@@ -1,53 +1,35 @@
-"""Find plugins, load each in a guard of its own, and keep what they offer by role and kind."""
+"""Find plugins, try each in a process of its own, and import what is asked for; keep what they offer by role and kind."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import re
+import os
+import sys
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
-import pluggy
-
-from gatewayd import discovery, hookspecs
-from gatewayd.errors import PluginError
+from gatewayd import discovery, journal
+from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.forwarder import Forwarder
-from gatewayd.options import Options
-from gatewayd.roles import Command, Directory, Matcher, Plugin, Transport
-from gatewayd.store import Store
-from gatewayd.traces import where
+from gatewayd.offers import OBSERVERS, ROLES, Observer, Offered, offered, singular
+from gatewayd.roles import Plugin
+from gatewayd.traces import Spot, spot, where
+from gatewayd.trial import Tries, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.discovery import Found, PluginFile
-    from gatewayd.events import Event
 
-__all__ = ["GONE", "OBSERVERS", "ROLES", "Loaded", "Observer", "Registry", "load", "where"]
+__all__ = ["GONE", "LEFT_OUT", "OBSERVERS", "ROLES", "Loaded", "Observer", "Registry", "Tries", "load", "where"]
 
 #: What is wrong with a single file that is in use although it is no longer there.
 GONE = "gone, but what it offers is still in use"
-_KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
-
-#: The roles by the name of the hook that offers them, without its prefix.
-ROLES: Mapping[str, type[Plugin]] = {
-    "transports": Transport,
-    "directories": Directory,
-    "matchers": Matcher,
-    "forwarders": Forwarder,
-    "stores": Store,
-    "commands": Command,
-}
-
-#: The hooks that tell, without their prefix.
-OBSERVERS = ("mail_filed", "mail_failed", "delivery_settled", "account_changed", "config_loaded")
+#: Why a plugin is out of use that somebody wants out of use.
+LEFT_OUT = "left out (plugins.without)"
 
 _Role = TypeVar("_Role", bound=Plugin)
-
-_HOOKS = tuple(f"{hookspecs.PROJECT}_{name}" for name in (*ROLES, *OBSERVERS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,25 +41,52 @@ class Loaded:
     source: str
     #: What it offers as (role, kind); what it hears of as ("observers", hook).
     offers: tuple[tuple[str, str], ...] = ()
+    #: The kinds of its forwarders that send mail.
+    sending: tuple[str, ...] = ()
     #: Why it is out of use; empty where it is in use.
     error: str = ""
     #: What is wrong with its file, where the file as it was before is in use.
     fault: str = ""
+    #: Where in its code the error or fault is, as far as it is known.
+    spot: Spot | None = None
     #: SHA-256 over its source; empty where it is out of use.
     fingerprint: str = ""
     #: The single file that it is; None for an installed one.
     path: Path | None = None
+    #: By which it can be left out.
+    names: frozenset[str] = frozenset()
+
+    @property
+    def left_out(self) -> bool:
+        """Whether it is out of use because somebody wants it so."""
+        return self.error == LEFT_OUT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observer:
-    """One plugin's answer to one hook that tells."""
+class _Later:
+    """A sound plugin that is imported when something of it is asked for."""
 
-    plugin: str
-    #: The hook's whole name.
-    hook: str
-    #: Takes the event. Raises whatever the plugin raises.
-    call: Callable[[Event], object]
+    def __init__(self, found: Found, verdict: Verdict, say: Callable[[str, str], None]) -> None:
+        self.found = found
+        self.verdict = verdict
+        self._say = say
+        self._offered: Offered | None = None
+        #: Why it can't be imported here, although it was sound when it was tried.
+        self._error = ""
+
+    def offered(self) -> Offered:
+        """Return what it offers; raises PluginError, and each time again."""
+        if self._offered is None and not self._error:
+            if not self.found.is_imported:
+                self._say(self.found.name, self.found.source)
+            try:
+                self._offered = _offered(self.found)
+                if set(self._offered.words) != set(self.verdict.words):
+                    self._error = "it offers something else than when it was tried"
+            except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin raises puts that plugin alone out of use
+                self._error = error.message if isinstance(error, GatewaydError) else where(error)
+        if self._error or self._offered is None:
+            raise PluginError(f"the plugin {self.found.name} is out of use: {self._error}", advice="See `gatewayd plugins list`.")
+        return self._offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,20 +98,42 @@ class Registry:
     files: tuple[PluginFile, ...] = field(default=(), repr=False)
     _classes: Mapping[tuple[str, str], type[Plugin]] = field(repr=False)
     _observers: tuple[Observer, ...] = field(default=(), repr=False)
+    #: By what they offer: plugins that are not imported before that is asked for.
+    _later: Mapping[tuple[str, str], tuple[_Later, ...]] = field(default_factory=dict, repr=False)
 
     def kinds(self, role: type[Plugin]) -> tuple[str, ...]:
         """Return the kinds of a role, sorted."""
-        return tuple(sorted(kind for (name, kind) in self._classes if ROLES[name] is role))
+        word = _word(role)
+        return tuple(sorted({kind for (name, kind) in (*self._classes, *self._later) if name == word}))
+
+    def sending(self) -> tuple[str, ...]:
+        """Return the kinds of forwarders that send mail, sorted."""
+        ours = (kind for (_, kind), one in self._classes.items() if issubclass(one, Forwarder) and one.sends_mail)
+        theirs = (kind for plugin in self.plugins for kind in plugin.sending if ("forwarders", kind) in self._later)
+        return tuple(sorted({*ours, *theirs}))
 
     def get(self, role: type[_Role], kind: str) -> type[_Role]:
-        """Return the class of that role and kind; raises PluginError that says why there is none."""
-        name = _word(role)
-        found = self._classes.get((name, kind))
+        """Return the class of that role and kind; raises PluginError that says why there is none.
+
+        A plugin that is none of gatewayd's own is imported when it is first asked for.
+        """
+        key = (_word(role), kind)
+        found = self._classes.get(key)
+        if found is None and key in self._later:
+            found = self._later[key][0].offered().classes[key]
         if found is None:
             raise PluginError(
-                f"no plugin offers the {_singular(name)} {kind!r}{self._failed()}", advice="See `gatewayd plugins list`."
+                f"no plugin offers the {singular(key[0])} {kind!r}{self._failed()}", advice="See `gatewayd plugins list`."
             )
         return cast("type[_Role]", found)
+
+    def classes(self, role: type[_Role]) -> Sequence[type[_Role]]:
+        """Return all classes of a role that can be imported, by kind."""
+        found = []
+        for kind in self.kinds(role):
+            with suppress(PluginError):
+                found.append(self.get(role, kind))
+        return found
 
     def fingerprint(self, role: type[Plugin], kind: str) -> str:
         """Return what tells the code behind a kind from other code; empty where no plugin offers it."""
@@ -111,19 +142,21 @@ class Registry:
 
     def part(self, wanted: Iterable[tuple[type[Plugin], str]]) -> Registry:
         """Return a registry of just these roles and kinds, as far as there are any; it pickles small."""
-        words = [(_word(role), kind) for role, kind in wanted]
-        return Registry(plugins=(), _classes={word: self._classes[word] for word in words if word in self._classes})
-
-    def commands(self) -> Sequence[type[Command]]:
-        """Return the words that plugins add to the command line."""
-        return [self.get(Command, kind) for kind in self.kinds(Command)]
+        words = [(role, kind) for role, kind in wanted if kind in self.kinds(role)]
+        return Registry(plugins=(), _classes={(_word(role), kind): self.get(role, kind) for role, kind in words})
 
     def observers(self, hook: str) -> Sequence[Observer]:
         """Return who hears of what the hook tells, each to be called in a guard of its own."""
-        return [one for one in self._observers if one.hook == hook]
+        found = [one for one in self._observers if one.hook == hook]
+        for later in self._later.get(("observers", hook.removeprefix("gatewayd_")), ()):
+            try:
+                found += [one for one in later.offered().observers if one.hook == hook]
+            except PluginError as error:
+                journal.plugin_refused(later.found.name, error)
+        return found
 
     def _failed(self) -> str:
-        failed = [plugin.name for plugin in self.plugins if plugin.error]
+        failed = [plugin.name for plugin in self.plugins if plugin.error and not plugin.left_out]
         return f" (out of use: {', '.join(failed)})" if failed else ""
 
 
@@ -131,154 +164,129 @@ def _word(role: type[Plugin]) -> str:
     return next(name for name, base in ROLES.items() if base is role)
 
 
-def _singular(hook: str) -> str:
-    return hook.replace("ies", "y").rstrip("s")
+@contextmanager
+def _standard_output_kept() -> Iterator[None]:
+    """Let what is printed go to standard error: what a command says is no plugin's to add to."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:
+        # There is none.
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        # Where it does not go by the file, as in a test.
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
-def load(folder: Path | None = None, *, files: Sequence[PluginFile] = ()) -> Registry:
+def _offered(found: Found) -> Offered:
+    with _standard_output_kept():
+        return offered(found.name, found.load().plugin)
+
+
+def load(
+    folder: Path | None = None, *, files: Sequence[PluginFile] = (), without: Collection[str] = (), tries: Tries | None = None
+) -> Registry:
     """Load the plugins of all installed distributions and the single files of ``folder``. Never raises for a plugin.
 
+    All but gatewayd's own are tried in processes apart, and imported here when something of them is asked for. ``without``
+    are left out, by a plugin's name, its file's or its distribution's.
     ``files`` are single files as another registry has them: each is taken where the folder has no sound file of its name.
-    Without a folder, a worker process so has just the code that it is meant to have.
+    Without a folder, a worker process so has just the code that it is meant to have. Raises what ``tries.go_on`` raises.
     """
-    loading = _Loading()
-    for found in (*discovery.installed(), *discovery.singles(folder)):
-        loading.add(found)
-    for file in files:
-        loading.stand_in(file)
+    loading = _Loading(tries or Tries(), frozenset(without))
+    loading.add([*discovery.installed(), *discovery.singles(folder)])
+    loading.stand_in(files)
     return loading.registry()
 
 
 class _Loading:
     """One round of loading plugins."""
 
-    def __init__(self) -> None:
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
-        self._manager.add_hookspecs(hookspecs)
+    def __init__(self, tries: Tries, without: frozenset[str]) -> None:
+        self._tries = tries
+        self._without = without
         self._plugins: list[Loaded] = []
-        self._classes: dict[tuple[str, str], type[Plugin]] = {}
+        self._own: list[Offered] = []
+        self._later: list[_Later] = []
         self._files: list[PluginFile] = []
 
     def registry(self) -> Registry:
+        later: dict[tuple[str, str], tuple[_Later, ...]] = {}
+        for one in self._later:
+            for word in one.verdict.words:
+                later[word] = (*later.get(word, ()), one)
         return Registry(
             plugins=tuple(self._plugins),
             files=tuple(self._files),
-            _classes=self._classes,
-            _observers=tuple(_observers(self._manager)),
+            _classes={word: offered for one in self._own for word, offered in one.classes.items()},
+            _observers=tuple(observer for one in self._own for observer in one.observers),
+            _later=later,
         )
 
-    def add(self, found: Found, *, fault: str = "") -> None:
+    def add(self, plugins: Sequence[Found]) -> None:
+        wanted = [one for one in plugins if not one.names & self._without]
+        verdicts = self._tries.verdicts([one for one in wanted if not one.own and not one.error])
+        for one in plugins:
+            if one in wanted:
+                self._plugins.append(self._loaded(one, verdicts.get(one)))
+            else:
+                self._plugins.append(Loaded(name=one.name, source=one.source, path=one.path, names=one.names, error=LEFT_OUT))
+
+    def stand_in(self, files: Sequence[PluginFile]) -> None:
+        sound = {one.path.name for one in self._plugins if one.path and (not one.error or one.left_out)}
+        wanted = [discovery.single(file) for file in files if file.path.name not in sound]
+        wanted = [one for one in wanted if not one.names & self._without]
+        verdicts = self._tries.verdicts(wanted)
+        for found in wanted:
+            same = next((one for one in self._plugins if one.path and found.path and one.path.name == found.path.name), None)
+            rest = [one for one in self._plugins if one is not same]
+            # It must not be in its own way.
+            before, self._plugins = self._plugins, rest
+            loaded = self._loaded(found, verdicts[found])
+            fault = replace(loaded, fault=same.error if same else GONE, spot=same.spot if same else None)
+            # If it is no better than what it stands in for, it was never there.
+            self._plugins = before if loaded.error else [*rest, fault]
+
+    def _loaded(self, found: Found, verdict: Verdict | None) -> Loaded:
+        plain = Loaded(name=found.name, source=found.source, path=found.path, names=found.names)
+        if verdict is not None and not verdict.error:
+            error = self._taken(found, verdict.words)
+            if not error:
+                self._later.append(_Later(found, verdict, self._tries.importing))
+                self._files += [found.file] if found.file else []
+                return replace(plain, offers=verdict.words, sending=verdict.sending, fingerprint=found.fingerprint)
+            return replace(plain, error=error)
+        if verdict is not None:
+            at = Spot(verdict.file, verdict.line, verdict.column) if verdict.file else None
+            return replace(plain, error=verdict.error, spot=at)
+        return replace(plain, error=found.error) if found.error else self._ours(found, plain)
+
+    def _ours(self, found: Found, plain: Loaded) -> Loaded:
+        """Import a plugin of gatewayd's own."""
         try:
-            loaded = self._load(found)
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises puts that plugin alone out of use
-            loaded = Loaded(name=found.name, source=found.source, path=found.path, error=where(error))
-        self._plugins.append(replace(loaded, fault=fault))
+            own = _offered(found)
+        except Exception as error:  # noqa: BLE001  one of ours that can't be imported puts itself alone out of use
+            return replace(plain, error=error.message if isinstance(error, GatewaydError) else where(error), spot=spot(error))
+        self._own.append(own)
+        return replace(plain, offers=own.words, sending=own.sending, fingerprint=found.fingerprint)
 
-    def stand_in(self, file: PluginFile) -> None:
-        same = [one for one in self._plugins if one.path and one.path.name == file.path.name]
-        if any(not one.error for one in same):
-            return
-        length = len(self._plugins)
-        self.add(discovery.single(file), fault=same[0].error if same else GONE)
-        # If it is no better than what it stands in for, it was never there.
-        out = self._plugins[length:] if self._plugins[-1].error else same
-        self._plugins = [one for one in self._plugins if one not in out]
-
-    def _load(self, found: Found) -> Loaded:
-        try:
-            imported = found.load()
-        except SystemExit as error:
-            raise PluginError(f"it exits when it is imported: {error}") from error
-        offered = self._offers(found.name, imported.plugin)
-        heard = tuple(("observers", hook) for hook in _heard(self._manager, found.name))
-        self._classes.update(offered)
-        self._files += [imported.file] if imported.file else []
-        offers = (*offered, *heard)
-        return Loaded(name=found.name, source=found.source, path=found.path, offers=offers, fingerprint=imported.fingerprint)
-
-    def _offers(self, name: str, module: object) -> dict[tuple[str, str], type[Plugin]]:
-        _refuse_unknown_hooks(self._manager, module)
-        if self._manager.register(module, name) is None:
-            raise PluginError(f"the name {name!r} is blocked")
-        try:
-            self._manager.check_pending()
-            offered = _collected(self._manager, name, module)
-            _refuse_taken(offered, self._classes, self._plugins)
-        except BaseException:
-            self._manager.unregister(module)
-            raise
-        return offered
-
-
-def _heard(manager: pluggy.PluginManager, name: str) -> list[str]:
-    """The hooks that tell which a plugin answers."""
-    answered = {caller.name for caller in manager.get_hookcallers(manager.get_plugin(name)) or ()}
-    return [hook for hook in OBSERVERS if f"{hookspecs.PROJECT}_{hook}" in answered]
-
-
-def _observers(manager: pluggy.PluginManager) -> Iterator[Observer]:
-    """Each plugin apart: one that raises would make pluggy drop the others."""
-    for name, module in manager.list_name_plugin():
-        others = [other for other in manager.get_plugins() if other is not module]
-        for hook in _heard(manager, name):
-            hear = manager.subset_hook_caller(f"{hookspecs.PROJECT}_{hook}", others)
-            yield Observer(plugin=name, hook=hear.name, call=partial(_told, hear))
-
-
-def _told(hear: pluggy.HookCaller, event: Event) -> object:
-    # pluggy takes arguments by name only.
-    return hear(event=event)
-
-
-def _collected(manager: pluggy.PluginManager, name: str, module: object) -> dict[tuple[str, str], type[Plugin]]:
-    offers = {
-        (role, offered.kind): offered
-        for role, base in ROLES.items()
-        for offered in _call(manager, module, role)
-        if _checked(offered, base)
-    }
-    if not offers and not _heard(manager, name):
-        raise PluginError("it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers")
-    return offers
-
-
-def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    for name in dir(module):
-        if name not in _HOOKS and manager.parse_hookimpl_opts(module, name) is not None:
-            near = difflib.get_close_matches(name, _HOOKS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(_HOOKS)}"
-            raise PluginError(f"there is no hook {name}: {hint}")
-
-
-def _call(manager: pluggy.PluginManager, module: object, role: str) -> list[type[Plugin]]:
-    others = [other for other in manager.get_plugins() if other is not module]
-    hook = manager.subset_hook_caller(f"{hookspecs.PROJECT}_{role}", others)
-    answers = hook()
-    # An answer of None is left out of them by pluggy.
-    if len(answers) < len(hook.get_hookimpls()) or not all(isinstance(answer, list | tuple) for answer in answers):
-        raise PluginError(f"{hookspecs.PROJECT}_{role} must return a list of classes")
-    return [offered for answer in answers for offered in answer]
-
-
-def _checked(offered: object, base: type[Plugin]) -> bool:
-    """Whether a hook offered a class of its role; raises PluginError that says what is wrong with it."""
-    if not (isinstance(offered, type) and issubclass(offered, base)):
-        raise PluginError(f"{offered!r} is no class derived from {base.__name__}")
-    kind = getattr(offered, "kind", None)
-    if not (isinstance(kind, str) and _KIND.fullmatch(kind)):
-        raise PluginError(f"{offered.__name__}.kind is {kind!r}, expected a word such as 'vouchers' (a-z, 0-9, -)")
-    if not issubclass(offered.Options, Options):
-        raise PluginError(f"{offered.__name__}.Options is not derived from {base.__name__}.Options")
-    if inspect.isabstract(offered):
-        missing = ", ".join(sorted(getattr(offered, "__abstractmethods__", ())))
-        raise PluginError(f"{offered.__name__} lacks {missing}")
-    return True
-
-
-def _refuse_taken(
-    offered: Mapping[tuple[str, str], type[Plugin]], classes: Mapping[tuple[str, str], type[Plugin]], plugins: Sequence[Loaded]
-) -> None:
-    for role, kind in offered:
-        if (role, kind) in classes:
-            other = next(plugin for plugin in plugins if (role, kind) in plugin.offers)
-            raise PluginError(f"it offers the {_singular(role)} {kind!r}, which {other.name} ({other.source}) offers already")
+    def _taken(self, found: Found, words: Sequence[tuple[str, str]]) -> str:
+        """Return what of a plugin's name or kinds is another one's; empty where nothing is."""
+        there = [one for one in self._plugins if not one.error]
+        same = next((one for one in there if one.name == found.name), None)
+        if same is not None:
+            file = found.path.name if found.path else found.name
+            way = "give the file another name, or leave one of them out" if found.path else "leave one of them out"
+            return f"there is a plugin {found.name!r} already, of {same.source}: {way} (plugins.without: [{file}])"
+        for role, kind in words:
+            other = next((one for one in there if (role, kind) in one.offers), None)
+            if other and role in ROLES:
+                return f"it offers the {singular(role)} {kind!r}, which {other.name} ({other.source}) offers already"
+        return ""

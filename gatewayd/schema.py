@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic.json_schema import models_json_schema
 
-from gatewayd.config.account import sending
 from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, NotifyBlock, OperatorFile
 from gatewayd.forwarder import Forwarder
 from gatewayd.roles import Directory, Matcher, Plugin, Transport
@@ -103,9 +102,8 @@ def first_line(thing: object) -> str:
 
 
 def _gatewayd(registry: Registry) -> dict[str, object]:
-    stores = [registry.get(Store, kind) for kind in registry.kinds(Store)]
-    forwarders = [registry.get(Forwarder, kind) for kind in registry.kinds(Forwarder)]
-    tell = [one for one in forwarders if not one.sends_mail]
+    stores = registry.classes(Store)
+    tell = [one for one in registry.classes(Forwarder) if not one.sends_mail]
     made = Schemas(GatewaydFile, NotifyBlock, *(plugin.Options for plugin in (*stores, *tell)))
     schema = made.of(GatewaydFile)
     _replace(schema, "store", made.kinds(stores))
@@ -121,9 +119,9 @@ def _gatewayd(registry: Registry) -> dict[str, object]:
 
 
 def _operator(registry: Registry) -> dict[str, object]:
-    directories = [registry.get(Directory, kind) for kind in registry.kinds(Directory)]
-    matchers = [registry.get(Matcher, kind) for kind in registry.kinds(Matcher)]
-    forwarders = [registry.get(Forwarder, kind) for kind in registry.kinds(Forwarder)]
+    directories = registry.classes(Directory)
+    matchers = registry.classes(Matcher)
+    forwarders = registry.classes(Forwarder)
     made = Schemas(OperatorFile, MailTarget, *(plugin.Options for plugin in (*directories, *matchers, *forwarders)))
     schema = made.of(OperatorFile)
     _replace(schema, "directory", made.kinds(directories))
@@ -150,8 +148,8 @@ def _entry(made: Schemas, matcher: type[Matcher]) -> dict[str, object]:
 
 
 def _account(registry: Registry) -> dict[str, object]:
-    transports = {kind: registry.get(Transport, kind) for kind in registry.kinds(Transport)}
-    forwarders = {kind: registry.get(Forwarder, kind) for kind in sending(registry)}
+    transports = {one.kind: one for one in registry.classes(Transport)}
+    forwarders = {one.kind: one for one in registry.classes(Forwarder) if one.sends_mail}
     offered: dict[str, type[Plugin]] = {**forwarders, **transports}
     made = Schemas(AccountFile, *(plugin.Options for plugin in offered.values()))
     kernel = made.of(AccountFile)

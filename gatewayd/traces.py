@@ -21,6 +21,8 @@ __all__ = ["SINGLE", "Spot", "said", "spot", "suspended", "trace", "where"]
 SINGLE = "gatewayd_plugin_"
 #: The entry points' group of installed plugins.
 _GROUP = "gatewayd"
+#: What runs the code of single files, and tries it.
+_LOADERS = {"gatewayd.discovery", "gatewayd.trial.program"}
 #: How much of an error's text is told.
 _LONGEST = 500
 #: How much of a traceback is told, in characters.
@@ -103,7 +105,7 @@ def _whose(frame: FrameType) -> int:
     name, file = str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename
     if name.startswith(SINGLE) or any(name == one or name.startswith(f"{one}.") for one in _installed()):
         return _PLUGIN
-    if file.startswith("<frozen importlib") or Path(file).parent.name == "importlib":
+    if file.startswith("<frozen importlib") or Path(file).parent.name == "importlib" or name in _LOADERS:
         return _IMPORTER
     return _OTHER
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import __version__, garbage, plugins
+from gatewayd import __version__, garbage
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError
 from gatewayd.plugins import where
+from gatewayd.roles import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,17 +75,30 @@ class _Group(click.Group):
     """The words of gatewayd and those that plugins add; plugins are only loaded for a word that is not ours."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *(command.kind for command in plugins.load().commands())})
+        return sorted({*super().list_commands(ctx), *_app(ctx).registry.kinds(Command)})
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  as click has it
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in self.commands:
             return self.commands[cmd_name]
-        found = [command for command in plugins.load().commands() if command.kind == cmd_name]
-        if not found:
+        registry = _app(ctx).registry
+        if cmd_name not in registry.kinds(Command):
             return None
         from gatewayd.cli import plugin_commands  # noqa: PLC0415  imported late: our own words do without
 
-        return plugin_commands.command(found[0])
+        return plugin_commands.command(registry.get(Command, cmd_name))
+
+
+def _app(ctx: click.Context) -> App:
+    """Return what the commands of this run share; words are looked up before the first of them runs."""
+    if ctx.obj is None:
+        folder: Path = ctx.params.get("folder") or _folder()
+        ctx.obj = ctx.with_resource(_closing(App(folder.absolute())))
+    app: App = ctx.obj
+    return app
+
+
+def _folder() -> Path:
+    return Path(os.environ.get("GATEWAYD_CONFIG", "/etc/gatewayd"))
 
 
 @click.group(cls=_Group, commands=_Words(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -92,14 +106,16 @@ class _Group(click.Group):
     "--config",
     "folder",
     type=click.Path(path_type=Path),
-    default=lambda: Path(os.environ.get("GATEWAYD_CONFIG", "/etc/gatewayd")),
+    default=_folder,
+    # Before --help, which lists the words of the plugins there, too.
+    is_eager=True,
     help="The config folder.  [default: $GATEWAYD_CONFIG, else /etc/gatewayd]",
 )
 @click.version_option(__version__, prog_name="gatewayd")
 @click.pass_context
-def _gatewayd(ctx: click.Context, folder: Path) -> None:
+def _gatewayd(ctx: click.Context, folder: Path) -> None:  # noqa: ARG001  it is among the context's parameters
     """A mail gateway for the reservation systems of tour operators."""
-    ctx.obj = ctx.with_resource(_closing(App(folder.absolute())))
+    _app(ctx)
 
 
 class _closing:  # noqa: N801  contextlib.closing, typed for click

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import config, plugins, schema
+from gatewayd import config, schema
 from gatewayd.cli import output
 from gatewayd.cli.app import ID, App, operator_options
 from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
-from gatewayd.errors import ConfigError, GatewaydError, PermanentError
+from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
 from gatewayd.mailboxes import taken
 from gatewayd.model import Follows, Link, Rivals
@@ -195,11 +195,8 @@ def _plugins() -> None:
 def _plugins_list(app: App, *, as_json: bool) -> int:
     """List every plugin that was found, what it offers, and why it is out of use if it is."""
     app.as_it_stands = True
-    try:
-        registry = app.registry
-    except ConfigError:
-        # Plugins can be looked at before there is a config.
-        registry = plugins.load()
+    app.as_it_stands = True
+    registry = app.registry
     rows = []
     for plugin in registry.plugins:
         offers = [f"{role}: {kind}" for role, kind in plugin.offers]
@@ -207,16 +204,20 @@ def _plugins_list(app: App, *, as_json: bool) -> int:
             row: dict[str, output.Json] = {"name": plugin.name, "source": plugin.source, "offers": list(offers)}
             output.json_line({**row, "error": plugin.error or None})
         else:
-            rows.append((plugin.name, plugin.source, ", ".join(offers), plugin.error or "ok"))
+            rows.append((plugin.name, plugin.source, ", ".join(offers), plugin.error or plugin.fault or "ok"))
     output.table(("plugin", "source", "offers", "state"), rows)
-    return 1 if any(plugin.error for plugin in registry.plugins) else 0
+    return 1 if any(plugin.error and not plugin.left_out for plugin in registry.plugins) else 0
 
 
 @click.command("schema")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
-def _schema(folder: Path) -> None:
-    """Write JSON Schemas for the config's files into FOLDER, so that editors complete and check them."""
-    for path in schema.write(folder, plugins.load()):
+@click.pass_obj
+def _schema(app: App, folder: Path) -> None:
+    """Write JSON Schemas for the config's files into FOLDER, so that editors complete and check them.
+
+    They know the plugins of the config, single files among them.
+    """
+    for path in schema.write(folder, app.registry):
         click.echo(os.fspath(path))
 
 

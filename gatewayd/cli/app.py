@@ -42,6 +42,8 @@ __all__ = ["ID", "App", "all_operators_option", "operator_options"]
 
 #: A mail's id on the command line: what a store's integers hold.
 ID = click.IntRange(1, 2**63 - 1)
+#: Seconds of a plugin's import after which the person is told what is waited for.
+_PATIENCE = 1.5
 
 
 class App:
@@ -63,8 +65,8 @@ class App:
     def config(self) -> Config:
         """The config, with its faults. What is faulty is as it was last accepted, which the person is told."""
         if self.as_it_stands:
-            return config.load(self.folder, enter=enter)
-        found = config.current(self.folder, enter=enter)
+            return config.load(self.folder, enter=enter, tries=self._tries)
+        found = config.current(self.folder, enter=enter, tries=self._tries)
         if found.standing_in:
             files = ", ".join(found.standing_in)
             output.note(f"gatewayd: faulty, so taken as last accepted: {files}; see `gatewayd check`.")
@@ -72,8 +74,16 @@ class App:
 
     @cached_property
     def registry(self) -> plugins.Registry:
-        """The plugins of this config."""
-        return self.config.registry
+        """The plugins of this config; without one that can be used, those that there are."""
+        try:
+            return self.config.registry
+        except ConfigError:
+            return config.plugins_of(self.folder, enter=enter, tries=self._tries)
+
+    @property
+    def _tries(self) -> plugins.Tries:
+        """How plugins are tried; who waits long for one is told for which."""
+        return plugins.Tries(again=self.as_it_stands, say=_importing, after=_PATIENCE)
 
     @cached_property
     def store(self) -> Store:
@@ -259,6 +269,10 @@ def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(f"the {role} of account {account.name} failed: {where(error)}") from error
+
+
+def _importing(name: str, source: str) -> None:
+    output.note(f"gatewayd: importing the plugin {name} ({source}) ...")
 
 
 def _who() -> str:

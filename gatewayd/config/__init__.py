@@ -11,7 +11,8 @@ from __future__ import annotations
 from gatewayd.config.accepted import accept, running
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
 from gatewayd.config.current import current
-from gatewayd.config.folder import load
+from gatewayd.config.folder import load, plugins_of
+from gatewayd.config.main import log_of
 from gatewayd.config.outside import outside_faults
 from gatewayd.config.rights import right_faults
 from gatewayd.config.values import (
@@ -54,7 +55,9 @@ __all__ = [
     "fingerprint_of",
     "kept",
     "load",
+    "log_of",
     "outside_faults",
+    "plugins_of",
     "right_faults",
     "running",
     "watched",

@@ -22,6 +22,7 @@ from gatewayd.config.folder import Reading, StandIns, shown
 from gatewayd.config.main import main
 from gatewayd.config.rights import ours_alone
 from gatewayd.discovery import PluginFile
+from gatewayd.errors import PluginError
 from gatewayd.forwarder import Forwarder
 from gatewayd.regular import read_regular
 from gatewayd.roles import Directory, Matcher, Transport
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from gatewayd.config.main import Main
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
     from gatewayd.options import Options
-    from gatewayd.plugins import Registry
+    from gatewayd.plugins import Registry, Tries
     from gatewayd.roles import Plugin
 
 __all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from"]
@@ -52,17 +53,18 @@ def running(
     registry: Registry | None = None,
     *,
     enter: Callable[[Path], None] = lambda _: None,
+    tries: Tries | None = None,
 ) -> Config:
     """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
 
     For a faulty file its copy stands in if that is sound now, else what ``previous`` has, the config that runs, if it still
     fits the plugins and operators of today. What was never accepted waits: the account is left out, the operator is
     ``faulty``. A single-file plugin that can't be loaded, or is gone while somebody uses it, runs as last accepted as well.
-    ``enter`` is called with the state folder before any plugin's code is.
+    ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
     Raises ConfigError where ``gatewayd.yaml`` is missing or faulty: keep what runs, or don't start.
     """
     folder = folder.absolute()
-    return running_from(folder, main(folder), previous, registry, enter=enter)
+    return running_from(folder, main(folder), previous, registry, enter=enter, tries=tries)
 
 
 def running_from(
@@ -72,6 +74,7 @@ def running_from(
     registry: Registry | None = None,
     *,
     enter: Callable[[Path], None],
+    tries: Tries | None = None,
 ) -> Config:
     """Do what ``running`` does, with ``gatewayd.yaml`` as it was found."""
     state = previous.state if previous else found.state
@@ -79,7 +82,7 @@ def running_from(
         enter(state)
     accepted = _Accepted(state / ACCEPTED if state else None, previous)
     if registry is None:
-        registry = plugins.load(found.plugins_folder, files=accepted.plugins(found.plugins_folder))
+        registry = found.registry(tries, accepted.plugins(found.plugins_folder))
     return Reading(folder, found, registry, accepted).config()
 
 
@@ -155,7 +158,10 @@ class _Accepted(StandIns):
 
 
 def _fits(registry: Registry, role: type[Plugin], kind: str, options: Options | None) -> bool:
-    return kind in registry.kinds(role) and type(options) is registry.get(role, kind).Options
+    try:
+        return type(options) is registry.get(role, kind).Options
+    except PluginError:
+        return False
 
 
 def _can(registry: Registry, account: AccountConfig) -> bool:

@@ -45,7 +45,7 @@ class _Offered:
 
 def sending(registry: Registry) -> tuple[str, ...]:
     """Return the kinds of account that send, sorted."""
-    return tuple(kind for kind in registry.kinds(Forwarder) if registry.get(Forwarder, kind).sends_mail)
+    return registry.sending()
 
 
 def account(checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
@@ -90,8 +90,10 @@ def _offered(checker: Checker, registry: Registry) -> _Offered | None:
         what = "transport or forwarder of mail" if word in registry.kinds(Forwarder) else "transport or forwarder"
         checker.unknown(registry, what, word, kinds, ("kind",))
         return None
-    transport = registry.get(Transport, word) if word in imports else None
-    forwarder = registry.get(Forwarder, word) if word in sends else None
+    transport = checker.offered(registry, Transport, word, ("kind",)) if word in imports else None
+    forwarder = checker.offered(registry, Forwarder, word, ("kind",)) if word in sends else None
+    if transport is None and forwarder is None:
+        return None
     if transport and forwarder and transport.Options is not forwarder.Options:
         checker.fault(("kind",), f"the transport and the forwarder {word!r} don't have the same options: their plugins don't fit")
         return None

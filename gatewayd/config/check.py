@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gatewayd.config.faults import dotted, hint, listed, translated
-from gatewayd.errors import GatewaydError
+from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.roles import Plugin
 
 if TYPE_CHECKING:
@@ -84,13 +84,22 @@ class Checker:
         """Return the class that a plugin offers as ``word``."""
         kinds = registry.kinds(role)
         if word in kinds:
-            return registry.get(role, word)
+            return self.offered(registry, role, word, place)
         self.unknown(registry, role.__name__.lower(), word, kinds, place)
         return None
 
+    def offered(self, registry: Registry, role: type[_Role], word: str, place: Place) -> type[_Role] | None:
+        """Return the class of a kind that there is, if its plugin can be imported here, too."""
+        try:
+            return registry.get(role, word)
+        except PluginError as error:
+            self.fault(place, f"{word!r} can't be used: {error.message}")
+            return None
+
     def unknown(self, registry: Registry, what: str, word: str, kinds: Sequence[str], place: Place) -> None:
         """Report that no plugin offers ``word``; ``kinds`` are what could stand there."""
-        failed = [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.error]
+        failed = [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.error and not plugin.left_out]
+        failed += [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.left_out and word in plugin.names]
         advice = hint(word, kinds)
         if failed and "did you mean" not in advice:
             advice += f"; out of use: {', '.join(failed)}"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.main import Main
     from gatewayd.config.values import Config
+    from gatewayd.plugins import Tries
 
 __all__ = ["current"]
 
@@ -34,7 +35,7 @@ _STATE = re.compile(r"""^["']?state["']?:[ ]*["']?([^"'#\n{}\[\]]+?)["']?[ ]*(?:
 _MOST = 1 << 20
 
 
-def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None) -> Config:
+def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None, tries: Tries | None = None) -> Config:
     """Read the config folder as the daemon runs it: each faulty file runs as last accepted, ``gatewayd.yaml`` too.
 
     ``enter`` is called with the state folder before any plugin's code is. ``Config.faults`` and ``standing_in`` tell of
@@ -42,12 +43,12 @@ def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None) -> 
     """
     folder = folder.absolute()
     try:
-        return running_from(folder, main(folder), enter=enter)
+        return running_from(folder, main(folder), enter=enter, tries=tries)
     except ConfigError as refused:
         found = _accepted(folder)
         if found is None:
             raise
-        config = running_from(folder, found, enter=enter)
+        config = running_from(folder, found, enter=enter, tries=tries)
         faults = {*refused.faults, *config.faults}
         digests = {**config.digests, FILE: ""}
         return replace(config, faults=tuple(sorted(faults)), standing_in=(*config.standing_in, FILE), digests=digests)

@@ -11,29 +11,35 @@ from gatewayd.config.account import account
 from gatewayd.config.between import Between
 from gatewayd.config.check import Checker
 from gatewayd.config.documents import read
+from gatewayd.config.faults import hint
 from gatewayd.config.files import Unreadable, names
 from gatewayd.config.notify import notify, through
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
-from gatewayd.errors import Fault
+from gatewayd.errors import ConfigError, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.config.main import Main
-    from gatewayd.plugins import Registry
+    from gatewayd.plugins import Loaded, Registry, Tries
 
-__all__ = ["Reading", "StandIns", "load", "shown"]
+__all__ = ["Reading", "StandIns", "load", "plugins_of", "shown"]
 
 _Value = TypeVar("_Value")
 
 
-def load(folder: Path, registry: Registry | None = None, *, enter: Callable[[Path], None] = lambda _: None) -> Config:
+def load(
+    folder: Path,
+    registry: Registry | None = None,
+    *,
+    enter: Callable[[Path], None] = lambda _: None,
+    tries: Tries | None = None,
+) -> Config:
     """Read the config folder. Plugins are loaded from where ``gatewayd.yaml`` says, or are those of ``registry``.
 
-    ``enter`` is called with the state folder before any plugin's code is.
-
+    ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
     Raises ConfigError, with every fault that was found, where ``gatewayd.yaml`` is missing or faulty; all other faults
     stand in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
     """
@@ -41,7 +47,18 @@ def load(folder: Path, registry: Registry | None = None, *, enter: Callable[[Pat
     found = main.main(folder)
     if found.state:
         enter(found.state)
-    return Reading(folder, found, registry or plugins.load(found.plugins_folder), StandIns()).config()
+    return Reading(folder, found, registry or found.registry(tries), StandIns()).config()
+
+
+def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Tries) -> Registry:
+    """Load the plugins that a config folder names, as far as it can be read: they can be looked at before there is a config."""
+    try:
+        found = main.main(folder.absolute())
+    except ConfigError:
+        return plugins.load(tries=tries)
+    if found.state:
+        enter(found.state)
+    return found.registry(tries)
 
 
 def shown(path: Path, folder: Path) -> str:
@@ -190,12 +207,27 @@ class Reading:
             self._secrets.append(SecretUse(file=checker.document.file, line=line, column=column, secret=secret))
 
     def _plugins(self, used: set[tuple[str, str]]) -> None:
-        """Tell of single files that run as they were before; one that is gone and that nobody uses may go."""
+        """Tell of plugins that are out of use, and of single files that run as they were before.
+
+        One that is gone and that nobody uses may go.
+        """
         for plugin in self._registry.plugins:
-            if plugin.path and plugin.fault and (plugin.fault != plugins.GONE or used & set(plugin.offers)):
-                file = shown(plugin.path, self._folder)
-                self._faults.append(Fault(file=file, what=plugin.fault))
-                self._standing_in.append(file)
+            if plugin.error and not plugin.left_out:
+                self._faults.append(self._fault(plugin, f"the plugin {plugin.name} is out of use: {plugin.error}"))
+            elif plugin.path and plugin.fault and (plugin.fault != plugins.GONE or used & set(plugin.offers)):
+                self._faults.append(self._fault(plugin, plugin.fault))
+                self._standing_in.append(shown(plugin.path, self._folder))
+        known = {name for plugin in self._registry.plugins for name in plugin.names}
+        for index, word in enumerate(self._main.without):
+            if word not in known:
+                what = f"plugins.without[{index}]: there is no plugin {word!r}{hint(word, known)}"
+                self._faults.append(self._main.checker.document.fault(("plugins", "without", index), what))
+
+    def _fault(self, plugin: Loaded, what: str) -> Fault:
+        if plugin.path is None:
+            return Fault(file=f"plugin {plugin.name} ({plugin.source})", what=what)
+        at = plugin.spot if plugin.spot and plugin.spot.file == str(plugin.path) else None
+        return Fault(file=shown(plugin.path, self._folder), line=at.line if at else 0, column=at.column if at else 0, what=what)
 
 
 def _used(operators: Mapping[str, OperatorConfig], accounts: Mapping[str, AccountConfig]) -> set[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,21 @@ from gatewayd.config.files import is_folder
 from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersBlock
 from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.errors import ConfigError, Fault
+from gatewayd.plugins import Tries, load
 from gatewayd.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.config.models import MetricsBlock
+    from gatewayd.discovery import PluginFile
     from gatewayd.plugins import Registry
 
-__all__ = ["FILE", "Main", "limits", "log", "main", "metrics", "refused", "workers"]
+__all__ = ["FILE", "Main", "limits", "log", "log_of", "main", "metrics", "refused", "workers"]
 
 FILE = "gatewayd.yaml"
+#: In the state folder: what became of trials of plugins.
+_TRIED = "plugins.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,20 @@ class Main:
     #: Absolute; None where nobody names it.
     state: Path | None
     plugins_folder: Path | None
+
+    def registry(self, tries: Tries | None, files: Sequence[PluginFile] = ()) -> Registry:
+        """Load the plugins that it names, and in place of faulty ones ``files``."""
+        block = self.found.plugins if self.found else None
+        most = workers(self.found.workers if self.found else None).memory_mib << 20
+        file = self.state / _TRIED if self.state else None
+        bounded = replace(tries or Tries(), memory=most, file=file)
+        bounded = replace(bounded, seconds=block.deadline) if block else bounded
+        return load(self.plugins_folder, files=files, without=self.without, tries=bounded)
+
+    @property
+    def without(self) -> Sequence[str]:
+        """The plugins that are left out."""
+        return self.found.plugins.without if self.found and self.found.plugins else ()
 
     def store(self, registry: Registry) -> tuple[str, Store.Options] | None:
         """Return kind and options of the store, None where they are faulty."""
@@ -66,6 +84,15 @@ def main(folder: Path, copy: Path | None = None) -> Main:
     return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder, copy), state=_state(checker, folder))
 
 
+def log_of(folder: Path) -> LogConfig:
+    """Return what ``gatewayd.yaml`` says of the log, the default where it can't be read."""
+    try:
+        found = main(folder.absolute()).found
+    except ConfigError:
+        found = None
+    return log(found.log if found else None)
+
+
 def _plugins_folder(checker: Checker, folder: Path, copy: Path | None) -> Path | None:
     """Return the folder of single-file plugins; raises ConfigError where it can't be had: every kind would seem unknown.
 
@@ -75,6 +102,8 @@ def _plugins_folder(checker: Checker, folder: Path, copy: Path | None) -> Path |
     if block is None:
         return None
     name = block.get("folder") if isinstance(block, dict) else None
+    if isinstance(block, dict) and "folder" not in block:
+        return None
     if isinstance(name, str):
         found = Path(folder, name)
         if name and is_folder(found):

@@ -10,10 +10,11 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd import __version__, journal
-from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
+from gatewayd.config import accept, changes, fingerprint_of, kept, log_of, right_faults, running
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.daemon.folders import Folders
 from gatewayd.daemon.measuring import Measuring
@@ -25,6 +26,7 @@ from gatewayd.examine import recipes
 from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
 from gatewayd.owner import Owner, enter, prepare
+from gatewayd.plugins import Tries
 from gatewayd.roles import Place
 from gatewayd.routing import Rate, Router
 from gatewayd.signing import Signer
@@ -40,7 +42,7 @@ from gatewayd.supervisor.threads import started
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.config import Config
@@ -55,6 +57,10 @@ _STOP = 4.0
 _LOOK = 1.0
 
 
+class _Ended(Exception):
+    """A signal says to end, in the middle of a reload."""
+
+
 class Daemon:
     """One daemon on one config folder."""
 
@@ -62,9 +68,14 @@ class Daemon:
         """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
         self._folder = folder
         self._read_at = time.time()
+        log = log_of(folder)
+        # So that it is told which plugin is imported, if its import does not end.
+        journal.configure(log.format, log.level)
         # Before any plugin is imported: what lies in the config folder or was accepted once is not run as root.
-        self._config = running(folder, enter=enter)
-        if self._config.faults and not self._config.accounts:
+        self._config = running(folder, enter=enter, tries=_tries(lambda: None))
+        # A plugin that is out of use, and that nobody needs, keeps nobody from anything.
+        faulty = any(fault.file.startswith(("accounts", "operators")) for fault in self._config.faults)
+        if faulty and not self._config.accounts:
             raise ConfigError("no account can run", faults=self._config.faults, advice="Correct these files; see `gatewayd check`.")
         self._notifier = Notifier()
         self._metrics = Metrics(version=__version__)
@@ -88,7 +99,7 @@ class Daemon:
             gc.freeze()
             for event in waiting.events(lambda: self._config, _LOOK):
                 if event == "reload":
-                    self._reload()
+                    self._reload(waiting)
                 self._look()
             journal.daemon_stopping(why=waiting.why)
             self._notifier.stopping()
@@ -195,11 +206,19 @@ class Daemon:
 
     # --- reload -------------------------------------------------------------------------------------------------------
 
-    def _reload(self) -> None:
+    def _go_on(self, waiting: Waiting) -> None:
+        """Show that we live while a plugin is tried; raises _Ended where a signal says to end."""
+        self._alive()
+        if waiting.ended:
+            raise _Ended
+
+    def _reload(self, waiting: Waiting) -> None:
         """Take a changed config over; where ``gatewayd.yaml`` itself is faulty, everything goes on as it is."""
         self._notifier.reloading()
         try:
-            found = running(self._folder, self._config)
+            found = running(self._folder, self._config, tries=_tries(partial(self._go_on, waiting)))
+        except _Ended:
+            return
         except ConfigError as error:
             self._faults = error.faults or (Fault(file=MAIN, what=error.message),)
             self._refused = True
@@ -257,8 +276,7 @@ class Daemon:
     # --- every second -------------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        if self._supervisor.alive() and self._posting.alive():
-            self._notifier.watchdog()
+        self._alive()
         self._rematcher.look()
         self._metrics.workers(self._workers.count)
         self._metrics.directories(self._workers.directories.healths())
@@ -267,3 +285,11 @@ class Daemon:
 
     def _standing_in(self) -> frozenset[str]:
         return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))
+
+    def _alive(self) -> None:
+        if self._supervisor.alive() and self._posting.alive():
+            self._notifier.watchdog()
+
+
+def _tries(go_on: Callable[[], None]) -> Tries:
+    return Tries(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=go_on)

@@ -69,6 +69,11 @@ class Waiting:
     def _again(self, _: int, __: FrameType | None) -> None:
         self._reload = self._interrupted.up = True
 
+    @property
+    def ended(self) -> bool:
+        """Whether a signal said to end."""
+        return self._stop.up
+
     def events(self, config: Callable[[], Config], every: float) -> Iterator[Literal["reload", "look"]]:
         """Yield ``reload`` for changed files or SIGHUP, and ``look`` about every so many seconds, until a signal says to end."""
         while not self._stop.up:

@@ -20,6 +20,15 @@ from gatewayd.journal.outgoing import (
     outbox_waits,
     target_suspended,
 )
+from gatewayd.journal.plugins import (
+    events_dropped,
+    observer_failed,
+    observer_hangs,
+    observer_returned,
+    plugin_imported,
+    plugin_refused,
+    plugin_tried,
+)
 from gatewayd.journal.saying import LOG, say, why
 from gatewayd.journal.telling import notice_failed, notice_sent
 
@@ -40,11 +49,18 @@ __all__ = [
     "directory_fault",
     "directory_healed",
     "directory_loaded",
+    "events_dropped",
     "lane_failed",
     "lane_healed",
     "notice_failed",
     "notice_sent",
+    "observer_failed",
+    "observer_hangs",
+    "observer_returned",
     "outbox_waits",
+    "plugin_imported",
+    "plugin_refused",
+    "plugin_tried",
     "target_suspended",
 ]
 
@@ -252,7 +268,7 @@ def breaker_closed(*, operator: str, by: str) -> None:
     say(logging.INFO, "breaker closed", operator=operator, by=by)
 
 
-# --- observers and requests -------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------
 
 
 def rematched(operator: str, *, by: str, done: int, mended: int) -> None:
@@ -263,26 +279,6 @@ def rematched(operator: str, *, by: str, done: int, mended: int) -> None:
 def rematch_failed(operator: str, error: BaseException, *, by: str) -> None:
     """What stands in error queues could not be matched again now."""
     say(logging.WARNING, "could not match again", operator=operator, by=by, **why(error))
-
-
-def observer_failed(plugin: str, error: BaseException, *, hook: str) -> None:
-    """An observer raised; the others have heard of it all the same."""
-    say(logging.WARNING, "observer failed", plugin=plugin, hook=hook, error=type(error).__name__, at=place(error))
-
-
-def observer_hangs(plugin: str, *, hook: str, seconds: float, given_up: bool) -> None:
-    """An observer does not return; once given up it hears nothing until it does."""
-    say(logging.ERROR if given_up else logging.WARNING, "observer hangs", plugin=plugin, hook=hook, seconds=seconds)
-
-
-def observer_returned(plugin: str, *, hook: str, seconds: float) -> None:
-    """An observer that was given up returned, and hears of what comes from now on."""
-    say(logging.INFO, "observer returned", plugin=plugin, hook=hook, seconds=seconds)
-
-
-def events_dropped(count: int) -> None:
-    """Observers were too slow for so many events, and never hear of them."""
-    say(logging.WARNING, "events dropped", events=count)
 
 
 def request_taken(request: int, account: str, task: Task) -> None:

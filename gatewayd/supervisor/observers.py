@@ -17,7 +17,7 @@ from gatewayd import journal
 from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.plugins import Observer, Registry
 
@@ -30,6 +30,11 @@ _HOOKS: Final[Mapping[type[Event], str]] = {
     AccountChanged: "gatewayd_account_changed",
     ConfigLoaded: "gatewayd_config_loaded",
 }
+
+
+def _observers(registry: Registry) -> Mapping[str, Sequence[Observer]]:
+    """Return all of them by hook. They are imported here, and not where they are told of something."""
+    return {hook: registry.observers(hook) for hook in _HOOKS.values()}
 
 
 @dataclass(slots=True)
@@ -56,7 +61,7 @@ class Observers:
         dropped: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``length`` events wait at most; times are seconds; ``dropped`` is told how many events are lost."""
-        self._registry = registry
+        self._observers = _observers(registry)
         self._queue: queue.Queue[Event | None] = queue.Queue(length)
         self._report_after, self._give_up_after, self._report_every = report_after, give_up_after, report_every
         self._count_dropped = dropped
@@ -72,7 +77,7 @@ class Observers:
 
     def tell(self, event: Event) -> None:
         """Let all observers of such an event hear of it soon; never waits. What the queue has no room for is lost and counted."""
-        if self._closed or not self._registry.observers(_HOOKS[type(event)]):
+        if self._closed or not self._observers[_HOOKS[type(event)]]:
             return
         with self._lock:
             if self._teller is None:
@@ -87,7 +92,7 @@ class Observers:
 
     def replace(self, registry: Registry) -> None:
         """Tell the observers of ``registry`` from now on: plugins were loaded anew."""
-        self._registry = registry
+        self._observers = _observers(registry)
 
     def problems(self) -> tuple[str, ...]:
         """Return one line for each observer that does not return."""
@@ -116,7 +121,7 @@ class Observers:
 
     def _tell_all(self) -> None:
         while (event := self._next()) is not None:
-            for observer in self._registry.observers(_HOOKS[type(event)]):
+            for observer in self._observers[_HOOKS[type(event)]]:
                 if observer.plugin not in self._hanging:
                     self._call(_Call(observer, event))
             self._report_dropped()

@@ -8,17 +8,14 @@ call is said before it is called, so that the parent knows whom to blame for a d
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pickle
-import resource
-import signal
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import discovery
+from gatewayd.child import bound_memory, data, end_with_parent
 from gatewayd.custody import FilingFault
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner
@@ -92,7 +89,7 @@ class _Worker:
     def __init__(self, memory: int) -> None:
         self._operators: dict[str, _Operator] = {}
         #: Bytes of data beyond which this process is spent.
-        self._enough = _data() + int(memory * _SPENT)
+        self._enough = data() + int(memory * _SPENT)
 
     def _open(self, sealed: Sealed) -> _Operator:
         known = self._operators.pop(sealed.operator, None)
@@ -153,7 +150,7 @@ class _Worker:
         return admission
 
     def _is_spent(self) -> bool:
-        return _data() > self._enough
+        return data() > self._enough
 
 
 def _starved(said: Admission | Said) -> bool:
@@ -162,32 +159,11 @@ def _starved(said: Admission | Said) -> bool:
     return any(text.startswith("MemoryError") for text in texts)
 
 
-def _data() -> int:
-    """Return how many bytes of data this process has now (proc(5), statm: data and stack, in pages)."""
-    return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
-
-
-def _die_with_parent(life: int) -> None:
-    """Have the kernel kill this process and its children when the parent's end of the pipe is closed (fcntl(2), F_SETSIG).
-
-    Whatever a matcher is at by then: waiting for the parent to close the socket would take until it returns.
-    """
-    os.set_inheritable(life, False)
-    fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
-    fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
-    # It may have died before.
-    if Connection(os.dup(life), writable=False).poll():
-        raise SystemExit
-
-
 def main(arguments: Sequence[str]) -> None:
     """Work until the parent closes the connection."""
     socket, life, allowed = map(int, arguments)
-    _die_with_parent(life)
-    memory = _data() + allowed
-    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    end_with_parent(life)
+    bound_memory(allowed)
     worker = _Worker(allowed)
     os.set_inheritable(socket, False)
     with Connection(socket) as parent:
@@ -195,11 +171,11 @@ def main(arguments: Sequence[str]) -> None:
         os.register_at_fork(after_in_child=parent.close)
         while True:
             try:
-                data = parent.recv_bytes()
+                labour = parent.recv_bytes()
             except (EOFError, ConnectionError):
                 # It has closed the connection, or was killed when we had said something that it had not read.
                 return
-            for reply in _replies(worker, data):
+            for reply in _replies(worker, labour):
                 parent.send_bytes(pickle.dumps(reply, 5))
 
 

@@ -20,6 +20,7 @@ import psycopg
 
 from tests.e2e.warm import warm
 from tests.patience import AT_ONCE, BUSY, Stopwatch
+from tests.unit.matchers import WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 
 _T = TypeVar("_T")
+#: A matcher links a record that the directory gave: one for each kind.
+PRODUCTS = "".join(["id,code,title\n", *(f"{kind},{kind},\n" for kind in ("1", "good", "asks", "fine", "says", *WRONG))])
 #: What the log says of a fault of the daemon's own, and Python of one that nobody caught.
 _OWN_FAULTS = ("own fault", "Traceback (most recent call last)")
 
@@ -156,8 +159,8 @@ class House:
         self.write(f"accounts/{name}.yaml", text)
 
     def operator(self, name: str, *, matchers: str = "[contacts, reservations]", more: str = "", **csv: str) -> None:
-        """Write an operator with a csv directory of these files."""
-        for file, text in csv.items():
+        """Write an operator with a csv directory of these files, and of the products that the matchers of ``tests.unit.matchers`` link."""
+        for file, text in {"products": PRODUCTS, **csv}.items():
             self.write(f"{name}/{file}.csv", text)
         (self.folder / name).mkdir(exist_ok=True)
         text = f"title: {name.title()} Tours\nbrands: [DB1, DB2]\ndirectory: {{kind: csv, folder: {name}}}\nmatchers: {matchers}\n{more}"

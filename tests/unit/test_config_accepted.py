@@ -272,7 +272,7 @@ def test_a_plugin_that_no_longer_loads_runs_as_last_accepted_also_after_a_restar
         running = config.running(folder, previous)
         assert (running.accounts, running.operators) == (accepted.accounts, accepted.operators)
         assert running.standing_in == ("plugins/fakes.py",)
-        assert [str(fault) for fault in running.faults] == ["plugins/fakes.py: SyntaxError: invalid syntax (fakes.py:1)"]
+        assert [str(fault) for fault in running.faults] == ["plugins/fakes.py:1:12: SyntaxError: invalid syntax (fakes.py:1)"]
         assert config.changes(accepted, running) == config.Changes()
         config.accept(running)
     assert _copies(folder)["plugins/fakes.py"] == _FAKES.read_bytes()

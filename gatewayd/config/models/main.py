@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from gatewayd.config.models.fields import Block, Email, Name, Text
+from gatewayd.config.models.fields import Block, Email, Name, Text, Texts
 from gatewayd.options import ConfigPath, Duration, Secret
 
 __all__ = [
@@ -22,9 +22,19 @@ __all__ = [
 
 
 class PluginsBlock(Block):
-    """Where further plugins lie."""
+    """Plugins that are not gatewayd's own."""
 
-    folder: ConfigPath = Field(description="Folder of single-file plugins, each a `.py` file.")
+    folder: ConfigPath | None = Field(None, description="Folder of single-file plugins, each a `.py` file.")
+    without: Texts = Field(
+        (),
+        description="Plugins that are left out, by their names or those of their files or distributions.",
+    )
+    deadline: Duration = Field(
+        20.0,
+        description="How long it may take to import one, in a process of its own. If it takes longer, it is out of use.",
+        ge=1,
+        le=600,
+    )
 
 
 class WorkersBlock(Block):
@@ -137,7 +147,7 @@ class GatewaydFile(Block):
     store: dict[str, object] | None = Field(
         None, description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder."
     )
-    plugins: PluginsBlock | None = Field(None, description="Where further plugins lie.")
+    plugins: PluginsBlock | None = Field(None, description="Plugins that are not gatewayd's own.")
     signing_key: Secret | None = Field(
         None,
         description="The key, of at least 32 characters, by which our own messages are known again; needed where several daemons "

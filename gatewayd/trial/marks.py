@@ -1,0 +1,174 @@
+"""What an import must leave as it is, for all that runs in the same process uses it."""
+
+from __future__ import annotations
+
+import gc
+import locale
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING
+
+from gatewayd.traces import SINGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Marks"]
+
+#: Seconds that a thread which an import started has to end.
+_END = 0.5
+#: What Python itself replaces when it is used for the first time.
+_REPLACED = {"_no_init_or_replace_init", "_no_init"}
+
+
+def _signals() -> object:
+    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+
+
+def _masks() -> object:
+    """Signals that are caught, ignored or blocked below Python (proc(5))."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return [line for line in lines if line.startswith(("SigBlk", "SigIgn", "SigCgt"))]
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _limits() -> object:
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {name: resource.getrlimit(getattr(resource, name)) for name in names}
+
+
+def _streams() -> object:
+    files = []
+    for number in range(3):
+        try:
+            found = os.fstat(number)
+            files.append((found.st_dev, found.st_ino))
+        except OSError:
+            files.append((0, 0))
+    return sys.stdin, sys.stdout, sys.stderr, files
+
+
+def _hooks() -> object:
+    return sys.excepthook, sys.unraisablehook, threading.excepthook, sys.gettrace(), sys.getprofile(), sys.breakpointhook
+
+
+def _log() -> object:
+    root = logging.getLogger()
+    return root.level, list(root.handlers), logging.root.manager.disable, logging.getLoggerClass()
+
+
+#: What is looked at before and after, by what is told of a change.
+_LOOKS: dict[str, Callable[[], object]] = {
+    "it changes the handlers of signals": _signals,
+    "it changes which signals are caught": _masks,
+    "it changes the working folder": os.getcwd,
+    "it changes the umask": _umask,
+    "it changes the limits of the process": _limits,
+    "it changes user or group": lambda: (os.getresuid(), os.getresgid(), os.getgroups()),
+    "it changes the priority of the process": lambda: os.getpriority(os.PRIO_PROCESS, 0),
+    "it sets an alarm": lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0,
+    "it replaces or closes standard input, output or error": _streams,
+    "it sets a hook of Python's": _hooks,
+    "it changes how deep Python recurses": sys.getrecursionlimit,
+    "it changes how often threads take turns": sys.getswitchinterval,
+    "it changes the collector of garbage": lambda: (gc.isenabled(), gc.get_threshold()),
+    "it changes the locale": lambda: locale.setlocale(locale.LC_ALL),
+    "it changes the time zone": lambda: time.tzname,
+    "it sets a timeout for all sockets": socket.getdefaulttimeout,
+    "it changes the log of the process": _log,
+}
+
+
+class Marks:
+    """How the process is before an import."""
+
+    def __init__(self) -> None:
+        self._seen = {what: look() for what, look in _LOOKS.items()}
+        self._modules = dict(sys.modules)
+        self._functions = dict(_functions(self._modules))
+
+    def changed(self, owner: str) -> str:
+        """Return what the plugin whose modules are called ``owner`` changed, in a few words; empty where all is as it was."""
+        return next(self._changes(owner), "")
+
+    def _changes(self, owner: str) -> Iterator[str]:
+        for what, look in _LOOKS.items():
+            if look() != self._seen[what]:
+                yield what
+        for thread in _threads():
+            yield f"it leaves the thread {thread.name!r:.40} behind"
+        if _children():
+            yield "it leaves a process behind"
+        for name, module in self._modules.items():
+            if sys.modules.get(name) is not module:
+                yield f"it replaces the module {name}"
+        yield from self._replaced(owner)
+
+    def _replaced(self, owner: str) -> Iterator[str]:
+        now = dict(_functions(self._modules))
+        for place, function in self._functions.items():
+            if now.get(place) is not function:
+                yield f"it replaces {place}, which others use"
+        for place, function in _functions({name: module for name, module in sys.modules.items() if not _is(name, owner)}):
+            if _is(_home(function), owner):
+                yield f"it puts its own into {place}, which others use"
+
+
+def _threads() -> list[threading.Thread]:
+    until = time.monotonic() + _END
+    others = [one for one in threading.enumerate() if one is not threading.main_thread()]
+    for thread in others:
+        with suppress(RuntimeError):
+            thread.join(max(0.0, until - time.monotonic()))
+    return [one for one in others if one.is_alive()]
+
+
+def _children() -> bool:
+    try:
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def _functions(modules: dict[str, ModuleType]) -> Iterator[tuple[str, object]]:
+    """Yield the functions and classes of modules, and the methods of their classes, by their places."""
+    for name, module in modules.items():
+        for word, value in list(getattr(module, "__dict__", {}).items()):
+            if isinstance(value, FunctionType | BuiltinFunctionType | type) and word != "_":
+                yield f"{name}.{word}", value
+            if isinstance(value, type) and value.__module__ == name:
+                yield from _methods(f"{name}.{word}", value)
+
+
+def _methods(place: str, cls: type) -> Iterator[tuple[str, object]]:
+    for word, value in list(vars(cls).items()):
+        if isinstance(value, FunctionType | staticmethod | classmethod | property) and not _is_replaced(value):
+            yield f"{place}.{word}", value
+
+
+def _is(name: str, owner: str) -> bool:
+    return name == owner or name.startswith((f"{owner}.", SINGLE))
+
+
+def _home(function: object) -> str:
+    """Return the module whose code a function is of."""
+    inner = getattr(function, "fget", None) or getattr(function, "__func__", function)
+    return str(inner.__globals__.get("__name__", "")) if isinstance(inner, FunctionType) else ""
+
+
+def _is_replaced(value: object) -> bool:
+    return getattr(value, "__name__", "") in _REPLACED

@@ -1,0 +1,106 @@
+"""What became of trials is remembered: by this process, and in a file of the state folder for those that come after it.
+
+A sound plugin is sound until its code changes, or what is installed beside it. One that is not is tried again some time later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd.trial.values import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.discovery import Found
+
+__all__ = ["Memory"]
+
+#: Seconds for which it is remembered that a plugin is of no use.
+_FAULTY = 600.0
+#: How many verdicts are kept, and how large their file may be.
+_MOST, _LARGEST = 500, 4 << 20
+
+#: By the process: key, verdict, and when it was given.
+_known: dict[str, tuple[Verdict, float]] = {}
+
+
+class Memory:
+    """The verdicts of one state folder; without a file those of this process alone."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+        self._around = _around()
+        self._read = False
+
+    def get(self, found: Found, *, faulty: bool = True) -> Verdict | None:
+        """Return what is known of a plugin; with ``faulty`` also that it is of no use."""
+        key = self._key(found)
+        if key not in _known and not self._read:
+            self._read = True
+            for other, one in self._kept().items():
+                _known.setdefault(other, one)
+        verdict, at = _known.get(key, (None, 0.0))
+        if verdict is None or (verdict.error and (not faulty or not 0 <= time.time() - at < _FAULTY)):
+            return None
+        return verdict
+
+    def put(self, verdicts: Mapping[Found, Verdict]) -> None:
+        """Remember what was found out. Where the file can't be written, it is found out anew by the next process."""
+        now = time.time()
+        fresh = {self._key(found): (verdict, now) for found, verdict in verdicts.items()}
+        _known.update(fresh)
+        for key in sorted(_known, key=lambda key: _known[key][1])[:-_MOST]:
+            del _known[key]
+        if self._file is not None and fresh:
+            kept = {**self._kept(), **fresh}
+            newest = sorted(kept, key=lambda key: -kept[key][1])[:_MOST]
+            with suppress(OSError):
+                self._write({key: [kept[key][0].row(), kept[key][1]] for key in newest})
+
+    def _key(self, found: Found) -> str:
+        return f"{self._around} {found.name} {found.fingerprint}"
+
+    def _kept(self) -> dict[str, tuple[Verdict, float]]:
+        if self._file is None:
+            return {}
+        try:
+            opened = os.open(self._file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(opened, "rb") as file:
+                text = file.read(_LARGEST) if stat.S_ISREG(os.fstat(opened).st_mode) else b""
+            rows = json.loads(text)
+            return {str(key): (Verdict.of(row), float(at)) for key, (row, at) in rows.items() if key.startswith(self._around)}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            # As good as none.
+            return {}
+
+    def _write(self, rows: Mapping[str, object]) -> None:
+        assert self._file is not None  # noqa: S101  for the type checker
+        beside = self._file.with_name(f".{self._file.name}.{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                json.dump(rows, file)
+            beside.replace(self._file)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def _around() -> str:
+    """Return what tells this Python with all that is installed from another."""
+    found = hashlib.sha256(sys.version.encode())
+    ours = Path(__file__).parent.parent
+    others = [Path(one) for one in sys.path if Path(one).name in {"site-packages", "dist-packages"}]
+    for path in (*sorted(ours.glob("*.py")), *others):
+        with suppress(OSError):
+            found.update(f"{path} {path.stat().st_mtime_ns}".encode())
+    return found.hexdigest()[:16]

@@ -1,0 +1,204 @@
+"""Try plugins, a few at a time, each in a process of its own with a deadline; whoever waits is asked whether to go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd.traces import Spot
+from gatewayd.trial.memory import Memory
+from gatewayd.trial.values import Task, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from gatewayd.discovery import Found
+
+__all__ = ["Tries"]
+
+#: How many are tried at once.
+_AT_ONCE = 4
+#: Milliseconds after which it is asked whether to go on.
+_LOOK = 100
+#: Bytes of an answer: a larger one is none.
+_LARGEST = 1 << 20
+#: Seconds that a process may take until it imports anything: no plugin's time runs by then.
+_START = 30.0
+#: A line of ``faulthandler``.
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+) in ')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How plugins are tried."""
+
+    #: Seconds and bytes of memory that an import may take.
+    seconds: float = 20.0
+    memory: int = 512 << 20
+    #: Where it is remembered what became of it; None: in this process alone.
+    file: Path | None = None
+    #: Try what was of no use anew.
+    again: bool = False
+    #: Told the name and source of a plugin that is tried, ``after`` so many seconds of it.
+    say: Callable[[str, str], None] = lambda _, __: None
+    after: float = 0.0
+    #: Told the same of a plugin before it is imported here.
+    importing: Callable[[str, str], None] = lambda _, __: None
+    #: Asked ten times a second; what it raises ends the trials.
+    go_on: Callable[[], None] = lambda: None
+
+    def verdicts(self, plugins: Sequence[Found]) -> Mapping[Found, Verdict]:
+        """Return what becomes of each; what is remembered is not tried."""
+        memory = Memory(self.file)
+        known = {one: verdict for one in plugins if (verdict := memory.get(one, faulty=not self.again))}
+        fresh = dict(self._tried([one for one in plugins if one not in known]))
+        memory.put({one: verdict for one, verdict in fresh.items() if verdict.error != _NO_PROCESS})
+        return {**known, **fresh}
+
+    def _tried(self, plugins: Sequence[Found]) -> Iterator[tuple[Found, Verdict]]:
+        waiting, running = list(plugins), list[_Trial]()
+        poll = select.poll()
+        try:
+            while waiting or running:
+                while waiting and len(running) < _AT_ONCE:
+                    running.append(_Trial(waiting.pop(0), self))
+                    poll.register(running[-1].out, select.POLLIN)
+                ready = {number for number, _ in poll.poll(_LOOK)}
+                self.go_on()
+                for one in [one for one in running if one.is_over(readable=one.out in ready)]:
+                    running.remove(one)
+                    poll.unregister(one.out)
+                    yield one.found, one.verdict()
+        finally:
+            for one in running:
+                one.end()
+
+
+_NO_PROCESS = "it can't be tried: no process can be started"
+
+
+class _Trial:
+    """One plugin that is being tried."""
+
+    def __init__(self, found: Found, tries: Tries) -> None:
+        self.found = found
+        self._tries = tries
+        self._told = False
+        self._heard = b""
+        self._began = time.monotonic()
+        #: It has begun to import, and since then its time runs.
+        self._ready = False
+        self._late = False
+        self.out, theirs = os.pipe()
+        life, self._life = os.pipe()
+        given = os.memfd_create("task")
+        try:
+            task = Task(found=found, path=tuple(sys.path), seconds=tries.seconds)
+            os.write(given, pickle.dumps(task, 5))
+            os.lseek(given, 0, os.SEEK_SET)
+            self._popen = self._start(given, theirs, life)
+        finally:
+            for number in (given, theirs, life):
+                os.close(number)
+        self._tell()
+
+    def _start(self, given: int, out: int, life: int) -> subprocess.Popen[bytes] | None:
+        # Without -P modules of the folder in which we were started would come first.
+        command = [sys.executable, "-P", "-m", "gatewayd.trial", *map(str, (given, out, life, self._tries.memory))]
+        try:
+            return subprocess.Popen(  # noqa: S603  our own interpreter and module
+                command,
+                pass_fds=[given, out, life],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                process_group=0,
+            )
+        except OSError:
+            return None
+
+    def _tell(self) -> None:
+        if not self._told and time.monotonic() - self._began >= self._tries.after:
+            self._told = True
+            self._tries.say(self.found.name, self.found.source)
+
+    def is_over(self, *, readable: bool) -> bool:
+        """Whether it has said all, or its time is over."""
+        self._tell()
+        piece = os.read(self.out, 1 << 16) if readable else None
+        self._heard += piece or b""
+        if self._heard and not self._ready:
+            self._ready, self._began = True, time.monotonic()
+        self._late = time.monotonic() - self._began > self._tries.seconds + (0.0 if self._ready else _START)
+        return piece == b"" or self._answer() is not None or len(self._heard) > _LARGEST or self._late
+
+    def _answer(self) -> Verdict | None:
+        line, end, _ = self._heard.rpartition(b"\n")
+        if not end:
+            return None
+        with suppress(ValueError, TypeError, KeyError):
+            return Verdict.of(json.loads(line.rpartition(b"\n")[2]))
+        return None
+
+    def verdict(self) -> Verdict:
+        """End it, and return what became of it."""
+        code = self.end()
+        if self._popen is None:
+            return Verdict(error=_NO_PROCESS)
+        return self._answer() or self._refused(code)
+
+    def _refused(self, code: int | None) -> Verdict:
+        if code is None and not self._late:
+            error = "it closes files that are not its own when it is imported"
+        elif code is None:
+            error = f"it was not imported within {self._tries.seconds:g} s (plugins.deadline)"
+        elif code < 0:
+            error = f"its import is ended by signal {-code} ({_named(-code)})"
+        else:
+            error = f"it ends the process when it is imported, with exit code {code}"
+        at = self._spot()
+        return Verdict(error=f"{error} ({at})", file=at.file, line=at.line) if at else Verdict(error=error)
+
+    def _spot(self) -> Spot | None:
+        """Return where in the plugin's own code it was last."""
+        frames = [(file, int(line)) for file, line in _FRAME.findall(self._heard.decode(errors="replace"))]
+        return next((Spot(file, line) for file, line in frames if self._is_its(file)), None)
+
+    def _is_its(self, file: str) -> bool:
+        if self.found.path is not None:
+            return file == str(self.found.path)
+        top = self.found.module.partition(":")[0].partition(".")[0]
+        return top in {Path(file).stem, *Path(file).parts}
+
+    def end(self) -> int | None:
+        """End the process with its children; return its exit code, None where it had not ended by itself."""
+        code = None
+        if self._popen is not None:
+            # What has closed its end is about to end.
+            with suppress(subprocess.TimeoutExpired):
+                code = self._popen.wait(0.0 if self._late or self._answer() else 1.0)
+            with suppress(OSError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(5)
+        os.close(self.out)
+        os.close(self._life)
+        return code
+
+
+def _named(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"

@@ -1,0 +1,58 @@
+"""What a process that tries a plugin is given, and what it finds out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gatewayd.discovery import Found
+
+__all__ = ["Task", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One plugin to be tried."""
+
+    found: Found
+    #: ``sys.path`` of whoever wants to know.
+    path: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a trial."""
+
+    #: What the plugin offers as (role, kind), and what it hears of as ("observers", hook).
+    words: tuple[tuple[str, str], ...] = ()
+    #: The kinds of its forwarders that send mail.
+    sending: tuple[str, ...] = ()
+    #: Why it is of no use; empty where it is sound.
+    error: str = ""
+    #: Where in its code that is, as far as it is known.
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    def row(self) -> Mapping[str, object]:
+        """Return it as JSON takes it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, row: object) -> Verdict:
+        """Return the verdict of a row; raises ValueError, TypeError or KeyError for what is none."""
+        if not isinstance(row, dict):
+            raise TypeError("a verdict is an object")
+        words = tuple((str(role), str(kind)) for role, kind in row["words"])
+        return cls(
+            words=words,
+            sending=tuple(map(str, row["sending"])),
+            error=str(row["error"]),
+            file=str(row["file"]),
+            line=int(row["line"]),
+            column=int(row["column"]),
+        )

@@ -1,0 +1,283 @@
+"""Plugins are tried in processes of their own: whatever an import does costs that plugin alone, and is said in a few words."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import PluginError, plugins
+from gatewayd.plugins import LEFT_OUT, Tries
+from gatewayd.roles import Matcher
+from gatewayd.trial import memory
+from tests.unit.supervised import until
+from tests.unit.test_plugins import GOOD, loaded, write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def sound(kind: str, before: str = "") -> str:
+    return f"{before}\n{GOOD.replace('vouchers', kind)}"
+
+
+#: What an import does, and how that is told.
+WRONG: Mapping[str, tuple[str, str]] = {
+    "exits": ("import os; os._exit(3)", "it ends the process when it is imported, with exit code 3"),
+    "ends": ("import os; os._exit(0)", "it ends the process when it is imported, with exit code 0"),
+    "leaves": ("raise SystemExit(3)", "it exits when it is imported: 3"),
+    "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt: (interrupts.py:1)"),
+    "crashes": ("import ctypes; ctypes.string_at(0)", "its import is ended by signal 11 (SIGSEGV) (crashes.py:1)"),
+    "aborts": ("\nimport os; os.abort()", "its import is ended by signal 6 (SIGABRT) (aborts.py:2)"),
+    "kills": ("import os; os.kill(os.getpid(), 9)", "its import is ended by signal 9 (SIGKILL)"),
+    "recurses": ("def f(): f()\nf()", "RecursionError: maximum recursion depth exceeded (recurses.py:1)"),
+    "allocates": ("x = bytearray(1 << 40)", "MemoryError: (allocates.py:1)"),
+    "closes": ("import os; os.closerange(0, 200)", "when it is imported"),
+    "thread": (
+        "import threading, time; threading.Thread(target=time.sleep, args=(999,), daemon=True).start()",
+        "it leaves the thread",
+    ),
+    "child": ("import subprocess; subprocess.Popen(['sleep', '99'])", "it leaves a process behind"),
+    "forks": ("import os, time\nif os.fork() == 0: time.sleep(99)", "it leaves a process behind"),
+    "signals": ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "it changes the handlers of signals"),
+    "alarm": ("import signal; signal.alarm(99)", "it sets an alarm"),
+    "chdir": ("import os; os.chdir('/')", "it changes the working folder"),
+    "umask": ("import os; os.umask(0)", "it changes the umask"),
+    "limits": ("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))", "it changes the limits of the process"),
+    "stdout": ("import os, sys; sys.stdout = open(os.devnull, 'w')", "it replaces or closes standard input, output or error"),
+    "log": ("import logging; logging.basicConfig()", "it changes the log of the process"),
+    "hooks": ("import sys; sys.excepthook = print", "it sets a hook of Python's"),
+    "deep": ("import sys; sys.setrecursionlimit(10 ** 9)", "it changes how deep Python recurses"),
+    "zone": ("import os, time; os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()", "it changes the time zone"),
+    "socket": ("import socket; socket.setdefaulttimeout(3)", "it sets a timeout for all sockets"),
+    "garbage": ("import gc; gc.disable()", "it changes the collector of garbage"),
+    "patches": ("import json; json.loads = print", "it replaces json.loads, which others use"),
+    "methods": ("import socket; socket.socket.connect = lambda *_: 1", "it puts its own into socket.socket.connect"),
+    "later": ("import smtplib; smtplib.SMTP.send = lambda *_: 1", "it puts its own into smtplib.SMTP.send"),
+    "ours": ("from gatewayd import Mail; Mail.text = property(lambda _: '')", "it puts its own into gatewayd.mail.Mail.text"),
+    "builtins": ("import builtins; builtins.open = None", "it replaces builtins.open"),
+    "modules": ("import sys; sys.modules['json'] = sys", "it replaces the module json"),
+    "syntax": ("x = 1\n" * 16 + "y = = 2", "SyntaxError: invalid syntax (syntax.py:17)"),
+    "nul": ("x = '\0'", "SyntaxError: source code string cannot contain null bytes"),
+}
+#: What an import does that does not come to its end, and the line where it is by then.
+HANGS = {
+    "sleeps": ("import time\ntime.sleep(100000)", 2),
+    "loops": ("\n\nwhile True: pass", 3),
+    "stops": ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", 0),
+}
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> plugins.Registry:
+    folder = tmp_path_factory.mktemp("plugins")
+    before = (Path.cwd(), set(sys.modules), threading.active_count())
+    found = plugins.load(
+        write(folder, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in WRONG.items()}), tries=Tries(seconds=60)
+    )
+    assert (Path.cwd(), threading.active_count()) == (before[0], before[2])
+    # Nothing of them was imported here.
+    assert not {name for name in set(sys.modules) - before[1] if name.startswith("gatewayd_plugin_")}
+    return found
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_P4_whatever_an_import_does_costs_that_plugin_alone(registry: plugins.Registry, name: str) -> None:
+    assert WRONG[name][1] in loaded(registry, name).error
+    assert not loaded(registry, "good").error
+    assert registry.get(Matcher, "fine").kind == "fine"
+
+
+def test_P4_an_import_that_does_not_end_is_ended_and_says_where_it_is(tmp_path: Path) -> None:
+    write(tmp_path, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in HANGS.items()})
+    found = plugins.load(tmp_path, tries=Tries(seconds=3))
+    for name, (_, line) in HANGS.items():
+        at = f" ({name}.py:{line})" if line else ""
+        assert loaded(found, name).error == f"it was not imported within 3 s (plugins.deadline){at}"
+    assert found.get(Matcher, "fine")
+
+
+def test_a_place_has_line_and_column(registry: plugins.Registry) -> None:
+    at = loaded(registry, "syntax").spot
+    assert at is not None
+    assert (Path(at.file).name, at.line, at.column) == ("syntax.py", 17, 5)
+
+
+def test_libraries_may_be_imported(tmp_path: Path) -> None:
+    libraries = (
+        "asyncio, concurrent.futures, csv, ctypes, decimal, email.policy, http.server, logging.config, multiprocessing, random, sqlite3, "
+        "ssl, statistics, unittest.mock, urllib.request, uuid, xml.etree.ElementTree, zoneinfo, click, rich.console, sqlalchemy.orm, yaml"
+    )
+    quick = "import threading; threading.Thread(target=print).start()"
+    found = plugins.load(write(tmp_path, large=sound("large", f"import {libraries}\n{quick}")), tries=Tries(seconds=60))
+    assert loaded(found, "large").error == ""
+
+
+# --- what is imported here ----------------------------------------------------------------------------------------------
+
+
+def test_only_what_is_asked_for_is_imported_here(tmp_path: Path) -> None:
+    note = tmp_path / "imported"
+    notes = f"import os\nwith open({str(note)!r}, 'a') as file: print(__file__, os.getpid(), file=file)"
+    write(tmp_path, one=sound("one", notes), two=sound("two", notes))
+    found = plugins.load(tmp_path)
+    assert {"one", "two"} <= set(found.kinds(Matcher))
+    assert not [line for line in note.read_text().splitlines() if line.endswith(f" {os.getpid()}")]
+    assert found.get(Matcher, "one") is found.get(Matcher, "one")
+    here = [line for line in note.read_text().splitlines() if line.endswith(f" {os.getpid()}")]
+    assert [Path(line.split()[0]).name for line in here] == ["one.py"]
+
+
+def test_what_an_import_prints_is_no_part_of_what_a_command_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, loud=sound("loud", "import os\nprint('printed', flush=True)\nos.write(1, b'written')"))
+    print("before")
+    assert plugins.load(tmp_path).get(Matcher, "loud")
+    print("after")
+    out, err = capfd.readouterr()
+    assert out == "before\nafter\n"
+    assert "printed" in err
+    assert "written" in err
+
+
+def test_P4_a_plugin_that_is_another_here_than_in_its_trial_is_out_of_use_and_no_other(tmp_path: Path) -> None:
+    here = f"import os\nif os.getpid() == {os.getpid()}: "
+    write(
+        tmp_path,
+        good=sound("fine"),
+        raising=sound("raising", here + "raise ValueError('here')"),
+        changing=sound("changing", here + "Matcher = 7"),
+    )
+    (tmp_path / "changing.py").write_text(
+        sound("changing").replace('"changing"', f'"changing" if __import__("os").getpid() != {os.getpid()} else "x"')
+    )
+    found = plugins.load(tmp_path)
+    with pytest.raises(PluginError, match=r"raising is out of use: ValueError: here \(raising.py:2\)"):
+        found.get(Matcher, "raising")
+    with pytest.raises(PluginError, match="changing is out of use: it offers something else than when it was tried"):
+        found.get(Matcher, "changing")
+    assert "raising" in found.kinds(Matcher)
+    assert [one.kind for one in found.classes(Matcher) if one.kind in {"raising", "changing", "fine"}] == ["fine"]
+
+
+# --- names --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["left", "left.py"])
+def test_a_plugin_can_be_left_out_and_is_not_even_tried(tmp_path: Path, word: str) -> None:
+    write(tmp_path, left=sound("left", "import time; time.sleep(10 ** 6)"), other=sound("other"))
+    said: list[str] = []
+    found = plugins.load(tmp_path, without=[word], tries=Tries(say=lambda name, _: said.append(name)))
+    assert loaded(found, "left").error == LEFT_OUT
+    assert "left" not in found.kinds(Matcher)
+    assert "left" not in said
+    assert "other" in found.kinds(Matcher)
+
+
+def test_a_file_called_like_a_plugin_of_gatewayds_own_is_told_to_take_another_name(tmp_path: Path) -> None:
+    found = plugins.load(write(tmp_path, imap=sound("mine"), csv=sound("other")))
+    for name in ("imap", "csv"):
+        (error,) = [one.error for one in found.plugins if one.name == name and one.path]
+        assert re.fullmatch(
+            rf"there is a plugin '{name}' already, of gatewayd [\d.]+: give the file another name, or leave one of them out "
+            rf"\(plugins.without: \[{name}.py\]\)",
+            error,
+        )
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "huge.py").write_bytes(b"#" * (5 << 20))
+    (tmp_path / "gone.py").symlink_to("nowhere.py")
+    found = plugins.load(tmp_path)
+    assert "Not a regular file" in loaded(found, "pipe").error
+    assert "it is larger than 4 MiB" in loaded(found, "huge").error
+    assert "FileNotFoundError" in loaded(found, "gone").error
+
+
+# --- who waits ----------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_said_what_is_tried_before_it_is(tmp_path: Path) -> None:
+    write(tmp_path, sleeps=sound("sleeps", "import time; time.sleep(10 ** 6)  # said"))
+    said: list[tuple[str, str]] = []
+
+    def go_on() -> None:
+        if said:
+            raise InterruptedError
+
+    began = time.monotonic()
+    with pytest.raises(InterruptedError):
+        plugins.load(tmp_path, tries=Tries(seconds=600, say=lambda *what: said.append(what), go_on=go_on))
+    assert said == [("sleeps", str(tmp_path / "sleeps.py"))]
+    assert time.monotonic() - began < 60
+    until(lambda: not _trials())
+
+
+def _trials() -> list[str]:
+    """The processes of ours that try a plugin."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+            command = path.with_name("cmdline").read_bytes()
+        except OSError:
+            continue
+        if fields[0] != "Z" and fields[1] == str(os.getpid()) and b"gatewayd.trial" in command:
+            found.append(path.parent.name)
+    return found
+
+
+# --- what is remembered -------------------------------------------------------------------------------------------------
+
+
+def _tried(folder: Path, file: Path | None, *, again: bool = False) -> list[str]:
+    """The plugins that had to be tried."""
+    said: list[str] = []
+    # As the next process remembers nothing of itself.
+    memory._known.clear()
+    plugins.load(folder, tries=Tries(file=file, again=again, say=lambda name, _: said.append(name)))
+    return sorted(name for name in said if name in {"fine", "faulty"})
+
+
+def test_what_did_not_change_is_not_tried_again_by_other_processes(tmp_path: Path) -> None:
+    folder, file = tmp_path / "plugins", tmp_path / "plugins.json"
+    folder.mkdir()
+    write(folder, fine=sound("fine", "# remembered"), faulty=sound("faulty", "1/0"))
+    assert _tried(folder, file) == ["faulty", "fine"]
+    assert _tried(folder, file) == []
+    assert oct(file.stat().st_mode & 0o777) == "0o600"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["plugins", "plugins.json"]
+    # What is of no use may be mended by what is beside it.
+    assert _tried(folder, file, again=True) == ["faulty"]
+    write(folder, fine=sound("fine", "# changed"))
+    assert _tried(folder, file) == ["fine"]
+    rows = json.loads(file.read_text())
+    old = {key: [row, at - 700] for key, (row, at) in rows.items()}
+    file.write_text(json.dumps(old))
+    assert _tried(folder, file) == ["faulty"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", '{"a": 1}', "nonsense", "[" * 100_000, '{"x": [{"words": 7}, 1]}'])
+def test_a_memory_that_makes_no_sense_is_as_good_as_none(tmp_path: Path, text: str) -> None:
+    folder, file = tmp_path / "plugins", tmp_path / "plugins.json"
+    folder.mkdir()
+    write(folder, fine=sound("fine"))
+    file.write_text(text)
+    assert _tried(folder, file) == ["fine"]
+    assert _tried(folder, file) == []
+
+
+def test_where_nothing_can_be_remembered_it_is_tried_each_time(tmp_path: Path) -> None:
+    write(tmp_path, fine=sound("fine"))
+    os.mkfifo(tmp_path / "pipe.json")
+    for file in (tmp_path / "missing" / "plugins.json", tmp_path / "fine.py" / "plugins.json", None):
+        assert _tried(tmp_path, file) == ["fine"]
+        assert _tried(tmp_path, file) == ["fine"]
+    assert _tried(tmp_path, tmp_path / "pipe.json") == ["fine"]
