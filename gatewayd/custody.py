@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gatewayd.verdicts import Provisional
 
 __all__ = [
+    "AGAIN",
     "Anchor",
     "Commit",
     "Deferred",
@@ -166,6 +167,10 @@ class Sizes:
 # --- what became of a batch -------------------------------------------------------------------------------------------
 
 
+#: How the text of a fault ends that needs nobody.
+AGAIN = "this is matched again by itself"
+
+
 @dataclass(frozen=True)
 class FilingFault:
     """What went wrong for one filing; it stands in the error queue until a person or a retry clears it."""
@@ -192,6 +197,11 @@ class Filing:
     deliveries: tuple[Delivery, ...] = ()
     #: The error queue that its faults stand in.
     queue: str = ""
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether no time was left for some matcher: it is matched again by itself."""
+        return any(fault.error.endswith(AGAIN) for fault in self.faults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gatewayd import discovery, journal
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.forwarder import Forwarder
-from gatewayd.offers import OBSERVERS, ROLES, Observer, Offered, offered, singular
+from gatewayd.later import Later, imported
+from gatewayd.offers import OBSERVERS, ROLES, Observer, singular
 from gatewayd.roles import Plugin
 from gatewayd.traces import Spot, spot, where
 from gatewayd.trial import Tries, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.discovery import Found, PluginFile
+    from gatewayd.offers import Offered
 
-__all__ = ["GONE", "LEFT_OUT", "OBSERVERS", "ROLES", "Loaded", "Observer", "Registry", "Tries", "load", "where"]
+__all__ = [
+    "GONE",
+    "LEFT_OUT",
+    "OBSERVERS",
+    "ROLES",
+    "Loaded",
+    "Observer",
+    "Registry",
+    "Tries",
+    "load",
+    "where",
+]
 
 #: What is wrong with a single file that is in use although it is no longer there.
 GONE = "gone, but what it offers is still in use"
@@ -62,33 +73,6 @@ class Loaded:
         return self.error == LEFT_OUT
 
 
-class _Later:
-    """A sound plugin that is imported when something of it is asked for."""
-
-    def __init__(self, found: Found, verdict: Verdict, say: Callable[[str, str], None]) -> None:
-        self.found = found
-        self.verdict = verdict
-        self._say = say
-        self._offered: Offered | None = None
-        #: Why it can't be imported here, although it was sound when it was tried.
-        self._error = ""
-
-    def offered(self) -> Offered:
-        """Return what it offers; raises PluginError, and each time again."""
-        if self._offered is None and not self._error:
-            if not self.found.is_imported:
-                self._say(self.found.name, self.found.source)
-            try:
-                self._offered = _offered(self.found)
-                if set(self._offered.words) != set(self.verdict.words):
-                    self._error = "it offers something else than when it was tried"
-            except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin raises puts that plugin alone out of use
-                self._error = error.message if isinstance(error, GatewaydError) else where(error)
-        if self._error or self._offered is None:
-            raise PluginError(f"the plugin {self.found.name} is out of use: {self._error}", advice="See `gatewayd plugins list`.")
-        return self._offered
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
     """What the plugins of this process offer."""
@@ -99,7 +83,7 @@ class Registry:
     _classes: Mapping[tuple[str, str], type[Plugin]] = field(repr=False)
     _observers: tuple[Observer, ...] = field(default=(), repr=False)
     #: By what they offer: plugins that are not imported before that is asked for.
-    _later: Mapping[tuple[str, str], tuple[_Later, ...]] = field(default_factory=dict, repr=False)
+    _later: Mapping[tuple[str, str], tuple[Later, ...]] = field(default_factory=dict, repr=False)
 
     def kinds(self, role: type[Plugin]) -> tuple[str, ...]:
         """Return the kinds of a role, sorted."""
@@ -164,32 +148,6 @@ def _word(role: type[Plugin]) -> str:
     return next(name for name, base in ROLES.items() if base is role)
 
 
-@contextmanager
-def _standard_output_kept() -> Iterator[None]:
-    """Let what is printed go to standard error: what a command says is no plugin's to add to."""
-    sys.stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:
-        # There is none.
-        yield
-        return
-    try:
-        os.dup2(2, 1)
-        # Where it does not go by the file, as in a test.
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def _offered(found: Found) -> Offered:
-    with _standard_output_kept():
-        return offered(found.name, found.load().plugin)
-
-
 def load(
     folder: Path | None = None, *, files: Sequence[PluginFile] = (), without: Collection[str] = (), tries: Tries | None = None
 ) -> Registry:
@@ -214,11 +172,11 @@ class _Loading:
         self._without = without
         self._plugins: list[Loaded] = []
         self._own: list[Offered] = []
-        self._later: list[_Later] = []
+        self._later: list[Later] = []
         self._files: list[PluginFile] = []
 
     def registry(self) -> Registry:
-        later: dict[tuple[str, str], tuple[_Later, ...]] = {}
+        later: dict[tuple[str, str], tuple[Later, ...]] = {}
         for one in self._later:
             for word in one.verdict.words:
                 later[word] = (*later.get(word, ()), one)
@@ -259,7 +217,7 @@ class _Loading:
         if verdict is not None and not verdict.error:
             error = self._taken(found, verdict.words)
             if not error:
-                self._later.append(_Later(found, verdict, self._tries.importing))
+                self._later.append(Later(found, verdict, self._tries.importing))
                 self._files += [found.file] if found.file else []
                 return replace(plain, offers=verdict.words, sending=verdict.sending, fingerprint=found.fingerprint)
             return replace(plain, error=error)
@@ -271,7 +229,7 @@ class _Loading:
     def _ours(self, found: Found, plain: Loaded) -> Loaded:
         """Import a plugin of gatewayd's own."""
         try:
-            own = _offered(found)
+            own = imported(found)
         except Exception as error:  # noqa: BLE001  one of ours that can't be imported puts itself alone out of use
             return replace(plain, error=error.message if isinstance(error, GatewaydError) else where(error), spot=spot(error))
         self._own.append(own)

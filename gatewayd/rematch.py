@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import Onward, contact_types, filings
+from gatewayd.custody import AGAIN
 from gatewayd.errors import TransientError
 from gatewayd.examine import Letter, Order
 from gatewayd.views import Query
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.verdicts import Doubted
     from gatewayd.views import FilingView, Viewer
 
-__all__ = ["BATCH", "correct", "file_old", "retry"]
+__all__ = ["BATCH", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
 
 #: How many stored mails are examined at once.
 BATCH = 100
@@ -42,6 +43,7 @@ def retry(
     router: Router | None,
     fire: bool = False,
     tick: Callable[[], None] = lambda: None,
+    only: Callable[[FilingView], bool] = lambda _: True,
 ) -> Iterator[Sequence[FilingView]]:
     """Match the viewer's faulty filings that fit ``query`` again; yield each batch as it stands then.
 
@@ -49,8 +51,11 @@ def retry(
     """
     examining.refresh(recipe)
     before = query.before
-    while batch := store.filings(viewer, replace(query, faulty=True, before=before, limit=BATCH)):
-        before = batch[-1].id
+    while page := store.filings(viewer, replace(query, faulty=True, before=before, limit=BATCH)):
+        before = page[-1].id
+        batch = [one for one in page if only(one)]
+        if not batch:
+            continue
         # A filing that was discarded meanwhile has no source for nobody but its viewer.
         sources = {one.id: store.source(viewer, one.id) for one in batch}
         letters = tuple(Letter(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
@@ -145,6 +150,34 @@ class _Again:
         new = {one.mail_id for one in group if one.verdict.fire}
         others = {mail.id for mail in mails} - {mail.id for mail, _ in wanted}
         return onward.routed(wanted, new=new, back=back), found.refused | others
+
+
+def was_put_off(filing: FilingView) -> bool:
+    """Whether a filing waits to be matched again by itself."""
+    return any(fault.error.endswith(AGAIN) for fault in filing.faults)
+
+
+def retry_put_off(
+    store: Store,
+    examining: Examining,
+    recipe: Recipe,
+    viewer: Viewer,
+    query: Query,
+    *,
+    router: Router | None,
+    fire: bool = False,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[Sequence[FilingView]]:
+    """Match again, as ``retry`` does, what no time was left for, until nothing is put off or one more round is in vain."""
+    before = None
+    while True:
+        left = 0
+        for batch in retry(store, examining, recipe, viewer, query, router=router, fire=fire, tick=tick, only=was_put_off):
+            left += sum(map(was_put_off, batch))
+            yield batch
+        if not left or (before is not None and left >= before):
+            return
+        before = left
 
 
 def file_old(

@@ -44,6 +44,7 @@ FLOORS = [
     {"discovery", "classes"},
     {"offers", "child"},
     {"trial"},
+    {"later"},
     {"plugins"},
     {"become"},
     {"guard", "config", "owner"},

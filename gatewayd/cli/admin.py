@@ -108,12 +108,16 @@ def _sends(app: App, account: AccountConfig) -> Sequence[str]:
 @operator_options
 @click.argument("what", metavar="FILE.eml|ID")
 @click.option("--account", metavar="A", help="For a file: explain forward rules as if it came by this account.")
+@click.option("--traceback", "traces", is_flag=True, help="Show where in its code a matcher or directory failed.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_obj
-def _explain(app: App, *, what: str, operator: str | None, users: Sequence[str], account: str | None, as_json: bool) -> None:
+def _explain(
+    app: App, *, what: str, operator: str | None, users: Sequence[str], account: str | None, traces: bool, as_json: bool
+) -> int:
     """Show for a stored mail or a file why each matcher linked it or did not, and each forward rule fires or not.
 
-    Changes nothing. Rules are explained as for new mail: they don't fire for mail that was there before.
+    Changes nothing. Rules are explained as for new mail: they don't fire for mail that was there before. Exits 1 where a matcher
+    or the directory is at fault.
     """
     viewer = app.viewer(operator, users)
     if what.isascii() and what.isdigit():
@@ -122,19 +126,25 @@ def _explain(app: App, *, what: str, operator: str | None, users: Sequence[str],
         source, name = _file(Path(what)), app.account(account).name if account else ""
     found = app.desk.explain(viewer.operator, source, **_came_by(app, name))
     rows = list(_explained(app, viewer.operator, found))
+    if traces:
+        for _, by, text in found.findings.traces:
+            output.note(f"{by}:")
+            for line in text.splitlines():
+                output.note(f"  {line}")
     if as_json:
         for by, said, record, because in rows:
             output.json_line({"operator": viewer.operator, "by": by, "said": said, "record": record, "because": because})
         for one in found.rulings:
             row: dict[str, output.Json] = {"operator": viewer.operator, "rule": one.number, "where": one.where}
             output.json_line({**row, "targets": list(one.targets), "fires": one.fires, "because": one.because})
-        return
+        return 1 if found.findings.faults else 0
     click.echo(f"Subject: {output.clean(found.mail.subject)}")
     output.table(("by", "said", "record", "because"), rows)
     rules = [
         (str(one.number), one.where, ", ".join(one.targets), "yes" if one.fires else "no", one.because) for one in found.rulings
     ]
     output.table(("#rule", "where", "to", "fires", "because"), rules)
+    return 1 if found.findings.faults else 0
 
 
 def _came_by(app: App, account: str) -> dict[str, str]:
@@ -169,7 +179,9 @@ def _explained(app: App, operator: str, explained: Explained) -> Iterator[tuple[
         spoken.add(fault.by)
         yield fault.by, "fault", "", fault.error
     for by, _ in app.recipes[operator].matchers:
-        if by not in spoken:
+        if by in found.unanswered:
+            yield by, "nothing", "", "the directory could not answer it"
+        elif by not in spoken:
             yield by, "nothing", "", "it found nothing and gave no reason"
 
 

@@ -146,6 +146,7 @@ class App:
             store=self.store,
             examiner=self.examiner,
             recipes=self.recipes,
+            guarded=lambda: self.examining,
             with_users=with_users,
             router=lambda: self.router,
         )

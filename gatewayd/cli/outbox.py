@@ -9,6 +9,7 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.cli.app import ID, App, all_operators_option, operator_options
+from gatewayd.cli.observing import observed
 from gatewayd.delivery import DeliveryQuery, DeliveryState
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools
@@ -209,7 +210,12 @@ def _deliver(app: App, *, as_json: bool) -> int:
 
 def _lane(app: App, lane: str) -> Round:
     """Deliver all that is due of one lane; its error is its own, the other lanes go on (P4)."""
-    outbox, tools = Outbox(app.config), Tools(store=app.store, owner=app.owner, settler=app.thread)
+    with observed(app) as telling:
+        tools = Tools(store=app.store, owner=app.owner, settler=app.thread)
+        return _delivered(Outbox(app.config), lane, replace(tools, settled=telling.settled) if telling else tools)
+
+
+def _delivered(outbox: Outbox, lane: str, tools: Tools) -> Round:
     total = Round(lane=lane)
     while True:
         try:

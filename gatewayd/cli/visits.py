@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,24 @@ import click
 from gatewayd.batch import Bounds
 from gatewayd.cli import output
 from gatewayd.cli.asking import asked
+from gatewayd.cli.observing import observed
 from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.health import Answer, Task
 from gatewayd.listing import preview
-from gatewayd.rematch import correct
+from gatewayd.rematch import correct, retry_put_off
 from gatewayd.views import Query, Viewer
 from gatewayd.visit import Progress, Tools, visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
+    from gatewayd.custody import Filed
     from gatewayd.delivery import Suspension
     from gatewayd.model import Listed
+    from gatewayd.supervisor.telling import Telling
 
 __all__ = ["COMMANDS", "visit_all"]
 
@@ -154,6 +157,39 @@ def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -
 
 def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:
     """Visit one account, or have the daemon do it that holds it; its error is its own, the other accounts go on (P4)."""
+    with observed(app) as telling:
+        filed = _Filings(telling, account.name)
+        answer = _visited(app, account, task, show, filed)
+    _match_put_off(app, filed.put_off)
+    return answer
+
+
+class _Filings:
+    """Hears of what is filed: tells observers, and keeps for whom something was put off."""
+
+    def __init__(self, telling: Telling | None, account: str) -> None:
+        self._telling = telling
+        self._account = account
+        self.put_off: set[str] = set()
+
+    def __call__(self, folder: str, mails: Sequence[Filed]) -> None:
+        if self._telling is not None:
+            self._telling.filed(self._account, folder, mails)
+        self.put_off |= {filing.operator for one in mails for filing in one.filings if filing.is_put_off}
+
+
+def _match_put_off(app: App, operators: Collection[str]) -> None:
+    """Match again what no time was left for; what fails stands in its queue."""
+    for name in operators:
+        viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
+        with suppress(GatewaydError):
+            for _ in retry_put_off(app.store, app.examining, app.recipes[name], viewer, Query(), router=app.router):
+                pass
+
+
+def _visited(
+    app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], filed: Callable[[str, Sequence[Filed]], None]
+) -> Answer:
     limits = app.config.limits
     tools = Tools(
         # First: a worker process gets ready while the store is opened.
@@ -164,6 +200,7 @@ def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progres
         fetcher=app.thread,
         bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes, message=limits.message_bytes),
         progress=show,
+        filed=filed,
         suspended=_suspended,
     )
     recipes = [app.recipes[name] for name in account.operators]

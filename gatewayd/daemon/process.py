@@ -179,6 +179,8 @@ class Daemon:
         self._telling.filed(account, folder, mails)
         if any(filing.deliveries for one in mails for filing in one.filings):
             self._posting.wake()
+        for operator in {filing.operator for one in mails for filing in one.filings if filing.is_put_off}:
+            self._rematcher.put_off(operator)
 
     def _serve_metrics(self, stack: ExitStack) -> None:
         if self._config.metrics is None:

@@ -17,13 +17,13 @@ from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import file_of, parse
-from gatewayd.rematch import retry
+from gatewayd.rematch import retry, retry_put_off
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from gatewayd.examine import Examiner, Recipe
+    from gatewayd.examine import Examiner, Examining, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Attachment, Kind, Record, Source
     from gatewayd.roles import Directory
@@ -44,8 +44,14 @@ class Desk:
     recipes: Mapping[str, Recipe]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
+    #: In whose guards matchers are called, made when it is asked for; None: in the examiner's.
+    guarded: Callable[[], Examining] | None = None
     #: By which mail goes on, made when it is asked for: its key may be missing, and that is no matter of reading mail.
     router: Callable[[], Router | None] = lambda: None
+
+    @property
+    def _examining(self) -> Examining:
+        return self.guarded() if self.guarded else self.examiner
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return filings, newest first."""
@@ -115,7 +121,7 @@ class Desk:
     def explain(self, operator: str, source: Source, *, account: str = NO_ACCOUNT, queue: str = "") -> Explained:
         """Return what every matcher and forward rule of the operator says of a message that came by ``account``, and why."""
         recipe = self.recipes[operator]
-        return explained(self.examiner, recipe, source, router=self.router(), account=account, queue=queue)
+        return explained(self._examining, recipe, source, router=self.router(), account=account, queue=queue)
 
     def source(self, viewer: Viewer, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read."""
@@ -152,8 +158,10 @@ class Desk:
         """Match what stands in the error queue again, all or these ids; yield each batch as it stands then.
 
         What keeps its fault stays in the queue. Links made by hand stay. Nothing is fetched again, and rules send on what
-        they fit now only with ``forward``.
+        they fit now only with ``forward``. What no time was left for is in a further batch.
         """
         recipe = self.recipes[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
-        return retry(self.store, self.examiner, recipe, viewer, query, router=self.router(), fire=forward)
+        examining, router = self._examining, self.router()
+        yield from retry(self.store, examining, recipe, viewer, query, router=router, fire=forward)
+        yield from retry_put_off(self.store, examining, recipe, viewer, query, router=router, fire=forward)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import filings
-from gatewayd.examine import Job
-from gatewayd.mail import parse
+from gatewayd.examine import Letter, Order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from gatewayd.examine import Examiner, Findings, Recipe
+    from gatewayd.examine import Examining, Findings, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Source
     from gatewayd.routing import Router, Ruling
@@ -21,6 +20,8 @@ __all__ = ["NO_ACCOUNT", "Explained", "explained"]
 
 #: Stands for the account of a mail that came by none; no account is called so.
 NO_ACCOUNT = "no account"
+#: A mail that is explained needs no id of its own.
+_ID = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,14 @@ class Explained:
     rulings: Sequence[Ruling]
 
 
-def explained(examiner: Examiner, recipe: Recipe, source: Source, *, router: Router | None, account: str, queue: str) -> Explained:
-    """Explain a mail that came by ``account``, whose error queue is ``queue``."""
-    examiner.refresh(recipe)
-    mail = parse(source)
-    found = examiner.examine(Job(recipe=recipe, mails=(mail,)))
+def explained(
+    examining: Examining, recipe: Recipe, source: Source, *, router: Router | None, account: str, queue: str
+) -> Explained:
+    """Explain a mail that came by ``account``, whose error queue is ``queue``. Raises what ``Examination.result`` raises."""
+    examining.refresh(recipe)
+    order = Order(letters=(Letter(_ID, source),), recipes=(recipe,), explain=True)
+    examined = examining.begin(order).result(lambda: None)
+    (mail,), (found,) = examined.mails, examined.findings
     (filing,) = filings([mail], [found], owner=None, queue=queue)[mail.id]
     ids = {one.message_id for _, one in filing.follows}
     return Explained(

@@ -144,7 +144,7 @@ class Examiner(Examining):
         admission = self.admit(job.recipe, judged, job.contact_types)
         mails = [mail for mail in job.mails if mail.id not in admission.refused]
         asked = () if admission.undecided or job.admit_only else job.recipe.matchers
-        said = {by: self.match(job.recipe, by, mails) for by, _ in asked}
+        said = {by: self.match(job.recipe, by, mails, explain=job.explain) for by, _ in asked}
         return findings(job.recipe.operator.name, ids, admission, said, basis)
 
     def admit(self, recipe: Recipe, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
@@ -158,12 +158,12 @@ class Examiner(Examining):
             return Admission(undecided=where(error))
         return Admission(refused=frozenset(left), broken=bench.broken)
 
-    def match(self, recipe: Recipe, by: str, mails: Sequence[Mail]) -> Said:
+    def match(self, recipe: Recipe, by: str, mails: Sequence[Mail], *, explain: bool = False) -> Said:
         """Return what one of the operator's matchers says of admitted mails."""
         bench = self._bench(recipe)
         if by in bench.unbuilt:
             return Said(faults=tuple((mail.id, FilingFault(by, bench.unbuilt[by])) for mail in mails))
-        return match(by, bench.matchers[by], mails, bench.asked)
+        return match(by, bench.matchers[by], mails, bench.asked, explain=explain)
 
     def directory(self, recipe: Recipe) -> Directory:
         """Return the operator's directory for a person's own questions; raises PermanentError where there is none."""
@@ -230,7 +230,14 @@ class _Here(Examination):
                 since = time.monotonic()
                 tick()
             admitted = frozenset(one.id for one in order.letters if recipe.operator.name in one.admitted)
-            job = Job(recipe=recipe, mails=mails, contact_types=order.contact_types, admitted=admitted, admit_only=order.admit_only)
+            job = Job(
+                recipe=recipe,
+                mails=mails,
+                contact_types=order.contact_types,
+                admitted=admitted,
+                admit_only=order.admit_only,
+                explain=order.explain,
+            )
             found.append(self._examiner.examine(job))
         return Examined(mails=mails, findings=tuple(found))
 

@@ -12,7 +12,7 @@ from gatewayd.custody import FilingFault
 from gatewayd.examine.values import Findings
 from gatewayd.guard import DirectoryFailed
 from gatewayd.model import Follows, Link, Miss, Rivals
-from gatewayd.traces import suspended, where
+from gatewayd.traces import suspended, trace, where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from gatewayd.model import Finding, Record
     from gatewayd.roles import Directory, Matcher
 
-__all__ = ["MAX_CALLS", "Admission", "Said", "findings", "match", "refused", "unmatched"]
+__all__ = ["Admission", "Said", "findings", "match", "refused", "unmatched"]
 
-#: How often a matcher that raises is called again on halves of a batch before the rest of the batch gets its fault.
-MAX_CALLS = 64
 #: More findings for one mail than this are a matcher's fault.
 _MAX_FINDINGS = 1000
 
@@ -52,6 +50,8 @@ class Said(NamedTuple):
 
     found: tuple[Finding, ...] = ()
     faults: tuple[tuple[int, FilingFault], ...] = ()
+    #: Tracebacks of faults as (mail id, matcher or ``directory``, text), where a person wants to know why.
+    traces: tuple[tuple[int, str, str], ...] = ()
 
 
 def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Directory | None) -> set[int]:
@@ -69,26 +69,27 @@ def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Direc
     return {mail_id for mail_id, emails in senders.items() if not emails & admitted}
 
 
-def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory) -> Said:
+def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory, *, explain: bool = False) -> Said:
     """Call a matcher on the batch; where it raises, on halves, until the guilty mails are found."""
     said: list[Finding] = []
     faults: _Faults = []
+    traces: list[tuple[int, str, str]] = []
     parts = [mails] if mails else []
-    calls = 0
     while parts:
         part = parts.pop()
-        calls += 1
         try:
             said += _called(matcher, part, directory)
         except DirectoryFailed as error:
             faults += [(mail.id, FilingFault("directory", str(error))) for mail in part]
+            traces += [(mail.id, "directory", trace(error.__cause__ or error)) for mail in part if explain]
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a matcher raises costs its own links only (P4)
-            if len(part) > 1 and calls < MAX_CALLS:
+            if len(part) > 1:
                 parts += [part[len(part) // 2 :], part[: len(part) // 2]]
-            else:
-                why = str(error) if isinstance(error, Wrong) else where(error)
-                faults += [(mail.id, FilingFault(kind, why)) for mail in part]
-    return Said(tuple(said), tuple(faults))
+                continue
+            why = str(error) if isinstance(error, Wrong) else where(error)
+            faults.append((part[0].id, FilingFault(kind, why)))
+            traces += [(part[0].id, kind, trace(error))] if explain else []
+    return Said(tuple(said), tuple(faults), tuple(traces))
 
 
 def _called(matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory) -> list[Finding]:
@@ -159,7 +160,9 @@ def findings(
         rivals=tuple((by, finding) for by, finding in found if isinstance(finding, Rivals)),
         misses=tuple((by, finding) for by, finding in found if isinstance(finding, Miss)),
         follows=tuple((by, finding) for by, finding in found if isinstance(finding, Follows)),
-        faults=(*faults, *(fault for one in said.values() for fault in one.faults)),
+        faults=tuple(dict.fromkeys([*faults, *(fault for one in said.values() for fault in one.faults)])),
+        unanswered=tuple(by for by, one in said.items() if any(fault.by == "directory" for _, fault in one.faults)),
+        traces=tuple(dict.fromkeys(text for one in said.values() for text in one.traces)),
         refused=frozenset() if fault else admission.refused,
         pending=admission.refused if fault else frozenset(),
         undecided=fault if admission.refused else "",

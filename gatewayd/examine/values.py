@@ -47,6 +47,8 @@ class Job:
     admitted: frozenset[int] = frozenset()
     #: Only admission is asked for.
     admit_only: bool = False
+    #: A person wants to know why: misses and traces are kept.
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,10 @@ class Findings:
     #: Not proven yet: a matcher has no key.
     follows: tuple[tuple[str, Follows], ...] = ()
     faults: tuple[tuple[int, FilingFault], ...] = ()
+    #: The matchers that could not ask the directory.
+    unanswered: tuple[str, ...] = ()
+    #: Tracebacks of faults as (mail id, matcher or ``directory``, text), where a person wants to know why.
+    traces: tuple[tuple[int, str, str], ...] = ()
     #: Ids of mails that the operator does not admit.
     refused: frozenset[int] = frozenset()
     #: Ids of mails whose admission could not be decided, and why.
@@ -92,6 +98,7 @@ class Order:
     #: See ``Job``.
     contact_types: ContactTypes = ()
     admit_only: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from gatewayd.custody import FilingFault
+from gatewayd.custody import AGAIN, FilingFault
 from gatewayd.errors import TransientError
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.mail import BytesSource, parse
@@ -30,6 +30,10 @@ __all__ = ["Bench", "admitted_apart", "explained", "matched_apart", "parsed_apar
 
 #: The least time that a call gets, in seconds, whatever the budget says.
 _LEAST = 0.5
+#: A matcher that has come to its end with other mails gets so many times what it took for those, and so many seconds.
+_TIMES, _PROMPT = 10.0, 1.0
+#: Seconds that the start of a process counts at most.
+_STARTS = 0.3
 
 
 class Bench(Protocol):
@@ -50,39 +54,97 @@ def explained(failure: Failure, config: WorkersConfig) -> str:
     return failure.how
 
 
-def matched_apart(bench: Bench, by: str, sealed: Sealed, letters: Sequence[Letter], failure: Failure, *, budget: float) -> Said:
-    """Return what a matcher says that failed in the batch, with a fault for the mails that are guilty of it."""
-    left = budget
-    found: list[Finding] = []
-    faults: list[tuple[int, FilingFault]] = []
-    call = Call(0, by)
-    how = explained(failure, bench.config)
-    parts = _halves(letters) if failure.overran else [tuple(letters)]
-    apart = failure.overran
-    if failure.overran and len(letters) == 1:
-        return Said(faults=((letters[0].id, FilingFault(by, how)),))
-    while parts:
-        part = parts.pop()
-        if left <= 0:
-            text = f"{how}; the time for finding out for which mail of the batch is over (workers.budget)"
-            faults += [(one.id, FilingFault(by, text)) for one in part]
-            continue
-        labour = Labour(letters=part, recipes={0: sealed}, calls=(call,), refused={}, views=False)
-        outcome = bench.labour(labour, _share(bench, left, part), apart=apart)
-        # To wait for a process is no work on the batch.
-        left -= outcome.seconds
-        apart = True
-        said = outcome.results.get(call)
+def matched_apart(
+    bench: Bench, call: Call, sealed: Sealed, letters: Sequence[Letter], failure: Failure, *, budget: float, explain: bool
+) -> Said:
+    """Return what a matcher says that failed in the batch, with a fault for the mails that are guilty of it.
+
+    Those for which that could not be found out within ``budget`` seconds have a fault that says so, and are matched again.
+    """
+    return _Search(bench, call, sealed, failure, budget=budget, explain=explain).said(letters)
+
+
+class _Search:
+    """Finds the mails of a batch that a matcher can't bear, by calling it with halves."""
+
+    def __init__(self, bench: Bench, call: Call, sealed: Sealed, failure: Failure, *, budget: float, explain: bool) -> None:
+        self._bench = bench
+        self._by = call.by
+        self._call = replace(call, recipe=0)
+        self._sealed = sealed
+        self._failure = failure
+        self._left = budget
+        self._explain = explain
+        self._found: list[Finding] = []
+        self._faults: list[tuple[int, FilingFault]] = []
+        self._traces: list[tuple[int, str, str]] = []
+        #: Seconds that the matcher takes for a mail at most, as far as it came to its end; None: it never has.
+        self._pace: float | None = None
+
+    def said(self, letters: Sequence[Letter]) -> Said:
+        overran = self._failure.overran
+        if overran and len(letters) == 1:
+            self._blame(letters[0])
+            letters = ()
+        # It is known that the whole does not come to its end; whether it ends its process may have been another's doing.
+        parts = [*reversed(_halves(letters))] if overran else [tuple(letters)] if letters else []
+        apart = overran
+        while parts:
+            part = parts.pop()
+            if self._left <= 0:
+                self._put_off(part)
+                continue
+            parts += reversed(self._tried(part, apart=apart))
+            apart = True
+        return Said(tuple(self._found), tuple(self._faults), tuple(self._traces))
+
+    def _tried(self, part: Sequence[Letter], *, apart: bool) -> list[tuple[Letter, ...]]:
+        """Call the matcher with a part; return what is to be tried next."""
+        labour = Labour(
+            letters=tuple(part), recipes={0: self._sealed}, calls=(self._call,), refused={}, views=False, explain=self._explain
+        )
+        outcome = self._bench.labour(labour, Seconds(self._seconds(part)), apart=apart)
+        # On a machine that has other things to do it takes long to start a process, and is no work on the batch.
+        self._left -= outcome.seconds + min(outcome.start, _STARTS)
+        said = outcome.results.get(self._call)
         if isinstance(said, Said):
-            found += said.found
-            faults += said.faults
-        elif outcome.failure is None or len(part) == 1:
-            how = explained(outcome.failure, bench.config) if outcome.failure else how
-            faults += [(one.id, FilingFault(by, how)) for one in part]
+            self._found += said.found
+            self._faults += said.faults
+            self._traces += said.traces
+            self._pace = max(self._pace or 0.0, outcome.seconds / len(part))
+            return []
+        self._failure = outcome.failure or self._failure
+        if len(part) > 1 and outcome.failure is not None:
+            return _halves(part)
+        for one in part:
+            self._blame(one)
+        return []
+
+    def _seconds(self, part: Sequence[Letter]) -> float:
+        """Return how long a call with a part may take: all levels below it must find their time in what is left.
+
+        A single mail gets all that a call may take, for it is blamed. Others need not: they are only cut once more.
+        """
+        deadline = self._bench.config.deadline
+        if len(part) == 1:
+            return min(deadline, max(self._left, _LEAST))
+        levels = len(part).bit_length() + 1
+        share = max(self._left / levels, _LEAST)
+        return min(deadline, share if self._pace is None else min(share, _PROMPT + _TIMES * self._pace * len(part)))
+
+    def _blame(self, one: Letter) -> None:
+        """Let one mail have the fault: the directory's, where that did not answer."""
+        how = explained(self._failure, self._bench.config)
+        if self._failure.asking:
+            self._faults.append((one.id, FilingFault("directory", f"it was asked by {self._by}, and {how}")))
         else:
-            how = explained(outcome.failure, bench.config)
-            parts += reversed(_halves(part))
-    return Said(tuple(found), tuple(faults))
+            self._faults.append((one.id, FilingFault(self._by, how)))
+
+    def _put_off(self, part: Sequence[Letter]) -> None:
+        by = "directory" if self._failure.asking else self._by
+        how = explained(self._failure, self._bench.config)
+        text = f"{how}, for whichever mail of the batch: that was not found out in time (workers.budget); {AGAIN}"
+        self._faults += [(one.id, FilingFault(by, text)) for one in part]
 
 
 def admitted_apart(
@@ -117,7 +179,7 @@ def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mai
     while parts:
         part = parts.pop()
         outcome = bench.labour(Labour(letters=part, recipes={}, refused={}), _share(bench, left, part), apart=True)
-        left -= outcome.seconds
+        left -= outcome.seconds + min(outcome.start, _STARTS)
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
         elif len(part) == 1:

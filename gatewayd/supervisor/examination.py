@@ -11,7 +11,7 @@ import time
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import FilingFault
+from gatewayd.custody import AGAIN, FilingFault
 from gatewayd.examine import Examination, Examined
 from gatewayd.examine.matching import Admission, Said, findings, unmatched
 from gatewayd.supervisor.blame import admitted_apart, explained, matched_apart, parsed_apart
@@ -36,7 +36,7 @@ _TICK = 5.0
 _LEAST = 1.0
 #: How often the parser may fail with a whole batch whose mails can all be parsed.
 _TRIES = 3
-_NOT_CALLED = "it is not called for now, because it failed in batch after batch; this is matched again by itself"
+_NOT_CALLED = f"it is not called for now, because it failed in batch after batch; {AGAIN}"
 
 
 class _DroppedError(Exception):
@@ -93,6 +93,8 @@ class _Inquiry:
         self._failed: dict[Call, Failure] = {}
         #: What is left of each operator's budget, in seconds.
         self._left = dict.fromkeys(range(len(order.recipes)), self.config.budget)
+        #: The same of what it may take to find out which mails are guilty.
+        self._search = dict(self._left)
         self._called: set[Call] = set()
         self._calls = tuple(self._wanted()) if order.letters else ()
 
@@ -201,6 +203,7 @@ class _Inquiry:
             calls=calls,
             refused={index: admission.refused for index, admission in self._admissions.items()},
             views=bool(self._unseen()),
+            explain=self._order.explain,
         )
 
     def _take_in(self, outcome: Outcome) -> None:
@@ -234,8 +237,9 @@ class _Inquiry:
         sealed = self._workers.sealed(self._order.recipes[call.recipe], [call.by])
         refused = self._admissions.get(call.recipe, Admission()).refused
         letters = [one for one in self._bearable() if one.id not in refused]
-        said = matched_apart(self, call.by, sealed, letters, failure, budget=self._left[call.recipe])
-        self._left[call.recipe] -= time.monotonic() - began
+        budget, explain = self._search[call.recipe], self._order.explain
+        said = matched_apart(self, call, sealed, letters, failure, budget=budget, explain=explain)
+        self._search[call.recipe] -= time.monotonic() - began
         if said.faults:
             self._workers.suspect(self._operator(call), call.by)
         return said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gatewayd.directory import Contents
 from gatewayd.errors import TransientError
 from gatewayd.supervisor.process import Died
-from gatewayd.worker import Ended, Next, Ready
+from gatewayd.worker import Asking, Ended, Next, Ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +43,8 @@ class Failure:
     #: What happened, and what was expected.
     how: str
     overran: bool = False
+    #: The operator's directory was asked something and did not answer.
+    asking: bool = False
 
 
 @dataclass(slots=True)
@@ -58,8 +60,9 @@ class Outcome:
     changed: frozenset[str] | None = None
     #: None where it came to its end, or stopped because its memory was used up by calls before the next.
     failure: Failure | None = None
-    #: How long a process was at it, in seconds.
+    #: How long a process was at it, in seconds; and how long it took to start before.
     seconds: float = 0.0
+    start: float = 0.0
 
 
 class Seconds:
@@ -81,10 +84,10 @@ def laboured(lane: Lane, labour: Labour, seconds: Seconds, wanted: Callable[[Pro
     """
     process = _sent(lane, labour, wanted)
     one = _One(process, labour, seconds, wanted)
-    began = time.monotonic()
     try:
         one.listen(lane)
-        one.outcome.seconds = time.monotonic() - began
+        one.outcome.seconds = time.monotonic() - one.ready_at
+        one.outcome.start = one.ready_at - one.began
         # From now on it may be somebody else's.
         wanted(None)
     except BaseException:
@@ -125,6 +128,11 @@ class _One:
         self._seconds = seconds
         self._wanted = wanted
         self._call: Call | None = None
+        #: Since when the call, or the parser, is at work; and since when the directory is asked something, if it is.
+        self._since = time.monotonic()
+        self._asked: float | None = None
+        #: When it was sent, and when the process had taken it in.
+        self.began = self.ready_at = self._since
         self.outcome = Outcome()
         self.spent = False
         self.finished = False
@@ -143,14 +151,20 @@ class _One:
             self._fail(f"its process ended: {died}")
 
     def _fail(self, how: str, *, overran: bool = False) -> None:
-        self.outcome.failure = Failure(self._call, how, overran)
+        # Who asks again and again, each time for a little, is slow by himself.
+        since = self._since if self._asked is None else self._asked
+        asking = self._asked is not None and (not overran or time.monotonic() - since > self._patience / 2)
+        self.outcome.failure = Failure(self._call, how, overran, asking)
         self.finished = True
 
+    @property
+    def _patience(self) -> float:
+        return self._seconds(self._call) if self._process.ready else _START
+
     def _reply(self, lane: Lane) -> Reply | None:
-        started = time.monotonic()
-        patience = self._seconds(self._call) if self._process.ready else _START
+        patience = self._patience
         while True:
-            left = patience - (time.monotonic() - started)
+            left = patience - (time.monotonic() - self._since)
             reply = self._process.receive(max(0.0, min(left, _LOOK)))
             if reply is not None or left <= 0:
                 return reply
@@ -165,7 +179,12 @@ class _One:
             self._process.calm()
 
     def _take_in(self, reply: Reply) -> None:
+        if isinstance(reply, Asking):
+            self._asked = time.monotonic() if reply.busy else None
+            return
+        self._since, self._asked = time.monotonic(), None
         if isinstance(reply, Ready):
+            self.ready_at = self._since
             return
         if isinstance(reply, Ended):
             self.outcome.mails, self.outcome.faults, self.outcome.failed = reply.mails, reply.faults, reply.failed

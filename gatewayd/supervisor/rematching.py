@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import journal
 from gatewayd.errors import GatewaydError
-from gatewayd.rematch import retry
+from gatewayd.rematch import retry, retry_put_off
 from gatewayd.supervisor.threads import started
 from gatewayd.views import Query, Viewer
 
@@ -30,6 +30,8 @@ __all__ = ["Rematcher"]
 
 #: What else than a matcher a fault may be of.
 _DIRECTORY, _CONFIG = "directory", "config"
+#: Stands for all that no time was left for. No matcher is called so.
+_PUT_OFF = "put off"
 #: Seconds that the thread waits for something to do at a time.
 _WAIT = 1.0
 #: Seconds after which what could not be done is tried again.
@@ -81,6 +83,10 @@ class Rematcher:
                 return
             self._queued.add((operator, by))
         self._queue.put((operator, by))
+
+    def put_off(self, operator: str) -> None:
+        """Match again what no time was left for."""
+        self.wake(operator, _PUT_OFF)
 
     def directory_back(self, operator: str) -> None:
         """Match again what the directory could not be asked for."""
@@ -143,6 +149,9 @@ class Rematcher:
             return
         if by == _CONFIG:
             self._what_changed(recipe, viewer)
+            self._put_off_again(recipe, viewer)
+        elif by == _PUT_OFF:
+            self._put_off_again(recipe, viewer)
         else:
             self._retry(recipe, viewer, by)
 
@@ -158,6 +167,14 @@ class Rematcher:
         if now != before:
             # Only now: what was interrupted is done again after the next start.
             self._store.remember_fingerprints(name, now)
+
+    def _put_off_again(self, recipe: Recipe, viewer: Viewer) -> None:
+        done = mended = 0
+        for batch in retry_put_off(self._store, self._workers, recipe, viewer, Query(), router=self._router, tick=self._go_on):
+            self._go_on()
+            done, mended = done + len(batch), mended + sum(not one.faults for one in batch)
+        if done:
+            journal.rematched(recipe.operator.name, by=_PUT_OFF, done=done, mended=mended)
 
     def _retry(self, recipe: Recipe, viewer: Viewer, by: str) -> None:
         mended = done = 0

@@ -23,26 +23,27 @@ from gatewayd.examine.matching import Admission, Said
 from gatewayd.mail import parse
 from gatewayd.model import Miss
 from gatewayd.plugins import where
-from gatewayd.worker.messages import Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
+from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from gatewayd.examine import ContactTypes
     from gatewayd.mail import Mail
 
-__all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
+__all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 
 #: Of how many operators the directories and matchers are kept.
 _OPERATORS = 64
 #: With this part of its memory in use a worker is of no use for others any more.
 _SPENT = 0.75
+_BUSY, _ANSWERED = (pickle.dumps(Asking(busy), 5) for busy in (True, False))
 
 
 class _Operator:
     """One operator's recipe, in this process."""
 
-    def __init__(self, sealed: Sealed) -> None:
+    def __init__(self, sealed: Sealed, asking: Callable[[bool], None]) -> None:
         self.sealed = sealed
         #: Why the recipe can't be had; empty where it can.
         self.error = ""
@@ -54,7 +55,7 @@ class _Operator:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's code costs its own links only (P4)
             self.error = where(error)
         else:
-            self.examiner = Examiner(registry)
+            self.examiner = Examiner(registry, asking=asking)
 
     def close(self) -> None:
         if not self.error:
@@ -77,16 +78,18 @@ class _Operator:
         outdated = self.examiner.follow(self.recipe)
         return replace(self.examiner.admit(self.recipe, mails, contact_types), outdated=outdated)
 
-    def match(self, by: str, mails: Sequence[Mail]) -> Said:
+    def match(self, by: str, mails: Sequence[Mail], *, explain: bool) -> Said:
         if self.error:
             return Said(faults=tuple((mail.id, FilingFault(by, self.error)) for mail in mails))
-        said = self.examiner.match(self.recipe, by, mails)
-        # Misses are kept nowhere, and `explain`, which shows them, asks in its own process.
-        return Said(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
+        said = self.examiner.match(self.recipe, by, mails, explain=explain)
+        # Misses are kept nowhere.
+        return said if explain else Said(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
 
 
 class _Worker:
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, asking: Callable[[bool], None] = lambda _: None) -> None:
+        """``asking`` is told when a directory is asked something, and when it has answered."""
+        self._asking = asking
         self._operators: dict[str, _Operator] = {}
         #: Bytes of data beyond which this process is spent.
         self._enough = data() + int(memory * _SPENT)
@@ -97,7 +100,7 @@ class _Worker:
             known.close()
             known = None
         # The one that was used last stands last.
-        self._operators[sealed.operator] = known = known or _Operator(sealed)
+        self._operators[sealed.operator] = known = known or _Operator(sealed, self._asking)
         if len(self._operators) > _OPERATORS:
             self._operators.pop(next(iter(self._operators))).close()
         return known
@@ -143,7 +146,7 @@ class _Worker:
         operator = self._open(labour.recipes[call.recipe])
         if call.by:
             left = refused.get(call.recipe, frozenset())
-            return operator.match(call.by, [mail for mail in mails if mail.id not in left])
+            return operator.match(call.by, [mail for mail in mails if mail.id not in left], explain=labour.explain)
         judged = [mail for mail, one in zip(mails, labour.letters, strict=True) if name not in one.admitted]
         admission = operator.admit(judged, labour.contact_types)
         refused[call.recipe] = admission.refused
@@ -164,9 +167,9 @@ def main(arguments: Sequence[str]) -> None:
     socket, life, allowed = map(int, arguments)
     end_with_parent(life)
     bound_memory(allowed)
-    worker = _Worker(allowed)
     os.set_inheritable(socket, False)
     with Connection(socket) as parent:
+        worker = _Worker(allowed, lambda busy: parent.send_bytes(_BUSY if busy else _ANSWERED))
         # A child that a matcher forks must not speak for us, nor keep the connection open when we are gone.
         os.register_at_fork(after_in_child=parent.close)
         while True:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.mail import Mail
     from gatewayd.plugins import Registry
 
-__all__ = ["Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]
+__all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Labour:
     #: Only let the one recipe's directory follow its changes; and the version of its contents that is known already.
     refresh: bool = False
     known: str = ""
+    #: A person wants to know why: misses and traces are sent, too.
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,13 @@ class Next:
     call: int | None
     #: An ``Admission`` or ``Said``, pickled: if it can't be read, the call is to blame and not the process.
     result: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The call that is made asks the operator's directory something; or, without ``busy``, it has the answer."""
+
+    busy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +102,7 @@ class Ended:
 
 
 #: What a worker says.
-Reply: TypeAlias = Ready | Next | Spent | Ended
+Reply: TypeAlias = Ready | Next | Asking | Spent | Ended
 
 
 def seal(recipe: Recipe, registry: Registry) -> Sealed:

@@ -11,7 +11,7 @@ import pytest
 
 from gatewayd.supervisor import directories
 from tests.patience import AT_ONCE, LONG
-from tests.unit.matchers import letters, linked, order, recipe, registry
+from tests.unit.matchers import letters, linked, order, plugin, recipe, registry
 from tests.unit.supervised import until
 from tests.unit.test_workers import pool
 
@@ -77,8 +77,21 @@ def test_P4_a_directory_that_fails_in_a_matchers_call_costs_that_call_only(does:
     with pool(found, budget=3.0) as workers:
         ours, others = workers.examine(order(letters(2), one, other)).findings
     assert (linked(ours, "good"), linked(ours, "asks")) == ([1, 2], [])
-    assert {mail_id for mail_id, _ in ours.faults} == {1, 2}
+    assert {(mail_id, fault.by) for mail_id, fault in ours.faults} == {(1, "directory"), (2, "directory")}
     assert linked(others, "asks") == [1, 2]
+
+
+def test_P4_a_matcher_that_asks_without_end_is_at_fault_and_not_its_directory(tmp_path: Path) -> None:
+    nags = (
+        "\n\nclass Nags(Good):\n    kind = 'nags'\n\n    def match(self, mails, directory):\n"
+        "        while True:\n            directory.persons({'anna@example.com'})\n"
+    )
+    found = registry(tmp_path, plugin(more=nags).replace("[Good, Asks]", "[Good, Asks, Nags]"))
+    with pool(found, budget=3.0) as workers:
+        (said,) = workers.examine(order(letters(1), recipe(found, "acme", "nags", folder=tmp_path, known=True))).findings
+    ((_, fault),) = said.faults
+    assert fault.by == "nags"
+    assert "did not answer in time" in fault.error
 
 
 @pytest.mark.parametrize("apart", [True, False])

@@ -52,49 +52,55 @@ def test_single_file_is_a_plugin(tmp_path: Path) -> None:
     assert registry.get(Matcher, "vouchers").kind == "vouchers"
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("1/0", "ZeroDivisionError: division by zero (bad.py:1)"),
-        ("import nothing_of_this_name", "ModuleNotFoundError"),
-        ("x = 1\nthis is no python", "SyntaxError: invalid syntax (bad.py:2)"),
-        ("def broken(:\n", "(bad.py:1)"),
-        ("def match(): pass", "it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers"),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return []", "it offers nothing"),
-        (
-            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(): pass",
-            "gatewayd_matchers must return a list of classes",
-        ),
-        (
-            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return 7",
-            "gatewayd_matchers must return a list of",
-        ),
-        (
-            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_stores():\n    return 'x'",
-            "gatewayd_stores must return a list of",
-        ),
-        ("import gatewayd.testing.nothing_here", "(bad.py:1)"),
-        ("from gatewayd import Record, cut_off_here", "(bad.py:1)"),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef something():\n    return []", "expected one of gatewayd_transports, "),
-        ("raise SystemExit(3)", "it exits when it is imported: 3"),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchrs():\n    return []", "did you mean gatewayd_matchers?"),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(config):\n    return []", "config"),
-        (
-            "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return [1]",
-            "1 is no class derived from Matcher",
-        ),
-        ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    raise KeyError('x')", "KeyError: 'x'"),
-        (GOOD.replace('"vouchers"', '"V 1"'), "expected a word such as 'vouchers'"),
-        (GOOD.replace("def match(", "def mtch("), "Vouchers lacks match"),
-        (GOOD.replace("    kind", "    class Options: pass\n    kind"), "Options is not derived from Matcher.Options"),
-        (GOOD.replace('"vouchers"', '"contacts"'), "which contacts (gatewayd"),
-    ],
-)
-def test_P4_faulty_plugin_is_out_of_use_and_no_other(tmp_path: Path, text: str, error: str) -> None:
-    registry = plugins.load(write(tmp_path, bad=text, good=GOOD.replace("vouchers", "others")))
-    assert error in loaded(registry, "bad").error
-    assert not loaded(registry, "good").error
-    assert "others" in registry.kinds(Matcher)
+#: What is wrong with a file, and how that is told.
+FAULTY = [
+    ("1/0", "ZeroDivisionError: division by zero (bad.py:1)"),
+    ("import nothing_of_this_name", "ModuleNotFoundError"),
+    ("x = 1\nthis is no python", "SyntaxError: invalid syntax (bad.py:2)"),
+    ("def broken(:\n", "(bad.py:1)"),
+    ("def match(): pass", "it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers"),
+    ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return []", "it offers nothing"),
+    (
+        "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(): pass",
+        "gatewayd_matchers must return a list of classes",
+    ),
+    (
+        "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return 7",
+        "gatewayd_matchers must return a list of",
+    ),
+    (
+        "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_stores():\n    return 'x'",
+        "gatewayd_stores must return a list of",
+    ),
+    ("import gatewayd.testing.nothing_here", "(bad.py:1)"),
+    ("from gatewayd import Record, cut_off_here", "(bad.py:1)"),
+    ("from gatewayd import hookimpl\n@hookimpl\ndef something():\n    return []", "expected one of gatewayd_transports, "),
+    ("raise SystemExit(3)", "it exits when it is imported: 3"),
+    ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchrs():\n    return []", "did you mean gatewayd_matchers?"),
+    ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers(config):\n    return []", "config"),
+    (
+        "from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    return [1]",
+        "1 is no class derived from Matcher",
+    ),
+    ("from gatewayd import hookimpl\n@hookimpl\ndef gatewayd_matchers():\n    raise KeyError('x')", "KeyError: 'x'"),
+    (GOOD.replace('"vouchers"', '"V 1"'), "expected a word such as 'vouchers'"),
+    (GOOD.replace("def match(", "def mtch("), "Vouchers lacks match"),
+    (GOOD.replace("    kind", "    class Options: pass\n    kind"), "Options is not derived from Matcher.Options"),
+    (GOOD.replace('"vouchers"', '"contacts"'), "which contacts (gatewayd"),
+]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> plugins.Registry:
+    texts = {f"bad{number}": text for number, (text, _) in enumerate(FAULTY)}
+    return plugins.load(write(tmp_path_factory.mktemp("faulty"), good=GOOD.replace("vouchers", "others"), **texts))
+
+
+@pytest.mark.parametrize("number", range(len(FAULTY)))
+def test_P4_faulty_plugin_is_out_of_use_and_no_other(faulty: plugins.Registry, number: int) -> None:
+    assert FAULTY[number][1].replace("bad.py", f"bad{number}.py") in loaded(faulty, f"bad{number}").error
+    assert not loaded(faulty, "good").error
+    assert "others" in faulty.kinds(Matcher)
 
 
 def test_two_plugins_of_one_kind_are_a_fault_that_names_both(tmp_path: Path) -> None:

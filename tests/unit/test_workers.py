@@ -15,6 +15,7 @@ import pytest
 
 from gatewayd import PluginError, TransientError
 from gatewayd.config import WorkersConfig
+from gatewayd.custody import AGAIN
 from gatewayd.examine import Letter
 from gatewayd.spool import SpoolSource
 from gatewayd.supervisor.workers import WorkerEvents, Workers
@@ -128,6 +129,31 @@ def test_P4_several_guilty_mails_and_several_wrong_matchers_are_all_found(tmp_pa
         assert {mail_id for mail_id, fault in said.faults if fault.by == by} == {2, 9}
         assert linked(said, by) == [n for n in range(1, 17) if n not in {2, 9}]
     assert linked(said, "good") == list(range(1, 17))
+
+
+def test_P4_of_two_hundred_mails_the_one_that_hangs_has_the_fault_and_all_others_their_links(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    with pool(found, deadline=3.0, budget=120.0) as workers:
+        examined = workers.examine(order(letters(200, 151), recipe(found, "acme", "sleeps", "good", folder=tmp_path)))
+    said = examined.findings[0]
+    assert linked(said, "sleeps") == [n for n in range(1, 201) if n != 151]
+    assert {mail_id: fault.by for mail_id, fault in said.faults} == {151: "sleeps"}
+    assert "did not answer in time" in said.faults[0][1].error
+
+
+def test_P4_what_no_time_is_left_for_is_put_off_and_not_left_as_faulty(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    guilty = set(range(1, 41, 3))
+    with pool(found, deadline=1.0, budget=2.0) as workers:
+        examined = workers.examine(order(letters(40, *guilty), recipe(found, "acme", "sleeps", "good", folder=tmp_path)))
+    said = examined.findings[0]
+    final = {mail_id for mail_id, fault in said.faults if not fault.error.endswith(AGAIN)}
+    put_off = {mail_id for mail_id, fault in said.faults if fault.error.endswith(AGAIN)}
+    assert final <= guilty
+    assert put_off
+    assert final | put_off | set(linked(said, "sleeps")) == set(range(1, 41))
+    assert {fault.by for _, fault in said.faults} == {"sleeps"}
+    assert linked(said, "good") == list(range(1, 41))
 
 
 def test_P4_a_matcher_that_always_sleeps_costs_a_deadline_and_the_budget_at_most(tmp_path: Path) -> None:

@@ -48,7 +48,13 @@ class WorkersBlock(Block):
         le=64,
     )
     deadline: Duration = Field(10.0, description="How long a matcher may take for a batch.", ge=1, le=3600)
-    budget: Duration = Field(30.0, description="How long all the work on a batch for one operator may take.", ge=1, le=86400)
+    budget: Duration = Field(
+        30.0,
+        description="How long all the work on a batch for one operator may take; then as long again the search for a mail that a "
+        "matcher can't bear.",
+        ge=1,
+        le=86400,
+    )
     memory_mib: int = Field(
         512, description="MiB of memory that a process may take beyond what it has when its plugins are loaded.", ge=64, le=65536
     )

@@ -1,0 +1,40 @@
+"""Observers hear of what a command files and delivers by itself, as they hear of it from the daemon."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gatewayd import __version__
+from gatewayd.cli import output
+from gatewayd.later import standard_output_kept
+from gatewayd.metrics import Metrics
+from gatewayd.plugins import OBSERVERS
+from gatewayd.supervisor.observers import Observers
+from gatewayd.supervisor.telling import Telling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd.cli.app import App
+
+__all__ = ["observed"]
+
+#: Seconds that observers have to hear of what is left when the work is done.
+_PATIENCE = 10.0
+
+
+@contextmanager
+def observed(app: App) -> Iterator[Telling | None]:
+    """Give what tells the observers while the block lasts; None where there are none. What they print is no output of ours."""
+    if not any(app.registry.observers(f"gatewayd_{hook}") for hook in OBSERVERS):
+        yield None
+        return
+    with standard_output_kept():
+        observers = Observers(app.registry)
+        try:
+            yield Telling(Metrics(version=__version__), observers)
+        finally:
+            observers.close(_PATIENCE)
+            for problem in observers.problems():
+                output.note(f"gatewayd: {problem}; it is left behind.")

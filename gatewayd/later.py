@@ -1,0 +1,75 @@
+"""A plugin that is known to be sound, imported when something of it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import GatewaydError, PluginError
+from gatewayd.offers import offered
+from gatewayd.traces import where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gatewayd.discovery import Found
+    from gatewayd.offers import Offered
+    from gatewayd.trial import Verdict
+
+__all__ = ["Later", "imported", "standard_output_kept"]
+
+
+@contextmanager
+def standard_output_kept() -> Iterator[None]:
+    """Let what is printed go to standard error: what a command says is no plugin's to add to."""
+    sys.stdout.flush()
+    try:
+        kept = os.dup(1)
+    except OSError:
+        # There is none.
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        # Where it does not go by the file, as in a test.
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def imported(found: Found) -> Offered:
+    """Import a plugin, and return what it offers. Raises PluginError, and whatever the plugin raises."""
+    with standard_output_kept():
+        return offered(found.name, found.load().plugin)
+
+
+class Later:
+    """A sound plugin that is imported when something of it is asked for."""
+
+    def __init__(self, found: Found, verdict: Verdict, say: Callable[[str, str], None]) -> None:
+        self.found = found
+        self.verdict = verdict
+        self._say = say
+        self._offered: Offered | None = None
+        #: Why it can't be imported here, although it was sound when it was tried.
+        self._error = ""
+
+    def offered(self) -> Offered:
+        """Return what it offers; raises PluginError, and each time again."""
+        if self._offered is None and not self._error:
+            if not self.found.is_imported:
+                self._say(self.found.name, self.found.source)
+            try:
+                self._offered = imported(self.found)
+                if set(self._offered.words) != set(self.verdict.words):
+                    self._error = "it offers something else than when it was tried"
+            except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin raises puts that plugin alone out of use
+                self._error = error.message if isinstance(error, GatewaydError) else where(error)
+        if self._error or self._offered is None:
+            raise PluginError(f"the plugin {self.found.name} is out of use: {self._error}", advice="See `gatewayd plugins list`.")
+        return self._offered
