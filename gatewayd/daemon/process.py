@@ -69,7 +69,6 @@ class Daemon:
         self._folder = folder
         self._read_at = time.time()
         log = log_of(folder)
-        # So that it is told which plugin is imported, if its import does not end.
         journal.configure(log.format, log.level)
         # Before any plugin is imported: what lies in the config folder or was accepted once is not run as root.
         self._config = running(folder, enter=enter, tries=_tries(lambda: None))
