@@ -183,7 +183,6 @@ def _decided(
     for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
         # What was there before the folder was listed is older than that, also where the server does not say by how much.
         arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
-        undecided = "; ".join(f"operator {each.operator}: {each.undecided}" for each in found if mail.id in each.pending)
         if one.key in standing_in:
             yield _deferred(waiting, stand_in(batch.unlike[one.key], one))
         elif going[mail.id]:
@@ -204,14 +203,22 @@ def _decided(
                 bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
                 provisional=tuple(verdict for verdict in verdicts if verdict),
             )
-        elif undecided:
-            faulty = any(each.basis and not each.basis.sound for each in found if mail.id in each.pending)
-            yield replace(_deferred(waiting, undecided), senders=senders(mail), since=now if faulty else None)
         else:
-            doubts = [when for each in found if (when := since(each.basis, arrival, now))]
-            cause = "from nobody of the account's contact types"
-            since_ = max(doubts, default=None)
-            yield NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=since_)
+            yield _not_filed(mail, waiting, found, arrival, now)
+
+
+def _not_filed(
+    mail: Mail, waiting: Waiting, found: Sequence[Findings], arrival: datetime | None, now: datetime
+) -> Deferred | NotAdmitted:
+    """Return what becomes of a mail that no operator admits: it waits where one of them can't decide that."""
+    open_ = [each for each in found if mail.id in each.pending]
+    if open_:
+        faulty = any(each.basis and not each.basis.sound for each in open_)
+        why = "; ".join(f"operator {each.operator}: {each.undecided}" for each in open_)
+        return replace(_deferred(waiting, why), senders=senders(mail), since=now if faulty else None)
+    doubts = [when for each in found if (when := since(each.basis, arrival, now))]
+    cause = "from nobody of the account's contact types"
+    return NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=max(doubts, default=None))
 
 
 def stand_in(size: int, came: Came) -> str:

@@ -90,7 +90,7 @@ OWNERS = {
 }
 
 #: What is larger than the house rules allow, and why.
-LARGER: dict[str, str] = {}
+LARGER: dict[str, str] = {"gatewayd/__init__.py": "the names that authors import, one a line"}
 
 MAX_FILE, MAX_FUNCTION, MAX_NESTING = 300, 40, 3
 

@@ -122,16 +122,8 @@ class Work:
             advice = "Add it to the account's `operators` first."
             raise PermanentError(f"account {self._account.name} does not serve operator {operator!r}", advice=advice)
         tools = self._tools
-        for filed in file_old(
-            tools.store,
-            tools.examiner,
-            recipe,
-            self._lease,
-            imports=self._imports,
-            owner=self._account.user,
-            onward=self._onward,
-            tick=self._tick,
-        ):
+        old = partial(file_old, tools.store, tools.examiner, recipe, self._lease, self._imports, owner=self._account.user)
+        for filed in old(onward=self._onward, tick=self._tick):
             self._report = replace(self._report, tally=self._report.tally + Tally(filed=filed))
             self._go_on()
 

@@ -150,26 +150,23 @@ class _Batch:
         entries = self._waiting([outcome.entry_id for outcome in outcomes])
         # Only what waits: an earlier run may have filed it. And each once.
         real = {outcome.entry_id: outcome for outcome in outcomes if outcome.entry_id in entries}
-        filed = self._file([each for each in real.values() if isinstance(each, Filed)], entries)
+        filed = self._file(came := [each for each in real.values() if isinstance(each, Filed)], entries)
         deferred = [each for each in real.values() if isinstance(each, Deferred)]
         left = [each for each in real.values() if isinstance(each, NotAdmitted)]
         vanished = [each for each in real.values() if isinstance(each, Vanished)]
         for out in left:
             self._end(out.entry_id, "not admitted", cause=out.cause, anchor=out.anchor or None)
         for gone in vanished:
-            state = "not admitted" if gone.refused else "vanished"
-            self._end(gone.entry_id, state, cause=gone.cause, gone_at=self._time)
+            self._end(gone.entry_id, "not admitted" if gone.refused else "vanished", cause=gone.cause, gone_at=self._time)
         _FINAL.run(self._connection, self._states)
-        sizes = [{"entry": each.entry_id, "bytes": each.listed_size} for each in real.values() if isinstance(each, Filed)]
-        _RESIZE.run(self._connection, [row for row in sizes if row["bytes"] is not None])
+        _RESIZE.run(self._connection, [{"entry": e.entry_id, "bytes": e.listed_size} for e in came if e.listed_size is not None])
         keep(self._connection, left, deferred)
         if deferred:
             rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
             self._connection.execute(_DEFER, rows)
-        duplicate = sum(isinstance(each, Filed) for each in real.values()) - len(filed)
         ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
-        tally = Tally(filed=len(filed), duplicate=duplicate, **ends)
-        brought = [each for each in real.values() if isinstance(each, Filed) and each.entry_id in filed]
+        tally = Tally(filed=len(filed), duplicate=len(came) - len(filed), **ends)
+        brought = [each for each in came if each.entry_id in filed]
         doubt(self._connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self._time)
         return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
 
