@@ -38,14 +38,15 @@ class Length:
     """The length of a message, in all the ways in which servers count it.
 
     RFC 1939 and RFC 3501 count octets with CRLF. Servers that keep mail with bare LF may count it as it is kept, or may count
-    CRLF and send LF.
+    CRLF and send LF. And a message that does not end in a line break gets one by POP3, which sends nothing but lines (RFC 1939
+    section 3), and which not every server counts.
     """
 
     def __init__(self) -> None:
         self._octets = 0
         self._lines = 0
         self._pairs = 0
-        self._ends_in_cr = False
+        self._end = b""
 
     def update(self, data: bytes) -> None:
         """Take in the bytes that follow."""
@@ -53,13 +54,16 @@ class Length:
             return
         self._octets += len(data)
         self._lines += data.count(b"\n")
-        self._pairs += data.count(b"\r\n") + (self._ends_in_cr and data.startswith(b"\n"))
-        self._ends_in_cr = data.endswith(b"\r")
+        self._pairs += data.count(b"\r\n") + (self._end.endswith(b"\r") and data.startswith(b"\n"))
+        self._end = (self._end + data[-2:])[-2:]
 
     def fits(self, size: int | None) -> bool:
         """Whether a server that counts in one of these ways may say this size; None fits all."""
-        bare = self._lines - self._pairs
-        return size is None or size in {self._octets, self._octets - self._pairs, self._octets + bare}
+        octets, bare = self._octets, self._lines - self._pairs
+        ways = {octets, octets - self._pairs, octets + bare}
+        if self._end == b"\r\n":
+            ways |= {octets - 2, octets - self._pairs - 1, octets + bare - 2}
+        return size is None or size in ways
 
 
 def fits(source: Source, size: int | None) -> bool:

@@ -173,6 +173,9 @@ class Audit:
     damaged: tuple[str, ...] = ()
     #: Keys that are filed with bytes of another length than the server lists.
     unlike: tuple[str, ...] = ()
+    #: Keys that were known again by their headers after a renumbering, and that have been of another length since: they are here
+    #: as they were before.
+    grown: tuple[str, ...] = ()
     #: Keys that are filed but whose filing is missing for an operator that it was filed for, or is not what was written.
     unfiled: tuple[str, ...] = ()
 

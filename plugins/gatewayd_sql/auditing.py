@@ -149,6 +149,7 @@ class _Folder:
     waiting: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)
+    grown: list[str] = field(default_factory=list)
     unfiled: list[str] = field(default_factory=list)
     #: Messages that the server lists and the ledger has not shown yet, by key.
     _left: dict[str, list[Listed]] = field(default_factory=dict)
@@ -177,7 +178,8 @@ class _Folder:
         if not stored.filed:
             self.unfiled.append(name)
         if not stored.length.fits(entry.size):
-            self.unlike.append(name)
+            # What another entry brought was held against that one's size.
+            (self.grown if entry.state == "filed" and entry.id != entry.mail_id else self.unlike).append(name)
 
     def _count_listed(self, entry: _Entry, several: list[Listed]) -> None:
         was = Listed(entry.key, entry.size, moment(entry.arrival))
@@ -204,5 +206,6 @@ class _Folder:
             gone=self.gone,
             damaged=tuple(self.damaged),
             unlike=tuple(self.unlike),
+            grown=tuple(self.grown),
             unfiled=tuple(self.unfiled),
         )

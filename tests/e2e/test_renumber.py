@@ -51,6 +51,7 @@ def test_renumbered_folder_files_nothing_twice(house: House, dovecot: Dovecot, u
     (folder,) = house.good("audit", "main", "--json").rows
     assert folder["proven"]
     assert folder["gone"] == 120
+    assert len(folder["grown"]) == (120 if changed else 0)
     (again,) = house.good("import", "main", "--json").rows
     assert again["listed"] == 0
 

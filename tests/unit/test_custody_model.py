@@ -171,6 +171,20 @@ class Custody(RuleBasedStateMachine):
 
         give() if step is None else self.server.on(step, give, after=nth)
 
+    @rule(step=st.sampled_from(BEFORE), nth=st.integers(1, 4))
+    def give_the_first_key_to_another_in_a_visit(self, *, step: Any, nth: int) -> None:
+        """Most often after its message was fetched, and before it is settled."""
+
+        def give() -> None:
+            if self.inbox.messages:
+                first = self.inbox.messages[0]
+                self.come(1)
+                other = self.inbox.messages.pop()
+                other.number, other.uidl = first.number, first.uidl
+                self.inbox.messages[0] = other
+
+        self.server.on(step, give, after=nth)
+
     @rule(step=st.sampled_from(BEFORE), come=st.integers(0, 3), count=st.integers(1, 3), nth=st.integers(0, 2))
     def restore_in_a_visit(self, *, step: Any, come: int, count: int, nth: int) -> None:
         def restore() -> None:
