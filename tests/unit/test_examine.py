@@ -143,7 +143,7 @@ def test_a_fault_says_what_was_raised_and_where() -> None:
 
 
 def test_a_matcher_is_not_called_for_nothing() -> None:
-    found = examine(Job(recipe=recipe("acme", "shaky"), mails=()), matcher("shaky", lambda *_: raises(ValueError())(1)))
+    found = examine(Job(recipe=recipe("acme", "shaky", bare=True), mails=()), matcher("shaky", lambda *_: raises(ValueError())(1)))
     assert found == Findings(operator="acme")
 
 
@@ -388,7 +388,7 @@ def test_verdicts_say_by_which_records_they_were_given() -> None:
     assert found.basis.loaded_at
     assert before <= found.basis.loaded_at <= datetime.now(UTC)
     assert not found.basis.told, "a directory that tells no version may answer otherwise at any time"
-    assert examine(Job(recipe=recipe(), mails=mails(1))).basis is None
+    assert examine(Job(recipe=recipe(bare=True), mails=mails(1))).basis is None
 
 
 def test_whom_a_person_has_admitted_is_not_asked_for() -> None:
