@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 #: So many messages, and one of so many, must be of other sizes than the server lists before its sizes count as estimates.
-_ESTIMATES, _OFTEN = 3, 10
+_ESTIMATES, _OFTEN = 3, 4
 
 #: The first and the longest wait of a key that could not be had, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0

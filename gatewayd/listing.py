@@ -28,6 +28,8 @@ __all__ = ["Entering", "Lister", "preview"]
 
 #: How many headers a session is asked for at once.
 _AT_ONCE = 1000
+#: States of what was fetched.
+_FINAL = frozenset({"filed", "duplicate", "not admitted"})
 #: How long a whole listing that cleared nothing up is not repeated for the same doubt.
 _AGAIN = timedelta(minutes=10)
 
@@ -80,8 +82,8 @@ class Lister:
         past = Past(store=self._store, account=self._account, folder=self._folder)
         self.proof.begin(whole=state is None)
         for page, alone in _looked_ahead(self._pages(state.cursor if state else None)):
-            page = self.proof.seen(page, alone=alone)  # noqa: PLW2901  what a short page says of others is not believed
-            yield from self._entering(page, start_at, take=keys, past=None if self._first else past)
+            seen = self.proof.seen(page, alone=alone)
+            yield from self._entering(seen, start_at, take=keys, past=None if self._first else past)
 
     def unsure(self) -> bool:
         """Whether the whole folder is to be compared at once: something contradicts what the ledger has."""
@@ -101,8 +103,8 @@ class Lister:
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
         self.proof.begin(whole=True)
-        for page in self._pages(None):
-            seen = self.proof.seen(page, alone=False)
+        for page, alone in _looked_ahead(self._pages(None)):
+            seen = self.proof.seen(page, alone=alone)
             yield from self._entering(seen, start_at, take=None if take_offered else (), past=None)
         if (standing := self.proof.standing()) is not None and (now := self._store.folder(self._account, self._folder)):
             yield Entering(entries=(), cursor=now.cursor, start_at=start_at, standing=standing)
@@ -158,7 +160,7 @@ class Lister:
     def _anchored_before(self, page: Page) -> bool:
         """Whether an earlier visit, which did not come to the listing's end, knew mail again in a renumbered folder."""
         standing = self._store.standing(self._account, self._folder) if not page.others_gone else {}
-        return any(state in {"filed", "duplicate", "not admitted"} for state in standing)
+        return any(state in _FINAL for state in standing)
 
     def _heads(self, listed: Sequence[Listed], known: Mapping[str, Known], fresh: Collection[Listed]) -> dict[str, Head]:
         """Return what headers say of the fresh ones, and of those that may have come after the last proven check."""
@@ -172,6 +174,8 @@ class Lister:
         was = reading.known.get(one.key)
         differs = difference(was.listed, one) if was else ""
         sent_at = heads[one.key].sent_at if one.key in heads else None
+        if was is not None and was.gone and was.state in _FINAL:
+            return self._back(one, reading, sent_at)
         if was is not None and not differs:
             self.proof.fits(one, was)
             return self._known(one, was, reading)
@@ -199,12 +203,19 @@ class Lister:
         if was.state == "offered" and taken:
             return Entry(listed=one, backlog=True)
         lacks = (was.listed.size is None and one.size is not None) or (was.listed.arrival is None and one.arrival is not None)
-        came_back = was.gone and was.state in {"filed", "duplicate", "not admitted"}
-        return Entry(listed=one, backlog=reading.page.backlog and came_back) if lacks or came_back else None
+        return Entry(listed=one) if lacks else None
+
+    def _back(self, one: Listed, reading: _Reading, sent_at: datetime | None) -> Entry:
+        """Return the entry of a key that was gone and is there again: only the bytes can tell whether it is the same message."""
+        backlog = reading.backlog and not self.proof.is_new(one, sent_at)
+        if backlog:
+            self.proof.backlog.append(one.key)
+        return Entry(listed=one, backlog=backlog)
 
     def _contradicted(self, one: Listed, was: Known, reading: _Reading, differs: str, sent_at: datetime | None) -> Entry:
         """Return the entry of another message under a key that the ledger has."""
-        self.proof.contradicts(one, was, differs)
+        if not was.gone:
+            self.proof.contradicts(one, was, differs)
         # A message that never came, and is merely listed with another size, is as new as it was.
         as_before = was.state == "waiting" and not difference(replace(was.listed, size=None), one)
         backlog = was.backlog if as_before else not self.proof.is_new(one, sent_at)
@@ -243,7 +254,7 @@ class _Reading:
 
 
 def _is_other(one: Listed, was: Known | None) -> bool:
-    return was is None or bool(difference(was.listed, one))
+    return was is None or (was.gone and was.state in _FINAL) or bool(difference(was.listed, one))
 
 
 def _looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:

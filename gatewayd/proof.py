@@ -136,6 +136,9 @@ class Proof:
     def times(self) -> tuple[datetime | None, datetime | None] | None:
         """Return what is written down, as (last proven check, last comparison of the whole); None where nothing needs to be."""
         before = self._state
+        if self.left and not self._compared:
+            # It is written down already, and when the whole was compared last says how soon it is again.
+            return None
         checked_at = None if self.left else self._began
         compared_at = self._began if self._compared else None
         stale = before is None or before.checked_at is None or self._began - before.checked_at > _FRESH

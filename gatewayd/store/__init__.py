@@ -166,7 +166,8 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
         there: where it waited or was offered it is vanished, and its cause says why.
         With ``standing``, every other key of the folder is marked gone; those of them that waited or were offered become vanished.
         An entry with ``same_as`` gets the state, mail and owed action of that entry, which gives up its anchor and its owed action;
-        nothing is owed any more where the sizes differ. A ``doubt`` is kept with the folder until ``prove`` clears it up.
+        nothing is owed any more where the sizes differ. A ``doubt`` is kept with the folder until ``prove`` clears it up: the
+        whole folder is to be compared.
         """
 
     @abstractmethod

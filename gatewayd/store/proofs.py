@@ -28,10 +28,10 @@ class ProofVerbs(ABC):
 
     @abstractmethod
     def prove(self, lease: Lease, folder: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:
-        """Commit what a listing that came to its end has proven of the folder; a time that is None stays as it is.
+        """Commit what a listing that came to its end has proven of the folder; see ``FolderState``.
 
-        See ``FolderState``. ``doubt`` takes the place of what was in doubt before. Nothing happens where the folder was never
-        listed.
+        ``checked_at`` None leaves it as it was. ``doubt`` takes the place of what was in doubt before; one without ``compared_at``
+        wants the whole folder to be compared at the next visit. Nothing happens where the folder was never listed.
         """
 
     @abstractmethod

@@ -16,6 +16,7 @@ from gatewayd.testing.contract_leases import LeaseBatchContract, LeaseContract
 from gatewayd.testing.contract_ledger import LedgerContract
 from gatewayd.testing.contract_outbox import OutboxContract
 from gatewayd.testing.contract_posting import PostingContract
+from gatewayd.testing.contract_proofs import ProofContract
 from gatewayd.testing.contract_sending import SendingContract
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class StoreContract(
     LeaseBatchContract,
     AccountContract,
     LedgerContract,
+    ProofContract,
     FilingContract,
     DeskContract,
     DaemonContract,

@@ -157,6 +157,19 @@ class Dovecot:
         self._forget(self._box(user, folder), "dovecot.index*", "dovecot-uidlist")
         self._forget(self._root(user), "dovecot.list.index*")
 
+    def back_up(self, user: str) -> Path:
+        """Copy a user's whole mailbox, and return where the copy is."""
+        copy = self.folder / "home" / f"{user}.{next(self._count)}"
+        shutil.copytree(self._root(user), copy)
+        return copy
+
+    def restore(self, user: str, copy: Path) -> None:
+        """Put a copy back, as it was: UIDVALIDITY stays, and UIDNEXT goes back with it."""
+        shutil.rmtree(self._root(user))
+        shutil.copytree(copy, self._root(user))
+        for path in (self._root(user), *self._root(user).rglob("*")):
+            self._give(path)
+
     def snapshot(self, user: str, folder: str = "INBOX") -> Snapshot:
         """Read a folder's numbers, flags and sizes from outside, without changing any of them."""
         with self.client(user) as imap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -74,6 +75,9 @@ def _meaning(error: exc.DBAPIError) -> tuple[_Verb, str, str] | None:
             if found and found.startswith(beginning):
                 return verb, text, advice
     if name is None and code is None and isinstance(error, exc.OperationalError):
+        if isinstance(error.orig, sqlite3.OperationalError):
+            # What SQLite itself has no name for: a text that is none.
+            return ConfigError, "the database is damaged ({error})", _DAMAGED
         # psycopg gives no SQLSTATE where there is no server to give one.
         return TransientError, "the database server can't be reached", "Check the store's `url`, and that the server runs."
     return None

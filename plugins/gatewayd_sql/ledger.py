@@ -47,13 +47,16 @@ _KNOWN = select(
 ).where(_HERE, one_of(table.c.key, name="keys"))
 _STANDING = select(table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival).where(_HERE)
 _LISTED = _STANDING.where(one_of(table.c.key, name="keys"))
+_DOUBT = bindparam("doubt", type_=Text)
 _REMEMBER = (
     update(folders)
     .where(folders.c.account == bindparam("of"), folders.c.folder == bindparam("at"))
     .values(
         cursor=bindparam("cursor"),
         start_at=bindparam("start_at"),
-        doubt=case((bindparam("doubt", type_=Text) != "", bindparam("doubt", type_=Text)), else_=folders.c.doubt),
+        doubt=case((_DOUBT != "", _DOUBT), else_=folders.c.doubt),
+        # The whole is to be compared at once.
+        compared_at=case((_DOUBT != "", None), else_=folders.c.compared_at),
     )
 )
 _DUE = _WAITING.where(table.c.due <= now())

@@ -59,7 +59,8 @@ class Proving:
     def prove(self, lease: Lease, name: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:
         """Commit what a listing has proven."""
         times = {"checked_at": seconds(checked_at), "compared_at": seconds(compared_at)}
-        known = {column: time for column, time in times.items() if time is not None}
+        wanted = {"compared_at"} if doubt else set()
+        known = {column: time for column, time in times.items() if time is not None or column in wanted}
         here = update(folder).where(folder.c.account == lease.account, folder.c.folder == name)
         with self._db.writing() as connection:
             fence(connection, lease)

@@ -206,8 +206,8 @@ FIRST_VERSION = (
     "INSERT INTO lease VALUES ('shared', 'old', 3, 0)",
     "INSERT INTO folder VALUES ('shared', 'INBOX', 'c', NULL)",
     "INSERT INTO ledger VALUES (1, 'shared', 'INBOX', '7', 'filed', '', 5, NULL, false, 0, 0, 0, NULL, 'x', 1, 'seen')",
-    "INSERT INTO content VALUES (1, '{digest}', 5)",
-    "INSERT INTO chunk VALUES (1, 0, 'hello')",
+    "INSERT INTO content VALUES (1, {digest}, 5)",
+    "INSERT INTO chunk VALUES (1, 0, {data})",
     "INSERT INTO mail VALUES (1, 'shared', 'INBOX', '7', 1, '', 'a@b', '', '[]', '[]', 'Rome', 'rome', NULL, 1.5, 'in')",
     "INSERT INTO filing VALUES ('acme', 1, NULL, true, 'desk', 1.5)",
     "INSERT INTO link VALUES ('acme', 1, 'customer', 'C1', 'Nord', 'contacts', 'x', false, NULL)",
@@ -221,9 +221,13 @@ def test_mail_of_the_first_version_is_there_after_all_steps(url: str, tmp_path: 
     with engine.begin() as connection:
         upgrade(connection, "0001")
     engine.dispose()
-    run(url, *(statement.format(digest="d" * 32) for statement in FIRST_VERSION))
+    form = "X'{}'" if url.startswith("sqlite") else r"'\x{}'"
+    data, digest = (form.format(value.hex()) for value in (b"hello", sha256(b"hello").digest()))
+    run(url, *(statement.format(digest=digest, data=data) for statement in FIRST_VERSION))
     store = store_at(url, tmp_path)
     store.open()
+    (audit,) = store.audit("shared", {"INBOX": make_listing("7")})
+    assert audit.proven, "what is there is what was filed, as far as anybody knows"
     (view,) = store.filings(ACME, Query())
     assert (view.id, view.key, view.subject, view.queue) == (1, "7", "Rome", "desk")
     assert ([each.id for each in view.links], [each.id for each in view.rivals]) == (["C1"], ["C2"])

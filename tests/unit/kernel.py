@@ -175,9 +175,9 @@ class Gateway:
         assert self.spools() == []
         return report
 
-    def good(self, *, from_beginning: bool = False, keys: Collection[str] | None = None) -> Report:
+    def good(self, *, from_beginning: bool = False, compare: bool = False, keys: Collection[str] | None = None) -> Report:
         """One visit that must succeed."""
-        report = self.visit(from_beginning=from_beginning, keys=keys)
+        report = self.visit(from_beginning=from_beginning, compare=compare, keys=keys)
         assert (report.error, report.problems) == (None, ())
         return report
 

@@ -758,3 +758,33 @@ def test_several_visits_at_once_of_several_accounts_do_not_meet(tmp_path: Path) 
         assert isinstance(report, Report)
         assert report.tally.filed == 20
         gateway.close()
+
+
+@pytest.mark.parametrize("step", ["listing", "page", "look_up", "fetch", "headers"])
+def test_a_folder_that_can_not_be_worked_on_stops_no_other(tmp_path: Path, step: Step) -> None:
+    transport = FakeTransport(("INBOX", "Sent"), account="main", overlap=5)
+    for folder in transport.folders:
+        transport.deliver(make_raw(1 if folder == "INBOX" else 2), folder)
+    if step == "look_up":
+        transport.message("1:1").listed_size = 7
+    with Gateway(tmp_path, transport) as gateway:
+        if step == "headers":
+            gateway.good()
+            transport.renumber()
+            transport.deliver(make_raw(3), "Sent")
+        transport.on(step, PermanentError("no such folder"), folder="INBOX")
+        report = gateway.visit()
+        assert report.error is None or step in {"fetch", "look_up"}
+        assert "INBOX: no such folder" in report.problems
+        assert gateway.states("Sent")["1:1"] == "filed"
+        assert report.tally.filed == 1
+
+
+def test_what_ends_the_session_ends_the_visit(tmp_path: Path) -> None:
+    transport = FakeTransport(("INBOX", "Sent"), account="main")
+    transport.deliver(make_raw(2), "Sent")
+    with Gateway(tmp_path, transport) as gateway:
+        transport.on("listing", LOST)
+        report = gateway.visit()
+        assert (report.error, report.problems) == (LOST, ())
+        assert len(transport.steps("listing")) == 1
