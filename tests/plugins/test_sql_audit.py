@@ -152,7 +152,7 @@ def test_P1_rows_that_belong_to_nothing_are_faults(store: Sql, url: str) -> None
 )
 def test_P1_a_damaged_page_of_the_database_is_noticed(tmp_path: Path, table: str, how: str) -> None:
     path = tmp_path / "gatewayd.db"
-    store = Sql(SqlOptions(), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
     store.close()
@@ -203,7 +203,7 @@ def test_P1_postgresql_checks_itself_by_amcheck(postgresql_server: Postgresql, t
 
 
 def test_a_text_that_is_none_is_damage_and_no_lost_connection(tmp_path: Path) -> None:
-    store = Sql(SqlOptions(), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
     with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database, database:

@@ -591,7 +591,8 @@ def test_P4_problems_of_one_folder_do_not_stop_the_next(tmp_path: Path, step: St
         transport.on(step, PermanentError("not to be selected"), folder="INBOX")
         report = gateway.visit()
         assert report.error is None
-        assert report.problems == ("No such folder: there is no folder 'No such folder'", "INBOX: not to be selected")
+        nowhere = "No such folder: there is no folder 'No such folder'. Folders are: INBOX, Sales."
+        assert report.problems == (nowhere, "INBOX: not to be selected")
         assert report.tally.filed == 1
         assert gateway.visit().tally.filed == 3
 
