@@ -140,13 +140,25 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         lambda: journal.config_waits_for_restart(("state", "limits")),
         ['warning config waits for a restart keys="state, limits"'],
     ),
+    "plugin_tried": (
+        lambda: journal.plugin_tried("vouchers", "plugins/v.py"),
+        ["info plugin tried plugin=vouchers source=plugins/v.py"],
+    ),
+    "plugin_imported": (
+        lambda: journal.plugin_imported("vouchers", "plugins/v.py"),
+        ["info plugin imported plugin=vouchers source=plugins/v.py"],
+    ),
+    "plugin_refused": (
+        lambda: journal.plugin_refused("vouchers", TransientError("it says so")),
+        ['error plugin refused plugin=vouchers cause="it says so"'],
+    ),
     "notice_sent": (
         lambda: journal.notice_sent(begun=2, over=0, missed=1),
         ["warning administrators told begun=2 over=0 missed=1"],
     ),
     "notice_failed": (
         lambda: journal.notice_failed(TransientError("mx: connection refused", advice="Check `port`."), retry_in=60.0),
-        ['error administrators not told retry_in=60 error=TransientError cause="mx: connection refused" advice="Check `port`."'],
+        ['error administrators not told retry_in=60.0 error=TransientError cause="mx: connection refused" advice="Check `port`."'],
     ),
     "rematched": (
         lambda: journal.rematched("acme", by="vouchers", done=5, mended=3),
