@@ -123,7 +123,10 @@ def test_a_transports_code_that_changed_touches_its_accounts_and_a_stores_waits(
 
 
 def test_plugins_that_are_loaded_again_unchanged_touch_nobody(load: Callable[..., config.Config]) -> None:
-    other = "from gatewayd import hookimpl\n\n\n@hookimpl\ndef gatewayd_matchers():\n    return []\n"
+    other = (
+        "from gatewayd import Matcher, hookimpl\n\n\nclass Other(Matcher):\n    kind = 'other'\n\n"
+        "    def match(self, mails, directory):\n        return []\n\n\n@hookimpl\ndef gatewayd_matchers():\n    return [Other]\n"
+    )
     old, new = load(), load(plugins_other=other)
     assert old.registry is not new.registry
     assert config.changes(old, new) == config.Changes()
