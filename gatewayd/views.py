@@ -171,8 +171,10 @@ class Audit:
     gone: int = 0
     #: Keys that are filed but whose raw bytes are missing or don't have their digest.
     damaged: tuple[str, ...] = ()
-    #: Keys that are filed with bytes of another length than the server lists.
+    #: Keys that the server lists and that are filed with bytes of another length than it says.
     unlike: tuple[str, ...] = ()
+    #: Keys that are gone, and were filed with bytes of another length than the server said: perhaps not those of the message.
+    doubtful: tuple[str, ...] = ()
     #: Keys that were known again by their headers after a renumbering, and that have been of another length since: they are here
     #: as they were before.
     grown: tuple[str, ...] = ()

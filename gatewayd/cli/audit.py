@@ -78,7 +78,7 @@ def _listing(session: Session, folder: str) -> Listing:
 
 
 def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
-    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "grown", "unfiled")
+    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "doubtful", "grown", "unfiled")
     states: dict[str, output.Json] = dict(one.states)
     return {
         "folder": one.folder,
@@ -112,6 +112,9 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
     left = sum(one.states.get(state, 0) for one in found for state in ("offered", "not admitted"))
     if left:
         output.note(f"{output.count(left, 'key')} left on the server on purpose: offered, or not admitted.")
+    doubtful = [key for one in found for key in one.doubtful]
+    if doubtful:
+        output.note(f"{_keys(doubtful)}: gone by now, and filed with bytes of another length than the server listed. {_UNLIKE}")
     grown = [key for one in found for key in one.grown]
     if grown:
         output.note(f"{_keys(grown)}: here as before the server renumbered their folder; they have another size there since.")

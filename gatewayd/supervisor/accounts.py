@@ -69,6 +69,8 @@ class Charge:
     #: On the loop's clock: when the keys that visits deferred are due again, all of them.
     later_at: float = 0.0
     checked_at: datetime | None = None
+    #: The last visit left it in doubt whether something is missing.
+    doubtful: bool = False
     mail_at: datetime | None = None
     compared_at: datetime | None = None
     #: What people asked for, oldest first.
@@ -113,9 +115,12 @@ class Charge:
         if self.failures:
             journal.account_healed(self.name, failures=self.failures)
         self.failures = self.refusals = 0
-        self.checked_at = datetime.now(UTC)
+        now_utc = datetime.now(UTC)
+        self.doubtful = bool(report.unproven)
+        if not self.doubtful:
+            self.checked_at = now_utc
         if compared:
-            self.compared_at = self.checked_at
+            self.compared_at = now_utc
         self.error, self.advice = "; ".join(report.problems), ""
         self.condition = "watching" if self.watched else "polling"
         folders = len(self.config.imports.folders) if self.config.imports else 0
@@ -156,7 +161,8 @@ class Charge:
     def proven(self) -> None:
         """Take in that the server proved that nothing was missed."""
         self.flaps = 0
-        self.checked_at = datetime.now(UTC)
+        if not self.doubtful:
+            self.checked_at = datetime.now(UTC)
 
     def patience(self, now: float) -> float:
         """Return in how many seconds news are followed: at once, unless they came to nothing time and again."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gatewayd.health import Task
     from gatewayd.listing import Entering
     from gatewayd.model import Page
+    from gatewayd.proof import Proof
     from gatewayd.session import Session
     from gatewayd.store import Store
 
@@ -38,8 +39,8 @@ class FolderListing:
     problem: Callable[[str], None]
     note: Callable[[str], None]
 
-    def run(self) -> bool:
-        """List it; return whether all that the server says agrees, so that what is owed may be done."""
+    def run(self) -> Proof:
+        """List it; return what that proves."""
         lister = Lister(
             store=self.store,
             account=self.lease.account,
@@ -57,7 +58,7 @@ class FolderListing:
             if missed and self.task.compare:
                 self.note(f"{self.folder}: the full listing had {missed} keys that the ledger lacked; they are taken now")
         self._tell(lister)
-        return lister.proof.sound
+        return lister.proof
 
     def _tell(self, lister: Lister) -> None:
         proof = lister.proof

@@ -38,6 +38,8 @@ class Report:
     settled: int = 0
     #: Seconds after which all keys that were deferred are due again.
     later: float = 0.0
+    #: Folders that were not listed to their end, or in which the server contradicts itself: perhaps something is missing.
+    unproven: tuple[str, ...] = ()
     #: What stopped a folder or an action, each one line.
     problems: tuple[str, ...] = ()
     #: What a person should know and stopped nothing, such as a faulty row of a directory.

@@ -60,7 +60,7 @@ class Work:
         self._lease = lease
         self._task = task
         self._onward = Onward(account=account.name, router=tools.router, forward=task.forward)
-        self._report = Report(account=account.name)
+        self._report = Report(account=account.name, unproven=imports.folders)
         self._done = 0
         self._opened: Session | None = None
         self._refreshed = False
@@ -201,8 +201,11 @@ class Work:
             note=self._note,
         )
         # Not before its end: the listing hands what is owed over to new keys where the folder was renumbered.
-        if listing.run():
+        proof = listing.run()
+        if proof.sound:
             self._sound.add(folder)
+        if not proof.left:
+            self._report = replace(self._report, unproven=tuple(one for one in self._report.unproven if one != folder))
 
     def _entered(self, new: int) -> None:
         self._report = replace(self._report, listed=self._report.listed + new)

@@ -149,6 +149,7 @@ class _Folder:
     waiting: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     unlike: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
     grown: list[str] = field(default_factory=list)
     unfiled: list[str] = field(default_factory=list)
     #: Messages that the server lists and the ledger has not shown yet, by key.
@@ -162,24 +163,28 @@ class _Folder:
         """Count an entry of the ledger, and what is stored of its mail."""
         self.states[entry.state] += 1
         name = shown_key(entry.key, entry.id)
-        if entry.state in {"filed", "duplicate"}:
-            self._count_filed(entry, name, stored)
         several = self._left.get(entry.key, [])
+        if entry.state in {"filed", "duplicate"}:
+            self._count_filed(entry, name, stored, listed=bool(several))
         if not several:
             self.gone += 1 if self.listing is not None else entry.gone_at is not None
         elif entry.state != "vanished":
             # What was given up as vanished and is there is not custody: nothing of it is kept.
             self._count_listed(entry, several)
 
-    def _count_filed(self, entry: _Entry, name: str, stored: _Stored | None) -> None:
+    def _count_filed(self, entry: _Entry, name: str, stored: _Stored | None, *, listed: bool) -> None:
         if stored is None or not stored.whole:
             self.damaged.append(name)
             return
         if not stored.filed:
             self.unfiled.append(name)
-        if not stored.length.fits(entry.size):
+        if stored.length.fits(entry.size):
+            return
+        if entry.state == "filed" and entry.id != entry.mail_id:
             # What another entry brought was held against that one's size.
-            (self.grown if entry.state == "filed" and entry.id != entry.mail_id else self.unlike).append(name)
+            self.grown.append(name)
+        else:
+            (self.unlike if listed else self.doubtful).append(name)
 
     def _count_listed(self, entry: _Entry, several: list[Listed]) -> None:
         was = Listed(entry.key, entry.size, moment(entry.arrival))
@@ -206,6 +211,7 @@ class _Folder:
             gone=self.gone,
             damaged=tuple(self.damaged),
             unlike=tuple(self.unlike),
+            doubtful=tuple(self.doubtful),
             grown=tuple(self.grown),
             unfiled=tuple(self.unfiled),
         )

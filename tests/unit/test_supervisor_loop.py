@@ -880,3 +880,19 @@ def test_idle_accounts_cost_no_turns(house: House) -> None:
         return turns <= 40 and wakes <= 20 and cpu < 0.5
 
     assert any(quiet() for _ in range(10)), seen
+
+
+def test_P10_a_check_that_left_a_doubt_proves_nothing_and_says_what_is_wrong(house: House) -> None:
+    server = house.add("main", can_watch=True, every=0.3)
+    mails(server, ["one", "two"])
+    server.message("1:2").hidden = True
+    house.daemon()
+    until(lambda: len(server.steps("renew")) >= 3)
+    told = house.health("main")
+    assert told is not None
+    assert told.checked_at is None, "neither the listing nor an answer while it is watched proves that nothing is missing"
+    assert "the server counts 2 messages and lists 1" in told.error
+    server.message("1:2").hidden = False
+    house.store.ask("main", Task(compare=True))
+    until(lambda: (told := house.health("main")) and told.checked_at and not told.error)
+    assert house.filed() == 2
