@@ -43,6 +43,9 @@ __all__ = [
 #: So many messages, and one of so many, must be of other sizes than the server lists before its sizes count as estimates.
 _ESTIMATES, _OFTEN = 3, 4
 
+#: One of these has every message that was ever delivered (RFC 5321 section 4.4, RFC 5322 section 3.6).
+_DELIVERED = frozenset({"message-id", "date", "received"})
+
 #: The first and the longest wait of a key that could not be had, in seconds.
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
 #: Stands for the arrival of backlog of which the server does not tell one.
@@ -195,8 +198,7 @@ def _decided(
                 mail=mail,
                 digest=one.digest,
                 filings=tuple(going[mail.id]),
-                # Nothing is done to a message whose bytes are not what the server lists.
-                owed=imports.after if one.key not in batch.unlike else None,
+                owed=imports.after if _is_sure(mail, one, batch) else None,
                 listed_size=batch.sizes.get(one.key),
                 key=one.key,
                 backlog=waiting.backlog,
@@ -219,6 +221,15 @@ def _not_filed(
     doubts = [when for each in found if (when := since(each.basis, arrival, now))]
     cause = "from nobody of the account's contact types"
     return NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=max(doubts, default=None))
+
+
+def _is_sure(mail: Mail, one: Came, batch: Batch) -> bool:
+    """Whether anything may be done on the server to what came.
+
+    Not to what is of another size than the server lists, and not to what has nothing that every delivered message has: a server
+    that can't read a message may list what it sends in its place.
+    """
+    return one.key not in batch.unlike and not _DELIVERED.isdisjoint(name for name, _ in mail.headers)
 
 
 def stand_in(size: int, came: Came) -> str:

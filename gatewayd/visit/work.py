@@ -18,11 +18,12 @@ from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.folder import FolderListing
 from gatewayd.visit.readmission import Readmission, senders_of
+from gatewayd.visit.remarks import notes_of, problems_of
 from gatewayd.visit.settling import Settler
 from gatewayd.visit.values import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import Future
 
     from gatewayd.config import AccountConfig, ImportConfig
@@ -258,22 +259,13 @@ class Work:
         later = max([self._report.later, *(one.retry_after for one in done if isinstance(one, Deferred))])
         self._report = replace(self._report, tally=self._report.tally + commit.tally, later=later)
         self._done += len(done)
-        self._tell_unlike(folder, batch, {one.entry_id: one.cause for one in done if isinstance(one, Deferred)})
+        for text in problems_of(batch, done):
+            self._problem(f"{folder}: {text}")
+        for text in notes_of(batch, done, self._imports.after):
+            self._note(f"{folder}: {text}")
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
         if commit.suspended:
             self._tools.suspended(commit.suspended)
-
-    def _tell_unlike(self, folder: str, batch: Batch, deferred: Mapping[int, str]) -> None:
-        """Tell of messages that came with other sizes than the server lists."""
-        unlike = [one for one in batch.asked if one.listed.key in batch.unlike]
-        waits = [f"{one.listed.key}: {deferred[one.entry_id]}" for one in unlike if one.entry_id in deferred]
-        if waits:
-            self._problem(f"{folder}: {len(waits)} messages wait, such as {waits[0]}")
-        if len(waits) < len(unlike):
-            self._note(
-                f"{folder}: {len(unlike) - len(waits)} messages are not of the size that the server lists, as often there: "
-                "they are taken, and nothing is done to them on the server"
-            )
 
     def _settle(self, session: Session) -> None:
         settler = Settler(

@@ -39,7 +39,7 @@ def settled(house: House, name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["imap", "pop3"])
 @pytest.mark.parametrize("after", ["keep", "delete"])
-@pytest.mark.parametrize("come", [1, 2, 3, 5])
+@pytest.mark.parametrize("come", [1, 5])
 def test_P1_P3_a_mailbox_that_is_restored_from_a_backup_loses_nothing(
     kind: str, after: str, come: int, dovecot: Dovecot, house: House
 ) -> None:

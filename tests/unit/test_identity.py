@@ -351,6 +351,25 @@ def test_P1_what_a_server_sends_in_place_of_a_message_is_never_filed(tmp_path: P
         assert transport.keys() == []
 
 
+@pytest.mark.parametrize("stand_in", [STAND_IN, b"", b"\r\n", b"Subject: Cannot display Unicode content\r\n\r\nSorry.\r\n"])
+@pytest.mark.parametrize("after", [SEEN, DELETE])
+def test_P3_nothing_is_done_to_what_a_server_lists_and_sends_in_place_of_a_message(
+    tmp_path: Path, stand_in: bytes, after: Action
+) -> None:
+    transport = filled(3)
+    message = transport.message("1:2")
+    message.served, message.listed_size = stand_in, len(stand_in)
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=after)) as gateway:
+        report = gateway.good()
+        assert (report.tally.filed, report.settled) == (3, 2)
+        assert "1 messages, such as 1:2, have neither Message-ID nor Date nor Received" in report.notes[0]
+        message.served, message.listed_size = None, len(message.raw)
+        assert "1:2" in gateway.visit().problems[0]
+        gateway.good()
+        assert set(ids(1, 2, 3)) <= set(subjects(gateway))
+        assert [settled[1] for settled in transport.settled].count("1:2") == 1
+
+
 @pytest.mark.parametrize("stand_in", [STAND_IN, b""])
 def test_P1_what_is_expunged_between_listing_and_fetch_is_vanished_whatever_is_sent_for_it(tmp_path: Path, stand_in: bytes) -> None:
     transport = filled(3)

@@ -1,0 +1,44 @@
+"""What a person should know of a batch: what came that was not what was listed, and what is left alone for that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.custody import Deferred, Filed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gatewayd.custody import Outcome, Waiting
+    from gatewayd.model import Action
+    from gatewayd.received import Batch
+
+__all__ = ["notes_of", "problems_of"]
+
+_LEFT = "nothing is done to them on the server"
+
+
+def problems_of(batch: Batch, done: Sequence[Outcome]) -> Iterator[str]:
+    """Yield what keeps messages from being had."""
+    causes = {one.entry_id: one.cause for one in done if isinstance(one, Deferred)}
+    waits = [f"{one.listed.key}: {causes[one.entry_id]}" for one in _unlike(batch) if one.entry_id in causes]
+    if waits:
+        yield f"{len(waits)} messages wait, such as {waits[0]}"
+
+
+def notes_of(batch: Batch, done: Sequence[Outcome], after: Action | None) -> Iterator[str]:
+    """Yield what is taken, but not trusted with what the account wants done on the server, ``after``."""
+    causes = {one.entry_id for one in done if isinstance(one, Deferred)}
+    taken = {one.listed.key for one in _unlike(batch) if one.entry_id not in causes}
+    if taken:
+        yield f"{len(taken)} messages are not of the size that the server lists, as often there: they are taken, and {_LEFT}"
+    bare = [one.key for one in done if isinstance(one, Filed) and one.owed is None and one.key not in taken] if after else []
+    if bare:
+        yield (
+            f"{len(bare)} messages, such as {bare[0]}, have neither Message-ID nor Date nor Received: "
+            f"a server may send such in place of others, so {_LEFT}"
+        )
+
+
+def _unlike(batch: Batch) -> Iterator[Waiting]:
+    return (one for one in batch.asked if one.listed.key in batch.unlike)
