@@ -165,22 +165,16 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
 
 
 def _decided(
-    batch: Batch,
-    examined: Examined,
-    imports: ImportConfig,
-    owner: str | None,
-    *,
-    onward: Onward,
-    standing_in: Collection[str],
+    batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, *, onward: Onward, standing_in: Collection[str]
 ) -> Iterator[Outcome]:
     found, now = examined.findings, datetime.now(UTC)
     back = onward.returned(examined.mails)
     admitted = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
     filed = onward.owned(admitted, back)
-    going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
     new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
     never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
     routed = [(mail, each) for mail in examined.mails if mail.id not in never for each in filed[mail.id]]
+    going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
     for mail_id, filing in onward.routed(routed, new=new, back=back):
         going[mail_id].append(filing)
     for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
