@@ -7,6 +7,7 @@ import getpass
 import grp
 import os
 import re
+import resource
 import subprocess
 from pathlib import Path
 from string import Template
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["NOBODY", "configuration"]
+__all__ = ["NOBODY", "command", "configuration"]
 
 #: Who owns the mail if the server is started by root.
 NOBODY = 65534
+
+#: How many files a process of the server may have open, where the system allows that many.
+_OPEN_FILES = 20_000
 
 _HERE = Path(__file__).parent
 #: The first version of a language, and its file.
@@ -41,6 +45,16 @@ def configuration(binary: str, folder: Path, *, ports: Mapping[str, int], sessio
         user, group = getpass.getuser(), grp.getgrgid(gid).gr_name
         text += f"default_internal_user = {user}\ndefault_login_user = {user}\ndefault_internal_group = {group}\n"
     return text + "".join(f"{name} = {value}\n" for name, value in settings.items())
+
+
+def command(binary: str, config: Path) -> list[str]:
+    """Return the command that runs a server with this ``dovecot.conf``, in the foreground.
+
+    It keeps the file of each user open that ever logged in: the usual limit of 1,024 files is too low for a run of all tests.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    return ["sh", "-c", f'ulimit -S -n {files}; exec "$@"', "sh", binary, "-F", "-c", str(config)]
 
 
 def _language(version: tuple[int, int]) -> Path:

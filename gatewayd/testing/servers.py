@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import trustme
 
-from gatewayd.testing.dovecot_config import NOBODY, configuration
+from gatewayd.testing.dovecot_config import NOBODY, command, configuration
 from gatewayd.testing.proxy import free_ports
 
 if TYPE_CHECKING:
@@ -219,10 +219,9 @@ class Dovecot:
             config.write_text(
                 configuration(self._binary, self.folder, ports=self.ports, sessions=self._sessions, settings=self._settings)
             )
-            command = [self._binary, "-F", "-c", str(config)]
             output = (self.folder / "output").open("wb")
             with output:
-                self._process = subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own words
+                self._process = subprocess.Popen(command(self._binary, config), stdout=output, stderr=output)  # noqa: S603  our own words
             if self._is_up():
                 return
             if attempt == 3:  # noqa: PLR2004  two further tries

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.dovecot_config import configuration
+from gatewayd.testing.dovecot_config import command, configuration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,3 +55,17 @@ def test_a_version_that_is_too_old_is_told(tmp_path: Path, says: str) -> None:
 def test_a_program_that_has_no_version_is_told(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="expected a version"):
         configured(tmp_path, "what?")
+
+
+def test_a_server_may_have_more_files_open_than_the_tests_themselves(tmp_path: Path) -> None:
+    """It keeps one open for each user, and a run of all tests has more than 1,024 users."""
+    shell = tmp_path / "dovecot"
+    shell.write_text("#!/bin/sh\nulimit -S -n\n")
+    shell.chmod(0o755)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        said = subprocess.run(command(str(shell), tmp_path), capture_output=True, text=True, check=True, timeout=60).stdout
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert int(said) == (20_000 if hard == resource.RLIM_INFINITY else min(hard, 20_000))
