@@ -166,6 +166,8 @@ class Posting:
         for lane, rest in self._rests.items():
             if _described(self._config, lane) != _described(config, lane):
                 rest.until = 0.0
+        for lane, run in self._runs.items():
+            run.outdated = run.outdated or _described(self._config, lane) != _described(config, lane)
         self._config, self._outbox = config, Outbox(config, self._policy)
         self._ask_soon()
 
@@ -250,14 +252,14 @@ class Posting:
         self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
         before = self._rests.pop(run.lane, None)
         if done.error is not None:
-            self._rests[run.lane] = _Rest(done.failures, time.monotonic() + done.rest)
+            self._rests[run.lane] = _Rest(done.failures, 0.0 if run.outdated else time.monotonic() + done.rest)
             journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
         elif before is not None and not done.taken:
             # Nothing was tried: it is as it was.
             self._rests[run.lane] = before
         elif before is not None:
             journal.lane_healed(run.lane, failures=before.failures)
-        if done.taken >= LIMIT and done.error is None:
+        if run.outdated or (done.taken >= LIMIT and done.error is None):
             self._ask_soon()
         rest = self._rests.get(run.lane)
         self._health.tell(done, failures=rest.failures if rest else 0)

@@ -23,6 +23,8 @@ class Run:
         self.groups = groups
         #: Its server has said nothing for a while: it no longer counts as working.
         self.slow = False
+        #: The config says something else of its lane by now.
+        self.outdated = False
         #: When there was last a sign of life.
         self.moved = time.monotonic()
         #: When its connection is aborted: others may take by then what it has.

@@ -31,7 +31,7 @@ def test_time_in_which_nobody_waits_for_a_processor_counts_as_it_is(pressure: Pa
 
 def test_time_in_which_somebody_waits_counts_less(pressure: Path) -> None:
     tell(pressure, 7)
-    watch, began = Stopwatch(), time.monotonic()
+    began, watch = time.monotonic(), Stopwatch()
     time.sleep(0.5)
     tell(pressure, 1007)
     assert watch.seconds <= (time.monotonic() - began) / BUSY
@@ -40,6 +40,6 @@ def test_time_in_which_somebody_waits_counts_less(pressure: Path) -> None:
 
 @pytest.mark.usefixtures("pressure")
 def test_where_nobody_tells_the_machine_may_be_busy() -> None:
-    watch, began = Stopwatch(), time.monotonic()
+    began, watch = time.monotonic(), Stopwatch()
     time.sleep(0.5)
     assert watch.seconds <= (time.monotonic() - began) / BUSY

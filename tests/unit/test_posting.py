@@ -176,8 +176,23 @@ def test_what_rests_for_a_target_is_tried_when_its_operators_file_changes(post: 
         post.now(one)
         until(lambda: "not there any more" in post.view(one).words)
         post.operators["acme"] = acme
-        post.now(one)
         made.apply(post.config())
+        post.now(one)
+        until(lambda: post.view(one).state == "delivered")
+
+
+def test_what_fails_with_a_file_that_has_changed_meanwhile_does_not_rest(post: Post) -> None:
+    server = post.account()
+    one = post.enter()
+    server.hangs, server.says = {one}, {one: AuthError("out: wrong password")}
+    with posting(post) as made:
+        until(lambda: server.begun)
+        post.account("out", description="with another password")
+        made.apply(post.config())
+        server.hangs = set()
+        until(lambda: post.view(one).tries == 1)
+        server.says = {}
+        post.now(one)
         until(lambda: post.view(one).state == "delivered")
 
 
