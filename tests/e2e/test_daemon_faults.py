@@ -174,7 +174,7 @@ def test_P4_a_fault_in_a_body_heals_at_the_next_try(site: Site, daemon: Daemon, 
     site.send("ill", more=(b"", LARGE, b""))
     until("the session ended", HEALED, lambda: "account backs off account=ill" in daemon.log)
     site.proxy.fault = None
-    site.filed("ill", seconds=HEALED)
+    site.filed("ill", seconds=TRIED_AGAIN)
     site.is_well(HEALED)
     site.others_go_on()
     site.prove()
