@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,15 @@ def _warm() -> Iterator[None]:
     """Let the process that commands are forked from end before coverage is counted."""
     yield
     warm.close()
+
+
+@pytest.fixture(autouse=True)
+def _umask() -> Iterator[None]:
+    """Undo what a command that ran in this process did: a server that a later test starts must be able to read its files."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 leaks.watch()

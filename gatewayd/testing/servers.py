@@ -206,7 +206,9 @@ class Dovecot:
         for name in ("run", "state", "users", "passwords", "mail", "home"):
             (self.folder / name).mkdir()
             self._give(self.folder / name)
-        (self.folder / "run").chmod(0o755)
+        for name in ("run", "users"):
+            # Processes of several users look into them, whatever mask a test has set.
+            (self.folder / name).chmod(0o755)
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         authority.issue_cert(self.host, "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(self.folder / "server.pem")

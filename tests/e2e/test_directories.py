@@ -261,7 +261,7 @@ def test_status_tells_how_directories_are(site: Site) -> None:
     site.file("persons").write_text(PERSONS + "P2,too few\nP3,Odd,odd\n")
     with site.house.daemon() as daemon:
         row = turned("current")
-        assert row["rows"] == {"persons.csv": 2, "customers.csv": 1, "contacts.csv": 10}
+        assert row["rows"] == {"persons.csv": 2, "customers.csv": 1, "contacts.csv": 10, "products.csv": 18}
         assert row["faults"] == ["persons.csv:3: expected 3 columns, found 2"]
         assert row["warnings"] == ["persons.csv:4: 'odd' is no mail address"]
         assert row["loaded_at"]

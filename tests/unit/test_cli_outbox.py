@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -108,11 +107,9 @@ class Desk:
 def place(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setattr(FakeForwarder, "servers", {})
-    before = os.umask(0o077)
     made = Desk(tmp_path, capfd)
     yield made
     made.store.close()
-    os.umask(before)
 
 
 # --- list -------------------------------------------------------------------------------------------------------------

@@ -78,11 +78,9 @@ class Desk:
 @pytest.fixture
 def place(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setenv("COLUMNS", "250")
-    before = os.umask(0o077)
     made = Desk(tmp_path, capfd)
     yield made
     made.store.close()
-    os.umask(before)
 
 
 def queue(place: Desk, *errors: str, operator: str = "acme") -> None:

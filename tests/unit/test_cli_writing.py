@@ -102,11 +102,9 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.setenv("COLUMNS", "250")
-    before = os.umask(0o077)
     made = Shell(tmp_path, capfd)
     yield made
     made.store.close()
-    os.umask(before)
 
 
 @pytest.fixture
