@@ -3,7 +3,7 @@
 Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one
 and without counting lines, since they measure times or memory. What fails is run once more by itself, for all to see, and fails the whole if
 it fails again. A step may take as long as it likes while it says something, as pytest does with each test that is done. Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
-``./gw test tests/unit -k mail``.
+``./gw test tests/unit -k mail``. ``./gw campaign servers`` runs what the campaign has in ``tests/servers``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ _FORMAT = ["-m", "ruff", "format", "--check", "--quiet", "."]
 _LINT = ["-m", "ruff", "check", "--quiet", "."]
 _COUNTED = ["--cov", "--cov-report="]
 _AGAIN = ["--last-failed", "--last-failed-no-failures=none"]
+_CAMPAIGN = ["-m", "campaign", "--timeout=3600"]
+_TESTS = Path(__file__).parent
 _REPORT = ["-m", "coverage", "report", "--skip-covered", f"--fail-under={_COVERED}"]
 
 
@@ -130,10 +133,18 @@ def _everything() -> bool:
     return all(passed)
 
 
+def _campaign(arguments: list[str]) -> list[str]:
+    """Return what pytest is told: the whole campaign, what it has in a room of the tests, or what the arguments say themselves."""
+    if not arguments:
+        return _CAMPAIGN
+    room, *others = arguments
+    return [f"tests/{room}", *_CAMPAIGN, *others] if (_TESTS / room).is_dir() else arguments
+
+
 def main(arguments: list[str]) -> int:
     """Run everything, or the tests that the arguments name; return 0 only if all of it passed."""
     if os.environ.get("GATEWAYD_CAMPAIGN"):
-        passed = _alone_with(arguments or ["-m", "campaign", "--timeout=3600"])
+        passed = _alone_with(_campaign(arguments))
     elif arguments:
         passed = _alone_with(arguments)
     else:

@@ -148,13 +148,14 @@ class House:
         security: str = "none",
         timeout: str = "20s",
         host: str = "localhost",
+        folders: str = "[INBOX]",
     ) -> None:
         """Write an account of a server on this machine."""
         insecure = "insecure: true\n" if security == "none" else ""
         serves = "" if "operators:" in more or "user:" in more else "operators: [acme]\n"
         text = (
             f"kind: {kind}\n{serves}host: {host}\nport: {port}\nsecurity: {security}\n{insecure}username: {user}\n"
-            f"password: !file secret\ntimeout: {timeout}\n{more}import:\n  folders: [INBOX]\n{imports}"
+            f"password: !file secret\ntimeout: {timeout}\n{more}import:\n  folders: {folders}\n{imports}"
         )
         self.write(f"accounts/{name}.yaml", text)
 
