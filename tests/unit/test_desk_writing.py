@@ -236,6 +236,15 @@ def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: Wor
     assert WHERE["max_bytes"] in caught.value.advice
 
 
+def test_a_mail_of_just_as_many_bytes_as_it_may_have_is_allowed(world: World) -> None:
+    letter = {"text": "x" * 1000}
+    size = next(int(one.words.partition(" of ")[0]) for one in world.prepared(**letter).checks if one.rule == "max_bytes")
+    world.allow(max_bytes=size)
+    assert world.prepared(**letter).allowed
+    world.allow(max_bytes=size - 1)
+    assert not world.prepared(**letter).allowed
+
+
 def test_all_rules_are_shown_with_what_was_found(world: World) -> None:
     checks = world.prepared(cc=("b@x.de",)).checks
     assert [(one.account, one.rule, one.where, one.allowed) for one in checks] == [

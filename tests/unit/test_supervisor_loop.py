@@ -177,6 +177,21 @@ def test_the_full_listing_is_compared_once_a_day(house: House) -> None:
     assert charge.compare_at > time.monotonic() + 3600
 
 
+def test_what_was_announced_does_not_wait_behind_the_full_listing(house: House) -> None:
+    server = house.add("main", can_watch=True, every=3600.0)
+    daemon = house.daemon()
+    until(server.watches)
+    charge = daemon.supervisor._charges.get("main")
+    assert charge is not None
+    charge.compare_at = 0.0
+    mails(server, ["announced"])
+    until(lambda: house.filed() == 1)
+    until(lambda: (told := house.health("main")) and told.mail_at)
+    told = house.health("main")
+    assert told is not None
+    assert told.compared_at is None
+
+
 def test_a_server_that_lets_nobody_watch_is_polled(house: House) -> None:
     server = house.add("main", can_watch=True, every=0.5)
     for _ in range(50):
@@ -373,6 +388,20 @@ def test_a_request_is_answered_at_once(house: House) -> None:
     assert found.answer.error == ""
 
 
+def test_a_request_is_answered_though_the_account_is_changed_in_the_middle_of_its_visit(house: House) -> None:
+    server = house.add("main", every=3600.0)
+    daemon = house.daemon()
+    until(lambda: condition(house) == "polling")
+    mails(server, [str(number) for number in range(250)])
+    server.on("message", lambda: time.sleep(0.7), after=50)
+    asked = house.store.ask("main", Task())
+    until(lambda: len(server.steps("message")) > 50)
+    house.change("main", text="Another description")
+    daemon.reload()
+    until(lambda: answered(house, asked))
+    assert house.filed() == 250
+
+
 def test_a_request_says_how_far_it_is(house: House) -> None:
     server = house.add("main", every=3600.0)
     daemon = house.daemon()
@@ -534,6 +563,24 @@ def test_a_second_daemon_takes_its_share_and_all_when_the_first_is_gone(house: H
     first.stop()
     until(lambda: len(second.held()) == 9)
     until(lambda: all(len(server.watches()) == 1 for server in house.servers.values()))
+
+
+def test_what_is_given_to_a_second_daemon_is_what_has_least_to_do(house: House) -> None:
+    at_work, idle = [{f"{kind}-{number}" for number in range(3)} for kind in ("busy", "idle")]
+    go_on = threading.Event()
+    for name in at_work | idle:
+        house.add(name, every=3600.0, timeout=LONG)
+    for name in at_work:
+        house.servers[name].on("listing", lambda: go_on.wait(LONG))
+    pace = Pace(lease=1.5)
+    first = house.daemon(pace=pace)
+    try:
+        until(lambda: len(first.held()) == 6 and all(house.visits(name) for name in at_work | idle))
+        second = house.daemon(store=house.another_store(), pace=pace)
+        until(lambda: len(second.held()) == 3)
+        assert second.held() == idle
+    finally:
+        go_on.set()
 
 
 def test_a_daemon_that_was_killed_keeps_no_share_for_itself(house: House) -> None:
