@@ -36,10 +36,12 @@ _OWN_FAULTS = ("own fault", "Traceback (most recent call last)")
 
 def until(what: str, seconds: float, happened: Callable[[], _T | None]) -> _T:
     """Wait until something has happened, and return it; fails after so many seconds of a quiet machine, saying what did not."""
-    watch = Stopwatch()
+    watch, began = Stopwatch(), time.monotonic()
     while not (found := happened()):
         assert watch.seconds < seconds, f"not within {seconds:g} s: {what}; last seen: {found!r}"
-        time.sleep(0.02)
+        # To ask may be a whole command: what is waited for needs the processor, too.
+        time.sleep(max(0.02, time.monotonic() - began))
+        began = time.monotonic()
     return found
 
 

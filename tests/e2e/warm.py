@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import signal
 import socket
 import subprocess
@@ -20,12 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _ROOT = Path(__file__).parent.parent.parent
 
-#: What commands import when they come to need it.
-_IMPORTED = ["gatewayd.cli", "gatewayd.visit", "gatewayd_sql.store", "alembic.command", "rich.table", "rich.progress"]
+#: What commands import when they come to need it: all of these packages, and some of what they use.
+_PACKAGES = ["gatewayd", "gatewayd_sql"]
+_IMPORTED = ["alembic.command", "pydantic.type_adapter", "rich.table", "rich.progress"]
 
 
 class Ended(NamedTuple):
@@ -139,8 +141,16 @@ def _keep(answer: int) -> None:
     os._exit(0)
 
 
+def modules() -> Iterator[str]:
+    """Yield the names of all modules to import."""
+    yield from _IMPORTED
+    for package in _PACKAGES:
+        found = (module.name for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."))
+        yield from (name for name in found if not {"testing", "migrations", "__main__"} & {*name.split(".")})
+
+
 if __name__ == "__main__":
-    for module in _IMPORTED:
+    for module in modules():
         import_module(module)
     # Those of the plugins, too.
     import_module("gatewayd.plugins").load()
