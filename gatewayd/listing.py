@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gatewayd.anchoring import Head, Past, same
+from gatewayd.anchoring import Past, same
 from gatewayd.custody import Entry
 from gatewayd.evidence import difference
 from gatewayd.model import Listed, Page
@@ -19,6 +19,7 @@ from gatewayd.proof import Proof
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.anchoring import Head
     from gatewayd.config import AccountConfig
     from gatewayd.custody import FolderState, Known
     from gatewayd.session import Session
@@ -57,15 +58,15 @@ class Lister:
         folder: str,
         start: datetime | Literal["all", "now"],
         pages: Callable[[str | None], Iterable[Page]],
-        headers: Callable[[Sequence[str]], Iterable[tuple[str, bytes]]],
+        heads: Callable[[Sequence[str]], Iterable[tuple[str, Head]]],
     ) -> None:
-        """``start`` says what the first listing takes; ``pages`` and ``headers`` ask the session, the former behind a cursor."""
+        """``start`` says what the first listing takes; ``pages`` and ``heads`` ask the session, the former behind a cursor."""
         self._store = store
         self._account = account
         self._folder = folder
         self._start = start
         self._pages = pages
-        self._headers = headers
+        self._heads_of = heads
         self._state = store.folder(account, folder)
         self._first = self._state is None
         self.proof = Proof(self._state)
@@ -166,8 +167,7 @@ class Lister:
         """Return what headers say of the fresh ones, and of those that may have come after the last proven check."""
         late = [one for one in listed if self.proof.is_late(one) and _is_other(one, known.get(one.key))]
         keys = list(dict.fromkeys(one.key for one in (*fresh, *late)))
-        blocks = (one for start in range(0, len(keys), _AT_ONCE) for one in self._headers(keys[start : start + _AT_ONCE]))
-        return {key: Head.of(block) for key, block in blocks}
+        return dict(one for start in range(0, len(keys), _AT_ONCE) for one in self._heads_of(keys[start : start + _AT_ONCE]))
 
     def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, Head]) -> Entry | None:
         """Return what is entered for a message that is listed; None where the ledger has it as it is."""

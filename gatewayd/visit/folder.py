@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gatewayd.anchoring import Head
 from gatewayd.listing import Lister
 
 if TYPE_CHECKING:
@@ -47,7 +48,10 @@ class FolderListing:
             folder=self.folder,
             start=self.imports.start,
             pages=self._pages,
-            headers=lambda keys: self.in_thread(lambda: list(self.session.headers(self.folder, keys))),
+            # In that thread: no more than one block is in memory at a time, however many a server sends.
+            heads=lambda keys: self.in_thread(
+                lambda: [(key, Head.of(block)) for key, block in self.session.headers(self.folder, keys)]
+            ),
         )
         self._enter(lister.new(self.task.keys))
         lister.proof.end()

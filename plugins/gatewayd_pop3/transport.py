@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd import (
@@ -22,14 +20,15 @@ from gatewayd import (
 )
 from gatewayd_pop3.connect import connect
 from gatewayd_pop3.faults import refused
+from gatewayd_pop3.listing import listing, tops
 from gatewayd_pop3.options import Pop3Options
-from gatewayd_pop3.uidl import keys, numbered, unnamed
 from gatewayd_pop3.wire import UNBOUNDED, accepted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatewayd import Fetched, Spool
+    from gatewayd_pop3.listing import Listing
     from gatewayd_pop3.wire import Wire
 
 __all__ = ["Pop3", "Pop3Session"]
@@ -38,12 +37,7 @@ __all__ = ["Pop3", "Pop3Session"]
 _INBOX = "INBOX"
 #: POP3 lists everything each time: the cursor says only that it was listed before.
 _CURSOR = "listed"
-#: Of a header block so much is read as tells messages apart, and a server may send so much for it.
-_MAX_HEADERS, _MAX_TOP = 1 << 20, 16 << 20
-#: How long the lines of a listing may be on average.
-_LISTED_BYTES = 100
 _LEAVE_SECONDS = 2.0
-_COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")
 
 
 class Pop3(Transport):
@@ -61,22 +55,6 @@ class Pop3(Transport):
         return Pop3Session(self.options)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listing:
-    """What one connection lists. Numbers count for it only."""
-
-    #: Message number by key, in the order of numbers.
-    numbers: dict[str, int]
-    #: Size by number; None where the server does not tell.
-    sizes: dict[int, int | None]
-    #: How many messages the server counts; None where it does not tell.
-    exists: int | None
-    doubts: tuple[str, ...]
-
-    def listed(self, key: str) -> Listed:
-        return Listed(key, self.sizes.get(self.numbers[key]))
-
-
 class Pop3Session(Session):
     """A mailbox that is logged in to. A connection that ended, by QUIT or by a fault, is made anew when it is needed."""
 
@@ -86,13 +64,13 @@ class Pop3Session(Session):
         #: The last connection that was made, also while it says QUIT.
         self._last: Wire | None = None
         self._aborted = False
-        self._listing: _Listing | None = None
+        self._listing: Listing | None = None
         self._connected()
 
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         """See ``Session``: one page, the whole mailbox. Where the server contradicts itself, nothing is gone on its word."""
         self._expect_inbox(folder)
-        self._listing = found = self._list(self._connected())
+        self._listing = found = listing(self._connected(), self._options)
         yield Page(
             keys=tuple(map(found.listed, found.numbers)),
             cursor=_CURSOR,
@@ -105,7 +83,7 @@ class Pop3Session(Session):
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         """See ``Session``: what LIST and UIDL say, asked anew."""
         self._expect_inbox(folder)
-        self._listing = found = self._list(self._connected())
+        self._listing = found = listing(self._connected(), self._options)
         yield from (found.listed(key) for key in keys if key in found.numbers)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -113,8 +91,8 @@ class Pop3Session(Session):
         self._expect_inbox(folder)
         wire, numbers = self._mailbox()
         there = [key for key in keys if key in numbers]
-        tops = self._tops(wire, [numbers[key] for key in there])
-        yield from ((key, head) for key, (_, head) in zip(there, tops, strict=True) if head)
+        heads = tops(wire, [numbers[key] for key in there])
+        yield from ((key, head) for key, (_, head) in zip(there, heads, strict=True) if head)
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """See ``Session``: RETR, many on their way where the server offers PIPELINING (RFC 2449 section 6.6)."""
@@ -198,82 +176,12 @@ class Pop3Session(Session):
     def _mailbox(self) -> tuple[Wire, dict[str, int]]:
         wire = self._connected()
         if self._listing is None:
-            self._listing = self._list(wire)
+            self._listing = listing(wire, self._options)
         return wire, self._listing.numbers
-
-    # --- listings -------------------------------------------------------------------------------------------------
-
-    def _list(self, wire: Wire) -> _Listing:
-        """Ask for all that the mailbox holds, in three ways: STAT, LIST and UIDL. It stays as it is for the whole connection."""
-        exists = self._count(wire)
-        sizes = {number: _size(text) for number, text in self._lines(wire, "LIST")}
-        uidls = {number: text for number, text in self._lines(wire, "UIDL") if text}
-        numbers = sizes.keys() | uidls.keys()
-        nameless = unnamed(numbers, uidls)
-        heads = dict(self._tops(wire, nameless))
-        lost = [number for number in nameless if not heads[number] and number not in uidls]
-        if lost:
-            raise PermanentError(
-                f"{wire.where}: message {lost[0]} has neither a UIDL nor headers that TOP can show",
-                advice="It could not be known again. Use IMAP for this mailbox, or take that message out of it.",
-            )
-        doubts = [
-            f"STAT counts {exists} messages, {command} lists {len(found)}"
-            for command, found in (("LIST", sizes), ("UIDL and TOP", uidls.keys() | heads.keys()))
-            if exists is not None and exists != len(found)
-        ]
-        if exists is None and sizes.keys() != numbers:
-            doubts.append(f"LIST lists {len(sizes)} messages, UIDL {len(uidls)}")
-        return _Listing(numbers=keys(uidls, heads, sizes), sizes=sizes, exists=exists, doubts=tuple(doubts))
-
-    def _count(self, wire: Wire) -> int | None:
-        status, _ = wire.ask("STAT")
-        found = _COUNT.match(status)
-        if found is None:
-            return None
-        if int(found[1]) > self._options.max_messages:
-            raise self._too_many(wire, f"{int(found[1])} messages")
-        return int(found[1])
-
-    def _lines(self, wire: Wire, command: str) -> Iterator[tuple[int, bytes]]:
-        most = self._options.max_messages
-        for status in wire.replies([command], limit=_LISTED_BYTES * most + _MAX_HEADERS):
-            if not accepted(status):
-                raise _unlisted(wire, status, command)
-            for count, line in enumerate(numbered(wire.body())):
-                if count >= most:
-                    raise self._too_many(wire, f"more than {most} messages in its {command}")
-                yield line
-
-    def _too_many(self, wire: Wire, what: str) -> PermanentError:
-        return PermanentError(
-            f"{wire.where}: the mailbox has {what}, and `max_messages` is {self._options.max_messages}",
-            advice="Raise `max_messages`, use IMAP for this mailbox, or delete on the server what is filed (`after: delete`).",
-        )
-
-    def _tops(self, wire: Wire, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
-        """Yield each message's number and header block, cut at 1 MiB; empty where the server refuses."""
-        statuses = wire.replies([f"TOP {number} 0" for number in numbers], limit=_MAX_TOP)
-        for number, status in zip(numbers, statuses, strict=True):
-            head = b""
-            for piece in wire.body() if accepted(status) else ():
-                head += piece[: _MAX_HEADERS - len(head)]
-            yield number, head
 
     def _expect_inbox(self, folder: str) -> None:
         if folder != _INBOX:
             raise PermanentError(_no_folder(folder))
-
-
-def _unlisted(wire: Wire, status: bytes, command: str) -> GatewaydError:
-    error = refused(wire, status, f"{command} was refused")
-    error.advice = error.advice or "gatewayd knows mail by its UIDL (RFC 1939 section 7). Use a server that has it, or IMAP."
-    return error
-
-
-def _size(text: bytes) -> int | None:
-    found = re.match(rb"\d{1,18}", text)
-    return int(found[0]) if found else None
 
 
 def _no_folder(folder: str) -> str:

@@ -21,55 +21,69 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["digest_key", "keys", "numbered", "unnamed"]
+__all__ = ["keys", "lines", "mark", "numbered", "unnamed", "word"]
 
 _LINE = re.compile(rb"[ \t]{0,9}(\d{1,9})(?:[ \t]{1,9}(.*+))?", re.DOTALL)
 _LONGEST = 1000
 _WORD = re.compile(rb"[\x21-\x7e]{1,255}")
 
 
-def numbered(body: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield message number and what stands behind it for each line of a UIDL or LIST reply, which comes in pieces.
-
-    What is no such line, or a longer one than any server sends, is left out.
-    """
+def lines(body: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a reply, which comes in pieces. One that is longer than any server sends is cut."""
     rest = b""
     for piece in body:
-        *lines, rest = (rest + piece).split(b"\r\n")
-        # A line is matched by its beginning and its length, so no more than that is kept of one that does not end.
+        *whole, rest = (rest + piece).split(b"\r\n")
+        # No more is kept of a line that does not end; its last byte may be the CR of its end.
         rest = rest[: _LONGEST + 1] + rest[-1:] if len(rest) > _LONGEST else rest
-        yield from _matches(lines)
-    yield from _matches([rest])
+        yield from whole
+    if rest:
+        yield rest
 
 
-def _matches(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    found = (_LINE.fullmatch(line) for line in lines if len(line) <= _LONGEST)
-    return ((int(line[1]), (line[2] or b"").strip()) for line in found if line)
+def numbered(line: bytes) -> tuple[int, bytes] | None:
+    """Return message number and what stands behind it in a line of a UIDL or LIST reply; None where it is no such line."""
+    found = _LINE.fullmatch(line) if len(line) <= _LONGEST else None
+    return (int(found[1]), (found[2] or b"").strip()) if found else None
 
 
-def digest_key(content: bytes) -> str:
-    """Return a key for a message that has no usable UIDL."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+def word(uidl: bytes) -> str:
+    """Return what names a message by its UIDL; empty where it has none."""
+    if _WORD.fullmatch(uidl):
+        return uidl.decode("ascii")
+    return f"sha256:{hashlib.sha256(uidl).hexdigest()}" if uidl else ""
 
 
-def unnamed(numbers: Iterable[int], uidls: Mapping[int, bytes]) -> list[int]:
+def mark(named: str, size: int | None, head: bytes) -> str:
+    """Return what tells a message from others of its name, or what names it, by its header block; empty where nothing does."""
+    if not named:
+        return f"sha256:{hashlib.sha256(head).hexdigest()}" if head else ""
+    return hashlib.sha256(b"%d %b" % (size or 0, head)).hexdigest()[:16]
+
+
+def unnamed(numbers: Iterable[int], words: Mapping[int, str]) -> list[int]:
     """Return the numbers that their UIDL alone does not name, ascending; their header blocks are needed."""
-    times = Counter(uidls.values())
-    return sorted(number for number in numbers if times[uidls.get(number, b"")] != 1 or not uidls.get(number))
+    several = _several(words.values())
+    return sorted(number for number in numbers if words.get(number, "") in several or number not in words)
 
 
-def keys(uidls: Mapping[int, bytes], headers: Mapping[int, bytes], sizes: Mapping[int, int | None]) -> dict[str, int]:
-    """Return number by key, in the order of numbers. ``headers`` has the header block of each ``unnamed`` message."""
-    named: dict[int, str] = {}
-    for number in uidls.keys() | headers.keys():
-        uidl = uidls.get(number, b"")
-        word = uidl.decode("ascii") if _WORD.fullmatch(uidl) else digest_key(uidl or headers[number])
-        if uidl and number in headers:
-            word = f"{word} #{hashlib.sha256(b'%d %b' % (sizes.get(number) or 0, headers[number])).hexdigest()[:16]}"
-        named[number] = word
+def _several(words: Iterable[str]) -> frozenset[str]:
+    once, more = set[str](), set[str]()
+    for each in words:
+        (more if each in once else once).add(each)
+    return frozenset(more)
+
+
+def keys(words: Mapping[int, str], marks: Mapping[int, str]) -> dict[str, int]:
+    """Return number by key, in the order of numbers. ``marks`` has the mark of each ``unnamed`` message."""
     found: dict[str, int] = {}
     times = Counter[str]()
-    for number, name in sorted(named.items()):
-        times[name] += 1
-        found[name if times[name] == 1 else f"{name} #{times[name]}"] = number
+    for number in sorted(words.keys() | marks.keys()):
+        name = words.get(number, "")
+        if number in marks:
+            name = f"{name} #{marks[number]}" if name else marks[number]
+        if name in found:
+            # The first counts, too.
+            times[name] += 1
+            name = f"{name} #{times[name] + 1}"
+        found[name] = number
     return found

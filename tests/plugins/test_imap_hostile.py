@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +15,7 @@ from hypothesis import strategies as st
 
 from gatewayd import GatewaydError, TransientError
 from tests.plugins.imap_hostile import PASSWORD, STEPS, hostile, visit
+from tests.plugins.scales import scales
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,52 +119,14 @@ def test_P8_no_server_costs_more_than_that_at_any_step_in_any_way(tmp_path: Path
 
 
 def weighed(ways: Sequence[tuple[str, str]], folder: Path) -> None:
-    """Visit servers in a process of its own, so that nothing else is counted; the servers are in this one."""
-    code = "import sys; from pathlib import Path; from tests.plugins.test_imap_hostile import measured; measured(Path(sys.argv[1]))"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin
-        assert process.stdout
+    with scales("tests.plugins.test_imap_hostile:visit_at") as scale:
         for step, name in ways:
             with hostile(step, without_end(name)) as port:
-                process.stdin.write(f"{port}\n")
-                process.stdin.flush()
-                found = json.loads(process.stdout.readline())
-            assert found["mib"] < 64, (step, name, found)
-            assert found["cpu"] < 2, (step, name, found)
-            assert found["wall"] < 60, (step, name, found)
-            assert found["error"] in ("", "TransientError", "PermanentError", "AuthError"), (step, name, found)
-        process.stdin.close()
+                scale.weigh(port, str(folder)).is_borne((step, name))
 
 
-def measured(folder: Path) -> None:
-    """Visit each port that comes by standard input, and say what it cost."""
-    _peak()
-    floor = _peak()
-    for line in sys.stdin:
-        _peak()
-        began, cpu, error = time.monotonic(), time.process_time(), ""
-        try:
-            visit(int(line), folder)
-        except GatewaydError as caught:
-            error = type(caught).__name__
-        except Exception as caught:  # noqa: BLE001  whatever it is, it is told
-            error = repr(caught)
-        told = {
-            "mib": _peak() - floor,
-            "cpu": time.process_time() - cpu,
-            "wall": time.monotonic() - began,
-            "error": error,
-        }
-        print(json.dumps(told), flush=True)
-
-
-def _peak() -> float:
-    """Return the peak of this program since it was last asked for, in MiB; it begins anew (proc(5))."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    Path("/proc/self/clear_refs").write_text("5")
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+def visit_at(port: int, folder: str) -> None:
+    visit(port, Path(folder))
 
 
 # --- anything -------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from gatewayd import (
     Spool,
     TransientError,
 )
-from gatewayd_pop3.uidl import keys, numbered, unnamed
+from gatewayd_pop3.uidl import keys, lines, mark, numbered, unnamed, word
 from tests.plugins.pop3_script import Stage, session, stuffed, transport
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ def test_P1_each_message_has_a_key_of_its_own_whatever_the_uidls(stage: Stage, t
 
 @given(st.dictionaries(st.integers(1, 50), st.binary(max_size=6) | st.sampled_from([b"a", b"a #2", b"b"])))
 def test_keys_never_collide(uidls: dict[int, bytes]) -> None:
-    named = keys(uidls, dict.fromkeys(unnamed(uidls, uidls), b"head"), dict.fromkeys(uidls, 100))
+    words = {number: word(uidl) for number, uidl in uidls.items() if uidl}
+    named = keys(words, {number: mark(words.get(number, ""), 100, b"head") for number in unnamed(uidls, words)})
     assert sorted(named.values()) == sorted(uidls)
     assert all(len(key.encode()) < 300 for key in named)
 
@@ -178,12 +179,12 @@ def test_numbered_reads_what_servers_send() -> None:
     body = b"1 abc\r\n 2\tdef \r\n3\r\nnonsense\r\n4 " + b"x" * 5000 + b"\r\n5 last"
     for size in (1, 2, 7, 1000, 9999):
         pieces = [body[at : at + size] for at in range(0, len(body), size)]
-        assert dict(numbered(pieces)) == {1: b"abc", 2: b"def", 3: b"", 5: b"last"}
+        assert dict(filter(None, map(numbered, lines(pieces)))) == {1: b"abc", 2: b"def", 3: b"", 5: b"last"}
 
 
 def test_P8_a_listing_without_line_ends_takes_time_as_it_is_long() -> None:
     began = time.process_time()
-    assert not list(numbered(b"1" * (1 << 16) for _ in range(512)))
+    assert not list(filter(None, map(numbered, lines(b"1" * (1 << 16) for _ in range(512)))))
     assert time.process_time() - began < 5
 
 

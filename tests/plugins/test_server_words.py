@@ -78,7 +78,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "IMAP, names of folders": _folder_names,
     "IMAP, refusals": lambda words: imap_refused(b"NO " + words, "", ValueError, ()),  # type: ignore[arg-type]
     "IMAP, IDLE": _idle,
-    "POP3, LIST and UIDL": lambda words: list(uidl.numbered([b"1 " + words, words, words])),
+    "POP3, LIST and UIDL": lambda words: list(map(uidl.numbered, uidl.lines([b"1 " + words, words, words]))),
     "POP3, what is none": lambda words: pop3_faults.garbled("", words),
     "SMTP, what is shown": lambda words: smtp_faults.said(550, words),
     "HTTP, an answer": _webhook,

@@ -1,0 +1,141 @@
+"""Lists a mailbox by STAT, LIST and UIDL, and header blocks by TOP (RFC 1939), each within its bounds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gatewayd import Listed, PermanentError, TransientError
+from gatewayd_pop3.faults import garbled, refused
+from gatewayd_pop3.uidl import keys, lines, mark, numbered, unnamed, word
+from gatewayd_pop3.wire import accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatewayd import GatewaydError
+    from gatewayd_pop3.options import Pop3Options
+    from gatewayd_pop3.wire import Wire
+
+__all__ = ["Listing", "listing", "tops"]
+
+#: Of a header block so much is read as tells messages apart, so much is handed on, and a server may send so much for it.
+_MAX_HEADERS, _HANDED_ON, _MAX_TOP = 1 << 20, 1 << 16, 16 << 20
+#: What all header blocks of one call may have, and how much more for each: servers that send bodies, too, are few.
+_MAX_TOPS, _TOP = 32 << 20, 1 << 16
+#: How long the lines of a listing may be on average, and how many may be none.
+_LISTED_BYTES, _ODD = 100, 1000
+_COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What one connection lists. Numbers count for it only."""
+
+    #: Message number by key, in the order of numbers.
+    numbers: dict[str, int]
+    #: Size by number; None where the server does not tell.
+    sizes: dict[int, int | None]
+    #: How many messages the server counts; None where it does not tell.
+    exists: int | None
+    doubts: tuple[str, ...]
+
+    def listed(self, key: str) -> Listed:
+        """Return a message as it is listed."""
+        return Listed(key, self.sizes.get(self.numbers[key]))
+
+
+def listing(wire: Wire, options: Pop3Options) -> Listing:
+    """Ask for all that the mailbox holds, in three ways: STAT, LIST and UIDL. It stays as it is for the whole connection."""
+    exists = _count(wire, options.max_messages)
+    sizes = {number: _size(text) for number, text in _lines(wire, "LIST", options.max_messages)}
+    words = {number: word(text) for number, text in _lines(wire, "UIDL", options.max_messages) if text}
+    marks = dict(_marks(wire, words, sizes))
+    doubts = [
+        f"STAT counts {exists} messages, {command} lists {len(found)}"
+        for command, found in (("LIST", sizes), ("UIDL and TOP", words.keys() | marks.keys()))
+        if exists is not None and exists != len(found)
+    ]
+    if exists is None and sizes.keys() != words.keys() | marks.keys():
+        doubts.append(f"LIST lists {len(sizes)} messages, UIDL {len(words)}")
+    return Listing(numbers=keys(words, marks), sizes=sizes, exists=exists, doubts=tuple(doubts))
+
+
+def _marks(wire: Wire, words: Mapping[int, str], sizes: Mapping[int, int | None]) -> Iterator[tuple[int, str]]:
+    """Yield the mark of each message that its UIDL alone does not name. Of its header block no more is kept."""
+    for number, head in tops(wire, unnamed(sizes.keys() | words.keys(), words), most=_MAX_HEADERS):
+        found = mark(words.get(number, ""), sizes.get(number), head)
+        if not found:
+            raise PermanentError(
+                f"{wire.where}: message {number} has neither a UIDL nor headers that TOP can show",
+                advice="It could not be known again. Use IMAP for this mailbox, or take that message out of it.",
+            )
+        yield number, found
+
+
+def _count(wire: Wire, most: int) -> int | None:
+    status, _ = wire.ask("STAT")
+    found = _COUNT.match(status)
+    if found is None:
+        return None
+    if int(found[1]) > most:
+        raise _too_many(wire, most, f"{int(found[1])} messages")
+    return int(found[1])
+
+
+def _lines(wire: Wire, command: str, most: int) -> Iterator[tuple[int, bytes]]:
+    for status in wire.replies([command], limit=_LISTED_BYTES * most + _MAX_HEADERS):
+        if not accepted(status):
+            raise _unlisted(wire, status, command)
+        found = odd = 0
+        for line in lines(wire.body()):
+            if (read := numbered(line)) is None:
+                odd += 1
+            else:
+                found += 1
+                yield read
+            if found > most:
+                raise _too_many(wire, most, f"more than {most} messages in its {command}")
+            if odd > _ODD:
+                raise garbled(wire.where, line, wire.secrets)
+
+
+def _too_many(wire: Wire, most: int, what: str) -> PermanentError:
+    return PermanentError(
+        f"{wire.where}: the mailbox has {what}, and `max_messages` is {most}",
+        advice="Raise `max_messages`, use IMAP for this mailbox, or delete on the server what is filed (`after: delete`).",
+    )
+
+
+def tops(wire: Wire, numbers: Sequence[int], *, most: int = _HANDED_ON) -> Iterator[tuple[int, bytes]]:
+    """Yield each message's number and its header block, cut at ``most`` bytes; empty where the server refuses."""
+    statuses = wire.replies([f"TOP {number} 0" for number in numbers], limit=_MAX_TOP)
+    room = _MAX_TOPS + _TOP * len(numbers)
+    for number, status in zip(numbers, statuses, strict=True):
+        head = b""
+        for piece in wire.body() if accepted(status) else ():
+            room -= len(piece)
+            if room < 0:
+                raise _too_much(wire, len(numbers))
+            head += piece[: most - len(head)]
+        yield number, head
+
+
+def _too_much(wire: Wire, count: int) -> TransientError:
+    bound = _MAX_TOPS + _TOP * count
+    return TransientError(
+        f"{wire.where}: TOP: more than {bound} bytes came for the headers of {count} messages, which is the bound",
+        advice="It is tried again. If it lasts, the server is faulty: use IMAP for this mailbox.",
+    )
+
+
+def _unlisted(wire: Wire, status: bytes, command: str) -> GatewaydError:
+    error = refused(wire, status, f"{command} was refused")
+    error.advice = error.advice or "gatewayd knows mail by its UIDL (RFC 1939 section 7). Use a server that has it, or IMAP."
+    return error
+
+
+def _size(text: bytes) -> int | None:
+    found = re.match(rb"\d{1,18}", text)
+    return int(found[0]) if found else None
