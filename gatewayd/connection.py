@@ -41,6 +41,8 @@ class Connection:
         """
         self._server = server
         self.where = f"{server.host}:{port}"
+        #: How many bytes came since it was made.
+        self.total = 0
         self._sock: socket.socket | None = None
         self._cut = False
         #: Something came: it is no server that waits for us to speak first.
@@ -222,6 +224,7 @@ class Connection:
 
     def _count(self, came: int) -> None:
         self._came += came
+        self.total += came
         self._moved(came)
         self._greeted = self._greeted or came > 0
 

@@ -17,6 +17,7 @@ from gatewayd.spool import MESSAGE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.config import LimitsConfig
     from gatewayd.custody import Waiting
     from gatewayd.model import Fetched
     from gatewayd.session import Session
@@ -27,7 +28,7 @@ __all__ = ["Batch", "Bounds", "Received", "cut", "fetch", "received"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Bounds of one batch. A message above the bytes makes a batch of its own."""
+    """Bounds of a visit and of each of its batches. A message above the bytes makes a batch of its own."""
 
     #: More make fewer commits, and each commit writes the same pages of the indexes again; fewer file what came sooner.
     messages: int = 200
@@ -36,6 +37,20 @@ class Bounds:
     #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``, and as much again of what is
     #: fetched twice.
     message: int = MESSAGE_BYTES
+    #: How many bytes a server may send in a visit, and how many seconds that may take, before it ends with what it is at.
+    visit_bytes: int = 16 << 30
+    visit_time: float = 3600.0
+
+    @classmethod
+    def of(cls, limits: LimitsConfig) -> Bounds:
+        """Return what the config's limits say."""
+        return cls(
+            messages=limits.batch_messages,
+            size=limits.batch_bytes,
+            message=limits.message_bytes,
+            visit_bytes=limits.visit_bytes,
+            visit_time=limits.visit_time,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,16 @@ __all__ = ["Heard", "Session", "Watch"]
 class Session(ABC):
     """One open, logged-in connection. Every method changes nothing on the server, except ``settle``."""
 
+    @property
+    def came(self) -> int:
+        """How many bytes the server has sent since the session was opened, whatever they were; 0 where nobody counts.
+
+        Asked for between two steps: a visit ends when more came than `limits.visit_bytes`. Does no I/O.
+
+            return self._connection.total
+        """
+        return 0
+
     @abstractmethod
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         """Yield the folder's keys behind ``cursor``, page by page (at most 1,000 keys each), oldest first.

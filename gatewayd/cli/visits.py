@@ -190,7 +190,6 @@ def _match_put_off(app: App, operators: Collection[str]) -> None:
 def _visited(
     app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], filed: Callable[[str, Sequence[Filed]], None]
 ) -> Answer:
-    limits = app.config.limits
     tools = Tools(
         # First: a worker process gets ready while the store is opened.
         examiner=app.examining,
@@ -198,7 +197,7 @@ def _visited(
         owner=app.owner,
         router=app.router,
         fetcher=app.thread,
-        bounds=Bounds(messages=limits.batch_messages, size=limits.batch_bytes, message=limits.message_bytes),
+        bounds=Bounds.of(app.config.limits),
         progress=show,
         filed=filed,
         suspended=_suspended,

@@ -145,6 +145,8 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         batch_messages=block.batch_messages,
         batch_bytes=block.batch_bytes,
         message_bytes=block.message_bytes,
+        visit_bytes=block.visit_bytes,
+        visit_time=block.visit_time,
         backoff=block.backoff,
         auth_pause=block.auth_pause,
         deliveries=block.deliveries,

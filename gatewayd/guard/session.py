@@ -42,6 +42,13 @@ class _Guarded(Session):
         self._inner = inner
         self._who = who
 
+    @property
+    def came(self) -> int:
+        found: object = self._inner.came
+        if type(found) is not int or found < 0:
+            raise _wrong(self._who, "came", Wrong(found, "a number of bytes"))
+        return found
+
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         return self._each("listing", self._inner.listing(folder, cursor), checks.page)
 

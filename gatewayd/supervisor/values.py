@@ -83,9 +83,8 @@ class Kit:
 
     @property
     def bounds(self) -> Bounds:
-        """Bounds of one batch."""
-        limits = self.limits
-        return Bounds(messages=limits.batch_messages, size=limits.batch_bytes, message=limits.message_bytes)
+        """Bounds of a visit."""
+        return Bounds.of(self.limits)
 
     @property
     def backoff(self) -> Backoff:

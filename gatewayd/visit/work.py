@@ -17,6 +17,7 @@ from gatewayd.plugins import where
 from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.folder import FolderListing
+from gatewayd.visit.meter import Meter, Spent
 from gatewayd.visit.readmission import Readmission, senders_of
 from gatewayd.visit.remarks import notes_of, problems_of
 from gatewayd.visit.settling import Settler
@@ -63,6 +64,7 @@ class Work:
         self._onward = Onward(account=account.name, router=tools.router, forward=task.forward)
         self._report = Report(account=account.name, unproven=imports.folders)
         self._done = 0
+        self._meter = Meter(tools.bounds)
         self._opened: Session | None = None
         self._refreshed = False
         self._readmission = Readmission(
@@ -75,9 +77,10 @@ class Work:
         """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
         opening: Future[Session] | None = None
         try:
-            opening = self._tools.fetcher.submit(_same, session) if session else self._tools.fetcher.submit(open_session, transport)
+            opening = self._tools.fetcher.submit((lambda: session) if session else partial(open_session, transport))
             opened = self._await(opening)
             self._opened = opened
+            self._meter.opened(opened, before=session is not None)
             self._tools.opened(opened)
             if session is None:
                 claim(self._account, self._tools.store, self._lease, enter=True)
@@ -86,6 +89,8 @@ class Work:
                 self._report = replace(self._report, session=opened)
         except _Stopped:
             pass
+        except Spent as spent:
+            self._note(f"{spent}; what is left is had by the next visit")
         except GatewaydError as error:
             self._report = replace(self._report, error=error.alone())
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
@@ -169,12 +174,14 @@ class Work:
 
     def _tick(self) -> None:
         self._tools.store.renew(self._lease)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Ask whether the visit may go on; raises _Stopped."""
         if self._tools.stopping():
             raise _Stopped
+
+    def _go_on(self) -> None:
+        """Ask, between two steps, whether the visit may go on; raises _Stopped or Spent."""
+        if self._tools.stopping():
+            raise _Stopped
+        self._meter.check()
 
     def _raise(self, error: BaseException | None) -> None:
         """Raise what the transport raised; whatever is none of the five errors is its own fault."""
@@ -259,6 +266,7 @@ class Work:
         later = max([self._report.later, *(one.retry_after for one in done if isinstance(one, Deferred))])
         self._report = replace(self._report, tally=self._report.tally + commit.tally, later=later)
         self._done += len(done)
+        self._meter.fetched(batch)
         for text in problems_of(batch, done):
             self._problem(f"{folder}: {text}")
         for text in notes_of(batch, done, self._imports.after):
@@ -283,10 +291,6 @@ class Work:
 
     def _settled(self, number: int) -> None:
         self._report = replace(self._report, settled=self._report.settled + number)
-
-
-def _same(session: Session) -> Session:
-    return session
 
 
 def _closed(opening: Future[Session]) -> None:

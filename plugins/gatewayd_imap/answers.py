@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["BODY", "ORIGIN", "Fields", "Folder", "Piece", "arrival", "fields", "folders", "named", "number", "uid_in"]
+    from gatewayd_imap.spare import Spare
+
+__all__ = ["BODY", "ORIGIN", "Fields", "Folder", "Piece", "arrival", "by_uid", "fields", "folders", "named", "number", "uid_in"]
 
 #: A line without a literal, or a line that ends in a literal with that literal.
 Piece: TypeAlias = bytes | tuple[bytes, bytes]
@@ -26,6 +28,7 @@ BODY = "BODY[]"
 #: Where a partial body begins, as the server says: the n of ``BODY[]<n>``.
 ORIGIN = "ORIGIN"
 _KEPT = {"UID", "RFC822.SIZE", "INTERNALDATE"}
+_NAMES = {name.encode("ascii"): name for name in _KEPT}
 
 _TOKEN = re.compile(
     rb"\s*+(?:(?P<open>\()|(?P<close>\))"
@@ -35,10 +38,14 @@ _TOKEN = re.compile(
 )
 #: What stands in a list: nobody here asks for one, and flags may hold what no atom may.
 _IN_LIST = re.compile(rb'[^()"]*+(?:(?P<open>\()|(?P<close>\))|"(?:[^"\\]|\\.)*+")', re.DOTALL)
-# What nearly every server answers for sizes and arrivals, thousands of times: read at once, it takes a fifth of the time.
-_PAIR = rb'[A-Z0-9.]++ (?:[0-9]++|"[^"\\]*+")'
+# What nearly every server answers, thousands of times: read at once, it takes a fifth of the time, and none of what may be read.
+_PAIR = rb'[A-Z0-9.-]++ (?:[0-9]++|"[^"\\]*+"|\([^()"]*+\))'
 _PLAIN = re.compile(rb"[0-9]++ \(" + _PAIR + rb"(?: " + _PAIR + rb")*+\)")
-_PAIRS = re.compile(rb'([A-Z0-9.]++) "?+((?<=")[^"\\]*+|[0-9]++)')
+_BEFORE = re.compile(
+    rb"[0-9]++ \((?P<pairs>(?:" + _PAIR + rb" )*+)BODY\[[^\]]*+\](?:<(?P<origin>[0-9]{1,10})[0-9.]*+>)?+ ~?+\{[0-9]++\}"
+)
+_BEHIND = re.compile(rb"(?: " + _PAIR + rb")*+\)")
+_PAIRS = re.compile(rb'([A-Z0-9.-]++) "?+((?<=")[^"\\]*+|[0-9]++|\([^()"]*+\))')
 _SIZED = re.compile(rb"~?+\{[0-9]++\}$")
 _SEQUENCE = re.compile(rb"[0-9]++ \(")
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
@@ -48,9 +55,8 @@ _INTERNALDATE = re.compile(rb" ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2})
 _MONTHS = {name: month for month, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _MAX_DIGITS = 20
 #: A line that may be read at once.
-_SHORT = 1_000
-#: How many words are read of one answer, and of all answers to a command; what comes behind them is left out. A thousand messages
-#: have ten thousand.
+_SHORT = 400
+#: How many words are read of one answer, and of all answers to a command where nobody says; what comes behind them is left out.
 _WORDS, _ALL_WORDS = 500, 100_000
 
 
@@ -69,14 +75,34 @@ class _Token(NamedTuple):
     origin: bytes | None = None
 
 
-def fields(pieces: Sequence[Piece | None]) -> Iterator[Fields]:
-    """Yield what each FETCH answer says, in their order; one that is cut off or garbled is left out."""
-    budget = _ALL_WORDS
+def fields(pieces: Sequence[Piece | None], spare: Spare | None = None) -> Iterator[Fields]:
+    """Yield what each FETCH answer says, in their order; one that is cut off or garbled is left out.
+
+    ``spare`` says how many words may be read, and is told how many were.
+    """
+    budget = left = spare.words if spare else _ALL_WORDS
     for answer in _answers(pieces):
-        found, read = _message(answer, min(budget, _WORDS))
-        budget -= read
+        found, read = _message(answer, min(left, _WORDS))
+        left -= read
         if found:
             yield found
+    if spare:
+        spare.read(budget - left)
+
+
+def by_uid(pieces: Sequence[Piece | None], spare: Spare) -> tuple[dict[int, Fields], frozenset[int]]:
+    """Return what FETCH answers say by UID, several answers to one UID as one; and the UIDs whose body came more than once."""
+    messages: dict[int, Fields] = {}
+    twice = set[int]()
+    for answer in fields(pieces, spare):
+        uid = number(answer.get("UID"))
+        if uid is None:
+            continue
+        before = messages.get(uid, {})
+        if BODY in before and BODY in answer:
+            twice.add(uid)
+        messages[uid] = {**before, **answer}
+    return messages, frozenset(twice)
 
 
 def folders(pieces: Sequence[Piece | None]) -> Iterator[Folder]:
@@ -109,10 +135,8 @@ def _answers(pieces: Sequence[Piece | None]) -> Iterator[list[Piece]]:
 
 def _message(answer: Sequence[Piece], most: int) -> tuple[Fields, int]:
     """Return what an answer says, and how many of at most ``most`` words were read."""
-    first = answer[0]
-    if isinstance(first, bytes) and len(first) < _SHORT and _PLAIN.fullmatch(first):
-        pairs = _PAIRS.findall(first)
-        return {name.decode("ascii"): value for name, value in pairs if name.decode("ascii") in _KEPT}, len(pairs)
+    if (plain := _plain(answer)) is not None:
+        return plain, 0
     found: dict[str, bytes] = {}
     name, depth, read = "", 0, 0
     for token in _tokens(answer, most=most, start=_SEQUENCE):
@@ -133,6 +157,28 @@ def _message(answer: Sequence[Piece], most: int) -> tuple[Fields, int]:
                 found[name] = token.value
             name = ""
     return {}, read
+
+
+def _plain(answer: Sequence[Piece]) -> Fields | None:
+    """Return what an answer says that has the form that nearly all have; None where it has another."""
+    *begun, last = answer
+    if len(begun) > 1 or not isinstance(last, bytes) or len(last) > _SHORT:
+        return None
+    if not begun:
+        return _pairs(last, last.find(b"(") + 1) if _PLAIN.fullmatch(last) else None
+    first = begun[0]
+    if not isinstance(first, tuple) or len(first[0]) > _SHORT:
+        return None
+    before = _BEFORE.fullmatch(first[0])
+    if before is None or not _BEHIND.fullmatch(last):
+        return None
+    origin: bytes | None = before["origin"]
+    where: dict[str, bytes] = {} if origin is None else {ORIGIN: origin}
+    return {**_pairs(before["pairs"]), BODY: first[1], **where, **_pairs(last)}
+
+
+def _pairs(text: bytes, start: int = 0) -> dict[str, bytes]:
+    return {_NAMES[name]: value for name, value in _PAIRS.findall(text, start) if name in _NAMES}
 
 
 def _tokens(answer: Sequence[Piece], *, most: int, start: re.Pattern[bytes] | None = None, lists: bool = False) -> Iterator[_Token]:

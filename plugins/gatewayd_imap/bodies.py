@@ -65,7 +65,7 @@ def bodies(reading: Reading, opened: Opened, uids: Sequence[int], wanted: Wanted
     """
     for batch in chunks(uids, _BATCH):
         reading.expect(opened)
-        answers = reading.client.uid_fetch(uid_set(batch), wanted.items, wanted.bounds(batch))
+        answers = reading.client.uid_fetch(uid_set(batch), wanted.items, wanted.bounds(batch), messages=len(batch))
         had = _bodies_of(answers, batch, wanted)
         yield from had.items()
         answers.go_on()
@@ -151,7 +151,7 @@ class _Piece(Wanted):
 
 def _body(reading: Reading, opened: Opened, uid: int, wanted: Wanted) -> bytes | NotHad:
     reading.expect(opened)
-    answers = reading.client.uid_fetch(str(uid), wanted.items, wanted.bounds([uid]))
+    answers = reading.client.uid_fetch(str(uid), wanted.items, wanted.bounds([uid]), messages=1)
     had = _bodies_of(answers, [uid], wanted)
     if not had:
         answers.go_on()

@@ -1,7 +1,8 @@
 """imaplib's client with what it lacks: deadlines and bounds for each step, and literals that are never whole in memory.
 
 imaplib takes lines of a megabyte, literals of any size, and keeps untagged answers without end. So each step has a bound in
-bytes (``Connection``) and in lines, each line and each literal one of its own, and what is left of the step before is dropped.
+bytes (``Connection``), each line and each literal one of its own, and all steps of a visit one in lines and words beyond what they
+ask for (``Spare``). What is left of the step before is dropped.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, cast
 from imap_tools import BaseMailBox
 
 from gatewayd import CHUNK, Came, Connection, GatewaydError, TooLarge, TransientError
-from gatewayd_imap.answers import BODY, fields, number, uid_in
+from gatewayd_imap.answers import BODY, by_uid, uid_in
 from gatewayd_imap.faults import errors, greeted_otherwise, refused, words
+from gatewayd_imap.spare import LINES, Spare
 
 if TYPE_CHECKING:
     import io
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ANSWER", "Answers", "Client", "Fetch", "MailBox", "Spooled", "Unfit"]
 
-#: How many bytes the answer to a command may have that asks for little, and how many lines any answer.
+#: How many bytes the answer to a command may have that asks for little.
 ANSWER = 1 << 20
-_LINES = 20_000
 #: The longest line; those of SEARCH may fill their answer.
 _LINE = 1 << 16
 #: The longest literal that is kept in memory: a block of headers, a folder's name.
@@ -98,7 +99,8 @@ class Client(imaplib.IMAP4):
         self._context = context
         self._secrets = tuple(secrets)
         self._greeted = False
-        self._lines = 0
+        #: What the server may say beyond what it is asked for.
+        self.spare = Spare()
         self._longest = _LINE
         #: The beginning of an answer whose literal is read next.
         self._before = b""
@@ -119,9 +121,14 @@ class Client(imaplib.IMAP4):
         answer: int = ANSWER,
         line: int = _LINE,
         seconds: float | None = None,
+        messages: int = 0,
     ) -> Iterator[None]:
-        """Do one step on the network inside the block, within these bounds, and translate what is raised; see ``errors``."""
-        self._lines, self._longest, self._before = 0, line, b""
+        """Do one step on the network inside the block, within these bounds, and translate what is raised; see ``errors``.
+
+        ``messages`` is for how many it asks.
+        """
+        self._longest, self._before = line, b""
+        self.spare.step(messages)
         # imaplib would hand out what other commands left, as if it were the answer to this one.
         self.untagged_responses = {name: said for name, said in self.untagged_responses.items() if name == "BYE"}
         self.connection.step(what, limit=answer, seconds=seconds)
@@ -180,9 +187,8 @@ class Client(imaplib.IMAP4):
         line = self.file.readline(self._longest + 1)
         if len(line) > self._longest:
             raise self.abort(f"a line of more than {self._longest} bytes, which is its bound")
-        self._lines += 1
-        if self._lines > _LINES:
-            raise self.abort(f"an answer of more than {_LINES} lines, which is its bound")
+        if not self.spare.line():
+            raise self.abort(f"more than {LINES} lines beyond what was asked for, which is the bound of a visit")
         if line and not self._greeted:
             self._greeted = True
             if not line.startswith(b"* "):
@@ -231,26 +237,32 @@ class Client(imaplib.IMAP4):
 
     # --- UID FETCH --------------------------------------------------------------------------------------------------
 
-    def uid_fetch(self, uids: str, items: str, bounds: Fetch = Fetch(), *, by_number: bool = False) -> Answers:
-        """Fetch and return what came, whatever went wrong; ``by_number``: ``uids`` are message numbers."""
+    def uid_fetch(self, uids: str, items: str, bounds: Fetch = Fetch(), *, messages: int, by_number: bool = False) -> Answers:
+        """Fetch and return what came, whatever went wrong.
+
+        They are for how many ``messages``; ``by_number``: ``uids`` are message numbers.
+        """
         lost: GatewaydError | None = None
         refusal: GatewaydError | None = None
         pieces: Sequence[Piece | None] = ()
         self._fetch, self._broken = bounds, None
         try:
-            with self.step("UID FETCH", answer=bounds.answer):
+            with self.step("UID FETCH", answer=bounds.answer, messages=messages):
                 pieces, refusal = self._uid_fetch(uids, items, by_number=by_number)
         except GatewaydError as error:
             # It is kept here, where its own traceback would keep all that came.
             lost, pieces = error.alone(), self._pending()
         finally:
             self._fetch = Fetch()
-        messages, twice = _by_uid(pieces)
+        found, twice = by_uid(pieces, self.spare)
+        if self.spare.is_spent:
+            text = f"{self._options.where}: UID FETCH: more words came beyond what was asked for than may in a visit"
+            lost = lost or TransientError(text, advice="It is tried again. If it lasts, the server is faulty.")
         if self._broken and self._broken[0] is not None:
             unfit = Unfit()
             unfit.cause = self._broken[1]
-            messages[self._broken[0]] = {"UID": b"", BODY: unfit}
-        return Answers(messages=messages, twice=twice, refusal=refusal, lost=lost)
+            found[self._broken[0]] = {"UID": b"", BODY: unfit}
+        return Answers(messages=found, twice=twice, refusal=refusal, lost=lost)
 
     def _uid_fetch(self, uids: str, items: str, *, by_number: bool) -> tuple[Sequence[Piece | None], GatewaydError | None]:
         try:
@@ -267,20 +279,6 @@ class Client(imaplib.IMAP4):
         """Return the answers of a FETCH that did not end well; imaplib keeps them."""
         pieces: Sequence[Piece | None] = self.untagged_responses.pop("FETCH", [])
         return pieces
-
-
-def _by_uid(pieces: Sequence[Piece | None]) -> tuple[dict[int, Fields], frozenset[int]]:
-    messages: dict[int, Fields] = {}
-    twice = set[int]()
-    for answer in fields(pieces):
-        uid = number(answer.get("UID"))
-        if uid is None:
-            continue
-        before = messages.get(uid, {})
-        if BODY in before and BODY in answer:
-            twice.add(uid)
-        messages[uid] = {**before, **answer}
-    return messages, frozenset(twice)
 
 
 class MailBox(BaseMailBox):

@@ -35,6 +35,7 @@ class Found:
 
 def pages(reading: Reading, folder: str, cursor: str | None, found: dict[str, Found]) -> Iterator[Page]:
     """Yield the pages of a listing (see ``Session``), at least one; ``found`` is told what it finds."""
+    reading.client.spare.visit()
     opened = reading.open(folder)
     before = Cursor.parse(cursor)
     known = before if before and before.uidvalidity == opened.uidvalidity else None
@@ -66,6 +67,7 @@ class _Listing:
         """Find out what there is."""
         if self._known and self.opened.uidnext is not None and self.opened.uidnext <= self._last:
             self._doubts.append(f"UIDNEXT is {self.opened.uidnext}, though message {self._last} was listed before")
+        self._reading.bounded(self.opened, self.opened.exists or 0)
         if self.opened.exists != 0:
             found, sound = self._reading.behind(self.opened, self._first)
             if not sound:
@@ -73,6 +75,7 @@ class _Listing:
                 self._anew()
                 found, sound = self._reading.behind(self.opened, self._first) if self.opened.exists != 0 else ([], True)
             self._take(found if sound else self._by_number(found))
+            self._reading.bounded(self.opened, len(self.uids))
         if not self._known:
             there = self.opened.uidnext - 1 if self.opened.uidnext else max(self.uids, default=0)
             self.position = replace(self.position, backlog_until=there)
@@ -114,6 +117,7 @@ class _Listing:
         opened = self._reading.open(self.opened.folder)
         if opened.uidvalidity != self.opened.uidvalidity:
             raise TransientError(f"{self._reading.options.where}: folder {opened.folder!r} was renumbered meanwhile")
+        self._reading.bounded(opened, opened.exists or 0)
         self.opened = opened
 
     def _by_number(self, named: list[int]) -> list[int]:

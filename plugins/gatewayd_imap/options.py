@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from gatewayd import Endpoint, Transport
 
 __all__ = ["ImapOptions"]
@@ -9,6 +11,13 @@ __all__ = ["ImapOptions"]
 
 class ImapOptions(Transport.Options, Endpoint, use_attribute_docstrings=False):
     """How to reach and log in to an IMAP server. The port is 993 for ``security: tls``, else 143."""
+
+    max_messages: int = Field(
+        250_000,
+        description="A folder with more messages is not imported: their keys are in memory while it is compared as a whole.",
+        ge=1,
+        le=5_000_000,
+    )
 
     @property
     def effective_port(self) -> int:

@@ -78,7 +78,7 @@ def in_yaml(name: str) -> str:
 
 def _names(mailbox: MailBox) -> list[str]:
     """Return the names of the folders that hold mail, as people read them."""
-    with mailbox.client.step("LIST", answer=_LIST):
+    with mailbox.client.step("LIST", answer=_LIST, messages=_MOST):
         _, pieces = mailbox.client.list('""', '"*"')
         found = read_folders([piece for piece in pieces if isinstance(piece, bytes | tuple)])
         names = [folder.name for folder in found if b"\\noselect" not in folder.flags and len(folder.name) <= _LONGEST]

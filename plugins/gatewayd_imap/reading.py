@@ -24,8 +24,6 @@ _SIZES, _SET = 1_000, 200
 #: How many messages a SEARCH may name; with 11 bytes each they fill two thirds of ``_FOUND``.
 _NAMED = 60_000
 _FOUND = 1 << 20
-#: How many messages a folder may have: their numbers are held in memory while it is listed.
-_MOST = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +74,22 @@ class Reading:
         if self.reopen(opened.folder).uidvalidity != opened.uidvalidity:
             raise TransientError(f"{self.options.where}: folder {opened.folder!r} was renumbered meanwhile")
 
+    def bounded(self, opened: Opened, count: int) -> None:
+        """Raise PermanentError where a folder has more messages than it may."""
+        most = self.options.max_messages
+        if count > most:
+            text = f"folder {opened.folder!r} has {count} messages, and `max_messages` is {most}"
+            raise PermanentError(f"{self.options.where}: {text}", advice="Raise `max_messages`, or move old mail to other folders.")
+
     # --- which messages there are -----------------------------------------------------------------------------------
 
-    def search(self, uids: str, first: int = 1) -> tuple[list[int], frozenset[int]]:
-        """Return which UIDs of the set, from ``first`` on, there are, ascending; and some that the answer names beside them."""
-        with self.client.step("UID SEARCH", answer=_FOUND + (1 << 16), line=_FOUND):
+    def search(self, uids: str, first: int = 1, *, most: int = _NAMED) -> tuple[list[int], frozenset[int]]:
+        """Return which UIDs of the set, from ``first`` on, there are, ascending; and some that the answer names beside them.
+
+        The set has at most ``most``.
+        """
+        line = (1 << 12) + most * _FOUND // _NAMED
+        with self.client.step("UID SEARCH", answer=line + (1 << 16), line=line):
             status, lines = self.client.uid("SEARCH", f"UID {uids}")
             found, others = named(lines, first, MAX_UID) if status == "OK" else (frozenset[int](), frozenset[int]())
         if status != "OK":
@@ -104,20 +113,17 @@ class Reading:
     def highest(self, opened: Opened) -> int | None:
         """Return the UID of the last message; None where there is none, or the server does not answer for it."""
         self.expect(opened)
-        answers = self.client.uid_fetch("*", "(UID)")
+        answers = self.client.uid_fetch("*", "(UID)", messages=1)
         answers.go_on()
         return max(answers.messages, default=None)
 
     def by_number(self, opened: Opened, first: int) -> list[int]:
         """Return the UIDs from ``first`` on, ascending, of all messages that EXISTS counts, asked for by their numbers."""
         found = array("L")
-        exists = min(opened.exists or 0, _MOST + 1)
-        if exists > _MOST:
-            text = f"the server counts {opened.exists} messages in folder {opened.folder!r}, expected at most {_MOST}"
-            raise PermanentError(f"{self.options.where}: {text}", advice="Move old mail into other folders.")
+        exists = opened.exists or 0
         for low in range(1, exists + 1, _SIZES):
             self.expect(opened)
-            answers = self.client.uid_fetch(f"{low}:{min(low + _SIZES - 1, exists)}", "(UID)", by_number=True)
+            answers = self.client.uid_fetch(f"{low}:{min(low + _SIZES - 1, exists)}", "(UID)", messages=_SIZES, by_number=True)
             answers.go_on()
             found.extend(uid for uid in answers.messages if first <= uid <= MAX_UID)
         return sorted(set(found))
@@ -129,7 +135,7 @@ class Reading:
         it is gone, that comes out when it is fetched.
         """
         self.expect(opened)
-        answers = self.client.uid_fetch(f"{uids[0]}:{uids[-1]}", _ITEMS)
+        answers = self.client.uid_fetch(f"{uids[0]}:{uids[-1]}", _ITEMS, messages=_SIZES)
         answers.go_on()
         answered = {uid for uid in answers.messages if uids[0] <= uid <= uids[-1]}
         found = tuple(listed_as(opened, uid, answers.messages.get(uid, {})) for uid in sorted(answered | set(uids)))
@@ -141,7 +147,7 @@ class Reading:
         uids = sorted(uid for text in keys if (uid := uid_of(text, opened.uidvalidity)))
         for batch in chunks(uids, _SET):
             self.expect(opened)
-            answers = self.client.uid_fetch(uid_set(batch), _ITEMS)
+            answers = self.client.uid_fetch(uid_set(batch), _ITEMS, messages=len(batch))
             answers.go_on()
             rest = [uid for uid in batch if uid not in answers.messages]
             if rest and answers.refusal:
@@ -155,10 +161,10 @@ class Reading:
         if not uids:
             return frozenset()
         self.expect(opened)
-        found, _ = self.search(uid_set(uids))
+        found, _ = self.search(uid_set(uids), most=len(uids))
         rest = set(uids) - set(found)
         if rest:
-            answers = self.client.uid_fetch(uid_set(rest), "(UID)")
+            answers = self.client.uid_fetch(uid_set(rest), "(UID)", messages=len(rest))
             answers.go_on()
             found += rest & answers.messages.keys()
         return frozenset(uids) & frozenset(found)

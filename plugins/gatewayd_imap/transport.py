@@ -55,6 +55,11 @@ class ImapSession(Session):
         self._idle: Idle | None = None
         self._closed = False
 
+    @property
+    def came(self) -> int:
+        """See ``Session``."""
+        return self._client.connection.total
+
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         """See ``Session``: UID SEARCH for what there is, then size and arrival of 1,000 at a time."""
         return pages(self._reading, folder, cursor, self._found)

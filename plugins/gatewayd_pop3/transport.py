@@ -63,9 +63,16 @@ class Pop3Session(Session):
         self._wire: Wire | None = None
         #: The last connection that was made, also while it says QUIT.
         self._last: Wire | None = None
+        #: How many bytes came over those before it.
+        self._before = 0
         self._aborted = False
         self._listing: Listing | None = None
         self._connected()
+
+    @property
+    def came(self) -> int:
+        """See ``Session``."""
+        return self._before + (self._last.came if self._last else 0)
 
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
         """See ``Session``: one page, the whole mailbox. Where the server contradicts itself, nothing is gone on its word."""
@@ -167,7 +174,8 @@ class Pop3Session(Session):
     def _connect(self) -> Wire:
         if not self._aborted:
             # Kept before it is asked once more: whoever aborts says so first, and then breaks what is kept.
-            self._last = wire = connect(self._options)
+            wire, self._before = connect(self._options), self.came
+            self._last = wire
             if not self._aborted:
                 return wire
             wire.close()

@@ -52,6 +52,11 @@ class Wire:
         self._buffer = b""
         self._at = 0
 
+    @property
+    def came(self) -> int:
+        """How many bytes came."""
+        return self._connection.total
+
     def greeting(self) -> bytes:
         """Return what the server begins with."""
         return self._status()

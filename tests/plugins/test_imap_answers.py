@@ -167,6 +167,12 @@ NAMES = st.sampled_from([b"UID", b"RFC822.SIZE", b"INTERNALDATE", b"MODSEQ", b"X
 def test_a_plain_answer_says_the_same_as_one_with_a_list_in_it(pairs: list[tuple[bytes, bytes]]) -> None:
     said = b" ".join(name + b" " + value for name, value in pairs)
     plain = list(fields([b"12 (" + said + b")"]))
-    assert plain == list(fields([b"12 (" + said + b" X-Y (a b))"]))
+    # What is read word by word.
+    nested = b" X-Y ((a b)))"
+    assert plain == list(fields([b"12 (" + said + b" X-Y (a b))"])) == list(fields([b"12 (" + said + nested]))
+    body = b" BODY[] {3}"
+    assert list(fields([(b"12 (" + said + body, b"abc"), b")"])) == list(fields([(b"12 (" + said + body, b"abc"), nested]))
+    first = b"12 (FLAGS () BODY[HEADER.FIELDS (DATE)]<7> {3}"
+    assert list(fields([(first, b"abc"), b" " + said + b")"])) == list(fields([(first, b"abc"), b" " + said + nested]))
     kept = {name.decode(): value.strip(b'"') for name, value in pairs if name not in (b"MODSEQ", b"X1")}
     assert plain == ([kept] if kept else [])

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import re
 import socket
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd import GatewaydError, TransientError
-from tests.plugins.imap_hostile import PASSWORD, STEPS, hostile, visit
+from gatewayd import GatewaydError, PermanentError, TransientError
+from tests.plugins.imap_hostile import PASSWORD, STEPS, hostile, transport, visit
+from tests.plugins.imap_script import Script, playing, session
 from tests.plugins.scales import scales
 
 if TYPE_CHECKING:
@@ -127,6 +130,71 @@ def weighed(ways: Sequence[tuple[str, str]], folder: Path) -> None:
 
 def visit_at(port: int, folder: str) -> None:
     visit(port, Path(folder))
+
+
+@dataclass
+class Folder(Script):
+    """A folder of any size that keeps to the protocol, with more in each answer than was asked for."""
+
+    exists: int = 30_000
+    #: Stands in each answer for a message, and behind the answers to a command.
+    words: bytes = b""
+    more: bytes = b""
+    #: What SEARCH answers; without it, FETCH is asked for all numbers.
+    named: bytes = b""
+
+    def reply(self, tag: bytes, command: str) -> bytes:
+        if asked := re.match(r"(?:UID )?FETCH ([0-9]+)(?::([0-9]+))?", command):
+            first, last = int(asked[1]), int(asked[2] or asked[1])
+            each = b"* %d FETCH (UID %d RFC822.SIZE 9%b)\r\n"
+            return b"".join(each % (uid, uid, self.words) for uid in range(first, last + 1)) + self.more + tag + b" OK done\r\n"
+        opened = b"* %d EXISTS\r\n* OK [UIDVALIDITY 7] valid\r\n* OK [UIDNEXT %d] next\r\n" % (self.exists, self.exists + 1)
+        self.replies = {"EXAMINE": opened, "UID SEARCH": b"* SEARCH%b\r\n" % self.named}
+        return super().reply(tag, command)
+
+
+ALL = b"".join(b" %d" % uid for uid in range(1, 30_001))
+#: What costs little each time, and was once asked for as often as there are messages.
+LARGE: dict[str, dict[str, Any]] = {
+    "as many messages as one SEARCH names": {"named": ALL},
+    "lines beside each page": {"named": ALL, "more": b"* OK x\r\n" * 18_000},
+    "words in each answer": {"named": ALL, "words": b" X ((a b c) d) Y 1" + b" Z 1" * 150},
+    "short words in each answer": {"named": ALL, "words": b" Z 1" * 80},
+    "lists in each answer": {"named": ALL, "words": b" FLAGS (" + b"(" * 150 + b")" * 150 + b")"},
+    "numbers that nobody asked for": {"exists": 9, "named": ALL * 3},
+    "more messages than may be": {"exists": 250_001},
+}
+
+
+def listed(port: int, *_: str) -> None:
+    opened = transport(port, timeout="20s").open()
+    try:
+        for page in opened.listing("INBOX", None):
+            assert len(page.keys) <= 1000
+    finally:
+        opened.close()
+
+
+def test_P8_no_listing_of_a_folder_costs_more_than_that() -> None:
+    with scales("tests.plugins.test_imap_hostile:listed") as scale:
+        for name, fields in LARGE.items():
+            with playing(Folder(**fields)) as script:
+                scale.weigh(script.port).is_borne(name)
+
+
+def test_P8_a_folder_with_more_messages_than_may_be_is_told_and_not_listed(tmp_path: Path) -> None:
+    with session(Folder(exists=250_001), tmp_path) as opened:
+        with pytest.raises(PermanentError, match="folder 'INBOX' has 250001 messages, and `max_messages` is 250000") as told:
+            list(opened.listing("INBOX", None))
+        assert "max_messages" in told.value.advice
+
+
+def test_P8_a_session_counts_what_came(tmp_path: Path) -> None:
+    with session(Folder(exists=1000, named=b" 1"), tmp_path) as opened:
+        before = opened.came
+        assert 0 < before < 1000
+        list(opened.listing("INBOX", None))
+        assert 20_000 < opened.came - before < 100_000
 
 
 # --- anything -------------------------------------------------------------------------------------------------------------

@@ -180,3 +180,17 @@ def test_P8_no_listing_of_a_mailbox_costs_more_than_that(stage: Stage) -> None:
         for name, replies in LARGE.items():
             script = stage.play([], replies={"TOP": MIB_OF_HEADERS, **replies}, capa="TOP UIDL PIPELINING")
             scale.weigh(script.port).is_borne(name)
+
+
+def test_P8_a_session_counts_what_came_also_over_connections_before(stage: Stage, tmp_path: Path) -> None:
+    large = MAIL + b"x" * 1_000_000 + b"\r\n"
+    script = stage.play([large])
+    with closing(transport(script.port).open()) as opened, Spool(tmp_path / "spool") as spool:
+        before = opened.came
+        assert 0 < before < 1000
+        assert len(list(opened.fetch("INBOX", [Listed("u1", len(large))], spool))) == 1
+        assert len(large) < opened.came - before < len(large) + 1000
+        # QUIT deletes, so what comes next comes over a new connection.
+        opened.settle("INBOX", ["u1"], Action(do="delete"))
+        list(opened.listing("INBOX", None))
+        assert opened.came > 2 * before + len(large)

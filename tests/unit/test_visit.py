@@ -27,7 +27,9 @@ from gatewayd.config import ImportConfig
 from gatewayd.store import LEASE_SECONDS
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.fake_session import FakeSession
 from gatewayd.visit import Report, Tools
+from gatewayd.visit.meter import Meter, Spent
 from tests.patience import LONG
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
 
@@ -43,6 +45,8 @@ SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", f
 
 #: What a server that went away does.
 LOST = TransientError("connection lost")
+#: What is said of a visit that has taken what it may.
+REST = "what is left is had by the next visit"
 
 
 def filled(count: int, *folders: str, **more: Any) -> FakeTransport:
@@ -106,6 +110,46 @@ def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed
         other.good()
     assert [len(asked.keys) for asked in gateway.transport.steps("fetch")] == [3, 3, 3, 1]
     assert steps == ["matched"] * 4
+
+
+def test_P8_a_visit_ends_when_the_server_has_sent_what_it_may_and_the_next_goes_on(tmp_path: Path) -> None:
+    """Mail without end takes no account's turn for ever, and nothing of it is lost."""
+    sizes = [len(make_raw(number)) for number in range(1, 31)]
+    bounds = Bounds(messages=5, visit_bytes=sum(sizes[:12]))
+    with Gateway(tmp_path, filled(30), bounds=bounds) as gateway:
+        report = gateway.visit()
+        assert report.tally.filed == 15
+        assert report.error is None
+        assert report.session is None
+        assert report.notes == (f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`; {REST}",)
+        assert gateway.visit().tally.filed == 15
+        assert gateway.visit().notes == ()
+
+
+def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -> None:
+    class Talkative(FakeSession):
+        said = 5000
+
+        @property
+        def came(self) -> int:
+            return Talkative.said
+
+    meter = Meter(Bounds(visit_bytes=100))
+    meter.opened(Talkative(filled(0)), before=True)
+    Talkative.said += 100
+    meter.check()
+    Talkative.said += 1
+    with pytest.raises(Spent, match="more than 100 bytes"):
+        meter.check()
+
+
+def test_P8_a_visit_ends_when_its_time_is_over_and_the_next_goes_on(tmp_path: Path) -> None:
+    with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5, visit_time=0.0)) as gateway:
+        report = gateway.visit()
+        assert report.tally.filed == 0
+        assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`; {REST}",)
+    with Gateway(tmp_path, filled(30)) as gateway:
+        assert gateway.visit().tally.filed == 30
 
 
 def test_progress_is_told_after_each_commit(gateway: Gateway) -> None:

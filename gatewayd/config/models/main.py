@@ -83,6 +83,18 @@ class LimitsBlock(Block):
         ge=1 << 16,
         le=1 << 36,
     )
+    visit_bytes: int = Field(
+        17179869184,
+        description="How many bytes a server may send in one visit. What it has beyond that is had by the next one.",
+        ge=1 << 30,
+        le=1 << 50,
+    )
+    visit_time: Duration = Field(
+        3600.0,
+        description="How long a visit may take before it ends with the step that it is at. What is left is had by the next one.",
+        ge=60,
+        le=604800,
+    )
     backoff: Duration = Field(
         900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
     )

@@ -1,0 +1,47 @@
+"""What a visit takes of what it may take, so that no server keeps it for ever."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd.model import Came
+
+if TYPE_CHECKING:
+    from gatewayd.batch import Batch, Bounds
+    from gatewayd.session import Session
+
+__all__ = ["Meter", "Spent"]
+
+
+class Spent(Exception):
+    """The visit has taken what it may; its text says what that is."""
+
+
+class Meter:
+    """Counts bytes and seconds from the visit's begin on."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._began = time.monotonic()
+        self._session: Session | None = None
+        #: How many bytes had come over the session before, and how many came of messages: not every transport counts.
+        self._before = self._fetched = 0
+
+    def opened(self, session: Session, *, before: bool) -> None:
+        """Count what comes over this session; ``before``: it served other visits."""
+        self._session = session
+        self._before = session.came if before else 0
+
+    def fetched(self, batch: Batch) -> None:
+        """Count a batch."""
+        self._fetched += sum(one.source.size for one in batch.came if isinstance(one, Came))
+
+    def check(self) -> None:
+        """Raise Spent where it has taken what it may."""
+        bounds = self._bounds
+        came = self._session.came - self._before if self._session else 0
+        if max(came, self._fetched) > bounds.visit_bytes:
+            raise Spent(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`")
+        if time.monotonic() - self._began > bounds.visit_time:
+            raise Spent(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`")
