@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from gatewayd.forwarder import Courier, Forwarder, Notice, Parcel, Receipt
     from gatewayd.health import AccountHealth, Alarm, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Standing, Task
     from gatewayd.hookspecs import hookimpl
+    from gatewayd.hosts import HostAddress
     from gatewayd.mail import Mail, parse
     from gatewayd.model import (
         CHUNK,
@@ -185,6 +186,7 @@ __all__ = [
     "Gone",
     "Heard",
     "Held",
+    "HostAddress",
     "Json",
     "Judged",
     "Kind",
@@ -274,6 +276,7 @@ if not TYPE_CHECKING:
         "body": "Alternatives",
         "compose": "Written forwarded",
         "connection": "ANSWER_BYTES LEAST_RATE Connection",
+        "hosts": "HostAddress",
         "custody": (
             "Anchor Commit Deferred Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed Sizes "
             "State Tally Vanished Waiting"

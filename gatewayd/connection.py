@@ -7,16 +7,22 @@ what imaplib, poplib and smtplib ask of a socket: ``makefile``, ``recv``, ``send
 from __future__ import annotations
 
 import io
+import math
 import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gatewayd.errors import TransientError
+from gatewayd.hosts import Until, looked_up, reached
 
 if TYPE_CHECKING:
-    from gatewayd.endpoint import Server
+    from collections.abc import Callable, Mapping, Sequence
+
+    from gatewayd.hosts import HostAddress, Party
+
+    Choose: TypeAlias = Callable[[Sequence[HostAddress]], Sequence[HostAddress]]
 
 __all__ = ["ANSWER_BYTES", "LEAST_RATE", "Connection"]
 
@@ -25,6 +31,8 @@ LEAST_RATE = 8 << 10
 #: How many bytes may come in one step that does not say otherwise.
 ANSWER_BYTES = 4 << 20
 _PIECE = 1 << 16
+#: The step that begins with the look-up of the host and ends with the log-in.
+_CONNECT = "connect"
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -34,10 +42,22 @@ class Connection:
     Its methods raise what sockets and TLS raise (see ``socket_errors``), and TransientError where a step meets its bounds.
     """
 
-    def __init__(self, server: Server, port: int, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        server: Party,
+        port: int,
+        context: ssl.SSLContext | None = None,
+        *,
+        choose: Choose = lambda places: places,
+        made: Callable[[Connection], object] = lambda _: None,
+    ) -> None:
         """Connect, with TLS from the first byte if there is a context.
 
-        This begins a step of ``server.timeout`` in all, which a protocol goes on with until its log-in is done.
+        ``choose`` says which of the host's addresses are tried. ``made`` is told of the connection before, so that another thread
+        can cut it while it is made.
+
+        This begins a step of ``server.timeout`` in all, the look-up of the host's name included, which a protocol goes on with
+        until its log-in is done.
         """
         self._server = server
         self.where = f"{server.host}:{port}"
@@ -48,25 +68,36 @@ class Connection:
         #: Something came: it is no server that waits for us to speak first.
         self._greeted = False
         self._waiting = True
-        self.step("connect", rate=0)
+        self.step(_CONNECT, rate=0)
+        made(self)
         try:
-            self._sock = self._connected(port)
+            self._sock = self._connected(port, choose)
             if context:
                 self.start_tls(context)
         except BaseException:
             self.close()
             raise
 
-    def step(self, what: str, *, seconds: float | None = None, rate: int = LEAST_RATE, limit: int = ANSWER_BYTES) -> None:
+    def step(
+        self,
+        what: str,
+        *,
+        seconds: float | None = None,
+        rate: int = LEAST_RATE,
+        most: float = math.inf,
+        limit: int = ANSWER_BYTES,
+    ) -> None:
         """Begin a step. It may take ``seconds`` (default: the server's ``timeout``), and what moves lengthens that.
 
         Each n bytes give n / ``rate`` seconds more, but never are more than ``seconds`` left: so a long step has a least rate, and
-        one that stalls ends; ``rate=0``: nothing lengthens it. At most ``limit`` bytes may come. ``what`` names it in errors.
+        one that stalls ends; ``rate=0``: nothing lengthens it. ``most``: nothing lengthens it beyond so many seconds in all. At
+        most ``limit`` bytes may come. ``what`` names it in errors.
         """
         self._what = what
-        self._seconds = self._server.timeout if seconds is None else seconds
+        self._seconds = min(self._server.timeout if seconds is None else seconds, most)
         self._rate, self._limit = rate, limit
         self._came = 0
+        self._last = time.monotonic() + most
         self._until = time.monotonic() + self._seconds
         self._waiting = True
 
@@ -87,6 +118,11 @@ class Connection:
         except TimeoutError:
             raise self._late() from None
         self._greeted = True
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """What the server's trusted certificate says, as ``ssl`` reads it; empty without TLS."""
+        return (self._sock.getpeercert() or {}) if isinstance(self._sock, ssl.SSLSocket) else {}
 
     # --- what libraries ask of a socket -----------------------------------------------------------------------------
 
@@ -167,27 +203,21 @@ class Connection:
 
     # --- bounds -----------------------------------------------------------------------------------------------------
 
-    def _connected(self, port: int) -> socket.socket:
-        """Return a connection to the first of the host's addresses that answers; they share what is left of the step.
-
-        The look-up of the name has no deadline of ours: nothing ends it, and a thread for it would outlive it. The resolver has
-        its own bounds (resolv.conf(5): timeout, attempts), and the time that it took is gone from the step.
-        """
-        found = socket.getaddrinfo(self._server.host, port, type=socket.SOCK_STREAM)
-        refusal: OSError = OSError("the host has no address")
-        for index, (family, kind, protocol, _, address) in enumerate(found):
-            sock = self._sock = socket.socket(family, kind, protocol)
-            try:
-                sock.settimeout(self._left() / (len(found) - index))
-                sock.connect(address)
-            except OSError as error:
-                sock.close()
-                refusal = error
-                continue
-            # A command that is sent in two pieces must not wait until the first is acknowledged.
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-        raise self._late() if isinstance(refusal, TimeoutError) else refusal
+    def _connected(self, port: int, choose: Choose) -> socket.socket:
+        """Return a connection to the first of the host's addresses that answers; the look-up is within the step, too."""
+        until = Until(self._until, lambda: self._cut)
+        try:
+            places = looked_up(self._server.host, port, until)
+        except TimeoutError:
+            text = f"{self.where}: the host was not found within {round(self._seconds, 1):g} s: no name server answers"
+            raise TransientError(text, advice="See to the name server of this machine (resolv.conf).") from None
+        try:
+            sock = reached(choose(places), until)
+        except TimeoutError:
+            raise self._late() from None
+        # A command that is sent in two pieces must not wait until the first is acknowledged.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def _left(self) -> float:
         left = self._until - time.monotonic()
@@ -197,7 +227,7 @@ class Connection:
 
     def _moved(self, size: int) -> None:
         if self._rate:
-            self._until = min(self._until + size / self._rate, time.monotonic() + self._seconds)
+            self._until = min(self._until + size / self._rate, time.monotonic() + self._seconds, self._last)
 
     def _open(self) -> socket.socket:
         if self._cut:
@@ -229,13 +259,15 @@ class Connection:
         self._greeted = self._greeted or came > 0
 
     def _late(self) -> TransientError:
-        text = f"{self.where}: {self._what}: no answer within {self._seconds:g} s"
+        text = f"{self.where}: {self._what}: no answer within {round(self._seconds, 1):g} s"
         advice = "Check host, port and firewall; raise `timeout` if the server is slow."
         if self._came:
             more = f" and a second more for each {self._rate} bytes" if self._rate else ""
-            text = f"{self.where}: {self._what}: no whole answer within {self._seconds:g} s{more}, only {self._came} bytes"
+            text = (
+                f"{self.where}: {self._what}: no whole answer within {round(self._seconds, 1):g} s{more}, only {self._came} bytes"
+            )
             advice = "It is tried again. Raise `timeout` if the server is slow."
-        elif not self._greeted and self._server.security != "tls":
+        elif self._sock and self._what == _CONNECT and not self._greeted and self._server.security != "tls":
             advice = f"Perhaps the port speaks TLS from the first byte: then use `security: tls`. Else: {advice}"
         return TransientError(text, advice=advice)
 

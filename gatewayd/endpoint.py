@@ -7,13 +7,14 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from gatewayd.connection import Connection
 from gatewayd.errors import AuthError, ConfigError, TransientError
 from gatewayd.options import ConfigPath, Duration, Secret
 from gatewayd.regular import read_regular
@@ -164,9 +165,10 @@ def _names(server: Server, port: int) -> str:
     try:
         context = ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
         context.check_hostname = False
-        with socket.create_connection((server.host, port), min(server.timeout, _SHOWS)) as plain, context.wrap_socket(plain) as tls:
-            found = cast("Sequence[tuple[str, str]]", (tls.getpeercert() or {}).get("subjectAltName", ()))
-    except OSError:
+        hurried = server.model_copy(update={"timeout": min(server.timeout, _SHOWS)})
+        with closing(Connection(hurried, port, context)) as connection:
+            found = cast("Sequence[tuple[str, str]]", connection.certificate.get("subjectAltName", ()))
+    except (OSError, TransientError):
         return ""
     names = [value[:253] for kind, value in found if kind in {"DNS", "IP Address"} and value.isprintable()]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""

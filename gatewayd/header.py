@@ -29,7 +29,8 @@ Fields: TypeAlias = list[tuple[str, str]]
 
 _LONGEST_NAME = 256
 _FOLD = re.compile(r"\n[ \t]+")
-_LINE = re.compile(rb"[^\r\n]*+(?:\r*\n|\r|\Z)")
+#: A longer run of CR before its LF is more than one line: to look for its end from each of them takes its square.
+_LINE = re.compile(rb"[^\r\n]*+(?:\r{0,16}\n|\r|\Z)")
 _BOM = "\xef\xbb\xbf"
 
 

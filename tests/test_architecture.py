@@ -24,8 +24,9 @@ FLOORS = [
     {"errors", "deferred", "garbage", "regular"},
     {"model", "options"},
     {"evidence", "message"},
-    {"spool", "endpoint", "decode", "backoff", "address", "secrecy"},
+    {"spool", "decode", "backoff", "address", "secrecy", "hosts"},
     {"connection"},
+    {"endpoint"},
     {"header", "heading", "htmltext", "originals", "traces"},
     {"mime"},
     {"attachments"},
@@ -80,7 +81,7 @@ OWNERS = {
     "click": {"cli"},
     "rich": {"cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
-    "threading": {"supervisor", "trial"},
+    "threading": {"hosts", "supervisor", "trial"},
     "multiprocessing": {"supervisor", "worker"},
     "selectors": {"supervisor"},
     "watchfiles": {"daemon"},
@@ -238,6 +239,21 @@ def test_what_has_lost_mail_elsewhere_is_not_used(pattern: str, why: str) -> Non
         for path in _sources(KERNEL, PLUGINS)
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if re.search(pattern, line)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_one_place_looks_hosts_up_and_connects() -> None:
+    """There each has its deadline. What systemd gave us is no host, and databases are our own."""
+    connects = re.compile(r"getaddrinfo|gethostby|getfqdn|create_connection|\.connect(_ex)?\(|auto_open = 1|urlopen")
+    may = {"gatewayd/hosts.py", "gatewayd/daemon/notify.py"}
+    wrong = [
+        f"{_where(path, number)}: {line.strip()}"
+        for path in _sources(KERNEL, PLUGINS)
+        if str(path.relative_to(ROOT)) not in may
+        and not {"testing", "gatewayd_demo", "gatewayd_sql", "gatewayd_csv"} & set(path.parts)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if connects.search(line)
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -26,7 +26,7 @@ LARGE = 4 << 20
 #: What may come of a batch beyond twice the listed sizes: for servers that estimate, and for their other words.
 _SLACK = 16 << 20
 #: What may come of the headers of a batch.
-_HEADERS = 8 << 20
+_HEADERS = 1 << 20
 #: The least that pieces of a large message must have on average.
 _LEAST_PIECE = 1 << 16
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Listing", "listing", "tops"]
 
 #: Of a header block so much is read as tells messages apart, so much is handed on, and a server may send so much for it.
-_MAX_HEADERS, _HANDED_ON, _MAX_TOP = 1 << 20, 1 << 16, 16 << 20
+_MAX_HEADERS, _HANDED_ON, _MAX_TOP = 1 << 20, 1 << 15, 16 << 20
 #: What all header blocks of one call may have, and how much more for each: servers that send bodies, too, are few.
-_MAX_TOPS, _TOP = 32 << 20, 1 << 16
+_MAX_TOPS, _TOP = 32 << 20, 1 << 14
 #: How long the lines of a listing may be on average, and how many may be none.
 _LISTED_BYTES, _ODD = 100, 1000
 _COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")

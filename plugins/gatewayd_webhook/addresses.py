@@ -7,10 +7,9 @@ asked twice, a name server could give two answers. The tables are IANA's special
 
 from __future__ import annotations
 
-import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 
-__all__ = ["is_public", "resolved"]
+__all__ = ["is_public"]
 
 _SPECIAL_4 = [
     ip_network(text)
@@ -55,9 +54,3 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
         return address in _UNICAST_6 and not address.scope_id and not any(address in network for network in _SPECIAL_6)
     return not any(address in network for network in _SPECIAL_4)
-
-
-def resolved(host: str, port: int) -> list[tuple[socket.AddressFamily, IPv4Address | IPv6Address]]:
-    """Return the addresses of a host, each once, in the order in which they are to be tried; raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((one[0], ip_address(one[4][0])) for one in found))

@@ -101,6 +101,7 @@ class WebhookCourier(Courier):
         """
         try:
             self._send(connection, message_id, content)
+            self._line.answer()
         except (BrokenPipeError, ConnectionResetError) as lost:
             self._line.close()
             with suppress(*BROKEN):
@@ -128,7 +129,7 @@ class WebhookCourier(Courier):
 def _read(response: HTTPResponse) -> Answer:
     """Return an answer with as much of its body as can be had: the status has decided, whatever becomes of the rest."""
     pieces: list[bytes] = []
-    with suppress(*BROKEN):
+    with suppress(TransientError, *BROKEN):
         while piece := response.read(_PIECE):
             pieces.append(piece)
     return Answer(

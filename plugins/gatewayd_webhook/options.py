@@ -115,6 +115,11 @@ class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
         return self.parts.port or (443 if self.parts.scheme == "https" else 80)
 
     @property
+    def security(self) -> Literal["tls", "none"]:
+        """Whether the server speaks TLS."""
+        return "tls" if self.parts.scheme == "https" else "none"
+
+    @property
     def where(self) -> str:
         """Host and port, as messages name the server; the rest of the URL is nobody's business."""
         return f"{self.host}:{self.port}"

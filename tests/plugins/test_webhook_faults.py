@@ -218,7 +218,7 @@ def test_P8_an_endless_answer_is_read_to_64_kib(tmp_path: Path, head: bytes, end
         if head:
             assert posted(tmp_path, port).state == "delivered"
         else:
-            with pytest.raises(TransientError, match="an answer of more than 65536 bytes"):
+            with pytest.raises(TransientError, match="the answer: more than 65536 bytes came"):
                 posted(tmp_path, port)
     assert time.monotonic() - started < AT_ONCE
 
@@ -232,7 +232,7 @@ def test_P8_a_server_that_is_silent_meets_the_timeout(tmp_path: Path, limit: str
         connection.recv(1)
 
     started = time.monotonic()
-    with scripted(play) as port, pytest.raises(TransientError, match=r"no answer within \d+ s a step and \d+ s in all"):
+    with scripted(play) as port, pytest.raises(TransientError, match="no answer within 1 s"):
         posted(tmp_path, port, **limits)
     assert time.monotonic() - started < AT_ONCE
 
@@ -245,7 +245,7 @@ def test_P8_a_server_that_drips_meets_the_deadline(tmp_path: Path, tls: bool) ->
     started = time.monotonic()
     with scripted(answering(*drops, pause=0.1), context) as port:
         forwarder = webhook(tmp_path, f"{'https' if tls else 'http'}://localhost:{port}/", deadline="1s", **fields)
-        with closing(forwarder.open()) as courier, pytest.raises(TransientError, match="no answer within"):
+        with closing(forwarder.open()) as courier, pytest.raises(TransientError, match=r"no (whole )?answer within"):
             list(courier.deliver([parcel()]))
     assert time.monotonic() - started < AT_ONCE
 
@@ -268,7 +268,7 @@ def test_P8_a_server_that_takes_a_request_by_drops_meets_the_deadline(tmp_path: 
     large = parcel(raw=b"x" * 16_000_000)
     started = time.monotonic()
     with scripted(play) as port:
-        with pytest.raises(TransientError, match="no answer within"):
+        with pytest.raises(TransientError, match=r"no (whole )?answer within"):
             posted(tmp_path, port, sent=large, deadline="1s", raw="inline", inline_bytes=1 << 24)
         over.set()
     assert time.monotonic() - started < AT_ONCE
@@ -316,7 +316,7 @@ def test_P8_many_addresses_share_one_deadline(tmp_path: Path, monkeypatch: pytes
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{last}", port)) for last in range(1, 200)]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         started = time.monotonic()
-        with pytest.raises(TransientError, match="no answer within 1 s a step and 1 s in all"):
+        with pytest.raises(TransientError, match="no answer within 1 s"):
             webhook(tmp_path, f"http://localhost:{port}/", timeout="1s", deadline="1s").open()
     assert time.monotonic() - started < AT_ONCE
 
