@@ -32,6 +32,7 @@ __all__ = [
     "PluginError",
     "TooLarge",
     "TransientError",
+    "kept",
     "sentences",
 ]
 
@@ -58,6 +59,11 @@ class GatewaydError(Exception):
     def sentences(self) -> str:
         """What is wrong and what to do about it, on one line."""
         return sentences(self.message, self.advice)
+
+
+def kept(error: BaseException) -> BaseException:
+    """Return an error as it may be kept beyond its handler: of a bug, the way that it came is what is to be told."""
+    return error.alone() if isinstance(error, GatewaydError) else error
 
 
 def sentences(message: str, advice: str = "") -> str:

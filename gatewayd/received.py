@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import GatewaydError, TooLarge
+from gatewayd.errors import GatewaydError, TooLarge, kept
 from gatewayd.evidence import difference, fits
 from gatewayd.model import Came, Failed, Gone, Listed
 from gatewayd.spool import MESSAGE_BYTES
@@ -103,7 +103,7 @@ def received(
     try:
         now = [one for one in look_up(list(odd)) if one.key in odd]
     except Exception as caught:  # noqa: BLE001  it is raised when what came well is filed
-        return replace(well, error=caught)
+        return replace(well, error=kept(caught))
     judged = _Judged(listed, odd)
     judged.look(now)
     found, broken = again(judged.wanted)
@@ -219,11 +219,13 @@ def _fetched(
     spool.expect(wanted, largest)
     try:
         for one in session.fetch(folder, wanted, spool) if wanted else ():
-            came.append(_expected(one, left))  # noqa: PERF401  an error in the middle must keep what came before
+            # Only what was asked for, and once: its guard has seen to that.
+            left.discard(one.key)
+            came.append(one)
     except TooLarge as caught:
-        return [*came, *(Failed(key=key, cause=caught.message) for key in left & {spool.broken})], caught
+        return [*came, *(Failed(key=key, cause=caught.message) for key in left & {spool.broken})], caught.alone()
     except BaseException as caught:  # noqa: BLE001  see above
-        return came, caught
+        return came, kept(caught)
     return came, None
 
 
@@ -239,12 +241,3 @@ def _above(listed: Listed, largest: int) -> Failed:
     return Failed(
         key=listed.key, cause=f"it has {listed.size} bytes, and `limits.message_bytes` allows {largest}: raise that to have it"
     )
-
-
-def _expected(one: Fetched, left: set[str]) -> Fetched:
-    if not isinstance(one, Came | Gone | Failed):
-        raise TypeError(f"it yielded {type(one).__name__}, expected Came, Gone or Failed")
-    if one.key not in left:
-        raise ValueError(f"it answered for {one.key!r} twice, or was never asked for it")
-    left.remove(one.key)
-    return one

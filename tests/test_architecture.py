@@ -243,6 +243,59 @@ def test_what_has_lost_mail_elsewhere_is_not_used(pattern: str, why: str) -> Non
     assert not wrong, "\n".join(wrong)
 
 
+#: What an error is handed to that keeps it.
+KEEPERS = {"append", "appendleft", "extend", "add", "put", "put_nowait", "insert", "set_exception", "setdefault"}
+
+
+def _kept(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield where a handler keeps its error as it is: in a variable, a value or a future, or by returning it."""
+    for handler in ast.walk(tree):
+        if not isinstance(handler, ast.ExceptHandler) or not handler.name:
+            continue
+        above = {below: node for node in ast.walk(handler) for below in ast.iter_child_nodes(node)}
+        for name in ast.walk(handler):
+            if isinstance(name, ast.Name) and name.id == handler.name and isinstance(name.ctx, ast.Load):
+                node = above[name]
+                while isinstance(node, ast.Tuple | ast.List | ast.Set | ast.IfExp | ast.BoolOp | ast.Starred | ast.NamedExpr):
+                    node = above[node]
+                keeper = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in KEEPERS
+                keeps = ast.Return | ast.Yield | ast.Assign | ast.AnnAssign | ast.AugAssign | ast.keyword | ast.Dict
+                if keeper or isinstance(node, keeps):
+                    yield name.lineno, handler.name
+
+
+def test_an_error_is_kept_without_the_way_that_it_came() -> None:
+    """The frames of a traceback hold all that a server said, and what we told it: see ``GatewaydError.alone`` and ``kept``."""
+    wrong = [
+        f"{_where(path, line)}: {name} is kept, expected {name}.alone() or kept({name})"
+        for path in _sources(KERNEL, PLUGINS)
+        if "testing" not in path.parts
+        for line, name in _kept(ast.parse(path.read_text()))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("body", "keeps"),
+    [
+        ("self.error = error", True),
+        ("return error", True),
+        ("return [], error", True),
+        ("yield Ended(error=error)", True),
+        ("last = before or error", True),
+        ("future.set_exception(error)", True),
+        ("found.append((1, error))", True),
+        ("self.error = error.alone()", False),
+        ("future.set_exception(kept(error))", False),
+        ("raise TransientError(str(error)) from error", False),
+        ("return Answer(error=error.message)", False),
+    ],
+)
+def test_what_keeps_an_error_is_found(body: str, *, keeps: bool) -> None:
+    source = f"def f(self, before, future, found):\n    try:\n        pass\n    except OSError as error:\n        {body}\n"
+    assert bool(list(_kept(ast.parse(source)))) is keeps
+
+
 def test_only_one_place_looks_hosts_up_and_connects() -> None:
     """There each has its deadline. What systemd gave us is no host, and databases are our own."""
     connects = re.compile(r"getaddrinfo|gethostby|getfqdn|create_connection|\.connect(_ex)?\(|auto_open = 1|urlopen")

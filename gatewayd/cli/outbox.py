@@ -221,7 +221,7 @@ def _delivered(outbox: Outbox, lane: str, tools: Tools) -> Round:
         try:
             done = outbox.deliver(lane, tools)
         except GatewaydError as error:
-            return replace(total, error=error)
+            return replace(total, error=error.alone())
         total = replace(
             done,
             taken=total.taken + done.taken,

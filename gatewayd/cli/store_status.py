@@ -26,7 +26,7 @@ def unwritable(store: Store) -> GatewaydError | None:
     try:
         store.prove_writable()
     except GatewaydError as error:
-        return error
+        return error.alone()
     return None
 
 

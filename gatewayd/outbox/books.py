@@ -7,7 +7,7 @@ from collections import deque
 from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import TransientError
+from gatewayd.errors import TransientError, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ class Books:
         try:
             self._commit()
         except BaseException as error:
-            self.error = self.error or error
+            self.error = self.error or kept(error)
             raise
 
     def _commit(self) -> None:

@@ -225,7 +225,7 @@ class Work:
         try:
             step()
         except GatewaydError as error:
-            return error
+            return error.alone()
         except (Exception, SystemExit) as error:  # noqa: BLE001  one lane's bug is its own
             return PluginError(f"the forwarder of {self._lane} failed: {where(error)}")
         return None

@@ -12,6 +12,7 @@ from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 from gatewayd.custody import AGAIN, FilingFault
+from gatewayd.errors import kept
 from gatewayd.examine import Examination, Examined
 from gatewayd.examine.matching import Admission, Said, findings, unmatched
 from gatewayd.supervisor.blame import admitted_apart, explained, matched_apart, parsed_apart
@@ -55,7 +56,7 @@ class WorkersExamination(Examination):
         try:
             self._future.set_result(self._inquiry.run())
         except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
-            self._future.set_exception(error)
+            self._future.set_exception(kept(error))
 
     def result(self, tick: Callable[[], None]) -> Examined:
         """See ``Examination``."""

@@ -117,7 +117,7 @@ class Keeper:
                 # Else it would tell of them only with the next round.
                 self._kit.store.beat(self._kit.daemon(len(done.kept or ()) + len(done.taken)))
         except GatewaydError as error:
-            done = replace(done, error=error)
+            done = replace(done, error=error.alone())
         except Exception as error:  # noqa: BLE001  a store's bug must not end the renewing
             done = replace(done, error=PluginError(f"the store failed: {where(error)}"))
         finally:

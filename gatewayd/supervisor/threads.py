@@ -13,6 +13,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from gatewayd.errors import kept
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -80,7 +82,7 @@ def _do(future: Future[object], work: Callable[[], object]) -> None:
     try:
         done = work()
     except BaseException as error:  # noqa: BLE001  it is the caller's, who asks the future
-        future.set_exception(error)
+        future.set_exception(kept(error))
     else:
         future.set_result(done)
 

@@ -123,7 +123,7 @@ class Conductor:
         try:
             return self._conduct(run, slot)
         except GatewaydError as error:
-            report = Report(account=run.config.name, error=error)
+            report = Report(account=run.config.name, error=error.alone())
         except Exception as error:  # noqa: BLE001  one account's bug is its own (P4)
             report = Report(account=run.config.name, error=_bug(run, error))
         return Done(report=report)
@@ -137,7 +137,7 @@ class Conductor:
         try:
             watched = self._watch(run, slot, report.session)
         except GatewaydError as error:
-            unwatched = error
+            unwatched = error.alone()
         if watched is None:
             slot.fetcher.submit(report.session.close).exception()
         return Done(report=replace(report, session=None), watched=watched, unwatched=unwatched)

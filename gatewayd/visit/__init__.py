@@ -71,7 +71,7 @@ def _refused(account: AccountConfig, store: Store, lease: Lease) -> Report | Non
     try:
         claim(account, store, lease, enter=False)
     except GatewaydError as error:
-        return Report(account=account.name, error=error)
+        return Report(account=account.name, error=error.alone())
     return None
 
 
@@ -80,5 +80,5 @@ def _release(store: Store, lease: Lease) -> GatewaydError | None:
     try:
         store.release(lease)
     except GatewaydError as error:
-        return error
+        return error.alone()
     return None

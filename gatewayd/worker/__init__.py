@@ -114,7 +114,7 @@ class _Worker:
             mails = tuple([one.view or parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])
         except GatewaydError as error:
             # Where the bytes lie can't be read now: that is nobody's fault here.
-            yield Ended(error=error)
+            yield Ended(error=error.alone())
             return
         result = yield from self._calls(labour, mails)
         if isinstance(result, Spent):

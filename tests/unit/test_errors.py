@@ -17,6 +17,7 @@ from gatewayd.errors import (
     PluginError,
     TooLarge,
     TransientError,
+    kept,
 )
 
 VERBS = [ConfigError, PluginError, AuthError, TransientError, PermanentError]
@@ -34,6 +35,22 @@ def test_an_error_says_what_is_wrong_and_what_to_do(kind: type[GatewaydError]) -
     error = kind("it is wrong", advice="Mend it.")
     assert (error.message, error.advice, str(error)) == ("it is wrong", "Mend it.", "it is wrong")
     assert kind("alone").advice == ""
+
+
+def test_P9_what_is_kept_of_an_error_holds_no_frames_and_of_a_bug_where_it_is() -> None:
+    def fail(error: BaseException) -> BaseException:
+        said = b"correct horse"
+        try:
+            try:
+                raise ValueError(said)  # noqa: TRY301  the error that is kept has a cause
+            except ValueError as cause:
+                raise error from cause
+        except BaseException as caught:  # noqa: BLE001  as those do who keep one
+            return kept(caught)
+
+    error = fail(TransientError("it was lost", advice="It is tried again."))
+    assert (str(error), error.__traceback__, error.__cause__, error.__context__) == ("it was lost", None, None, None)
+    assert fail(RuntimeError("a bug")).__traceback__ is not None
 
 
 def test_faults_stand_in_the_order_of_files_and_lines_and_read_as_a_compiler_says_them() -> None:
