@@ -28,6 +28,8 @@ _GO_ON = b"+"
 _COUNT = re.compile(rb"(\d{1,10}) (EXISTS|EXPUNGE)\b", re.IGNORECASE)
 #: How much may come from one renewal to the next: who says more has nothing to say.
 _FLOOD = 1 << 22
+#: How much of that may come before what is waited for.
+_ASIDE = 1 << 18
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -133,7 +135,7 @@ class Idle(Watch):
     def _step(self) -> None:
         """From now on all that is waited for has one deadline together."""
         self._since_renewal = 0
-        self._client.connection.step("IDLE", rate=0)
+        self._client.connection.step("IDLE", rate=0, limit=_ASIDE)
 
     def _ask(self, text: bytes, answer: bytes) -> None:
         self._client.connection.sendall(text)
