@@ -31,6 +31,9 @@ LEAST_RATE = 8 << 10
 #: How many bytes may come in one step that does not say otherwise.
 ANSWER_BYTES = 4 << 20
 _PIECE = 1 << 16
+#: In how many pieces that may come: so many over the whole connection, and one more for each so many bytes. TLS hands each record
+#: on by itself, and one may hold a single byte.
+_PIECES, _LEAST_PIECE = 50_000, 32
 #: The step that begins with the look-up of the host and ends with the log-in.
 _CONNECT = "connect"
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -62,7 +65,7 @@ class Connection:
         self._server = server
         self.where = f"{server.host}:{port}"
         #: How many bytes came since it was made.
-        self.total = 0
+        self.total = self._pieces = 0
         self._sock: socket.socket | None = None
         self._cut = False
         #: Something came: it is no server that waits for us to speak first.
@@ -255,6 +258,12 @@ class Connection:
     def _count(self, came: int) -> None:
         self._came += came
         self.total += came
+        self._pieces += 1
+        if self._pieces > _PIECES + self.total // _LEAST_PIECE:
+            raise TransientError(
+                f"{self.where}: {self._what}: {self.total} bytes came in {self._pieces} pieces",
+                advice="It is tried again. If it lasts, the server is faulty: it sends byte by byte.",
+            )
         self._moved(came)
         self._greeted = self._greeted or came > 0
 

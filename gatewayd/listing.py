@@ -69,6 +69,8 @@ class Lister:
         self._heads_of = heads
         self._state = store.folder(account, folder)
         self._first = self._state is None
+        #: Its first listing has not come to its end.
+        self._unchecked = self._state is None or self._state.checked_at is None
         self.proof = Proof(self._state)
 
     def new(self, keys: Collection[str]) -> Iterator[Entering]:
@@ -185,7 +187,7 @@ class Lister:
         offered = before and not reading.takes(one.key)
         anchored = reading.same.get(one.key)
         backlog = reading.backlog and (self._first or anchored is not None or offered or not self.proof.is_new(one, sent_at))
-        if backlog and not (self._first or offered or anchored is not None):
+        if backlog and not (self._unchecked or offered or anchored is not None):
             self.proof.backlog.append(one.key)
         cause = f"there before the start ({self._start})" if offered else ""
         state: Literal["offered", "waiting"] = "offered" if offered else "waiting"

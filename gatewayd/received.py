@@ -37,8 +37,10 @@ class Bounds:
     #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``, and as much again of what is
     #: fetched twice.
     message: int = MESSAGE_BYTES
-    #: How many bytes a server may send in a visit, and how many seconds that may take, before it ends with what it is at.
+    #: How many bytes a server may send in a visit, how many new messages are listed, and how many seconds it may take
+    #: before it ends with what it is at.
     visit_bytes: int = 16 << 30
+    visit_messages: int = 50_000
     visit_time: float = 3600.0
 
     @classmethod
@@ -49,6 +51,7 @@ class Bounds:
             size=limits.batch_bytes,
             message=limits.message_bytes,
             visit_bytes=limits.visit_bytes,
+            visit_messages=limits.visit_messages,
             visit_time=limits.visit_time,
         )
 

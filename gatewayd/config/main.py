@@ -146,6 +146,7 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         batch_bytes=block.batch_bytes,
         message_bytes=block.message_bytes,
         visit_bytes=block.visit_bytes,
+        visit_messages=block.visit_messages,
         visit_time=block.visit_time,
         backoff=block.backoff,
         auth_pause=block.auth_pause,

@@ -187,8 +187,10 @@ class LimitsConfig:
     batch_bytes: int = 16777216
     #: The largest message that is fetched, in bytes. A batch takes at most this and twice ``batch_bytes`` of the disk.
     message_bytes: int = 268435456
-    #: How many bytes a server may send in one visit, and how many seconds that may take.
+    #: How many bytes a server may send in one visit, how many new messages it may list, and how many seconds that may
+    #: take.
     visit_bytes: int = 17179869184
+    visit_messages: int = 50000
     visit_time: float = 3600.0
     #: Seconds of the longest pause between tries after faults of a network or server.
     backoff: float = 900.0

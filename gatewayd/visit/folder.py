@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.anchoring import Head
 from gatewayd.listing import Lister
+from gatewayd.visit.meter import Enough
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,8 +41,15 @@ class FolderListing:
     problem: Callable[[str], None]
     note: Callable[[str], None]
 
-    def run(self) -> Proof:
-        """List it; return what that proves."""
+    def run(self) -> Proof | None:
+        """List it; return what that proves, None where no more of it is listed in this visit."""
+        try:
+            return self._listed()
+        except Enough as enough:
+            self.note(f"{self.folder}: {enough}")
+            return None
+
+    def _listed(self) -> Proof:
         lister = Lister(
             store=self.store,
             account=self.lease.account,

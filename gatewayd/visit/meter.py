@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from gatewayd.batch import Batch, Bounds
     from gatewayd.session import Session
 
-__all__ = ["Meter", "Spent"]
+__all__ = ["Enough", "Meter", "Spent"]
+
+_REST = "what is left is had by the next visit"
+
+
+class Enough(Exception):
+    """As much of a folder was listed as may be in one visit; its text says so."""
 
 
 class Spent(Exception):
@@ -27,6 +33,7 @@ class Meter:
         self._session: Session | None = None
         #: How many bytes had come over the session before, and how many came of messages: not every transport counts.
         self._before = self._fetched = 0
+        self._listed = 0
 
     def opened(self, session: Session, *, before: bool) -> None:
         """Count what comes over this session; ``before``: it served other visits."""
@@ -37,11 +44,17 @@ class Meter:
         """Count a batch."""
         self._fetched += sum(one.source.size for one in batch.came if isinstance(one, Came))
 
+    def listed(self, new: int) -> None:
+        """Count new messages that were entered; raises Enough where they are as many as may be."""
+        self._listed += new
+        if self._listed >= self._bounds.visit_messages:
+            raise Enough(f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}")
+
     def check(self) -> None:
         """Raise Spent where it has taken what it may."""
         bounds = self._bounds
         came = self._session.came - self._before if self._session else 0
         if max(came, self._fetched) > bounds.visit_bytes:
-            raise Spent(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`")
+            raise Spent(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}")
         if time.monotonic() - self._began > bounds.visit_time:
-            raise Spent(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`")
+            raise Spent(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}")

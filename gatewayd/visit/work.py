@@ -90,7 +90,7 @@ class Work:
         except _Stopped:
             pass
         except Spent as spent:
-            self._note(f"{spent}; what is left is had by the next visit")
+            self._note(str(spent))
         except GatewaydError as error:
             self._report = replace(self._report, error=error.alone())
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
@@ -209,7 +209,8 @@ class Work:
             note=self._note,
         )
         # Not before its end: the listing hands what is owed over to new keys where the folder was renumbered.
-        proof = listing.run()
+        if (proof := listing.run()) is None:
+            return
         if proof.sound:
             self._sound.add(folder)
         if not proof.left:
@@ -218,6 +219,7 @@ class Work:
     def _entered(self, new: int) -> None:
         self._report = replace(self._report, listed=self._report.listed + new)
         self._go_on()
+        self._meter.listed(new)
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd import Listed, PermanentError, TransientError
@@ -26,6 +27,8 @@ _MAX_HEADERS, _HANDED_ON, _MAX_TOP = 1 << 20, 1 << 15, 16 << 20
 _MAX_TOPS, _TOP = 32 << 20, 1 << 14
 #: How long the lines of a listing may be on average, and how many may be none.
 _LISTED_BYTES, _ODD = 100, 1000
+#: Listings of more messages are believed for so many seconds.
+_SMALL, _OLD = 1_000, 60.0
 _COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")
 
 
@@ -40,6 +43,17 @@ class Listing:
     #: How many messages the server counts; None where it does not tell.
     exists: int | None
     doubts: tuple[str, ...]
+    #: When it was listed, by the monotonic clock.
+    at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_old(self) -> bool:
+        """Whether it is to be asked for anew before it is believed once more.
+
+        What there is can't change while we are connected (RFC 1939 section 4). A small listing is asked for all the same; to ask
+        for a large one with each batch would take the square of its size.
+        """
+        return len(self.numbers) <= _SMALL or time.monotonic() - self.at > _OLD
 
     def listed(self, key: str) -> Listed:
         """Return a message as it is listed."""

@@ -13,8 +13,8 @@ class Pop3Options(Transport.Options, Endpoint, use_attribute_docstrings=False):
     """How to reach and log in to a POP3 server. The port is 995 for ``security: tls``, else 110."""
 
     max_messages: int = Field(
-        100_000,
-        description="A mailbox with more messages is not imported: POP3 lists all of them at each visit.",
+        40_000,
+        description="A mailbox with more messages is not imported: POP3 lists all of them at each visit, and they take memory.",
         ge=1,
         le=5_000_000,
     )

@@ -90,7 +90,10 @@ class Pop3Session(Session):
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         """See ``Session``: what LIST and UIDL say, asked anew."""
         self._expect_inbox(folder)
-        self._listing = found = listing(self._connected(), self._options)
+        wire, _ = self._mailbox()
+        if self._listing is None or self._listing.is_old:
+            self._listing = listing(wire, self._options)
+        found = self._listing
         yield from (found.listed(key) for key in keys if key in found.numbers)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:

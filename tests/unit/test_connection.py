@@ -265,6 +265,38 @@ def test_P8_no_more_bytes_come_than_the_step_allows(read: Callable[[Connection],
         connection.close()
 
 
+def test_P8_what_comes_in_tiny_pieces_costs_little_of_the_interpreter(authority: tuple[ssl.SSLContext, Path]) -> None:
+    """TLS hands each record on by itself, and one may hold a single byte."""
+
+    def play(line: socket.socket) -> None:
+        # Written at once, so that we never wait for the next.
+        for _ in range(400_000):
+            line.sendall(b"x")
+
+    with server(play, authority[0]) as port:
+        connection = Connection(place(port, timeout="60s"), port, tls_context(authority[1]))
+        connection.step("listing")
+        began = time.thread_time()
+        with pytest.raises(TransientError, match=rf"localhost:{port}: listing: \d+ bytes came in \d+ pieces"):
+            by_file(connection)
+        assert time.thread_time() - began < 2
+        connection.close()
+
+
+def test_lines_that_come_one_by_one_are_no_tiny_pieces(authority: tuple[ssl.SSLContext, Path]) -> None:
+    lines = [b"* %d FETCH (UID %d RFC822.SIZE 1000)\r\n" % (number, number) for number in range(30_000)]
+
+    def play(line: socket.socket) -> None:
+        for one in lines:
+            line.sendall(one)
+
+    with server(play, authority[0]) as port:
+        connection = Connection(place(port, timeout="60s"), port, tls_context(authority[1]))
+        connection.step("listing")
+        assert connection.makefile().read() == b"".join(lines)
+        connection.close()
+
+
 def test_an_answer_that_just_fits_is_read() -> None:
     with server(lambda line: line.sendall(b"x" * 999 + b"\n")) as port:
         connection = Connection(place(port), port)

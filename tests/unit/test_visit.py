@@ -121,7 +121,7 @@ def test_P8_a_visit_ends_when_the_server_has_sent_what_it_may_and_the_next_goes_
         assert report.tally.filed == 15
         assert report.error is None
         assert report.session is None
-        assert report.notes == (f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`; {REST}",)
+        assert report.notes == (f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {REST}",)
         assert gateway.visit().tally.filed == 15
         assert gateway.visit().notes == ()
 
@@ -143,11 +143,23 @@ def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -
         meter.check()
 
 
+def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp_path: Path) -> None:
+    transport = filled(2500)
+    with Gateway(tmp_path, transport, bounds=Bounds(visit_messages=1000, size=1 << 30)) as gateway:
+        first, second, third = (gateway.visit() for _ in range(3))
+        assert [one.listed for one in (first, second, third)] == [1000, 1000, 500]
+        assert [one.tally.filed for one in (first, second, third)] == [1000, 1000, 500]
+        assert first.notes == (f"INBOX: 1000 messages were new in this visit, and `limits.visit_messages` allows no more: {REST}",)
+        assert (first.unproven, third.unproven, third.notes) == (("INBOX",), (), ())
+        assert first.error is None
+        assert gateway.good().listed == 0
+
+
 def test_P8_a_visit_ends_when_its_time_is_over_and_the_next_goes_on(tmp_path: Path) -> None:
     with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5, visit_time=0.0)) as gateway:
         report = gateway.visit()
         assert report.tally.filed == 0
-        assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`; {REST}",)
+        assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`: {REST}",)
     with Gateway(tmp_path, filled(30)) as gateway:
         assert gateway.visit().tally.filed == 30
 

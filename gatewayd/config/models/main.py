@@ -89,6 +89,12 @@ class LimitsBlock(Block):
         ge=1 << 30,
         le=1 << 50,
     )
+    visit_messages: int = Field(
+        50000,
+        description="How many new messages are listed in one visit. The others are listed by the next one.",
+        ge=1000,
+        le=5_000_000,
+    )
     visit_time: Duration = Field(
         3600.0,
         description="How long a visit may take before it ends with the step that it is at. What is left is had by the next one.",
