@@ -209,11 +209,10 @@ class Work:
             note=self._note,
         )
         # Not before its end: the listing hands what is owed over to new keys where the folder was renumbered.
-        if (proof := listing.run()) is None:
-            return
-        if proof.sound:
+        proof = listing.run()
+        if proof and proof.sound:
             self._sound.add(folder)
-        if not proof.left:
+        if proof and not proof.left:
             self._report = replace(self._report, unproven=tuple(one for one in self._report.unproven if one != folder))
 
     def _entered(self, new: int) -> None:
