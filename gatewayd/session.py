@@ -22,7 +22,8 @@ class Session(ABC):
     def came(self) -> int:
         """How many bytes the server has sent since the session was opened, whatever they were; 0 where nobody counts.
 
-        Asked for between two steps: a visit ends when more came than `limits.visit_bytes`. Does no I/O.
+        Asked for between two steps, by the thread that visits: a visit ends when more came than `limits.visit_bytes`. Does no I/O,
+        and never raises.
 
             return self._connection.total
         """

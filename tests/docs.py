@@ -83,6 +83,9 @@ def _role(role: type) -> Iterator[str]:
     for name, member in vars(role).items():
         if inspect.isfunction(member) and member.__doc__ and (not name.startswith("_") or name == "__init__"):
             yield from (f"#### `{name}{_signature(member)}`", "", _doc(member), "")
+        elif isinstance(member, property) and member.fget and member.__doc__:
+            told = inspect.signature(member.fget).return_annotation
+            yield from (f"#### `{name}: {told}`", "", _doc(member.fget), "")
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd_imap.client import Answers
     from gatewayd_imap.reading import Opened, Reading
 
-__all__ = ["LARGE", "NotHad", "Wanted", "bodies", "fetched", "fetched_large"]
+__all__ = ["HEADER", "LARGE", "NotHad", "Wanted", "bodies", "fetched", "fetched_large"]
 
 #: Messages of one UID FETCH: those that came before a connection broke are kept, so more gains nothing.
 _BATCH = 200
@@ -25,8 +25,9 @@ _BATCH = 200
 LARGE = 4 << 20
 #: What may come of a batch beyond twice the listed sizes: for servers that estimate, and for their other words.
 _SLACK = 16 << 20
-#: What may come of the headers of a batch.
-_HEADERS = 1 << 20
+#: How much of a message's headers is asked for, and what may come of those of a batch: some servers send the whole.
+HEADER = 1 << 13
+_HEADERS = _BATCH * HEADER + (1 << 20)
 #: The least that pieces of a large message must have on average.
 _LEAST_PIECE = 1 << 16
 

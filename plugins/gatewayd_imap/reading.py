@@ -86,11 +86,14 @@ class Reading:
     def search(self, uids: str, first: int = 1, *, most: int = _NAMED) -> tuple[list[int], frozenset[int]]:
         """Return which UIDs of the set, from ``first`` on, there are, ascending; and some that the answer names beside them.
 
-        The set has at most ``most``.
+        The set has at most ``most``; there are servers that name others, too.
         """
-        line = (1 << 12) + most * _FOUND // _NAMED
-        with self.client.step("UID SEARCH", answer=line + (1 << 16), line=line):
+        with self.client.step("UID SEARCH", answer=_FOUND + (1 << 16), line=_FOUND):
             status, lines = self.client.uid("SEARCH", f"UID {uids}")
+            # To read a number costs a tenth of a word.
+            self.client.spare.read((sum(line.count(b" ") for line in lines if isinstance(line, bytes)) - most) // 10)
+            if self.client.spare.is_spent:
+                raise self.client.abort(f"more numbers beyond the {most} that were asked for than may come in a visit")
             found, others = named(lines, first, MAX_UID) if status == "OK" else (frozenset[int](), frozenset[int]())
         if status != "OK":
             raise self.client.refused(lines, "UID SEARCH")

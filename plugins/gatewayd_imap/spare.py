@@ -45,5 +45,6 @@ class Spare:
 
     def read(self, words: int) -> None:
         """Take in how many were read."""
+        words = max(0, words)
         self._words -= max(0, words - self._usual_words)
         self._usual_words = max(0, self._usual_words - words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd import Gone, PermanentError, Session, TransientError, Transport
-from gatewayd_imap.bodies import LARGE, Wanted, bodies, fetched, fetched_large
+from gatewayd_imap.bodies import HEADER, LARGE, Wanted, bodies, fetched, fetched_large
 from gatewayd_imap.connect import capabilities, connect, drop, hang_up
 from gatewayd_imap.listing import Found, pages
 from gatewayd_imap.numbers import uid_of
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Imap", "ImapSession"]
 
-_HEADERS = Wanted("(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)])")
+#: In part: anybody may send a mail whose subject has megabytes, and the answer for all is bounded.
+_HEADERS = Wanted(f"(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM SUBJECT)]<0.{HEADER}>)")
 
 
 class Imap(Transport):

@@ -286,3 +286,15 @@ def test_moving_to_a_missing_folder_names_it(site: DovecotSite) -> None:
             session.settle("INBOX", listed, Action(do="move", folder="Nowhere"))
         assert "Nowhere" in caught.value.advice
         assert len(keys(session)) == 1
+
+
+def test_P4_a_mail_with_a_subject_of_megabytes_keeps_no_other_headers_back(site: DovecotSite) -> None:
+    """Anybody may send one; in a folder that was renumbered the headers of all are asked for."""
+    long = b"Message-ID: <long@example.com>\r\nSubject: " + b"x" * 900 + b"\r\n" + b" y\r\n" * 800_000
+    site.deliver([message(1), long + b"\r\nhello\r\n", message(3)])
+    with closing(site.transport().open()) as session:
+        names = [one.key for one in keys(session)]
+        found = dict(session.headers("INBOX", names))
+    assert set(found) == set(names)
+    assert len(found[names[1]]) <= 1 << 13
+    assert b"Message-ID" in found[names[2]]
