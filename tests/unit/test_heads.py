@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewayd.anchoring import Head
 from gatewayd.header import ids, split_head
 from gatewayd.mail import BytesSource, Mail, parse
 from gatewayd.testing.messages import booking_messages
@@ -245,3 +246,10 @@ def test_parts_behind_an_end_are_shown_and_told(raw: str, text: str, attached: i
         attached,
     )
     assert list(mail.faults) == faults
+
+
+def test_P8_of_a_head_without_end_the_first_lines_are_read() -> None:
+    known = b"Message-ID: <1@x.example>\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\n"
+    assert Head.of(b"X: y\r\n" * 400 + known).mark
+    assert Head.of(b"X: y\r\n" * 500 + known) == Head()
+    assert Head.of(b"\r" * 500 + known) == Head()
