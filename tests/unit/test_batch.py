@@ -142,15 +142,6 @@ def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Pat
     assert isinstance(deferred, Deferred)
 
 
-@pytest.mark.parametrize("nonsense", [None, Gone(key="4711"), Gone(key="1")])
-def test_an_answer_that_was_not_asked_for_ends_the_fetch_there(tmp_path: Path, nonsense: Any) -> None:
-    with Spool(tmp_path / "spool") as spool:
-        session: Any = Answers(came(spool, 1), nonsense, came(spool, 2))
-        batch = fetch(session, "INBOX", [waiting(1), waiting(2)], spool)
-        assert isinstance(batch.error, TypeError | ValueError)
-        assert [one.key for one in batch.came] == ["1"]
-
-
 @pytest.mark.parametrize("first", [None, TransientError("lost")])
 def test_a_disk_that_fills_up_leaves_no_spool_and_masks_no_error(tmp_path: Path, first: GatewaydError | None) -> None:
     class Full(Spool):
