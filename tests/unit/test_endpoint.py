@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from gatewayd import AuthError, ConfigError, Endpoint, GatewaydError, Secret, TransientError, socket_errors, tls_context
 from gatewayd.options import Options
 from gatewayd.regular import read_regular
+from tests.patience import AT_ONCE
 
 
 class Server(Endpoint, Options):
@@ -236,6 +238,34 @@ def test_the_names_of_a_certificate_of_another_name_are_told(tmp_path: Path) -> 
     assert ".. " not in caught.value.sentences
     assert "not valid for 'localhost'; it is for mail.example.com, *.example.net, x0.example" in caught.value.message
     assert "and 6 more" in caught.value.message
+
+
+def test_P6_a_server_that_drips_when_it_is_asked_for_its_names_meets_a_deadline(tmp_path: Path) -> None:
+    authority, path = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    over = threading.Event()
+
+    def drip() -> None:
+        plain, _ = listener.accept()
+        with plain, suppress(OSError):
+            # The beginning of a TLS record of 16 KiB.
+            plain.sendall(b"\x16\x03\x03\x40\x00")
+            while not over.wait(0.1):
+                plain.sendall(b"x")
+
+    error = ssl.SSLCertVerificationError(1, "Hostname mismatch")
+    error.verify_code, error.verify_message = 62, "Hostname mismatch"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=drip)
+        thread.start()
+        options = server(host="localhost", ca_file=str(path), port=port, timeout="1s")
+        began = time.monotonic()
+        with pytest.raises(AuthError, match=r"Hostname mismatch$"), socket_errors(options, port):
+            raise error
+        assert time.monotonic() - began < AT_ONCE
+        over.set()
+        thread.join()
 
 
 # --- files that are none ----------------------------------------------------------------------------------------------
