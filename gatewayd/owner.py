@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Owner", "Role", "enter", "host_and_process", "prepare", "running_daemons"]
+__all__ = ["Owner", "Role", "enter", "host_and_process", "prepare", "process_of", "running_daemons"]
 
 #: What an owner is: what others see of it where the store can't tell.
 Role: TypeAlias = Literal["daemon", "command"]
@@ -84,6 +84,12 @@ class Owner:
         """Return a new spool in this owner's room."""
         return Spool(self._room / f"{next(self._numbers)}.spool")
 
+    def write(self, name: str, text: str) -> None:
+        """Write a file of this owner's room, whole or not at all; raises OSError."""
+        new = self._room / f".{name}"
+        new.write_text(text)
+        new.replace(self._room / name)
+
     def dead(self, name: str) -> bool:
         """Whether the owner called ``name`` surely has ended. False where that can't be seen from here."""
         _, _, rest = name.rpartition(":")[0].rpartition(":")
@@ -134,16 +140,19 @@ class Owner:
         return True
 
 
-def running_daemons(state: Path) -> list[int]:
-    """Return the processes of the daemons with this state folder that run, whatever became of the store. Writes nothing."""
-    found: list[int] = []
+def running_daemons(state: Path) -> dict[int, Path]:
+    """Return the processes of the daemons with this state folder that run, whatever became of the store, and their rooms.
+
+    Writes nothing.
+    """
+    found: dict[int, Path] = {}
     for lock in sorted((state / "owners").glob("*/lock")):
         try:
             with lock.open("rb") as opened:
                 role, _, pid = opened.read(100).decode().strip().partition(" ")
                 fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            found += [int(pid)] if role == "daemon" and pid.isdigit() else []
+            found |= {int(pid): lock.parent} if role == "daemon" and pid.isdigit() else {}
         except (OSError, ValueError):
             # It has just ended, or is none of ours.
             continue
@@ -154,3 +163,9 @@ def host_and_process(name: str) -> str:
     """Return an owner's name as people want to read it."""
     host, pid, *_ = [*name.split(":"), "", ""]
     return f"process {pid} on {host}"
+
+
+def process_of(name: str) -> int:
+    """Return the number of an owner's process, as it is on its own host; 0 for a name that has none."""
+    number = [*name.rsplit(":", 3), "", ""][1]
+    return int(number) if number.isascii() and number.isdigit() else 0

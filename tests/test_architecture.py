@@ -49,7 +49,7 @@ FLOORS = [
     {"plugins"},
     {"become"},
     {"guard", "config", "owner"},
-    {"schema"},
+    {"schema", "copies"},
     {"examine"},
     {"rate", "tenancy"},
     {"compose", "draft", "routing"},

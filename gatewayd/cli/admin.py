@@ -11,6 +11,7 @@ import click
 from gatewayd import config, schema
 from gatewayd.cli import output
 from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.copies import other_copies
 from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
 from gatewayd.errors import GatewaydError, PermanentError
@@ -38,7 +39,8 @@ _MAX_FILE = 64 << 20
 def _check(app: App, *, online: bool, only_files: bool) -> int:
     """Check the config as it stands: every fault with file, line and column. Exits 78 if there is any.
 
-    Exits 1 if a directory answers from what was there before, because its files can't be taken over. Neither rows that are left out
+    Exits 1 if a directory answers from what was there before, because its files can't be taken over, and if the running service has
+    another copy of a secret. Neither rows that are left out
     nor warnings change the exit code.
     """
     if online and only_files:
@@ -52,13 +54,16 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
     checked = [] if only_files else check_directories(app)
     unusable = 0 if only_files else _stored_faults(app) + sum(one.unusable for one in checked)
     outdated = any(one.outdated for one in checked)
+    others = [] if only_files else [*other_copies(app)]
+    for other in others:
+        click.echo(output.clean(str(other)))
     failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
     things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
     found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
     output.note(f"{found}." if not online else f"{found}. {output.count(len(failed), 'account')} failed online.")
     if faults or unusable:
         return 78
-    return 1 if failed or outdated else 0
+    return 1 if failed or outdated or others else 0
 
 
 def _stored_faults(app: App) -> int:

@@ -38,6 +38,9 @@ _NEWER = {
     "Type=notify\n": "Type=notify-reload\n",
     "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n": "",
 }
+#: The first systemd that hands over credentials anew when the service is reloaded, where the unit says so (systemd.service(5)).
+_REFRESHES = 260
+_REFRESH = "RefreshOnReload=credentials\n"
 #: What needs no quoting in a unit.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
 #: What the service doesn't see: ProtectHome=, PrivateTmp=.
@@ -95,6 +98,8 @@ def unit(program: Path, config: Path, *, version: int | None) -> str:
     text = (_SKELETON / "gatewayd.service").read_text()
     for old, new in _NEWER.items() if version and version >= _RELOADS else ():
         text = text.replace(old, new)
+    if version and version >= _REFRESHES:
+        text = text.replace("LoadCredential=", f"{_REFRESH}LoadCredential=")
     lines = {
         "ExecStart=": f"{program} --config {config} run",
         "ExecReload=/usr/local": f"{program} --config {config} check --only-files",

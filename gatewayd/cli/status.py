@@ -9,46 +9,27 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
+from gatewayd.cli.account_status import account_row, accounts, print_accounts
 from gatewayd.cli.directory_status import directories, json_directories, print_directories
 from gatewayd.cli.former import former_lines
 from gatewayd.cli.queue import cause_row
 from gatewayd.cli.store_status import NO_DAEMON, silent, store_line, store_row, tell_unreadable, unwritable
-from gatewayd.errors import GatewaydError, sentences
-from gatewayd.mailboxes import taken
+from gatewayd.errors import GatewaydError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.cli.account_status import ShownAccount
     from gatewayd.cli.app import App
     from gatewayd.cli.directory_status import ShownDirectory
     from gatewayd.delivery import Suspension
     from gatewayd.errors import Fault
-    from gatewayd.health import AccountHealth, Cause, DaemonHealth, Lengths
+    from gatewayd.health import Cause, DaemonHealth, Lengths
 
 __all__ = ["COMMANDS"]
 
 #: At most so many causes are shown to people.
 _CAUSES = 10
-#: Conditions of an account in which nothing is wrong.
-_WELL = {"working", "watching", "polling", "sending", "disabled", "new"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    """One account as it is shown."""
-
-    name: str
-    #: A ``Condition``, or ``unattended``: no daemon that lives has said how it is.
-    condition: str
-    health: AccountHealth | None = None
-    waiting: int = 0
-    waiting_since: datetime | None = None
-    error: str = ""
-    advice: str = ""
-
-    @property
-    def well(self) -> bool:
-        return self.condition in _WELL and not self.error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +37,7 @@ class _Status:
     """All that is shown."""
 
     daemons: Sequence[DaemonHealth]
-    accounts: Sequence[_Account]
+    accounts: Sequence[ShownAccount]
     #: Processes of daemons that run and can't say so, and what keeps the store from being written.
     silent: Sequence[int]
     store: GatewaydError | None
@@ -109,7 +90,7 @@ def _collected(app: App) -> _Status:
         daemons=daemons,
         silent=mute,
         store=wrong,
-        accounts=list(_accounts(app, {one.owner for one in daemons}, lengths, mute=bool(mute))),
+        accounts=list(accounts(app, {one.owner for one in daemons}, lengths, mute=bool(mute))),
         directories=directories(app, {one.owner for one in daemons}),
         queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
         lengths=lengths,
@@ -119,63 +100,12 @@ def _collected(app: App) -> _Status:
     )
 
 
-def _accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Iterator[_Account]:
-    """Yield every account that the config folder has a file for, sound or not, by name.
-
-    ``mute``: a daemon runs that can't write to the store, and so nothing is imported.
-    """
-    healths = {one.account: one for one in app.store.healths()}
-    faults = _faulty(app.config.faults)
-    waits = dict(taken(app.config, app.store.mailboxes()))
-    for name in sorted({*app.config.accounts, *faults}):
-        count, since = lengths.waiting.get(name, (0, None))
-        found = healths.get(name)
-        attended = found if found and found.owner in living else None
-        condition, error, advice = _condition(app, name, attended, faults.get(name), starting=bool(living) and found is None)
-        if mute and condition == "unattended":
-            condition, error = "backing off", "the store can't be written"
-        if name in waits:
-            condition, error, advice = "paused", waits[name].message, waits[name].advice
-        yield _Account(name=name, condition=condition, health=found, waiting=count, waiting_since=since, error=error, advice=advice)
-
-
-def _faulty(faults: Sequence[Fault]) -> dict[str, Fault]:
-    """The first fault of each account's file, by the account's name."""
-    found: dict[str, Fault] = {}
-    for fault in faults:
-        folder, _, file = fault.file.partition("/")
-        if folder == "accounts" and file.endswith(".yaml"):
-            found.setdefault(file.removesuffix(".yaml"), fault)
-    return found
-
-
-def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault | None, *, starting: bool) -> tuple[str, str, str]:
-    """Return condition, error and advice; ``health`` is what a living daemon says: what a dead one said is over."""
-    condition = health.condition if health else "new" if starting else "unattended"
-    if fault is not None:
-        runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
-        if name in app.config.accounts:
-            # A fault that lies between two files costs neither.
-            stood_in = fault.file in app.config.standing_in
-            runs = "it runs as last accepted" if stood_in else "it runs as it stands"
-        other = [health.error] if health and health.error and health.error != str(fault) else []
-        error = "; ".join([*other, f"{fault} ({runs})"])
-        return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
-    account = app.config.accounts[name]
-    if account.sends is None and (account.imports is None or not account.imports.enabled):
-        return "disabled", "", ""
-    return condition, health.error if health else "", health.advice if health else ""
-
-
 # --- for people -------------------------------------------------------------------------------------------------------
 
 
 def _print(status: _Status) -> None:
     now = datetime.now(UTC)
-    columns = ("account", "condition", "checked", "last mail", "#waiting", "due", "what is wrong, and what to do")
-    output.table(columns, [_row(one, now) for one in status.accounts])
-    if not status.accounts:
-        output.note("There are no accounts.")
+    print_accounts(status.accounts)
     print_directories(status.directories)
     if status.store:
         click.echo(output.clean(store_line(status.store)))
@@ -219,19 +149,6 @@ def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
         yield f"  Faulty: {file}"
 
 
-def _row(one: _Account, now: datetime) -> tuple[str, ...]:
-    health = one.health
-    checked = f"{_span(now - health.checked_at)} ago" if health and health.checked_at else "never"
-    mail = f"{_span(now - health.mail_at)} ago" if health and health.mail_at else ""
-    due = "" if health is None or health.due_at is None or one.condition == "unattended" else _due(health.due_at, now)
-    wrong = f"{sentences(one.error)}. {one.advice}".strip() if one.error else one.advice
-    return one.name, one.condition, checked, mail, str(one.waiting) if one.waiting else "", due, wrong
-
-
-def _due(when: datetime, now: datetime) -> str:
-    return f"in {_span(when - now)}" if when > now else "now"
-
-
 def _span(span: timedelta) -> str:
     return output.span(span.total_seconds())
 
@@ -245,7 +162,7 @@ def _print_json(status: _Status) -> None:
     for daemon in status.daemons:
         output.json_line(_daemon_row(daemon))
     for account in status.accounts:
-        output.json_line(_account_row(account))
+        output.json_line(account_row(account))
     json_directories(status.directories)
     for operator, cause in status.queues:
         output.json_line({"type": "queue", **cause_row(operator, cause)})
@@ -274,25 +191,6 @@ def _daemon_row(one: DaemonHealth) -> Mapping[str, output.Json]:
         "open_breakers": list(one.open_breakers),
         "open_targets": list(one.open_targets),
         "config_faults": list(one.config_faults),
-    }
-
-
-def _account_row(one: _Account) -> Mapping[str, output.Json]:
-    health = one.health
-    return {
-        "type": "account",
-        "account": one.name,
-        "condition": one.condition,
-        "owner": health.owner if health and one.condition != "unattended" else None,
-        "checked_at": output.moment(health.checked_at) if health else None,
-        "mail_at": output.moment(health.mail_at) if health else None,
-        "due_at": output.moment(health.due_at) if health and one.condition != "unattended" else None,
-        "compared_at": output.moment(health.compared_at) if health else None,
-        "failures": health.failures if health else 0,
-        "waiting": one.waiting,
-        "waiting_since": output.moment(one.waiting_since),
-        "error": one.error or None,
-        "advice": one.advice or None,
     }
 
 

@@ -8,7 +8,7 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.errors import GatewaydError
-from gatewayd.owner import running_daemons
+from gatewayd.owner import process_of, running_daemons
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -32,12 +32,8 @@ def unwritable(store: Store) -> GatewaydError | None:
 
 def silent(state: Path, owners: Collection[str]) -> Sequence[int]:
     """Return the processes of daemons that run and can't say so by the store; ``owners`` are those that can."""
-    speaking = {_process(owner) for owner in owners}
-    return [pid for pid in running_daemons(state) if str(pid) not in speaking]
-
-
-def _process(owner: str) -> str:
-    return [*owner.rsplit(":", 3), "", ""][1]
+    speaking = {process_of(owner) for owner in owners}
+    return [pid for pid in running_daemons(state) if pid not in speaking]
 
 
 def store_line(error: GatewaydError) -> str:

@@ -19,6 +19,7 @@ from gatewayd.forwarder import Forwarder, Notice
 from gatewayd.supervisor.threads import Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from concurrent.futures import Future
 
     from gatewayd.config import Config
@@ -49,6 +50,10 @@ class Notices:
         self._config = config
         if config.notify:
             self._alarms.after = config.notify.after
+
+    def retry(self, _files: Collection[str] = ()) -> None:
+        """Try what waits at once: a secret has changed. May be called from any thread."""
+        self._at = 0.0
 
     def look(self) -> None:
         """Tell what is due; called each second, and never waits."""

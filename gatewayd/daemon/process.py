@@ -20,6 +20,7 @@ from gatewayd.daemon.folders import Folders
 from gatewayd.daemon.measuring import Measuring
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.secrets import Secrets
 from gatewayd.daemon.waiting import Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
@@ -143,6 +144,8 @@ class Daemon:
         stack.callback(self._posting.stop, _STOP / 4)
         self._serve_metrics(stack)
         self._supervisor = Supervisor(self._kit())
+        self._secrets = Secrets(self._owner, self._supervisor.retry, self._posting.retry, self._notices.retry)
+        stack.callback(self._secrets.stop)
         self._corrector = Corrector(self._store, self._workers, self._owner.name, self._supervisor.hurry)
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
@@ -155,14 +158,14 @@ class Daemon:
             told.breaker(operator, by, changed)
             self._rematcher.breaker(operator, by, changed)
 
+        def back(operator: str) -> None:
+            self._rematcher.directory_back(operator)
+
         def looked(look: Look) -> None:
             self._telling.looked(look)
             self._corrector.looked(look)
 
-        return replace(told, breaker=breaker, directory_back=self._directory_back, looked=looked)
-
-    def _directory_back(self, operator: str) -> None:
-        self._rematcher.directory_back(operator)
+        return replace(told, breaker=breaker, directory_back=back, looked=looked)
 
     def _kit(self) -> Kit:
         return Kit(
@@ -254,6 +257,7 @@ class Daemon:
         self._corrector.apply(config, made, router)
         self._posting.apply(config)
         self._notices.apply(config)
+        self._secrets.apply(config)
         if not first:
             self._keep(config)
         self._telling.config_loaded(config)

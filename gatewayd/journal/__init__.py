@@ -30,7 +30,7 @@ from gatewayd.journal.plugins import (
     plugin_tried,
 )
 from gatewayd.journal.saying import LOG, say, why
-from gatewayd.journal.telling import notice_failed, notice_sent
+from gatewayd.journal.telling import notice_failed, notice_sent, secret_changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,7 @@ __all__ = [
     "plugin_imported",
     "plugin_refused",
     "plugin_tried",
+    "secret_changed",
     "target_suspended",
 ]
 

@@ -1,12 +1,16 @@
-"""The events of telling the administrators what needs them."""
+"""The events of telling the administrators what needs them, and of the secrets that they change."""
 
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from gatewayd.journal.saying import say, why
 
-__all__ = ["notice_failed", "notice_sent"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["notice_failed", "notice_sent", "secret_changed"]
 
 
 def notice_sent(*, begun: int, over: int, missed: int) -> None:
@@ -17,3 +21,8 @@ def notice_sent(*, begun: int, over: int, missed: int) -> None:
 def notice_failed(error: BaseException, *, retry_in: float) -> None:
     """The administrators could not be told; it is tried again."""
     say(logging.ERROR, "administrators not told", retry_in=retry_in, **why(error))
+
+
+def secret_changed(secret: str, *, files: Sequence[str]) -> None:
+    """A secret that these files of the config name is another than before: who was refused with that is tried at once."""
+    say(logging.INFO, "secret changed", secret=secret, files=tuple(files))

@@ -85,6 +85,10 @@ class OutboxVerbs(ABC):
         """Let what was taken and not tried be due as it was."""
 
     @abstractmethod
+    def hurry(self, lanes: Collection[str]) -> None:
+        """Let all that waits in these lanes be due now, but for what is being tried."""
+
+    @abstractmethod
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:
         """Return what waits for longer than that and was not returned by this verb before; at most 100 at a time."""
 

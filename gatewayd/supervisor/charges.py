@@ -97,6 +97,16 @@ class Charges:
             else:
                 self.hurry(charge)
 
+    def retry(self, names: Collection[str]) -> None:
+        """Let accounts be due now that were refused: what they log in with is another by now."""
+        for charge in filter(None, map(self.get, names)):
+            if charge.run:
+                # Which of the two it used is not known.
+                charge.run.again = True
+            elif charge.refusals:
+                charge.refusals = 0
+                self.hurry(charge)
+
     # --- what -------------------------------------------------------------------------------------------------------
 
     def _begin(self, name: str) -> Run | None:

@@ -81,6 +81,11 @@ class Supervisor:
         if accounts:
             self._inbox.put(partial(self._charges.hurry_all, accounts))
 
+    def retry(self, files: Collection[str]) -> None:
+        """Try the refused ones of these accounts' files at once: a secret of theirs has changed."""
+        names = [file.removeprefix("accounts/").removesuffix(".yaml") for file in files if file.startswith("accounts/")]
+        self._inbox.put(partial(self._charges.retry, names))
+
     def alive(self) -> bool:
         """Whether the loop turns, servers are listened to, and visits make progress."""
         turns = time.monotonic() - self._turned < _HANGS

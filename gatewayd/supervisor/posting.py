@@ -21,15 +21,15 @@ from gatewayd.outbox import LIMIT, Outbox, Round, Tools, abandoned
 from gatewayd.plugins import where
 from gatewayd.supervisor.lane_health import LaneHealth
 from gatewayd.supervisor.line import Line
-from gatewayd.supervisor.sending import Run
+from gatewayd.supervisor.sending import Run, described, file_of
 from gatewayd.supervisor.threads import Threads, started
 from gatewayd.supervisor.values import Listener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from concurrent.futures import Future
 
-    from gatewayd.config import AccountConfig, Config, TargetConfig
+    from gatewayd.config import Config
     from gatewayd.outbox import Policy
     from gatewayd.owner import Owner
     from gatewayd.store import Store
@@ -95,10 +95,14 @@ class Posting:
 
     def apply(self, config: Config) -> None:
         """Work with this config from now on. A lane that rests is tried at once if its file says something else by now."""
-        self._inbox.put(partial(self._take_over, config))
+        self._inbox.put(partial(self._take_over, config, first=self._thread is None))
         if self._thread is None:
             self._settler = Threads(1, "delivery-settler")
             self._thread = started(self._run, "posting")
+
+    def retry(self, files: Collection[str]) -> None:
+        """Try at once what rests and goes by these files of the config: a secret of theirs has changed."""
+        self._inbox.put(partial(self._try_again, files))
 
     def wake(self) -> None:
         """Ask at once what is due: there is something new."""
@@ -162,14 +166,30 @@ class Posting:
         except Exception as error:  # noqa: BLE001  a bug must not end the thread
             journal.own_fault("posting", error)
 
-    def _take_over(self, config: Config) -> None:
-        for lane, rest in self._rests.items():
-            if _described(self._config, lane) != _described(config, lane):
-                rest.until = 0.0
-        for lane, run in self._runs.items():
-            run.outdated = run.outdated or _described(self._config, lane) != _described(config, lane)
+    def _take_over(self, config: Config, *, first: bool) -> None:
+        before = config if first else self._config
+        changed = {lane for lane in (*self._rests, *self._runs) if described(before, lane) != described(config, lane)}
         self._config, self._outbox = config, Outbox(config, self._policy)
+        self._hurry(self._left_over() if first else changed)
+
+    def _try_again(self, files: Collection[str]) -> None:
+        self._hurry({lane for lane in (*self._rests, *self._runs) if file_of(lane) in files})
+
+    def _hurry(self, lanes: Collection[str]) -> None:
+        """Try what waits in lanes at once, also behind what is under way there."""
+        for run in (self._runs[lane] for lane in lanes if lane in self._runs):
+            run.outdated = True
+        for rest in (self._rests[lane] for lane in lanes if lane in self._rests):
+            rest.until = 0.0
         self._ask_soon()
+        if lanes:
+            self._store.hurry(lanes)
+
+    def _left_over(self) -> Collection[str]:
+        """Return the lanes where the daemon before may have been refused. Of webhooks nobody knows why they wait."""
+        paused = {f"account {one.account}" for one in self._store.healths() if one.condition == "paused"}
+        lanes = self._store.lanes(dead=partial(abandoned, self._owner))
+        return {lane for lane in lanes if lane in paused or not lane.startswith("account ")}
 
     def _ask_soon(self) -> None:
         if not self._away:
@@ -252,8 +272,10 @@ class Posting:
         self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
         before = self._rests.pop(run.lane, None)
         if done.error is not None:
-            self._rests[run.lane] = _Rest(done.failures, 0.0 if run.outdated else time.monotonic() + done.rest)
+            self._rests[run.lane] = _Rest(done.failures, time.monotonic() + done.rest)
             journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
+            if run.outdated:
+                self._inbox.put(partial(self._hurry, {run.lane}))
         elif before is not None and not done.taken:
             # Nothing was tried: it is as it was.
             self._rests[run.lane] = before
@@ -272,12 +294,3 @@ class Posting:
     def _limit(self, group: str) -> int:
         lanes = self._config.limits.deliveries
         return _WAITING * lanes if group == _ALL else lanes
-
-
-def _described(config: Config, lane: str) -> AccountConfig | TargetConfig | None:
-    """Return what the config says of the account or target of a lane."""
-    kind, _, name = lane.partition(" ")
-    if kind == "account":
-        return config.accounts.get(name)
-    operator, _, target = name.partition("/")
-    return config.operators[operator].targets.get(target) if operator in config.operators else None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from gatewayd.store import DELIVERY_SECONDS
 
 if TYPE_CHECKING:
+    from gatewayd.config import AccountConfig, Config, TargetConfig
     from gatewayd.forwarder import Courier
 
-__all__ = ["Run"]
+__all__ = ["Run", "described", "file_of"]
 
 
 class Run:
@@ -23,7 +24,7 @@ class Run:
         self.groups = groups
         #: Its server has said nothing for a while: it no longer counts as working.
         self.slow = False
-        #: The config says something else of its lane by now.
+        #: What it logs in with, or goes by, is another by now.
         self.outdated = False
         #: When there was last a sign of life.
         self.moved = time.monotonic()
@@ -50,3 +51,18 @@ class Run:
             courier, self._courier = self._courier, None
             if courier is not None:
                 courier.abort()
+
+
+def described(config: Config, lane: str) -> AccountConfig | TargetConfig | None:
+    """Return what the config says of the account or target of a lane."""
+    kind, _, name = lane.partition(" ")
+    if kind == "account":
+        return config.accounts.get(name)
+    operator, _, target = name.partition("/")
+    return config.operators[operator].targets.get(target) if operator in config.operators else None
+
+
+def file_of(lane: str) -> str:
+    """Return the file of the config that says how a lane is gone."""
+    kind, _, name = lane.partition(" ")
+    return f"accounts/{name}.yaml" if kind == "account" else f"operators/{name.partition('/')[0]}.yaml"

@@ -93,6 +93,18 @@ class SendingContract:
         assert (seen.state, seen.words, seen.ended_at) == ("waiting", "", None)
         assert seen.entered_at > before
 
+    def test_lanes_that_are_hurried_have_all_that_waits_due_now(self, store: Store) -> None:
+        entered(store, *(make_delivery(number, f"{number}@x.de", account=f"out{number // 2}") for number in range(6)))
+        for lane in ("account out0", "account out1"):
+            store.settle("one", [settled(each, "waiting", due_in=3600) for each in take(store, lane)])
+        store.settle("one", [settled(each, "parked") for each in take(store, "account out2", limit=1)])
+        (tried,) = take(store, "account out2")
+        store.hurry([])
+        store.hurry(["account out0", "account out2", "account none"])
+        assert len(take(store, "account out0")) == 2
+        assert take(store, "account out1") == take(store, "account out2") == [], "nobody else's, and not what is being tried"
+        assert store.settle("one", [settled(tried, "delivered")]) == {tried.id}
+
     def test_what_a_person_cancels_is_tried_no_more(self, store: Store) -> None:
         ids = entered(
             store,

@@ -163,6 +163,12 @@ class Outbox:
             with self._db.writing() as connection:
                 connection.execute(_GIVE_BACK, {"ids": sorted(delivery_ids), "owner": owner})
 
+    def hurry(self, lanes: Collection[str]) -> None:
+        """Let all that waits in these lanes be due now, but for what is being tried."""
+        later = update(delivery).where(one_of(delivery.c.lane, sorted(lanes)), delivery.c.taker.is_(None), delivery.c.due > now())
+        with self._db.writing() as connection:
+            connection.execute(later.values(due=now()))
+
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:
         """Return what waits for longer than that and was not returned before."""
         with self._db.reading() as connection:

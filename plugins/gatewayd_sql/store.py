@@ -268,6 +268,10 @@ class Sql(SqlAccounts, ProofsOfSql, Admission):
         """Let what was taken and not tried be due as it was."""
         self._verbs.outbox.give_back(owner, delivery_ids)
 
+    def hurry(self, lanes: Collection[str]) -> None:
+        """Let all that waits in these lanes be due now."""
+        self._verbs.outbox.hurry(lanes)
+
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:
         """Return what waits for long and was not returned before."""
         return self._verbs.outbox.overdue(seconds)

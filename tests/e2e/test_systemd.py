@@ -183,6 +183,20 @@ def test_commands_of_root_work_beside_it_and_leave_nothing_of_root_s(running: Ma
     assert running.show("NRestarts") == "0"
 
 
+def test_a_changed_credential_is_told_until_the_service_has_it(running: Machine) -> None:
+    running.good("gatewayd check")
+    running.write("/etc/gatewayd/credentials/sales", "changed\n", mode=0o600)
+    try:
+        running.good("systemctl reload gatewayd")
+        checked = running.run("gatewayd check")
+        assert (checked.code, "older copy of !credential sales" in checked.out) == (1, True), checked
+        assert "older copy of !credential sales" in running.run("gatewayd status").out
+    finally:
+        running.write("/etc/gatewayd/credentials/sales", "pass\n", mode=0o600)
+    running.good("systemctl restart gatewayd")
+    running.good("gatewayd check")
+
+
 def test_it_reloads(running: Machine) -> None:
     pid = running.show("MainPID")
     running.write(

@@ -200,6 +200,12 @@ def test_a_systemd_that_knows_no_notify_reload_is_told_how_to_reload() -> None:
     assert unit(PROGRAM, Path("/etc/gatewayd"), version=None) == OLD
 
 
+def test_a_systemd_that_can_is_told_to_hand_over_credentials_anew_at_a_reload() -> None:
+    newest = unit(PROGRAM, Path("/etc/gatewayd"), version=260)
+    assert sorted({*newest.splitlines()} ^ {*NEW.splitlines()}) == ["RefreshOnReload=credentials"]
+    assert unit(PROGRAM, Path("/etc/gatewayd"), version=259) == NEW
+
+
 @pytest.mark.parametrize("text", [pytest.param(NEW, id="new"), pytest.param(OLD, id="old")])
 def test_the_unit_says_why_it_has_its_type(text: str) -> None:
     (comment,) = re.findall(r"^# (.*)\nType=", text, re.MULTILINE)

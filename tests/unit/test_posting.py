@@ -164,6 +164,28 @@ def test_after_a_refused_login_nothing_is_tried_until_the_accounts_file_changes(
         until(lambda: len(server.delivered) == 2)
 
 
+@pytest.mark.parametrize("how", ["secret", "file", "restart"])
+def test_what_was_put_off_for_a_refused_log_in_goes_at_once_when_that_is_mended(post: Post, how: str) -> None:
+    mail, hook = post.account(), post.hook()
+    mail.shut = hook.shut = AuthError("wrong password")
+    ids = [post.enter(), post.enter_hook()]
+    with posting(post) as made:
+        until(lambda: [post.view(one).tries for one in ids] == [1, 1])
+        until(lambda: any(one.condition == "paused" for one in post.store.healths()))
+        mail.shut = hook.shut = None
+        if how == "secret":
+            made.retry(["accounts/out.yaml", "operators/acme.yaml", "accounts/other.yaml"])
+        elif how == "file":
+            post.account(description="changed")
+            post.target(replace(post.operators["acme"].targets["crm"], to=("changed",)))
+            made.apply(post.config())
+        if how != "restart":
+            until(lambda: post.states(ids) == ["delivered"] * 2)
+    if how == "restart":
+        with posting(post):
+            until(lambda: post.states(ids) == ["delivered"] * 2)
+
+
 def test_what_rests_for_a_target_is_tried_when_its_operators_file_changes(post: Post) -> None:
     server = post.hook()
     server.shut = AuthError("crm: wrong secret")

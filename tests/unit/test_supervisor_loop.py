@@ -336,6 +336,19 @@ def test_refused_log_in_pauses_the_account_and_is_tried_again(house: House) -> N
     assert heard[-1][1] in {"paused", "working"}
 
 
+def test_who_was_refused_is_tried_at_once_with_a_changed_secret_and_nobody_else(house: House) -> None:
+    refused, away = house.add("main", every=0.2), house.add("away")
+    refused.on("open", AuthError("wrong password"))
+    away.on("open", TransientError("connection refused", retry_after=LONG))
+    daemon = house.daemon(auth_pause=3600)
+    until(lambda: condition(house) == "paused" and condition(house, "away") == "backing off")
+    daemon.supervisor.retry(
+        ["accounts/main.yaml", "accounts/away.yaml", "accounts/nobody.yaml", "gatewayd.yaml", "operators/main.yaml"]
+    )
+    until(lambda: condition(house) == "polling")
+    assert len(away.steps("open")) == 1
+
+
 def test_permanent_faults_are_tried_rarely_but_for_ever(house: House) -> None:
     server = house.add("main", every=0.1)
     server.on("open", PermanentError("no such mailbox"))

@@ -1,0 +1,148 @@
+"""What ``status`` shows of accounts (promise P10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd.cli import output
+from gatewayd.cli.copies import SecretAges
+from gatewayd.errors import sentences
+from gatewayd.mailboxes import taken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from gatewayd.cli.app import App
+    from gatewayd.errors import Fault
+    from gatewayd.health import AccountHealth, Lengths
+
+__all__ = ["ShownAccount", "account_row", "accounts", "print_accounts"]
+
+#: Conditions of an account in which nothing is wrong.
+_WELL = {"working", "watching", "polling", "sending", "disabled", "new"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownAccount:
+    """One account as it is shown."""
+
+    name: str
+    #: A ``Condition``, or ``unattended``: no daemon that lives has said how it is.
+    condition: str
+    health: AccountHealth | None = None
+    waiting: int = 0
+    waiting_since: datetime | None = None
+    error: str = ""
+    advice: str = ""
+    #: Since when the daemon has the account's secret; None where that is not known here.
+    secret_since: datetime | None = None
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return self.condition in _WELL and not self.error
+
+
+def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Iterator[ShownAccount]:
+    """Yield every account that the config folder has a file for, sound or not, by name.
+
+    ``mute``: a daemon runs that can't write to the store, and so nothing is imported.
+    """
+    healths = {one.account: one for one in app.store.healths()}
+    faults = _faulty(app.config.faults)
+    waits = dict(taken(app.config, app.store.mailboxes()))
+    ages = SecretAges(app)
+    for name in sorted({*app.config.accounts, *faults}):
+        count, since = lengths.waiting.get(name, (0, None))
+        found = healths.get(name)
+        attended = found if found and found.owner in living else None
+        condition, error, advice = _condition(app, name, attended, faults.get(name), starting=bool(living) and found is None)
+        if mute and condition == "unattended":
+            condition, error = "backing off", "the store can't be written"
+        if name in waits:
+            condition, error, advice = "paused", waits[name].message, waits[name].advice
+        secret = ages.since(name, attended.owner) if attended else None
+        age = f"Its secret is that of {output.minute(secret)}." if secret and condition == "paused" and name not in waits else ""
+        yield ShownAccount(
+            name=name,
+            condition=condition,
+            health=found,
+            waiting=count,
+            waiting_since=since,
+            error=error,
+            advice=" ".join(filter(None, [advice, age, sentences(ages.other(name))])),
+            secret_since=secret,
+        )
+
+
+def _faulty(faults: Sequence[Fault]) -> dict[str, Fault]:
+    """The first fault of each account's file, by the account's name."""
+    found: dict[str, Fault] = {}
+    for fault in faults:
+        folder, _, file = fault.file.partition("/")
+        if folder == "accounts" and file.endswith(".yaml"):
+            found.setdefault(file.removesuffix(".yaml"), fault)
+    return found
+
+
+def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault | None, *, starting: bool) -> tuple[str, str, str]:
+    """Return condition, error and advice; ``health`` is what a living daemon says: what a dead one said is over."""
+    condition = health.condition if health else "new" if starting else "unattended"
+    if fault is not None:
+        runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
+        if name in app.config.accounts:
+            # A fault that lies between two files costs neither.
+            stood_in = fault.file in app.config.standing_in
+            runs = "it runs as last accepted" if stood_in else "it runs as it stands"
+        other = [health.error] if health and health.error and health.error != str(fault) else []
+        error = "; ".join([*other, f"{fault} ({runs})"])
+        return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
+    account = app.config.accounts[name]
+    if account.sends is None and (account.imports is None or not account.imports.enabled):
+        return "disabled", "", ""
+    return condition, health.error if health else "", health.advice if health else ""
+
+
+def print_accounts(shown: Sequence[ShownAccount]) -> None:
+    """Print them as a table."""
+    now = datetime.now(UTC)
+    columns = ("account", "condition", "checked", "last mail", "#waiting", "due", "what is wrong, and what to do")
+    output.table(columns, [_row(one, now) for one in shown])
+    if not shown:
+        output.note("There are no accounts.")
+
+
+def _row(one: ShownAccount, now: datetime) -> tuple[str, ...]:
+    health = one.health
+    checked = f"{output.span((now - health.checked_at).total_seconds())} ago" if health and health.checked_at else "never"
+    mail = f"{output.span((now - health.mail_at).total_seconds())} ago" if health and health.mail_at else ""
+    due = "" if health is None or health.due_at is None or one.condition == "unattended" else _due(health.due_at, now)
+    wrong = f"{sentences(one.error)}. {one.advice}".strip() if one.error else one.advice
+    return one.name, one.condition, checked, mail, str(one.waiting) if one.waiting else "", due, wrong
+
+
+def _due(when: datetime, now: datetime) -> str:
+    return f"in {output.span((when - now).total_seconds())}" if when > now else "now"
+
+
+def account_row(one: ShownAccount) -> Mapping[str, output.Json]:
+    """Return one for programs."""
+    health = one.health
+    return {
+        "type": "account",
+        "account": one.name,
+        "condition": one.condition,
+        "owner": health.owner if health and one.condition != "unattended" else None,
+        "checked_at": output.moment(health.checked_at) if health else None,
+        "mail_at": output.moment(health.mail_at) if health else None,
+        "due_at": output.moment(health.due_at) if health and one.condition != "unattended" else None,
+        "compared_at": output.moment(health.compared_at) if health else None,
+        "secret_since": output.moment(one.secret_since),
+        "failures": health.failures if health else 0,
+        "waiting": one.waiting,
+        "waiting_since": output.moment(one.waiting_since),
+        "error": one.error or None,
+        "advice": one.advice or None,
+    }

@@ -1,0 +1,64 @@
+"""Where the running service has another copy of a secret than the config names by now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd.cli import output
+from gatewayd.copies import copies_of
+from gatewayd.errors import Fault
+from gatewayd.owner import process_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from gatewayd.cli.app import App
+    from gatewayd.config.values import SecretUse
+    from gatewayd.copies import Copies
+    from gatewayd.options import Secret
+
+__all__ = ["SecretAges", "other_copies"]
+
+
+def other_copies(app: App) -> Iterator[Fault]:
+    """Yield for each place that names a secret of which a daemon has another copy than can be had here, what to do about it."""
+    daemons = copies_of(app.config.state)
+    for use in app.config.secrets:
+        found = next((what for copies in daemons.values() if (what := _said(app, use, copies))), "")
+        if found:
+            yield Fault(file=use.file, line=use.line, column=use.column, what=found)
+
+
+def _said(app: App, use: SecretUse, copies: Copies) -> str:
+    copy = copies.by_name.get(str(use.secret))
+    if copy is None or not copies.is_other(use.secret):
+        return ""
+    if not copy.mark:
+        do = "see that the service's user may read it" if use.secret.by == "file" else "`systemctl restart gatewayd` takes it over"
+        return f"the running service has not got {use.secret}, which can be had here: {do}"
+    if use.secret.by != "credential" and use.secret != app.config.signing_key:
+        # It is read anew at each log-in, or is the service's own variable and not this shell's.
+        return ""
+    do = "`systemctl restart gatewayd` takes the new one over"
+    return f"the running service has an older copy of {use.secret}, since {output.minute(copy.since)}: {do}"
+
+
+class SecretAges:
+    """Since when daemons have the secrets of accounts."""
+
+    def __init__(self, app: App) -> None:
+        self._daemons = copies_of(app.config.state)
+        self._secrets: dict[str, list[Secret]] = {}
+        for use in app.config.secrets:
+            self._secrets.setdefault(use.file, []).append(use.secret)
+        self._others = {fault.file: fault.what for fault in other_copies(app)}
+
+    def since(self, account: str, owner: str) -> datetime | None:
+        """Return since when the daemon that has an account has its secret; None where that is not known here."""
+        copies = self._daemons.get(process_of(owner))
+        return copies.since(self._secrets.get(f"accounts/{account}.yaml", ())) if copies else None
+
+    def other(self, account: str) -> str:
+        """Return what to do where that is another than can be had here; empty where it is the same."""
+        return self._others.get(f"accounts/{account}.yaml", "")

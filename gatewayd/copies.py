@@ -1,0 +1,99 @@
+"""Which copy of each secret a daemon has.
+
+systemd hands secrets over once, when the service starts, and what it handed over stays as it is while the files change. So a daemon
+tells in its room in the state folder since when it has each, and a mark by which others see whether theirs is the same. A mark is
+16 bits of a digest with a key of its own: a change shows, and no secret, however weak, can be found by it. All of it is gone with
+the daemon.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import AuthError
+from gatewayd.owner import running_daemons
+from gatewayd.regular import read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from gatewayd.options import Secret
+    from gatewayd.owner import Owner
+
+__all__ = ["Copies", "Copy", "copies_of", "mark", "new_key"]
+
+_FILE = "secrets.json"
+#: Of a mark, in bytes.
+_MARK = 2
+_KEY = 32
+#: What is told of a hundred thousand secrets is not larger, in bytes.
+_LONGEST = 1 << 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A daemon's copy of one secret."""
+
+    since: datetime
+    #: What ``mark`` makes of it; empty where the daemon has none.
+    mark: str
+
+
+def mark(secret: Secret, key: bytes, size: int = _MARK) -> str:
+    """Return what tells this secret from another; empty where it can't be had."""
+    try:
+        text = secret.reveal()
+    except AuthError:
+        return ""
+    return blake2b(text.encode(errors="surrogateescape"), digest_size=size, key=key).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """What one daemon has, by the reference as a file of the config writes it."""
+
+    key: bytes
+    by_name: Mapping[str, Copy]
+
+    def is_other(self, secret: Secret) -> bool:
+        """Whether the daemon's copy is surely another than what can be had here; False where one of the two is not known."""
+        copy = self.by_name.get(str(secret))
+        here = mark(secret, self.key)
+        return copy is not None and bool(here) and copy.mark != here
+
+    def since(self, several: Iterable[Secret]) -> datetime | None:
+        """Return since when the daemon has the newest of several; None where it is not known to have any."""
+        found = [self.by_name.get(str(one)) for one in several]
+        return max((one.since for one in found if one and one.mark), default=None)
+
+    def tell(self, owner: Owner) -> None:
+        """Tell it in the room of a daemon; raises OSError."""
+        told = {name: [copy.since.timestamp(), copy.mark] for name, copy in self.by_name.items()}
+        owner.write(_FILE, json.dumps({"key": self.key.hex(), "copies": told}))
+
+
+def new_key() -> bytes:
+    """Return a key for the marks of one daemon."""
+    return secrets.token_bytes(_KEY)
+
+
+def copies_of(state: Path) -> Mapping[int, Copies]:
+    """Return what the daemons with this state folder tell, by process. Says nothing of those that can't be looked at."""
+    found = ((process, _read(room)) for process, room in running_daemons(state).items())
+    return {process: copies for process, copies in found if copies}
+
+
+def _read(room: Path) -> Copies | None:
+    try:
+        told = json.loads(read_regular(room / _FILE, _LONGEST))
+        copies = {name: Copy(since=datetime.fromtimestamp(at, UTC), mark=str(made)) for name, (at, made) in told["copies"].items()}
+        return Copies(bytes.fromhex(told["key"]), copies)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        # It has just begun or ended, or is of another version.
+        return None

@@ -1,0 +1,100 @@
+"""Looks after the secrets that the config names: what changed is told, and who was refused with the one before is tried at once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.copies import Copies, Copy, mark, new_key
+from gatewayd.supervisor.threads import started
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from gatewayd.config import Config
+    from gatewayd.owner import Owner
+
+__all__ = ["Secrets"]
+
+#: Seconds between two looks.
+_LOOK = 2.0
+#: A change is seen by a digest of so many bytes, which nobody is told.
+_DIGEST = 16
+
+
+class Secrets:
+    """Looks from the first ``apply`` to ``stop``, in a thread of its own: a file behind a dead network may keep it waiting."""
+
+    def __init__(self, owner: Owner, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
+        """``changed`` are called with the files of the config that name a secret which is another by now."""
+        self._owner = owner
+        self._changed = changed
+        self._every = every
+        self._key = new_key()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._stopped = False
+        self._config: Config | None = None
+        self._digests: dict[str, str] = {}
+        self._copies: dict[str, Copy] = {}
+        self._told: dict[str, Copy] | None = None
+
+    def apply(self, config: Config) -> None:
+        """Look after the secrets of this config from now on."""
+        first, self._config = self._config is None, config
+        self._wake.put(None)
+        if first:
+            started(self._run, "secrets")
+
+    def stop(self) -> None:
+        """End; does not wait for it."""
+        self._stopped = True
+        self._wake.put(None)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            with suppress(Empty):
+                self._wake.get(timeout=self._every)
+            if self._config is not None and not self._stopped:
+                try:
+                    self._look(self._config)
+                except Exception as error:  # noqa: BLE001  a bug must not end the looking
+                    journal.own_fault("secrets", error)
+                    time.sleep(self._every)
+
+    def _look(self, config: Config) -> None:
+        users: dict[str, set[str]] = {}
+        by_name = {str(use.secret): use.secret for use in config.secrets}
+        for use in config.secrets:
+            users.setdefault(str(use.secret), set()).add(use.file)
+        # Ours is taken once, when the daemon starts.
+        kept = str(config.signing_key) if str(config.signing_key) in self._digests else ""
+        digests = {name: mark(one, self._key, _DIGEST) for name, one in by_name.items() if name != kept}
+        changed = {name for name, digest in digests.items() if self._digests.get(name, digest) != digest}
+        now = datetime.now(UTC)
+        fresh = {name: Copy(since=now, mark=mark(by_name[name], self._key)) for name in digests if self._is_new(name, digests)}
+        self._copies = {name: copy for name, copy in (self._copies | fresh).items() if name in by_name}
+        self._digests = {name: digest for name, digest in (self._digests | digests).items() if name in by_name}
+        self._tell()
+        self._say(changed, users)
+
+    def _is_new(self, name: str, digests: Mapping[str, str]) -> bool:
+        return name not in self._copies or self._digests[name] != digests[name]
+
+    def _tell(self) -> None:
+        if self._told == self._copies:
+            return
+        # While the disk is full there is nothing to do about it.
+        with suppress(OSError):
+            Copies(self._key, self._copies).tell(self._owner)
+            self._told = dict(self._copies)
+
+    def _say(self, changed: Collection[str], users: Mapping[str, Collection[str]]) -> None:
+        files = sorted({file for name in changed for file in users[name]})
+        for name in sorted(changed):
+            journal.secret_changed(name, files=sorted(users[name]))
+        for tell in self._changed if files else ():
+            tell(files)

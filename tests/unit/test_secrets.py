@@ -1,0 +1,134 @@
+"""Which copy of a secret a daemon has: told without a word of it, seen when it changes, and compared by others."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd.config import Config
+from gatewayd.config.values import SecretUse
+from gatewayd.copies import Copies, Copy, copies_of, mark, new_key
+from gatewayd.daemon.secrets import Secrets
+from gatewayd.options import Secret
+from gatewayd.owner import Owner
+from gatewayd.plugins import Registry
+from gatewayd_sql.options import SqlOptions
+from tests.unit.log import logged
+from tests.unit.supervised import until
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def owner(tmp_path: Path) -> Iterator[Owner]:
+    with Owner(tmp_path, "daemon") as made:
+        yield made
+
+
+def secret(folder: Path, name: str, text: str | None) -> Secret:
+    if text is not None:
+        (folder / name).write_text(text)
+    return Secret(by="file", name=str(folder / name))
+
+
+def config(folder: Path, *uses: tuple[str, Secret], signing_key: Secret | None = None) -> Config:
+    return Config(
+        folder=folder,
+        state=folder,
+        store_kind="sql",
+        store_options=SqlOptions(url=None),
+        registry=Registry(plugins=(), _classes={}),
+        signing_key=signing_key,
+        secrets=tuple(SecretUse(file=file, line=1, column=1, secret=one) for file, one in uses),
+    )
+
+
+def told(folder: Path) -> Copies:
+    until(lambda: copies_of(folder))
+    (found,) = copies_of(folder).values()
+    return found
+
+
+def test_P9_nobody_can_find_a_secret_by_what_is_told_of_it(tmp_path: Path, owner: Owner) -> None:
+    one = secret(tmp_path, "one", "Sommer2026")
+    made = Secrets(owner, every=0.01)
+    made.apply(config(tmp_path, ("accounts/a.yaml", one)))
+    copies = told(tmp_path)
+    made.stop()
+    # So few bits that of ten million likely passwords more than a hundred have the same.
+    assert len(copies.by_name[str(one)].mark) * 4 <= 16
+    (file,) = tmp_path.glob("owners/*/secrets.json")
+    assert "Sommer2026" not in file.read_text()
+    assert file.parent.stat().st_mode & 0o077 == 0
+    owner.close()
+    assert not file.exists()
+
+
+def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, owner: Owner) -> None:
+    one, other, gone, key = (secret(tmp_path, *each) for each in (("one", "a"), ("other", "b"), ("gone", None), ("key", "c")))
+    heard: list[Collection[str]] = []
+    made = Secrets(owner, heard.append, every=0.01)
+    uses = [("accounts/a.yaml", one), ("accounts/b.yaml", one), ("accounts/c.yaml", other), ("operators/o.yaml", gone)]
+    with logged() as log:
+        made.apply(config(tmp_path, *uses, ("gatewayd.yaml", key), signing_key=key))
+        before = told(tmp_path)
+        assert (before.by_name[str(gone)].mark, before.since([gone])) == ("", None)
+        assert not heard
+        (tmp_path / "one").write_text("new\n")
+        until(lambda: heard == [["accounts/a.yaml", "accounts/b.yaml"]])
+        (tmp_path / "gone").write_text("here")
+        until(lambda: heard[1:] == [["operators/o.yaml"]])
+        # Ours was taken when the daemon began, whatever the file says by now.
+        (tmp_path / "key").write_text("other")
+        (tmp_path / "other").unlink()
+        until(lambda: heard[2:] == [["accounts/c.yaml"]])
+        made.apply(config(tmp_path, *uses[:1]))
+        until(lambda: set(told(tmp_path).by_name) == {str(one)})
+        made.stop()
+    after = told(tmp_path)
+    assert before.is_other(one)
+    assert not after.is_other(one)
+    newest, first = after.since([one, other]), before.since([one])
+    assert newest
+    assert first
+    assert newest > first
+    assert "secret changed" in log.getvalue()
+    assert str(one) in log.getvalue()
+
+
+def test_two_marks_tell_a_change_and_nothing_where_either_is_unknown(tmp_path: Path) -> None:
+    key, now = new_key(), datetime.now(UTC)
+    one = secret(tmp_path, "one", "a\n")
+    copies = Copies(key, {str(one): Copy(since=now, mark=mark(one, key))})
+    assert not copies.is_other(one)
+    (tmp_path / "one").write_text("a")
+    assert not copies.is_other(one), "a newline at the end is none of it"
+    (tmp_path / "one").write_text("b")
+    assert copies.is_other(one)
+    (tmp_path / "one").unlink()
+    assert not copies.is_other(one), "nothing to compare with"
+    assert not copies.is_other(secret(tmp_path, "two", "a")), "the daemon says nothing of it"
+    assert Copies(key, {str(one): Copy(since=now, mark="")}).is_other(secret(tmp_path, "one", "a")), "the daemon lacks it"
+
+
+BAD: list[Any] = [
+    None,
+    [],
+    {},
+    {"key": "zz", "copies": {}},
+    {"key": "", "copies": [1]},
+    {"key": "00", "copies": {"!file x": 1}},
+    {"key": "00", "copies": {"!file x": [1e300, "ab"]}},
+    {"key": 7, "copies": {}},
+]
+
+
+@pytest.mark.parametrize("bad", [*map(json.dumps, BAD), "", "{", "\x00", "[" * 100_000])
+def test_what_a_daemon_tells_is_left_alone_where_it_can_not_be_read(tmp_path: Path, owner: Owner, bad: str) -> None:
+    owner.write("secrets.json", bad)
+    assert copies_of(tmp_path) == {}
