@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from gatewayd.session import Heard, Session, Watch
     from gatewayd.spool import Spool
     from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, AdmissionVerbs, ProofVerbs, Store
+    from gatewayd.times import moment
     from gatewayd.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
     from gatewayd.views import (
         Audit,
@@ -114,7 +115,6 @@ if TYPE_CHECKING:
         RivalView,
         Viewer,
         filing_row,
-        moment,
     )
 
 __version__ = "0.1.0"
@@ -305,8 +305,9 @@ if not TYPE_CHECKING:
         "session": "Heard Session Watch",
         "spool": "Spool",
         "store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
+        "times": "moment",
         "verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
-        "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row moment",
+        "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
     }
     __getattr__ = deferred.attributes(__name__, _NAMES)
 

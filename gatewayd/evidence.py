@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.model import CHUNK
+from gatewayd.times import second
 
 if TYPE_CHECKING:
     from gatewayd.model import Listed, Source
@@ -30,7 +31,7 @@ def difference(before: Listed, now: Listed) -> str:
     if before.arrival is not None and now.arrival is not None:
         apart = abs((now.arrival - before.arrival).total_seconds())
         if apart >= _SAME_ARRIVAL:
-            differences.append(f"arrived {now.arrival:%Y-%m-%d %H:%M:%S}, {before.arrival:%Y-%m-%d %H:%M:%S} before")
+            differences.append(f"arrived {second(now.arrival)}, {second(before.arrival)} before")
     return "; ".join(differences)
 
 

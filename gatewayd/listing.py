@@ -15,6 +15,7 @@ from gatewayd.custody import Entry
 from gatewayd.evidence import difference
 from gatewayd.model import Listed, Page
 from gatewayd.proof import Proof
+from gatewayd.times import minute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -189,7 +190,7 @@ class Lister:
         backlog = reading.backlog and (self._first or anchored is not None or offered or not self.proof.is_new(one, sent_at))
         if backlog and not (self._unchecked or offered or anchored is not None):
             self.proof.backlog.append(one.key)
-        cause = f"there before the start ({self._start})" if offered else ""
+        cause = f"there before the start ({self._since()})" if offered else ""
         state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
         return Entry(listed=one, state=state, backlog=backlog, cause=cause, same_as=anchored)
 
@@ -200,7 +201,7 @@ class Lister:
             # What was only offered before it went is no more than that now.
             early = reading.start_at is not None and (one.arrival is None or one.arrival < reading.start_at)
             offered = was.backlog and early and not taken
-            cause = f"there before the start ({self._start})" if offered else ""
+            cause = f"there before the start ({self._since()})" if offered else ""
             return Entry(listed=one, state="offered" if offered else "waiting", backlog=was.backlog or offered, cause=cause)
         if was.state == "offered" and taken:
             return Entry(listed=one, backlog=True)
@@ -227,6 +228,9 @@ class Lister:
         state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
         cause = f"its key was another message's before: {differs}"
         return Entry(listed=one, state=state, backlog=backlog, cause=cause, contradiction=differs)
+
+    def _since(self) -> str:
+        return minute(self._start) if isinstance(self._start, datetime) else self._start
 
     def _is_before(self, one: Listed, start_at: datetime | None) -> bool:
         """Whether backlog was there before the account's start. Without an arrival only the first listing can tell."""

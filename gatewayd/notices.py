@@ -12,7 +12,7 @@ from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
 from gatewayd.mail import BytesSource
 from gatewayd.model import Address
-from gatewayd.views import moment
+from gatewayd.times import minute, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +84,7 @@ def _lines(notice: Notice) -> Iterator[str]:
 
 def _items(some: Sequence[Standing], *, short: bool = False) -> Iterator[str]:
     for one in some[:_MOST]:
-        yield clean(f"{_name(one)}, since {one.since:%Y-%m-%d %H:%M} UTC")
+        yield clean(f"{_name(one)}, since {minute(one.since)}")
         for text in () if short else filter(None, (one.alarm.error, one.alarm.advice)):
             yield clean(f"    {text}")
         if not short:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from gatewayd.times import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +27,6 @@ __all__ = [
     "Viewer",
     "file_rows",
     "filing_row",
-    "moment",
 ]
 
 #: What a line of JSON is made of.
@@ -204,11 +204,6 @@ class DatabaseCheck:
 
 
 # --- as lines of JSON --------------------------------------------------------------------------------------------------
-
-
-def moment(when: datetime | None) -> str | None:
-    """Return a time as RFC 3339 in UTC."""
-    return None if when is None else when.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def file_rows(files: Iterable[Attachment]) -> list[Json]:

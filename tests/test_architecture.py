@@ -21,7 +21,7 @@ PLUGINS = ROOT / "plugins"
 
 #: The kernel's rooms from the ground up: each may import only from floors below its own, for types as well.
 FLOORS = [
-    {"errors", "deferred", "garbage", "regular"},
+    {"errors", "deferred", "garbage", "regular", "times"},
     {"model", "options"},
     {"evidence", "message"},
     {"spool", "decode", "backoff", "address", "secrecy", "hosts"},
@@ -127,6 +127,20 @@ def _kernel_targets(module: str, name: str) -> str | None:
     if module == "gatewayd":
         return name if (KERNEL / f"{name}.py").exists() or (KERNEL / name).is_dir() else "__init__"
     return module.split(".")[1] if module.startswith("gatewayd.") else None
+
+
+def test_times_are_made_text_by_one_module_which_says_their_zone() -> None:
+    wrong = []
+    for path in _sources(KERNEL, PLUGINS):
+        if _room(path) in {"times", "testing"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            called = isinstance(node, ast.Attribute) and node.attr in {"strftime", "isoformat", "ctime", "asctime"}
+            spec = isinstance(node, ast.FormattedValue) and node.format_spec is not None and "%" in ast.unparse(node.format_spec)
+            if called or (spec and re.search("%[YmdHMSsj]", ast.unparse(node))):
+                line = getattr(node, "lineno", 0)
+                wrong.append(f"{_where(path, line)}: a time is made text by gatewayd.times alone")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_kernel_rooms_import_only_from_floors_below() -> None:

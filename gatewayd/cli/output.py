@@ -7,13 +7,13 @@ import os
 import re
 import sys
 import unicodedata
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from gatewayd.errors import ConfigError
-from gatewayd.views import Json, moment
+from gatewayd.times import minute, moment
+from gatewayd.views import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,11 +44,6 @@ def _escaped(text: str) -> str:
     # A pair of surrogates for what is above U+FFFF (RFC 8259 section 7).
     codes = {char: char.encode("utf-16-be", "surrogatepass").hex() for char in hidden}
     return "".join(re.sub("(.{4})", r"\\u\1", codes[char]) if char in codes else char for char in text)
-
-
-def minute(when: datetime | None) -> str:
-    """Return a time in UTC as a table shows it."""
-    return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def span(seconds: float) -> str:

@@ -24,6 +24,11 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 _LEFT = ("~", ".new", ".sample")
 
 
+#: How people have files end that are to be left alone.
+_ASIDE = (".bak", ".backup", ".copy", ".disabled", ".off", ".old", ".orig", ".save")
+_NAMES = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
+
+
 class Unreadable(Exception):
     """The file, or the rest of it, means nothing. Its arguments are the faults that say why."""
 
@@ -49,9 +54,20 @@ def names(folder: Path) -> tuple[list[str], list[Fault]]:
     # Hidden files, backups and lock files of editors are not meant.
     meant = [name for name in found if not (name.startswith(".") or name.endswith(_LEFT) or (name[0] == name[-1] == "#"))]
     sound = [name for name in meant if name.endswith(".yaml") and NAME.fullmatch(name.removesuffix(".yaml"))]
-    what = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
-    faults = [Fault(file=f"{folder.name}/{name}", what=what) for name in meant if name not in sound]
+    faults = [Fault(file=f"{folder.name}/{name}", what=_unexpected(folder.name, name)) for name in meant if name not in sound]
     return [f"{folder.name}/{name}" for name in sound], faults
+
+
+def _unexpected(folder: str, name: str) -> str:
+    """Return what is wrong with a file's name, and what was probably meant by it."""
+    stem, yaml, _ = name.lower().replace(" ", "-").partition(".yaml")
+    slip = f"{stem.removesuffix('.yml')}.yaml"
+    if name.lower().endswith((".yaml", ".yml")) and NAME.fullmatch(slip.removesuffix(".yaml")):
+        return f"{_NAMES}; did you mean {slip}?"
+    if yaml or stem.endswith(_ASIDE):
+        off = "; an account that is not to be imported says `enabled: false` in its `import`" if folder == "accounts" else ""
+        return f"{_NAMES}. What is to be left alone belongs into another folder, or its name ends in {', '.join(_LEFT)}{off}"
+    return _NAMES
 
 
 def content(file: str, path: Path) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC
 from html import escape
 from typing import TYPE_CHECKING
 
 from gatewayd.draft.recipients import LONGEST_NAME
 from gatewayd.htmltext import html_to_text
+from gatewayd.times import minute
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,7 +66,7 @@ def quoted(text: str, html: str, original: Original) -> tuple[str, str]:
 
 
 def _introduced(original: Original) -> str:
-    when = f"On {original.date.astimezone(UTC):%Y-%m-%d at %H:%M} UTC" if original.date else "Some time ago"
+    when = f"On {minute(original.date)}" if original.date else "Some time ago"
     return f"{when}, {' '.join(original.name[:LONGEST_NAME].split()) or 'somebody'} wrote:"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -47,7 +46,7 @@ def table(filings: Sequence[Filing], heading: str) -> Table:
     """Return filings as a table."""
     drawn = Table("time", "operator", "account", "from", "subject", "related to", title=heading, title_justify="left")
     for filing in filings:
-        time = datetime.fromisoformat(filing["received_at"]).astimezone().strftime("%H:%M:%S")
+        time = filing["received_at"]
         words = [time, filing["operator"], filing["account"], filing["from"], filing["subject"], _related(filing)]
         drawn.add_row(*(escape(word) for word in words))
     return drawn

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import psycopg
 
 from tests.e2e.warm import warm
+from tests.naked import naked_times
 from tests.patience import AT_ONCE, BUSY, Stopwatch
 from tests.unit.matchers import WRONG
 
@@ -31,6 +32,8 @@ _T = TypeVar("_T")
 #: A matcher links a record that the directory gave: one for each kind.
 PRODUCTS = "".join(["id,code,title\n", *(f"{kind},{kind},\n" for kind in ("1", "good", "asks", "fine", "says", *WRONG))])
 #: What the log says of a fault of the daemon's own, and Python of one that nobody caught.
+#: What a mail says is shown as it says it.
+_MAIL = {("mail", "raw"), ("mail", "show"), ("mail", "attachment")}
 _OWN_FAULTS = ("own fault", "Traceback (most recent call last)")
 
 
@@ -178,12 +181,15 @@ class House:
     def run(self, *arguments: object, environment: dict[str, str] | None = None, timeout: float = 600) -> Done:
         """Run a command to its end. With an environment of its own it is started anew, else it comes from the warm process."""
         if environment is None:
-            return Done(
+            done = Done(
                 *warm().run(["--config", str(self.folder), *map(str, arguments)], {**os.environ, "COLUMNS": "200"}, timeout)
             )
-        with self.start(*arguments, environment=environment) as process:
-            out, err = process.communicate(timeout=timeout)
-        return Done(process.returncode, out, err)
+        else:
+            with self.start(*arguments, environment=environment) as process:
+                out, err = process.communicate(timeout=timeout)
+            done = Done(process.returncode, out, err)
+        assert arguments[:2] in _MAIL or not naked_times(done.out + done.err), f"{arguments}: a time without its zone"
+        return done
 
     def good(self, *arguments: object) -> Done:
         """Run a command that must succeed."""

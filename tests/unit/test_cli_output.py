@@ -140,7 +140,7 @@ def test_at_80_columns_no_column_is_lost(
 
 
 def test_minutes_and_counts_as_people_read_them() -> None:
-    assert output.minute(datetime(2026, 11, 22, 9, 51, 7, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-22 08:51"
+    assert output.minute(datetime(2026, 11, 22, 9, 51, 7, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-22 08:51 UTC"
     assert output.minute(None) == ""
     assert [output.count(one, "fault") for one in (0, 1, 2)] == ["0 faults", "1 fault", "2 faults"]
     assert output.count(2, "directory", "directories") == "2 directories"

@@ -409,8 +409,8 @@ def test_the_original_is_quoted_in_text_and_html() -> None:
     text, html = quoted(
         "Thanks\n\n", "<body><p>Thanks</p></body>", Original.of(mail(b"A < B & <script>\r\n> earlier\r\n\r\nend\r\n"))
     )
-    assert text == "Thanks\n\nOn 2026-01-05 at 09:00 UTC, Müller wrote:\n> A < B & <script>\n>> earlier\n>\n> end\n"
-    assert html.startswith("<body><p>Thanks</p>\n<p>On 2026-01-05 at 09:00 UTC, Müller wrote:</p>\n<blockquote")
+    assert text == "Thanks\n\nOn 2026-01-05 09:00 UTC, Müller wrote:\n> A < B & <script>\n>> earlier\n>\n> end\n"
+    assert html.startswith("<body><p>Thanks</p>\n<p>On 2026-01-05 09:00 UTC, Müller wrote:</p>\n<blockquote")
     assert html.endswith("</blockquote>\n</body>")
     assert "A &lt; B &amp; &lt;script&gt;<br>" in html
 

@@ -67,7 +67,7 @@ def test_a_length_is_the_same_in_whatever_pieces_it_is_read(tokens: list[bytes],
         (
             Listed("1", 128, NOON),
             Listed("1", 128, NOON + timedelta(hours=1)),
-            "arrived 2026-11-22 13:00:00, 2026-11-22 12:00:00 before",
+            "arrived 2026-11-22 13:00:00 UTC, 2026-11-22 12:00:00 UTC before",
         ),
         (Listed("1", 128, NOON), Listed("1", 128, NOON + timedelta(seconds=0.5)), ""),
         (Listed("1", None, NOON), Listed("1", 128, NOON), ""),
