@@ -22,6 +22,8 @@ __all__ = ["COMMANDS", "systemd_version", "unit"]
 
 _SKELETON = Path(__file__).parent / "skeleton"
 _UNIT = "etc/systemd/system/gatewayd.service"
+#: There where the service is started at boot.
+_ENABLED = "etc/systemd/system/multi-user.target.wants/gatewayd.service"
 #: Config file: what it is made of.
 _FILES = {
     "gatewayd.yaml": "gatewayd.yaml",
@@ -125,7 +127,8 @@ class _Installation:
     root: Path
     #: Ours beside what a person has edited.
     beside: list[Path] = field(default_factory=list)
-    unit_changed: bool = False
+    #: Another unit was there before.
+    unit_replaced: bool = False
 
     def folder(self, path: Path, mode: int) -> None:
         """Make a folder; one that is there stays as it is."""
@@ -151,7 +154,7 @@ class _Installation:
             self.beside.append(here)
         else:
             _say(f"{'replaced' if now is not None else 'wrote   '} {here}")
-            self.unit_changed |= ours
+            self.unit_replaced |= ours and now is not None
         _write(here, text)
 
     def _here(self, path: Path) -> Path:
@@ -186,16 +189,20 @@ def _warn(root: Path, program: Path, parts: list[Path], version: int | None) -> 
 
 
 def _advise(config: Path, work: _Installation) -> None:
-    """Say what to do next."""
-    _say("Next:")
-    if work.beside:
-        _say(f"  compare what is new: {', '.join(map(str, work.beside))}")
-    _say(f"  say which mailboxes and operators there are: {config}/accounts/*.yaml, {config}/operators/*.yaml")
-    _say(f"  put each password into a file of {config}/credentials, and name it as `!credential FILE`")
-    _say("  gatewayd check --online")
-    _say("  systemctl enable --now gatewayd")
-    if work.unit_changed:
-        _say("  or after an update: systemctl daemon-reload && systemctl restart gatewayd")
+    """Say what is left to do, and nothing that is done."""
+    steps = [f"compare what is new: {', '.join(map(str, work.beside))}"] if work.beside else []
+    if not all(any(work.root.glob(f"{str(config).lstrip('/')}/{group}/*.yaml")) for group in ("accounts", "operators")):
+        steps += [
+            f"say which mailboxes and operators there are: {config}/accounts/*.yaml, {config}/operators/*.yaml",
+            f"put each password into a file of {config}/credentials, and name it as `!credential FILE`",
+        ]
+    if not os.path.lexists(work.root / _ENABLED):
+        steps += ["gatewayd check --online", "systemctl enable --now gatewayd"]
+    if work.unit_replaced:
+        steps += ["systemctl daemon-reload && systemctl restart gatewayd"]
+    _say("Next:" if steps else "Nothing else is to be done; after an update of the program: systemctl restart gatewayd")
+    for step in steps:
+        _say(f"  {step}")
 
 
 def _say(text: str) -> None:

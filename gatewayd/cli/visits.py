@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,18 +11,19 @@ import click
 
 from gatewayd.batch import Bounds
 from gatewayd.cli import output
+from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
 from gatewayd.cli.asking import asked
 from gatewayd.cli.observing import observed
 from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
-from gatewayd.health import Answer, Task
+from gatewayd.health import AccountHealth, Answer, Task
 from gatewayd.listing import preview
 from gatewayd.rematch import correct, retry_put_off
 from gatewayd.views import Query, Viewer
-from gatewayd.visit import Progress, Tools, visit
+from gatewayd.visit import Tools, visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
@@ -31,12 +31,9 @@ if TYPE_CHECKING:
     from gatewayd.delivery import Suspension
     from gatewayd.model import Listed
     from gatewayd.supervisor.telling import Telling
+    from gatewayd.visit import Progress, Report
 
 __all__ = ["COMMANDS", "visit_all"]
-
-_COLUMNS = ("account", "#listed", "#filed", "#duplicate", "#not admitted", "#vanished", "#deferred", "#settled")
-#: Mails in an error queue are counted up to this.
-_MANY = 1000
 
 
 @click.command("import")
@@ -103,17 +100,17 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
     """Visit and tell; return whether anything failed."""
     rows: list[Sequence[str]] = []
     failed = False
-    with _progress_bar() as show:
+    with progress_bar() as show:
         for account in chosen:
             answer = _visit(app, account, task, show)
             failed = failed or bool(answer.error or answer.problems or answer.tally.deferred)
             queued = None if answer.error else _queued(app, account)
             if as_json:
-                output.json_line({**_json(answer), "queued": queued})
+                output.json_line({**answer_json(app, answer), "queued": queued})
             else:
-                rows.append(_row(answer))
-                _tell(app, answer, queued)
-    output.table(_COLUMNS, rows)
+                rows.append(answer_row(answer))
+                tell_answer(app, answer, queued)
+    output.table(ANSWER, rows)
     failed = _correct(app, chosen) or failed
     return failed or _unknown(app, chosen, task.keys)
 
@@ -134,10 +131,10 @@ def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
 
 
 def _queued(app: App, account: AccountConfig) -> int:
-    """Return how many mails of an account stand in an error queue, up to ``_MANY``."""
-    query = Query(account=account.name, faulty=True, limit=_MANY)
+    """Return how many mails of an account stand in an error queue, up to ``MANY``."""
+    query = Query(account=account.name, faulty=True, limit=MANY)
     viewers = [Viewer(operator=name, users=tuple(app.config.operators[name].users)) for name in account.operators]
-    return min(_MANY, len({filing.id for viewer in viewers for filing in app.store.filings(viewer, query)}))
+    return min(MANY, len({filing.id for viewer in viewers for filing in app.store.filings(viewer, query)}))
 
 
 def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -> bool:
@@ -205,9 +202,23 @@ def _visited(
     recipes = [app.recipes[name] for name in account.operators]
     try:
         done = visit(account, app.transport(account), recipes, tools, task)
-        return asked(app.store, done, task, show) if isinstance(done, Held) else done.answer()
+        if isinstance(done, Held):
+            return asked(app.store, done, task, show)
+        _remember(app, done)
+        return done.answer()
     except GatewaydError as error:
         return Answer(account=account.name, error=error.message, advice=error.advice)
+
+
+def _remember(app: App, done: Report) -> None:
+    """Keep for ``status`` when the account was last checked and had mail; no daemon has it."""
+    now = datetime.now(UTC)
+    checked = None if done.error or done.unproven else now
+    mail = now if done.tally.filed else None
+    with suppress(GatewaydError):
+        app.store.tell(
+            [AccountHealth(account=done.account, owner=app.owner.name, condition="new", checked_at=checked, mail_at=mail)]
+        )
 
 
 def _suspended(targets: Sequence[Suspension]) -> None:
@@ -237,62 +248,6 @@ def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> b
     output.table(("account", "folder", "key", "#size", "arrival"), rows)
     output.note(f"{output.count(len(new), 'key')} would be listed as new; nothing was written.")
     return failed
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """Give what draws a progress bar on a terminal, and does nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415  imported late: only a terminal needs it
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        tasks = {}
-
-        def show(progress: Progress) -> None:
-            name = f"{progress.account} {output.clean(progress.folder)}"
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=progress.total)
-            bar.update(tasks[name], completed=progress.done, total=progress.total)
-
-        yield show
-
-
-def _row(answer: Answer) -> Sequence[str]:
-    tally = answer.tally
-    numbers = (answer.listed, tally.filed, tally.duplicate, tally.not_admitted, tally.vanished, tally.deferred, answer.settled)
-    return (answer.account, *(str(number) for number in numbers))
-
-
-def _tell(app: App, answer: Answer, queued: int | None) -> None:
-    for text in (*answer.notes, *answer.problems):
-        output.note(f"{answer.account}: {text}")
-    if answer.error:
-        output.error(GatewaydError(answer.error, advice=answer.advice), account=answer.account)
-    if queued:
-        many = f"{queued} or more" if queued >= _MANY else str(queued)
-        mails = f"{many} mail{'' if queued == 1 else 's'} of {answer.account} stand{'s' if queued == 1 else ''}"
-        flag = " --all-operators" if len(app.config.operators) > 1 else ""
-        output.note(f"{mails} in an error queue: gatewayd queue list{flag}")
-
-
-def _json(answer: Answer) -> dict[str, output.Json]:
-    return {
-        "account": answer.account,
-        "listed": answer.listed,
-        "filed": answer.tally.filed,
-        "duplicate": answer.tally.duplicate,
-        "not_admitted": answer.tally.not_admitted,
-        "vanished": answer.tally.vanished,
-        "deferred": answer.tally.deferred,
-        "settled": answer.settled,
-        "problems": list(answer.problems),
-        "notes": list(answer.notes),
-        "error": answer.error or None,
-        "advice": answer.advice if answer.error else None,
-    }
 
 
 COMMANDS = (_import,)

@@ -99,7 +99,7 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
 
     @abstractmethod
     def tell(self, healths: Sequence[AccountHealth]) -> None:
-        """Keep how accounts are, in place of what was told of them before."""
+        """Keep how accounts are, in place of what was told before; a time that is None stays as it was, but for ``due_at``."""
 
     @abstractmethod
     def healths(self) -> Sequence[AccountHealth]:

@@ -1,6 +1,6 @@
 """What every store promises of what daemons and people tell each other through it."""
 
-# ruff: noqa: PLR2004  tests are made of expected numbers and named after promises
+# ruff: noqa: N802, PLR2004  tests are made of expected numbers and named after promises
 
 from __future__ import annotations
 
@@ -90,7 +90,18 @@ class DaemonContract:
         better = AccountHealth(account="b", owner="two", condition="watching", checked_at=_NOON)
         store.tell([full, better])
         store.tell([replace(new, error="a\0b\udc80")])
+        better = replace(better, mail_at=full.mail_at, compared_at=full.compared_at)
         assert store.healths() == [replace(new, error="a\ufffdb\ufffd"), better, replace(full, account="ä")]
+
+    def test_P10_when_something_was_last_is_never_forgotten(self, store: Store) -> None:
+        first = datetime(2026, 1, 1, tzinfo=UTC)
+        told = AccountHealth(account="shared", owner="one", condition="polling", checked_at=first, mail_at=first, compared_at=first)
+        store.tell([replace(told, due_at=first)])
+        store.tell([AccountHealth(account="shared", owner="two", condition="faulty", error="a fault")])
+        assert store.healths() == [replace(told, owner="two", condition="faulty", error="a fault")]
+        later = first + timedelta(hours=1)
+        store.tell([AccountHealth(account="shared", owner="two", condition="polling", checked_at=later)])
+        assert store.healths() == [replace(told, owner="two", checked_at=later)]
 
     def test_lengths_count_what_waits_and_what_stands_in_queues(self, store: Store) -> None:
         assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={})

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Table, Text, literal_column
 
-from gatewayd_sql.dialect import SMALL_ROWS, only_where
+from gatewayd_sql.dialect import KEPT, SMALL_ROWS, only_where
 from gatewayd_sql.outbox_tables import metadata
 from gatewayd_sql.tables import ledger
 
@@ -65,8 +65,8 @@ directory = Table(
     Column("operator", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("condition", Text, nullable=False),
-    Column("loaded_at", Double),
-    Column("looked_at", Double),
+    Column("loaded_at", Double, info=KEPT),
+    Column("looked_at", Double, info=KEPT),
     Column("version", Text, nullable=False),
     Column("error", Text, nullable=False),
     # Lists as JSON: they are only ever shown.

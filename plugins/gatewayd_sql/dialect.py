@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 __all__ = [
+    "KEPT",
     "NEVER_REUSED",
     "SMALL_ROWS",
     "Id",
@@ -159,8 +160,15 @@ def _insert_or_ignore(element: InsertOrIgnore, compiler: SQLCompiler, **options:
     return f"{insert} ON CONFLICT DO NOTHING"
 
 
+#: The ``info`` of a column that keeps what it has where a row that takes its place has nothing.
+KEPT = {"kept": True}
+
+
 class InsertOrReplace(Insert):
-    """An INSERT of whole rows that takes the place of those whose primary key is the same."""
+    """An INSERT of whole rows that takes the place of those whose primary key is the same.
+
+    What is NULL in a new row leaves a column that is ``KEPT`` as it was.
+    """
 
     inherit_cache = True
 
@@ -171,5 +179,13 @@ def _insert_or_replace(element: InsertOrReplace, compiler: SQLCompiler, **option
     table = cast("Table", element.table)
     name = compiler.preparer.format_column
     key = ", ".join(name(column) for column in table.primary_key)
-    new = ", ".join(f"{name(column)} = excluded.{name(column)}" for column in table.c if not column.primary_key)
+    old = compiler.preparer.format_table(table)
+    told = {
+        name(column): f"coalesce(excluded.{name(column)}, {old}.{name(column)})"
+        if column.info == KEPT
+        else f"excluded.{name(column)}"
+        for column in table.c
+        if not column.primary_key
+    }
+    new = ", ".join(f"{column} = {value}" for column, value in told.items())
     return f"{insert} ON CONFLICT ({key}) DO UPDATE SET {new}"

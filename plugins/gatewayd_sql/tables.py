@@ -32,7 +32,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from gatewayd_sql.dialect import NEVER_REUSED, SMALL_ROWS, Id, only_where
+from gatewayd_sql.dialect import KEPT, NEVER_REUSED, SMALL_ROWS, Id, only_where
 
 __all__ = [
     "OUT",
@@ -255,10 +255,11 @@ health = Table(
     Column("account", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("condition", Text, nullable=False),
-    Column("checked_at", Double),
-    Column("mail_at", Double),
+    # When it was last, whoever says so: who has not seen it yet leaves it as it was.
+    Column("checked_at", Double, info=KEPT),
+    Column("mail_at", Double, info=KEPT),
     Column("due_at", Double),
-    Column("compared_at", Double),
+    Column("compared_at", Double, info=KEPT),
     Column("failures", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("advice", Text, nullable=False),

@@ -197,6 +197,13 @@ def test_admission_stays_undecided_while_the_directory_is_down(house: House) -> 
     done = house.run("import", "main", "--json")
     assert done.code == 1
     assert done.rows[0]["deferred"] == 3
+    assert all("operator acme" in cause for cause in done.rows[0]["deferred_because"])
+    house.write("accounts/other.yaml", f"second: true\n{(house.folder / 'accounts/main.yaml').read_text()}")
+    said = house.run("import", "other").err
+    assert "3 messages of other could not be had or decided this time. Nothing is lost" in said
+    assert "tried again by the next import, or by a daemon" in said
+    assert "operator acme" in said
+    (house.folder / "accounts/other.yaml").unlink()
     waiting = house.good("audit", "main", "--list", "waiting", "--json").rows
     assert {(one["state"], one["tries"]) for one in waiting} == {("waiting", 1)}
     assert all("operator acme" in one["cause"] for one in waiting)

@@ -102,6 +102,24 @@ def test_again_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -
     assert "daemon-reload" not in said
 
 
+def test_what_is_done_is_not_asked_for_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said() -> str:
+        capsys.readouterr()
+        assert install(root) == 0
+        return capsys.readouterr().out.partition("Next:")[2]
+
+    assert "accounts/*.yaml" in said()
+    for group in ("accounts", "operators"):
+        (root / f"etc/gatewayd/{group}/one.yaml").write_text("")
+    assert said() == "\n  gatewayd check --online\n  systemctl enable --now gatewayd\n"
+    enabled = root / "etc/systemd/system/multi-user.target.wants/gatewayd.service"
+    enabled.parent.mkdir()
+    enabled.symlink_to("/etc/systemd/system/gatewayd.service")
+    assert said() == ""
+    (root / UNIT).write_text("[Service]\n")
+    assert said() == "\n  systemctl daemon-reload && systemctl restart gatewayd\n"
+
+
 def test_what_a_person_has_edited_stays_and_ours_is_beside_it(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install(root)
     ours = (root / "etc/gatewayd/gatewayd.yaml").read_bytes()
