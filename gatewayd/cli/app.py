@@ -14,7 +14,7 @@ import click
 from gatewayd import config, plugins
 from gatewayd.cli import output
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.examine import Examiner, Examining, Recipe, recipes
+from gatewayd.examine import Answering, Examiner, Recipe, recipes
 from gatewayd.forwarder import Forwarder
 from gatewayd.guard import open_courier, open_session
 from gatewayd.owner import Owner, enter, prepare
@@ -121,8 +121,8 @@ class App:
         return examiner
 
     @cached_property
-    def examining(self) -> Examining:
-        """What examines for visits: worker processes, unless the config wants none."""
+    def examining(self) -> Answering:
+        """What examines and asks directories: worker processes with deadlines, unless the config wants none."""
         if not self.config.workers.processes:
             return self.examiner
         self._prepare_state()

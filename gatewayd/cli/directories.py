@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,15 +13,18 @@ from gatewayd.cli.mail import KINDS
 from gatewayd.config.faults import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd.cli.app import App
     from gatewayd.config import ImportConfig
     from gatewayd.directory import Contents
+    from gatewayd.examine import Looked
     from gatewayd.model import Kind
 
 __all__ = ["COMMANDS", "Checked", "check_directories"]
 
+#: Seconds after which the person is told what is waited for.
+_PATIENCE = 1.5
 #: At most so many contact types are named.
 _TYPES = 20
 
@@ -37,36 +41,42 @@ class Checked:
 
 def check_directories(app: App) -> Sequence[Checked]:
     """Show what is wrong with the operators' directories and matchers, and with contact types that nobody has."""
-    checked = [_checked(app, name) for name in app.recipes]
-    for text in _unknown_contact_types(app):
+    looks = {name: look(app, name) for name in app.recipes}
+    checked = [_checked(app, name, looked) for name, looked in looks.items()]
+    for text in _unknown_contact_types(app, {name: looked.contents for name, looked in looks.items()}):
         output.note(f"warning: {text}")
     return checked
 
 
-def _checked(app: App, name: str) -> Checked:
-    recipe = app.recipes[name]
-    rows = app.examiner.refresh(recipe)
-    unusable = [] if recipe.faulty else app.examiner.unusable(recipe)
-    shown = [*unusable, *(("directory", text) for text in rows if ("directory", text) not in unusable)]
+def look(app: App, name: str, *, accept: bool = False, patient: bool = False) -> Looked:
+    """Look at an operator's directory; a person who waits long for it is told so."""
+    waiting = app.thread.submit(app.examining.look, app.recipes[name], accept=accept, patient=patient)
+    with suppress(TimeoutError):
+        return waiting.result(_PATIENCE)
+    output.note(f"gatewayd: waiting for the directory of {name} ...")
+    return waiting.result()
+
+
+def _checked(app: App, name: str, looked: Looked) -> Checked:
+    unusable = [] if app.recipes[name].faulty else [*looked.unbuilt]
+    if looked.failed and "directory" not in dict(unusable) and not app.recipes[name].faulty:
+        unusable.append(("directory", "; ".join(looked.faults)))
+    told = {text for _, text in unusable}
+    shown = [*unusable, *(("directory", text) for text in looked.faults if text not in told)]
     for by, text in shown:
         click.echo(output.clean(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}"))
-    contents = app.examiner.contents(recipe)
-    for text in contents.warnings:
+    for text in looked.contents.warnings:
         output.note(f"warning: operators/{name}.yaml: directory: {text}")
-    return Checked(unusable=len(unusable), outdated=bool(contents.outdated))
+    return Checked(unusable=len(unusable), outdated=bool(looked.contents.outdated))
 
 
-def _unknown_contact_types(app: App) -> Iterator[str]:
+def _unknown_contact_types(app: App, held: Mapping[str, Contents]) -> Iterator[str]:
     """Yield what is wrong with the contact types that accounts import: a word that no record has admits nobody."""
     for account in app.config.accounts.values():
         if account.imports is None:
             continue
         # Only an operator of whom it is known: a directory need not tell what contact types it has.
-        known = {
-            name: contents
-            for name in account.operators
-            if name in app.recipes and (contents := app.examiner.contents(app.recipes[name])).contact_types is not None
-        }
+        known = {name: held[name] for name in account.operators if name in held and held[name].contact_types is not None}
         for name, contents in known.items():
             for kind, word in _unknown(account.imports, contents):
                 yield f"accounts/{account.name}.yaml: import.contact_types.{kind}: {_nobody(name, kind, word, contents)}"
@@ -124,12 +134,12 @@ def _load(app: App, operator: str | None, *, accept: bool) -> int:
     A file that is gone, or has less than half of the rows that it had, is taken over with --accept only.
     """
     names = [app.viewer(operator).operator] if operator else list(app.recipes)
-    load = app.examiner.accept if accept else app.examiner.refresh
-    faults = [(name, text) for name in names for text in load(app.recipes[name])]
+    looks = {name: look(app, name, accept=accept, patient=True) for name in names}
+    faults = [(name, text) for name, looked in looks.items() for text in looked.faults]
     for name, text in faults:
         click.echo(output.clean(f"{name}: {text}"))
-    for name in names:
-        for text in app.examiner.contents(app.recipes[name]).warnings:
+    for name, looked in looks.items():
+        for text in looked.contents.warnings:
             output.note(f"warning: {name}: {text}")
     output.note(f"{output.count(len(names), 'directory', 'directories')} loaded, {output.count(len(faults), 'fault')}.")
     return 1 if faults else 0

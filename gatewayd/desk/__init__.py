@@ -5,7 +5,6 @@ Every verb takes the viewer who asks, and answers about nothing that this viewer
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from gatewayd.desk.forwarding import Forwarding
 from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
+from gatewayd.examine import Question
 from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import file_of, parse
 from gatewayd.rematch import retry, retry_put_off
@@ -23,10 +23,9 @@ from gatewayd.views import Query
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from gatewayd.examine import Examiner, Examining, Recipe
+    from gatewayd.examine import Answering, Examiner, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Attachment, Kind, Record, Source
-    from gatewayd.roles import Directory
     from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.views import FilingView, Viewer
@@ -44,13 +43,13 @@ class Desk:
     recipes: Mapping[str, Recipe]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
-    #: In whose guards matchers are called, made when it is asked for; None: in the examiner's.
-    guarded: Callable[[], Examining] | None = None
+    #: In whose guards matchers and directories are called, made when it is asked for; None: in the examiner's.
+    guarded: Callable[[], Answering] | None = None
     #: By which mail goes on, made when it is asked for: its key may be missing, and that is no matter of reading mail.
     router: Callable[[], Router | None] = lambda: None
 
     @property
-    def _examining(self) -> Examining:
+    def _examining(self) -> Answering:
         return self.guarded() if self.guarded else self.examiner
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
@@ -89,8 +88,7 @@ class Desk:
     def link(self, viewer: Viewer, mail_id: int, kind: Kind, ids: Sequence[str], *, who: str) -> int:
         """Link records of the directory to a filing by hand; return how many links are new."""
         self.get(viewer, mail_id)
-        with self._directory(viewer.operator) as directory:
-            found = directory.find(kind, "id", ids)
+        found = self._asked(viewer.operator, Question(kind=kind, field="id", values=tuple(ids)))
         missing = [one for one in ids if not found.get(one)]
         if missing:
             advice = f"Search it: gatewayd directory find {kind} WORD"
@@ -105,15 +103,11 @@ class Desk:
 
     def search(self, operator: str, kind: Kind, text: str, *, limit: int) -> Sequence[Record]:
         """Return records of an operator's directory with every word of ``text``, best first."""
-        with self._directory(operator) as directory:
-            return directory.search(kind, text, limit=limit)
+        return self._asked(operator, Question(kind=kind, words=text, limit=limit))[text]
 
-    @contextmanager
-    def _directory(self, operator: str) -> Iterator[Directory]:
-        recipe = self.recipes[operator]
-        self.examiner.refresh(recipe)
+    def _asked(self, operator: str, question: Question) -> Mapping[str, Sequence[Record]]:
         try:
-            yield self.examiner.directory(recipe)
+            return self._examining.ask(self.recipes[operator], question)
         except DirectoryFailed as error:
             advice = "`gatewayd check` says what is wrong with it."
             raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error

@@ -3,9 +3,23 @@
 from gatewayd.examine.doubts import provisional, senders, since
 from gatewayd.examine.examiner import Examiner
 from gatewayd.examine.recipes import recipes
-from gatewayd.examine.values import ContactTypes, Examination, Examined, Examining, Findings, Job, Letter, Order, Recipe
+from gatewayd.examine.values import (
+    Answering,
+    ContactTypes,
+    Examination,
+    Examined,
+    Examining,
+    Findings,
+    Job,
+    Letter,
+    Looked,
+    Order,
+    Question,
+    Recipe,
+)
 
 __all__ = [
+    "Answering",
     "ContactTypes",
     "Examination",
     "Examined",
@@ -14,7 +28,9 @@ __all__ = [
     "Findings",
     "Job",
     "Letter",
+    "Looked",
     "Order",
+    "Question",
     "Recipe",
     "provisional",
     "recipes",

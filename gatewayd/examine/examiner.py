@@ -12,17 +12,18 @@ from gatewayd.custody import FilingFault
 from gatewayd.directory import Basis, Contents, edition
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
-from gatewayd.examine.values import Examination, Examined, Examining, Findings, Job
+from gatewayd.examine.values import Answering, Examination, Examined, Findings, Job, Looked
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
 from gatewayd.mail import parse
 from gatewayd.roles import Directory, Matcher
 from gatewayd.traces import where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gatewayd.examine.values import ContactTypes, Order, Recipe
+    from gatewayd.examine.values import ContactTypes, Order, Question, Recipe
     from gatewayd.mail import Mail
+    from gatewayd.model import Record
     from gatewayd.plugins import Registry
 
 __all__ = ["Examiner"]
@@ -54,7 +55,7 @@ class _Bench:
     looked_at: float = 0.0
 
 
-class Examiner(Examining):
+class Examiner(Answering):
     """Builds each operator's directory and matchers once and examines with them. Used by one thread at a time."""
 
     def __init__(self, registry: Registry, *, asking: Callable[[bool], None] = lambda _: None) -> None:
@@ -66,10 +67,6 @@ class Examiner(Examining):
     def refresh(self, recipe: Recipe) -> list[str]:
         """See ``Examining``."""
         return self._refreshed(recipe, accept=False)
-
-    def accept(self, recipe: Recipe) -> list[str]:
-        """Refresh, and take what lies behind the directory as it is."""
-        return self._refreshed(recipe, accept=True)
 
     def _refreshed(self, recipe: Recipe, *, accept: bool) -> list[str]:
         bench = self._bench(recipe)
@@ -89,10 +86,6 @@ class Examiner(Examining):
         if not bench.stale and not bench.contents.outdated:
             bench.loaded_at = began
         return faults
-
-    def contents(self, recipe: Recipe) -> Contents:
-        """Return what the operator's directory holds since it was last refreshed."""
-        return self._bench(recipe).contents
 
     def basis(self, recipe: Recipe) -> Basis | None:
         """See ``Examining``. It is looked at here and now, if that is due."""
@@ -122,12 +115,18 @@ class Examiner(Examining):
                 return str(error)
         return ""
 
-    def unusable(self, recipe: Recipe) -> list[tuple[str, str]]:
-        """Return what could not be built, or be refreshed the last time, as (``directory`` or matcher, why)."""
+    def look(self, recipe: Recipe, *, accept: bool = False, patient: bool = False) -> Looked:  # noqa: ARG002  it always is
+        """See ``Answering``."""
+        faults = tuple(self._refreshed(recipe, accept=accept))
         bench = self._bench(recipe)
-        broken = [("directory", bench.broken)] if bench.broken else []
-        broken += list(bench.unbuilt.items())
-        return [*broken, ("directory", bench.stale)] if bench.stale else broken
+        broken = {"directory": bench.broken} if bench.broken else {}
+        failed = bool(bench.broken or bench.stale)
+        return Looked(faults=faults, failed=failed, contents=bench.contents, unbuilt=tuple({**broken, **bench.unbuilt}.items()))
+
+    def ask(self, recipe: Recipe, question: Question) -> Mapping[str, Sequence[Record]]:
+        """See ``Answering``."""
+        self.refresh(recipe)
+        return question.put(self.directory(recipe))
 
     def begin(self, order: Order) -> Examination:
         """See ``Examining``. It is done here and now, when its result is asked for."""

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from gatewayd.directory import Contents
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from gatewayd.custody import FilingFault
     from gatewayd.directory import Basis
     from gatewayd.mail import Mail
-    from gatewayd.model import Follows, Link, Miss, Rivals, Source
+    from gatewayd.model import Follows, Kind, Link, Miss, Record, Rivals, Source
     from gatewayd.roles import Directory, Matcher, Operator, Place
 
-__all__ = ["ContactTypes", "Examination", "Examined", "Examining", "Findings", "Job", "Letter", "Order", "Recipe"]
+__all__ = [
+    "Answering",
+    "ContactTypes",
+    "Examination",
+    "Examined",
+    "Examining",
+    "Findings",
+    "Job",
+    "Letter",
+    "Looked",
+    "Order",
+    "Question",
+    "Recipe",
+]
 
 
 #: For ``customer`` and ``supplier`` the types of contact whose mail is admitted.
@@ -142,3 +157,47 @@ class Examining(ABC):
     @abstractmethod
     def begin(self, order: Order) -> Examination:
         """Begin with an order, which may go on while the caller does other work. Never raises for a matcher or a mail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a person asks of an operator's directory: records by a field's values, or by words where there is no field."""
+
+    kind: Kind
+    field: str = ""
+    values: tuple[str, ...] = ()
+    words: str = ""
+    limit: int = 20
+
+    def put(self, directory: Directory) -> Mapping[str, Sequence[Record]]:
+        """Ask it; return the records for each value, or for the words."""
+        if self.field:
+            return directory.find(self.kind, self.field, self.values)
+        return {self.words: directory.search(self.kind, self.words, limit=self.limit)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What a person's look at an operator's directory and matchers came to."""
+
+    #: Faults to show, such as a row that was left out; and whether the directory could not be refreshed at all.
+    faults: tuple[str, ...] = ()
+    failed: bool = False
+    contents: Contents = field(default_factory=Contents)
+    #: What could not be built, as (``directory`` or matcher, why).
+    unbuilt: tuple[tuple[str, str], ...] = ()
+
+
+class Answering(Examining):
+    """Answers what a person asks of directories, too: in this process, or in worker processes with deadlines."""
+
+    @abstractmethod
+    def look(self, recipe: Recipe, *, accept: bool = False, patient: bool = False) -> Looked:
+        """Let the operator's directory follow its changes, or with ``accept`` take what there is; and build its matchers.
+
+        ``patient``: it may take as long as it takes the daemon. Never raises for a directory or a matcher.
+        """
+
+    @abstractmethod
+    def ask(self, recipe: Recipe, question: Question) -> Mapping[str, Sequence[Record]]:
+        """Return the answer. Raises DirectoryFailed, or PermanentError where the operator has no directory."""

@@ -34,7 +34,7 @@ __all__ = ["Directories"]
 #: Seconds between two looks; after one whose process had to be ended, more. Without one for so long, a look is overdue.
 _LOOK, _AFTER_DEATH, _OVERDUE = 5.0, 60.0, 15.0
 #: Seconds that a batch waits for a look that is due, and that a look may take at all.
-_PATIENCE, _LONGEST = 20.0, 900.0
+_PATIENCE, LONGEST = 20.0, 900.0
 #: Seconds until mail that was filed without the directory is tried again: at first, and at most.
 _RETRY, _RETRY_LONGEST = 15.0, 300.0
 #: Seconds that anybody sleeps before looking whether there is something to do.
@@ -223,12 +223,12 @@ class Directories:
         version = before.version if before else ""
         try:
             labour = Labour(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
-            outcome = laboured(self._lane, labour, Seconds(_LONGEST), self._wanted)
+            outcome = laboured(self._lane, labour, Seconds(LONGEST), self._wanted)
         except GatewaydError as error:
             outcome = Outcome(faults=(error.message,), failed=True, contents=before.contents if before else Contents())
         else:
             pause = _AFTER_DEATH if outcome.failure else _LOOK
-        look = said(known.recipe.operator.name, outcome, began_at, before, longest=_LONGEST)
+        look = said(known.recipe.operator.name, outcome, began_at, before, longest=LONGEST)
         with self._door:
             known.look, known.looking, known.covered, known.vain = look, False, began, False
             known.untold = look.news or known.untold

@@ -13,11 +13,12 @@ from gatewayd.supervisor.process import Died
 from gatewayd.worker import Asking, Ended, Next, Ready
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.errors import GatewaydError
     from gatewayd.examine.matching import Admission, Said
     from gatewayd.mail import Mail
+    from gatewayd.model import Record
     from gatewayd.supervisor.lanes import Lane
     from gatewayd.supervisor.process import Process
     from gatewayd.worker import Call, Labour, Reply
@@ -58,6 +59,9 @@ class Outcome:
     failed: bool = False
     contents: Contents = field(default_factory=Contents)
     changed: frozenset[str] | None = None
+    #: What could not be built, and what a directory answered, see ``Ended``.
+    unbuilt: tuple[tuple[str, str], ...] = ()
+    found: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     #: None where it came to its end, or stopped because its memory was used up by calls before the next.
     failure: Failure | None = None
     #: How long a process was at it, in seconds; and how long it took to start before.
@@ -189,6 +193,7 @@ class _One:
         if isinstance(reply, Ended):
             self.outcome.mails, self.outcome.faults, self.outcome.failed = reply.mails, reply.faults, reply.failed
             self.outcome.contents, self.outcome.changed = reply.contents, reply.changed
+            self.outcome.unbuilt, self.outcome.found = reply.unbuilt, reply.found
             self.error, self.spent, self.finished = reply.error, reply.spent, True
             return
         if reply.result is not None and self._call is not None:

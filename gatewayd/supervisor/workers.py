@@ -7,20 +7,24 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatewayd.examine import Examining
+from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.examine import Answering, Looked
+from gatewayd.guard import DirectoryFailed
 from gatewayd.plugins import where
 from gatewayd.supervisor.breakers import Breakers
-from gatewayd.supervisor.directories import Directories
+from gatewayd.supervisor.directories import LONGEST, Directories
 from gatewayd.supervisor.examination import WorkersExamination
+from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
 from gatewayd.supervisor.lanes import Lane
-from gatewayd.worker import seal
+from gatewayd.worker import Labour, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.config import WorkersConfig
     from gatewayd.directory import Basis
-    from gatewayd.examine import Examination, Order, Recipe
+    from gatewayd.examine import Examination, Order, Question, Recipe
+    from gatewayd.model import Record
     from gatewayd.plugins import Registry
     from gatewayd.supervisor.looks import Look
     from gatewayd.worker import Sealed
@@ -49,7 +53,7 @@ class WorkerEvents:
     looked: Callable[[Look], object] | None = None
 
 
-class Workers(Examining):
+class Workers(Answering):
     """A pool of worker processes. Every method may be called from any thread."""
 
     def __init__(
@@ -101,6 +105,43 @@ class Workers(Examining):
     def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
         """See ``Examining``."""
         return self.directories.changed(recipe.operator.name, version)
+
+    def look(self, recipe: Recipe, *, accept: bool = False, patient: bool = False) -> Looked:
+        """See ``Answering``. Its time is ``budget``, or that of the daemon's looks."""
+        longest = LONGEST if patient else self.config.budget
+        unsendable = [(by, why) for by in ("", *(by for by, _ in recipe.matchers)) if (why := self.unsendable(recipe, by))]
+        sealed = self.sealed(recipe, [by for by, _ in recipe.matchers if by not in dict(unsendable)])
+        labour = Labour(recipes={0: sealed}, refused={}, refresh=True, accept=accept)
+        outcome = self._asked(labour, longest, "workers.budget", "; `gatewayd directory load` waits longer")
+        unbuilt = (*((by or "directory", why) for by, why in unsendable), *outcome.unbuilt)
+        return Looked(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
+
+    def ask(self, recipe: Recipe, question: Question) -> Mapping[str, Sequence[Record]]:
+        """See ``Answering``. Its time is ``deadline``, and that for its changes ``budget``."""
+        if recipe.directory is None:
+            raise PermanentError(f"operator {recipe.operator.name} has no directory: its file names none")
+        # What can't be taken over is not waited for: it answers by what it has.
+        bare = replace(recipe, matchers=())
+        self.look(bare)
+        if why := self.unsendable(bare, ""):
+            raise DirectoryFailed(why)
+        labour = Labour(recipes={0: self.sealed(bare, ())}, refused={}, question=question)
+        outcome = self._asked(labour, self.config.deadline, "workers.deadline")
+        if outcome.failed:
+            raise DirectoryFailed("; ".join(outcome.faults))
+        return outcome.found
+
+    def _asked(self, labour: Labour, longest: float, name: str, more: str = "") -> Outcome:
+        """Have a labour done for a person who waits; whatever goes wrong with it is a fault of the outcome."""
+        try:
+            outcome = laboured(self.looks, labour, Seconds(longest), lambda _: None)
+        except GatewaydError as error:
+            return Outcome(faults=(error.message,), failed=True)
+        if outcome.failure is None:
+            return outcome
+        overran = f"it did not come to its end within {longest:g} s (`{name}`){more}"
+        how = overran if outcome.failure.overran else f"its process failed: {outcome.failure.how}"
+        return Outcome(faults=(how,), failed=True)
 
     def sealed(self, recipe: Recipe, matchers: Collection[str]) -> Sealed:
         """Return a recipe with just these matchers, as processes take it; all of them, and its directory, can be sent."""

@@ -20,6 +20,7 @@ from gatewayd.custody import FilingFault
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner
 from gatewayd.examine.matching import Admission, Said
+from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import parse
 from gatewayd.model import Miss
 from gatewayd.plugins import where
@@ -28,7 +29,7 @@ from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, R
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from gatewayd.examine import ContactTypes
+    from gatewayd.examine import ContactTypes, Question
     from gatewayd.mail import Mail
 
 __all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
@@ -61,16 +62,28 @@ class _Operator:
         if not self.error:
             self.examiner.close()
 
-    def refresh(self, known: str) -> Ended:
+    def refresh(self, known: str, *, accept: bool) -> Ended:
         if self.error:
             return Ended(faults=(self.error,), failed=True)
-        faults = self.examiner.refresh(self.recipe)
-        failed = any(by == "directory" for by, _ in self.examiner.unusable(self.recipe))
-        contents = self.examiner.contents(self.recipe)
-        changed = self.examiner.changed(self.recipe, known) if known and contents.version != known else None
+        found = self.examiner.look(self.recipe, accept=accept)
+        changed = self.examiner.changed(self.recipe, known) if known and found.contents.version != known else None
         return Ended(
-            faults=tuple(faults), failed=failed, contents=contents, changed=None if changed is None else frozenset(changed)
+            faults=found.faults,
+            failed=found.failed,
+            contents=found.contents,
+            unbuilt=found.unbuilt,
+            changed=None if changed is None else frozenset(changed),
         )
+
+    def answer(self, question: Question) -> Ended:
+        if self.error:
+            return Ended(faults=(self.error,), failed=True)
+        # What it can't follow it answers by what was there before.
+        self.examiner.follow(self.recipe)
+        try:
+            return Ended(found=question.put(self.examiner.directory(self.recipe)))
+        except (GatewaydError, DirectoryFailed) as error:
+            return Ended(faults=(str(error),), failed=True)
 
     def admit(self, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         if self.error:
@@ -108,7 +121,11 @@ class _Worker:
     def replies(self, labour: Labour) -> Iterator[Next | Spent | Ended]:
         if labour.refresh:
             for sealed in labour.recipes.values():
-                yield replace(self._open(sealed).refresh(labour.known), spent=self._is_spent())
+                yield replace(self._open(sealed).refresh(labour.known, accept=labour.accept), spent=self._is_spent())
+            return
+        if labour.question is not None:
+            for sealed in labour.recipes.values():
+                yield replace(self._open(sealed).answer(labour.question), spent=self._is_spent())
             return
         try:
             mails = tuple([one.view or parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])

