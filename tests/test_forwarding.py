@@ -114,7 +114,7 @@ def test_every_block_is_a_file_or_commands() -> None:
 
 
 def test_the_files_make_a_sound_config_and_both_servers_take_the_log_in(reader: Reader) -> None:
-    assert "2 accounts, 1 operator, 0 faults. 0 accounts failed online." in reader.said["check"].err
+    assert "2 accounts, 1 operator, 0 faults. Nothing failed online." in reader.said["check"].err
 
 
 def test_the_rules_fire_as_they_say_and_explain_says_so(reader: Reader) -> None:

@@ -85,7 +85,7 @@ def test_what_is_installed_is_this_version_and_not_the_checkout(world: World) ->
 
 def test_the_config_is_checked_and_the_daemon_imports_and_links_by_itself(world: World) -> None:
     shown = said(world, "check --online")
-    assert "2 accounts, 1 operator, 0 faults. 0 accounts failed online." in shown
+    assert "2 accounts, 1 operator, 0 faults. Nothing failed online." in shown
     assert "reservations: ok" in shown
     assert "acme-out: ok" in shown
     assert re.search(r"^reservations +watching +\d+s ago +\d+s ago ", shown, re.MULTILINE), shown

@@ -14,15 +14,15 @@ from gatewayd.cli.app import ID, App, operator_options
 from gatewayd.cli.copies import other_copies
 from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
+from gatewayd.cli.online import try_all
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
 from gatewayd.mailboxes import taken
 from gatewayd.model import Follows, Link, Rivals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from gatewayd.config import AccountConfig
     from gatewayd.desk import Explained
     from gatewayd.model import Finding, Source
 
@@ -33,7 +33,7 @@ _MAX_FILE = 64 << 20
 
 
 @click.command("check")
-@click.option("--online", is_flag=True, help="Also log in to every account; reads only.")
+@click.option("--online", is_flag=True, help="Also log in to every account, and connect to targets; changes nothing there.")
 @click.option("--only-files", is_flag=True, help="Only read the config's files; no secret, directory or server is tried.")
 @click.pass_obj
 def _check(app: App, *, online: bool, only_files: bool) -> int:
@@ -57,13 +57,17 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
     others = [] if only_files else [*other_copies(app)]
     for other in others:
         click.echo(output.clean(str(other)))
-    failed = [account for account in app.config.accounts.values() if online and not _online(app, account)]
+    failed = try_all(app) if online else []
     things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
     found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
-    output.note(f"{found}." if not online else f"{found}. {output.count(len(failed), 'account')} failed online.")
+    output.note(f"{found}." if not online else f"{found}. {_failed(failed)}")
     if faults or unusable:
         return 78
     return 1 if failed or outdated or others else 0
+
+
+def _failed(names: Sequence[str]) -> str:
+    return f"{len(names)} failed online: {', '.join(names)}." if names else "Nothing failed online."
 
 
 def _stored_faults(app: App) -> int:
@@ -81,32 +85,6 @@ def _stored_faults(app: App) -> int:
     for name, why in waits:
         click.echo(output.clean(f"accounts/{name}.yaml: {why.sentences}"))
     return len(waits)
-
-
-def _online(app: App, account: AccountConfig) -> bool:
-    """Log in to one account, where it imports and where it sends, and say what is wrong and how to mend it."""
-    problems = [*_tried(lambda: _imports(app, account))] if account.imports or not account.sends else []
-    problems += [*_tried(lambda: _sends(app, account))] if account.sends else []
-    for problem in problems or ["ok"]:
-        click.echo(output.clean(f"{account.name}: {problem}"))
-    return not problems
-
-
-def _tried(problems: Callable[[], Sequence[str]]) -> Sequence[str]:
-    try:
-        return problems()
-    except GatewaydError as error:
-        return [error.sentences]
-
-
-def _imports(app: App, account: AccountConfig) -> Sequence[str]:
-    with app.session(account) as session:
-        return session.problems(account.imports.folders, account.imports.after) if account.imports else ()
-
-
-def _sends(app: App, account: AccountConfig) -> Sequence[str]:
-    with app.courier(account):
-        return ()
 
 
 @click.command("explain")

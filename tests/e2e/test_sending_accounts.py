@@ -62,7 +62,7 @@ def house(tmp_path: Path, server: SmtpServer) -> House:
 def test_a_log_in_is_proven_and_nothing_is_sent(house: House, server: SmtpServer) -> None:
     checked = house.good("check", "--online")
     assert checked.out == "out: ok\n"
-    assert "1 account, 1 operator, 0 faults. 0 accounts failed online." in checked.err
+    assert "1 account, 1 operator, 0 faults. Nothing failed online." in checked.err
     assert server.connections == 1
     assert not [line for line in server.commands if line.upper().startswith(("MAIL", "RCPT", "DATA"))]
 
@@ -78,7 +78,7 @@ def test_P10_what_is_wrong_with_each_account_is_told_with_what_to_do(house: Hous
     assert "535" in lines["later"]
     assert "the forwarder of account broken failed: KeyError" in lines["broken"]
     assert "pass" not in lines["later"].replace("password", "")
-    assert "2 accounts failed online." in checked.err
+    assert "2 failed online: broken, later." in checked.err
 
 
 @pytest.mark.parametrize("command", [("import", "out"), ("import", "--dry-run", "out"), ("audit", "out")])
