@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import ConfigError
+from gatewayd.evidence import difference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.config import AccountConfig, Config
     from gatewayd.custody import Lease
+    from gatewayd.model import Listed
     from gatewayd.store import Store
 
-__all__ = ["claim", "taken"]
+__all__ = ["claim", "distinct", "taken"]
+
+#: So many of a folder's first messages are compared, and so many must be another account's.
+_LOOKED, _ENOUGH = 50, 3
 
 
 def claim(account: AccountConfig, store: Store, lease: Lease, *, enter: bool) -> None:
@@ -35,9 +40,35 @@ def taken(config: Config, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -
             yield name, _waits(one, list(having), config.accounts)
 
 
-def _waits(account: AccountConfig, having: Sequence[str], known: Collection[str] = ()) -> ConfigError:
+def distinct(account: AccountConfig, store: Store, folder: str, listed: Sequence[Listed]) -> None:
+    """Raise ConfigError where a folder that was never listed holds another account's messages: one mailbox under two host names.
+
+    Only accounts whose user has the same name are looked at, and a few messages must be the same in key, size and arrival: then
+    it is the same mailbox, or a copy of it that kept its numbers. Nothing is asked of the server for it, nor of other servers.
+    """
+    first = {one.key: one for one in listed[:_LOOKED] if one.size is not None}
+    if account.second or len(first) < _ENOUGH or store.folder(account.name, folder) is not None:
+        return
+    for other in _namesakes(account, store.mailboxes()):
+        known = {key: was for key, was in store.known(other, folder, first.keys()).items() if not was.gone and was.listed.size}
+        if len(known) >= _ENOUGH and not any(difference(was.listed, first[key]) for key, was in known.items()):
+            raise _waits(account, [other], name=f"under another name, with the same messages in {folder}, ")
+
+
+def _namesakes(account: AccountConfig, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -> Iterator[str]:
+    """Yield the other accounts whose user has the same name, whatever its host and domain are called."""
+    for name, having in mailboxes.items():
+        if name != account.mailbox and _user(name) == _user(account.mailbox) != "":
+            yield from (other for other, _ in having if other != account.name)
+
+
+def _user(mailbox: str) -> str:
+    return mailbox.rpartition(" at ")[0].partition("@")[0]
+
+
+def _waits(account: AccountConfig, having: Sequence[str], known: Collection[str] = (), *, name: str = "") -> ConfigError:
     first = having[0]
     rename = "" if first in known else f"If its file was renamed: `gatewayd account rename {first} {account.name}`. "
-    what = f"its mailbox, {account.mailbox}, was imported by account {first}"
+    what = f"its mailbox, {account.mailbox}, was {name}imported by account {first}"
     again = "If all its mail is to be filed once more: `second: true` in its file."
     return ConfigError(what, advice=rename + again)

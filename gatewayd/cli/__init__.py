@@ -166,16 +166,19 @@ def _os_error(error: OSError) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command of ``sys.argv``. Ended by SIGTERM, it still gives back its leases and removes its spools."""
+    """Run the command of ``sys.argv``. Ended by SIGTERM or SIGHUP, it still gives back its leases and removes its spools."""
     signal.signal(signal.SIGTERM, _terminated)
+    # A terminal that is closed ends what runs in it, unless that was to outlive it (nohup(1)).
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminated)
     for stream in (sys.stdout, sys.stderr):
         # Where the terminal can't show a character it shows another, and no command fails for it.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         code = run()
-    except _Terminated:
-        code = 128 + signal.SIGTERM
+    except _Terminated as told:
+        code = 128 + told.number
     garbage.leave_all()
     sys.exit(code)
 
@@ -183,6 +186,9 @@ def main() -> NoReturn:
 class _Terminated(BaseException):
     """We are told to end. No SystemExit: that would be taken for the fault of the plugin that happens to be at work."""
 
+    def __init__(self, number: int) -> None:
+        self.number = number
 
-def _terminated(*_: object) -> NoReturn:
-    raise _Terminated
+
+def _terminated(number: int, _: object) -> NoReturn:
+    raise _Terminated(number)

@@ -11,6 +11,7 @@ from gatewayd.cli import output
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.forwarder import Forwarder
 from gatewayd.guard import open_courier
+from gatewayd.mailboxes import distinct
 from gatewayd.plugins import where
 from gatewayd.supervisor.threads import Threads
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
     from gatewayd.roles import Plugin
+    from gatewayd.session import Session
 
 __all__ = ["try_all"]
 
@@ -67,7 +69,20 @@ def _account(app: App, account: AccountConfig) -> Sequence[str]:
 
 def _imports(app: App, account: AccountConfig) -> Sequence[str]:
     with app.session(account) as session:
-        return session.problems(account.imports.folders, account.imports.after) if account.imports else ()
+        if account.imports is None:
+            return ()
+        problems = [*session.problems(account.imports.folders, account.imports.after)]
+        # Not to be made or brought to this version by a check.
+        if not problems and app.has_store():
+            _distinct(app, account, session)
+        return problems
+
+
+def _distinct(app: App, account: AccountConfig, session: Session) -> None:
+    """Raise ConfigError where it is another account's mailbox under another host name, unless it was imported already."""
+    for folder in account.imports.folders if account.imports else ():
+        if app.store.folder(account.name, folder) is None and (page := next(iter(session.listing(folder, None)), None)):
+            distinct(account, app.store, folder, page.keys)
 
 
 def _sends(app: App, account: AccountConfig) -> Sequence[str]:

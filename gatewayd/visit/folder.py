@@ -10,13 +10,13 @@ from gatewayd.listing import Lister
 from gatewayd.visit.meter import Enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Lease
     from gatewayd.health import Task
     from gatewayd.listing import Entering
-    from gatewayd.model import Page
+    from gatewayd.model import Listed, Page
     from gatewayd.proof import Proof
     from gatewayd.session import Session
     from gatewayd.store import Store
@@ -36,6 +36,8 @@ class FolderListing:
     session: Session
     #: Does one step of the session, in its thread.
     in_thread: Callable[..., Any]
+    #: Told the messages that stand first in the folder, before anything is entered; raises where they may not be listed.
+    first: Callable[[Sequence[Listed]], None]
     #: Told how many keys were new, after each commit; raises where the visit may not go on.
     entered: Callable[[int], None]
     problem: Callable[[str], None]
@@ -100,5 +102,9 @@ class FolderListing:
 
     def _pages(self, cursor: str | None) -> Iterator[Page]:
         pages = self.in_thread(lambda: self.session.listing(self.folder, cursor))
+        begins = cursor is None
         while (page := self.in_thread(next, pages, None)) is not None:
+            if begins:
+                self.first(page.keys)
+            begins = False
             yield page

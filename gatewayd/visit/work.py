@@ -12,7 +12,7 @@ from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed, Sizes, Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError
 from gatewayd.guard import open_session
-from gatewayd.mailboxes import claim
+from gatewayd.mailboxes import claim, distinct
 from gatewayd.plugins import where
 from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
@@ -204,6 +204,7 @@ class Work:
             task=self._task,
             session=session,
             in_thread=self._in_thread,
+            first=partial(distinct, self._account, self._tools.store, folder),
             entered=self._entered,
             problem=self._problem,
             note=self._note,

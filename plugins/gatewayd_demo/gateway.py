@@ -23,6 +23,8 @@ OPERATORS = ("acme", "globetrot")
 #: The operator with an account that sends.
 SENDER = "acme"
 _TIMEOUT = 300.0
+#: More than a demo ever shows.
+_MANY = "100000"
 
 
 class Related(TypedDict):
@@ -78,9 +80,9 @@ class Gateway:
         """Import the accounts once. Raises TransientError with gatewayd's own words where that failed."""
         self._run("import", *accounts)
 
-    def filings(self, *, limit: int = 1000) -> list[Filing]:
+    def filings(self) -> list[Filing]:
         """Return what every operator sees, newest first."""
-        said = self._run("mail", "list", "--all-operators", "--limit", str(limit), "--json")
+        said = self._run("mail", "list", "--all-operators", "--limit", _MANY, "--json")
         found: list[Filing] = [json.loads(line) for line in said.splitlines()]
         return sorted(found, key=lambda filing: -filing["id"])
 
@@ -94,7 +96,7 @@ class Gateway:
 
     def sent(self) -> list[Sent]:
         """Return what acme's outbox holds, oldest first."""
-        said = self._run("outbox", "list", "--operator", SENDER, "--json")
+        said = self._run("outbox", "list", "--operator", SENDER, "--limit", _MANY, "--json")
         found: list[Sent] = [json.loads(line) for line in said.splitlines()]
         return found[::-1]
 

@@ -31,8 +31,9 @@ _COMMANDS = {
 }
 #: What asks the servers: only while they run.
 _LIVE_COMMANDS = {
+    "status": "how the daemon and every account are",
     "audit reservations": "every message of the server is accounted for",
-    "mail reply 1 --operator acme --text -": "answer a message; the next delivery round sends it",
+    "mail reply 1 --operator acme --text -": "answer a message (end it with Ctrl-D); the daemon sends it",
 }
 
 
@@ -46,7 +47,8 @@ def table(filings: Sequence[Filing], heading: str) -> Table:
     """Return filings as a table."""
     drawn = Table("time", "operator", "account", "from", "subject", "related to", title=heading, title_justify="left")
     for filing in filings:
-        time = filing["received_at"]
+        # Of RFC 3339 the time, with its zone.
+        time = filing["received_at"][11:]
         words = [time, filing["operator"], filing["account"], filing["from"], filing["subject"], _related(filing)]
         drawn.add_row(*(escape(word) for word in words))
     return drawn

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["ImapServer", "Pop3Server", "Server", "SmtpServer"]
+__all__ = ["Daemon", "ImapServer", "Pop3Server", "Server", "SmtpServer"]
 
-_GRACE = 5.0
+#: Longer than the daemon has.
+_GRACE = 12.0
 
 
 @dataclass
@@ -61,6 +62,17 @@ class Server:
             self._process.wait(_GRACE)
         self._process.kill()
         self._process.wait()
+
+
+@dataclass
+class Daemon(Server):
+    """The gatewayd that looks after all of it; its port is a process id."""
+
+    folder: Path
+    module = "gatewayd_demo.daemon"
+
+    def _arguments(self) -> list[str]:
+        return [str(self.folder)]
 
 
 @dataclass

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ __all__ = ["run"]
 
 #: Seconds from a message that was filed to the next one.
 _PAUSE = 1.0
+#: How the name of a folder begins that is removed at the end; the process id follows.
+_PREFIX = "gatewayd-demo-"
 
 
 def run(options: DemoOptions) -> int:
@@ -38,7 +41,7 @@ def run(options: DemoOptions) -> int:
     with _folder(options.keep) as folder, ExitStack() as stack:
         console.print("Starting an IMAP server, a POP3 server and an SMTP server on this machine …")
         round_ = Round(folder, stack)
-        code = _once(round_, console) if options.once else _on_and_on(round_, console)
+        code = _once(round_, console) if options.once else _on_and_on(round_, console, stack)
     screen.farewell(console, options.keep)
     return code
 
@@ -59,9 +62,11 @@ def _once(round_: Round, console: Console) -> int:
     return 1 if wrong else 0
 
 
-def _on_and_on(round_: Round, console: Console) -> int:
+def _on_and_on(round_: Round, console: Console, stack: ExitStack) -> int:
     wrong: list[str] = []
     try:
+        console.print("Starting the daemon, `gatewayd run` …")
+        round_.watch(stack)
         screen.welcome(console, round_.gateway.folder)
         with Live(screen.table([], "The first message is on its way …"), console=console, auto_refresh=False) as live:
             for mail in cycle(MAILS):
@@ -78,12 +83,12 @@ def _on_and_on(round_: Round, console: Console) -> int:
 
 
 def _bring(round_: Round, mail: Arriving) -> None:
-    """Let one message come, and answer it if it is the one that is answered."""
+    """Let one message come to the daemon, and answer it if it is the one that is answered."""
     round_.deliver(mail)
-    round_.collect()
+    round_.await_all()
     if mail.name == ANSWERED:
         round_.reply()
-        round_.collect()
+        round_.await_all()
 
 
 @contextmanager
@@ -92,11 +97,22 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
         yield _kept(keep.absolute())
         return
-    folder = Path(tempfile.mkdtemp(prefix="gatewayd-demo-"))
+    _sweep(Path(tempfile.gettempdir()))
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(temporary: Path) -> None:
+    """Remove the folders of demos of ours that were killed."""
+    for folder in temporary.glob(f"{_PREFIX}[0-9]*-*"):
+        with suppress(OSError, ValueError):
+            process = int(folder.name.removeprefix(_PREFIX).partition("-")[0])
+            ours = folder.lstat().st_uid == os.geteuid() and folder.is_dir() and not folder.is_symlink()
+            if ours and not Path(f"/proc/{process}").exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _kept(folder: Path) -> Path:

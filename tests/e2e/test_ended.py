@@ -30,7 +30,7 @@ def gatewayd_matchers():
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_matcher_does_not_keep_a_command_from_ending(tmp_path: Path, number: signal.Signals, code: int) -> None:
     house = House(tmp_path)
     house.operator("acme", matchers="[slow]")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
+from gatewayd.testing.proxy import FaultProxy
 from tests.e2e.house import House, until
 
 if TYPE_CHECKING:
@@ -143,3 +144,31 @@ def test_a_rename_that_can_not_be_meant_changes_nothing(house: House, dovecot: D
     done = house.run("account", "rename", old, new)
     assert done.code == 1
     assert says in done.err
+
+
+@pytest.mark.parametrize("kind", ["imap", "pop3"])
+def test_P1_two_names_of_one_host_are_known_by_the_messages_that_are_there(house: House, dovecot: Dovecot, kind: str) -> None:
+    user, other = user_of(house), f"{user_of(house).partition('@')[0]}@globetrot.example"
+    for name, seed in ((user, 1), (other, 2)):
+        dovecot.user(name, "pass")
+        dovecot.deliver(name, booking_messages(5, seed=seed))
+    house.account("sales", kind, dovecot.ports[kind], user)
+    with FaultProxy("127.0.0.1", dovecot.ports[kind], address="127.0.0.1") as proxy:
+        house.account("b", kind, proxy.port, user)
+        assert house.run("check", "--online").code == 0, "nobody has imported it yet"
+        assert house.good("import", "sales", "--json").rows[0]["filed"] == 5
+        # Another user of that name, at another domain, has a mailbox of its own.
+        house.account("c", kind, dovecot.ports[kind], other)
+        assert house.good("import", "c", "--json").rows[0]["filed"] == 5
+        said = "was under another name, with the same messages in INBOX, imported by account sales"
+        checked = house.run("check", "--online")
+        assert (checked.code, said in checked.out) == (1, True), checked
+        assert [line for line in checked.out.splitlines() if line.startswith(("sales: ", "c: "))] == ["c: ok", "sales: ok"]
+        done = house.run("import", "b", "--json")
+        assert done.code == 1
+        assert said in done.rows[0]["error"]
+        assert "`second: true`" in done.rows[0]["advice"]
+        assert len(house.filed()) == 10
+        assert house.good("import", "sales", "c", "--json").rows[0]["error"] is None
+        house.write("accounts/b.yaml", f"second: true\n{(house.folder / 'accounts/b.yaml').read_text()}")
+        assert house.good("import", "b", "--json").rows[0]["filed"] == 5

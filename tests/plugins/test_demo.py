@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +23,8 @@ from gatewayd_demo.gateway import Filing, Gateway, Related, Sent, missing
 from gatewayd_demo.mails import IRINA, MAILS, Arriving
 from gatewayd_demo.round import Round
 from gatewayd_demo.show import _folder
+from tests.patience import LONG
+from tests.unit.supervised import until
 
 DATE = datetime(2026, 5, 4, tzinfo=UTC)
 
@@ -161,15 +163,45 @@ def test_the_personal_mailbox_is_imported_over_pop3(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / "secrets").iterdir())
 
 
-def test_interrupted_it_ends_its_servers_and_removes_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL], ids=str)
+def test_ended_in_whatever_way_it_ends_its_servers_and_its_folder_is_removed(tmp_path: Path, number: signal.Signals) -> None:
+    """A killed one can't remove it: that is done by the next."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "gatewayd", "demo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as demo:
         assert demo.stdout
         assert any("A message arrives" in line for line in demo.stdout), "it never began"
-        time.sleep(1)
-        demo.send_signal(signal.SIGINT)
-        said = demo.communicate(timeout=60)[0]
-    assert "Stopped after" in said
+        (folder,) = tmp_path.iterdir()
+        until(lambda: "daemon started" in (folder / "daemon.log").read_text())
+        if number == signal.SIGINT:
+            _answered_by_a_person(folder)
+        daemon = int(re.findall(r"owner=[^ :]*:(\d+):", (folder / "daemon.log").read_text())[0])
+        demo.send_signal(number)
+        said = demo.communicate(timeout=LONG)[0]
     assert "Traceback" not in said
+    assert "Not as expected" not in said
+    until(lambda: not Path(f"/proc/{daemon}").exists())
+    if number == signal.SIGKILL:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("tempfile.tempdir", str(tmp_path))
+            (tmp_path / f"gatewayd-demo-{os.getpid()}-running").mkdir()
+            with _folder(None):
+                assert not folder.exists()
+            (tmp_path / f"gatewayd-demo-{os.getpid()}-running").rmdir()
     assert list(tmp_path.iterdir()) == []
+
+
+def _answered_by_a_person(folder: Path) -> None:
+    """What the demo offers to try works beside it, and is no fault of the demo's."""
+    command = [sys.executable, "-m", "gatewayd", "--config", str(folder)]
+    until(
+        lambda: (
+            subprocess.run([*command, "mail", "show", "1", "--operator", "acme"], capture_output=True, check=False).returncode == 0
+        )
+    )
+    reply = [*command, "mail", "reply", "1", "--operator", "acme", "--text", "-"]
+    done = subprocess.run(reply, input="Danke\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    listed = [*command, "outbox", "list", "--operator", "acme", "--json"]
+    until(lambda: '"Re:' in subprocess.run(listed, capture_output=True, text=True, check=False).stdout)
+    assert subprocess.run([*command, "status"], capture_output=True, check=False).returncode == 0
