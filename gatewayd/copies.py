@@ -93,7 +93,8 @@ def _read(room: Path) -> Copies | None:
     try:
         told = json.loads(read_regular(room / _FILE, _LONGEST))
         copies = {name: Copy(since=datetime.fromtimestamp(at, UTC), mark=str(made)) for name, (at, made) in told["copies"].items()}
-        return Copies(bytes.fromhex(told["key"]), copies)
+        key = bytes.fromhex(told["key"])
+        return Copies(key, copies) if len(key) == _KEY else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         # It has just begun or ended, or is of another version.
         return None

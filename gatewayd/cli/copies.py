@@ -32,14 +32,15 @@ def other_copies(app: App) -> Iterator[Fault]:
 
 def _said(app: App, use: SecretUse, copies: Copies) -> str:
     copy = copies.by_name.get(str(use.secret))
-    if copy is None or not copies.is_other(use.secret):
+    if copy is None:
+        return ""
+    # What the daemon reads anew at each log-in needs no look, nor does its own variable, which is not this shell's.
+    kept = use.secret.by == "credential" or use.secret == app.config.signing_key
+    if (copy.mark and not kept) or not copies.is_other(use.secret):
         return ""
     if not copy.mark:
         do = "see that the service's user may read it" if use.secret.by == "file" else "`systemctl restart gatewayd` takes it over"
         return f"the running service has not got {use.secret}, which can be had here: {do}"
-    if use.secret.by != "credential" and use.secret != app.config.signing_key:
-        # It is read anew at each log-in, or is the service's own variable and not this shell's.
-        return ""
     do = "`systemctl restart gatewayd` takes the new one over"
     return f"the running service has an older copy of {use.secret}, since {output.minute(copy.since)}: {do}"
 

@@ -157,6 +157,9 @@ def test_P1_two_names_of_one_host_are_known_by_the_messages_that_are_there(house
         house.account("b", kind, proxy.port, user)
         assert house.run("check", "--online").code == 0, "nobody has imported it yet"
         assert house.good("import", "sales", "--json").rows[0]["filed"] == 5
+        told = house.status()["sales"]
+        assert told["checked_at"]
+        assert told["mail_at"], "no daemon has it, and status knows all the same"
         # Another user of that name, at another domain, has a mailbox of its own.
         house.account("c", kind, dovecot.ports[kind], other)
         assert house.good("import", "c", "--json").rows[0]["filed"] == 5

@@ -116,15 +116,18 @@ def test_two_marks_tell_a_change_and_nothing_where_either_is_unknown(tmp_path: P
     assert Copies(key, {str(one): Copy(since=now, mark="")}).is_other(secret(tmp_path, "one", "a")), "the daemon lacks it"
 
 
+KEY = "00" * 32
 BAD: list[Any] = [
     None,
     [],
     {},
     {"key": "zz", "copies": {}},
-    {"key": "", "copies": [1]},
-    {"key": "00", "copies": {"!file x": 1}},
-    {"key": "00", "copies": {"!file x": [1e300, "ab"]}},
+    {"key": KEY, "copies": [1]},
+    {"key": KEY, "copies": {"!file x": 1}},
+    {"key": KEY, "copies": {"!file x": [1e300, "ab"]}},
     {"key": 7, "copies": {}},
+    {"key": "00" * 65, "copies": {}},
+    {"key": "", "copies": {}},
 ]
 
 
