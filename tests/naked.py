@@ -6,7 +6,8 @@ import re
 
 __all__ = ["naked_times"]
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?![\d:.,]\d|\d|Z| ?[+-]\d\d| UTC)")
+# What stands in brackets is a server's own word.
+_TIME = re.compile(r"(?<!\[)\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?![\d:.,]\d|\d|Z| ?[+-]\d\d| UTC)")
 
 
 def naked_times(text: str) -> list[str]:

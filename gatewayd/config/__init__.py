@@ -13,7 +13,7 @@ from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, ke
 from gatewayd.config.current import current
 from gatewayd.config.folder import load, plugins_of
 from gatewayd.config.main import log_of
-from gatewayd.config.outside import outside_faults
+from gatewayd.config.outside import ca_files, outside_faults
 from gatewayd.config.rights import right_faults
 from gatewayd.config.values import (
     ERRORS,
@@ -49,6 +49,7 @@ __all__ = [
     "UserConfig",
     "WorkersConfig",
     "accept",
+    "ca_files",
     "changes",
     "current",
     "digest",

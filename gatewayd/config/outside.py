@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.config.documents import Place
     from gatewayd.config.values import Config, SecretUse
 
-__all__ = ["outside_faults"]
+__all__ = ["ca_files", "outside_faults"]
 
 _CREDENTIALS = "credentials"
 #: What systemd takes of a folder of credentials (systemd.exec(5), LoadCredential): names of plain ASCII without a colon, with
@@ -49,23 +49,24 @@ def _secret_fault(use: SecretUse, config: Config) -> str:
     return ""
 
 
-def _certificates(config: Config) -> Iterator[Fault]:
-    for name, account in config.accounts.items():
-        yield from _certificate(config, f"accounts/{name}.yaml", (), account.options)
+def ca_files(config: Config) -> Iterator[tuple[str, Place, Path]]:
+    """Yield the CA files that a config names, each with the file and the place that name it."""
+    named: list[tuple[str, Place, object]] = [(f"accounts/{name}.yaml", (), one.options) for name, one in config.accounts.items()]
     for name, operator in config.operators.items():
-        for target, one in operator.targets.items():
-            yield from _certificate(config, f"operators/{name}.yaml", ("targets", target), one.options)
-    yield from _certificate(config, main.FILE, ("notify",), config.notify.options if config.notify else None)
+        named += [(f"operators/{name}.yaml", ("targets", target), one.options) for target, one in operator.targets.items()]
+    named += [(main.FILE, ("notify",), config.notify.options if config.notify else None)]
+    for file, place, options in named:
+        ca_file = getattr(options, "ca_file", None)
+        if isinstance(ca_file, Path):
+            yield file, (*place, "ca_file"), ca_file
 
 
-def _certificate(config: Config, file: str, place: Place, options: object) -> Iterator[Fault]:
-    ca_file = getattr(options, "ca_file", None)
-    if not isinstance(ca_file, Path):
-        return
-    try:
-        tls_context(ca_file)
-    except ConfigError as error:
-        yield read(file, folder=config.folder).fault((*place, "ca_file"), error.sentences)
+def _certificates(config: Config) -> Iterator[Fault]:
+    for file, place, ca_file in ca_files(config):
+        try:
+            tls_context(ca_file)
+        except ConfigError as error:
+            yield read(file, folder=config.folder).fault(place, error.sentences)
 
 
 def _credentials(config: Config) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""Looks after the secrets that the config names: what changed is told, and who was refused with the one before is tried at once."""
+"""Looks after the secrets and CA files that the config names: who was refused with what has changed by now is tried at once."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.config import ca_files
 from gatewayd.copies import Copies, Copy, mark, new_key
 from gatewayd.supervisor.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
 
     from gatewayd.config import Config
     from gatewayd.owner import Owner
@@ -30,7 +32,7 @@ class Secrets:
     """Looks from the first ``apply`` to ``stop``, in a thread of its own: a file behind a dead network may keep it waiting."""
 
     def __init__(self, owner: Owner, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
-        """``changed`` are called with the files of the config that name a secret which is another by now."""
+        """``changed`` are called with the files of the config that name what is another by now."""
         self._owner = owner
         self._changed = changed
         self._every = every
@@ -73,11 +75,15 @@ class Secrets:
         # Ours is taken once, when the daemon starts.
         kept = str(config.signing_key) if str(config.signing_key) in self._digests else ""
         digests = {name: mark(one, self._key, _DIGEST) for name, one in by_name.items() if name != kept}
+        for file, _, path in ca_files(config):
+            users.setdefault(f"ca_file {path}", set()).add(file)
+            digests[f"ca_file {path}"] = _version(path)
         changed = {name for name, digest in digests.items() if self._digests.get(name, digest) != digest}
         now = datetime.now(UTC)
-        fresh = {name: Copy(since=now, mark=mark(by_name[name], self._key)) for name in digests if self._is_new(name, digests)}
+        new = [name for name in digests if name in by_name and self._is_new(name, digests)]
+        fresh = {name: Copy(since=now, mark=mark(by_name[name], self._key)) for name in new}
         self._copies = {name: copy for name, copy in (self._copies | fresh).items() if name in by_name}
-        self._digests = {name: digest for name, digest in (self._digests | digests).items() if name in by_name}
+        self._digests = {name: digest for name, digest in (self._digests | digests).items() if name in users}
         self._tell()
         self._say(changed, users)
 
@@ -95,6 +101,14 @@ class Secrets:
     def _say(self, changed: Collection[str], users: Mapping[str, Collection[str]]) -> None:
         files = sorted({file for name in changed for file in users[name]})
         for name in sorted(changed):
-            journal.secret_changed(name, files=sorted(users[name]))
+            journal.credentials_changed(name, files=sorted(users[name]))
         for tell in self._changed if files else ():
             tell(files)
+
+
+def _version(path: Path) -> str:
+    """Return what tells a file from what it was before, as ``tls_context`` does; empty where it is not there."""
+    try:
+        return str(path.stat().st_mtime_ns)
+    except OSError:
+        return ""

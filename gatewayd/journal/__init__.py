@@ -30,7 +30,7 @@ from gatewayd.journal.plugins import (
     plugin_tried,
 )
 from gatewayd.journal.saying import LOG, say, why
-from gatewayd.journal.telling import notice_failed, notice_sent, secret_changed
+from gatewayd.journal.telling import credentials_changed, notice_failed, notice_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ __all__ = [
     "Layout",
     "Level",
     "configure",
+    "credentials_changed",
     "delivery_overdue",
     "delivery_settled",
     "directory_failed",
@@ -61,7 +62,6 @@ __all__ = [
     "plugin_imported",
     "plugin_refused",
     "plugin_tried",
-    "secret_changed",
     "target_suspended",
 ]
 

@@ -10,7 +10,7 @@ from gatewayd.journal.saying import say, why
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["notice_failed", "notice_sent", "secret_changed"]
+__all__ = ["credentials_changed", "notice_failed", "notice_sent"]
 
 
 def notice_sent(*, begun: int, over: int, missed: int) -> None:
@@ -23,6 +23,6 @@ def notice_failed(error: BaseException, *, retry_in: float) -> None:
     say(logging.ERROR, "administrators not told", retry_in=retry_in, **why(error))
 
 
-def secret_changed(secret: str, *, files: Sequence[str]) -> None:
-    """A secret that these files of the config name is another than before: who was refused with that is tried at once."""
-    say(logging.INFO, "secret changed", secret=secret, files=tuple(files))
+def credentials_changed(what: str, *, files: Sequence[str]) -> None:
+    """A secret or CA file that these files of the config name is another than before: who was refused with that is tried at once."""
+    say(logging.INFO, "credentials changed", what=what, files=tuple(files))

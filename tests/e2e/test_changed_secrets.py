@@ -53,7 +53,7 @@ def test_an_older_copy_is_told_without_a_word_of_it_and_a_newer_one_is_tried_at_
         # As where systemd hands over the new one when it reloads the service.
         (given / "sales").write_text(f"{NEW}\n")
         until("it is let in, long before it was due", 20, lambda: house.status()["sales"]["condition"] == "watching")
-        assert "secret changed secret=" in daemon.log
+        assert "credentials changed what=" in daemon.log
         assert house.status()["sales"]["secret_since"] > row["secret_since"]
         assert house.run("check", "--online").code == 0
         for said in (checked.out, checked.err, told.out, daemon.log, *map(str, house.read("SELECT * FROM health"))):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003  pydantic reads it
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd.config import Config
+from gatewayd import Transport
+from gatewayd.config import AccountConfig, Config
 from gatewayd.config.values import SecretUse
 from gatewayd.copies import Copies, Copy, copies_of, mark, new_key
 from gatewayd.daemon.secrets import Secrets
@@ -21,7 +25,6 @@ from tests.unit.supervised import until
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -93,12 +96,29 @@ def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, o
     after = told(tmp_path)
     assert before.is_other(one)
     assert not after.is_other(one)
+    assert not any("ca_file" in name for name in after.by_name)
     newest, first = after.since([one, other]), before.since([one])
     assert newest
     assert first
     assert newest > first
-    assert "secret changed" in log.getvalue()
+    assert "credentials changed" in log.getvalue()
     assert str(one) in log.getvalue()
+
+
+def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, owner: Owner) -> None:
+    class Server(Transport.Options):
+        ca_file: Path
+
+    (tmp_path / "ca.pem").write_text("old")
+    account = AccountConfig(name="a", kind="imap", operators=("acme",), options=Server(ca_file=tmp_path / "ca.pem"))
+    heard: list[Collection[str]] = []
+    made = Secrets(owner, heard.append, every=0.01)
+    made.apply(replace(config(tmp_path, ("accounts/b.yaml", secret(tmp_path, "one", "a"))), accounts={"a": account}))
+    before = told(tmp_path)
+    os.utime(tmp_path / "ca.pem", ns=(1, 1))
+    until(lambda: heard == [["accounts/a.yaml"]])
+    made.stop()
+    assert told(tmp_path).by_name == before.by_name
 
 
 def test_two_marks_tell_a_change_and_nothing_where_either_is_unknown(tmp_path: Path) -> None:
