@@ -6,10 +6,11 @@ import re
 
 __all__ = ["naked_times"]
 
-# What stands in brackets is a server's own word.
+#: What others said is quoted: servers have times of their own.
+_QUOTED = re.compile(r"'[^'\n]{0,300}'")
 _TIME = re.compile(r"(?<!\[)\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?![\d:.,]\d|\d|Z| ?[+-]\d\d| UTC)")
 
 
 def naked_times(text: str) -> list[str]:
     """Return the times in a text that have no zone."""
-    return _TIME.findall(text)
+    return _TIME.findall(_QUOTED.sub("", text))

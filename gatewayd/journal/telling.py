@@ -24,5 +24,5 @@ def notice_failed(error: BaseException, *, retry_in: float) -> None:
 
 
 def credentials_changed(what: str, *, files: Sequence[str]) -> None:
-    """A secret or CA file that these files of the config name is another than before: who was refused with that is tried at once."""
+    """A secret or CA file that these files of the config name is another than before: what was refused is tried at once."""
     say(logging.INFO, "credentials changed", what=what, files=tuple(files))
