@@ -281,7 +281,7 @@ def test_an_answer_goes_to_the_sender_with_a_single_re_and_the_original_below(wo
     )
     assert header(prepared, "cc") == header(prepared, "reply-to") == ""
     assert prepared.outgoing
-    assert prepared.outgoing.mail.text == "In May.\n\nOn 2026-01-05 at 09:00 UTC, Müller, Anna wrote:\n> When?\n"
+    assert prepared.outgoing.mail.text == "In May.\n\nOn 2026-01-05 09:00 UTC, Müller, Anna wrote:\n> When?\n"
 
 
 def test_an_answer_inherits_the_links_of_what_it_answers(world: World) -> None:
