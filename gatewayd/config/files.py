@@ -64,7 +64,7 @@ def _unexpected(folder: str, name: str) -> str:
     slip = f"{stem.removesuffix('.yml')}.yaml"
     if name.lower().endswith((".yaml", ".yml")) and NAME.fullmatch(slip.removesuffix(".yaml")):
         return f"{_NAMES}; did you mean {slip}?"
-    if yaml or stem.endswith(_ASIDE):
+    if (yaml and not name.lower().endswith(".yaml")) or stem.endswith(_ASIDE):
         off = "; an account that is not to be imported says `enabled: false` in its `import`" if folder == "accounts" else ""
         return f"{_NAMES}. What is to be left alone belongs into another folder, or its name ends in {', '.join(_LEFT)}{off}"
     return _NAMES
