@@ -134,7 +134,7 @@ def test_one_process_does_for_directories_and_mail_that_are_not_kept_apart(tmp_p
 def test_a_directory_that_dies_or_takes_too_long_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directories, "_LOOK", 0.0)
     monkeypatch.setattr(directories, "_AFTER_DEATH", 0.0)
-    monkeypatch.setattr(directories, "_LONGEST", 1.0)
+    monkeypatch.setattr(directories, "LONGEST", 1.0)
     found = registry(tmp_path)
     one = operator(found, tmp_path, "acme", "exit-refresh")
     with pool(found) as workers:
