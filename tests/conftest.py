@@ -5,6 +5,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Before they are imported: what fails in a contract shows its values as a test does.
 pytest.register_assert_rewrite("gatewayd.testing")
@@ -55,6 +56,10 @@ def _umask() -> Iterator[None]:
     yield
     os.umask(before)
 
+
+# No example fails for its time: what must be quick is measured by tests that say so.
+settings.register_profile("gatewayd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gatewayd")
 
 leaks.watch()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

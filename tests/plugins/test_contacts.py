@@ -175,7 +175,7 @@ OWNER = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_it_says_what_the_manual_says(data: st.DataObject) -> None:
     records = data.draw(st.lists(st.one_of(PERSON, OWNER), max_size=12, unique_by=lambda record: (record.kind, record.id)))

@@ -541,7 +541,7 @@ def test_another_thread_may_ask(directory: Csv) -> None:
 VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\r\0"), max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(table=st.lists(st.lists(VALUE, min_size=3, max_size=3), max_size=8))
 def test_what_a_csv_writer_wrote_is_read_with_its_lines(tmp_path_factory: pytest.TempPathFactory, table: list[list[str]]) -> None:
     written = io.StringIO(newline="")
@@ -558,7 +558,7 @@ def test_what_a_csv_writer_wrote_is_read_with_its_lines(tmp_path_factory: pytest
     assert faults.texts() == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(junk=st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"").replace(b"\r", b"")), max_size=8))
 def test_rows_between_junk_are_found_wherever_no_quote_is_open(tmp_path_factory: pytest.TempPathFactory, junk: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("csv")

@@ -186,7 +186,7 @@ def test_an_export_that_takes_its_time_is_never_seen_in_part(
     assert len(directory.contacts({f"{x}{n}@x.example" for n in range(10) for x in "de"})) == 20
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cut=st.integers(0, len(DESKS) - 1))
 def test_an_export_cut_anywhere_loses_no_contact_for_good(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     top = tmp_path_factory.mktemp("csv")

@@ -257,7 +257,7 @@ def error_of(port: int, folder: Path) -> str:
     return ""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(list(STEPS)), changes, ends)
 def test_whatever_a_server_answers_only_the_five_errors_come_out(
     tmp_path: Path, step: str, how: list[tuple[int, int, bytes]], end: str

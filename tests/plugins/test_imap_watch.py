@@ -465,7 +465,7 @@ LINES = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(sorted(LINES)), max_size=12), st.lists(st.integers(1, 40), max_size=8), st.booleans())
 def test_news_does_not_depend_on_how_lines_are_cut(tmp_path: Path, lines: list[bytes], cuts: list[int], by_end: bool) -> None:  # noqa: FBT001
     script = Talker()
@@ -491,7 +491,7 @@ def test_news_does_not_depend_on_how_lines_are_cut(tmp_path: Path, lines: list[b
         assert len(keys(opened)) == 3
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.binary(max_size=30) | st.sampled_from([b"* ", b"+", b"TAG OK", b"\r\n", b"9 EXISTS", b"BYE", b"W1 NO \n"])))
 def test_whatever_a_server_says_nothing_but_transient_errors_comes_of_it(tmp_path: Path, said: list[bytes]) -> None:
     script = Talker()

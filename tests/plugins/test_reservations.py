@@ -201,7 +201,7 @@ CODE = st.builds(lambda p, b, n: f"{p}-{b}{n}", st.sampled_from("BOLX"), st.samp
 SUBJECT = st.lists(st.one_of(NUMBER, st.sampled_from(["a", "Ü", "٣", "9" * 21, "-", "²"])), max_size=8).map(" ".join)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     bookings=st.lists(CODE, max_size=12),
     subjects=st.lists(SUBJECT, max_size=4),

@@ -407,7 +407,7 @@ def registry() -> plugins.Registry:
 
 
 @given(st.lists(st.lists(_EDITS, max_size=4), min_size=1, max_size=6))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
     tmp_path: Path, registry: plugins.Registry, rounds: list[list[tuple[str, str | None]]]
 ) -> None:

@@ -125,13 +125,13 @@ def _check(folder: Path, registry: plugins.Registry, name: str, content: bytes) 
 
 
 @given(_FILES, st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | _LINES.map("".join).map(str.encode))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_give_faults_with_a_place(tmp_path: Path, registry: plugins.Registry, name: str, content: bytes) -> None:
     _check(tmp_path, registry, name, content)
 
 
 @given(_FILES, st.dictionaries(_KEYS, _VALUES, max_size=8) | _VALUES | _OUTGOING)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_values_give_faults_with_a_place(tmp_path: Path, registry: plugins.Registry, name: str, value: object) -> None:
     _check(tmp_path, registry, name, json.dumps(value).encode())
 
@@ -142,7 +142,7 @@ _WRITTEN = st.sampled_from(
 
 
 @given(st.lists(_WRITTEN, max_size=6).map("".join))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example("hunter2")
 @example("!env hunter2!")
 @example("!credential hunter2/hunter2")

@@ -300,7 +300,7 @@ def uu(data: bytes, name: str = "plan.txt", ends: str = "\r\n") -> str:
 @pytest.mark.parametrize("ends", ["\r\n", "\n", "\r"])
 @pytest.mark.parametrize("encoding", ["7bit", "quoted-printable", "base64"])
 @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_files_in_a_text_come_out_of_it(ends: str, encoding: str, files: list[bytes]) -> None:
     text = f"Plan attached: B-756.{ends}" + "".join(f"{uu(data, f'{n}.pdf', ends)}between{n}{ends}" for n, data in enumerate(files))
     body = text.encode()
@@ -354,7 +354,7 @@ def test_a_file_is_found_in_a_part_of_a_tree_and_in_one_version() -> None:
 # --- any bytes, in time -----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.binary(max_size=300),
     st.sampled_from([cms(INNER, open_ended=True, piece=9), stream(file(b"a", b"b", LONG)), packed(RTF)]),

@@ -77,7 +77,7 @@ WRONGS: Mapping[str, Callable[[int], Iterable[Any]]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONGS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     count=st.integers(1, 40),
     bad=st.sets(st.integers(1, 40), max_size=8),

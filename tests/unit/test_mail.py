@@ -129,7 +129,6 @@ def test_P8_text_is_bounded() -> None:
     assert len(view(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + parts * 3).text) == (1 << 20) + 2
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.binary(max_size=2000), st.text(max_size=40), st.sampled_from(["base64", "quoted-printable", "7bit"])),
@@ -447,13 +446,13 @@ def test_a_defect_of_the_parser_leaves_an_empty_view_with_its_fault() -> None:
     assert mail.faults == ("it can't be read: ValueError: odd \ufffd 0 14",)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400))
 def test_any_bytes_make_a_view(raw: bytes) -> None:
     check(view(raw), raw)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.integers(0, 39),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 20), st.binary(max_size=12)), min_size=1, max_size=12),

@@ -172,7 +172,7 @@ def theirs(raw: bytes) -> Said:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sounds(), st.sampled_from([b"\r\n", b"\n"]))
 def test_of_sound_mail_both_say_the_same(sound: Sound, ends: bytes) -> None:
     raw = sound.written(ends)
@@ -232,7 +232,7 @@ ODDITIES = {
 }  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(sounds(), st.lists(st.sampled_from(sorted(ODDITIES)), min_size=1, max_size=3, unique=True))
 def test_odd_mail_is_read_as_its_sound_twin(sound: Sound, odd: list[str]) -> None:
     raw = sound.written()
@@ -280,7 +280,7 @@ def reasons(raw: bytes) -> set[str]:
     return found & set(ALLOWED)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(sounds(), st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 30), st.sampled_from([b"", b"\r\n", b"\n", b"--b\r\n", b"--b--\r\n", b"=", b";", b'"', b"x: y\r\n"])), min_size=1, max_size=4))  # fmt: skip
 def test_what_differs_of_damaged_mail_has_a_reason(sound: Sound, damage: list[tuple[int, int, bytes]]) -> None:
     raw = bytearray(sound.written())

@@ -132,7 +132,5 @@ class Visits(RuleBasedStateMachine):
             assert not [raw for raw in self.transport.raw() if b"From: anna@" in raw], "what is filed is deleted in the end"
 
 
-Visits.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+Visits.TestCase.settings = settings(max_examples=30, stateful_step_count=20, suppress_health_check=[HealthCheck.too_slow])
 TestVisits = Visits.TestCase
