@@ -39,17 +39,17 @@ POP3 = [("UIDL", "numbers"), ("LIST", "one line"), ("RETR", "lines"), ("RETR", "
 
 @contextmanager
 def hostile_servers(house: House) -> Iterator[list[str]]:
-    """Serve an account for each way; yield their names."""
+    """Serve an account for each way; yield their names. Users have several names: else it would be one mailbox at several servers."""
     names = []
     with ExitStack() as stack:
         for number, (step, name) in enumerate(IMAP):
             port = stack.enter_context(imap_hostile.hostile(step, without_end(name)))
             names.append(f"imap-{number}")
-            house.account(names[-1], "imap", port, "anna", host="127.0.0.1", timeout="2s", imports="  every: 1s\n")
+            house.account(names[-1], "imap", port, names[-1], host="127.0.0.1", timeout="2s", imports="  every: 1s\n")
         for number, (step, name) in enumerate(POP3):
             port = stack.enter_context(test_pop3_hostile.hostile(step, test_pop3_hostile.ENDLESS[name]))
             names.append(f"pop3-{number}")
-            house.account(names[-1], "pop3", port, "anna", host="127.0.0.1", timeout="2s", imports="  every: 1s\n")
+            house.account(names[-1], "pop3", port, names[-1], host="127.0.0.1", timeout="2s", imports="  every: 1s\n")
         yield names
 
 
