@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatewayd import Page, TransientError
+from gatewayd import Page, PermanentError, TransientError
 from gatewayd_imap.numbers import Cursor
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def pages(reading: Reading, folder: str, cursor: str | None, found: dict[str, Fo
     reading.client.spare.visit()
     opened = reading.open(folder)
     before = Cursor.parse(cursor)
+    if before and before.uidvalidity != opened.uidvalidity:
+        opened = _kept(reading, opened)
     known = before if before and before.uidvalidity == opened.uidvalidity else None
     listing = _Listing(reading, opened, known)
     listing.begin()
@@ -47,6 +49,19 @@ def pages(reading: Reading, folder: str, cursor: str | None, found: dict[str, Fo
         yield replace(page, others_gone=others_gone)
         found[folder].highest = max(found[folder].highest, listing.position.last)
         others_gone = False
+
+
+def _kept(reading: Reading, opened: Opened) -> Opened:
+    """Return a renumbered folder as it is after it was opened for writing: some servers keep only then the numbers that they give.
+
+    Courier does, and numbers a folder anew each time that it is opened until then.
+    """
+    try:
+        reading.open(opened.folder, writable=True)
+    except PermanentError:
+        # It can only be read.
+        return opened
+    return reading.open(opened.folder)
 
 
 class _Listing:

@@ -1,4 +1,4 @@
-"""The transport ``imap``: folders are opened read-only, messages are named by UID, and bodies are peeked at."""
+"""The transport ``imap``: folders are read as opened read-only, messages are named by UID, and bodies are peeked at."""
 
 from __future__ import annotations
 

@@ -106,6 +106,36 @@ def test_mail_that_came_while_a_first_listing_began_is_no_backlog(tmp_path: Path
     assert [(len(page.keys), page.backlog, page.cursor) for page in pages] == [(3, True, "7 3 3"), (2, False, "7 5 3")]
 
 
+class Forgetful(Script):
+    """Like Courier: it numbers a folder anew each time that it is opened, until it is opened for writing."""
+
+    def reply(self, tag: bytes, command: str) -> bytes:
+        answer = super().reply(tag, command)
+        opened = len(self.asked("EXAMINE|SELECT")) if not self.asked("SELECT") else 99
+        return answer.replace(b"UIDVALIDITY 7", b"UIDVALIDITY %d" % opened)
+
+
+def test_numbers_that_a_server_keeps_only_once_a_folder_was_opened_for_writing_are_kept_from_the_second_listing_on(
+    tmp_path: Path,
+) -> None:
+    sizes = b"".join(b"* %d FETCH (UID %d RFC822.SIZE 9)\r\n" % (n, n) for n in (1, 2, 3))
+    with session(Forgetful({"UID FETCH": sizes}), tmp_path) as imap:
+        cursors: list[str | None] = [None]
+        for gone in (False, True, False):
+            (page,) = imap.listing("INBOX", cursors[-1])
+            assert page.others_gone == gone
+            cursors.append(page.cursor)
+    assert cursors[2] == cursors[3]
+
+
+def test_P3_a_folder_that_is_not_renumbered_is_never_opened_for_writing_to_be_read(tmp_path: Path) -> None:
+    script = Script({"UID FETCH": b"* 3 FETCH (UID 3 RFC822.SIZE 9)\r\n"})
+    with session(script, tmp_path) as imap:
+        (page,) = imap.listing("INBOX", None)
+        list(imap.listing("INBOX", page.cursor))
+    assert not script.asked("SELECT")
+
+
 @pytest.mark.parametrize("opened", [b"* 3 EXISTS\r\n", b"* 3 EXISTS\r\n* OK [UIDVALIDITY 0] no\r\n"])
 def test_a_folder_without_uidvalidity_can_not_be_read(tmp_path: Path, opened: bytes) -> None:
     with session(Script({"EXAMINE": opened}), tmp_path) as imap, pytest.raises(PermanentError, match="UIDVALIDITY"):
