@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.e2e.machine import unable
+from tests.servers.courier import Courier
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot23, Dovecot24
 from tests.servers.expected import MISSING
+from tests.servers.mailutils import MailutilsImap
 from tests.servers.place import Place
-from tests.servers.room import Room
+from tests.servers.pymap import Pymap
+from tests.servers.relays import RELAYS
+from tests.servers.room import Here, Room
+from tests.servers.spools import Popa3d, SolidPop3d
 from tests.servers.table import Table
 
 if TYPE_CHECKING:
@@ -20,26 +25,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers.mailserver import Kind, MailServer
+    from tests.servers.relays import Relay
 
-MAILBOXES: Sequence[type[MailServer]] = (Dovecot23, Dovecot24, Cyrus)
+MAILBOXES: Sequence[type[MailServer]] = (
+    Dovecot23,
+    Dovecot24,
+    Cyrus,
+    Courier,
+    MailutilsImap,
+    Popa3d,
+    SolidPop3d,
+    Pymap,
+)
 UNABLE = unable()
 
-_table = Table()
+#: One for mailboxes, one for what mail is sent through.
+_tables = {"mailboxes": Table(), "relay": Table()}
 _users = count(1)
 
 
-def _rows(servers: Sequence[type[MailServer]]) -> list[object]:
-    return [pytest.param((one, kind), id=f"{one.name} {kind}") for one in servers for kind in one.kinds]
-
-
-@pytest.fixture(scope="module", params=_rows(MAILBOXES))
+@pytest.fixture(
+    scope="module", params=[pytest.param((one, kind), id=f"{one.name} {kind}") for one in MAILBOXES for kind in one.kinds]
+)
 def mailboxes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MailServer, Kind]]:
     """Give a server that runs, and the protocol by which it is asked."""
     if UNABLE:
         pytest.skip(UNABLE)
     server, kind = request.param
-    with Room(server.suite, server.packages, tmp_path_factory.mktemp("room")) as room:
+    place = Room if server.suite else Here
+    with place(server.suite, server.packages, tmp_path_factory.mktemp("room")) as room:
         yield server(room), kind
+
+
+@pytest.fixture(scope="module", params=[pytest.param(one, id=one.name) for one in RELAYS])
+def relay(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """Give a server that runs, and takes mail."""
+    if UNABLE:
+        pytest.skip(UNABLE)
+    with Room(request.param.suite, request.param.packages, tmp_path_factory.mktemp("room")) as room:
+        yield request.param(room)
 
 
 @pytest.fixture
@@ -48,19 +72,20 @@ def place(mailboxes: tuple[MailServer, Kind], tmp_path: Path, request: pytest.Fi
     place = Place(*mailboxes, tmp_path, f"user{next(_users)}")
     yield place
     if place.because:
-        _table.because(_row(request.node), _column(request.node), place.because)
+        table, row, column = _cell(request.node)
+        table.because(row, column, place.because)
 
 
-def _row(item: pytest.Item) -> str:
+def _cell(item: pytest.Item) -> tuple[Table, str, str]:
+    """Return the table, the row and the column that a test's result belongs to."""
     assert isinstance(item, pytest.Function)
-    server, kind = cast("tuple[type[MailServer], Kind]", item.callspec.params["mailboxes"])
-    return f"{server.name} {kind}"
-
-
-def _column(item: pytest.Item) -> str:
     marker = item.get_closest_marker("scenario")
     assert marker is not None
-    return str(marker.args[0])
+    fixture = next(name for name in _tables if name in item.callspec.params)
+    if fixture == "relay":
+        return _tables[fixture], cast("type[Relay]", item.callspec.params[fixture]).name, marker.args[0]
+    server, kind = cast("tuple[type[MailServer], Kind]", item.callspec.params[fixture])
+    return _tables[fixture], f"{server.name} {kind}", marker.args[0]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -69,13 +94,15 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if item.get_closest_marker("scenario") and (report.when == "call" or not report.passed):
-        _table.add(_row(item), _column(item), "sound" if report.passed else report.outcome.upper(), call.duration)
+        table, row, column = _cell(item)
+        table.add(row, column, "sound" if report.passed else report.outcome, call.duration)
     return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = list(_table.lines())
+    """Show what came of it."""
+    lines = [line for table in _tables.values() for line in table.lines()]
     if lines:
         terminalreporter.section("servers")
-        for line in (*lines, *(f"{name}: missing, {why}" for name, why in MISSING.items())):
+        for line in (*lines, *(f"{name}: not here, {why}" for name, why in MISSING.items())):
             terminalreporter.write_line(line)

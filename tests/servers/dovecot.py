@@ -21,7 +21,6 @@ class Dovecot23(Maildirs):
     packages = ("dovecot-imapd", "dovecot-pop3d")
     state = (f"{_FOLDER}/mail",)
     language: ClassVar[str] = "dovecot-2.3.conf"
-    owner = (NOBODY, NOBODY)
 
     def configure(self) -> None:
         for name in ("run", "state", "users", "mail", "home"):
@@ -40,6 +39,10 @@ class Dovecot23(Maildirs):
         file = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
         self.room.write(f"{_FOLDER}/users/{file}", f"{name}:{{PLAIN}}pass::::::\n")
         self.make(name)
+
+    def owner(self, user: str) -> tuple[int, int]:
+        del user
+        return NOBODY, NOBODY
 
     def home(self, user: str) -> Path:
         return self.room.path(f"{_FOLDER}/mail/{user}")

@@ -8,6 +8,7 @@ import poplib
 import re
 import shutil
 import socket
+import subprocess
 import time
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
     from tests.servers.room import Room
 
-__all__ = ["Kind", "MailServer", "Maildirs", "Mboxes", "closed"]
+__all__ = ["CRYPTED", "Kind", "MailServer", "Maildirs", "Mboxes", "closed", "speaks"]
+
+#: ``pass``, as crypt(5) has it.
+CRYPTED = "$1$gatewayd$Eiz25roIMYZN2gvBdV4lL1"
 
 Kind = Literal["imap", "pop3"]
 
@@ -42,6 +46,10 @@ class MailServer(ABC):
     state: ClassVar[Sequence[str]]
     #: How it names a folder beside INBOX.
     other: ClassVar[str] = "Travel"
+    #: Its IDLE tells of new mail.
+    announces: ClassVar[bool] = True
+    #: The strongest that can be done there to what is filed.
+    settles: ClassVar[str] = "delete"
 
     def __init__(self, room: Room) -> None:
         self.room = room
@@ -85,7 +93,7 @@ class MailServer(ABC):
         """Start it, and wait until it speaks."""
         self.launch()
         for port in self.ports.values():
-            until(f"something speaks on port {port}\n{self.room.said()}", LONG, partial(_speaks, port))
+            until(f"something speaks on port {port}\n{self.room.said()}", LONG, partial(speaks, port))
 
     def stop(self) -> None:
         """End it."""
@@ -95,14 +103,15 @@ class MailServer(ABC):
         """Copy all mailboxes, while the server is at rest."""
         self.stop()
         for number, folder in enumerate(self.state):
-            self.room.good(f"rm -rf {_kept(number, copy)} && cp -a {folder} {_kept(number, copy)}")
+            subprocess.run(["cp", "-a", self.room.path(folder), copy / str(number)], check=True)
         self.start()
 
     def restore(self, copy: Path) -> None:
         """Put all mailboxes back, as they were."""
         self.stop()
         for number, folder in enumerate(self.state):
-            self.room.good(f"rm -rf {folder} && cp -a {_kept(number, copy)} {folder}")
+            shutil.rmtree(self.room.path(folder))
+            subprocess.run(["cp", "-a", copy / str(number), self.room.path(folder)], check=True)
         self.start()
 
     # --- by a program that is not ours ------------------------------------------------------------------------------
@@ -118,6 +127,9 @@ class MailServer(ABC):
         """Return the bytes of each message, as the server gives them."""
         if kind == "pop3":
             client = poplib.POP3("127.0.0.1", self.ports["pop3"], timeout=60)
+            with suppress(poplib.error_proto):
+                # Not all know CAPA, or UTF8 (RFC 6856), without which some answer for mail in UTF-8 with something else.
+                client.utf8()
             client.user(user)
             client.pass_("pass")
             number = client.stat()[0]
@@ -137,11 +149,7 @@ class MailServer(ABC):
         return [str(answer) for answer in answers]
 
 
-def _kept(number: int, copy: Path) -> str:
-    return f"/root/{copy.name}-{number}"
-
-
-def _speaks(port: int) -> bool:
+def speaks(port: int) -> bool:
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), 30) as connection:
         return bool(connection.recv(100))
     return False
@@ -156,10 +164,9 @@ class Maildirs(MailServer):
     def home(self, user: str) -> Path:
         """The Maildir of a user."""
 
-    @property
     @abstractmethod
-    def owner(self) -> tuple[int, int]:
-        """To whom all mail belongs."""
+    def owner(self, user: str) -> tuple[int, int]:
+        """To whom and to which group the mail of a user belongs."""
 
     def make(self, user: str) -> None:
         """Make the Maildir of a user, and the folders above it."""
@@ -167,14 +174,14 @@ class Maildirs(MailServer):
         for name in ("cur", "new", "tmp"):
             (home / name).mkdir(parents=True)
         for path in (home.parent, home, *home.iterdir()):
-            os.chown(path, *self.owner)
+            os.chown(path, *self.owner(user))
 
     def deliver(self, user: str, messages: Iterable[bytes]) -> None:
         home = self.home(user)
         for message in messages:
             name = f"{int(time.time())}.M{next(self._count):06}P{os.getpid()}.test"
-            (home / "tmp" / name).write_bytes(message)
-            os.chown(home / "tmp" / name, *self.owner)
+            (home / "tmp" / name).write_bytes(message.replace(b"\r\n", b"\n"))
+            os.chown(home / "tmp" / name, *self.owner(user))
             (home / "tmp" / name).rename(home / "new" / name)
 
     def empty(self, user: str) -> None:
@@ -199,23 +206,23 @@ class Maildirs(MailServer):
 
 
 class Mboxes(MailServer):
-    """A server whose mail is in mbox files."""
+    """A server whose mail is in mbox files, one for each user of its system."""
 
-    @abstractmethod
+    state = ("/var/mail",)
+
     def file(self, user: str) -> Path:
         """The mbox of a user."""
+        return self.room.path(f"/var/mail/{user}")
 
-    @property
-    @abstractmethod
-    def group(self) -> int:
-        """The group of all mboxes."""
+    def user(self, name: str) -> None:
+        self.room.good(
+            f"useradd --create-home --password '{CRYPTED}' {name} && install -o {name} -g mail -m 660 /dev/null /var/mail/{name}"
+        )
 
     def deliver(self, user: str, messages: Iterable[bytes]) -> None:
         lines = (b"From eve@example.com Sun Nov 22 12:00:00 2026\n" + _quoted(message) + b"\n" for message in messages)
         with self.file(user).open("ab") as mbox:
             mbox.write(b"".join(lines))
-        os.chown(self.file(user), self.room.ids(user)[0], self.group)
-        self.file(user).chmod(0o660)
 
     def empty(self, user: str) -> None:
         self.file(user).write_bytes(b"")
@@ -243,4 +250,4 @@ def closed(file: Callable[[], Path]) -> Iterator[None]:
 
 
 def _quoted(message: bytes) -> bytes:
-    return re.sub(rb"(?m)^(>*From )", rb">\1", message.replace(b"\r\n", b"\n"))
+    return re.sub(rb"(?m)^(>*From )", rb">\1", message.replace(b"\r\n", b"\n").removesuffix(b"\n") + b"\n")

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-__all__ = ["Room"]
+__all__ = ["Here", "Room"]
 
 #: Seconds that a server has to end by itself.
 _PATIENCE = 5.0
 
 _LEAN = ["man", "doc", "locale", "info"]
-_ENVIRONMENT = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"]
+_ENVIRONMENT = ["env", "--chdir=/", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/root"]
 
 #: Mounts the tree with a layer of memory over it, and waits. Its arguments are the tree and a folder to mount on.
 _INIT = """
@@ -167,7 +167,42 @@ class Room:
     def said(self) -> str:
         """What the servers said so far, for a person who wants to know why."""
         output = self.path("/output")
-        return "\n".join([*self.log, output.read_text(errors="replace") if output.exists() else ""])[-20000:]
+        return "\n".join([*self.log, output.read_text(errors="replace") if output.exists() else ""])[-4000:]
+
+
+class Here(Room):
+    """This machine itself, in a folder, for a server that is a Python package: what it is asked of a room it does here."""
+
+    def __init__(self, suite: str, packages: Sequence[str], folder: Path) -> None:
+        del suite, packages
+        self._folder = folder
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_all()
+
+    def path(self, name: str) -> Path:
+        """A path of its own."""
+        return self._folder / name.lstrip("/")
+
+    def start(self, *command: str) -> None:
+        """Start a server."""
+        with self.path("/output").open("ab") as output:
+            self._processes.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output))
+
+    def stop_all(self) -> None:
+        """End what was started."""
+        for process in self._processes:
+            process.kill()
+            process.wait(AT_ONCE)
+        self._processes.clear()
+
+    def said(self) -> str:
+        """What the server said so far."""
+        return self.path("/output").read_text(errors="replace")[-4000:]
 
 
 def _children(pid: int) -> list[int]:

@@ -60,11 +60,14 @@ def test_what_is_filed_is_byte_for_byte_what_the_server_gives_anybody(place: Pla
 def test_a_second_import_finds_nothing_new(place: Place) -> None:
     place.deliver(*new_mail(5, 3))
     place.imports()
+    # Courier numbers a new mailbox anew at the second visit, and keeps its numbers from then on.
+    row = place.imports()
+    assert (row["filed"], row["duplicate"], row["said"]) == (0, 0, "")
     row = place.imports()
     assert (row["listed"], row["filed"], row["duplicate"], row["said"]) == (0, 0, 0, "")
     place.deliver(*new_mail(2, 4))
     row = place.imports()
-    assert (row["filed"], row["duplicate"]) == (2, 0)
+    assert (row["listed"], row["filed"], row["duplicate"]) == (2, 2, 0)
     place.sound("again")
 
 
@@ -80,6 +83,7 @@ def test_an_audit_proves_what_is_here_and_names_what_is_not(place: Place) -> Non
 @pytest.mark.scenario("seen")
 def test_what_is_filed_is_marked_seen(place: Place) -> None:
     if refused(place, "seen"):
+        place.known("seen")
         return
     already = settled(place, "seen")
     assert place.raws() == already
@@ -90,10 +94,12 @@ def test_what_is_filed_is_marked_seen(place: Place) -> None:
 @pytest.mark.scenario("move")
 def test_what_is_filed_is_moved(place: Place) -> None:
     other = place.server.other
+    if place.kind == "imap":
+        with place.server.imap(place.user) as imap:
+            assert imap.create(f'"{other}"')[0] == "OK"
     if refused(place, f"{{move: {other}}}"):
+        place.known("move")
         return
-    with place.server.imap(place.user) as imap:
-        assert imap.create(f'"{other}"')[0] == "OK"
     already = settled(place, f"{{move: {other}}}")
     assert place.raws() == already[:2]
     assert place.server.raws(place.kind, place.user, other) == already[2:]
@@ -102,6 +108,9 @@ def test_what_is_filed_is_moved(place: Place) -> None:
 
 @pytest.mark.scenario("delete")
 def test_what_is_filed_is_deleted_and_what_somebody_else_wants_deleted_is_not(place: Place) -> None:
+    if refused(place, "delete"):
+        place.known("delete")
+        return
     already = settled(place, "delete")
     assert place.raws() == already[:2]
     place.sound("delete")
@@ -110,7 +119,7 @@ def test_what_is_filed_is_deleted_and_what_somebody_else_wants_deleted_is_not(pl
 @pytest.mark.scenario("watch")
 def test_the_daemon_sees_new_mail(place: Place) -> None:
     """By IDLE, long before it would look by itself; POP3 has nothing of the kind."""
-    place.account(every="1h" if place.kind == "imap" else "2s")
+    place.account(every="1h" if place.kind == "imap" and place.server.announces else "2s")
     place.deliver(*new_mail(2, 11))
     with place.house.daemon():
         comes(place, 2)
@@ -148,14 +157,14 @@ def test_a_folder_that_is_removed_and_made_anew_is_read_anew(place: Place) -> No
 
 
 @pytest.mark.scenario("restored")
-@pytest.mark.parametrize("after", ["keep", "delete"])
+@pytest.mark.parametrize("settles", [False, True])
 @pytest.mark.parametrize("come", [1, 5])
-def test_a_mailbox_that_is_restored_from_a_backup_loses_nothing(place: Place, after: str, come: int, tmp_path: Path) -> None:
+def test_a_mailbox_that_is_restored_from_a_backup_loses_nothing(place: Place, settles: bool, come: int, tmp_path: Path) -> None:  # noqa: FBT001  a parameter of the test
     """UIDVALIDITY stays, and UIDNEXT goes back, to numbers or beyond those that were filed."""
-    place.account(after=after)
+    place.account(after=place.server.settles if settles else "keep")
     place.deliver(*new_mail(5, 41))
     seen = place.raws()
-    if after == "keep":
+    if not settles:
         place.settles()
     place.server.back_up(tmp_path)
     place.settles()
@@ -167,12 +176,13 @@ def test_a_mailbox_that_is_restored_from_a_backup_loses_nothing(place: Place, af
     seen += place.raws()
     place.sound("restored")
     assert set(place.house.stored_digests()) == set(digests(seen))
-    assert len(place.raws()) == (0 if after == "delete" else 5 + come)
+    assert len(place.raws()) == (0 if settles and place.server.settles == "delete" else 5 + come)
 
 
 @pytest.mark.scenario("expunged")
-@pytest.mark.parametrize("after", ["keep", "delete"])
-def test_what_is_expunged_between_listing_and_fetch_is_not_what_is_sent_in_its_place(place: Place, after: str) -> None:
+@pytest.mark.parametrize("settles", [False, True])
+def test_what_is_expunged_between_listing_and_fetch_is_not_what_is_sent_in_its_place(place: Place, settles: bool) -> None:  # noqa: FBT001  a parameter of the test
+    after = place.server.settles if settles else "keep"
     sent = new_mail(5, 51)
     place.deliver(*sent)
     seen = place.raws()
@@ -185,21 +195,22 @@ def test_what_is_expunged_between_listing_and_fetch_is_not_what_is_sent_in_its_p
     stored, others = place.house.stored_digests(), digests(raw for raw in seen if gone not in raw)
     assert set(stored) <= set(digests(seen))
     assert set(stored) >= set(others)
-    assert len(place.raws()) == (4 if after == "keep" else 0)
+    assert len(place.raws()) == (0 if after == "delete" else 4)
 
 
 @pytest.mark.scenario("unreadable")
 def test_a_message_that_the_server_can_not_read_for_a_time_is_filed_afterwards(place: Place) -> None:
     sent = new_mail(5, 61)
-    place.account(after="delete")
+    place.account(after=place.server.settles)
     place.deliver(*sent)
     seen = place.raws()
     with place.server.unreadable(place.user, marker(sent[2])):
         place.imports()
         place.imports()
     place.sound("unreadable")
-    assert place.house.stored_digests() == digests(seen)
-    assert place.raws() == []
+    assert set(place.house.stored_digests()) >= set(digests(seen))
+    assert place.because or place.house.stored_digests() == digests(seen)
+    assert place.raws() == ([] if place.server.settles == "delete" else seen)
 
 
 # --- what the scenarios have in common ----------------------------------------------------------------------------------
@@ -212,18 +223,18 @@ def comes(place: Place, number: int) -> None:
 
 
 def refused(place: Place, after: str) -> bool:
-    """Whether the protocol can't do this on the server: then ``check`` must say so, before anything is done."""
-    if place.kind == "imap":
-        return False
+    """Whether the protocol or the server can't do this without harm: then ``check`` says so, before anything is done."""
     place.account(after=after)
     check = place.house.run("check", "--online")
-    assert check.code != 0
-    assert "POP3" in check.out + check.err
+    if check.code == 0:
+        return False
+    place.told.append(check.out + check.err)
     return True
 
 
 def settled(place: Place, after: str) -> list[bytes]:
     """Import two messages that stay, and three of which something is done on the server; return all five as they were."""
+    place.account()
     place.deliver(*new_mail(2, 7))
     place.settles()
     if place.kind == "imap":
