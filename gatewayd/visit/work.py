@@ -127,8 +127,8 @@ class Work:
         if recipe is None:
             advice = "Add it to the account's `operators` first."
             raise PermanentError(f"account {self._account.name} does not serve operator {operator!r}", advice=advice)
-        tools = self._tools
-        old = partial(file_old, tools.store, tools.examiner, recipe, self._lease, self._imports, owner=self._account.user)
+        store, examiner = self._tools.store, self._tools.examiner
+        old = partial(file_old, store, examiner, recipe, self._lease, self._imports, owner=self._account.user)
         for filed in old(onward=self._onward, tick=self._tick):
             self._report = replace(self._report, tally=self._report.tally + Tally(filed=filed))
             self._go_on()
@@ -250,8 +250,7 @@ class Work:
         return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
 
     def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
-        after = 0
-        keys = self._task.keys or None
+        after, keys = 0, self._task.keys or None
         while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=keys):
             after = waiting[-1].entry_id
             if not self._refreshed:
