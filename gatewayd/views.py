@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd.times import moment
@@ -173,6 +173,10 @@ class Audit:
     damaged: tuple[str, ...] = ()
     #: Keys that the server lists and that are filed with bytes of another length than it says.
     unlike: tuple[str, ...] = ()
+    #: The SHA-256 of the bytes that are filed under each of these.
+    digests: Mapping[str, bytes] = field(default_factory=dict)
+    #: Keys of which the same is true, and whose bytes the server has sent once more, the same: its sizes are inexact.
+    inexact: tuple[str, ...] = ()
     #: Keys that are gone, and were filed with bytes of another length than the server said: perhaps not those of the message.
     doubtful: tuple[str, ...] = ()
     #: Keys that were known again by their headers after a renumbering, and that have been of another length since: they are here

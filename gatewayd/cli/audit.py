@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from gatewayd.cli import output
+from gatewayd.cli.rereading import reread
 from gatewayd.custody import State
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.views import Listing
@@ -50,6 +51,7 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
         # What is damaged can't be read: that is what there is to say of it.
         output.error(error, account=account)
         found, database = (), replace(database, faults=(*database.faults, error.message))
+    found = reread(app, chosen, found)
     proven = all(one.proven for one in found) and not database.faults
     if as_json:
         for one in found:
@@ -78,7 +80,7 @@ def _listing(session: Session, folder: str) -> Listing:
 
 
 def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
-    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "doubtful", "grown", "unfiled")
+    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "inexact", "doubtful", "grown", "unfiled")
     states: dict[str, output.Json] = dict(one.states)
     return {
         "folder": one.folder,
@@ -112,6 +114,11 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
     left = sum(one.states.get(state, 0) for one in found for state in ("offered", "not admitted"))
     if left:
         output.note(f"{output.count(left, 'key')} left on the server on purpose: offered, or not admitted.")
+    inexact = [key for one in found for key in one.inexact]
+    if inexact:
+        output.note(
+            f"{_keys(inexact)}: listed with another size than the server sends; what it sends now is, byte for byte, what is filed."
+        )
     doubtful = [key for one in found for key in one.doubtful]
     if doubtful:
         output.note(f"{_keys(doubtful)}: gone by now, and filed with bytes of another length than the server listed. {_UNLIKE}")

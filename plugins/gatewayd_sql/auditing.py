@@ -68,6 +68,7 @@ class _Stored:
     #: It is filed for everyone that it was filed for, and what was said of it is what was written.
     filed: bool
     length: Length
+    digest: bytes
 
 
 class Auditor:
@@ -121,7 +122,7 @@ def _stored(connection: Connection, mail_ids: Collection[int]) -> Mapping[int, _
     for row in rows:
         digest, length = bytes_of[row.content_id]
         filed = bool(whom[row.id]) and filed_for(whom[row.id]) == row.filed_for and row.id not in altered
-        found[row.id] = _Stored(whole=digest == row.digest, filed=filed, length=length)
+        found[row.id] = _Stored(whole=digest == row.digest, filed=filed, length=length, digest=digest)
     return found
 
 
@@ -148,7 +149,7 @@ class _Folder:
     changed: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
-    unlike: list[str] = field(default_factory=list)
+    unlike: dict[str, bytes] = field(default_factory=dict)
     doubtful: list[str] = field(default_factory=list)
     grown: list[str] = field(default_factory=list)
     unfiled: list[str] = field(default_factory=list)
@@ -183,8 +184,10 @@ class _Folder:
         if entry.state == "filed" and entry.id != entry.mail_id:
             # What another entry brought was held against that one's size.
             self.grown.append(name)
+        elif listed:
+            self.unlike[name] = stored.digest
         else:
-            (self.unlike if listed else self.doubtful).append(name)
+            self.doubtful.append(name)
 
     def _count_listed(self, entry: _Entry, several: list[Listed]) -> None:
         was = Listed(entry.key, entry.size, moment(entry.arrival))
@@ -211,6 +214,7 @@ class _Folder:
             gone=self.gone,
             damaged=tuple(self.damaged),
             unlike=tuple(self.unlike),
+            digests=self.unlike,
             doubtful=tuple(self.doubtful),
             grown=tuple(self.grown),
             unfiled=tuple(self.unfiled),
