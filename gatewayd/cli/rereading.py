@@ -43,7 +43,8 @@ def reread(app: App, account: AccountConfig, found: Sequence[Audit]) -> Sequence
 def _reread(app: App, session: Session, audit: Audit) -> Audit:
     sizes: defaultdict[bytes, set[int | None]] = defaultdict(set)
     same: dict[str, bytes] = {}
-    for batch in _batches(session.look_up(audit.folder, audit.unlike)):
+    # As a whole: a session does one thing at a time.
+    for batch in _batches(list(session.look_up(audit.folder, audit.unlike))):
         listed = {one.key: one.size for one in batch}
         for key, digest, is_own in _sent(app, session, audit.folder, batch):
             sizes[digest].add(listed[key])
@@ -63,7 +64,7 @@ def _sent(app: App, session: Session, folder: str, batch: Sequence[Listed]) -> S
         return [(one.key, one.digest, bool(mail.message_id and mail.sent_at)) for one, mail in zip(came, mails, strict=True)]
 
 
-def _batches(listed: Iterator[Listed]) -> Iterator[Sequence[Listed]]:
+def _batches(listed: Sequence[Listed]) -> Iterator[Sequence[Listed]]:
     batch: list[Listed] = []
     size = 0
     for one in listed:
