@@ -33,6 +33,9 @@ class Table:
     def because(self, row: str, column: str, why: str) -> None:
         """A server is told as what it is, for this reason."""
         self._why[f"{row}, {column}"] = why
+        cell = self._rows[row].get(column)
+        if cell and cell.came == "sound":
+            self._rows[row][column] = cell._replace(came="told")
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the table, and the reasons below it."""
