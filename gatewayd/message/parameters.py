@@ -37,6 +37,7 @@ _GLUED = re.compile(
     rf'{_QUOTED}|(?:^|(?<=")|(?<![ \t,])[ \t,]++)(?:(?=(?:{_KNOWN})(?:\*\d{{0,3}}\*?)?{_BLANK}=)|(charset|boundary)[ \t]*+:)',
     re.IGNORECASE | re.DOTALL,
 )
+_EQUALLED = re.compile(r"\b(charset|boundary)[ \t]*+=", re.IGNORECASE)
 #: Behind the last quote that is closed none is minded: each would be looked for to the end.
 _PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
 #: A file name in which parentheses are no comment, for people write "Voucher (1).pdf".
@@ -63,8 +64,15 @@ def _mended(raw: str) -> str:
         raw = raw[13:].lstrip(SPACE)
     paired = _PAIRED.match(raw)
     end = paired.end() if paired else 0
-    glued = _GLUED.sub(lambda match: match[0] if match[0][:1] == '"' else f";{match[1]}=" if match[1] else ";", raw[:end])
-    return glued + raw[end:]
+    # One that is written as it should be is believed rather than one with a colon.
+    sound = {found[1].lower() for found in _EQUALLED.finditer(raw)}
+
+    def mended(match: re.Match[str]) -> str:
+        if match[0][:1] == '"' or (match[1] or "").lower() in sound:
+            return match[0]
+        return f";{match[1]}=" if match[1] else ";"
+
+    return _GLUED.sub(mended, raw[:end]) + raw[end:]
 
 
 def _without_comments(raw: str) -> str:
