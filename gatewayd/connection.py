@@ -15,12 +15,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gatewayd.errors import TransientError
-from gatewayd.hosts import Until, looked_up, reached
+from gatewayd.hosts import Deadline, looked_up, reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.hosts import HostAddress, Party
+    from gatewayd.hosts import HostAddress, Peer
 
     Choose: TypeAlias = Callable[[Sequence[HostAddress]], Sequence[HostAddress]]
 
@@ -47,7 +47,7 @@ class Connection:
 
     def __init__(
         self,
-        server: Party,
+        server: Peer,
         port: int,
         context: ssl.SSLContext | None = None,
         *,
@@ -208,7 +208,7 @@ class Connection:
 
     def _connected(self, port: int, choose: Choose) -> socket.socket:
         """Return a connection to the first of the host's addresses that answers; the look-up is within the step, too."""
-        until = Until(self._until, lambda: self._cut)
+        until = Deadline(self._until, lambda: self._cut)
         try:
             places = looked_up(self._server.host, port, until)
         except TimeoutError:

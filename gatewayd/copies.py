@@ -2,8 +2,8 @@
 
 systemd hands secrets over once, when the service starts, and what it handed over stays as it is while the files change. So a daemon
 tells in its room in the state folder since when it has each, and a mark by which others see whether theirs is the same. A mark is
-16 bits of a digest with a key of its own: a change shows, and no secret, however weak, can be found by it. All of it is gone with
-the daemon.
+16 bits of a digest with a key of the daemon's: a change shows, and whoever reads it is not told a password. Only the service's user
+and root can read it, who can have the secrets themselves. All of it is gone with the daemon.
 """
 
 from __future__ import annotations

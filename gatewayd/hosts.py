@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     _Ask: TypeAlias = "Callable[[str, int], Sequence[HostAddress]]"
 
-__all__ = ["HostAddress", "Party", "Until", "looked_up", "reached"]
+__all__ = ["Deadline", "HostAddress", "Peer", "looked_up", "reached"]
 
 #: How many look-ups are under way at a time, and how many addresses of a host are tried.
 _LOOKING, _TRIED = 32, 8
@@ -45,7 +45,7 @@ class HostAddress(NamedTuple):
     address: tuple[Any, ...]
 
 
-class Party(Protocol):
+class Peer(Protocol):
     """What is asked of the other side's options; see ``Server``."""
 
     @property
@@ -61,11 +61,11 @@ class Party(Protocol):
         """Whether it speaks TLS."""
 
 
-class Until(NamedTuple):
+class Deadline(NamedTuple):
     """How long something is waited for."""
 
     #: A moment of the monotonic clock.
-    deadline: float
+    at: float
     #: Whether nobody waits any more.
     stopped: Callable[[], bool] = lambda: False
 
@@ -73,7 +73,7 @@ class Until(NamedTuple):
         """Return how many seconds to wait now, at most ``most``; raises TimeoutError or ConnectionAbortedError."""
         if self.stopped():
             raise ConnectionAbortedError("it was aborted")
-        left = self.deadline - time.monotonic()
+        left = self.at - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return min(left, most)
@@ -84,7 +84,7 @@ def _system(host: str, port: int) -> Sequence[HostAddress]:
     return tuple(dict.fromkeys(HostAddress(family, tuple(address)) for family, _, _, _, address in found))
 
 
-def looked_up(host: str, port: int, until: Until, ask: _Ask = _system) -> Sequence[HostAddress]:
+def looked_up(host: str, port: int, until: Deadline, ask: _Ask = _system) -> Sequence[HostAddress]:
     """Return the addresses of a host, in the order in which they are to be tried; ``ask`` is who knows them.
 
     Raises OSError, and TimeoutError when the time is over.
@@ -134,7 +134,7 @@ def _look_up(key: tuple[str, int, _Ask], future: Future[Sequence[HostAddress]]) 
         future.set_result(found)
 
 
-def reached(places: Sequence[HostAddress], until: Until) -> socket.socket:
+def reached(places: Sequence[HostAddress], until: Deadline) -> socket.socket:
     """Return a connection to the first of the places that answers. One that is silent holds up the next for a moment only.
 
     Raises what the last that refused said, TimeoutError when the time is over.
@@ -147,7 +147,7 @@ def reached(places: Sequence[HostAddress], until: Until) -> socket.socket:
             sock.close()
 
 
-def _first(left: deque[HostAddress], trying: dict[int, socket.socket], until: Until) -> socket.socket:
+def _first(left: deque[HostAddress], trying: dict[int, socket.socket], until: Deadline) -> socket.socket:
     refusal: OSError = OSError("the host has no address")
     next_at = 0.0
     while left or trying:

@@ -14,7 +14,7 @@ from gatewayd.desk.forwarding import Forwarding
 from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
-from gatewayd.examine import Question
+from gatewayd.examine import DirectoryQuestion
 from gatewayd.guard import DirectoryFailed
 from gatewayd.mail import file_of, parse
 from gatewayd.rematch import retry, retry_put_off
@@ -88,7 +88,7 @@ class Desk:
     def link(self, viewer: Viewer, mail_id: int, kind: Kind, ids: Sequence[str], *, who: str) -> int:
         """Link records of the directory to a filing by hand; return how many links are new."""
         self.get(viewer, mail_id)
-        found = self._asked(viewer.operator, Question(kind=kind, field="id", values=tuple(ids)))
+        found = self._asked(viewer.operator, DirectoryQuestion(kind=kind, field="id", values=tuple(ids)))
         missing = [one for one in ids if not found.get(one)]
         if missing:
             advice = f"Search it: gatewayd directory find {kind} WORD"
@@ -103,9 +103,9 @@ class Desk:
 
     def search(self, operator: str, kind: Kind, text: str, *, limit: int) -> Sequence[Record]:
         """Return records of an operator's directory with every word of ``text``, best first."""
-        return self._asked(operator, Question(kind=kind, words=text, limit=limit))[text]
+        return self._asked(operator, DirectoryQuestion(kind=kind, words=text, limit=limit))[text]
 
-    def _asked(self, operator: str, question: Question) -> Mapping[str, Sequence[Record]]:
+    def _asked(self, operator: str, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         try:
             return self._examining.ask(self.recipes[operator], question)
         except DirectoryFailed as error:

@@ -6,6 +6,7 @@ from gatewayd.examine.recipes import recipes
 from gatewayd.examine.values import (
     Answering,
     ContactTypes,
+    DirectoryQuestion,
     Examination,
     Examined,
     Examining,
@@ -14,13 +15,13 @@ from gatewayd.examine.values import (
     Letter,
     Looked,
     Order,
-    Question,
     Recipe,
 )
 
 __all__ = [
     "Answering",
     "ContactTypes",
+    "DirectoryQuestion",
     "Examination",
     "Examined",
     "Examiner",
@@ -30,7 +31,6 @@ __all__ = [
     "Letter",
     "Looked",
     "Order",
-    "Question",
     "Recipe",
     "provisional",
     "recipes",

@@ -21,7 +21,7 @@ from gatewayd.traces import where
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gatewayd.examine.values import ContactTypes, Order, Question, Recipe
+    from gatewayd.examine.values import ContactTypes, DirectoryQuestion, Order, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Record
     from gatewayd.plugins import Registry
@@ -123,7 +123,7 @@ class Examiner(Answering):
         failed = bool(bench.broken or bench.stale)
         return Looked(faults=faults, failed=failed, contents=bench.contents, unbuilt=tuple({**broken, **bench.unbuilt}.items()))
 
-    def ask(self, recipe: Recipe, question: Question) -> Mapping[str, Sequence[Record]]:
+    def ask(self, recipe: Recipe, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """See ``Answering``."""
         self.refresh(recipe)
         return question.put(self.directory(recipe))

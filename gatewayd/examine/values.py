@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answering",
     "ContactTypes",
+    "DirectoryQuestion",
     "Examination",
     "Examined",
     "Examining",
@@ -29,7 +30,6 @@ __all__ = [
     "Letter",
     "Looked",
     "Order",
-    "Question",
     "Recipe",
 ]
 
@@ -160,7 +160,7 @@ class Examining(ABC):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class DirectoryQuestion:
     """What a person asks of an operator's directory: records by a field's values, or by words where there is no field."""
 
     kind: Kind
@@ -199,5 +199,5 @@ class Answering(Examining):
         """
 
     @abstractmethod
-    def ask(self, recipe: Recipe, question: Question) -> Mapping[str, Sequence[Record]]:
+    def ask(self, recipe: Recipe, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """Return the answer. Raises DirectoryFailed, or PermanentError where the operator has no directory."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import WorkersConfig
     from gatewayd.directory import Basis
-    from gatewayd.examine import Examination, Order, Question, Recipe
+    from gatewayd.examine import DirectoryQuestion, Examination, Order, Recipe
     from gatewayd.model import Record
     from gatewayd.plugins import Registry
     from gatewayd.supervisor.looks import Look
@@ -116,7 +116,7 @@ class Workers(Answering):
         unbuilt = (*((by or "directory", why) for by, why in unsendable), *outcome.unbuilt)
         return Looked(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
 
-    def ask(self, recipe: Recipe, question: Question) -> Mapping[str, Sequence[Record]]:
+    def ask(self, recipe: Recipe, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """See ``Answering``. Its time is ``deadline``, and that for its changes ``budget``."""
         if recipe.directory is None:
             raise PermanentError(f"operator {recipe.operator.name} has no directory: its file names none")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd.anchoring import Head
 from gatewayd.listing import Lister
-from gatewayd.visit.meter import Enough
+from gatewayd.visit.meter import ListingFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,8 +47,8 @@ class FolderListing:
         """List it; return what that proves, None where no more of it is listed in this visit."""
         try:
             return self._listed()
-        except Enough as enough:
-            self.note(f"{self.folder}: {enough}")
+        except ListingFull as full:
+            self.note(f"{self.folder}: {full}")
             return None
 
     def _listed(self) -> Proof:

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from gatewayd.batch import Batch, Bounds
     from gatewayd.session import Session
 
-__all__ = ["Enough", "Meter", "Spent"]
+__all__ = ["ListingFull", "Meter", "VisitFull"]
 
 _REST = "what is left is had by the next visit"
 
 
-class Enough(Exception):
+class ListingFull(Exception):
     """As much of a folder was listed as may be in one visit; its text says so."""
 
 
-class Spent(Exception):
+class VisitFull(Exception):
     """The visit has taken what it may; its text says what that is."""
 
 
@@ -45,16 +45,18 @@ class Meter:
         self._fetched += sum(one.source.size for one in batch.came if isinstance(one, Came))
 
     def listed(self, new: int) -> None:
-        """Count new messages that were entered; raises Enough where they are as many as may be."""
+        """Count new messages that were entered; raises ListingFull where they are as many as may be."""
         self._listed += new
         if self._listed >= self._bounds.visit_messages:
-            raise Enough(f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}")
+            raise ListingFull(
+                f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
+            )
 
     def check(self) -> None:
-        """Raise Spent where it has taken what it may."""
+        """Raise VisitFull where it has taken what it may."""
         bounds = self._bounds
         came = self._session.came - self._before if self._session else 0
         if max(came, self._fetched) > bounds.visit_bytes:
-            raise Spent(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}")
+            raise VisitFull(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}")
         if time.monotonic() - self._began > bounds.visit_time:
-            raise Spent(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}")
+            raise VisitFull(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}")

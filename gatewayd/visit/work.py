@@ -17,7 +17,7 @@ from gatewayd.plugins import where
 from gatewayd.rematch import file_old
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.folder import FolderListing
-from gatewayd.visit.meter import Meter, Spent
+from gatewayd.visit.meter import Meter, VisitFull
 from gatewayd.visit.readmission import Readmission, senders_of
 from gatewayd.visit.remarks import notes_of, problems_of
 from gatewayd.visit.settling import Settler
@@ -89,8 +89,8 @@ class Work:
                 self._report = replace(self._report, session=opened)
         except _Stopped:
             pass
-        except Spent as spent:
-            self._note(str(spent))
+        except VisitFull as full:
+            self._note(str(full))
         except GatewaydError as error:
             self._report = replace(self._report, error=error.alone())
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
@@ -178,7 +178,7 @@ class Work:
             raise _Stopped
 
     def _go_on(self) -> None:
-        """Ask, between two steps, whether the visit may go on; raises _Stopped or Spent."""
+        """Ask, between two steps, whether the visit may go on; raises _Stopped or VisitFull."""
         if self._tools.stopping():
             raise _Stopped
         self._meter.check()

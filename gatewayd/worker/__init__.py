@@ -29,7 +29,7 @@ from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, R
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from gatewayd.examine import ContactTypes, Question
+    from gatewayd.examine import ContactTypes, DirectoryQuestion
     from gatewayd.mail import Mail
 
 __all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
@@ -75,7 +75,7 @@ class _Operator:
             changed=None if changed is None else frozenset(changed),
         )
 
-    def answer(self, question: Question) -> Ended:
+    def answer(self, question: DirectoryQuestion) -> Ended:
         if self.error:
             return Ended(faults=(self.error,), failed=True)
         # What it can't follow it answers by what was there before.

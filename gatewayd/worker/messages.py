@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gatewayd.errors import GatewaydError
-    from gatewayd.examine import ContactTypes, Letter, Question, Recipe
+    from gatewayd.examine import ContactTypes, DirectoryQuestion, Letter, Recipe
     from gatewayd.mail import Mail
     from gatewayd.model import Record
     from gatewayd.plugins import Registry
@@ -56,7 +56,7 @@ class Labour:
     #: With it: take what lies behind the directory as it is.
     accept: bool = False
     #: Only let the one recipe's directory answer this.
-    question: Question | None = None
+    question: DirectoryQuestion | None = None
     #: A person wants to know why: misses and traces are sent, too.
     explain: bool = False
 

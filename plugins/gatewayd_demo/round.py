@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gatewayd_demo import world
 from gatewayd_demo.gateway import SENDER, Gateway, missing
 from gatewayd_demo.mails import ANSWER, ANSWERED, FORWARDED, IRINA, OUT, REPLY, RESERVATIONS
-from gatewayd_demo.servers import Daemon, ImapServer, Pop3Server, SmtpServer
+from gatewayd_demo.servers import DaemonServer, ImapServer, Pop3Server, SmtpServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +58,7 @@ class Round:
     def watch(self, stack: ExitStack) -> None:
         """Have a daemon look after the accounts from now on, until ``stack`` is closed."""
         folder = self.gateway.folder
-        stack.enter_context(Daemon(folder / "daemon.log", folder))
+        stack.enter_context(DaemonServer(folder / "daemon.log", folder))
 
     def deliver(self, mail: Arriving, *, answering: str = "") -> None:
         """Bring one message to its mailbox."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Daemon", "ImapServer", "Pop3Server", "Server", "SmtpServer"]
+__all__ = ["DaemonServer", "ImapServer", "Pop3Server", "Server", "SmtpServer"]
 
 #: Longer than the daemon has.
 _GRACE = 12.0
@@ -65,7 +65,7 @@ class Server:
 
 
 @dataclass
-class Daemon(Server):
+class DaemonServer(Server):
     """The gatewayd that looks after all of it; its port is a process id."""
 
     folder: Path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd_pop3.options import Pop3Options
     from gatewayd_pop3.wire import Wire
 
-__all__ = ["Listing", "listing", "tops"]
+__all__ = ["Maildrop", "listing", "tops"]
 
 #: Of a header block so much is read as tells messages apart, so much is handed on, and a server may send so much for it.
 _MAX_HEADERS, _HANDED_ON, _MAX_TOP = 1 << 20, 1 << 15, 16 << 20
@@ -33,7 +33,7 @@ _COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Maildrop:
     """What one connection lists. Numbers count for it only."""
 
     #: Message number by key, in the order of numbers.
@@ -60,7 +60,7 @@ class Listing:
         return Listed(key, self.sizes.get(self.numbers[key]))
 
 
-def listing(wire: Wire, options: Pop3Options) -> Listing:
+def listing(wire: Wire, options: Pop3Options) -> Maildrop:
     """Ask for all that the mailbox holds, in three ways: STAT, LIST and UIDL. It stays as it is for the whole connection."""
     exists = _count(wire, options.max_messages)
     sizes = {number: _size(text) for number, text in _lines(wire, "LIST", options.max_messages)}
@@ -73,7 +73,7 @@ def listing(wire: Wire, options: Pop3Options) -> Listing:
     ]
     if exists is None and sizes.keys() != words.keys() | marks.keys():
         doubts.append(f"LIST lists {len(sizes)} messages, UIDL {len(words)}")
-    return Listing(numbers=keys(words, marks), sizes=sizes, exists=exists, doubts=tuple(doubts))
+    return Maildrop(numbers=keys(words, marks), sizes=sizes, exists=exists, doubts=tuple(doubts))
 
 
 def _marks(wire: Wire, words: Mapping[int, str], sizes: Mapping[int, int | None]) -> Iterator[tuple[int, str]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatewayd import Fetched, Spool
-    from gatewayd_pop3.listing import Listing
+    from gatewayd_pop3.listing import Maildrop
     from gatewayd_pop3.wire import Wire
 
 __all__ = ["Pop3", "Pop3Session"]
@@ -66,7 +66,7 @@ class Pop3Session(Session):
         #: How many bytes came over those before it.
         self._before = 0
         self._aborted = False
-        self._listing: Listing | None = None
+        self._listing: Maildrop | None = None
         self._connected()
 
     @property

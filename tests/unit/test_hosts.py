@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.hosts import HostAddress, Until, looked_up, reached
+from gatewayd.hosts import Deadline, HostAddress, looked_up, reached
 from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 KNOWN = HostAddress(socket.AF_INET, ("192.0.2.1", 993))
 
 
-def within(seconds: float) -> Until:
-    return Until(time.monotonic() + seconds)
+def within(seconds: float) -> Deadline:
+    return Deadline(time.monotonic() + seconds)
 
 
 class Dead:
@@ -61,7 +61,7 @@ def test_P6_a_look_up_ends_when_nobody_waits_any_more(dead: Dead) -> None:
     stopped = threading.Event()
     threading.Timer(0.2, stopped.set).start()
     with pytest.raises(ConnectionAbortedError):
-        looked_up("imap.example.com", 993, Until(time.monotonic() + LONG, stopped.is_set), dead)
+        looked_up("imap.example.com", 993, Deadline(time.monotonic() + LONG, stopped.is_set), dead)
 
 
 def test_P8_a_dead_name_server_costs_one_thread_a_host_and_no_more_than_32(dead: Dead) -> None:
@@ -179,4 +179,4 @@ def test_P6_connecting_ends_when_nobody_waits_any_more(stack: ExitStack) -> None
     stopped = threading.Event()
     threading.Timer(0.2, stopped.set).start()
     with pytest.raises(ConnectionAbortedError):
-        reached([silent(stack)], Until(time.monotonic() + LONG, stopped.is_set))
+        reached([silent(stack)], Deadline(time.monotonic() + LONG, stopped.is_set))

@@ -29,7 +29,7 @@ from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_re
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
 from gatewayd.visit import Report, Tools
-from gatewayd.visit.meter import Meter, Spent
+from gatewayd.visit.meter import Meter, VisitFull
 from tests.patience import LONG
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
 
@@ -139,7 +139,7 @@ def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -
     Talkative.said += 100
     meter.check()
     Talkative.said += 1
-    with pytest.raises(Spent, match="more than 100 bytes"):
+    with pytest.raises(VisitFull, match="more than 100 bytes"):
         meter.check()
 
 
