@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Secrets"]
 
-#: Seconds between two looks.
-_LOOK = 2.0
+#: Seconds between two looks, and how many times as long as a look takes: thousands of secrets must not keep a processor busy.
+_LOOK, _REST = 2.0, 500
 #: A change is seen by a digest of so many bytes, which nobody is told.
 _DIGEST = 16
 
@@ -57,15 +57,18 @@ class Secrets:
         self._wake.put(None)
 
     def _run(self) -> None:
+        took = 0.0
         while not self._stopped:
             with suppress(Empty):
-                self._wake.get(timeout=self._every)
+                self._wake.get(timeout=max(self._every, _REST * took))
+            began = time.thread_time()
             if self._config is not None and not self._stopped:
                 try:
                     self._look(self._config)
                 except Exception as error:  # noqa: BLE001  a bug must not end the looking
                     journal.own_fault("secrets", error)
                     time.sleep(self._every)
+            took = time.thread_time() - began
 
     def _look(self, config: Config) -> None:
         users: dict[str, set[str]] = {}
