@@ -8,6 +8,7 @@ for less. Nothing here ever raises for a mail.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from gatewayd.decode import clean, header_text
 from gatewayd.delivery import Bounce, Bounced
 from gatewayd.header import split_head
-from gatewayd.mailsystem import fails_by_subject, failure, from_daemon, notice, null_sent, robot_mark
+from gatewayd.mailsystem import (
+    delayed,
+    fails_by_subject,
+    failure,
+    from_daemon,
+    notice,
+    null_sent,
+    robot_mark,
+    sent_by_daemon,
+    sent_by_its_author,
+)
+from gatewayd.message.comments import uncommented
+from gatewayd.phrases import CODE, is_answer, is_permanent
 from gatewayd.provenance import PART, part_of, provenance, texts
 from gatewayd.signing import HOP, is_reference, written_in
 
@@ -42,15 +55,25 @@ _COMPLAINT = "message/feedback-report"
 _RECEIPTS = {"message/disposition-notification", "message/global-disposition-notification"}
 
 _EMPTY_LINE = re.compile(rb"\n[ \t]*+\n")
-_STATUS = re.compile(r"\b([245]\.[0-9]{1,3}\.[0-9]{1,3})\b", re.ASCII)
-_CODE = re.compile(r"\b([245])[0-9]{2}\b", re.ASCII)
+#: A status (RFC 3463) and a reply code, and no piece of an address, a version or a date.
+_STATUS = re.compile(r"(?<![\w.-])([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![\w-]|\.\w)", re.ASCII)
+_REPLY = re.compile(r"(?<![\w.:/-])([245])[0-5][0-9](?![\w.:/])", re.ASCII)
+#: What a report in UTF-8 writes for a character beyond ASCII (RFC 6533 section 3).
+_ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 #: What is not given up, and what is, beside ``failed``: some say so in words of their own.
 _FAILED = ("fail", "expired", "undeliver", "bounced", "error", "denied", "rejected")
+#: Lines of a letter that only say whose mail it is about; and mailboxes that are named for help.
+_SUMMARY = re.compile(
+    r"^[> \t]{0,40}(?:from|to|cc|bcc|sender|reply-to|return-path|mail from)[ \t]*:.*$", re.IGNORECASE | re.MULTILINE
+)
+_HELPERS = ("postmaster@", "mailer-daemon@", "hostmaster@", "abuse@", "support@", "helpdesk@")
+_AROUND = ".'`*{}|#"
 _EMAIL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}[A-Za-z0-9]")
 #: The Message-ID of a mail that is returned within a text; and a second name of ours that ends a header.
 _MESSAGE_ID = re.compile(
-    rb"^[> \t]*+(?:resent-)?+message-id:[ \t]*+(?:\r?\n[> \t]++)?+<?+([^<>\s]{1,400}+)", re.IGNORECASE | re.MULTILINE
+    rb"^[> \t]*+(?:resent-)?+message-id:[ \t]*+(?:\r?\n[> \t]++)?+(?:<|&lt;)?+([^<>&\s]{1,400}+)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _LAST = re.compile(
     rb"(gw\.[fm]\.[a-z2-7]{24}\.[a-z2-7]{24}\.r@[a-z0-9.-]{1,255}+)>?+[ \t]*+(?=\r?\n[^ \t]|\r?\n\Z|\Z)", re.IGNORECASE
@@ -63,10 +86,8 @@ def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingPr
     Only recipients that were given up count: a delay is no bounce. ``renamed`` has Message-IDs of ours by what stands before the
     @ of those that servers gave them.
     """
-    kind = _content_type(mail)
-    report = kind.startswith("multipart/report")
-    system = from_daemon(mail) or null_sent(mail) or fails_by_subject(mail)
-    if _is_other(mail) or not (system or report):
+    report = _content_type(mail).startswith("multipart/report")
+    if _is_other(mail) or not (report or _by_system(mail)):
         return None
     blocks = _blocks(_part(mail, _REPORTS))
     named = _named(mail, blocks[0], signer, renamed)
@@ -76,11 +97,32 @@ def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingPr
     if groups:
         recipients, evidence = tuple(filter(None, map(_recipient, groups)))[:_MAX_RECIPIENTS], named.evidence
     else:
-        # Robots answer with the null sender, too, and may quote anything.
-        returns = named.returned and (named.evidence == "report" or fails_by_subject(mail))
-        letter = from_daemon(mail) or (report and "delivery-status" in kind) or (system and returns)
-        recipients, evidence = _told(mail) if letter else (), "text"
+        recipients, evidence = _told(mail) if _is_letter(mail, named) else (), "text"
     return Bounce(message_id=named.message_id, recipients=recipients, evidence=evidence) if recipients else None
+
+
+def _by_system(mail: Mail) -> bool:
+    """Whether a mail system can have sent it: by its From, the null sender, or a subject that is none of a person's."""
+    return from_daemon(mail) or null_sent(mail) or (fails_by_subject(mail) and not sent_by_its_author(mail))
+
+
+def _is_letter(mail: Mail, named: _Named) -> bool:
+    """Whether what it says in words is believed: a mail system wrote it, and no robot or person, who may quote anything."""
+    kind = _content_type(mail)
+    if sent_by_daemon(mail) or (kind.startswith("multipart/report") and "delivery-status" in kind):
+        return True
+    if is_answer(mail.subject):
+        return False
+    if from_daemon(mail):
+        return null_sent(mail) or fails_by_subject(mail) or named.returned
+    # Robots answer with the null sender, too.
+    said = not _is_reply(mail) or bool(CODE.search(notice(mail)))
+    return named.returned and (fails_by_subject(mail) or (named.evidence == "report" and said))
+
+
+def _is_reply(mail: Mail) -> bool:
+    """Whether it says that it answers by itself (RFC 3834 section 5.1); the reports of some mail systems do so, too."""
+    return any(name == "auto-submitted" and "auto-replied" in value[:1000].lower() for name, value in mail.headers)
 
 
 def _is_other(mail: Mail) -> bool:
@@ -191,12 +233,12 @@ def _is_group(fields: Mapping[str, str]) -> bool:
 def _recipient(fields: Mapping[str, str]) -> Bounced | None:
     """Return what a group says of a recipient that was given up; None for any other group."""
     names = ("original-recipient", "final-recipient", "x-actual-recipient")
-    address = next(filter(None, (_address(fields.get(name, "")) for name in names)), "")
+    address = next(filter(None, (_address(fields[name]) for name in names if name in fields)), "")
     diagnostic = header_text(fields.get("diagnostic-code", "")).partition(";")
     said = clean(" ".join((diagnostic[2] if diagnostic[1] else diagnostic[0]).split()))
     status = _status(fields.get("status", ""), said)
     action = fields.get("action", "").strip().lower() or ("failed" if status.startswith("5") else "")
-    if not address or not action.startswith(_FAILED):
+    if not any(name in fields for name in names) or not action.startswith(_FAILED):
         return None
     words = said if status in said else f"{status} {said}".strip()
     hard = status.startswith("5") and not action.startswith("expired")
@@ -208,14 +250,24 @@ def _status(value: str, diagnostic: str) -> str:
     found = _STATUS.search(value) or _STATUS.search(diagnostic)
     if found:
         return found[1]
-    code = _CODE.search(diagnostic)
+    code = _REPLY.search(diagnostic)
     return f"{code[1]}.0.0" if code else "5.0.0"
 
 
 def _address(value: str) -> str:
-    """Return the bare address of a recipient field (RFC 3464 section 2.3.1), without its type."""
-    kind, semicolon, address = header_text(value).partition(";")
-    return clean(address if semicolon else kind).strip(" \t<>")[:_MAX_ADDRESS]
+    """Return the bare address of a recipient field (RFC 3464 section 2.3.1), without its type; empty for no address."""
+    kind, semicolon, address = header_text(value[: 4 * _MAX_ADDRESS]).partition(";")
+    address = uncommented(address if semicolon else kind)
+    if "<" in address:
+        address = address.partition("<")[2].partition(">")[0]
+    address = clean(_ESCAPED.sub(lambda found: _sign(found[1]), address)).strip(" \t>'\"")
+    local, _, domain = address.rpartition("@")
+    return address[:_MAX_ADDRESS] if local and domain and len(address.split()) == 1 else ""
+
+
+def _sign(digits: str) -> str:
+    number = int(digits, 16)
+    return chr(number) if number <= sys.maxunicode else ""
 
 
 # --- what a letter says -----------------------------------------------------------------------------------------------
@@ -225,13 +277,21 @@ def _told(mail: Mail) -> tuple[Bounced, ...]:
     """Return whom a letter says that it could not reach; one without an address where it names nobody. Empty if it says nothing."""
     letter = notice(mail)
     said = failure(mail, letter)
-    if not said and not any(name == "x-failed-recipients" and value for name, value in mail.headers):
+    listed = ", ".join(value for name, value in mail.headers if name == "x-failed-recipients")
+    if not said and (not listed or delayed(mail, letter)):
         return ()
     words = clean(" ".join(said.split()))[:_MAX_WORDS] or "no reason was given"
-    hard = _status(said, said).startswith("5") and bool(_STATUS.search(said) or _CODE.search(said))
-    listed = ", ".join(value for name, value in mail.headers if name == "x-failed-recipients")
-    to = {one.email.casefold() for one in mail.to}
-    found = dict.fromkeys(one[0].strip(".")[:_MAX_ADDRESS] for one in _EMAIL.finditer(listed or letter))
-    named = [one for one in found if one.casefold() not in to and not any(written_in(one.encode()))][:_MAX_ADDRESSES]
-    one = Bounced(address="", hard=hard, words=words)
-    return tuple(replace(one, address=address) for address in named) or (one,)
+    coded = _STATUS.search(said) or _REPLY.search(said)
+    one = Bounced(address="", hard=_status(said, said).startswith("5") if coded else is_permanent(letter), words=words)
+    return tuple(replace(one, address=address) for address in _addressed(mail, listed or letter)) or (one,)
+
+
+def _addressed(mail: Mail, letter: str) -> list[str]:
+    """Return the addresses that a letter names as those it could not reach: not those of the mail itself, and none for help."""
+    ours = {each.email.casefold() for each in (*mail.to, *mail.from_)}
+    for text in (_SUMMARY.sub("", letter), letter):
+        found = dict.fromkeys(each[0].strip(_AROUND)[:_MAX_ADDRESS] for each in _EMAIL.finditer(text))
+        named = [each for each in found if each.casefold() not in ours and not any(written_in(each.encode()))]
+        if several := [each for each in named if not each.lower().startswith(_HELPERS)]:
+            return several[:_MAX_ADDRESSES]
+    return []

@@ -8,28 +8,44 @@ are in use, in the languages that they write.
 from __future__ import annotations
 
 import re
-import unicodedata
+from itertools import islice
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from gatewayd import phrases
 
+if TYPE_CHECKING:
     from gatewayd.mail import Mail
 
-__all__ = ["fails_by_subject", "failure", "from_daemon", "is_null_sender", "notice", "null_sent", "robot_mark"]
+__all__ = [
+    "delayed",
+    "fails_by_subject",
+    "failure",
+    "from_daemon",
+    "is_null_sender",
+    "notice",
+    "null_sent",
+    "robot_mark",
+    "sent_by_daemon",
+    "sent_by_its_author",
+]
 
 #: How much of a report's letter is read, in characters.
 _NOTICE = 16_384
+#: How many Message-IDs of a letter may be such as it only names.
+_SUMMARIES = 3
 _COMMENT = re.compile(r"\([^()]*+\)")
 _DAEMON = re.compile(r"mail(?:er)?[-_. ]?daemon", re.ASCII)
 #: Where a server notes the envelope's sender. One that delivers puts its own on top (RFC 5321 section 4.4).
 _ENVELOPE = ("return-path", "x-envelope-from", "x-envelope-sender", "envelope-from", "x-mail-from")
-#: As a From has them, address or name.
-_FROM = re.compile(
-    r"mail(?:er)?[-_. ]?daemon|post[-_. ]?master|\bmdaemon\b"
-    r"|mail(?:er)?[-_. ](?:delivery|deliver|administrator|gateway|system|service)"
-    r"|\b(?:delivery|deliver)[-_. ](?:sub)?system|microsoftexchange[0-9a-f]{8}|e-?mail gateway|content[- ]filter"
-    r"|courier mail server|system administrator|internet mail delivery|auto[- ]?mailer",
+#: As a From has them, address or name: those that nobody has but programs, and those that people have, too.
+_PROGRAM = re.compile(
+    r"mail(?:er)?[-_. ]?daemon|\bmdaemon\b|post_master|mail(?:er)?[-_. ](?:delivery|deliver|router)\b"
+    r"|\b(?:delivery|deliver)[-_. ]subsystem|microsoftexchange[0-9a-f]{8}|courier mail server|internet mail delivery",
+    re.IGNORECASE,
+)
+_PERSON_TOO = re.compile(
+    r"post[-_. ]?master|mail(?:er)?[-_. ](?:administrator|gateway|system|service)|content[- ]filter"
+    r"|system administrator|auto[- ]?mailer",
     re.IGNORECASE,
 )
 #: Headers that robots give their answers, older than RFC 3834, whatever their value is but "no".
@@ -62,96 +78,6 @@ _RETURNED = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 
-_CODE = re.compile(r"(?<![\w.:/-])(?:55[0-9][ :#-]|#?5\.[0-7]\.[0-9]{1,3}\b)", re.ASCII)
-#: What failures are called, in the languages that servers write.
-_FAILED = """
-    undeliver|been undeliver|non-deliver|nondeliver|not be delivered|not been delivered|not delivered|wasn't delivered
-    couldn't be delivered|can't be delivered|not deliver|couldn't deliver|unable to deliver|able to deliver|cannot be delivered
-    delivery fail|delivery has failed|delivery error|delivery to the following|delivery impossible|delivery was not possible
-    failed delivery|failure delivery|failed to deliver|failure notice|failure of delivery|failed mail|failed recipient
-    fatal error|permanent error|permanent failure|failed permanently|was aborted|delivery aborted|delivery expired
-    message expired|returned mail|returned to sender|return to sender|returning message to sender|returned message
-    mail system error|mail failure|error mail|trying to deliver|delivery status notification (failure)|[bounce]|bounced
-    did not reach|could not be sent|couldn't be sent|not be sent|could not send|could not be reached|not be completed
-    message rejected|was rejected|been rejected|were rejected|rejected by|is rejected|was refused|been refused
-    been blocked|was blocked|user unknown|unknown user|unknown recipient|unknown address|no such user|no such recipient
-    no such mailbox|no mailbox here|no such address|mailbox unavailable|mailbox not found|mailbox is full|mailbox full
-    mailbox is disabled|over quota|quota exceeded|exceeded storage|does not exist|doesn't exist|not exist|not listed in
-    invalid recipient|invalid address|invalid mailbox|bad address|bad recipient|address not found|address rejected
-    recipient rejected|relaying denied|relay access denied|relay denied|host unknown|unknown host|host not found
-    domain not found|unrouteable address|unroutable address|retry timeout exceeded|retry time not reached|too many hops
-    transaction failed|not a valid user|not a valid address|not a valid recipient|not a valid mailbox|message was not
-    account is disabled|account has been disabled|account not found|no longer valid|no longer accepts|in the queue too long
-    unzustellbar|nicht zugestellt|nicht zustellbar|nicht zustellen|zustellung fehlgeschlagen|fehler bei der zustellung
-    non remis|pas pu être remis|pas pu être livré|pas pu être délivré|pas pu être distribué|non distribu|échec de la remise
-    échec de remise|no se pudo entregar|no se ha podido entregar|no entregado|no se puede entregar|error de entrega
-    fallo en la entrega|non recapitabile|impossibile recapitare|mancato recapito|mancata consegna|possibile recapitare
-    errore di consegna|não entregue|não pôde ser entregue|falha na entrega|possível entregar|não foi entregue
-    onbestelbaar|niet worden bezorgd|niet worden afgeleverd|niet bezorgd|niedostarcz|nie dostarczono
-    nie została dostarczona|nie mogła zostać dostarczona|nedoručiteln|možné doručit|kézbesíthetetlen|nem kézbesíthető
-    inte levereras|oleverba|ikke leveres|ikke levert|ei voitu toimittaa|teslim edilemedi
-    недоставлен|не доставлено|не было доставлено|не может быть доставлено|невозможно доставить|ошибка доставки
-    не удалось доставить|配信不能|宛先不明|エラーメール|配信できま|配達できま|配信できなか|送信できま|届けできま
-    届けることができ|届きません|送信エラー|配信エラー|退信|投递失败|傳遞失敗|無法傳遞|无法投递|无法发送|无法送达
-    반송|전달되지|전달할 수
-""".replace("\n", "|").split("|")
-#: A subject that begins so is no person's, unless he passes it on: then something stands before it.
-_SUBJECTS = (
-    "undeliver",
-    "delivery fail",
-    "delivery_fail",
-    "mail delivery fail",
-    "mail could not be delivered",
-    "message could not be delivered",
-    "sorry, your message could not be delivered",
-    "message undeliver",
-    "returned mail",
-    "failure notice",
-    "failed mail",
-    "delivery status notification (failure)",
-    "permanent delivery failure",
-    "non-delivery",
-    "nondeliverable",
-    "mail system error",
-    "[bounce]",
-)
-#: It is not given up yet. In a subject, and anywhere.
-_DELAYED_SUBJECT = ("delay", "warning: message", "warning: could not send", "delivery warning", "verzogert", "retard", "retras")
-_DELAYED: Sequence[str] = (
-    "no action is required",
-    "this is a warning message only",
-    "warning message only",
-    "not need to resend",
-    "not need to send",
-    "attempts will continue",
-    "attempts to deliver the message will",
-    "attempts to deliver your message will",
-    "will continue to",
-    "will keep trying",
-    "keep trying",
-    "still trying",
-    "will be retried",
-    "will retry",
-    "been postponed",
-    "not yet been delivered",
-    "not been delivered yet",
-    "will try again",
-    "is being delayed",
-    "has been delayed",
-    "was successfully",
-    "been successfully",
-    "successfully delivered",
-)
-
-
-def _folded(text: str) -> str:
-    """Return a text in lower case, without accents, and with single spaces: servers write words with accents and without."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(one for one in plain if not unicodedata.combining(one)).split())
-
-
-_FAILURES: Sequence[str] = tuple({_folded(one) for one in _FAILED if one.strip()})
-
 
 def is_null_sender(value: str) -> bool:
     """Whether the value of a Return-Path is the null sender, by which no mail may be answered (RFC 5321 section 4.5.5).
@@ -176,6 +102,13 @@ def null_sent(mail: Mail) -> bool:
     return False
 
 
+def sent_by_its_author(mail: Mail) -> bool:
+    """Whether the envelope's sender is its From, as of a person's mail: mail systems send theirs with the null sender."""
+    author = mail.sender.email.casefold() if mail.sender else ""
+    noted = next((value for known in _ENVELOPE for name, value in mail.headers if name == known), "")
+    return bool(author) and noted[:1000].strip(" \t<>").casefold() == author
+
+
 def robot_mark(mail: Mail) -> str:
     """Return the header by which a mail is known as the answer of a robot, which is older than RFC 3834; empty if there is none."""
     for name, value in mail.headers:
@@ -191,35 +124,50 @@ def robot_mark(mail: Mail) -> str:
 
 
 def from_daemon(mail: Mail) -> bool:
-    """Whether its From is that of a mail system, or it says otherwise that it is a report of failure."""
+    """Whether its From can be that of a mail system, or it says otherwise that it is a report of failure.
+
+    A postmaster is a person, too.
+    """
+    return sent_by_daemon(mail) or any(name == "from" and _PERSON_TOO.search(value[:1000]) for name, value in mail.headers)
+
+
+def sent_by_daemon(mail: Mail) -> bool:
+    """Whether its From is one that only programs have, or it says otherwise that it is a report of failure."""
     return any(
-        (name == "from" and (_FROM.search(value[:1000]) or is_null_sender(value))) or (name in _REPORTS and value.strip())
+        (name == "from" and (_PROGRAM.search(value[:1000]) or is_null_sender(value))) or (name in _REPORTS and value.strip())
         for name, value in mail.headers
     )
 
 
 def fails_by_subject(mail: Mail) -> bool:
     """Whether its subject is one under which mail systems report a failure."""
-    return _folded(mail.subject).startswith(_SUBJECTS)
+    return phrases.is_about_failure(mail.subject)
+
+
+def delayed(mail: Mail, letter: str) -> bool:
+    """Whether a mail system's ``letter`` says that nothing was given up: it will try again, or has delivered the mail."""
+    return phrases.is_about_delay(mail.subject) or phrases.delays(letter)
 
 
 def failure(mail: Mail, letter: str) -> str:
-    """Return the line of a mail system's ``letter``, or its subject, that says that something was given up; empty if none does.
-
-    What says that it will try again is no failure.
-    """
-    subject, lines = _folded(mail.subject), [" ".join(line.split()) for line in letter.split("\n")]
-    said = _folded(letter)
-    if any(one in subject for one in _DELAYED_SUBJECT) or any(one in said for one in _DELAYED):
+    """Return the line of a mail system's ``letter``, or its subject, that says that something was given up; empty if none does."""
+    if delayed(mail, letter):
         return ""
-    coded = next((line for line in lines if _CODE.search(line)), "")
-    if not coded and not any(one in said or one in subject for one in _FAILURES):
-        return ""
-    return coded or next((line for line in lines if any(one in _folded(line) for one in _FAILURES)), "") or mail.subject
+    lines = [" ".join(line.split()) for line in letter.split("\n")]
+    coded = next((line for line in lines if phrases.CODE.search(line)), "")
+    if coded or not (phrases.fails(letter) or phrases.fails(mail.subject)):
+        return coded
+    return next((line for line in lines if phrases.fails(line)), "") or mail.subject
 
 
 def notice(mail: Mail) -> str:
-    """Return the letter of a report: its text, as far as that goes before the mail which it returns; at most 16,384 characters."""
+    """Return the letter of a report: its text, as far as that goes before the mail which it returns; at most 16,384 characters.
+
+    Some begin with a few header lines of that mail, and go on with what became of it.
+    """
     text = mail.text[:_NOTICE]
-    ends = _RETURNED.search(text)
-    return text[: ends.start()] if ends else text
+    for ends in islice(_RETURNED.finditer(text), _SUMMARIES):
+        letter = text[: ends.start()]
+        if "message-id" not in ends[0].lower() or phrases.CODE.search(letter) or phrases.fails(letter):
+            return letter
+    return text

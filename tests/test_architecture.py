@@ -34,6 +34,7 @@ FLOORS = [
     {"mail"},
     {"delivery", "directory", "verdicts"},
     {"custody", "session", "signing"},
+    {"phrases"},
     {"mailsystem", "provenance"},
     {"rules", "bounces", "robots", "returned"},
     {"roles"},

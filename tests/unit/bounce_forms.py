@@ -1,7 +1,8 @@
 """Bounces as the mail systems of the field write them, one of our own making in each form; and what looks like one and is none.
 
-``OURS`` stands for the Message-ID of a mail of ours, ``SES`` for the name that a server gave it. The forms are those of public
-documentation and source code (qmail's QSBMF, RFC 3464, Exim's and Postfix' bounce templates, and how others read them).
+``OURS`` stands for the Message-ID of a mail of ours, ``BARE`` for it without its brackets, ``SES`` for the
+name that a server gave it. The forms are those of public documentation and source code (qmail's QSBMF, RFC 3464,
+Exim's and Postfix' bounce templates, and how others read them).
 """
 
 from __future__ import annotations
@@ -447,6 +448,94 @@ FORMS: dict[str, Form] = {
             "<duty@nord.example>: 550 5.1.1 unknown\n\nReturn-Path: <out@acme.example>\nMessage-ID: <SES@eu-west-1.amazonses.com>",
         )
     ),
+    "Exim, in German": Form(
+        _plain(
+            "Mail Delivery System <Mailer-Daemon@mx.nord.example>",
+            "Zustellung fehlgeschlagen",
+            "Eine von Ihnen gesendete Nachricht konnte nicht ausgeliefert werden:\n\n  duty@nord.example\n\nHEAD",
+        )
+    ),
+    "Domino's letter, in German": Form(
+        _parts(
+            "Mail Router <nobody@nord.example>",
+            "ZUSTELLUNGSFEHLER: Benutzer nicht im Domino-Verzeichnis",
+            ("text/plain", "Ihr Dokument:\n  Rome\nkonnte nicht zugestellt werden an:\n  duty@nord.example"),
+            _MAIL,
+            kind="multipart/mixed",
+        )
+    ),
+    "in Polish": Form(_plain(_DAEMON, "Zwrot", "Wiadomość nie mogła zostać doręczona do:\n\nduty@nord.example\n\nHEAD")),
+    "in Greek": Form(_plain(_DAEMON, "Αναφορά", "Δεν παραδόθηκε στους παραλήπτες:\n\nduty@nord.example\n\nHEAD")),
+    "in Korean": Form(_plain(_DAEMON, "알림", "다음 수신자에게 메일을 전송하지 못했습니다.\n\n<duty@nord.example>\n\nHEAD")),
+    "PMDF, which says first what mail it is about": Form(
+        _plain(
+            "PMDF e-Mail Interconnect <postmaster@nord.example>",
+            "Delivery Notification: Delivery has failed",
+            """
+            This report relates to a message you sent with the following header fields:
+
+              Message-id: OURS
+              From: Acme <acme@acme.example>
+              To: otto@west.example, duty@nord.example
+
+            Your message cannot be delivered to the following recipients:
+
+              Recipient address: duty@nord.example
+              Reason: Illegal host/domain name found
+
+            Please contact postmaster@nord.example for help.
+            """,
+        )
+    ),
+    "by a program that answers": Form(
+        _plain(
+            "post_master@nord.example",
+            "Re: Rome",
+            "Error: Invalid user address\n550 - no such user here\n  RCPT TO: duty@nord.example",
+            head="In-Reply-To: OURS",
+        )
+    ),
+    "with an apostrophe": Form(_plain(_DAEMON, "Returned mail", "Unknown user: 'duty@nord.example'\n\nHEAD")),
+    "a page": Form(
+        _plain(
+            "MAILER-DAEMON@nord.example",
+            "Undeliverable: Rome",
+            "<p>Your message to duty@nord.example could not be delivered.</p><pre>Message-ID: &lt;BARE&gt;</pre>",
+            head="Content-Type: text/html",
+        )
+    ),
+    "an address with a comment": Form(
+        _parts(
+            _DAEMON,
+            "Undelivered",
+            _TEXT,
+            ("message/delivery-status", _STATUS.replace("duty@nord.example", "<duty@nord.example> (Duty manager)")),
+            _MAIL,
+        ),
+        evidence="report",
+    ),
+    "an address in UTF-8": Form(
+        _parts(
+            _DAEMON,
+            "Undelivered",
+            _TEXT,
+            ("message/global-delivery-status", _STATUS.replace("rfc822; duty", r"utf-8; d\x{FC}ty")),
+            _MAIL,
+        ),
+        address="d\u00fcty@nord.example",
+        evidence="report",
+    ),
+    "an address that is none": Form(
+        _parts(
+            _DAEMON,
+            "Undelivered",
+            _TEXT,
+            ("message/delivery-status", _STATUS.replace("duty@nord.example", "/var/mail/duty")),
+            _MAIL,
+        ),
+        address="",
+        evidence="report",
+    ),
     # --- reports ----------------------------------------------------------------------------------------------------------
     "RFC 3464": Form(_parts(_DAEMON, "Undelivered", _TEXT, ("message/delivery-status", _STATUS), _MAIL), evidence="report"),
     "a header alone": Form(
@@ -605,6 +694,62 @@ NONE: dict[str, str] = {
         _DAEMON,
         "Delayed Mail (still being retried)",
         "Your message could not be delivered for more than 15 minutes.\nIt will be retried until it is 5 days old.\n\n<duty@nord.example>: 451 busy\n\nHEAD",
+    ),
+    "Gmail's delay": _plain(
+        "Mail Delivery Subsystem <mailer-daemon@googlemail.com>",
+        "Delivery Status Notification (Delay)",
+        "Delivery to the following recipient has been delayed:\n\n     duty@nord.example\n\n450 4.2.2 Mailbox full\n\nHEAD",
+        head="Return-Path: <>\nX-Failed-Recipients: duty@nord.example",
+    ),
+    "a delay, in German": _plain(
+        _DAEMON,
+        "Warnung",
+        "Die Nachricht an duty@nord.example konnte noch nicht zugestellt werden. Weitere Versuche folgen.\n\nHEAD",
+    ),
+    "a delay, in French": _plain(
+        _DAEMON, "Avertissement", "Votre message n'a pas encore été remis : le message n'a pas pu être remis.\n\nHEAD"
+    ),
+    "a delay, in Russian": _plain(_DAEMON, "Письмо задержано", "Письмо не может быть доставлено: duty@nord.example\n\nHEAD"),
+    "a delay, in Chinese": _plain(_DAEMON, "通知", "您的邮件尚未送达 duty@nord.example 系统将继续尝试投递 暂时无法送达\n\nHEAD"),
+    "a postmaster who answers": _plain(
+        "Postmaster <postmaster@nord.example>",
+        "Re: Rome",
+        "Your mail to duty@nord.example was rejected with 550 5.7.1 yesterday. That is mended now.\n\n> Message-ID: OURS",
+    ),
+    "a postmaster who asks": _plain(
+        "Postmaster <postmaster@nord.example>",
+        "Your server has no reverse name",
+        "From Monday on, mail without one will be rejected with 550 5.7.25.",
+        head="References: OURS",
+    ),
+    "a digest of what was blocked": _plain(
+        "postmaster@nord.example",
+        "Spam quarantine: 1 message",
+        "The following messages were not delivered to your inbox:\n\nFrom: out@acme.example  Rome  550 5.7.1",
+        head="References: OURS",
+    ),
+    "a department called Mail System": _plain(
+        "Hotel Mail System <desk@nord.example>", "Rome", "The booking was rejected by its owner.", head="In-Reply-To: OURS"
+    ),
+    "a person's subject": _plain(
+        "Anna <anna@nord.example>",
+        "Undeliverable - please help",
+        "I can't write to duty@nord.example: 550 5.1.1.\n\nHEAD",
+        head="Return-Path: <anna@nord.example>\nIn-Reply-To: OURS",
+    ),
+    "a shop's own delivery": _plain(
+        "Delivery System <noreply@shop.example>",
+        "Delivery of 550-12",
+        "Order 550-12 could not be delivered.",
+        head="In-Reply-To: OURS",
+    ),
+    "vacation with our mail": _parts(
+        "Duty <duty@nord.example>",
+        "Away",
+        ("text/plain", "I am away; your mail was not delivered to my phone."),
+        _MAIL,
+        kind="multipart/mixed",
+        head="Return-Path: <>\nAuto-Submitted: auto-replied",
     ),
     "vacation": _plain(
         "Anna <anna@nord.example>",

@@ -27,7 +27,14 @@ RENAMED = {SES: OURS}
 
 
 def raw(text: str, ours: str = OURS) -> bytes:
-    return text.replace("OURS", ours).replace("SECOND", reference(ours)).replace("SES", SES).replace("\n", "\r\n").encode()
+    return (
+        text.replace("BARE", ours.strip("<>"))
+        .replace("OURS", ours)
+        .replace("SECOND", reference(ours))
+        .replace("SES", SES)
+        .replace("\n", "\r\n")
+        .encode()
+    )
 
 
 def read(data: bytes, *, renamed: bool = True) -> Bounce | None:

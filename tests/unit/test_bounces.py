@@ -375,6 +375,8 @@ def test_what_is_not_given_up_is_no_bounce(action: str) -> None:
         ("Action: FAILED (gone)\nStatus: 5.2.2 (full)", True, "5.2.2"),
         ("Action: failed\nDiagnostic-Code: smtp; 452 4.2.2 mailbox full", False, "452 4.2.2 mailbox full"),
         ("Action: failed\nDiagnostic-Code: smtp; 451 later", False, "4.0.0 451 later"),
+        ("Action: failed\nDiagnostic-Code: smtp; [5.9.1.2] said 452 full", False, "4.0.0 [5.9.1.2] said 452 full"),
+        ("Action: failed\nDiagnostic-Code: smtp; [1.2.244.9] said 550 no", True, "5.0.0 [1.2.244.9] said 550 no"),
         ("Action: failed", True, "5.0.0"),
         ("Status: 5.1.1", True, "5.1.1"),
         ("Action: failed\nStatus: 5.1.1\nDiagnostic-Code: no type", True, "5.1.1 no type"),
@@ -383,6 +385,28 @@ def test_what_is_not_given_up_is_no_bounce(action: str) -> None:
 def test_a_bounce_is_hard_where_status_or_words_are_of_class_5(status: str, words: str, *, hard: bool) -> None:
     found = read(report(f"Final-Recipient: rfc822; a@example.net\n{status}", f"Message-ID: {OURS}"))
     assert found == Bounce(message_id=OURS, recipients=(Bounced(address="a@example.net", hard=hard, words=words),))
+
+
+@pytest.mark.parametrize(
+    ("said", "hard"),
+    [
+        ("host mx.x.example [65.54.244.200]: 550 no such user", True),
+        ("host mx.x.example [5.9.10.11]: 450 later", False),
+        ("host 5.1.1.9 said: 452 4.2.2 full", False),
+        ("220-x.example ready; 554 5.7.1 blocked", True),
+        ("#550 4.4.7 QUEUE.Expired; message expired", False),
+        ("smtp 5.65.1 said: 450 busy", False),
+        ("552 5.2.2 Over quota", True),
+        ("user unknown", False),
+        ("This is a permanent error: user unknown", True),
+        ("Delivery failed permanently: user unknown", True),
+        ("at 2026-11-02 05:50:00 user unknown", False),
+    ],
+)
+def test_a_letter_is_hard_by_its_codes_and_words_and_by_no_other_number(said: str, *, hard: bool) -> None:
+    found = read(f"From: MAILER-DAEMON@x.example\nSubject: Returned mail\n\n<a@example.net>: {said}\n\nMessage-ID: {OURS}\n")
+    assert found is not None
+    assert [(one.address, one.hard) for one in found.recipients] == [("a@example.net", hard)]
 
 
 def test_a_report_without_a_first_group_is_read() -> None:
