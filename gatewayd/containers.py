@@ -13,7 +13,7 @@ from gatewayd.header import Head, head
 from gatewayd.message.cms import content_of
 from gatewayd.message.rtf import rtf_bytes
 from gatewayd.message.sources import BytesSource, pieces
-from gatewayd.message.tnef import tnef
+from gatewayd.message.tnef import begins_tnef, tnef
 from gatewayd.mime import CONTAINERS, Leaf, Multipart, tree
 from gatewayd.model import Container, Part
 
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from gatewayd.mime import Node, Scan
     from gatewayd.model import Source
 
-__all__ = ["Opened", "inside", "opened"]
+__all__ = ["Insides", "Opened", "inside", "opened"]
 
 #: How much containers of one message may hold, all together, and how deep they may lie in each other (promise P8).
 MAX_HELD = 16 << 20
 _MAX_DEPTH = 4
 
+#: How much of a file is looked at to see what it is.
+_PEEK = 64
 #: Names of what is a message whatever it begins with.
 _MESSAGES = {"", "smime.p7m"}
 _WORDS = {
@@ -51,11 +53,11 @@ class Opened(NamedTuple):
     notes: Sequence[str]
 
 
-def opened(source: Source, node: Node, scan: Scan) -> Opened:
+def opened(insides: Insides, node: Node, scan: Scan) -> Opened:
     """Return the tree with what its containers hold in their places."""
     if not scan.containers:
         return Opened(node, (), ())
-    opener = _Opener(source, scan)
+    opener = _Opener(insides, scan)
     return Opened(opener.node(node), opener.wrappings, tuple(dict.fromkeys(opener.notes)))
 
 
@@ -65,6 +67,25 @@ def inside(source: Source, within: Sequence[Container]) -> Source:
         data = b"".join(transfer_decoded(pieces(source, container.offset, container.length), container.encoding))
         source = BytesSource(_held(container.kind, data))
     return source
+
+
+class Insides:
+    """What the containers of one message hold. Of each depth the last one stays open: what lies in it is read part by part."""
+
+    def __init__(self, source: Source) -> None:
+        self._open: list[tuple[Sequence[Container], Source]] = [((), source)]
+
+    def __call__(self, within: tuple[Container, ...]) -> Source:
+        """Return what the innermost of these containers holds."""
+        depth = 0
+        while depth < len(within) and depth + 1 < len(self._open) and self._open[depth + 1][0] == within[: depth + 1]:
+            depth += 1
+        if depth < len(within):
+            del self._open[depth + 1 :]
+        for container in within[depth:]:
+            depth += 1
+            self._open.append((within[:depth], inside(self._open[-1][1], (container,))))
+        return self._open[depth][1]
 
 
 def _held(kind: str, data: bytes) -> bytes:
@@ -77,8 +98,8 @@ def _held(kind: str, data: bytes) -> bytes:
 class _Opener:
     """Opens the containers of one message."""
 
-    def __init__(self, source: Source, scan: Scan) -> None:
-        self._source = source
+    def __init__(self, insides: Insides, scan: Scan) -> None:
+        self._insides = insides
         self._scan = scan
         self._left = MAX_HELD
         self.wrappings: list[Leaf] = []
@@ -98,9 +119,15 @@ class _Opener:
         if kind not in CONTAINERS:
             return leaf
         if kind == "application/octet-stream":
-            # Some send them as any file: their names say what they are.
-            return self._cms(leaf) if name.endswith(".p7m") else self._tnef(leaf) if name == "winmail.dat" else leaf
+            # Some send them as any file: a name says what it is, or its first bytes do.
+            return self._cms(leaf) if name.endswith(".p7m") else self._tnef(leaf) if begins_tnef(self._begin(leaf)) else leaf
         return self._tnef(leaf) if kind.endswith("tnef") else self._cms(leaf)
+
+    def _begin(self, leaf: Leaf) -> bytes:
+        """Return the first bytes of a leaf, decoded."""
+        part = leaf.part
+        data = self._insides(part.within).read(part.offset, min(part.length, _PEEK))
+        return b"".join(transfer_decoded([data], part.encoding))
 
     def _read(self, leaf: Leaf) -> bytes | None:
         """Return what a leaf's bytes are, decoded; None where there are too many."""
@@ -108,8 +135,7 @@ class _Opener:
         if part.length > 2 * self._left or len(part.within) >= _MAX_DEPTH:
             self._scan.fault(f"its containers hold more than {MAX_HELD} bytes, or lie deeper than {_MAX_DEPTH}")
             return None
-        source = inside(self._source, part.within)
-        data = b"".join(transfer_decoded(pieces(source, part.offset, part.length), part.encoding))
+        data = b"".join(transfer_decoded(pieces(self._insides(part.within), part.offset, part.length), part.encoding))
         self._left -= len(data)
         return data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -101,14 +102,18 @@ def file_of(source: Source, part: Part) -> Iterator[bytes]:
     return transfer_decoded(pieces(held, part.offset, part.length), part.encoding)
 
 
+#: What can be seen: neither white space nor characters of no width, of which some programs make their plain text.
+_SAYS = re.compile(
+    "[^\\s\u00ad\u034f\u061c\u115f\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe0f\ufeff]"
+)
+
+
 class _Reading:
     """Reads the text of one mail, 1 MiB of it."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._insides = containers.Insides(source)
         self._room = _MAX_TEXT
-        #: The container that was opened last: parts of one container mostly follow each other.
-        self._opened: tuple[tuple[Container, ...], Source] = ((), source)
 
     def text(self, body: Text) -> str:
         """Return what the parts say, in turn."""
@@ -119,15 +124,13 @@ class _Reading:
         first = ""
         for version in alternatives.versions:
             text = self.text(version)
-            if text.strip():
+            if _SAYS.search(text):
                 return text
             first = first or text
         return first
 
     def _part(self, part: Part) -> str:
-        if part.within != self._opened[0]:
-            self._opened = (part.within, containers.inside(self._source, part.within))
-        data = self._opened[1].read(part.offset, min(part.length, self._room))
+        data = self._insides(part.within).read(part.offset, min(part.length, self._room))
         self._room -= len(data)
         data = b"".join(transfer_decoded([data], part.encoding))
         if part.type == "text/rtf":
@@ -193,27 +196,25 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
 def _body(source: Source, raw: Raw, top: header.Head, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
     """Return how the mail is to be read, what there is to say of it, and what its containers hold."""
     scan = mime.Scan(faults)
-    held = _Held(source, raw)
-    found = containers.opened(source, mime.tree(raw, top, scan), scan)
+    insides = containers.Insides(source)
+    held = _Held(insides, raw)
+    found = containers.opened(insides, mime.tree(raw, top, scan), scan)
     body = arranged(found.tree, held)
     body.inline += found.wrappings
     return body, found.notes, held
 
 
 class _Held:
-    """The bytes of a message, and what its containers hold: of these the last one that was asked for is kept."""
+    """The bytes of a message, and what its containers hold."""
 
-    def __init__(self, source: Source, raw: Raw) -> None:
-        self._source = source
+    def __init__(self, insides: containers.Insides, raw: Raw) -> None:
+        self._insides = insides
         self._raw = raw
-        self._last: tuple[tuple[Container, ...], Raw] = ((), raw)
 
     def __call__(self, within: tuple[Container, ...]) -> Raw:
         if not within:
             return self._raw
-        if within != self._last[0]:
-            self._last = (within, opened(containers.inside(self._source, within), whole=containers.MAX_HELD))
-        return self._last[1]
+        return opened(self._insides(within), whole=containers.MAX_HELD)
 
 
 def _files(leaves: Sequence[Leaf], held: _Held, faults: list[str]) -> tuple[Attachment, ...]:

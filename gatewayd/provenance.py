@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gatewayd.body import parts_of
+from gatewayd.containers import Insides
 from gatewayd.decode import transfer_decoded
 from gatewayd.header import ids
 from gatewayd.signing import written_in
@@ -74,7 +75,8 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
     for name, value in mail.headers:
         headers.setdefault(name, []).append(value)
     answered = [*(one for value in headers.get("in-reply-to", ()) for one in ids(value)), *reversed(mail.references)]
-    carried = [part_of(mail, number) for number in _carrying(mail)]
+    insides = Insides(mail.source)
+    carried = [part_of(mail, number, insides) for number in _carrying(mail)]
     itself = [value for name in _OWN for value in headers.get(name, ())]
     return Provenance(
         itself=_proven(itself, signer),
@@ -85,14 +87,11 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
     )
 
 
-def part_of(mail: Mail, number: int) -> bytes:
-    """Return the beginning of the attachment ``number``, decoded."""
-    found = b""
-    for piece in mail.attachment(number):
-        found += piece[:PART]
-        if len(found) >= PART:
-            break
-    return found[:PART]
+def part_of(mail: Mail, number: int, insides: Insides | None = None) -> bytes:
+    """Return the beginning of the attachment ``number``, decoded; several of one mail are read by the same ``insides``."""
+    part = mail.attachments[number].part
+    data = (insides or Insides(mail.source))(part.within).read(part.offset, min(part.length, 2 * PART))
+    return b"".join(transfer_decoded([data], part.encoding))[:PART]
 
 
 def texts(mail: Mail) -> Iterator[bytes]:

@@ -81,6 +81,8 @@ _TOKEN = re.compile(
     r"|(?P<space>[ \t\r\n\v\f]++)|(?P<stray>.)",
     re.DOTALL,
 )
+_REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]{1,5})\Z", re.IGNORECASE)
+_REFERENCE_SIZE = 8
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _QUOTED_AGAIN = re.compile(r'"((?:[^"\\]|\\.)++)"|\\"([^"\\]++)\\"', re.DOTALL)
 #: A name may have so many commas in it that stand outside of quotes.
@@ -162,6 +164,9 @@ class _Reader:
         elif text == ":" and self._angle is None:
             # What stands before is a group's name.
             self._before, self._comments, self._unquoted, self._start = [], [], [], at + 1
+        elif text == ";" and _REFERENCE.search(self._value, max(0, at - _REFERENCE_SIZE), at):
+            # It ends a character as HTML writes it, and no mailbox.
+            self._before[-1:] = [(f"{word};", only) for word, only in self._before[-1:]]
         elif text in ",;":
             self._flush(at, comma=text == ",")
             self._start = at + 1

@@ -80,6 +80,7 @@ _IN_MAIL = {
     "utf_7": "utf-7 unicode-1-1-utf-7 x-unicode-2-0-utf-7 csunicode11utf7 csutf7",
     "hz": "hz hzgb2312",
     "koi8_u": "x-koi8-u cskoi8u",
+    "mac_latin2": "mac-ce x-mac-ce macce x-mac-centraleurroman x-mac-central-europe mac-centraleurope",
     "cp874": "iso-ir-166 tis620 tis620.2533 cp874 ms874 x-iso-8859-11",
 }
 
@@ -153,6 +154,9 @@ def to_text(data: bytes, charset: str = "") -> str:
         return _seven_bit(data, named) if named in _SEVEN_BIT else _eight_bit(data, named)
     if data.isascii():
         return iso_2022(data) if b"\x1b" in data and escaped(data) else data.decode("ascii")
+    if data[:2] in _MARKS and b"\0" in data:
+        # Text that begins so is of two bytes each, whatever it is called.
+        return _eight_bit(data, "utf_16")
     if named is not None and named not in _OWN and data[:3] != codecs.BOM_UTF8:
         try:
             return data.decode(named)
@@ -185,6 +189,9 @@ def _eight_bit(data: bytes, named: str | None) -> str:
     return text
 
 
+_MARKS = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+
+
 def _strictly(data: bytes, name: str) -> str | None:
     """Return the text of bytes that fit a charset altogether; else None."""
     if name in _OWN:
@@ -198,7 +205,9 @@ def _strictly(data: bytes, name: str) -> str | None:
 
 def _wide(data: bytes, named: str) -> str | None:
     """Return which of UTF-16 bytes are; None for a name that is wrong: text of two bytes each has NULs, for its blanks alone."""
-    if data[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+    if named.startswith("utf_32") and data[:4] in {codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE}:
+        return "utf_32"
+    if data[:2] in _MARKS:
         return "utf_16"
     if not named.startswith("utf_16"):
         return named

@@ -31,6 +31,8 @@ _FULL = [
 ]
 _WORDS = {spelt: _MONTHS[name[:3].title()] for name in _FULL for spelt in (name, name[:3])}
 _LONGEST = 200
+#: The first year that there is (RFC 5322 section 3.3), and the last one: those behind it are of other calendars, such as the Thai.
+_FIRST, _LAST = 1900, 2399
 
 #: Zones that mean one offset wherever they are written, in minutes. The first ten are RFC 5322's (section 4.3).
 _ZONES = {
@@ -72,6 +74,8 @@ _ZONES = {
     "hst": -600,
 }
 _UTC = {"ut", "gmt", "utc", "z"}
+#: Of the zones that there are.
+_MINUTES = {0, 30, 45}
 #: No place on earth is farther off.
 _FARTHEST = 24 * 60
 
@@ -97,7 +101,7 @@ def date(value: str) -> datetime | None:
         usual = _USUAL.fullmatch(value)
         if usual and usual[2] in _MONTHS:
             day, month, year, hour, minute, second, hours, minutes = usual.groups()
-            if year >= "1900" and second < "60" and hours[1:] < "24" and minutes < "60":
+            if _FIRST <= int(year) <= _LAST and second < "60" and hours[1:] < "24" and minutes < "60":
                 offset = 3600 * int(hours) + 60 * int(hours[0] + minutes)
                 local = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
                 return local - timedelta(seconds=offset)
@@ -109,7 +113,7 @@ def date(value: str) -> datetime | None:
 def _instant(day: tuple[int, int, int], clock: tuple[int, int, int], offset: int) -> datetime:
     """Return the instant; raises ValueError and OverflowError where no calendar has it."""
     hour, minute, second = clock
-    if day[0] < 1900 or second > 60:  # noqa: PLR2004  RFC 5322 section 3.3; 60 is a leap second
+    if not _FIRST <= day[0] <= _LAST or second > 60:  # noqa: PLR2004  60 is a leap second
         raise ValueError(day)
     return datetime(*day, hour, minute, min(second, 59), tzinfo=UTC) - timedelta(minutes=offset)
 
@@ -191,6 +195,9 @@ def _zone(behind: str) -> int | None:
 def _offset(sign: str, digits: str) -> int:
     """Return an offset in minutes; raises ValueError for what is none."""
     hours, minutes = (int(digits), 0) if len(digits) <= 2 else (int(digits[:-2]), int(digits[-2:]))  # noqa: PLR2004
+    if len(digits) == 3 and minutes not in _MINUTES:  # noqa: PLR2004
+        # "+010" lost a digit, and nobody knows which.
+        raise ValueError(digits)
     if len(digits) > 4 or minutes > 59 or 60 * hours + minutes >= _FARTHEST:  # noqa: PLR2004
         raise ValueError(digits)
     return (60 * hours + minutes) * (-1 if sign == "-" else 1)

@@ -66,8 +66,11 @@ _ENCODINGS = {
 @lru_cache(maxsize=64)
 def encoding(value: str) -> str:
     """Return a Content-Transfer-Encoding in lower case, under the name of the standard; give it no more than a line."""
-    word = clean(field(value)[0].partition(" ")[0].lower())[:64]
-    return _ENCODINGS.get("".join(filter(str.isalnum, word)), word) or "7bit"
+    words = clean(field(value)[0].lower())[:64]
+    word = words.partition(" ")[0]
+    # Two words may be one: "quoted printable".
+    known = (_ENCODINGS.get("".join(filter(str.isalnum, each))) for each in (word, words))
+    return next(filter(None, known), word) or "7bit"
 
 
 def _read_disposition(value: str) -> tuple[Disposition, str]:

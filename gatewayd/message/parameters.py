@@ -37,6 +37,8 @@ _GLUED = re.compile(
     rf'{_QUOTED}|(?:^|(?<=")|(?<![ \t,])[ \t,]++)(?:(?=(?:{_KNOWN})(?:\*\d{{0,3}}\*?)?{_BLANK}=)|(charset|boundary)[ \t]*+:)',
     re.IGNORECASE | re.DOTALL,
 )
+#: The name of the field itself, written twice.
+_AGAIN = re.compile(r"content-(?:type|disposition|transfer-encoding):[ \t\r\n]*+(?=\S)", re.IGNORECASE)
 _EQUALLED = re.compile(r"\b(charset|boundary)[ \t]*+=", re.IGNORECASE)
 #: Behind the last quote that is closed none is minded: each would be looked for to the end.
 _PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
@@ -60,8 +62,8 @@ def field(raw: str) -> tuple[str, dict[str, str]]:
 def _mended(raw: str) -> str:
     """Return a value with the semicolons that it lacks, and without its comments."""
     raw = _without_comments(raw.strip(SPACE)) if "(" in raw else raw.strip(SPACE)
-    if raw[:13].lower() == "content-type:":
-        raw = raw[13:].lstrip(SPACE)
+    again = _AGAIN.match(raw)
+    raw = raw[again.end() :] if again else raw
     paired = _PAIRED.match(raw)
     end = paired.end() if paired else 0
     # One that is written as it should be is believed rather than one with a colon.

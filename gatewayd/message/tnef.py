@@ -11,7 +11,7 @@ from gatewayd.message.charsets import to_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TnefFile", "TnefText", "tnef"]
+__all__ = ["TnefFile", "TnefText", "begins_tnef", "tnef"]
 
 _SIGNATURE = b"\x78\x9f\x3e\x22"
 _ATTRIBUTE = struct.Struct("<BII")
@@ -66,12 +66,17 @@ class _Read:
     texts: dict[str, TnefText] = field(default_factory=dict)
 
 
+def begins_tnef(data: bytes) -> bool:
+    """Whether bytes begin as a TNEF stream does."""
+    return data.startswith(_SIGNATURE)
+
+
 def tnef(data: bytes) -> tuple[list[TnefFile], list[TnefText]] | None:
     """Return the files and the texts of a TNEF stream, the best text first; None for what is none.
 
     A stream that is cut short is read as far as it goes.
     """
-    if not data.startswith(_SIGNATURE):
+    if not begins_tnef(data):
         return None
     read = _Read(data)
     for attribute, start, end in _attributes(data):

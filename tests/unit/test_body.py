@@ -48,6 +48,8 @@ def files(mail: Mail) -> tuple[list[str], list[str]]:
         (many("alternative", PLAIN, many("related", HTML, LOGO)), "plain"),
         (many("alternative", one("text/plain", " \r\n\t"), many("related", HTML, LOGO)), "B-756"),
         (many("alternative", one("text/plain", ""), RICH), "rich"),
+        (many("alternative", one("text/plain; charset=utf-8", "\ufeff\u200b \u00a0\u200c\r\n"), RICH), "rich"),
+        (many("alternative", one("text/html", "<p>&zwnj;&#8203;&shy;</p>"), RICH), "rich"),
         (many("alternative", RICH, PLAIN), "plain"),
         (many("alternative", one("text/html", "<p>old"), one("text/html", "<p>best")), "best"),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import subprocess
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from gatewayd.message.cms import content_of
 from gatewayd.message.rtf import rtf_bytes, rtf_to_text
 from gatewayd.message.tnef import tnef
 from gatewayd.message.uuencode import embedded
+from gatewayd.provenance import provenance
+from gatewayd.signing import Signer
 from tests.unit.linear import assert_linear
 from tests.unit.mime_made import many, message, one, read
 from tests.unit.tnef_made import attribute, file, props, stream
@@ -201,7 +204,14 @@ def winmail(data: bytes, kind: str = "application/ms-tnef; name=winmail.dat", te
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/ms-tnef; name=winmail.dat", "application/vnd.ms-tnef", "application/octet-stream; name=WINMAIL.DAT"]
+    "kind",
+    [
+        "application/ms-tnef; name=winmail.dat",
+        "application/vnd.ms-tnef",
+        "application/octet-stream; name=WINMAIL.DAT",
+        "application/octet-stream; name=ATT00001",
+        "application/octet-stream",
+    ],
 )
 def test_files_come_out_of_winmail_dat(kind: str) -> None:
     data = stream(
@@ -396,6 +406,20 @@ def test_hostile_tnef_takes_linear_time(unit: bytes) -> None:
     assert_linear(lambda data: tnef(stream() + data), unit)
     many_values = props((0x1000, 0x1003, b"\xff\xff\xff\x7f" + b"\0" * 40))
     assert_linear(lambda data: tnef(stream(attribute(0x69003, many_values + data))), unit)
+
+
+@pytest.mark.parametrize("kind", ["application/ms-tnef", "application/pkcs7-mime", "application/octet-stream", "message/rfc822"])
+@pytest.mark.parametrize("nested", [b"x", cms(b"Content-Type: application/pdf\r\n\r\nx")])
+def test_P8_what_lies_in_a_container_is_read_without_opening_it_again_for_each_part(kind: str, nested: bytes) -> None:
+    """Each opening of a megabyte takes ten milliseconds."""
+    parts = [one(kind, base64.encodebytes(nested), "Content-Transfer-Encoding: base64")] * 250
+    raw = message(many("mixed", *parts, one("application/pdf", "x" * (1 << 20))))
+    began = time.process_time()
+    mail = smime(cms(raw))
+    assert mail.text == ""
+    provenance(mail, Signer(b"k" * 32))
+    assert len(mail.attachments) == 251
+    assert time.process_time() - began < 1.5
 
 
 @pytest.mark.parametrize("unit", [b"{", b"}", b"\\", b"\\'", b"\\'41", b"\\u1 ", b"{\\*", b"a", b"\\par", b"{a}", b"\\uc9\\u1"])
