@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from base64 import b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 __all__ = ["HIDDEN", "quoted", "repeats"]
 
@@ -33,6 +34,11 @@ _REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(quot|apos|a
 _NAMED = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">"}
 _SOFT_BREAK = re.compile(rb"=\r?\n")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+#: As in names of LDAP (RFC 4514 section 2.4), and as SQL writes a quote.
+_LDAP = re.compile(rb"\\([0-9A-Fa-f]{2})")
+_DOUBLED = re.compile(rb"(['\"])\1")
+#: What stands between the bytes of a hex dump.
+_BETWEEN = re.compile(r"(?<=[0-9a-f])[:-](?=[0-9a-f])")
 #: What is left out of both sides before they are compared: line breaks of base64, backslashes however often they were quoted.
 _LEFT_OUT = str.maketrans("", "", "".join(map(chr, range(33))) + "\x7f\xa0\\")
 
@@ -40,7 +46,9 @@ _LEFT_OUT = str.maketrans("", "", "".join(map(chr, range(33))) + "\x7f\xa0\\")
 def quoted(words: bytes | str, secrets: Sequence[str], limit: int = 200) -> str:
     """Return what a server said as one printable line of at most ``limit`` characters; ``HIDDEN`` where a secret is in it."""
     raw = _bytes(words)[:_LOOKED]
-    if any(repeats(raw, secret) for secret in secrets):
+    known = list(filter(None, secrets))
+    texts = _readings(raw) if known else ()
+    if any(_holds(texts, secret) for secret in known):
         return HIDDEN
     text = " ".join(raw[: 4 * limit].decode("utf-8", "replace").split())
     return "".join(sign if sign.isprintable() else "?" for sign in text)[:limit].strip()
@@ -49,13 +57,15 @@ def quoted(words: bytes | str, secrets: Sequence[str], limit: int = 200) -> str:
 def repeats(words: bytes | str, secret: str) -> bool:
     r"""Whether the words hold a secret, or end within it.
 
-    As it is, in whatever case, quoted once or more, as bytes or text that Python shows (``\xc3\xa9``), percent-encoded, as HTML,
-    JSON or quoted-printable, in hex, and in base64 wherever it stands in what was encoded (the answers of AUTHENTICATE).
+    As it is, in whatever case, quoted once or more, as bytes or text that Python shows (``\xc3\xa9``), percent-encoded once or
+    twice, as HTML, JSON, SQL, LDAP or quoted-printable, in hex, and in base64 wherever it stands in what was encoded (the
+    answers of AUTHENTICATE), that of UTF-16 included.
     """
-    if not secret:
-        return False
-    forms = list(_forms(secret))
-    return any(form in text or _ends_within(text, form) for text in _readings(_bytes(words)[:_LOOKED]) for form in forms)
+    return bool(secret) and _holds(_readings(_bytes(words)[:_LOOKED]), secret)
+
+
+def _holds(texts: Collection[str], secret: str) -> bool:
+    return any(form in text or _ends_within(text, form) for form in _forms(secret) for text in texts)
 
 
 def _bytes(words: bytes | str) -> bytes:
@@ -63,29 +73,41 @@ def _bytes(words: bytes | str) -> bytes:
 
 
 def _plain(text: str) -> str:
-    return text.translate(_LEFT_OUT).casefold()
+    text = text.translate(_LEFT_OUT)
+    return (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _forms(secret: str) -> Iterator[str]:
     raw = _bytes(secret)
     yield _plain(secret)
     yield _plain(raw.decode("latin-1"))
-    yield raw.hex()
-    for shift in range(3):
-        # The characters at either end hold bits of what stands beside it.
-        core = b64encode(bytes(shift) + raw)[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6].decode("ascii")
-        if len(core) >= _CORE:
-            yield _plain(core)
-            yield _plain(core.replace("+", "-").replace("/", "_"))
+    text = raw.decode("utf-8", "replace")
+    for stored in (raw, text.encode("utf-16-le"), text.encode("utf-16-be")):
+        yield stored.hex()
+        for shift in range(3):
+            # The characters at either end hold bits of what stands beside it.
+            core = b64encode(bytes(shift) + stored)[-(-shift * 8 // 6) : (shift + len(stored)) * 8 // 6].decode("ascii")
+            if len(core) >= _CORE:
+                yield _plain(core)
+                yield _plain(core.replace("+", "-").replace("/", "_"))
 
 
 def _readings(raw: bytes) -> set[str]:
-    """Return the words as they are, and as they read when one or all of the known encodings are taken off."""
-    read = {raw, *(decode(raw) for decode in _DECODERS)}
+    """Return the words as they are, and as they read when one of the known encodings is taken off, once or twice, or all are."""
+    once = [(decode, decode(raw)) for decode in _DECODERS]
+    read = {raw, _encoded_word(raw), *(decoded for _, decoded in once), *(decode(decoded) for decode, decoded in once)}
     for decode in _DECODERS:
         raw = decode(raw)
         read.add(raw)
-    return {_plain(each.decode(charset, "replace")) for each in read for charset in ("utf-8", "latin-1")}
+    texts = {_plain(each.decode(charset, "replace")) for each in read for charset in _charsets(each)}
+    return texts | {_BETWEEN.sub("", text) for text in texts if ":" in text or "-" in text}
+
+
+def _charsets(raw: bytes) -> Sequence[str]:
+    """Return in what charsets bytes may be text: what Windows has for it is among them."""
+    if raw.isascii():
+        return ("utf-8", "utf-16-le") if b"\0" in raw else ("utf-8",)
+    return ("utf-8", "latin-1", "cp1252", "utf-16-le")
 
 
 def _percent(raw: bytes) -> bytes:
@@ -106,6 +128,18 @@ def _escaped_bytes(raw: bytes) -> bytes:
 
 def _quoted_printable(raw: bytes) -> bytes:
     return _HEX.sub(lambda found: bytes([int(found[1], 16)]), _SOFT_BREAK.sub(b"", raw))
+
+
+def _encoded_word(raw: bytes) -> bytes:
+    return _quoted_printable(raw.replace(b"_", b" "))
+
+
+def _ldap(raw: bytes) -> bytes:
+    return _LDAP.sub(lambda found: bytes([int(found[1], 16)]), raw)
+
+
+def _doubled(raw: bytes) -> bytes:
+    return _DOUBLED.sub(rb"\1", raw)
 
 
 def _substituted(raw: bytes, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> bytes:
@@ -129,4 +163,4 @@ def _ends_within(text: str, form: str) -> bool:
     return False
 
 
-_DECODERS = (_percent, _references, _characters, _escaped_bytes, _quoted_printable)
+_DECODERS = (_percent, _references, _characters, _escaped_bytes, _quoted_printable, _ldap, _doubled)

@@ -7,6 +7,7 @@ import json
 import quopri
 import re
 import time
+import unicodedata
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
@@ -49,6 +50,16 @@ WAYS: dict[str, Callable[[str], bytes]] = {
     "as the answer of AUTHENTICATE PLAIN": lambda secret: b64encode(f"\0{USER}\0{secret}".encode()),
     "as the command": lambda secret: f'A1 LOGIN "{USER}" "{escaped(secret)}"'.encode(),
     "as the command in base64": lambda secret: b64encode(f"PASS {secret}\r\n".encode()),
+    "percent-encoded twice": lambda secret: quote(quote(secret, safe=""), safe="").encode(),
+    "in an encoded word": lambda secret: quopri.encodestring(secret.encode(), header=True),
+    "as LDAP": lambda secret: "".join(
+        c if c.isalnum() and c.isascii() else "".join(f"\\{b:02x}" for b in c.encode()) for c in secret
+    ).encode(),
+    "as SQL": lambda secret: secret.replace("'", "''").encode(),
+    "in hex with colons": lambda secret: secret.encode().hex(":").upper().encode(),
+    "as a log of NTLM": lambda secret: b64encode(f"x{secret}".encode("utf-16-le")),
+    "in UTF-16 and hex": lambda secret: secret.encode("utf-16-be").hex().encode(),
+    "decomposed": lambda secret: unicodedata.normalize("NFD", secret).encode(),
     "as Latin-1": lambda secret: secret.encode("latin-1", "ignore") or secret.encode(),
 }
 
