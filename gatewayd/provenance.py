@@ -35,9 +35,9 @@ _MAX_FOREIGN = 8
 
 #: Headers by which a mail is itself one of ours, and headers that name what it is about (RFC 5322 section 3.6.4).
 _OWN = ("message-id", "resent-message-id")
-_ABOUT = ("x-original-message-id", "original-message-id")
+_ABOUT = ("x-original-message-id", "original-message-id", "x-forwarded-message-id", "x-ms-exchange-parent-message-id")
 #: Attached files that may hold a message.
-_MESSAGES = (".eml", ".txt", ".msg", ".mbox", ".mht")
+_MESSAGES = (".eml", ".msg", ".mbox", ".mht")
 #: Fields of a message that was returned or attached, which name that message.
 _MESSAGE_ID = re.compile(
     rb"^[> \t]*+(?:resent-|x-original-|original-)?+message-id:[ \t]*+(?:\r?\n[ \t]++)?+<?+([^<>\s]{1,400}+)",
@@ -120,13 +120,10 @@ def _is_server_id(text: str) -> bool:
 
 
 def _carrying(mail: Mail) -> Iterator[int]:
-    found = 0
-    for number, one in enumerate(mail.attachments):
-        if one.type.startswith(("message/", "text/")) or one.name.lower().endswith(_MESSAGES):
-            yield number
-            found += 1
-            if found >= _MAX_PARTS:
-                return
+    files = list(enumerate(mail.attachments))
+    messages = [number for number, one in files if one.type.startswith("message/") or one.name.lower().endswith(_MESSAGES)]
+    texts = [number for number, one in files if one.type.startswith("text/") or one.name.lower().endswith(".txt")]
+    yield from list(dict.fromkeys((*messages, *texts)))[:_MAX_PARTS]
 
 
 def _named(data: Iterable[bytes]) -> list[str]:
@@ -141,7 +138,8 @@ def _message_ids(data: Iterable[bytes]) -> list[str]:
 
 
 def _proven(found: Iterable[str], signer: Signer) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, map(signer.proven, list(found)[: 2 * _MAX_IDS]))))
+    likely = islice((one for one in found if "gw." in one.lower()), 2 * _MAX_IDS)
+    return tuple(dict.fromkeys(filter(None, map(signer.proven, likely))))
 
 
 def _foreign(found: Iterable[str], signer: Signer) -> tuple[str, ...]:

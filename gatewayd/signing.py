@@ -120,6 +120,9 @@ def is_reference(message_id: str) -> bool:
 def written_in(data: bytes) -> Iterator[str]:
     """Yield what looks like a Message-ID of ours anywhere in some bytes, without its brackets."""
     # Most mail has none, and a plain search is many times faster than a pattern without regard to case.
+    if b"g\0w\0." in data:
+        # Outlook keeps what it attaches as .msg in two bytes a character.
+        data = data.replace(b"\0", b"")
     if b"gw." in data or b"GW." in data:
         yield from (found[0].decode("ascii") for found in _WITHIN.finditer(data))
 

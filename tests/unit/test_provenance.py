@@ -45,6 +45,9 @@ PLACES = {
     "resent": ("itself", mail(f"Message-ID: <1@x>\nResent-Message-ID: {OURS}")),
     "answer": ("answered", mail(f"In-Reply-To: {OURS}")),
     "thread": ("answered", mail(f"References: <1@x> {OURS} <2@x>")),
+    "of 600": ("answered", mail(f"References: {OURS} " + " ".join(f"<{number}@x>" for number in range(600)))),
+    "sent on by Thunderbird": ("carried", mail(f"X-Forwarded-Message-Id: {OURS}")),
+    "a robot of Exchange": ("carried", mail(f"X-MS-Exchange-Parent-Message-Id: {OURS}")),
     "second name": ("answered", mail(f"References: {reference(OURS)}\nIn-Reply-To: <1@amazonses.com>")),
     "upper case": ("answered", mail(f"In-Reply-To: {OURS.upper()}")),
     "receipt": ("carried", mixed("message/disposition-notification", f"Final-Recipient: rfc822; a@b\nOriginal-Message-ID: {OURS}")),
@@ -56,6 +59,23 @@ PLACES = {
     "encoded": (
         "carried",
         mixed("application/octet-stream", base64(f"Message-ID: {OURS}\n"), encoding="base64", name="original.eml"),
+    ),
+    "Outlook's file": (
+        "carried",
+        mixed(
+            "application/octet-stream",
+            encodebytes(f"\1Message-ID: {OURS}".encode("utf-16-le")).decode(),
+            encoding="base64",
+            name="x.msg",
+        ),
+    ),
+    "behind thirty files": (
+        "carried",
+        mail(
+            "Content-Type: multipart/mixed; boundary=b",
+            "--b\nContent-Type: text/csv\nContent-Disposition: attachment\n\n1;2\n" * 30
+            + f"--b\nContent-Type: message/rfc822\n\nMessage-ID: {OURS}\n\nText\n--b--\n",
+        ),
     ),
     "mail within a mail": (
         "carried",
