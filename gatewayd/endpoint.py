@@ -47,7 +47,9 @@ _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNO
 
 
 #: Letters of any script: a name may be written as people read it (RFC 5890). Quotes and signs are none.
-_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?")
+_HOST = re.compile(r"\w(?:[\w-]*+(?<!-))(?:\.\w(?:[\w-]*+(?<!-)))*+\.?")
+#: What ends in a number is an address (RFC 1123 section 2.1), or none.
+_NUMBERED = re.compile(r"(?:.*\.)?[0-9]+\.?")
 #: OpenSSL's words for a certificate of another name (openssl-verification-options(1)).
 _OTHER_NAME = (62, 64)
 #: How many names of a certificate are told, and how long the server may take to show it.
@@ -118,7 +120,8 @@ def _no_host(host: str) -> str:
             return "expected the server's name alone, such as imap.example.com, without what stands before and behind it in a URL"
         if port:
             return f"expected the server's name alone, and {port[2]} as `port`"
-        return "" if _HOST.fullmatch(host) else "expected a name such as imap.example.com, or an address"
+        good = _HOST.fullmatch(host) and not _NUMBERED.fullmatch(host)
+        return "" if good else "expected a name such as imap.example.com, or an address"
     return ""
 
 

@@ -97,6 +97,9 @@ def _config_path(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         msg = "expected a path"
         raise ValueError(msg)
+    if str(value).startswith("~"):
+        msg = "expected a path without ~, which only shells replace"
+        raise ValueError(msg)
     folder = (info.context or {}).get("folder", Path())
     return Path(folder, value)
 

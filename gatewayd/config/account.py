@@ -163,6 +163,10 @@ def _limits(checker: Checker, found: AccountFile, transport: type[Transport]) ->
     if most is not None and isinstance(given, int) and given > most:
         checker.fault(("connections",), f"connections: expected at most {most}, as {found.kind} allows, found {given}")
     after = found.import_.after if found.import_ else None
+    inboxes = [name for name in found.import_.folders if _folder(name) == "INBOX"] if found.import_ else []
+    if len(inboxes) > 1:
+        told = f"import.folders: {inboxes[0]!r} and {inboxes[1]!r} are one folder, expected it once"
+        checker.fault(("import", "folders"), told)
     if found.import_ and after and after.do == "move" and _folder(after.folder) in map(_folder, found.import_.folders):
         told = f"import.after: expected a folder that the account does not import, found {after.folder!r}"
         checker.fault(("import", "after", "move"), told)

@@ -258,10 +258,10 @@ class _Reader:
 _By: TypeAlias = Literal["env", "file", "credential"]
 _NAMES = {
     "env": re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}"),
-    "file": re.compile(r"[^\0\n]{1,4000}"),
+    "file": re.compile(r"(?!~)[^\0\n]{1,4000}"),
     "credential": re.compile(r"(?!\.{1,2}$)[ -.0-9;-~]{1,200}"),
 }
-_EXPECTED = {"env": "the name of an environment variable", "file": "a path", "credential": "the name of a credential"}
+_EXPECTED = {"env": "the name of an environment variable", "file": "a path (without ~)", "credential": "the name of a credential"}
 #: Stands in a place where a key was faulty. No YAML key can equal it.
 _FAULTY_KEY = -1
 

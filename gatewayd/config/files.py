@@ -18,6 +18,11 @@ __all__ = ["Mark", "Unreadable", "content", "is_folder", "names", "text"]
 Mark: TypeAlias = tuple[int, int]
 
 _MAX_BYTES = 1 << 20
+#: What looks like a blank, or like nothing, in the indentation of a line or in its key.
+_ODD = "\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\u3000\ufeff"
+_UNSEEN = re.compile(
+    f"^(?:[ \t-]*+|(?=[^#:\"'\n]*+:(?:[ \t\r\n]|\\Z))[^#:\"'\n{_ODD}]*+|[^#:\"'\n]*+:)(?P<odd>[{_ODD}])", re.MULTILINE
+)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 #: How the files end that people's editors and ``gatewayd install`` leave beside those that are meant.
@@ -95,7 +100,18 @@ def text(file: str, raw: bytes) -> str:
         line, column = _mark(found[: bad.start()])
         what = f"the character U+{ord(bad[0]):04X}, expected text without control characters"
         raise Unreadable(Fault(file=file, line=line, column=column, what=what))
+    if not found.isascii():
+        _seen(file, found)
     return found
+
+
+def _seen(file: str, found: str) -> None:
+    """Refuse a character before a key that nobody sees: copied from a page, it makes another key of it, or no indentation."""
+    unseen = _UNSEEN.search(found)
+    if unseen:
+        line, column = _mark(found[: unseen.start("odd")])
+        what = f"the character U+{ord(unseen['odd']):04X}, which can't be seen, expected keys and indentation without it"
+        raise Unreadable(Fault(file=file, line=line, column=column, what=what))
 
 
 def _mark(before: str) -> Mark:

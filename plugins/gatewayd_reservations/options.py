@@ -47,6 +47,15 @@ class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
             raise ValueError(msg)
         return value
 
+    @field_validator("prefixes")
+    @classmethod
+    def _one_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        several = next((one for one in value if re.search(r"[\s,;|]", one)), None)
+        if several is not None:
+            msg = f"expected each by itself, without blanks, commas and semicolons, found {several!r}"
+            raise ValueError(msg)
+        return value
+
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:

@@ -28,13 +28,18 @@ def _split(value: object) -> SplitResult:
     if not isinstance(value, str) or len(value) > _MAX_URL or not _VISIBLE.fullmatch(value):
         msg = f"expected a URL of at most {_MAX_URL} ASCII characters without spaces (names in other scripts as xn--...)"
         raise ValueError(msg)
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        # A name whose parts are empty or too long is an error of Unicode's (RFC 1035 section 2.3.4).
+        str(parts.hostname).encode("idna")
+        port = parts.port
+    except ValueError:
+        msg = "expected a URL such as https://crm.example.com/mail: its host or its port can't be one"
+        raise ValueError(msg) from None
     if parts.scheme not in ("https", "http") or not _HOST.fullmatch(parts.hostname or ""):
         msg = "expected a URL such as https://crm.example.com/mail"
         raise ValueError(msg)
-    # A name whose parts are empty or too long is an error of Unicode's (RFC 1035 section 2.3.4).
-    str(parts.hostname).encode("idna")
-    if parts.port == 0 or "@" in parts.netloc or "#" in value:
+    if port == 0 or "@" in parts.netloc or "#" in value:
         msg = "expected a URL without user, password, fragment and port 0"
         raise ValueError(msg)
     return parts

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import core_schema
 
+from gatewayd.address import wire
+from gatewayd.errors import PermanentError
 from gatewayd.model import Action
 from gatewayd.options import Options
 from gatewayd.rules import compiled
@@ -89,14 +92,27 @@ def _name(value: object) -> str:
 
 
 def _email(value: object) -> str:
-    if isinstance(value, str) and len(value) <= _MAX_EMAIL and re.fullmatch(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+", value):
+    if (
+        isinstance(value, str)
+        and len(value) <= _MAX_EMAIL
+        and re.fullmatch(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+", value)
+        and _is_domain(value)
+    ):
         return value
     msg = "expected a mail address such as irina@example.com"
     raise ValueError(msg)
 
 
+def _is_domain(address: str) -> bool:
+    """Whether what stands behind the @ can be sent to: no piece of it is empty, and it is no bare number of an address."""
+    with suppress(PermanentError):
+        domain = wire(address).rpartition("@")[2]
+        return not domain.endswith(".") and (domain.startswith("[") or not domain.rpartition(".")[2].isdecimal())
+    return False
+
+
 def _correspondent(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[^@\s<>,;\"]*@[^@\s<>,;\"]+", value) and len(value) <= _MAX_EMAIL:
+    if isinstance(value, str) and re.fullmatch(r"[^@*\s<>,;\"]*@[^@*\s<>,;\"]+", value) and len(value) <= _MAX_EMAIL:
         return value.lower()
     msg = "expected a mail address or a domain such as @example.com"
     raise ValueError(msg)
