@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["codes", "contact_types", "gained", "is_address", "main_contacts"]
 
+#: A name before the @, and each piece of a domain, in any script.
+_LOCAL = re.compile(r"[^\s@<>()\[\],;:\"\\|]+")
+_LABEL = re.compile(r"[\w-]+")
 #: How many contact types are told, those with most contacts first; and how many addresses that gained a contact.
 _MOST_TYPES, _MOST_GAINED = 200, 10_000
 
 
 def is_address(text: str) -> bool:
-    """Whether mail could come from it: something, one @, something, and no blank."""
-    local, at, domain = text.partition("@")
-    return bool(local and at and domain) and "@" not in domain and not any(char.isspace() for char in text)
+    """Whether mail could come from it: a name, one @, a domain, each as a From has it, and nothing that is not seen."""
+    local, _, domain = text.partition("@")
+    labels = domain.split(".")
+    return (
+        bool(_LOCAL.fullmatch(local)) and text.isprintable() and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdecimal()
+    )
 
 
 def codes(db: sqlite3.Connection, table: str, code: str, warnings: Faults) -> None:

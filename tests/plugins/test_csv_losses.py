@@ -240,6 +240,21 @@ DOUBTS = {
         },
         "contacts.csv:3: 'b@x@y' is no mail address",
     ),
+    **{
+        f"an address with {what}": (
+            {"persons": f"id,name,email\nP1,Anna,a@x.example;{address}\n"},
+            f"persons.csv:2: {address!r} is no mail address",
+        )
+        for what, address in {
+            "what is not seen": "b\u200b@x.example",
+            "a mark of order": "\ufeffb@x.example",
+            "brackets": "<b@x.example>",
+            "its scheme": "mailto:b@x.example",
+            "a final dot": "b@x.example.",
+            "two dots": "b@x..example",
+            "a number for a domain": "b@192.0.2.1",
+        }.items()
+    },
     "a main contact of nobody": (
         {"persons": PERSONS, "customers": CUSTOMERS + "C2,Sued,P9\nC3,West,\n"},
         "customers.csv:3: the main contact 'P9' is nobody in persons.csv",
