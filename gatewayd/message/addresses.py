@@ -10,6 +10,7 @@ import re
 from functools import lru_cache
 
 from gatewayd.message.comments import comment_end, uncommented
+from gatewayd.message.iso2022 import iso_2022
 from gatewayd.message.words import SPACE, header_text
 from gatewayd.model import Address
 
@@ -97,7 +98,18 @@ def addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     return _usual(value, limit) if len(value) < _USUAL else _read(value, limit)
 
 
+#: Text of ISO-2022-JP that stands as it is: its bytes look like commas and brackets, and are none.
+_JAPANESE = re.compile(r"\x1b\$[@B][^\x1b\r\n]*+\x1b\([BJ]")
+
+
+def _unshifted(match: re.Match[str]) -> str:
+    text = iso_2022(match[0].encode("latin-1", "replace"))
+    return "".join(sign for sign in text if not sign.isascii()).encode().decode("latin-1")
+
+
 def _read(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
+    if "\x1b$" in value:
+        value = _JAPANESE.sub(_unshifted, value)
     simple = _SIMPLE.fullmatch(value)
     if simple and value.isascii() and value.isprintable():
         quoted, name, email, bare = simple.groups("")

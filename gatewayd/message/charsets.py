@@ -88,6 +88,8 @@ _IN_MAIL = {
 _CHARSET = re.compile(r"(?:cp|iso8859|mac_|koi8_|utf_|big5|euc_|johab|shift_jis|kz1048|ptcp154|hp_roman8)")
 _KNOWN = {name for name in aliases.values() if _CHARSET.match(name)} | {"cp720", "cp856", "cp1006"}
 _NUMBERED = re.compile(r"(?:x|cs)?(?:windows|win|cp|ms|ibm|dos|oem)([0-9]{3,5})")
+#: A name with whose version or make of it stands behind it, but for the number of a part (iso-8859-99).
+_VERSION = re.compile(r"(.{2,}[a-z0-9])[-_:/](?![0-9]{0,3}$)[^-_:/]*")
 
 
 def _squeezed(label: str) -> str:
@@ -115,11 +117,13 @@ def codec(charset: str) -> str | None:
     label = charset.strip(" \t\r\n\f\"'").partition("*")[0].lower()
     squeezed = _squeezed(label)
     numbered = _NUMBERED.fullmatch(squeezed)
-    spelt = (label, squeezed, f"cp{numbered[1]}" if numbered else squeezed.removeprefix("x"))
+    spelt = (label, squeezed, f"cp{int(numbered[1])}" if numbered else squeezed.removeprefix("x"))
     found = next((known for one in spelt if (known := _labels().get(one))), None)
     if found is None and (words := re.split(r"[\s;,(]", label, maxsplit=1))[0] not in {"", label}:
         # What is left over behind a name does not make it another one.
         return codec(words[0])
+    if found is None and (version := _VERSION.fullmatch(label)):
+        return codec(version[1])
     return found
 
 

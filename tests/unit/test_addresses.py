@@ -59,6 +59,12 @@ def test_an_encoded_word_is_never_an_address(value: str, found: list[tuple[str, 
         ("<Šárka@žižkov.example>", [("", "Šárka@žižkov.example")]),
         ("à@x.example, Å@x.example", [("", "à@x.example"), ("", "Å@x.example")]),
         (b"J\xfcrgen <j@x.example>", [("Jürgen", "j@x.example")]),
+        ("旅行、代理店 <t@x.example>".encode("iso2022_jp"), [("旅行、代理店", "t@x.example")]),
+        # The bytes of these letters are those of <a@b>.
+        (
+            b"\x1b$B<a@b>!\x1b(B <t@x.example>, s@x.example",
+            [(b"\x1b$B<a@b>!\x1b(B".decode("iso2022_jp"), "t@x.example"), ("", "s@x.example")],
+        ),
         (b"J\xfcrgen <j\xfc@x.example>", []),
         (b"j\xa0oe@x.example", []),
         (b"anna@x\x85.example", []),
