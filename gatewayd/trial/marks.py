@@ -12,7 +12,9 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
+from functools import reduce
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
@@ -26,6 +28,14 @@ __all__ = ["Marks"]
 
 #: Seconds that a thread which an import started has to end.
 _END = 0.5
+#: The environment at the start, and what of libraries is a switch for prints.
+_VARIABLES = tuple(os.environ)
+_DEBUGGING = (
+    ("imaplib", "Debug"),
+    ("smtplib", "SMTP.debuglevel"),
+    ("http.client", "HTTPConnection.debuglevel"),
+    ("poplib", "POP3._debugging"),
+)
 #: What Python itself replaces when it is used for the first time.
 _REPLACED = {"_no_init_or_replace_init", "_no_init"}
 
@@ -71,6 +81,22 @@ def _log() -> object:
     return root.level, list(root.handlers), logging.root.manager.disable, logging.getLoggerClass()
 
 
+def _environment() -> object:
+    """The variables that were there: libraries set more for themselves."""
+    return {name: os.environ.get(name) for name in _VARIABLES}
+
+
+def _raised() -> object:
+    """What warnings are raised as errors."""
+    return [one for one in warnings.filters if one[0] == "error"]
+
+
+def _debugging() -> object:
+    """How much the libraries that speak to servers print of what they say, passwords included."""
+    places = ((sys.modules.get(module), path.split(".")) for module, path in _DEBUGGING)
+    return [reduce(lambda value, word: getattr(value, word, 0), path, module) for module, path in places]
+
+
 #: What is looked at before and after, by what is told of a change.
 _LOOKS: dict[str, Callable[[], object]] = {
     "it changes the handlers of signals": _signals,
@@ -90,6 +116,9 @@ _LOOKS: dict[str, Callable[[], object]] = {
     "it changes the time zone": lambda: time.tzname,
     "it sets a timeout for all sockets": socket.getdefaulttimeout,
     "it changes the log of the process": _log,
+    "it changes the environment of the process": _environment,
+    "it turns warnings into errors": _raised,
+    "it has a library print what it says to servers": _debugging,
 }
 
 
