@@ -19,9 +19,13 @@ def read_regular(path: Path, most: int) -> bytes:
     A FIFO that nobody writes to would be waited for, and a device may never end.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         found = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(found):
+            # ``fdopen`` would name a folder by its number.
             reason = "Is a directory" if stat.S_ISDIR(found) else "Not a regular file"
             raise OSError(errno.EISDIR if stat.S_ISDIR(found) else errno.EINVAL, reason, str(path))
-        return file.read(most)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)

@@ -200,10 +200,12 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     (tmp_path / "huge.py").write_bytes(b"#" * (5 << 20))
     (tmp_path / "gone.py").symlink_to("nowhere.py")
+    (tmp_path / "folder.py").mkdir()
     found = plugins.load(tmp_path)
     assert "Not a regular file" in loaded(found, "pipe").error
     assert "it is larger than 4 MiB" in loaded(found, "huge").error
     assert "FileNotFoundError" in loaded(found, "gone").error
+    assert loaded(found, "folder").error.endswith("folder.py'")
 
 
 # --- who waits ----------------------------------------------------------------------------------------------------------
