@@ -57,7 +57,7 @@ class Wrong(Exception):
 
     def __str__(self) -> str:
         at = f" ({self._spot})" if self._spot else ""
-        return f"{''.join(self._path) or 'it'} is {self._value}, expected {self._expected}{at}"
+        return f"{''.join(self._path).strip() or 'it'} is {self._value}, expected {self._expected}{at}"
 
 
 Check: TypeAlias = "Callable[[object], None]"
@@ -179,7 +179,7 @@ def many(inner: Check, *, least: int = 0, most: int = _NUMBER) -> Check:
         if not isinstance(value, tuple) or type(value) is not tuple:
             raise Wrong(value, "a tuple")
         if not least <= len(value) <= most:
-            raise Wrong(len(value), f"{least} to {most:,} of them", "the number of them")
+            raise Wrong(len(value), f"{least} to {most:,} of them", " (how many)")
         for index, one in enumerate(value):
             within(inner, one, f"[{index}]")
 
