@@ -14,7 +14,6 @@ import threading
 import time
 import warnings
 from contextlib import suppress
-from functools import reduce
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
@@ -93,8 +92,13 @@ def _raised() -> object:
 
 def _debugging() -> object:
     """How much the libraries that speak to servers print of what they say, passwords included."""
-    places = ((sys.modules.get(module), path.split(".")) for module, path in _DEBUGGING)
-    return [reduce(lambda value, word: getattr(value, word, 0), path, module) for module, path in places]
+    found: list[object] = []
+    for module, path in _DEBUGGING:
+        value: object = sys.modules.get(module)
+        for word in path.split("."):
+            value = getattr(value, word, 0)
+        found.append(value)
+    return found
 
 
 #: What is looked at before and after, by what is told of a change.

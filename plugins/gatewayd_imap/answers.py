@@ -6,7 +6,7 @@ Each byte is looked at once: no pattern here goes back, and what can't be read e
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -53,7 +53,7 @@ _UID = re.compile(rb"\bUID ([0-9]{1,10})\b", re.IGNORECASE)
 _WORD = re.compile(rb"[0-9]++")
 _INTERNALDATE = re.compile(rb" ?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) ([+-][0-9]{4})")
 _MONTHS = {name: month for month, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_MAX_DIGITS = 20
+_MAX_DIGITS, _LARGEST = 20, (1 << 63) - 1
 #: A line that may be read at once.
 _SHORT = 400
 #: How many words are read of one answer, and of all answers to a command where nobody says; what comes behind them is left out.
@@ -153,8 +153,10 @@ def _message(answer: Sequence[Piece], most: int) -> tuple[Fields, int]:
             if token.origin is not None:
                 found[ORIGIN] = token.origin
         else:
-            if name in _KEPT or (name == BODY and token.kind in ("quoted", "literal")):
-                found[name] = token.value
+            kept = name in _KEPT or (name == BODY and token.kind in ("quoted", "literal"))
+            if kept and found.setdefault(name, token.value) != token.value:
+                # Nobody can tell of which message it is.
+                break
             name = ""
     return {}, read
 
@@ -174,11 +176,15 @@ def _plain(answer: Sequence[Piece]) -> Fields | None:
         return None
     origin: bytes | None = before["origin"]
     where: dict[str, bytes] = {} if origin is None else {ORIGIN: origin}
-    return {**_pairs(before["pairs"]), BODY: first[1], **where, **_pairs(last)}
+    pairs = _pairs(before["pairs"] + last)
+    return pairs if pairs is None else {**pairs, BODY: first[1], **where}
 
 
-def _pairs(text: bytes, start: int = 0) -> dict[str, bytes]:
-    return {_NAMES[name]: value for name, value in _PAIRS.findall(text, start) if name in _NAMES}
+def _pairs(text: bytes, start: int = 0) -> dict[str, bytes] | None:
+    """Return the items of an answer; None where it says one of them twice."""
+    found = [(_NAMES[name], value) for name, value in _PAIRS.findall(text, start) if name in _NAMES]
+    pairs = dict(found)
+    return pairs if len(pairs) == len(found) else None
 
 
 def _tokens(answer: Sequence[Piece], *, most: int, start: re.Pattern[bytes] | None = None, lists: bool = False) -> Iterator[_Token]:
@@ -242,8 +248,9 @@ def named(lines: Sequence[Piece | None], first: int, last: int) -> tuple[frozens
 
 
 def number(text: object) -> int | None:
-    """Return a number of up to 20 digits, None where it is none."""
-    return int(text) if isinstance(text, bytes) and text.isdigit() and len(text) <= _MAX_DIGITS else None
+    """Return a number of up to 63 bits (RFC 9051 section 9, number64), None where it is none."""
+    found = int(text) if isinstance(text, bytes) and text.isdigit() and len(text) <= _MAX_DIGITS else None
+    return found if found is not None and found <= _LARGEST else None
 
 
 def uid_in(line: bytes) -> int | None:
@@ -261,9 +268,12 @@ def arrival(text: bytes | None) -> datetime | None:
     month = _MONTHS.get(name.lower(), 0)
     try:
         # A leap second, 60, is the last second of its minute.
-        return datetime(int(year), month, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=_zone(zone))
-    except ValueError:
+        found = datetime(int(year), month, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=_zone(zone))
+        found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        # There is no such moment, or none that others can reckon with.
         return None
+    return found
 
 
 @lru_cache(maxsize=256)

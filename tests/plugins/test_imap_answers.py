@@ -106,6 +106,8 @@ def test_folders_are_read_as_they_stand_on_the_wire(pieces: list[Piece | None], 
         (b"31-Feb-2026 00:00:00 +0000", None),
         (b"01-Foo-2026 00:00:00 +0000", None),
         (b"01-Jan-2026 00:00:00 +9900", None),
+        (b"31-Dec-9999 23:59:59 -0100", None),
+        (b"01-Jan-0001 00:00:00 +0100", None),
         (b"01-Jan-2026 00:00:00", None),
         (b"", None),
         (None, None),
@@ -113,6 +115,32 @@ def test_folders_are_read_as_they_stand_on_the_wire(pieces: list[Piece | None], 
 )
 def test_arrival_is_aware_or_none(text: bytes | None, expected: datetime | None) -> None:
     assert arrival(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(b"%d" % ((1 << 63) - 1), (1 << 63) - 1), (b"%d" % (1 << 63), None), (b"9" * 5000, None), (b"-1", None), (b"", None)],
+)
+def test_a_number_is_one_that_a_store_can_keep_or_none(text: bytes, expected: int | None) -> None:
+    assert number(text) == expected
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"1 (UID 5 UID 6 RFC822.SIZE 10)"],
+        [b"1 (UID 5 RFC822.SIZE 10 RFC822.SIZE 11)"],
+        [(b"1 (UID 5 BODY[] {3}", b"abc"), b" UID 6)"],
+        [(b"1 (UID 5 BODY[] {3}", b"abc"), (b" BODY[] {3}", b"xyz"), b")"],
+        [b'1 (UID 5 BODY[] "abc" BODY[] "xyz")'],
+    ],
+)
+def test_an_answer_that_contradicts_itself_is_of_no_message(pieces: list[Piece | None]) -> None:
+    assert list(fields(pieces)) == []
+
+
+def test_an_answer_may_say_a_thing_twice() -> None:
+    assert list(fields([(b"1 (UID 5 BODY[] {3}", b"abc"), b" UID 5)"])) == [{"UID": b"5", "BODY[]": b"abc"}]
 
 
 @given(UIDS, st.integers(0, MAX_UID), st.integers(0, MAX_UID))
@@ -174,5 +202,6 @@ def test_a_plain_answer_says_the_same_as_one_with_a_list_in_it(pairs: list[tuple
     assert list(fields([(b"12 (" + said + body, b"abc"), b")"])) == list(fields([(b"12 (" + said + body, b"abc"), nested]))
     first = b"12 (FLAGS () BODY[HEADER.FIELDS (DATE)]<7> {3}"
     assert list(fields([(first, b"abc"), b" " + said + b")"])) == list(fields([(first, b"abc"), b" " + said + nested]))
-    kept = {name.decode(): value.strip(b'"') for name, value in pairs if name not in (b"MODSEQ", b"X1")}
-    assert plain == ([kept] if kept else [])
+    said_of = {(name.decode(), value.strip(b'"')) for name, value in pairs if name not in (b"MODSEQ", b"X1")}
+    kept = dict(said_of)
+    assert plain == ([kept] if kept and len(kept) == len(said_of) else [])
