@@ -68,6 +68,11 @@ _FAILED = _listed("""
 """)
 #: It is given up for good, in words.
 _PERMANENT = _listed("permanent error|permanent fatal|permanent failure|permanent delivery|failed permanently")
+#: The end of what was tried again and again, whatever else a letter quotes.
+_ENDED = _listed("""
+    not going to try again|i've given up|in the queue too long|has stopped trying|no further attempts|will not be retried
+    no longer be retried|giving up on
+""")
 #: A subject that begins so is no person's, unless he passes it on: then something stands before it.
 _FAILED_SUBJECTS = _listed("""
     undeliver|delivery fail|delivery_fail|mail delivery fail|mail could not be delivered|message could not be delivered
@@ -88,6 +93,7 @@ _FAILED_SUBJECTS = _listed("""
 _DELAYED_SUBJECTS = _listed("""
     delay|warning: message|warning: could not send|delivery warning|verzoger|retard|retras|ritardo|vertraag|opoznien|zpozden
     atraso|atrasad|forsenad|forsinke|задерж|延迟|延遲|遅延
+    quarantine|quarantane|quarantaine|cuarentena|quarantena|temporarily|greylist|kesleltet|gecikme|지연|배달 지연
 """)
 _DELAYED = _listed("""
     no action is required|this is a warning message only|warning message only|not need to resend|not need to send
@@ -100,7 +106,14 @@ _DELAYED = _listed("""
     no es necesario que vuelva|aun no se ha entregado|todavia no se ha entregado|ancora stato consegnato|altri tentativi
     ulteriori tentativi|ainda nao foi entregue|novas tentativas|nog niet bezorgd|nog niet afgeleverd|opnieuw geprobeerd
     jeszcze nie zosta|kolejne proby|пока не доставлен|еще не доставлен|попытки доставки
-    まだ配信|再送信を続け|配信を続け|再試行|尚未|继续尝试|繼續嘗試
+    まだ配信|再送信を続け|配信を続け|再試行され|再試行し続|尚未|继续尝试|繼續嘗試
+    still in the queue|keep retrying|will be tried again|be tried again|temporarily deferred|has been deferred|is deferred
+    wird erneut versucht|nouvelles tentatives|volvera a intentar|riprovera|ritentera|tentara novamente|annu inte
+    nya forsok|enna ikke|endnu ikke|nye forsok|nye forsog|viela|yrittaa uudelleen|zatim|dosud ne|zatial|bude dale zkouset
+    meg nem|kesobb ujra|ujra probal|inca nu|va reincerca|henuz
+    tekrar denenecek|yeniden denenecek|ακομη δεν|ακομα δεν|ще не доставлен|буде повторено
+    עדיין לא|ינסה שוב|بعد المحاولة|إعادة المحاولة
+    ยังไม่ถูกส่ง|ยังไม่ได้ส่ง|chưa được gửi|se thu lai|belum terkirim|akan dicoba|아직|다시 시도합니다
 """)
 #: What mail programs put before the subject of an answer or a forward, in the languages that they write.
 _ANSWER = re.compile(
@@ -122,7 +135,7 @@ def is_permanent(text: str) -> bool:
 
 def delays(text: str) -> bool:
     """Whether a text says that there will be another try, or that something was delivered: then nothing was given up."""
-    return _says(text, _DELAYED)
+    return _says(text, _DELAYED) and not _says(text, _ENDED)
 
 
 def is_about_failure(subject: str) -> bool:

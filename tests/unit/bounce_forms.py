@@ -128,6 +128,22 @@ FORMS: dict[str, Form] = {
             """,
         )
     ),
+    "qmail, after a server that put it off": Form(
+        _plain(
+            "MAILER-DAEMON@mx.nord.example",
+            "failure notice",
+            """
+            <duty@nord.example>:
+            Connected to 192.0.2.7 but sender was rejected.
+            Remote host said: 421 4.7.0 Messages temporarily deferred
+            I'm not going to try again; this message has been in the queue too long.
+
+            --- Below this line is a copy of the message.
+
+            HEAD
+            """,
+        )
+    ),
     "DragonFly (dma)": Form(
         _plain(
             "MAILER-DAEMON <>",
@@ -711,6 +727,11 @@ NONE: dict[str, str] = {
     ),
     "a delay, in Russian": _plain(_DAEMON, "Письмо задержано", "Письмо не может быть доставлено: duty@nord.example\n\nHEAD"),
     "a delay, in Chinese": _plain(_DAEMON, "通知", "您的邮件尚未送达 duty@nord.example 系统将继续尝试投递 暂时无法送达\n\nHEAD"),
+    "a delay, in Hungarian": _plain(_DAEMON, "Jelentés", "A levél még nem kézbesíthető, később újra próbáljuk.\n\nHEAD"),
+    "a delay, in Turkish": _plain(_DAEMON, "Rapor", "İletiniz henüz teslim edilemedi.\n\nHEAD"),
+    "a delay, in Korean": _plain(_DAEMON, "알림", "메일이 아직 전달되지 않았습니다.\n\nHEAD"),
+    "a delay, in Swedish": _plain(_DAEMON, "Rapport", "Kan inte levereras ännu: ännu inte levererat.\n\nHEAD"),
+    "a mail in the queue": _plain(_DAEMON, "Your mail", "It is still in the queue and has not been delivered.\n\nHEAD"),
     "a postmaster who answers": _plain(
         "Postmaster <postmaster@nord.example>",
         "Re: Rome",
