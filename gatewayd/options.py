@@ -148,11 +148,18 @@ class Secret:
 
     def _read(self, path: Path) -> str:
         try:
-            return read_regular(path, _MAX_SECRET).decode().rstrip("\r\n")
+            raw = read_regular(path, _MAX_SECRET + 1)
+            # Some editors begin a file with a byte order mark, which is no part of what was typed.
+            text = raw.decode("utf-8-sig").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise AuthError(f"the secret {self} is not UTF-8 text", advice=self._advice()) from None
+            raise AuthError(f"the secret {self} is not UTF-8 text", advice="Save its file as UTF-8.") from None
         except OSError as error:
             raise AuthError(f"the secret {self} can't be read: {error.strerror}", advice=self._advice()) from None
+        if "\0" in text:
+            raise AuthError(f"the secret {self} has NUL characters, as UTF-16 has", advice="Save its file as UTF-8.")
+        if len(raw) > _MAX_SECRET:
+            raise AuthError(f"the secret {self} is larger than {_MAX_SECRET} bytes", advice="Give the file of the secret itself.")
+        return text
 
     def _advice(self) -> str:
         by_systemd = f"Give the service LoadCredential={self.name}:PATH, or set CREDENTIALS_DIRECTORY to its folder."

@@ -109,6 +109,22 @@ def test_a_secret_is_read_from_a_file_without_its_last_newline(tmp_path: Path) -
     assert Secret("file", str(path)).reveal() == " hunter 2 "
 
 
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        ("hunter2\n".encode("utf-16-le"), "has NUL characters, as UTF-16 has"),
+        ("hunter2".encode("utf-16"), "is not UTF-8 text"),
+        (b"x" * ((1 << 16) + 1), "is larger than 65536 bytes"),
+    ],
+)
+def test_a_secret_that_a_program_saved_otherwise_is_told_and_not_used(tmp_path: Path, raw: bytes, what: str) -> None:
+    (tmp_path / "sales").write_bytes(raw)
+    with pytest.raises(AuthError, match=what):
+        Secret("file", str(tmp_path / "sales")).reveal()
+    (tmp_path / "sales").write_bytes(b"\xef\xbb\xbfhunter2\r\n")
+    assert Secret("file", str(tmp_path / "sales")).reveal() == "hunter2"
+
+
 def test_a_credential_is_read_from_the_folder_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sales").write_text("hunter2\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
