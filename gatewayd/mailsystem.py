@@ -48,6 +48,7 @@ _PERSON_TOO = re.compile(
     r"|system administrator|auto[- ]?mailer",
     re.IGNORECASE,
 )
+_EITHER = re.compile(f"{_PROGRAM.pattern}|{_PERSON_TOO.pattern}", re.IGNORECASE)
 #: Headers that robots give their answers, older than RFC 3834, whatever their value is but "no".
 _ANSWERS = (
     "x-autoreply",
@@ -128,13 +129,17 @@ def from_daemon(mail: Mail) -> bool:
 
     A postmaster is a person, too.
     """
-    return sent_by_daemon(mail) or any(name == "from" and _PERSON_TOO.search(value[:1000]) for name, value in mail.headers)
+    return _is_from(mail, _EITHER)
 
 
 def sent_by_daemon(mail: Mail) -> bool:
     """Whether its From is one that only programs have, or it says otherwise that it is a report of failure."""
+    return _is_from(mail, _PROGRAM)
+
+
+def _is_from(mail: Mail, names: re.Pattern[str]) -> bool:
     return any(
-        (name == "from" and (_PROGRAM.search(value[:1000]) or is_null_sender(value))) or (name in _REPORTS and value.strip())
+        (name == "from" and (names.search(value[:1000]) or is_null_sender(value))) or (name in _REPORTS and value.strip())
         for name, value in mail.headers
     )
 

@@ -75,8 +75,7 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
     for name, value in mail.headers:
         headers.setdefault(name, []).append(value)
     answered = [*(one for value in headers.get("in-reply-to", ()) for one in ids(value)), *reversed(mail.references)]
-    insides = Insides(mail.source)
-    carried = [part_of(mail, number, insides) for number in _carrying(mail)]
+    carried = _carried(mail) if mail.attachments else []
     itself = [value for name in _OWN for value in headers.get(name, ())]
     return Provenance(
         itself=_proven(itself, signer),
@@ -119,11 +118,14 @@ def _is_server_id(text: str) -> bool:
     return digits >= _GUESSABLE and letters >= _GUESSABLE and not text.lower().startswith("gw.")
 
 
-def _carrying(mail: Mail) -> Iterator[int]:
+def _carried(mail: Mail) -> list[bytes]:
+    """Return the beginnings of the files that may hold a message, reports and messages first."""
+    insides = Insides(mail.source)
     files = list(enumerate(mail.attachments))
     messages = [number for number, one in files if one.type.startswith("message/") or one.name.lower().endswith(_MESSAGES)]
     texts = [number for number, one in files if one.type.startswith("text/") or one.name.lower().endswith(".txt")]
-    yield from list(dict.fromkeys((*messages, *texts)))[:_MAX_PARTS]
+    numbers = list(dict.fromkeys((*messages, *texts)))[:_MAX_PARTS]
+    return [part_of(mail, number, insides) for number in numbers]
 
 
 def _named(data: Iterable[bytes]) -> list[str]:
@@ -138,8 +140,8 @@ def _message_ids(data: Iterable[bytes]) -> list[str]:
 
 
 def _proven(found: Iterable[str], signer: Signer) -> tuple[str, ...]:
-    likely = islice((one for one in found if "gw." in one.lower()), 2 * _MAX_IDS)
-    return tuple(dict.fromkeys(filter(None, map(signer.proven, likely))))
+    likely = [one for one in found if "gw." in one[:8].lower()]
+    return tuple(dict.fromkeys(filter(None, map(signer.proven, likely[: 2 * _MAX_IDS])))) if likely else ()
 
 
 def _foreign(found: Iterable[str], signer: Signer) -> tuple[str, ...]:
