@@ -53,7 +53,9 @@ def prepare(state: Path) -> None:
         what = f"the state folder {state} can't be used by user {os.geteuid()}: {error.strerror}"
         raise ConfigError(what, advice="Run this as root or as the service's user, or correct `state`.") from error
     except OSError as error:
-        raise ConfigError(f"the state folder {state} can't be made: {error.strerror}", advice="Correct `state`.") from error
+        why = "it is a link to what is not there" if state.is_symlink() and not state.exists() else error.strerror
+        why = "it is no folder" if state.exists() and not state.is_dir() else why
+        raise ConfigError(f"the state folder {state} can't be made: {why}", advice="Correct `state`.") from error
     os.umask(0o077)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from gatewayd.options import Secret
 
-__all__ = ["HOP", "Purpose", "Signer", "is_reference", "reference", "written_in"]
+__all__ = ["HOP", "KEY_FILE", "Purpose", "Signer", "is_reference", "reference", "written_in"]
 
 #: What a message of ours is: something that we send on, or a mail that we wrote.
 Purpose: TypeAlias = Literal["forward", "mail"]
@@ -46,7 +46,8 @@ _WITHIN = re.compile(rb"gw\.[fm]\.[a-z2-7]{24}\.[a-z2-7]{24}(?:\.r)?@[a-z0-9](?:
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 #: Stands for a domain that there is none of, or that no header can bear (RFC 2606 section 2).
 _NO_DOMAIN = "gatewayd.invalid"
-_FILE = "signing.key"
+#: In the state folder.
+KEY_FILE = "signing.key"
 #: In bytes; what is larger is no key.
 _LONGEST = 1 << 16
 #: How long a key must be, in characters.
@@ -71,7 +72,7 @@ class Signer:
         """
         if secret is not None:
             return cls(_long_enough(secret.reveal(), f"the secret {secret}", "Give `signing_key` a longer one."))
-        path = state / _FILE
+        path = state / KEY_FILE
         try:
             text = _read(path) if path.exists() else _made(path)
         except OSError as error:
@@ -151,7 +152,7 @@ def _read(path: Path) -> str:
 
 def _made(path: Path) -> str:
     """Make the key's file, whole or not at all; of two processes that do so at once, both return the first one's."""
-    draft = path.with_name(f"{_FILE}.{secrets.token_hex(8)}")
+    draft = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_urlsafe(32).encode() + b"\n")

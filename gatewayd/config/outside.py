@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gatewayd.config import main
 from gatewayd.config.documents import read
 from gatewayd.endpoint import tls_context
-from gatewayd.errors import AuthError, ConfigError, Fault
-from gatewayd.signing import Signer
+from gatewayd.errors import AuthError, ConfigError, Fault, TransientError
+from gatewayd.signing import KEY_FILE, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,18 @@ def outside_faults(config: Config) -> tuple[Fault, ...]:
     """
     secrets = ((use, _secret_fault(use, config)) for use in config.secrets)
     found = [Fault(file=use.file, line=use.line, column=use.column, what=what) for use, what in secrets if what]
-    return tuple(sorted({*found, *_certificates(config), *_credentials(config)}))
+    return tuple(sorted({*found, *_kept_key(config), *_certificates(config), *_credentials(config)}))
+
+
+def _kept_key(config: Config) -> Iterator[Fault]:
+    """Yield what is wrong with the key that the state folder keeps, as far as this user can read it. None is made here."""
+    if config.signing_key is not None or not (config.state / KEY_FILE).exists():
+        return
+    try:
+        Signer.load(None, config.state)
+    except (ConfigError, TransientError) as error:
+        if not isinstance(error.__cause__, PermissionError):
+            yield Fault(file=main.FILE, what=error.sentences)
 
 
 def _secret_fault(use: SecretUse, config: Config) -> str:

@@ -87,6 +87,9 @@ def _sqlite(url: URL) -> tuple[Engine, Engine]:
         raise ConfigError(
             f"{url.database}: there is no folder {folder}", advice="Make the folder, or correct `state` or the store's `url`."
         )
+    file = Path(url.database or "")
+    if file.exists() and not file.is_file():
+        raise ConfigError(f"{file}: it is no file", advice="Correct the store's `url`, or move away what lies there.")
     url = url.update_query_dict({"timeout": _BUSY} | dict(url.query))
     # Writers of this process wait in a queue for one connection: SQLite's own way of waiting is to sleep, ever longer, and
     # whoever comes by at the right moment is first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ACME = Viewer(operator="acme")
@@ -41,9 +43,10 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path, content:
     assert file.read_bytes() == content
 
 
-def test_a_folder_in_the_file_s_place_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "gatewayd.db").mkdir()
-    with pytest.raises(ConfigError, match="can't be opened"):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_a_folder_or_a_pipe_in_the_file_s_place_is_refused(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "gatewayd.db")
+    with pytest.raises(ConfigError, match=r"gatewayd\.db: it is no file"):
         store_at(tmp_path).open()
 
 

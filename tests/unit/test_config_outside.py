@@ -12,6 +12,7 @@ from gatewayd import cli
 from tests.e2e.house import House
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -55,6 +56,23 @@ def test_a_credential_that_systemd_refuses_is_a_fault(
     (line,) = check(house, capfd)
     assert says in line
     assert line.startswith("credentials/")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [(os.mkfifo, "Not a regular file"), (lambda path: path.touch(), "has 0 characters"), (os.mkdir, "Is a directory")],
+)
+def test_a_kept_key_that_can_not_be_used_is_a_fault_and_none_is_made(
+    house: House, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], says: str
+) -> None:
+    key = house.state / "signing.key"
+    assert check(house, capfd) == []
+    assert not key.exists()
+    key.parent.mkdir(exist_ok=True)
+    spoil(key)
+    (line,) = check(house, capfd)
+    assert f"{key}" in line
+    assert says in line
 
 
 def test_credentials_that_are_too_many_or_too_large_or_no_files_are_faults(house: House, capfd: pytest.CaptureFixture[str]) -> None:
