@@ -8,6 +8,7 @@ are in use, in the languages that they write.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -49,19 +50,14 @@ _PERSON_TOO = re.compile(
     re.IGNORECASE,
 )
 _EITHER = re.compile(f"{_PROGRAM.pattern}|{_PERSON_TOO.pattern}", re.IGNORECASE)
-#: Headers that robots give their answers, older than RFC 3834, whatever their value is but "no".
+#: How the names of headers begin that robots give their answers, older than RFC 3834, whatever their value is but "no". Hyphens
+#: don't count.
 _ANSWERS = (
-    "x-autoreply",
-    "x-auto-reply",
-    "x-autoreply-from",
-    "x-mail-autoreply",
-    "x-autorespond",
-    "x-autoresponder",
-    "x-autoresponse",
-    "x-zarafa-vacation",
-    "x-vacation",
-    "x-out-of-office",
+    *("xautoreply", "xautorespon", "xautoanswer", "xmailautoreply", "xvacation", "xzarafavacation", "xkopanovacation"),
+    *("xoutofoffice", "xooo"),
 )
+#: It asks robots not to answer.
+_ASKS = "xautoresponsesuppress"
 #: Headers of which one value is a robot's: with what it begins, in lower case.
 _ANSWERED_BY = {
     "x-apple-action": "vacation",
@@ -116,12 +112,18 @@ def robot_mark(mail: Mail) -> str:
         said = value.strip().lower()[:100]
         if name in {"precedence", "x-precedence"} and said.replace("-", "_").startswith("auto_reply"):
             return "Precedence: auto_reply"
-        if name in _ANSWERS and said not in _NO:
+        if _is_of_answers(name) and said not in _NO:
             return name.title()
         word = _ANSWERED_BY.get(name)
         if word and re.match(rf"{word}(?![a-z0-9@._-])", said):
             return name.title()
     return ""
+
+
+@lru_cache(maxsize=1024)
+def _is_of_answers(name: str) -> bool:
+    squeezed = name.replace("-", "") if name.startswith("x-") else ""
+    return squeezed.startswith(_ANSWERS) and squeezed != _ASKS
 
 
 def from_daemon(mail: Mail) -> bool:
