@@ -30,6 +30,9 @@ _CORE = 3
 _BYTE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([0-3][0-7]{2}))")
 #: The last are control characters, which are left out of both sides.
 _CHARACTER = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|[abfnrtv])")
+#: The same where a backslash stands for itself: two of them, and what follows is no sign of theirs.
+_PAIR_OR_BYTE = re.compile(rb"\\\\|" + _BYTE.pattern)
+_PAIR_OR_CHARACTER = re.compile(r"\\\\|" + _CHARACTER.pattern)
 _REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|(quot|apos|amp|lt|gt));")
 _NAMED = {"quot": '"', "apos": "'", "amp": "&", "lt": "<", "gt": ">"}
 _SOFT_BREAK = re.compile(rb"=\r?\n")
@@ -118,12 +121,23 @@ def _references(raw: bytes) -> bytes:
     return _substituted(raw, _REFERENCE, lambda found: _NAMED[found[3]] if found[3] else _sign(found[1], 10, found[2]))
 
 
-def _characters(raw: bytes) -> bytes:
-    return _substituted(raw, _CHARACTER, lambda found: _sign(found[1] or found[2] or found[3], 16, "0"))
+def _characters(raw: bytes, pattern: re.Pattern[str] = _CHARACTER) -> bytes:
+    return _substituted(raw, pattern, lambda found: _sign(found[1] or found[2] or found[3], 16, "0"))
 
 
-def _escaped_bytes(raw: bytes) -> bytes:
-    return _BYTE.sub(lambda found: bytes([int(found[1], 16) if found[1] else int(found[2], 8)]), raw)
+def _escaped_bytes(raw: bytes, pattern: re.Pattern[bytes] = _BYTE) -> bytes:
+    def byte(found: re.Match[bytes]) -> bytes:
+        return bytes([int(found[1], 16) if found[1] else int(found[2], 8)]) if found[1] or found[2] else found[0]
+
+    return pattern.sub(byte, raw)
+
+
+def _paired_characters(raw: bytes) -> bytes:
+    return _characters(raw, _PAIR_OR_CHARACTER)
+
+
+def _paired_bytes(raw: bytes) -> bytes:
+    return _escaped_bytes(raw, _PAIR_OR_BYTE)
 
 
 def _quoted_printable(raw: bytes) -> bytes:
@@ -163,4 +177,15 @@ def _ends_within(text: str, form: str) -> bool:
     return False
 
 
-_DECODERS = (_percent, _references, _characters, _escaped_bytes, _quoted_printable, _ldap, _doubled)
+#: Each takes one encoding off.
+_DECODERS = (
+    _percent,
+    _references,
+    _paired_characters,
+    _paired_bytes,
+    _characters,
+    _escaped_bytes,
+    _quoted_printable,
+    _ldap,
+    _doubled,
+)

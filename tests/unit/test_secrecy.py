@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import HIDDEN, quoted, repeats
@@ -72,6 +72,8 @@ around = st.binary(max_size=300).map(lambda raw: raw.replace(b"\\", b""))
 
 @pytest.mark.parametrize("way", WAYS)
 @given(secret=secrets, before=around, behind=around)
+@example(secret=r"000\nĀ", before=b"", behind=b"")
+@example(secret=r"ü\x41\101\u0041", before=b"", behind=b"")
 def test_P9_words_that_repeat_a_secret_in_any_way_are_not_shown(way: str, secret: str, before: bytes, behind: bytes) -> None:
     if way == "as Latin-1" and not secret.isascii():
         try:
