@@ -6,7 +6,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import create_model
+from pydantic import ConfigDict, create_model
 
 from gatewayd.errors import PluginError
 from gatewayd.forwarder import Forwarder
@@ -124,7 +124,9 @@ def _validated(options: type[BaseModel], name: str, given: object) -> object:
     """Return what a field's type makes of a value. Validators of the whole model are left out: they need all of it."""
     field = options.model_fields[name]
     typed: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    alone = create_model("Alone", __config__=options.model_config, value=(typed, ...))
+    # Nobody reads its descriptions, and to look for them costs more than all else.
+    config = ConfigDict(**{**options.model_config, "use_attribute_docstrings": False})
+    alone = create_model("Alone", __config__=config, value=(typed, ...))
     return getattr(alone.model_validate({"value": given}), "value")  # noqa: B009  its fields are made here
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gatewayd import discovery, journal
@@ -164,6 +165,10 @@ def load(
     return loading.registry()
 
 
+#: One of gatewayd's own stays as it was imported until the process ends: a reload need not look at it again.
+_own = cache(imported)
+
+
 class _Loading:
     """One round of loading plugins."""
 
@@ -229,7 +234,7 @@ class _Loading:
     def _ours(self, found: Found, plain: Loaded) -> Loaded:
         """Import a plugin of gatewayd's own."""
         try:
-            own = imported(found)
+            own = _own(found)
         except Exception as error:  # noqa: BLE001  one of ours that can't be imported puts itself alone out of use
             return replace(plain, error=error.message if isinstance(error, GatewaydError) else where(error), spot=spot(error))
         self._own.append(own)
