@@ -43,10 +43,10 @@ def boxes(tmp_path: Path, dovecot: Dovecot, new_store: Callable[[], str]) -> Mai
 
 
 def held(house: House) -> dict[str, list[str]]:
-    """The accounts of each daemon, by its process id, as they were last told."""
+    """The accounts of each daemon, by its process id."""
     found: dict[str, list[str]] = {}
-    for name, row in house.status().items():
-        found.setdefault((row["owner"] or ":").split(":")[1], []).append(name)
+    for name, owner in house.read("SELECT account, owner FROM lease"):
+        found.setdefault((owner or ":").split(":")[1], []).append(name)
     return found
 
 

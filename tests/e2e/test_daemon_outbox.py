@@ -25,7 +25,7 @@ def _account(house: House, server: SmtpServer) -> None:
 
 
 def test_P7_the_daemon_delivers_and_takes_a_changed_account_over_and_stops_in_time(tmp_path: Path) -> None:
-    house = House(tmp_path, counted=True)
+    house = House(tmp_path)
     house.operator("acme", matchers="[contacts]")
     house.state.mkdir()
     store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))

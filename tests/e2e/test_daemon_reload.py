@@ -35,7 +35,7 @@ ROUNDS, CAMPAIGN, SEED = 20, 100, 20260106
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
-    made = House(tmp_path, counted=True)
+    made = House(tmp_path)
     made.write("plugins/ours.py", plugin())
     for name in ("acme", "nord"):
         made.operator(name, matchers="[good]", persons="id,name,email\n")

@@ -27,7 +27,7 @@ PATIENCE = 30
 
 @pytest.fixture
 def boxes(tmp_path: Path, dovecot: Dovecot) -> Mailboxes:
-    house = House(tmp_path, counted=True)
+    house = House(tmp_path)
     house.operator("acme")
     boxes = Mailboxes(house, dovecot)
     boxes.add("well")

@@ -46,7 +46,9 @@ class Warm:
         with theirs:
             command = [sys.executable, "-m", "tests.e2e.warm", str(theirs.fileno())]
             null = subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=_ROOT)
+            self._process = subprocess.Popen(
+                command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=_ROOT, env={**os.environ, **counted}
+            )
 
     def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Ended:
         """Run one command to its end, as ``python -m gatewayd`` would."""
@@ -82,6 +84,8 @@ class Warm:
 
 
 _started: list[Warm] = []
+#: The environment in which its lines are counted; empty where nobody counts.
+counted: dict[str, str] = {}
 
 
 def warm() -> Warm:
