@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.house import House, until
-from tests.patience import Stopwatch
+from tests.patience import BUSY, Stopwatch
 from tests.unit.matchers import WRONG, plugin
 from tests.unit.test_workers import runs
 
@@ -29,6 +29,8 @@ HANG = ("regex", "sleeps")
 WORKERS = "workers: {processes: 2, deadline: 2s, budget: 4s, memory_mib: 128}\n"
 #: Seconds within which 95 of a hundred healthy mails are filed, unless the machine is too busy for it without bad matchers, too.
 HEALTHY = 2.5
+#: Batches of mail for each bad matcher: after three it is not called any more.
+TURNS = 5
 _NUMBER = count(1)
 
 
@@ -112,23 +114,23 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
         delays: list[float] = []
         watch = Stopwatch()
         with site.healthy_mail(delays):
-            for turn in range(6):
+            for turn in range(TURNS):
                 sent = [one for name in BAD for one in site.send(name, f"fine {turn}", f"well {turn}", f"guilty {turn}")]
                 site.filed(*sent)
         # Everybody's mail is filed, with the links of all other matchers, and only the guilty have the fault.
         for name in BAD:
             links = site.links(name)
-            assert len(links) == 18
+            assert len(links) == 3 * TURNS
             assert all("good" in by for by in links.values()), links
             # After three faulty batches it is not called any more.
             linked = {subject for subject, by in links.items() if name in by}
-            assert linked <= {f"{word} {turn}" for word in ("fine", "well") for turn in range(4)}
+            assert linked <= {f"{word} {turn}" for word in ("fine", "well") for turn in range(TURNS - 1)}
             # To find a mail that hangs takes a deadline each time, and all of them share two processes: the time for it may run out,
             # and the others are matched again below.
             assert linked or name in HANG or watch.slowness > 1.5, name
         print(f"healthy mail, in seconds: alone {_told(quiet)}; beside bad matchers {_told(delays)}")
         assert _p95(delays) < max(HEALTHY * watch.slowness, 2 * _p95(quiet))
-        _see_the_faults(site)
+        _see_the_faults(site, watch)
         # What comes while they are not called waits for that.
         later = [one for name in BAD for one in site.send(name, f"later than {name}")]
         site.filed(*later, seconds=5)
@@ -141,14 +143,15 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
         until("no breaker is open", 10, lambda: not _open(house))
 
 
-def _see_the_faults(site: Site) -> None:
+def _see_the_faults(site: Site, watch: Stopwatch) -> None:
     house = site.house
     until("the breakers are open", 10, lambda: _open(house) >= {f"{name}/{name}" for name in BAD})
     causes = house.good("queue", "causes", "--all-operators", "--json").rows
     said = {row["by"]: row["error"] for row in causes if row["by"] in BAD}
     assert said.keys() == set(BAD)
     assert "it exited with 3" in said["exits"]
-    assert "memory" in said["hoards"]
+    # On a busy machine its time may be over first.
+    assert "memory" in said["hoards"] or (watch.slowness > BUSY / 4 and "in time" in said["hoards"])
     assert "in time: expected within 2 s" in said["sleeps"]
     assert "in time: expected within 2 s" in said["regex"]
     for name in BAD:
