@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gatewayd.mailsystem import failure, from_daemon, is_null_sender, notice, null_sent, robot_mark
+from gatewayd.mailsystem import failure, from_daemon, is_null_sender, notice, null_sent, robot_mark, sent_by_daemon
+from gatewayd.phrases import is_answer
 from gatewayd.provenance import provenance
 from gatewayd.signing import HOP
 
@@ -121,7 +122,8 @@ def _system(mail: Mail, headers: Mapping[str, Sequence[str]]) -> str:
     if sender is not None and sender.email.strip() and is_null_sender(sender.email):
         return "it is a message of a mail system (From: MAILER-DAEMON)"
     # A postmaster is a person, too: what he writes is mail, and what his server does not deliver is not.
-    if from_daemon(mail) and failure(mail, notice(mail)):
+    written = is_answer(mail.subject) and not sent_by_daemon(mail)
+    if from_daemon(mail) and not written and failure(mail, notice(mail)):
         return "it is a message of a mail system that could not deliver a mail"
     return ""
 

@@ -191,6 +191,10 @@ def test_a_postmaster_is_a_person_until_his_server_can_not_deliver() -> None:
     raw = "From: Postmaster <postmaster@example.net>\r\nSubject: {}\r\n\r\n{}\r\n"
     person = parse(BytesSource(raw.format("Your question", "Our server is back.").encode()))
     assert withheld(person, OURS) == by_program(person) == ""
+    answer = parse(
+        BytesSource(raw.format("AW: Your question", "Your mail was rejected with 550 5.7.1; that is mended now.").encode())
+    )
+    assert withheld(answer, OURS) == ""
     server = parse(BytesSource(raw.format("failure notice", "<duty@example.net>: no mailbox here by that name").encode()))
     assert "could not deliver" in withheld(server, OURS)
 
