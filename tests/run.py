@@ -1,7 +1,7 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
-Tests run in as many processes as there are processors and one more, for the one that waits; those marked ``alone`` afterwards, one by one
-and without counting lines, since they measure times or memory. What fails is run once more by itself, for all to see, and fails the whole if
+Tests run in twice as many processes as there are processors, since they wait for half of their time; those marked ``alone`` afterwards,
+one by one and without counting lines, since they measure times or memory. What fails is run once more by itself, for all to see, and fails the whole if
 it fails again. A step may take as long as it likes while it says something, as pytest does with each test that is done. Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
 ``./gw test tests/unit -k mail``. ``./gw campaign servers`` runs what the campaign has in ``tests/servers``.
 """
@@ -41,7 +41,8 @@ _REPORT = ["-m", "coverage", "report", "--skip-covered", f"--fail-under={_COVERE
 
 
 def _together() -> list[str]:
-    processes = len(os.sched_getaffinity(0)) + 1
+    # More than half of their time tests wait: for deadlines, for servers, for processes that they started.
+    processes = 2 * len(os.sched_getaffinity(0))
     # What failed in an earlier run is no matter of this one.
     return [
         "-m",
