@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from gatewayd.connection import ANSWER_BYTES, LEAST_RATE, Connection
     from gatewayd.custody import (
         Anchor,
-        Commit,
         Deferred,
         Entry,
         Filed,
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
         NotAdmitted,
         Outcome,
         Owed,
-        Sizes,
         State,
-        Tally,
         Vanished,
         Waiting,
     )
@@ -99,8 +96,10 @@ if TYPE_CHECKING:
     from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
     from gatewayd.secrecy import HIDDEN, quoted, repeats
     from gatewayd.session import Heard, Session, Watch
+    from gatewayd.sizes import Reread, Sizes
     from gatewayd.spool import Spool
     from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, AdmissionVerbs, ProofVerbs, Store
+    from gatewayd.tally import Commit, Tally
     from gatewayd.times import moment
     from gatewayd.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
     from gatewayd.views import (
@@ -228,6 +227,7 @@ __all__ = [
     "Record",
     "Refused",
     "Request",
+    "Reread",
     "RivalView",
     "Rivals",
     "Secret",
@@ -278,8 +278,8 @@ if not TYPE_CHECKING:
         "connection": "ANSWER_BYTES LEAST_RATE Connection",
         "hosts": "HostAddress",
         "custody": (
-            "Anchor Commit Deferred Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed Sizes "
-            "State Tally Vanished Waiting"
+            "Anchor Deferred Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed State "
+            "Vanished Waiting"
         ),
         "delivery": (
             "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Origin Outgoing Posted Recipient RecipientState "
@@ -303,8 +303,10 @@ if not TYPE_CHECKING:
         "roles": "Command Directory Matcher Operator Place Transport",
         "secrecy": "HIDDEN quoted repeats",
         "session": "Heard Session Watch",
+        "sizes": "Reread Sizes",
         "spool": "Spool",
         "store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
+        "tally": "Commit Tally",
         "times": "moment",
         "verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",

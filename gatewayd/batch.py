@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Sizes, Vanished
+from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.examine import Letter, Order, provisional, senders, since
 from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
 from gatewayd.received import Batch, Bounds, cut, fetch
+from gatewayd.sizes import REREAD_AFTER, Sizes, reread_wait
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -37,11 +38,9 @@ __all__ = [
     "filings",
     "order",
     "outcomes",
+    "retry_after",
     "stand_in",
 ]
-
-#: So many messages, and one of so many, must be of other sizes than the server lists before its sizes count as estimates.
-_ESTIMATES, _OFTEN = 3, 4
 
 #: One of these has every message that was ever delivered (RFC 5321 section 4.4, RFC 5322 section 3.6).
 _DELIVERED = frozenset({"message-id", "date", "received"})
@@ -118,11 +117,14 @@ def outcomes(
     onward: Onward = Onward(),
     sizes: Sizes = Sizes(),  # noqa: B008  it is frozen
     ours: bool = False,
+    reread_after: float = REREAD_AFTER,
+    grown: Mapping[int, int] | None = None,
 ) -> Sequence[Outcome]:
     """Return what became of each key of the batch.
 
     ``sizes`` says of the messages before whether they were of the sizes that the server lists. ``ours``: it was our doing if
-    the session ended.
+    the session ended. What is taken with other bytes than are listed is due once more after ``reread_after`` seconds.
+    ``grown``: see ``growth.grown``.
     """
     asked = {one.listed.key: one for one in batch.asked}
     done: list[Outcome] = []
@@ -139,7 +141,15 @@ def outcomes(
         why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
     standing_in = batch.unlike.keys() - believed(batch, examined, sizes)
-    return [*done, *_decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)]
+    decided = _decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)
+    odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
+    same = grown or {}
+    for each in decided:
+        if isinstance(each, Filed):
+            done.append(replace(each, reread_after=odd.get(each.entry_id), grown_from=same.get(each.entry_id)))
+        else:
+            done.append(each)
+    return done
 
 
 def believed(batch: Batch, examined: Examined, sizes: Sizes) -> frozenset[str]:
@@ -154,9 +164,7 @@ def believed(batch: Batch, examined: Examined, sizes: Sizes) -> frozenset[str]:
         listed.setdefault(one.digest, set()).add(batch.unlike[one.key])
     own = {one.key for one, mail in odd if mail.message_id and mail.sent_at and len(listed[one.digest]) == 1}
     exact = sum(waiting.listed.size is not None and one.key not in batch.unlike for waiting, one in _came(batch))
-    other = sizes.other + len(own)
-    often = other >= _ESTIMATES and other * _OFTEN >= other + exact + sizes.exact
-    return frozenset(own) if often else frozenset()
+    return frozenset(own) if (sizes + Sizes(exact=exact, other=len(own))).are_estimates else frozenset()
 
 
 def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
@@ -192,7 +200,7 @@ def _decided(
                 mail=mail,
                 digest=one.digest,
                 filings=tuple(going[mail.id]),
-                owed=imports.after if _is_sure(mail, one, batch) else None,
+                owed=imports.after if _is_delivered(mail) else None,
                 listed_size=batch.sizes.get(one.key),
                 key=one.key,
                 backlog=waiting.backlog,
@@ -217,18 +225,18 @@ def _not_filed(
     return NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=max(doubts, default=None))
 
 
-def _is_sure(mail: Mail, one: Came, batch: Batch) -> bool:
-    """Whether anything may be done on the server to what came.
+def _is_delivered(mail: Mail) -> bool:
+    """Whether anything may ever be done on the server to what came.
 
-    Not to what is of another size than the server lists, and not to what has nothing that every delivered message has: a server
-    that can't read a message may list what it sends in its place.
+    Not to what has nothing that every delivered message has: a server that can't read a message may list what it sends in its
+    place.
     """
-    return one.key not in batch.unlike and not _DELIVERED.isdisjoint(name for name, _ in mail.headers)
+    return not _DELIVERED.isdisjoint(name for name, _ in mail.headers)
 
 
 def stand_in(size: int, came: Came) -> str:
     """Return why a message waits whose bytes are not of the size that the server lists."""
-    return f"the server lists {size} bytes, and sends the same {came.source.size} each time: they may stand in for the message"
+    return f"the server lists {size} bytes, and sends {came.source.size}: they may stand in for the message"
 
 
 def contact_types(imports: ImportConfig) -> ContactTypes:
@@ -237,8 +245,13 @@ def contact_types(imports: ImportConfig) -> ContactTypes:
 
 
 def _deferred(waiting: Waiting, cause: str) -> Deferred:
-    wait = min(_FIRST_WAIT * 2 ** min(waiting.tries, 20), _LONGEST_WAIT)
-    return Deferred(entry_id=waiting.entry_id, cause=cause, retry_after=wait * random.uniform(0.8, 1.2))  # noqa: S311  jitter
+    return Deferred(entry_id=waiting.entry_id, cause=cause, retry_after=retry_after(waiting.tries))
+
+
+def retry_after(tries: int) -> float:
+    """Return in how many seconds a message is asked for again that could not be had so often before."""
+    wait: float = min(_FIRST_WAIT * 2 ** min(tries, 20), _LONGEST_WAIT)
+    return wait * random.uniform(0.8, 1.2)  # noqa: S311  jitter
 
 
 def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str | None, queue: str) -> dict[int, list[Filing]]:

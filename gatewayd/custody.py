@@ -1,4 +1,4 @@
-"""The frozen values that go between a visit and the store: leases, ledger entries, and what became of a batch."""
+"""The frozen values that go between a visit and the store: leases, ledger entries, and what became of each key of a batch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.delivery import Bounce, Delivery, Suspension
+    from gatewayd.delivery import Bounce, Delivery
     from gatewayd.mail import Mail
     from gatewayd.model import Action, Follows, Link, Listed, Rivals
     from gatewayd.verdicts import Provisional
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AGAIN",
     "Anchor",
-    "Commit",
     "Deferred",
     "Entry",
     "Filed",
@@ -29,9 +28,7 @@ __all__ = [
     "NotAdmitted",
     "Outcome",
     "Owed",
-    "Sizes",
     "State",
-    "Tally",
     "Vanished",
     "Waiting",
 ]
@@ -109,6 +106,8 @@ class Entry:
     #: Why this is another message than the one that the ledger has under the same key, such as "148 bytes, 128 in the ledger".
     #: The old entry gives up its key then. Empty where nothing contradicts.
     contradiction: str = ""
+    #: How often other bytes came under this key than were filed before.
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +135,10 @@ class Waiting:
     tries: int
     #: The operators for which a person admitted it; None where it was never refused.
     readmitted: tuple[str, ...] | None = None
+    #: How often other bytes came under this key than were filed before.
+    others: int = 0
+    #: The mail that was filed under this key before, until it was listed with another size or arrival.
+    before: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,19 +152,15 @@ class Owed:
     action: Action
     #: The length of the bytes that were filed.
     size: int
+    #: See ``Anchor``; empty without such headers.
+    anchor: str = ""
+    #: How often other bytes came under this key than were filed before.
+    others: int = 0
 
     @property
     def key(self) -> str:
         """The key of its message."""
         return self.listed.key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """How many of the last messages of a folder had the size that the server lists, and how many had another."""
-
-    exact: int = 0
-    other: int = 0
 
 
 # --- what became of a batch -------------------------------------------------------------------------------------------
@@ -214,6 +213,11 @@ class Filed:
     filings: tuple[Filing, ...]
     #: What the account wants done on the server.
     owed: Action | None = None
+    #: Its bytes are not of the size that the server lists: so many seconds later they must come once more, and until then nothing
+    #: is owed. None where they are.
+    reread_after: float | None = None
+    #: The mail that it is the same as, but for fields that servers write into headers; None where there is no such.
+    grown_from: int | None = None
     #: The size that the server lists by now, where that is another than before; None where it is not.
     listed_size: int | None = None
     #: The key, and whether it is backlog, for whoever is told of it.
@@ -264,34 +268,3 @@ class Deferred:
 
 #: What became of one waiting key.
 Outcome: TypeAlias = Filed | NotAdmitted | Vanished | Deferred
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
-    """How many keys came to which end; sums by ``+``."""
-
-    filed: int = 0
-    duplicate: int = 0
-    not_admitted: int = 0
-    vanished: int = 0
-    deferred: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            filed=self.filed + other.filed,
-            duplicate=self.duplicate + other.duplicate,
-            not_admitted=self.not_admitted + other.not_admitted,
-            vanished=self.vanished + other.vanished,
-            deferred=self.deferred + other.deferred,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
-    """What the store made of a batch."""
-
-    tally: Tally
-    #: Ids of the mails that are new; the others of the batch were duplicates, or waited no more.
-    filed: frozenset[int] = frozenset()
-    #: Targets that are suspended for a bounce in this batch.
-    suspended: tuple[Suspension, ...] = ()

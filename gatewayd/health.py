@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd.custody import Tally
+from gatewayd.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,3 +177,5 @@ class Lengths:
     #: Deliveries that wait, and those that need a person (parked or bounced; what is withheld does not), by operator.
     undelivered: Mapping[str, int]
     stuck: Mapping[str, int]
+    #: Keys that are filed, and fetched once more before anything is done to them on the server, by account.
+    rereads: Mapping[str, int] = field(default_factory=dict)

@@ -21,10 +21,10 @@ from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, Pe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd.custody import Tally
     from gatewayd.delivery import DeliveryState
     from gatewayd.directory import DirectoryHealth
     from gatewayd.health import AccountHealth, Lengths
+    from gatewayd.tally import Tally
 
 __all__ = ["Metrics", "Server"]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gatewayd.errors import GatewaydError, TooLarge, kept
 from gatewayd.evidence import difference, fits
 from gatewayd.model import Came, Failed, Gone, Listed
+from gatewayd.sizes import REREAD_AFTER, Sizes
 from gatewayd.spool import MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Bounds:
     visit_bytes: int = 16 << 30
     visit_messages: int = 50_000
     visit_time: float = 3600.0
+    #: How many seconds after it was filed a message is fetched once more that is of another size than the server lists.
+    reread_after: float = REREAD_AFTER
 
     @classmethod
     def of(cls, limits: LimitsConfig) -> Bounds:
@@ -53,6 +56,7 @@ class Bounds:
             visit_bytes=limits.visit_bytes,
             visit_messages=limits.visit_messages,
             visit_time=limits.visit_time,
+            reread_after=limits.reread_after,
         )
 
 
@@ -77,7 +81,8 @@ class Received:
     fetched: Sequence[Fetched]
     #: The sizes that the server lists by now, by key, where they are others than before.
     sizes: Mapping[str, int]
-    #: Keys whose bytes came twice the same, and not of the size that the server still lists, each with that size.
+    #: Keys whose bytes are not of the size that the server still lists, each with that size. They came twice the same, but where
+    #: the server's sizes are estimates.
     unlike: Mapping[str, int]
     #: What ended the session when it was asked again.
     error: BaseException | None = None
@@ -90,12 +95,14 @@ def received(
     error: BaseException | None,
     look_up: Callable[[Sequence[str]], Iterable[Listed]],
     again: Callable[[Sequence[Listed]], tuple[Sequence[Fetched], BaseException | None]],
+    estimates: Callable[[Sizes], bool],
 ) -> Received:
     """Return what can be believed of what came; where its size is not the one that was listed, the server is asked again.
 
     ``error`` is what broke it off. ``look_up`` asks what is there now; ``again`` fetches once more, and returns what came and
     what broke that off. Gone is what the server no longer has, and the size that it says by now counts. What is of no such size
-    waits, or is ``unlike``.
+    waits, or is ``unlike``. ``estimates`` says whether the server's sizes are no more than that, going by those of this batch:
+    then nothing is fetched once more at once.
     """
     listed = {one.key: one for one in asked}
     odd = {one.key: one for one in came if isinstance(one, Came) and not fits(one.source, listed[one.key].size)}
@@ -104,12 +111,13 @@ def received(
     if error is not None or not odd:
         return well
     try:
-        now = [one for one in look_up(list(odd)) if one.key in odd]
+        judged = _Judged(listed, odd)
+        judged.look([one for one in look_up(list(odd)) if one.key in odd])
+        exact = sum(one.key not in odd and listed[one.key].size is not None for one in came if isinstance(one, Came))
+        inexact = estimates(Sizes(exact=exact, other=len(judged.wanted)))
     except Exception as caught:  # noqa: BLE001  it is raised when what came well is filed
         return replace(well, error=kept(caught))
-    judged = _Judged(listed, odd)
-    judged.look(now)
-    found, broken = again(judged.wanted)
+    found, broken = (None, None) if inexact else again(judged.wanted)
     judged.compare(found)
     fetched = [
         judged.fetched[one.key] if one.key in odd else one for one in came if one.key not in odd or one.key in judged.fetched
@@ -147,9 +155,10 @@ class _Judged:
             else:
                 self.wanted.append(again if again.size is not None else self._listed[key])
 
-    def compare(self, fetched: Sequence[Fetched]) -> None:
-        """Take in what came when they were fetched once more."""
+    def compare(self, again: Sequence[Fetched] | None) -> None:
+        """Take in what came when they were fetched once more; None where they were not: what came at first is as good."""
         wanted = {one.key: one for one in self.wanted}
+        fetched = [self._odd[key] for key in wanted] if again is None else again
         for one in fetched:
             if not isinstance(one, Came):
                 self.fetched[one.key] = one
@@ -189,10 +198,19 @@ def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting
         yield batch
 
 
-def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool, largest: int = MESSAGE_BYTES) -> Batch:
+def fetch(
+    session: Session,
+    folder: str,
+    asked: Sequence[Waiting],
+    spool: Spool,
+    largest: int = MESSAGE_BYTES,
+    *,
+    estimates: Callable[[Sizes], bool] = lambda sizes: sizes.are_estimates,
+) -> Batch:
     """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread.
 
-    What is listed above ``largest`` bytes is not asked for, and of nothing more than its bound is kept.
+    What is listed above ``largest`` bytes is not asked for, and of nothing more than its bound is kept. ``estimates``: see
+    ``received``.
     """
     listed = [one.listed for one in asked]
     wanted = [one for one in listed if (one.size or 0) <= largest]
@@ -206,6 +224,7 @@ def fetch(session: Session, folder: str, asked: Sequence[Waiting], spool: Spool,
             error=error,
             look_up=lambda keys: session.look_up(folder, keys),
             again=lambda odd: _fetched_again(session, folder, odd, spool, largest),
+            estimates=estimates,
         )
     except GatewaydError as caught:
         spool.close()

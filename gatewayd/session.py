@@ -59,8 +59,8 @@ class Session(ABC):
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         r"""Yield key and raw header block (at least Message-ID, Date, From, Subject) of each message still there.
 
-        Called where keys may be old mail under new numbers, and for ``remote``. At most 1,000 keys a call. Marks nothing
-        seen. Raises TransientError; a message that can't be had is left out.
+        Called where keys may be old mail under new numbers, before something is settled that has no arrival, and for ``remote``. At
+        most 1,000 keys a call. Marks nothing seen. Raises TransientError; a message that can't be had is left out.
 
             ("7:12", b"Message-ID: <1@example.com>\r\n...")
         """

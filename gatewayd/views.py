@@ -184,6 +184,8 @@ class Audit:
     grown: tuple[str, ...] = ()
     #: Keys that are filed but whose filing is missing for an operator that it was filed for, or is not what was written.
     unfiled: tuple[str, ...] = ()
+    #: Keys that the server lists and that are fetched once more before anything is done to them there: see ``Reread``.
+    rereads: tuple[str, ...] = ()
 
     @property
     def short(self) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import click
+
 from gatewayd.cli import output
 from gatewayd.cli.copies import SecretAges
 from gatewayd.errors import sentences
@@ -34,6 +36,8 @@ class ShownAccount:
     health: AccountHealth | None = None
     waiting: int = 0
     waiting_since: datetime | None = None
+    #: Keys that are filed, and fetched once more before anything is done to them on the server.
+    rereads: int = 0
     error: str = ""
     advice: str = ""
     #: Since when the daemon has the account's secret; None where that is not known here.
@@ -71,6 +75,7 @@ def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Ite
             health=found,
             waiting=count,
             waiting_since=since,
+            rereads=lengths.rereads.get(name, 0),
             error=error,
             advice=" ".join(filter(None, [advice, age, sentences(ages.other(name))])),
             secret_since=secret,
@@ -112,6 +117,9 @@ def print_accounts(shown: Sequence[ShownAccount]) -> None:
     output.table(columns, [_row(one, now) for one in shown])
     if not shown:
         output.note("There are no accounts.")
+    for one in [one for one in shown if one.rereads]:
+        odd = f"{output.count(one.rereads, 'message')} of another size than the server lists"
+        click.echo(output.clean(f"Account {one.name}: {odd}, fetched once more before anything is done to them there."))
 
 
 def _row(one: ShownAccount, now: datetime) -> tuple[str, ...]:
@@ -143,6 +151,7 @@ def account_row(one: ShownAccount) -> Mapping[str, output.Json]:
         "failures": health.failures if health else 0,
         "waiting": one.waiting,
         "waiting_since": output.moment(one.waiting_since),
+        "rereads": one.rereads,
         "error": one.error or None,
         "advice": one.advice or None,
     }

@@ -80,7 +80,7 @@ def _listing(session: Session, folder: str) -> Listing:
 
 
 def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
-    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "inexact", "doubtful", "grown", "unfiled")
+    lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "inexact", "doubtful", "grown", "unfiled", "rereads")
     states: dict[str, output.Json] = dict(one.states)
     return {
         "folder": one.folder,
@@ -119,12 +119,18 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
         output.note(
             f"{_keys(inexact)}: listed with another size than the server sends; what it sends now is, byte for byte, what is filed."
         )
+    rereads = [key for one in found for key in one.rereads]
+    if rereads:
+        output.note(
+            f"{_keys(rereads)}: fetched once more by a later visit, see `limits.reread_after`; unless the same bytes come then, "
+            "nothing is done to them on the server."
+        )
     doubtful = [key for one in found for key in one.doubtful]
     if doubtful:
         output.note(f"{_keys(doubtful)}: gone by now, and filed with bytes of another length than the server listed. {_UNLIKE}")
     grown = [key for one in found for key in one.grown]
     if grown:
-        output.note(f"{_keys(grown)}: here as before the server renumbered their folder; they have another size there since.")
+        output.note(f"{_keys(grown)}: here as they came first; they have another size there since.")
     if database.unchecked:
         output.note(f"The database itself was not checked: {database.unchecked}.")
     output.note("Custody is proven." if proven else "Custody is NOT proven.")

@@ -148,6 +148,7 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         visit_bytes=block.visit_bytes,
         visit_messages=block.visit_messages,
         visit_time=block.visit_time,
+        reread_after=block.reread_after,
         backoff=block.backoff,
         auth_pause=block.auth_pause,
         deliveries=block.deliveries,

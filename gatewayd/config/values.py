@@ -192,6 +192,8 @@ class LimitsConfig:
     visit_bytes: int = 17179869184
     visit_messages: int = 50000
     visit_time: float = 3600.0
+    #: Seconds until a message is fetched once more that is of another size than the server lists.
+    reread_after: float = 600.0
     #: Seconds of the longest pause between tries after faults of a network or server.
     backoff: float = 900.0
     #: Seconds of the least pause after a refused log-in.

@@ -35,9 +35,9 @@ from gatewayd.journal.telling import credentials_changed, notice_failed, notice_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.custody import Tally
     from gatewayd.errors import Fault, GatewaydError
     from gatewayd.health import Answer, Condition, Task
+    from gatewayd.tally import Tally
 
 __all__ = [
     "Layout",

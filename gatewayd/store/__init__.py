@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Anchor, Commit, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
+    from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
     from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
     from gatewayd.model import Record, Source
     from gatewayd.roles import Place
+    from gatewayd.tally import Commit
     from gatewayd.views import EntryView, FilingView, Query, Viewer
 
 __all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "AccountVerbs", "AdmissionVerbs", "OutboxVerbs", "ProofVerbs", "Store"]

@@ -6,10 +6,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Lease, Sizes, State
+    from gatewayd.custody import Lease, State
+    from gatewayd.sizes import Reread, Sizes
     from gatewayd.views import Audit, DatabaseCheck, Listing
 
 __all__ = ["ProofVerbs"]
@@ -32,6 +33,21 @@ class ProofVerbs(ABC):
 
         ``checked_at`` None leaves it as it was. ``doubt`` takes the place of what was in doubt before; one without ``compared_at``
         wants the whole folder to be compared at the next visit. Nothing happens where the folder was never listed.
+        """
+
+    @abstractmethod
+    def rereads(self, account: str, folder: str, *, limit: int) -> Sequence[Reread]:
+        """Return what was filed from the folder with a ``reread_after``, still stands and did not come again, soonest due first."""
+
+    @abstractmethod
+    def reread(
+        self, lease: Lease, *, proven: Mapping[int, int | None], later: Mapping[int, float], undone: Collection[int]
+    ) -> None:
+        """Commit what came when entries of ``rereads`` were fetched once more, by their ids.
+
+        ``proven``: the same bytes came; what was to be owed is owed now, and the entry takes the size that the server lists by now.
+        ``later``: they are due in so many seconds, with one more try counted. ``undone``: nothing is ever owed for them. What is no
+        entry of ``rereads`` any more, or of another account, is left alone.
         """
 
     @abstractmethod

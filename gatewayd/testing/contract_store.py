@@ -17,6 +17,7 @@ from gatewayd.testing.contract_ledger import LedgerContract
 from gatewayd.testing.contract_outbox import OutboxContract
 from gatewayd.testing.contract_posting import PostingContract
 from gatewayd.testing.contract_proofs import ProofContract
+from gatewayd.testing.contract_rereads import RereadContract
 from gatewayd.testing.contract_sending import SendingContract
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class StoreContract(
     AccountContract,
     LedgerContract,
     ProofContract,
+    RereadContract,
     FilingContract,
     DeskContract,
     DaemonContract,

@@ -58,10 +58,17 @@ class Message:
     fails: str = ""
     #: What is sent in its place; None: the message itself.
     served: bytes | None = None
+    #: What is sent in its place when it is fetched next, and only then; None: nothing.
+    momentary: bytes | None = None
     #: Searches and listings leave it out, but it is counted.
     hidden: bool = False
     #: Its key, where that is not made of numbers: a UIDL.
     uidl: str = ""
+
+    def sent(self) -> bytes:
+        """Return what is sent where it is fetched now."""
+        once, self.momentary = self.momentary, None
+        return next(one for one in (once, self.served, self.raw) if one is not None)
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ class FakeSession(Session):
             elif message.fails:
                 yield Failed(key=key, cause=message.fails)
             else:
-                yield spool.put(key, [message.raw if message.served is None else message.served])
+                yield spool.put(key, [message.sent()])
 
     def settle(self, folder: str, keys: Sequence[str], action: Action) -> None:
         """See ``Session``."""

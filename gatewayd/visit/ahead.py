@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import fetch
+from gatewayd.sizes import Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,13 +50,17 @@ class Ahead:
         *,
         tools: Tools,
         begin: Callable[[Batch], Examination],
+        sizes: Callable[[], Sizes],
     ) -> None:
-        """``begin`` is called in the session's thread."""
+        """``begin`` is called in the session's thread; so is ``sizes``, which says of the messages before what theirs are worth."""
         self._session = session
         self._folder = folder
         self._batches = batches
         self._tools = tools
         self._begin = begin
+        self._sizes = sizes
+        #: Those of the batches that had wrong ones: they may not be filed yet.
+        self._odd = Sizes()
         self._line: deque[Future[Begun]] = deque()
         #: The session broke, or a batch could not be had: nothing more is asked for.
         self._ended = False
@@ -93,7 +98,14 @@ class Ahead:
             raise CancelledError
         # Whatever goes wrong now is told when this batch is the first one.
         self._ended = True
-        batch = fetch(self._session, self._folder, asked, self._tools.owner.spool(), self._tools.bounds.message)
+        batch = fetch(
+            self._session,
+            self._folder,
+            asked,
+            self._tools.owner.spool(),
+            self._tools.bounds.message,
+            estimates=self._estimates,
+        )
         try:
             begun = Begun(batch, self._begin(batch))
         except BaseException:
@@ -101,3 +113,7 @@ class Ahead:
             raise
         self._ended = batch.error is not None
         return begun
+
+    def _estimates(self, sizes: Sizes) -> bool:
+        self._odd += sizes
+        return (self._odd + self._sizes()).are_estimates

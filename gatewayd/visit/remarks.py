@@ -26,12 +26,13 @@ def problems_of(batch: Batch, done: Sequence[Outcome]) -> Iterator[str]:
         yield f"{len(waits)} messages wait, such as {waits[0]}"
 
 
-def notes_of(batch: Batch, done: Sequence[Outcome], after: Action | None) -> Iterator[str]:
-    """Yield what is taken, but not trusted with what the account wants done on the server, ``after``."""
+def notes_of(batch: Batch, done: Sequence[Outcome], after: Action | None, reread_after: float) -> Iterator[str]:
+    """Yield what is taken, but not trusted with what the account wants done on the server, ``after``, or not at once."""
     causes = {one.entry_id for one in done if isinstance(one, Deferred)}
     taken = {one.listed.key for one in _unlike(batch) if one.entry_id not in causes}
     if taken:
-        yield f"{len(taken)} messages are not of the size that the server lists, as often there: they are taken, and {_LEFT}"
+        odd = f"{len(taken)} messages are not of the size that the server lists, as often there"
+        yield f"{odd}: they are taken, and fetched once more in {reread_after:g} s; {_LEFT} unless the same bytes come then"
     bare = [one.key for one in done if isinstance(one, Filed) and one.owed is None and one.key not in taken] if after else []
     if bare:
         yield (

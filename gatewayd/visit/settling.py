@@ -1,6 +1,7 @@
 """Do on the server what is owed: after the commit, and again by a later visit if this one fails (promise P3).
 
-A message is its key *and* its size and arrival: nothing is done to one that is no longer what was filed.
+A message is its key *and* its size and arrival: nothing is done to one that is no longer what was filed. Where the server tells no
+arrival, its headers must be those that were filed: a key may be given again to a message of the same size (RFC 1939 section 7).
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
 from gatewayd.evidence import difference
+from gatewayd.mail import anchor
+from gatewayd.visit.anew import OTHERS, wait_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gatewayd.custody import Lease, Owed
     from gatewayd.model import Action, Listed
+    from gatewayd.session import Session
     from gatewayd.store import Store
 
-__all__ = ["Settler"]
+__all__ = ["Settler", "anchors_of"]
 
 #: How many owed actions are settled at once: as many keys as a session promises to bear.
 _AHEAD = 1000
+#: A header block of fewer bytes is whole: transports cut none that is as short.
+_SHORT = 1 << 14
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +41,8 @@ class Settler:
     wanted: Action | None
     #: Asks the server for what is there now of keys of a folder.
     look_up: Callable[[str, Sequence[str]], Sequence[Listed]]
+    #: Asks the server for the headers of keys of a folder; returns the anchor of each key whose headers it gives.
+    anchors: Callable[[str, Sequence[str]], Sequence[tuple[str, str]]]
     #: Does an action to keys of a folder, on the server.
     act: Callable[[str, Sequence[str], Action], None]
     #: Told how many actions were done just now.
@@ -70,7 +78,7 @@ class Settler:
     def _group(self, folder: str, group: Sequence[Owed], sound: set[str]) -> None:
         ids = [one.entry_id for one in group]
         try:
-            if not self._same(folder, group, sound):
+            if not (self._same(folder, group, sound) and self._named(folder, group, sound)):
                 self._stuck.update(ids)
                 return
             self.act(folder, [one.key for one in group], group[0].action)
@@ -102,6 +110,24 @@ class Settler:
         self.problem(f"{folder}: {text}: nothing is done to them, and the whole folder is compared at the next visit")
         return False
 
+    def _named(self, folder: str, group: Sequence[Owed], sound: set[str]) -> bool:
+        """Whether messages without an arrival have the headers that were filed, as far as the server gives them."""
+        bare = {one.key: one for one in group if one.listed.arrival is None and one.anchor}
+        keys = list(bare)
+        found = [each for start in range(0, len(keys), _AHEAD) for each in self.anchors(folder, keys[start : start + _AHEAD])]
+        other = [bare[key] for key, mark in found if key in bare and mark != bare[key].anchor]
+        if not other:
+            return True
+        sound.discard(folder)
+        if left := [one for one in other if one.others >= OTHERS]:
+            self.store.settled(self.lease, [one.entry_id for one in left], undone=True)
+            self.problem(
+                f"{folder}: {len(left)} messages, such as {left[0].key}, have other headers each time: nothing is done to them"
+            )
+        if anew := [(one.listed, one.others) for one in other if one.others < OTHERS]:
+            self.problem(wait_anew(self.store, self.lease, folder, anew, "it has other headers, and the same size"))
+        return False
+
     def _owed(self) -> Sequence[Owed]:
         owed = self.store.owed(self.lease.account, limit=_AHEAD + len(self._stuck))
         return [one for one in owed if one.entry_id not in self._stuck]
@@ -114,3 +140,15 @@ def _changed(owed: Owed, now: Listed, times: int) -> str:
     if owed.listed.size is None and now.size is not None and now.size != owed.size:
         return f"{now.size} bytes, {owed.size} were filed"
     return difference(owed.listed, now)
+
+
+def anchors_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the anchors of messages whose headers the server gives; runs in the session's thread.
+
+    A long block without an end may have been cut before a header that the anchor is made of: it says nothing.
+    """
+    return [
+        (key, anchor(block))
+        for key, block in session.headers(folder, keys)
+        if block.strip() and (len(block) < _SHORT or block.endswith((b"\n\r\n", b"\n\n")))
+    ]

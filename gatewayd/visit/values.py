@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import Bounds
-from gatewayd.custody import Tally
 from gatewayd.health import Answer
 from gatewayd.store import LEASE_SECONDS
+from gatewayd.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

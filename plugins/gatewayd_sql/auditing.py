@@ -29,7 +29,7 @@ __all__ = ["Auditor"]
 #: Entries that are proven in one transaction: a long one would keep the write-ahead log from being emptied.
 _PAGE = 200
 
-_Entry: TypeAlias = "Row[int, str, str, str, int | None, float | None, float | None, int | None]"
+_Entry: TypeAlias = "Row[int, str, str, str, int | None, float | None, float | None, int | None, str | None, int | None]"
 
 _ENTRIES = (
     select(
@@ -41,6 +41,8 @@ _ENTRIES = (
         ledger.c.arrival,
         ledger.c.gone_at,
         ledger.c.mail_id,
+        ledger.c.again,
+        ledger.c.former,
     )
     .where(ledger.c.account == bindparam("account"), ledger.c.id > bindparam("after"))
     .order_by(ledger.c.id)
@@ -153,6 +155,7 @@ class _Folder:
     doubtful: list[str] = field(default_factory=list)
     grown: list[str] = field(default_factory=list)
     unfiled: list[str] = field(default_factory=list)
+    rereads: list[str] = field(default_factory=list)
     #: Messages that the server lists and the ledger has not shown yet, by key.
     _left: dict[str, list[Listed]] = field(default_factory=dict)
 
@@ -165,6 +168,8 @@ class _Folder:
         self.states[entry.state] += 1
         name = shown_key(entry.key, entry.id)
         several = self._left.get(entry.key, [])
+        if several and entry.again is not None:
+            self.rereads.append(name)
         if entry.state in {"filed", "duplicate"}:
             self._count_filed(entry, name, stored, listed=bool(several))
         if not several:
@@ -181,7 +186,7 @@ class _Folder:
             self.unfiled.append(name)
         if stored.length.fits(entry.size):
             return
-        if entry.state == "filed" and entry.id != entry.mail_id:
+        if (entry.state == "filed" and entry.id != entry.mail_id) or entry.former == entry.mail_id:
             # What another entry brought was held against that one's size.
             self.grown.append(name)
         elif listed:
@@ -218,4 +223,5 @@ class _Folder:
             doubtful=tuple(self.doubtful),
             grown=tuple(self.grown),
             unfiled=tuple(self.unfiled),
+            rereads=tuple(self.rereads),
         )

@@ -9,20 +9,24 @@ duplicate, others are mail of their own. The old entry stays, gone for ever, und
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Text, and_, bindparam, case, cast, func, or_, select, update
 
 from gatewayd import Entry, Listed
+from gatewayd_sql.database import pieces
 from gatewayd_sql.tables import content, ledger, mail
 from gatewayd_sql.times import clean, moment, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
-__all__ = ["PAST_KEY", "Change", "give_up", "learn", "shown_key"]
+__all__ = ["OWES", "PAST_KEY", "Change", "give_up", "learn", "recognised", "shown_key"]
+
+#: A key as the ledger has it: id, key, state, when it was found gone, size, arrival, mail, and the mail before.
+_Standing: TypeAlias = "Row[int, str, str, float | None, int | None, float | None, int | None, int | None]"
 
 _FINAL = frozenset({"filed", "duplicate", "not admitted"})
 
@@ -33,7 +37,24 @@ _PAST = "\x1f"
 #: The name under which an entry leaves its key to another one.
 PAST_KEY = ledger.c.key + _PAST + cast(ledger.c.id, Text)
 
+#: Whether something is owed for an entry, now or once its bytes came again.
+OWES = func.coalesce(ledger.c.owed, ledger.c.again, "") != ""
+
 _THIS = update(ledger).where(ledger.c.id == bindparam("entry"))
+#: What a new key takes over.
+_RECOGNISED = select(
+    ledger.c.id,
+    ledger.c.state,
+    ledger.c.cause,
+    ledger.c.anchor,
+    ledger.c.mail_id,
+    ledger.c.size,
+    ledger.c.owed,
+    ledger.c.again,
+    ledger.c.due,
+    ledger.c.others,
+    ledger.c.former,
+).where(ledger.c.anchor.is_not(None))
 _BYTES = bindparam("bytes", type_=ledger.c.size.type)
 _FILED = select(content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == ledger.c.mail_id).scalar_subquery()
 _LEARN = _THIS.values(
@@ -47,6 +68,7 @@ _CONTRADICT = _THIS.values(
     key=PAST_KEY,
     anchor=None,
     owed=None,
+    again=None,
     state=case((or_(ledger.c.state == "waiting", ledger.c.state == "offered"), "vanished"), else_=ledger.c.state),
     cause=case((ledger.c.cause == "", _WHY), else_=ledger.c.cause + "; " + _WHY),
 )
@@ -71,19 +93,23 @@ class Change:
     past: list[int] = field(default_factory=list)
     #: Those of them that were other messages, and why.
     contradicted: list[tuple[int, str]] = field(default_factory=list)
+    #: The mails that were filed under their keys.
+    before: dict[str, int] = field(default_factory=dict)
     #: Entries that lack a size or an arrival, and what the server says.
     learned: list[tuple[int, Listed]] = field(default_factory=list)
     anew: list[Entry] = field(default_factory=list)
 
-    def is_gone(self, row: Row[int, str, str, float | None, int | None, float | None]) -> None:
+    def is_gone(self, row: _Standing) -> None:
         """Take in a key that the page shows to be gone."""
         if row.gone_at is None:
             (self.lost if row.state in {"waiting", "offered"} else self.gone).append(row.id)
 
-    def stands(self, row: Row[int, str, str, float | None, int | None, float | None], entry: Entry | None) -> None:
+    def stands(self, row: _Standing, entry: Entry | None) -> None:
         """Take in a key that stands; ``entry`` is what was entered for it, if anything."""
         if entry is not None and entry.contradiction:
             self.contradicted.append((row.id, entry.contradiction))
+            if (mail_id := row.former if row.mail_id is None else row.mail_id) is not None:
+                self.before[row.key] = mail_id
             return
         if row.gone_at is not None and row.state in _FINAL:
             self.past.append(row.id)
@@ -117,3 +143,14 @@ def learn(connection: Connection, entries: Sequence[tuple[int, Listed]]) -> None
     rows = [{"entry": entry_id, "bytes": listed.size, "came": seconds(listed.arrival)} for entry_id, listed in entries]
     if rows:
         connection.execute(_LEARN, rows)
+
+
+def recognised(
+    connection: Connection, here: Sequence[ColumnElement[bool]], entry_ids: Sequence[int]
+) -> dict[int, dict[str, object]]:
+    """Return what a new key takes over from each of these entries of a folder, unless another key took it over before."""
+    return {
+        row.id: {key: value for key, value in row._mapping.items() if key != "id"}  # noqa: SLF001  SQLAlchemy's public name
+        for piece in pieces(entry_ids)
+        for row in connection.execute(_RECOGNISED.where(*here, ledger.c.id.in_(piece)))
+    }

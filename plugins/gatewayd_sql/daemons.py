@@ -122,6 +122,11 @@ class Daemons:
         queued = (
             select(filing.c.operator, func.count().label("number")).where(filing.c.queue.is_not(None)).group_by(filing.c.operator)
         )
+        rereads = (
+            select(ledger.c.account, func.count())
+            .where(ledger.c.again.is_not(None), ledger.c.gone_at.is_(None))
+            .group_by(ledger.c.account)
+        )
         with self._db.reading() as connection:
             undelivered, stuck = _open(connection)
             return Lengths(
@@ -129,6 +134,7 @@ class Daemons:
                 queued={row.operator: row.number for row in connection.execute(queued)},
                 undelivered=undelivered,
                 stuck=stuck,
+                rereads={row[0]: row[1] for row in connection.execute(rereads)},
             )
 
 

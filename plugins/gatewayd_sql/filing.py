@@ -36,6 +36,7 @@ __all__ = ["Filer"]
 _END = update(ledger).where(ledger.c.id == bindparam("entry"))
 _FINAL = Many(_END)
 _RESIZE = Many(_END.values(size=bindparam("bytes")))
+_REREAD = Many(_END)
 _DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
 _WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival).where(
     ledger.c.account == bindparam("account"), ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
@@ -47,6 +48,9 @@ _ENTER = Many(InsertOrIgnore(ledger).inline())
 
 #: Where the ledger of a sending account has the mail that we wrote.
 _OUTBOX = "outbox"
+
+#: What an entry has in the end, unless it is said otherwise.
+_ENDED = {"cause": "", "mail_id": None, "anchor": None, "owed": None, "gone_at": None}
 
 
 class Filer:
@@ -155,10 +159,11 @@ class _Batch:
         left = [each for each in real.values() if isinstance(each, NotAdmitted)]
         vanished = [each for each in real.values() if isinstance(each, Vanished)]
         for out in left:
-            self._end(out.entry_id, "not admitted", cause=out.cause, anchor=out.anchor or None)
+            self._end(out.entry_id, "not admitted", cause=clean(out.cause), anchor=out.anchor or None)
         for gone in vanished:
-            self._end(gone.entry_id, "not admitted" if gone.refused else "vanished", cause=gone.cause, gone_at=self._time)
+            self._end(gone.entry_id, "not admitted" if gone.refused else "vanished", cause=clean(gone.cause), gone_at=self._time)
         _FINAL.run(self._connection, self._states)
+        self._reread(came)
         _RESIZE.run(self._connection, [{"entry": e.entry_id, "bytes": e.listed_size} for e in came if e.listed_size is not None])
         keep(self._connection, left, deferred)
         if deferred:
@@ -175,13 +180,18 @@ class _Batch:
         return {row[0]: row for row in found}
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
-        kept = self._keep(batch)
+        kept = self._keep([each for each in batch if each.grown_from is None])
         rows: list[dict[str, object]] = []
         filings: list[tuple[int, Filing]] = []
         new: set[int] = set()
         for each in batch:
+            owed = None if each.owed is None or each.reread_after is not None else str(each.owed)
+            filed = {"anchor": each.mail.anchor or None, "owed": owed}
+            if each.grown_from is not None:
+                cause = f"mail {each.grown_from}, but for fields that its server has written"
+                self._end(each.entry_id, "duplicate", cause=cause, mail_id=each.grown_from, **filed)
+                continue
             had = kept[each.digest]
-            owed = None if each.owed is None else str(each.owed)
             mail_id = each.entry_id if had.mail_id is None else had.mail_id
             if had.mail_id is None:
                 kept[each.digest] = _Kept(had.content_id, mail_id)
@@ -189,10 +199,9 @@ class _Batch:
                 whom = filed_for((one.operator, one.owner) for one in each.filings)
                 rows.append({**self._mail(each.mail, entries[mail_id], had.content_id), "filed_for": whom})
                 filings.extend((mail_id, one) for one in each.filings)
-                self._end(mail_id, "filed", mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
+                self._end(mail_id, "filed", mail_id=mail_id, **filed)
             else:
-                cause = f"the same bytes as mail {mail_id}"
-                self._end(each.entry_id, "duplicate", cause=cause, mail_id=mail_id, anchor=each.mail.anchor or None, owed=owed)
+                self._end(each.entry_id, "duplicate", cause=f"the same bytes as mail {mail_id}", mail_id=mail_id, **filed)
         _MAIL.run(self._connection, rows)
         add(self._connection, filings, self._time, unread=self._direction == "in")
         return frozenset(new)
@@ -225,28 +234,16 @@ class _Batch:
             for digest, content_id, mail_id in self._connection.execute(query.where(content.c.digest.in_(piece)))
         }
 
-    def _end(
-        self,
-        entry: int,
-        state: str,
-        *,
-        cause: str = "",
-        mail_id: int | None = None,
-        anchor: str | None = None,
-        owed: str | None = None,
-        gone_at: float | None = None,
-    ) -> None:
-        self._states.append(
-            {
-                "entry": entry,
-                "state": state,
-                "cause": clean(cause),
-                "mail_id": mail_id,
-                "anchor": anchor,
-                "owed": owed,
-                "gone_at": gone_at,
-            }
-        )
+    def _reread(self, came: Sequence[Filed]) -> None:
+        """Let what is of another size than the server lists be due once more."""
+        odd = [(each, each.reread_after) for each in came if each.reread_after is not None]
+        rows = [
+            {"entry": each.entry_id, "again": str(each.owed or ""), "due": self._time + after, "tries": 0} for each, after in odd
+        ]
+        _REREAD.run(self._connection, rows)
+
+    def _end(self, entry: int, state: str, **values: object) -> None:
+        self._states.append({"entry": entry, "state": state, **_ENDED, **values})
 
     def _mail(self, view: Mail, entry: Row[int, str, str, float | None], content_id: int) -> dict[str, object]:
         received = seconds(view.received_at)

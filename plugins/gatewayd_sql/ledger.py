@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 from sqlalchemy import Select, Text, and_, bindparam, case, insert, select, update
 
 from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, Listed, State, Waiting
-from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, shown_key
+from gatewayd_sql.changes import OWES, PAST_KEY, Change, give_up, learn, recognised, shown_key
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
@@ -37,15 +37,17 @@ _HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindpara
 
 _STATE = select(folders).where(folders.c.account == bindparam("account"), folders.c.folder == bindparam("folder"))
 _WAITING = (
-    select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries)
+    select(table.c.id, table.c.key, table.c.size, table.c.arrival, table.c.backlog, table.c.tries, table.c.others, table.c.former)
     .where(_HERE, table.c.state == WAITING, table.c.id > bindparam("after"))
     .order_by(table.c.id)
     .limit(bindparam("most"))
 )
 _KNOWN = select(
-    table.c.key, table.c.state, table.c.size, table.c.arrival, table.c.backlog, table.c.gone_at, table.c.owed.is_not(None)
+    table.c.key, table.c.state, table.c.size, table.c.arrival, table.c.backlog, table.c.gone_at, OWES.label("owes")
 ).where(_HERE, one_of(table.c.key, name="keys"))
-_STANDING = select(table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival).where(_HERE)
+_STANDING = select(
+    table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival, table.c.mail_id, table.c.former
+).where(_HERE)
 _LISTED = _STANDING.where(one_of(table.c.key, name="keys"))
 _DOUBT = bindparam("doubt", type_=Text)
 _REMEMBER = (
@@ -97,7 +99,7 @@ class Ledger:
     def anchors(self, account: str, folder: str, *, standing: Collection[str] | None) -> Sequence[Anchor]:
         """Return what entries can be recognised by that are gone, or will be."""
         columns = select(
-            table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.size, table.c.gone_at, table.c.owed.is_not(None)
+            table.c.id, table.c.key, table.c.anchor, table.c.arrival, table.c.size, table.c.gone_at, OWES.label("owes")
         )
         query = _of(account, folder, columns).where(table.c.anchor.is_not(None)).order_by(table.c.id)
         stands = frozenset(standing or ())
@@ -119,8 +121,15 @@ class Ledger:
         with self._db.reading() as connection:
             rows = [row for each in queries for row in connection.execute(each, values)]
         found = [
-            Waiting(entry_id=entry_id, listed=Listed(key, size, moment(arrival)), backlog=backlog, tries=tries)
-            for entry_id, key, size, arrival, backlog, tries in rows
+            Waiting(
+                entry_id=row.id,
+                listed=Listed(row.key, row.size, moment(row.arrival)),
+                backlog=row.backlog,
+                tries=row.tries,
+                others=row.others,
+                before=row.former,
+            )
+            for row in rows
         ]
         return sorted(found, key=lambda each: each.entry_id)[:limit]
 
@@ -182,7 +191,7 @@ class _Entering:
         change = self._compare(by_key, standing)
         new = [entry for key, entry in reversed(by_key.items()) if key not in change.known] + change.anew
         self._apply(change)
-        self._add(new)
+        self._add(new, change.before)
         return len(new)
 
     def remember(self, cursor: str, start_at: float | None, doubt: str) -> None:
@@ -209,7 +218,7 @@ class _Entering:
         self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
         give_up(self._connection, change.contradicted, self._time)
         # A past entry is gone for good: what is known again or owed is whatever stands under its key now.
-        self._set(change.past, key=PAST_KEY, anchor=None, owed=None)
+        self._set(change.past, key=PAST_KEY, anchor=None, owed=None, again=None)
         self._set(change.stands_again, gone_at=None)
         self._set(change.waits_again, state="waiting", cause="listed again", due=0.0)
         if change.wanted:
@@ -225,23 +234,24 @@ class _Entering:
         for piece in pieces(entry_ids):
             self._connection.execute(update(table).where(table.c.id.in_(piece)).values(**values))
 
-    def _add(self, entries: Sequence[Entry]) -> None:
-        known = self._recognised([entry.same_as for entry in entries if entry.same_as is not None])
+    def _add(self, entries: Sequence[Entry], before: Mapping[str, int]) -> None:
+        here = (table.c.account == self._account, table.c.folder == self._folder)
+        known = recognised(self._connection, here, [entry.same_as for entry in entries if entry.same_as is not None])
         rows = []
         taken: dict[int, str] = {}
         refused: set[int] = set()
         for entry in entries:
-            row = self._row(entry)
+            row = self._row(entry) | {"former": before.get(entry.listed.key)}
             same = known.pop(entry.same_as, None) if entry.same_as is not None else None
             if same is not None and entry.same_as is not None:
                 taken[entry.same_as] = entry.listed.key
                 refused |= {entry.same_as} if same["state"] == "not admitted" else set()
                 size = same.pop("size")
                 # What has grown is not what was filed: nothing is done to it.
-                row |= same if size == entry.listed.size else same | {"owed": None}
+                row |= same if size == entry.listed.size else same | {"owed": None, "again": None}
             rows.append(row)
         _ADD.run(self._connection, rows)
-        self._set(taken, anchor=None, owed=None)
+        self._set(taken, anchor=None, owed=None, again=None)
         self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
         move(self._connection, self._account, self._folder, {one: key for one, key in taken.items() if one in refused})
 
@@ -261,18 +271,8 @@ class _Entering:
             "anchor": None,
             "mail_id": None,
             "owed": None,
-        }
-
-    def _recognised(self, entry_ids: Sequence[int]) -> dict[int, dict[str, object]]:
-        """Return what a new key takes over from each of these entries, unless another key took it over before."""
-        if not entry_ids:
-            return {}
-        columns = select(table.c.id, table.c.state, table.c.cause, table.c.anchor, table.c.mail_id, table.c.owed, table.c.size)
-        query = _of(self._account, self._folder, columns).where(table.c.anchor.is_not(None))
-        return {
-            row.id: {key: value for key, value in row._mapping.items() if key != "id"}  # noqa: SLF001  SQLAlchemy's public name
-            for piece in pieces(entry_ids)
-            for row in self._connection.execute(query.where(table.c.id.in_(piece)))
+            "again": None,
+            "others": entry.others,
         }
 
     def _move_mails(self, taken: Sequence[dict[str, object]]) -> None:

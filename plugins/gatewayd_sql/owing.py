@@ -1,20 +1,20 @@
-"""What is owed to servers: actions on messages that are filed."""
+"""What is owed to servers: actions on messages that are filed; and what is owed only once the same bytes came again."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, case, select, update
+from sqlalchemy import and_, bindparam, case, func, literal_column, select, update
 
-from gatewayd import Action, Lease, Listed, Owed
-from gatewayd_sql.database import pieces
+from gatewayd import Action, Lease, Listed, Owed, Reread
+from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
 from gatewayd_sql.tables import content, ledger, mail
 from gatewayd_sql.times import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gatewayd_sql.database import Database
 
@@ -22,7 +22,15 @@ __all__ = ["Owing"]
 
 _OWED = (
     select(
-        ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.size, ledger.c.arrival, ledger.c.owed, content.c.size.label("length")
+        ledger.c.id,
+        ledger.c.folder,
+        ledger.c.key,
+        ledger.c.size,
+        ledger.c.arrival,
+        ledger.c.owed,
+        ledger.c.anchor,
+        ledger.c.others,
+        content.c.size.label("length"),
     )
     .join_from(ledger, mail, mail.c.id == ledger.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)
@@ -30,6 +38,32 @@ _OWED = (
     .order_by(ledger.c.id)
     .limit(bindparam("most"))
 )
+_REREADS = (
+    select(
+        ledger.c.id,
+        ledger.c.key,
+        ledger.c.size,
+        ledger.c.arrival,
+        ledger.c.tries,
+        ledger.c.others,
+        (ledger.c.due - now()).label("due_in"),
+        content.c.digest,
+    )
+    .join_from(ledger, mail, mail.c.id == ledger.c.mail_id)
+    .join(content, content.c.id == mail.c.content_id)
+    .where(ledger.c.account == bindparam("account"), ledger.c.folder == bindparam("folder"))
+    .where(ledger.c.again.is_not(None), ledger.c.gone_at.is_(None))
+    .order_by(ledger.c.due, ledger.c.id)
+    .limit(bindparam("most"))
+)
+_AGAIN = (
+    update(ledger)
+    .where(ledger.c.account == bindparam("of"), ledger.c.id == bindparam("entry"), ledger.c.again.is_not(None))
+    .values(again=literal_column("NULL"))
+)
+_PROVEN = Many(_AGAIN.values(owed=func.nullif(ledger.c.again, literal_column("''")), size=bindparam("bytes")))
+_LATER = Many(_AGAIN.values(again=ledger.c.again, tries=ledger.c.tries + literal_column("1"), due=bindparam("at")))
+_UNDONE = Many(_AGAIN)
 
 
 class Owing:
@@ -49,6 +83,8 @@ class Owing:
                 listed=Listed(row.key, row.size, moment(row.arrival)),
                 action=Action.parse(row.owed),
                 size=row.length,
+                anchor=row.anchor or "",
+                others=row.others,
             )
             for row in rows
         ]
@@ -65,3 +101,29 @@ class Owing:
             fence(connection, lease)
             for piece in pieces(entry_ids):
                 connection.execute(done.where(ledger.c.id.in_(piece)))
+
+    def rereads(self, account: str, folder: str, *, limit: int) -> Sequence[Reread]:
+        """Return what is filed and stands, and whose bytes must come again, soonest due first."""
+        with self._db.reading() as connection:
+            rows = connection.execute(_REREADS, {"account": account, "folder": folder, "most": limit}).all()
+        return [
+            Reread(
+                entry_id=row.id,
+                listed=Listed(row.key, row.size, moment(row.arrival)),
+                digest=row.digest,
+                due_in=row.due_in,
+                tries=row.tries,
+                others=row.others,
+            )
+            for row in rows
+        ]
+
+    def reread(
+        self, lease: Lease, *, proven: Mapping[int, int | None], later: Mapping[int, float], undone: Collection[int]
+    ) -> None:
+        """Commit what came of entries whose bytes had to come again."""
+        with self._db.writing() as connection:
+            time = fence(connection, lease)
+            _PROVEN.run(connection, [{"of": lease.account, "entry": one, "bytes": size} for one, size in proven.items()])
+            _LATER.run(connection, [{"of": lease.account, "entry": one, "at": time + wait} for one, wait in later.items()])
+            _UNDONE.run(connection, [{"of": lease.account, "entry": one} for one in undone])

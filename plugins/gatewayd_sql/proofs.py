@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from gatewayd import ProofVerbs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd import Audit, DatabaseCheck, Lease, Listing, Sizes, State
+    from gatewayd import Audit, DatabaseCheck, Lease, Listing, Reread, Sizes, State
     from gatewayd_sql.verbs import Verbs
 
 __all__ = ["ProofsOfSql"]
@@ -32,6 +32,16 @@ class ProofsOfSql(ProofVerbs):
     def prove(self, lease: Lease, folder: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:
         """Commit what a listing has proven of the folder."""
         self._verbs.proving.prove(lease, folder, checked_at=checked_at, compared_at=compared_at, doubt=doubt)
+
+    def rereads(self, account: str, folder: str, *, limit: int) -> Sequence[Reread]:
+        """Return what must come again before anything is owed for it."""
+        return self._verbs.owing.rereads(account, folder, limit=limit)
+
+    def reread(
+        self, lease: Lease, *, proven: Mapping[int, int | None], later: Mapping[int, float], undone: Collection[int]
+    ) -> None:
+        """Commit what came of it."""
+        self._verbs.owing.reread(lease, proven=proven, later=later, undone=undone)
 
     def audit(self, account: str, listings: Mapping[str, Listing]) -> Sequence[Audit]:
         """Compare the ledger with the server, and prove all that is stored."""

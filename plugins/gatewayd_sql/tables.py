@@ -117,11 +117,18 @@ ledger = Table(
     Column("mail_id", Id),
     # What is owed to the server, as ``str(Action)``.
     Column("owed", Text),
+    # What will be owed once the same bytes came again, at ``due`` at the earliest; empty: nothing. None where they need not come.
+    Column("again", Text),
+    # How often other bytes came under this key than were filed before.
+    Column("others", Integer, nullable=False, server_default="0"),
+    # The mail that was filed under this key before it named another message.
+    Column("former", Id),
     UniqueConstraint("account", "folder", "key", name="ledger_key"),
     **NEVER_REUSED,
 )
 Index("ledger_waiting", ledger.c.account, ledger.c.folder, ledger.c.id, **only_where(ledger.c.state == WAITING))
 Index("ledger_owed", ledger.c.account, ledger.c.id, **only_where(ledger.c.owed.is_not(None)))
+Index("ledger_again", ledger.c.account, ledger.c.folder, ledger.c.due, **only_where(ledger.c.again.is_not(None)))
 
 content = Table(
     "content",

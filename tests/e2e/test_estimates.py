@@ -1,13 +1,14 @@
-"""A server that only estimates sizes: its mail is filed, and an audit proves it by having it once more (P1)."""
+"""A server that only estimates sizes: its mail is filed, and proven by having it once more (P1, P3)."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from tests.e2e.house import House
+from tests.e2e.house import House, until
 from tests.plugins.pop3_script import Script, serving
 
 if TYPE_CHECKING:
@@ -22,6 +23,31 @@ class Estimating(Script):
         if word != "LIST":
             return super().listing(word)
         return self.lines([f"{n} {len(mail) + 50 + n}" for n, mail in enumerate(self.mails, 1)])
+
+
+class Deleting(Estimating):
+    """It lists each message with 50 bytes too many, and deletes at QUIT what it was told to."""
+
+    def __init__(self, mails: list[bytes]) -> None:
+        super().__init__(mails, uidls=[b"u%d" % number for number in range(1, len(mails) + 1)])
+        #: How often each message was sent, by its UIDL.
+        self.sent: Counter[bytes] = Counter()
+
+    def reply(self, line: str) -> bytes:
+        if line.startswith("RETR "):
+            self.sent[self.names()[int(line[5:]) - 1]] += 1
+        answer = super().reply(line)
+        if line == "QUIT":
+            stay = [number for number in range(len(self.mails)) if number + 1 not in self.deleted]
+            names = self.names()
+            self.mails, self.uidls = [self.mails[number] for number in stay], [names[number] for number in stay]
+            self.deleted.clear()
+        return answer
+
+    def listing(self, word: str) -> bytes:
+        if word != "LIST":
+            return super().listing(word)
+        return self.lines([f"{n} {len(mail) + 50}" for n, mail in enumerate(self.mails, 1)])
 
 
 @pytest.fixture
@@ -59,3 +85,50 @@ def test_P1_what_may_stand_in_for_a_message_is_not_proven_because_it_is_sent_aga
     script.mails[0] = script.mails[1] = filed[2]
     (row,) = house.run("audit", "main", "--json").rows
     assert (row["unlike"], row["proven"]) == (["u1", "u2", "u3"], False)
+
+
+def retrs(script: Script) -> Counter[str]:
+    return Counter(line for line in script.heard if line.startswith("RETR "))
+
+
+def slow(house: House, after: str) -> None:
+    house.write("gatewayd.yaml", f"{(house.folder / 'gatewayd.yaml').read_text()}limits: {{reread_after: {after}}}\n")
+
+
+def rereads(house: House) -> int:
+    (row,) = [row for row in house.run("status", "--json").rows if row["type"] == "account"]
+    return int(row["rereads"])
+
+
+def test_P3_mail_of_estimated_sizes_is_deleted_once_the_same_bytes_came_again(script: Script, house: House) -> None:
+    slow(house, "1h")
+    house.account("main", "pop3", script.port, "anna", imports="  after: delete\n")
+    house.good("import", "main")
+    assert (script.deleted, retrs(script)) == (set(), {f"RETR {number}": 1 for number in range(1, 7)})
+    house.good("import", "main")
+    assert (script.deleted, retrs(script).total()) == (set(), 6), "it is too early"
+    assert rereads(house) == 6
+    status = house.run("status").out
+    assert "Account main: 6 messages of another size than the server lists, fetched once more before anything is done" in status
+    audit = house.good("audit", "main")
+    assert "6 keys, such as u1, u2, u3: fetched once more by a later visit, see `limits.reread_after`" in audit.err
+    (row,) = house.good("audit", "main", "--json").rows
+    assert (len(row["rereads"]), row["proven"]) == (6, True)
+
+
+def test_P3_a_daemon_fetches_estimated_mail_once_more_and_deletes_it(house: House) -> None:
+    script = Deleting(list(booking_messages(6)))
+    with serving(script):
+        slow(house, "3s")
+        house.account("main", "pop3", script.port, "anna", imports="  after: delete\n  every: 1s\n")
+        first = script.mails[0]
+        head, _, body = first.partition(b"\r\n\r\n")
+        # A notice as long as the message, so that it is listed as that.
+        script.mails[0] = head + b"\r\n\r\n" + b"It is being scanned.\r\n".rjust(len(body))
+        with house.daemon():
+            until("all is filed", 20, lambda: house.run("mail", "list", "--operator", "acme", "--json").out.count("\n") == 6)
+            script.mails[0] = first
+            until("all is deleted", 60, lambda: not script.mails)
+        assert len(house.good("mail", "list", "--operator", "acme", "--json").rows) == 7, "the notice, and the message"
+        assert {uidl: times for uidl, times in script.sent.items() if uidl != b"u1"} == {b"u%d" % n: 2 for n in range(2, 7)}
+    assert rereads(house) == 0

@@ -1,7 +1,8 @@
 """Custody by a model: a server that does all that real ones were seen to do, against visits and the real store (promises P1 to P3).
 
 It delivers, is restored from a backup, gives numbers and UIDLs again, renumbers with and without the arrivals, expunges between
-listing and fetch, sends something else in place of a message, lists wrong sizes, lists less than it counts, and breaks off.
+listing and fetch, sends something else in place of a message, lists wrong sizes or only estimates them, lists less than it counts,
+and breaks off.
 Nothing is lost or doubled, nothing is done to a message that is not filed, and no audit is content where something is missing.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
@@ -28,6 +30,7 @@ from gatewayd.testing import FakeTransport
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
+    from gatewayd import Audit
     from gatewayd.testing.fake_mailbox import Folder
     from gatewayd.testing.fake_transport import Asked
     from gatewayd.visit import Report
@@ -43,6 +46,9 @@ STAND_INS = (
     b"From: System Administrator <root@localhost>\r\nSubject: message unavailable\r\n\r\nThis message is no longer available.\r\n",
     b"",
 )
+#: By how much the sizes are wrong of a server that estimates them, and how often it sends a notice in place of one message: what
+#: differs more often than that is given up.
+ESTIMATED, NOTICES = 57, 2
 
 
 def make(number: int, *, marks: bool, length: int) -> bytes:
@@ -70,6 +76,7 @@ class Custody(RuleBasedStateMachine):
         super().__init__()
         self.stack = ExitStack()
         self.sent = 0
+        self.noticed: Counter[bytes] = Counter()
         self.clock = datetime.now(UTC)
 
     @initialize(
@@ -79,6 +86,7 @@ class Custody(RuleBasedStateMachine):
         after=st.sampled_from([None, Action(do="seen"), Action(do="delete"), Action(do="move", folder="Done")]),
         placeholder=st.sampled_from([None, *STAND_INS]),
         tells_arrival=st.booleans(),
+        estimates=st.booleans(),
     )
     def begin(
         self,
@@ -89,6 +97,7 @@ class Custody(RuleBasedStateMachine):
         after: Action | None,
         placeholder: bytes | None,
         tells_arrival: bool,
+        estimates: bool,
     ) -> None:
         folder = Path(self.stack.enter_context(TemporaryDirectory()))
         self.server = Server(("INBOX", "Done"), account="main", has_cursor=has_cursor, page_size=page_size, overlap=overlap)
@@ -96,7 +105,10 @@ class Custody(RuleBasedStateMachine):
         self.server.placeholder = placeholder
         # What has numbers tells arrivals; what has UIDLs does not.
         self.tells_arrival = has_cursor or tells_arrival
-        self.gateway = Gateway(folder, self.server, imports=ImportConfig(after=after), bounds=Bounds(messages=4))
+        self.estimates = estimates
+        # No time passes here: what is to be fetched once more is due at once.
+        bounds = Bounds(messages=4, reread_after=0.0)
+        self.gateway = Gateway(folder, self.server, imports=ImportConfig(after=after), bounds=bounds)
         self.stack.callback(self.gateway.close)
 
     # --- what the server does -----------------------------------------------------------------------------------------
@@ -110,14 +122,19 @@ class Custody(RuleBasedStateMachine):
             self.sent += 1
             self.clock += timedelta(seconds=2)
             # Where a server tells no arrivals, only the size can tell two messages under one key.
-            length = 40 if self.tells_arrival and self.sent % 2 else 40 + self.sent
-            key = self.server.deliver(make(self.sent, marks=marks, length=length), arrival=self.clock)
-            message = self.server.message(key)
+            length = 40 if self.tells_arrival and self.sent % 2 else 40 + 64 * self.sent
+            # Where sizes are estimates, what has no name and no date of its own is never taken.
+            raw = make(self.sent, marks=marks or self.estimates, length=length)
+            message = self.server.message(self.server.deliver(raw, arrival=self.clock))
+            message.listed_size = self.size(raw)
             if not self.tells_arrival:
                 message.arrival = None
             # A UIDL that was given before and is free now is given again.
             if not self.server.has_cursor and uidl and not self.inbox.keyed().get(uidl):
                 message.uidl = uidl
+
+    def size(self, raw: bytes) -> int:
+        return len(raw) + (ESTIMATED if self.estimates else 0)
 
     def go(self, count: int) -> None:
         """Be as a backup has it, from before the last messages came: their keys are given again."""
@@ -209,7 +226,17 @@ class Custody(RuleBasedStateMachine):
     def list_a_wrong_size(self, data: Any, by: int) -> None:
         """Or the right ones, again."""
         for message in [data.draw(st.sampled_from(self.inbox.messages))] if by else self.inbox.messages:
-            message.listed_size = len(message.raw) + by
+            message.listed_size = self.size(message.raw) + by
+
+    @precondition(lambda self: self.estimates and self.inbox.messages)
+    @rule(data=st.data())
+    def send_a_notice_once(self, data: Any) -> None:
+        """With the headers of the message itself, as a scanner does; and each time another one."""
+        message = data.draw(st.sampled_from(self.inbox.messages))
+        if self.noticed[message.raw] < NOTICES:
+            self.noticed[message.raw] += 1
+            notice = b"\r\n\r\nNotice %d: it is being scanned.\r\n" % self.noticed.total()
+            message.momentary = message.raw.partition(b"\r\n\r\n")[0] + notice
 
     @precondition(lambda self: self.inbox.messages)
     @rule(data=st.data(), how=st.sampled_from(["one", "all", "none"]))
@@ -251,8 +278,7 @@ class Custody(RuleBasedStateMachine):
     def visit_and_audit(self) -> None:
         self.visit(asked="")
         self.server.calm()
-        audit = self.gateway.audit()
-        if audit.proven:
+        if self.audit().proven:
             self.all_is_here()
 
     # --- what holds ---------------------------------------------------------------------------------------------------
@@ -276,6 +302,12 @@ class Custody(RuleBasedStateMachine):
         strange = [one for one in self.gateway.filings() if one.digest in in_place]
         assert not strange, f"what the server sent in place of a message is filed as the message: {strange}"
 
+    def audit(self) -> Audit:
+        """What an audit says that has once more what is of another size than is listed."""
+        audit, there = self.gateway.audit(), self.inbox.keyed()
+        again = {key: sha256(one.raw).digest() for key, one in there.items()}
+        return replace(audit, unlike=tuple(key for key in audit.unlike if again.get(key) != audit.digests[key]))
+
     def all_is_here(self) -> None:
         kept = self.kept()
         missing = [key for key, one in self.inbox.keyed().items() if sha256(one.raw).digest() not in kept]
@@ -290,13 +322,18 @@ class Custody(RuleBasedStateMachine):
         """Whatever happened: once the server is what it should be, all that it has comes, and custody is proven."""
         self.server.calm()
         for message in self.inbox.messages:
-            message.served, message.hidden, message.listed_size = None, False, len(message.raw)
+            message.served, message.momentary, message.hidden, message.listed_size = None, None, False, self.size(message.raw)
+        if self.estimates:
+            # So many of them that they are known to be estimates.
+            self.come(4)
         for _ in range(4):
+            self.gateway.pass_time()
             waiting = [key for key, state in self.gateway.states().items() if state == "waiting"]
             self.check(self.gateway.visit(keys=[*self.server.keys(), *waiting, "no such key"], compare=True))
+        self.gateway.pass_time()
         report = self.gateway.visit(keys=self.server.keys(), compare=True)
         assert (report.error, report.problems) == (None, ()), (report.error, report.problems)
-        audit = self.gateway.audit()
+        audit = self.audit()
         assert audit.proven, audit
         self.all_is_here()
         if self.gateway.imports.after == Action(do="delete"):

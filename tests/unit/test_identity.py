@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -458,7 +460,7 @@ def test_servers_that_count_line_ends_otherwise_work_as_all_others_do(tmp_path: 
 
 
 @pytest.mark.parametrize("by", [-40, 25, 3000])
-def test_mail_of_a_server_whose_sizes_are_estimates_is_filed_and_nothing_is_done_to_it(tmp_path: Path, by: int) -> None:
+def test_mail_of_a_server_whose_sizes_are_estimates_is_filed_and_nothing_is_done_to_it_at_once(tmp_path: Path, by: int) -> None:
     transport = filled(10)
     for number, message in enumerate(transport.folders["INBOX"].messages):
         message.listed_size = len(message.raw) + by + number
@@ -609,3 +611,36 @@ def test_the_last_proven_check_is_kept_only_where_a_listing_proved_something(tmp
         assert again is not None
         assert again.checked_at == state.checked_at
         assert again.doubt
+
+
+# --- a UIDL is given again to a message of the same size ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["listing", "look_up"])
+@pytest.mark.parametrize("other", [make_raw(9), make_raw(9).replace(b"Message-ID", b"X-Comments")])
+def test_P3_nothing_is_done_to_another_message_of_the_same_size_where_no_arrival_is_told(
+    tmp_path: Path, step: Any, other: bytes
+) -> None:
+    transport = uidls(3)
+    assert len(make_raw(2)) == len(other)
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
+        transport.on("settle", LOST)
+        assert gateway.visit().error is LOST
+        transport.on(step, lambda: setattr(transport.message("1:2"), "raw", other))
+        report = gateway.visit()
+        assert report.settled == 0
+        assert "1 messages, such as 1:2, are others than what was sent for them before (it has other headers" in report.problems[0]
+        gateway.visit()
+        gateway.good()
+        assert {one.digest for one in gateway.filings()} == {sha256(raw).digest() for raw in (*map(make_raw, (1, 2, 3)), other)}
+        assert transport.keys() == []
+
+
+def test_what_gets_other_headers_each_time_is_left_where_it_is(tmp_path: Path) -> None:
+    transport = uidls(3)
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
+        for number in range(4, 9):
+            transport.on("headers", partial(setattr, transport.message("1:2"), "raw", make_raw(number)))
+        problems = [text for _ in range(8) for text in gateway.visit().problems]
+        assert "INBOX: 1 messages, such as 1:2, have other headers each time: nothing is done to them" in problems
+        assert (transport.keys(), len(gateway.filings())) == (["1:2"], 5)

@@ -30,7 +30,8 @@ class ImportBlock(Block):
     )
     after: After = Field(
         None,
-        description="What is done on the server once a mail is filed: `keep` (nothing), `seen`, `delete` or `{move: FOLDER}`.",
+        description="What is done on the server once a mail is filed: `keep` (nothing), `seen`, `delete` or `{move: FOLDER}`. "
+        "Where the server only estimates sizes, it is done when the same bytes came again: see `limits.reread_after`.",
         json_schema_extra={"default": "keep"},
     )
 

@@ -101,6 +101,13 @@ class LimitsBlock(Block):
         ge=60,
         le=604800,
     )
+    reread_after: Duration = Field(
+        600.0,
+        description="How long after it was filed a message is fetched once more that is of another size than the server lists. "
+        "Only if the same bytes come, is `after` done to it.",
+        ge=1,
+        le=604800,
+    )
     backoff: Duration = Field(
         900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
     )

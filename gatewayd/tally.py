@@ -1,0 +1,42 @@
+"""What became of batches, in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatewayd.delivery import Suspension
+
+__all__ = ["Commit", "Tally"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many keys came to which end; sums by ``+``."""
+
+    filed: int = 0
+    duplicate: int = 0
+    not_admitted: int = 0
+    vanished: int = 0
+    deferred: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            filed=self.filed + other.filed,
+            duplicate=self.duplicate + other.duplicate,
+            not_admitted=self.not_admitted + other.not_admitted,
+            vanished=self.vanished + other.vanished,
+            deferred=self.deferred + other.deferred,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What the store made of a batch."""
+
+    tally: Tally
+    #: Ids of the mails that are new; the others of the batch were duplicates, or waited no more.
+    filed: frozenset[int] = frozenset()
+    #: Targets that are suspended for a bounce in this batch.
+    suspended: tuple[Suspension, ...] = ()
