@@ -122,7 +122,7 @@ def codec(charset: str) -> str | None:
     if found is None and (words := re.split(r"[\s;,(]", label, maxsplit=1))[0] not in {"", label}:
         # What is left over behind a name does not make it another one.
         return codec(words[0])
-    if found is None and (version := _VERSION.fullmatch(label)):
+    if found is None and squeezed != "unicodeescape" and (version := _VERSION.fullmatch(label)):
         return codec(version[1])
     return found
 

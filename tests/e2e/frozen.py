@@ -1,7 +1,7 @@
 """Run gatewayd and hold it where it is about to write a batch, so that it can be frozen there: ``frozen.py FILE ARGUMENTS``.
 
 It is held once, at the first such write after FILE exists, before the transaction has begun: FILE is then called ``FILE.held``, and
-it goes on when that is removed. The other threads of the process go on meanwhile.
+it goes on when that is removed, which ``FILE.tried`` tells. The other threads of the process go on meanwhile.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def main(file: Path, arguments: list[str]) -> int:
             return
         while held.exists():
             time.sleep(0.01)
+        file.with_suffix(".tried").touch()
 
     event.listen(Engine, "engine_connect", begins)
     return run(arguments)

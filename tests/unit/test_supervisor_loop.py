@@ -420,9 +420,11 @@ def test_a_request_says_how_far_it_is(house: House) -> None:
     daemon = house.daemon()
     until(lambda: condition(house) == "polling")
     mails(server, [str(number) for number in range(250)])
-    server.on("message", lambda: time.sleep(1.5), after=220)
+    seen = threading.Event()
+    server.on("message", lambda: seen.wait(60), after=220)
     asked = house.store.ask("main", Task())
     until(lambda: 0 < house.store.requests(ids=[asked])[0].done < 250)
+    seen.set()
     until(lambda: answered(house, asked))
     found = answered(house, asked)
     assert found is not None
