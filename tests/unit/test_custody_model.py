@@ -228,11 +228,12 @@ class Custody(RuleBasedStateMachine):
         for message in [data.draw(st.sampled_from(self.inbox.messages))] if by else self.inbox.messages:
             message.listed_size = self.size(message.raw) + by
 
-    @precondition(lambda self: self.estimates and self.inbox.messages)
-    @rule(data=st.data())
-    def send_a_notice_once(self, data: Any) -> None:
+    @precondition(lambda self: self.estimates)
+    @rule(data=st.data(), come=st.integers(1, 4))
+    def send_a_notice_once(self, data: Any, come: int) -> None:
         """With the headers of the message itself, as a scanner does; and each time another one."""
-        message = data.draw(st.sampled_from(self.inbox.messages))
+        self.come(come)
+        message = data.draw(st.sampled_from(self.inbox.messages[-come:] + self.inbox.messages[:1]))
         if self.noticed[message.raw] < NOTICES:
             self.noticed[message.raw] += 1
             notice = b"\r\n\r\nNotice %d: it is being scanned.\r\n" % self.noticed.total()
