@@ -147,8 +147,8 @@ def _see_the_faults(site: Site, watch: Stopwatch) -> None:
     house = site.house
     until("the breakers are open", 10, lambda: _open(house) >= {f"{name}/{name}" for name in BAD})
     causes = house.good("queue", "causes", "--all-operators", "--json").rows
-    said = {row["by"]: row["error"] for row in causes if row["by"] in BAD}
-    assert said.keys() == set(BAD)
+    # Beside its own fault each has mail for which it is not called any more.
+    said = {name: " | ".join(row["error"] for row in causes if row["by"] == name) for name in BAD}
     assert "it exited with 3" in said["exits"]
     # On a busy machine its time may be over first.
     assert "memory" in said["hoards"] or (watch.slowness > BUSY / 4 and "in time" in said["hoards"])
