@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
@@ -14,6 +15,7 @@ from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
 from gatewayd.received import Batch, Bounds, cut, fetch
 from gatewayd.sizes import REREAD_AFTER, Sizes, reread_wait
+from gatewayd.tenancy import refused_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -179,6 +181,7 @@ def _decided(
     back = onward.returned(examined.mails)
     admitted = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
     filed = onward.owned(admitted, back)
+    refused = refused_by(found, filed, partial(onward.owned, back=back))
     new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
     never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
     routed = [(mail, each) for mail in examined.mails if mail.id not in never for each in filed[mail.id]]
@@ -206,6 +209,8 @@ def _decided(
                 backlog=waiting.backlog,
                 bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
                 provisional=tuple(verdict for verdict in verdicts if verdict),
+                refused_by=refused.get(mail.id, ()),
+                senders=senders(mail) if mail.id in refused else (),
             )
         else:
             yield _not_filed(mail, waiting, found, arrival, now)

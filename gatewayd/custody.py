@@ -227,6 +227,9 @@ class Filed:
     bounce: Bounce | None = None
     #: Verdicts of operators that are given again, on their filings or on whether they admit it.
     provisional: tuple[Provisional, ...] = ()
+    #: Operators that don't admit it, or can't decide yet, and the From addresses in lower case, by which they judge it again.
+    refused_by: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Examine stored mail again: what stands in an error queue, old mail for an operator that came later, and provisional verdicts.
+"""Examine stored mail again: what stands in an error queue, mail for an operator that had none of it, and provisional verdicts.
 
 Nothing is fetched again, and links made by hand stay as they are. Rules send it on only where a person asks for it, and where a
 verdict was provisional.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.verdicts import Doubted
     from gatewayd.views import FilingView, Viewer
 
-__all__ = ["BATCH", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
+__all__ = ["BATCH", "Backfill", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
 
 #: How many stored mails are examined at once.
 BATCH = 100
@@ -180,33 +180,54 @@ def retry_put_off(
         before = left
 
 
-def file_old(
-    store: Store,
-    examining: Examining,
-    recipe: Recipe,
-    lease: Lease,
-    imports: ImportConfig,
-    *,
-    owner: str | None,
-    onward: Onward,
-    tick: Callable[[], None],
-) -> Iterator[int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfill:
+    """Files stored mail of one account, as backlog, for an operator that has no filing of it."""
+
+    store: Store
+    examining: Examining
+    recipe: Recipe
+    lease: Lease
+    imports: ImportConfig
+    #: The user whose account it is.
+    owner: str | None
+    onward: Onward
+    #: Called every few seconds.
+    tick: Callable[[], None]
+
+    def file(self, mail_ids: Sequence[int], *, admitted: bool = False) -> tuple[int, str]:
+        """File what the operator admits; return how many filings are new, and why some could not be decided.
+
+        ``admitted``: it admits all of them, so what it gets no filing of is another operator's or a user's. That is no longer kept
+        as refused by it.
+        """
+        name = self.recipe.operator.name
+        known = (name,) if admitted else ()
+        letters = tuple(Letter(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
+        order = Order(letters=letters, recipes=(self.recipe,), contact_types=contact_types(self.imports))
+        examined = self.examining.begin(order).result(self.tick)
+        (found,) = examined.findings
+        back = self.onward.returned(examined.mails)
+        made = filings(examined.mails, [found], owner=self.owner, queue=self.imports.error_queue)
+        # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
+        mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.onward.owned(made, back).items()}
+        wanted = [(mail, filing) for mail in examined.mails for filing in mine[mail.id]]
+        others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
+        if admitted and others:
+            self.store.forget_refused(self.lease, name, others)
+        return self.store.add_filings(self.lease, self.onward.routed(wanted, back=back)), found.undecided
+
+
+def file_old(backfill: Backfill) -> Iterator[int]:
     """File the account's old mail for an operator that was added later; yield how many of each batch were new.
 
-    ``tick`` is called every few seconds. Raises TransientError where admission can't be decided.
+    Raises TransientError where admission can't be decided.
     """
-    examining.refresh(recipe)
-    after = 0
-    while ids := store.unfiled(lease.account, recipe.operator.name, after=after, limit=BATCH):
+    backfill.examining.refresh(backfill.recipe)
+    name, after = backfill.recipe.operator.name, 0
+    while ids := backfill.store.unfiled(backfill.lease.account, name, after=after, limit=BATCH):
         after = ids[-1]
-        letters = tuple(Letter(mail_id, store.stored_source(mail_id)) for mail_id in ids)
-        examined = examining.begin(Order(letters=letters, recipes=(recipe,), contact_types=contact_types(imports))).result(tick)
-        undecided = examined.findings[0].undecided
+        new, undecided = backfill.file(ids)
         if undecided:
-            raise TransientError(f"operator {recipe.operator.name}: {undecided}")
-        back = onward.returned(examined.mails)
-        filed = onward.owned(filings(examined.mails, examined.findings, owner=owner, queue=imports.error_queue), back)
-        mails = {mail.id: mail for mail in examined.mails}
-        # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
-        wanted = [(mails[one], filing) for one in ids for filing in filed[one] if filing.operator == recipe.operator.name]
-        yield store.add_filings(lease, onward.routed(wanted, back=back))
+            raise TransientError(f"operator {name}: {undecided}")
+        yield new

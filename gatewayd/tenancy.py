@@ -1,4 +1,4 @@
-"""For whom mail is filed that comes back from our own deliveries by a mailbox that several people read (promise P6).
+"""For whom mail is filed that comes by a mailbox that several people read, and who refuses it (promise P6).
 
 A delivery belongs to one operator, and one of personal mail to one user. Answers to it, reports on it and whatever else brings it
 back quote it, so they are filed for them alone, whoever else the mailbox serves.
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from gatewayd.custody import Filing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.config import AccountConfig
     from gatewayd.delivery import Origin
+    from gatewayd.examine import Findings
 
-__all__ = ["owned"]
+__all__ = ["owned", "refused_by"]
 
 
 def owned(account: AccountConfig, filings: Sequence[Filing], origins: Sequence[Origin]) -> Sequence[Filing]:
@@ -36,6 +37,26 @@ def owned(account: AccountConfig, filings: Sequence[Filing], origins: Sequence[O
         return [replace(_of(personal.operator, account, filings), owner=personal.owner)]
     concerned = dict.fromkeys(one.operator for one in origins if one.operator in account.operators)
     return [_of(operator, account, filings) for operator in concerned] or filings
+
+
+def refused_by(
+    found: Sequence[Findings],
+    filed: Mapping[int, list[Filing]],
+    own: Callable[[Mapping[int, list[Filing]]], Mapping[int, list[Filing]]],
+) -> dict[int, tuple[str, ...]]:
+    """Return the operators that get no filing since they don't admit a mail or can't decide yet, by mail that others get.
+
+    ``own`` leaves of filings those that ``owned`` leaves. What comes back from another operator's delivery, or a user's, is none
+    that they could ever get.
+    """
+    without: dict[int, list[Filing]] = {}
+    for each in found:
+        for mail_id in each.refused | each.pending:
+            if filed[mail_id]:
+                without.setdefault(mail_id, []).append(Filing(operator=each.operator, owner=None))
+    would = own({mail_id: [*filed[mail_id], *others] for mail_id, others in without.items()})
+    left = {mail_id: {one.operator for one in each} - {one.operator for one in filed[mail_id]} for mail_id, each in would.items()}
+    return {mail_id: tuple(sorted(names)) for mail_id, names in left.items() if names}
 
 
 def _of(operator: str, account: AccountConfig, filings: Sequence[Filing]) -> Filing:

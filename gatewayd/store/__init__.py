@@ -187,7 +187,7 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
 
         Of a new filing, too: its deliveries are entered, and it inherits the links of the operator's own outgoing mails that
         it follows. A bounce is kept with the delivery of an operator that the mail is filed for; a hard one of all that a
-        target's delivery went to suspends that target.
+        target's delivery went to suspends that target. Of a new mail it is kept which operators refused it.
         """
 
     @abstractmethod
@@ -230,7 +230,10 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
 
     @abstractmethod
     def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
-        """Commit further filings of stored mails, as (mail id, filing); what is filed already is left alone."""
+        """Commit further filings of stored mails, as (mail id, filing); what is filed already is left alone.
+
+        Their operators have not refused them any more. Returns how many were new.
+        """
 
     @abstractmethod
     def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:

@@ -40,7 +40,11 @@ class AdmissionVerbs(ABC):
 
     @abstractmethod
     def with_refused(self, accounts: Collection[str]) -> frozenset[str]:
-        """Return those of the accounts that have keys which are not admitted and not gone, or wait since that is not decided."""
+        """Return those of the accounts of which something may be admitted later.
+
+        They have keys which are not admitted and not gone, or wait since that is not decided, or mail that one of their operators
+        refused and another did not.
+        """
 
     @abstractmethod
     def name_senders(self, lease: Lease, senders: Mapping[int, Sequence[str]]) -> None:
@@ -74,6 +78,30 @@ class AdmissionVerbs(ABC):
     def hasten(self, lease: Lease, *, before: datetime) -> int:
         """Let the account's keys be due now that wait since before a time because a directory is at fault; return how many."""
 
+    # --- mail that is filed for some operators of its account and refused by others -----------------------------------
+
+    @abstractmethod
+    def refused_senders(
+        self, account: str, operator: str, *, after: str = "", limit: int, among: Collection[str] | None = None
+    ) -> Sequence[str]:
+        """Return who sent mail that the operator refused and others did not, each address once and in order.
+
+        Those behind ``after``, or those of ``among`` where given.
+        """
+
+    @abstractmethod
+    def refused_mails(
+        self, account: str, operator: str, *, senders: Collection[str] | None, after: int, limit: int
+    ) -> Sequence[int]:
+        """Return ids of mails of these senders that the operator refused and others did not, above ``after``, by id.
+
+        With ``senders`` None those of all of them, and those from nobody.
+        """
+
+    @abstractmethod
+    def forget_refused(self, lease: Lease, operator: str, mail_ids: Collection[int]) -> None:
+        """Commit that the operator never gets these mails of the account, whoever sent them."""
+
     # --- provisional verdicts -------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -84,6 +112,10 @@ class AdmissionVerbs(ABC):
         """
 
     @abstractmethod
+    def doubted(self, operator: str, mail_ids: Collection[int]) -> frozenset[int]:
+        """Return those of the mails on which the operator's verdict is provisional."""
+
+    @abstractmethod
     def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that the operator's verdicts on these mails are no longer provisional."""
 
@@ -91,8 +123,9 @@ class AdmissionVerbs(ABC):
     def correct(self, operator: str, filings: Sequence[tuple[int, Filing]]) -> int:
         """Commit the operator's verdicts given anew, as (mail id, filing), and that they are not provisional; return how many.
 
-        A filing that is there is replaced as by ``refile``, one that is not is filed. Of its deliveries those are entered whose
-        target has got none by a rule before. What is not provisional any more is left alone: another daemon was first.
+        A filing that is there is replaced as by ``refile``, one that is not is filed, and was not refused then. Of its deliveries
+        those are entered whose target has got none by a rule before. What is not provisional any more is left alone: another
+        daemon was first.
         """
 
     # --- directories ----------------------------------------------------------------------------------------------

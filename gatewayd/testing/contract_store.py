@@ -17,6 +17,7 @@ from gatewayd.testing.contract_ledger import LedgerContract
 from gatewayd.testing.contract_outbox import OutboxContract
 from gatewayd.testing.contract_posting import PostingContract
 from gatewayd.testing.contract_proofs import ProofContract
+from gatewayd.testing.contract_refused import RefusedFilingContract
 from gatewayd.testing.contract_rereads import RereadContract
 from gatewayd.testing.contract_sending import SendingContract
 
@@ -44,6 +45,7 @@ class StoreContract(
     PostingContract,
     BounceContract,
     AdmissionContract,
+    RefusedFilingContract,
 ):
     """Derive a test class from it, give it three fixtures, and let pytest run it.
 

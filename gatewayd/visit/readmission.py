@@ -1,6 +1,7 @@
 """Not admitted is a state: newer records, changed settings or a person lift it, and only what is admitted now is fetched.
 
-Senders are judged, not mail: their addresses are kept beside the ledger. Where they were not, the headers tell them, once.
+Senders are judged, not mail: their addresses are kept beside the ledger. Where they were not, the headers tell them, once. Mail
+that one operator of the account refused and another did not is here already: nothing of it is fetched.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from gatewayd.model import Address
 from gatewayd.verdicts import Judged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Lease, Waiting
@@ -30,20 +31,25 @@ if TYPE_CHECKING:
 
     _Headers: TypeAlias = Callable[[str, Sequence[str]], Sequence[tuple[str, Sequence[str]]]]
 
-__all__ = ["Readmission", "senders_of"]
+__all__ = ["PAGE", "Readmission", "Rejudged", "senders_of", "sent_by"]
 
-#: How many senders are judged at once; and for how many keys headers are asked at once.
-_PAGE, _HEADERS = 1000, 100
+#: How many senders are judged at once.
+PAGE = 1000
+#: For how many keys headers are asked at once.
+_HEADERS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which of the keys that are not admitted are judged again."""
+class Rejudged:
+    """Which of the mail that is not admitted is judged again."""
 
     #: All of them.
     every: bool = False
     #: Those of these senders.
     senders: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return self.every or bool(self.senders)
 
     def __contains__(self, one: Refused) -> bool:
         changed = one.senders is None or not self.senders.isdisjoint(one.senders)
@@ -67,7 +73,10 @@ class Readmission:
     _before: Mapping[str, Judged] = field(default_factory=dict)
     #: Operators that could not decide about somebody.
     _open: set[str] = field(default_factory=set)
-    _wanted: _Wanted | None = None
+    #: What is judged again of keys; None where there is nothing to judge. And the same for each operator.
+    _wanted: Rejudged | None = None
+    _wants: Mapping[str, Rejudged] = field(default_factory=dict)
+    _began: bool = False
     #: Waiting entries of the folder at work that were not admitted before, see ``Store.readmitted``.
     _again: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
@@ -77,8 +86,8 @@ class Readmission:
         ``headers`` asks the session who sent the mails of keys.
         """
         account = self.lease.account
-        if account in self._store.with_refused([account]):
-            wanted = self._wanted = self._wanted or self._begin()
+        wanted = self._begun()
+        if wanted is not None:
             if keys:
                 named = self._store.refusals(account, folder, after=0, limit=len(keys), keys=keys)
                 self._judge(self._named(folder, headers, named))
@@ -96,6 +105,19 @@ class Readmission:
             for one in waiting
         ]
 
+    def wants(self) -> Iterator[tuple[Recipe, Rejudged]]:
+        """Yield whom each operator whose directory is sound may judge otherwise by now."""
+        if self._begun() is None:
+            return
+        for recipe in self.recipes:
+            wanted = self._wants[recipe.operator.name]
+            if wanted and self._sound(recipe.operator.name):
+                yield recipe, wanted
+
+    def leave_open(self, operator: str) -> None:
+        """Let the operator be asked about the same senders again at the next visit."""
+        self._open.add(operator)
+
     def finish(self) -> None:
         """Remember by what all of it was judged, once every folder was."""
         judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in self._open}
@@ -109,7 +131,15 @@ class Readmission:
 
     # --- who is judged ------------------------------------------------------------------------------------------------
 
-    def _begin(self) -> _Wanted:
+    def _begun(self) -> Rejudged | None:
+        """Return what is judged again; found out before anything new is judged, so that this is not taken for judged by it."""
+        if not self._began:
+            self._began = True
+            account = self.lease.account
+            self._wanted = self._begin() if account in self._store.with_refused([account]) else None
+        return self._wanted
+
+    def _begin(self) -> Rejudged:
         self._before = self._store.judged(self.lease.account)
         types = sorted((kind, sorted(word.casefold() for word in words)) for kind, words in contact_types(self.imports))
         for recipe in self.recipes:
@@ -122,31 +152,29 @@ class Readmission:
         loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
         if loads and all(map(self._sound, self._now)):
             self._store.hasten(self.lease, before=min(loads))
-        return self._changed()
+        self._wants = {recipe.operator.name: self._changed(recipe) for recipe in self.recipes}
+        every = self.every or not self.imports.contact_types or any(one.every for one in self._wants.values())
+        return Rejudged(every=every, senders=frozenset().union(*(one.senders for one in self._wants.values())))
 
-    def _changed(self) -> _Wanted:
+    def _changed(self, recipe: Recipe) -> Rejudged:
+        """Return what an operator may judge otherwise by now."""
+        name = recipe.operator.name
+        now, before = self._now[name], self._before.get(name)
         if self.every or not self.imports.contact_types:
-            return _Wanted(every=True)
-        found: set[str] = set()
-        for recipe in self.recipes:
-            name = recipe.operator.name
-            now, before = self._now[name], self._before.get(name)
-            if now == before or not self._sound(name):
-                continue
-            known = before is not None and before.settings == now.settings
-            changed = self.tools.examiner.changed(recipe, before.version) if before and known else None
-            if changed is None:
-                return _Wanted(every=True)
-            found |= set(changed)
-        return _Wanted(senders=frozenset(found))
+            return Rejudged(every=True)
+        if now == before or not self._sound(name):
+            return Rejudged()
+        known = before is not None and before.settings == now.settings
+        changed = self.tools.examiner.changed(recipe, before.version) if before and known else None
+        return Rejudged(every=True) if changed is None else Rejudged(senders=frozenset(changed))
 
     def _sound(self, operator: str) -> bool:
         basis = self._bases.get(operator)
         return basis is None or not basis.fault
 
-    def _pages(self, folder: str, wanted: _Wanted) -> Iterator[Sequence[Refused]]:
-        after, provisional = 0, not (wanted.every or wanted.senders)
-        while page := self._store.refusals(self.lease.account, folder, after=after, limit=_PAGE, provisional=provisional):
+    def _pages(self, folder: str, wanted: Rejudged) -> Iterator[Sequence[Refused]]:
+        after, provisional = 0, not wanted
+        while page := self._store.refusals(self.lease.account, folder, after=after, limit=PAGE, provisional=provisional):
             after = page[-1].entry_id
             yield page
 
@@ -169,7 +197,7 @@ class Readmission:
         if not self.imports.contact_types:
             self._store.rejudge(self.lease, admitted=[one.entry_id for one in several], refused=[])
             return
-        letters = tuple(Letter(one.entry_id, BytesSource(b""), view=_view(one)) for one in several)
+        letters = tuple(Letter(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
         types = contact_types(self.imports)
         order = Order(letters=letters, recipes=tuple(self.recipes), contact_types=types, admit_only=True)
         found = self.tools.examiner.begin(order).result(self.tick).findings
@@ -192,7 +220,7 @@ def senders_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple
     return [(key, senders(parse(BytesSource(block)))) for key, block in session.headers(folder, keys)]
 
 
-def _view(one: Refused) -> Mail:
+def sent_by(number: int, senders: Iterable[str]) -> Mail:
     """Return the view of a mail of which nothing but its senders is known."""
-    empty = parse(BytesSource(b""), mail_id=one.entry_id)
-    return replace(empty, from_=tuple(Address(name="", email=email) for email in one.senders or ()))
+    empty = parse(BytesSource(b""), mail_id=number)
+    return replace(empty, from_=tuple(Address(name="", email=email) for email in senders))

@@ -13,11 +13,11 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.growth import grown
 from gatewayd.guard import open_session
 from gatewayd.mailboxes import claim, distinct
-from gatewayd.rematch import file_old
 from gatewayd.sizes import Sizes
 from gatewayd.tally import Tally
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.awaiting import Awaiting, VisitStopped
+from gatewayd.visit.backfilling import Backfilling
 from gatewayd.visit.folder import FolderListing
 from gatewayd.visit.meter import Meter, VisitFull
 from gatewayd.visit.readmission import Readmission, senders_of
@@ -65,6 +65,15 @@ class Work:
         self._readmission = Readmission(
             tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._awaiting.tick, every=task.from_beginning
         )
+        self._backfilling = Backfilling(
+            tools=tools,
+            lease=lease,
+            account=account,
+            imports=imports,
+            recipes=recipes,
+            onward=self._onward,
+            tick=self._awaiting.tick,
+        )
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
 
@@ -108,14 +117,16 @@ class Work:
                 self._settle(session)
                 self._readmission.judge(folder, headers, keys=self._task.keys)
                 self._work(session, folder)
+        for filed in self._backfilling.admitted(self._readmission):
+            self._filed(filed)
         if not self._report.problems:
             self._readmission.finish()
         for folder in [one for one in self._imports.folders if one in self._sound]:
             with self._alone(folder):
                 self._reread(session, folder)
         self._settle(session)
-        if self._task.operator is not None:
-            self._file_old(self._task.operator)
+        for filed in self._backfilling.old(self._task.operator) if self._task.operator is not None else ():
+            self._filed(filed)
 
     @contextmanager
     def _alone(self, folder: str) -> Generator[None, None, None]:
@@ -125,17 +136,10 @@ class Work:
         except PermanentError as error:
             self._problem(f"{folder}: {error.sentences}")
 
-    def _file_old(self, operator: str) -> None:
-        """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
-        recipe = next((one for one in self._recipes if one.operator.name == operator), None)
-        if recipe is None:
-            advice = "Add it to the account's `operators` first."
-            raise PermanentError(f"account {self._account.name} does not serve operator {operator!r}", advice=advice)
-        store, examiner = self._tools.store, self._tools.examiner
-        old = partial(file_old, store, examiner, recipe, self._lease, self._imports, owner=self._account.user)
-        for filed in old(onward=self._onward, tick=self._awaiting.tick):
-            self._report = replace(self._report, tally=self._report.tally + Tally(filed=filed))
-            self._go_on()
+    def _filed(self, number: int) -> None:
+        """Count further filings of mail that is here."""
+        self._report = replace(self._report, tally=self._report.tally + Tally(filed=number))
+        self._go_on()
 
     def _problem(self, text: str) -> None:
         if text not in self._report.problems:

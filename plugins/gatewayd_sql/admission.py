@@ -35,8 +35,8 @@ class Admission(AdmissionVerbs):
         return self._verbs.refusals.of(account, folder, after=after, limit=limit, keys=keys, provisional=provisional)
 
     def with_refused(self, accounts: Collection[str]) -> frozenset[str]:
-        """Return those of the accounts that have keys which are not admitted, or wait undecided."""
-        return self._verbs.refusals.accounts(accounts)
+        """Return those of the accounts of which something may be admitted later."""
+        return self._verbs.refusals.accounts(accounts) | self._verbs.refused_filings.accounts(accounts)
 
     def name_senders(self, lease: Lease, senders: Mapping[int, Sequence[str]]) -> None:
         """Commit who sent the mails of these entries."""
@@ -66,9 +66,29 @@ class Admission(AdmissionVerbs):
         """Let keys be due now that wait because a directory is at fault."""
         return self._verbs.refusals.hasten(lease, before)
 
+    def refused_senders(
+        self, account: str, operator: str, *, after: str = "", limit: int, among: Collection[str] | None = None
+    ) -> Sequence[str]:
+        """Return who sent mail that the operator refused and others did not."""
+        return self._verbs.refused_filings.senders(account, operator, after=after, limit=limit, among=among)
+
+    def refused_mails(
+        self, account: str, operator: str, *, senders: Collection[str] | None, after: int, limit: int
+    ) -> Sequence[int]:
+        """Return ids of mails that the operator refused and others did not."""
+        return self._verbs.refused_filings.mails(account, operator, senders=senders, after=after, limit=limit)
+
+    def forget_refused(self, lease: Lease, operator: str, mail_ids: Collection[int]) -> None:
+        """Commit that the operator never gets these mails."""
+        self._verbs.refused_filings.forget(lease, operator, mail_ids)
+
     def provisional(self, operator: str, *, before: datetime, after: int, limit: int) -> Sequence[Doubted]:
         """Return stored mails with a verdict that was provisional since before a time."""
         return self._verbs.provisionals.of(operator, before=before, after=after, limit=limit)
+
+    def doubted(self, operator: str, mail_ids: Collection[int]) -> frozenset[int]:
+        """Return those of the mails on which the operator's verdict is provisional."""
+        return self._verbs.provisionals.doubted(operator, mail_ids)
 
     def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that these verdicts are no longer provisional."""

@@ -1,9 +1,10 @@
 """The tables of verdicts that may change, and of directories. Importing this module makes ``metadata`` complete.
 
-refused      who sent what was not admitted, beside its entry in the ledger, and for whom a person admitted it
-judged       by which settings and records all of an account's mail that is not admitted was judged last
-provisional  verdicts on stored mail that are given again by newer records
-directory    how each operator's directory is (promise P10)
+refused         who sent what was not admitted, beside its entry in the ledger, and for whom a person admitted it
+refused_filing  who sent mail that is filed for some operators of its account, and which of the others refused it
+judged          by which settings and records all of an account's mail that is not admitted was judged last
+provisional     verdicts on stored mail that are given again by newer records
+directory       how each operator's directory is (promise P10)
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from gatewayd_sql.dialect import KEPT, SMALL_ROWS, only_where
 from gatewayd_sql.outbox_tables import metadata
 from gatewayd_sql.tables import ledger
 
-__all__ = ["REFUSED", "directory", "judged", "metadata", "provisional", "refused"]
+__all__ = ["REFUSED", "directory", "judged", "metadata", "provisional", "refused", "refused_filing"]
 
 #: Spelled out like ``WAITING``.
 REFUSED = literal_column("'not admitted'", Text)
@@ -35,6 +36,19 @@ refused = Table(
 Index("refused_provisional", refused.c.entry_id, **only_where(refused.c.since.is_not(None)))
 Index("refused_undecided", refused.c.entry_id, **only_where(~refused.c.final))
 Index("ledger_refused", ledger.c.account, ledger.c.folder, ledger.c.id, **only_where(ledger.c.state == REFUSED))
+
+# One row a From address, in lower case, since mail is looked for by the senders whose records changed. The address is empty
+# where a mail has none.
+refused_filing = Table(
+    "refused_filing",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("operator", Text, primary_key=True),
+    Column("sender", Text, primary_key=True),
+    Column("mail_id", ForeignKey("mail.id"), primary_key=True, autoincrement=False),
+    **SMALL_ROWS,
+)
+Index("refused_filing_mail", refused_filing.c.mail_id)
 
 judged = Table(
     "judged",

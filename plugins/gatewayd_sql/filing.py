@@ -18,8 +18,9 @@ from gatewayd_sql.leases import fence
 from gatewayd_sql.provisional import doubt
 from gatewayd_sql.raw import put_chunks
 from gatewayd_sql.refused import keep
+from gatewayd_sql.refused_filings import forget, refuse
 from gatewayd_sql.said import add
-from gatewayd_sql.sealing import filed_for, remember, seal
+from gatewayd_sql.sealing import filed_for, hold, remember, seal
 from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
 from gatewayd_sql.times import clean, seconds
 
@@ -88,15 +89,14 @@ class Filer:
             new.setdefault((each.operator, mail_id), each)
         with self._db.writing() as connection:
             time = fence(connection, lease)
-            mine: set[int] = set()
-            taken: set[tuple[str, int]] = set()
-            for piece in pieces({mail_id for _, mail_id in new}):
-                mine |= set(connection.scalars(select(mail.c.id).where(mail.c.account == lease.account, mail.c.id.in_(piece))))
-                there = select(filing.c.operator, filing.c.mail_id).where(filing.c.mail_id.in_(piece))
-                taken |= {(operator, mail_id) for operator, mail_id in connection.execute(there)}
+            mine = hold(connection, {mail_id for _, mail_id in new}, mail.c.account == lease.account)
+            of = filing.c.operator.in_({operator for operator, _ in new})
+            there = select(filing.c.operator, filing.c.mail_id).where(of, one_of(filing.c.mail_id, mine))
+            taken = set(map(tuple, connection.execute(there)))
             wanted = [(key[1], each) for key, each in new.items() if key[1] in mine and key not in taken]
             add(connection, wanted, time)
             remember(connection, {mail_id for mail_id, _ in wanted})
+            forget(connection, [key for key in new if key[1] in mine])
         return len(wanted)
 
 
@@ -173,11 +173,11 @@ class _Batch:
         tally = Tally(filed=len(filed), duplicate=len(came) - len(filed), **ends)
         brought = [each for each in came if each.entry_id in filed]
         doubt(self._connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self._time)
+        refuse(self._connection, self._account, brought)
         return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
 
     def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
-        found = self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)}).all()
-        return {row[0]: row for row in found}
+        return {row[0]: row for row in self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)})}
 
     def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
         kept = self._keep([each for each in batch if each.grown_from is None])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import and_, delete, insert, or_, select
 
 from gatewayd import PROVISIONAL_SECONDS, Doubted, Provisional, Viewer
 from gatewayd_sql.admission_tables import provisional as table
@@ -13,8 +13,9 @@ from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.desk import refiled
 from gatewayd_sql.dialect import clock, now
 from gatewayd_sql.outbox_tables import delivery
+from gatewayd_sql.refused_filings import forget
 from gatewayd_sql.said import add
-from gatewayd_sql.sealing import remember
+from gatewayd_sql.sealing import hold, remember
 from gatewayd_sql.tables import filing, mail
 from gatewayd_sql.times import clean, moment, seconds
 
@@ -91,6 +92,15 @@ class Provisionals:
             for row in rows
         ]
 
+    def doubted(self, operator: str, mail_ids: Collection[int]) -> frozenset[int]:
+        """Return those of the mails on which the operator's verdict is provisional."""
+        stands = or_(table.c.until.is_(None), table.c.until > now())
+        query = select(table.c.mail_id).where(table.c.operator == operator, stands)
+        with self._db.reading() as connection:
+            return frozenset(
+                one for piece in pieces(sorted(mail_ids)) for one in connection.scalars(query.where(table.c.mail_id.in_(piece)))
+            )
+
     def confirm(self, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that these are no longer provisional."""
         with self._db.writing() as connection:
@@ -103,12 +113,14 @@ class Provisionals:
         with self._db.writing() as connection:
             time = clock(connection)
             open_ = _locked(connection, operator, new)
+            hold(connection, open_)
             there = _filed(connection, operator, open_)
             sent = _sent(connection, operator, open_)
             right = {mail_id: _unsent(new[mail_id], sent.get(mail_id, frozenset())) for mail_id in open_}
             refiled(connection, Viewer(operator=operator), {mail_id: right[mail_id] for mail_id in open_ if mail_id in there})
             add(connection, [(mail_id, right[mail_id]) for mail_id in open_ if mail_id not in there], time)
             remember(connection, [mail_id for mail_id in open_ if mail_id not in there])
+            forget(connection, [(operator, mail_id) for mail_id in open_])
             for piece in pieces(open_):
                 connection.execute(delete(table).where(table.c.operator == operator, table.c.mail_id.in_(piece)))
         return len(open_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, case, delete, insert, select, true, update
+from sqlalchemy import and_, bindparam, case, delete, exists, insert, select, true, update
 
 from gatewayd import PROVISIONAL_SECONDS, Judged, Refused
 from gatewayd_sql.admission_tables import REFUSED, judged, refused
@@ -12,6 +12,7 @@ from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, now, one_of
 from gatewayd_sql.leases import fence
 from gatewayd_sql.tables import WAITING, ledger
+from gatewayd_sql.tables import folder as folders
 from gatewayd_sql.times import clean, moment, seconds
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ _PAGE = (
     .order_by(ledger.c.id)
     .limit(bindparam("most"))
 )
-_WITH = select(ledger.c.account).where(_STANDS, one_of(ledger.c.account, name="accounts")).distinct()
+# Of what is refused in a folder one key is enough, however many there are.
+_REFUSES = exists().where(ledger.c.account == folders.c.account, ledger.c.folder == folders.c.folder, _STANDS)
+_WITH = select(folders.c.account).distinct().where(one_of(folders.c.account, name="accounts"), _REFUSES)
 _UNDECIDED = (
     select(ledger.c.account)
     .join_from(refused, ledger, refused.c.entry_id == ledger.c.id)

@@ -19,9 +19,9 @@ from gatewayd_sql.tables import fault, filing, link, mail, rival
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
-__all__ = ["UNSAID", "filed_for", "remember", "seal", "sealed_as", "seals"]
+__all__ = ["UNSAID", "filed_for", "hold", "remember", "seal", "sealed_as", "seals"]
 
 _Row: TypeAlias = "Mapping[str, object]"
 
@@ -80,8 +80,14 @@ def filed_for(filings: Iterable[tuple[str, str | None]]) -> str:
     return json.dumps(sorted(set(filings), key=repr))
 
 
+def hold(connection: Connection, mail_ids: Collection[int], *where: ColumnElement[bool]) -> set[int]:
+    """Return those of the mails that are there; until the end of the transaction nobody else adds filings of them."""
+    query = select(mail.c.id).where(*where).order_by(mail.c.id).with_for_update(key_share=True)
+    return {one for piece in pieces(sorted(mail_ids)) for one in connection.scalars(query.where(mail.c.id.in_(piece)))}
+
+
 def remember(connection: Connection, mail_ids: Collection[int]) -> None:
-    """Write down with mails for whom they are filed now."""
+    """Write down with mails, which are held, for whom they are filed now."""
     found: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
     for piece in pieces(mail_ids):
         query = select(filing.c.mail_id, filing.c.operator, filing.c.owner).where(filing.c.mail_id.in_(piece))

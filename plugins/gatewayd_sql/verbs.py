@@ -23,6 +23,7 @@ from gatewayd_sql.owing import Owing
 from gatewayd_sql.proving import Proving
 from gatewayd_sql.provisional import Provisionals
 from gatewayd_sql.refused import Refusals
+from gatewayd_sql.refused_filings import RefusedFilings
 from gatewayd_sql.sending import Sending
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Verbs:
     outbox: Outbox
     sending: Sending
     refusals: Refusals
+    refused_filings: RefusedFilings
     provisionals: Provisionals
     directories: Directories
 
@@ -82,6 +84,7 @@ class Verbs:
             outbox=Outbox(db),
             sending=Sending(db),
             refusals=Refusals(db),
+            refused_filings=RefusedFilings(db),
             provisionals=Provisionals(db),
             directories=Directories(db),
         )

@@ -40,9 +40,9 @@ class Site:
         self.house.operator("acme", matchers="[contacts]", persons=PERSONS, customers=CUSTOMERS, contacts=CONTACTS)
         self.account()
 
-    def account(self, contact_types: str = "") -> None:
+    def account(self, contact_types: str = "", *, more: str = "") -> None:
         types = f"  contact_types: {contact_types}\n" if contact_types else ""
-        self.house.account("main", "imap", self._dovecot.ports["imap"], self.user, imports=types)
+        self.house.account("main", "imap", self._dovecot.ports["imap"], self.user, imports=types, more=more)
 
     def file(self, name: str) -> Path:
         return self.house.folder / "acme" / f"{name}.csv"
@@ -224,6 +224,28 @@ def test_not_admitted_is_lifted_by_settings_records_and_a_person(site: Site) -> 
         assert site.house.good("queue", "refused").err == "No mail is not admitted.\n"
         assert site.house.run("queue", "admit", rows[2]["id"]).code == 1
         assert "visit problem" not in daemon.log
+
+
+def test_mail_that_one_operator_admits_is_filed_for_another_that_refused_it_once_its_records_know_the_sender(site: Site) -> None:
+    new = "customer,C1,EMAIL,new@nord.example,sales\n"
+    site.file("contacts").write_text(CONTACTS + new)
+    site.house.operator("globex", matchers="[contacts]", persons=PERSONS, customers=CUSTOMERS, contacts=CONTACTS)
+    site.account("{customer: [sales]}", more="operators: [acme, globex]\n")
+
+    def filed() -> list[str]:
+        return [operator for (operator,) in site.house.read("SELECT operator FROM filing ORDER BY operator")]
+
+    with site.house.daemon() as daemon:
+        site.send(1, "new@nord.example")
+        until("it is filed", 60, lambda: filed() == ["acme"])
+        until("that is final", 60, lambda: site.house.read("SELECT count(*) FROM provisional") == [(0,)])
+        (site.house.folder / "globex/contacts.csv").write_text(CONTACTS + new)
+        until("it is filed for the other, too", 60, lambda: filed() == ["acme", "globex"])
+        assert site.house.read("SELECT count(*) FROM refused_filing") == [(0,)]
+        (row,) = site.house.good("mail", "list", "--operator", "globex", "--json").rows
+        assert [link["id"] for link in row["links"]] == ["C1"]
+        assert "visit problem" not in daemon.log
+    site.house.good("audit", "main")
 
 
 def test_not_admitted_is_lifted_without_a_daemon(site: Site) -> None:

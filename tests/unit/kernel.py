@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.roles import Plugin
+    from gatewayd.routing import Router
     from gatewayd.visit import Progress, Report
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
@@ -123,6 +124,8 @@ class Gateway:
         self._stack.callback(self.examiner.close)
         self.thread = self._stack.enter_context(ThreadPoolExecutor(1))
         self.progress: Callable[[Progress], None] = lambda _: None
+        self.router: Router | None = None
+        self.stopping: Callable[[], bool] = lambda: False
         self.desk = Desk(store=self.store, examiner=self.examiner, recipes={one.operator.name: one for one in self.recipes})
 
     def another_store(self, url: str | None = None) -> Sql:
@@ -152,10 +155,12 @@ class Gateway:
             store=self.store,
             examiner=self.examiner,
             owner=self.owner,
+            router=self.router,
             fetcher=self.thread,
             bounds=self.bounds,
             progress=self.progress,
             patience=patience,
+            stopping=self.stopping,
         )
         task = Task(from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
         return visit(account, self.transport, self.recipes, tools, task)

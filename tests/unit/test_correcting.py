@@ -367,6 +367,17 @@ def test_accounts_with_mail_that_is_not_admitted_are_visited_when_records_change
             until(lambda: hurried == ["main"])
 
 
+def test_so_are_those_with_mail_that_the_operator_refused_and_others_did_not(tmp_path: Path) -> None:
+    with site(tmp_path, contact_types=SALES) as one:
+        one.hand.enter("1")
+        filed = one.hand.outcome("1", make_raw(1), make_filing("other"))
+        one.hand.commit(replace(filed, refused_by=("acme",), senders=("otto@example.com",)))
+        hurried: list[str] = []
+        with corrector(one, hurried) as corrects:
+            corrects.looked(look(one))
+            until(lambda: hurried == ["main"])
+
+
 def test_what_could_not_be_followed_up_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gatewayd.supervisor.correcting._AGAIN", 0.05)
     with site(tmp_path) as one:

@@ -11,7 +11,7 @@ from gatewayd.batch import Onward
 from gatewayd.config import ImportConfig
 from gatewayd.examine import Examiner
 from gatewayd.mail import BytesSource
-from gatewayd.rematch import file_old
+from gatewayd.rematch import Backfill, file_old
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry
@@ -242,17 +242,17 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
     examiner = Examiner(registry(matcher("calm", links_all), directory([], [CONTACT], base=Down)))
     taken = lease(gateway)
     try:
-        old = file_old(
-            gateway.store,
-            examiner,
-            recipe("later", "calm", known=True),
-            taken,
+        old = Backfill(
+            store=gateway.store,
+            examining=examiner,
+            recipe=recipe("later", "calm", known=True),
+            lease=taken,
             imports=ImportConfig(**imports),
             owner=None,
             onward=Onward(),
             tick=lambda: None,
         )
-        return list(old)
+        return list(file_old(old))
     finally:
         gateway.store.release(taken)
 

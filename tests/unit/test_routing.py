@@ -27,7 +27,7 @@ from gatewayd.batch import Batch, Onward, fetch, order, outcomes
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.examine import Examiner
 from gatewayd.mail import BytesSource, parse
-from gatewayd.rematch import file_old, retry
+from gatewayd.rematch import Backfill, file_old, retry
 from gatewayd.routing import Rate, Router
 from gatewayd.rules import Rule
 from gatewayd.signing import HOP, Signer
@@ -479,8 +479,15 @@ def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(t
         store: Any = Remembering(gateway.store)
         lease: Any = gateway.store.take_lease("main", "x", dead=lambda _: False)
         onward = Onward(account="main", router=which, forward=fire)
-        old = file_old(
-            store, gateway.examiner, recipe("later"), lease, ImportConfig(), owner=None, onward=onward, tick=lambda: None
+        backfill = Backfill(
+            store=store,
+            examining=gateway.examiner,
+            recipe=recipe("later"),
+            lease=lease,
+            imports=ImportConfig(),
+            owner=None,
+            onward=onward,
+            tick=lambda: None,
         )
-        assert next(old) == 3
+        assert next(file_old(backfill)) == 3
     assert [len(one.deliveries) for one in store.written] == [int(fire)] * 3

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text
 from gatewayd_sql.dialect import Id, only_where
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 metadata = MetaData()
 

@@ -1,0 +1,115 @@
+"""Mail that is here is filed for further operators of its account, as backlog: from the raw bytes, and nothing is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gatewayd.batch import contact_types
+from gatewayd.errors import PermanentError
+from gatewayd.examine import Letter, Order
+from gatewayd.mail import BytesSource
+from gatewayd.rematch import BATCH, Backfill, file_old
+from gatewayd.visit.readmission import PAGE, sent_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from gatewayd.batch import Onward
+    from gatewayd.config import AccountConfig, ImportConfig
+    from gatewayd.custody import Lease
+    from gatewayd.examine import Recipe
+    from gatewayd.visit.readmission import Readmission, Rejudged
+    from gatewayd.visit.values import Tools
+
+__all__ = ["Backfilling"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backfilling:
+    """Files what one account has, for the length of one visit. Both of its methods yield how many filings of a batch are new."""
+
+    tools: Tools
+    lease: Lease
+    account: AccountConfig
+    imports: ImportConfig
+    recipes: Sequence[Recipe]
+    onward: Onward
+    #: Called every few seconds, and between two pages; raises where the visit is to end.
+    tick: Callable[[], None]
+
+    def old(self, operator: str) -> Iterator[int]:
+        """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
+        recipe = next((one for one in self.recipes if one.operator.name == operator), None)
+        if recipe is None:
+            advice = "Add it to the account's `operators` first."
+            raise PermanentError(f"account {self.account.name} does not serve operator {operator!r}", advice=advice)
+        yield from file_old(self._filer(recipe))
+
+    def admitted(self, readmission: Readmission) -> Iterator[int]:
+        """File what operators admit by now of the mail that they refused and others did not.
+
+        What can't be decided stays as it is. So does what is provisional: ``gatewayd.rematch.correct`` gives that again, with its
+        rules.
+        """
+        for recipe, wanted in readmission.wants():
+            filer = self._filer(recipe)
+            for senders in self._admitted(recipe, wanted, readmission):
+                yield from self._filed(filer, senders, readmission)
+
+    def _filer(self, recipe: Recipe) -> Backfill:
+        return Backfill(
+            store=self.tools.store,
+            examining=self.tools.examiner,
+            recipe=recipe,
+            lease=self.lease,
+            imports=self.imports,
+            owner=self.account.user,
+            onward=self.onward,
+            tick=self.tick,
+        )
+
+    def _admitted(self, recipe: Recipe, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
+        """Yield the senders whom the operator admits now, page by page; None is whoever it may be."""
+        if not self.imports.contact_types:
+            yield None
+            return
+        types = contact_types(self.imports)
+        for page in self._senders(recipe.operator.name, wanted):
+            letters = tuple(Letter(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
+            order = Order(letters=letters, recipes=(recipe,), contact_types=types, admit_only=True)
+            (found,) = self.tools.examiner.begin(order).result(self.tick).findings
+            if found.pending:
+                readmission.leave_open(recipe.operator.name)
+            left = found.refused | found.pending
+            if admitted := [one for number, one in enumerate(page) if number not in left]:
+                yield admitted
+            self.tick()
+
+    def _senders(self, operator: str, wanted: Rejudged) -> Iterator[Sequence[str]]:
+        """Yield pages of those who sent what the operator refused, and are to be judged again."""
+        read = partial(self.tools.store.refused_senders, self.account.name, operator, limit=PAGE)
+        if not wanted.every:
+            changed = sorted(wanted.senders)
+            yield from filter(None, (read(among=changed[start : start + PAGE]) for start in range(0, len(changed), PAGE)))
+            return
+        after = ""
+        while page := read(after=after):
+            after = page[-1]
+            yield page
+
+    def _filed(self, filer: Backfill, senders: Sequence[str] | None, readmission: Readmission) -> Iterator[int]:
+        store, name, after = self.tools.store, filer.recipe.operator.name, 0
+        while page := store.refused_mails(self.account.name, name, senders=senders, after=after, limit=PAGE):
+            after = page[-1]
+            doubted = store.doubted(name, page)
+            final = [one for one in page if one not in doubted]
+            if doubted:
+                readmission.leave_open(name)
+            for start in range(0, len(final), BATCH):
+                new, undecided = filer.file(final[start : start + BATCH], admitted=True)
+                if undecided:
+                    readmission.leave_open(name)
+                yield new
+            self.tick()
