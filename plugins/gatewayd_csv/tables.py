@@ -88,7 +88,7 @@ def stamps(folder: Path) -> tuple[Stamp, ...]:
     """Return the stamps of the files that are there; raises ConfigError where the folder can't be read."""
     try:
         os.scandir(folder).close()
-        return tuple(sorted(_stamp(folder, name) for name in TABLES if (folder / name).exists()))
+        return tuple(sorted(filter(None, (_stamp(folder, name) for name in TABLES))))
     except FileNotFoundError:
         problem, advice = "there is no such folder", "Correct `folder`; a relative path counts from the config folder."
     except NotADirectoryError:
@@ -98,8 +98,12 @@ def stamps(folder: Path) -> tuple[Stamp, ...]:
     raise ConfigError(f"directory csv, folder {folder}: {problem}", advice=advice)
 
 
-def _stamp(folder: Path, name: str) -> Stamp:
-    found = (folder / name).stat()
+def _stamp(folder: Path, name: str) -> Stamp | None:
+    try:
+        found = (folder / name).stat()
+    except FileNotFoundError:
+        # An export may take it away at any time, and that says nothing of the folder.
+        return None
     return Stamp(name, found.st_size, found.st_mtime_ns, found.st_ino)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Directory
 from gatewayd_csv import settling
+from gatewayd_csv.tables import stamps
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
 
 if TYPE_CHECKING:
@@ -184,6 +185,23 @@ def test_an_export_that_takes_its_time_is_never_seen_in_part(
     told += directory.refresh()
     assert told == []
     assert len(directory.contacts({f"{x}{n}@x.example" for n in range(10) for x in "de"})) == 20
+
+
+def test_a_file_that_comes_and_goes_says_nothing_of_its_folder(folder: Path) -> None:
+    end = threading.Event()
+
+    def export() -> None:
+        while not end.is_set():
+            (folder / "contacts.csv").unlink()
+            (folder / "contacts.csv").write_text(DESKS)
+
+    thread = threading.Thread(target=export)
+    thread.start()
+    try:
+        assert {len(stamps(folder)) for _ in range(3000)} <= {2, 3}
+    finally:
+        end.set()
+        thread.join()
 
 
 @settings(max_examples=60)
