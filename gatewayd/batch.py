@@ -18,7 +18,7 @@ from gatewayd.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.tenancy import refused_by
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
@@ -144,14 +144,19 @@ def outcomes(
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
     standing_in = batch.unlike.keys() - believed(batch, examined, sizes)
     decided = _decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)
+    return [*done, *_held_against_before(batch, decided, reread_after, grown or {})]
+
+
+def _held_against_before(
+    batch: Batch, decided: Iterable[Outcome], reread_after: float, grown: Mapping[int, int]
+) -> Iterator[Outcome]:
+    """Yield the outcomes; what is filed says when it must come once more, and which mail it is, having grown."""
     odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
-    same = grown or {}
     for each in decided:
         if isinstance(each, Filed):
-            done.append(replace(each, reread_after=odd.get(each.entry_id), grown_from=same.get(each.entry_id)))
+            yield replace(each, reread_after=odd.get(each.entry_id), grown_from=grown.get(each.entry_id))
         else:
-            done.append(each)
-    return done
+            yield each
 
 
 def believed(batch: Batch, examined: Examined, sizes: Sizes) -> frozenset[str]:

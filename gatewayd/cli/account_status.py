@@ -118,8 +118,8 @@ def print_accounts(shown: Sequence[ShownAccount]) -> None:
     if not shown:
         output.note("There are no accounts.")
     for one in [one for one in shown if one.rereads]:
-        odd = f"{output.count(one.rereads, 'message')} of another size than the server lists"
-        click.echo(output.clean(f"Account {one.name}: {odd}, fetched once more before anything is done to them there."))
+        filed = f"{output.count(one.rereads, 'message')} filed with another size than the server lists"
+        click.echo(output.clean(f"Account {one.name}: {filed}. Before anything is done to them there, they are fetched once more."))
 
 
 def _row(one: ShownAccount, now: datetime) -> tuple[str, ...]:

@@ -122,15 +122,15 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
     rereads = [key for one in found for key in one.rereads]
     if rereads:
         output.note(
-            f"{_keys(rereads)}: fetched once more by a later visit, see `limits.reread_after`; unless the same bytes come then, "
-            "nothing is done to them on the server."
+            f"{_keys(rereads)}: filed with another size than the server lists. A later visit fetches them once more, see "
+            "`limits.reread_after`. Unless the same bytes come then, nothing is done to them on the server."
         )
     doubtful = [key for one in found for key in one.doubtful]
     if doubtful:
         output.note(f"{_keys(doubtful)}: gone by now, and filed with bytes of another length than the server listed. {_UNLIKE}")
     grown = [key for one in found for key in one.grown]
     if grown:
-        output.note(f"{_keys(grown)}: here as they came first; they have another size there since.")
+        output.note(f"{_keys(grown)}: filed as they came first. Their size on the server has changed since.")
     if database.unchecked:
         output.note(f"The database itself was not checked: {database.unchecked}.")
     output.note("Custody is proven." if proven else "Custody is NOT proven.")

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from gatewayd.visit.readmission import Readmission, Rejudged
     from gatewayd.visit.values import Tools
 
-__all__ = ["Backfilling"]
+__all__ = ["Backfiller"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backfilling:
+class Backfiller:
     """Files what one account has, for the length of one visit. Both of its methods yield how many filings of a batch are new."""
 
     tools: Tools

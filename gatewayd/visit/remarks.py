@@ -31,8 +31,8 @@ def notes_of(batch: Batch, done: Sequence[Outcome], after: Action | None, reread
     causes = {one.entry_id for one in done if isinstance(one, Deferred)}
     taken = {one.listed.key for one in _unlike(batch) if one.entry_id not in causes}
     if taken:
-        odd = f"{len(taken)} messages are not of the size that the server lists, as often there"
-        yield f"{odd}: they are taken, and fetched once more in {reread_after:g} s; {_LEFT} unless the same bytes come then"
+        odd = f"{len(taken)} messages have another size than the server lists, as many on this server do"
+        yield f"{odd}: they are filed, and fetched once more in {reread_after:g} s; {_LEFT} unless the same bytes come then"
     bare = [one.key for one in done if isinstance(one, Filed) and one.owed is None and one.key not in taken] if after else []
     if bare:
         yield (

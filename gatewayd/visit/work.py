@@ -17,7 +17,7 @@ from gatewayd.sizes import Sizes
 from gatewayd.tally import Tally
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.awaiting import Awaiting, VisitStopped
-from gatewayd.visit.backfilling import Backfilling
+from gatewayd.visit.backfilling import Backfiller
 from gatewayd.visit.folder import FolderListing
 from gatewayd.visit.meter import Meter, VisitFull
 from gatewayd.visit.readmission import Readmission, senders_of
@@ -65,7 +65,7 @@ class Work:
         self._readmission = Readmission(
             tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._awaiting.tick, every=task.from_beginning
         )
-        self._backfilling = Backfilling(
+        self._backfilling = Backfiller(
             tools=tools,
             lease=lease,
             account=account,

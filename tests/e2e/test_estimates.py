@@ -109,9 +109,12 @@ def test_P3_mail_of_estimated_sizes_is_deleted_once_the_same_bytes_came_again(sc
     assert (script.deleted, retrs(script).total()) == (set(), 6), "it is too early"
     assert rereads(house) == 6
     status = house.run("status").out
-    assert "Account main: 6 messages of another size than the server lists, fetched once more before anything is done" in status
+    assert "Account main: 6 messages filed with another size than the server lists. Before anything is done" in status
     audit = house.good("audit", "main")
-    assert "6 keys, such as u1, u2, u3: fetched once more by a later visit, see `limits.reread_after`" in audit.err
+    assert (
+        "6 keys, such as u1, u2, u3: filed with another size than the server lists. A later visit fetches them once more"
+        in audit.err
+    )
     (row,) = house.good("audit", "main", "--json").rows
     assert (len(row["rereads"]), row["proven"]) == (6, True)
 

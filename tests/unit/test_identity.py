@@ -467,7 +467,7 @@ def test_mail_of_a_server_whose_sizes_are_estimates_is_filed_and_nothing_is_done
     with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
         report = gateway.good()
         assert (report.tally.filed, report.settled) == (10, 0)
-        assert "not of the size that the server lists, as often there" in report.notes[0]
+        assert "have another size than the server lists, as many on this server do" in report.notes[0]
         assert len(transport.keys()) == 10
         transport.deliver(make_raw(11), size=7)
         assert gateway.good().tally.filed == 1, "a single one, where it is known"
