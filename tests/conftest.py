@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+#: How many bytes the tests of one process may leave behind until it ends.
+_LEFT = 200 << 20
+
+
 @pytest.fixture(scope="session")
 def dovecot() -> Iterator[Dovecot]:
     # Where the machine's inotify instances are used up, it looks for new mail itself.
@@ -33,12 +38,21 @@ def postgresql_server() -> Iterator[Postgresql]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_store(request: pytest.FixtureRequest) -> Callable[[], str]:
+def new_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
     """Return what makes a database for a ``House``, on both kinds: its URL, or nothing for SQLite in the state folder."""
     if request.param == "sqlite":
-        return lambda: ""
+        yield lambda: ""
+        return
     server: Postgresql = request.getfixturevalue("postgresql_server")
-    return server.new_database
+    made: list[str] = []
+
+    def new() -> str:
+        made.append(server.new_database())
+        return made[-1]
+
+    yield new
+    for url in made:
+        server.drop(url)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,6 +64,15 @@ def _warm() -> Iterator[None]:
     warm.counted.update({name: os.environ.pop(name) for name in [*os.environ] if name.startswith("COVERAGE_PROCESS")})
     yield
     warm.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _little_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """See that tests take away what they wrote: /tmp may lie in memory."""
+    yield
+    files = (Path(folder, name) for folder, _, names in os.walk(tmp_path_factory.getbasetemp()) for name in names)
+    left = sum(file.lstat().st_blocks * 512 for file in files)
+    assert left < _LEFT, f"{left} bytes are left in {tmp_path_factory.getbasetemp()}"
 
 
 @pytest.fixture(autouse=True)

@@ -25,7 +25,12 @@ _START_SECONDS = 120.0
 _NOBODY = 65534
 
 #: A server whose data may be lost with its machine, and, unless a client asks for more, with its own crash.
-_HASTY = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50", "listen_addresses=")
+_HASTY = (
+    *("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50", "listen_addresses="),
+    # Its folder may lie in memory; by default it keeps 1 GB of log.
+    *("min_wal_size=32MB", "max_wal_size=64MB"),
+)
+_URL = "postgresql://postgres@/"
 
 
 class Postgresql:
@@ -66,9 +71,17 @@ class Postgresql:
     def new_database(self) -> str:
         """Make an empty database, and return its URL."""
         name = f"test{next(self._databases)}"
-        createdb = [str(Path(str(self._postgres)).with_name("createdb")), "-h", str(self.folder), "-U", "postgres", name]
-        subprocess.run(createdb, check=True, timeout=_START_SECONDS)  # noqa: S603  our own words
+        self._tool("createdb", name)
         return self._url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database that ``new_database`` made, whoever still has it open."""
+        self._tool("dropdb", "--force", url.removeprefix(_URL).partition("?")[0])
+
+    def _tool(self, name: str, *words: str) -> None:
+        program = str(Path(str(self._postgres)).with_name(name))
+        command = [program, "-h", str(self.folder), "-U", "postgres", *words]
+        subprocess.run(command, check=True, timeout=_START_SECONDS)  # noqa: S603  our own words
 
     def crash(self) -> None:
         """End it as a crash would: nobody is told, and at the next start it recovers what was committed."""
@@ -82,7 +95,7 @@ class Postgresql:
         self._start()
 
     def _url(self, name: str) -> str:
-        return f"postgresql://postgres@/{name}?host={self.folder}"
+        return f"{_URL}{name}?host={self.folder}"
 
     def _start(self) -> None:
         settings = [word for setting in _HASTY for word in ("-c", setting)]

@@ -25,11 +25,14 @@ RECORDS = [Record(kind="customer", id=str(number), label=f"Customer {number}") f
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/gatewayd.db"
+        yield f"sqlite:///{tmp_path}/gatewayd.db"
+        return
     server: Postgresql = request.getfixturevalue("postgresql_server")
-    return server.new_database()
+    made = server.new_database()
+    yield made
+    server.drop(made)
 
 
 @pytest.fixture
