@@ -69,7 +69,7 @@ WRONG: Mapping[str, tuple[str, str]] = {
     "builtins": ("import builtins; builtins.open = None", "it replaces builtins.open"),
     "modules": ("import sys; sys.modules['json'] = sys", "it replaces the module json"),
     "syntax": ("x = 1\n" * 16 + "y = = 2", "SyntaxError: invalid syntax (syntax.py:17)"),
-    "nul": ("x = '\0'", "SyntaxError: source code string cannot contain null bytes"),
+    "nul": ("x = '\0'", "source code string cannot contain null bytes"),
 }
 #: What an import does that does not come to its end, and the line where it is by then.
 HANGS = {
