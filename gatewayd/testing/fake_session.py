@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeSession"]
 
+#: A header block is cut behind so many bytes, as by transports that have a server send no more.
+_HEADER = 1 << 15
+
 
 class FakeSession(Session):
     """See ``FakeTransport``."""
@@ -80,7 +83,7 @@ class FakeSession(Session):
         there = self._transport.folder(folder).keyed()
         for key in keys:
             if key in there:
-                yield key, there[key].raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+                yield key, (there[key].raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")[:_HEADER]
 
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """See ``Session``."""

@@ -43,6 +43,7 @@ def test_what_is_longer_by_fields_that_servers_write_has_grown(fields: bytes, en
     now = with_fields(raw, fields, first=first)
     assert grew(raw.replace(b"\r\n", end), now.replace(b"\r\n", end))
     assert grew(now.replace(b"\r\n", end), raw.replace(b"\r\n", end)), "such fields go, too"
+    assert not grew(raw.replace(b"\r\n", end), now.replace(b"\r\n", end)[:-1] + b"y"), "its last byte is another one"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_what_is_longer_by_fields_that_servers_write_has_grown(fields: bytes, en
         with_fields(make_raw(1), b"X-Spam: yes\r\n"),
         with_fields(make_raw(1), b"Status: RO\r\nX-Spam: yes\r\n"),
         with_fields(make_raw(1), FIELDS[0]) + b"more",
+        with_fields(make_raw(1), FIELDS[0])[:-3] + b"?\r\n",
         with_fields(make_raw(1), FIELDS[0]).replace(b"Subject: ", b"Subject:  "),
         with_fields(make_raw(1), b"X-Keywords: " + b"x" * 5000 + b"\r\n"),
         make_raw(1) + b"Status: RO\r\n",

@@ -13,6 +13,7 @@ from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
+from gatewayd.visit.settling import anchors_of
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
@@ -168,8 +169,30 @@ def test_a_session_that_breaks_while_it_fetches_once_more_costs_nothing(tmp_path
         gateway.good()
         transport.on(step, LOST, after=after)
         assert later(gateway).error is LOST
+        # At most one may be what ended the session: each was tried once, to be filed.
+        assert sum(one.tries - 1 for one in gateway.store.rereads("main", "INBOX", limit=9)) <= 1
         later(gateway)
         assert (transport.keys(), len(gateway.filings())) == ([], 4)
+
+
+def test_nothing_is_fetched_once_more_in_a_folder_that_is_in_doubt(tmp_path: Path) -> None:
+    transport = estimating(4)
+    with house(tmp_path, transport) as gateway:
+        gateway.good()
+        asked = fetches(transport)
+        transport.message("1:2").hidden = True
+        gateway.pass_time()
+        assert "the server counts 4 messages and lists 3" in gateway.visit(compare=True).problems[0]
+        assert (fetches(transport), transport.settled) == (asked, [])
+
+
+@pytest.mark.parametrize(("size", "known"), [(99, True), (20_000, True), (40_000, False)])
+def test_a_header_that_may_have_been_cut_says_nothing(size: int, *, known: bool) -> None:
+    transport = FakeTransport(account="main")
+    key = transport.deliver(make_raw(1).partition(b"\r\n\r\n")[0] + b"\r\nX-Long: " + b"x" * size + b"\r\n\r\nText\r\n")
+    session = transport.open()
+    assert bool(anchors_of(session, "INBOX", [key])) == known
+    session.close()
 
 
 def test_what_can_not_be_had_once_more_is_due_again_later_and_later(tmp_path: Path) -> None:
