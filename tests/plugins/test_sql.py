@@ -29,6 +29,7 @@ from gatewayd import (
     Lease,
     Lengths,
     Place,
+    Provisional,
     Query,
     Record,
     Settled,
@@ -350,6 +351,16 @@ def test_daemons_that_died_are_forgotten_after_a_day(store: Store, url: str) -> 
     run(url, "UPDATE daemon SET beat_at = beat_at - 2 WHERE owner = 'one'")
     store.beat(DaemonHealth(owner="two", version="1", started_at=datetime.now(UTC)))
     assert run(url, "SELECT owner FROM daemon") == [("two",)]
+
+
+def test_a_verdict_is_provisional_for_its_time_at_most_also_where_nobody_has_looked_since(store: Store, url: str) -> None:
+    one = Custodian.of(store)
+    one.enter("1")
+    verdict = Provisional(operator="nord", since=datetime(2026, 11, 22, tzinfo=UTC), version="1", fire=False, undecided=False)
+    one.commit(replace(filed := one.outcome("1", make_raw(1)), provisional=(verdict,)))
+    assert store.doubted("nord", [filed.entry_id]) == {filed.entry_id}
+    run(url, "UPDATE provisional SET until = 1")
+    assert store.doubted("nord", [filed.entry_id]) == frozenset()
 
 
 def test_daemons_that_start_at_once_share_the_leases(url: str, open_store: Callable[[], Store]) -> None:
