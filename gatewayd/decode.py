@@ -18,7 +18,10 @@ __all__ = ["BASE64", "clean", "codec", "header_text", "parameter", "to_text", "t
 
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(BASE64 + b"="))
-_PADDING = re.compile(rb"=+")
+_RUNS = re.compile(rb"=++|[^=]++")
+#: How many bytes behind a padding tell whether more base64 follows, and what these are then.
+_LOOKED = 1024
+_ONLY = re.compile(rb"[A-Za-z0-9+/=\r\n]*+")
 _LINE = 1024
 
 
@@ -34,35 +37,69 @@ def transfer_decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 
 def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    left, ended = b"", False
+    decoder = _Base64()
     for piece in pieces:
-        data = left + piece.translate(None, _NOT_BASE64)
-        data, kept, ended = _unpadded(data) if b"=" in data else (data, b"", False)
-        whole = len(data) - len(data) % 4
-        left = data[whole:] + kept
-        if whole:
-            yield binascii.a2b_base64(data[:whole])
-        if ended:
-            break
-    left = left.replace(b"=", b"")
-    # A single last character holds no whole byte.
-    if len(left) > 1:
-        yield binascii.a2b_base64(left + b"=" * (4 - len(left)))
+        yield from decoder.read(piece)
+        if decoder.ended:
+            return
+    yield from decoder.end()
 
 
-def _unpadded(data: bytes) -> tuple[bytes, bytes, bool]:
-    """Return base64 without its "=", the half of a padding that stands at its end, and whether it ends there.
+class _Base64:
+    """Decodes base64 piece by piece, wherever the pieces are cut.
 
-    RFC 2045 section 6.8: a whole padding is the end of the data. A "=" elsewhere means nothing, as to the standard library.
+    RFC 2045 section 6.8: a whole padding is the end of the data. But some software encodes a file in several runs and joins
+    them. So if nothing but base64 stands behind the first padding, all of it is read. A "=" elsewhere means nothing.
     """
-    odd = place = 0
-    for match in _PADDING.finditer(data):
-        place = (match.start() - odd) % 4
-        if place >= 2 and place + len(match[0]) >= 4:  # noqa: PLR2004
-            return data[: match.start()].replace(b"=", b""), b"", True
-        odd += len(match[0])
-    half = place == 2 and data.endswith(b"=")  # noqa: PLR2004
-    return data.replace(b"=", b""), b"=" if half else b"", False
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._quad = b""
+        self._pads = 0
+        self._joined = False
+        #: What stands behind the first padding, while it is not known whether it is base64.
+        self._behind: bytes | None = None
+
+    def read(self, piece: bytes) -> Iterator[bytes]:
+        if self._behind is not None:
+            yield from self._look(self._behind + piece)
+            return
+        for run in _RUNS.finditer(piece):
+            if run[0].startswith(b"="):
+                self._pads += len(run[0])
+                if len(self._quad) < 2 or len(self._quad) + self._pads < 4:  # noqa: PLR2004
+                    continue
+                yield self._whole()
+                if not self._joined:
+                    yield from self._look(piece[run.end() :])
+                    return
+            elif data := run[0].translate(None, _NOT_BASE64):
+                data = self._quad + data
+                whole = len(data) - len(data) % 4
+                self._quad, self._pads = data[whole:], 0
+                yield binascii.a2b_base64(data[:whole])
+
+    def end(self) -> Iterator[bytes]:
+        """Yield what is left when nothing more comes."""
+        if self._behind is not None:
+            yield from self._look(self._behind, last=True)
+        # A single character holds no whole byte.
+        if len(self._quad) > 1:
+            yield self._whole()
+
+    def _look(self, behind: bytes, *, last: bool = False) -> Iterator[bytes]:
+        self._behind = behind = behind.lstrip(b"\r\n")
+        if len(behind) < _LOOKED and not last:
+            return
+        self._behind = None
+        self._joined = _ONLY.fullmatch(behind, 0, _LOOKED) is not None
+        self.ended = not self._joined
+        if self._joined:
+            yield from self.read(behind)
+
+    def _whole(self) -> bytes:
+        quad, self._quad, self._pads = self._quad, b"", 0
+        return binascii.a2b_base64(quad + b"=" * (4 - len(quad)))
 
 
 # A soft line break with blanks behind it, or before a line end that is a CR alone.

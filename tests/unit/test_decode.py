@@ -267,10 +267,35 @@ def test_broken_quoted_printable_is_read_as_the_standard_library_reads_it(text: 
     assert decoded(data, "quoted-printable") == binascii.a2b_qp(data)
 
 
-def test_base64_ends_at_its_padding() -> None:
-    assert decoded(b"NzU2IA==\r\nNzU2", "base64") == b"756 "
+def test_base64_ends_at_its_padding_unless_base64_alone_stands_behind_it() -> None:
+    assert decoded(b"NzU2IA==\r\nNzU2", "base64") == b"756 756"
     assert decoded(b"NzU2\r\nIA==\r\n-- \r\nlist footer", "base64", 3) == b"756 "
+    assert decoded(b"NzU2IA==" + b"\r\n" * 600 + b"a footer", "base64", 3) == b"756 "
     assert decoded(b"A", "base64") == b""
+
+
+@given(st.text(alphabet="AZ9+=\r\n -", max_size=60), st.integers(0, 1100), STEPS)
+def test_damaged_base64_says_the_same_whatever_the_pieces(text: str, more: int, step: int) -> None:
+    data = text.encode() + b"A" * more + text.encode()
+    assert decoded(data, "base64", step) == decoded(data, "base64")
+
+
+@given(st.lists(st.binary(max_size=1500), max_size=4), st.sampled_from([b"", b"\n", b"\r\n\r\n"]), STEPS)
+def test_base64_encoded_in_several_runs_is_read_to_its_end(runs: list[bytes], between: bytes, step: int) -> None:
+    assert decoded(between.join(map(base64.encodebytes, runs)), "base64", step) == b"".join(runs)
+
+
+@given(st.binary(max_size=300), st.text(max_size=80), STEPS)
+def test_what_is_none_behind_the_padding_is_not_read_as_base64(data: bytes, footer: str, step: int) -> None:
+    assume(len(data) % 3)
+    behind = b"\r\n-- \r\n" + footer.encode()
+    assert decoded(base64.encodebytes(data) + behind, "base64", step) == data
+
+
+def test_hostile_paddings_take_linear_time() -> None:
+    assert_linear(lambda text: decoded(text.encode(), "base64"), "QQ==")
+    assert_linear(lambda text: decoded(text.encode(), "base64"), "QQ=")
+    assert_linear(lambda text: decoded(text.encode(), "base64", 1), "=A")
 
 
 def test_a_quoted_printable_line_without_end_is_decoded_in_pieces() -> None:

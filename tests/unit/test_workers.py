@@ -100,7 +100,9 @@ TEXTS = {
 def test_P4_only_the_guilty_mail_gets_a_fault_and_all_else_keeps_its_links(wrong: str, tmp_path: Path) -> None:
     found = registry(tmp_path)
     bad, good = (recipe(found, name, *by, folder=tmp_path) for name, by in (("acme", ("good", wrong, "asks")), ("nord", ("good",))))
-    with pool(found, budget=20.0) as workers:
+    # What is ended for its memory must not run out of time first, however slow the machine.
+    deadline = 20.0 if wrong in {"hoards", "allocates"} else DEADLINE
+    with pool(found, deadline=deadline, budget=20 * deadline) as workers:
         examined = workers.examine(order(letters(5, 4), bad, good))
     ours, others = examined.findings
     assert {mail_id for mail_id, fault in ours.faults if fault.by == wrong} == {4}
