@@ -9,8 +9,8 @@ from __future__ import annotations
 import imaplib
 import itertools
 import smtplib
-import time
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException, parse_headers
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from gatewayd_pop3.wire import Wire
 from gatewayd_smtp import faults as smtp_faults
 from gatewayd_webhook.answer import Answer
 from gatewayd_webhook.signature import Keys
+from tests.unit.linear import cpu_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -195,19 +196,13 @@ UNITS = [
 SLOW = {"headers of a listing", "IMAP, short answers"}
 
 
-def seconds(parser: Callable[[bytes], object], words: bytes) -> float:
-    began = time.process_time()
-    parser(words)
-    return time.process_time() - began
-
-
 @pytest.mark.parametrize("name", PARSERS)
 def test_P8_words_of_eight_times_the_size_cost_no_more_than_some_times_the_time(name: str) -> None:
     parser = PARSERS[name]
     for unit in UNITS if name not in SLOW else (*PIECES, *UNITS[len(PIECES) :: 5]):
         small, large = (unit * (size // len(unit)) for size in (SMALL, LARGE))
         for left in (3, 2, 1, 0):
-            bound, took = SLOWER * seconds(parser, small) + SPARE, seconds(parser, large)
+            bound, took = SLOWER * cpu_seconds(partial(parser, small)) + SPARE, cpu_seconds(partial(parser, large))
             if took < bound:
                 break
             # A machine that is busy is slow once or twice, and never so slow.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import time
 from email.message import Message
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import assume, given
@@ -17,9 +15,7 @@ from gatewayd.decode import clean, codec, header_text, parameter, to_text, trans
 from gatewayd.header import addresses
 from gatewayd.htmltext import html_to_text
 from gatewayd.message.parameters import field
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.unit.linear import assert_linear
 
 
 def decoded(data: bytes, encoding: str, step: int = 1 << 20) -> bytes:
@@ -104,16 +100,6 @@ def test_any_bytes_become_text_that_can_be_stored(data: bytes, charset: str) -> 
 def test_controls_are_blanks_in_a_line_and_stay_in_a_text() -> None:
     assert clean("a\tb\r\nc\x1b\x85\0\ud800") == "a b  c  \ufffd\ufffd"
     assert clean("a\tb\r\n\x1b\0\ud800", line=False) == "a\tb\r\n\x1b\ufffd\ufffd"
-
-
-def assert_linear(read: Callable[[str], object], unit: str) -> None:
-    """Four times as much may take a bit more than four times as long, not sixteen times."""
-    took = []
-    for length in (60_000, 240_000):
-        started = time.process_time()
-        read(unit * (length // len(unit)))
-        took.append(time.process_time() - started)
-    assert took[1] < max(0.25, 9 * took[0])
 
 
 # --- encoded words ----------------------------------------------------------------------------------------------------
