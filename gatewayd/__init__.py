@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         LeaseLost,
         PermanentError,
         PluginError,
+        StoreReplaced,
         TooLarge,
         TransientError,
     )
@@ -240,6 +241,7 @@ __all__ = [
     "Standing",
     "State",
     "Store",
+    "StoreReplaced",
     "Suspension",
     "Taken",
     "Tally",
@@ -287,7 +289,9 @@ if not TYPE_CHECKING:
         ),
         "directory": "Contents DirectoryCondition DirectoryHealth",
         "endpoint": "Endpoint Server other_protocol socket_errors tls_context",
-        "errors": "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError TooLarge TransientError",
+        "errors": (
+            "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError StoreReplaced TooLarge TransientError"
+        ),
         "evidence": "Length difference",
         "events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
         "forwarder": "Courier Forwarder Notice Parcel Receipt",

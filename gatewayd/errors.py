@@ -6,6 +6,7 @@
     ├── AuthError         pause the account, tell the administrator, try rarely
     ├── TransientError    back off with jitter, then try again
     │   ├── LeaseLost     stop this visit: the account belongs to somebody else by now
+    │   ├── StoreReplaced end this process: another database lies where its own lay
     │   └── TooLarge      let this message wait: more of it comes than may come
     └── PermanentError    park the mail, the folder or the delivery
 
@@ -30,6 +31,7 @@ __all__ = [
     "LeaseLost",
     "PermanentError",
     "PluginError",
+    "StoreReplaced",
     "TooLarge",
     "TransientError",
     "kept",
@@ -124,6 +126,13 @@ class TransientError(GatewaydError):
 
 class LeaseLost(TransientError):
     """The account's lease went to another owner. Nothing of this visit may be written any more."""
+
+
+class StoreReplaced(TransientError):
+    """The database that this process has open is not the one any more that others find: a backup was put in its place.
+
+    Nothing is written any more, nor done on a server. The process ends, for what it knows of is not in that database.
+    """
 
 
 class TooLarge(TransientError):

@@ -43,7 +43,7 @@ from gatewayd.supervisor.threads import started
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from gatewayd.config import Config
@@ -81,12 +81,11 @@ class Daemon:
         self._metrics = Metrics(version=__version__)
         #: What is wrong with the config folder since the last reload.
         self._faults: tuple[Fault, ...] = self._config.faults
-        #: The last reload was refused as a whole.
-        self._refused = False
+        self._refused = False  # the last reload, as a whole
         self._started_at = datetime.now(UTC)
 
     def run(self) -> None:
-        """Run until a signal says to end."""
+        """Run until a signal says to end; raises StoreReplaced where another database lies in its own one's place."""
         journal.configure(self._config.log.format, self._config.log.level)
         with Waiting(self._read_at) as waiting, ExitStack() as stack:
             self._open(stack)
@@ -101,12 +100,16 @@ class Daemon:
                 if event == "reload":
                     self._reload(waiting)
                 self._look()
-            journal.daemon_stopping(why=waiting.why)
+                if self._supervisor.replaced:
+                    break
+            journal.daemon_stopping(why="the database was replaced" if self._supervisor.replaced else waiting.why)
             self._notifier.stopping()
             began = time.monotonic()
             self._posting.halt()
             abandoned = self._supervisor.stop(_STOP)
         journal.daemon_stopped(seconds=time.monotonic() - began, abandoned=abandoned)
+        if self._supervisor.replaced:
+            raise self._supervisor.replaced
 
     # --- start --------------------------------------------------------------------------------------------------------
 
@@ -253,7 +256,8 @@ class Daemon:
         made, router = recipes(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
-        self._rematcher.apply(config, made, self._fingerprints(config), router)
+        fingerprints = {name: fingerprint_of(one, config.registry) for name, one in config.operators.items() if not one.faulty}
+        self._rematcher.apply(config, made, fingerprints, router)
         self._corrector.apply(config, made, router)
         self._posting.apply(config)
         self._notices.apply(config)
@@ -273,10 +277,6 @@ class Daemon:
             accept(config)
         except OSError as error:
             journal.own_fault("config", error)
-
-    @staticmethod
-    def _fingerprints(config: Config) -> Mapping[str, Mapping[str, str]]:
-        return {name: fingerprint_of(one, config.registry) for name, one in config.operators.items() if not one.faulty}
 
     # --- every second -------------------------------------------------------------------------------------------------
 

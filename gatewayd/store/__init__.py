@@ -37,7 +37,11 @@ LEASE_SECONDS = 30.0
 
 
 class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
-    """Keeps ledger, raw mail, filings, links, deliveries and leases."""
+    """Keeps ledger, raw mail, filings, links, deliveries and leases.
+
+    Every verb may raise TransientError while the database can't be reached. It raises StoreReplaced once others find another
+    database by this one's name, such as a backup: what was written is seen by nobody, so nothing may be done on a mail server.
+    """
 
     def __init__(self, options: Store.Options, *, place: Place) -> None:
         """Keep what is given. Does no I/O and can't fail."""

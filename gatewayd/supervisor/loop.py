@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.config import Config
+    from gatewayd.errors import StoreReplaced
     from gatewayd.examine import Recipe
     from gatewayd.health import Request
     from gatewayd.routing import Router
@@ -85,6 +86,11 @@ class Supervisor:
         """Try the refused ones of these accounts' files at once: a secret of theirs has changed."""
         names = [file.removeprefix("accounts/").removesuffix(".yaml") for file in files if file.startswith("accounts/")]
         self._inbox.put(partial(self._charges.retry, names))
+
+    @property
+    def replaced(self) -> StoreReplaced | None:
+        """Why this process must end: another database lies where ours lay."""
+        return self._ownership.replaced
 
     def alive(self) -> bool:
         """Whether the loop turns, servers are listened to, and visits make progress."""

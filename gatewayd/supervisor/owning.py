@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.errors import StoreReplaced
 from gatewayd.health import Alarm
 from gatewayd.supervisor.clock import compare_in, spread
 
@@ -32,6 +33,8 @@ class Ownership:
         self._reception = reception
         #: The last round failed, and it was said.
         self._away = False
+        #: Why this process must end: another database lies where ours lay.
+        self.replaced: StoreReplaced | None = None
 
     def next(self) -> float:
         """Return when there is something to do."""
@@ -63,6 +66,8 @@ class Ownership:
             self._shed(done.share)
 
     def _say_store(self, done: Round) -> None:
+        if isinstance(done.error, StoreReplaced):
+            self.replaced = done.error
         if done.error is not None:
             self._listener.alarm(Alarm(kind="store", error=done.error.message, advice=done.error.advice))
         else:

@@ -75,7 +75,7 @@ class Database:
         host = parsed.host or parsed.query.get("host", "localhost")
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
-        self._reader, self._writer = engines.connect(parsed)
+        self._reader, self._writer, self._files = engines.connect(parsed)
         self._closed = False
         for engine in {id(engine.pool): engine for engine in (self._reader, self._writer)}.values():
             event.listen(engine, "checkin", self._check_in)
@@ -88,9 +88,17 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a transaction that may write; it is on the disk when the block has ended, and undone if that raises."""
-        with translated(self.name), self._writer.begin() as connection:
-            yield connection
+        """Give a transaction that may write; it is on the disk when the block has ended, and undone if that raises.
+
+        Raises StoreReplaced where it went into a file that is nobody's any more.
+        """
+        with translated(self.name):
+            with self._writer.begin() as connection:
+                seen = connection.info.get(engines.SEEN)
+                yield connection
+            # Who closes the database takes its log away, as is right.
+            if self._files and seen and not self._closed:
+                self._files.prove(seen)
 
     def prove_writable(self) -> None:
         """Commit a change that changes nothing; raises what keeps it from the disk."""
@@ -105,6 +113,8 @@ class Database:
     def close(self) -> None:
         """Close all connections; those in use are closed when their transactions end."""
         self._closed = True
+        if self._files and self._files.replaced:
+            return
         self._reader.dispose()
         self._writer.dispose()
 

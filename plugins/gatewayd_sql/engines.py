@@ -5,17 +5,22 @@ from __future__ import annotations
 import sqlite3
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import create_engine, event, make_url
 
 from gatewayd import ConfigError
+from gatewayd_sql.files import Files
 
 if TYPE_CHECKING:
     import psycopg
     from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["connect", "is_there", "lock_schema"]
+__all__ = ["SEEN", "connect", "is_there", "lock_schema"]
+
+#: What a connection to SQLite knows of its files, in its ``info``.
+SEEN = "files"
 
 #: Seconds that a writer waits for another one; the URL may say ``?timeout=``.
 _BUSY = "15"
@@ -53,8 +58,17 @@ _PRAGMAS: Final = (
 )
 
 
-def connect(url: URL) -> tuple[Engine, Engine]:
-    """Return an engine for reading and one for writing, over one pool of connections. Connects to nothing yet."""
+class Engines(NamedTuple):
+    """An engine for reading and one for writing."""
+
+    reader: Engine
+    writer: Engine
+    #: SQLite's own; None where a server keeps the database.
+    files: Files | None = None
+
+
+def connect(url: URL) -> Engines:
+    """Return both engines. Connects to nothing yet."""
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
     # What the URL itself says comes last, and counts.
@@ -66,7 +80,7 @@ def connect(url: URL) -> tuple[Engine, Engine]:
     except ModuleNotFoundError as error:
         raise ConfigError("PostgreSQL can't be used: psycopg is not installed", advice="Install psycopg 3.") from error
     event.listen(engine, "connect", _commits_are_on_the_disk)
-    return engine.execution_options(isolation_level="REPEATABLE READ"), engine
+    return Engines(engine.execution_options(isolation_level="REPEATABLE READ"), engine)
 
 
 def _commits_are_on_the_disk(connection: psycopg.Connection[Any], _record: object) -> None:
@@ -81,7 +95,7 @@ def is_there(url: str) -> bool:
     return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
-def _sqlite(url: URL) -> tuple[Engine, Engine]:
+def _sqlite(url: URL) -> Engines:
     folder = Path(url.database or "").parent
     if not folder.is_dir():
         raise ConfigError(
@@ -94,13 +108,25 @@ def _sqlite(url: URL) -> tuple[Engine, Engine]:
     # Writers of this process wait in a queue for one connection: SQLite's own way of waiting is to sleep, ever longer, and
     # whoever comes by at the right moment is first.
     engines = create_engine(url, pool_size=_READERS), create_engine(url, pool_size=1, max_overflow=0, pool_timeout=_PATIENCE)
+    files = Files(file)
+
+    def connected(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        _set_up(connection)
+        record.info[SEEN] = files.opened(connection)
+
+    def begun(connection: Connection) -> None:
+        files.prove(connection.info[SEEN])
+        connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
+
     for engine in engines:
-        event.listen(engine, "connect", _set_up)
-        event.listen(engine, "begin", _begin)
-    return engines[0].execution_options(begin="DEFERRED"), engines[1].execution_options(begin="IMMEDIATE")
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "begin", begun)
+        event.listen(engine, "close", lambda connection, _record: files.closed(connection))
+    reader, writer = engines
+    return Engines(reader.execution_options(begin="DEFERRED"), writer.execution_options(begin="IMMEDIATE"), files)
 
 
-def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+def _set_up(connection: sqlite3.Connection) -> None:
     # The driver would begin transactions itself, and too late: a reader that turns writer fails at once when another writes.
     connection.isolation_level = None
     connection.execute("PRAGMA page_size=16384")
@@ -124,10 +150,6 @@ def _keep_log(connection: sqlite3.Connection) -> None:
             time.sleep(_BETWEEN_TURNS)
         else:
             return
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
 
 
 def lock_schema(connection: Connection) -> None:

@@ -1,0 +1,90 @@
+"""A backup is put in the database's place while the daemon runs: nothing is believed to be kept that is kept in no file."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.messages import booking_messages
+from tests.e2e.house import House, until
+from tests.patience import LONG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gatewayd.testing.servers import Dovecot
+
+
+def _backup(house: House) -> Path:
+    """A copy as the docs make it."""
+    copy = house.state.parent / "backup.db"
+    with closing(sqlite3.connect(house.state / "gatewayd.db")) as database:
+        database.execute("VACUUM INTO ?", [str(copy)])
+    return copy
+
+
+def _restored(house: House, copy: Path) -> None:
+    # As the docs restore it, but for the stop before.
+    for name in ("gatewayd.db-wal", "gatewayd.db-shm"):
+        (house.state / name).unlink()
+    copy.rename(house.state / "gatewayd.db")
+
+
+def _log_removed(house: House, _copy: Path) -> None:
+    (house.state / "gatewayd.db-wal").unlink()
+
+
+@pytest.fixture
+def house(tmp_path: Path, dovecot: Dovecot) -> House:
+    """A house with one account, whose mail is deleted on the server once it is filed."""
+    made = House(tmp_path)
+    made.operator("acme")
+    dovecot.user(f"{tmp_path.name}@example.com", "pass")
+    made.account("sales", "imap", dovecot.ports["imap"], f"{tmp_path.name}@example.com", imports="  every: 1s\n  after: delete\n")
+    return made
+
+
+def _send(dovecot: Dovecot, house: House, mails: list[bytes]) -> None:
+    dovecot.deliver(f"{house.state.parent.name}@example.com", mails)
+
+
+@pytest.mark.parametrize("do", [pytest.param(_restored, id="restored"), pytest.param(_log_removed, id="log removed")])
+def test_P1_P3_a_daemon_whose_database_was_replaced_deletes_nothing_and_ends(
+    house: House, dovecot: Dovecot, do: Callable[[House, Path], None]
+) -> None:
+    first, second = [*booking_messages(1, 1)], [*booking_messages(2, 2)]
+    with house.daemon() as daemon:
+        copy = _backup(house)
+        _send(dovecot, house, first)
+        until("mail is filed", LONG, house.filed)
+        do(house, copy)
+        _send(dovecot, house, second)
+        assert daemon.process.wait(LONG) == 1
+        assert "the database was replaced, or its write-ahead log taken away, while gatewayd had it open" in daemon.log
+        assert "daemon stopped" in daemon.log
+    # What was filed and deleted before is what a restore loses; all else is there.
+    with house.daemon():
+        until("all is filed", LONG, lambda: len(house.filed()) >= len(second))
+    house.good("audit", "sales")
+
+
+def test_P1_a_database_that_is_moved_away_stops_the_import_until_it_is_back(house: House, dovecot: Dovecot) -> None:
+    first, second = [*booking_messages(1, 1)], [*booking_messages(2, 2)]
+    names = ("gatewayd.db-wal", "gatewayd.db-shm", "gatewayd.db")
+    with house.daemon() as daemon:
+        _send(dovecot, house, first)
+        until("mail is filed", LONG, house.filed)
+        for name in names:
+            (house.state / name).rename(house.state / f"{name}.away")
+        _send(dovecot, house, second)
+        until("it is told", LONG, lambda: "the database's file is gone" in daemon.log)
+        assert not (house.state / "gatewayd.db").exists()
+        for name in names:
+            (house.state / f"{name}.away").rename(house.state / name)
+        until("all is filed", LONG, lambda: len(house.filed()) == len(first) + len(second))
+        daemon.stop()
+    house.good("audit", "sales")
