@@ -251,7 +251,7 @@ class Connection:
         if self._waiting and not self.room:
             raise TransientError(
                 f"{self.where}: {self._what}: more than {self._limit} bytes came, which is the bound of this step",
-                advice="It is tried again. If it lasts, the server is faulty or is none of this protocol.",
+                advice="If it lasts, the server is faulty or is none of this protocol.",
             )
         return min(size, self.room) if self._waiting else size
 
@@ -262,7 +262,7 @@ class Connection:
         if self._pieces > _PIECES + self.total // _LEAST_PIECE:
             raise TransientError(
                 f"{self.where}: {self._what}: {self.total} bytes came in {self._pieces} pieces",
-                advice="It is tried again. If it lasts, the server is faulty: it sends byte by byte.",
+                advice="If it lasts, the server is faulty: it sends byte by byte.",
             )
         self._moved(came)
         self._greeted = self._greeted or came > 0
@@ -275,7 +275,7 @@ class Connection:
             text = (
                 f"{self.where}: {self._what}: no whole answer within {round(self._seconds, 1):g} s{more}, only {self._came} bytes"
             )
-            advice = "It is tried again. Raise `timeout` if the server is slow."
+            advice = "Raise `timeout` if the server is slow."
         elif self._sock and self._what == _CONNECT and not self._greeted and self._server.security != "tls":
             advice = f"Perhaps the port speaks TLS from the first byte: then use `security: tls`. Else: {advice}"
         return TransientError(text, advice=advice)

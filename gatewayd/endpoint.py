@@ -208,4 +208,4 @@ def socket_errors(server: Server, port: int) -> Iterator[None]:
     except ConnectionRefusedError as error:
         raise TransientError(f"{where}: connection refused", advice="Check `port`, and that the server runs.") from error
     except OSError as error:
-        raise TransientError(f"{where}: connection lost: {error.strerror or error}", advice="It is tried again.") from error
+        raise TransientError(f"{where}: connection lost: {error.strerror or error}") from error

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Owner", "Role", "enter", "host_and_process", "prepare", "process_of", "running_daemons"]
+__all__ = ["Owner", "Role", "enter", "has_ended", "host_and_process", "prepare", "process_of", "running_daemons"]
 
 #: What an owner is: what others see of it where the store can't tell.
 Role: TypeAlias = Literal["daemon", "command"]
@@ -94,12 +94,7 @@ class Owner:
 
     def dead(self, name: str) -> bool:
         """Whether the owner called ``name`` surely has ended. False where that can't be seen from here."""
-        _, _, rest = name.rpartition(":")[0].rpartition(":")
-        token = name.rpartition(":")[2]
-        if rest != self._home or not token.isalnum():
-            return False
-        with self._door():
-            return self._abandoned(self._rooms / token)
+        return has_ended(self._rooms.parent, name)
 
     def close(self) -> None:
         """Remove the room."""
@@ -127,19 +122,32 @@ class Owner:
 
     def _sweep(self) -> None:
         for room in self._rooms.iterdir():
-            if room.is_dir() and self._abandoned(room):
+            if room.is_dir() and _abandoned(room):
                 shutil.rmtree(room, ignore_errors=True)
 
-    @staticmethod
-    def _abandoned(room: Path) -> bool:
-        try:
-            with (room / "lock").open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return True
-        except BlockingIOError:
-            return False
+
+def has_ended(state: Path, name: str) -> bool:
+    """Whether the owner called ``name`` surely has ended; False where this state folder can't tell. Writes nothing."""
+    home, _, token = name.rpartition(":")
+    rooms = state / "owners"
+    try:
+        here = home.rpartition(":")[2] == (rooms / ".home").read_text()
+        return here and token.isalnum() and _abandoned(rooms / token)
+    except OSError:
+        return False
+
+
+def _abandoned(room: Path) -> bool:
+    """Whether nobody has the lock of a room; raises OSError where that can't be seen."""
+    try:
+        with (room / "lock").open("rb") as lock:
+            # Shared, for many may look at once; whoever has it has it for itself.
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
         return True
+    except BlockingIOError:
+        return False
+    return True
 
 
 def running_daemons(state: Path) -> dict[int, Path]:

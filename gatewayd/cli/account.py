@@ -42,7 +42,7 @@ def _rename(app: App, old: str, new: str) -> None:
         raise PermanentError(f"there is no accounts/{new}.yaml", advice=f"Rename accounts/{old}.yaml to it first.")
     mails = _renamed(app, old, new)
     output.note(f"Account {old} is account {new} now, with {output.count(mails, 'mail')}.")
-    if app.store.daemons():
+    if app.daemons():
         # It may wait for that.
         app.store.ask(new, Task())
     app.warn_of_faults()

@@ -70,9 +70,7 @@ def tell_answer(app: App, answer: Answer, queued: int | None) -> None:
     if causes:
         many = f"{output.count(answer.tally.deferred, 'message')} of {answer.account} could not be had or decided this time"
         who = (
-            "by the daemon, after ten seconds and then ever more rarely"
-            if app.store.daemons()
-            else "by the next import, or by a daemon"
+            "by the daemon, after ten seconds and then ever more rarely" if app.daemons() else "by the next import, or by a daemon"
         )
         output.note(f"{many}. Nothing is lost: it waits here, and is tried again {who}.")
         for cause, number in causes[:_CAUSES]:

@@ -17,7 +17,7 @@ from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginEr
 from gatewayd.examine import Answering, Examiner, Recipe, recipes
 from gatewayd.forwarder import Forwarder
 from gatewayd.guard import open_courier, open_session
-from gatewayd.owner import Owner, enter, prepare
+from gatewayd.owner import Owner, enter, has_ended, prepare
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
 from gatewayd.routing import Router
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, Config
     from gatewayd.desk import Desk
     from gatewayd.forwarder import Courier
+    from gatewayd.health import DaemonHealth
     from gatewayd.session import Session
 
 __all__ = ["ID", "App", "all_operators_option", "operator_options"]
@@ -93,6 +94,10 @@ class App:
         store.open()
         self._stack.callback(store.close)
         return store
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        """The daemons that live: one that was killed on this machine says for a while that it does."""
+        return [one for one in self.store.daemons() if not has_ended(self.config.state, one.owner)]
 
     def has_store(self) -> bool:
         """Whether there is a store of this version, so that to open it changes nothing."""

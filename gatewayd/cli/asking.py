@@ -13,9 +13,9 @@ from gatewayd.visit import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gatewayd.cli.app import App
     from gatewayd.custody import Held
     from gatewayd.health import Answer, Task
-    from gatewayd.store import Store
 
 __all__ = ["asked"]
 
@@ -25,25 +25,25 @@ _LOOK = 0.2
 _PATIENCE = 60.0
 
 
-def asked(store: Store, held: Held, task: Task, show: Callable[[Progress], None]) -> Answer:
+def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) -> Answer:
     """Ask the daemon that holds an account for a visit, follow it, and return its answer.
 
     Raises TransientError where the holder is no daemon that takes requests, or where all daemons end meanwhile.
     """
-    if held.owner not in {daemon.owner for daemon in store.daemons()}:
+    if held.owner not in {daemon.owner for daemon in app.daemons()}:
         raise TransientError(
             f"account {held.account} is being worked on by {host_and_process(held.owner)}",
             advice=f"Wait for it; its lease ends at {output.moment(held.until)} if it does not renew it.",
         )
-    request_id = store.ask(held.account, task)
+    request_id = app.store.ask(held.account, task)
     alive = time.monotonic()
     while True:
-        (request,) = store.requests(ids=[request_id])
+        (request,) = app.store.requests(ids=[request_id])
         if request.answer is not None:
             return request.answer
         if request.total:
             show(Progress(account=held.account, folder="", done=request.done, total=request.total))
-        if store.daemons():
+        if app.daemons():
             alive = time.monotonic()
         elif time.monotonic() - alive > _PATIENCE:
             raise TransientError(

@@ -1,4 +1,4 @@
-"""Mail of operators and users that are no longer in the config: it is there, and the administrator alone sees it."""
+"""What has mail in the store and is no longer in the config, for people."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from gatewayd.cli import output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["former_lines"]
+    from gatewayd.cli.app import App
+
+__all__ = ["forgotten", "forgotten_lines", "former_lines"]
 
 
 def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
@@ -21,3 +23,18 @@ def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
         verb = "is" if number == 1 else "are"
         gone = "which is no longer in the config" if user is None else "who is no longer in the config"
         yield f"There {verb} {output.count(number, 'filing')} of {who}, {gone}: {seen}. If that is a mistake, put {back} right."
+
+
+def forgotten(app: App) -> Sequence[str]:
+    """Return the accounts that have or had a mailbox, and no file any more."""
+    files = {file.removeprefix("accounts/").removesuffix(".yaml") for file in app.config.digests if file.startswith("accounts/")}
+    known = {account for having in app.store.mailboxes().values() for account, _ in having}
+    return sorted(known - files - app.config.accounts.keys())
+
+
+def forgotten_lines(names: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each account without a file, with what to do."""
+    for name in names:
+        renamed = f"if it has another name now: `gatewayd account rename {name} NEW`"
+        back = f"If that is a mistake, put accounts/{name}.yaml back; {renamed}"
+        yield f"Account {name} has mail here, and no file any more: nothing is imported for it. {back}."

@@ -11,7 +11,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.account_status import account_row, accounts, print_accounts
 from gatewayd.cli.directory_status import directories, json_directories, print_directories
-from gatewayd.cli.former import former_lines
+from gatewayd.cli.former import forgotten, forgotten_lines, former_lines
 from gatewayd.cli.queue import cause_row
 from gatewayd.cli.store_status import NO_DAEMON, silent, store_line, store_row, tell_unreadable, unwritable
 from gatewayd.errors import GatewaydError
@@ -51,6 +51,8 @@ class _Status:
     faults: Sequence[Fault]
     #: Filings of operators and users that are no longer in the config.
     former: Mapping[tuple[str, str | None], int]
+    #: Accounts that have mail here, and no file.
+    forgotten: Sequence[str]
 
     @property
     def well(self) -> bool:
@@ -84,7 +86,7 @@ def _status(app: App, *, as_json: bool) -> int:
 
 
 def _collected(app: App) -> _Status:
-    daemons, lengths, wrong = app.store.daemons(), app.store.lengths(), unwritable(app.store)
+    daemons, lengths, wrong = app.daemons(), app.store.lengths(), unwritable(app.store)
     mute = silent(app.config.state, [one.owner for one in daemons]) if wrong else []
     return _Status(
         daemons=daemons,
@@ -97,6 +99,7 @@ def _collected(app: App) -> _Status:
         suspensions=app.store.suspensions(),
         faults=app.config.faults,
         former=app.former(),
+        forgotten=forgotten(app),
     )
 
 
@@ -118,7 +121,7 @@ def _print(status: _Status) -> None:
         click.echo(output.clean(f"Error queue: {said}"))
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
-    for line in (*_outbox(status), *former_lines(status.former)):
+    for line in (*_outbox(status), *former_lines(status.former), *forgotten_lines(status.forgotten)):
         click.echo(output.clean(line))
 
 
@@ -174,6 +177,8 @@ def _print_json(status: _Status) -> None:
         output.json_line({"type": "suspension", **what})
     for (operator, user), number in sorted(status.former.items(), key=str):
         output.json_line({"type": "former", "operator": operator, "user": user, "filings": number})
+    for name in status.forgotten:
+        output.json_line({"type": "forgotten", "account": name})
     for fault in status.faults:
         row: dict[str, output.Json] = {"type": "fault", "file": fault.file, "line": fault.line, "column": fault.column}
         output.json_line({**row, "what": fault.what})

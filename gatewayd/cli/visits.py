@@ -117,7 +117,7 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
 
 def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
     """Give provisional verdicts again, where no daemon does; return whether that failed."""
-    if app.store.daemons():
+    if app.daemons():
         return False
     try:
         for name in sorted({name for one in accounts for name in one.operators} & app.recipes.keys()):
@@ -203,7 +203,7 @@ def _visited(
     try:
         done = visit(account, app.transport(account), recipes, tools, task)
         if isinstance(done, Held):
-            return asked(app.store, done, task, show)
+            return asked(app, done, task, show)
         _remember(app, done)
         return done.answer()
     except GatewaydError as error:

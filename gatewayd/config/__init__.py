@@ -8,7 +8,7 @@ who could change or read what he should not.
 
 from __future__ import annotations
 
-from gatewayd.config.accepted import accept, running
+from gatewayd.config.accepted import accept, running, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
 from gatewayd.config.current import current
 from gatewayd.config.folder import load, plugins_of
@@ -61,5 +61,6 @@ __all__ = [
     "plugins_of",
     "right_faults",
     "running",
+    "was_accepted",
     "watched",
 ]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gatewayd.plugins import Registry, Tries
     from gatewayd.roles import Plugin
 
-__all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from"]
+__all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from", "was_accepted"]
 
 ACCEPTED = "accepted"
 #: Beside the copies: the config folder that they are of.
@@ -108,6 +108,11 @@ def accept(config: Config) -> None:
         _write(root / ORIGIN, origin)
     for folder in {path.parent for path in (*changed, *gone)}:
         _sync(folder)
+
+
+def was_accepted(state: Path) -> bool:
+    """Whether a daemon with this state folder took a config over before."""
+    return (state / ACCEPTED / ORIGIN).is_file()
 
 
 class _Accepted(StandIns):

@@ -20,18 +20,18 @@ from gatewayd.daemon.folders import Folders
 from gatewayd.daemon.measuring import Measuring
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.opening import open_store
 from gatewayd.daemon.secrets import Secrets
+from gatewayd.daemon.serving import Serving
 from gatewayd.daemon.waiting import Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
 from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
-from gatewayd.owner import Owner, enter, prepare
+from gatewayd.owner import Owner, enter
 from gatewayd.plugins import Tries
-from gatewayd.roles import Place
 from gatewayd.routing import Rate, Router
 from gatewayd.signing import Signer
-from gatewayd.store import Store
 from gatewayd.supervisor import Kit, Supervisor
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.correcting import Corrector
@@ -115,11 +115,7 @@ class Daemon:
 
     def _open(self, stack: ExitStack) -> None:
         config = self._config
-        prepare(config.state)
-        self._store = config.registry.get(Store, config.store_kind)(
-            config.store_options, place=Place(config=self._folder, state=config.state)
-        )
-        self._store.open()
+        self._store = open_store(self._folder, config)
         stack.callback(self._store.close)
         try:
             self._owner = stack.enter_context(Owner(config.state, "daemon"))
@@ -145,7 +141,9 @@ class Daemon:
         stack.callback(self._rematcher.stop, 0.5)
         self._posting = Posting(self._store, self._owner, self._telling.listener)
         stack.callback(self._posting.stop, _STOP / 4)
-        self._serve_metrics(stack)
+        self._serving = Serving(self._metrics, config.metrics)
+        stack.callback(self._serving.close)
+        self._serving.look()
         self._supervisor = Supervisor(self._kit())
         self._secrets = Secrets(self._owner, self._supervisor.retry, self._posting.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
@@ -186,13 +184,6 @@ class Daemon:
             self._posting.wake()
         for operator in {filing.operator for one in mails for filing in one.filings if filing.is_put_off}:
             self._rematcher.put_off(operator)
-
-    def _serve_metrics(self, stack: ExitStack) -> None:
-        if self._config.metrics is None:
-            return
-        server = self._metrics.serve(self._config.metrics.host, self._config.metrics.port)
-        stack.callback(server.close)
-        started(server.run, "metrics")
 
     def _health(self, accounts: int) -> DaemonHealth:
         """How this daemon is."""
@@ -283,6 +274,7 @@ class Daemon:
     def _look(self) -> None:
         self._alive()
         self._rematcher.look()
+        self._serving.look()
         self._metrics.workers(self._workers.count)
         self._metrics.directories(self._workers.directories.healths())
         self._measuring.look()

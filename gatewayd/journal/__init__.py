@@ -15,6 +15,7 @@ from gatewayd.journal.lines import Handler, Layout, Level, Value, place
 from gatewayd.journal.outgoing import (
     delivery_overdue,
     delivery_settled,
+    delivery_withheld,
     lane_failed,
     lane_healed,
     outbox_waits,
@@ -30,6 +31,7 @@ from gatewayd.journal.plugins import (
     plugin_tried,
 )
 from gatewayd.journal.saying import LOG, say, why
+from gatewayd.journal.store import store_away, store_back, store_new
 from gatewayd.journal.telling import credentials_changed, notice_failed, notice_sent
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ __all__ = [
     "credentials_changed",
     "delivery_overdue",
     "delivery_settled",
+    "delivery_withheld",
     "directory_failed",
     "directory_fault",
     "directory_healed",
@@ -62,6 +65,9 @@ __all__ = [
     "plugin_imported",
     "plugin_refused",
     "plugin_tried",
+    "store_away",
+    "store_back",
+    "store_new",
     "target_suspended",
 ]
 
@@ -69,8 +75,7 @@ LOG.propagate = False
 # A command that does not configure the log says nothing by it.
 LOG.addHandler(logging.NullHandler())
 
-#: At most so many lines about one thing's parts.
-_MOST = 20
+_MOST = 20  # lines about one thing's parts
 #: What ``plugins.where`` makes of an exception: its class in front, its place at the end, and between them its text.
 _CLASS = re.compile(r"(\w*(?:Error|Exception|Warning|Exit|Expired|Failed|Lost|Interrupt|Iteration))(?::|\Z)")
 _PLACE = re.compile(r"\(([\w.+-]+:\d+)\)\Z")
@@ -96,6 +101,11 @@ def configure(layout: Layout = "plain", level: Level = "info", stream: TextIO | 
 def daemon_started(*, owner: str, version: str, accounts: int, workers: int) -> None:
     """All threads run, and what was to be had of the config works."""
     say(logging.INFO, "daemon started", owner=owner, version=version, accounts=accounts, workers=workers)
+
+
+def metrics_failed(error: BaseException) -> None:
+    """Metrics can't be served; all else goes on, and it is tried again."""
+    say(logging.ERROR, "metrics not served", **why(error))
 
 
 def daemon_stopping(*, why: str) -> None:
@@ -190,16 +200,6 @@ def watch_lost(account: str, error: BaseException, *, folder: str) -> None:
 def lease_lost(account: str, *, cause: str) -> None:
     """Another daemon has the account; nothing more is written here."""
     say(logging.WARNING, "lease lost", account=account, cause=cause)
-
-
-def store_away(error: BaseException) -> None:
-    """The store can't be reached; sessions are dropped before leases end, and it is tried again all the time."""
-    say(logging.ERROR, "store away", **why(error))
-
-
-def store_back(*, seconds: float) -> None:
-    """The store can be reached again, after so many seconds."""
-    say(logging.INFO, "store back", seconds=seconds)
 
 
 # --- visits and mail --------------------------------------------------------------------------------------------------

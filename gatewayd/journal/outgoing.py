@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "delivery_overdue",
     "delivery_settled",
+    "delivery_withheld",
     "lane_failed",
     "lane_healed",
     "outbox_waits",
@@ -33,6 +34,12 @@ def delivery_settled(lane: str, taken: Taken, settled: Settled) -> None:
         say(logging.INFO, "delivery later", **fields, target=taken.delivery.target, tries=tries, retry_in=settled.due_in)
     else:
         say(logging.WARNING, "delivery parked", **fields, target=taken.delivery.target, tries=tries, advice=_LIST)
+
+
+def delivery_withheld(account: str, mail_id: int, *, operator: str, target: str) -> None:
+    """A rule took a mail for a target, and it does not go there: it may go in a circle, or the target has had enough."""
+    advice = "See `gatewayd outbox list --state withheld`."
+    say(logging.INFO, "delivery withheld", account=account, mail=mail_id, operator=operator, target=target, advice=advice)
 
 
 def delivery_overdue(view: DeliveryView) -> None:

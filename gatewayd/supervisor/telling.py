@@ -84,6 +84,8 @@ class Telling:
         for one in mails:
             self._filed(account, folder, one, now)
             for filing in one.filings:
+                for target in (delivery.target for delivery in filing.deliveries if delivery.withheld):
+                    journal.delivery_withheld(account, one.entry_id, operator=filing.operator, target=target)
                 for fault in filing.faults:
                     journal.mail_failed(account, one.entry_id, operator=filing.operator, by=fault.by, error=fault.error)
                     self._metrics.filing_fault(fault.by)

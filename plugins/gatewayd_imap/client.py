@@ -257,7 +257,7 @@ class Client(imaplib.IMAP4):
         found, twice = by_uid(pieces, self.spare)
         if self.spare.is_spent:
             text = f"{self._options.where}: UID FETCH: more words came beyond what was asked for than may in a visit"
-            lost = lost or TransientError(text, advice="It is tried again. If it lasts, the server is faulty.")
+            lost = lost or TransientError(text, advice="If it lasts, the server is faulty.")
         if self._broken and self._broken[0] is not None:
             unfit = Unfit()
             unfit.cause = self._broken[1]

@@ -47,7 +47,7 @@ def refused(answer: bytes, what: str, otherwise: type[GatewaydError], secrets: S
     name = code[1].upper().decode("ascii") if code else ""
     text = f"{what}: the server answered {quoted(answer, secrets)!r}"
     if name in _LATER or _LATER_BY_WORDS.search(answer[:_LOOKED]):
-        return TransientError(text, advice="It is tried again. If it lasts, lower `connections`.")
+        return TransientError(text, advice="If it lasts, lower `connections`.")
     if name in _NOT_US or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use IMAP.")
     return PermanentError(text) if name in _NEVER else otherwise(text)
@@ -75,7 +75,7 @@ def errors(
     except imaplib.IMAP4.readonly:
         raise PermanentError(f"{text}: the folder is read-only", advice="Give the user the right to change it.") from None
     except imaplib.IMAP4.abort as error:
-        advice = "It is tried again. If it never works, check that `host` and `port` are those of an IMAP server."
+        advice = "If it never works, check that `host` and `port` are those of an IMAP server."
         raise TransientError(f"{text}: the session ended: {quoted(words(error.args), secrets)}", advice=advice) from None
     except imaplib.IMAP4.error as error:
         raise refused(words(error.args), text, otherwise, secrets) from None
@@ -83,4 +83,4 @@ def errors(
         raise refused(words(error.command_result[1]), text, otherwise, secrets) from None
     except _UNREADABLE as error:
         said = quoted(f"{type(error).__name__}: {error}", secrets)
-        raise TransientError(f"{text}: the server's answer is no IMAP: {said}", advice="It is tried again.") from None
+        raise TransientError(f"{text}: the server's answer is no IMAP: {said}") from None

@@ -46,9 +46,7 @@ def refused(wire: Wire, reply: bytes, what: str, otherwise: type[GatewaydError] 
     text = f"{wire.where}: {what}: the server answered {quoted(reply, wire.secrets, _SHOWN)!r}"
     locked = otherwise is AuthError and not name.startswith(_NOT_US) and _is_locked(reply[:_SHOWN])
     if name.startswith(_LATER) or locked:
-        return TransientError(
-            text, advice="Another program may have the mailbox open; POP3 allows one at a time. It is tried again."
-        )
+        return TransientError(text, advice="Another program may have the mailbox open; POP3 allows one at a time.")
     if name.startswith(_NOT_US) or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use POP3.")
     return otherwise(text)
@@ -60,7 +58,7 @@ def _is_locked(words: bytes) -> bool:
 
 def closed(where: str) -> TransientError:
     """Return the error for a connection that the server ended."""
-    return TransientError(f"{where}: the server closed the connection", advice="It is tried again.")
+    return TransientError(f"{where}: the server closed the connection")
 
 
 def garbled(where: str, reply: bytes, secrets: Sequence[str] = ()) -> TransientError:

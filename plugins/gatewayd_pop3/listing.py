@@ -140,7 +140,7 @@ def _too_much(wire: Wire, count: int) -> TransientError:
     bound = _MAX_TOPS + _TOP * count
     return TransientError(
         f"{wire.where}: TOP: more than {bound} bytes came for the headers of {count} messages, which is the bound",
-        advice="It is tried again. If it lasts, the server is faulty: use IMAP for this mailbox.",
+        advice="If it lasts, the server is faulty: use IMAP for this mailbox.",
     )
 
 

@@ -34,7 +34,7 @@ class Goodbye(TransientError):
 
 def closed(options: SmtpOptions) -> Goodbye:
     """Return the error for a connection that the server ended."""
-    return Goodbye(f"{options.where}: the server closed the connection", advice="It is tried again.")
+    return Goodbye(f"{options.where}: the server closed the connection")
 
 
 def garbled(options: SmtpOptions, words: bytes, secrets: Sequence[str] = ()) -> TransientError:
@@ -52,7 +52,7 @@ def unfit(options: SmtpOptions, code: int, shown: str) -> GatewaydError | None:
     ``shown`` is the reply as ``said`` returns it.
     """
     if code == _GOODBYE:
-        return Goodbye(f"{options.where}: the server said goodbye: {shown!r}", advice="It is tried again.")
+        return Goodbye(f"{options.where}: the server said goodbye: {shown!r}")
     if code == _WHO:
         advice = "Give `username` and `password`, and `security: tls` or `starttls`."
         return AuthError(f"{options.where}: the server wants a log-in: {shown!r}", advice=advice)
@@ -63,5 +63,5 @@ def let_in(options: SmtpOptions, reply: tuple[int, bytes], otherwise: str) -> No
     """Raise TransientError for a greeting, or a reply to ours, that does not let us in. No mail was looked at: none is refused."""
     if reply[0] // 100 == OK:
         return
-    advice = "It is tried again. Perhaps the server does not know our address, or wants another `hello`."
+    advice = "Perhaps the server does not know our address, or wants another `hello`."
     raise TransientError(f"{options.where}: {otherwise}: the server answered {said(*reply)!r}", advice=advice)

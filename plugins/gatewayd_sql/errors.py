@@ -17,6 +17,8 @@ __all__ = ["translated"]
 
 _FULL = "Make room on the disk; the work goes on by itself."
 _RIGHTS = "Let the service's user write the file and its folder, or correct `state` or the store's `url`."
+_LOCKED = "See what holds it, such as a backup that hangs."
+_NONE = "Stop gatewayd, keep the file, and put back a copy; or correct the store's `url`, if it names another program's file."
 _DAMAGED = "Stop gatewayd, keep the file, and put back a copy, or save what can be read with `sqlite3 FILE .recover`."
 
 _Verb: TypeAlias = type[ConfigError] | type[TransientError]
@@ -26,25 +28,25 @@ _Meanings: TypeAlias = tuple[tuple[str, _Verb, str, str], ...]
 _SQLITE: Final[_Meanings] = (
     ("SQLITE_FULL", TransientError, "the disk is full", _FULL),
     ("SQLITE_IOERR", TransientError, "the disk is full, over its quota, or broken ({error})", _FULL),
-    ("SQLITE_BUSY", TransientError, "the database is locked by another process", "It is tried again."),
-    ("SQLITE_LOCKED", TransientError, "the database is locked by another process", "It is tried again."),
+    ("SQLITE_BUSY", TransientError, "the database is locked by another process", _LOCKED),
+    ("SQLITE_LOCKED", TransientError, "the database is locked by another process", _LOCKED),
     ("SQLITE_READONLY", ConfigError, "the database can't be written", _RIGHTS),
     ("SQLITE_PERM", ConfigError, "the database can't be opened", _RIGHTS),
     ("SQLITE_CANTOPEN", ConfigError, "the database can't be opened", _RIGHTS),
-    ("SQLITE_NOTADB", ConfigError, "this file is no SQLite database", "Correct the store's `url`, or move the file away."),
+    ("SQLITE_NOTADB", ConfigError, "this file is no SQLite database", _NONE),
     ("SQLITE_CORRUPT", ConfigError, "the database is damaged ({error})", _DAMAGED),
 )
 
 #: By the beginning of PostgreSQL's SQLSTATE (PostgreSQL manual, appendix A).
 _POSTGRESQL: Final[_Meanings] = (
     ("53100", TransientError, "the database server's disk is full", _FULL),
-    ("53", TransientError, "the database server is overloaded", "It is tried again."),
-    ("08", TransientError, "the connection to the database server is lost", "It is tried again."),
-    ("57014", TransientError, "the database server took too long for a statement", "It is tried again."),
-    ("25P03", TransientError, "the database server ended a transaction that stood still", "It is tried again."),
-    ("57P", TransientError, "the database server goes down", "It is tried again."),
-    ("40", TransientError, "two transactions were in each other's way", "It is tried again."),
-    ("55P", TransientError, "the database is locked by another process", "It is tried again."),
+    ("53", TransientError, "the database server is overloaded", ""),
+    ("08", TransientError, "the connection to the database server is lost", ""),
+    ("57014", TransientError, "the database server took too long for a statement", ""),
+    ("25P03", TransientError, "the database server ended a transaction that stood still", ""),
+    ("57P", TransientError, "the database server goes down", ""),
+    ("40", TransientError, "two transactions were in each other's way", ""),
+    ("55P", TransientError, "the database is locked by another process", _LOCKED),
     ("25006", ConfigError, "the database can't be written", "Give the store's `url` a server that takes writes."),
     ("28", ConfigError, "the database server refuses this user", "Correct user and password in the store's `url`."),
     ("3D", ConfigError, "there is no such database", "Create it, or correct the store's `url`."),
@@ -58,7 +60,7 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except exc.TimeoutError as error:
-        raise TransientError(f"{where}: all connections are in use", advice="It is tried again.") from error
+        raise TransientError(f"{where}: all connections are in use") from error
     except exc.DBAPIError as error:
         meant = _meaning(error)
         if meant is None:

@@ -68,7 +68,7 @@ class Leases:
                 return Held(account=account, owner=found.owner, until=moment(found.until))
             if self._snatch(account, owner, found):
                 return Lease(account=account, owner=owner, epoch=found.epoch + 1)
-        raise TransientError(f"the lease of account {account} changes hands all the time", advice="It is tried again.")
+        raise TransientError(f"the lease of account {account} changes hands all the time")
 
     def _read(self, account: str) -> Row[tuple[str | None, int, float, float]]:
         query = select(table.c.owner, table.c.epoch, table.c.until, now().label("now")).where(table.c.account == account)

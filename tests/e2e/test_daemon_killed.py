@@ -78,6 +78,19 @@ def spools(house: House) -> list[Path]:
     return list((house.state / "owners").glob("*/*.spool"))
 
 
+def test_P10_a_daemon_that_was_killed_is_not_said_to_run(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.operator("acme")
+    house.account("sales", "imap", 1, "sales", imports="  enabled: false\n")
+    with house.daemon() as daemon:
+        until("it says how it is", PATIENCE, lambda: "Daemon " in house.run("status").out)
+        daemon.kill()
+        shown = house.run("status")
+    assert shown.code == 1
+    assert "Daemon " not in shown.out
+    assert "no daemon runs" in shown.err
+
+
 # --- SIGKILL ----------------------------------------------------------------------------------------------------------
 
 

@@ -269,12 +269,25 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
     ),
     "store_away": (lambda: journal.store_away(AWAY), [f"error store away {BECAUSE}"]),
     "store_back": (lambda: journal.store_back(seconds=3.0), ["info store back seconds=3.0"]),
+    "store_new": (
+        lambda: journal.store_new(state="/var/lib/gatewayd"),
+        [
+            'warning store new state=/var/lib/gatewayd advice="If there was mail in a database, stop gatewayd, and restore its backup first."'
+        ],
+    ),
+    "metrics_failed": (lambda: journal.metrics_failed(AWAY), [f"error metrics not served {BECAUSE}"]),
     "delivery_settled": (
         _settled,
         [
             f"info delivered {OF} target=duty recipients=1 tries=3",
             f"info delivery later {OF} target=duty tries=3 retry_in=240.0",
             f"warning delivery parked {OF} target=duty tries=3 {LIST}",
+        ],
+    ),
+    "delivery_withheld": (
+        lambda: journal.delivery_withheld("main", 17, operator="acme", target="duty"),
+        [
+            'info delivery withheld account=main mail=17 operator=acme target=duty advice="See `gatewayd outbox list --state withheld`."'
         ],
     ),
     "delivery_overdue": (

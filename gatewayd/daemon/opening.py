@@ -1,0 +1,33 @@
+"""Opens the daemon's store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.config import was_accepted
+from gatewayd.owner import prepare
+from gatewayd.roles import Place
+from gatewayd.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.config import Config
+
+__all__ = ["open_store"]
+
+
+def open_store(folder: Path, config: Config) -> Store:
+    """Return the config's store, opened; ``folder`` is the config's. Raises ConfigError where it can't be used.
+
+    A database that was lost is a new one to the store. The log tells, since all accounts begin anew then.
+    """
+    prepare(config.state)
+    kind = config.registry.get(Store, config.store_kind)
+    store = kind(config.store_options, place=Place(config=folder, state=config.state))
+    is_new = was_accepted(config.state) and not store.is_current()
+    store.open()
+    if is_new and not store.mailboxes():
+        journal.store_new(state=str(config.state))
+    return store

@@ -1,0 +1,51 @@
+"""Serves the metrics, as soon as their address can be had: mail goes on meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gatewayd import journal
+from gatewayd.errors import ConfigError
+from gatewayd.supervisor.threads import started
+
+if TYPE_CHECKING:
+    from gatewayd.config.values import MetricsConfig
+    from gatewayd.metrics import Metrics, Server
+
+__all__ = ["Serving"]
+
+#: Seconds between two tries to have the address.
+_AGAIN = 30.0
+
+
+class Serving:
+    """Used by the main thread."""
+
+    def __init__(self, metrics: Metrics, config: MetricsConfig | None) -> None:
+        """``config`` is where they are served; None for nowhere."""
+        self._metrics = metrics
+        self._config = config
+        self._server: Server | None = None
+        self._at = 0.0
+        self._failed = False
+
+    def look(self) -> None:
+        """Begin to serve, if that is due and the address can be had."""
+        now = time.monotonic()
+        if self._config is None or self._server is not None or now < self._at:
+            return
+        self._at = now + _AGAIN
+        try:
+            self._server = self._metrics.serve(self._config.host, self._config.port)
+        except ConfigError as error:
+            if not self._failed:
+                journal.metrics_failed(error)
+            self._failed = True
+            return
+        started(self._server.run, "metrics")
+
+    def close(self) -> None:
+        """Serve no longer."""
+        if self._server is not None:
+            self._server.close()
