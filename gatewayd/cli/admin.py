@@ -10,11 +10,11 @@ import click
 
 from gatewayd import config, schema
 from gatewayd.cli import output
-from gatewayd.cli.app import ID, App, operator_options
 from gatewayd.cli.copies import other_copies
 from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
 from gatewayd.cli.online import try_all
+from gatewayd.cli.params import ID, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.mail import BytesSource
 from gatewayd.mailboxes import taken
@@ -23,6 +23,7 @@ from gatewayd.model import Follows, Link, Rivals
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from gatewayd.cli.app import App
     from gatewayd.desk import Explained
     from gatewayd.model import Finding, Source
 

@@ -28,10 +28,9 @@ from gatewayd.supervisor.workers import Workers
 from gatewayd.views import Query, Viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
-    from typing import Any
 
     from gatewayd.config import AccountConfig, Config
     from gatewayd.desk import Desk
@@ -39,10 +38,8 @@ if TYPE_CHECKING:
     from gatewayd.health import DaemonHealth
     from gatewayd.session import Session
 
-__all__ = ["ID", "App", "all_operators_option", "operator_options"]
+__all__ = ["App"]
 
-#: A mail's id on the command line: what a store's integers hold.
-ID = click.IntRange(1, 2**63 - 1)
 #: Seconds of a plugin's import after which the person is told what is waited for.
 _PATIENCE = 1.5
 
@@ -286,15 +283,3 @@ def _who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"user {os.getuid()}"
-
-
-#: For commands that the administrator may have for everybody.
-all_operators_option = click.option(
-    "--all-operators", is_flag=True, help="The administrator's view: every operator, former ones too, with personal mail."
-)
-
-
-def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags that say who asks."""
-    command = click.option("--user", "users", multiple=True, metavar="USER", help="See this user's personal mail too.")(command)
-    return click.option("--operator", metavar="O", help="Whose mail; needed if there are several operators.")(command)

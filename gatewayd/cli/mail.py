@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from gatewayd.cli import output, writing
-from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.outbox import delivery_line, delivery_row
+from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.delivery import DeliveryQuery
 from gatewayd.errors import PermanentError
 from gatewayd.model import CHUNK, Kind
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
+    from gatewayd.cli.app import App
     from gatewayd.model import Source
     from gatewayd.views import FilingView, Viewer
 

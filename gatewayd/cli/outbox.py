@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.observing import observed
+from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.delivery import DeliveryQuery, DeliveryState
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools
@@ -17,6 +17,7 @@ from gatewayd.outbox import LIMIT, Outbox, Round, Tools
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.cli.app import App
     from gatewayd.delivery import DeliveryView
     from gatewayd.views import Viewer
 
@@ -180,6 +181,8 @@ def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: 
     wrong = list(_unfit(app, viewers, delivery_ids))
     gone = sum(app.store.cancel(viewer, delivery_ids, who=app.who) for viewer in viewers)
     output.note(f"{output.count(gone, 'delivery', 'deliveries')} cancelled.")
+    if not wrong and gone < len(set(delivery_ids)):
+        output.note("What is being tried just now can't be cancelled; if that fails, it can.")
     return 1 if _told(wrong) or gone < len(set(delivery_ids)) else 0
 
 

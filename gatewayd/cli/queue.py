@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output, refused
-from gatewayd.cli.app import ID, App, all_operators_option, operator_options
 from gatewayd.cli.mail import merged, print_filings
+from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.config import ERRORS
 from gatewayd.errors import PermanentError
 from gatewayd.views import Query
@@ -17,6 +17,7 @@ from gatewayd.views import Query
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.cli.app import App
     from gatewayd.health import Cause
     from gatewayd.views import Viewer
 

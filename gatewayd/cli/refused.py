@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.params import ID, operator_options
 from gatewayd.cli.visits import visit_all
 from gatewayd.errors import PermanentError
 from gatewayd.health import Task
@@ -16,6 +16,7 @@ from gatewayd.health import Task
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
     from gatewayd.verdicts import Refused
     from gatewayd.views import Viewer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.app import ID, App, operator_options
+from gatewayd.cli.params import ID, operator_options
 from gatewayd.desk import Forwarding, Letter, Writer
 from gatewayd.draft import Attached
 from gatewayd.errors import PermanentError
@@ -19,6 +19,7 @@ from gatewayd.errors import PermanentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gatewayd.cli.app import App
     from gatewayd.desk import Prepared
     from gatewayd.views import Json
 

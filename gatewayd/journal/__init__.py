@@ -32,7 +32,7 @@ from gatewayd.journal.plugins import (
 )
 from gatewayd.journal.saying import LOG, say, why
 from gatewayd.journal.store import store_away, store_back, store_new
-from gatewayd.journal.telling import credentials_changed, notice_failed, notice_sent
+from gatewayd.journal.telling import credentials_changed, metrics_failed, notice_failed, notice_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,7 @@ __all__ = [
     "events_dropped",
     "lane_failed",
     "lane_healed",
+    "metrics_failed",
     "notice_failed",
     "notice_sent",
     "observer_failed",
@@ -101,11 +102,6 @@ def configure(layout: Layout = "plain", level: Level = "info", stream: TextIO | 
 def daemon_started(*, owner: str, version: str, accounts: int, workers: int) -> None:
     """All threads run, and what was to be had of the config works."""
     say(logging.INFO, "daemon started", owner=owner, version=version, accounts=accounts, workers=workers)
-
-
-def metrics_failed(error: BaseException) -> None:
-    """Metrics can't be served; all else goes on, and it is tried again."""
-    say(logging.ERROR, "metrics not served", **why(error))
 
 
 def daemon_stopping(*, why: str) -> None:
@@ -205,15 +201,19 @@ def lease_lost(account: str, *, cause: str) -> None:
 # --- visits and mail --------------------------------------------------------------------------------------------------
 
 
-def visit_done(answer: Answer, *, seconds: float) -> None:
-    """A visit ended; at INFO only if something happened. What ended it early has a line of its own."""
-    happened = answer.listed or answer.settled or answer.problems or answer.tally != type(answer.tally)()
+def visit_done(answer: Answer, *, seconds: float, again: bool = False) -> None:
+    """A visit ended; at INFO only if something happened. What ended it early has a line of its own.
+
+    ``again``: its problems and notes are those of the visit before.
+    """
+    news = answer.problems and not again
+    happened = answer.listed or answer.settled or news or answer.tally != type(answer.tally)()
     level = logging.INFO if happened else logging.DEBUG
     counts = _counts(answer.tally)
     say(level, "visit done", account=answer.account, listed=answer.listed, settled=answer.settled, **counts, seconds=seconds)
     for event, texts in (("visit problem", answer.problems), ("visit note", answer.notes)):
         for text in texts[:_MOST]:
-            say(logging.WARNING, event, account=answer.account, text=text)
+            say(logging.DEBUG if again else logging.WARNING, event, account=answer.account, text=text)
 
 
 def _counts(tally: Tally) -> dict[str, Value]:

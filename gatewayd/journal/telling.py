@@ -10,7 +10,7 @@ from gatewayd.journal.saying import say, why
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["credentials_changed", "notice_failed", "notice_sent"]
+__all__ = ["credentials_changed", "metrics_failed", "notice_failed", "notice_sent"]
 
 
 def notice_sent(*, begun: int, over: int, missed: int) -> None:
@@ -26,3 +26,8 @@ def notice_failed(error: BaseException, *, retry_in: float) -> None:
 def credentials_changed(what: str, *, files: Sequence[str]) -> None:
     """A secret or CA file that these files of the config name is another than before: what was refused is tried at once."""
     say(logging.INFO, "credentials changed", what=what, files=tuple(files))
+
+
+def metrics_failed(error: BaseException) -> None:
+    """Metrics can't be served; all else goes on, and it is tried again."""
+    say(logging.ERROR, "metrics not served", **why(error))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig
     from gatewayd.custody import Lease
     from gatewayd.errors import GatewaydError
-    from gatewayd.health import Condition, Request
+    from gatewayd.health import Answer, Condition, Request
     from gatewayd.session import Session, Watch
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run
@@ -27,6 +27,8 @@ __all__ = ["Charge", "Watched"]
 
 #: How long an account waits at most after its connection was lost for the first time, in seconds.
 _SOON = 2.0
+#: For so many seconds the log does not tell again what a visit finds wrong as the one before did.
+_SAID = 3600.0
 #: News that come to nothing are followed at once so many times; then ever later, this many seconds and twice as many each time.
 _EMPTY, _FIRST_PAUSE = 5, 0.25
 
@@ -62,6 +64,9 @@ class Charge:
     empty: int = 0
     error: str = ""
     advice: str = ""
+    #: What visits found wrong that goes on, and when the log told of it last, on the loop's clock.
+    said: tuple[str, ...] = ()
+    said_at: float = 0.0
     #: On the loop's clock: when it is due, when the last visit ended, when the full listing is compared.
     due: float | None = None
     ended_at: float = 0.0
@@ -80,6 +85,14 @@ class Charge:
     def name(self) -> str:
         """The account's name."""
         return self.config.name
+
+    def says_again(self, answer: Answer, now: float) -> bool:
+        """Whether the log told of a visit's problems and notes within the last hour; if not, it does so now."""
+        said = (*answer.problems, *answer.notes)
+        if said == self.said and now - self.said_at < _SAID:
+            return True
+        self.said, self.said_at = said, now
+        return False
 
     @property
     def shown(self) -> Condition:

@@ -249,8 +249,7 @@ class _Inquiry:
         """See ``Bench``."""
         lane = self._workers.apart if apart else self._workers.pool
         outcome = laboured(lane, labour, seconds, self._at)
-        # One that is ended since nobody wants its result failed for nobody.
-        if outcome.failure is not None and not self._dropped:
+        if outcome.failure is not None and not self._dropped:  # else we ended it, since nobody wants its result
             call = outcome.failure.call
             operator = labour.recipes[call.recipe].operator if call else ""
             self._workers.events.ended(operator, call.by if call else "", explained(outcome.failure, self.config))

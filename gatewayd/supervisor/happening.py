@@ -100,7 +100,8 @@ class Happenings:
         charge, now = run.charge, time.monotonic()
         charge.run, charge.ended_at = None, now
         seconds = now - run.began
-        journal.visit_done(done.report.answer(), seconds=seconds)
+        answer = done.report.answer()
+        journal.visit_done(answer, seconds=seconds, again=charge.says_again(answer, now))
         self._kit.listener.visited(done.report, seconds)
         if isinstance(done.report.error, LeaseLost) and charge.lease == run.lease:
             self._ownership.lose(charge, done.report.error.message)
@@ -113,7 +114,7 @@ class Happenings:
         if run.task.compare and done.report.error is None:
             charge.compare_at = now + compare_in(charge.compared_at, datetime.now(UTC), luck=random.random())  # noqa: S311  a wait is no secret
         if run.requests:
-            self._reception.answer(run.requests, done.report.answer(), seconds=seconds)
+            self._reception.answer(run.requests, answer, seconds=seconds)
         self._charges.put(charge, wait)
         self._afterwards(charge, run, done)
         self._reception.changed(charge)

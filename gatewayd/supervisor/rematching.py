@@ -52,6 +52,8 @@ class Rematcher:
         self._queued: set[tuple[str, str]] = set()
         #: What could not be done, and when it is tried again.
         self._later: dict[tuple[str, str], float] = {}
+        #: What could not be done, and why, as the log told it.
+        self._failed: dict[tuple[str, str], str] = {}
         self._door = threading.Lock()
         self._stopping = threading.Event()
         self._recipes: Mapping[str, Recipe] = {}
@@ -129,11 +131,14 @@ class Rematcher:
                 self._queued.discard((operator, by))
             try:
                 self._work(operator, by)
+                self._failed.pop((operator, by), None)
             except _Stopped:
                 return
             except GatewaydError as error:
                 # The store is away, or no worker can be had.
-                journal.rematch_failed(operator, error, by=by)
+                if self._failed.get((operator, by)) != error.message:
+                    journal.rematch_failed(operator, error, by=by)
+                self._failed[operator, by] = error.message
                 self._put_off(operator, by)
             except Exception as error:  # noqa: BLE001  a bug must not end the thread
                 journal.own_fault("rematching", error)

@@ -367,6 +367,14 @@ def test_a_visit_in_which_nothing_happened_is_for_debug_only() -> None:
     assert "debug   visit done account=main" in log.getvalue()
 
 
+def test_what_a_visit_finds_wrong_again_is_for_debug_only() -> None:
+    wrong = Answer(account="main", problems=("there is no folder Archiv",))
+    with logged(level="info") as log:
+        journal.visit_done(wrong, seconds=0.1)
+        journal.visit_done(wrong, seconds=0.1, again=True)
+    assert log.getvalue().count("there is no folder Archiv") == 1
+
+
 def test_a_stop_that_abandoned_visits_is_a_warning() -> None:
     with logged() as log:
         journal.daemon_stopped(seconds=5, abandoned=2)
