@@ -11,9 +11,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
-from gatewayd import Held, Lease, Place, Query, Tally, TransientError, Viewer
+from gatewayd import Held, Lease, Place, Query, StoreReplaced, Tally, TransientError, Viewer
 from gatewayd.testing.custodian import Custodian, make_listing, make_raw
 from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
@@ -21,6 +22,8 @@ from gatewayd_sql.store import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gatewayd.testing.postgresql import Postgresql
 
 ACME = Viewer(operator="acme")
 
@@ -302,3 +305,40 @@ def test_a_connection_that_is_in_use_at_the_close_is_closed_after_it(tmp_path: P
             database.close()
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
             used.execute("SELECT 1")  # type: ignore[union-attr]  # it is a connection of sqlite3
+
+
+def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(postgresql_server: Postgresql) -> None:
+    url = postgresql_server.new_database()
+    with closing(Database(url)) as database, psycopg.connect(url, autocommit=True) as restore:
+        database.upgrade()
+        with database.writing():
+            pass
+        restore.execute("ALTER TABLE lease RENAME TO before")
+        with pytest.raises(TransientError, match="the database's tables are gone"), database.writing():
+            pass
+        restore.execute("CREATE TABLE lease (LIKE before INCLUDING ALL)")
+        with pytest.raises(StoreReplaced, match="the database was replaced"), database.writing():
+            pass
+
+
+def test_a_database_that_was_replaced_is_noticed_by_whoever_reads_or_writes(tmp_path: Path) -> None:
+    code = """
+from gatewayd_sql.database import Database
+database = Database(f"sqlite:///{folder}/gatewayd.db")
+database.upgrade()
+def read():
+    with database.reading(): pass
+def write():
+    with database.writing(): pass
+def late():
+    with database.writing(): os.replace(folder / "copy.db", folder / "gatewayd.db")
+read()
+import shutil
+shutil.copy(folder / "gatewayd.db", folder / "copy.db")
+told(late)
+told(read)
+told(write)
+database.close()
+"""
+    assert said(code, tmp_path).count("StoreReplaced") == 3
+    assert (tmp_path / "gatewayd.db-wal").exists(), "whoever closes the last connection removes another database's log"
