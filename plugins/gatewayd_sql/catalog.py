@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import text
-
-from gatewayd import StoreReplaced, TransientError
+from gatewayd import StoreReplaced
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Catalog"]
+__all__ = ["CATALOG", "Catalog", "prove_table"]
 
-#: A table has a number of its own for as long as it exists (PostgreSQL manual, 8.19); NULL where there is none of that name.
-_NUMBER = text("SELECT to_regclass('lease')::oid::bigint")
+#: The execution option by which a connection has its catalog.
+CATALOG = "gatewayd_catalog"
 
 
 class Catalog:
@@ -29,18 +27,18 @@ class Catalog:
         self._name = name
         self._first: int | None = None
 
-    def prove(self, connection: Connection) -> None:
-        """Prove that the tables are those of before; costs one short query.
-
-        Raises StoreReplaced where they are others, and TransientError where there are none: a restore may be under way.
-        """
-        number = connection.scalar(_NUMBER)
-        self._first = self._first or number
-        if number is None and self._first is not None:
-            advice = "A backup may just be restored. Nothing is imported meanwhile."
-            raise TransientError(f"{self._name}: the database's tables are gone", advice=advice)
+    def prove(self, number: int) -> None:
+        """Prove that the table of leases has the number that it had first; raises StoreReplaced."""
+        if self._first is None:
+            self._first = number
         if number != self._first:
             raise StoreReplaced(
                 f"{self._name}: the database was replaced while gatewayd was at work on it",
                 advice="This process writes nothing any more, and ends; the next one works with the database that is there.",
             )
+
+
+def prove_table(connection: Connection, number: int) -> None:
+    """Prove what a statement told of the table of leases: ``dialect.table_number``."""
+    catalog: Catalog = connection.get_execution_options()[CATALOG]
+    catalog.prove(number)

@@ -11,7 +11,7 @@ from sqlalchemy import event, exc, inspect, make_url, text
 from gatewayd import ConfigError, GatewaydError
 from gatewayd_sql import engines
 from gatewayd_sql.admission_tables import metadata
-from gatewayd_sql.catalog import Catalog
+from gatewayd_sql.catalog import CATALOG, Catalog
 from gatewayd_sql.errors import translated
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 
@@ -76,8 +76,8 @@ class Database:
         host = parsed.host or parsed.query.get("host", "localhost")
         self.name = str(parsed.database if parsed.get_backend_name() == "sqlite" else f"{host}/{parsed.database}")
         self.url = url
-        self._reader, self._writer, self._files = engines.connect(parsed)
-        self._catalog = None if self._files else Catalog(self.name)
+        self._reader, writer, self._files = engines.connect(parsed)
+        self._writer = writer.execution_options(**{CATALOG: Catalog(self.name)})
         self._closed = False
         for engine in {id(engine.pool): engine for engine in (self._reader, self._writer)}.values():
             event.listen(engine, "checkin", self._check_in)
@@ -92,13 +92,11 @@ class Database:
     def writing(self) -> Iterator[Connection]:
         """Give a transaction that may write; it is on the disk when the block has ended, and undone if that raises.
 
-        Raises StoreReplaced where it goes into another database than before, or went into a file that is nobody's any more.
+        Raises StoreReplaced where it went into a file that is nobody's any more. What PostgreSQL has made anew, ``fence`` sees.
         """
         with translated(self.name):
             with self._writer.begin() as connection:
                 seen = connection.info.get(engines.SEEN)
-                if self._catalog:
-                    self._catalog.prove(connection)
                 yield connection
             # Who closes the database takes its log away, as is right.
             if self._files and seen and not self._closed:

@@ -39,6 +39,7 @@ __all__ = [
     "now",
     "one_of",
     "only_where",
+    "table_number",
 ]
 
 
@@ -65,6 +66,23 @@ SMALL_ROWS: Final[_TableWords] = {"sqlite_with_rowid": False}
 
 #: For tables whose ids must not come again once their rows are gone.
 NEVER_REUSED: Final[_TableWords] = {"sqlite_autoincrement": True}
+
+
+class table_number(FunctionElement[int]):  # noqa: N801  a function of SQL
+    """The number that the row's table has for as long as it exists (PostgreSQL manual, 5.6); SQLite's file tells it otherwise."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(table_number, "postgresql")
+def _table_number_on_postgresql(_element: table_number, _compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(lease.tableoid AS bigint)"
+
+
+@compiles(table_number, "sqlite")
+def _table_number_on_sqlite(_element: table_number, _compiler: SQLCompiler, **_: Any) -> str:
+    return "0"
 
 
 def only_where(condition: ColumnElement[bool]) -> _IndexWords:

@@ -50,6 +50,7 @@ _POSTGRESQL: Final[_Meanings] = (
     ("25006", ConfigError, "the database can't be written", "Give the store's `url` a server that takes writes."),
     ("28", ConfigError, "the database server refuses this user", "Correct user and password in the store's `url`."),
     ("3D", ConfigError, "there is no such database", "Create it, or correct the store's `url`."),
+    ("42P01", TransientError, "the database's tables are gone", "A backup may just be restored. Nothing is imported meanwhile."),
     ("42501", ConfigError, "the database refuses this user", "Let the user make and write tables."),
 )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, or_, select, update
 
 from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, TransientError
+from gatewayd_sql.catalog import prove_table
 from gatewayd_sql.database import Many
-from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
+from gatewayd_sql.dialect import InsertOrIgnore, now, one_of, table_number
 from gatewayd_sql.tables import lease as table
 from gatewayd_sql.times import moment
 
@@ -35,21 +36,24 @@ _FENCE = (
     update(table)
     .where(table.c.account == bindparam("of"), table.c.owner == bindparam("holder"), table.c.epoch == bindparam("taken"))
     .values(until=now() + LEASE_SECONDS)
-    .returning(table.c.until)
+    .returning(table.c.until, table_number())
 )
 
 
 def fence(connection: Connection, lease: Lease) -> float:
     """Prove that the lease stands, renew it, and return the database's time; the first statement of a fenced write.
 
-    A lease whose time has passed still stands while nobody took it. Raises LeaseLost.
+    A lease whose time has passed still stands while nobody took it. Raises LeaseLost, and StoreReplaced where it stands in a table
+    that was made anew.
     """
-    until = connection.scalar(_FENCE, {"of": lease.account, "holder": lease.owner, "taken": lease.epoch})
-    if until is None:
+    row = connection.execute(_FENCE, {"of": lease.account, "holder": lease.owner, "taken": lease.epoch}).one_or_none()
+    if row is None:
         raise LeaseLost(
             f"the lease of account {lease.account} is lost: another process has it by now",
             advice="Nothing of this visit is written any more; the other process goes on.",
         )
+    until, number = row
+    prove_table(connection, number)
     return float(until) - LEASE_SECONDS
 
 
@@ -140,8 +144,11 @@ class Leases:
         accounts = {lease.account for lease in leases}
         query = select(table.c.account, table.c.owner, table.c.epoch).where(one_of(table.c.account, accounts))
         with self._db.writing() as connection:
-            locked = connection.execute(query.order_by(table.c.account).with_for_update(skip_locked=True)).all()
-            standing = held.intersection(map(tuple, locked))
+            told = query.add_columns(table_number()).order_by(table.c.account).with_for_update(skip_locked=True)
+            locked = connection.execute(told).all()
+            for row in locked:
+                prove_table(connection, row[-1])
+            standing = held.intersection(tuple(row[:-1]) for row in locked)
             mine = one_of(table.c.account, [account for account, _, _ in standing])
             connection.execute(update(table).where(mine).values(until=now() + LEASE_SECONDS))
             if len(locked) < len(accounts):

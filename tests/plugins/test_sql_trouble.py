@@ -307,18 +307,23 @@ def test_a_connection_that_is_in_use_at_the_close_is_closed_after_it(tmp_path: P
             used.execute("SELECT 1")  # type: ignore[union-attr]  # it is a connection of sqlite3
 
 
-def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(postgresql_server: Postgresql) -> None:
+def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(postgresql_server: Postgresql, tmp_path: Path) -> None:
     url = postgresql_server.new_database()
-    with closing(Database(url)) as database, psycopg.connect(url, autocommit=True) as restore:
-        database.upgrade()
-        with database.writing():
-            pass
+    store = Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path))
+    store.open()
+    lease = store.take_lease("sales", "me", dead=lambda _: False)
+    assert isinstance(lease, Lease)
+    store.renew(lease)
+    with closing(store), psycopg.connect(url, autocommit=True) as restore:
         restore.execute("ALTER TABLE lease RENAME TO before")
-        with pytest.raises(TransientError, match="the database's tables are gone"), database.writing():
-            pass
+        with pytest.raises(TransientError, match="the database's tables are gone"):
+            store.renew_leases([lease])
+        # As of a backup that is younger than the lease.
         restore.execute("CREATE TABLE lease (LIKE before INCLUDING ALL)")
-        with pytest.raises(StoreReplaced, match="the database was replaced"), database.writing():
-            pass
+        restore.execute("INSERT INTO lease SELECT * FROM before")
+        for renew in (lambda: store.renew(lease), lambda: store.renew_leases([lease])):
+            with pytest.raises(StoreReplaced, match="the database was replaced"):
+                renew()
 
 
 def test_a_database_that_was_replaced_is_noticed_by_whoever_reads_or_writes(tmp_path: Path) -> None:
