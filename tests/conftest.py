@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
 from tests.e2e import warm  # noqa: E402  see above
+from tests.uncounted import uncounted  # noqa: E402  see above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +66,14 @@ def _warm() -> Iterator[None]:
     warm.counted.update({name: os.environ.pop(name) for name in [*os.environ] if name.startswith("COVERAGE_PROCESS")})
     yield
     warm.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Count no lines of a long test, unless it is asked which test reaches which line."""
+    asked = item.config.getoption("cov_context", None)
+    with uncounted() if item.get_closest_marker("uncounted") and not asked else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ORIGINALS = [raw for _, raw in nasties()] + list(booking_messages(100))
 
 
+@pytest.mark.uncounted
 @pytest.mark.parametrize("hidden", [[], ["8BITMIME"]], ids=["8bitmime", "7bit"])
 def test_P5_attached_originals_are_identical_at_the_receiver(hidden: Sequence[str]) -> None:
     with SmtpServer(hidden=hidden) as server, courier(server) as opened:

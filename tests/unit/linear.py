@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, TypeVar
+
+from tests.uncounted import uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,14 +15,10 @@ T = TypeVar("T", bytes, str)
 
 def cpu_seconds(call: Callable[[], object]) -> float:
     """Return what a call costs of the processor. Its lines are not counted for coverage, which would take longer than the call."""
-    counting = sys.gettrace()
-    sys.settrace(None)
-    try:
+    with uncounted():
         began = time.process_time()
         call()
         return time.process_time() - began
-    finally:
-        sys.settrace(counting)
 
 
 def assert_linear(read: Callable[[T], object], unit: T, size: int = 60_000) -> None:
