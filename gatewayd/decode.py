@@ -21,7 +21,8 @@ _NOT_BASE64 = bytes(set(range(256)) - set(BASE64 + b"="))
 _RUNS = re.compile(rb"=++|[^=]++")
 #: How many bytes behind a padding tell whether more base64 follows, and what these are then.
 _LOOKED = 1024
-_ONLY = re.compile(rb"[A-Za-z0-9+/=\r\n]*+")
+_BLANKS = re.compile(rb"[ \t\r\n]*+")
+_LINES = re.compile(rb"(?:[A-Za-z0-9+/=\r\n]++|[ \t]++(?=[\r\n]|\Z))*+")
 _LINE = 1024
 
 
@@ -48,58 +49,70 @@ def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
 class _Base64:
     """Decodes base64 piece by piece, wherever the pieces are cut.
 
-    RFC 2045 section 6.8: a whole padding is the end of the data. But some software encodes a file in several runs and joins
-    them. So if nothing but base64 stands behind the first padding, all of it is read. A "=" elsewhere means nothing.
+    RFC 2045 section 6.8: a whole padding is the end of the data. But some software encodes a file in several runs and joins them.
+    So where lines of base64 alone stand behind a padding, they are read, too. A "=" elsewhere means nothing.
     """
 
     def __init__(self) -> None:
         self.ended = False
         self._quad = b""
         self._pads = 0
-        self._joined = False
-        #: What stands behind the first padding, while it is not known whether it is base64.
-        self._behind: bytes | None = None
+        #: What stands behind a padding and is too short to tell yet what it is.
+        self._held: bytes | None = None
+        #: Up to where what is being read is known to be base64.
+        self._known = 0
 
-    def read(self, piece: bytes) -> Iterator[bytes]:
-        if self._behind is not None:
-            yield from self._look(self._behind + piece)
-            return
-        for run in _RUNS.finditer(piece):
+    def read(self, piece: bytes, *, last: bool = False) -> Iterator[bytes]:
+        """Yield what can be decoded by now; with ``last`` nothing comes behind it."""
+        data, self._known = piece if self._held is None else self._held + piece, 0
+        if self._held is not None:
+            self._held = None
+            if not self._goes_on(data, 0, last=last):
+                return
+        for run in _RUNS.finditer(data):
             if run[0].startswith(b"="):
                 self._pads += len(run[0])
                 if len(self._quad) < 2 or len(self._quad) + self._pads < 4:  # noqa: PLR2004
                     continue
                 yield self._whole()
-                if not self._joined:
-                    yield from self._look(piece[run.end() :])
+                if not self._goes_on(data, run.end(), last=last):
                     return
-            elif data := run[0].translate(None, _NOT_BASE64):
-                data = self._quad + data
-                whole = len(data) - len(data) % 4
-                self._quad, self._pads = data[whole:], 0
-                yield binascii.a2b_base64(data[:whole])
+            elif found := run[0].translate(None, _NOT_BASE64):
+                found = self._quad + found
+                whole = len(found) - len(found) % 4
+                self._quad, self._pads = found[whole:], 0
+                yield binascii.a2b_base64(found[:whole])
 
     def end(self) -> Iterator[bytes]:
         """Yield what is left when nothing more comes."""
-        if self._behind is not None:
-            yield from self._look(self._behind, last=True)
+        if self._held is not None:
+            yield from self.read(b"", last=True)
         # A single character holds no whole byte.
         if len(self._quad) > 1:
             yield self._whole()
 
-    def _look(self, behind: bytes, *, last: bool = False) -> Iterator[bytes]:
-        self._behind = behind = behind.lstrip(b"\r\n")
-        if len(behind) < _LOOKED and not last:
-            return
-        self._behind = None
-        self._joined = _ONLY.fullmatch(behind, 0, _LOOKED) is not None
-        self.ended = not self._joined
-        if self._joined:
-            yield from self.read(behind)
+    def _goes_on(self, data: bytes, at: int, *, last: bool) -> bool:
+        """Whether what stands behind a padding is to be read now; if not, it is the end, or more must come to tell."""
+        if at + _LOOKED <= self._known:
+            return True
+        at = _end_of(_BLANKS, data, at)
+        end = _end_of(_LINES, data, at)
+        quads = len(data[at:end].translate(None, _NOT_BASE64)) % 4 == 0
+        if end - at >= _LOOKED or (last and end == len(data) and quads):
+            self._known = end
+            return True
+        self.ended = last or end < len(data)
+        self._held = None if self.ended else data[at:]
+        return False
 
     def _whole(self) -> bytes:
         quad, self._quad, self._pads = self._quad, b"", 0
         return binascii.a2b_base64(quad + b"=" * (4 - len(quad)))
+
+
+def _end_of(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+    match = pattern.match(data, at)
+    return match.end() if match else at
 
 
 # A soft line break with blanks behind it, or before a line end that is a CR alone.

@@ -208,4 +208,7 @@ def socket_errors(server: Server, port: int) -> Iterator[None]:
     except ConnectionRefusedError as error:
         raise TransientError(f"{where}: connection refused", advice="Check `port`, and that the server runs.") from error
     except OSError as error:
-        raise TransientError(f"{where}: connection lost: {error.strerror or error}") from error
+        raise TransientError(
+            f"{where}: connection lost: {error.strerror or error}",
+            advice="If it lasts, see to that server, and to the network in between.",
+        ) from error

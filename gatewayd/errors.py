@@ -5,9 +5,9 @@
     ├── PluginError       put that plugin out of use
     ├── AuthError         pause the account, tell the administrator, try rarely
     ├── TransientError    back off with jitter, then try again
-    │   ├── LeaseLost     stop this visit: the account belongs to somebody else by now
-    │   ├── StoreReplaced end this process: another database lies where its own lay
-    │   └── TooLarge      let this message wait: more of it comes than may come
+    │   ├── LeaseLost      stop this visit: the account belongs to somebody else by now
+    │   ├── StoreReplaced  end this process: another database lies where its own lay
+    │   └── TooLarge       let this message wait: more of it comes than may come
     └── PermanentError    park the mail, the folder or the delivery
 
 The class decides what is done, the message text never does. A plugin translates its library's errors into these in

@@ -17,7 +17,7 @@ import click
 from gatewayd import __version__, garbage
 from gatewayd.cli import output
 from gatewayd.cli.app import App
-from gatewayd.errors import ConfigError, GatewaydError, StoreReplaced, TransientError
+from gatewayd.errors import ConfigError, GatewaydError, TransientError
 from gatewayd.plugins import where
 from gatewayd.roles import Command
 
@@ -144,7 +144,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _CONFIG
     except GatewaydError as error:
         output.error(error)
-        if isinstance(error, TransientError) and not isinstance(error, StoreReplaced):
+        if isinstance(error, TransientError):
             output.note("  It may work later: run the command again then. What it did before stays done.")
         return 1
     except (KeyboardInterrupt, click.Abort):

@@ -17,7 +17,7 @@ from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginEr
 from gatewayd.examine import Answering, Examiner, Recipe, recipes
 from gatewayd.forwarder import Forwarder
 from gatewayd.guard import open_courier, open_session
-from gatewayd.owner import Owner, enter, has_ended, prepare
+from gatewayd.owner import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
 from gatewayd.routing import Router
@@ -88,9 +88,20 @@ class App:
         """The store, opened."""
         self._prepare_state()
         store = self._store()
+        if config.was_accepted(self.config.state) and store.is_new():
+            self._tell_of_new()
         store.open()
         self._stack.callback(store.close)
         return store
+
+    def _tell_of_new(self) -> None:
+        """Say that a database is missing where there was one; raises TransientError where a daemon still has it open."""
+        advice = "Put it back where it was, or stop gatewayd and restore a backup"
+        if daemons := running_daemons(self.config.state):
+            what = f"there is no database, though the daemon runs as process {min(daemons)}: it was moved or removed"
+            raise TransientError(what, advice=f"{advice}.")
+        what = "the database is missing, though the state folder was used before, so an empty one is made"
+        output.note(f"gatewayd: {what}. If there was mail in it: {advice.lower()}.")
 
     def daemons(self) -> Sequence[DaemonHealth]:
         """The daemons that live: one that was killed on this machine says for a while that it does."""

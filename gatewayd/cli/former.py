@@ -37,4 +37,4 @@ def forgotten_lines(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         renamed = f"if it has another name now: `gatewayd account rename {name} NEW`"
         back = f"If that is a mistake, put accounts/{name}.yaml back; {renamed}"
-        yield f"Account {name} has mail here, and no file any more: nothing is imported for it. {back}."
+        yield f"Account {name} was imported here, and has no file any more: nothing is imported for it. {back}."

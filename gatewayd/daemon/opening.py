@@ -26,8 +26,8 @@ def open_store(folder: Path, config: Config) -> Store:
     prepare(config.state)
     kind = config.registry.get(Store, config.store_kind)
     store = kind(config.store_options, place=Place(config=folder, state=config.state))
-    is_new = was_accepted(config.state) and not store.is_current()
+    lost = was_accepted(config.state) and store.is_new()
     store.open()
-    if is_new and not store.mailboxes():
+    if lost:
         journal.store_new(state=str(config.state))
     return store

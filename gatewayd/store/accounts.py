@@ -23,6 +23,13 @@ class AccountVerbs(ABC):
         Called before ``open``; never raises.
         """
 
+    def is_new(self) -> bool:
+        """Whether there is no database yet, or an empty one, so that ``open`` makes all of it.
+
+        Needs no ``open``, and makes nothing. By default it is not told: False.
+        """
+        return False
+
     @abstractmethod
     def prove_writable(self) -> None:
         """Write something small that changes nothing, and have it on the disk; raises what keeps the store from writing."""

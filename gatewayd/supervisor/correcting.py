@@ -53,6 +53,8 @@ class Corrector:
         self._changed: set[str] = set()
         #: When those are tried again that could not be followed up.
         self._later: dict[str, float] = {}
+        #: What keeps us from it, as the log told it.
+        self._failed: dict[str, str] = {}
         self._tell_at = 0.0
         self._stopping = False
         self._config: Config | None = None
@@ -111,9 +113,10 @@ class Corrector:
             return
         try:
             self._follow_up(look, changed=changed)
+            self._failed.pop(name, None)
         except GatewaydError as error:
             # The store is away, or no worker can be had.
-            journal.rematch_failed(name, error, by="directory")
+            self._say(name, error)
             with self._door:
                 self._later[name] = time.monotonic() + _AGAIN
                 self._looks.setdefault(name, look)
@@ -127,8 +130,15 @@ class Corrector:
         self._tell_at = now + _QUIET
         try:
             self._store.tell_directories([replace(one, owner=self._owner) for one in self._workers.directories.healths()])
+            self._failed.pop("", None)
         except GatewaydError as error:
-            journal.rematch_failed("", error, by="directory")
+            self._say("", error)
+
+    def _say(self, name: str, error: GatewaydError) -> None:
+        """Tell what keeps us from it, once for each cause."""
+        if self._failed.get(name) != error.message:
+            journal.rematch_failed(name, error, by="directory")
+        self._failed[name] = error.message
 
     def _follow_up(self, look: Look, *, changed: bool) -> None:
         recipe, config = self._recipes.get(look.operator), self._config

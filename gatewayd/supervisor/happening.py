@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
-from gatewayd.errors import LeaseLost
+from gatewayd.errors import LeaseLost, StoreReplaced
 from gatewayd.health import Answer
 from gatewayd.supervisor.clock import compare_in
 
@@ -103,6 +103,8 @@ class Happenings:
         answer = done.report.answer()
         journal.visit_done(answer, seconds=seconds, again=charge.says_again(answer, now))
         self._kit.listener.visited(done.report, seconds)
+        if isinstance(done.report.error, StoreReplaced):
+            self._ownership.replaced = done.report.error
         if isinstance(done.report.error, LeaseLost) and charge.lease == run.lease:
             self._ownership.lose(charge, done.report.error.message)
         if run.stop or charge.lease != run.lease or charge.config is not run.config or self._charges.suspended:

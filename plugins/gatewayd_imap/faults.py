@@ -83,4 +83,7 @@ def errors(
         raise refused(words(error.command_result[1]), text, otherwise, secrets) from None
     except _UNREADABLE as error:
         said = quoted(f"{type(error).__name__}: {error}", secrets)
-        raise TransientError(f"{text}: the server's answer is no IMAP: {said}") from None
+        raise TransientError(
+            f"{text}: the server's answer is no IMAP: {said}",
+            advice="If it lasts, see to that server, and to the network in between.",
+        ) from None

@@ -58,7 +58,9 @@ def _is_locked(words: bytes) -> bool:
 
 def closed(where: str) -> TransientError:
     """Return the error for a connection that the server ended."""
-    return TransientError(f"{where}: the server closed the connection")
+    return TransientError(
+        f"{where}: the server closed the connection", advice="If it lasts, see to that server, and to the network in between."
+    )
 
 
 def garbled(where: str, reply: bytes, secrets: Sequence[str] = ()) -> TransientError:

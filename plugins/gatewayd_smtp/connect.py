@@ -97,7 +97,7 @@ def _log_in(client: Client, options: SmtpOptions) -> None:
         f"{options.where}: log-in as {options.username!r} was refused: the server answered {said(code, answer, client.secrets)!r}"
     )
     if code // 100 == LATER:
-        raise TransientError(text)
+        raise TransientError(text, advice="If it lasts, see to that server, and to the network in between.")
     raise AuthError(text, advice="Check `username` and `password`, and that the account may send by SMTP.")
 
 

@@ -34,7 +34,10 @@ class Goodbye(TransientError):
 
 def closed(options: SmtpOptions) -> Goodbye:
     """Return the error for a connection that the server ended."""
-    return Goodbye(f"{options.where}: the server closed the connection")
+    return Goodbye(
+        f"{options.where}: the server closed the connection",
+        advice="If it lasts, see to that server, and to the network in between.",
+    )
 
 
 def garbled(options: SmtpOptions, words: bytes, secrets: Sequence[str] = ()) -> TransientError:
@@ -52,7 +55,10 @@ def unfit(options: SmtpOptions, code: int, shown: str) -> GatewaydError | None:
     ``shown`` is the reply as ``said`` returns it.
     """
     if code == _GOODBYE:
-        return Goodbye(f"{options.where}: the server said goodbye: {shown!r}")
+        return Goodbye(
+            f"{options.where}: the server said goodbye: {shown!r}",
+            advice="If it lasts, see to that server, and to the network in between.",
+        )
     if code == _WHO:
         advice = "Give `username` and `password`, and `security: tls` or `starttls`."
         return AuthError(f"{options.where}: the server wants a log-in: {shown!r}", advice=advice)

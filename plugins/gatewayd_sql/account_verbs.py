@@ -33,6 +33,12 @@ class SqlAccounts(Store):
 
         return is_current(self.url)
 
+    def is_new(self) -> bool:
+        """Whether there is no database, or an empty one."""
+        from gatewayd_sql.database import is_new  # noqa: PLC0415  SQLAlchemy takes half a second to import
+
+        return is_new(self.url)
+
     def prove_writable(self) -> None:
         """Commit something small."""
         self._verbs.db.prove_writable()

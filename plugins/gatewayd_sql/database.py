@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Insert, Update
     from sqlalchemy.pool import ConnectionPoolEntry
 
-__all__ = ["Database", "Many", "is_current", "pieces"]
+__all__ = ["Database", "Many", "is_current", "is_new", "pieces"]
 
 _Value = TypeVar("_Value")
 
@@ -112,11 +112,14 @@ class Database:
         with self.reading() as connection:
             return self._version(connection) == HEAD
 
+    def is_new(self) -> bool:
+        """Whether there are no tables of ours; raises what keeps them from being read."""
+        with self.reading() as connection:
+            return self._version(connection) is None
+
     def close(self) -> None:
         """Close all connections; those in use are closed when their transactions end."""
         self._closed = True
-        if self._files and self._files.replaced:
-            return
         self._reader.dispose()
         self._writer.dispose()
 
@@ -169,14 +172,21 @@ class Database:
 
 def is_current(url: str) -> bool:
     """Whether there is a database with this version's tables. Never raises, and makes none."""
-    if not engines.is_there(url):
-        return False
+    return engines.is_there(url) and _asked(url, Database.is_current)
+
+
+def is_new(url: str) -> bool:
+    """Whether there is no database, or one without any of our tables. Never raises, and makes none."""
+    return not engines.is_there(url) or _asked(url, Database.is_new)
+
+
+def _asked(url: str, question: Callable[[Database], bool]) -> bool:
     try:
         db = Database(url)
     except GatewaydError:
         return False
     try:
-        return db.is_current()
+        return question(db)
     except (GatewaydError, exc.SQLAlchemyError):
         return False
     finally:

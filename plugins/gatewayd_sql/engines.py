@@ -119,9 +119,9 @@ def _sqlite(url: URL) -> Engines:
         connection.exec_driver_sql(f"BEGIN {connection.get_execution_options()['begin']}")
 
     for engine in engines:
+        event.listen(engine, "do_connect", lambda *_: files.opening())
         event.listen(engine, "connect", connected)
         event.listen(engine, "begin", begun)
-        event.listen(engine, "close", lambda connection, _record: files.closed(connection))
     reader, writer = engines
     return Engines(reader.execution_options(begin="DEFERRED"), writer.execution_options(begin="IMMEDIATE"), files)
 

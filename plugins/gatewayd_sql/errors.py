@@ -17,6 +17,8 @@ __all__ = ["translated"]
 
 _FULL = "Make room on the disk; the work goes on by itself."
 _RIGHTS = "Let the service's user write the file and its folder, or correct `state` or the store's `url`."
+_SERVER = "If it lasts, see to the database server, and to its log."
+_WAYS = "That passes by itself; if it comes often, report it."
 _LOCKED = "See what holds it, such as a backup that hangs."
 _NONE = "Stop gatewayd, keep the file, and put back a copy; or correct the store's `url`, if it names another program's file."
 _DAMAGED = "Stop gatewayd, keep the file, and put back a copy, or save what can be read with `sqlite3 FILE .recover`."
@@ -40,12 +42,12 @@ _SQLITE: Final[_Meanings] = (
 #: By the beginning of PostgreSQL's SQLSTATE (PostgreSQL manual, appendix A).
 _POSTGRESQL: Final[_Meanings] = (
     ("53100", TransientError, "the database server's disk is full", _FULL),
-    ("53", TransientError, "the database server is overloaded", ""),
-    ("08", TransientError, "the connection to the database server is lost", ""),
-    ("57014", TransientError, "the database server took too long for a statement", ""),
-    ("25P03", TransientError, "the database server ended a transaction that stood still", ""),
-    ("57P", TransientError, "the database server goes down", ""),
-    ("40", TransientError, "two transactions were in each other's way", ""),
+    ("53", TransientError, "the database server is overloaded", _SERVER),
+    ("08", TransientError, "the connection to the database server is lost", _SERVER),
+    ("57014", TransientError, "the database server took too long for a statement", _SERVER),
+    ("25P03", TransientError, "the database server ended a transaction that stood still", _SERVER),
+    ("57P", TransientError, "the database server goes down", _SERVER),
+    ("40", TransientError, "two transactions were in each other's way", _WAYS),
     ("55P", TransientError, "the database is locked by another process", _LOCKED),
     ("25006", ConfigError, "the database can't be written", "Give the store's `url` a server that takes writes."),
     ("28", ConfigError, "the database server refuses this user", "Correct user and password in the store's `url`."),
@@ -61,7 +63,9 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except exc.TimeoutError as error:
-        raise TransientError(f"{where}: all connections are in use") from error
+        raise TransientError(
+            f"{where}: all connections are in use", advice="If it lasts, something holds them: see the log."
+        ) from error
     except exc.DBAPIError as error:
         meant = _meaning(error)
         if meant is None:

@@ -7,78 +7,98 @@ server.
 
 from __future__ import annotations
 
-import ctypes
-from typing import TYPE_CHECKING, TypeAlias
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gatewayd import StoreReplaced, TransientError
 
 if TYPE_CHECKING:
     import sqlite3
-    from pathlib import Path
+    from typing import NoReturn
 
-__all__ = ["Files", "Seen"]
+__all__ = ["Files", "OpenFiles"]
 
-#: Device and number of the database and of its write-ahead log; None where there is none.
-Seen: TypeAlias = tuple[tuple[int, int] | None, tuple[int, int] | None]
+#: Device and number of a file; None where there is none.
+_Identity: TypeAlias = tuple[int, int] | None
+
+
+class OpenFiles(NamedTuple):
+    """What a connection has open: the database, and its write-ahead log if it has one."""
+
+    file: _Identity
+    log: _Identity
 
 
 class Files:
-    """The files of one database, as a process opened them first. Any thread may ask."""
+    """The files of one database, as a process opened them first. Any thread may ask.
+
+    SQLite itself closes as is right: where the database was replaced it leaves all that has a name alone, and where only the log
+    was taken away, the last connection that has it open brings what it holds into the database.
+    """
 
     def __init__(self, file: Path) -> None:
         """Look at nothing yet."""
         self._file = file
-        self._first: Seen | None = None
-        self._open: set[sqlite3.Connection] = set()
-        #: Others have another database by these names.
-        self.replaced = False
+        # SQLite has the log beside the file itself, not beside a link to it.
+        self._log = Path(f"{os.path.realpath(file)}-wal")
+        self._first: _Identity = None
+        #: Others have another database by these names, and that is how it stays.
+        self._replaced = False
 
-    def opened(self, connection: sqlite3.Connection) -> Seen:
+    def opening(self) -> None:
+        """Raise TransientError where a new connection would make an empty database, StoreReplaced where it would open another."""
+        if self._first is None:
+            return
+        file = _identity(self._file)
+        if file is None:
+            self._gone()
+        if file != self._first:
+            self._end()
+
+    def opened(self, connection: sqlite3.Connection) -> OpenFiles:
         """Return what a new connection has open; raises StoreReplaced where others have another database."""
         # Only who has read has the log open, which stays where it is while anybody has.
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        self._open.add(connection)
-        seen = (_identity(self._file), _identity(self._log))
-        self._first = self._first or seen
-        if self._first[0] != seen[0]:
+        seen = OpenFiles(_identity(self._file), _identity(self._log))
+        self._first = self._first or seen.file
+        if self._first != seen.file:
             self._end()
         return seen
 
-    def closed(self, connection: sqlite3.Connection) -> None:
-        """Forget a connection."""
-        self._open.discard(connection)
-
-    def prove(self, seen: Seen) -> None:
+    def prove(self, seen: OpenFiles) -> None:
         """Prove that what a connection has open is what has these names now.
 
         Raises StoreReplaced where it is not, and TransientError where nothing has the name: it may have been moved, and come back.
         """
-        now = _identity(self._file)
-        if now is None:
-            advice = "Put it back where it was, or stop gatewayd and restore a backup. Nothing is imported meanwhile."
-            raise TransientError(f"{self._file}: the database's file is gone", advice=advice)
-        if self.replaced or now != seen[0] or seen[1] not in {None, _identity(self._log)}:
+        file, log = _identity(self._file), _identity(self._log)
+        if file is None:
+            self._gone()
+        if file != seen.file and log == seen.log is not None:
+            # It belongs to the database before, and would be taken for this one's.
+            with suppress(OSError):
+                self._log.replace(f"{self._log}.of-before")
+        if self._replaced or file != seen.file or seen.log not in {None, log}:
             self._end()
 
-    @property
-    def _log(self) -> Path:
-        return self._file.with_name(f"{self._file.name}-wal")
+    def _gone(self) -> NoReturn:
+        advice = "Put it back where it was, or stop gatewayd and restore a backup. Nothing is imported meanwhile."
+        raise TransientError(f"{self._file}: the database's file is gone", advice=advice)
 
-    def _end(self) -> None:
-        kept, self.replaced = [] if self.replaced else [*self._open], True
-        for connection in kept:
-            # It stays open until the process ends: whoever closes the last one removes the log by its name, which is another
-            # database's by now.
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+    def _end(self) -> NoReturn:
+        self._replaced = True
         raise StoreReplaced(
             f"{self._file}: the database was replaced, or its write-ahead log taken away, while gatewayd had it open",
             advice="This process writes nothing any more, and ends; the next one works with the database that lies there.",
         )
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def _identity(file: Path) -> _Identity:
     try:
         status = file.stat()
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise TransientError(f"{file}: it can't be looked at: {error.strerror}") from error
     return status.st_dev, status.st_ino

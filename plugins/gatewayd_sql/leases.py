@@ -72,7 +72,10 @@ class Leases:
                 return Held(account=account, owner=found.owner, until=moment(found.until))
             if self._snatch(account, owner, found):
                 return Lease(account=account, owner=owner, epoch=found.epoch + 1)
-        raise TransientError(f"the lease of account {account} changes hands all the time")
+        raise TransientError(
+            f"the lease of account {account} changes hands all the time",
+            advice="If it lasts, stop all but one of those who work on it.",
+        )
 
     def _read(self, account: str) -> Row[tuple[str | None, int, float, float]]:
         query = select(table.c.owner, table.c.epoch, table.c.until, now().label("now")).where(table.c.account == account)

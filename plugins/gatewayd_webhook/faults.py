@@ -61,8 +61,14 @@ def _verb(error: Exception, options: WebhookOptions) -> GatewaydError:  # noqa: 
     if isinstance(error, ConnectionRefusedError):
         return TransientError(f"{where}: connection refused", advice="Check the port of `url`, and that the server runs.")
     if isinstance(error, http.client.RemoteDisconnected):
-        return TransientError(f"{where}: the server closed the connection without an answer")
+        return TransientError(
+            f"{where}: the server closed the connection without an answer",
+            advice="If it lasts, see to that server, and to the network in between.",
+        )
     if isinstance(error, OSError):
-        return TransientError(f"{where}: connection lost: {error.strerror or error}")
+        return TransientError(
+            f"{where}: connection lost: {error.strerror or error}",
+            advice="If it lasts, see to that server, and to the network in between.",
+        )
     said = printable(f"{type(error).__name__}: {error}")
     return TransientError(f"{where}: expected an HTTP answer, got {said}", advice="Check that `url` is that of an HTTP server.")

@@ -75,7 +75,7 @@ def test_P4_hostile_servers_cost_little_and_hold_up_no_other_account(tmp_path: P
     house = House(tmp_path)
     house.operator("acme")
     limits = f"{{backoff: 1s, message_bytes: {MESSAGE}, batch_bytes: {BATCH}, batch_messages: 10}}"
-    house.write("gatewayd.yaml", f"state: {house.state}\nlimits: {limits}\n")
+    house.write("gatewayd.yaml", f"state: {house.state}\nlimits: {limits}\nlog: {{level: debug}}\n")
     mailboxes = Mailboxes(house, dovecot)
     mailboxes.add("well", imports="  every: 1s\n")
     mailboxes.begin()

@@ -34,8 +34,20 @@ def _restored(house: House, copy: Path) -> None:
     copy.rename(house.state / "gatewayd.db")
 
 
+def _moved_over(house: House, copy: Path) -> None:
+    # With the log of the database before, which is none of the backup's.
+    copy.rename(house.state / "gatewayd.db")
+
+
 def _log_removed(house: House, _copy: Path) -> None:
     (house.state / "gatewayd.db-wal").unlink()
+
+
+_WAYS = [
+    pytest.param(_restored, id="restored"),
+    pytest.param(_moved_over, id="moved over"),
+    pytest.param(_log_removed, id="log removed"),
+]
 
 
 @pytest.fixture
@@ -52,11 +64,17 @@ def _send(dovecot: Dovecot, house: House, mails: list[bytes]) -> None:
     dovecot.deliver(f"{house.state.parent.name}@example.com", mails)
 
 
-@pytest.mark.parametrize("do", [pytest.param(_restored, id="restored"), pytest.param(_log_removed, id="log removed")])
+@pytest.mark.parametrize("do", _WAYS)
+@pytest.mark.parametrize("linked", [False, True])
 def test_P1_P3_a_daemon_whose_database_was_replaced_deletes_nothing_and_ends(
-    house: House, dovecot: Dovecot, do: Callable[[House, Path], None]
+    house: House, dovecot: Dovecot, do: Callable[[House, Path], None], *, linked: bool
 ) -> None:
     first, second = [*booking_messages(1, 1)], [*booking_messages(2, 2)]
+    if linked:
+        link = house.state.parent / "link"
+        link.mkdir()
+        (link / "gatewayd.db").symlink_to(house.state / "gatewayd.db")
+        house.write("gatewayd.yaml", f"state: {house.state}\nstore: {{kind: sql, url: sqlite:///{link}/gatewayd.db}}\n")
     with house.daemon() as daemon:
         copy = _backup(house)
         _send(dovecot, house, first)
@@ -67,8 +85,9 @@ def test_P1_P3_a_daemon_whose_database_was_replaced_deletes_nothing_and_ends(
         assert "the database was replaced, or its write-ahead log taken away, while gatewayd had it open" in daemon.log
         assert "daemon stopped" in daemon.log
     # What was filed and deleted before is what a restore loses; all else is there.
+    kept = len(second) + (len(first) if do is _log_removed else 0)
     with house.daemon():
-        until("all is filed", LONG, lambda: len(house.filed()) >= len(second))
+        until("all is filed", LONG, lambda: len(house.filed()) >= kept)
     house.good("audit", "sales")
 
 
@@ -82,6 +101,10 @@ def test_P1_a_database_that_is_moved_away_stops_the_import_until_it_is_back(hous
             (house.state / name).rename(house.state / f"{name}.away")
         _send(dovecot, house, second)
         until("it is told", LONG, lambda: "the database's file is gone" in daemon.log)
+        for command in (["status"], ["import"], ["mail", "list"]):
+            shown = house.run(*command)
+            assert shown.code == 1
+            assert f"there is no database, though the daemon runs as process {daemon.process.pid}" in shown.err
         assert not (house.state / "gatewayd.db").exists()
         for name in names:
             (house.state / f"{name}.away").rename(house.state / name)

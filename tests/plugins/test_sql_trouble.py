@@ -346,4 +346,58 @@ told(write)
 database.close()
 """
     assert said(code, tmp_path).count("StoreReplaced") == 3
-    assert (tmp_path / "gatewayd.db-wal").exists(), "whoever closes the last connection removes another database's log"
+    assert (tmp_path / "gatewayd.db-wal.of-before").exists(), "it would be taken for the new database's"
+
+
+def test_a_database_that_was_replaced_once_is_never_believed_again(tmp_path: Path) -> None:
+    with closing(Database(f"sqlite:///{tmp_path}/gatewayd.db")) as database:
+        database.upgrade()
+        (tmp_path / "gatewayd.db").rename(tmp_path / "away.db")
+        sqlite3.connect(tmp_path / "gatewayd.db").close()
+        (tmp_path / "gatewayd.db").touch()
+        with pytest.raises(StoreReplaced), database.writing():
+            pass
+        (tmp_path / "away.db").replace(tmp_path / "gatewayd.db")
+        with pytest.raises(StoreReplaced), database.writing():
+            pass
+
+
+def test_no_connection_makes_a_database_where_one_was_moved_away(tmp_path: Path) -> None:
+    files = ["gatewayd.db", "gatewayd.db-wal", "gatewayd.db-shm"]
+    with closing(Database(f"sqlite:///{tmp_path}/gatewayd.db")) as database:
+        database.upgrade()
+        with database.reading():
+            for name in files:
+                (tmp_path / name).rename(tmp_path / f"{name}.away")
+            # One more than there are connections.
+            with pytest.raises(TransientError, match="the database's file is gone"), database.reading():
+                pass
+            assert not (tmp_path / "gatewayd.db").exists()
+            (tmp_path / "gatewayd.db").touch()
+            with pytest.raises(StoreReplaced), database.reading():
+                pass
+
+
+def test_a_log_that_was_taken_away_is_brought_into_the_database_at_the_close(tmp_path: Path) -> None:
+    store = store_at(tmp_path)
+    store.open()
+    Custodian.of(store).file("1", make_raw())
+    (tmp_path / "gatewayd.db-wal").unlink()
+    with pytest.raises(StoreReplaced):
+        Custodian.of(store).file("2", make_raw())
+    store.close()
+    again = store_at(tmp_path)
+    again.open()
+    with closing(again):
+        assert len(again.filings(ACME, Query())) == 1
+
+
+def test_a_state_folder_that_can_not_be_looked_at_is_not_called_empty(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    with closing(Database(f"sqlite:///{folder}/gatewayd.db")) as database:
+        database.upgrade()
+        folder.rename(tmp_path / "away")
+        folder.write_text("a file in its place")
+        with pytest.raises(TransientError, match="it can't be looked at: Not a directory"), database.reading():
+            pass

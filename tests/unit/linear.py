@@ -24,5 +24,9 @@ def cpu_seconds(call: Callable[[], object]) -> float:
 def assert_linear(read: Callable[[T], object], unit: T, size: int = 60_000) -> None:
     """Four times as much may take a bit more than four times as long, not sixteen times."""
     small, large = (unit * (length // len(unit)) for length in (size, 4 * size))
-    took = [cpu_seconds(lambda: read(small)), cpu_seconds(lambda: read(large))]
-    assert took[1] < max(0.4, 9 * took[0]), took
+    for left in (2, 1, 0):
+        took = [cpu_seconds(lambda: read(small)), cpu_seconds(lambda: read(large))]
+        if took[1] < max(0.4, 9 * took[0]):
+            return
+        # A machine that is busy is slow once or twice.
+        assert left, took

@@ -15,6 +15,7 @@ from gatewayd.errors import (
     LeaseLost,
     PermanentError,
     PluginError,
+    StoreReplaced,
     TooLarge,
     TransientError,
     kept,
@@ -25,7 +26,11 @@ VERBS = [ConfigError, PluginError, AuthError, TransientError, PermanentError]
 
 def test_there_are_five_verbs_and_the_tree_is_as_drawn() -> None:
     assert [kind for kind in GatewaydError.__subclasses__() if kind.__module__ == errors.__name__] == VERBS
-    assert [kind for kind in TransientError.__subclasses__() if kind.__module__ == errors.__name__] == [LeaseLost, TooLarge]
+    assert [kind for kind in TransientError.__subclasses__() if kind.__module__ == errors.__name__] == [
+        LeaseLost,
+        StoreReplaced,
+        TooLarge,
+    ]
     drawn = errors.__doc__ or ""
     assert all(kind.__name__ in drawn for kind in (GatewaydError, *VERBS, LeaseLost))
 

@@ -13,6 +13,7 @@ from gatewayd.supervisor.rematching import Rematcher
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from tests.unit.kernel import Gateway
+from tests.unit.log import logged
 from tests.unit.matchers import plugin, recipe, registry
 from tests.unit.supervised import mails, until
 from tests.unit.test_workers import Pool
@@ -201,7 +202,8 @@ def test_what_could_not_be_done_is_done_later(tmp_path: Path, monkeypatch: pytes
         one.deliver("guilty 1")
         idle(one)
         monkeypatch.setattr(rematching, "_AGAIN", 0.0)
-        fingerprints, failing = one.gateway.store.fingerprints, [TransientError("the store is away"), ValueError("a bug")]
+        away_twice = [TransientError("the store is away"), TransientError("the store is away")]
+        fingerprints, failing = one.gateway.store.fingerprints, [TransientError("it is full"), ValueError("a bug"), *away_twice]
 
         def away(operator: str) -> object:
             if failing:
@@ -209,14 +211,17 @@ def test_what_could_not_be_done_is_done_later(tmp_path: Path, monkeypatch: pytes
             return fingerprints(operator)
 
         monkeypatch.setattr(one.gateway.store, "fingerprints", away)
-        one.apply({"good": "1", "wrong": "2"}, text=plugin({"wrong": "return None"}))
 
         def mended() -> bool:
             one.rematcher.look()
             return one.faults() == set()
 
-        until(mended)
+        with logged() as log:
+            one.apply({"good": "1", "wrong": "2"}, text=plugin({"wrong": "return None"}))
+            until(mended)
         assert failing == []
+        # Once for each cause.
+        assert log.getvalue().count("the store is away") == log.getvalue().count("it is full") == 1
 
 
 def test_it_stops_in_the_middle(tmp_path: Path) -> None:

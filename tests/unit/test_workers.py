@@ -429,6 +429,7 @@ def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tm
         until(lambda: not any(process.overdue for process in workers.pool._all))
         assert linked(workers.examine(order(letters(1), one)).findings[0], "sleeps") == [1]
         assert workers.deaths == 0
+        assert workers.ended == [], "nobody failed"
 
 
 # --- who waits for whom -------------------------------------------------------------------------------------------------
