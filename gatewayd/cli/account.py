@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd.cli import output
+from gatewayd.cli.former import account_files
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.health import Task
 
@@ -34,11 +35,10 @@ def _rename(app: App, old: str, new: str) -> None:
 
     Rename the account's file first.
     """
-    files = {file.removeprefix("accounts/").removesuffix(".yaml") for file in app.config.digests if file.startswith("accounts/")}
-    if old in files:
+    if old in account_files(app):
         advice = f"Rename it to accounts/{new}.yaml first."
         raise PermanentError(f"accounts/{old}.yaml is still there", advice=advice)
-    if new not in files:
+    if new not in account_files(app):
         raise PermanentError(f"there is no accounts/{new}.yaml", advice=f"Rename accounts/{old}.yaml to it first.")
     mails = _renamed(app, old, new)
     output.note(f"Account {old} is account {new} now, with {output.count(mails, 'mail')}.")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gatewayd.cli.app import App
 
-__all__ = ["forgotten", "forgotten_lines", "former_lines"]
+__all__ = ["account_files", "forgotten", "forgotten_lines", "former_lines"]
 
 
 def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
@@ -25,11 +25,15 @@ def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
         yield f"There {verb} {output.count(number, 'filing')} of {who}, {gone}: {seen}. If that is a mistake, put {back} right."
 
 
+def account_files(app: App) -> set[str]:
+    """Return the accounts that have a file, sound or not."""
+    return {file.removeprefix("accounts/").removesuffix(".yaml") for file in app.config.digests if file.startswith("accounts/")}
+
+
 def forgotten(app: App) -> Sequence[str]:
     """Return the accounts that have or had a mailbox, and no file any more."""
-    files = {file.removeprefix("accounts/").removesuffix(".yaml") for file in app.config.digests if file.startswith("accounts/")}
     known = {account for having in app.store.mailboxes().values() for account, _ in having}
-    return sorted(known - files - app.config.accounts.keys())
+    return sorted(known - account_files(app) - app.config.accounts.keys())
 
 
 def forgotten_lines(names: Sequence[str]) -> Iterator[str]:

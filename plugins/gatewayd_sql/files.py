@@ -76,11 +76,15 @@ class Files:
         if file is None:
             self._gone()
         if file != seen.file and log == seen.log is not None:
-            # It belongs to the database before, and would be taken for this one's.
-            with suppress(OSError):
-                self._log.replace(f"{self._log}.of-before")
+            self._put_log_aside()
         if self._replaced or file != seen.file or seen.log not in {None, log}:
             self._end()
+
+    def _put_log_aside(self) -> None:
+        """Rename the log of the database before, and its index: they would be taken for those of the one that lies there."""
+        for name in (str(self._log), f"{str(self._log).removesuffix('-wal')}-shm"):
+            with suppress(OSError):
+                Path(name).replace(f"{name}.of-before")
 
     def _gone(self) -> NoReturn:
         advice = "Put it back where it was, or stop gatewayd and restore a backup. Nothing is imported meanwhile."

@@ -346,7 +346,9 @@ told(write)
 database.close()
 """
     assert said(code, tmp_path).count("StoreReplaced") == 3
-    assert (tmp_path / "gatewayd.db-wal.of-before").exists(), "it would be taken for the new database's"
+    for name in ("gatewayd.db-wal", "gatewayd.db-shm"):
+        assert (tmp_path / f"{name}.of-before").exists(), "it would be taken for the new database's"
+        assert not (tmp_path / name).exists()
 
 
 def test_a_database_that_was_replaced_once_is_never_believed_again(tmp_path: Path) -> None:
