@@ -44,7 +44,7 @@ FLOORS = [
     {"store"},
     {"hookspecs"},
     {"discovery", "classes"},
-    {"offers", "child"},
+    {"offers", "child", "forkserver"},
     {"trial"},
     {"later"},
     {"plugins"},
@@ -82,12 +82,12 @@ OWNERS = {
     "click": {"cli"},
     "rich": {"cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
-    "threading": {"hosts", "supervisor", "trial"},
+    "threading": {"forkserver", "hosts", "supervisor", "trial"},
     "multiprocessing": {"supervisor", "worker"},
     "selectors": {"supervisor"},
     "watchfiles": {"daemon"},
     "prometheus_client": {"metrics"},
-    "signal": {"child", "cli", "daemon", "supervisor", "trial", "worker"},
+    "signal": {"child", "cli", "daemon", "forkserver", "supervisor", "trial", "worker"},
     "fcntl": {"child", "owner", "gatewayd_csv"},
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
@@ -26,14 +25,12 @@ class Lane:
     ``more`` of them: others must not wait for them.
     """
 
-    def __init__(self, limit: int, *, more: int, memory: int, keep: bool, spare: bool = False, calm: bool = False) -> None:
+    def __init__(self, limit: int, *, more: int, memory: int, keep: bool, calm: bool = False) -> None:
         self.limit = limit
         #: What a process that is started from now on may take, in bytes.
         self.memory = memory
         self._more = more
         self._keep = keep
-        #: Whether one that went wrong is replaced at once, and not when the next is needed.
-        self._spare = spare
         self._calm = calm
         self._door = threading.Condition()
         self._idle: list[Process] = []
@@ -49,13 +46,6 @@ class Lane:
     def count(self) -> int:
         """How many processes there are."""
         return len(self._all)
-
-    def warm(self) -> None:
-        """Start a process, if there is room: it gets ready while the caller does other things."""
-        # Where none can be started, whoever needs one is told.
-        with self._door, suppress(TransientError):
-            if not self._closed and len(self._all) < self.limit:
-                self._idle.append(self._started())
 
     def take(self, wanted: Callable[[], object] = lambda: None) -> Process:
         """Return a process that is free, which the caller then must ``give_back``, ``discard`` or ``end``.
@@ -113,8 +103,6 @@ class Lane:
         with self._door:
             self.deaths += 1
         self.end(process)
-        if self._spare:
-            self.warm()
 
     def end(self, process: Process) -> None:
         """End a process that nobody needs any more."""
@@ -136,8 +124,6 @@ class Lane:
             idle, self._idle = self._idle, []
         for process in idle:
             self.end(process)
-        if self._spare:
-            self.warm()
 
     def close(self) -> None:
         """End all processes; who uses one learns that it died."""

@@ -7,14 +7,13 @@ import pickle
 import signal
 import socket
 import struct
-import subprocess
-import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.worker import Ready
+from gatewayd.forkserver import fork
+from gatewayd.worker import PROGRAM, Ready
 
 if TYPE_CHECKING:
     from gatewayd.worker import Labour, Reply
@@ -62,27 +61,19 @@ class Process:
             limit = struct.pack("ll", _MESSAGE, 0)
             near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            # Without -P modules of the folder in which the daemon was started would come first.
-            command = [sys.executable, "-P", "-m", "gatewayd.worker", str(far.fileno()), str(life), str(memory)]
-            # What a matcher prints is no part of what a command says. A group of its own ends with its children.
-            self._popen = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                command,
-                pass_fds=[far.fileno(), life],
-                stdin=subprocess.DEVNULL,
-                stdout=sys.__stderr__ or subprocess.DEVNULL,
-                process_group=0,
-            )
+            # What a matcher prints is no part of what a command says.
+            self._child = fork(PROGRAM, [str(memory)], files=[far.fileno(), life], heard=True)
         self._connection = Connection(near.detach())
 
     @property
     def pid(self) -> int:
         """The process id."""
-        return self._popen.pid
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
         """Whether it runs."""
-        return self._popen.poll() is None
+        return not self._child.ended()
 
     def send(self, labour: Labour) -> None:
         """Let it work; raises Died."""
@@ -108,28 +99,27 @@ class Process:
         return reply
 
     def _how(self, otherwise: str) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            code = self._popen.wait(1)
-            return f"it was ended by signal {-code} ({_named(-code)})" if code < 0 else f"it exited with {code}"
-        return otherwise
+        self._child.ended(1)
+        code = self._child.code
+        if code is None:
+            return otherwise
+        return f"it was ended by signal {-code} ({_named(-code)})" if code < 0 else f"it exited with {code}"
 
     def calm(self) -> None:
         """Let others have the processor first, from now on."""
         self.calmed = True
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, self.pid, _NICER)
+        self._child.calm(_NICER)
 
     def end(self) -> None:
         """Have it end at once, with its children; whoever uses it learns that it died. From any thread; never raises."""
-        with suppress(OSError):
-            os.killpg(self.pid, signal.SIGKILL)
+        self._child.kill()
 
     def kill(self) -> None:
         """End it and let go of it. Never raises."""
         self.end()
-        with suppress(subprocess.TimeoutExpired):
-            self._popen.wait(5)
         if not self._connection.closed:
+            self._child.ended(5)
+            self._child.close()
             self._connection.close()
             os.close(self._life)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine import Answering, Looked
+from gatewayd.forkserver import prepare
 from gatewayd.guard import DirectoryFailed
 from gatewayd.plugins import where
 from gatewayd.supervisor.breakers import Breakers
@@ -16,7 +18,7 @@ from gatewayd.supervisor.directories import LONGEST, Directories
 from gatewayd.supervisor.examination import WorkersExamination
 from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
 from gatewayd.supervisor.lanes import Lane
-from gatewayd.worker import Labour, seal
+from gatewayd.worker import PROGRAM, Labour, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -65,7 +67,7 @@ class Workers(Answering):
         breakers: Breakers | None = None,
         looks_apart: bool = True,
     ) -> None:
-        """Start the first process at once: it gets ready while the caller does other things.
+        """Have what processes are forked from get ready while the caller does other things.
 
         Without ``looks_apart`` directories are refreshed where mail is examined: one visit at a time waits for both anyway.
         """
@@ -83,11 +85,13 @@ class Workers(Answering):
         #: Where all mail is examined; where it is found out whom to blame, with little of the processor; and where directories are
         #: refreshed.
         more = _MORE if looks_apart else _MORE + _MORE_LOOKS
-        self.pool = Lane(max(config.processes, 1), more=more, memory=memory, keep=True, spare=True)
+        self.pool = Lane(max(config.processes, 1), more=more, memory=memory, keep=True)
         self.apart = Lane(_APART, more=0, memory=memory, keep=False, calm=True)
         self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
         self.directories = Directories(self.looks, self._seal_directory, self._directory_back, looked=self.events.looked)
-        self.pool.warm()
+        # Where none can be started, whoever needs one is told.
+        with suppress(OSError):
+            prepare(PROGRAM)
 
     def begin(self, order: Order) -> Examination:
         """See ``Examining``. Recipes are taken as they are in the config that runs now, however long the caller had his."""

@@ -8,7 +8,6 @@ import pickle
 import re
 import select
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.forkserver import fork
 from gatewayd.traces import Spot
 from gatewayd.trial.memory import Memory
 from gatewayd.trial.values import Task, Verdict
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gatewayd.discovery import Found
+    from gatewayd.forkserver import Child
 
 __all__ = ["Tries"]
 
+#: What the fork server is asked for.
+_PROGRAM = "gatewayd.trial.program"
 #: How many are tried at once.
 _AT_ONCE = 4
 #: Milliseconds after which it is asked whether to go on.
@@ -107,26 +110,16 @@ class _Trial:
             task = Task(found=found, path=tuple(sys.path), seconds=tries.seconds)
             os.write(given, pickle.dumps(task, 5))
             os.lseek(given, 0, os.SEEK_SET)
-            self._popen = self._start(given, theirs, life)
+            self._child = self._forked(given, theirs, life)
         finally:
             for number in (given, theirs, life):
                 os.close(number)
         self._tell()
 
-    def _start(self, given: int, out: int, life: int) -> subprocess.Popen[bytes] | None:
-        # Without -P modules of the folder in which we were started would come first.
-        command = [sys.executable, "-P", "-m", "gatewayd.trial", *map(str, (given, out, life, self._tries.memory))]
-        try:
-            return subprocess.Popen(  # noqa: S603  our own interpreter and module
-                command,
-                pass_fds=[given, out, life],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                process_group=0,
-            )
-        except OSError:
-            return None
+    def _forked(self, *files: int) -> Child | None:
+        with suppress(OSError):
+            return fork(_PROGRAM, [str(self._tries.memory)], files=files, heard=False)
+        return None
 
     def _tell(self) -> None:
         if not self._told and time.monotonic() - self._began >= self._tries.after:
@@ -154,7 +147,7 @@ class _Trial:
     def verdict(self) -> Verdict:
         """End it, and return what became of it."""
         code = self.end()
-        if self._popen is None:
+        if self._child is None:
             return Verdict(error=_NO_PROCESS)
         return self._answer() or self._refused(code)
 
@@ -184,14 +177,13 @@ class _Trial:
     def end(self) -> int | None:
         """End the process with its children; return its exit code, None where it had not ended by itself."""
         code = None
-        if self._popen is not None:
+        if self._child is not None:
             # What has closed its end is about to end.
-            with suppress(subprocess.TimeoutExpired):
-                code = self._popen.wait(0.0 if self._late or self._answer() else 1.0)
-            with suppress(OSError):
-                os.killpg(self._popen.pid, signal.SIGKILL)
-            with suppress(subprocess.TimeoutExpired):
-                self._popen.wait(5)
+            self._child.ended(0.0 if self._late or self._answer() else 1.0)
+            code = self._child.code
+            self._child.kill()
+            self._child.ended(5)
+            self._child.close()
         os.close(self.out)
         os.close(self._life)
         return code

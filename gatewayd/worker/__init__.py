@@ -1,6 +1,6 @@
 """A worker process: parses, admits and matches for its parent, and can be killed at any time without loss.
 
-It is a program of its own, ``python -m gatewayd.worker FD LIFE MEMORY``, and speaks with its parent over the socket ``FD``:
+It is a program of its own that the fork server runs, and speaks with its parent over the socket ``FD``:
 each message is one pickled value. ``LIFE`` is a pipe that says when the parent has died, ``MEMORY`` what the worker may
 take beyond what it has at its start, in bytes. It imports no plugin but those that its labour names. What it is about to
 call is said before it is called, so that the parent knows whom to blame for a death, or for a call that does not end.
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from gatewayd.examine import ContactTypes, DirectoryQuestion
     from gatewayd.mail import Mail
 
-__all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
+__all__ = ["PROGRAM", "Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 
+#: What the fork server is asked for.
+PROGRAM = __name__
 #: Of how many operators the directories and matchers are kept.
 _OPERATORS = 64
 #: With this part of its memory in use a worker is of no use for others any more.

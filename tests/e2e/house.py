@@ -103,7 +103,8 @@ class Daemon:
 
     def workers(self) -> list[int]:
         """The ids of its worker processes."""
-        return [pid for pid in _children(self.process.pid) if b"gatewayd.worker" in _command(pid)]
+        servers = [pid for pid in _children(self.process.pid) if b"gatewayd.forkserver" in _command(pid)]
+        return [pid for server in servers for pid in _children(server) if _name(pid) == "gatewayd.worker"]
 
 
 def _children(pid: int) -> list[int]:
@@ -116,6 +117,12 @@ def _command(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 class House:

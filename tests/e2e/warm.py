@@ -158,6 +158,8 @@ if __name__ == "__main__":
         import_module(module)
     # Those of the plugins, too.
     import_module("gatewayd.plugins").load()
+    # Workers of all commands are forked from one process, too.
+    import_module("gatewayd.forkserver").prepare("gatewayd.worker")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         asked = serve(listening)

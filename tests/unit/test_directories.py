@@ -125,8 +125,8 @@ def test_one_process_does_for_directories_and_mail_that_are_not_kept_apart(tmp_p
     found = registry(tmp_path)
     one = operator(found, tmp_path, "acme")
     with pool(found, looks_apart=False) as workers:
-        first = workers.pids()
         assert workers.refresh(one) == []
+        first = workers.pids()
         assert linked(workers.examine(order(letters(2), one)).findings[0], "asks") == [1, 2]
         assert (workers.pids(), workers.count) == (first, 1)
 

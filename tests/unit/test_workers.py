@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import PluginError, TransientError
+from gatewayd import PluginError, TransientError, forkserver
 from gatewayd.config import WorkersConfig
 from gatewayd.custody import AGAIN
 from gatewayd.examine import Letter
 from gatewayd.spool import SpoolSource
+from gatewayd.supervisor.blame import parsed_apart
+from gatewayd.supervisor.labouring import Failure, Outcome
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 from tests.patience import AT_ONCE, LONG, Stopwatch
 from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
@@ -270,7 +272,7 @@ def test_P4_a_matcher_that_can_not_be_built_costs_its_own_links_only(does: str, 
 @pytest.mark.parametrize("does", ["os._exit(4)", "raise SystemExit(2)"])
 def test_P4_a_file_that_can_not_be_imported_there_costs_only_those_who_use_it(does: str, tmp_path: Path) -> None:
     registry(tmp_path)
-    late = f"import sys\nif 'gatewayd.worker' in sys.modules and sys.argv[0].endswith('gatewayd/worker/__main__.py'):\n    import os\n    {does}\n"
+    late = f"import sys\nif sys.argv[0] == 'gatewayd.worker':\n    import os\n    {does}\n"
     found = registry(
         tmp_path,
         late
@@ -310,6 +312,8 @@ def test_P4_a_mail_that_ends_the_parser_is_filed_with_its_bytes_and_a_fault(
 ) -> None:
     (tmp_path / "reading_that_ends.py").write_text(READING)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    # Processes are forked from one that has this path.
+    forkserver.close()
     monkeypatch.syspath_prepend(tmp_path)
     reading = importlib.import_module("reading_that_ends").Reading
     found = registry(tmp_path / "plugins")
@@ -348,21 +352,31 @@ def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> N
         assert workers.ended == []
 
 
-def test_where_every_process_ends_as_it_begins_nothing_is_filed_as_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "resource.py").write_text("import os\nos._exit(6)\n")
+class Ending:
+    """Where every process ends as soon as it begins."""
+
+    config = WorkersConfig()
+
+    def labour(self, *_: object, **__: object) -> Outcome:
+        return Outcome(failure=Failure(None, "it exited with 6"))
+
+
+def test_where_every_process_ends_as_it_begins_no_letter_is_to_blame() -> None:
+    with pytest.raises(TransientError, match="worker processes end as soon as they begin: it exited with 6"):
+        parsed_apart(Ending(), letters(3))
+
+
+def test_where_what_forks_them_ends_nothing_is_filed_as_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pickle.py").write_text("import os\nos._exit(6)\n")
     found = registry(tmp_path / "plugins")
+    one = recipe(found, "acme", "good", folder=tmp_path)
+    forkserver.close()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pool(found) as workers:
-        with pytest.raises(
-            TransientError, match=r"(worker processes end as soon as they begin|no worker process can be had).*exited with 6"
-        ):
-            workers.examine(order(letters(3), recipe(found, "acme", "good", folder=tmp_path)))
+        with pytest.raises(TransientError, match=r"no worker process can be started: .* ended 2 times, at last with exit code 6"):
+            workers.examine(order(letters(3), one))
         monkeypatch.delenv("PYTHONPATH")
-        assert linked(workers.examine(order(letters(3), recipe(found, "acme", "good", folder=tmp_path))).findings[0], "good") == [
-            1,
-            2,
-            3,
-        ]
+        assert linked(workers.examine(order(letters(3), one)).findings[0], "good") == [1, 2, 3]
 
 
 # --- killed from outside ------------------------------------------------------------------------------------------------

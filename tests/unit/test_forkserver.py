@@ -1,0 +1,204 @@
+"""The fork server: a child is as one that was started anew, and nobody's fault is another one's."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import forkserver
+from tests.unit.supervised import until
+from tests.unit.test_process import members
+from tests.unit.test_workers import runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONG = 60.0
+SLEEP = "time.sleep(1000)"
+
+
+@contextmanager
+def child(does: str = "", *, heard: bool = False) -> Iterator[tuple[forkserver.Child, dict[str, Any]]]:
+    """A child, and what it finds itself in."""
+    ours, theirs = os.pipe()
+    try:
+        one = forkserver.fork("tests.unit.forked", [does], files=[theirs], heard=heard)
+    finally:
+        os.close(theirs)
+    try:
+        with os.fdopen(ours) as said:
+            found = json.loads(said.readline())
+        yield one, found
+    finally:
+        one.close()
+
+
+def server_of(pid: int) -> int:
+    """Its parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_child_finds_what_one_that_was_started_now_would_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with child():
+        # The server runs, and knows nothing of what follows.
+        pass
+    monkeypatch.setenv("LATER", "1")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.delenv("PATH")
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o027)
+    try:
+        with child() as (one, found):
+            assert one.ended(LONG)
+    finally:
+        os.umask(before)
+    assert (found["pid"], found["group"]) == (one.pid, one.pid)
+    assert found["environment"] == dict(os.environ)
+    assert (found["zone"], found["folder"], found["umask"]) == ("JST", str(tmp_path), 0o027)
+    assert found["argv"] == ["tests.unit.forked", str(found["given"]), ""]
+    assert found["files"] == sorted({0, 1, 2, found["given"]})
+    assert found["input"]
+    assert (found["handled"], found["blocked"]) == ([True, True], 0)
+
+
+def test_a_working_folder_that_is_gone_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with child() as (one, _):
+        assert one.ended(LONG)
+        assert one.code == 0
+
+
+@pytest.mark.parametrize(
+    ("does", "code"),
+    [("", 0), ("sys.exit(3)", 3), ("os._exit(4)", 4), ("1 / 0", 1), ("os.kill(os.getpid(), 9)", -9), ("os.abort()", -6)],
+)
+def test_how_it_ended_is_known(does: str, code: int) -> None:
+    with child(does) as (one, _):
+        assert one.ended(LONG)
+        assert one.ended()
+        assert one.code == code
+
+
+def test_its_number_is_nobody_elses_until_it_is_let_go_of() -> None:
+    with child() as (one, _):
+        assert one.ended(LONG)
+        assert Path(f"/proc/{one.pid}").exists()
+        one.kill()
+    until(lambda: not Path(f"/proc/{one.pid}").exists())
+
+
+def test_one_that_is_let_go_of_ends_with_what_it_has_forked() -> None:
+    with child(f"os.fork(); {SLEEP}") as (one, _):
+        until(lambda: len(members(one.pid)) == 2)
+        assert not one.ended(0.05)
+        assert one.code is None
+    until(lambda: not members(one.pid))
+
+
+def test_one_that_is_killed_says_so_and_others_go_on() -> None:
+    with child(SLEEP) as (one, _), child(SLEEP) as (other, _):
+        one.kill()
+        assert one.ended(LONG)
+        assert one.code == -9
+        assert not other.ended()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_where_the_server_is_killed_the_next_child_comes_from_another(number: signal.Signals) -> None:
+    with child(SLEEP) as (one, _):
+        first = server_of(one.pid)
+        os.kill(first, number)
+        assert one.ended(LONG)
+        assert one.code is None
+        with child() as (other, _):
+            assert server_of(other.pid) != first
+            assert other.ended(LONG)
+            assert other.code == 0
+        one.kill()
+        until(lambda: not runs(one.pid))
+
+
+def test_a_child_that_kills_its_parent_kills_nobody_of_us() -> None:
+    with child("os.kill(os.getppid(), 9); time.sleep(0.1)") as (one, _):
+        assert one.ended(LONG)
+    with child() as (other, _):
+        assert other.ended(LONG)
+        assert other.code == 0
+
+
+def test_what_it_prints_is_heard_where_it_is_wanted(capfd: pytest.CaptureFixture[str]) -> None:
+    for heard in (True, False):
+        with child("print('hello'); print('there', file=sys.stderr)", heard=heard) as (one, _):
+            assert one.ended(LONG)
+        said = capfd.readouterr()
+        assert (sorted(said.err.split()), said.out) == (["hello", "there"] if heard else [], "")
+
+
+def test_a_process_that_we_fork_has_the_same_server_and_leaves_it_to_us() -> None:
+    with child(SLEEP) as (one, _):
+        server = server_of(one.pid)
+        pid = os.fork()
+        if not pid:
+            with child() as (theirs, _):
+                same = server_of(theirs.pid) == server and theirs.ended(LONG) and theirs.code == 0
+            forkserver.close()
+            os._exit(0 if same else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        with child() as (ours, _):
+            assert server_of(ours.pid) == server
+        assert not one.ended()
+
+
+NOBODY = """
+import os
+from gatewayd import forkserver
+
+def group():
+    ours, theirs = os.pipe()
+    child = forkserver.fork("tests.unit.forked", ["os.write(int(given), str(os.getgid()).encode())"], files=[theirs], heard=False)
+    os.close(theirs)
+    with os.fdopen(ours) as said:
+        said.readline()
+        found = int(said.read())
+    child.close()
+    return found
+
+assert group() != 65534
+os.setgid(65534)
+assert group() == 65534, group()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_process_that_became_somebody_else_has_no_child_of_whom_it_was() -> None:
+    subprocess.run([sys.executable, "-c", NOBODY], check=True, timeout=LONG)
+
+
+ASKER = """
+import os, sys, time
+from gatewayd import forkserver
+child = forkserver.fork("tests.unit.forked", ["time.sleep(1000)"], files=[1], heard=False)
+os.kill(os.getpid(), 9) if sys.argv[1:] else None
+"""
+
+
+@pytest.mark.parametrize("killed", [[], ["killed"]])
+def test_server_and_children_end_with_who_asked_for_them(killed: list[str]) -> None:
+    with subprocess.Popen([sys.executable, "-c", ASKER, *killed], stdout=subprocess.PIPE) as asker:
+        assert asker.stdout
+        found = json.loads(asker.stdout.readline())
+        began = time.monotonic()
+        asker.wait(LONG)
+    until(lambda: not members(found["pid"]))
+    assert time.monotonic() - began < LONG
