@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 
 from gatewayd.errors import PermanentError
 
-__all__ = ["wire"]
+__all__ = ["spellings", "wire"]
 
+#: How an A-label begins (RFC 5890 section 2.3.2.1), and its longest in bytes (RFC 1035 section 2.3.4).
+_ACE, _LONGEST_LABEL = "xn--", 63
 #: RFC 5321 section 4.5.3.1, in bytes.
 _LONGEST_LOCAL, _LONGEST = 64, 254
 # A dot-atom or a quoted string (RFC 5321 section 4.1.2), beyond ASCII as well (RFC 6531 section 3.3). Dots may stand
@@ -56,3 +60,39 @@ def _a_labels(address: str, domain: str) -> str:
     if not _DOMAIN.fullmatch(known):
         raise PermanentError(f"{address!r} is no address: its domain can't be one")
     return known
+
+
+@lru_cache(maxsize=4096)
+def spellings(address: str) -> tuple[str, ...]:
+    """Return an address in lower case as it is written, then with its domain in U-labels and in A-labels (RFC 5890).
+
+    Mail has the one, an operator's records may have the other.
+
+        spellings("Anna@xn--mller-kva.example") -> ("anna@xn--mller-kva.example", "anna@müller.example")
+    """
+    known = address.lower()
+    local, at, domain = known.rpartition("@")
+    if not at or len(domain) > _LONGEST or (domain.isascii() and _ACE not in domain):
+        return (known,)
+    labels = domain.split(".")
+    others = [f"{local}@{'.'.join(map(spelt, labels))}" for spelt in (_u_label, _a_label)]
+    return tuple(dict.fromkeys([known, *others]))
+
+
+def _a_label(label: str) -> str:
+    if label.isascii():
+        return label
+    # Nothing is mapped but what stands for the same letters: what IDNA 2003 makes of some is another domain.
+    known = _ACE + unicodedata.normalize("NFC", label).encode("punycode").decode("ascii")
+    return known if len(known) <= _LONGEST_LABEL else label
+
+
+def _u_label(label: str) -> str:
+    if not label.startswith(_ACE):
+        return unicodedata.normalize("NFC", label)
+    with suppress(UnicodeError):
+        known = label.removeprefix(_ACE).encode("ascii").decode("punycode")
+        # What is not written in the one way that there is might be made to look like somebody else's.
+        if not known.isascii() and known.isprintable() and _a_label(known) == label:
+            return known
+    return label

@@ -167,7 +167,7 @@ class Directory(Plugin):
     def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """Return the non-temporary persons for each address, keyed by the address in lower case.
 
-        Asked as ``find`` is.
+        Asked as ``find`` is. A domain with other letters than English ones is asked for in both spellings, A-labels and U-labels.
 
             persons({"Anna@Example.com"}) -> {"anna@example.com": (Record(kind="person", id="P1", label="Anna"),)}
         """
@@ -176,7 +176,7 @@ class Directory(Plugin):
     def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
         """Return the contacts of type EMAIL for each address, keyed by the address in lower case.
 
-        Asked as ``find`` is.
+        Asked as ``persons`` is.
 
             contacts({"desk@nord.example"}) -> {"desk@nord.example": (Contact(owner=..., contact_type="sales"),)}
         """

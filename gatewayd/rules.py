@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import re2
 
+from gatewayd.address import spellings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -120,7 +122,7 @@ def _kinds(filing: Filing) -> str:
 
 def _not_among(wanted: Sequence[str], found: Sequence[Address], way: str) -> str:
     emails = [address.email.lower() for address in found]
-    if any(email in wanted or f"@{email.rpartition('@')[2]}" in wanted for email in emails):
+    if any(one in wanted or f"@{one.rpartition('@')[2]}" in wanted for email in emails for one in spellings(email)):
         return ""
     more = f" and {len(emails) - _TOLD} more" if len(emails) > _TOLD else ""
     told = f"{', '.join(emails[:_TOLD])}{more}" if emails else "nobody"

@@ -132,6 +132,8 @@ class World:
             "PATH": os.pathsep.join(map(str, programs)),
             "GATEWAYD_CONFIG": str(self.path("/etc/gatewayd")),
             "PIP_NO_INDEX": "1",
+            # What is imported is compiled then: to compile all of the rest takes half a minute of a processor.
+            "PIP_NO_COMPILE": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             "COLUMNS": "250",
         }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import checks
+from gatewayd.address import spellings
 from gatewayd.directory import Contents
 from gatewayd.errors import GatewaydError
 from gatewayd.roles import Directory
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from gatewayd.model import Contact, Kind, Record
 
 __all__ = ["DirectoryFailed", "GuardedDirectory"]
+
+_T = TypeVar("_T")
 
 
 #: At most so many faults and warnings of a directory are taken, each of so many characters; and so many of all else that it tells.
@@ -87,7 +91,7 @@ class GuardedDirectory(Directory):
             found = inner.changed(version)
             if found is None or len(found) > _MOST_CHANGED:
                 return None
-            return frozenset(str(one).lower() for one in found)
+            return frozenset(one for email in found for one in spellings(str(email)))
 
     def follow(self) -> None:
         """See ``Directory``."""
@@ -103,18 +107,21 @@ class GuardedDirectory(Directory):
             return self._given(checks.answer(inner.find(kind, field, values), values, kind=kind))
 
     def persons(self, emails: Collection[str]) -> Mapping[str, Sequence[Record]]:
-        """See ``Directory``."""
+        """See ``Directory``. An address is found whether its domain is written in A-labels or in U-labels."""
         checks.asked(emails, "persons")
+        asked = _spelt(emails)
         with self._guard("persons") as inner:
-            return self._given(checks.answer(inner.persons(emails), emails, kind="person", folded=True))
+            found = checks.answer(inner.persons(asked), asked, kind="person", folded=True)
+        return self._given(_as_asked(found, emails))
 
     def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
-        """See ``Directory``."""
+        """See ``Directory``. An address is found whether its domain is written in A-labels or in U-labels."""
         checks.asked(emails, "contacts")
+        asked = _spelt(emails)
         with self._guard("contacts") as inner:
-            found = checks.answer(inner.contacts(emails), emails, kind="contact", folded=True)
+            found = checks.answer(inner.contacts(asked), asked, kind="contact", folded=True)
         self.given.update(one.owner for some in found.values() for one in some)
-        return found
+        return _as_asked(found, emails)
 
     def reservations(self, codes: Collection[str]) -> Mapping[str, Sequence[Record]]:
         """See ``Directory``."""
@@ -141,6 +148,20 @@ class GuardedDirectory(Directory):
         for some in found.values():
             self.given.update(some)
         return found
+
+
+def _spelt(emails: Collection[str]) -> list[str]:
+    return list(dict.fromkeys(one for email in emails for one in spellings(email)))
+
+
+def _as_asked(found: Mapping[str, Sequence[_T]], emails: Collection[str]) -> dict[str, Sequence[_T]]:
+    """Return what was found for each address in any spelling, by the address in lower case as it was asked for."""
+    answer: dict[str, Sequence[_T]] = {}
+    for email in emails:
+        several = [found[one] for one in spellings(email) if one in found]
+        if several:
+            answer[email.lower()] = several[0] if len(several) == 1 else tuple(dict.fromkeys(chain.from_iterable(several)))
+    return answer
 
 
 def _bounded(found: object) -> Contents:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import unicodedata
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "build"]
 
 #: Grows with every change of what an index looks like; an index of another format is built anew.
-FORMAT = 3
+FORMAT = 4
 
 _BATCH = 5000
 #: Bytes of what names a record or a contact; two make a label.
@@ -187,11 +188,16 @@ def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, in
 
     def emails(line: int, values: list[str]) -> list[tuple[str, int, bool]]:
         is_temporary = temporary is not None and values[temporary].lower() == "yes"
-        found = {email.strip().lower() for email in values[at].split(";")} - {""}
+        found = {_asked_for(email.strip()) for email in values[at].split(";")} - {""}
         _doubt_addresses(file, line, found)
         return [(email, line, is_temporary) for email in found]
 
     return emails
+
+
+def _asked_for(email: str) -> str:
+    """Return an address as it is asked for: some systems write a letter and its dots as two characters."""
+    return unicodedata.normalize("NFC", email).lower()
 
 
 def _doubt_addresses(file: _File, line: int, addresses: Iterable[str]) -> None:
@@ -236,7 +242,7 @@ def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[i
             if _is_long(of_type) or (role is not None and _is_long(values[role])):
                 file.faults.add(line, f"type or contact_type has more than {_MAX_SHOWN} bytes")
                 continue
-            email = value.lower() if of_type.upper() == "EMAIL" else None
+            email = _asked_for(value) if of_type.upper() == "EMAIL" else None
             if email is not None:
                 _doubt_addresses(file, line, [email])
             elif doubts.is_address(value):

@@ -572,3 +572,18 @@ def test_rows_between_junk_are_found_wherever_no_quote_is_open(tmp_path_factory:
     if b'"' not in b"".join(junk):
         assert len(found) == len(good)
     directory.close()
+
+
+def test_an_address_is_found_however_its_letters_are_made_up(tmp_path: Path) -> None:
+    decomposed = "anna@mu\u0308ller.example"
+    write(
+        tmp_path / "acme",
+        persons=f"id,name,email\nP1,Anna,{decomposed}\n",
+        customers="id,name,main_contact\nC1,Nord,P1\n",
+        contacts=f"owner_kind,owner_id,type,value\ncustomer,C1,EMAIL,{decomposed}\n",
+    )
+    found = GuardedDirectory(csv_of(tmp_path / "acme", tmp_path / "state"))
+    assert found.refresh() == []
+    for written in (decomposed, "anna@müller.example", "anna@xn--mller-kva.example"):
+        assert [one.id for one in found.persons([written])[written]] == ["P1"]
+        assert [one.owner.id for one in found.contacts([written])[written]] == ["C1"]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import PermanentError, wire
+from gatewayd.address import spellings
 
 
 @pytest.mark.parametrize(
@@ -82,3 +83,40 @@ def test_nothing_passes_that_could_end_a_command_or_a_header(text: str) -> None:
         assert known.rpartition("@")[2].isascii()
         if '"' not in known:
             assert not set(known) & set(" <>,;:()\\") or known.endswith("]")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("Anna@Example.COM", ["anna@example.com"]),
+        ("anna@xn--mller-kva.example", ["anna@xn--mller-kva.example", "anna@müller.example"]),
+        ("Anna@Müller.example", ["anna@müller.example", "anna@xn--mller-kva.example"]),
+        # Decomposed, as some systems write it.
+        ("anna@mu\u0308ller.example", ["anna@mu\u0308ller.example", "anna@müller.example", "anna@xn--mller-kva.example"]),
+        # IDNA 2003 makes another domain of it.
+        ("info@straße.example", ["info@straße.example", "info@xn--strae-oqa.example"]),
+        ("info@xn--strae-oqa.example", ["info@xn--strae-oqa.example", "info@straße.example"]),
+        (
+            "a@bücher.xn--mller-kva.example",
+            ["a@bücher.xn--mller-kva.example", "a@bücher.müller.example", "a@xn--bcher-kva.xn--mller-kva.example"],
+        ),
+        # What only looks like an A-label is nobody's.
+        ("anna@xn--example-.example", ["anna@xn--example-.example"]),
+        ("anna@xn--.example", ["anna@xn--.example"]),
+        ("anna@xn--99999999999.example", ["anna@xn--99999999999.example"]),
+        ("anna", ["anna"]),
+        ("", [""]),
+    ],
+)
+def test_an_address_is_known_in_either_spelling_of_its_domain(address: str, expected: list[str]) -> None:
+    assert list(spellings(address)) == expected
+
+
+@given(st.text(max_size=80) | st.from_regex(r"[a-z]{1,3}@(xn--[a-z0-9-]{1,12}|[a-zäöüßç]{1,8})\.example", fullmatch=True))
+def test_no_spelling_is_anybody_elses(address: str) -> None:
+    found = spellings(address)
+    assert found[0] == address.lower()
+    for one in found[1:]:
+        assert one.isprintable() or not address.isprintable()
+        assert one.rpartition("@")[0] == address.lower().rpartition("@")[0]
+        assert set(spellings(one)) <= set(found)

@@ -39,6 +39,24 @@ def test_answers_pass_unchanged() -> None:
     guarded.close()
 
 
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [
+        ("Anna@xn--mller-kva.example", "anna@müller.example"),
+        ("anna@müller.example", "Anna@xn--mller-kva.example"),
+        ("Anna@MÜLLER.example", "anna@müller.example"),
+    ],
+)
+def test_who_is_known_in_the_other_spelling_of_a_domain_is_found(written: str, known: str) -> None:
+    customer, person = make_record("customer", "C1"), make_record("person", "P1", email=known)
+    contacts = [make_contact(customer, known), make_contact(customer, written)]
+    guarded = GuardedDirectory(FakeDirectory([customer, person], contacts))
+    persons = guarded.persons([written, "nobody@xn--mller-kva.example"])
+    assert {key: list(found) for key, found in persons.items()} == {written.lower(): [person]}
+    assert {key: set(found) for key, found in guarded.contacts([written]).items()} == {written.lower(): set(contacts)}
+    assert guarded.given == {customer, person}
+
+
 @pytest.mark.parametrize("method", ASK)
 @pytest.mark.parametrize(
     "error", [TransientError("away"), ConfigError("no index"), KeyError("a bug"), SystemExit(1), TimeoutError()]
@@ -96,6 +114,18 @@ def test_closing_never_raises_and_an_interrupt_passes() -> None:
 
 
 # --- what it holds ----------------------------------------------------------------------------------------------------
+
+
+def test_whose_contacts_changed_is_known_in_either_spelling() -> None:
+    class Changed(FakeDirectory):
+        def changed(self, version: str) -> Collection[str]:
+            return ["Anna@Müller.example", version]
+
+    assert GuardedDirectory(Changed()).changed("desk@nord.example") == {
+        "anna@müller.example",
+        "anna@xn--mller-kva.example",
+        "desk@nord.example",
+    }
 
 
 def test_what_a_directory_tells_of_itself_is_bounded() -> None:

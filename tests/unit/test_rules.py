@@ -37,6 +37,9 @@ _MAIL = parse(BytesSource(_RAW.replace(b"\n", b"\r\n")), mail_id=7)
 _BARE = parse(BytesSource(b"\r\nHi\r\n"), mail_id=8)
 
 
+_ABROAD = parse(BytesSource(b"From: anna@xn--mller-kva.example\r\n\r\nHi\r\n"), mail_id=9)
+
+
 def _record(kind: Kind) -> Record:
     return Record(kind=kind, id="1", label="One")
 
@@ -123,6 +126,11 @@ def test_many_addresses_are_told_in_part_and_all_are_looked_at() -> None:
     told = "to p0@acme.example, p1@acme.example, p2@acme.example and 6 more, not to x@acme.example"
     assert why_not(rule, account="a", mail=mail, filing=_filing()) == told
     assert why_not(replace(_ALL, to=("p8@acme.example",)), account="a", mail=mail, filing=_filing()) == ""
+
+
+@pytest.mark.parametrize("wanted", ["anna@müller.example", "@müller.example", "@xn--mller-kva.example"])
+def test_a_domain_is_meant_in_either_spelling(wanted: str) -> None:
+    assert why_not(replace(_ALL, from_=(wanted,)), account="a", mail=_ABROAD, filing=_filing()) == ""
 
 
 def test_the_first_condition_that_does_not_hold_is_told() -> None:
