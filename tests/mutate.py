@@ -15,10 +15,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib.util import cache_from_source
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -65,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; by default custody, ledger, leases and outbox")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many changes are tried at a time")
     chosen = parser.parse_args(arguments)
+    # Where no bytecode is kept, each process that a test starts compiles all of gatewayd anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     files = list(_files(chosen.paths or _PATHS))
     with tempfile.TemporaryDirectory(prefix="gatewayd-mutate-") as folder:
         reached = _reached(Path(folder))
@@ -162,11 +164,9 @@ def _verdict(copy: Path, name: str, mutation: Mutation, tests: Sequence[str]) ->
     """Return whether the tests noticed: ``noticed``, ``hung`` or ``survived``."""
     file = copy / name
     whole = file.read_text()
-    file.write_text(mutation.source)
-    # Python takes a compiled file for the source's where size and second are the same.
-    os.utime(file, (time.time(), time.time() + 10))
+    _write(file, mutation.source)
     paths = f"{copy}{os.pathsep}{copy / 'plugins'}"
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": str(copy)}
+    environment = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(copy)}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=60", f"@{copy / 'tests.args'}"]
     (copy / "tests.args").write_text("\n".join(tests))
     try:
@@ -174,8 +174,14 @@ def _verdict(copy: Path, name: str, mutation: Mutation, tests: Sequence[str]) ->
     except subprocess.TimeoutExpired:
         return "hung"
     finally:
-        file.write_text(whole)
+        _write(file, whole)
     return "noticed" if done.returncode else "survived"
+
+
+def _write(file: Path, source: str) -> None:
+    file.write_text(source)
+    # Python takes a compiled file for the source's where size and second are the same.
+    Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

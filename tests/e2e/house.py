@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import psycopg
 
-from tests.e2e.warm import warm
+from tests.e2e.warm import Started, warm
 from tests.naked import naked_times
 from tests.patience import AT_ONCE, BUSY, Stopwatch
 from tests.unit.matchers import WRONG
@@ -64,7 +64,7 @@ class Done(NamedTuple):
 class Daemon:
     """A daemon that runs, as a process of its own; its log is in a file."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Started, log: Path) -> None:
         self.process = process
         self._log = log
 
@@ -103,20 +103,19 @@ class Daemon:
 
     def workers(self) -> list[int]:
         """The ids of its worker processes."""
-        servers = [pid for pid in _children(self.process.pid) if b"gatewayd.forkserver" in _command(pid)]
-        return [pid for server in servers for pid in _children(server) if _name(pid) == "gatewayd.worker"]
+        pipes = _pipes(self.process.pid)
+        pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+        return [pid for pid in pids if _name(pid) == "gatewayd.worker" and _pipes(pid) & pipes]
 
 
-def _children(pid: int) -> list[int]:
+def _pipes(pid: int) -> set[str]:
+    """The pipes that a process has open: each worker has one with the daemon that it is of."""
+    found = set()
     with suppress(OSError):
-        return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
-    return []
-
-
-def _command(pid: int) -> bytes:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(path.readlink()))
+    return {one for one in found if one.startswith("pipe:")}
 
 
 def _name(pid: int) -> str:
@@ -207,9 +206,14 @@ class House:
     def daemon(self, *program: object, ready: bool = True) -> Iterator[Daemon]:
         """Run a daemon while the block lasts; in place of gatewayd itself, a ``program`` that is given its arguments."""
         log = self.state.parent / f"daemon-{next(self._daemons)}.log"
-        command = [sys.executable, *(map(str, program) if program else ("-m", "gatewayd")), "--config", str(self.folder), "run"]
+        arguments = ["--config", str(self.folder), "run"]
+        process: subprocess.Popen[bytes] | Started
         with log.open("wb") as output:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT)
+            if program:
+                command = [sys.executable, *map(str, program), *arguments]
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=ROOT)
+            else:
+                process = warm().start(arguments, os.environ, output.fileno(), output.fileno(), is_counted=False)
         daemon = Daemon(process, log)
         try:
             if ready:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import os
 import pkgutil
+import select
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +40,51 @@ class Ended(NamedTuple):
     err: str
 
 
+class Started:
+    """A command that runs; what tests use of ``subprocess.Popen``. Whoever starts it waits for its end."""
+
+    def __init__(self, answer: socket.socket) -> None:
+        self._lines = answer.makefile("rb", buffering=0)
+        self.pid = int(self._lines.readline() or _lost())
+        self.returncode: int | None = None
+        # One thread waits, another one kills.
+        self._door = threading.Lock()
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        with self._door:
+            if self.returncode is None and self._says(0):
+                self.returncode = int(self._lines.readline() or _lost())
+                self._lines.close()
+            return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Return its exit code; raises TimeoutExpired."""
+        if self.returncode is None and not self._says(timeout):
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        code = self.poll()
+        assert code is not None
+        return code
+
+    def _says(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._lines, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+
+def _lost() -> NoReturn:
+    raise RuntimeError(f"{__name__} has ended, see standard error, or did not say how a command ended")
+
+
 class Warm:
     """The process, seen from the tests. Threads may share it: its commands run beside each other."""
 
@@ -50,21 +97,27 @@ class Warm:
                 command, stdin=null, stdout=null, pass_fds=[theirs.fileno()], cwd=_ROOT, env={**os.environ, **counted}
             )
 
-    def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Ended:
-        """Run one command to its end, as ``python -m gatewayd`` would."""
+    def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int, *, is_counted: bool = True
+    ) -> Started:
+        """Start a command, as ``python -m gatewayd`` would, which writes to these files; its lines need not be counted."""
         answer, theirs = socket.socketpair()
-        # Files and not pipes: nobody has to read while the command runs.
-        with answer, answer.makefile("r") as lines, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with answer:
             with theirs:
-                request = json.dumps([list(arguments), dict(environment)]).encode()
-                socket.send_fds(self._control, [request], [theirs.fileno(), out.fileno(), err.fileno()])
-            answer.settimeout(timeout)
-            pid = int(lines.readline() or self._lost())
+                request = json.dumps([list(arguments), dict(environment), is_counted]).encode()
+                socket.send_fds(self._control, [request], [theirs.fileno(), out, err])
+            return Started(answer)
+
+    def run(self, arguments: Sequence[str], environment: Mapping[str, str], timeout: float) -> Ended:
+        """Run one command to its end."""
+        # Files and not pipes: nobody has to read while the command runs.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            command = self.start(arguments, environment, out.fileno(), err.fileno())
             try:
-                code = int(lines.readline() or self._lost())
-            except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(list(arguments), timeout) from None
+                code = command.wait(timeout)
+            except subprocess.TimeoutExpired:
+                command.kill()
+                raise
             for file in (out, err):
                 file.seek(0)
             return Ended(code, *(file.read().decode().replace("\r\n", "\n") for file in (out, err)))
@@ -73,9 +126,6 @@ class Warm:
     def ended(self) -> bool:
         """Whether the process is there no more."""
         return self._process.poll() is not None
-
-    def _lost(self) -> NoReturn:
-        raise RuntimeError(f"{__name__} has ended, see standard error, or did not say how a command ended")
 
     def close(self) -> None:
         """End the process, and wait until it has written what it knows of coverage."""
@@ -121,7 +171,10 @@ def serve(control: socket.socket) -> list[str] | None:
             os.close(fd)
     answer, *outputs = fds
     _keep(answer)
-    arguments, environment = json.loads(request)
+    arguments, environment, is_counted = json.loads(request)
+    if not is_counted and "coverage" in sys.modules:
+        # One that runs for long would take half as long again.
+        sys.modules["coverage"].Coverage.current().stop()
     for number, fd in enumerate(outputs, 1):
         os.dup2(fd, number)
     for fd in fds:
