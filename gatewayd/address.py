@@ -13,6 +13,8 @@ __all__ = ["spellings", "wire"]
 
 #: How an A-label begins (RFC 5890 section 2.3.2.1), and its longest in bytes (RFC 1035 section 2.3.4).
 _ACE, _LONGEST_LABEL = "xn--", 63
+#: Characters of all such labels of one domain: what has more is known in its own spelling alone.
+_LONGEST_ABROAD = 64
 #: RFC 5321 section 4.5.3.1, in bytes.
 _LONGEST_LOCAL, _LONGEST = 64, 254
 # A dot-atom or a quoted string (RFC 5321 section 4.1.2), beyond ASCII as well (RFC 6531 section 3.3). Dots may stand
@@ -62,7 +64,6 @@ def _a_labels(address: str, domain: str) -> str:
     return known
 
 
-@lru_cache(maxsize=4096)
 def spellings(address: str) -> tuple[str, ...]:
     """Return an address in lower case as it is written, then with its domain in U-labels and in A-labels (RFC 5890).
 
@@ -71,10 +72,22 @@ def spellings(address: str) -> tuple[str, ...]:
         spellings("Anna@xn--mller-kva.example") -> ("anna@xn--mller-kva.example", "anna@müller.example")
     """
     known = address.lower()
+    # What is too long for an address is nobody's, and not kept.
+    if len(known) > _LONGEST or (known.isascii() and _ACE not in known):
+        return (known,)
+    return _spellings(known)
+
+
+# The same few addresses again and again.
+@lru_cache(maxsize=4096)
+def _spellings(known: str) -> tuple[str, ...]:
     local, at, domain = known.rpartition("@")
-    if not at or len(domain) > _LONGEST or (domain.isascii() and _ACE not in domain):
+    if not at:
         return (known,)
     labels = domain.split(".")
+    # To make an A-label takes quadratic time.
+    if sum(len(label) for label in labels if not label.isascii() or label.startswith(_ACE)) > _LONGEST_ABROAD:
+        return (known,)
     others = [f"{local}@{'.'.join(map(spelt, labels))}" for spelt in (_u_label, _a_label)]
     return tuple(dict.fromkeys([known, *others]))
 
@@ -93,6 +106,6 @@ def _u_label(label: str) -> str:
     with suppress(UnicodeError):
         known = label.removeprefix(_ACE).encode("ascii").decode("punycode")
         # What is not written in the one way that there is might be made to look like somebody else's.
-        if not known.isascii() and known.isprintable() and _a_label(known) == label:
+        if not known.isascii() and known.isprintable() and known == known.lower() and _a_label(known) == label:
             return known
     return label

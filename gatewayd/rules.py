@@ -122,7 +122,8 @@ def _kinds(filing: Filing) -> str:
 
 def _not_among(wanted: Sequence[str], found: Sequence[Address], way: str) -> str:
     emails = [address.email.lower() for address in found]
-    if any(one in wanted or f"@{one.rpartition('@')[2]}" in wanted for email in emails for one in spellings(email)):
+    meant = {one for each in wanted for one in spellings(each)}
+    if any(email in meant or f"@{email.rpartition('@')[2]}" in meant for email in emails):
         return ""
     more = f" and {len(emails) - _TOLD} more" if len(emails) > _TOLD else ""
     told = f"{', '.join(emails[:_TOLD])}{more}" if emails else "nobody"

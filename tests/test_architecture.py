@@ -88,7 +88,7 @@ OWNERS = {
     "watchfiles": {"daemon"},
     "prometheus_client": {"metrics"},
     "signal": {"child", "cli", "daemon", "forkserver", "supervisor", "trial", "worker"},
-    "fcntl": {"child", "owner", "gatewayd_csv"},
+    "fcntl": {"child", "forkserver", "owner", "gatewayd_csv"},
 }
 
 #: What is larger than the house rules allow, and why.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import select
@@ -12,17 +13,20 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import garbage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gatewayd.forkserver.values import ChildRequest
 
 __all__ = ["main"]
 
-#: How many files come with a request: the request itself, the connection over which its child is told of, what the child prints to,
+#: How many files come with a request: the connection over which its child is told of, the request itself, what the child prints to,
 #: and what it is given.
 _FILES = 16
 
@@ -70,37 +74,51 @@ class _Server:
         elif number in self._kept:
             self._let_go(self._kept.pop(number))
         else:
-            asked, files, *_ = socket.recv_fds(self._control, 1, _FILES, socket.MSG_CMSG_CLOEXEC)
+            asked, files, flags, _ = socket.recv_fds(self._control, 1, _FILES, socket.MSG_CMSG_CLOEXEC)
             self._over = not asked
-            return self._forked(files) if asked else None
+            if flags & socket.MSG_CTRUNC:
+                # We can't have that many open.
+                _refuse(files, errno.EMFILE)
+            elif asked:
+                return self._forked(files)
         return None
 
     def _forked(self, files: list[int]) -> tuple[ChildRequest, list[int]] | None:
-        with os.fdopen(files[0], "rb") as file:
+        with os.fdopen(files[1], "rb") as file:
             request: ChildRequest = pickle.load(file)  # noqa: S301  our parent's own bytes
         # Before the fork, so that its children share it all.
         import_module(request.program)
         garbage.leave_all()
-        status = socket.socket(fileno=files[1])
+        begin, told = -1, -1
         try:
+            begin, told = os.pipe()
             pid = os.fork()
         except OSError as error:
-            with status, suppress(OSError):
-                status.send(b"0 %d\n" % (error.errno or 0))
-            pid = -1
+            _refuse([files[0], *files[2:], *(number for number in (begin, told) if number >= 0)], error.errno or 0)
+            return None
+        status = socket.socket(fileno=files[0])
         if not pid:
+            os.close(told)
             self._become(status, request, files[2])
+            if not os.read(begin, 1):
+                os._exit(1)
+            os.close(begin)
             return request, files[3:]
-        for number in files[2:]:
+        for number in (begin, *files[2:]):
             os.close(number)
-        if pid > 0:
-            # Both do it: whoever comes first, it has a group of its own when it is told of.
-            with suppress(OSError):
-                os.setpgid(pid, pid)
-            self._kept[status.fileno()] = _Kept(pid, status)
-            with suppress(OSError):
-                status.send(b"%d\n" % pid)
+        self._keep(pid, status, told)
         return None
+
+    def _keep(self, pid: int, status: socket.socket, told: int) -> None:
+        # Both do it: whoever comes first, it has a group of its own when it is told of.
+        with suppress(OSError):
+            os.setpgid(pid, pid)
+        self._kept[status.fileno()] = _Kept(pid, status)
+        with suppress(OSError):
+            status.send(b"%d\n" % pid)
+            # Where we die before, the asker asks another server for a child that has the same files: there must not be two.
+            os.write(told, b".")
+        os.close(told)
 
     def _become(self, status: socket.socket, request: ChildRequest, output: int) -> None:
         """Let go, in a child, of all that is the server's, and take over what is the asker's."""
@@ -114,11 +132,15 @@ class _Server:
         for number in (1, 2):
             os.dup2(output, number)
         os.close(output)
+        if isinstance(sys.stdout, TextIOWrapper):
+            # What it prints is read at once, and not lost when it is killed.
+            sys.stdout.reconfigure(line_buffering=True)
         os.environ.clear()
         os.environ.update(request.environment)
         time.tzset()
         os.umask(request.umask)
-        if request.folder:
+        # The asker may be in a folder that it may not enter: then the server, which it started, is in it.
+        with suppress(OSError):
             os.chdir(request.folder)
 
     def _tell(self) -> None:
@@ -135,11 +157,22 @@ class _Server:
         self._dying = {pid for pid in self._dying if not os.waitpid(pid, os.WNOHANG)[0]}
 
     def _let_go(self, kept: _Kept) -> None:
-        with suppress(OSError):
-            os.killpg(kept.pid, signal.SIGKILL)
+        # It may have gone to another group.
+        for send in (os.killpg, os.kill):
+            with suppress(OSError):
+                send(kept.pid, signal.SIGKILL)
         kept.status.close()
         if not os.waitpid(kept.pid, os.WNOHANG)[0]:
             self._dying.add(kept.pid)
+
+
+def _refuse(files: Sequence[int], number: int) -> None:
+    """Say why there is no child, over the first of the files, if they came at all; and let go of them."""
+    if files:
+        with suppress(OSError), socket.socket(fileno=files[0]) as status:
+            status.send(b"0 %d\n" % number)
+    for one in files[1:]:
+        os.close(one)
 
 
 def main(control: int) -> None:

@@ -11,18 +11,21 @@ __all__ = ["ChildRequest"]
 
 #: Where the kernel says with which umask this process makes files: umask(2) can't ask without changing it.
 _STATUS = Path("/proc/self/status")
+#: The usual one.
+_UMASK = 0o022
 
 
 def _folder() -> str:
-    # One that is gone, or that only others may enter, the server is in anyway.
     with suppress(OSError):
         return str(Path.cwd())
-    return ""
+    # It is gone; the server is in it, too.
+    return "."
 
 
 def _umask() -> int:
     lines = _STATUS.read_text().splitlines()
-    return next(int(line.partition(":")[2], 8) for line in lines if line.startswith("Umask:"))
+    # Kernels before 4.7 don't say it.
+    return next((int(line.partition(":")[2], 8) for line in lines if line.startswith("Umask:")), _UMASK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,8 @@ class Lane:
         self._line: deque[object] = deque()
         self._generation = 0
         self._closed = False
+        #: How many are being started.
+        self._starting = 0
         #: How many processes had to be replaced.
         self.deaths = 0
 
@@ -54,37 +56,57 @@ class Lane:
         be started, or once the lane is closed.
         """
         ticket = object()
+        dead: list[Process] = []
         with self._door:
             self._line.append(ticket)
             try:
-                while (process := self._free(ticket)) is None:
+                while not self._is_turn(ticket) or not ((process := self._kept(dead)) or self._has_room()):
                     wanted()
                     self._door.wait(_LOOK)
+                self._starting += process is None
             finally:
                 self._line.remove(ticket)
                 self._door.notify_all()
-        return process
+        for one in dead:
+            one.kill()
+        return process or self._started()
 
-    def _free(self, ticket: object) -> Process | None:
+    def _is_turn(self, ticket: object) -> bool:
         if self._closed:
-            raise TransientError("the worker processes are being ended", advice="The daemon stops; the next start goes on.")
-        if self._line[0] is not ticket:
-            return None
+            raise _closing()
+        return self._line[0] is ticket
+
+    def _kept(self, dead: list[Process]) -> Process | None:
+        """Return one that is idle; those that have died meanwhile are added to the ``dead``."""
         while self._idle:
             process = self._idle.pop()
             if process.alive:
                 return process
             self._all.discard(process)
             self.deaths += 1
-            process.kill()
+            dead.append(process)
+        return None
+
+    def _has_room(self) -> bool:
         slow = sum(process.overdue for process in self._all)
-        return self._started() if len(self._all) < self.limit + min(slow, self._more) else None
+        return len(self._all) + self._starting < self.limit + min(slow, self._more)
 
     def _started(self) -> Process:
-        process = Process(self.memory, self._generation)
+        """Return a new one. That may take long where something is wrong: nobody else must wait for it, least of all who closes."""
+        process = None
+        try:
+            process = Process(self.memory, self._generation)
+        finally:
+            with self._door:
+                self._starting -= 1
+                self._all.update([process] if process else [])
+                self._door.notify_all()
+                closed = self._closed
+        if closed:
+            self.end(process)
+            raise _closing()
         if self._calm:
             process.calm()
-        self._all.add(process)
         return process
 
     def give_back(self, process: Process) -> None:
@@ -137,3 +159,7 @@ class Lane:
             process.end()
         for process in idle:
             self.end(process)
+
+
+def _closing() -> TransientError:
+    return TransientError("the worker processes are being ended", advice="The daemon stops; the next start goes on.")

@@ -22,6 +22,8 @@ __all__ = ["Died", "Process"]
 
 #: Seconds that one message may take over the connection once it has begun, and its largest size in bytes.
 _MESSAGE, _LARGEST = 10, 256 << 20
+#: Seconds for which it is waited until one that was killed is gone.
+_GONE = 0.5
 #: How much less of the processor a worker gets that has been at one call for long.
 _NICER = 10
 
@@ -118,7 +120,7 @@ class Process:
         """End it and let go of it. Never raises."""
         self.end()
         if not self._connection.closed:
-            self._child.ended(5)
+            self._child.ended(_GONE)
             self._child.close()
             self._connection.close()
             os.close(self._life)

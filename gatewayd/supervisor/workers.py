@@ -18,7 +18,7 @@ from gatewayd.supervisor.directories import LONGEST, Directories
 from gatewayd.supervisor.examination import WorkersExamination
 from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
 from gatewayd.supervisor.lanes import Lane
-from gatewayd.worker import PROGRAM, Labour, seal
+from gatewayd.worker import Labour, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -91,7 +91,7 @@ class Workers(Answering):
         self.directories = Directories(self.looks, self._seal_directory, self._directory_back, looked=self.events.looked)
         # Where none can be started, whoever needs one is told.
         with suppress(OSError):
-            prepare(PROGRAM)
+            prepare()
 
     def begin(self, order: Order) -> Examination:
         """See ``Examining``. Recipes are taken as they are in the config that runs now, however long the caller had his."""

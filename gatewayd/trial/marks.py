@@ -27,8 +27,7 @@ __all__ = ["Marks"]
 
 #: Seconds that a thread which an import started has to end.
 _END = 0.5
-#: The environment at the start, and what of libraries is a switch for prints.
-_VARIABLES = tuple(os.environ)
+#: What of libraries is a switch for prints.
 _DEBUGGING = (
     ("imaplib", "Debug"),
     ("smtplib", "SMTP.debuglevel"),
@@ -80,11 +79,6 @@ def _log() -> object:
     return root.level, list(root.handlers), logging.root.manager.disable, logging.getLoggerClass()
 
 
-def _environment() -> object:
-    """The variables that were there: libraries set more for themselves."""
-    return {name: os.environ.get(name) for name in _VARIABLES}
-
-
 def _raised() -> object:
     """What warnings are raised as errors."""
     return [one for one in warnings.filters if one[0] == "error"]
@@ -120,7 +114,6 @@ _LOOKS: dict[str, Callable[[], object]] = {
     "it changes the time zone": lambda: time.tzname,
     "it sets a timeout for all sockets": socket.getdefaulttimeout,
     "it changes the log of the process": _log,
-    "it changes the environment of the process": _environment,
     "it turns warnings into errors": _raised,
     "it has a library print what it says to servers": _debugging,
 }
@@ -131,6 +124,7 @@ class Marks:
 
     def __init__(self) -> None:
         self._seen = {what: look() for what, look in _LOOKS.items()}
+        self._variables = dict(os.environ)
         self._modules = dict(sys.modules)
         self._functions = dict(_functions(self._modules))
 
@@ -142,6 +136,9 @@ class Marks:
         for what, look in _LOOKS.items():
             if look() != self._seen[what]:
                 yield what
+        # Libraries set more for themselves.
+        if any(os.environ.get(name) != value for name, value in self._variables.items()):
+            yield "it changes the environment of the process"
         for thread in _threads():
             yield f"it leaves the thread {thread.name!r:.40} behind"
         if _children():

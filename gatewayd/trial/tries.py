@@ -38,6 +38,8 @@ _LOOK = 100
 _LARGEST = 1 << 20
 #: Seconds that a process may take until it imports anything: no plugin's time runs by then.
 _START = 30.0
+#: Seconds in which a process that has closed its end has ended, too.
+_END = 5.0
 #: A line of ``faulthandler``.
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+) in ')
 
@@ -103,6 +105,8 @@ class _Trial:
         #: It has begun to import, and since then its time runs.
         self._ready = False
         self._late = False
+        #: Nobody knows how it ended.
+        self._lost = False
         self.out, theirs = os.pipe()
         life, self._life = os.pipe()
         given = os.memfd_create("task")
@@ -147,7 +151,8 @@ class _Trial:
     def verdict(self) -> Verdict:
         """End it, and return what became of it."""
         code = self.end()
-        if self._child is None:
+        # What ended before it began, or with the server that it came from, says nothing of the plugin.
+        if self._child is None or not (self._ready or self._late) or self._lost:
             return Verdict(error=_NO_PROCESS)
         return self._answer() or self._refused(code)
 
@@ -179,10 +184,10 @@ class _Trial:
         code = None
         if self._child is not None:
             # What has closed its end is about to end.
-            self._child.ended(0.0 if self._late or self._answer() else 1.0)
+            ended = self._child.ended(0.0 if self._late or self._answer() else _END)
             code = self._child.code
+            self._lost = ended and code is None and self._answer() is None
             self._child.kill()
-            self._child.ended(5)
             self._child.close()
         os.close(self.out)
         os.close(self._life)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 from dataclasses import replace
+from multiprocessing import current_process
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -186,7 +187,8 @@ def main(arguments: Sequence[str]) -> None:
     socket, life, allowed = map(int, arguments)
     end_with_parent(life)
     bound_memory(allowed)
-    os.set_inheritable(socket, False)
+    # What it was forked from had one for all.
+    current_process().authkey = os.urandom(32)
     with Connection(socket) as parent:
         worker = _Worker(allowed, lambda busy: parent.send_bytes(_BUSY if busy else _ANSWERED))
         # A child that a matcher forks must not speak for us, nor keep the connection open when we are gone.

@@ -196,8 +196,9 @@ def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, in
 
 
 def _asked_for(email: str) -> str:
-    """Return an address as it is asked for: some systems write a letter and its dots as two characters."""
-    return unicodedata.normalize("NFC", email).lower()
+    """Return an address as it is asked for: some systems write a letter of a domain and its dots as two characters."""
+    local, at, domain = email.lower().rpartition("@")
+    return f"{local}{at}{unicodedata.normalize('NFC', domain)}"
 
 
 def _doubt_addresses(file: _File, line: int, addresses: Iterable[str]) -> None:

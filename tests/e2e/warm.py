@@ -212,7 +212,7 @@ if __name__ == "__main__":
     # Those of the plugins, too.
     import_module("gatewayd.plugins").load()
     # Workers of all commands are forked from one process, too.
-    import_module("gatewayd.forkserver").prepare("gatewayd.worker")
+    import_module("gatewayd.forkserver").prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         asked = serve(listening)

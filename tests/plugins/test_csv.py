@@ -578,7 +578,7 @@ def test_an_address_is_found_however_its_letters_are_made_up(tmp_path: Path) -> 
     decomposed = "anna@mu\u0308ller.example"
     write(
         tmp_path / "acme",
-        persons=f"id,name,email\nP1,Anna,{decomposed}\n",
+        persons=f"id,name,email\nP1,Anna,{decomposed}\nP2,André,andre\u0301@nord.example\n",
         customers="id,name,main_contact\nC1,Nord,P1\n",
         contacts=f"owner_kind,owner_id,type,value\ncustomer,C1,EMAIL,{decomposed}\n",
     )
@@ -587,3 +587,5 @@ def test_an_address_is_found_however_its_letters_are_made_up(tmp_path: Path) -> 
     for written in (decomposed, "anna@müller.example", "anna@xn--mller-kva.example"):
         assert [one.id for one in found.persons([written])[written]] == ["P1"]
         assert [one.owner.id for one in found.contacts([written])[written]] == ["C1"]
+    # A local part is its server's matter: it is taken as it is written.
+    assert [one.id for one in found.persons(["andre\u0301@nord.example"])["andre\u0301@nord.example"]] == ["P2"]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gatewayd import PermanentError, wire
 from gatewayd.address import spellings
+from tests.unit.linear import assert_linear
 
 
 @pytest.mark.parametrize(
@@ -104,12 +105,21 @@ def test_nothing_passes_that_could_end_a_command_or_a_header(text: str) -> None:
         ("anna@xn--example-.example", ["anna@xn--example-.example"]),
         ("anna@xn--.example", ["anna@xn--.example"]),
         ("anna@xn--99999999999.example", ["anna@xn--99999999999.example"]),
+        # It stands for capitals, which no domain has in this spelling.
+        ("anna@xn--mller-2pa.example", ["anna@xn--mller-2pa.example"]),
         ("anna", ["anna"]),
         ("", [""]),
+        ("@müller.example", ["@müller.example", "@xn--mller-kva.example"]),
     ],
 )
 def test_an_address_is_known_in_either_spelling_of_its_domain(address: str, expected: list[str]) -> None:
     assert list(spellings(address)) == expected
+
+
+@pytest.mark.parametrize("unit", ["дом", "д" * 57 + ".", "xn--a9", "xn--" + "9a" * 28 + ".", "ф."])
+def test_hostile_domains_take_linear_time(unit: str) -> None:
+    # Addresses of every length: those that are short enough to be spelt otherwise are the ones that cost most.
+    assert_linear(lambda text: [spellings(f"{at}@{text[at : at + 250]}") for at in range(0, len(text), 200)], unit)
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[a-z]{1,3}@(xn--[a-z0-9-]{1,12}|[a-zäöüßç]{1,8})\.example", fullmatch=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import forkserver
+from tests.e2e.house import ROOT
+from tests.patience import Stopwatch
 from tests.unit.supervised import until
 from tests.unit.test_process import members
-from tests.unit.test_workers import runs
+from tests.unit.test_workers import parent_of, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +44,6 @@ def child(does: str = "", *, heard: bool = False) -> Iterator[tuple[forkserver.C
         yield one, found
     finally:
         one.close()
-
-
-def server_of(pid: int) -> int:
-    """Its parent."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_a_child_finds_what_one_that_was_started_now_would_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,16 +116,68 @@ def test_one_that_is_killed_says_so_and_others_go_on() -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_where_the_server_is_killed_the_next_child_comes_from_another(number: signal.Signals) -> None:
     with child(SLEEP) as (one, _):
-        first = server_of(one.pid)
+        first = parent_of(one.pid)
         os.kill(first, number)
         assert one.ended(LONG)
         assert one.code is None
         with child() as (other, _):
-            assert server_of(other.pid) != first
+            assert parent_of(other.pid) != first
             assert other.ended(LONG)
             assert other.code == 0
         one.kill()
         until(lambda: not runs(one.pid))
+
+
+def test_a_server_that_is_stopped_is_given_up_and_the_next_child_comes_from_another() -> None:
+    with child(SLEEP) as (one, _):
+        first = parent_of(one.pid)
+        os.kill(first, signal.SIGSTOP)
+        watch = Stopwatch()
+        with child() as (other, _):
+            assert parent_of(other.pid) != first
+        assert watch.seconds < LONG
+        until(lambda: not runs(first))
+
+
+def test_where_the_server_has_no_room_for_files_that_is_said_and_it_goes_on() -> None:
+    with child() as (one, _):
+        server = parent_of(one.pid)
+        one.ended(LONG)
+    soft, hard = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    refused: list[int | None] = []
+    # Room for one more is room to say why not.
+    least = 1 + len(list(Path(f"/proc/{server}/fd").iterdir()))
+    for most in range(least, least + 12):
+        resource.prlimit(server, resource.RLIMIT_NOFILE, (most, hard))
+        try:
+            with child() as (one, found):
+                assert found["files"] == sorted({0, 1, 2, found["given"]})
+                assert one.ended(LONG)
+        except OSError as error:
+            refused.append(error.errno)
+    assert set(refused) == {errno.EMFILE}
+    assert parent_of(one.pid) == server
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (soft, hard))
+    with child() as (one, _):
+        assert one.ended(LONG)
+        assert one.code == 0
+
+
+CLOSED = """
+import os
+from tests.unit.test_forkserver import child
+with child() as (one, found):
+    assert found["files"] == sorted({0, 1, 2, found["given"]}), found["files"]
+    assert one.ended(60) and one.code == 0
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_standard_files_that_are_closed_are_no_fault(closed: str) -> None:
+    # What is wrong is said to whoever hears it.
+    command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, CLOSED]
+    done = subprocess.run(command, check=False, timeout=LONG, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_child_that_kills_its_parent_kills_nobody_of_us() -> None:
@@ -135,6 +186,20 @@ def test_a_child_that_kills_its_parent_kills_nobody_of_us() -> None:
     with child() as (other, _):
         assert other.ended(LONG)
         assert other.code == 0
+
+
+def test_one_that_joined_another_group_ends_all_the_same() -> None:
+    for end in (forkserver.Child.kill, forkserver.Child.close):
+        with child(f"os.setpgid(0, os.getpgid(os.getppid())); {SLEEP}") as (one, _):
+            until(lambda: os.getpgid(one.pid) != one.pid)
+            end(one)
+            until(lambda: not runs(one.pid))
+
+
+def test_what_it_has_printed_is_not_lost_when_it_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+    with child(f"print('hello'); {SLEEP}", heard=True) as (one, _):
+        until(lambda: "hello" in capfd.readouterr().err)
+        assert not one.ended()
 
 
 def test_what_it_prints_is_heard_where_it_is_wanted(capfd: pytest.CaptureFixture[str]) -> None:
@@ -147,16 +212,16 @@ def test_what_it_prints_is_heard_where_it_is_wanted(capfd: pytest.CaptureFixture
 
 def test_a_process_that_we_fork_has_the_same_server_and_leaves_it_to_us() -> None:
     with child(SLEEP) as (one, _):
-        server = server_of(one.pid)
+        server = parent_of(one.pid)
         pid = os.fork()
         if not pid:
             with child() as (theirs, _):
-                same = server_of(theirs.pid) == server and theirs.ended(LONG) and theirs.code == 0
+                same = parent_of(theirs.pid) == server and theirs.ended(LONG) and theirs.code == 0
             forkserver.close()
             os._exit(0 if same else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         with child() as (ours, _):
-            assert server_of(ours.pid) == server
+            assert parent_of(ours.pid) == server
         assert not one.ended()
 
 
@@ -180,25 +245,50 @@ assert group() == 65534, group()
 """
 
 
+SHUT = """
+import os, sys
+from gatewayd import forkserver
+from tests.unit.test_forkserver import child
+os.chdir(sys.argv[1])
+# What root could do beyond that, no child can do for it.
+os.setresuid(65534, 65534, 65534)
+with child() as (one, found):
+    assert found["folder"] == sys.argv[1], found["folder"]
+    assert one.ended(60) and one.code == 0
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_working_folder_that_may_not_be_entered_is_no_fault(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o700)
+    try:
+        subprocess.run([sys.executable, "-c", ""], user=65534, check=True)
+    except PermissionError:
+        pytest.skip("this Python is not everybody's")
+    subprocess.run([sys.executable, "-c", SHUT, shut], check=True, timeout=LONG, cwd=ROOT)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_a_process_that_became_somebody_else_has_no_child_of_whom_it_was() -> None:
     subprocess.run([sys.executable, "-c", NOBODY], check=True, timeout=LONG)
 
 
 ASKER = """
-import os, sys, time
-from gatewayd import forkserver
-child = forkserver.fork("tests.unit.forked", ["time.sleep(1000)"], files=[1], heard=False)
-os.kill(os.getpid(), 9) if sys.argv[1:] else None
+import os, sys
+from tests.unit.test_forkserver import SLEEP, child
+with child(SLEEP) as (one, found):
+    print(one.pid, flush=True)
+    os.kill(os.getpid(), 9) if sys.argv[1:] else os._exit(0)
 """
 
 
 @pytest.mark.parametrize("killed", [[], ["killed"]])
 def test_server_and_children_end_with_who_asked_for_them(killed: list[str]) -> None:
-    with subprocess.Popen([sys.executable, "-c", ASKER, *killed], stdout=subprocess.PIPE) as asker:
+    with subprocess.Popen([sys.executable, "-c", ASKER, *killed], stdout=subprocess.PIPE, cwd=ROOT) as asker:
         assert asker.stdout
-        found = json.loads(asker.stdout.readline())
+        pid = int(asker.stdout.readline())
         began = time.monotonic()
         asker.wait(LONG)
-    until(lambda: not members(found["pid"]))
+    until(lambda: not members(pid))
     assert time.monotonic() - began < LONG

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -68,6 +69,10 @@ def pool(
         yield workers
     finally:
         workers.close()
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def runs(pid: int) -> bool:
@@ -373,10 +378,42 @@ def test_where_what_forks_them_ends_nothing_is_filed_as_broken(tmp_path: Path, m
     forkserver.close()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pool(found) as workers:
-        with pytest.raises(TransientError, match=r"no worker process can be started: .* ended 2 times, at last with exit code 6"):
+        with pytest.raises(
+            TransientError, match=r"no worker process can be started: .* ended or hung 2 times, at last with exit code 6"
+        ):
             workers.examine(order(letters(3), one))
         monkeypatch.delenv("PYTHONPATH")
         assert linked(workers.examine(order(letters(3), one)).findings[0], "good") == [1, 2, 3]
+
+
+def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) -> None:
+    found = registry(tmp_path / "plugins")
+    given = order(letters(3), recipe(found, "acme", "good", folder=tmp_path))
+    failed: list[TransientError] = []
+    workers = Pool(found)
+
+    def examine() -> None:
+        with pytest.raises(TransientError) as error:
+            workers.examine(given)
+        failed.append(error.value)
+
+    workers.examine(given)
+    server = parent_of(min(workers.pids()))
+    there = workers.pids()
+    for process in there:
+        os.kill(process, signal.SIGKILL)
+    until(lambda: not any(map(runs, there)))
+    # Who comes now needs a new one.
+    os.kill(server, signal.SIGSTOP)
+    waits = threading.Thread(target=examine)
+    waits.start()
+    time.sleep(0.3)
+    watch = Stopwatch()
+    workers.close()
+    assert watch.seconds < 5
+    waits.join(LONG)
+    assert [error.message for error in failed] == ["the worker processes are being ended"]
+    until(lambda: not runs(server))
 
 
 # --- killed from outside ------------------------------------------------------------------------------------------------
