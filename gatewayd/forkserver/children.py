@@ -79,6 +79,8 @@ class Child:
 
     def close(self) -> None:
         """Let go of it; if it still runs, it is ended."""
+        # The server does it, too, if there still is one.
+        self.kill()
         self._status.close()
 
 

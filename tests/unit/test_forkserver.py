@@ -137,6 +137,8 @@ def test_a_server_that_is_stopped_is_given_up_and_the_next_child_comes_from_anot
             assert parent_of(other.pid) != first
         assert watch.seconds < LONG
         until(lambda: not runs(first))
+        assert runs(one.pid)
+    until(lambda: not runs(one.pid))
 
 
 def test_where_the_server_has_no_room_for_files_that_is_said_and_it_goes_on() -> None:
