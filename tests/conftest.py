@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import nullcontext
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,20 @@ def _warm() -> Iterator[None]:
     warm.counted.update({name: os.environ.pop(name) for name in [*os.environ] if name.startswith("COVERAGE_PROCESS")})
     yield
     warm.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have each process of the run begin with its part of the tests that take long: one that is left with all of them is the last one."""
+    parts: list[list[pytest.Item]] = [[] for _ in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))]
+    files = [list(group) for _, group in groupby(items, key=lambda item: item.path)]
+    slow = [file for file in files if "e2e" in file[0].path.parts or file[0].path.name == "test_readme.py"]
+    for number, file in enumerate(slow):
+        parts[number % len(parts)] += file
+    for file in files:
+        if file not in slow:
+            # Each process is given as many tests as the others, in this order.
+            min(parts, key=len).extend(file)
+    items[:] = chain.from_iterable(parts)
 
 
 @pytest.hookimpl(wrapper=True)

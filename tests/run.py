@@ -51,7 +51,7 @@ def _together() -> list[str]:
         "-m",
         "not campaign and not alone",
         f"--numprocesses={processes}",
-        # Tests that wait and tests that compute go side by side: end to end in one process, units in the others, until one is done.
+        # Each process has a part of its own, see tests/conftest.py; one that is done takes of another's.
         "--dist=worksteal",
         *_COUNTED,
     ]

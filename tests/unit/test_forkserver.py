@@ -113,6 +113,13 @@ def test_one_that_is_killed_says_so_and_others_go_on() -> None:
         assert not other.ended()
 
 
+def test_others_may_have_the_processor_first() -> None:
+    with child(SLEEP) as (one, _):
+        before = os.getpriority(os.PRIO_PROCESS, one.pid)
+        one.calm(before + 5)
+        assert os.getpriority(os.PRIO_PROCESS, one.pid) == before + 5
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_where_the_server_is_killed_the_next_child_comes_from_another(number: signal.Signals) -> None:
     with child(SLEEP) as (one, _):
