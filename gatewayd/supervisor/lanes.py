@@ -57,6 +57,15 @@ class Lane:
         """
         ticket = object()
         dead: list[Process] = []
+        try:
+            process = self._waited(ticket, dead, wanted)
+        finally:
+            for one in dead:
+                one.kill()
+        return process or self._started()
+
+    def _waited(self, ticket: object, dead: list[Process], wanted: Callable[[], object]) -> Process | None:
+        """Wait for one's turn; return a process that is idle, None where a new one may be started."""
         with self._door:
             self._line.append(ticket)
             try:
@@ -67,9 +76,7 @@ class Lane:
             finally:
                 self._line.remove(ticket)
                 self._door.notify_all()
-        for one in dead:
-            one.kill()
-        return process or self._started()
+        return process
 
     def _is_turn(self, ticket: object) -> bool:
         if self._closed:

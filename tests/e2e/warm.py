@@ -173,8 +173,10 @@ def serve(control: socket.socket) -> list[str] | None:
     _keep(answer)
     arguments, environment, is_counted = json.loads(request)
     if not is_counted and "coverage" in sys.modules:
-        # One that runs for long would take half as long again.
-        sys.modules["coverage"].Coverage.current().stop()
+        # One that runs for long would take half as long again; and it may be killed while it writes what it counted.
+        counting = sys.modules["coverage"].Coverage.current()
+        counting.stop()
+        counting._auto_save = False
     for number, fd in enumerate(outputs, 1):
         os.dup2(fd, number)
     for fd in fds:

@@ -102,7 +102,8 @@ def test_one_that_is_let_go_of_ends_with_what_it_has_forked() -> None:
         until(lambda: len(members(one.pid)) == 2)
         assert not one.ended(0.05)
         assert one.code is None
-    until(lambda: not members(one.pid))
+    # Where nobody takes in the orphans of this machine, what it had forked stays an entry.
+    until(lambda: not any(map(runs, members(one.pid))))
 
 
 def test_one_that_is_killed_says_so_and_others_go_on() -> None:
@@ -162,10 +163,10 @@ def test_where_the_server_has_no_room_for_files_that_is_said_and_it_goes_on() ->
             with child() as (one, found):
                 assert found["files"] == sorted({0, 1, 2, found["given"]})
                 assert one.ended(LONG)
+                assert parent_of(one.pid) == server
         except OSError as error:
             refused.append(error.errno)
     assert set(refused) == {errno.EMFILE}
-    assert parent_of(one.pid) == server
     resource.prlimit(server, resource.RLIMIT_NOFILE, (soft, hard))
     with child() as (one, _):
         assert one.ended(LONG)
@@ -299,5 +300,5 @@ def test_server_and_children_end_with_who_asked_for_them(killed: list[str]) -> N
         pid = int(asker.stdout.readline())
         began = time.monotonic()
         asker.wait(LONG)
-    until(lambda: not members(pid))
+    until(lambda: not any(map(runs, members(pid))))
     assert time.monotonic() - began < LONG

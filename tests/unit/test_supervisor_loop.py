@@ -928,7 +928,7 @@ def test_idle_accounts_cost_no_turns(house: House) -> None:
     for number in range(300):
         house.add(f"box-{number}", can_watch=True, every=60.0)
     daemon = house.daemon(visits=32, per_host=1000)
-    until(lambda: len(daemon.supervisor._watcher) == 300)
+    until(lambda: len(daemon.supervisor._watcher) == 300, within=90.0)
     supervisor = daemon.supervisor
     seen: list[tuple[int, int, float]] = []
 
