@@ -51,6 +51,7 @@ class Child:
         self.code: int | None = None
         self._status = status
         self._over = False
+        self._let_go_of = False
         self._born = _born(pid)
 
     def ended(self, seconds: float = 0.0) -> bool:
@@ -69,8 +70,8 @@ class Child:
 
     def kill(self) -> None:
         """End it at once, with what it has forked. From any thread; never raises."""
-        if self._over and self.code is None and _born(self.pid) != self._born:
-            # Without the server its number may be somebody else's by now.
+        # Its number may be somebody else's by now.
+        if self._let_go_of or (self._over and self.code is None and _born(self.pid) != self._born):
             return
         # It may have gone to another group.
         for send in (os.killpg, os.kill):
@@ -81,6 +82,7 @@ class Child:
         """Let go of it; if it still runs, it is ended."""
         # The server does it, too, if there still is one.
         self.kill()
+        self._let_go_of = True
         self._status.close()
 
 

@@ -175,8 +175,10 @@ def _refuse(files: Sequence[int], number: int) -> None:
         os.close(one)
 
 
-def main(control: int) -> None:
-    """Serve until nobody can ask any more; in a child, be the program that was asked for."""
+def main(control: int, programs: Sequence[str]) -> None:
+    """Serve until nobody can ask any more; in a child, be the program that was asked for. All find the ``programs`` imported."""
+    for program in programs:
+        import_module(program)
     with socket.socket(fileno=control) as connection:
         child = _Server(connection).serve()
     if child is None:
