@@ -19,6 +19,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
 from gatewayd.traces import SINGLE
+from gatewayd.trial.values import ORPHANED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +80,14 @@ def _log() -> object:
     return root.level, list(root.handlers), logging.root.manager.disable, logging.getLoggerClass()
 
 
+def _parent() -> object:
+    """The process that this one was forked from, as all others are; and whether it is stopped (proc(5), stat)."""
+    number = os.getppid()
+    with suppress(OSError):
+        return number, Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"}
+    return number, False
+
+
 def _raised() -> object:
     """What warnings are raised as errors."""
     return [one for one in warnings.filters if one[0] == "error"]
@@ -116,6 +125,7 @@ _LOOKS: dict[str, Callable[[], object]] = {
     "it changes the log of the process": _log,
     "it turns warnings into errors": _raised,
     "it has a library print what it says to servers": _debugging,
+    ORPHANED: _parent,
 }
 
 

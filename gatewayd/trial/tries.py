@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from gatewayd.forkserver import fork
 from gatewayd.traces import Spot
 from gatewayd.trial.memory import Memory
-from gatewayd.trial.values import Task, Verdict
+from gatewayd.trial.values import ORPHANED, Task, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,15 +68,27 @@ class Tries:
         memory = Memory(self.file)
         known = {one: verdict for one in plugins if (verdict := memory.get(one, faulty=not self.again))}
         fresh = dict(self._tried([one for one in plugins if one not in known]))
-        memory.put({one: verdict for one, verdict in fresh.items() if verdict.error != _NO_PROCESS})
+        memory.put({one: verdict for one, verdict in fresh.items() if verdict.error not in {_NO_PROCESS, _LOST}})
         return {**known, **fresh}
 
     def _tried(self, plugins: Sequence[Found]) -> Iterator[tuple[Found, Verdict]]:
+        lost: list[Found] = []
+        for trial in self._trials(plugins, _AT_ONCE):
+            verdict = trial.verdict()
+            if verdict.error == _LOST or ORPHANED in verdict.error:
+                lost.append(trial.found)
+            else:
+                yield trial.found, verdict
+        # One of them did that to all: each is tried once more, by itself.
+        for trial in self._trials(lost, 1):
+            yield trial.found, trial.verdict()
+
+    def _trials(self, plugins: Sequence[Found], at_once: int) -> Iterator[_Trial]:
         waiting, running = list(plugins), list[_Trial]()
         poll = select.poll()
         try:
             while waiting or running:
-                while waiting and len(running) < _AT_ONCE:
+                while waiting and len(running) < at_once:
                     running.append(_Trial(waiting.pop(0), self))
                     poll.register(running[-1].out, select.POLLIN)
                 ready = {number for number, _ in poll.poll(_LOOK)}
@@ -84,13 +96,14 @@ class Tries:
                 for one in [one for one in running if one.is_over(readable=one.out in ready)]:
                     running.remove(one)
                     poll.unregister(one.out)
-                    yield one.found, one.verdict()
+                    yield one
         finally:
             for one in running:
                 one.end()
 
 
 _NO_PROCESS = "it can't be tried: no process can be started"
+_LOST = "it can't be tried: its process was lost, together with the one that all are forked from"
 
 
 class _Trial:
@@ -151,8 +164,10 @@ class _Trial:
     def verdict(self) -> Verdict:
         """End it, and return what became of it."""
         code = self.end()
-        # What ended before it began, or with the server that it came from, says nothing of the plugin.
-        if self._child is None or not (self._ready or self._late) or self._lost:
+        # What ended before it began, or with what it was forked from, says nothing of the plugin.
+        if self._lost:
+            return Verdict(error=_LOST)
+        if self._child is None or not (self._ready or self._late):
             return Verdict(error=_NO_PROCESS)
         return self._answer() or self._refused(code)
 

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     from gatewayd.discovery import Found
 
-__all__ = ["Task", "Verdict"]
+__all__ = ["ORPHANED", "Task", "Verdict"]
+
+#: What is told of a plugin that has ended, or stopped, the process that its own and all others were forked from.
+ORPHANED = "it ends or stops the process that all are forked from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -153,6 +153,7 @@ def test_where_the_server_has_no_room_for_files_that_is_said_and_it_goes_on() ->
     with child() as (one, _):
         server = parent_of(one.pid)
         one.ended(LONG)
+    until(lambda: not Path(f"/proc/{one.pid}").exists())
     soft, hard = resource.prlimit(server, resource.RLIMIT_NOFILE)
     refused: list[int | None] = []
     # Room for one more is room to say why not.
@@ -233,6 +234,38 @@ def test_a_process_that_we_fork_has_the_same_server_and_leaves_it_to_us() -> Non
         with child() as (ours, _):
             assert parent_of(ours.pid) == server
         assert not one.ended()
+
+
+def test_where_the_server_is_let_go_of_its_children_end() -> None:
+    with child(SLEEP) as (one, _):
+        forkserver.close()
+        until(lambda: not runs(one.pid))
+        assert one.ended(LONG)
+
+
+def test_a_child_whose_asker_is_gone_does_not_begin(tmp_path: Path) -> None:
+    with child(SLEEP) as (one, _):
+        server = parent_of(one.pid)
+        os.kill(server, signal.SIGSTOP)
+        askers = [_asks(f"Path({str(tmp_path / str(number))!r}).touch()") for number in range(8)]
+        time.sleep(0.3)
+        for pid in askers:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        os.kill(server, signal.SIGCONT)
+        with child() as (other, _):
+            assert parent_of(other.pid) == server
+            assert other.ended(LONG)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _asks(does: str) -> int:
+    """A process of ours that asks for a child."""
+    pid = os.fork()
+    if not pid:
+        forkserver.fork("tests.unit.forked", [does], files=[os.open(os.devnull, os.O_WRONLY)], heard=False)
+        os._exit(0)
+    return pid
 
 
 NOBODY = """

@@ -109,6 +109,20 @@ def test_P4_an_import_that_does_not_end_is_ended_and_says_where_it_is(tmp_path: 
     assert found.get(Matcher, "fine")
 
 
+@pytest.mark.parametrize("does", ["9); time.sleep(0.5", "19", "9); os._exit(3"])
+def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does: str, tmp_path: Path) -> None:
+    wrong = sound("wrong", f"import os, time; os.kill(os.getppid(), {does})")
+    write(
+        tmp_path,
+        a_wrong=wrong,
+        **{f"good_{number}": sound(f"fine-{number}", "import time; time.sleep(0.2)") for number in range(6)},
+    )
+    found = plugins.load(tmp_path, tries=Tries(seconds=60))
+    assert "that all are forked from" in loaded(found, "a_wrong").error
+    assert [loaded(found, f"good_{number}").error for number in range(6)] == [""] * 6
+    assert found.get(Matcher, "fine-5")
+
+
 def test_a_place_has_line_and_column(registry: plugins.Registry) -> None:
     at = loaded(registry, "syntax").spot
     assert at is not None
