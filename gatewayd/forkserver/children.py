@@ -91,8 +91,6 @@ class _Server:
 
     def __init__(self) -> None:
         self.user = _user()
-        #: A process that this one forks has the server, too, but is not its parent.
-        self._owner = os.getpid()
         self._has_answered = False
         with ExitStack() as ours:
             near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -138,8 +136,7 @@ class _Server:
     def close(self, seconds: float = _END) -> int | None:
         """Let go of it: it ends when nobody can ask it any more, or is killed. Return its exit code, if it is known."""
         self._control.close()
-        if self._owner != os.getpid():
-            return None
+        # A process that this one has forked is not its parent, and need not wait.
         with suppress(subprocess.TimeoutExpired):
             return self._popen.wait(seconds)
         # It may be stopped.

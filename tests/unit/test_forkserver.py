@@ -78,6 +78,22 @@ def test_a_working_folder_that_is_gone_is_no_fault(tmp_path: Path, monkeypatch: 
         assert one.code == 0
 
 
+def test_a_child_has_nothing_of_another_one() -> None:
+    with child(SLEEP), child(SLEEP), child() as (_, found):
+        assert found["files"] == sorted({0, 1, 2, found["given"]})
+
+
+def test_signals_that_who_starts_the_server_does_not_want_are_the_servers_all_the_same() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
+    try:
+        forkserver.close()
+        with child() as (one, found):
+            assert one.ended(LONG)
+            assert (one.code, found["blocked"]) == (0, 0)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @pytest.mark.parametrize(
     ("does", "code"),
     [("", 0), ("sys.exit(3)", 3), ("os._exit(4)", 4), ("1 / 0", 1), ("os.kill(os.getpid(), 9)", -9), ("os.abort()", -6)],
@@ -104,6 +120,13 @@ def test_one_that_is_let_go_of_ends_with_what_it_has_forked() -> None:
         assert one.code is None
     # Where nobody takes in the orphans of this machine, what it had forked stays an entry.
     until(lambda: not any(map(runs, members(one.pid))))
+
+
+def test_one_that_is_killed_takes_along_what_it_has_forked() -> None:
+    with child(f"os.fork(); {SLEEP}") as (one, _):
+        until(lambda: len(members(one.pid)) == 2)
+        one.kill()
+        until(lambda: not any(map(runs, members(one.pid))))
 
 
 def test_one_that_is_killed_says_so_and_others_go_on() -> None:
@@ -175,7 +198,8 @@ def test_where_the_server_has_no_room_for_files_that_is_said_and_it_goes_on() ->
 
 
 CLOSED = """
-import os
+import os, sys
+sys.argv[1:] and sys.__stderr__.close()
 from tests.unit.test_forkserver import child
 with child() as (one, found):
     assert found["files"] == sorted({0, 1, 2, found["given"]}), found["files"]
@@ -189,6 +213,10 @@ def test_standard_files_that_are_closed_are_no_fault(closed: str) -> None:
     command = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, CLOSED]
     done = subprocess.run(command, check=False, timeout=LONG, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_standard_error_that_the_program_itself_has_closed_is_no_fault() -> None:
+    subprocess.run([sys.executable, "-c", CLOSED, "closed"], check=True, timeout=LONG, cwd=ROOT)
 
 
 def test_a_child_that_kills_its_parent_kills_nobody_of_us() -> None:
@@ -207,7 +235,11 @@ def test_one_that_joined_another_group_ends_all_the_same() -> None:
             until(lambda: not runs(one.pid))
 
 
-def test_what_it_has_printed_is_not_lost_when_it_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_it_has_printed_is_not_lost_when_it_is_killed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    forkserver.close()
     with child(f"print('hello'); {SLEEP}", heard=True) as (one, _):
         until(lambda: "hello" in capfd.readouterr().err)
         assert not one.ended()
@@ -320,18 +352,21 @@ def test_a_process_that_became_somebody_else_has_no_child_of_whom_it_was() -> No
 ASKER = """
 import os, sys
 from tests.unit.test_forkserver import SLEEP, child
-with child(SLEEP) as (one, found):
+with child(sys.argv[2] + SLEEP) as (one, found):
+    while sys.argv[2] and os.getpgid(one.pid) == one.pid:
+        pass
     print(one.pid, flush=True)
-    os.kill(os.getpid(), 9) if sys.argv[1:] else os._exit(0)
+    os.kill(os.getpid(), int(sys.argv[1])) if sys.argv[1] != "0" else os._exit(0)
 """
 
 
-@pytest.mark.parametrize("killed", [[], ["killed"]])
-def test_server_and_children_end_with_who_asked_for_them(killed: list[str]) -> None:
-    with subprocess.Popen([sys.executable, "-c", ASKER, *killed], stdout=subprocess.PIPE, cwd=ROOT) as asker:
+@pytest.mark.parametrize("does", ["", "os.setpgid(0, os.getpgid(os.getppid())); "])
+@pytest.mark.parametrize("number", [0, signal.SIGKILL, signal.SIGTERM])
+def test_server_and_children_end_with_who_asked_for_them(number: int, does: str) -> None:
+    command = [sys.executable, "-c", ASKER, str(int(number)), does]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as asker:
         assert asker.stdout
         pid = int(asker.stdout.readline())
-        began = time.monotonic()
+        server = parent_of(pid)
         asker.wait(LONG)
-    until(lambda: not any(map(runs, members(pid))))
-    assert time.monotonic() - began < LONG
+    until(lambda: not any(map(runs, [pid, server])))

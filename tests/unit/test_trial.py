@@ -123,6 +123,16 @@ def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does:
     assert found.get(Matcher, "fine-5")
 
 
+def test_a_trial_that_never_began_says_nothing_of_the_plugin_and_is_not_remembered(tmp_path: Path) -> None:
+    folder, file = tmp_path / "plugins", tmp_path / "trials"
+    folder.mkdir()
+    write(folder, good=sound("fine"))
+    # More than there can be: the process ends before it has imported anything.
+    error = loaded(plugins.load(folder, tries=Tries(memory=1 << 80, file=file)), "good").error
+    assert error == "it can't be tried: no process can be started"
+    assert not loaded(plugins.load(folder, tries=Tries(file=file)), "good").error
+
+
 def test_a_place_has_line_and_column(registry: plugins.Registry) -> None:
     at = loaded(registry, "syntax").spot
     assert at is not None

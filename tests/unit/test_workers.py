@@ -21,6 +21,7 @@ from gatewayd.examine import Letter
 from gatewayd.spool import SpoolSource
 from gatewayd.supervisor.blame import parsed_apart
 from gatewayd.supervisor.labouring import Failure, Outcome
+from gatewayd.supervisor.lanes import Lane
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 from tests.patience import AT_ONCE, LONG, Stopwatch
 from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
@@ -414,6 +415,32 @@ def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) ->
     waits.join(LONG)
     assert [error.message for error in failed] == ["the worker processes are being ended"]
     until(lambda: not runs(server))
+
+
+def test_however_many_ask_at_once_there_are_no_more_processes_than_there_may_be() -> None:
+    lane = Lane(2, more=0, memory=128 << 20, keep=False)
+    busy, most = 0, list[int]()
+    door, together = threading.Lock(), threading.Barrier(8)
+
+    def use() -> None:
+        nonlocal busy
+        together.wait(LONG)
+        process = lane.take()
+        with door:
+            busy += 1
+            most.append(busy)
+        time.sleep(0.05)
+        with door:
+            busy -= 1
+        lane.give_back(process)
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG)
+    lane.close()
+    assert (len(most), max(most)) == (8, 2)
 
 
 # --- killed from outside ------------------------------------------------------------------------------------------------
