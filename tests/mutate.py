@@ -28,7 +28,7 @@ from coverage.numbits import numbits_to_nums
 from tests.mutations import Mutation, mutations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parent.parent
 REASONS = ROOT / "tests" / "survivors.txt"
@@ -55,8 +55,23 @@ _TESTS = ("tests/unit", "tests/plugins")
 #: Seconds for the tests of one change; a change that makes them hang is noticed.
 _LONGEST = 300
 
-#: Test ids by line, of one file.
-Reached = dict[int, set[str]]
+
+class Reached:
+    """Which tests reach which line, as one run of all tests has shown."""
+
+    def __init__(self) -> None:
+        self._tests: dict[tuple[str, int], set[str]] = {}
+        self._width = Counter[str]()
+
+    def add(self, name: str, lines: Sequence[int], test: str) -> None:
+        """Add lines of one file, by its name in the tree, that a test reached."""
+        self._width[test] += len(lines)
+        for line in lines:
+            self._tests.setdefault((name, line), set()).add(test)
+
+    def of(self, name: str, line: int) -> list[str]:
+        """Return the tests that reach a line; first those that reach few lines, which are quick and notice most."""
+        return sorted(self._tests.get((name, line), ()), key=lambda test: (self._width[test], test))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,8 +112,8 @@ def _reasons() -> set[tuple[str, str]]:
 # --- which tests reach a line -------------------------------------------------------------------------------------------
 
 
-def _reached(folder: Path) -> Mapping[str, Reached]:
-    """Run the tests once; return for each file of the tree which tests reach which of its lines."""
+def _reached(folder: Path) -> Reached:
+    """Run the tests once; return which of them reach which line."""
     data = folder / "coverage"
     print("gw mutate: running the tests once, to learn which reach which line", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not campaign and not alone", *_TESTS]
@@ -108,21 +123,19 @@ def _reached(folder: Path) -> Mapping[str, Reached]:
         "select file.path, line_bits.numbits, context.context from line_bits"
         " join file on file.id = line_bits.file_id join context on context.id = line_bits.context_id"
     )
-    found: dict[str, Reached] = {}
+    found = Reached()
     with closing(sqlite3.connect(data)) as database:
         for path, bits, context in database.execute(query):
             test = re.sub(r"\|(?:run|setup|teardown)\Z", "", context)
             if test:
-                lines = found.setdefault(str(Path(path).relative_to(ROOT)), {})
-                for line in numbits_to_nums(bits):
-                    lines.setdefault(line, set()).add(test)
+                found.add(str(Path(path).relative_to(ROOT)), numbits_to_nums(bits), test)
     return found
 
 
 # --- trying -------------------------------------------------------------------------------------------------------------
 
 
-def _tried(files: Sequence[Path], reached: Mapping[str, Reached], folder: Path, processes: int) -> list[tuple[str, Mutation]]:
+def _tried(files: Sequence[Path], reached: Reached, folder: Path, processes: int) -> list[tuple[str, Mutation]]:
     """Try the changes of the files side by side, each in a copy of the tree; return those that no test noticed."""
     copies: SimpleQueue[Path] = SimpleQueue()
     for number in range(processes):
@@ -132,7 +145,7 @@ def _tried(files: Sequence[Path], reached: Mapping[str, Reached], folder: Path, 
     count, survivors = Counter[str](), list[tuple[str, Mutation]]()
 
     def one(name: str, mutation: Mutation) -> None:
-        tests = sorted(reached.get(name, {}).get(mutation.line, ()))
+        tests = reached.of(name, mutation.line)
         copy = copies.get()
         try:
             verdict = _verdict(copy, name, mutation, tests) if tests else "survived"

@@ -126,11 +126,12 @@ def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does:
 def test_a_trial_that_never_began_says_nothing_of_the_plugin_and_is_not_remembered(tmp_path: Path) -> None:
     folder, file = tmp_path / "plugins", tmp_path / "trials"
     folder.mkdir()
-    write(folder, good=sound("fine"))
+    # Of another plugin it is known what becomes of it.
+    write(folder, begun=sound("begun"))
     # More than there can be: the process ends before it has imported anything.
-    error = loaded(plugins.load(folder, tries=Tries(memory=1 << 80, file=file)), "good").error
+    error = loaded(plugins.load(folder, tries=Tries(memory=1 << 80, file=file)), "begun").error
     assert error == "it can't be tried: no process can be started"
-    assert not loaded(plugins.load(folder, tries=Tries(file=file)), "good").error
+    assert not loaded(plugins.load(folder, tries=Tries(file=file)), "begun").error
 
 
 def test_a_place_has_line_and_column(registry: plugins.Registry) -> None:
