@@ -10,6 +10,7 @@ from argparse import Namespace
 from proxyprotocol.reader import ProxyProtocolReader
 from pymap.backend.dict import DictBackend
 from pymap.imap import IMAPServer
+from pysasl.hashing import Cleartext
 
 from gatewayd_demo.child import password, serve
 
@@ -37,7 +38,8 @@ async def main(user: str, password_file: str) -> None:
         demo_user=user,
         demo_password=password(password_file),
     )
-    backend, config = await DictBackend.init(arguments)
+    # It is in memory alone, and made anew for each demo: to hash it would cost more than the demo's mail, at each log-in.
+    backend, config = await DictBackend.init(arguments, hash_context=Cleartext())
     config.apply_context()
     connected = ProxyProtocolReader(config.proxy_protocol).get_callback(IMAPServer(backend.login, config))
     await serve(await asyncio.start_server(connected, _HOST, 0))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import event, exc, inspect, make_url, text
+from sqlalchemy import create_mock_engine, event, exc, inspect, make_url, text
 
 from gatewayd import ConfigError, GatewaydError
 from gatewayd_sql import engines
@@ -18,7 +19,8 @@ from gatewayd_sql.migrations import HEAD, VERSION_TABLE, VERSION_TABLE_SQL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Insert, Update
+    from sqlalchemy import Connection, ExecutableDDLElement, Insert, Update
+    from sqlalchemy.engine.mock import MockConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
 __all__ = ["Database", "Many", "is_current", "is_new", "pieces"]
@@ -61,6 +63,19 @@ class Many:
         made = (str(compiled), itemgetter(*names) if names else dict)
         self._compiled[key] = made
         return made
+
+
+@cache
+def _schema(dialect: str) -> tuple[str, ...]:
+    """Return the statements that make all tables. To compile them takes longer than to run them."""
+    statements: list[str] = []
+
+    def keep(statement: ExecutableDDLElement, *_: object) -> None:
+        statements.append(str(statement.compile(dialect=engine.dialect)))
+
+    engine: MockConnection = create_mock_engine(f"{dialect}://", keep)
+    metadata.create_all(engine, checkfirst=False)
+    return tuple(statements)
 
 
 class Database:
@@ -161,7 +176,8 @@ class Database:
             )
         if self._version(connection) is None:
             # Nothing is there yet: all tables at once are what all steps would come to, and Alembic is slow to import.
-            metadata.create_all(connection)
+            for statement in _schema(connection.dialect.name):
+                connection.exec_driver_sql(statement)
             connection.execute(text(VERSION_TABLE_SQL))
             connection.execute(text(f"INSERT INTO {VERSION_TABLE} VALUES (:head)"), {"head": HEAD})  # noqa: S608  a constant of ours
             return
