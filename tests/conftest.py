@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import nullcontext
 from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,14 @@ from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
 from tests.e2e import warm  # noqa: E402  see above
-from tests.uncounted import uncounted  # noqa: E402  see above
+from tests.uncounted import counted_at_first, this_process_alone  # noqa: E402  see above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+#: For how many seconds of a processor the lines of a test are counted.
+_COUNTED = 0.2
 #: How many bytes the tests of one process may leave behind until it ends.
 _LEFT = 200 << 20
 
@@ -64,7 +65,7 @@ def _warm() -> Iterator[None]:
 
     No other process is counted: each that starts would take half as long again.
     """
-    warm.counted.update({name: os.environ.pop(name) for name in [*os.environ] if name.startswith("COVERAGE_PROCESS")})
+    warm.counted.update(this_process_alone())
     yield
     warm.close()
 
@@ -85,9 +86,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count no lines of a long test, unless it is asked which test reaches which line."""
-    asked = item.config.getoption("cov_context", None)
-    with uncounted() if item.get_closest_marker("uncounted") and not asked else nullcontext():
+    """Count few lines of a long test, unless it is asked which test reaches which line."""
+    if item.config.getoption("cov_context", None):
+        return (yield)
+    with counted_at_first(_COUNTED):
         return (yield)
 
 

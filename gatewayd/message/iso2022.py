@@ -151,8 +151,9 @@ def iso_2022(data: bytes) -> str:
 _HZ_CHINESE = re.compile(
     rb"(?P<pairs>(?:[\x21-\x77](?!~\})[\x21-\x7e])+)|(?P<end>~\}|\n)|(?P<text>[\x00-\x20]+?)|(?P<broken>.)", re.DOTALL
 )
-_HZ_ASCII = re.compile(rb"(?P<text>[^~]+)|(?P<begin>~\{)|(?P<tilde>~~)|(?P<joined>~\r?\n)|(?P<broken>~)")
-_HZ_SAYS = {"tilde": "~", "joined": "", "begin": "", "broken": _ERROR}
+_HZ_ASCII = re.compile(rb"(?P<text>[^~]+)|(?P<begin>~\{)|(?P<tilde>~~)|(?P<joined>~\r?\n)|(?P<lone>~)")
+# One that is not doubled is written by Python itself, among others.
+_HZ_SAYS = {"tilde": "~", "lone": "~", "joined": "", "begin": "", "broken": _ERROR}
 
 
 def hz(data: bytes) -> str:

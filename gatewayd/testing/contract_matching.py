@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from gatewayd import Finding
 
 __all__ = ["DirectoryContract", "MatcherContract"]
+
+
+@cache
+def _broken_mails() -> tuple[Mail, ...]:
+    # Only one test needs the many of them, and they take seconds to read: once for all matchers.
+    from gatewayd.testing.messages import nasties  # noqa: PLC0415
+
+    return tuple(parse(BytesSource(raw), mail_id=number) for number, (_, raw) in enumerate(nasties(), start=1))
 
 
 class MatcherContract:
@@ -98,9 +107,7 @@ class MatcherContract:
         assert directory.questions == []
 
     def test_broken_mail_does_not_break_it(self) -> None:
-        from gatewayd.testing.messages import nasties  # noqa: PLC0415  only this test needs the many of them
-
-        mails = [parse(BytesSource(raw), mail_id=number) for number, (_, raw) in enumerate(nasties(), start=1)]
+        mails = _broken_mails()
         findings, directory = self.ask(mails)
         assert {finding.mail_id for finding in findings} <= {mail.id for mail in mails}
         assert len(directory.questions) <= self.max_questions

@@ -58,7 +58,6 @@ def house(tmp_path: Path) -> House:
     return house
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize("kind", ["imap", "pop3"])
 def test_P1_P3_ten_thousand_mails_are_filed_once_and_the_mailbox_is_untouched(kind: str, server: Dovecot, house: House) -> None:
     user = f"many-{kind}"

@@ -88,7 +88,6 @@ def takes_over(house: House, daemon: Daemon, seconds: float) -> None:
     until("one daemon has all accounts", seconds, lambda: list(held(house)) == [str(daemon.process.pid)])
 
 
-@pytest.mark.uncounted
 def test_daemons_share_the_work_and_who_is_left_takes_it_over(boxes: Mailboxes) -> None:
     house = boxes.house
     with ExitStack() as stack, boxes.arriving(RATE):

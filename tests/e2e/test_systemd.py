@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from gatewayd.testing.servers import Dovecot
 
-pytestmark = pytest.mark.alone
-
 #: Why there is no machine; empty if there is one.
 MISSING = missing()
 #: The promise is 5 s; the rest is systemctl's.
@@ -38,13 +36,6 @@ EXPOSURE = 11
 
 WATCHED = "[Service]\nWatchdogSec=3s\nRestartSec=100ms\n"
 PERSONS = "id,name,email\nP1,Anna,anna@nord.example\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _say(request: pytest.FixtureRequest) -> None:
-    how = f"the notify socket only: {MISSING}" if MISSING else "a real systemd, booted in systemd-nspawn"
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\ntests of the service: by {how}", flush=True)
 
 
 # --- by the notify socket: always -------------------------------------------------------------------------------------

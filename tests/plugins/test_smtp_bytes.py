@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 ORIGINALS = [raw for _, raw in nasties()] + list(booking_messages(100))
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize("hidden", [[], ["8BITMIME"]], ids=["8bitmime", "7bit"])
 def test_P5_attached_originals_are_identical_at_the_receiver(hidden: Sequence[str]) -> None:
     with SmtpServer(hidden=hidden) as server, courier(server) as opened:
@@ -144,7 +143,6 @@ with courier(Server()) as opened:
 """
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(("end", "grown"), [("\\r\\n", 200 << 20), ("\\0\\r\\n", 270 << 20)], ids=["as it is", "base64"])
 def test_P8_a_mail_of_200_megabytes_takes_less_than_50_of_memory(end: str, grown: int) -> None:
     sink = Sink()

@@ -170,7 +170,7 @@ def test_iso_2022_jp_is_decoded_with_a_replacement_for_each_error(label: str, da
         ("hz", b"~{VP\xe4ND~} B-756", "中\ufffd文 B-756"),
         ("hz", b"~{VPN~} B-756", "中\ufffd B-756"),
         ("hz", b"~{6~~} B-756", "二 B-756"),
-        ("hz", b"~{VP\r\nB-756 ~", "中\r\nB-756 \ufffd"),
+        ("hz", b"~{VP\r\nB-756 ~", "中\r\nB-756 ~"),
         ("utf-7", b"+AOQ-756 +- +2D3eAA- +AOQ", "ä756 + 😀 ä"),
         ("utf-7", b"B-756 +A-x +AOQ-", "B-756 \ufffdx ä"),
         ("unicode-1-1-utf-7", b"+AOQ-\xe4", "ä\ufffd"),
@@ -247,8 +247,15 @@ def test_every_character_comes_out_as_it_was(label: str, python: str) -> None:
 @HONEST
 @given(st.data())
 def test_honest_text_comes_out_as_it_was(label: str, python: str, data: st.DataObject) -> None:
-    text = data.draw(st.text(alphabet=st.characters(codec=python, exclude_characters=EXCLUDED), max_size=60))
+    # Behind Chinese Python writes a tilde that is not doubled, and does not read it itself.
+    excluded = f"{EXCLUDED}~" if python == "hz" else EXCLUDED
+    text = data.draw(st.text(alphabet=st.characters(codec=python, exclude_characters=excluded), max_size=60))
     assert to_text(text.encode(python), label).translate(DIFFER) == text.translate(DIFFER)
+
+
+@pytest.mark.parametrize(("data", "text"), [(b"~{!h~}~", "\xa4~"), (b"10~12 ~{!h~}", "10~12 \xa4"), (b"a~~b~", "a~b~")])
+def test_a_tilde_of_hz_that_is_not_doubled_stands_for_itself(data: bytes, text: str) -> None:
+    assert hz(data) == text
 
 
 @given(st.binary(max_size=300) | st.text(alphabet="\x1b$()BIJ@ACDN.F\x0e\x0f~{}+-!0a\n", max_size=200).map(str.encode))

@@ -350,7 +350,6 @@ def number_of(examples: int, steps: int) -> settings:
     )
 
 
-@pytest.mark.uncounted
 def test_P1_custody_holds_whatever_the_server_does() -> None:
     run_state_machine_as_test(Custody, settings=number_of(25, 25))
 

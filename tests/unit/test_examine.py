@@ -76,7 +76,6 @@ WRONGS: Mapping[str, Callable[[int], Iterable[Any]]] = {
 }
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize("wrong", WRONGS)
 @settings(max_examples=12)
 @given(

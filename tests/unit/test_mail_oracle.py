@@ -339,7 +339,6 @@ def test_what_differs_of_damaged_mail_has_a_reason(sound: Sound, damage: list[tu
     assert_nothing_is_lost(bytes(raw))
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize("put", PUT)
 def test_wherever_a_mail_is_damaged_no_text_is_lost(put: bytes) -> None:
     pdf = Made(('Content-Type: application/pdf; name="a.pdf"', "Content-Transfer-Encoding: 7bit"), b"%PDF")

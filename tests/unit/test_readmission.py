@@ -367,7 +367,6 @@ def test_one_operator_at_fault_holds_up_no_other_and_decides_later(tmp_path: Pat
         assert (one.filed, one.verdict.undecided, one.verdict.fire) == (False, True, True)
 
 
-@pytest.mark.uncounted
 @settings(max_examples=40)
 @given(cut=st.integers(0, 400), first=st.booleans())
 def test_whatever_part_of_an_export_is_seen_first_nobody_of_the_whole_stays_out(

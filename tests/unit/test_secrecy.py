@@ -70,7 +70,6 @@ secrets = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min
 around = st.binary(max_size=300).map(lambda raw: raw.replace(b"\\", b""))
 
 
-@pytest.mark.uncounted
 @pytest.mark.parametrize("way", WAYS)
 @given(secret=secrets, before=around, behind=around)
 @example(secret=r"000\nĀ", before=b"", behind=b"")

@@ -143,7 +143,6 @@ def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -
         meter.check()
 
 
-@pytest.mark.uncounted
 def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp_path: Path) -> None:
     transport = filled(2500)
     with Gateway(tmp_path, transport, bounds=Bounds(visit_messages=1000, size=1 << 30)) as gateway:
@@ -259,7 +258,6 @@ def test_renumbered_mail_is_known_again_and_not_fetched(tmp_path: Path, *, has_c
         assert set(gateway.states().values()) == {"filed"}
 
 
-@pytest.mark.uncounted
 def test_headers_are_asked_for_in_pieces_that_a_session_promises_to_bear(tmp_path: Path) -> None:
     with Gateway(tmp_path, filled(2300, has_cursor=False), bounds=Bounds(messages=3000, size=1 << 30)) as gateway:
         gateway.good()
