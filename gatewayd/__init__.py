@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gatewayd import deferred
 
 if TYPE_CHECKING:
-    from gatewayd.address import wire
+    from gatewayd.address import compared, wire
     from gatewayd.body import Alternatives
     from gatewayd.compose import Written, forwarded
     from gatewayd.connection import ANSWER_BYTES, LEAST_RATE, Connection
@@ -254,6 +254,7 @@ __all__ = [
     "Waiting",
     "Watch",
     "Written",
+    "compared",
     "decide",
     "difference",
     "filing_row",
@@ -274,7 +275,7 @@ __all__ = [
 if not TYPE_CHECKING:
     # Each process uses a part of them, and all of them would be a sixth of what it costs to start a worker process.
     _NAMES = {
-        "address": "wire",
+        "address": "compared wire",
         "body": "Alternatives",
         "compose": "Written forwarded",
         "connection": "ANSWER_BYTES LEAST_RATE Connection",

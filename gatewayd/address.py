@@ -6,10 +6,14 @@ import re
 import unicodedata
 from contextlib import suppress
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
 
-__all__ = ["spellings", "wire"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["compared", "spellings", "wire"]
 
 #: How an A-label begins (RFC 5890 section 2.3.2.1), and its longest in bytes (RFC 1035 section 2.3.4).
 _ACE, _LONGEST_LABEL = "xn--", 63
@@ -64,6 +68,16 @@ def _a_labels(address: str, domain: str) -> str:
     return known
 
 
+def compared(address: str) -> str:
+    """Return an address as it is compared with another one: in lower case, its domain in A-labels (RFC 5890).
+
+    It is for comparing alone: what can't be sent to is returned, too.
+    """
+    known = address.lower()
+    # What is too long for an address is nobody's, and not kept.
+    return known if known.isascii() or len(known) > _LONGEST else _spelt(known, _a_label)
+
+
 def spellings(address: str) -> tuple[str, ...]:
     """Return an address in lower case as it is written, then with its domain in U-labels and in A-labels (RFC 5890).
 
@@ -75,21 +89,18 @@ def spellings(address: str) -> tuple[str, ...]:
     # What is too long for an address is nobody's, and not kept.
     if len(known) > _LONGEST or (known.isascii() and _ACE not in known):
         return (known,)
-    return _spellings(known)
+    return tuple(dict.fromkeys([known, _spelt(known, _u_label), _spelt(known, _a_label)]))
 
 
 # The same few addresses again and again.
 @lru_cache(maxsize=4096)
-def _spellings(known: str) -> tuple[str, ...]:
+def _spelt(known: str, spell: Callable[[str], str]) -> str:
     local, at, domain = known.rpartition("@")
-    if not at:
-        return (known,)
     labels = domain.split(".")
     # To make an A-label takes quadratic time.
-    if sum(len(label) for label in labels if not label.isascii() or label.startswith(_ACE)) > _LONGEST_ABROAD:
-        return (known,)
-    others = [f"{local}@{'.'.join(map(spelt, labels))}" for spelt in (_u_label, _a_label)]
-    return tuple(dict.fromkeys([known, *others]))
+    if not at or sum(len(label) for label in labels if not label.isascii() or label.startswith(_ACE)) > _LONGEST_ABROAD:
+        return known
+    return f"{local}@{'.'.join(map(spell, labels))}"
 
 
 def _a_label(label: str) -> str:

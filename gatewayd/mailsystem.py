@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gatewayd import phrases
+from gatewayd.address import compared
 
 if TYPE_CHECKING:
     from gatewayd.mail import Mail
@@ -101,9 +102,9 @@ def null_sent(mail: Mail) -> bool:
 
 def sent_by_its_author(mail: Mail) -> bool:
     """Whether the envelope's sender is its From, as of a person's mail: mail systems send theirs with the null sender."""
-    author = mail.sender.email.casefold() if mail.sender else ""
+    author = compared(mail.sender.email) if mail.sender else ""
     noted = next((value for known in _ENVELOPE for name, value in mail.headers if name == known), "")
-    return bool(author) and noted[:1000].strip(" \t<>").casefold() == author
+    return bool(author) and compared(noted[:1000].strip(" \t<>")) == author
 
 
 def robot_mark(mail: Mail) -> str:

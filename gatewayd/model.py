@@ -107,7 +107,7 @@ class Address:
 
     #: The decoded display name; may be empty.
     name: str
-    #: ``local@domain`` as it stands in the mail; compare it by ``email.lower()``.
+    #: ``local@domain`` as it stands in the mail; compare it by ``compared(email)``.
     email: str
 
     def __str__(self) -> str:

@@ -8,6 +8,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gatewayd.address import compared
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -65,7 +67,7 @@ class Rate:
         ``sender`` is the address that the mail is from; empty where there is none. ``itself``: the mail would go to that address.
         """
         key, now = f"{operator}/{target}", self._clock()
-        known = _DIGITS.sub("0", _TAG.sub("@", sender.lower()))
+        known = _DIGITS.sub("0", _TAG.sub("@", compared(sender)))
         limit = min(self._per_sender, _ITSELF) if itself else self._per_sender
         if known and self._heard(f"{key} from {known}", limit, now):
             sent = f"{limit} mails of {sender} to {target}"

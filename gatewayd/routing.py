@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import robots, rules
+from gatewayd.address import compared
 from gatewayd.bounces import bounce
 from gatewayd.delivery import Delivery
 from gatewayd.errors import PluginError
@@ -236,7 +237,7 @@ class Router:
             # A program causes no mail from whoever wrote what it is told of: of its target all senders count together.
             return self._rate.refusal(operator, target.name)
         sender = mail.sender.email if mail.sender else ""
-        return self._rate.refusal(operator, target.name, sender, itself=sender.lower() in {one.lower() for one in target.to})
+        return self._rate.refusal(operator, target.name, sender, itself=compared(sender) in set(map(compared, target.to)))
 
     def _delivery(self, target: TargetConfig, rule: Rule, why: str) -> Delivery:
         return Delivery(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import header
-from gatewayd.address import wire
+from gatewayd.address import compared
 from gatewayd.delivery import Delivery, Outgoing
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
@@ -163,7 +162,7 @@ class Writer:
                 found.add(account.options.username)
             if user := self._user(operator, account.user):
                 found.add(user.email)
-        return frozenset(map(_comparable, found))
+        return frozenset(map(compared, found))
 
     def _reply_to(self, filing: FilingView) -> Address | None:
         """Return where answers to a user's mail go: to the user, and not into the shared mailbox (promise P6)."""
@@ -194,13 +193,6 @@ def _outgoing(draft: Draft, account: AccountConfig, answers: FilingView | None) 
     )
 
 
-def _comparable(email: str) -> str:
-    """Return an address of the config as those of mail are compared with it: its domain in A-labels, in lower case."""
-    with suppress(PermanentError):
-        return wire(email).lower()
-    return email.lower()
-
-
 def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Address, ...]:
     """Return where the mail wants its answers, and note it where that is not its sender: anybody may write it there.
 
@@ -210,11 +202,11 @@ def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Add
     head = mail.source.read(0, header.MAX_HEAD)
     fields, _ = header.split_head(head, 0, len(head), header.MAX_HEAD)
     found, _ = header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
-    others = tuple(one for one in found if _comparable(one.email) not in shared)
+    others = tuple(one for one in found if compared(one.email) not in shared)
     if len(others) < len(found):
         notes.append("Reply-To names a shared mailbox of our own, which gets no answer")
         found = others
-    if found and mail.sender and not {one.email.lower() for one in found} & {one.email.lower() for one in mail.from_}:
+    if found and mail.sender and not {compared(one.email) for one in found} & {compared(one.email) for one in mail.from_}:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         notes.append(f"it goes to {found[0].email}{more}, as Reply-To asks, and not to the sender, {mail.sender.email}")
     return found
@@ -226,16 +218,16 @@ def _written(address: Address) -> Address:
 
 
 def _same(one: Address, other: Address) -> bool:
-    return one.email.lower() == other.email.lower()
+    return compared(one.email) == compared(other.email)
 
 
 def _distinct(people: Iterable[Address], but: Iterable[Address] = ()) -> tuple[Address, ...]:
     """Return each address once, the first time that it stands there; none of ``but``."""
-    taken = {one.email.lower() for one in but}
+    taken = {compared(one.email) for one in but}
     found: dict[str, Address] = {}
     for one in people:
-        if one.email.lower() not in taken:
-            found.setdefault(one.email.lower(), one)
+        if compared(one.email) not in taken:
+            found.setdefault(compared(one.email), one)
     return tuple(found.values())
 
 
@@ -248,6 +240,6 @@ def _usable(people: Iterable[Address], own: frozenset[str], notes: list[str]) ->
         except PermanentError as error:
             notes.append(f"left out: {error.message}")
             continue
-        if found.email.lower() not in own:
+        if compared(found.email) not in own:
             usable.append(found)
     return usable

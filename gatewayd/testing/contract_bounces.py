@@ -62,6 +62,12 @@ class BounceContract:
         (again,) = take(store)
         assert [each.state for each in again.recipients] == ["delivered", "waiting", "waiting"]
 
+    def test_a_recipient_is_known_in_either_spelling_of_its_domain(self, store: Store) -> None:
+        ids = entered(store, make_delivery(1, "a@xn--mller-kva.example", "b@müller.example", "c@muller.example"))
+        store.settle("one", [settled(each, "delivered", *_delivered(*each.delivery.to)) for each in take(store)])
+        self.bounce(store, 1, _hard("a@MÜLLER.example"), _hard("b@xn--mller-kva.example"))
+        assert [each.state for each in view(store, ids[0]).recipients] == ["bounced", "bounced", "delivered"]
+
     def test_a_bounce_of_what_we_never_sent_changes_nothing(self, store: Store) -> None:
         ids = entered(store, make_delivery(1, target="duty"))
         assert self.bounce(store, 2, _hard("duty@example.com")).suspended == ()

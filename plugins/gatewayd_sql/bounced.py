@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, null, select, update
 
-from gatewayd import Suspension
+from gatewayd import Suspension, compared
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.outbox_tables import BOUNCED, OPEN, delivery, recipient, suspension
@@ -107,11 +107,11 @@ class _Bounced:
         numbers: dict[str, list[int]] = defaultdict(list)
         for (number, address), state in self.states.items():
             if state in reached:
-                numbers[address.casefold()].append(number)
+                numbers[compared(address)].append(number)
                 # A letter that names nobody is about the only one who got it.
                 numbers[""] = [number] if len(self.states) == 1 else []
         for one in bounce.recipients:
-            for number in numbers[clean(one.address).casefold()]:
+            for number in numbers[compared(clean(one.address))]:
                 self.said[number] = clean(one.words) if proven else f"{clean(one.words)} ({_BY_TEXT})"
                 self._hard |= {number} if one.hard and proven else set()
 

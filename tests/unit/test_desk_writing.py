@@ -308,6 +308,18 @@ def test_an_answer_to_all_leaves_out_ourselves_and_what_is_no_address(world: Wor
     assert "'junk' is no address" in prepared.notes[1]
 
 
+def test_ourselves_and_others_are_known_in_either_spelling_of_their_domains(world: World) -> None:
+    world.accounts["main"] = replace(world.accounts["main"], options=login("reservations@müller.example"))
+    raw = (
+        b"Message-ID: <3@nord.example>\r\nFrom: anna@xn--bcher-kva.example\r\nSubject: Rome\r\n"
+        b"To: reservations@xn--mller-kva.example, Anna@b\xc3\xbccher.example, duty@nord.example\r\n\r\nWhen?\r\n"
+    )
+    prepared = world.reply(world.file(raw), to_all=True, to=("duty@NORD.example",))
+    assert to(prepared) == ("anna@xn--bcher-kva.example", "duty@nord.example")
+    world.allow(match=True, sender=Address(name="", email="desk@müller.example"))
+    assert all(one.allowed for one in world.prepared(sender="desk@xn--mller-kva.example").checked if one.rule == "match")
+
+
 def test_an_answer_to_all_is_refused_where_the_account_sends_no_cc(world: World) -> None:
     world.allow(cc=False)
     prepared = world.reply(world.file(), to_all=True)

@@ -47,6 +47,11 @@ def test_a_robot_that_writes_from_another_address_each_time_is_one_sender(sender
     assert sum(not which.refusal("acme", "duty", sender.format(number)) for number in range(50)) == 3
 
 
+def test_a_sender_is_one_in_either_spelling_of_its_domain() -> None:
+    which = Rate(1000, per_sender=3)
+    assert sent(which, 2, "a@müller.example") + sent(which, 9, "a@xn--mller-kva.example") == 3
+
+
 def test_what_a_target_wrote_itself_is_sent_to_it_a_few_times() -> None:
     assert sent(Rate(1000), 50, itself=True) == 5
     assert sent(Rate(1000, per_sender=2), 50, itself=True) == 2
