@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import PermanentError, wire
-from gatewayd.address import spellings
+from gatewayd.address import compared, spellings
 from tests.unit.linear import assert_linear
 
 
@@ -119,7 +119,7 @@ def test_an_address_is_known_in_either_spelling_of_its_domain(address: str, expe
 @given(st.from_regex(r"[a-zA-Zä]{1,3}@(xn--[a-z0-9-]{1,12}|[a-zA-Zäöüßç]{1,8})\.[a-zé]{2,7}", fullmatch=True))
 def test_all_spellings_of_an_address_compare_equal_and_no_others(address: str) -> None:
     known = compared(address)
-    assert {compared(one) for one in (*spellings(address), address.upper().lower(), known)} == {known}
+    assert {compared(one) for one in (*spellings(address), known)} == {known}
     assert known in spellings(address)
     assert compared(f"x{address}") != known
 
@@ -127,7 +127,12 @@ def test_all_spellings_of_an_address_compare_equal_and_no_others(address: str) -
 @pytest.mark.parametrize("unit", ["дом", "д" * 57 + ".", "xn--a9", "xn--" + "9a" * 28 + ".", "ф."])
 def test_hostile_domains_take_linear_time(unit: str) -> None:
     # Addresses of every length: those that are short enough to be spelt otherwise are the ones that cost most.
-    assert_linear(lambda text: [spellings(f"{at}@{text[at : at + 250]}") + (compared(f"{at}@{text[at : at + 250]}"),) for at in range(0, len(text), 200)], unit)
+    def read(text: str) -> None:
+        for at in range(0, len(text), 200):
+            spellings(f"{at}@{text[at : at + 250]}")
+            compared(f"{at}@{text[at : at + 250]}")
+
+    assert_linear(read, unit)
 
 
 @given(st.text(max_size=80) | st.from_regex(r"[a-z]{1,3}@(xn--[a-z0-9-]{1,12}|[a-zäöüßç]{1,8})\.example", fullmatch=True))

@@ -317,7 +317,7 @@ def test_ourselves_and_others_are_known_in_either_spelling_of_their_domains(worl
     prepared = world.reply(world.file(raw), to_all=True, to=("duty@NORD.example",))
     assert to(prepared) == ("anna@xn--bcher-kva.example", "duty@nord.example")
     world.allow(match=True, sender=Address(name="", email="desk@müller.example"))
-    assert all(one.allowed for one in world.prepared(sender="desk@xn--mller-kva.example").checked if one.rule == "match")
+    assert all(one.allowed for one in world.prepared(sender="desk@xn--mller-kva.example").checks if one.rule == "match")
 
 
 def test_an_answer_to_all_is_refused_where_the_account_sends_no_cc(world: World) -> None:
