@@ -193,6 +193,18 @@ def test_what_programs_send_does_not_fit_a_rule_for_people_that_does_not_ask_for
     ]
 
 
+@pytest.mark.parametrize("address", ["DUTY@example.org", "two@xn--mller-kva.example", "three@M\u00fcller.example"])
+def test_P7_what_a_target_wrote_itself_goes_to_it_a_few_times_however_its_domain_is_spelt(address: str) -> None:
+    known = config(rule(1, "duty"))
+    target = replace(DUTY, to=("duty@example.org", "two@m\u00fcller.example", "three@xn--mller-kva.example"))
+    which = Router(replace(known, operators={"acme": replace(known.operators["acme"], targets={"duty": target})}), SIGNER, nothing)
+    head = f"From: {address}\r\nSubject: Booking\r\n"
+    letters = [
+        parse(BytesSource(f"{head}Message-ID: <{number}@x.de>\r\n\r\nHi\r\n".encode()), mail_id=number) for number in range(1, 20)
+    ]
+    assert sum(not one.withheld for letter in letters for one in sent(which, letter)) == 5
+
+
 def test_P7_two_gatewayds_that_forward_to_each_other_stop_after_one_round() -> None:
     other_signer = Signer(b"x" * 32)
     ours, other = router(rule(1, "duty")), Router(config(rule(1, "duty")), other_signer, nothing)
