@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: The Debian whose Python is ours, so that it runs what is installed for ours.
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
 _PACKAGES = "systemd,systemd-sysv,dbus,python3"
+#: Seconds between two looks: each is some processes in the machine.
+_PAUSE = 0.3
 _NO, _PIPE = subprocess.DEVNULL, subprocess.PIPE
 _LEAN = ["man", "doc", "locale", "info"]
 PROGRAM = "/usr/local/lib/gatewayd/bin/gatewayd"
@@ -173,14 +175,14 @@ class Machine:
         watch = Stopwatch()
         while self.show(name) != text:
             assert watch.seconds < seconds, f"{name} is {self.show(name)!r}, expected {text!r}\n{self.journal()}"
-            time.sleep(0.1)
+            time.sleep(_PAUSE)
 
     def says(self, text: str, *, times: int = 1, seconds: float = 20) -> None:
         """Wait until the service has said something so many times, for so many seconds of a quiet machine."""
         watch = Stopwatch()
         while self.journal().count(text) < times:
             assert watch.seconds < seconds, f"{text!r} is not said {times} times:\n{self.journal()}"
-            time.sleep(0.1)
+            time.sleep(_PAUSE)
 
     def journal(self) -> str:
         """What the service said."""

@@ -44,7 +44,9 @@ class Script:
         self.ending = line == self.last
         if (told := self.replies.get(line, self.replies.get(word))) is not None:
             return told
-        number = int(rest.split()[0]) if rest[:1].isdigit() else 0
+        # What comes may be TLS.
+        first = rest.partition(" ")[0]
+        number = int(first) if first.isascii() and first.isdigit() else 0
         if word in {"CAPA", "STAT", "LIST", "UIDL"}:
             return self.listing(word)
         if word in ("RETR", "TOP"):
