@@ -28,6 +28,10 @@ _DOMAIN = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.)*[A-Za-z
 _LITERAL = re.compile(r"\[[A-Za-z0-9.:-]{1,60}\]")
 # Python's codec knows IDNA 2003 alone, which makes of these another domain than IDNA 2008 does (RFC 5894 section 7.2).
 _DEVIATE = re.compile("[\u00df\u03c2\u200c\u200d]")
+# What IDNA 2003 takes for a dot, and what it takes for nothing (RFC 3490 section 3.1, RFC 3454 table B.1).
+_MAPPED = {ord(dot): "." for dot in "\u3002\uff0e\uff61"} | dict.fromkeys(
+    (0xAD, 0x34F, 0x1806, 0x180B, 0x180C, 0x180D, 0x200B, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10))
+)
 
 
 # The same few addresses again and again.
@@ -69,13 +73,26 @@ def _a_labels(address: str, domain: str) -> str:
 
 
 def compared(address: str) -> str:
-    """Return an address as it is compared with another one: in lower case, its domain in A-labels (RFC 5890).
+    """Return an address as it is compared with another one: in lower case, its domain in U-labels (RFC 5890).
 
-    It is for comparing alone: what can't be sent to is returned, too.
+    A domain is read as ``wire`` reads it. It is for comparing alone: what can't be sent to is returned, too.
+
+        compared("Anna@xn--mller-kva.example") -> "anna@müller.example"
     """
     known = address.lower()
+    local, at, domain = known.rpartition("@")
     # What is too long for an address is nobody's, and not kept.
-    return known if known.isascii() or len(known) > _LONGEST else _spelt(known, _a_label)
+    if not at or len(known) > _LONGEST or (domain.isascii() and _ACE not in domain):
+        return known
+    return f"{local}@{_read(domain)}"
+
+
+# The same few domains again and again.
+@lru_cache(maxsize=4096)
+def _read(domain: str) -> str:
+    plain = unicodedata.normalize("NFKC", domain.translate(_MAPPED))
+    folded = "".join(one if _DEVIATE.match(one) else one.casefold() for one in plain)
+    return ".".join(map(_u_label, unicodedata.normalize("NFKC", folded).split(".")))
 
 
 def spellings(address: str) -> tuple[str, ...]:
@@ -107,8 +124,10 @@ def _a_label(label: str) -> str:
     if label.isascii():
         return label
     # Nothing is mapped but what stands for the same letters: what IDNA 2003 makes of some is another domain.
-    known = _ACE + unicodedata.normalize("NFC", label).encode("punycode").decode("ascii")
-    return known if len(known) <= _LONGEST_LABEL else label
+    written = unicodedata.normalize("NFC", label)
+    known = _ACE + written.encode("punycode").decode("ascii")
+    # No domain has what stands for other characters, such as ½ (RFC 5892 section 2.2).
+    return known if len(known) <= _LONGEST_LABEL and unicodedata.normalize("NFKC", written) == written else label
 
 
 def _u_label(label: str) -> str:

@@ -13,7 +13,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd.address import compared
 from gatewayd.decode import clean, header_text
 from gatewayd.delivery import Bounce, Bounced
 from gatewayd.header import split_head
@@ -289,10 +288,10 @@ def _told(mail: Mail) -> tuple[Bounced, ...]:
 
 def _addressed(mail: Mail, letter: str) -> list[str]:
     """Return the addresses that a letter names as those it could not reach: not those of the mail itself, and none for help."""
-    ours = {compared(each.email) for each in (*mail.to, *mail.from_)}
+    ours = {each.email.casefold() for each in (*mail.to, *mail.from_)}
     for text in (_SUMMARY.sub("", letter), letter):
         found = dict.fromkeys(each[0].strip(_AROUND)[:_MAX_ADDRESS] for each in _EMAIL.finditer(text))
-        named = [each for each in found if compared(each) not in ours and not any(written_in(each.encode()))]
+        named = [each for each in found if each.casefold() not in ours and not any(written_in(each.encode()))]
         if several := [each for each in named if not each.lower().startswith(_HELPERS)]:
             return several[:_MAX_ADDRESSES]
     return []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import re2
 
-from gatewayd.address import compared
+from gatewayd.address import spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,8 +122,8 @@ def _kinds(filing: Filing) -> str:
 
 def _not_among(wanted: Sequence[str], found: Sequence[Address], way: str) -> str:
     emails = [address.email.lower() for address in found]
-    known = set(map(compared, emails))
-    if (known | {f"@{one.rpartition('@')[2]}" for one in known}) & set(map(compared, wanted)):
+    meant = {one for each in wanted for one in spellings(each)}
+    if any(email in meant or f"@{email.rpartition('@')[2]}" in meant for email in emails):
         return ""
     more = f" and {len(emails) - _TOLD} more" if len(emails) > _TOLD else ""
     told = f"{', '.join(emails[:_TOLD])}{more}" if emails else "nobody"

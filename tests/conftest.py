@@ -85,10 +85,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count few lines of a long test, unless it is asked which test reaches which line."""
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Count few lines of a long test and its fixtures, unless it is asked which test reaches which line."""
     if item.config.getoption("cov_context", None):
         return (yield)
+    # Counting begins again once all is undone: the test may have left the process in a folder that is gone.
     with counted_at_first(_COUNTED):
         return (yield)
 

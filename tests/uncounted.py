@@ -44,10 +44,11 @@ def counted_at_first(seconds: float) -> Iterator[None]:
         nonlocal stopped
         # Within a block that is not counted, nothing is stopped: it is asked again.
         if not stopped and sys.gettrace() is not None:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             counting.stop()
             stopped = True
 
-    # Of the processor's time, so that the same lines are counted on whatever machine. Processes that a test starts have no timer.
+    # Of the processor's time: a busy machine has as many lines counted as a quiet one. Processes that a test starts have no timer.
     before = signal.signal(signal.SIGVTALRM, stop)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd import robots
+from gatewayd.address import compared
 from gatewayd.config import TargetConfig
 from gatewayd.delivery import Delivery, DeliveryQuery
 from gatewayd.desk import allowed
@@ -87,12 +88,16 @@ class Forwarding:
     def _goal(
         self, word: str, approved: Sequence[Address], targets: Mapping[str, TargetConfig]
     ) -> Sequence[Address | TargetConfig]:
-        asked = word.strip().casefold()
+        asked, email = word.strip().casefold(), compared(word.strip())
         # The names of targets are in lower case.
         if asked in targets:
             return [targets[asked]]
         # What shares a name gets it all.
-        return [one for one in approved if asked and asked in {one.name.casefold(), one.email.casefold(), str(one).casefold()}]
+        return [
+            one
+            for one in approved
+            if asked and (asked in {one.name.casefold(), str(one).casefold()} or compared(one.email) == email)
+        ]
 
     # --- what becomes of it -----------------------------------------------------------------------------------------
 

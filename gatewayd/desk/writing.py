@@ -148,7 +148,7 @@ class Writer:
         return _distinct((*to, *more)), tuple(_usable(mail.cc, own, notes)), notes
 
     def _own(self, operator: str, *, personal: bool = True) -> frozenset[str]:
-        """Return the addresses of the operator's own accounts, in lower case; ``personal`` includes those of its users.
+        """Return the addresses of the operator's own accounts, as they are compared; ``personal`` includes those of its users.
 
         An answer to all goes to none of them. A single answer may go to a colleague, but not to a shared mailbox.
         """

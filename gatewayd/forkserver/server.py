@@ -190,8 +190,8 @@ def main(control: int, programs: Sequence[str]) -> None:
     sys.argv = [request.program, *map(str, files), *request.arguments]
     import_module(request.program).main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
-        # A plugin may have closed it.
-        with suppress(AttributeError, OSError, ValueError):
+        # It may be a plugin's.
+        with suppress(Exception):
             stream.flush()
     # Python would take apart all that was imported, and so copy nearly all of the memory that is shared with the server.
     os._exit(0)

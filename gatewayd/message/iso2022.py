@@ -152,7 +152,7 @@ _HZ_CHINESE = re.compile(
     rb"(?P<pairs>(?:[\x21-\x77](?!~\})[\x21-\x7e])+)|(?P<end>~\}|\n)|(?P<text>[\x00-\x20]+?)|(?P<broken>.)", re.DOTALL
 )
 _HZ_ASCII = re.compile(rb"(?P<text>[^~]+)|(?P<begin>~\{)|(?P<tilde>~~)|(?P<joined>~\r?\n)|(?P<lone>~)")
-# One that is not doubled is written by Python itself, among others.
+# One that is not doubled is written by Python itself now and then, where its buffer is just full.
 _HZ_SAYS = {"tilde": "~", "lone": "~", "joined": "", "begin": "", "broken": _ERROR}
 
 

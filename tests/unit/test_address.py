@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +117,35 @@ def test_nothing_passes_that_could_end_a_command_or_a_header(text: str) -> None:
 )
 def test_an_address_is_known_in_either_spelling_of_its_domain(address: str, expected: list[str]) -> None:
     assert list(spellings(address)) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a@\uff4eord.example", "a@nord.example"),
+        ("a@nord\u3002example", "A@Nord.example"),
+        ("a@\ufb01sh.example", "a@fish.example"),
+        ("a@no\u00adrd.example", "a@nord.example"),
+        ("a@M\u00dcLLER.example", "a@xn--mller-kva.example"),
+        ("a@mu\u0308ller.example", "a@xn--mller-kva.example"),
+        ("a@\u00fc." + "xn--" + "9" * 50 + ".xn--bcher-kva.example", "a@xn--tda." + "xn--" + "9" * 50 + ".b\u00fccher.example"),
+    ],
+)
+def test_domains_are_compared_as_they_are_sent_to(one: str, other: str) -> None:
+    assert compared(one) == compared(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("a@stra\u00dfe.example", "a@strasse.example"), ("a@\u0430b.example", "a@ab.example")])
+def test_domains_of_others_do_not_compare_equal(one: str, other: str) -> None:
+    assert compared(one) != compared(other)
+
+
+def test_whatever_letter_a_domain_has_it_compares_as_what_is_sent_to() -> None:
+    # All that IDNA 2003 knows up to Ethiopic; but the lunate sigma, which it takes for another one.
+    known = unicodedata.ucd_3_2_0
+    for letter in (chr(number) for number in range(0xA0, 0x1300) if known.category(chr(number)) != "Cn" and number != 0x3F2):
+        with suppress(PermanentError):
+            assert compared(wire(f"a@b{letter}c.example")) == compared(f"a@b{letter}c.example"), hex(ord(letter))
 
 
 @given(st.from_regex(r"[a-zA-Zä]{1,3}@(xn--[a-z0-9-]{1,12}|[a-zA-Zäöüßç]{1,8})\.[a-zé]{2,7}", fullmatch=True))

@@ -342,16 +342,6 @@ def test_a_report_without_its_type_counts_from_a_mail_system_alone() -> None:
     assert read(mixed.replace("MAILER-DAEMON@example.net", "Anna <anna@example.net>")) is None, "a person who sends a report on"
 
 
-def test_our_own_address_is_no_recipient_in_either_spelling() -> None:
-    found = read(
-        "From: MAILER-DAEMON@mx.example.net\nTo: out@m\u00fcller.example\nSubject: Undelivered Mail\n\n"
-        "Your mail of out@xn--mller-kva.example to duty@example.net could not be delivered: 550 5.1.1 No such user\n\n"
-        f"Message-ID: {OURS}\n"
-    )
-    assert found
-    assert [one.address for one in found.recipients] == ["duty@example.net"]
-
-
 def test_the_id_of_the_forward_counts_where_the_original_was_ours_too() -> None:
     original = SIGNER.message_id("mail", "example.com")
     found = read(report(FAILED, f"Resent-Message-ID: {OURS}\nFrom: x@example.com\nMessage-ID: {original}"))

@@ -83,7 +83,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 # --- to whom ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("typed", ["duty manager", "DUTY@acme.example", "Duty manager <duty@acme.example>", " Duty Manager "])
+@pytest.mark.parametrize(
+    "typed", ["duty manager", "DUTY@acme.example", "duty@\uff41cme.example", "Duty manager <duty@acme.example>", " Duty Manager "]
+)
 def test_what_is_approved_is_known_by_name_and_address_in_any_case(world: World, typed: str) -> None:
     (delivery_id,) = world.forward(typed)
     (view,) = world.deliveries()

@@ -399,6 +399,7 @@ def test_an_answer_that_does_not_go_to_the_sender_says_so(world: World) -> None:
     ("wanted", "goes"),
     [
         (b"reservations@acme.example", ("anna@nord.example",)),
+        ("reservations@\uff41cme\u3002example".encode(), ("anna@nord.example",)),
         (b"Desk <DESK@acme.example>", ("anna@nord.example",)),
         (b"desk@acme.example, b@x.de", ("b@x.de",)),
         (b"irina@acme.example", ("irina@acme.example",)),

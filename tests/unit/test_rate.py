@@ -50,6 +50,9 @@ def test_a_robot_that_writes_from_another_address_each_time_is_one_sender(sender
 def test_a_sender_is_one_in_either_spelling_of_its_domain() -> None:
     which = Rate(1000, per_sender=3)
     assert sent(which, 2, "a@müller.example") + sent(which, 9, "a@xn--mller-kva.example") == 3
+    assert sent(which, 2, "a@\u0430\u0446.example") == sent(which, 2, "a@\u0430\u0444.example") == 2, (
+        "digits of punycode are no numbers"
+    )
 
 
 def test_what_a_target_wrote_itself_is_sent_to_it_a_few_times() -> None:
