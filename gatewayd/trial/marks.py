@@ -6,6 +6,7 @@ import gc
 import locale
 import logging
 import os
+import re
 import resource
 import signal
 import socket
@@ -80,11 +81,19 @@ def _log() -> object:
     return root.level, list(root.handlers), logging.root.manager.disable, logging.getLoggerClass()
 
 
+#: Signals that end or stop a process, as bits of proc(5), status.
+_ENDING = sum(1 << (one - 1) for one in (signal.SIGKILL, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
+
+
 def _parent() -> object:
-    """The process that this one was forked from, as all others are; and whether it is stopped (proc(5), stat)."""
+    """The process that this one was forked from, as all others are; and whether it is stopped or about to be (proc(5), status)."""
     number = os.getppid()
     with suppress(OSError):
-        return number, Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in {"T", "t"}
+        status = Path(f"/proc/{number}/status")
+        # On a busy machine a signal waits for a while until it has its effect; so it is looked for first.
+        waiting = [int(mask, 16) for mask in re.findall(r"^(?:Sig|Shd)Pnd:\s*(\w+)$", status.read_text(), re.MULTILINE)]
+        is_stopped = re.search(r"^State:\s*[Tt]", status.read_text(), re.MULTILINE) is not None
+        return number, is_stopped or any(mask & _ENDING for mask in waiting)
     return number, False
 
 

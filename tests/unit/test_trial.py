@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -121,6 +122,24 @@ def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does:
     assert "that all are forked from" in loaded(found, "a_wrong").error
     assert [loaded(found, f"good_{number}").error for number in range(6)] == [""] * 6
     assert found.get(Matcher, "fine-5")
+
+
+PENDING = """
+import os, signal
+from gatewayd.trial.marks import _parent
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTSTP])
+for number in (0, signal.SIGTSTP):
+    os.kill(os.getpid(), number)
+    if not os.fork():
+        os.write(1, f"{_parent()[1]} ".encode())
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_P4_what_is_about_to_be_stopped_is_known_before_it_is() -> None:
+    done = subprocess.run([sys.executable, "-c", PENDING], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_a_trial_that_never_began_says_nothing_of_the_plugin_and_is_not_remembered(tmp_path: Path) -> None:
