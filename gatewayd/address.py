@@ -92,7 +92,7 @@ def compared(address: str) -> str:
 def _read(domain: str) -> str:
     plain = unicodedata.normalize("NFKC", domain.translate(_MAPPED))
     folded = "".join(one if _DEVIATE.match(one) else one.casefold() for one in plain)
-    return ".".join(map(_u_label, unicodedata.normalize("NFKC", folded).split(".")))
+    return ".".join(map(_u_label, folded.split(".")))
 
 
 def spellings(address: str) -> tuple[str, ...]:

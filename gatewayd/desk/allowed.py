@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.address import compared
 from gatewayd.desk.documents import is_word
 from gatewayd.desk.values import Checked
 from gatewayd.draft import strict
@@ -39,7 +38,7 @@ def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -
         _checked(
             "match",
             f"from {sender}" + ("" if sends.match else ", any sender is allowed"),
-            allowed=not sends.match or compared(sender) == compared(own),
+            allowed=not sends.match or sender.lower() == own.lower(),
             refusal=f"mail must be from {own}, not from {sender}",
         ),
         _checked("cc", _count(len(draft.cc), "Cc"), allowed=sends.cc or not draft.cc, refusal="it sends no Cc"),

@@ -218,16 +218,16 @@ def _written(address: Address) -> Address:
 
 
 def _same(one: Address, other: Address) -> bool:
-    return compared(one.email) == compared(other.email)
+    return one.email.lower() == other.email.lower()
 
 
 def _distinct(people: Iterable[Address], but: Iterable[Address] = ()) -> tuple[Address, ...]:
     """Return each address once, the first time that it stands there; none of ``but``."""
-    taken = {compared(one.email) for one in but}
+    taken = {one.email.lower() for one in but}
     found: dict[str, Address] = {}
     for one in people:
-        if compared(one.email) not in taken:
-            found.setdefault(compared(one.email), one)
+        if one.email.lower() not in taken:
+            found.setdefault(one.email.lower(), one)
     return tuple(found.values())
 
 

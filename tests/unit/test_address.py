@@ -104,6 +104,9 @@ def test_nothing_passes_that_could_end_a_command_or_a_header(text: str) -> None:
             "a@bücher.xn--mller-kva.example",
             ["a@bücher.xn--mller-kva.example", "a@bücher.müller.example", "a@xn--bcher-kva.xn--mller-kva.example"],
         ),
+        # What stands for other characters is in no domain.
+        ("anna@\u00bd.example", ["anna@\u00bd.example"]),
+        ("anna@xn--0ba.example", ["anna@xn--0ba.example"]),
         # What only looks like an A-label is nobody's.
         ("anna@xn--example-.example", ["anna@xn--example-.example"]),
         ("anna@xn--.example", ["anna@xn--.example"]),
@@ -138,6 +141,11 @@ def test_domains_are_compared_as_they_are_sent_to(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), [("a@stra\u00dfe.example", "a@strasse.example"), ("a@\u0430b.example", "a@ab.example")])
 def test_domains_of_others_do_not_compare_equal(one: str, other: str) -> None:
     assert compared(one) != compared(other)
+
+
+def test_P8_what_is_too_long_for_an_address_is_not_read() -> None:
+    address = "a@" + "\uff55" * 300 + ".example"
+    assert compared(address) == address
 
 
 def test_whatever_letter_a_domain_has_it_compares_as_what_is_sent_to() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gatewayd import Bounce, Bounced
 from gatewayd.bounces import bounce
 from gatewayd.mail import BytesSource, parse
+from gatewayd.mailsystem import sent_by_its_author
 from gatewayd.signing import Signer
 from gatewayd.testing.messages import nasties
 
@@ -340,6 +341,20 @@ def test_a_report_without_its_type_counts_from_a_mail_system_alone() -> None:
     mixed = report(FAILED, f"Message-ID: {OURS}").replace("multipart/report", "multipart/mixed")
     assert read(mixed) == Bounce(message_id=OURS, recipients=A)
     assert read(mixed.replace("MAILER-DAEMON@example.net", "Anna <anna@example.net>")) is None, "a person who sends a report on"
+
+
+@pytest.mark.parametrize(
+    ("author", "envelope", "same"),
+    [
+        ("anna@m\u00fcller.example", "<anna@xn--mller-kva.example>", True),
+        ("Anna@nord.example", "anna@NORD.example", True),
+        ("anna@nord.example", "<>", False),
+        ("anna@muller.example", "<anna@xn--mller-kva.example>", False),
+    ],
+)
+def test_the_author_is_the_sender_of_the_envelope_in_either_spelling(author: str, envelope: str, *, same: bool) -> None:
+    mail = parse(BytesSource(f"Return-Path: {envelope}\r\nFrom: {author}\r\nSubject: Rome\r\n\r\nHi\r\n".encode()))
+    assert sent_by_its_author(mail) == same
 
 
 def test_the_id_of_the_forward_counts_where_the_original_was_ours_too() -> None:

@@ -308,15 +308,23 @@ def test_an_answer_to_all_leaves_out_ourselves_and_what_is_no_address(world: Wor
     assert "'junk' is no address" in prepared.notes[1]
 
 
-def test_ourselves_and_others_are_known_in_either_spelling_of_their_domains(world: World) -> None:
-    world.accounts["main"] = replace(world.accounts["main"], options=login("reservations@müller.example"))
-    raw = (
-        b"Message-ID: <3@nord.example>\r\nFrom: anna@xn--bcher-kva.example\r\nSubject: Rome\r\n"
-        b"To: reservations@xn--mller-kva.example, Anna@b\xc3\xbccher.example, duty@nord.example\r\n\r\nWhen?\r\n"
-    )
-    prepared = world.reply(world.file(raw), to_all=True, to=("duty@NORD.example",))
+@pytest.mark.parametrize(
+    "ours", ["reservations@m\u00fcller.example", "reservations@xn--mller-kva.example", "reservations@\uff4d\u00fcller.example"]
+)
+@pytest.mark.parametrize("named", ["reservations@M\u00fcller.example", "reservations@xn--mller-kva.example"])
+def test_ourselves_are_known_in_either_spelling_of_the_domain(world: World, ours: str, named: str) -> None:
+    world.accounts["main"] = replace(world.accounts["main"], options=login(ours))
+    raw = f"From: anna@xn--bcher-kva.example\r\nSubject: Rome\r\nTo: {named}, Anna@b\u00fccher.example, duty@nord.example\r\n\r\nWhen?\r\n"
+    prepared = world.reply(world.file(raw.encode()), to_all=True, to=("duty@NORD.example",))
     assert to(prepared) == ("anna@xn--bcher-kva.example", "duty@nord.example")
-    world.allow(match=True, sender=Address(name="", email="desk@müller.example"))
+
+
+def test_who_is_answered_in_the_other_spelling_of_the_domain_is_the_sender(world: World) -> None:
+    raw = "From: anna@b\u00fccher.example\r\nReply-To: anna@xn--bcher-kva.example\r\nSubject: Rome\r\n\r\nWhen?\r\n"
+    prepared = world.reply(world.file(raw.encode()))
+    assert to(prepared) == ("anna@xn--bcher-kva.example",)
+    assert not prepared.notes
+    world.allow(match=True, sender=Address(name="", email="desk@m\u00fcller.example"))
     assert all(one.allowed for one in world.prepared(sender="desk@xn--mller-kva.example").checks if one.rule == "match")
 
 
