@@ -245,6 +245,25 @@ def test_what_it_has_printed_is_not_lost_when_it_is_killed(
         assert not one.ended()
 
 
+def test_its_end_is_quick_and_loses_nothing_that_it_printed(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    forkserver.close()
+    late = f"import atexit; atexit.register(open, {str(tmp_path / 'late')!r}, 'w')"
+    with child(f"{late}; print('half a line', end='')", heard=True) as (one, _):
+        assert one.ended(LONG)
+        assert one.code == 0
+    assert "half a line" in capfd.readouterr().err
+    assert not (tmp_path / "late").exists(), "to undo all that was imported copies the memory that is shared"
+
+
+def test_a_child_that_has_closed_what_it_prints_to_ends_well() -> None:
+    with child("sys.stdout.close(); sys.stderr = None") as (one, _):
+        assert one.ended(LONG)
+        assert one.code == 0
+
+
 def test_what_it_prints_is_heard_where_it_is_wanted(capfd: pytest.CaptureFixture[str]) -> None:
     for heard in (True, False):
         with child("print('hello'); print('there', file=sys.stderr)", heard=heard) as (one, _):
