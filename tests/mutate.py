@@ -1,8 +1,8 @@
 """What ``./gw mutate [PATH ...]`` runs: changes lines one by one, and says which changes no test notices.
 
-First all unit and plugin tests run once, to learn which of them reach which line. Then, for each change, those that reach the line
-run in a copy of the tree until one fails. A change that none notices is a survivor: a test is missing, or the line is not needed, or
-the change means the same. What means the same stands in ``tests/survivors.txt`` with its reason; any other survivor fails the run.
+First all unit and plugin tests run once, to learn which of them reach which line (``--learnt FILE`` keeps that for the next time).
+Then, for each change, those that reach the line run in a copy of the tree until one fails. A change that none notices is a survivor:
+a test is missing, or the line is not needed, or the change means the same. What means the same stands in ``tests/survivors.txt`` with its reason; any other survivor fails the run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from coverage.numbits import numbits_to_nums
 
+from tests.mutation_runner import NOT_HERE, TOO_LONG, Request, written
 from tests.mutations import Mutation, mutations
 
 if TYPE_CHECKING:
@@ -52,8 +54,9 @@ _PATHS = (
     "plugins/gatewayd_sql/auditing.py",
 )
 _TESTS = ("tests/unit", "tests/plugins")
-#: Seconds for the tests of one change; a change that makes them hang is noticed.
-_LONGEST = 300
+_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "--timeout=60", "-m", "not campaign and not alone")
+#: Seconds for the tests of one change. One that hangs fails by its own time, before.
+_LONGEST = 150
 
 
 class Reached:
@@ -61,30 +64,39 @@ class Reached:
 
     def __init__(self) -> None:
         self._tests: dict[tuple[str, int], set[str]] = {}
+        self._of_file: dict[str, set[str]] = {}
         self._width = Counter[str]()
 
     def add(self, name: str, lines: Sequence[int], test: str) -> None:
         """Add lines of one file, by its name in the tree, that a test reached."""
         self._width[test] += len(lines)
+        self._of_file.setdefault(name, set()).add(test)
         for line in lines:
             self._tests.setdefault((name, line), set()).add(test)
 
     def of(self, name: str, line: int) -> list[str]:
-        """Return the tests that reach a line; first those that reach few lines, which are quick and notice most."""
-        return sorted(self._tests.get((name, line), ()), key=lambda test: (self._width[test], test))
+        """Return the tests that reach a line, or the file of one that runs as it is imported.
+
+        First come those that reach few lines, which are quick and notice most, and need no server.
+        """
+        tests = self._tests.get((name, line)) or self._of_file.get(name, set())
+        return sorted(tests, key=lambda test: ("postgresql" in test, self._width[test], test))
 
 
 def main(arguments: Sequence[str]) -> int:
     """Try every change; return 0 only if each is noticed or has a reason."""
     parser = argparse.ArgumentParser(prog="gw mutate", description=__doc__)
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; by default custody, ledger, leases and outbox")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many changes are tried at a time")
+    parser.add_argument(
+        "--processes", type=int, default=4 * (os.cpu_count() or 1), help="how many changes are tried at a time; tests mostly wait"
+    )
+    parser.add_argument("--learnt", type=Path, metavar="FILE", help="where it is kept, or to be kept, which tests reach which line")
     chosen = parser.parse_args(arguments)
     # Where no bytecode is kept, each process that a test starts compiles all of gatewayd anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     files = list(_files(chosen.paths or _PATHS))
     with tempfile.TemporaryDirectory(prefix="gatewayd-mutate-") as folder:
-        reached = _reached(Path(folder))
+        reached = _reached(chosen.learnt or Path(folder, "coverage"))
         survivors = _tried(files, reached, Path(folder), chosen.processes)
     reasons = _reasons()
     told = [(name, one) for name, one in survivors if (name, str(one)) not in reasons]
@@ -112,13 +124,10 @@ def _reasons() -> set[tuple[str, str]]:
 # --- which tests reach a line -------------------------------------------------------------------------------------------
 
 
-def _reached(folder: Path) -> Reached:
-    """Run the tests once; return which of them reach which line."""
-    data = folder / "coverage"
-    print("gw mutate: running the tests once, to learn which reach which line", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not campaign and not alone", *_TESTS]
-    counted = ["--cov", "--cov-report=", "--cov-context=test", f"--numprocesses={os.cpu_count()}"]
-    subprocess.run([*command, *counted], cwd=ROOT, env={**os.environ, "COVERAGE_FILE": str(data)}, check=True, timeout=3600)
+def _reached(data: Path) -> Reached:
+    """Run the tests once, unless that is known; return which of them reach which line."""
+    if not data.exists():
+        _learn(data)
     query = (
         "select file.path, line_bits.numbits, context.context from line_bits"
         " join file on file.id = line_bits.file_id join context on context.id = line_bits.context_id"
@@ -132,63 +141,102 @@ def _reached(folder: Path) -> Reached:
     return found
 
 
+def _learn(data: Path) -> None:
+    print("gw mutate: running the tests once, to learn which reach which line", flush=True)
+    command = [*_python("pytest"), "-q", "-p", "no:cacheprovider", "-m", "not campaign and not alone", *_TESTS]
+    counted = ["--cov", "--cov-report=", "--cov-context=test", f"--numprocesses={os.cpu_count()}"]
+    subprocess.run([*command, *counted], cwd=ROOT, env={**os.environ, "COVERAGE_FILE": str(data)}, check=False, timeout=3600)
+
+
 # --- trying -------------------------------------------------------------------------------------------------------------
+
+
+class _Tree:
+    """A copy of the tree in which changes are tried one after the other, and the process that has collected its tests."""
+
+    def __init__(self, folder: Path) -> None:
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+        for name in filter(None, names):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+        self._folder = folder
+        paths = f"{folder}{os.pathsep}{folder / 'plugins'}"
+        self._environment = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(folder)}
+        self._runner, other = socket.socketpair()
+        with other:
+            command = [*_python("tests.mutation_runner"), str(other.fileno()), *_PYTEST, *_TESTS]
+            self._process = subprocess.Popen(
+                command, cwd=folder, env=self._environment, pass_fds=[other.fileno()], stdout=subprocess.DEVNULL
+            )
+        self._answers = self._runner.makefile()
+
+    def close(self) -> None:
+        self._answers.close()
+        self._runner.close()
+        self._process.wait(_LONGEST)
+
+    def verdict(self, name: str, mutation: Mutation, tests: Sequence[str]) -> str:
+        """Return whether the tests noticed: ``noticed``, ``survived``, or ``unknown`` where none had failed in time."""
+        if not tests:
+            return "survived"
+        file = self._folder / name
+        before = file.read_text()
+        _write(file, mutation.source)
+        try:
+            self._runner.sendall(written(Request(file=str(file), before=before, tests=tests, seconds=_LONGEST)))
+            code = int(self._answers.readline())
+            if code == NOT_HERE:
+                code = self._afresh(tests)
+        finally:
+            _write(file, before)
+        return {0: "survived", TOO_LONG: "unknown"}.get(code, "noticed")
+
+    def _afresh(self, tests: Sequence[str]) -> int:
+        """Have the tests run in a process that imports all anew."""
+        chosen = self._folder / "tests.args"
+        chosen.write_text("\n".join(tests))
+        command = [*_python("pytest"), *_PYTEST, f"@{chosen}"]
+        try:
+            return subprocess.run(
+                command, cwd=self._folder, env=self._environment, stdout=subprocess.DEVNULL, check=False, timeout=_LONGEST
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return TOO_LONG
+
+
+def _python(module: str) -> list[str]:
+    return [sys.executable, "-m", module]
 
 
 def _tried(files: Sequence[Path], reached: Reached, folder: Path, processes: int) -> list[tuple[str, Mutation]]:
     """Try the changes of the files side by side, each in a copy of the tree; return those that no test noticed."""
-    copies: SimpleQueue[Path] = SimpleQueue()
+    trees: SimpleQueue[_Tree] = SimpleQueue()
     for number in range(processes):
-        copies.put(_copy(folder / str(number)))
+        trees.put(_Tree(folder / str(number)))
     work = [(str(file.relative_to(ROOT)), one) for file in files for one in mutations(file.read_text())]
     print(f"gw mutate: {len(work)} changes of {len(files)} files", flush=True)
     count, survivors = Counter[str](), list[tuple[str, Mutation]]()
 
     def one(name: str, mutation: Mutation) -> None:
         tests = reached.of(name, mutation.line)
-        copy = copies.get()
+        tree = trees.get()
         try:
-            verdict = _verdict(copy, name, mutation, tests) if tests else "survived"
+            verdict = tree.verdict(name, mutation, tests)
         finally:
-            copies.put(copy)
+            trees.put(tree)
         count[verdict] += 1
-        if verdict == "survived":
+        if verdict != "noticed":
             survivors.append((name, mutation))
-            print(f"survived: {name}:{mutation.line} ({len(tests)} tests): {mutation}", flush=True)
+            print(f"{verdict}: {name}:{mutation.line} ({len(tests)} tests): {mutation}", flush=True)
         if count.total() % 50 == 0:
-            print(f"gw mutate: {count.total()} of {len(work)}, {count['survived']} survived", flush=True)
+            print(f"gw mutate: {count.total()} of {len(work)}, {len(survivors)} not noticed", flush=True)
 
     with ThreadPoolExecutor(processes) as pool:
         list(pool.map(lambda each: one(*each), work))
+    for _ in range(processes):
+        trees.get().close()
     print("gw mutate:", ", ".join(f"{number} {verdict}" for verdict, number in sorted(count.items())), flush=True)
     return sorted(survivors, key=lambda each: (each[0], each[1].line))
-
-
-def _copy(folder: Path) -> Path:
-    """Copy what git knows of the tree."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
-    for name in filter(None, names):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
-    return folder
-
-
-def _verdict(copy: Path, name: str, mutation: Mutation, tests: Sequence[str]) -> str:
-    """Return whether the tests noticed: ``noticed``, ``hung`` or ``survived``."""
-    file = copy / name
-    whole = file.read_text()
-    _write(file, mutation.source)
-    paths = f"{copy}{os.pathsep}{copy / 'plugins'}"
-    environment = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(copy)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout=60", f"@{copy / 'tests.args'}"]
-    (copy / "tests.args").write_text("\n".join(tests))
-    try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False, timeout=_LONGEST)
-    except subprocess.TimeoutExpired:
-        return "hung"
-    finally:
-        _write(file, whole)
-    return "noticed" if done.returncode else "survived"
 
 
 def _write(file: Path, source: str) -> None:

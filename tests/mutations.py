@@ -45,11 +45,15 @@ _COMPUTED: dict[type[ast.operator], str] = {ast.Add: "-", ast.Sub: "+", ast.Mult
 def mutations(source: str) -> Iterator[Mutation]:
     """Yield every change that an operator makes of the source, each by itself, in the order of lines.
 
-    Docstrings, annotations, imports and what only type checkers read are left alone.
+    Docstrings, annotations, imports and what only type checkers read are left alone, and the numbers of a module's settings:
+    one more second or row is not wrong.
     """
     tree = ast.parse(source)
     text = _Text(source)
-    found = {change for node in _alive(tree) for change in _changes(node, text)}
+    settings = {
+        node for one in tree.body if isinstance(one, ast.Assign | ast.AnnAssign) for node in ast.walk(one) if _is_number(node)
+    }
+    found = {change for node in _alive(tree) if node not in settings for change in _changes(node, text)}
     for start, end, new in sorted(found):
         changed = source[:start] + new + source[end:]
         if _compiles(changed):
@@ -148,6 +152,10 @@ def _of_expression(node: ast.expr, text: _Text) -> Iterator[tuple[int, int, str]
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"sorted", "set", "max", "min", "tuple"}
     ):
         yield from ((start, end, text.of(one)) for one in node.args[:1])
+
+
+def _is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
 def _is_constant(node: ast.expr, value: object) -> bool:

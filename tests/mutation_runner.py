@@ -1,0 +1,144 @@
+"""The process of ``./gw mutate`` that has collected all tests: it runs some of them on a change of the code, each time in a fork of its own.
+
+A fork begins in milliseconds where a new process imports for seconds. The functions that the change is in are given their new code
+there; what the tests start in turn reads the changed file. A change outside of functions can't be had that way.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+__all__ = ["NOT_HERE", "TOO_LONG", "Request", "exchanged", "functions", "written"]
+
+#: Exit codes beside those of pytest: the change is outside of functions; the tests took too long.
+NOT_HERE, TOO_LONG = 100, 101
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Run tests, by their names and in this order, until one fails. The file is changed already; ``before`` is its old source."""
+
+    file: str
+    before: str
+    tests: Sequence[str]
+    #: For so many seconds at most.
+    seconds: float
+
+
+class Runner:
+    """A pytest plugin that answers requests with exit codes, a line each, in place of running all that was collected."""
+
+    def __init__(self, asker: socket.socket) -> None:
+        self._asker = asker
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
+        items = {item.nodeid: item for item in session.items}
+        known = functions()
+        session.items[:] = []
+        for line in self._asker.makefile():
+            request = Request(**json.loads(line))
+            chosen = [items[name] for name in request.tests]
+            child = os.fork()
+            if not child:
+                os.setsid()
+                if not exchanged(request, known):
+                    os._exit(NOT_HERE)
+                session.items[:] = chosen
+                break
+            self._asker.sendall(b"%d\n" % _code(child, request.seconds))
+        return (yield)
+
+
+def _code(child: int, seconds: float) -> int:
+    """Return how a fork ended, at the latest after so many seconds."""
+    descriptor = os.pidfd_open(child)
+    in_time = select.select([descriptor], [], [], seconds)[0]
+    os.close(descriptor)
+    if not in_time:
+        os.killpg(child, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return code if in_time else TOO_LONG
+
+
+# --- exchanging code ----------------------------------------------------------------------------------------------------
+
+
+def functions() -> dict[tuple[str, str, int], list[FunctionType]]:
+    """Return all functions that there are, by the file, name and line of their code."""
+    found: dict[tuple[str, str, int], list[FunctionType]] = {}
+    for one in gc.get_objects():
+        if isinstance(one, FunctionType):
+            found.setdefault(_key(one.__code__), []).append(one)
+    return found
+
+
+def _key(code: CodeType) -> tuple[str, str, int]:
+    return code.co_filename, code.co_qualname, code.co_firstlineno
+
+
+def exchanged(request: Request, known: Mapping[tuple[str, str, int], Sequence[FunctionType]]) -> bool:
+    """Give the functions of a changed file their new code; return whether that is the whole change."""
+    before = compile(request.before, request.file, "exec", dont_inherit=True)
+    after = compile(Path(request.file).read_text(), request.file, "exec", dont_inherit=True)
+    try:
+        pairs = [(known.get(_key(old), ()), new) for old, new in _pairs(before, after) if old != new]
+        for found, new in pairs:
+            for function in found:
+                function.__code__ = new
+    except ValueError:
+        # What is around a function knows which names it shares with it.
+        return False
+    # What ran once, when its module was imported, is not there any more.
+    return all(found for found, _ in pairs)
+
+
+def _pairs(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """Yield the functions of a module or class, before and after.
+
+    Raises:
+        ValueError: The module or class itself is changed.
+    """
+    if (old.co_code, old.co_names) != (new.co_code, new.co_names):
+        raise ValueError
+    for one, other in zip_longest(old.co_consts, new.co_consts):
+        if not isinstance(one, CodeType) or not isinstance(other, CodeType):
+            # 1 is not True here, and a tuple may hold either.
+            if repr(one) != repr(other):
+                raise ValueError
+        elif one.co_flags & _OPTIMIZED:
+            yield one, other
+        else:
+            yield from _pairs(one, other)
+
+
+#: Of functions, and not of the bodies of classes: CO_OPTIMIZED of code.h.
+_OPTIMIZED = 1
+
+
+def written(request: Request) -> bytes:
+    """Return a request as a line."""
+    return json.dumps(asdict(request)).encode() + b"\n"
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as connected:
+        code = pytest.main(sys.argv[2:], plugins=[Runner(connected)])
+    # Taking apart what a fork shares would copy it.
+    os._exit(code)
