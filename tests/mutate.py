@@ -55,8 +55,6 @@ _PATHS = (
 )
 _TESTS = ("tests/unit", "tests/plugins")
 _PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "--timeout=60", "-m", "not campaign and not alone")
-#: Seconds for the tests of one change. One that hangs fails by its own time, before.
-_LONGEST = 150
 
 
 class Reached:
@@ -86,24 +84,37 @@ class Reached:
 def main(arguments: Sequence[str]) -> int:
     """Try every change; return 0 only if each is noticed or has a reason."""
     parser = argparse.ArgumentParser(prog="gw mutate", description=__doc__)
-    parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; by default custody, ledger, leases and outbox")
+    parser.add_argument(
+        "paths", nargs="*", metavar="PATH", help="files, lines as FILE:LINE, or folders; by default custody and outbox"
+    )
     parser.add_argument(
         "--processes", type=int, default=4 * (os.cpu_count() or 1), help="how many changes are tried at a time; tests mostly wait"
     )
+    parser.add_argument("--seconds", type=float, default=150, help="for how long the tests of a change may run")
     parser.add_argument("--learnt", type=Path, metavar="FILE", help="where it is kept, or to be kept, which tests reach which line")
     chosen = parser.parse_args(arguments)
     # Where no bytecode is kept, each process that a test starts compiles all of gatewayd anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    files = list(_files(chosen.paths or _PATHS))
+    work = list(_work(chosen.paths or _PATHS))
     with tempfile.TemporaryDirectory(prefix="gatewayd-mutate-") as folder:
         reached = _reached(chosen.learnt or Path(folder, "coverage"))
-        survivors = _tried(files, reached, Path(folder), chosen.processes)
+        survivors = _tried(work, reached, Path(folder), chosen)
     reasons = _reasons()
     told = [(name, one) for name, one in survivors if (name, str(one)) not in reasons]
     for name, one in told:
         print(f"survivor: {name}:{one.line}: {one}")
     print(f"{len(survivors)} survivors, {len(told)} of them without a reason in {REASONS.relative_to(ROOT)}")
     return 1 if told else 0
+
+
+def _work(paths: Sequence[str]) -> Iterator[tuple[str, Mutation]]:
+    """Yield the changes to be tried, each with the name of its file."""
+    for path in paths:
+        name, _, line = path.partition(":")
+        for file in _files([name]):
+            yield from (
+                (str(file.relative_to(ROOT)), one) for one in mutations(file.read_text()) if not line or one.line == int(line)
+            )
 
 
 def _files(paths: Sequence[str]) -> Iterator[Path]:
@@ -154,7 +165,8 @@ def _learn(data: Path) -> None:
 class _Tree:
     """A copy of the tree in which changes are tried one after the other, and the process that has collected its tests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self._seconds = seconds
         names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
         for name in filter(None, names):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +185,7 @@ class _Tree:
     def close(self) -> None:
         self._answers.close()
         self._runner.close()
-        self._process.wait(_LONGEST)
+        self._process.wait(self._seconds)
 
     def verdict(self, name: str, mutation: Mutation, tests: Sequence[str]) -> str:
         """Return whether the tests noticed: ``noticed``, ``survived``, or ``unknown`` where none had failed in time."""
@@ -183,7 +195,7 @@ class _Tree:
         before = file.read_text()
         _write(file, mutation.source)
         try:
-            self._runner.sendall(written(Request(file=str(file), before=before, tests=tests, seconds=_LONGEST)))
+            self._runner.sendall(written(Request(file=str(file), before=before, tests=tests, seconds=self._seconds)))
             code = int(self._answers.readline())
             if code == NOT_HERE:
                 code = self._afresh(tests)
@@ -198,7 +210,7 @@ class _Tree:
         command = [*_python("pytest"), *_PYTEST, f"@{chosen}"]
         try:
             return subprocess.run(
-                command, cwd=self._folder, env=self._environment, stdout=subprocess.DEVNULL, check=False, timeout=_LONGEST
+                command, cwd=self._folder, env=self._environment, stdout=subprocess.DEVNULL, check=False, timeout=self._seconds
             ).returncode
         except subprocess.TimeoutExpired:
             return TOO_LONG
@@ -208,13 +220,14 @@ def _python(module: str) -> list[str]:
     return [sys.executable, "-m", module]
 
 
-def _tried(files: Sequence[Path], reached: Reached, folder: Path, processes: int) -> list[tuple[str, Mutation]]:
-    """Try the changes of the files side by side, each in a copy of the tree; return those that no test noticed."""
+def _tried(
+    work: Sequence[tuple[str, Mutation]], reached: Reached, folder: Path, chosen: argparse.Namespace
+) -> list[tuple[str, Mutation]]:
+    """Try the changes side by side, each in a copy of the tree; return those that no test noticed."""
     trees: SimpleQueue[_Tree] = SimpleQueue()
-    for number in range(processes):
-        trees.put(_Tree(folder / str(number)))
-    work = [(str(file.relative_to(ROOT)), one) for file in files for one in mutations(file.read_text())]
-    print(f"gw mutate: {len(work)} changes of {len(files)} files", flush=True)
+    for number in range(chosen.processes):
+        trees.put(_Tree(folder / str(number), chosen.seconds))
+    print(f"gw mutate: {len(work)} changes of {len({name for name, _ in work})} files", flush=True)
     count, survivors = Counter[str](), list[tuple[str, Mutation]]()
 
     def one(name: str, mutation: Mutation) -> None:
@@ -231,9 +244,9 @@ def _tried(files: Sequence[Path], reached: Reached, folder: Path, processes: int
         if count.total() % 50 == 0:
             print(f"gw mutate: {count.total()} of {len(work)}, {len(survivors)} not noticed", flush=True)
 
-    with ThreadPoolExecutor(processes) as pool:
+    with ThreadPoolExecutor(chosen.processes) as pool:
         list(pool.map(lambda each: one(*each), work))
-    for _ in range(processes):
+    for _ in range(chosen.processes):
         trees.get().close()
     print("gw mutate:", ", ".join(f"{number} {verdict}" for verdict, number in sorted(count.items())), flush=True)
     return sorted(survivors, key=lambda each: (each[0], each[1].line))

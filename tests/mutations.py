@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ _COMPARED: dict[type[ast.cmpop], str] = {
     ast.Is: "is not",
     ast.IsNot: "is",
 }
+#: The same of times.
+_TIMES = _COMPARED | {ast.Lt: ">", ast.LtE: ">", ast.Gt: "<", ast.GtE: "<"}
+_CLOCK = re.compile(r"\b(?:now|monotonic|time)\(\)|\bnow\b|\bdatetime\b|_at\b")
 _COMPUTED: dict[type[ast.operator], str] = {ast.Add: "-", ast.Sub: "+", ast.Mult: "+", ast.BitOr: "&", ast.BitAnd: "|"}
 
 
@@ -119,7 +123,7 @@ def _is_for_readers(node: ast.AST) -> bool:
 def _changes(node: ast.AST, text: _Text) -> Iterator[tuple[int, int, str]]:
     if isinstance(node, ast.Expr | ast.Raise | ast.AugAssign | ast.Delete | ast.Break | ast.Continue):
         yield *text.place(node), "pass"
-    elif isinstance(node, ast.Return) and node.value is not None and not _is_constant(node.value, None):
+    elif isinstance(node, ast.Return) and node.value is not None and not _is_constant(node.value, None, False):
         yield *text.place(node.value), "None"
     elif isinstance(node, ast.If | ast.While | ast.IfExp) and not isinstance(node.test, ast.Constant):
         yield from ((*text.place(node.test), word) for word in ("True", "False"))
@@ -132,7 +136,9 @@ def _changes(node: ast.AST, text: _Text) -> Iterator[tuple[int, int, str]]:
 def _of_expression(node: ast.expr, text: _Text) -> Iterator[tuple[int, int, str]]:
     start, end = text.place(node)
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
-        word = _COMPARED[type(node.ops[0])]
+        # No clock hits a moment.
+        words = _TIMES if _CLOCK.search(text.of(node)) else _COMPARED
+        word = words[type(node.ops[0])]
         yield start, end, f"{text.of(node.left)} {word} {text.of(node.comparators[0])}"
     elif isinstance(node, ast.BoolOp):
         word = "or" if isinstance(node.op, ast.And) else "and"
@@ -158,8 +164,8 @@ def _is_number(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool)
 
 
-def _is_constant(node: ast.expr, value: object) -> bool:
-    return isinstance(node, ast.Constant) and node.value is value
+def _is_constant(node: ast.expr, *values: object) -> bool:
+    return isinstance(node, ast.Constant) and any(node.value is value for value in values)
 
 
 def _compiles(source: str) -> bool:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
     [
         ("x = a == b", {"x = a != b"}),
         ("x = a < b", {"x = a <= b"}),
+        ("x = a < now", {"x = a > now"}),
         ("x = a in b", {"x = a not in b"}),
         ("x = a is None", {"x = a is not None"}),
         ("x = a and b", {"x = (a) or (b)", "x = a", "x = b"}),
@@ -35,6 +36,7 @@ ROOT = Path(__file__).parent.parent
         ("x = a if b else c", {"x = a if True else c", "x = a if False else c"}),
         ("if a: b = c", {"if True: b = c", "if False: b = c"}),
         ("def f(): return a", {"def f(): return None"}),
+        ("def f(): return False", {"def f(): return True"}),
         ("x = 'ü' + a", {"x = 'ü' - a"}),
         ("x: int = a", set()),
         ("import a", set()),
