@@ -52,6 +52,9 @@ class Runner:
         items = {item.nodeid: item for item in session.items}
         known = functions()
         session.items[:] = []
+        # A collection of garbage would copy all that a fork shares.
+        gc.collect()
+        gc.freeze()
         for line in self._asker.makefile():
             request = Request(**json.loads(line))
             chosen = [items[name] for name in request.tests]
