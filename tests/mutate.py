@@ -8,6 +8,7 @@ a test is missing, or the line is not needed, or the change means the same. What
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -30,7 +31,7 @@ from tests.mutation_runner import NOT_HERE, TOO_LONG, Request, written
 from tests.mutations import Mutation, mutations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parent.parent
 REASONS = ROOT / "tests" / "survivors.txt"
@@ -58,27 +59,26 @@ _PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "--timeout=60", "-m", "not camp
 
 
 class Reached:
-    """Which tests reach which line, as one run of all tests has shown."""
+    """Which tests reach which line, and how long they take, as one run of all tests has shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
         self._tests: dict[tuple[str, int], set[str]] = {}
         self._of_file: dict[str, set[str]] = {}
-        self._width = Counter[str]()
 
     def add(self, name: str, lines: Sequence[int], test: str) -> None:
         """Add lines of one file, by its name in the tree, that a test reached."""
-        self._width[test] += len(lines)
         self._of_file.setdefault(name, set()).add(test)
         for line in lines:
             self._tests.setdefault((name, line), set()).add(test)
 
     def of(self, name: str, line: int) -> list[str]:
-        """Return the tests that reach a line, or the file of one that runs as it is imported.
+        """Return the tests that reach a line, or the file of one that runs as it is imported: the quickest first.
 
-        First come those that reach few lines, which are quick and notice most, and need no server.
+        Those that need a database server come last: it is started anew for each change.
         """
         tests = self._tests.get((name, line)) or self._of_file.get(name, set())
-        return sorted(tests, key=lambda test: ("postgresql" in test, self._width[test], test))
+        return sorted(tests, key=lambda test: ("postgresql" in test, self._seconds.get(test, 0.0), test))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -143,7 +143,7 @@ def _reached(data: Path) -> Reached:
         "select file.path, line_bits.numbits, context.context from line_bits"
         " join file on file.id = line_bits.file_id join context on context.id = line_bits.context_id"
     )
-    found = Reached()
+    found = Reached(json.loads(_times(data).read_text()))
     with closing(sqlite3.connect(data)) as database:
         for path, bits, context in database.execute(query):
             test = re.sub(r"\|(?:run|setup|teardown)\Z", "", context)
@@ -155,8 +155,14 @@ def _reached(data: Path) -> Reached:
 def _learn(data: Path) -> None:
     print("gw mutate: running the tests once, to learn which reach which line", flush=True)
     command = [*_python("pytest"), "-q", "-p", "no:cacheprovider", "-m", "not campaign and not alone", *_TESTS]
-    counted = ["--cov", "--cov-report=", "--cov-context=test", f"--numprocesses={os.cpu_count()}"]
-    subprocess.run([*command, *counted], cwd=ROOT, env={**os.environ, "COVERAGE_FILE": str(data)}, check=False, timeout=3600)
+    counted = ["-p", "tests.mutation_times", "--cov", "--cov-report=", "--cov-context=test", f"--numprocesses={os.cpu_count()}"]
+    environment = {**os.environ, "COVERAGE_FILE": str(data), "GATEWAYD_TEST_TIMES": str(_times(data))}
+    # A test may fail for the time that it takes to count its lines: what it reaches is known all the same.
+    subprocess.run([*command, *counted], cwd=ROOT, env=environment, check=False, timeout=3600)
+
+
+def _times(data: Path) -> Path:
+    return data.with_name(f"{data.name}.times")
 
 
 # --- trying -------------------------------------------------------------------------------------------------------------

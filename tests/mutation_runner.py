@@ -46,6 +46,7 @@ class Runner:
 
     def __init__(self, asker: socket.socket) -> None:
         self._asker = asker
+        self._code = 0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
@@ -67,6 +68,14 @@ class Runner:
                 break
             self._asker.sendall(b"%d\n" % _code(child, request.seconds))
         return (yield)
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self._code = int(exitstatus)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self) -> None:
+        # What is found where all is taken apart is no test's fault, and to take apart what a fork shares would copy it.
+        os._exit(self._code)
 
 
 def _code(child: int, seconds: float) -> int:
@@ -142,6 +151,4 @@ def written(request: Request) -> bytes:
 
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as connected:
-        code = pytest.main(sys.argv[2:], plugins=[Runner(connected)])
-    # Taking apart what a fork shares would copy it.
-    os._exit(code)
+        pytest.main(sys.argv[2:], plugins=[Runner(connected)])
