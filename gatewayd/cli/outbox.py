@@ -222,7 +222,7 @@ def _delivered(outbox: Outbox, lane: str, tools: Tools) -> Round:
     total = Round(lane=lane)
     while True:
         try:
-            done = outbox.deliver(lane, tools)
+            done = outbox.deliver(lane, tools, failures=0)
         except GatewaydError as error:
             return replace(total, error=error.alone())
         total = replace(

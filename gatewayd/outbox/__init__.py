@@ -37,7 +37,7 @@ class Outbox:
         self._config = config
         self._policy = policy or Policy.of(config.limits)
 
-    def deliver(self, lane: str, tools: Tools, *, failures: int = 0) -> Round:
+    def deliver(self, lane: str, tools: Tools, *, failures: int) -> Round:
         """Do one round on a lane: up to ``LIMIT`` of what is due. ``failures`` of it came before this one in a row.
 
         Raises what the store raises before anything was taken.

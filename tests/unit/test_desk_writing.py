@@ -259,6 +259,10 @@ def test_all_rules_are_shown_with_what_was_found(world: World) -> None:
 def test_a_sender_that_matches_may_be_written_in_any_case(world: World) -> None:
     world.allow(match=True)
     assert world.prepared(sender="Desk@ACME.example").allowed
+    world.allow(match=True, sender=Address(name="Acme Tours", email="Desk@Acme.example"))
+    prepared = world.prepared(sender="desk@acme.example")
+    assert prepared.allowed
+    assert {one.rule: one.words for one in prepared.checks}["match"] == "from desk@acme.example"
 
 
 def test_a_rule_without_a_line_names_the_file(world: World) -> None:
