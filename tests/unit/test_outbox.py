@@ -576,6 +576,14 @@ def test_a_lane_gets_no_more_than_it_may_at_a_time(post: Post) -> None:
     assert server.opened == 2
 
 
+def test_a_lane_where_all_went_well_or_nothing_is_due_need_not_rest(post: Post) -> None:
+    post.account()
+    post.enter()
+    for delivered in (1, 0):
+        done = post.deliver(failures=3)
+        assert (done.delivered, done.error, done.rest, done.failures) == (delivered, None, 0.0, 0)
+
+
 def test_what_all_have_already_is_done_without_a_word_to_the_server(post: Post) -> None:
     server = post.account()
     one = post.enter()

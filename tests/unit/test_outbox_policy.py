@@ -114,7 +114,15 @@ def test_P7_what_is_not_taken_for_five_days_is_given_up_with_the_last_words() ->
 
 
 @pytest.mark.parametrize(
-    ("age", "said"), [(timedelta(hours=36), "36 hours"), (timedelta(minutes=5), "5 minutes"), (timedelta(seconds=90), "90 seconds")]
+    ("age", "said"),
+    [
+        (timedelta(hours=48), "2 days"),
+        (timedelta(hours=36), "36 hours"),
+        (timedelta(minutes=120), "2 hours"),
+        (timedelta(minutes=5), "5 minutes"),
+        (timedelta(seconds=120), "2 minutes"),
+        (timedelta(seconds=119), "119 seconds"),
+    ],
 )
 def test_how_long_it_was_tried_is_said_as_people_say_it(age: timedelta, said: str) -> None:
     policy = Policy.of(LimitsConfig(give_up=60))
