@@ -202,7 +202,7 @@ class Lister:
             early = reading.start_at is not None and (one.arrival is None or one.arrival < reading.start_at)
             offered = was.backlog and early and not taken
             cause = f"there before the start ({self._since()})" if offered else ""
-            return Entry(listed=one, state="offered" if offered else "waiting", backlog=was.backlog or offered, cause=cause)
+            return Entry(listed=one, state="offered" if offered else "waiting", backlog=was.backlog, cause=cause)
         if was.state == "offered" and taken:
             return Entry(listed=one, backlog=True)
         lacks = (was.listed.size is None and one.size is not None) or (was.listed.arrival is None and one.arrival is not None)

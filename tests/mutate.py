@@ -55,7 +55,9 @@ _PATHS = (
     "plugins/gatewayd_sql/auditing.py",
 )
 _TESTS = ("tests/unit", "tests/plugins")
-_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "--timeout=60", "-m", "not campaign and not alone")
+_PYTEST = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not campaign and not alone")
+#: By how many tests a line is reached that runs once a process.
+_ONCE = os.cpu_count() or 1
 
 
 class Reached:
@@ -73,12 +75,16 @@ class Reached:
             self._tests.setdefault((name, line), set()).add(test)
 
     def of(self, name: str, line: int) -> list[str]:
-        """Return the tests that reach a line, or the file of one that runs as it is imported: the quickest first.
+        """Return the tests that reach a line, the quickest first.
 
-        Those that need a database server come last: it is started anew for each change.
+        What runs once, as its module is imported or before it is cached, was reached by no test, or by the first of a process:
+        the others that reach its file come behind. Those that need a database server come last: it is started for each change.
         """
-        tests = self._tests.get((name, line)) or self._of_file.get(name, set())
-        return sorted(tests, key=lambda test: ("postgresql" in test, self._seconds.get(test, 0.0), test))
+        tests = self._tests.get((name, line), set())
+        others = self._of_file.get(name, set()) if len(tests) <= _ONCE else set()
+        return sorted(
+            tests | others, key=lambda test: (test not in tests, "postgresql" in test, self._seconds.get(test, 0.0), test)
+        )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -173,6 +179,8 @@ class _Tree:
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self._seconds = seconds
+        # One that hangs has failed.
+        self._pytest = [*_PYTEST, f"--timeout={seconds / 3}"]
         names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
         for name in filter(None, names):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +190,7 @@ class _Tree:
         self._environment = {**os.environ, "PYTHONPATH": paths, "HYPOTHESIS_STORAGE_DIRECTORY": str(folder)}
         self._runner, other = socket.socketpair()
         with other:
-            command = [*_python("tests.mutation_runner"), str(other.fileno()), *_PYTEST, *_TESTS]
+            command = [*_python("tests.mutation_runner"), str(other.fileno()), *self._pytest, *_TESTS]
             self._process = subprocess.Popen(
                 command, cwd=folder, env=self._environment, pass_fds=[other.fileno()], stdout=subprocess.DEVNULL
             )
@@ -213,7 +221,7 @@ class _Tree:
         """Have the tests run in a process that imports all anew."""
         chosen = self._folder / "tests.args"
         chosen.write_text("\n".join(tests))
-        command = [*_python("pytest"), *_PYTEST, f"@{chosen}"]
+        command = [*_python("pytest"), *self._pytest, f"@{chosen}"]
         try:
             return subprocess.run(
                 command, cwd=self._folder, env=self._environment, stdout=subprocess.DEVNULL, check=False, timeout=self._seconds

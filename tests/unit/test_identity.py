@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -234,12 +234,30 @@ def test_a_key_that_was_only_offered_is_offered_when_it_comes_back(tmp_path: Pat
         transport.folders["INBOX"].messages[:] = messages
         assert gateway.good().tally.filed == 0
         assert set(gateway.states().values()) == {"offered"}
+        offered = gateway.store.entries("main", "offered", after=0, limit=9)
+        assert {one.cause for one in offered} == {"there before the start (now)"}
         assert gateway.good(keys=transport.keys()[:1]).tally.filed == 1
 
 
-def test_new_mail_that_was_not_listed_for_a_moment_is_new_still(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [{"from_beginning": True}, {"keys": ["1:1", "1:2"]}])
+def test_a_key_that_was_only_offered_and_comes_back_is_taken_where_it_is_asked_for(tmp_path: Path, asked: dict[str, Any]) -> None:
+    transport = uidls(2)
+    with Gateway(tmp_path, transport, imports=ImportConfig(start="now")) as gateway:
+        gateway.good()
+        messages = transport.folders["INBOX"].messages[:]
+        transport.folders["INBOX"].messages.clear()
+        gateway.good()
+        transport.folders["INBOX"].messages[:] = messages
+        transport.fail("1:1", "busy")
+        assert gateway.good(**asked).tally.filed == 1
+        (waiting,) = gateway.store.waiting("main", "INBOX", after=0, limit=9, keys=["1:1"])
+        assert waiting.backlog
+
+
+@pytest.mark.parametrize("start", ["all", "now"])
+def test_new_mail_that_was_not_listed_for_a_moment_is_new_still(tmp_path: Path, start: Literal["all", "now"]) -> None:
     transport = uidls(1)
-    with Gateway(tmp_path, transport) as gateway:
+    with Gateway(tmp_path, transport, imports=ImportConfig(start=start)) as gateway:
         gateway.good()
         key = transport.deliver(make_raw(2))
         transport.message(key).arrival = None
@@ -249,8 +267,25 @@ def test_new_mail_that_was_not_listed_for_a_moment_is_new_still(tmp_path: Path) 
         transport.folders["INBOX"].messages.clear()
         gateway.good()
         transport.folders["INBOX"].messages[:] = messages
-        gateway.good()
+        assert gateway.good().notes == ()
         (waiting,) = gateway.store.waiting("main", "INBOX", after=0, limit=9, keys=[key])
+        assert not waiting.backlog
+        (entry,) = gateway.store.entries("main", "waiting", after=0, limit=9)
+        assert entry.cause == "busy"
+
+
+def test_what_comes_under_the_key_of_mail_that_went_is_new_where_its_listing_is_no_backlog(tmp_path: Path) -> None:
+    """POP3 has no arrivals: nothing says that it came after the last check, and nothing that it did not."""
+    transport = uidls(2)
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        transport.vanish("1:2")
+        gateway.good()
+        transport.message(transport.deliver(make_raw(7))).arrival = None
+        transport.folders["INBOX"].messages[-1].number = 2
+        transport.fail("1:2", "busy")
+        assert gateway.good().notes == ()
+        (waiting,) = gateway.store.waiting("main", "INBOX", after=0, limit=9, keys=["1:2"])
         assert not waiting.backlog
 
 
