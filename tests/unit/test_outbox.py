@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -267,11 +268,12 @@ def test_a_login_that_ends_in_between_lets_the_lane_rest(post: Post) -> None:
 
 def test_P7_a_permanent_error_parks_what_was_in_hand_alone(post: Post) -> None:
     server = post.account()
-    ids = [post.enter() for _ in range(3)]
-    server.says = {ids[0]: PermanentError("it can't be carried")}
+    ids = [post.enter() for _ in range(6)]
+    # However many there are in a row: it is no fault of the server.
+    server.says = dict.fromkeys(ids[:4], PermanentError("it can't be carried"))
     done = post.deliver()
-    assert (done.parked, done.delivered, done.error) == (1, 2, None)
-    assert post.view(ids[0]).words == "it can't be carried"
+    assert (done.parked, done.delivered, done.error) == (4, 2, None)
+    assert [post.view(one).words for one in ids] == ["it can't be carried"] * 4 + ["", ""]
 
 
 # --- forwarders with bugs ---------------------------------------------------------------------------------------------
@@ -366,7 +368,7 @@ def test_P4_a_forwarder_that_can_not_be_made_keeps_its_deliveries_waiting(post: 
 
     config = post.config()
     config.registry._classes["forwarders", "fake"] = Broken  # type: ignore[index]
-    done = Outbox(config).deliver("account out", post.tools())
+    done = Outbox(config).deliver("account out", post.tools(), failures=0)
     assert (done.waiting, done.error) == (1, None)
     assert "RuntimeError" in post.view(one).words
 
@@ -437,7 +439,7 @@ def test_a_faulty_file_of_an_account_is_said_so(post: Post) -> None:
     one = post.enter()
     del post.accounts["out"]
     config = replace(post.config(), faults=(Fault(file="accounts/out.yaml", line=1, column=1, what="no"),))
-    Outbox(config).deliver("account out", post.tools())
+    Outbox(config).deliver("account out", post.tools(), failures=0)
     assert post.view(one).words == "accounts/out.yaml is faulty"
 
 
@@ -485,9 +487,10 @@ def test_P7_what_was_delivered_is_on_the_disk_before_the_connection_is_closed_at
 def test_P7_a_store_that_is_away_for_a_moment_makes_no_repeat(post: Post) -> None:
     server = post.account()
     ids = [post.enter() for _ in range(3)]
-    real, failures = post.store.settle, [TransientError("the database is locked")] * 2
+    real, failures, tries = post.store.settle, [TransientError("the database is locked")] * 2, list[float]()
 
     def settle(owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+        tries.append(time.monotonic())
         if failures:
             raise failures.pop()
         return real(owner, settled)
@@ -496,6 +499,22 @@ def test_P7_a_store_that_is_away_for_a_moment_makes_no_repeat(post: Post) -> Non
     assert post.deliver().delivered == 3
     assert post.states(ids) == ["delivered"] * 3
     assert len(server.begun) == 3
+    assert min(later - one for one, later in pairwise(tries[:3])) >= 0.5, "it leaves the store in peace meanwhile"
+
+
+def test_told_to_stop_it_does_not_wait_for_a_store_that_is_away(post: Post) -> None:
+    post.account()
+    post.enter()
+    stop, tries = list[bool](), list[float]()
+
+    def settle(*_: object) -> frozenset[int]:
+        tries.append(time.monotonic())
+        stop.append(True)
+        raise TransientError("the database is locked")
+
+    post.store.settle = settle  # type: ignore[method-assign, assignment]
+    done = post.deliver(stopping=lambda: bool(stop))
+    assert (done.delivered, len(tries)) == (0, 1)
 
 
 def test_P7_what_can_not_be_committed_ends_the_round_and_is_told(post: Post) -> None:
