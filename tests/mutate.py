@@ -66,25 +66,22 @@ class Reached:
     def __init__(self, seconds: Mapping[str, float]) -> None:
         self._seconds = seconds
         self._tests: dict[tuple[str, int], set[str]] = {}
-        self._of_file: dict[str, set[str]] = {}
 
     def add(self, name: str, lines: Sequence[int], test: str) -> None:
         """Add lines of one file, by its name in the tree, that a test reached."""
-        self._of_file.setdefault(name, set()).add(test)
         for line in lines:
             self._tests.setdefault((name, line), set()).add(test)
 
-    def of(self, name: str, line: int) -> list[str]:
-        """Return the tests that reach a line, the quickest first.
+    def of(self, name: str, mutation: Mutation) -> list[str]:
+        """Return the tests that reach a change, the quickest first.
 
         What runs once, as its module is imported or before it is cached, was reached by no test, or by the first of a process:
-        the others that reach its file come behind. Those that need a database server come last: it is started for each change.
+        those that reach what uses it are taken. Those that need a database server come last: it is started for each change.
         """
-        tests = self._tests.get((name, line), set())
-        others = self._of_file.get(name, set()) if len(tests) <= _ONCE else set()
-        return sorted(
-            tests | others, key=lambda test: (test not in tests, "postgresql" in test, self._seconds.get(test, 0.0), test)
-        )
+        tests = self._tests.get((name, mutation.line), set())
+        if len(tests) <= _ONCE:
+            tests = tests.union(*(self._tests.get((name, line), ()) for line in mutation.used_at))
+        return sorted(tests, key=lambda test: ("postgresql" in test, self._seconds.get(test, 0.0), test))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -245,7 +242,7 @@ def _tried(
     count, survivors = Counter[str](), list[tuple[str, Mutation]]()
 
     def one(name: str, mutation: Mutation) -> None:
-        tests = reached.of(name, mutation.line)
+        tests = reached.of(name, mutation)
         tree = trees.get()
         try:
             verdict = tree.verdict(name, mutation, tests)

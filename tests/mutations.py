@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Mutation", "mutations"]
 
@@ -23,6 +23,8 @@ class Mutation:
     after: str
     #: The whole source after it.
     source: str
+    #: The lines that use what the statement of the module defines which is changed.
+    used_at: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.before.strip()}  ->  {self.after.strip()}"
@@ -57,12 +59,16 @@ def mutations(source: str) -> Iterator[Mutation]:
     settings = {
         node for one in tree.body if isinstance(one, ast.Assign | ast.AnnAssign) for node in ast.walk(one) if _is_number(node)
     }
-    found = {change for node in _alive(tree) if node not in settings for change in _changes(node, text)}
-    for start, end, new in sorted(found):
-        changed = source[:start] + new + source[end:]
-        if _compiles(changed):
-            line, before, after = text.lines(start, end, new)
-            yield Mutation(line=line, before=before, after=after, source=changed)
+    uses = _uses(tree)
+    for statement in tree.body:
+        nodes = [statement, *_alive(statement)] if not _is_for_readers(statement) else []
+        found = {change for node in nodes if node not in settings for change in _changes(node, text)}
+        used_at = tuple(sorted(set(_used_at(statement, uses, ()))))
+        for start, end, new in sorted(found):
+            changed = source[:start] + new + source[end:]
+            if _compiles(changed):
+                line, before, after = text.lines(start, end, new)
+                yield Mutation(line=line, before=before, after=after, source=changed, used_at=used_at)
 
 
 class _Text:
@@ -96,6 +102,26 @@ class _Text:
         begin = self._starts[line - 1]
         text = self.source[begin : self._starts[line]]
         return begin + len(text.encode()[:column].decode())
+
+
+def _uses(tree: ast.Module) -> Mapping[str, Sequence[tuple[int, ast.stmt]]]:
+    """Return each name that is used in a module, with the lines and the statements that use it."""
+    found: dict[str, list[tuple[int, ast.stmt]]] = {}
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                found.setdefault(node.id, []).append((node.lineno, statement))
+    return found
+
+
+def _used_at(statement: ast.stmt, uses: Mapping[str, Sequence[tuple[int, ast.stmt]]], above: tuple[ast.stmt, ...]) -> Iterator[int]:
+    """Yield the lines that use what a statement of a module defines, by way of other such statements, too."""
+    names = [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    for name in [statement.name] if isinstance(statement, ast.FunctionDef) else names:
+        for line, user in uses.get(name, ()):
+            yield line
+            if isinstance(user, ast.Assign | ast.AnnAssign) and user not in above:
+                yield from _used_at(user, uses, (*above, user))
 
 
 def _alive(node: ast.AST) -> Iterator[ast.AST]:

@@ -49,6 +49,12 @@ def test_each_operator_makes_these_changes(line: str, changed: set[str]) -> None
     assert {one.after for one in mutations(f"{line}\n")} == changed
 
 
+def test_what_runs_once_is_noticed_by_what_uses_it() -> None:
+    source = "_A = not a\n_B = (_A, _C)\n\ndef f():\n    return _B\n\n@cache\ndef g():\n    return not b\n\ndef h():\n    g()\n"
+    used = {one.line: one.used_at for one in mutations(source)}
+    assert used == {1: (2, 5), 5: (), 9: (12,), 12: ()}
+
+
 @pytest.mark.parametrize("path", ["plugins/gatewayd_sql/changes.py", "gatewayd/visit/settling.py"])
 def test_every_change_is_a_program_and_another_one(path: str) -> None:
     source = (ROOT / path).read_text()
