@@ -27,7 +27,7 @@ class Mutation:
     used_at: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.before.strip()}  ->  {self.after.strip()}"
+        return f"{' '.join(self.before.split())}  ->  {' '.join(self.after.split())}"
 
 
 _COMPARED: dict[type[ast.cmpop], str] = {
