@@ -42,7 +42,7 @@ class AccountHealth:
     checked_at: datetime | None = None
     #: When mail was last filed.
     mail_at: datetime | None = None
-    #: When it is due next.
+    #: When it is due next; while it is ``working``, when the visit began that goes on.
     due_at: datetime | None = None
     #: When the full listing was last compared with the ledger.
     compared_at: datetime | None = None
@@ -51,6 +51,11 @@ class AccountHealth:
     #: What is wrong and what to do about it; empty where nothing is.
     error: str = ""
     advice: str = ""
+
+    @property
+    def working_since(self) -> datetime | None:
+        """When the visit began that goes on; None where none does, or its daemon is too old to say so."""
+        return self.due_at if self.condition == "working" else None
 
 
 #: What can be in trouble so that a person is told: an account, an operator's directory, the store.

@@ -152,6 +152,9 @@ class Metrics(Collector):
         checks = [one.checked_at or self._since for one in state.healths if one.condition not in _NOT_IMPORTED]
         age = (now - min(checks)).total_seconds() if checks else 0.0
         yield _single("oldest_check_seconds", "Age of the oldest last proven check of all accounts that import.", age)
+        visits = [one.working_since for one in state.healths if one.working_since]
+        visit = (now - min(visits)).total_seconds() if visits else 0.0
+        yield _single("oldest_visit_seconds", "How long ago the oldest visit began that goes on.", visit)
         waiting = {name: number for name, (number, _) in state.waiting.items()}
         yield _single("waiting", "Keys that wait to be fetched.", sum(waiting.values()))
         yield _single(

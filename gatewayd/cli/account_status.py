@@ -48,6 +48,17 @@ class ShownAccount:
         """Whether nothing is wrong with it."""
         return self.condition in _WELL and not self.error
 
+    @property
+    def working_since(self) -> datetime | None:
+        """When the visit began that goes on; None where none does."""
+        return self.health.working_since if self.health and self.condition == "working" else None
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is due next; None where it is being visited, or nobody knows."""
+        known = self.health is not None and self.health.condition != "working" and self.condition != "unattended"
+        return self.health.due_at if self.health and known else None
+
 
 def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Iterator[ShownAccount]:
     """Yield every account that the config folder has a file for, sound or not, by name.
@@ -126,9 +137,10 @@ def _row(one: ShownAccount, now: datetime) -> tuple[str, ...]:
     health = one.health
     checked = f"{output.span((now - health.checked_at).total_seconds())} ago" if health and health.checked_at else "never"
     mail = f"{output.span((now - health.mail_at).total_seconds())} ago" if health and health.mail_at else ""
-    due = "" if health is None or health.due_at is None or one.condition == "unattended" else _due(health.due_at, now)
+    due = _due(one.due_at, now) if one.due_at else ""
+    worked = f" for {output.span((now - one.working_since).total_seconds())}" if one.working_since else ""
     wrong = f"{sentences(one.error)}. {one.advice}".strip() if one.error else one.advice
-    return one.name, one.condition, checked, mail, str(one.waiting) if one.waiting else "", due, wrong
+    return one.name, f"{one.condition}{worked}", checked, mail, str(one.waiting) if one.waiting else "", due, wrong
 
 
 def _due(when: datetime, now: datetime) -> str:
@@ -145,7 +157,8 @@ def account_row(one: ShownAccount) -> Mapping[str, output.Json]:
         "owner": health.owner if health and one.condition != "unattended" else None,
         "checked_at": output.moment(health.checked_at) if health else None,
         "mail_at": output.moment(health.mail_at) if health else None,
-        "due_at": output.moment(health.due_at) if health and one.condition != "unattended" else None,
+        "working_since": output.moment(one.working_since),
+        "due_at": output.moment(one.due_at),
         "compared_at": output.moment(health.compared_at) if health else None,
         "secret_since": output.moment(one.secret_since),
         "failures": health.failures if health else 0,

@@ -186,13 +186,14 @@ class Charge:
 
     def health(self, owner: str, now: float) -> AccountHealth:
         """Return how it is, as it is told to others; ``now`` is the time on the loop's clock."""
+        when = self.run.began if self.run else self.due
         return AccountHealth(
             account=self.name,
             owner=owner,
             condition=self.shown,
             checked_at=self.checked_at,
             mail_at=self.mail_at,
-            due_at=None if self.due is None else datetime.now(UTC) + timedelta(seconds=self.due - now),
+            due_at=None if when is None else datetime.now(UTC) + timedelta(seconds=when - now),
             compared_at=self.compared_at,
             failures=self.failures,
             error=self.error,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
+from gatewayd.cli import output
 from gatewayd.owner import Owner
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
@@ -164,6 +165,22 @@ def test_P10_what_is_wrong_with_an_account_and_what_to_do_is_said_and_it_exits_1
 def test_the_exit_code_says_whether_all_is_well(two: Desk, condition: Any, code: int) -> None:
     two.store.tell([replace(WELL, condition=condition)])
     assert two.status().code == code
+
+
+def test_P10_of_an_account_that_is_being_visited_it_says_since_when(two: Desk) -> None:
+    began = NOW - timedelta(hours=5, minutes=30)
+    two.store.tell([replace(WELL, condition="working", due_at=began)])
+    assert two.line("reservations") == ["reservations", "working", "for", "5h", "3h", "ago", "2d", "ago"]
+    working, polling = two.status("--json").of("account")
+    assert (working["working_since"], working["due_at"]) == (output.moment(began), None)
+    assert (polling["working_since"], polling["due_at"]) == (None, output.moment(WELL.due_at))
+
+
+def test_P10_what_a_dead_daemon_worked_at_is_not_being_visited(place: Desk) -> None:
+    place.store.tell([replace(WELL, owner="dead", condition="working", due_at=NOW)])
+    assert place.line("reservations")[1:3] == ["unattended", "3h"]
+    (row,) = place.status("--json").of("account")
+    assert (row["working_since"], row["due_at"]) == (None, None)
 
 
 def test_an_error_of_an_account_that_works_is_a_fault_too(two: Desk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 import urllib.request
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -119,6 +120,17 @@ def test_P10_an_account_that_was_never_checked_is_as_old_as_the_daemon(made: Met
     made._since -= timedelta(seconds=300)
     made.told([health("a", age=5), health("b", "paused", age=None)], NONE)
     assert value(made, "oldest_check_seconds") >= 300
+
+
+def test_P10_a_visit_that_does_not_end_grows_ever_older(made: Metrics) -> None:
+    made.told([replace(health("a"), due_at=datetime.now(UTC) - timedelta(hours=9))], NONE)
+    assert value(made, "oldest_visit_seconds") == 0
+    began = [datetime.now(UTC) - timedelta(seconds=seconds) for seconds in (5, 60)]
+    made.told([replace(health(str(when), "working"), due_at=when) for when in began], NONE)
+    first = value(made, "oldest_visit_seconds")
+    assert 60 <= first < 70
+    time.sleep(0.02)
+    assert value(made, "oldest_visit_seconds") > first
 
 
 def test_what_waits_has_a_sum_the_worst_and_the_oldest(made: Metrics) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -284,6 +284,28 @@ def test_P4_one_hanging_server_delays_nobody(house: House) -> None:
     until(lambda: all(house.visits(f"good-{number}") >= 3 for number in range(3)))
     assert time.monotonic() - began < LONG
     assert len(house.servers["hangs-0"].steps("open") + house.servers["hangs-1"].steps("open")) >= 1
+
+
+def test_P10_of_a_visit_that_does_not_end_it_is_told_when_it_began(house: House) -> None:
+    house.add("main", timeout=LONG).hang("open")
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    house.daemon()
+    until(lambda: condition(house) == "working")
+    told = house.health("main")
+    assert told is not None
+    assert told.working_since is not None
+    assert before <= told.working_since <= datetime.now(UTC)
+
+
+def test_P10_of_an_account_that_is_not_being_visited_it_is_told_when_it_is_due(house: House) -> None:
+    house.add("main", every=3600.0)
+    house.daemon()
+    until(lambda: condition(house) == "polling")
+    told = house.health("main")
+    assert told is not None
+    assert told.working_since is None
+    assert told.due_at is not None
+    assert told.due_at > datetime.now(UTC)
 
 
 def test_P4_many_hanging_servers_give_their_room_to_others(house: House) -> None:
