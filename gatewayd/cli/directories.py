@@ -95,8 +95,9 @@ def _nobody(name: str, kind: Kind, word: str, contents: Contents) -> str:
     if not types:
         return f"{text}, and none has any: no mail is admitted by it"
     shown = ", ".join(f"{one or 'none'} ({count:,})" for one, count in types[:_TYPES])
+    rest = f", and {len(types) - _TYPES} more" if len(types) > _TYPES else ""
     slip = hint(word, [one for one, _ in types if one])
-    return f"{text}{slip if 'did you mean' in slip else ''} There are: {shown}"
+    return f"{text}{slip if 'did you mean' in slip else ''} There are: {shown}{rest}"
 
 
 @click.group("directory")
@@ -114,11 +115,14 @@ def _directory() -> None:
 def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limit: int, *, as_json: bool) -> int:
     """Find records with all these words in id, code or name. Neither case nor accents matter. Exits 1 if there is none."""
     name = app.viewer(operator).operator
-    found = app.desk.search(name, kind, " ".join(words), limit=limit)
+    found = app.desk.search(name, kind, " ".join(words), limit=limit + 1)
+    listed = found[:limit]
     if as_json:
-        for one in found:
+        for one in listed:
             output.json_line({"kind": one.kind, "id": one.id, "label": one.label, "fields": dict(one.fields)})
-    output.table(("kind", "id", "label"), [] if as_json else [(one.kind, one.id, one.label) for one in found])
+    output.table(("kind", "id", "label"), [] if as_json else [(one.kind, one.id, one.label) for one in listed])
+    if len(found) > limit and not as_json:
+        output.more(otherwise="more words")
     if not found:
         output.note(f"No {kind} of {name} has {'all these words' if len(words) > 1 else 'this word'} in id, code or name.")
     return 0 if found else 1

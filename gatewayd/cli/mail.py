@@ -62,8 +62,8 @@ def _list(app: App, /, operator: str | None, users: Sequence[str], *, all_operat
     if not listed:
         _nothing(app, asked["account"], as_json=as_json)
     print_filings(listed, as_json=as_json)
-    if more:
-        output.more(listed[-1].id)
+    if more and not as_json:
+        output.more(before=listed[-1].id)
 
 
 def _nothing(app: App, account: str | None, *, as_json: bool) -> None:
@@ -122,11 +122,11 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
     """Show one mail: headers, what it is related to and why, text, attachments."""
     viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
     filing, mail = app.desk.get(viewer, mail_id), app.desk.mail(viewer, mail_id)
-    deliveries = app.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES))
+    deliveries = app.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES + 1))
     files = app.desk.files(filing, mail)
     inline = files[len(filing.attachments) :]
     if as_json:
-        rows: list[output.Json] = [delivery_row(one) for one in deliveries]
+        rows: list[output.Json] = [delivery_row(one) for one in deliveries[:_DELIVERIES]]
         more: dict[str, output.Json] = {"inline": file_rows(inline), "notes": list(mail.notes)}
         output.json_line({**filing_row(filing), **more, "text": mail.text, "deliveries": rows})
         return
@@ -143,8 +143,10 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
     for note in mail.notes:
         click.echo(output.clean(f"Note:       {note}"))
     _print_related(filing)
-    for delivery in deliveries:
+    for delivery in deliveries[:_DELIVERIES]:
         click.echo(output.clean(f"Delivery:   {delivery_line(delivery)}"))
+    if len(deliveries) > _DELIVERIES:
+        click.echo(f"Delivery:   there is more: see `gatewayd outbox list --mail {mail_id}`")
     click.echo()
     for line in mail.text.splitlines():
         click.echo(output.clean(line))

@@ -63,8 +63,6 @@ def _list(
     more = replace(query, limit=query.limit + 1)
     found = sorted((one for viewer in viewers for one in app.store.deliveries(viewer, more)), key=lambda one: -one.id)
     listed = found[: query.limit]
-    if len(found) > query.limit:
-        output.more(listed[-1].id)
     if as_json:
         for one in listed:
             output.json_line(delivery_row(one))
@@ -73,6 +71,8 @@ def _list(
         output.note("No deliveries.")
     columns = ("#id", "operator", "#mail", "subject", "to", "cause", "state", "#tries", "due", "words")
     output.table(columns, [_row(one) for one in listed])
+    if len(found) > query.limit:
+        output.more(before=listed[-1].id)
 
 
 def _row(one: DeliveryView) -> tuple[str, ...]:

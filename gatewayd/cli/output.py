@@ -114,9 +114,10 @@ def note(text: str) -> None:
     click.echo(clean(text), err=True)
 
 
-def more(last: int) -> None:
-    """Tell the person that a list goes on behind the id ``last``."""
-    note(f"There is more: give a larger --limit, or go on with --before {last}.")
+def more(*, before: int = 0, otherwise: str = "") -> None:
+    """Tell the person that ``--limit`` cut a list: it goes on below the id ``before`` where one is given."""
+    otherwise = f"go on with --before {before}" if before else otherwise
+    note(f"There is more: give a larger --limit{', or ' if otherwise else ''}{otherwise}.")
 
 
 def error(caught: GatewaydError, *, account: str = "") -> None:

@@ -56,8 +56,6 @@ def _list(
     query = Query(faulty=True, queue=queue, before=before, limit=limit)
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
     listed, more = merged(app, viewers, query)
-    if more:
-        output.more(listed[-1].id)
     if as_json:
         print_filings(listed, as_json=True)
         return
@@ -66,6 +64,8 @@ def _list(
     faults = [(one, fault) for one in listed for fault in one.faults]
     rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
+    if more:
+        output.more(before=listed[-1].id)
 
 
 @_queue.command("causes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 import click
@@ -46,22 +46,29 @@ def _refused(
     """List mail that is not admitted, and that the server still has: its sender is none of the account's `contact_types`."""
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
     accounts = {one.name: one for viewer in viewers for one in _accounts(app, viewer) if account in {None, one.name}}
-    newest: deque[tuple[str, str, Refused]] = deque(maxlen=limit)
-    for name in sorted(accounts):
-        newest.extend((name, folder, refused) for folder, refused in _of(app, accounts[name]))
+    found = ((name, folder, refused) for name in sorted(accounts) for folder, refused in _of(app, accounts[name]))
+    # Ids grow as keys are listed, whatever the account.
+    newest = nlargest(limit + 1, found, key=_id)
+    listed = sorted(newest[:limit], key=lambda one: (one[0], one[1], _id(one)))
     if as_json:
-        for name, folder, one in newest:
+        for name, folder, one in listed:
             row: dict[str, output.Json] = {"id": one.entry_id, "account": name, "folder": folder, "key": one.key}
             known: output.Json = None if one.senders is None else list(one.senders)
             output.json_line({**row, "senders": known, "provisional_since": output.moment(one.since)})
         return
-    if not newest:
+    if not listed:
         output.note("No mail is not admitted.")
     rows = [
         (str(one.entry_id), name, folder, one.key, ", ".join(one.senders or ()) or "?", "yes" if one.since else "")
-        for name, folder, one in newest
+        for name, folder, one in listed
     ]
     output.table(("#id", "account", "folder", "key", "from", "provisional"), rows)
+    if len(newest) > limit:
+        output.more()
+
+
+def _id(found: tuple[str, str, Refused]) -> int:
+    return found[2].entry_id
 
 
 @click.command("admit")
