@@ -80,7 +80,7 @@ class Fault:
 
     #: The file, relative to the config folder.
     file: str
-    #: Line and column, counted from 1; 0 where the whole file is meant.
+    #: Line and column, counted from 1; 0 where they are not known, or the whole file is meant.
     line: int = 0
     column: int = 0
     #: What is wrong and what was expected.
@@ -92,7 +92,8 @@ class Fault:
     @property
     def place(self) -> str:
         """The file, with line and column where they are known."""
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        known = [self.line, self.column] if self.column else [self.line]
+        return ":".join(map(str, [self.file, *known])) if self.line else self.file
 
 
 class ConfigError(GatewaydError):

@@ -38,7 +38,7 @@ class Spot:
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.line}"
+        return f"{Path(self.file).name}:{self.line}" if self.line else Path(self.file).name
 
 
 def said(error: BaseException) -> str:
@@ -60,8 +60,8 @@ def where(error: BaseException) -> str:
 def spot(error: BaseException) -> Spot | None:
     """Return the last line of a plugin's own code that led to an error, else the last line that is not the importer's."""
     if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
-        # Its frames are the importer's.
-        return Spot(error.filename, error.lineno or 0, error.offset or 0)
+        # Its frames are the importer's. Of what is wrong with a whole file Python says 0 and -1.
+        return Spot(error.filename, max(0, error.lineno or 0), max(0, error.offset or 0))
     found = [(whose, at) for whose, at in _spots(error) if whose != _IMPORTER]
     plugins = [at for whose, at in found if whose == _PLUGIN]
     return plugins[-1] if plugins else found[-1][1] if found else None

@@ -180,8 +180,8 @@ def _print_json(status: _Status) -> None:
     for name in status.forgotten:
         output.json_line({"type": "forgotten", "account": name})
     for fault in status.faults:
-        row: dict[str, output.Json] = {"type": "fault", "file": fault.file, "line": fault.line, "column": fault.column}
-        output.json_line({**row, "what": fault.what})
+        row: dict[str, output.Json] = {"type": "fault", "file": fault.file}
+        output.json_line({**row, "line": fault.line or None, "column": fault.column or None, "what": fault.what})
 
 
 def _daemon_row(one: DaemonHealth) -> Mapping[str, output.Json]:

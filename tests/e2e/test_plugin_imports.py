@@ -89,7 +89,7 @@ def test_P4_files_that_harm_whoever_imports_them_cost_themselves_alone(house: Ho
     checked = house.run("check")
     assert checked.code == 78
     assert "plugins/broken.py:17:5: the plugin broken is out of use: SyntaxError: invalid syntax (broken.py:17)" in checked.out
-    assert "plugins/sleeps.py:2:0: the plugin sleeps is out of use: it was not imported within 3 s" in checked.out
+    assert "plugins/sleeps.py:2: the plugin sleeps is out of use: it was not imported within 3 s" in checked.out
     assert "7 faults" not in checked.err
     assert f"{len(HARMFUL)} faults" in checked.err
     # Others are not tried again, and wait for nobody.

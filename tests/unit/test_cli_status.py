@@ -228,6 +228,12 @@ def test_a_faulty_file_is_shown_with_its_place_and_whether_it_runs(
     assert "see `gatewayd check`" in place.status().out
 
 
+def test_of_a_fault_of_a_whole_file_no_line_is_told(place: Desk) -> None:
+    place.house.write("accounts/reservations.yaml.bak", "")
+    (row,) = place.status("--json").of("fault")
+    assert (row["file"], row["line"], row["column"]) == ("accounts/reservations.yaml.bak", None, None)
+
+
 def test_a_fault_between_two_files_is_told_and_the_account_runs_as_it_stands(place: Desk) -> None:
     place.store.beat(DAEMON)
     text = "kind: smtp\noperators: [acme]\nhost: smtp.example.com\nsend: {system: true, from: {address: out@acme.example}}\n"

@@ -67,6 +67,12 @@ def test_faults_stand_in_the_order_of_files_and_lines_and_read_as_a_compiler_say
     assert ConfigError("faulty", faults=[first, second]).faults == (first, second)
 
 
+@pytest.mark.parametrize(("line", "column", "place"), [(9, 30, "a.yaml:9:30"), (9, 0, "a.yaml:9"), (0, 0, "a.yaml")])
+def test_of_a_place_just_what_is_known_is_shown(line: int, column: int, place: str) -> None:
+    fault = Fault(file="a.yaml", line=line, column=column, what="no")
+    assert (fault.place, str(fault)) == (place, f"{place}: no")
+
+
 def test_how_long_to_wait_is_known_only_where_the_other_side_said_so() -> None:
     assert TransientError("busy").retry_after is None
     assert TransientError("busy", retry_after=30).retry_after == 30

@@ -11,7 +11,7 @@ from gatewayd import plugins
 from gatewayd.guard import GuardedDirectory
 from gatewayd.roles import Matcher, Operator
 from gatewayd.testing import FakeDirectory, make_mail
-from gatewayd.traces import said, spot, trace, where
+from gatewayd.traces import Spot, said, spot, trace, where
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +101,11 @@ def test_a_syntax_error_is_placed_where_it_stands(tmp_path: Path) -> None:
     at = spot(caught.value)
     assert at is not None
     assert (str(at), at.column) == ("mine.py:17", 5)
+
+
+def test_of_an_error_of_a_whole_file_neither_line_nor_column_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "latin.py"
+    with pytest.raises(SyntaxError) as caught:
+        compile(b"# coding: nonsense\n", str(path), "exec")
+    assert spot(caught.value) == Spot(str(path))
+    assert where(caught.value) == "SyntaxError: unknown encoding: nonsense (latin.py)"
