@@ -269,6 +269,32 @@ def test_state_folder_that_cannot_be_made(house: House) -> None:
     assert "/proc/nothing/here" in done.err
 
 
+SOMEBODY_ELSES = """
+import sys
+from pathlib import Path
+from gatewayd import cli
+from gatewayd.become import become_owner
+# It reads what it may not enter: this house and Python, wherever they lie. It writes nothing of theirs.
+become_owner(Path(sys.argv[1]))
+sys.exit(cli.run(["--config", *sys.argv[2:]]))
+"""
+
+
+def test_a_state_folder_that_the_user_may_not_use_is_told_with_who_may(house: House, tmp_path: Path) -> None:
+    shut, theirs = tmp_path / "shut", tmp_path / "theirs"
+    shut.mkdir(mode=0o555)
+    house.folder.chmod(0o755)
+    theirs.mkdir()
+    user = os.geteuid() or 65534
+    os.chown(theirs, user, -1)
+    house.write("gatewayd.yaml", f"state: {shut}/state\n")
+    command = [sys.executable, "-c", SOMEBODY_ELSES, str(theirs), ".", "mail", "list"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=house.folder, check=False)
+    said = f"gatewayd: the state folder {shut}/state can't be used by user {user}: Permission denied\n"
+    advice = "  Run this as root or as the service's user, or correct `state`.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (78, "", said + advice)
+
+
 def test_full_disk_behind_the_output_is_one_error_line(house: House) -> None:
     command = [sys.executable, "-m", "gatewayd", "--config", str(house.folder), "plugins", "list"]
     with open("/dev/full", "w") as full:  # noqa: PTH123  a device
