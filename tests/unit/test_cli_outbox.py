@@ -195,6 +195,20 @@ def test_P7_deliver_delivers_all_that_is_due_here_and_now(place: Desk) -> None:
     assert (done.code, done.out, done.err) == (0, "", "Nothing is due.\n")
 
 
+def test_deliver_says_what_waits_and_for_how_long_where_nothing_is_due_now(place: Desk) -> None:
+    place.sends("other")
+    place.server.says, place.server.retry_after = {place.enter(): (("waiting", "451 later"),)}, 3600.0
+    assert place.outbox("deliver").code == 1
+    done = place.outbox("deliver")
+    waits = "account out: waits, and is due in 59m; see `gatewayd outbox list`, `outbox retry ID` hurries it.\n"
+    assert (done.code, done.out, done.err) == (0, "", f"Nothing is due now.\n{waits}")
+    assert place.outbox("deliver", "--json").out == ""
+    place.enter(account="other")
+    done = place.outbox("deliver")
+    assert done.out.splitlines()[-1].split()[:3] == ["account", "other", "1"]
+    assert done.err == waits, "what is due was delivered, and what is not is named still"
+
+
 def test_a_lane_with_more_than_a_round_is_emptied(place: Desk) -> None:
     mail = place.mail()
     for _ in range(101):
