@@ -25,8 +25,9 @@ __all__ = ["COMMANDS", "delivery_line", "delivery_row"]
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
 _TARGET = click.option("--target", metavar="T", help="Only what is for this target.")
-#: Nothing more becomes of what is in one of these states.
-_ENDED = ("delivered", "cancelled")
+#: What a person can neither try again nor cancel.
+_NOT_AGAIN: Sequence[DeliveryState] = ("delivered",)
+_NOT_CANCELLED: Sequence[DeliveryState] = ("delivered", "cancelled", "bounced")
 #: So many deliveries are looked up at a time.
 _PAGE = 1000
 
@@ -136,16 +137,20 @@ def _retry(
         raise click.UsageError("give ids, or --parked or --withheld, these with --target if you like")
     viewer = app.viewer(operator, users)
     ids = list(delivery_ids) or list(_all(app, viewer, DeliveryQuery(states=states, target=target, limit=_PAGE)))
-    wrong = list(_unfit(app, [viewer], delivery_ids))
+    wrong = list(_unfit(app, [viewer], delivery_ids, _NOT_AGAIN))
     due = app.store.redeliver(viewer, ids)
+    left = due + len(wrong) < len(set(ids))
     if due or not wrong:
-        tries = "; `gatewayd outbox deliver` tries without waiting for a daemon" if due else f": nothing is {' or '.join(states)}"
-        output.note(f"{output.count(due, 'delivery', 'deliveries')} due now{tries}.")
-    return 1 if _told(wrong) or due < len(set(ids)) else 0
+        tries = "; `gatewayd outbox deliver` tries without waiting for a daemon" if due else ""
+        none = "" if ids else f": nothing is {' or '.join(states)}"
+        output.note(f"{output.count(due, 'delivery', 'deliveries')} due now{tries}{none}.")
+    if left:
+        output.note("What is being tried just now is left alone, and a suspended target gets nothing; see `gatewayd outbox list`.")
+    return 1 if _told(wrong) or left else 0
 
 
-def _unfit(app: App, viewers: Sequence[Viewer], ids: Sequence[int]) -> Iterator[str]:
-    """Yield for each delivery that is named why nothing can be done with it: there is none, or it has come to its end."""
+def _unfit(app: App, viewers: Sequence[Viewer], ids: Sequence[int], ended: Sequence[DeliveryState]) -> Iterator[str]:
+    """Yield for each delivery that is named why nothing can be done with it: there is none, or it has ``ended``."""
     pages = (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
     queries = [DeliveryQuery(ids=tuple(page), limit=_PAGE) for page in pages]
     found = {one.id: one.state for viewer in viewers for query in queries for one in app.store.deliveries(viewer, query)}
@@ -153,7 +158,7 @@ def _unfit(app: App, viewers: Sequence[Viewer], ids: Sequence[int]) -> Iterator[
         if one not in found:
             whose = f"operator {viewers[0].operator} has" if len(viewers) == 1 else "there is"
             yield f"{whose} no delivery {one}"
-        elif found[one] in _ENDED:
+        elif found[one] in ended:
             yield f"delivery {one} is {found[one]} already"
 
 
@@ -178,12 +183,13 @@ def _all(app: App, viewer: Viewer, query: DeliveryQuery) -> Iterator[int]:
 def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: Sequence[str], *, all_operators: bool) -> int:
     """Cancel what waits, is parked or withheld, and is not being tried just now."""
     viewers = app.viewers(operator, users=users, all_operators=all_operators)
-    wrong = list(_unfit(app, viewers, delivery_ids))
+    wrong = list(_unfit(app, viewers, delivery_ids, _NOT_CANCELLED))
     gone = sum(app.store.cancel(viewer, delivery_ids, who=app.who) for viewer in viewers)
     output.note(f"{output.count(gone, 'delivery', 'deliveries')} cancelled.")
-    if not wrong and gone < len(set(delivery_ids)):
+    left = gone + len(wrong) < len(set(delivery_ids))
+    if left:
         output.note("What is being tried just now can't be cancelled; if that fails, it can.")
-    return 1 if _told(wrong) or gone < len(set(delivery_ids)) else 0
+    return 1 if _told(wrong) or left else 0
 
 
 @_outbox.command("deliver")

@@ -197,7 +197,7 @@ def test_P7_deliver_delivers_all_that_is_due_here_and_now(place: Desk) -> None:
 
 def test_deliver_says_what_waits_and_for_how_long_where_nothing_is_due_now(place: Desk) -> None:
     place.sends("other")
-    place.server.says, place.server.retry_after = {place.enter(): (("waiting", "451 later"),)}, 3600.0
+    place.server.says, place.server.retry_after = {place.enter(): (("waiting", "451 later"),)}, 3590.0
     assert place.outbox("deliver").code == 1
     done = place.outbox("deliver")
     waits = "account out: waits, and is due in 59m; see `gatewayd outbox list`, `outbox retry ID` hurries it.\n"
@@ -282,6 +282,61 @@ def test_retry_wants_ids_or_a_state(place: Desk) -> None:
     for words in ([], ["1", "--parked"], ["1", "--target", "duty"], ["--target", "duty"]):
         assert place.outbox("retry", *words, *acme).code == 2
     assert place.outbox("retry", "99", *acme).code == 1
+
+
+SEE = "  See `gatewayd outbox list`.\n"
+
+
+def test_retry_and_cancel_name_what_is_not_there_or_another_operators_and_do_the_rest(place: Desk) -> None:
+    theirs, withheld = place.enter(operator="globetrot"), place.enter(withheld="a circle")
+    acme = ("--operator", "acme")
+    missing = f"gatewayd: operator acme has no delivery 99\ngatewayd: operator acme has no delivery {theirs}\n{SEE}"
+    said = place.outbox("retry", "99", str(theirs), "99", *acme)
+    assert (said.code, said.err) == (1, missing)
+    said = place.outbox("retry", "99", str(theirs), str(withheld), *acme)
+    tries = "; `gatewayd outbox deliver` tries without waiting for a daemon"
+    assert (said.code, said.err) == (1, f"1 delivery due now{tries}.\n{missing}")
+    said = place.outbox("cancel", "99", str(theirs), str(withheld), *acme)
+    assert (said.code, said.err) == (1, f"1 delivery cancelled.\n{missing}")
+    said = place.outbox("cancel", "99", "--all-operators")
+    assert (said.code, said.err) == (1, f"0 deliveries cancelled.\ngatewayd: there is no delivery 99\n{SEE}")
+
+
+def test_what_is_delivered_is_neither_tried_again_nor_cancelled_and_what_is_cancelled_is_tried_again(place: Desk) -> None:
+    done, gone = place.enter(), place.enter()
+    acme = ("--operator", "acme")
+    place.outbox("cancel", str(gone), *acme)
+    place.outbox("deliver")
+    said = place.outbox("cancel", str(done), str(gone), *acme)
+    ended = f"gatewayd: delivery {done} is delivered already\ngatewayd: delivery {gone} is cancelled already\n{SEE}"
+    assert (said.code, said.err) == (1, f"0 deliveries cancelled.\n{ended}")
+    said = place.outbox("retry", str(done), *acme)
+    assert (said.code, said.err) == (1, f"gatewayd: delivery {done} is delivered already\n{SEE}")
+    said = place.outbox("retry", str(gone), *acme)
+    assert (said.code, said.err.partition(";")[0]) == (0, "1 delivery due now")
+    assert place.states(done, gone) == ["delivered", "waiting"]
+
+
+def test_what_came_back_is_not_cancelled_and_said_to_have_ended(place: Desk) -> None:
+    back = place.enter(target="duty")
+    place.outbox("deliver")
+    place.bounce("<gw.f.1@acme.example>")
+    said = place.outbox("cancel", str(back), "--operator", "acme")
+    assert (said.code, said.err) == (1, f"0 deliveries cancelled.\ngatewayd: delivery {back} is bounced already\n{SEE}")
+
+
+def test_retry_says_that_a_suspended_target_gets_nothing(place: Desk) -> None:
+    place.enter(target="duty")
+    place.outbox("deliver")
+    place.bounce("<gw.f.1@acme.example>")
+    waits, withheld = place.enter(target="duty"), place.enter(target="duty", withheld="a circle")
+    left = "What is being tried just now is left alone, and a suspended target gets nothing; see `gatewayd outbox list`.\n"
+    for words in ([str(waits)], ["--withheld"]):
+        said = place.outbox("retry", *words, "--operator", "acme")
+        assert (said.code, said.err) == (1, f"0 deliveries due now.\n{left}")
+    said = place.outbox("retry", "--parked", "--operator", "acme")
+    assert (said.code, said.err) == (0, "0 deliveries due now: nothing is parked.\n")
+    assert place.states(waits, withheld) == ["waiting", "waiting"]
 
 
 def test_P6_another_operators_delivery_is_neither_tried_nor_cancelled(place: Desk) -> None:
