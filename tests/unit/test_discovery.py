@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import subprocess
 import sys
@@ -285,3 +286,29 @@ def test_a_distribution_that_was_removed_by_halves_stops_no_other(tmp_path: Path
         [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
     assert {"third=None None", f"imap=gatewayd {gatewayd.__version__}"} <= set(done.stdout.splitlines())
+
+
+_SHOW = """
+import sys
+from pathlib import Path
+from gatewayd import plugins
+found = plugins.load(Path(sys.argv[1]), without=sys.argv[2:])
+print(*(f"{one.path.name if one.path else one.source}: {one.error or one.offers}" for one in found.plugins if one.name == "third"), sep="\\n")
+"""
+
+
+def test_a_file_called_like_a_third_partys_installed_plugin_is_out_of_use_and_that_one_is_not(tmp_path: Path) -> None:
+    _distribution(tmp_path / "site", "third_module", third_module=_CODE)
+    (tmp_path / "plugins").mkdir()
+    # It offers nothing that the other one does: the name alone stands in its way.
+    (tmp_path / "plugins/third.py").write_text(_OTHER)
+
+    def shown(*without: str) -> list[str]:
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), *sys.path])}
+        command = [sys.executable, "-c", _SHOW, str(tmp_path / "plugins"), *without]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    installed = "third 1.0: (('matchers', 'vouchers'),)"
+    advice = "give the file another name, or leave one of them out (plugins.without: [third.py])"
+    assert shown() == [installed, f"third.py: there is a plugin 'third' already, of third 1.0: {advice}"]
+    assert shown("third.py") == [installed, f"third.py: {plugins.LEFT_OUT}"], "as it was advised"
