@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from gatewayd import Action, TransientError
+from gatewayd import Action, Lease, TransientError
 from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
@@ -352,6 +352,19 @@ def test_a_doubt_that_a_whole_listing_does_not_clear_up_is_not_asked_of_the_serv
             assert "the server counts 3 messages and lists 2" in report.problems[0]
         assert len(transport.steps("listing")) == listings + 3
         assert transport.seen() == []
+        lease = gateway.store.take_lease("main", "time", dead=lambda _: False)
+        assert isinstance(lease, Lease)
+        earlier = datetime.now(UTC) - timedelta(minutes=11)
+        gateway.store.prove(lease, "INBOX", checked_at=None, compared_at=earlier, doubt="the server counts 3 messages and lists 2")
+        gateway.store.release(lease)
+        gateway.visit()
+        assert len(transport.steps("listing")) == listings + 5, "after ten minutes the whole listing is tried again"
+
+
+def test_keys_may_be_asked_for_by_the_first_visit(tmp_path: Path) -> None:
+    with Gateway(tmp_path, uidls(3), imports=ImportConfig(start="now")) as gateway:
+        assert gateway.good(keys=["1:2"]).tally.filed == 1
+        assert list(gateway.states().values()).count("offered") == 2
 
 
 def test_P1_the_whole_listing_says_what_is_gone_so_that_the_count_says_what_is_missing(tmp_path: Path) -> None:
