@@ -140,7 +140,7 @@ def outcomes(
         done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
     elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError)):
         # It may be this very message that ends sessions: next time others go first (P4).
-        why = batch.error.message if isinstance(batch.error, GatewaydError) else where(batch.error)
+        why = batch.error.sentences if isinstance(batch.error, GatewaydError) else where(batch.error)
         done.append(_deferred(batch.asked[0], f"the session ended when it was fetched: {why}"))
     standing_in = batch.unlike.keys() - believed(batch, examined, sizes)
     decided = _decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)

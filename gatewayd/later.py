@@ -69,7 +69,7 @@ class Later:
                 if set(self._offered.words) != set(self.verdict.words):
                     self._error = "it offers something else than when it was tried"
             except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a plugin raises puts that plugin alone out of use
-                self._error = error.message if isinstance(error, GatewaydError) else where(error)
+                self._error = error.sentences if isinstance(error, GatewaydError) else where(error)
         if self._error or self._offered is None:
             raise PluginError(f"the plugin {self.found.name} is out of use: {self._error}", advice="See `gatewayd plugins list`.")
         return self._offered

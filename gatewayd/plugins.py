@@ -236,7 +236,7 @@ class _Loading:
         try:
             own = _own(found)
         except Exception as error:  # noqa: BLE001  one of ours that can't be imported puts itself alone out of use
-            return replace(plain, error=error.message if isinstance(error, GatewaydError) else where(error), spot=spot(error))
+            return replace(plain, error=error.sentences if isinstance(error, GatewaydError) else where(error), spot=spot(error))
         self._own.append(own)
         return replace(plain, offers=own.words, sending=own.sending, fingerprint=found.fingerprint)
 

@@ -245,7 +245,7 @@ def _fetched(
             left.discard(one.key)
             came.append(one)
     except TooLarge as caught:
-        return [*came, *(Failed(key=key, cause=caught.message) for key in left & {spool.broken})], caught.alone()
+        return [*came, *(Failed(key=key, cause=caught.sentences) for key in left & {spool.broken})], caught.alone()
     except BaseException as caught:  # noqa: BLE001  see above
         return came, kept(caught)
     return came, None

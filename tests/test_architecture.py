@@ -330,6 +330,55 @@ def test_what_keeps_an_error_is_found(body: str, *, keeps: bool) -> None:
     assert bool(list(_kept(ast.parse(source)))) is keeps
 
 
+#: Files that read an error's message without its advice, with the reason.
+MESSAGE_ALONE = {
+    "gatewayd/cli/account.py": "the command waits by itself, and what it raises in the end has the advice",
+    "gatewayd/cli/audit.py": "`output.error` has told the advice by then",
+}
+#: What has a ``message`` and is no error: bounds, and what a container holds.
+NO_ERRORS = {"bounds", "file"}
+
+
+def _messages_alone(tree: ast.AST) -> Iterator[int]:
+    """Yield the line of each function that reads the message of an error and no advice."""
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        called = {id(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)}
+        read = {node.attr: node for node in ast.walk(function) if isinstance(node, ast.Attribute) and id(node) not in called}
+        advises = "advice" in read or any(isinstance(node, ast.keyword) and node.arg == "advice" for node in ast.walk(function))
+        of = ast.unparse(read["message"].value).rpartition(".")[2] if "message" in read else ""
+        if of and of not in NO_ERRORS and not advises:
+            yield function.lineno
+
+
+def test_the_advice_of_an_error_goes_where_its_message_goes() -> None:
+    """A person who reads what is wrong reads what to do about it, too: ``GatewaydError.sentences`` has both."""
+    wrong = [
+        f"{_where(path, line)}: a message without its advice, expected `sentences`, or the advice beside it"
+        for path in _sources(KERNEL, PLUGINS)
+        if str(path.relative_to(ROOT)) not in {*MESSAGE_ALONE, "gatewayd/errors.py"} and "testing" not in path.parts
+        for line in _messages_alone(ast.parse(path.read_text()))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("body", "alone"),
+    [
+        ("return f'{folder}: {error.message}'", True),
+        ("return Outcome(faults=(error.message,))", True),
+        ("return error.sentences", False),
+        ("return Row(error.message, error.advice)", False),
+        ("raise PermanentError(error.message, advice='Make it.')", False),
+        ("return self.tools.bounds.message", False),
+        ("return mail.message(7)", False),
+    ],
+)
+def test_a_message_without_its_advice_is_found(body: str, *, alone: bool) -> None:
+    assert bool(list(_messages_alone(ast.parse(f"def f(self, folder, error, mail):\n    {body}\n")))) is alone
+
+
 def test_only_one_place_looks_hosts_up_and_connects() -> None:
     """There each has its deadline. What systemd gave us is no host, and databases are our own."""
     connects = re.compile(r"getaddrinfo|gethostby|getfqdn|create_connection|\.connect(_ex)?\(|auto_open = 1|urlopen")

@@ -93,7 +93,7 @@ class Checker:
         try:
             return registry.get(role, word)
         except PluginError as error:
-            self.fault(place, f"{word!r} can't be used: {error.message}")
+            self.fault(place, f"{word!r} can't be used: {error.sentences}")
             return None
 
     def unknown(self, registry: Registry, what: str, word: str, kinds: Sequence[str], place: Place) -> None:
@@ -128,6 +128,6 @@ class Checker:
         try:
             build()
         except GatewaydError as error:
-            self.fault(place, f"{dotted(place)}: {error.message}")
+            self.fault(place, f"{dotted(place)}: {error.sentences}")
         except Exception as error:  # noqa: BLE001  a plugin's constructor may raise anything
             self._broken(place, error)

@@ -218,7 +218,7 @@ class Daemon:
         except _Ended:
             return
         except ConfigError as error:
-            self._faults = error.faults or (Fault(file=MAIN, what=error.message),)
+            self._faults = error.faults or (Fault(file=MAIN, what=error.sentences),)
             self._refused = True
             journal.config_refused(error, error.faults)
         except Exception as error:  # noqa: BLE001  whatever lies in the folder by now: what runs goes on

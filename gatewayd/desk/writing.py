@@ -238,7 +238,7 @@ def _usable(people: Iterable[Address], own: frozenset[str], notes: list[str]) ->
         try:
             found = _written(one)
         except PermanentError as error:
-            notes.append(f"left out: {error.message}")
+            notes.append(f"left out: {error.sentences}")
             continue
         if compared(found.email) not in own:
             usable.append(found)

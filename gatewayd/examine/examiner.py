@@ -249,6 +249,6 @@ def _built(build: Callable[[], _Built]) -> _Built | str:
     try:
         return build()
     except GatewaydError as error:
-        return error.message
+        return error.sentences
     except (Exception, SystemExit) as error:  # noqa: BLE001  whatever its constructor raises
         return where(error)

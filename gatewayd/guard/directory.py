@@ -64,7 +64,7 @@ class GuardedDirectory(Directory):
         except checks.Wrong as wrong:
             raise DirectoryFailed(f"the directory {self._inner.kind} is at fault, `{method}`: {wrong}") from wrong
         except GatewaydError as error:
-            raise DirectoryFailed(error.message) from error
+            raise DirectoryFailed(error.sentences) from error
         except (Exception, SystemExit) as error:
             raise DirectoryFailed(where(error)) from error
         finally:

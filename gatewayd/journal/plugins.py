@@ -34,7 +34,7 @@ def plugin_imported(name: str, source: str) -> None:
 
 def plugin_refused(name: str, error: GatewaydError) -> None:
     """A plugin that was sound when it was tried can't be imported by the daemon."""
-    say(logging.ERROR, "plugin refused", plugin=name, cause=error.message)
+    say(logging.ERROR, "plugin refused", plugin=name, cause=error.message, advice=error.advice)
 
 
 def observer_failed(plugin: str, error: BaseException, *, hook: str) -> None:

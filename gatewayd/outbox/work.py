@@ -187,13 +187,13 @@ class Work:
 
     def _undecided(self, taken: Taken, error: GatewaydError) -> None:
         if isinstance(error, PermanentError | WrongReceipt):
-            self._settle(taken, self._policy.refused(taken, error.message))
+            self._settle(taken, self._policy.refused(taken, error.sentences))
             return
-        self._settle(taken, self._policy.postponed(taken, error.message, now=_now(), luck=_luck()))
+        self._settle(taken, self._policy.postponed(taken, error.sentences, now=_now(), luck=_luck()))
 
     def _put_all_off(self, error: GatewaydError, rest: float) -> None:
         for taken in list(self._left.values()):
-            self._settle(taken, self._policy.postponed(taken, error.message, now=_now(), luck=_luck(), rest=rest))
+            self._settle(taken, self._policy.postponed(taken, error.sentences, now=_now(), luck=_luck(), rest=rest))
 
     def _settle(self, taken: Taken, settled: Settled) -> None:
         del self._left[taken.id]

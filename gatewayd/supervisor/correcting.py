@@ -136,9 +136,9 @@ class Corrector:
 
     def _say(self, name: str, error: GatewaydError) -> None:
         """Tell what keeps us from it, once for each cause."""
-        if self._failed.get(name) != error.message:
+        if self._failed.get(name) != error.sentences:
             journal.rematch_failed(name, error, by="directory")
-        self._failed[name] = error.message
+        self._failed[name] = error.sentences
 
     def _follow_up(self, look: Look, *, changed: bool) -> None:
         recipe, config = self._recipes.get(look.operator), self._config

@@ -225,7 +225,7 @@ class Directories:
             labour = Labour(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
             outcome = laboured(self._lane, labour, Seconds(LONGEST), self._wanted)
         except GatewaydError as error:
-            outcome = Outcome(faults=(error.message,), failed=True, contents=before.contents if before else Contents())
+            outcome = Outcome(faults=(error.sentences,), failed=True, contents=before.contents if before else Contents())
         else:
             pause = _AFTER_DEATH if outcome.failure else _LOOK
         look = said(known.recipe.operator.name, outcome, began_at, before, longest=LONGEST)

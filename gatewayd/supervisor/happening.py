@@ -106,7 +106,7 @@ class Happenings:
         if isinstance(done.report.error, StoreReplaced):
             self._ownership.replaced = done.report.error
         if isinstance(done.report.error, LeaseLost) and charge.lease == run.lease:
-            self._ownership.lose(charge, done.report.error.message)
+            self._ownership.lose(charge, done.report.error.sentences)
         if run.stop or charge.lease != run.lease or charge.config is not run.config or self._charges.suspended:
             self._abandon(run, done)
             return

@@ -136,9 +136,9 @@ class Rematcher:
                 return
             except GatewaydError as error:
                 # The store is away, or no worker can be had.
-                if self._failed.get((operator, by)) != error.message:
+                if self._failed.get((operator, by)) != error.sentences:
                     journal.rematch_failed(operator, error, by=by)
-                self._failed[operator, by] = error.message
+                self._failed[operator, by] = error.sentences
                 self._put_off(operator, by)
             except Exception as error:  # noqa: BLE001  a bug must not end the thread
                 journal.own_fault("rematching", error)

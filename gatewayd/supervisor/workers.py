@@ -140,7 +140,7 @@ class Workers(Answering):
         try:
             outcome = laboured(self.looks, labour, Seconds(longest), lambda _: None)
         except GatewaydError as error:
-            return Outcome(faults=(error.message,), failed=True)
+            return Outcome(faults=(error.sentences,), failed=True)
         if outcome.failure is None:
             return outcome
         overran = f"it did not come to its end within {longest:g} s (`{name}`){more}"

@@ -66,5 +66,5 @@ def _refused(error: BaseException) -> Verdict:
     if isinstance(error, SystemExit):
         text = f"it exits when it is imported: {said(error).partition(': ')[2]}"
     else:
-        text = error.message if isinstance(error, GatewaydError) else where(error)
+        text = error.sentences if isinstance(error, GatewaydError) else where(error)
     return Verdict(error=text, file=at.file if at else "", line=at.line if at else 0, column=at.column if at else 0)

@@ -83,7 +83,7 @@ class Settler:
                 return
             self.act(folder, [one.key for one in group], group[0].action)
         except PermanentError as error:
-            self.problem(f"{folder}: {group[0].action}: {error.message}")
+            self.problem(f"{folder}: {group[0].action}: {error.sentences}")
             self._stuck.update(ids)
         else:
             self.store.settled(self.lease, ids)

@@ -86,7 +86,7 @@ class _Operator:
         try:
             return Ended(found=question.put(self.examiner.directory(self.recipe)))
         except (GatewaydError, DirectoryFailed) as error:
-            return Ended(faults=(str(error),), failed=True)
+            return Ended(faults=(error.sentences if isinstance(error, GatewaydError) else str(error),), failed=True)
 
     def admit(self, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         if self.error:

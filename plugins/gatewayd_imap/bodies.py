@@ -112,7 +112,7 @@ def _put(reading: Reading, spool: Spool, name: str, pieces: Iterable[bytes]) -> 
     try:
         return spool.put(name, pieces)
     except TooLarge as error:
-        return _failed(reading, name, error.message)
+        return _failed(reading, name, error.sentences)
 
 
 def _pieces(reading: Reading, opened: Opened, uid: int, size: int) -> Iterator[bytes]:
@@ -158,7 +158,7 @@ def _body(reading: Reading, opened: Opened, uid: int, wanted: Wanted) -> bytes |
         answers.go_on()
     if had:
         return had[uid]
-    return NotHad(answers.refusal.message if answers.refusal else "the server lists the message and sends nothing of it")
+    return NotHad(answers.refusal.sentences if answers.refusal else "the server lists the message and sends nothing of it")
 
 
 def _bodies_of(answers: Answers, asked: Sequence[int], wanted: Wanted) -> Mapping[int, bytes | NotHad]:

@@ -217,7 +217,7 @@ class Client(imaplib.IMAP4):
         try:
             spooled.came = spool.put(key, pieces)
         except TooLarge as error:
-            return self._away(pieces, error.message)
+            return self._away(pieces, error.sentences)
         return spooled
 
     def _away(self, pieces: Iterator[bytes], cause: str) -> Unfit:

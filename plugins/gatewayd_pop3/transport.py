@@ -145,7 +145,7 @@ class Pop3Session(Session):
         try:
             self._mailbox()
         except PermanentError as error:
-            found.append(f"{error.message}: {error.advice}")
+            found.append(error.sentences)
         return found
 
     def abort(self) -> None:

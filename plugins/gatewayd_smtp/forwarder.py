@@ -141,14 +141,14 @@ class SmtpCourier(Courier):
             written = self._written(parcel)
             sender = self._wire(parcel.sender.email if parcel.sender else "")
         except PermanentError as error:
-            return _receipt(parcel, dict.fromkeys(parcel.to, ("refused", error.message)))
+            return _receipt(parcel, dict.fromkeys(parcel.to, ("refused", error.sentences)))
         verdicts: dict[str, _Verdict] = {}
         known: dict[str, str] = {}
         for address in parcel.to:
             try:
                 known[address] = self._wire(address)
             except PermanentError as error:
-                verdicts[address] = "refused", error.message
+                verdicts[address] = "refused", error.sentences
         if known:
             begin = f"MAIL FROM:<{sender}>{self._parameters(parcel, (sender, *known.values()), written)}"
             verdicts |= self._transaction(begin, known, written)

@@ -200,7 +200,7 @@ def test_a_server_without_uidl_is_refused_with_advice(stage: Stage) -> None:
         with pytest.raises(PermanentError, match="UIDL was refused") as caught:
             listed(opened)
         assert "IMAP" in caught.value.advice
-        assert "UIDL was refused" in opened.problems(["INBOX"], None)[0]
+        assert opened.problems(["INBOX"], None) == [caught.value.sentences]
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_what_came_before_an_error_is_kept_and_the_rest_waits_on(tmp_path: Path,
 @pytest.mark.parametrize(
     ("error", "blamed"),
     [
-        (TransientError("lost"), "lost"),
+        (TransientError("lost", advice="Find it."), "lost. Find it."),
         (KeyError("bug"), "KeyError"),
         (AuthError("token"), ""),
         (PermanentError("no folder"), ""),

@@ -149,8 +149,8 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         ["info plugin imported plugin=vouchers source=plugins/v.py"],
     ),
     "plugin_refused": (
-        lambda: journal.plugin_refused("vouchers", TransientError("it says so")),
-        ['error plugin refused plugin=vouchers cause="it says so"'],
+        lambda: journal.plugin_refused("vouchers", TransientError("it says so", advice="Ask it.")),
+        ['error plugin refused plugin=vouchers cause="it says so" advice="Ask it."'],
     ),
     "notice_sent": (
         lambda: journal.notice_sent(begun=2, over=0, missed=1),

@@ -413,7 +413,7 @@ def _no_plugin(post: Post) -> None:
         (_operator_faulty, "operators/acme.yaml is faulty"),
         (_operator_gone, "operators/acme.yaml is not there any more"),
         (_no_target, "operator acme has no target 'duty' any more"),
-        (_no_plugin, "no plugin offers the forwarder 'carrier-pigeon'"),
+        (_no_plugin, "no plugin offers the forwarder 'carrier-pigeon'. See `gatewayd plugins list`."),
     ],
 )
 def test_P7_without_a_way_it_waits_with_the_reason_and_goes_when_there_is_one(post: Post, change: Any, words: str) -> None:
