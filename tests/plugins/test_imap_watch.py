@@ -286,6 +286,19 @@ def test_what_came_between_listing_and_watch_is_told_by_numbers(before: bytes, a
         assert watch.listen() == Heard(news=news)
 
 
+@pytest.mark.parametrize(("last", "news"), [(2, False), (3, False), (4, True)])
+def test_one_in_and_one_out_is_heard_where_no_uidnext_is_told(last: int, news: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    """EXISTS is the same then; Courier tells no UIDNEXT in the answer to EXAMINE."""
+    script = Talker()
+    script.replies["EXAMINE"] = OPENED.partition(b"* OK [UIDNEXT")[0]
+    with session(script, tmp_path) as opened:
+        keys(opened)
+        script.replies["UID FETCH *"] = b"* 3 FETCH (UID %d)\r\n" % last
+        watch = opened.watch("INBOX")
+        assert watch is not None
+        assert watch.listen() == Heard(news=news)
+
+
 def test_a_folder_that_was_never_listed_has_news(tmp_path: Path) -> None:
     with session(Talker(), tmp_path) as opened:
         watch = opened.watch("INBOX")
