@@ -183,6 +183,65 @@ def test_a_listing_goes_on_in_its_own_folder_after_another_was_opened(tmp_path: 
     assert script.asked("EXAMINE")[-2:] == ['EXAMINE "Sent"', 'EXAMINE "INBOX"']
 
 
+# --- servers that do not search ----------------------------------------------------------------------------------------
+
+
+def numbered(opened: bytes, *uids: int, search: bytes = b"* SEARCH\r\n", sizes: bool = True) -> Script:
+    """Play GNU mailutils: ``UID SEARCH UID 1:*`` finds nothing, or numbers of the sequence, and FETCH by number is right."""
+    named = dict(enumerate(uids, 1))
+    replies = {
+        "EXAMINE": opened,
+        "UID SEARCH": search,
+        "FETCH": b"".join(b"* %d FETCH (UID %d)\r\n" % pair for pair in named.items()),
+        "UID FETCH": b"".join(b"* %d FETCH (UID %d RFC822.SIZE 9)\r\n" % pair for pair in named.items()) if sizes else b"",
+    }
+    return Script(replies)
+
+
+OLD = OPENED.replace(b"UIDNEXT 4", b"UIDNEXT 16")
+
+
+@pytest.mark.parametrize("search", [b"", b"* SEARCH\r\n", b"* SEARCH 1 2 3\r\n", b"* SEARCH 15\r\n"])
+@pytest.mark.parametrize("cursor", [None, "7 12 12"])
+def test_P1_what_a_search_does_not_name_is_listed_by_number(tmp_path: Path, search: bytes, cursor: str | None) -> None:
+    script = numbered(OLD, 11, 12, 15, search=search)
+    with session(script, tmp_path) as opened:
+        pages = list(opened.listing("INBOX", cursor))
+    assert [one for page in pages for one in page.keys] == [Listed("7:11", 9), Listed("7:12", 9), Listed("7:15", 9)]
+    assert [(page.exists, page.doubts) for page in pages] == [(3, ())] * len(pages)
+    assert script.asked("^FETCH") == ["FETCH 1:3 (UID)"]
+
+
+def test_P1_what_neither_search_nor_a_range_of_uids_names_is_listed_without_a_size(tmp_path: Path) -> None:
+    with session(numbered(OLD, 11, 12, 15, sizes=False), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert (page.keys, page.doubts) == ((Listed("7:11", None), Listed("7:12", None), Listed("7:15", None)), ())
+
+
+@pytest.mark.parametrize(("uids", "named"), [((11, 12), 2), ((), 0), ((11, 12, 15, 16), 4)])
+def test_P1_a_folder_of_which_the_server_lists_another_number_than_it_counts_is_in_doubt(
+    tmp_path: Path, uids: tuple[int, ...], named: int
+) -> None:
+    with session(numbered(OLD, *uids), tmp_path) as opened:
+        pages = list(opened.listing("INBOX", None))
+    assert [one for page in pages for one in page.keys] == [Listed(f"7:{uid}", 9) for uid in uids]
+    assert {page.doubts for page in pages} == {(f"the server counts 3 messages and lists {named}",)}
+
+
+def test_P1_where_no_answer_names_all_what_any_of_them_names_is_listed(tmp_path: Path) -> None:
+    with session(numbered(OLD, 11, 15, search=b"* SEARCH 12\r\n"), tmp_path) as opened:
+        (page,) = opened.listing("INBOX", None)
+    assert page.keys == (Listed("7:11", 9), Listed("7:12", None), Listed("7:15", 9))
+    assert page.doubts == ("the server counts 3 messages and lists 2",)
+
+
+def test_P1_a_folder_whose_next_number_went_back_is_in_doubt(tmp_path: Path) -> None:
+    with session(numbered(OLD, 11, 12, 15, search=b"* SEARCH 11 12 15\r\n"), tmp_path) as opened:
+        sound, doubtful = [{page.doubts for page in opened.listing("INBOX", cursor)} for cursor in ("7 15 12", "7 16 12")]
+    assert sound == {()}
+    assert doubtful == {("UIDNEXT is 16, though message 16 was listed before",)}
+
+
 # --- fetching ---------------------------------------------------------------------------------------------------------
 
 
