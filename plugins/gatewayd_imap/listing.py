@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd import Page, PermanentError, TransientError
+from gatewayd_imap.names import in_quotes
 from gatewayd_imap.numbers import Cursor
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class _Listing:
     def _anew(self) -> None:
         opened = self._reading.open(self.opened.folder)
         if opened.uidvalidity != self.opened.uidvalidity:
-            raise TransientError(f"{self._reading.options.where}: folder {opened.folder!r} was renumbered meanwhile")
+            raise TransientError(f"{self._reading.options.where}: folder {in_quotes(opened.folder)} was renumbered meanwhile")
         self._reading.bounded(opened, opened.exists or 0)
         self.opened = opened
 

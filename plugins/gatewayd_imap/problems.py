@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ from imap_tools.imap_utf7 import utf7_decode, utf7_encode
 from gatewayd import PermanentError, repeats
 from gatewayd_imap.answers import folders as read_folders
 from gatewayd_imap.connect import capabilities
+from gatewayd_imap.names import in_quotes, in_yaml
 from gatewayd_imap.settle import lacking
 
 if TYPE_CHECKING:
@@ -20,15 +19,12 @@ if TYPE_CHECKING:
     from gatewayd import Action
     from gatewayd_imap.client import MailBox
 
-__all__ = ["in_yaml", "problems"]
+__all__ = ["problems"]
 
 #: How many names are shown, how many are looked through, and how long one of them may be.
 _NAMED, _MOST, _LONGEST = 20, 2_000, 255
 #: The answer to LIST, in bytes.
 _LIST = 4 << 20
-#: What YAML takes as it is, wherever it stands, and for text.
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]*(?: [A-Za-z0-9_/.-]+)*")
-_NO_TEXT = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 
 def problems(mailbox: MailBox, folders: Sequence[str], action: Action | None) -> list[str]:
@@ -47,7 +43,7 @@ def problems(mailbox: MailBox, folders: Sequence[str], action: Action | None) ->
 
 def _missing(mailbox: MailBox, folder: str, advice: str) -> str:
     try:
-        with mailbox.client.step(f"folder {folder!r}", PermanentError):
+        with mailbox.client.step(f"folder {in_quotes(folder)}", PermanentError):
             mailbox.folder.set(folder, readonly=True)
     except PermanentError:
         there = _there(folder, _names(mailbox), mailbox.client.secrets)
@@ -64,16 +60,6 @@ def _there(folder: str, names: Sequence[str], secrets: Sequence[str]) -> str:
     rest = len(names) - len(shown)
     more = f" (and {rest} more{', which are less alike' if near else ''})" if rest else ""
     return f"the server has {', '.join(in_yaml(name) for name in shown)}{more}"
-
-
-def in_yaml(name: str) -> str:
-    """Return a folder's name as it must be written in YAML."""
-    if _PLAIN.fullmatch(name) and name.casefold() not in _NO_TEXT:
-        return name
-    if name.isprintable():
-        return "'" + name.replace("'", "''") + "'"
-    # Between double quotes YAML has the escapes of JSON.
-    return json.dumps(name)
 
 
 def _names(mailbox: MailBox) -> list[str]:

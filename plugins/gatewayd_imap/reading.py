@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Listed, PermanentError, TransientError
 from gatewayd_imap.answers import arrival, named, number
+from gatewayd_imap.names import in_quotes
 from gatewayd_imap.numbers import MAX_UID, chunks, key, uid_of, uid_set
 
 if TYPE_CHECKING:
@@ -49,11 +50,11 @@ class Reading:
     def open(self, folder: str, *, writable: bool = False) -> Opened:
         """Open the folder anew, so that its numbers and what is in it are of now. One for writing is open for no reader."""
         self._opened = None
-        with self.client.step(f"folder {folder!r} can't be opened", PermanentError):
+        with self.client.step(f"folder {in_quotes(folder)} can't be opened", PermanentError):
             exists = number(self.mailbox.folder.set(folder, readonly=not writable)[1][-1])
             uidvalidity, uidnext = (number(self.client.response(name)[1][-1]) for name in ("UIDVALIDITY", "UIDNEXT"))
         if not uidvalidity or uidvalidity > MAX_UID:
-            where = f"{self.options.where}: folder {folder!r}"
+            where = f"{self.options.where}: folder {in_quotes(folder)}"
             raise PermanentError(f"{where}: the server numbers its messages anew in each session (no UIDVALIDITY)")
         uidnext = uidnext if uidnext and uidnext <= MAX_UID else None
         opened = Opened(folder=folder, uidvalidity=uidvalidity, exists=exists, uidnext=uidnext)
@@ -72,13 +73,13 @@ class Reading:
     def expect(self, opened: Opened) -> None:
         """Be in that folder, under those numbers: between two steps of a listing others may have been opened."""
         if self.reopen(opened.folder).uidvalidity != opened.uidvalidity:
-            raise TransientError(f"{self.options.where}: folder {opened.folder!r} was renumbered meanwhile")
+            raise TransientError(f"{self.options.where}: folder {in_quotes(opened.folder)} was renumbered meanwhile")
 
     def bounded(self, opened: Opened, count: int) -> None:
         """Raise PermanentError where a folder has more messages than it may."""
         most = self.options.max_messages
         if count > most:
-            text = f"folder {opened.folder!r} has {count} messages, and `max_messages` is {most}"
+            text = f"folder {in_quotes(opened.folder)} has {count} messages, and `max_messages` is {most}"
             raise PermanentError(f"{self.options.where}: {text}", advice="Raise `max_messages`, or move old mail to other folders.")
 
     # --- which messages there are -----------------------------------------------------------------------------------

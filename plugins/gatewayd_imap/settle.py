@@ -8,6 +8,7 @@ from imap_tools.utils import encode_folder
 
 from gatewayd import PermanentError, TransientError
 from gatewayd_imap.connect import capabilities
+from gatewayd_imap.names import in_quotes
 from gatewayd_imap.numbers import chunks, uid_set
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def _to(mailbox: MailBox, command: str, uids: str, folder: str) -> None:
     try:
         _do(mailbox, command, uids, encode_folder(folder))
     except PermanentError as error:
-        advice = f"Make the folder {folder!r} on the server, or correct `after`."
-        raise PermanentError(f"{error.message}: can't move to {folder!r}", advice=advice) from None
+        advice = f"Make the folder {in_quotes(folder)} on the server, or correct `after`."
+        raise PermanentError(f"{error.message}: can't move to {in_quotes(folder)}", advice=advice) from None
 
 
 def _do(mailbox: MailBox, command: str, *words: str | bytes) -> None:

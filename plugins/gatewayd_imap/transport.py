@@ -8,6 +8,7 @@ from gatewayd import Gone, PermanentError, Session, TransientError, Transport
 from gatewayd_imap.bodies import HEADER, LARGE, Wanted, bodies, fetched, fetched_large
 from gatewayd_imap.connect import capabilities, connect, drop, hang_up
 from gatewayd_imap.listing import Found, pages
+from gatewayd_imap.names import in_quotes
 from gatewayd_imap.numbers import uid_of
 from gatewayd_imap.options import ImapOptions
 from gatewayd_imap.problems import problems
@@ -101,7 +102,9 @@ class ImapSession(Session):
         uids = [uid for text in keys if (uid := uid_of(text, opened.uidvalidity))]
         if len(uids) < len(keys):
             # It is there under another key, perhaps: the next listing finds out, and the action stays owed.
-            raise TransientError(f"{self._options.where}: folder {folder!r} was renumbered before this could be done: {action}")
+            raise TransientError(
+                f"{self._options.where}: folder {in_quotes(folder)} was renumbered before this could be done: {action}"
+            )
         settle(self._mailbox, self._options, uids, action)
 
     def problems(self, folders: Sequence[str], action: Action | None) -> list[str]:
