@@ -228,11 +228,15 @@ class _Reader:
     def scalar(self, event: yaml.ScalarEvent, place: Place) -> object:
         mark = _at(event.start_mark)
         text = str(event.value)
+        bare = event.style in (None, "")
+        if bare and (odd := quoted_by_hand(text)):
+            self.fault(mark, odd, place)
+            return text
         if event.tag:
             return self.secret(event.tag, text, mark, place)
-        if event.style not in (None, ""):
+        if not bare:
             return text
-        odd = surprise(text) or quoted_by_hand(text)
+        odd = surprise(text)
         if odd:
             self.fault(mark, odd, place)
             return text

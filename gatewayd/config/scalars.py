@@ -21,8 +21,12 @@ _SURPRISES = (
 )
 _SURPRISE = tuple((re.compile(pattern, re.IGNORECASE), what) for pattern, what in _SURPRISES)
 
-#: Quotes that are none to YAML (Unicode's Pi and Pf, and those that German and others begin with).
-_TYPOGRAPHIC = "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+#: Quotes that are none to YAML: those of Europe's languages, those of Chinese and Japanese, and what is typed for one: an acute
+#: accent and primes.
+_TYPOGRAPHIC = (
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
+    "\u300c\u300d\u300e\u300f\u301d\u301e\u301f\uff02\uff07\u00b4\u2032\u2033"
+)
 
 
 def surprise(text: str) -> str:
@@ -36,8 +40,11 @@ def surprise(text: str) -> str:
 
 
 def quoted_by_hand(text: str) -> str:
-    """Return what is wrong with an unquoted scalar in typographic quotes, which word processors make of straight ones."""
-    inside = len(text) > 1 and text[0] in _TYPOGRAPHIC and text[-1] in _TYPOGRAPHIC
+    """Return what is wrong with an unquoted scalar in typographic quotes, which word processors make of straight ones.
+
+    At its end a straight one, or a backquote, closes it as well.
+    """
+    inside = len(text) > 1 and text[0] in _TYPOGRAPHIC and text[-1] in f"{_TYPOGRAPHIC}'\"`"
     return "typographic quotes, which belong to the value, expected ' or \"" if inside else ""
 
 
