@@ -18,6 +18,7 @@ from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TextIO
 
     from gatewayd.cli.app import App
     from gatewayd.desk import Prepared
@@ -145,12 +146,24 @@ def _letter(*, text: Path | None, html: Path | None, attach: Sequence[Path], sen
 
 
 def _text(path: Path) -> str:
-    data = sys.stdin.buffer.read(_LARGEST + 1) if path == Path("-") else _read(path)
+    data = _typed() if path == Path("-") else _read(path)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         what = "standard input" if path == Path("-") else str(path)
         raise PermanentError(f"{what} is not UTF-8, at byte {error.start}", advice="Save it as UTF-8.") from None
+
+
+def _typed() -> bytes:
+    advice = "Give a file, or the text by a pipe."
+    # Python has none where it is closed.
+    stream: TextIO | None = sys.stdin
+    if stream is None:
+        raise PermanentError("standard input is closed", advice=advice)
+    try:
+        return _bounded("standard input", stream.buffer.read(_LARGEST + 1))
+    except OSError as error:
+        raise PermanentError(f"standard input can't be read: {error.strerror}", advice=advice) from error
 
 
 def _attached(path: Path) -> Attached:
@@ -167,8 +180,12 @@ def _read(path: Path) -> bytes:
             data = b"" if large else file.read(_LARGEST + 1)
     except OSError as error:
         raise PermanentError(f"{path} can't be read: {error.strerror}", advice="Give a file that is there.") from error
+    return _bounded(path, data, large=large)
+
+
+def _bounded(what: object, data: bytes, *, large: bool = False) -> bytes:
     if large or len(data) > _LARGEST:
-        raise PermanentError(f"{path} is larger than 1 GiB", advice="Send a link to it.")
+        raise PermanentError(f"{what} is larger than 1 GiB", advice="Send a link to it.")
     return data
 
 

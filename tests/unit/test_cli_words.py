@@ -65,3 +65,16 @@ cli.run(["status"])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "KeyError: 'a bug'" in done.stderr
+
+
+def test_what_the_system_refuses_without_naming_a_file_is_said_in_its_words_and_not_blamed_on_the_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert cli.run(["--config", ".", "plugins", "list"]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("gatewayd: the system refuses: FileNotFoundError: [Errno 2] No such file or directory")
+    assert (told.out, told.err.count("\n")) == ("", 1)

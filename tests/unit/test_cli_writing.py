@@ -169,6 +169,20 @@ def test_standard_input(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "standard input is not UTF-8, at byte 3" in shell.run("mail", "send", *LETTER, "--text", "-").err
 
 
+def test_standard_input_that_can_not_be_read_is_told_and_not_blamed_on_the_output(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("mail", "send", *LETTER, "--text", "-")
+    monkeypatch.setattr("sys.stdin", None)
+    closed = shell.run(*words)
+    assert (closed.code, "standard input is closed" in closed.err) == (1, True)
+    with os.fdopen(os.open(os.devnull, os.O_WRONLY)) as unreadable:
+        monkeypatch.setattr("sys.stdin", unreadable)
+        broken = shell.run(*words)
+    assert (broken.code, "standard input can't be read: Bad file descriptor" in broken.err) == (1, True)
+    assert shell.deliveries() == []
+
+
 def test_what_can_not_be_read_sends_nothing(shell: Shell, text: str) -> None:
     latin = shell.path("latin.txt", b"Gr\xfc\xdfe")
     huge = shell.path("huge", b"")
