@@ -65,8 +65,10 @@ def closed(where: str) -> TransientError:
 
 def garbled(where: str, reply: bytes, secrets: Sequence[str] = ()) -> TransientError:
     """Return the error for bytes that are no POP3."""
-    known = other_protocol(reply)
-    advice = "Check that `host` and `port` are those of a POP3 server."
-    if known and known != "POP3":
-        advice = f"It is the greeting of an {known} server. {advice}" if known in {"IMAP", "SMTP", "HTTP", "SSH"} else advice
+    other = other_protocol(reply)
+    advice = "Check that `host` and `port` are those of a POP3 server: usually 995, and 110 for `starttls`."
+    if other == "IMAP":
+        advice = f"It is an IMAP server: use `kind: imap`. Else: {advice}"
+    elif other not in ("", "POP3"):
+        advice = f"It is a server of {other}. {advice}"
     return TransientError(f"{where}: expected a POP3 reply, got {quoted(reply, secrets, _SHOWN)!r}", advice=advice)

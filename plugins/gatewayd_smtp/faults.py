@@ -42,10 +42,10 @@ def closed(options: SmtpOptions) -> Goodbye:
 
 def garbled(options: SmtpOptions, words: bytes, secrets: Sequence[str] = ()) -> TransientError:
     """Return the error for bytes that are no SMTP."""
-    known = other_protocol(words)
-    advice = "Check that `host` and `port` are those of an SMTP server, and that `security` fits the port."
-    if known and known != "SMTP":
-        advice = f"It looks like the word of a server of {known}. {advice}"
+    other = other_protocol(words)
+    advice = "Check that `host` and `port` are those of an SMTP server: usually 465, and 587 for `starttls`."
+    if other not in ("", "SMTP"):
+        advice = f"It is a server of {other}. {advice}"
     return TransientError(f"{options.where}: expected an SMTP reply, got {quoted(words, secrets, 100)!r}", advice=advice)
 
 
