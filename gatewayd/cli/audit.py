@@ -10,7 +10,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.rereading import reread
 from gatewayd.custody import State
-from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.errors import GatewaydError, PermanentError, sentences
 from gatewayd.views import Listing
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
     except GatewaydError as error:
         # What is damaged can't be read: that is what there is to say of it.
         output.error(error, account=account)
-        found, database = (), replace(database, faults=(*database.faults, error.message))
+        found, database = (), replace(database, faults=tuple(dict.fromkeys([*database.faults, error.sentences])))
     found = reread(app, chosen, found)
     proven = all(one.proven for one in found) and not database.faults
     if as_json:
@@ -108,7 +108,7 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
     missing = [(one.folder, text, advice) for one in found for text, advice in _missing(account, one)]
     missing += [("the database", text, _RESTORE) for text in database.faults]
     for where, text, _ in missing:
-        output.note(f"Not proven, {where}: {text}.")
+        output.note(f"{sentences(f'Not proven, {where}: {text}')}.")
     for advice in dict.fromkeys(advice for _, _, advice in missing):
         output.note(advice)
     left = sum(one.states.get(state, 0) for one in found for state in ("offered", "not admitted"))
