@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -19,7 +20,7 @@ import sys
 import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from coverage.numbits import numbits_to_nums
 
-from tests.mutation_runner import NOT_HERE, TOO_LONG, Request, written
+from tests.mutation_runner import GRACE, NOT_HERE, TOO_LONG, Request, written
 from tests.mutations import Mutation, mutations
 
 if TYPE_CHECKING:
@@ -219,12 +220,15 @@ class _Tree:
         chosen = self._folder / "tests.args"
         chosen.write_text("\n".join(tests))
         command = [*_python("pytest"), *self._pytest, f"@{chosen}"]
-        try:
-            return subprocess.run(
-                command, cwd=self._folder, env=self._environment, stdout=subprocess.DEVNULL, check=False, timeout=self._seconds
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return TOO_LONG
+        with subprocess.Popen(command, cwd=self._folder, env=self._environment, stdout=subprocess.DEVNULL) as process:
+            try:
+                return process.wait(self._seconds)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(GRACE)
+                process.kill()
+                return TOO_LONG
 
 
 def _python(module: str) -> list[str]:

@@ -24,8 +24,10 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["NOT_HERE", "TOO_LONG", "Request", "exchanged", "functions", "written"]
+__all__ = ["GRACE", "NOT_HERE", "TOO_LONG", "Request", "exchanged", "functions", "written"]
 
+#: Seconds that tests which take too long have to end the servers that they started.
+GRACE = 15.0
 #: Exit codes beside those of pytest: the change is outside of functions; the tests took too long.
 NOT_HERE, TOO_LONG = 100, 101
 
@@ -79,14 +81,20 @@ class Runner:
 
 
 def _code(child: int, seconds: float) -> int:
-    """Return how a fork ended, at the latest after so many seconds."""
+    """Return how a fork ended, soon after so many seconds at the latest."""
     descriptor = os.pidfd_open(child)
-    in_time = select.select([descriptor], [], [], seconds)[0]
-    os.close(descriptor)
+    in_time = _ended(descriptor, seconds)
     if not in_time:
-        os.killpg(child, signal.SIGKILL)
+        os.kill(child, signal.SIGINT)
+        if not _ended(descriptor, GRACE):
+            os.killpg(child, signal.SIGKILL)
+    os.close(descriptor)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if in_time else TOO_LONG
+
+
+def _ended(descriptor: int, seconds: float) -> bool:
+    return bool(select.select([descriptor], [], [], seconds)[0])
 
 
 # --- exchanging code ----------------------------------------------------------------------------------------------------
