@@ -131,6 +131,9 @@ class BounceContract:
         (taken,) = take(store)
         self.bounce(store, 1, _hard("a@x.de"))
         assert view(store, delivery_id).state == "waiting"
+        store.settle("one", [settled(taken, "waiting")])
+        assert view(store, delivery_id).state == "waiting"
+        (taken,) = take(store)
         assert store.settle("one", [settled(taken, "delivered", *_delivered("b@x.de", "a@x.de"))]) == {delivery_id}
         seen = view(store, delivery_id)
         assert (seen.state, [each.state for each in seen.recipients]) == ("bounced", ["bounced", "delivered"])
