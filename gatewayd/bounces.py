@@ -72,7 +72,7 @@ _AROUND = ".'`*{}|#"
 _EMAIL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,252}[A-Za-z0-9]")
 #: The Message-ID of a mail that is returned within a text; and a second name of ours that ends a header.
 _MESSAGE_ID = re.compile(
-    rb"^[> \t]*+(?:resent-)?+message-id:[ \t]*+(?:\r?\n[> \t]++)?+(?:<|&lt;)?+([^<>&\s]{1,400}+)",
+    rb"^[> \t]*+(?:resent-)?message-id:[ \t]*+(?:\r?\n[> \t]++)?(?:<|&lt;)?([^<>&\s]{1,400}+)",
     re.IGNORECASE | re.MULTILINE,
 )
 _LAST = re.compile(

@@ -22,7 +22,7 @@ _RUNS = re.compile(rb"=++|[^=]++")
 #: How many bytes behind a padding tell whether more base64 follows, and what these are then.
 _LOOKED = 1024
 _BLANKS = re.compile(rb"[ \t\r\n]*+")
-_LINES = re.compile(rb"(?:[A-Za-z0-9+/=\r\n]++|[ \t]++(?=[\r\n]|\Z))*+")
+_LINES = re.compile(rb"[A-Za-z0-9+/=\r\n]*+(?:[ \t]++(?=[\r\n]|\Z))?")
 _LINE = 1024
 
 
@@ -111,8 +111,10 @@ class _Base64:
 
 
 def _end_of(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    match = pattern.match(data, at)
-    return match.end() if match else at
+    """Return where it ends that matches the pattern again and again."""
+    while (match := pattern.match(data, at)) and match.end() > at:
+        at = match.end()
+    return at
 
 
 # A soft line break with blanks behind it, or before a line end that is a CR alone.

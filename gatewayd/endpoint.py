@@ -47,7 +47,7 @@ _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNO
 
 
 #: Letters of any script: a name may be written as people read it (RFC 5890). Quotes and signs are none.
-_HOST = re.compile(r"\w(?:[\w-]*+(?<!-))(?:\.\w(?:[\w-]*+(?<!-)))*+\.?")
+_HOST = re.compile(r"\w(?:[\w-]*+(?<!-))(?:\.\w(?:[\w-]*+(?<!-)))*\.?")
 #: What ends in a number is an address (RFC 1123 section 2.1), or none.
 _NUMBERED = re.compile(r"(?:.*\.)?[0-9]+\.?")
 #: OpenSSL's words for a certificate of another name (openssl-verification-options(1)).

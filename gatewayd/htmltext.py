@@ -9,7 +9,7 @@ import re
 __all__ = ["html_to_text"]
 
 _NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]*")
-_QUOTING = re.compile(r"(?:[^>\"']|\"[^\"]*+\"|'[^']*+')*+>")
+_UNQUOTED = re.compile(r"[^>\"']*+")
 # A comment ends like this to a browser (HTML section 13.2.5.51), though not all of it is right.
 _COMMENT_END = re.compile(r"--!?>")
 _EMPTY_COMMENT = re.compile(r"<!--(?:-?>)")
@@ -33,15 +33,27 @@ def html_to_text(source: str) -> str:
         if name is None:
             at = _markup(source, opens, out)
             continue
-        closes = _QUOTING.match(source, name.end()) if quoting else None
+        closes = _end_of_tag(source, name.end()) if quoting else 0
         # Once quotes don't pair up, they are no longer minded: looking for their ends again and again is quadratic.
-        quoting = closes is not None
-        at = closes.end() if closes else source.find(">", name.end()) + 1
+        quoting = closes > 0
+        at = closes or source.find(">", name.end()) + 1
         if not at:
             return _joined(out)
         at = _tag(source, name[0].lower(), at, out)
     out.append(_flat(source[at:]))
     return _joined(out)
+
+
+def _end_of_tag(source: str, at: int) -> int:
+    """Return where a tag ends, behind its quoted values; 0 where a quote is not closed, or the tag has no end."""
+    while unquoted := _UNQUOTED.match(source, at):
+        sign = source[unquoted.end() : unquoted.end() + 1]
+        if sign in {"", ">"}:
+            return unquoted.end() + 1 if sign else 0
+        at = source.find(sign, unquoted.end() + 1) + 1
+        if not at:
+            return 0
+    return 0
 
 
 def _markup(source: str, opens: int, out: list[str]) -> int:

@@ -19,7 +19,7 @@ _PIECE = 57 * 4096
 LONGEST_LINE = 998
 _MESSAGE = re.compile(rb"message/(?:rfc822|global)\b", re.IGNORECASE)
 _BOUNDARY = re.compile(rb'boundary[ \t]*=[ \t]*"?([^";\r\n]{1,200}+)', re.IGNORECASE)
-_RETURN_PATH = re.compile(rb"^Return-Path[ \t]*:[^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*+", re.IGNORECASE | re.MULTILINE)
+_RETURN_PATH = re.compile(rb"^Return-Path[ \t]*:[^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*", re.IGNORECASE | re.MULTILINE)
 #: A header that is longer is sent on as it is.
 _LONGEST_HEAD = 1 << 20
 

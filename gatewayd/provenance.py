@@ -40,7 +40,7 @@ _ABOUT = ("x-original-message-id", "original-message-id", "x-forwarded-message-i
 _MESSAGES = (".eml", ".msg", ".mbox", ".mht")
 #: Fields of a message that was returned or attached, which name that message.
 _MESSAGE_ID = re.compile(
-    rb"^[> \t]*+(?:resent-|x-original-|original-)?+message-id:[ \t]*+(?:\r?\n[ \t]++)?+<?+([^<>\s]{1,400}+)",
+    rb"^[> \t]*+(?:resent-|x-original-|original-)?message-id:[ \t]*+(?:\r?\n[ \t]++)?<?+([^<>\s]{1,400}+)",
     re.IGNORECASE | re.MULTILINE,
 )
 #: What a server names its queue entry by, and nobody can guess; and the Message-ID that it says it gave.

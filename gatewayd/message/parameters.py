@@ -21,7 +21,7 @@ _NAME = r'[^ \t\r\n\v\f=;"(),]++'
 _BLANK = r"[ \t\r\n\v\f]*+"
 #: A field as it should be: nothing is left over, and nothing has to be found out.
 _STRICT = re.compile(
-    rf'([^ \t\r\n\v\f=;"(),]++){_BLANK}(?:;{_BLANK}{_NAME}=(?:"[^"\\]*+"|[^ \t\r\n\v\f;"(),\\]++){_BLANK})*+;?{_BLANK}'
+    rf'([^ \t\r\n\v\f=;"(),]++){_BLANK}(?:;{_BLANK}{_NAME}=(?:"[^"\\]*+"|[^ \t\r\n\v\f;"(),\\]++){_BLANK})*;?{_BLANK}'
 )
 _PARAMETER = re.compile(rf'(?:^|;){_BLANK}({_NAME}){_BLANK}={_BLANK}(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -41,7 +41,7 @@ _GLUED = re.compile(
 _AGAIN = re.compile(r"content-(?:type|disposition|transfer-encoding):[ \t\r\n]*+(?=\S)", re.IGNORECASE)
 _EQUALLED = re.compile(r"\b(charset|boundary)[ \t]*+=", re.IGNORECASE)
 #: Behind the last quote that is closed none is minded: each would be looked for to the end.
-_PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
+_PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*', re.DOTALL)
 #: A file name in which parentheses are no comment, for people write "Voucher (1).pdf".
 _NAMED = re.compile(r"name(?:\*\d{0,3}\*?)?[ \t]*+=[ \t]*+(?!\")[^;]*+", re.IGNORECASE)
 _NAME_AND_COMMENT = re.compile(r"(.*\.\w{1,8})[ \t]++\([^()]*\)", re.DOTALL)

@@ -33,18 +33,18 @@ _NAMES = {name.encode("ascii"): name for name in _KEPT}
 _TOKEN = re.compile(
     rb"\s*+(?:(?P<open>\()|(?P<close>\))"
     rb'|"(?P<quoted>(?:[^"\\]|\\.)*+)"'
-    rb"|(?P<atom>[^\s()\"\[]++(?P<section>\[[^\]]*+\](?:<(?P<origin>[0-9]{1,10})[0-9.]*+>)?+)?+))",
+    rb"|(?P<atom>[^\s()\"\[]++(?P<section>\[[^\]]*+\](?:<(?P<origin>[0-9]{1,10})[0-9.]*+>)?)?))",
     re.DOTALL,
 )
 #: What stands in a list: nobody here asks for one, and flags may hold what no atom may.
 _IN_LIST = re.compile(rb'[^()"]*+(?:(?P<open>\()|(?P<close>\))|"(?:[^"\\]|\\.)*+")', re.DOTALL)
 # What nearly every server answers, thousands of times: read at once, it takes a fifth of the time, and none of what may be read.
 _PAIR = rb'[A-Z0-9.-]++ (?:[0-9]++|"[^"\\]*+"|\([^()"]*+\))'
-_PLAIN = re.compile(rb"[0-9]++ \(" + _PAIR + rb"(?: " + _PAIR + rb")*+\)")
+_PLAIN = re.compile(rb"[0-9]++ \(" + _PAIR + rb"(?: " + _PAIR + rb")*\)")
 _BEFORE = re.compile(
-    rb"[0-9]++ \((?P<pairs>(?:" + _PAIR + rb" )*+)BODY\[[^\]]*+\](?:<(?P<origin>[0-9]{1,10})[0-9.]*+>)?+ ~?+\{[0-9]++\}"
+    rb"[0-9]++ \((?P<pairs>(?:" + _PAIR + rb" )*)BODY\[[^\]]*+\](?:<(?P<origin>[0-9]{1,10})[0-9.]*+>)? ~?+\{[0-9]++\}"
 )
-_BEHIND = re.compile(rb"(?: " + _PAIR + rb")*+\)")
+_BEHIND = re.compile(rb"(?: " + _PAIR + rb")*\)")
 _PAIRS = re.compile(rb'([A-Z0-9.-]++) "?+((?<=")[^"\\]*+|[0-9]++|\([^()"]*+\))')
 _SIZED = re.compile(rb"~?+\{[0-9]++\}$")
 _SEQUENCE = re.compile(rb"[0-9]++ \(")
