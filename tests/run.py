@@ -1,8 +1,9 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
-Tests run in twice as many processes as there are processors, since they wait for half of their time; those marked ``alone`` afterwards,
-one by one and without counting lines, since they measure times or memory. What fails is run once more by itself, for all to see, and fails the whole if
-it fails again. A step may take as long as it likes while it says something, as pytest does with each test that is done. Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
+Tests run in more than twice as many processes as there are processors, since they wait for half of their time; those marked ``alone``
+afterwards, one by one and without counting lines, since they measure times or memory. What fails is run once more by itself, for all to
+see, and fails the whole if it fails again. A step may take as long as it likes while it says something, as pytest does with each test
+that is done. Types are checked meanwhile. Arguments go to pytest, which then runs alone, in one process and without coverage:
 ``./gw test tests/unit -k mail``. ``./gw campaign servers`` runs what the campaign has in ``tests/servers``.
 """
 
@@ -42,7 +43,7 @@ _REPORT = ["-m", "coverage", "report", "--skip-covered", f"--fail-under={_COVERE
 
 def _together() -> list[str]:
     # More than half of their time tests wait: for deadlines, for servers, for processes that they started.
-    processes = 2 * len(os.sched_getaffinity(0))
+    processes = 5 * len(os.sched_getaffinity(0)) // 2
     # What failed in an earlier run is no matter of this one.
     return [
         "-m",
