@@ -153,7 +153,7 @@ class Metrics(Collector):
         age = (now - min(checks)).total_seconds() if checks else 0.0
         yield _single("oldest_check_seconds", "Age of the oldest last proven check of all accounts that import.", age)
         visits = [one.working_since for one in state.healths if one.working_since]
-        visit = (now - min(visits)).total_seconds() if visits else 0.0
+        visit = max(0.0, (now - min(visits)).total_seconds()) if visits else 0.0
         yield _single("oldest_visit_seconds", "How long ago the oldest visit began that goes on.", visit)
         waiting = {name: number for name, (number, _) in state.waiting.items()}
         yield _single("waiting", "Keys that wait to be fetched.", sum(waiting.values()))

@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -60,7 +61,8 @@ class Runner:
         gc.freeze()
         for line in self._asker.makefile():
             request = Request(**json.loads(line))
-            chosen = [items[name] for name in request.tests]
+            # Some may be gone since it was learnt which tests reach a line.
+            chosen = [items[name] for name in request.tests if name in items]
             child = os.fork()
             if not child:
                 os.setsid()
@@ -89,6 +91,9 @@ def _code(child: int, seconds: float) -> int:
         if not _ended(descriptor, GRACE):
             os.killpg(child, signal.SIGKILL)
     os.close(descriptor)
+    with suppress(ProcessLookupError):
+        # What it leaves behind.
+        os.killpg(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if in_time else TOO_LONG
 
@@ -118,7 +123,11 @@ def exchanged(request: Request, known: Mapping[tuple[str, str, int], Sequence[Fu
     before = compile(request.before, request.file, "exec", dont_inherit=True)
     after = compile(Path(request.file).read_text(), request.file, "exec", dont_inherit=True)
     try:
-        pairs = [(known.get(_key(old), ()), new) for old, new in _pairs(before, after) if old != new]
+        every = list(_pairs(before, after))
+        changed = [(old, new) for old, new in every if not _is_alike(old, new)]
+        if any(_is_several(old, known, [one for one, _ in every]) for old, _ in changed):
+            return False
+        pairs = [(known.get(_key(old), ()), new) for old, new in changed]
         for found, new in pairs:
             for function in found:
                 function.__code__ = new
@@ -127,6 +136,22 @@ def exchanged(request: Request, known: Mapping[tuple[str, str, int], Sequence[Fu
         return False
     # What ran once, when its module was imported, is not there any more.
     return all(found for found, _ in pairs)
+
+
+def _is_alike(one: object, other: object) -> bool:
+    """Whether two constants are the same, and of code all but its lines."""
+    if not isinstance(one, CodeType) or not isinstance(other, CodeType):
+        # 1 is not True here, and a tuple may hold either.
+        return repr(one) == repr(other)
+    if (one.co_code, one.co_names, one.co_varnames) != (other.co_code, other.co_names, other.co_varnames):
+        return False
+    return len(one.co_consts) == len(other.co_consts) and all(map(_is_alike, one.co_consts, other.co_consts))
+
+
+def _is_several(code: CodeType, known: Mapping[tuple[str, str, int], Sequence[FunctionType]], every: Sequence[CodeType]) -> bool:
+    """Whether a function is there as another's, too: two lambdas on one line, or what it made, as its module was imported."""
+    made = any(_key(one) in known for one in code.co_consts if isinstance(one, CodeType))
+    return made or sum(_key(one) == _key(code) for one in every) > 1
 
 
 def _pairs(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
@@ -139,8 +164,7 @@ def _pairs(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
         raise ValueError
     for one, other in zip_longest(old.co_consts, new.co_consts):
         if not isinstance(one, CodeType) or not isinstance(other, CodeType):
-            # 1 is not True here, and a tuple may hold either.
-            if repr(one) != repr(other):
+            if not _is_alike(one, other):
                 raise ValueError
         elif one.co_flags & _OPTIMIZED:
             yield one, other

@@ -333,6 +333,8 @@ def test_what_keeps_an_error_is_found(body: str, *, keeps: bool) -> None:
 #: Files that read an error's message without its advice, with the reason.
 MESSAGE_ALONE = {
     "gatewayd/cli/account.py": "the command waits by itself, and what it raises in the end has the advice",
+    "gatewayd/cli/audit.py": "`output.error` has told the advice by then",
+    "plugins/gatewayd_sql/auditing.py": "whoever asks for the check says what to do about its faults",
 }
 #: What has a ``message`` and is no error: bounds, and what a container holds.
 NO_ERRORS = {"bounds", "file"}

@@ -33,6 +33,18 @@ def held(log):
     yield
     log.append("out")
 
+def doubled(found):
+    def twice(one):
+        return found(one) + found(one)
+
+    return lambda one: twice(found)(one) if callable(one) else twice(one)
+
+@doubled
+def plain(one):
+    return one
+
+BOTH = {"less": lambda one: one - 1, "more": lambda one: one + 1}
+
 class Base:
     def name(self):
         return "base"
@@ -97,6 +109,8 @@ def test_a_function_is_changed_where_it_is(tmp_path: Path, old: str, new: str, a
         ('kind = "derived"', 'kind = "other"'),
         ("super().name()", "self.kind"),
         ("@property", ""),
+        ("twice(found)", "found"),
+        ("one - 1", "one - 2"),
     ],
 )
 def test_what_is_outside_of_functions_is_not_changed_here(tmp_path: Path, old: str, new: str) -> None:

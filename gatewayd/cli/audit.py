@@ -50,7 +50,7 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
     except GatewaydError as error:
         # What is damaged can't be read: that is what there is to say of it.
         output.error(error, account=account)
-        found, database = (), replace(database, faults=tuple(dict.fromkeys([*database.faults, error.sentences])))
+        found, database = (), replace(database, faults=tuple(dict.fromkeys([*database.faults, error.message])))
     found = reread(app, chosen, found)
     proven = all(one.proven for one in found) and not database.faults
     if as_json:

@@ -163,7 +163,7 @@ def _typed() -> bytes:
     try:
         return _bounded("standard input", stream.buffer.read(_LARGEST + 1))
     except OSError as error:
-        raise PermanentError(f"standard input can't be read: {error.strerror}", advice=advice) from error
+        raise PermanentError(f"standard input can't be read: {error.strerror or error}", advice=advice) from error
 
 
 def _attached(path: Path) -> Attached:

@@ -75,11 +75,14 @@ _SIMPLE = re.compile(
     rf"<({_ATOM}++(?:\.{_ATOM}++)*@(?:[\w-]++\.)*+[\w-]++)>|({_ATOM}++(?:\.{_ATOM}++)*@(?:[\w-]++\.)*+[\w-]++)",
     re.ASCII,
 )
+#: What an atom consists of, and what stands between angle brackets: again and again, which a pattern would remember at each byte.
+_PIECE = r'(?:[^ \t\r\n\v\f"(),;:<>\[]++|\[[^ \t\r\n\v\f"(),;<>\[\]]*+\])'
+_PIECES = re.compile(_PIECE)
+_BETWEEN = re.compile(r'[^<>"]*+(?:"(?:[^"\\]|\\.)*+")?', re.DOTALL)
 _TOKEN = re.compile(
     r'(?P<word>=\?[^? \t\r\n\v\f]{1,75}\?[bBqQ]\?[^? \t\r\n\v\f]*+\?=)|"(?P<quoted>(?:[^"\\]|\\.)*+)"'
-    r'|<(?P<angle>[^<>"]*+(?:"(?:[^"\\]|\\.)*+"[^<>"]*+)*)>|\[[Mm][Aa][Ii][Ll][Tt][Oo]:(?P<mailto>[^\[\]<>" \t]*+)\]'
-    r'|(?P<special>[(),;:])|(?P<atom>(?:[^ \t\r\n\v\f"(),;:<>\[]++|\[[^ \t\r\n\v\f"(),;<>\[\]]*+\])+)'
-    r"|(?P<space>[ \t\r\n\v\f]++)|(?P<stray>.)",
+    r'|\[[Mm][Aa][Ii][Ll][Tt][Oo]:(?P<mailto>[^\[\]<>" \t]*+)\]|(?P<special>[(),;:])'
+    rf"|(?P<atom>{_PIECE})|(?P<space>[ \t\r\n\v\f]++)|(?P<stray>.)",
     re.DOTALL,
 )
 _REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]{1,5})\Z", re.IGNORECASE)
@@ -110,7 +113,8 @@ def _unshifted(match: re.Match[str]) -> str:
 def _read(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     if "\x1b$" in value:
         value = _JAPANESE.sub(_unshifted, value)
-    simple = _SIMPLE.fullmatch(value)
+    # A long one would be remembered word by word.
+    simple = _SIMPLE.fullmatch(value) if len(value) <= _LONGEST else None
     if simple and value.isascii() and value.isprintable():
         quoted, name, email, bare = simple.groups("")
         if not _ENCODED.search(email or bare):
@@ -122,6 +126,13 @@ def _read(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
 #: The same people write again and again, to the same mailboxes; only short values are remembered.
 _USUAL = 160
 _usual = lru_cache(maxsize=512)(_read)
+
+
+def _end_of(pattern: re.Pattern[str], value: str, at: int) -> int:
+    """Return where it ends that matches the pattern again and again."""
+    while (match := pattern.match(value, at)) and match.end() > at:
+        at = match.end()
+    return at
 
 
 class _Reader:
@@ -140,8 +151,13 @@ class _Reader:
         #: Names without an address, each ended by a comma: the next mailbox may be theirs ("Berg, Anna <anna@x>").
         self._unquoted: list[str] = []
         at = 0
-        while at < len(self._value) and len(self.found) <= limit and (match := _TOKEN.match(self._value, at)):
-            at = self._take(match)
+        while at < len(self._value) and len(self.found) <= limit:
+            closed = _end_of(_BETWEEN, self._value, at + 1) if self._value[at] == "<" else 0
+            if closed and self._value[closed : closed + 1] == ">":
+                self._address(self._value[at + 1 : closed], at)
+                at = closed + 1
+            elif match := _TOKEN.match(self._value, at):
+                at = self._take(match)
         self._flush(at, comma=True)
         if self.found:
             # Behind an address a word alone is one that somebody wrote wrongly: a person is told so.
@@ -151,20 +167,25 @@ class _Reader:
         kind, text = match.lastgroup or "", match[match.lastgroup or 0]
         if kind == "special":
             return self._special(text, match.start())
-        if kind in {"angle", "mailto"}:
-            if self._angle is not None:
-                # The comma between two mailboxes is missing: what stands between them is the second one's name.
-                between, self._behind = self._behind, []
-                self._flush(match.start())
-                self._before = between
-            self._angle = text
+        if kind == "mailto":
+            self._address(text, match.start())
         elif text == '"' and kind == "stray":
             # A quote that is never closed: none behind it is minded, or each would be looked for to the end.
             self._value = self._value[: match.start()] + self._value[match.start() :].replace('"', " ")
         elif kind in {"word", "quoted", "atom"}:
+            end = _end_of(_PIECES, self._value, match.end()) if kind == "atom" else match.end()
             words = self._before if self._angle is None else self._behind
-            words.append((_PAIR.sub(r"\1", text) if kind == "quoted" else text, kind != "atom"))
+            words.append((_PAIR.sub(r"\1", text) if kind == "quoted" else text + self._value[match.end() : end], kind != "atom"))
+            return end
         return match.end()
+
+    def _address(self, text: str, at: int) -> None:
+        if self._angle is not None:
+            # The comma between two mailboxes is missing: what stands between them is the second one's name.
+            between, self._behind = self._behind, []
+            self._flush(at)
+            self._before = between
+        self._angle = text
 
     def _special(self, text: str, at: int) -> int:
         if text == "(" and (end := comment_end(self._value, at)) > 0:

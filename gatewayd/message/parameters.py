@@ -23,6 +23,8 @@ _BLANK = r"[ \t\r\n\v\f]*+"
 _STRICT = re.compile(
     rf'([^ \t\r\n\v\f=;"(),]++){_BLANK}(?:;{_BLANK}{_NAME}=(?:"[^"\\]*+"|[^ \t\r\n\v\f;"(),\\]++){_BLANK})*;?{_BLANK}'
 )
+#: Longer ones are looked at in any case: the pattern would remember each parameter.
+_LONG = 10_000
 _PARAMETER = re.compile(rf'(?:^|;){_BLANK}({_NAME}){_BLANK}={_BLANK}(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SECTIONS = 100
@@ -41,7 +43,7 @@ _GLUED = re.compile(
 _AGAIN = re.compile(r"content-(?:type|disposition|transfer-encoding):[ \t\r\n]*+(?=\S)", re.IGNORECASE)
 _EQUALLED = re.compile(r"\b(charset|boundary)[ \t]*+=", re.IGNORECASE)
 #: Behind the last quote that is closed none is minded: each would be looked for to the end.
-_PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*', re.DOTALL)
+_PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+")?', re.DOTALL)
 #: A file name in which parentheses are no comment, for people write "Voucher (1).pdf".
 _NAMED = re.compile(r"name(?:\*\d{0,3}\*?)?[ \t]*+=[ \t]*+(?!\")[^;]*+", re.IGNORECASE)
 _NAME_AND_COMMENT = re.compile(r"(.*\.\w{1,8})[ \t]++\([^()]*\)", re.DOTALL)
@@ -49,7 +51,7 @@ _NAME_AND_COMMENT = re.compile(r"(.*\.\w{1,8})[ \t]++\([^()]*\)", re.DOTALL)
 
 def field(raw: str) -> tuple[str, dict[str, str]]:
     """Return the first word of a value as it stands, and the parameters: names in lower case, values as they stand."""
-    if _STRICT.fullmatch(raw) is None:
+    if len(raw) > _LONG or _STRICT.fullmatch(raw) is None:
         raw = _mended(raw)
     word, _, rest = raw.partition(";")
     found: dict[str, str] = {}
@@ -64,8 +66,9 @@ def _mended(raw: str) -> str:
     raw = _without_comments(raw.strip(SPACE)) if "(" in raw else raw.strip(SPACE)
     again = _AGAIN.match(raw)
     raw = raw[again.end() :] if again else raw
-    paired = _PAIRED.match(raw)
-    end = paired.end() if paired else 0
+    end = 0
+    while (paired := _PAIRED.match(raw, end)) and paired.end() > end:
+        end = paired.end()
     # One that is written as it should be is believed rather than one with a colon.
     sound = {found[1].lower() for found in _EQUALLED.finditer(raw)}
 

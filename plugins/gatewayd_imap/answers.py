@@ -1,6 +1,6 @@
 """Reads what a server answers, as imaplib hands it over (RFC 3501 section 7). Does no I/O, and can't raise.
 
-Each byte is looked at once: no pattern here goes back, and what can't be read ends the reading of its answer.
+Each byte is looked at a bounded number of times, and what can't be read ends the reading of its answer.
 """
 
 from __future__ import annotations

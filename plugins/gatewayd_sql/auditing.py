@@ -94,7 +94,7 @@ class Auditor:
             with self._db.reading() as connection:
                 return checked(connection)
         except GatewaydError as error:
-            return DatabaseCheck(faults=(error.sentences,))
+            return DatabaseCheck(faults=(error.message,))
 
     def _pages(self, account: str) -> Iterator[tuple[Sequence[_Entry], Mapping[int, _Stored]]]:
         """Yield all entries, and what is stored of their mails; a mail of which nothing is stored is left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.uncounted import uncounted
@@ -30,3 +31,14 @@ def assert_linear(read: Callable[[T], object], unit: T, size: int = 60_000) -> N
             return
         # A machine that is busy is slow once or twice.
         assert left, took
+
+
+def peak(call: Callable[[], object]) -> int:
+    """Return how many bytes a call takes at once beyond what was there; patterns included."""
+    with uncounted():
+        tracemalloc.start()
+        try:
+            call()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()

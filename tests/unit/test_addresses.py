@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gatewayd.mail import BytesSource, parse
 from gatewayd.message.addresses import addresses
 from gatewayd.message.comments import comments, uncommented
-from tests.unit.linear import assert_linear
+from tests.unit.linear import assert_linear, peak
 
 
 def read(value: str | bytes) -> list[tuple[str, str]]:
@@ -293,3 +293,9 @@ def test_comments_lie_behind_each_other_and_are_closed(value: str) -> None:
 def test_the_first_address_is_the_sender() -> None:
     mail = parse(BytesSource(b"From: =?utf-8?q?boss=40acme.example?=\r\n <a@x.example>\r\nTo: b@x.example c@x.example\r\n\r\n"))
     assert (str(mail.sender), len(mail.to)) == ("boss@acme.example <a@x.example>", 2)
+
+
+@pytest.mark.parametrize("unit", ["a[]", '<""', "=?a?q?b?= ", "a.", "[mailto:"])
+def test_P8_a_hostile_header_takes_little_memory(unit: str) -> None:
+    """A pattern that may go back remembers each place to which it might."""
+    assert peak(lambda: addresses(unit * (500_000 // len(unit)), 1000)) < 20 << 20

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatewayd.mail import BytesSource, Mail, parse
 from gatewayd.message.mimefields import content_type, disposition, encoding
 from gatewayd.message.parameters import field, parameter
-from tests.unit.linear import assert_linear
+from tests.unit.linear import assert_linear, peak
 
 
 def view(head: str, body: str = "") -> Mail:
@@ -183,3 +183,8 @@ def test_any_field_is_borne(raw: str) -> None:
 )  # fmt: skip
 def test_hostile_fields_take_linear_time(unit: str) -> None:
     assert_linear(lambda text: field("x" + text), unit)
+
+
+@pytest.mark.parametrize("unit", [";a=b", "; a=b; charset"])
+def test_P8_a_hostile_field_takes_little_memory(unit: str) -> None:
+    assert peak(lambda: field("x" + unit * (1_000_000 // len(unit)))) < 20 << 20
