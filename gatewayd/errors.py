@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Self
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "StoreReplaced",
     "TooLarge",
     "TransientError",
+    "in_a_row",
     "kept",
     "sentences",
 ]
@@ -72,6 +73,12 @@ def sentences(message: str, advice: str = "") -> str:
     """Return a message and its advice as sentences; others' words, which stand at a message's end, may bring their full stop."""
     ended = message.rstrip().rstrip(".")
     return f"{ended}. {advice}" if advice else ended
+
+
+def in_a_row(texts: Iterable[str]) -> str:
+    """Return several texts in one line; each may end with the full stop of an advice."""
+    *before, last = [*texts] or [""]
+    return "; ".join([*(one.rstrip(".") for one in before), last])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd import journal
-from gatewayd.errors import AuthError, ConfigError, TransientError
+from gatewayd.errors import AuthError, ConfigError, TransientError, in_a_row
 from gatewayd.health import AccountHealth
 from gatewayd.supervisor.clock import full_visit_every
 
@@ -134,7 +134,7 @@ class Charge:
             self.checked_at = now_utc
         if compared:
             self.compared_at = now_utc
-        self.error, self.advice = "; ".join(report.problems), ""
+        self.error, self.advice = in_a_row(report.problems), ""
         self.condition = "watching" if self.watched else "polling"
         folders = len(self.config.imports.folders) if self.config.imports else 0
         # No server announces a key that is due again: they are looked for as if it announced nothing.

@@ -18,6 +18,7 @@ from gatewayd.errors import (
     StoreReplaced,
     TooLarge,
     TransientError,
+    in_a_row,
     kept,
 )
 
@@ -82,3 +83,10 @@ def test_an_error_comes_back_from_another_process() -> None:
     for error in (TransientError("busy", advice="Wait.", retry_after=3), ConfigError("x", faults=[Fault(file="a", what="b")])):
         again = pickle.loads(pickle.dumps(error))
         assert (type(again), again.message, again.__dict__) == (type(error), error.message, error.__dict__)
+
+
+def test_several_texts_are_one_line_whether_they_end_with_an_advice_or_not() -> None:
+    assert in_a_row(["no such folder. Make it.", "it is slow", "the server said no."]) == (
+        "no such folder. Make it; it is slow; the server said no."
+    )
+    assert in_a_row([]) == ""
