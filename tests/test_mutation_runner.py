@@ -82,7 +82,13 @@ def _exchanged(file: Path, old: str, new: str) -> bool:
     ("old", "new", "asked", "answer"),
     [
         ("value + 1", "value - 1", "module.answer()", 5),
-        ("value + 1", "(value\n    + 2)", "module.answer()", 8),
+        pytest.param(
+            "value + 1",
+            "(value\n    + 2)",
+            "module.answer()",
+            8,
+            marks=pytest.mark.skipif(sys.version_info >= (3, 13), reason="a class knows its line, which is another one then"),
+        ),
         ('return "base"', "return None", "module.Base().name()", None),
         ("one * 2", "one + 2", "module.Derived().double", [3, 4]),
         ('log.append("out")', "pass", "log(module)", ["in"]),

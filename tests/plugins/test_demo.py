@@ -168,7 +168,12 @@ def test_ended_in_whatever_way_it_ends_its_servers_and_its_folder_is_removed(tmp
     """A killed one can't remove it: that is done by the next."""
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "gatewayd", "demo"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as demo:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as demo,
+        ExitStack() as stack,
+    ):
+        # It goes on for ever, and is waited for.
+        stack.callback(demo.kill)
         assert demo.stdout
         assert any("A message arrives" in line for line in demo.stdout), "it never began"
         (folder,) = tmp_path.iterdir()
@@ -204,4 +209,5 @@ def _answered_by_a_person(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     listed = [*command, "outbox", "list", "--operator", "acme", "--json"]
     until(lambda: '"Re:' in subprocess.run(listed, capture_output=True, text=True, check=False).stdout)
-    assert subprocess.run([*command, "status"], capture_output=True, check=False).returncode == 0
+    status = subprocess.run([*command, "status"], capture_output=True, text=True, check=False)
+    assert status.returncode == 0, status.stdout + status.stderr
