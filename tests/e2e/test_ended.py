@@ -38,7 +38,8 @@ def test_a_matcher_does_not_keep_a_command_from_ending(tmp_path: Path, number: s
     (tmp_path / "mail.eml").write_bytes(b"Subject: 756\r\n\r\n")
     with house.start("explain", tmp_path / "mail.eml") as process:
         assert process.stderr
-        assert process.stderr.readline() == "matching\n"
+        # On a busy machine it says before what it waits for.
+        assert any(line == "matching\n" for line in process.stderr)
         process.send_signal(number)
         out, err = process.communicate(timeout=LONG)
     assert process.returncode == code
