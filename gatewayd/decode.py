@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.message.charsets import clean, codec, to_text
 from gatewayd.message.parameters import parameter
+from gatewayd.message.runs import end_of_run
 from gatewayd.message.uuencode import uudecoded
 from gatewayd.message.words import header_text
 
@@ -95,8 +96,8 @@ class _Base64:
         """Whether what stands behind a padding is to be read now; if not, it is the end, or more must come to tell."""
         if at + _LOOKED <= self._known:
             return True
-        at = _end_of(_BLANKS, data, at)
-        end = _end_of(_LINES, data, at)
+        at = end_of_run(_BLANKS, data, at)
+        end = end_of_run(_LINES, data, at)
         quads = len(data[at:end].translate(None, _NOT_BASE64)) % 4 == 0
         if end - at >= _LOOKED or (last and end == len(data) and quads):
             self._known = end
@@ -108,13 +109,6 @@ class _Base64:
     def _whole(self) -> bytes:
         quad, self._quad, self._pads = self._quad, b"", 0
         return binascii.a2b_base64(quad + b"=" * (4 - len(quad)))
-
-
-def _end_of(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
-    """Return where it ends that matches the pattern again and again."""
-    while (match := pattern.match(data, at)) and match.end() > at:
-        at = match.end()
-    return at
 
 
 # A soft line break with blanks behind it, or before a line end that is a CR alone.

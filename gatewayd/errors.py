@@ -34,7 +34,7 @@ __all__ = [
     "StoreReplaced",
     "TooLarge",
     "TransientError",
-    "in_a_row",
+    "joined",
     "kept",
     "sentences",
 ]
@@ -75,7 +75,7 @@ def sentences(message: str, advice: str = "") -> str:
     return f"{ended}. {advice}" if advice else ended
 
 
-def in_a_row(texts: Iterable[str]) -> str:
+def joined(texts: Iterable[str]) -> str:
     """Return several texts in one line; each may end with the full stop of an advice."""
     *before, last = [*texts] or [""]
     return "; ".join([*(one.rstrip(".") for one in before), last])

@@ -42,8 +42,10 @@ class AccountHealth:
     checked_at: datetime | None = None
     #: When mail was last filed.
     mail_at: datetime | None = None
-    #: When it is due next; while it is ``working``, when the visit began that goes on.
+    #: When it is due next; None while it is being visited.
     due_at: datetime | None = None
+    #: When the visit began that goes on; None where none does.
+    working_since: datetime | None = None
     #: When the full listing was last compared with the ledger.
     compared_at: datetime | None = None
     #: Visits that failed since the last real success.
@@ -51,11 +53,6 @@ class AccountHealth:
     #: What is wrong and what to do about it; empty where nothing is.
     error: str = ""
     advice: str = ""
-
-    @property
-    def working_since(self) -> datetime | None:
-        """When the visit began that goes on; None where none does, or its daemon is too old to say so."""
-        return self.due_at if self.condition == "working" else None
 
 
 #: What can be in trouble so that a person is told: an account, an operator's directory, the store.

@@ -56,7 +56,10 @@ def test_one_that_is_newer_than_is_tested_is_tried_and_that_is_said(tmp_path: Pa
 def test_one_that_is_too_old_or_not_there_is_refused(tmp_path: Path, version: tuple[int, int] | None) -> None:
     python = _stand_in(tmp_path / "old", version) if version else str(tmp_path / "none")
     done = _made(tmp_path, python=python)
-    assert (done.returncode, done.stderr) == (69, f"gw: {python} is no Python 3.11, 3.12 or 3.13\n")
+    assert (done.returncode, done.stderr) == (
+        69,
+        f"gw: {python} is no Python 3.11, 3.12 or 3.13: name one, as in PYTHON=python3.12 ./gw\n",
+    )
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="this system has no Python of its own")

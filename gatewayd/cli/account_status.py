@@ -10,7 +10,7 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.cli.copies import SecretAges
-from gatewayd.errors import in_a_row, sentences
+from gatewayd.errors import joined, sentences
 from gatewayd.mailboxes import taken
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class ShownAccount:
     @property
     def due_at(self) -> datetime | None:
         """When it is due next; None where it is being visited, or nobody knows."""
-        known = self.health is not None and self.health.condition != "working" and self.condition != "unattended"
-        return self.health.due_at if self.health and known else None
+        return self.health.due_at if self.health and self.condition != "unattended" else None
 
 
 def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Iterator[ShownAccount]:
@@ -113,7 +112,7 @@ def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault |
             stood_in = fault.file in app.config.standing_in
             runs = "it runs as last accepted" if stood_in else "it runs as it stands"
         other = [health.error] if health and health.error and health.error != str(fault) else []
-        error = in_a_row([*other, f"{str(fault).rstrip('.')} ({runs})"])
+        error = joined([*other, f"{str(fault).rstrip('.')} ({runs})"])
         return (condition if health else "faulty"), error, "Correct the file; `gatewayd check` shows all faults."
     account = app.config.accounts[name]
     if account.sends is None and (account.imports is None or not account.imports.enabled):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
@@ -89,6 +90,7 @@ class Measuring:
     def _measure(self) -> None:
         try:
             healths, lengths = self._store.healths(), self._store.lengths()
+            living = {one.owner for one in self._store.daemons()}
         except GatewaydError:
             # The supervisor has said so already, and goes on trying.
             return
@@ -98,5 +100,6 @@ class Measuring:
         # The store remembers accounts that are no longer in the config.
         known = {*self._accounts, *(fault.file.removeprefix("accounts/").removesuffix(".yaml") for fault in self._faults)}
         ours = [one for one in healths if one.account in known]
-        self._metrics.told(ours, lengths)
+        # A daemon that was killed visits nothing any more.
+        self._metrics.told([one if one.owner in living else replace(one, working_since=None) for one in ours], lengths)
         self._faulty = sum(bool(one.error) for one in ours)

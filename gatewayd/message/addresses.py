@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from gatewayd.message.comments import comment_end, uncommented
 from gatewayd.message.iso2022 import iso_2022
+from gatewayd.message.runs import end_of_run
 from gatewayd.message.words import SPACE, header_text
 from gatewayd.model import Address
 
@@ -75,7 +76,7 @@ _SIMPLE = re.compile(
     rf"<({_ATOM}++(?:\.{_ATOM}++)*@(?:[\w-]++\.)*+[\w-]++)>|({_ATOM}++(?:\.{_ATOM}++)*@(?:[\w-]++\.)*+[\w-]++)",
     re.ASCII,
 )
-#: What an atom consists of, and what stands between angle brackets: again and again, which a pattern would remember at each byte.
+#: Of what an atom consists, and of what the text between angle brackets does: runs of these.
 _PIECE = r'(?:[^ \t\r\n\v\f"(),;:<>\[]++|\[[^ \t\r\n\v\f"(),;<>\[\]]*+\])'
 _PIECES = re.compile(_PIECE)
 _BETWEEN = re.compile(r'[^<>"]*+(?:"(?:[^"\\]|\\.)*+")?', re.DOTALL)
@@ -128,13 +129,6 @@ _USUAL = 160
 _usual = lru_cache(maxsize=512)(_read)
 
 
-def _end_of(pattern: re.Pattern[str], value: str, at: int) -> int:
-    """Return where it ends that matches the pattern again and again."""
-    while (match := pattern.match(value, at)) and match.end() > at:
-        at = match.end()
-    return at
-
-
 class _Reader:
     """One walk over an address list; every character is looked at a bounded number of times."""
 
@@ -152,7 +146,7 @@ class _Reader:
         self._unquoted: list[str] = []
         at = 0
         while at < len(self._value) and len(self.found) <= limit:
-            closed = _end_of(_BETWEEN, self._value, at + 1) if self._value[at] == "<" else 0
+            closed = end_of_run(_BETWEEN, self._value, at + 1) if self._value[at] == "<" else 0
             if closed and self._value[closed : closed + 1] == ">":
                 self._address(self._value[at + 1 : closed], at)
                 at = closed + 1
@@ -173,7 +167,7 @@ class _Reader:
             # A quote that is never closed: none behind it is minded, or each would be looked for to the end.
             self._value = self._value[: match.start()] + self._value[match.start() :].replace('"', " ")
         elif kind in {"word", "quoted", "atom"}:
-            end = _end_of(_PIECES, self._value, match.end()) if kind == "atom" else match.end()
+            end = end_of_run(_PIECES, self._value, match.end()) if kind == "atom" else match.end()
             words = self._before if self._angle is None else self._behind
             words.append((_PAIR.sub(r"\1", text) if kind == "quoted" else text + self._value[match.end() : end], kind != "atom"))
             return end

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.message.charsets import clean, to_text
 from gatewayd.message.comments import comments
+from gatewayd.message.runs import end_of_run
 from gatewayd.message.words import SPACE, header_text
 
 if TYPE_CHECKING:
@@ -66,9 +67,7 @@ def _mended(raw: str) -> str:
     raw = _without_comments(raw.strip(SPACE)) if "(" in raw else raw.strip(SPACE)
     again = _AGAIN.match(raw)
     raw = raw[again.end() :] if again else raw
-    end = 0
-    while (paired := _PAIRED.match(raw, end)) and paired.end() > end:
-        end = paired.end()
+    end = end_of_run(_PAIRED, raw, 0)
     # One that is written as it should be is believed rather than one with a colon.
     sound = {found[1].lower() for found in _EQUALLED.finditer(raw)}
 

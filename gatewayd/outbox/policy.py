@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.backoff import Backoff
 from gatewayd.decode import clean
 from gatewayd.delivery import Settled
-from gatewayd.errors import AuthError, TransientError, in_a_row
+from gatewayd.errors import AuthError, TransientError, joined
 from gatewayd.provenance import server_ids
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Policy:
 def _words(recipients: Sequence[Recipient], *, of: int) -> str:
     """Return what was said of them in one line; whose words they are where there are several recipients."""
     said = [one for one in recipients if one.words] or recipients
-    return _bounded(in_a_row(dict.fromkeys(_said(one, named=of > 1) for one in said)))
+    return _bounded(joined(dict.fromkeys(_said(one, named=of > 1) for one in said)))
 
 
 def _said(one: Recipient, *, named: bool) -> str:

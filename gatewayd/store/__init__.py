@@ -104,7 +104,9 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
 
     @abstractmethod
     def tell(self, healths: Sequence[AccountHealth]) -> None:
-        """Keep how accounts are, in place of what was told before; a time that is None stays as it was, but for ``due_at``."""
+        """Keep how accounts are, in place of what was told before; a time that is None stays as it was, but for ``due_at`` and
+        ``working_since``.
+        """
 
     @abstractmethod
     def healths(self) -> Sequence[AccountHealth]:

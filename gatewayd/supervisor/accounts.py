@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd import journal
-from gatewayd.errors import AuthError, ConfigError, TransientError, in_a_row
+from gatewayd.errors import AuthError, ConfigError, TransientError, joined
 from gatewayd.health import AccountHealth
 from gatewayd.supervisor.clock import full_visit_every
 
@@ -134,7 +134,7 @@ class Charge:
             self.checked_at = now_utc
         if compared:
             self.compared_at = now_utc
-        self.error, self.advice = in_a_row(report.problems), ""
+        self.error, self.advice = joined(report.problems), ""
         self.condition = "watching" if self.watched else "polling"
         folders = len(self.config.imports.folders) if self.config.imports else 0
         # No server announces a key that is due again: they are looked for as if it announced nothing.
@@ -186,14 +186,18 @@ class Charge:
 
     def health(self, owner: str, now: float) -> AccountHealth:
         """Return how it is, as it is told to others; ``now`` is the time on the loop's clock."""
-        when = self.run.began if self.run else self.due
+
+        def at(when: float | None) -> datetime | None:
+            return None if when is None else datetime.now(UTC) + timedelta(seconds=when - now)
+
         return AccountHealth(
             account=self.name,
             owner=owner,
             condition=self.shown,
             checked_at=self.checked_at,
             mail_at=self.mail_at,
-            due_at=None if when is None else datetime.now(UTC) + timedelta(seconds=when - now),
+            due_at=at(self.due),
+            working_since=at(self.run.began) if self.run else None,
             compared_at=self.compared_at,
             failures=self.failures,
             error=self.error,

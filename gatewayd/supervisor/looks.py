@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.directory import DirectoryHealth, edition
-from gatewayd.errors import in_a_row
+from gatewayd.errors import joined
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,7 +65,7 @@ class Look:
 def said(operator: str, outcome: Outcome, began: datetime, before: Look | None, *, longest: float) -> Look:
     """Return what a look came to that took at most ``longest`` seconds."""
     contents, faults = outcome.contents, outcome.faults
-    error = in_a_row(faults) if outcome.failed else contents.outdated
+    error = joined(faults) if outcome.failed else contents.outdated
     if outcome.failure is not None:
         how = f"it did not come to its end within {longest:g} s" if outcome.failure.overran else outcome.failure.how
         error = f"its directory could not be refreshed: {how}"

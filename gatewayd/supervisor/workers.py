@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import GatewaydError, PermanentError, in_a_row
+from gatewayd.errors import GatewaydError, PermanentError, joined
 from gatewayd.examine import Answering, Looked
 from gatewayd.forkserver import prepare
 from gatewayd.guard import DirectoryFailed
@@ -132,7 +132,7 @@ class Workers(Answering):
         labour = Labour(recipes={0: self.sealed(bare, ())}, refused={}, question=question)
         outcome = self._asked(labour, self.config.deadline, "workers.deadline")
         if outcome.failed:
-            raise DirectoryFailed(in_a_row(outcome.faults))
+            raise DirectoryFailed(joined(outcome.faults))
         return outcome.found
 
     def _asked(self, labour: Labour, longest: float, name: str, more: str = "") -> Outcome:

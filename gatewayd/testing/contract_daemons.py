@@ -77,6 +77,7 @@ class DaemonContract:
             checked_at=_NOON,
             mail_at=_NOON - timedelta(seconds=1),
             due_at=_NOON + timedelta(seconds=90.5),
+            working_since=_NOON - timedelta(hours=2),
             compared_at=_NOON - timedelta(hours=3),
             failures=3,
             error="the server says nö",
@@ -96,7 +97,7 @@ class DaemonContract:
     def test_P10_when_something_was_last_is_never_forgotten(self, store: Store) -> None:
         first = datetime(2026, 1, 1, tzinfo=UTC)
         told = AccountHealth(account="shared", owner="one", condition="polling", checked_at=first, mail_at=first, compared_at=first)
-        store.tell([replace(told, due_at=first)])
+        store.tell([replace(told, due_at=first, working_since=first)])
         store.tell([AccountHealth(account="shared", owner="two", condition="faulty", error="a fault")])
         assert store.healths() == [replace(told, owner="two", condition="faulty", error="a fault")]
         later = first + timedelta(hours=1)

@@ -270,6 +270,7 @@ health = Table(
     Column("failures", Integer, nullable=False),
     Column("error", Text, nullable=False),
     Column("advice", Text, nullable=False),
+    Column("working_since", Double),
 )
 
 request = Table(

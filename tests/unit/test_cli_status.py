@@ -169,7 +169,7 @@ def test_the_exit_code_says_whether_all_is_well(two: Desk, condition: Any, code:
 
 def test_P10_of_an_account_that_is_being_visited_it_says_since_when(two: Desk) -> None:
     began = NOW - timedelta(hours=5, minutes=30)
-    two.store.tell([replace(WELL, condition="working", due_at=began)])
+    two.store.tell([replace(WELL, condition="working", due_at=None, working_since=began)])
     assert two.line("reservations") == ["reservations", "working", "for", "5h", "3h", "ago", "2d", "ago"]
     working, polling = two.status("--json").of("account")
     assert (working["working_since"], working["due_at"]) == (output.moment(began), None)
@@ -177,7 +177,7 @@ def test_P10_of_an_account_that_is_being_visited_it_says_since_when(two: Desk) -
 
 
 def test_P10_what_a_dead_daemon_worked_at_is_not_being_visited(place: Desk) -> None:
-    place.store.tell([replace(WELL, owner="dead", condition="working", due_at=NOW)])
+    place.store.tell([replace(WELL, owner="dead", condition="working", due_at=None, working_since=NOW)])
     assert place.line("reservations")[1:3] == ["unattended", "3h"]
     (row,) = place.status("--json").of("account")
     assert (row["working_since"], row["due_at"]) == (None, None)

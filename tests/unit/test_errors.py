@@ -18,7 +18,7 @@ from gatewayd.errors import (
     StoreReplaced,
     TooLarge,
     TransientError,
-    in_a_row,
+    joined,
     kept,
 )
 
@@ -86,7 +86,7 @@ def test_an_error_comes_back_from_another_process() -> None:
 
 
 def test_several_texts_are_one_line_whether_they_end_with_an_advice_or_not() -> None:
-    assert in_a_row(["no such folder. Make it.", "it is slow", "the server said no."]) == (
+    assert joined(["no such folder. Make it.", "it is slow", "the server said no."]) == (
         "no such folder. Make it; it is slow; the server said no."
     )
-    assert in_a_row([]) == ""
+    assert joined([]) == ""

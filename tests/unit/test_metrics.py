@@ -126,7 +126,7 @@ def test_P10_a_visit_that_does_not_end_grows_ever_older(made: Metrics) -> None:
     made.told([replace(health("a"), due_at=datetime.now(UTC) - timedelta(hours=9))], NONE)
     assert value(made, "oldest_visit_seconds") == 0
     began = [datetime.now(UTC) - timedelta(seconds=seconds) for seconds in (5, 60)]
-    made.told([replace(health(str(when), "working"), due_at=when) for when in began], NONE)
+    made.told([replace(health(str(when), "working"), working_since=when) for when in began], NONE)
     first = value(made, "oldest_visit_seconds")
     assert 60 <= first < 70
     time.sleep(0.02)

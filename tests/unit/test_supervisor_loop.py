@@ -295,6 +295,7 @@ def test_P10_of_a_visit_that_does_not_end_it_is_told_when_it_began(house: House)
     assert told is not None
     assert told.working_since is not None
     assert before <= told.working_since <= datetime.now(UTC)
+    assert told.due_at is None
 
 
 def test_P10_of_an_account_that_is_not_being_visited_it_is_told_when_it_is_due(house: House) -> None:
