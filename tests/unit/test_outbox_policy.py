@@ -58,6 +58,12 @@ def test_P7_what_one_refuses_is_parked_with_the_words_of_the_server() -> None:
     assert [one.state for one in settled.recipients] == ["delivered", "refused"]
 
 
+def test_words_that_end_with_an_advice_are_strung_together_without_its_full_stop() -> None:
+    said = receipt(("a@x.de", "refused", "too large. Send a link."), ("b@x.de", "refused", "550 no."))
+    settled = POLICY.settled(taken(waits("a@x.de"), waits("b@x.de")), said, now=NOW, luck=0)
+    assert settled.words == "a@x.de: too large. Send a link; b@x.de: 550 no."
+
+
 def test_one_recipient_is_not_named_beside_its_words() -> None:
     assert POLICY.settled(taken(), receipt(("duty@example.com", "refused", "554 no")), now=NOW, luck=0).words == "554 no"
 
