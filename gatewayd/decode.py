@@ -22,7 +22,8 @@ _NOT_BASE64 = bytes(set(range(256)) - set(BASE64 + b"="))
 _RUNS = re.compile(rb"=++|[^=]++")
 #: How many bytes behind a padding tell whether more base64 follows, and what these are then.
 _LOOKED = 1024
-_BLANKS = re.compile(rb"[ \t\r\n]*+")
+#: More "=" than the padding needs tell nothing, wherever a piece ends between them.
+_BEHIND_PADDING = re.compile(rb"[= \t\r\n]*+")
 _LINES = re.compile(rb"[A-Za-z0-9+/=\r\n]*+(?:[ \t]++(?=[\r\n]|\Z))?")
 _LINE = 1024
 
@@ -96,7 +97,7 @@ class _Base64:
         """Whether what stands behind a padding is to be read now; if not, it is the end, or more must come to tell."""
         if at + _LOOKED <= self._known:
             return True
-        at = end_of_run(_BLANKS, data, at)
+        at = end_of_run(_BEHIND_PADDING, data, at)
         end = end_of_run(_LINES, data, at)
         quads = len(data[at:end].translate(None, _NOT_BASE64)) % 4 == 0
         if end - at >= _LOOKED or (last and end == len(data) and quads):

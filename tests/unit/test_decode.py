@@ -262,6 +262,13 @@ def test_base64_ends_at_its_padding_unless_base64_alone_stands_behind_it() -> No
     assert decoded(b"A", "base64") == b""
 
 
+@pytest.mark.parametrize("step", [1, 2, 3, 5, 1000])
+def test_more_padding_than_base64_needs_tells_nothing_whatever_the_pieces(step: int) -> None:
+    assert decoded(b"NzU===\r\nNzU2", "base64", step) == b"75756"
+    assert decoded(b"NzU2IA== =\r\n=\r\nNzU2", "base64", step) == b"756 756"
+    assert decoded(b"NzU2IA===\r\n=Regards", "base64", step) == b"756 "
+
+
 @given(st.text(alphabet="AZ9+=\r\n -", max_size=60), st.integers(0, 1100), STEPS)
 @settings(max_examples=300)
 def test_damaged_base64_says_the_same_whatever_the_pieces(text: str, more: int, step: int) -> None:
