@@ -16,14 +16,14 @@ from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
 from tests.e2e import warm  # noqa: E402  see above
-from tests.uncounted import counted_at_first, this_process_alone  # noqa: E402  see above
+from tests.uncounted import counted_while_new, this_process_alone  # noqa: E402  see above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-#: For how many seconds of a processor the lines of a test are counted.
-_COUNTED = 0.2
+#: Seconds of a processor in which a test must reach a new line, else its lines are counted no more.
+_COUNTED = 0.05
 #: How many bytes the tests of one process may leave behind until it ends.
 _LEFT = 200 << 20
 
@@ -90,7 +90,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if item.config.getoption("cov_context", None):
         return (yield)
     # Counting begins again once all is undone: the test may have left the process in a folder that is gone.
-    with counted_at_first(_COUNTED):
+    with counted_while_new(_COUNTED):
         return (yield)
 
 

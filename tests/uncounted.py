@@ -29,36 +29,43 @@ def uncounted() -> Iterator[None]:
 
 
 @contextmanager
-def counted_at_first(seconds: float) -> Iterator[None]:
-    """Count lines for so long of this process's time, and none in the rest of the block: it goes over the same ones again and again.
+def counted_while_new(seconds: float) -> Iterator[None]:
+    """Count lines for as long as each so many seconds of this process's time reach one that was not reached before in this process.
 
-    To count takes up to four times as long as the code itself.
+    To count takes up to four times as long as the code itself, and most tests go over lines that others went over.
     """
     counting = Coverage.current()
     if counting is None or sys.gettrace() is None:
         yield
         return
-    stopped = False
+    reached, stopped = _reached(counting), False
 
-    def stop(*_: object) -> None:
-        nonlocal stopped
+    def look(*_: object) -> None:
+        nonlocal reached, stopped
+        before, reached = reached, _reached(counting)
         # Within a block that is not counted, nothing is stopped: it is asked again.
-        if not stopped and sys.gettrace() is not None:
+        if reached == before and not stopped and sys.gettrace() is not None:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             counting.stop()
             stopped = True
 
     # Of the processor's time: a busy machine has as many lines counted as a quiet one. Processes that a test starts have no timer.
-    before = signal.signal(signal.SIGVTALRM, stop)
+    handler = signal.signal(signal.SIGVTALRM, look)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
+        signal.signal(signal.SIGVTALRM, handler)
         if stopped:
             counting.start()
             this_process_alone()
+
+
+def _reached(counting: Coverage) -> int:
+    """Return how many lines this process is known to have reached."""
+    assert counting._collector is not None
+    return sum(map(len, [*counting._collector.data.values()]))
 
 
 def this_process_alone() -> dict[str, str]:

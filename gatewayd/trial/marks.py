@@ -168,12 +168,13 @@ class Marks:
         yield from self._replaced(owner)
 
     def _replaced(self, owner: str) -> Iterator[str]:
-        now = dict(_functions(self._modules))
+        now = dict(_functions(dict(sys.modules)))
         for place, function in self._functions.items():
             if now.get(place) is not function:
                 yield f"it replaces {place}, which others use"
-        for place, function in _functions({name: module for name, module in sys.modules.items() if not _is(name, owner)}):
-            if _is(_home(function), owner):
+        for place, function in now.items():
+            # What was there before is not of its code.
+            if place not in self._functions and not _is(place, owner) and _is(_home(function), owner):
                 yield f"it puts its own into {place}, which others use"
 
 
