@@ -44,6 +44,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, dovecot: Dovecot) -> Iterato
             for block in BLOCKS:
                 world.follow(block)
             yield world
+        except BaseException:
+            print(world.log)
+            raise
         finally:
             world.stop()
 

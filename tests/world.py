@@ -180,14 +180,19 @@ class World:
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._daemon is not None, "no daemon runs"
-        assert self._daemon.poll() is None, self._log.read_text()
+        assert self._daemon.poll() is None, self.log
         return self._daemon
+
+    @property
+    def log(self) -> str:
+        """What the daemon has said so far."""
+        return self._log.read_text()
 
     def stop(self) -> None:
         """End the daemon, if there is one, as systemd would."""
         if self._daemon is not None:
             self._running().terminate()
-            assert self._daemon.wait(AT_ONCE) == 0, self._log.read_text()
+            assert self._daemon.wait(AT_ONCE) == 0, self.log
             self._daemon = None
 
     # --- what a person does between the blocks ----------------------------------------------------------------------
@@ -216,7 +221,7 @@ class World:
     def look_closely(self) -> None:
         """What is to be seen before all is removed; the daemon ends first."""
         self.stop()
-        self.said["log"] = self._log.read_text()
+        self.said["log"] = self.log
         self.said["plugins"] = self._shell("gatewayd plugins list")
         python = "/usr/local/lib/gatewayd/bin/python"
         self.said["where"] = self._shell(

@@ -52,8 +52,9 @@ def held(house: House) -> dict[str, list[str]]:
 
 def _is_over(daemon: Daemon, account: str) -> bool:
     """Whether the visit has ended during which the daemon was frozen; or it had none, and heard of its loss otherwise."""
-    otherwise = f'lease lost account={account} cause="it ended, or another daemon took it"'
-    return f"visit done account={account} " in daemon.log or otherwise in daemon.log
+    lost = f"lease lost account={account} cause="
+    endings = (f"visit done account={account} ", f'{lost}"the lease of account {account} is lost', f'{lost}"it ended, or another daemon')
+    return any(ending in daemon.log for ending in endings)
 
 
 def freeze(house: House, daemon: Daemon) -> None:
@@ -78,7 +79,7 @@ def share(house: House, *daemons: Daemon) -> None:
     def shared() -> bool:
         found = held(house)
         counts = [len(found.pop(str(daemon.process.pid), [])) for daemon in daemons]
-        return not found and max(counts) - min(counts) <= 1
+        return not found and sum(counts) == ACCOUNTS and max(counts) - min(counts) <= 1
 
     until(f"{len(daemons)} daemons share the accounts", 2 * ROUND + SLACK, shared)
 
