@@ -146,6 +146,7 @@ class FilingContract:
         new = [(mail_id, make_filing("globetrot")) for mail_id in (ids[0], ids[1], ids[0], foreign, 999)]
         assert store.add_filings(one.lease, new) == 2
         assert store.add_filings(one.lease, [(ids[0], make_filing("acme")), *new]) == 0
+        assert store.add_filings(one.lease, [*reversed(new), (ids[0], make_filing("acme"))]) == 0
         assert [view.id for view in store.filings(_GLOBETROT, Query())] == [ids[1], ids[0]]
         assert store.unfiled("shared", "globetrot", after=0, limit=9) == ids[2:]
 

@@ -100,6 +100,7 @@ class PostingContract:
         because = f"of mail {mail_id}, which this mail answers"
         expected = {("C1", "contacts", because), ("R2", "person:anna", because)}
         assert links(store, posted.mail_id) == expected
+        assert all(audit.proven for audit in store.audit("out", {}))
         store.refile(_ACME, [(posted.mail_id, make_filing())])
         assert links(store, posted.mail_id) == expected, "a person chose what is answered, so no matcher undoes it"
         assert links(store, post(store, 1001).mail_id) == set()

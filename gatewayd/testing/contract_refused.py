@@ -85,6 +85,8 @@ class RefusedFilingContract:
         one = Custodian.of(store)
         first = _file(one, "1", "a@x.example", "b@x.example", by=("nord", "west"))
         second = _file(one, "2", "a@x.example")
+        assert store.add_filings(Custodian.of(store, "other").lease, [(first, make_filing("nord"))]) == 0, "of another account"
+        assert _mails(store) == [first, second]
         assert store.add_filings(one.lease, [(first, make_filing("nord"))]) == 1
         assert (_mails(store), _mails(store, operator="west")) == ([second], [first])
         assert store.add_filings(one.lease, [(first, make_filing("nord"))]) == 0
