@@ -53,7 +53,11 @@ def held(house: House) -> dict[str, list[str]]:
 def _is_over(daemon: Daemon, account: str) -> bool:
     """Whether the visit has ended during which the daemon was frozen; or it had none, and heard of its loss otherwise."""
     lost = f"lease lost account={account} cause="
-    endings = (f"visit done account={account} ", f'{lost}"the lease of account {account} is lost', f'{lost}"it ended, or another daemon')
+    endings = (
+        f"visit done account={account} ",
+        f'{lost}"the lease of account {account} is lost',
+        f'{lost}"it ended, or another daemon',
+    )
     return any(ending in daemon.log for ending in endings)
 
 
