@@ -62,6 +62,10 @@ class FilingContract:
         assert tally == Tally(filed=1, duplicate=1, not_admitted=1, vanished=1, deferred=1)
         assert one.states() == {"1": "filed", "2": "duplicate", "3": "not admitted", "4": "vanished", "5": "waiting"}
         assert one.commit() == Tally()
+        # What has no anchor can't be known again: each that is gone would be taken for another.
+        anchors = [each.anchor for each in store.anchors("shared", "INBOX", standing=["5"])]
+        assert len(anchors) == 2
+        assert all(anchors)
 
     def test_what_no_longer_waits_is_left_alone(self, store: Store) -> None:
         one, other = Custodian.of(store), Custodian.of(store, "other")
