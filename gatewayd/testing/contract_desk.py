@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import Address, Attachment, FilingFault, Part, Query, Record, Rivals, RivalView, Viewer
+from gatewayd import Address, Attachment, Container, FilingFault, Part, Query, Record, Rivals, RivalView, Viewer
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ class DeskContract:
         raw = make_raw(subject="Grüße 🌍", sender="Änne 🚆 <anne@example.com>")
         made = one.outcome("1", raw, make_filing(links=[_SUED], rivals=[_ROME, _OSLO], faults=[_FAULT]))
         part = Part(offset=3, length=4, type="application/pdf", encoding="base64", charset="")
-        files = (Attachment(name="Übersicht 🧳.pdf", type="application/pdf", size=3, part=part),)
+        within = (Container("tnef", 3, 900, "base64"), Container("compressed", 7, 40, "8bit"))
+        files = (
+            Attachment(name="Übersicht 🧳.pdf", type="application/pdf", size=3, part=part),
+            Attachment(name="in winmail.dat", type="application/pdf", size=3, part=replace(part, within=within)),
+        )
         mail = replace(made.mail, attachments=files, received_at=datetime(2026, 11, 22, 8, 0, 1, tzinfo=UTC))
         one.commit(replace(made, mail=mail))
         (view,) = store.filings(_ACME, Query())
