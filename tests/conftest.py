@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from itertools import chain, groupby
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, settings
 # Before they are imported: what fails in a contract shows its values as a test does.
 pytest.register_assert_rewrite("gatewayd.testing")
 
+from gatewayd import garbage  # noqa: E402  see above
 from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
@@ -84,6 +86,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = chain.from_iterable(parts)
 
 
+def pytest_collection_finish() -> None:
+    """Look for garbage in what tests make, and not in the thousands of tests each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Count few lines of a long test and its fixtures, unless it is asked which test reaches which line."""
@@ -103,6 +111,12 @@ def _little_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     assert left < _LEFT, f"{left} bytes are left in {tmp_path_factory.getbasetemp()}"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _databases_are_closed() -> Iterator[None]:
+    yield
+    assert leaks.left_open() == [], "these tests leave a database open"
+
+
 @pytest.fixture(autouse=True)
 def _umask() -> Iterator[None]:
     """Undo what a command that ran in this process did: a server that a later test starts must be able to read its files."""
@@ -117,6 +131,7 @@ settings.register_profile("gatewayd", deadline=None, suppress_health_check=[Heal
 settings.load_profile("gatewayd")
 
 leaks.watch()
+garbage.collect_seldom()
 for number in (signal.SIGINT, signal.SIGHUP):
     # A shell lets what it runs in the background ignore SIGINT, nohup(1) SIGHUP, and with it all processes that tests start.
     if signal.getsignal(number) is signal.SIG_IGN:

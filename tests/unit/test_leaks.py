@@ -29,3 +29,7 @@ def test_one_that_is_closed_or_still_in_use_is_none() -> None:
     used = sqlite3.connect(":memory:")
     assert leaks.left_open() == []
     used.close()
+
+
+def test_databases_are_looked_for_after_each_file(request: pytest.FixtureRequest) -> None:
+    assert "_databases_are_closed" in request.fixturenames
