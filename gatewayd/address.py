@@ -59,12 +59,14 @@ def _too_long(address: str) -> PermanentError:
 def _a_labels(address: str, domain: str) -> str:
     if _LITERAL.fullmatch(domain):
         return domain
-    if _DEVIATE.search(domain):
+    # Letters that got a small one after Unicode 3.2 are made small by some versions of Python's codec and not by others.
+    small = domain if domain.isascii() else "".join(map(str.lower, domain))
+    if _DEVIATE.search(small):
         raise PermanentError(
             f"the domain of {address!r} can be read in two ways", advice="Write it in A-labels, which begin with xn--."
         )
     try:
-        known = domain if domain.isascii() else domain.encode("idna").decode("ascii")
+        known = small if small.isascii() else small.encode("idna").decode("ascii")
     except UnicodeError:
         known = ""
     if not _DOMAIN.fullmatch(known):

@@ -200,6 +200,8 @@ class LedgerContract:
         one.enter(standing=[])
         (anchor,) = store.anchors("shared", "INBOX", standing=None)
         assert anchor.gone_at is not None
+        (anchor,) = store.anchors("shared", "INBOX", standing={"0"})
+        assert anchor.entry_id == ids[0], "it is gone until it is entered as listed again"
 
     def test_an_owed_action_is_owed_until_it_is_settled(self, store: Store) -> None:
         one = Custodian.of(store)

@@ -22,6 +22,11 @@ from tests.unit.linear import assert_linear
         ('"a\\"@\\\\b"@example.com', '"a\\"@\\\\b"@example.com'),
         ("anna@bücher.example", "anna@xn--bcher-kva.example"),
         ("jörg@Bücher.example", "jörg@xn--bcher-kva.example"),
+        # Their small letters are younger than IDNA 2003; or more than one letter.
+        ("anna@b\u04c0c.example", "anna@xn--bc-uyc.example"),
+        ("anna@b\u0241c.example", "anna@xn--bc-vdb.example"),
+        ("anna@\u0130stanbul.example", "anna@xn--istanbul-o0e.example"),
+        ("anna@\u0394\u039f\u039c\u039f\u03a3.example", "anna@xn--pxaqibu.example"),
         ("anna@localhost", "anna@localhost"),
         ("anna@[192.0.2.1]", "anna@[192.0.2.1]"),
         ("anna@[IPv6:2001:db8::1]", "anna@[IPv6:2001:db8::1]"),
@@ -69,7 +74,7 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         wire(address)
 
 
-@pytest.mark.parametrize("domain", ["straße.example", "βόλος.example", "a\u200db.example"])
+@pytest.mark.parametrize("domain", ["straße.example", "STRA\u1e9eE.example", "βόλος.example", "a\u200db.example"])
 def test_a_domain_that_can_be_read_in_two_ways_is_refused(domain: str) -> None:
     with pytest.raises(PermanentError, match="in two ways") as caught:
         wire(f"anna@{domain}")
