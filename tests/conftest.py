@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: Seconds of a processor in which a test must reach a new line, else its lines are counted no more.
-_COUNTED = 0.05
+_COUNTED = 0.1
 #: How many bytes the tests of one process may leave behind until it ends.
 _LEFT = 200 << 20
 

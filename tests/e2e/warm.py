@@ -34,7 +34,7 @@ _ROOT = Path(__file__).parent.parent.parent
 _PACKAGES = ["gatewayd", "gatewayd_sql"]
 _IMPORTED = ["alembic.command", "pydantic.type_adapter", "rich.table", "rich.progress"]
 #: How many commands with the same words and options have their lines counted: to count takes as long again as the command.
-_COUNTED = 2
+_COUNTED = 3
 
 
 class Ended(NamedTuple):
