@@ -13,6 +13,7 @@ import stat
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,9 @@ class Memory:
         verdict, at = _known.get(key, (None, 0.0))
         if verdict is None or (verdict.error and (not faulty or not 0 <= time.time() - at < _FAULTY)):
             return None
+        if found.path is not None and Path(verdict.file).name == found.path.name:
+            # The same code was tried where it lay then.
+            return replace(verdict, file=str(found.path))
         return verdict
 
     def put(self, verdicts: Mapping[Found, Verdict]) -> None:

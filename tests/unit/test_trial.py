@@ -334,3 +334,12 @@ def test_where_nothing_can_be_remembered_it_is_tried_each_time(tmp_path: Path) -
         assert _tried(tmp_path, file) == ["fine"]
         assert _tried(tmp_path, file) == ["fine"]
     assert _tried(tmp_path, tmp_path / "pipe.json") == ["fine"]
+
+
+def test_a_fault_that_is_remembered_stands_in_the_file_that_is_asked_about(tmp_path: Path) -> None:
+    broken = f"def broken(:  # of {tmp_path}\n"
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        spot = loaded(plugins.load(write(folder, faulty=broken)), "faulty").spot
+        assert spot is not None
+        assert (spot.file, spot.line, spot.column) == (str(folder / "faulty.py"), 1, 12)
