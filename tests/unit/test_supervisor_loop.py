@@ -949,7 +949,8 @@ def test_it_is_not_alive_where_no_visit_shows_a_sign_of_life(house: House) -> No
 
 def test_idle_accounts_cost_no_turns(house: House) -> None:
     for number in range(300):
-        house.add(f"box-{number}", can_watch=True, every=60.0)
+        # On a busy machine the first are not due again before the last was visited.
+        house.add(f"box-{number}", can_watch=True, every=900.0)
     daemon = house.daemon(visits=32, per_host=1000)
     until(lambda: len(daemon.supervisor._watcher) == 300, within=90.0)
     supervisor = daemon.supervisor
