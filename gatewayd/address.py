@@ -59,14 +59,14 @@ def _too_long(address: str) -> PermanentError:
 def _a_labels(address: str, domain: str) -> str:
     if _LITERAL.fullmatch(domain):
         return domain
-    # Letters that got a small one after Unicode 3.2 are made small by some versions of Python's codec and not by others.
-    small = domain if domain.isascii() else "".join(map(str.lower, domain))
-    if _DEVIATE.search(small):
+    # Python's codec lowers letters whose lower case is newer than Unicode 3.2 in some versions, and not in others (CVE-2026-17084).
+    lowered = domain if domain.isascii() else "".join(map(str.lower, domain))
+    if _DEVIATE.search(lowered):
         raise PermanentError(
             f"the domain of {address!r} can be read in two ways", advice="Write it in A-labels, which begin with xn--."
         )
     try:
-        known = small if small.isascii() else small.encode("idna").decode("ascii")
+        known = lowered if lowered.isascii() else lowered.encode("idna").decode("ascii")
     except UnicodeError:
         known = ""
     if not _DOMAIN.fullmatch(known):

@@ -22,7 +22,7 @@ _NOT_BASE64 = bytes(set(range(256)) - set(BASE64 + b"="))
 _RUNS = re.compile(rb"=++|[^=]++")
 #: How many bytes behind a padding tell whether more base64 follows, and what these are then.
 _LOOKED = 1024
-#: More "=" than the padding needs tell nothing, wherever a piece ends between them.
+#: Surplus "=" is skipped with the blanks, so that it makes no difference where the bytes were cut.
 _BEHIND_PADDING = re.compile(rb"[= \t\r\n]*+")
 _LINES = re.compile(rb"[A-Za-z0-9+/=\r\n]*+(?:[ \t]++(?=[\r\n]|\Z))?")
 _LINE = 1024

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-#: Seconds of a processor in which a test must reach a new line, else its lines are counted no more.
+#: Seconds of its process's time without a new line after which the lines of a test are counted no more.
 _COUNTED = 0.1
 #: How many bytes the tests of one process may leave behind until it ends.
 _LEFT = 200 << 20
@@ -87,7 +87,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Look for garbage in what tests make, and not in the thousands of tests each time."""
+    """Keep the garbage collector from going through thousands of tests each time it looks for what a test left."""
     gc.collect()
     gc.freeze()
 
@@ -113,6 +113,7 @@ def _little_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _databases_are_closed() -> Iterator[None]:
+    """Fail the last test of a file if databases are left open that nobody can close any more."""
     yield
     assert leaks.left_open() == [], "these tests leave a database open"
 

@@ -16,7 +16,7 @@ _opened: list[tuple[sqlite3.Connection, str]] = []
 def watch() -> None:
     """Remember each connection from now on, if this Python doesn't warn by itself.
 
-    A hook for audits would do, too; but there threads take turns within ``sys.settrace``, which fails where two of them count lines.
+    An audit hook would do, but while it runs within ``sys.settrace``, another thread may get its turn, whose ``sys.settrace`` then fails.
     """
     if sys.version_info < (3, 13):
         sqlite3.connect = sqlite3.dbapi2.connect = _connect  # type: ignore[assignment]

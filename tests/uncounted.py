@@ -30,9 +30,9 @@ def uncounted() -> Iterator[None]:
 
 @contextmanager
 def counted_while_new(seconds: float) -> Iterator[None]:
-    """Count lines for as long as each so many seconds of this process's time reach one that was not reached before in this process.
+    """Count the lines of a block until it has run for so many seconds without reaching one that is new to this process.
 
-    To count takes up to four times as long as the code itself, and most tests go over lines that others went over.
+    Seconds are of the process's own time. Counting makes code up to four times as slow, and most tests run lines that others ran before.
     """
     counting = Coverage.current()
     if counting is None or sys.gettrace() is None:

@@ -173,7 +173,7 @@ class Marks:
             if now.get(place) is not function:
                 yield f"it replaces {place}, which others use"
         for place, function in now.items():
-            # What was there before is not of its code.
+            # What was there before the import can't be the plugin's own.
             if place not in self._functions and not _is(place, owner) and _is(_home(function), owner):
                 yield f"it puts its own into {place}, which others use"
 

@@ -54,7 +54,7 @@ class Memory:
         if verdict is None or (verdict.error and (not faulty or not 0 <= time.time() - at < _FAULTY)):
             return None
         if found.path is not None and Path(verdict.file).name == found.path.name:
-            # The same code was tried where it lay then.
+            # The verdict may be about the same code in another folder.
             return replace(verdict, file=str(found.path))
         return verdict
 

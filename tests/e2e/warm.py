@@ -33,7 +33,7 @@ _ROOT = Path(__file__).parent.parent.parent
 #: What commands import when they come to need it: all of these packages, and some of what they use.
 _PACKAGES = ["gatewayd", "gatewayd_sql"]
 _IMPORTED = ["alembic.command", "pydantic.type_adapter", "rich.table", "rich.progress"]
-#: How many commands with the same words and options have their lines counted: to count takes as long again as the command.
+#: How many commands with the same words and options have their lines counted; counting makes a command take twice as long.
 _COUNTED = 3
 
 

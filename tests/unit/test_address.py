@@ -22,7 +22,7 @@ from tests.unit.linear import assert_linear
         ('"a\\"@\\\\b"@example.com', '"a\\"@\\\\b"@example.com'),
         ("anna@bücher.example", "anna@xn--bcher-kva.example"),
         ("jörg@Bücher.example", "jörg@xn--bcher-kva.example"),
-        # Their small letters are younger than IDNA 2003; or more than one letter.
+        # The lower case of these is newer than IDNA 2003, or has another length, or depends on what stands beside it.
         ("anna@b\u04c0c.example", "anna@xn--bc-uyc.example"),
         ("anna@b\u0241c.example", "anna@xn--bc-vdb.example"),
         ("anna@\u0130stanbul.example", "anna@xn--istanbul-o0e.example"),
