@@ -27,6 +27,7 @@ from tests.unit.linear import assert_linear
         ("anna@b\u0241c.example", "anna@xn--bc-vdb.example"),
         ("anna@\u0130stanbul.example", "anna@xn--istanbul-o0e.example"),
         ("anna@\u0394\u039f\u039c\u039f\u03a3.example", "anna@xn--pxaqibu.example"),
+        ("anna@example.\u0394\u039f\u039c\u039f\u03a3", "anna@example.xn--pxaqibu"),
         ("anna@localhost", "anna@localhost"),
         ("anna@[192.0.2.1]", "anna@[192.0.2.1]"),
         ("anna@[IPv6:2001:db8::1]", "anna@[IPv6:2001:db8::1]"),
