@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["Fault", "FaultProxy", "free_ports"]
 
 _CHUNK = 1 << 16
+#: Ports below are the administrator's (ip(7), ip_unprivileged_port_start).
+_PRIVILEGED = 1024
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+#: Not the module's own generator: a test may have seeded it, as others have in other processes.
+_RANDOM = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,9 +224,21 @@ class FaultProxy:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of this machine that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(listener.getsockname()[1]) for listener in sockets]
-    for listener in sockets:
-        listener.close()
+    """Return ports of this machine that are free, and that the system gives to nobody who asks for any port.
+
+    Such ports lie below ``ip_local_port_range`` (ip(7)): a server may be started on one later, and started again.
+    """
+    lowest = int(_RANGE.read_text().split()[0])
+    # Where nearly all ports may be given to anybody, any of them has to do.
+    first, end = (lowest // 2, lowest) if lowest > _PRIVILEGED * 2 else (0, 1)
+    ports: list[int] = []
+    with ExitStack() as held:
+        while len(ports) < count:
+            try:
+                listener = held.enter_context(socket.create_server(("127.0.0.1", _RANDOM.randrange(first, end))))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                ports.append(int(listener.getsockname()[1]))
     return ports

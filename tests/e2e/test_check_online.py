@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.testing.proxy import free_ports
 from tests.e2e.house import House
-from tests.e2e.test_faults import free_port
 from tests.patience import AT_ONCE, Stopwatch
 from tests.plugins.webhook_site import SECRET, receiver, scripted
 
@@ -54,7 +54,7 @@ def test_targets_and_notices_are_tried_and_nothing_is_sent(tmp_path: Path) -> No
         hook = "{{kind: webhook, url: '{}', secret: !file secret, ca_file: {}, allow_private: [localhost], timeout: {}}}"
         urls = {
             "good": (site.url(), site.ca_file, "20s"),
-            "refused": (f"https://localhost:{free_port()}/", site.ca_file, "20s"),
+            "refused": (f"https://localhost:{free_ports(1)[0]}/", site.ca_file, "20s"),
             "mute": (f"https://localhost:{mute}/", site.ca_file, "1s"),
         }
         targets = [f"  {name}: {hook.format(*values)}\n" for name, values in urls.items()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
+from gatewayd.testing.proxy import free_ports
 from gatewayd.testing.servers import Dovecot
 from tests.e2e.house import ROOT, House
 
@@ -36,12 +36,6 @@ def house(tmp_path: Path) -> House:
     house = House(tmp_path)
     house.operator("acme")
     return house
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @KINDS
@@ -99,7 +93,7 @@ def test_wrong_password(kind: str, house: House, dovecot: Dovecot, user: str) ->
 @KINDS
 @pytest.mark.parametrize(("host", "words"), [("no-such-host.invalid", "host not found"), ("localhost", "connection refused")])
 def test_unknown_host_and_refused_port(kind: str, host: str, words: str, house: House) -> None:
-    house.account("main", kind, free_port(), "u")
+    house.account("main", kind, free_ports(1)[0], "u")
     text = (house.folder / "accounts/main.yaml").read_text()
     house.write("accounts/main.yaml", text.replace("host: localhost", f"host: {host}"))
     done = house.run("import", "main")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.testing.proxy import free_ports
 from tests.e2e.house import House, until
 from tests.patience import LONG
 
@@ -39,10 +40,8 @@ def test_a_new_database_in_a_state_folder_that_was_used_is_told(house: House) ->
 
 
 def test_a_port_of_metrics_that_is_taken_keeps_no_daemon_from_starting(house: House) -> None:
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    (port,) = free_ports(1)
+    with closing(socket.create_server(("127.0.0.1", port))) as taken:
         house.write("gatewayd.yaml", f"state: {house.state}\nmetrics: {{port: {port}}}\n")
         with house.daemon() as daemon:
             until("it is told", LONG, lambda: "metrics not served" in daemon.log)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
+from gatewayd.testing.proxy import free_ports
 from tests.e2e.house import House, until
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def test_P10_a_store_that_can_not_be_written_is_told_everywhere(
     user = f"{tmp_path.name.lower()}@example.com"
     dovecot.user(user, "pass")
     house.account("sales", "imap", dovecot.ports["imap"], user, imports="  every: 1s\n")
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     house.write("gatewayd.yaml", f"state: {house.state}\nmetrics: {{port: {port}}}\n")
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as notified:
         notified.bind(str(tmp_path / "notify"))
