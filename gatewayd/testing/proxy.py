@@ -9,6 +9,7 @@ import struct
 import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Literal
@@ -231,14 +232,18 @@ def free_ports(count: int) -> list[int]:
     lowest = int(_RANGE.read_text().split()[0])
     # Where nearly all ports may be given to anybody, any of them has to do.
     first, end = (lowest // 2, lowest) if lowest > _PRIVILEGED * 2 else (0, 1)
-    ports: list[int] = []
+    # All are held until there are enough, so that none comes twice.
     with ExitStack() as held:
-        while len(ports) < count:
-            try:
-                listener = held.enter_context(socket.create_server(("127.0.0.1", _RANDOM.randrange(first, end))))
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-            else:
-                ports.append(int(listener.getsockname()[1]))
-    return ports
+        listeners = (_listener(_RANDOM.randrange(first, end)) for _ in repeat(None))
+        found = [held.enter_context(one) for one in islice(filter(None, listeners), count)]
+        return [int(one.getsockname()[1]) for one in found]
+
+
+def _listener(port: int) -> socket.socket | None:
+    """Return a socket that listens on the port, None where somebody else has it."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return None
