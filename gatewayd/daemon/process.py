@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd import __version__, journal
-from gatewayd.config import accept, changes, fingerprint_of, kept, log_of, right_faults, running
+from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.daemon.folders import Folders
 from gatewayd.daemon.measuring import Measuring
@@ -23,12 +23,13 @@ from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.opening import open_store
 from gatewayd.daemon.secrets import Secrets
 from gatewayd.daemon.serving import Serving
+from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.waiting import Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
 from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
-from gatewayd.owner import Owner, enter
+from gatewayd.owner import Owner
 from gatewayd.plugins import Tries
 from gatewayd.routing import Rate, Router
 from gatewayd.signing import Signer
@@ -43,7 +44,7 @@ from gatewayd.supervisor.threads import started
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gatewayd.config import Config
@@ -68,15 +69,7 @@ class Daemon:
     def __init__(self, folder: Path) -> None:
         """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
         self._folder = folder
-        self._read_at = time.time()
-        log = log_of(folder)
-        journal.configure(log.format, log.level)
-        # Before any plugin is imported: what lies in the config folder or was accepted once is not run as root.
-        self._config = running(folder, enter=enter, tries=_tries(lambda: None))
-        # A plugin that is out of use, and that nobody needs, keeps nobody from anything.
-        faulty = any(fault.file.startswith(("accounts", "operators")) for fault in self._config.faults)
-        if faulty and not self._config.accounts:
-            raise ConfigError("no account can run", faults=self._config.faults, advice="Correct these files; see `gatewayd check`.")
+        self._config, self._read_at = first_config(folder)
         self._notifier = Notifier()
         self._metrics = Metrics(version=__version__)
         #: What is wrong with the config folder since the last reload.
@@ -214,7 +207,8 @@ class Daemon:
         """Take a changed config over; where ``gatewayd.yaml`` itself is faulty, everything goes on as it is."""
         self._notifier.reloading()
         try:
-            found = running(self._folder, self._config, tries=_tries(partial(self._go_on, waiting)))
+            tries = Tries(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=partial(self._go_on, waiting))
+            found = running(self._folder, self._config, tries=tries)
         except _Ended:
             return
         except ConfigError as error:
@@ -286,7 +280,3 @@ class Daemon:
     def _alive(self) -> None:
         if self._supervisor.alive() and self._posting.alive():
             self._notifier.watchdog()
-
-
-def _tries(go_on: Callable[[], None]) -> Tries:
-    return Tries(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=go_on)

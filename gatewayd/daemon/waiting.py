@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
 
-__all__ = ["Waiting"]
+__all__ = ["Waiting", "newer"]
 
 #: Milliseconds without a further change after which files count as written, and after which a signal is seen at the latest.
 _SETTLED, _STEP = 300, 100
@@ -86,7 +86,7 @@ class Waiting:
             known, armed = _identity(folders), False
             for paths in self._changes(folders, every):
                 # What changed while nobody watched shows by its time.
-                changed = any(map(_is_ours, paths)) or (not armed and _newer(folders, self._read_at))
+                changed = any(map(_is_ours, paths)) or (not armed and newer(folders, self._read_at))
                 armed = True
                 yield self._again_now() if changed else "look"
                 # A folder that was replaced by another of its name is another one.
@@ -134,7 +134,7 @@ def _identity(folders: tuple[Path, ...]) -> list[tuple[Path, int]]:
     return found
 
 
-def _newer(folders: tuple[Path, ...], since: float) -> bool:
+def newer(folders: tuple[Path, ...], since: float) -> bool:
     """Whether something in these folders changed after a time, give or take the file system's clock."""
     for folder in folders:
         with suppress(OSError), os.scandir(folder) as entries:

@@ -226,6 +226,25 @@ def test_a_change_while_the_daemon_starts_or_reads_is_not_missed(house: House, d
         assert {row["account"] for row in rows if row["type"] == "account"} >= {"first", "last"}
 
 
+def test_a_daemon_that_starts_while_its_only_account_is_being_written_reads_it_once_more(house: House, dovecot: Dovecot) -> None:
+    boxes = Mailboxes(house, dovecot)
+    boxes.add("only")
+    file = house.folder / "accounts/only.yaml"
+    whole = file.read_text()
+    file.write_text("")
+    with house.daemon(ready=False) as daemon:
+        # Longer than it takes to start: an editor that empties the file, and a disk that is slow.
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            file.write_text(whole[:20])
+            time.sleep(0.1)
+        assert daemon.process.poll() is None, daemon.log
+        file.write_text(whole)
+        daemon.ready()
+        boxes.send("only")
+        boxes.filed(seconds=BESIDE_OTHERS)
+
+
 def test_SIGHUP_takes_over_what_no_watch_can_see(house: House, dovecot: Dovecot, tmp_path: Path) -> None:
     boxes = Mailboxes(house, dovecot)
     boxes.add("linked")
