@@ -149,6 +149,8 @@ def limits(block: LimitsBlock | None) -> LimitsConfig:
         visit_bytes=block.visit_bytes,
         visit_messages=block.visit_messages,
         visit_time=block.visit_time,
+        day_bytes=block.day_bytes,
+        day_messages=block.day_messages,
         reread_after=block.reread_after,
         backoff=block.backoff,
         auth_pause=block.auth_pause,

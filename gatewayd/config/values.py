@@ -192,6 +192,9 @@ class LimitsConfig:
     visit_bytes: int = 17179869184
     visit_messages: int = 50000
     visit_time: float = 3600.0
+    #: How many bytes the server of an account may send in a day, and how many new messages it may list.
+    day_bytes: int = 68719476736
+    day_messages: int = 500000
     #: Seconds until a message is fetched once more that is of another size than the server lists.
     reread_after: float = 600.0
     #: Seconds of the longest pause between tries after faults of a network or server.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.session import Session, Watch
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run
-    from gatewayd.visit import Report
+    from gatewayd.visit import Allowance, Report
 
 __all__ = ["Charge", "Watched"]
 
@@ -45,6 +45,8 @@ class Charge:
     """One account."""
 
     config: AccountConfig
+    #: What its server may bring in a day.
+    allowance: Allowance
     #: None while it is not ours.
     lease: Lease | None = None
     #: Between two visits, where the server announces mail.

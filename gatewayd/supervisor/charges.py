@@ -10,6 +10,7 @@ from gatewayd.health import AccountHealth, Alarm, Task
 from gatewayd.supervisor.accounts import Charge
 from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.visits import Run
+from gatewayd.visit import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -194,7 +195,7 @@ class Charges:
             if name in self._charges:
                 self._change(self._charges[name], account)
             else:
-                self._charges[name] = Charge(config=account)
+                self._charges[name] = Charge(config=account, allowance=Allowance(self._kit.limits))
         self._tell_others(config)
         # What is new is taken at once.
         self._keeper.at = 0.0

@@ -164,6 +164,7 @@ class Conductor:
             router=run.router,
             fetcher=slot.fetcher,
             bounds=self._kit.bounds,
+            allowance=run.charge.allowance,
             progress=run.progress,
             patience=self._kit.pace.lease / 3,
             stopping=lambda: run.stop,

@@ -16,6 +16,7 @@ from gatewayd.custody import Held
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.health import Task
 from gatewayd.mailboxes import claim
+from gatewayd.visit.allowance import Allowance
 from gatewayd.visit.values import Report, Tools
 from gatewayd.visit.work import Work
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from gatewayd.session import Session
     from gatewayd.store import Store
 
-__all__ = ["Progress", "Report", "Tools", "visit"]
+__all__ = ["Allowance", "Progress", "Report", "Tools", "visit"]
 
 
 def visit(

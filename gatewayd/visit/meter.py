@@ -10,6 +10,7 @@ from gatewayd.model import Came
 if TYPE_CHECKING:
     from gatewayd.batch import Batch, Bounds
     from gatewayd.session import Session
+    from gatewayd.visit.allowance import Allowance
 
 __all__ = ["ListingFull", "Meter", "VisitFull"]
 
@@ -27,13 +28,17 @@ class VisitFull(Exception):
 class Meter:
     """Counts bytes and seconds from the visit's begin on."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: Bounds, allowance: Allowance | None = None) -> None:
+        """``allowance`` is what this and further visits may take together; None: whatever there is."""
         self._bounds = bounds
+        self._allowance = allowance
         self._began = time.monotonic()
         self._session: Session | None = None
         #: How many bytes had come over the session before, and how many came of messages: not every transport counts.
         self._before = self._fetched = 0
         self._listed = 0
+        #: How many bytes were taken of the allowance.
+        self._taken = 0
 
     def opened(self, session: Session, *, before: bool) -> None:
         """Count what comes over this session; ``before``: it served other visits."""
@@ -47,16 +52,28 @@ class Meter:
     def listed(self, new: int) -> None:
         """Count new messages that were entered; raises ListingFull where they are as many as may be."""
         self._listed += new
+        if self._allowance:
+            self._allowance.take(messages=new)
         if self._listed >= self._bounds.visit_messages:
             raise ListingFull(
                 f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
             )
 
     def check(self) -> None:
-        """Raise VisitFull where it has taken what it may."""
+        """Raise VisitFull where it has taken what it may; TransientError where that is all that there is for a day."""
         bounds = self._bounds
-        came = self._session.came - self._before if self._session else 0
-        if max(came, self._fetched) > bounds.visit_bytes:
+        if self.count() > bounds.visit_bytes:
             raise VisitFull(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}")
         if time.monotonic() - self._began > bounds.visit_time:
             raise VisitFull(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}")
+        if self._allowance:
+            self._allowance.check()
+
+    def count(self) -> int:
+        """Return how many bytes came by now, and take them of the allowance."""
+        came = self._session.came - self._before if self._session else 0
+        size = max(came, self._fetched)
+        if self._allowance:
+            self._allowance.take(size=size - self._taken)
+        self._taken = size
+        return size

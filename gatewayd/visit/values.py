@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.routing import Router
     from gatewayd.session import Session
     from gatewayd.store import Store
+    from gatewayd.visit.allowance import Allowance
 
 __all__ = ["Report", "Tools"]
 
@@ -75,6 +76,8 @@ class Tools:
     #: One thread, for everything that the session does.
     fetcher: Executor
     bounds: Bounds = field(default_factory=Bounds)
+    #: What all visits of the account take of together; None: whatever there is, since a person asked for it.
+    allowance: Allowance | None = None
     progress: Callable[[Progress], None] = lambda _: None
     #: How long the session is waited for before the lease is renewed, in seconds.
     patience: float = LEASE_SECONDS / 3

@@ -59,7 +59,7 @@ class Work:
         self._onward = Onward(account=account.name, router=tools.router, forward=task.forward)
         self._report = Report(account=account.name, unproven=imports.folders)
         self._done = 0
-        self._meter = Meter(tools.bounds)
+        self._meter = Meter(tools.bounds, tools.allowance)
         self._awaiting = Awaiting(account.name, tools, lease)
         self._refreshed = False
         self._readmission = Readmission(
@@ -84,10 +84,14 @@ class Work:
             opening = self._tools.fetcher.submit((lambda: session) if session else partial(open_session, transport))
             opened = self._awaiting.opened = self._awaiting.done(opening)
             self._meter.opened(opened, before=session is not None)
+            self._meter.check()
             self._tools.opened(opened)
             if session is None:
                 claim(self._account, self._tools.store, self._lease, enter=True)
-            self._session(opened)
+            try:
+                self._session(opened)
+            finally:
+                self._meter.count()
             if keep and not self._report.error:
                 self._report = replace(self._report, session=opened)
         except VisitStopped:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.roles import Plugin
     from gatewayd.routing import Router
-    from gatewayd.visit import Progress, Report
+    from gatewayd.visit import Allowance, Progress, Report
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
 NORD = make_record("customer", "C1", "Nord GmbH")
@@ -110,6 +110,7 @@ class Gateway:
         recipes: Sequence[Recipe] = (),
         user: str | None = None,
         bounds: Bounds | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self._stack = ExitStack()
         self.folder = folder
@@ -118,6 +119,7 @@ class Gateway:
         self.recipes = recipes or (recipe(),)
         self.user = user
         self.bounds = bounds or Bounds(messages=3)
+        self.allowance = allowance
         self.owner = self._stack.enter_context(Owner(folder))
         self.store = self.another_store()
         self.examiner = Examiner(registry(*plugins))
@@ -158,6 +160,7 @@ class Gateway:
             router=self.router,
             fetcher=self.thread,
             bounds=self.bounds,
+            allowance=self.allowance,
             progress=self.progress,
             patience=patience,
             stopping=self.stopping,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from gatewayd import Answer
-from gatewayd.config import AccountConfig
+from gatewayd.config import AccountConfig, LimitsConfig
 from gatewayd.roles import Transport
 from gatewayd.supervisor.accounts import Charge
+from gatewayd.visit import Allowance
 
 
 def test_what_goes_on_is_told_once_an_hour_and_at_once_when_it_comes_again() -> None:
-    charge = Charge(AccountConfig(name="main", kind="fake", operators=("acme",), options=Transport.Options()))
+    account = AccountConfig(name="main", kind="fake", operators=("acme",), options=Transport.Options())
+    charge = Charge(account, Allowance(LimitsConfig()))
     sound, wrong = Answer(account="main"), Answer(account="main", problems=("there is no folder Archiv",))
     other = Answer(account="main", problems=wrong.problems, notes=("and this",))
     said = [

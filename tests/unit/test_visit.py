@@ -23,12 +23,12 @@ from gatewayd import (
     TransientError,
 )
 from gatewayd.batch import Bounds
-from gatewayd.config import ImportConfig
+from gatewayd.config import ImportConfig, LimitsConfig
 from gatewayd.store import LEASE_SECONDS
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
-from gatewayd.visit import Report, Tools
+from gatewayd.visit import Allowance, Report, Tools
 from gatewayd.visit.meter import Meter, VisitFull
 from tests.patience import LONG
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
@@ -162,6 +162,74 @@ def test_P8_a_visit_ends_when_its_time_is_over_and_the_next_goes_on(tmp_path: Pa
         assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`: {REST}",)
     with Gateway(tmp_path, filled(30)) as gateway:
         assert gateway.visit().tally.filed == 30
+
+
+def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_it_is_visited(tmp_path: Path) -> None:
+    """A server that renumbers its folder all the time makes rows of the ledger all the time."""
+    now, entries, waits = 0.0, 0, 0
+    allowance = Allowance(LimitsConfig(day_messages=240), lambda: now)
+    with Gateway(tmp_path, filled(20), bounds=Bounds(), allowance=allowance) as gateway:
+        while now < 86400:
+            report = gateway.visit()
+            entries += report.listed
+            gateway.transport.renumber()
+            now += 60
+            if report.error:
+                waits += 1
+                assert isinstance(report.error, TransientError)
+                assert report.error.message == "more messages were new within a day than `limits.day_messages` allows, which is 240"
+                assert 3600 <= (report.error.retry_after or 0) <= 2 * 3600 + 20 * 360
+                now += report.error.retry_after or 0
+        # What a day begins with, what comes back in it, and what one visit goes beyond it.
+        assert 240 < entries <= 240 + 240 + 20
+        assert waits > 10
+
+
+def test_P8_what_a_server_may_send_in_a_day_bounds_its_visits_together_and_nothing_is_lost(tmp_path: Path) -> None:
+    now = 0.0
+    size = sum(len(make_raw(number)) for number in range(1, 31))
+    allowance = Allowance(LimitsConfig(day_bytes=size // 2), lambda: now)
+    with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5), allowance=allowance) as gateway:
+        first, second = gateway.visit(), gateway.visit()
+        assert first.error
+        assert second.error
+        assert first.error.message == f"more bytes came within a day than `limits.day_bytes` allows, which is {size // 2}"
+        assert first.error.advice.startswith("It goes on by itself.")
+        # Nothing is asked for, and nothing is lost: what waits is had when there is room again.
+        assert (first.tally.filed, second.tally.filed) == (20, 0)
+        now += 2 * 86400
+        assert gateway.visit().tally.filed == 10
+        assert gateway.good().tally.filed == 0
+
+
+def test_P8_what_came_before_a_visit_broke_off_counts_for_the_day_too(tmp_path: Path) -> None:
+    said = 0
+
+    class Talkative(FakeSession):
+        @property
+        def came(self) -> int:
+            return said
+
+    class Talkers(FakeTransport):
+        def open(self) -> FakeSession:
+            super().open()
+            return Talkative(self)
+
+    def breaks_off() -> None:
+        nonlocal said
+        said += 600
+        raise LOST
+
+    transport = Talkers(("INBOX",), account="main")
+    allowance = Allowance(LimitsConfig(day_bytes=1000), lambda: 0.0)
+    with Gateway(tmp_path, transport, allowance=allowance) as gateway:
+        messages = []
+        for _ in range(3):
+            said = 0
+            transport.on("listing", breaks_off)
+            error = gateway.visit().error
+            messages.append(error.message.partition(" within")[0] if error else "")
+        assert messages == ["connection lost", "connection lost", "more bytes came"]
 
 
 def test_progress_is_told_after_each_commit(gateway: Gateway) -> None:

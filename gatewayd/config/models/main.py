@@ -101,6 +101,16 @@ class LimitsBlock(Block):
         ge=60,
         le=604800,
     )
+    day_bytes: int = Field(
+        68719476736,
+        description="How many bytes the server of an account may send in a day. When they came, it is visited once an hour, for "
+        "as many as an hour's share.",
+        ge=1 << 30,
+        le=1 << 50,
+    )
+    day_messages: int = Field(
+        500_000, description="How many new messages may be listed in a day, likewise.", ge=1000, le=100_000_000
+    )
     reread_after: Duration = Field(
         600.0,
         description="How long after it was filed a message is fetched once more that is of another size than the server lists. "
