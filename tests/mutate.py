@@ -18,7 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from importlib.util import cache_from_source
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from coverage.numbits import numbits_to_nums
 
-from tests.mutation_runner import GRACE, NOT_HERE, TOO_LONG, Request, written
+from tests.mutation_runner import GRACE, NOT_HERE, TOO_LONG, Answer, Request, answered, written
 from tests.mutations import Mutation, mutations
 
 if TYPE_CHECKING:
@@ -199,22 +199,22 @@ class _Tree:
         self._runner.close()
         self._process.wait(self._seconds)
 
-    def verdict(self, name: str, mutation: Mutation, tests: Sequence[str]) -> str:
-        """Return whether the tests noticed: ``noticed``, ``survived``, or ``unknown`` where none had failed in time."""
+    def verdict(self, name: str, mutation: Mutation, tests: Sequence[str]) -> tuple[str, str]:
+        """Return whether the tests noticed: ``noticed``, ``survived``, or ``unknown`` where none had failed in time; and which did."""
         if not tests:
-            return "survived"
+            return "survived", ""
         file = self._folder / name
         before = file.read_text()
         _write(file, mutation.source)
         try:
             self._runner.sendall(written(Request(file=str(file), before=before, tests=tests, seconds=self._seconds)))
-            code = int(self._answers.readline())
-            if code == NOT_HERE:
-                code = self._afresh(tests)
+            answer = answered(self._answers.readline())
+            if answer.code == NOT_HERE:
+                answer = Answer(code=self._afresh(tests))
         finally:
             _write(file, before)
         # Of pytest's codes 1 is a test that failed, 2 a module that could not be imported.
-        return {0: "survived", 1: "noticed", 2: "noticed"}.get(code, "unknown")
+        return {0: "survived", 1: "noticed", 2: "noticed"}.get(answer.code, "unknown"), answer.failed
 
     def _afresh(self, tests: Sequence[str]) -> int:
         """Have the tests run in a process that imports all anew."""
@@ -245,14 +245,19 @@ def _tried(
         trees.put(_Tree(folder / str(number), chosen.seconds))
     print(f"gw mutate: {len(work)} changes of {len({name for name, _ in work})} files", flush=True)
     count, survivors = Counter[str](), list[tuple[str, Mutation]]()
+    #: By file, the tests that noticed changes there, the last one first: they may well notice the next.
+    noticing = defaultdict[str, list[str]](list)
 
     def one(name: str, mutation: Mutation) -> None:
         tests = reached.of(name, mutation)
+        likely = [test for test in noticing[name] if test in set(tests)]
         tree = trees.get()
         try:
-            verdict = tree.verdict(name, mutation, tests)
+            verdict, failed = tree.verdict(name, mutation, list(dict.fromkeys([*likely, *tests])))
         finally:
             trees.put(tree)
+        if failed:
+            noticing[name] = [failed, *(test for test in noticing[name] if test != failed)]
         count[verdict] += 1
         if verdict != "noticed":
             survivors.append((name, mutation))

@@ -25,7 +25,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["GRACE", "NOT_HERE", "TOO_LONG", "Request", "exchanged", "functions", "written"]
+__all__ = ["GRACE", "NOT_HERE", "TOO_LONG", "Answer", "Request", "answered", "exchanged", "functions", "written"]
 
 #: Seconds that tests which take too long have to end the servers that they started.
 GRACE = 15.0
@@ -44,12 +44,23 @@ class Request:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How the tests of a request ended."""
+
+    code: int
+    #: The test that failed; empty where none did.
+    failed: str = ""
+
+
 class Runner:
-    """A pytest plugin that answers requests with exit codes, a line each, in place of running all that was collected."""
+    """A pytest plugin that answers requests in place of running all that was collected."""
 
     def __init__(self, asker: socket.socket) -> None:
         self._asker = asker
         self._code = 0
+        #: Where a fork says which test failed.
+        self._failed = -1
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
@@ -63,6 +74,7 @@ class Runner:
             request = Request(**json.loads(line))
             # Some may be gone since it was learnt which tests reach a line.
             chosen = [items[name] for name in request.tests if name in items]
+            told, self._failed = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             child = os.fork()
             if not child:
                 os.setsid()
@@ -70,8 +82,15 @@ class Runner:
                     os._exit(NOT_HERE)
                 session.items[:] = chosen
                 break
-            self._asker.sendall(b"%d\n" % _code(child, request.seconds))
+            os.close(self._failed)
+            code = _code(child, request.seconds)
+            self._asker.sendall(_line(Answer(code=code, failed=_said(told))))
+            os.close(told)
         return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            os.write(self._failed, report.nodeid.encode())
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._code = int(exitstatus)
@@ -96,6 +115,14 @@ def _code(child: int, seconds: float) -> int:
         os.killpg(child, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     return code if in_time else TOO_LONG
+
+
+def _said(told: int) -> str:
+    try:
+        return os.read(told, 1 << 16).decode()
+    except BlockingIOError:
+        # No test failed, and something that one of them started is left.
+        return ""
 
 
 def _ended(descriptor: int, seconds: float) -> bool:
@@ -178,7 +205,16 @@ _OPTIMIZED = 1
 
 def written(request: Request) -> bytes:
     """Return a request as a line."""
-    return json.dumps(asdict(request)).encode() + b"\n"
+    return _line(request)
+
+
+def answered(line: str) -> Answer:
+    """Return the answer that a line is."""
+    return Answer(**json.loads(line))
+
+
+def _line(one: Request | Answer) -> bytes:
+    return json.dumps(asdict(one)).encode() + b"\n"
 
 
 if __name__ == "__main__":

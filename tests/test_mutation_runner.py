@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mutation_runner import NOT_HERE, TOO_LONG, Request, exchanged, functions, written
+from tests.mutation_runner import NOT_HERE, TOO_LONG, Answer, Request, answered, exchanged, functions, written
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -151,19 +151,19 @@ def test_a_change_is_noticed_or_not_and_never_for_ever(tmp_path: Path) -> None:
         )
         other.close()
 
-        def code(after: str, tests: tuple[str, ...] = every, seconds: float = 30) -> int:
+        def answer(after: str, tests: tuple[str, ...] = every, seconds: float = 30) -> Answer:
             before = module.read_text()
             module.write_text(before.replace("count + 1", after))
             ours.sendall(written(Request(file=str(module), before=before, tests=tests, seconds=seconds)))
-            answer = int(answers.readline())
+            line = answers.readline()
             module.write_text(before)
-            return answer
+            return answered(line)
 
-        assert code("count + 1") == 0
-        assert code("count + 2") == 1
-        assert code("count + 2", every[:1]) == 0
-        assert code("1 if count else __import__('time').sleep(60)", seconds=1) == TOO_LONG
+        assert answer("count + 1") == Answer(code=0)
+        assert answer("count + 2") == Answer(code=1, failed=every[1])
+        assert answer("count + 2", every[:1]) == Answer(code=0)
+        assert answer("1 if count else __import__('time').sleep(60)", seconds=1).code == TOO_LONG
         module.write_text("from time import time\n" + module.read_text())
-        assert code("count + time()\n\nWHEN = time()") == NOT_HERE
+        assert answer("count + time()\n\nWHEN = time()") == Answer(code=NOT_HERE)
     begun = time.monotonic()
     assert runner.wait(30) == 0, f"after {time.monotonic() - begun:.0f} s"
