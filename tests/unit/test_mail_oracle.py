@@ -54,9 +54,11 @@ def encoded(data: bytes, encoding: str) -> bytes:
     if encoding == "base64":
         return base64.encodebytes(data).replace(b"\n", b"\r\n")
     if encoding == "quoted-printable":
+        # With colons and brackets it might look like a head, and be changed as one below.
+        written = b"=\r\n\t :<-"
         rows = [data[at : at + 20] for at in range(0, len(data), 20)]
         return b"=\r\n".join(
-            b"".join(b"=%02X" % code if code in b"=\r\n\t " or code > 126 else bytes((code,)) for code in row) for row in rows
+            b"".join(b"=%02X" % code if code in written or code > 126 else bytes((code,)) for code in row) for row in rows
         )
     return data
 
