@@ -98,7 +98,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     if item.config.getoption("cov_context", None):
         return (yield)
     # Counting begins again once all is undone: the test may have left the process in a folder that is gone.
-    with counted_while_new(_COUNTED):
+    # The cases of one test are of one kind.
+    with counted_while_new(item.nodeid.partition("[")[0], _COUNTED):
         return (yield)
 
 

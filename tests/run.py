@@ -1,7 +1,7 @@
 """What ``./gw test`` and ``./gw campaign`` run: format, lint, types, then all tests with their coverage.
 
-Tests marked ``alone`` run first, one by one and without counting lines, since they measure times or memory; they leave a processor
-idle, in which types are checked. All others run in more than twice as many processes as there are processors, since they wait for half
+Tests marked ``alone`` run first, two at a time and without counting lines, since they measure times or memory; they leave half of the
+processors idle, in which types are checked. All others run in more than twice as many processes as there are processors, since they wait for half
 of their time. What fails is run once more by itself, for all to see, and fails the whole if it fails again. A step may take as long as
 it likes while it says something, as pytest does with each test that is done. Arguments go to pytest, which then runs alone, in one
 process and without coverage: ``./gw test tests/unit -k mail``. ``./gw campaign servers`` runs what the campaign has in ``tests/servers``.
@@ -59,7 +59,7 @@ def _together() -> list[str]:
 
 
 def _alone() -> list[str]:
-    return ["-m", "pytest", "--cache-clear", "-m", "not campaign and alone"]
+    return ["-m", "pytest", "--cache-clear", "-m", "not campaign and alone", "--numprocesses=2", "--dist=load"]
 
 
 def step(name: str, command: list[str], *, aside: bool = False, silence: float = _SILENCE) -> bool:

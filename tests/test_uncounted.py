@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.house import ROOT
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ def late():
 
 def after():
     return "after"
+
+def case(number):
+    if number < 5:
+        return "known"
+    return "one more case"
 """
 COUNTING = """
 import sys
@@ -45,18 +52,34 @@ counting.start()
 sys.path.insert(0, sys.argv[1])
 import counted
 for part in (counted.steady, counted.late, counted.after):
-    with counted_while_new(0.05):
+    with counted_while_new(part.__name__, 0.05):
         part()
+for number in range(int(sys.argv[2])):
+    with counted_while_new("cases", 0.05):
+        counted.case(number)
 counting.stop()
 print(*counting.get_data().lines(counted.__file__))
 """
 
 
+def reached_by(folder: Path, source: str = COUNTED, *, cases: int = 0) -> set[str]:
+    """The lines that were counted."""
+    (folder / "counted.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING, folder, str(cases)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {source.splitlines()[int(number) - 1].strip() for number in done.stdout.split()}
+
+
 def test_lines_are_counted_while_a_test_reaches_new_ones_and_by_the_next_one(tmp_path: Path) -> None:
-    (tmp_path / "counted.py").write_text(COUNTED)
-    done = subprocess.run([sys.executable, "-c", COUNTING, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
-    reached = {COUNTED.splitlines()[int(number) - 1].strip() for number in done.stdout.split()}
+    reached = reached_by(tmp_path)
     assert 'return "steady"' in reached
     assert "spin(0.5)" in reached
     assert 'return "late"' not in reached
     assert 'return "after"' in reached
+
+
+@pytest.mark.parametrize(("new_at", "is_counted"), [(2, True), (5, False)])
+def test_cases_of_which_two_reach_nothing_new_are_not_counted_any_more(tmp_path: Path, new_at: int, *, is_counted: bool) -> None:
+    source = COUNTED.replace("number < 5", f"number < {new_at}")
+    assert ('return "one more case"' in reached_by(tmp_path, source, cases=8)) is is_counted

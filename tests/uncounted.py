@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ from coverage import Coverage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+#: How many blocks of a kind reached nothing new, one after the other; and how many are enough to count no more.
+_barren: Counter[str] = Counter()
+_ENOUGH = 2
 
 
 @contextmanager
@@ -29,16 +34,22 @@ def uncounted() -> Iterator[None]:
 
 
 @contextmanager
-def counted_while_new(seconds: float) -> Iterator[None]:
+def counted_while_new(kind: str, seconds: float) -> Iterator[None]:
     """Count the lines of a block until it has run for so many seconds without reaching one that is new to this process.
 
-    Seconds are of the process's own time. Counting makes code up to four times as slow, and most tests run lines that others ran before.
+    A block is not counted at all if the two before it of its kind reached nothing new. Seconds are of the process's own time.
+    Counting makes code up to four times as slow, and most tests run lines that others ran before.
     """
     counting = Coverage.current()
     if counting is None or sys.gettrace() is None:
         yield
         return
-    reached, stopped = _reached(counting), False
+    if _barren[kind] >= _ENOUGH:
+        with uncounted():
+            yield
+        return
+    begun = reached = _reached(counting)
+    stopped = False
 
     def look(*_: object) -> None:
         nonlocal reached, stopped
@@ -60,6 +71,7 @@ def counted_while_new(seconds: float) -> Iterator[None]:
         if stopped:
             counting.start()
             this_process_alone()
+        _barren[kind] = 0 if _reached(counting) > begun else _barren[kind] + 1
 
 
 def _reached(counting: Coverage) -> int:

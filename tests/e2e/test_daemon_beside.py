@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ACCOUNTS = 4
 #: Messages a second.
-RATE = 20
+RATE = 6
 #: Each third of a lease's life there is a round in which leases are renewed, taken and given.
 LEASE = 30
 ROUND = LEASE / 3
