@@ -243,7 +243,7 @@ if __name__ == "__main__":
     import_module("gatewayd.plugins").load()
     # Workers of all commands are forked from one process, too. What it forks would be counted for nothing, since that ends without
     # a word: it is counted itself in one process of the run, and no more.
-    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+    if "coverage" in sys.modules and os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
         import_module("tests.uncounted").this_process_alone()
     import_module("gatewayd.forkserver").prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
