@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: How many blocks of a kind reached nothing new, one after the other; and how many are enough to count no more.
 _barren: Counter[str] = Counter()
-_ENOUGH = 2
+_ENOUGH = 10
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def uncounted() -> Iterator[None]:
 def counted_while_new(kind: str, seconds: float) -> Iterator[None]:
     """Count the lines of a block until it has run for so many seconds without reaching one that is new to this process.
 
-    A block is not counted at all if the two before it of its kind reached nothing new. Seconds are of the process's own time.
+    A block is not counted at all if the ten before it of its kind reached nothing new. Seconds are of the process's own time.
     Counting makes code up to four times as slow, and most tests run lines that others ran before.
     """
     counting = Coverage.current()
