@@ -23,7 +23,7 @@ class Mutation:
     after: str
     #: The whole source after it.
     source: str
-    #: The lines that use what the statement of the module defines which is changed.
+    #: The lines that use what the statement of the module defines which is changed; of the head of a function, where it begins.
     used_at: tuple[int, ...] = ()
 
     def __str__(self) -> str:
@@ -60,6 +60,7 @@ def mutations(source: str) -> Iterator[Mutation]:
         node for one in tree.body if isinstance(one, ast.Assign | ast.AnnAssign) for node in ast.walk(one) if _is_number(node)
     }
     uses = _uses(tree)
+    heads = [(node.lineno, node.body[0].lineno, _begin(node)) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     for statement in tree.body:
         nodes = [statement, *_alive(statement)] if not _is_for_readers(statement) else []
         found = {change for node in nodes if node not in settings for change in _changes(node, text)}
@@ -68,7 +69,8 @@ def mutations(source: str) -> Iterator[Mutation]:
             changed = source[:start] + new + source[end:]
             if _compiles(changed):
                 line, before, after = text.lines(start, end, new)
-                yield Mutation(line=line, before=before, after=after, source=changed, used_at=used_at)
+                begins = {begin for head, body, begin in heads if head <= line < body}
+                yield Mutation(line=line, before=before, after=after, source=changed, used_at=tuple(sorted({*used_at, *begins})))
 
 
 class _Text:
@@ -112,6 +114,11 @@ def _uses(tree: ast.Module) -> Mapping[str, Sequence[tuple[int, ast.stmt]]]:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 found.setdefault(node.id, []).append((node.lineno, statement))
     return found
+
+
+def _begin(function: ast.FunctionDef) -> int:
+    """Return the first line that runs when a function is called."""
+    return next((one.lineno for one in function.body if not _is_for_readers(one)), function.body[0].lineno)
 
 
 def _used_at(statement: ast.stmt, uses: Mapping[str, Sequence[tuple[int, ast.stmt]]], above: tuple[ast.stmt, ...]) -> Iterator[int]:

@@ -55,6 +55,11 @@ def test_what_runs_once_is_noticed_by_what_uses_it() -> None:
     assert used == {1: (2, 5), 5: (), 9: (12,), 12: ()}
 
 
+def test_a_default_is_noticed_by_what_calls_the_function() -> None:
+    source = 'class A:\n    def f(\n        self,\n        a=True,\n    ):\n        """Say."""\n        return a\n'
+    assert {one.line: one.used_at for one in mutations(source)} == {4: (7,), 7: ()}
+
+
 @pytest.mark.parametrize("path", ["plugins/gatewayd_sql/changes.py", "gatewayd/visit/settling.py"])
 def test_every_change_is_a_program_and_another_one(path: str) -> None:
     source = (ROOT / path).read_text()
