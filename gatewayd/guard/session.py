@@ -53,7 +53,15 @@ class _Guarded(Session):
         return self._each("listing", self._inner.listing(folder, cursor), checks.page)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        return self._each("headers", self._inner.headers(folder, keys), checks.header)
+        asked = frozenset(keys)
+
+        def check(one: object) -> tuple[str, bytes]:
+            found = checks.header(one)
+            if found[0] not in asked:
+                raise Wrong(found[0], "a key that it was asked for", "its key")
+            return found
+
+        return self._each("headers", self._inner.headers(folder, keys), check)
 
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         asked = frozenset(keys)

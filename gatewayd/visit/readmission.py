@@ -184,7 +184,7 @@ class Readmission:
         found: dict[int, Sequence[str]] = dict.fromkeys(unknown.values(), ())
         keys = list(unknown)
         for start in range(0, len(keys), _HEADERS):
-            found |= {unknown[key]: names for key, names in headers(folder, keys[start : start + _HEADERS]) if key in unknown}
+            found |= {unknown[key]: names for key, names in headers(folder, keys[start : start + _HEADERS])}
         if found:
             self._store.name_senders(self.lease, found)
         return [replace(one, senders=tuple(found[one.entry_id])) if one.entry_id in found else one for one in several]

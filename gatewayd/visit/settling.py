@@ -59,7 +59,6 @@ class Settler:
         What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in another
         folder, for its keys may be of old numbers. A folder where a message is found to be another one is taken out of ``sound``.
         """
-        self._stuck.clear()
         while owed := self._owed():
             groups: dict[tuple[str, str], list[Owed]] = {}
             for one in owed:
@@ -115,7 +114,7 @@ class Settler:
         bare = {one.key: one for one in group if one.listed.arrival is None and one.anchor}
         keys = list(bare)
         found = [each for start in range(0, len(keys), _AHEAD) for each in self.anchors(folder, keys[start : start + _AHEAD])]
-        other = [bare[key] for key, mark in found if key in bare and mark != bare[key].anchor]
+        other = [bare[key] for key, mark in found if mark != bare[key].anchor]
         if not other:
             return True
         sound.discard(folder)

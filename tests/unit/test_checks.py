@@ -233,7 +233,7 @@ ELSE: dict[str, tuple[Callable[[Session], object], list[Any]]] = {
     ),
     "headers": (
         lambda one: list(one.headers("INBOX", ["1"])),
-        [None, ["1"], [("1",)], [("1", "text")], [(1, b"")], [("1", bytearray())], [("1", b"x" * (2 << 20))]],
+        [None, ["1"], [("1",)], [("2", b"")], [("1", "text")], [(1, b"")], [("1", bytearray())], [("1", b"x" * (2 << 20))]],
     ),
     "problems": (lambda one: one.problems(["INBOX"], None), [None, "no folder", [7], [None], ["\ud800"], {"a": 1}]),
     "watch": (lambda one: one.watch("INBOX"), [7, True, object()]),

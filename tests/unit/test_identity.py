@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
@@ -684,6 +686,37 @@ def test_P3_nothing_is_done_to_another_message_of_the_same_size_where_no_arrival
         assert transport.keys() == []
 
 
+@pytest.mark.parametrize("raw", [b"Received: by mx.example\r\n\r\nA text.\r\n", make_raw(1)])
+def test_what_has_none_of_the_headers_that_mail_is_known_by_is_settled_like_other_mail(tmp_path: Path, raw: bytes) -> None:
+    transport = FakeTransport(account="main", has_cursor=False)
+    transport.message(transport.deliver(raw)).arrival = None
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
+        assert gateway.good().settled == 1
+        assert transport.keys() == []
+
+
+def test_what_was_filed_by_a_release_that_kept_no_headers_is_settled_like_other_mail(tmp_path: Path) -> None:
+    transport = uidls(3)
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
+        transport.on("settle", LOST)
+        assert gateway.visit().error is LOST
+        with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database, database:
+            database.execute("UPDATE ledger SET anchor = NULL")
+        assert gateway.good().settled == 3
+        assert transport.keys() == []
+
+
+def test_where_the_server_tells_arrivals_nothing_is_asked_before_a_settle_that_they_tell(tmp_path: Path) -> None:
+    """A server that adds a header to what was read would else keep it for ever."""
+    transport = filled(3)
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
+        transport.on("settle", LOST)
+        assert gateway.visit().error is LOST
+        asked = len(transport.steps("headers"))
+        assert gateway.good().settled == 3
+        assert len(transport.steps("headers")) == asked
+
+
 def test_what_gets_other_headers_each_time_is_left_where_it_is(tmp_path: Path) -> None:
     transport = uidls(3)
     with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
@@ -692,3 +725,5 @@ def test_what_gets_other_headers_each_time_is_left_where_it_is(tmp_path: Path) -
         problems = [text for _ in range(8) for text in gateway.visit().problems]
         assert "INBOX: 1 messages, such as 1:2, have other headers each time: nothing is done to them" in problems
         assert (transport.keys(), len(gateway.filings())) == (["1:2"], 5)
+        # It was told, and is owed nothing any more.
+        gateway.good()

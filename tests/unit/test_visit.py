@@ -143,6 +143,18 @@ def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -
         meter.check()
 
 
+def test_a_visit_that_is_told_to_end_settles_no_further_page(tmp_path: Path) -> None:
+    transport = filled(1001)
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), bounds=Bounds(messages=1000)) as gateway:
+        told: list[bool] = []
+        gateway.stopping = lambda: bool(told)
+        transport.on("settle", lambda: told.append(True))
+        report = gateway.visit()
+        assert (report.settled, len(transport.keys())) == (1000, 1)
+        told.clear()
+        assert gateway.good().settled == 1
+
+
 def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp_path: Path) -> None:
     transport = filled(2500)
     with Gateway(tmp_path, transport, bounds=Bounds(visit_messages=1000, size=1 << 30)) as gateway:
