@@ -78,7 +78,7 @@ class Settler:
         ids = [one.entry_id for one in group]
         try:
             if not (self._same(folder, group, sound) and self._named(folder, group, sound)):
-                self._stuck.update(ids)
+                # The folder is not sound any more.
                 return
             self.act(folder, [one.key for one in group], group[0].action)
         except PermanentError as error:

@@ -17,10 +17,12 @@ from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.fake_session import FakeSession
+from gatewayd.visit.settling import anchors_of
 from tests.unit.kernel import Gateway, directory, recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 SEEN, DELETE = Action(do="seen"), Action(do="delete")
@@ -693,6 +695,41 @@ def test_what_has_none_of_the_headers_that_mail_is_known_by_is_settled_like_othe
     with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
         assert gateway.good().settled == 1
         assert transport.keys() == []
+
+
+@pytest.mark.parametrize(("size", "done"), [(0, True), (1, False)])
+def test_P3_a_size_that_is_told_only_before_a_settle_is_the_one_that_was_filed(tmp_path: Path, size: int, *, done: bool) -> None:
+    transport = FakeTransport(account="main")
+    message = transport.message(transport.deliver(make_raw(1), size=None))
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), bounds=Bounds(reread_after=0)) as gateway:
+        transport.on("settle", LOST)
+        assert gateway.visit().error is LOST
+        transport.on("look_up", lambda: setattr(message, "listed_size", len(make_raw(1)) + size))
+        report = gateway.visit()
+        assert (report.settled, transport.keys() == [], report.problems == ()) == (done, done, done)
+
+
+@pytest.mark.parametrize(
+    ("block", "says"),
+    [
+        (b"", False),
+        (b"\r\n", False),
+        (b"Message-ID: <1@x.example>\r\n", True),
+        (b"Message-ID: <1@x.example>\r\n\r\n", True),
+        (b"Message-ID: <1@x.example>\r\n" + b"X-Long: 1\r\n" * 2000, False),
+        (b"Message-ID: <1@x.example>\r\n" + b"X-Long: 1\r\n" * 2000 + b"\r\n", True),
+        (b"Message-ID: <1@x.example>\n" + b"X-Long: 1\n" * 2000 + b"\n", True),
+    ],
+)
+def test_headers_that_are_missing_or_may_be_cut_say_nothing_of_which_message_they_are_of(block: bytes, *, says: bool) -> None:
+    class Heads(FakeSession):
+        def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+            del folder
+            yield from ((key, block) for key in keys)
+
+    found = anchors_of(Heads(FakeTransport()), "INBOX", ["1"])
+    assert [key for key, mark in found if mark] == ["1"] * says
+    assert len(found) == says
 
 
 def test_what_was_filed_by_a_release_that_kept_no_headers_is_settled_like_other_mail(tmp_path: Path) -> None:

@@ -155,6 +155,17 @@ def test_a_visit_that_is_told_to_end_settles_no_further_page(tmp_path: Path) -> 
         assert gateway.good().settled == 1
 
 
+def test_what_a_server_refuses_to_settle_keeps_no_other_folder_waiting_however_much_it_is(tmp_path: Path) -> None:
+    transport = filled(1000, "INBOX", "Archive")
+    transport.deliver(make_raw(1001), "Archive")
+    imports = ImportConfig(folders=("INBOX", "Archive"), after=DELETE)
+    with Gateway(tmp_path, transport, imports=imports, bounds=Bounds(messages=1000)) as gateway:
+        for _ in range(3):
+            transport.on("settle", PermanentError("it may not be"), folder="INBOX")
+        report = gateway.visit()
+        assert (report.settled, len(transport.keys()), transport.keys("Archive")) == (1, 1000, [])
+
+
 def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp_path: Path) -> None:
     transport = filled(2500)
     with Gateway(tmp_path, transport, bounds=Bounds(visit_messages=1000, size=1 << 30)) as gateway:
