@@ -155,7 +155,7 @@ def test_a_disk_that_fills_up_leaves_no_spool_and_masks_no_error(tmp_path: Path,
     assert list(tmp_path.iterdir()) == []
 
 
-@given(st.integers(0, 60))
+@given(st.integers(0, 60) | st.just(1_000_000))
 def test_P8_waits_grow_to_a_day_and_no_further(tries: int) -> None:
     session: Any = Answers(Failed(key="1", cause="busy"))
     spool: Any = None
