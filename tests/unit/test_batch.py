@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -30,9 +31,12 @@ from gatewayd import (
     Vanished,
     Waiting,
 )
-from gatewayd.batch import Batch, Bounds, cut, fetch, filings, order, outcomes
+from gatewayd.batch import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
 from gatewayd.config import ImportConfig
-from gatewayd.examine import Examiner, Findings
+from gatewayd.directory import Basis
+from gatewayd.examine import Examined, Examiner, Findings
+from gatewayd.mail import parse
+from gatewayd.sizes import Sizes
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import directory, links_all, matcher, recipe, registry
@@ -270,3 +274,51 @@ def test_P8_what_is_listed_above_the_largest_message_is_not_asked_for(tmp_path: 
         done = examined(batch)
     assert {number: type(one) for number, one in done.items()} == {1: Filed, 5: Deferred}
     assert "message_bytes" in done[5].cause
+
+
+@pytest.mark.parametrize(("told", "taken"), [(False, 3), (True, 0)])
+def test_only_sizes_that_the_server_tells_speak_against_estimates(tmp_path: Path, *, told: bool, taken: int) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        odd = [waiting(number, 9) for number in range(1, 4)]
+        others = [waiting(number, len(make_raw(number)) if told else None) for number in range(4, 14)]
+        asked = [*odd, *others]
+        arrived = [came(spool, one.entry_id) for one in asked]
+        spool.seal()
+        batch = Batch(asked=asked, came=arrived, spool=spool, unlike={one.listed.key: 9 for one in odd})
+        found = Examined(mails=tuple(parse(each.source, mail_id=int(each.key)) for each in arrived), findings=())
+        assert len(believed(batch, found, Sizes())) == taken
+
+
+@pytest.mark.parametrize("is_backlog", [True, False])
+@pytest.mark.parametrize("forward", [True, False])
+def test_what_was_there_before_the_folder_was_listed_came_before_its_records_were_read(
+    tmp_path: Path, *, is_backlog: bool, forward: bool
+) -> None:
+    """Where the server tells no arrival: else a mailbox that is imported for the first time would be judged twice as a whole."""
+    with Spool(tmp_path / "spool") as spool:
+        asked = [replace(waiting(1), backlog=is_backlog)]
+        arrived = [came(spool, 1)]
+        spool.seal()
+        batch = Batch(asked=asked, came=arrived, spool=spool)
+        mails = (parse(arrived[0].source, mail_id=1),)
+        found = Findings(operator="acme", basis=Basis(loaded_at=datetime(2026, 11, 1, tzinfo=UTC), version="7"))
+        (filed,) = outcomes(batch, Examined(mails=mails, findings=(found,)), ImportConfig(), None, onward=Onward(forward=forward))
+    assert isinstance(filed, Filed)
+    assert [one.fire for one in filed.provisional] == ([] if is_backlog else [True])
+
+
+@pytest.mark.parametrize(("is_backlog", "forward", "fires"), [(True, False, False), (True, True, True), (False, False, True)])
+def test_rules_fire_later_for_what_an_operator_could_not_decide_if_they_would_have_now(
+    tmp_path: Path, *, is_backlog: bool, forward: bool, fires: bool
+) -> None:
+    with Spool(tmp_path / "spool") as spool:
+        asked = [replace(waiting(number), backlog=is_backlog) for number in (1, 2)]
+        arrived = [came(spool, number) for number in (1, 2)]
+        spool.seal()
+        batch = Batch(asked=asked, came=arrived, spool=spool)
+        mails = tuple(parse(each.source, mail_id=int(each.key)) for each in arrived)
+        found = (Findings(operator="acme"), Findings(operator="nord", pending=frozenset({1, 2}), undecided="its files are gone"))
+        done = outcomes(batch, Examined(mails=mails, findings=found), ImportConfig(), None, onward=Onward(forward=forward))
+    assert [[(each.operator, each.fire) for each in one.provisional] for one in done if isinstance(one, Filed)] == [
+        [("nord", fires)]
+    ] * 2
