@@ -111,10 +111,13 @@ class House:
         pace: Pace | None = None,
         backoff: float = 2.0,
         auth_pause: float = 900.0,
+        day_messages: int = 500_000,
         listener: Listener | None = None,
     ) -> Daemon:
         """Start a supervisor with the config as it is now."""
-        limits = LimitsConfig(visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause)
+        limits = LimitsConfig(
+            visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause, day_messages=day_messages
+        )
         daemon = Daemon(self, store or self.store, limits, pace or Pace(first=FIRST), listener or Listener())
         self._stack.callback(daemon.stop)
         return daemon

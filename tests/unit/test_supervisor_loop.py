@@ -348,6 +348,21 @@ def test_failures_are_told(house: House) -> None:
     assert (told.due_at.timestamp() - time.time()) > 200
 
 
+def test_P8_an_account_that_brought_its_days_share_waits_with_what_came_filed_and_no_other_one_does(house: House) -> None:
+    mails(house.add("much", every=0.1), map(str, range(6)))
+    little = house.add("little", every=0.1)
+    house.daemon(day_messages=5)
+    until(lambda: condition(house, "much") == "backing off")
+    told = house.health("much")
+    assert told is not None
+    assert told.error == "more messages were new within a day than `limits.day_messages` allows, which is 5"
+    assert told.due_at is not None
+    assert (told.due_at.timestamp() - time.time()) > 3000
+    assert house.filed("much") == 6
+    mails(little, ["Hello"])
+    until(lambda: house.filed("little") == 1)
+
+
 def test_refused_log_in_pauses_the_account_and_is_tried_again(house: House) -> None:
     server = house.add("main", every=0.2)
     server.on("open", AuthError("wrong password", advice="Correct the password."))
