@@ -404,6 +404,17 @@ def test_rules_fire_for_new_mail_and_for_old_mail_that_a_person_wants_sent_on(tm
     assert fired(tmp_path, 3, Onward(account="main"), backlog=False) == 0
 
 
+def test_what_may_stand_in_for_a_message_takes_nothing_of_what_a_target_gets_in_an_hour(tmp_path: Path) -> None:
+    which = router(rule(1, "duty"), limit=1)
+    fetched, examined = batch(tmp_path, 2, backlog=False)
+    with fetched.spool:
+        done = outcomes(
+            replace(fetched, unlike={"1": 9}), examined, ImportConfig(), None, onward=Onward(account="main", router=which)
+        )
+    filed = [one for one in done if isinstance(one, Filed)]
+    assert [(one.key, [each.withheld for filing in one.filings for each in filing.deliveries]) for one in filed] == [("2", [""])]
+
+
 class Answers(Threads):
     """The matcher, on mails that all answer the same mail."""
 
