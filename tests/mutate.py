@@ -79,8 +79,9 @@ class Reached:
     def of(self, name: str, mutation: Mutation) -> list[str]:
         """Return the tests that reach a change, those first that tell most of the file in the shortest time.
 
-        A test tells the more of a file, the more of its lines it reaches that few others do. What runs once, as its module is imported or before it is cached, was reached by no test, or by the first of a process:
-        those that reach what uses it are taken. Those that need a database server come last: it is started for each change.
+        A test tells the more of a file, the more of its lines it reaches that few others do. What runs once, as its module is
+        imported or before it is cached, was reached by no test, or by the first of a process: those that reach what uses it are
+        taken. Those that need a database server come last: it is started for each change.
         """
         tests = self._tests.get((name, mutation.line), set())
         if len(tests) <= _ONCE:

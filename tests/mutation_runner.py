@@ -90,7 +90,7 @@ class Runner:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            os.write(self._failed, report.nodeid.encode())
+            os.write(self._failed, f"{report.nodeid}\n".encode())
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._code = int(exitstatus)
@@ -119,7 +119,8 @@ def _code(child: int, seconds: float) -> int:
 
 def _said(told: int) -> str:
     try:
-        return os.read(told, 1 << 16).decode()
+        # Of a test, what it left may fail as well.
+        return os.read(told, 1 << 16).decode().partition("\n")[0]
     except BlockingIOError:
         # No test failed, and something that one of them started is left.
         return ""

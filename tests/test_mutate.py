@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutate import _PATHS, _files, _reasons
-from tests.mutations import mutations
+from tests.mutate import _PATHS, Reached, _files, _reasons
+from tests.mutations import Mutation, mutations
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,6 +58,14 @@ def test_what_runs_once_is_noticed_by_what_uses_it() -> None:
 def test_a_default_is_noticed_by_what_calls_the_function() -> None:
     source = 'class A:\n    def f(\n        self,\n        a=True,\n    ):\n        """Say."""\n        return a\n'
     assert {one.line: one.used_at for one in mutations(source)} == {4: (7,), 7: ()}
+
+
+def test_what_tells_most_of_a_file_in_the_shortest_time_is_run_first() -> None:
+    reached = Reached({"broad": 0.1, "narrow": 0.1, "slow": 9.0, "on postgresql": 0.1})
+    for test, lines in (("broad", [1]), ("narrow", [1, 2, 3]), ("slow", [1, 2, 3]), ("on postgresql", [1, 2, 3, 4])):
+        reached.add("a.py", lines, test)
+    reached.add("other.py", [1, 2, 3, 4, 5], "broad")
+    assert reached.of("a.py", Mutation(line=1, before="", after="", source="")) == ["narrow", "broad", "slow", "on postgresql"]
 
 
 @pytest.mark.parametrize("path", ["plugins/gatewayd_sql/changes.py", "gatewayd/visit/settling.py"])
