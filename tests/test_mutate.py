@@ -58,6 +58,7 @@ def test_what_runs_once_is_noticed_by_what_uses_it() -> None:
 def test_a_default_is_noticed_by_what_calls_the_function() -> None:
     source = 'class A:\n    def f(\n        self,\n        a=True,\n    ):\n        """Say."""\n        return a\n'
     assert {one.line: one.used_at for one in mutations(source)} == {4: (7,), 7: ()}
+    assert {one.used_at for one in mutations("class A:\n    def f(self, a=True):\n        return a\n") if one.line == 2} == {(3,)}
 
 
 def test_what_tells_most_of_a_file_in_the_shortest_time_is_run_first() -> None:

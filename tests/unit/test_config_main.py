@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,14 @@ metrics: {port: 9999, host: "::1"}
     )
     assert loaded.log == LogConfig(format="json", level="debug")
     assert loaded.metrics == MetricsConfig(port=9999, host="::1")
+
+
+def test_P8_each_limit_is_the_one_that_was_set(load: Callable[[str], config.Config]) -> None:
+    # All of them, and no two the same.
+    defaults = asdict(LimitsConfig())
+    wanted = {name: (value or 0) + number for number, (name, value) in enumerate(defaults.items(), 1)}
+    lines = [f"  {name}: {value if isinstance(value, int) else f'{value:g}s'}\n" for name, value in wanted.items()]
+    assert load("limits:\n" + "".join(lines)).limits == LimitsConfig(**wanted)
 
 
 @pytest.mark.parametrize(("cpus", "expected"), [(1, 2), (2, 2), (5, 5), (64, 8)])
