@@ -62,12 +62,16 @@ def new_store(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _warm() -> Iterator[None]:
+def _warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Count lines in this process, and in the one that commands are forked from, which ends before coverage is reported.
 
     No other process is counted: each that starts would take half as long again.
     """
-    warm.counted.update(this_process_alone())
+    own = tmp_path_factory.getbasetemp()
+    environment = this_process_alone()
+    if environment:
+        # Of pytest-xdist's processes, each has a folder of its own in one of all.
+        warm.count(environment, own.parent if "PYTEST_XDIST_WORKER" in os.environ else own)
     yield
     warm.close()
 

@@ -19,8 +19,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections import Counter
 from contextlib import suppress
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -33,8 +33,8 @@ _ROOT = Path(__file__).parent.parent.parent
 #: What commands import when they come to need it: all of these packages, and some of what they use.
 _PACKAGES = ["gatewayd", "gatewayd_sql"]
 _IMPORTED = ["alembic.command", "pydantic.type_adapter", "rich.table", "rich.progress"]
-#: How many commands with the same words and options have their lines counted; counting makes a command take twice as long.
-_COUNTED = 3
+#: How many commands with the same words and options have their lines counted in a run; counting makes one take twice as long.
+_COUNTED = 4
 
 
 class Ended(NamedTuple):
@@ -94,8 +94,6 @@ class Warm:
     """The process, seen from the tests. Threads may share it: its commands run beside each other."""
 
     def __init__(self) -> None:
-        #: How many commands with the same words and options were counted.
-        self._kinds: Counter[frozenset[str]] = Counter()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", "tests.e2e.warm", str(theirs.fileno())]
@@ -108,9 +106,7 @@ class Warm:
         self, arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int, *, is_counted: bool = True
     ) -> Started:
         """Start a command, as ``python -m gatewayd`` would, which writes to these files; its lines need not be counted."""
-        kind = frozenset(word for word in arguments if word.isalpha() or word.startswith("--"))
-        self._kinds[kind] += is_counted
-        counts = is_counted and self._kinds[kind] <= _COUNTED
+        counts = is_counted and _is_one_of_few(arguments)
         answer, theirs = socket.socketpair()
         with answer:
             with theirs:
@@ -146,6 +142,25 @@ class Warm:
 _started: list[Warm] = []
 #: The environment in which its lines are counted; empty where nobody counts.
 counted: dict[str, str] = {}
+#: A folder of all processes of a run, with a file for each command that is counted.
+_folders: list[Path] = []
+
+
+def count(environment: Mapping[str, str], folder: Path) -> None:
+    """Have a few commands of each kind counted, by any process that names this folder."""
+    counted.update(environment)
+    _folders[:] = [folder]
+
+
+def _is_one_of_few(arguments: Sequence[str]) -> bool:
+    """Whether a command is of a kind of which few were counted; it is then counted as one of them."""
+    kind = " ".join(sorted({word for word in arguments if word.isalpha() or word.startswith("--")}))
+    name = sha256(kind.encode()).hexdigest()
+    for file in (folder / f"{name}-{number}" for folder in _folders for number in range(_COUNTED)):
+        with suppress(FileExistsError):
+            file.touch(exist_ok=False)
+            return True
+    return False
 
 
 def warm() -> Warm:
