@@ -61,6 +61,14 @@ counting.stop()
 print(*counting.get_data().lines(counted.__file__))
 """
 
+COMMANDS = """
+import sys
+from pathlib import Path
+from tests.e2e import warm
+warm.count({}, Path(sys.argv[1]))
+print(*(warm.is_one_of_few([word, "acme", f"--key={number}"]) for word in ("import", "check") for number in range(3)))
+"""
+
 
 def reached_by(folder: Path, source: str = COUNTED, *, cases: int = 0) -> set[str]:
     """The lines that were counted."""
@@ -83,3 +91,9 @@ def test_lines_are_counted_while_a_test_reaches_new_ones_and_by_the_next_one(tmp
 def test_cases_of_which_ten_reach_nothing_new_are_not_counted_any_more(tmp_path: Path, new_at: int, *, is_counted: bool) -> None:
     source = COUNTED.replace("number < 5", f"number < {new_at}")
     assert ('return "one more case"' in reached_by(tmp_path, source, cases=20)) is is_counted
+
+
+def test_few_commands_of_a_kind_are_counted_by_all_processes_of_a_run_together(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COMMANDS, tmp_path]
+    ends = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
+    assert ends == [["True"] * 6, ["True", "False", "False"] * 2, ["False"] * 6]

@@ -106,7 +106,7 @@ class Warm:
         self, arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int, *, is_counted: bool = True
     ) -> Started:
         """Start a command, as ``python -m gatewayd`` would, which writes to these files; its lines need not be counted."""
-        counts = is_counted and _is_one_of_few(arguments)
+        counts = is_counted and is_one_of_few(arguments)
         answer, theirs = socket.socketpair()
         with answer:
             with theirs:
@@ -152,9 +152,9 @@ def count(environment: Mapping[str, str], folder: Path) -> None:
     _folders[:] = [folder]
 
 
-def _is_one_of_few(arguments: Sequence[str]) -> bool:
+def is_one_of_few(arguments: Sequence[str]) -> bool:
     """Whether a command is of a kind of which few were counted; it is then counted as one of them."""
-    kind = " ".join(sorted({word for word in arguments if word.isalpha() or word.startswith("--")}))
+    kind = " ".join(sorted({word.partition("=")[0] for word in arguments if word.isalpha() or word.startswith("--")}))
     name = sha256(kind.encode()).hexdigest()
     for file in (folder / f"{name}-{number}" for folder in _folders for number in range(_COUNTED)):
         with suppress(FileExistsError):
