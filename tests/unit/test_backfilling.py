@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import Contents, Forwarder, Origin
+from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
+from gatewayd.batch import Onward
 from gatewayd.config import AccountConfig, ImportConfig
-from gatewayd.rematch import correct
+from gatewayd.examine import Examination, Examining, Findings
+from gatewayd.rematch import Backfill, correct, file_old
 from gatewayd.routing import Router
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
@@ -20,11 +22,13 @@ from tests.unit.test_readmission import SALES, Records, deliver, known, look
 from tests.unit.test_routing import SIGNER, config, nothing, rule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd import Contact, Directory
     from gatewayd.config import Config
+    from gatewayd.directory import Basis
+    from gatewayd.examine import Examined, Examiner, Order, Recipe
 
 ACME, GLOBEX = recipe("acme", "calm", known=True), recipe("globex", "calm", known=True)
 
@@ -240,6 +244,95 @@ def test_P6_what_comes_back_from_anothers_delivery_is_not_handed_over(tmp_path: 
         assert one.gateway.good().tally.filed == (2 if stays else 0)
         assert len(one.filed()) == (2 if stays else 0)
         assert one.refused() == []
+
+
+class Unsure(Examining):
+    """The examiner, but of mail that is admitted already it says that nothing can be decided: the directory broke meanwhile."""
+
+    def __init__(self, examiner: Examiner) -> None:
+        self._examiner = examiner
+
+    def refresh(self, recipe: Recipe) -> list[str]:
+        return self._examiner.refresh(recipe)
+
+    def basis(self, recipe: Recipe) -> Basis | None:
+        return self._examiner.basis(recipe)
+
+    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
+        return self._examiner.changed(recipe, version)
+
+    def begin(self, order: Order) -> Examination:
+        ids = frozenset(one.id for one in order.letters)
+        found = Findings(operator="globex", pending=ids, undecided="the directory can't be opened")
+        examined = self._examiner.begin(order)
+        return (
+            Decided(replace(examined.result(lambda: None), findings=(found,)))
+            if any(one.admitted for one in order.letters)
+            else examined
+        )
+
+
+class Decided(Examination):
+    def __init__(self, examined: Examined) -> None:
+        self._examined = examined
+
+    def result(self, _: Callable[[], None] = lambda: None) -> Examined:
+        return self._examined
+
+    def drop(self) -> None:
+        pass
+
+
+def test_what_cannot_be_decided_once_its_sender_is_admitted_is_not_forgotten(tmp_path: Path) -> None:
+    with shared(tmp_path) as one:
+        deliver(one.gateway, 1, "a@x.example")
+        one.gateway.good()
+        one.turn("a@x.example")
+        examiner = one.gateway.examiner
+        one.gateway.examiner = Unsure(examiner)  # type: ignore[assignment]
+        assert one.gateway.visit().tally.filed == 0
+        assert one.refused() == ["a@x.example"]
+        one.gateway.examiner = examiner
+        assert one.gateway.good().tally.filed == 1
+
+
+def test_what_was_not_filed_after_all_is_not_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with shared(tmp_path) as one:
+        deliver(one.gateway, 1, "a@x.example")
+        one.gateway.good()
+        one.turn("a@x.example")
+        with monkeypatch.context() as patch:
+            patch.setattr(one.gateway.store, "add_filings", away)
+            assert one.gateway.visit().error
+        assert one.refused() == ["a@x.example"]
+        assert one.gateway.good().tally.filed == 1
+
+
+def away(*_: object) -> int:
+    raise TransientError("the store is away")
+
+
+def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_refused(tmp_path: Path) -> None:
+    with shared(tmp_path, "b@x.example") as one:
+        deliver(one.gateway, 1, "a@x.example")
+        one.gateway.good()
+        lease = one.gateway.store.take_lease("main", "me", dead=lambda _: True)
+        assert isinstance(lease, Lease)
+        old = Backfill(
+            store=one.gateway.store,
+            examining=one.gateway.examiner,
+            recipe=GLOBEX,
+            lease=lease,
+            imports=one.gateway.imports,
+            owner=None,
+            onward=Onward(),
+            tick=lambda: None,
+        )
+        assert sum(file_old(old)) == 0
+        assert one.refused() == ["a@x.example"]
+        # It is filed by the records as they are now.
+        one.globex.turn("a@x.example")
+        assert sum(file_old(old)) == 1
 
 
 def provisional(one: Shared, number: int, sender: str) -> None:
