@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from gatewayd.mime import Leaf
     from gatewayd.model import Address, Attachment, Container, Part, Source
 
-__all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse"]
+__all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse", "unread", "was_read"]
 
+#: What the fault of a message that no parser can bear begins with.
+_UNREAD = "it can't be read: "
 #: Bounds of a view (promise P8); what exceeds one is named in the view's faults.
 _MAX_HEADERS = 1000
 _MAX_VALUE = 16_384
@@ -155,8 +157,19 @@ def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = No
     try:
         return _view(source, mail_id, _utc(received_at))
     except _DEFECTS as error:
-        empty = _view(BytesSource(b""), mail_id, _utc(received_at))
-        return replace(empty, source=source, faults=(f"it can't be read: {type(error).__name__}: {clean(str(error))[:200]}",))
+        why = f"{type(error).__name__}: {clean(str(error))[:200]}"
+        return unread(source, why, mail_id=mail_id, received_at=received_at)
+
+
+def unread(source: Source, why: str, *, mail_id: int = 0, received_at: datetime | None = None) -> Mail:
+    """Return the view of a message that no parser can bear: of what it says, nothing is known."""
+    empty = _view(BytesSource(b""), mail_id, _utc(received_at))
+    return replace(empty, source=source, faults=(f"{_UNREAD}{why}",))
+
+
+def was_read(mail: Mail) -> bool:
+    """Whether this is the view of a message that could be read, be it with faults and without headers."""
+    return not any(fault.startswith(_UNREAD) for fault in mail.faults)
 
 
 def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:

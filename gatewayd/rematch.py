@@ -13,6 +13,7 @@ from gatewayd.batch import Onward, contact_types, filings
 from gatewayd.custody import AGAIN
 from gatewayd.errors import TransientError
 from gatewayd.examine import Letter, Order
+from gatewayd.mail import was_read
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def retry(
 
 
 def _seen(mails: Sequence[Mail]) -> dict[int, Mail]:
-    """Return the views that are some, by id: what no parser could bear this time keeps the links that it has."""
-    return {mail.id: mail for mail in mails if mail.headers or not mail.faults}
+    """Return what could be read, by id: what no parser could bear this time keeps the links that it has."""
+    return {mail.id: mail for mail in mails if was_read(mail)}
 
 
 def correct(

@@ -94,6 +94,6 @@ def test_cases_of_which_ten_reach_nothing_new_are_not_counted_any_more(tmp_path:
 
 
 def test_few_commands_of_a_kind_are_counted_by_all_processes_of_a_run_together(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", COMMANDS, tmp_path]
+    command = [sys.executable, "-c", COMMANDS, str(tmp_path)]
     ends = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split() for _ in range(3)]
     assert ends == [["True"] * 6, ["True", "False", "False"] * 2, ["False"] * 6]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from gatewayd.custody import AGAIN, FilingFault
 from gatewayd.errors import TransientError
 from gatewayd.examine.matching import Admission, Said
-from gatewayd.mail import BytesSource, parse
+from gatewayd.mail import unread
 from gatewayd.supervisor.labouring import Seconds
 from gatewayd.worker import Call, Labour
 
@@ -183,15 +183,11 @@ def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mai
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
         elif len(part) == 1:
-            unbearable[part[0].id] = _empty(part[0], explained(outcome.failure, bench.config))
+            (one,), why = part, explained(outcome.failure, bench.config)
+            unbearable[one.id] = unread(one.source, why, mail_id=one.id, received_at=one.received_at)
         else:
             parts += reversed(_halves(part))
     return had, unbearable
-
-
-def _empty(letter: Letter, why: str) -> Mail:
-    view = parse(BytesSource(b""), mail_id=letter.id, received_at=letter.received_at)
-    return replace(view, source=letter.source, faults=(f"it can't be read: {why}",))
 
 
 def _share(bench: Bench, left: float, part: Sequence[Letter]) -> Seconds:

@@ -12,7 +12,7 @@ from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Q
 from gatewayd.config import AccountConfig, Config, ImportConfig
 from gatewayd.directory import Basis
 from gatewayd.examine import Examination, Examined, Examining, Findings
-from gatewayd.mail import BytesSource, parse
+from gatewayd.mail import unread
 from gatewayd.rematch import correct, retry
 from gatewayd.supervisor.correcting import Corrector
 from gatewayd.supervisor.looks import Look
@@ -256,7 +256,7 @@ class Blind(Examining):
     def begin(self, order: Order) -> Examination:
         class Seen(Examination):
             def result(self, _: Callable[[], None]) -> Examined:
-                empty = [replace(parse(BytesSource(b""), mail_id=one.id), faults=("it can't be read",)) for one in order.letters]
+                empty = [unread(one.source, "it ends the parser", mail_id=one.id) for one in order.letters]
                 return Examined(mails=tuple(empty), findings=tuple(Findings(operator=one.operator.name) for one in order.recipes))
 
             def drop(self) -> None:

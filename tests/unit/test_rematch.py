@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Origin, Query, Viewer
+from gatewayd import FilingFault, Origin, Query, Viewer
 from gatewayd.directory import Basis
-from gatewayd.rematch import correct
+from gatewayd.rematch import correct, retry
 from gatewayd.routing import Router
 from gatewayd.testing.custodian import make_filing
 from tests.unit.test_backfilling import answer
@@ -131,6 +131,35 @@ def test_what_a_matcher_fails_at_is_corrected_and_stands_in_the_accounts_queue(t
         (view,) = one.store.filings(ACME, Query(faulty=True))
         assert (view.id, view.queue, [fault.by for fault in view.faults]) == (mail_id, "front", ["missing"])
         assert one.linked() == {mail_id}
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\r\nNo word of where it comes from\r\n", b"From: anna@example.com, @@\r\n\r\nText\r\n", b"A: b\r\n\r\n"]
+)
+def test_odd_mail_that_could_be_read_is_corrected_and_taken_out_of_its_queue_like_any(tmp_path: Path, raw: bytes) -> None:
+    with site(tmp_path) as one:
+        mail_id = enter(one, raw, stale())
+        news(one)
+        assert one.correct() == 1
+        assert one.linked() == {mail_id}
+    (tmp_path / "again").mkdir()
+    with site(tmp_path / "again") as one:
+        one.hand.enter("1")
+        one.hand.commit(one.hand.outcome("1", raw, make_filing(faults=[FilingFault("books", "raised")], queue="desk")))
+        news(one)
+        ((view,),) = retry(one.store, one.gateway.examiner, one.recipe, ACME, Query(), router=None)
+        assert ([link.id for link in view.links], [fault.by for fault in view.faults if fault.by != "parser"]) == (["R9"], [])
+
+
+def test_a_retry_looks_at_the_directory_first(tmp_path: Path) -> None:
+    with site(tmp_path) as one:
+        one.hand.enter("1")
+        one.hand.commit(one.hand.outcome("1", b"A: b\r\n\r\n", make_filing(faults=[FilingFault("books", "raised")], queue="desk")))
+        one.records.version = 7
+        list(retry(one.store, one.gateway.examiner, one.recipe, ACME, Query(), router=None))
+        basis = one.gateway.examiner.basis(one.recipe)
+        assert basis
+        assert basis.version == "7"
 
 
 def test_P6_what_a_personal_account_is_admitted_for_later_is_its_users(tmp_path: Path) -> None:
