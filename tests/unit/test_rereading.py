@@ -11,7 +11,7 @@ import pytest
 from gatewayd import Action, TransientError
 from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
-from gatewayd.testing import FakeTransport
+from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
 from gatewayd.visit.settling import anchors_of
 from tests.unit.kernel import Gateway
@@ -152,6 +152,36 @@ def test_P2_what_differs_each_time_stays_as_it_is_filed_and_nothing_is_done_to_i
         assert (fetches(transport), transport.keys(), len(gateway.filings())) == (asked, ["1:2"], 4)
 
 
+def test_what_is_due_again_at_once_is_due_with_the_next_visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.visit.rereading._AHEAD", 2)
+    transport = Restless(account="main", overlap=50)
+    assert transport.deliver(b"") == "1:1"
+    for number in range(2, 6):
+        come(transport, number)
+    with house(tmp_path, transport) as gateway:
+        gateway.good()
+        gateway.bounds = Bounds(messages=4, reread_after=0.0)
+        for visits in (1, 2):
+            later(gateway)
+            assert fetches(transport)["1:5"] == 1 + 2 * visits
+
+
+class Restless(FakeTransport):
+    """A server that sends each message otherwise each time."""
+
+    def ask(self, asked: Asked) -> None:
+        super().ask(asked)
+        for key in asked.keys if asked.step == "message" else ():
+            self.message(key).served = scanned(1, f"This message is being scanned for the {len(self.asked)}th time.")
+
+
+def test_of_mail_that_is_listed_as_it_comes_nothing_is_due_later(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main")
+    transport.deliver(make_raw(1))
+    with house(tmp_path, transport) as gateway:
+        assert gateway.good().later == 0.0
+
+
 def test_P2_what_differs_in_each_session_is_not_filed_for_ever(tmp_path: Path) -> None:
     transport = estimating(4)
     with house(tmp_path, transport) as gateway:
@@ -173,6 +203,32 @@ def test_a_session_that_breaks_while_it_fetches_once_more_costs_nothing(tmp_path
         assert sum(one.tries - 1 for one in gateway.store.rereads("main", "INBOX", limit=9)) <= 1
         later(gateway)
         assert (transport.keys(), len(gateway.filings())) == ([], 4)
+
+
+class Deadly(FakeTransport):
+    """A server whose sessions end at one message, from some time on."""
+
+    deadly = ""
+
+    def ask(self, asked: Asked) -> None:
+        super().ask(asked)
+        if asked.step == "message" and self.deadly in asked.keys:
+            raise LOST
+
+
+def test_P4_a_message_that_ends_each_session_is_put_off_and_keeps_no_other_one_from_being_proven(tmp_path: Path) -> None:
+    transport = Deadly(account="main", overlap=50)
+    for number in range(1, 5):
+        come(transport, number)
+    with house(tmp_path, transport) as gateway:
+        gateway.good()
+        transport.deadly = "1:1"
+        assert later(gateway).error is LOST
+        for _ in range(2):
+            gateway.visit()
+        assert transport.keys() == ["1:1"]
+        (one,) = gateway.store.rereads("main", "INBOX", limit=9)
+        assert (one.listed.key, one.tries, one.due_in > 0) == ("1:1", 2, True)
 
 
 def test_nothing_is_fetched_once_more_in_a_folder_that_is_in_doubt(tmp_path: Path) -> None:
