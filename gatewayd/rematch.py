@@ -94,7 +94,7 @@ def correct(
     confirmed; one about which it can't be asked stays provisional. ``tick`` is called every few seconds.
     """
     basis, name, after = examining.basis(recipe), recipe.operator.name, 0
-    if basis is None or not basis.sound or basis.loaded_at is None:
+    if basis is None or basis.fault or basis.loaded_at is None:
         return
     while batch := store.provisional(name, before=basis.loaded_at, after=after, limit=BATCH):
         after = batch[-1].mail_id
