@@ -122,6 +122,18 @@ class House:
         self._stack.callback(daemon.stop)
         return daemon
 
+    def kit(self, *, store: Store | None = None, pace: Pace | None = None, listener: Listener | None = None) -> Kit:
+        """What a supervisor works with, whose owner lives as long as the house."""
+        owner = self._stack.enter_context(Owner(self.folder))
+        return kit_of(owner, store or self.store, LimitsConfig(), pace or Pace(), listener or Listener())
+
+    def supervisor(self, *, pace: Pace | None = None, listener: Listener | None = None) -> Supervisor:
+        """A supervisor with the config as it is now, whose loop does not run: the test does what it would do."""
+        supervisor = Supervisor(self.kit(pace=pace, listener=listener))
+        self._stack.callback(supervisor.stop, AT_ONCE)
+        supervisor._charges.apply(self.config(), self.recipes, None)
+        return supervisor
+
     def health(self, name: str) -> AccountHealth | None:
         """How an account is, as another process sees it."""
         return next((one for one in self.store.healths() if one.account == name), None)
@@ -141,6 +153,16 @@ class House:
         self._stack.close()
 
 
+def kit_of(owner: Owner, store: Store, limits: LimitsConfig, pace: Pace, listener: Listener) -> Kit:
+    """What the supervisor of an owner works with."""
+
+    def health(accounts: int) -> DaemonHealth:
+        return DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
+
+    examiner = Examiner(Registry(plugins=(), _classes={}))
+    return Kit(store=store, owner=owner, examiner=examiner, limits=limits, daemon=health, listener=listener, pace=pace)
+
+
 class Daemon:
     """One supervisor, with an owner of its own."""
 
@@ -148,16 +170,9 @@ class Daemon:
         self._house = house
         self._stack = ExitStack()
         self.owner = self._stack.enter_context(Owner(house.folder))
-        examiner = Examiner(Registry(plugins=(), _classes={}))
-        kit = Kit(
-            store=store, owner=self.owner, examiner=examiner, limits=limits, daemon=self._health, listener=listener, pace=pace
-        )
-        self.supervisor = Supervisor(kit)
+        self.supervisor = Supervisor(kit_of(self.owner, store, limits, pace, listener))
         self.supervisor.start(house.config(), house.recipes)
         self._stopped = False
-
-    def _health(self, accounts: int) -> DaemonHealth:
-        return DaemonHealth(owner=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
     def reload(self) -> None:
         """Take the config over as it is now."""

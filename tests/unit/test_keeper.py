@@ -1,0 +1,331 @@
+"""Whose accounts are ours: one round after another, without a supervisor around them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import AccountHealth, DaemonHealth, Lease, PluginError, TransientError
+from gatewayd.owner import Owner
+from gatewayd.supervisor import Pace
+from gatewayd.supervisor.leases import Keeper, Round, share
+from gatewayd_sql.store import Sql
+from tests.patience import AT_ONCE
+from tests.unit.supervised import House
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
+
+
+class Heard(Sql):
+    """A store that remembers what it was asked, and can be slow or fail at one of these verbs."""
+
+    kind = "heard"
+
+    def listen(self) -> None:
+        self.asked: list[str] = []
+        self.beats: list[int] = []
+        #: How many leases it was asked for, each time.
+        self.numbers: list[int] = []
+        #: What is done at a verb, before it.
+        self.at: dict[str, Callable[[], object]] = {}
+
+    def _hear(self, verb: str) -> None:
+        self.asked.append(verb)
+        self.at.get(verb, lambda: None)()
+
+    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        self._hear("renew")
+        return super().renew_leases(leases)
+
+    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        self.numbers.append(len(accounts))
+        self._hear("take")
+        return super().take_leases(accounts, owner, dead=dead)
+
+    def release_leases(self, leases: Sequence[Lease]) -> None:
+        self._hear("release")
+        super().release_leases(leases)
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        self._hear("daemons")
+        return super().daemons()
+
+    def beat(self, daemon: DaemonHealth) -> int:
+        self.beats.append(daemon.accounts)
+        self._hear("beat")
+        return super().beat(daemon)
+
+    def healths(self) -> Sequence[AccountHealth]:
+        self._hear("healths")
+        return super().healths()
+
+
+class Bench:
+    """A keeper with a store, and what its rounds did."""
+
+    def __init__(self, house: House, pace: Pace) -> None:
+        self.house = house
+        self.store = Heard(house.store.options, place=house.store.place)
+        self.store.listen()
+        self.store.open()
+        house._stack.callback(self.store.close)
+        self.rounds: SimpleQueue[Round] = SimpleQueue()
+        self.kit = house.kit(store=self.store, pace=pace)
+        self.keeper = Keeper(self.kit, self.rounds.put)
+        house._stack.callback(self.keeper._thread.shutdown)
+
+    def round(self, held: Sequence[Lease] = (), wanted: Sequence[str] = (), accounts: int = 0) -> Round:
+        """Let it do a round, and return what that did."""
+        self.keeper.start(held, wanted, accounts)
+        return self.rounds.get(timeout=AT_ONCE)
+
+    def lease(self, name: str) -> Lease:
+        """A lease that this daemon has taken."""
+        [lease] = self.house.store.take_leases([name], self.kit.owner.name, dead=lambda _: False)
+        return lease
+
+    def is_free(self, name: str) -> bool:
+        """Whether another daemon gets an account's lease; it has it then."""
+        return isinstance(self.house.store.take_lease(name, "another", dead=lambda _: False), Lease)
+
+    def beside(self, name: str) -> None:
+        """Let another daemon live, too."""
+        self.house.store.beat(DaemonHealth(owner=name, version="0", started_at=datetime.now(UTC)))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def bench(house: House) -> Bench:
+    return Bench(house, Pace(lease=30.0, poll=0.5))
+
+
+def away() -> None:
+    raise TransientError("the database is away")
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_round_is_due_at_once_and_sessions_may_go_on_for_four_fifths_of_a_lease(house: House) -> None:
+    before = time.monotonic()
+    keeper = Bench(house, Pace(lease=50.0)).keeper
+    assert keeper.at == 0.0
+    assert before <= keeper.good_at <= time.monotonic()
+    assert keeper.ends_at == keeper.good_at + 40.0
+
+
+def test_a_round_follows_in_a_third_of_a_lease_and_tells_when_it_began(bench: Bench) -> None:
+    before = time.monotonic()
+    done = bench.round()
+    after = time.monotonic()
+    assert before + 10.0 <= bench.keeper.at <= after + 10.0
+    assert before <= done.began <= after
+
+
+@pytest.mark.parametrize(("lease", "soon"), [(10.0, 1.0), (300.0, 2.0)])
+def test_a_round_that_failed_is_followed_by_another_soon(house: House, lease: float, soon: float) -> None:
+    bench = Bench(house, Pace(lease=lease))
+    bench.store.at["daemons"] = away
+    before = time.monotonic()
+    bench.round()
+    assert before + soon <= bench.keeper.at <= time.monotonic() + soon
+
+
+def test_while_a_round_is_under_way_no_other_begins_and_it_is_asked_again_soon(bench: Bench) -> None:
+    go_on = threading.Event()
+    bench.store.at["daemons"] = lambda: go_on.wait(AT_ONCE)
+    bench.keeper.start([], [], 0)
+    before = time.monotonic()
+    bench.keeper.start([], [], 0)
+    assert before + 0.5 <= bench.keeper.at <= time.monotonic() + 0.5
+    go_on.set()
+    assert bench.rounds.get(timeout=AT_ONCE).error is None
+    assert bench.keeper.end([], AT_ONCE)
+    assert bench.rounds.empty()
+
+
+def test_a_lease_that_nobody_wants_is_given_back_at_once(bench: Bench) -> None:
+    lease = bench.lease("main")
+    bench.round()
+    bench.keeper.give(lease)
+    assert bench.keeper.at == 0.0
+    bench.round()
+    assert bench.is_free("main")
+    # Once: whoever has it now keeps it.
+    bench.store.asked.clear()
+    bench.round()
+    assert "release" not in bench.store.asked
+
+
+# --- what a round does ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_held_is_renewed_and_what_another_daemon_took_is_not_kept(bench: Bench) -> None:
+    mine, lost = bench.lease("mine"), bench.lease("lost")
+    bench.house.store.take_lease("lost", "another", dead=lambda _: True)
+    done = bench.round([mine, lost], [], 2)
+    assert (done.asked, done.kept, done.error) == (frozenset({mine, lost}), frozenset({mine}), None)
+
+
+def test_what_is_wanted_is_taken_with_what_was_told_of_it(bench: Bench) -> None:
+    told = AccountHealth(account="main", owner="before", condition="polling", error="there is no folder Archiv")
+    bench.house.store.tell([told])
+    done = bench.round([], ["main"], 1)
+    assert done.taken == (Lease(account="main", owner=bench.kit.owner.name, epoch=1),)
+    assert done.healths == {"main": told}
+    assert (done.share, done.kept, done.error) == (1, frozenset(), None)
+
+
+def test_a_daemon_takes_no_more_than_its_share_beside_what_it_holds(bench: Bench) -> None:
+    bench.beside("another")
+    names = ["a", "b", "c", "d", "e"]
+    done = bench.round([bench.lease("held")], names, 6)
+    assert (done.share, len(done.taken)) == (3, 2)
+    left = set(names) - {lease.account for lease in done.taken}
+    assert all(bench.is_free(name) for name in left)
+    assert not any(bench.is_free(lease.account) for lease in done.taken)
+
+
+def test_a_daemon_that_holds_its_share_asks_for_nothing_more(bench: Bench) -> None:
+    bench.beside("another")
+    done = bench.round([bench.lease("held")], ["wanted"], 2)
+    assert (done.share, done.taken) == (1, ())
+    assert "take" not in bench.store.asked
+
+
+def test_a_daemon_tells_what_it_keeps_and_then_at_once_what_it_took(bench: Bench) -> None:
+    bench.round([bench.lease("one"), bench.lease("two")], ["three"], 3)
+    assert bench.store.beats == [2, 3]
+    assert [one.accounts for one in bench.house.store.daemons()] == [3]
+
+
+def test_a_round_that_finds_nothing_to_do_asks_the_store_only_who_lives(bench: Bench) -> None:
+    bench.house.store.take_lease("wanted", "another", dead=lambda _: False)
+    bench.round()
+    assert bench.store.asked == ["daemons", "beat"]
+    bench.store.asked.clear()
+    assert bench.round([], ["wanted"], 1).taken == ()
+    assert bench.store.asked == ["daemons", "beat", "take"]
+
+
+def test_of_what_there_was_room_for_nothing_is_given_back(bench: Bench) -> None:
+    bench.round([], ["one", "two"], 2)
+    assert bench.store.asked == ["daemons", "beat", "take", "healths", "beat"]
+
+
+def test_what_a_killed_daemon_had_is_taken_and_it_counts_no_more(bench: Bench) -> None:
+    with Owner(bench.house.folder) as killed:
+        pass
+    bench.beside(killed.name)
+    bench.beside("alive")
+    bench.house.store.take_lease("main", killed.name, dead=lambda _: False)
+    done = bench.round([], ["main"], 3)
+    assert (done.share, len(done.taken)) == (2, 1)
+    assert {one.owner for one in bench.house.store.daemons()} == {bench.kit.owner.name, "alive"}
+
+
+# --- many accounts ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_free_is_found_among_many_that_are_not(bench: Bench) -> None:
+    names = [f"account-{number}" for number in range(250)]
+    bench.house.store.take_leases(names[:-1], "another", dead=lambda _: False)
+    done = bench.round([], names, 250)
+    assert [lease.account for lease in done.taken] == names[-1:]
+
+
+def test_all_that_there_is_room_for_is_asked_for_at_once(bench: Bench) -> None:
+    bench.beside("another")
+    done = bench.round([], [f"account-{number}" for number in range(300)], 300)
+    assert bench.store.numbers == [150]
+    assert len(done.taken) == 150
+
+
+def test_one_round_asks_for_twenty_hundreds_at_most(bench: Bench) -> None:
+    names = [f"account-{number}" for number in range(2150)]
+    bench.house.store.take_leases(names, "another", dead=lambda _: False)
+    for number in range(43):
+        bench.beside(f"daemon-{number}")
+    assert bench.round([], names, 2150).taken == ()
+    assert bench.store.numbers == [100] * 20
+
+
+@pytest.mark.parametrize(("accounts", "daemons", "each"), [(9, 2, 5), (8, 2, 4), (3, 0, 3), (3, 1, 3), (0, 1, 0), (1, 3, 1)])
+def test_shares_leave_no_account_over_and_are_alike(accounts: int, daemons: int, each: int) -> None:
+    assert share(accounts, daemons) == each
+
+
+# --- faults -----------------------------------------------------------------------------------------------------------
+
+
+def test_where_leases_cannot_be_renewed_nothing_is_said_of_them(bench: Bench) -> None:
+    lease = bench.lease("main")
+    bench.store.at["renew"] = away
+    done = bench.round([lease], ["other"], 2)
+    assert (done.asked, done.kept, done.share, done.taken) == (frozenset({lease}), None, None, ())
+    assert isinstance(done.error, TransientError)
+    assert done.error.message == "the database is away"
+    # The frames of a traceback would hold all that they saw for as long as the error is kept.
+    assert done.error.__traceback__ is None
+
+
+def test_what_was_renewed_before_the_store_failed_is_kept(bench: Bench) -> None:
+    lease = bench.lease("main")
+    bench.store.at["beat"] = away
+    done = bench.round([lease], ["other"], 2)
+    assert (done.kept, done.share) == (frozenset({lease}), None)
+    assert done.error is not None
+
+
+def test_a_bug_of_the_store_is_told_as_its_own_and_the_next_round_is_done(bench: Bench) -> None:
+    bench.store.at["daemons"] = lambda: int("a bug")
+    done = bench.round()
+    assert isinstance(done.error, PluginError)
+    assert done.error.message.startswith("the store failed: ")
+    del bench.store.at["daemons"]
+    assert bench.round().error is None
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def test_at_the_end_everything_is_given_back_and_the_daemon_counts_no_more(bench: Bench) -> None:
+    held, given = bench.lease("held"), bench.lease("given")
+    bench.round([held, given], ["taken"], 3)
+    bench.keeper.give(given)
+    assert bench.keeper.end([held], AT_ONCE) is True
+    assert all(bench.is_free(name) for name in ("held", "given", "taken"))
+    assert bench.house.store.daemons() == []
+    with pytest.raises(RuntimeError):
+        bench.keeper.start([], [], 0)
+
+
+def test_the_end_comes_behind_the_round_that_is_under_way_and_gives_back_what_that_takes(bench: Bench) -> None:
+    go_on, released = threading.Event(), threading.Event()
+    bench.store.at["take"] = lambda: go_on.wait(AT_ONCE)
+    bench.store.at["release"] = released.set
+    bench.keeper.start([], ["main"], 1)
+    assert bench.keeper.end([], 0.05) is False
+    go_on.set()
+    assert bench.rounds.get(timeout=AT_ONCE).taken
+    assert bench.keeper._thread.join(AT_ONCE)
+    assert released.is_set()
+    assert bench.is_free("main")
+
+
+def test_a_store_that_fails_at_the_end_is_told(bench: Bench) -> None:
+    bench.store.at["release"] = away
+    assert bench.keeper.end([bench.lease("main")], AT_ONCE) is False
+    assert not bench.is_free("main")
