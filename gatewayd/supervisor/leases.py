@@ -121,9 +121,11 @@ class Keeper:
         except Exception as error:  # noqa: BLE001  a store's bug must not end the renewing
             done = replace(done, error=PluginError(f"the store failed: {where(error)}"))
         finally:
-            self._busy = False
             if done.error is not None:
+                # What was given back already is so no matter how often: whoever takes it has another epoch.
+                self._giving += giving
                 self.at = time.monotonic() + min(_RETRY, self._kit.pace.lease / 10)
+            self._busy = False
             self._done(done)
 
     def _bury(self) -> None:

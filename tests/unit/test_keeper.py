@@ -298,6 +298,16 @@ def test_a_bug_of_the_store_is_told_as_its_own_and_the_next_round_is_done(bench:
     assert bench.round().error is None
 
 
+def test_what_a_round_that_failed_was_to_give_back_is_given_back_by_the_next_one(bench: Bench) -> None:
+    lease = bench.lease("main")
+    bench.keeper.give(lease)
+    bench.store.at["release"] = away
+    assert bench.round().error is not None
+    del bench.store.at["release"]
+    bench.round()
+    assert bench.is_free("main")
+
+
 # --- the end ----------------------------------------------------------------------------------------------------------
 
 
