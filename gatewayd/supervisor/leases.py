@@ -88,7 +88,7 @@ class Keeper:
 
     def end(self, leases: Sequence[Lease], timeout: float) -> bool:
         """Give everything back and say that this daemon ends; return whether that came to pass in time."""
-        ending = self._thread.submit(self._end, [*leases, *self._giving])
+        ending = self._thread.submit(self._end, leases)
         self._thread.shutdown(wait=False)
         try:
             ending.result(timeout)
@@ -100,22 +100,23 @@ class Keeper:
     # --- in its own thread ------------------------------------------------------------------------------------------
 
     def _end(self, leases: Sequence[Lease]) -> None:
-        self._kit.store.release_leases([*leases, *self._taken])
+        self._kit.store.release_leases([*leases, *self._giving, *self._taken])
         self._kit.store.retire(self._kit.owner.name)
 
     def _round(self, held: Sequence[Lease], giving: Sequence[Lease], wanted: Sequence[str], accounts: int) -> None:
         done = Round(began=time.monotonic(), asked=frozenset(held))
         try:
-            done = replace(done, kept=frozenset(self._kit.store.renew_leases(held)) if held else frozenset())
+            kept = frozenset(self._kit.store.renew_leases(held) if held else ())
+            done = replace(done, kept=kept)
             if giving:
                 self._kit.store.release_leases(giving)
             self._bury()
-            daemons = self._kit.store.beat(self._kit.daemon(len(done.kept or ())))
+            daemons = self._kit.store.beat(self._kit.daemon(len(kept)))
             done = replace(done, share=share(accounts, daemons))
-            done = self._take(done, wanted, share(accounts, daemons) - len(done.kept or ()))
+            done = self._take(done, wanted, share(accounts, daemons) - len(kept))
             if done.taken:
                 # Else it would tell of them only with the next round.
-                self._kit.store.beat(self._kit.daemon(len(done.kept or ()) + len(done.taken)))
+                self._kit.store.beat(self._kit.daemon(len(kept) + len(done.taken)))
         except GatewaydError as error:
             done = replace(done, error=error.alone())
         except Exception as error:  # noqa: BLE001  a store's bug must not end the renewing
@@ -137,15 +138,19 @@ class Keeper:
     def _take(self, done: Round, wanted: Sequence[str], room: int) -> Round:
         """Take as many as there is room for, whoever had them before; of many, any."""
         taken: list[Lease] = []
+        owner = self._kit.owner
         names = random.sample(wanted, len(wanted))
         step = max(_AT_ONCE, room)
-        for start in range(0, min(len(names), _ASKED * step), step):
-            if len(taken) < room:
-                taken += self._kit.store.take_leases(names[start : start + step], self._kit.owner.name, dead=self._kit.owner.dead)
-        if len(taken) > room:
-            self._kit.store.release_leases(taken[room:])
+        try:
+            for start in range(0, min(len(names), _ASKED * step), step):
+                if len(taken) < room:
+                    taken += self._kit.store.take_leases(names[start : start + step], owner.name, dead=owner.dead)
+            if len(taken) > room:
+                self._kit.store.release_leases(taken[room:])
+            healths = {one.account: one for one in self._kit.store.healths()} if taken else {}
+        except Exception:
+            # The loop does not hear of them, and nobody else could have them until they end.
+            self._giving += taken
+            raise
         self._taken = taken[:room]
-        if not taken:
-            return done
-        healths = {one.account: one for one in self._kit.store.healths()}
         return replace(done, taken=tuple(self._taken), healths=healths)

@@ -4,100 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AccountHealth, DaemonHealth, Lease, PluginError, TransientError
+from gatewayd import AccountHealth, Lease
 from gatewayd.owner import Owner
 from gatewayd.supervisor import Pace
-from gatewayd.supervisor.leases import Keeper, Round, share
-from gatewayd_sql.store import Sql
+from gatewayd.supervisor.leases import share
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House
+from tests.unit.unlooped import Bench, away
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
-
-
-class Heard(Sql):
-    """A store that remembers what it was asked, and can be slow or fail at one of these verbs."""
-
-    kind = "heard"
-
-    def listen(self) -> None:
-        self.asked: list[str] = []
-        self.beats: list[int] = []
-        #: How many leases it was asked for, each time.
-        self.numbers: list[int] = []
-        #: What is done at a verb, before it.
-        self.at: dict[str, Callable[[], object]] = {}
-
-    def _hear(self, verb: str) -> None:
-        self.asked.append(verb)
-        self.at.get(verb, lambda: None)()
-
-    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        self._hear("renew")
-        return super().renew_leases(leases)
-
-    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
-        self.numbers.append(len(accounts))
-        self._hear("take")
-        return super().take_leases(accounts, owner, dead=dead)
-
-    def release_leases(self, leases: Sequence[Lease]) -> None:
-        self._hear("release")
-        super().release_leases(leases)
-
-    def daemons(self) -> Sequence[DaemonHealth]:
-        self._hear("daemons")
-        return super().daemons()
-
-    def beat(self, daemon: DaemonHealth) -> int:
-        self.beats.append(daemon.accounts)
-        self._hear("beat")
-        return super().beat(daemon)
-
-    def healths(self) -> Sequence[AccountHealth]:
-        self._hear("healths")
-        return super().healths()
-
-
-class Bench:
-    """A keeper with a store, and what its rounds did."""
-
-    def __init__(self, house: House, pace: Pace) -> None:
-        self.house = house
-        self.store = Heard(house.store.options, place=house.store.place)
-        self.store.listen()
-        self.store.open()
-        house._stack.callback(self.store.close)
-        self.rounds: SimpleQueue[Round] = SimpleQueue()
-        self.kit = house.kit(store=self.store, pace=pace)
-        self.keeper = Keeper(self.kit, self.rounds.put)
-        house._stack.callback(self.keeper._thread.shutdown)
-
-    def round(self, held: Sequence[Lease] = (), wanted: Sequence[str] = (), accounts: int = 0) -> Round:
-        """Let it do a round, and return what that did."""
-        self.keeper.start(held, wanted, accounts)
-        return self.rounds.get(timeout=AT_ONCE)
-
-    def lease(self, name: str) -> Lease:
-        """A lease that this daemon has taken."""
-        [lease] = self.house.store.take_leases([name], self.kit.owner.name, dead=lambda _: False)
-        return lease
-
-    def is_free(self, name: str) -> bool:
-        """Whether another daemon gets an account's lease; it has it then."""
-        return isinstance(self.house.store.take_lease(name, "another", dead=lambda _: False), Lease)
-
-    def beside(self, name: str) -> None:
-        """Let another daemon live, too."""
-        self.house.store.beat(DaemonHealth(owner=name, version="0", started_at=datetime.now(UTC)))
 
 
 @pytest.fixture
@@ -109,10 +30,6 @@ def house(tmp_path: Path) -> Iterator[House]:
 @pytest.fixture
 def bench(house: House) -> Bench:
     return Bench(house, Pace(lease=30.0, poll=0.5))
-
-
-def away() -> None:
-    raise TransientError("the database is away")
 
 
 # --- when -------------------------------------------------------------------------------------------------------------
@@ -265,77 +182,3 @@ def test_one_round_asks_for_twenty_hundreds_at_most(bench: Bench) -> None:
 @pytest.mark.parametrize(("accounts", "daemons", "each"), [(9, 2, 5), (8, 2, 4), (3, 0, 3), (3, 1, 3), (0, 1, 0), (1, 3, 1)])
 def test_shares_leave_no_account_over_and_are_alike(accounts: int, daemons: int, each: int) -> None:
     assert share(accounts, daemons) == each
-
-
-# --- faults -----------------------------------------------------------------------------------------------------------
-
-
-def test_where_leases_cannot_be_renewed_nothing_is_said_of_them(bench: Bench) -> None:
-    lease = bench.lease("main")
-    bench.store.at["renew"] = away
-    done = bench.round([lease], ["other"], 2)
-    assert (done.asked, done.kept, done.share, done.taken) == (frozenset({lease}), None, None, ())
-    assert isinstance(done.error, TransientError)
-    assert done.error.message == "the database is away"
-    # The frames of a traceback would hold all that they saw for as long as the error is kept.
-    assert done.error.__traceback__ is None
-
-
-def test_what_was_renewed_before_the_store_failed_is_kept(bench: Bench) -> None:
-    lease = bench.lease("main")
-    bench.store.at["beat"] = away
-    done = bench.round([lease], ["other"], 2)
-    assert (done.kept, done.share) == (frozenset({lease}), None)
-    assert done.error is not None
-
-
-def test_a_bug_of_the_store_is_told_as_its_own_and_the_next_round_is_done(bench: Bench) -> None:
-    bench.store.at["daemons"] = lambda: int("a bug")
-    done = bench.round()
-    assert isinstance(done.error, PluginError)
-    assert done.error.message.startswith("the store failed: ")
-    del bench.store.at["daemons"]
-    assert bench.round().error is None
-
-
-def test_what_a_round_that_failed_was_to_give_back_is_given_back_by_the_next_one(bench: Bench) -> None:
-    lease = bench.lease("main")
-    bench.keeper.give(lease)
-    bench.store.at["release"] = away
-    assert bench.round().error is not None
-    del bench.store.at["release"]
-    bench.round()
-    assert bench.is_free("main")
-
-
-# --- the end ----------------------------------------------------------------------------------------------------------
-
-
-def test_at_the_end_everything_is_given_back_and_the_daemon_counts_no_more(bench: Bench) -> None:
-    held, given = bench.lease("held"), bench.lease("given")
-    bench.round([held, given], ["taken"], 3)
-    bench.keeper.give(given)
-    assert bench.keeper.end([held], AT_ONCE) is True
-    assert all(bench.is_free(name) for name in ("held", "given", "taken"))
-    assert bench.house.store.daemons() == []
-    with pytest.raises(RuntimeError):
-        bench.keeper.start([], [], 0)
-
-
-def test_the_end_comes_behind_the_round_that_is_under_way_and_gives_back_what_that_takes(bench: Bench) -> None:
-    go_on, released = threading.Event(), threading.Event()
-    bench.store.at["take"] = lambda: go_on.wait(AT_ONCE)
-    bench.store.at["release"] = released.set
-    bench.keeper.start([], ["main"], 1)
-    assert bench.keeper.end([], 0.05) is False
-    go_on.set()
-    assert bench.rounds.get(timeout=AT_ONCE).taken
-    assert bench.keeper._thread.join(AT_ONCE)
-    assert released.is_set()
-    assert bench.is_free("main")
-
-
-def test_a_store_that_fails_at_the_end_is_told(bench: Bench) -> None:
-    bench.store.at["release"] = away
-    assert bench.keeper.end([bench.lease("main")], AT_ONCE) is False
-    assert not bench.is_free("main")

@@ -1,21 +1,25 @@
-"""A supervisor whose loop does not run: a test does what its turns would, and sees what comes of it."""
+"""Parts of a supervisor whose loop does not run: a test does what its turns would, and sees what comes of it."""
 
 from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from gatewayd import Lease, Task
+from gatewayd import DaemonHealth, Lease, Task, TransientError
 from gatewayd.supervisor import Listener, Pace
 from gatewayd.supervisor.accounts import Watched
-from gatewayd.supervisor.leases import Round
+from gatewayd.supervisor.leases import Keeper, Round
 from gatewayd.supervisor.visits import Run
+from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Callable, Collection, Sequence
 
     from gatewayd import AccountHealth, GatewaydError
     from gatewayd.supervisor.accounts import Charge
@@ -23,6 +27,88 @@ if TYPE_CHECKING:
 
 #: How long a lease lasts here, in seconds.
 LEASE = 30.0
+
+
+def away() -> None:
+    """Fail as a database does that can't be reached."""
+    raise TransientError("the database is away")
+
+
+class Heard(Sql):
+    """A store that remembers what it was asked, and can be slow or fail at one of these verbs."""
+
+    kind = "heard"
+
+    def listen(self) -> None:
+        self.asked: list[str] = []
+        self.beats: list[int] = []
+        #: How many leases it was asked for, each time.
+        self.numbers: list[int] = []
+        #: What is done at a verb, before it.
+        self.at: dict[str, Callable[[], object]] = {}
+
+    def _hear(self, verb: str) -> None:
+        self.asked.append(verb)
+        self.at.get(verb, lambda: None)()
+
+    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        self._hear("renew")
+        return super().renew_leases(leases)
+
+    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        self.numbers.append(len(accounts))
+        self._hear("take")
+        return super().take_leases(accounts, owner, dead=dead)
+
+    def release_leases(self, leases: Sequence[Lease]) -> None:
+        self._hear("release")
+        super().release_leases(leases)
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        self._hear("daemons")
+        return super().daemons()
+
+    def beat(self, daemon: DaemonHealth) -> int:
+        self.beats.append(daemon.accounts)
+        self._hear("beat")
+        return super().beat(daemon)
+
+    def healths(self) -> Sequence[AccountHealth]:
+        self._hear("healths")
+        return super().healths()
+
+
+class Bench:
+    """A keeper with a store, and what its rounds did."""
+
+    def __init__(self, house: House, pace: Pace) -> None:
+        self.house = house
+        self.store = Heard(house.store.options, place=house.store.place)
+        self.store.listen()
+        self.store.open()
+        house._stack.callback(self.store.close)
+        self.rounds: SimpleQueue[Round] = SimpleQueue()
+        self.kit = house.kit(store=self.store, pace=pace)
+        self.keeper = Keeper(self.kit, self.rounds.put)
+        house._stack.callback(self.keeper._thread.shutdown)
+
+    def round(self, held: Sequence[Lease] = (), wanted: Sequence[str] = (), accounts: int = 0) -> Round:
+        """Let it do a round, and return what that did."""
+        self.keeper.start(held, wanted, accounts)
+        return self.rounds.get(timeout=AT_ONCE)
+
+    def lease(self, name: str) -> Lease:
+        """A lease that this daemon has taken."""
+        [lease] = self.house.store.take_leases([name], self.kit.owner.name, dead=lambda _: False)
+        return lease
+
+    def is_free(self, name: str) -> bool:
+        """Whether another daemon gets an account's lease; it has it then."""
+        return isinstance(self.house.store.take_lease(name, "another", dead=lambda _: False), Lease)
+
+    def beside(self, name: str) -> None:
+        """Let another daemon live, too."""
+        self.house.store.beat(DaemonHealth(owner=name, version="0", started_at=datetime.now(UTC)))
 
 
 class Stand:
