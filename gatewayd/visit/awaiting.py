@@ -37,6 +37,8 @@ class Awaiting:
         self._lease = lease
         #: The session, once it is open.
         self.opened: Session | None = None
+        #: What the transport raised last: what is of the server or its connection, and not of the store.
+        self.raised: GatewaydError | None = None
 
     def in_thread(self, call: Callable[..., _T], *args: object) -> _T:
         """Let the thread do this, and return what comes of it."""
@@ -80,10 +82,9 @@ class Awaiting:
 
     def check(self, error: BaseException | None) -> None:
         """Raise what the transport raised; whatever is none of the five errors is its own fault."""
-        if isinstance(error, GatewaydError):
-            raise error
         if error is not None:
-            raise self.bug("transport", error) from error
+            self.raised = error if isinstance(error, GatewaydError) else self.bug("transport", error)
+            raise self.raised from (None if self.raised is error else error)
 
     def bug(self, what: str, error: BaseException) -> PluginError:
         """Return the error of who broke its word."""

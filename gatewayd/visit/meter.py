@@ -36,12 +36,15 @@ class Meter:
         self._session: Session | None = None
         #: How many bytes had come over the session before, and how many came of messages: not every transport counts.
         self._before = self._fetched = 0
+        #: How many bytes came over the sessions that broke in this visit.
+        self._broken = 0
         self._listed = 0
         #: How many bytes were taken of the allowance.
         self._taken = 0
 
     def opened(self, session: Session, *, before: bool) -> None:
-        """Count what comes over this session; ``before``: it served other visits."""
+        """Count what comes over this session from now on; ``before``: it served other visits."""
+        self._broken = self._came()
         self._session = session
         self._before = session.came if before else 0
 
@@ -71,9 +74,11 @@ class Meter:
 
     def count(self) -> int:
         """Return how many bytes came by now, and take them of the allowance."""
-        came = self._session.came - self._before if self._session else 0
-        size = max(came, self._fetched)
+        size = max(self._came(), self._fetched)
         if self._allowance:
             self._allowance.take(size=size - self._taken)
         self._taken = size
         return size
+
+    def _came(self) -> int:
+        return self._broken + (self._session.came - self._before if self._session else 0)

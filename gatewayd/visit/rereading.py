@@ -52,9 +52,8 @@ class Rereader:
 
     tools: Tools
     lease: Lease
-    session: Session
-    #: Does one step of the session, in its thread.
-    in_thread: Callable[..., Batch]
+    #: Does one step with the session, in its thread.
+    in_session: Callable[..., Batch]
     #: Told of each batch.
     fetched: Callable[[Batch], None]
     #: Raises what broke a batch off.
@@ -115,7 +114,7 @@ class Rereader:
 
     def _had(self, folder: str, asked: Sequence[Waiting]) -> _Had:
         """Fetch a batch, and keep no more of it than its digests."""
-        batch = self.in_thread(self._fetched, folder, asked)
+        batch = self.in_session(self._fetched, folder, asked)
         self.fetched(batch)
         return _Had(
             digests={one.key: one.digest for one in batch.came if isinstance(one, Came)},
@@ -124,10 +123,10 @@ class Rereader:
             error=batch.error,
         )
 
-    def _fetched(self, folder: str, asked: Sequence[Waiting]) -> Batch:
+    def _fetched(self, session: Session, folder: str, asked: Sequence[Waiting]) -> Batch:
         # Its own bounds apply; nothing of it is read any more when it is closed.
         with closing(self.tools.owner.spool()) as spool:
-            return fetch(self.session, folder, asked, spool, self.tools.bounds.message, estimates=lambda _: True)
+            return fetch(session, folder, asked, spool, self.tools.bounds.message, estimates=lambda _: True)
 
 
 def _asked(one: Reread) -> Waiting:

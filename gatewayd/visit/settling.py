@@ -77,10 +77,13 @@ class Settler:
     def _group(self, folder: str, group: Sequence[Owed], sound: set[str]) -> None:
         ids = [one.entry_id for one in group]
         try:
-            if not (self._same(folder, group, sound) and self._named(folder, group, sound)):
+            there = self._there(folder, group, sound)
+            if there is None or not self._named(folder, there, sound):
                 # The folder is not sound any more.
                 return
-            self.act(folder, [one.key for one in group], group[0].action)
+            if there:
+                # What the server does not show may be there all the same, as another message.
+                self.act(folder, [one.key for one in there], group[0].action)
         except PermanentError as error:
             self.problem(f"{folder}: {group[0].action}: {error.sentences}")
             self._stuck.update(ids)
@@ -88,10 +91,10 @@ class Settler:
             self.store.settled(self.lease, ids)
             self.settled(len(ids))
 
-    def _same(self, folder: str, group: Sequence[Owed], sound: set[str]) -> bool:
-        """Whether these messages are still what was filed, or are gone: what is no longer there counts as done.
+    def _there(self, folder: str, group: Sequence[Owed], sound: set[str]) -> Sequence[Owed] | None:
+        """Return those that are there and still what was filed: what is no longer there counts as done.
 
-        Where one is another message by now, nothing in that folder is what it seems.
+        None where one is another message by now: nothing in that folder is what it seems.
         """
         keys = [one.key for one in group]
         found = [each for start in range(0, len(keys), _AHEAD) for each in self.look_up(folder, keys[start : start + _AHEAD])]
@@ -102,12 +105,12 @@ class Settler:
             if (each := now.get(one.key)) is not None and (why := _changed(one, each, times[each.key]))
         ]
         if not other:
-            return True
+            return [one for one in group if one.key in now]
         text = f"messages are no longer what was filed, such as {other[0]}"
         sound.discard(folder)
         self.store.prove(self.lease, folder, checked_at=None, compared_at=None, doubt=text)
         self.problem(f"{folder}: {text}: nothing is done to them, and the whole folder is compared at the next visit")
-        return False
+        return None
 
     def _named(self, folder: str, group: Sequence[Owed], sound: set[str]) -> bool:
         """Whether messages without an arrival have the headers that were filed, as far as the server gives them."""

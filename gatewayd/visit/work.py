@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed
-from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.growth import grown
-from gatewayd.guard import open_session
 from gatewayd.mailboxes import claim, distinct
 from gatewayd.sizes import Sizes
 from gatewayd.tally import Tally
@@ -22,13 +20,13 @@ from gatewayd.visit.folder import FolderListing
 from gatewayd.visit.meter import Meter, VisitFull
 from gatewayd.visit.readmission import Readmission, senders_of
 from gatewayd.visit.remarks import notes_of, problems_of
+from gatewayd.visit.reporter import Reporter
 from gatewayd.visit.rereading import Rereader
+from gatewayd.visit.sessions import Sessions
 from gatewayd.visit.settling import Settler, anchors_of
-from gatewayd.visit.values import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Lease, Waiting
@@ -36,9 +34,11 @@ if TYPE_CHECKING:
     from gatewayd.health import Task
     from gatewayd.roles import Transport
     from gatewayd.session import Session
-    from gatewayd.visit.values import Tools
+    from gatewayd.visit.values import Report, Tools
 
 __all__ = ["Work"]
+
+_T = TypeVar("_T")
 
 #: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
@@ -57,7 +57,7 @@ class Work:
         self._lease = lease
         self._task = task
         self._onward = Onward(account=account.name, router=tools.router, forward=task.forward)
-        self._report = Report(account=account.name, unproven=imports.folders)
+        self._reporter = Reporter(account.name, imports.folders)
         self._done = 0
         self._meter = Meter(tools.bounds, tools.allowance)
         self._awaiting = Awaiting(account.name, tools, lease)
@@ -74,63 +74,65 @@ class Work:
             onward=self._onward,
             tick=self._awaiting.tick,
         )
+        self._sessions: Sessions
+        #: An owed action broke the session: the next visit tries again.
+        self._unsettled = False
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
 
     def run(self, transport: Transport, session: Session | None, *, keep: bool) -> Report:
         """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
-        opening: Future[Session] | None = None
+        sessions = self._sessions = Sessions(transport, session, tools=self._tools, awaiting=self._awaiting, meter=self._meter)
         try:
-            opening = self._tools.fetcher.submit((lambda: session) if session else partial(open_session, transport))
-            opened = self._awaiting.opened = self._awaiting.done(opening)
-            self._meter.opened(opened, before=session is not None)
-            self._meter.check()
-            self._tools.opened(opened)
+            sessions.current()
             if session is None:
                 claim(self._account, self._tools.store, self._lease, enter=True)
             try:
-                self._session(opened)
+                self._folders()
             finally:
                 self._meter.count()
-            if keep and not self._report.error:
-                self._report = replace(self._report, session=opened)
+            if keep and not self._reporter.report.error:
+                self._reporter.keep(sessions.current())
         except VisitStopped:
             pass
         except VisitFull as full:
-            self._note(str(full))
+            self._reporter.note(str(full))
         except GatewaydError as error:
-            self._report = replace(self._report, error=error.alone())
+            self._reporter.fail(error)
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
-            self._report = replace(self._report, error=self._awaiting.bug("visit", error))
+            self._reporter.fail(self._awaiting.bug("visit", error))
         finally:
-            if opening is not None and self._report.session is None:
-                for text in self._awaiting.close(opening):
-                    self._problem(text)
-        return self._report
+            if self._reporter.report.session is None:
+                for text in sessions.close():
+                    self._reporter.problem(text)
+        return self._reporter.report
 
     def _refresh(self) -> None:
         for recipe in self._recipes:
             for fault in self._tools.examiner.refresh(recipe):
-                self._note(f"operator {recipe.operator.name}: {fault}")
+                self._reporter.note(f"operator {recipe.operator.name}: {fault}")
 
-    def _session(self, session: Session) -> None:
-        headers = partial(self._awaiting.in_thread, senders_of, session)
+    def _folders(self) -> None:
         for folder in self._imports.folders:
             with self._alone(folder):
-                self._list(session, folder)
-                self._settle(session)
-                self._readmission.judge(folder, headers, keys=self._task.keys)
-                self._work(session, folder)
+                self._list(folder)
+                self._settle()
+                self._readmission.judge(folder, partial(self._in_session, senders_of), keys=self._task.keys)
+                self._work(folder)
         for filed in self._backfilling.admitted(self._readmission):
             self._filed(filed)
-        if not self._report.problems:
+        if not self._reporter.report.problems and not self._reporter.report.error:
             self._readmission.finish()
         for folder in [one for one in self._imports.folders if one in self._sound]:
             with self._alone(folder):
-                self._reread(session, folder)
-        self._settle(session)
+                self._reread(folder)
+        self._settle()
         for filed in self._backfilling.old(self._task.operator) if self._task.operator is not None else ():
             self._filed(filed)
+
+    def _in_session(self, call: Callable[..., _T], *asked: object) -> _T:
+        """Let the session's thread do this with the session, and return what comes of it."""
+        return self._awaiting.in_thread(call, self._sessions.current(), *asked)
 
     @contextmanager
     def _alone(self, folder: str) -> Generator[None, None, None]:
@@ -138,42 +140,50 @@ class Work:
         try:
             yield
         except PermanentError as error:
-            self._problem(f"{folder}: {error.sentences}")
+            self._reporter.problem(f"{folder}: {error.sentences}")
+        except (PluginError, TransientError) as error:
+            self._leave(error)
+
+    def _leave(self, error: GatewaydError) -> None:
+        """Leave what broke the session for the next visit, and go on with another one: it would keep the rest from being had.
+
+        Raises the error where it is not of the session, and where that could not be opened or closed.
+        """
+        if error is not self._awaiting.raised or not self._sessions.is_open:
+            raise error
+        self._reporter.fail(error)
+        self._go_on()
+        for text in self._sessions.close():
+            self._reporter.problem(text)
+            raise error
 
     def _filed(self, number: int) -> None:
         """Count further filings of mail that is here."""
-        self._report = replace(self._report, tally=self._report.tally + Tally(filed=number))
+        self._reporter.came(Tally(filed=number))
         self._go_on()
-
-    def _problem(self, text: str) -> None:
-        if text not in self._report.problems:
-            self._report = replace(self._report, problems=(*self._report.problems, text))
-
-    def _note(self, text: str) -> None:
-        self._report = replace(self._report, notes=(*self._report.notes, text))
 
     # --- list -------------------------------------------------------------------------------------------------------
 
-    def _list(self, session: Session, folder: str) -> None:
+    def _list(self, folder: str) -> None:
         listing = FolderListing(
             store=self._tools.store,
             lease=self._lease,
             folder=folder,
             imports=self._imports,
             task=self._task,
-            session=session,
+            session=self._sessions.current(),
             in_thread=self._awaiting.in_thread,
             first=partial(distinct, self._account, self._tools.store, folder),
             entered=self._entered,
-            problem=self._problem,
-            note=self._note,
+            problem=self._reporter.problem,
+            note=self._reporter.note,
         )
         # Not before its end: the listing hands what is owed over to new keys where the folder was renumbered.
         proof = listing.run()
         if proof and proof.sound:
             self._sound.add(folder)
         if proof and not proof.left:
-            self._report = replace(self._report, unproven=tuple(one for one in self._report.unproven if one != folder))
+            self._reporter.proven(folder)
 
     def _go_on(self) -> None:
         """Ask, between two steps, whether the visit may go on; raises VisitStopped or VisitFull."""
@@ -182,24 +192,25 @@ class Work:
         self._meter.check()
 
     def _entered(self, new: int) -> None:
-        self._report = replace(self._report, listed=self._report.listed + new)
+        self._reporter.listed(new)
         self._go_on()
         self._meter.listed(new)
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------
 
-    def _work(self, session: Session, folder: str) -> None:
-        with closing(self._examined(session, folder)) as examined:
+    def _work(self, folder: str) -> None:
+        with closing(self._examined(folder)) as examined:
             for batch, found in examined:
                 self._file(folder, batch, found)
-                total = max(self._report.listed, self._done)
+                total = max(self._reporter.report.listed, self._done)
                 self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
                 self._awaiting.check(batch.error)
                 self._go_on()
 
-    def _examined(self, session: Session, folder: str) -> Generator[tuple[Batch, Examined], None, None]:
+    def _examined(self, folder: str) -> Generator[tuple[Batch, Examined], None, None]:
         """Yield what waits in the folder, batch by batch; while one is filed, the next is examined, and that after it fetched."""
         sizes = partial(self._tools.store.sizes, self._account.name, folder)
+        session = self._sessions.current()
         ahead = Ahead(session, folder, self._batches(folder), tools=self._tools, begin=self._begin, sizes=sizes)
         try:
             while (first := ahead.first()) is not None:
@@ -238,52 +249,51 @@ class Work:
             grown=grown(batch, self._tools.store.stored_source),
         )
         commit = self._tools.store.file(self._lease, done)
-        self._report = replace(self._report, tally=self._report.tally + commit.tally)
-        self._later(one.retry_after for one in done if isinstance(one, Deferred))
-        self._later(one.reread_after for one in done if isinstance(one, Filed) and one.reread_after is not None)
+        self._reporter.came(commit.tally)
+        self._reporter.later(one.retry_after for one in done if isinstance(one, Deferred))
+        self._reporter.later(one.reread_after for one in done if isinstance(one, Filed) and one.reread_after is not None)
         self._done += len(done)
         self._meter.fetched(batch)
         for text in problems_of(batch, done):
-            self._problem(f"{folder}: {text}")
+            self._reporter.problem(f"{folder}: {text}")
         for text in notes_of(batch, done, self._imports.after, self._tools.bounds.reread_after):
-            self._note(f"{folder}: {text}")
+            self._reporter.note(f"{folder}: {text}")
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
         if commit.suspended:
             self._tools.suspended(commit.suspended)
 
-    def _later(self, seconds: Iterable[float]) -> None:
-        self._report = replace(self._report, later=max([self._report.later, *seconds]))
-
-    def _reread(self, session: Session, folder: str) -> None:
+    def _reread(self, folder: str) -> None:
         rereader = Rereader(
             tools=self._tools,
             lease=self._lease,
-            session=session,
-            in_thread=self._awaiting.in_thread,
+            in_session=self._in_session,
             fetched=self._meter.fetched,
             check=self._awaiting.check,
             go_on=self._go_on,
-            problem=self._problem,
+            problem=self._reporter.problem,
         )
         if rereader.reread(folder):
             self._sound.discard(folder)
-            self._work(session, folder)
-        self._later([rereader.later])
+            self._work(folder)
+        self._reporter.later([rereader.later])
 
-    def _settle(self, session: Session) -> None:
+    def _settle(self) -> None:
+        if self._unsettled:
+            return
         settler = Settler(
             store=self._tools.store,
             lease=self._lease,
             wanted=self._imports.after,
-            look_up=lambda folder, keys: self._awaiting.in_thread(lambda: list(session.look_up(folder, keys))),
-            anchors=partial(self._awaiting.in_thread, anchors_of, session),
-            act=partial(self._awaiting.in_thread, session.settle),
-            settled=self._settled,
-            problem=self._problem,
-            note=self._note,
+            look_up=partial(self._in_session, lambda session, *asked: list(session.look_up(*asked))),
+            anchors=partial(self._in_session, anchors_of),
+            act=partial(self._in_session, lambda session, *asked: session.settle(*asked)),
+            settled=self._reporter.settled,
+            problem=self._reporter.problem,
+            note=self._reporter.note,
             go_on=self._go_on,
         )
-        settler.settle(self._sound)
-
-    def _settled(self, number: int) -> None:
-        self._report = replace(self._report, settled=self._report.settled + number)
+        try:
+            settler.settle(self._sound)
+        except (PluginError, TransientError) as error:
+            self._unsettled = True
+            self._leave(error)

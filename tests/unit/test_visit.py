@@ -928,11 +928,20 @@ def test_a_folder_that_can_not_be_worked_on_stops_no_other(tmp_path: Path, step:
         assert report.tally.filed == 1
 
 
-def test_what_ends_the_session_ends_the_visit(tmp_path: Path) -> None:
-    transport = FakeTransport(("INBOX", "Sent"), account="main")
-    transport.deliver(make_raw(2), "Sent")
-    with Gateway(tmp_path, transport) as gateway:
-        transport.on("listing", LOST)
-        report = gateway.visit()
-        assert (report.error, report.problems) == (LOST, ())
-        assert len(transport.steps("listing")) == 1
+def test_P3_nothing_is_done_to_what_the_server_does_not_show(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main")
+    key = transport.deliver(make_raw(1))
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=Action(do="delete"))) as gateway:
+
+        def hides() -> None:
+            transport.message(key).raw = make_raw(9)
+            transport.message(key).hidden = True
+
+        transport.on("look_up", hides)
+        gateway.good()
+        assert (transport.steps("settle"), transport.raw()) == ([], [make_raw(9)])
+        transport.message(key).hidden = False
+        gateway.visit(compare=True)
+        gateway.visit(compare=True)
+        assert len(gateway.filings()) == 2
+        assert transport.raw() == []

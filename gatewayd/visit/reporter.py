@@ -1,0 +1,62 @@
+"""What a visit's report is made of, while the visit goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gatewayd.visit.values import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gatewayd.errors import GatewaydError
+    from gatewayd.session import Session
+    from gatewayd.tally import Tally
+
+__all__ = ["Reporter"]
+
+
+class Reporter:
+    """Writes one report."""
+
+    def __init__(self, account: str, folders: Sequence[str]) -> None:
+        self.report = Report(account=account, unproven=tuple(folders))
+
+    def problem(self, text: str) -> None:
+        """Say once what stopped a folder or an action."""
+        if text not in self.report.problems:
+            self.report = replace(self.report, problems=(*self.report.problems, text))
+
+    def note(self, text: str) -> None:
+        """Say what a person should know and stopped nothing."""
+        self.report = replace(self.report, notes=(*self.report.notes, text))
+
+    def fail(self, error: GatewaydError) -> None:
+        """Say what went wrong, unless something did before it."""
+        if self.report.error is None:
+            self.report = replace(self.report, error=error.alone())
+
+    def listed(self, new: int) -> None:
+        """Count keys that were new to the ledger."""
+        self.report = replace(self.report, listed=self.report.listed + new)
+
+    def came(self, tally: Tally) -> None:
+        """Count what became of mails."""
+        self.report = replace(self.report, tally=self.report.tally + tally)
+
+    def settled(self, number: int) -> None:
+        """Count actions that were done on the server."""
+        self.report = replace(self.report, settled=self.report.settled + number)
+
+    def later(self, seconds: Iterable[float]) -> None:
+        """Say in how many seconds keys are due that are not due yet."""
+        self.report = replace(self.report, later=max([self.report.later, *seconds]))
+
+    def proven(self, folder: str) -> None:
+        """Say that nothing of a folder is missing."""
+        self.report = replace(self.report, unproven=tuple(one for one in self.report.unproven if one != folder))
+
+    def keep(self, session: Session) -> None:
+        """Hand the session to whoever reads the report."""
+        self.report = replace(self.report, session=session)

@@ -1,0 +1,124 @@
+"""What breaks a session is left for the next visit: the rest of the account is had by another session (P4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Action, TransientError
+from gatewayd.batch import Bounds
+from gatewayd.config import ImportConfig
+from gatewayd.testing import Asked, FakeTransport
+from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.fake_session import FakeSession
+from gatewayd.visit.meter import Meter, VisitFull
+from tests.unit.kernel import Gateway
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewayd.testing.fake_transport import Step
+
+LOST = TransientError("connection lost")
+
+
+def test_P4_a_folder_that_ends_the_session_is_left_and_the_others_are_had_by_another_one(tmp_path: Path) -> None:
+    transport = FakeTransport(("INBOX", "Sent"), account="main")
+    transport.deliver(make_raw(2), "Sent")
+    with Gateway(tmp_path, transport) as gateway:
+        transport.on("listing", LOST)
+        report = gateway.visit()
+        assert (report.error, report.problems, report.unproven) == (LOST, (), ("INBOX",))
+        assert (report.tally.filed, len(transport.steps("open"))) == (1, 2)
+
+
+class Breaking(FakeTransport):
+    """A server that breaks each session at one step, of one folder or of any."""
+
+    broken: tuple[str, str | None] = ("", None)
+    error: Exception = LOST
+
+    def ask(self, asked: Asked) -> None:
+        super().ask(asked)
+        step, folder = self.broken
+        if asked.step == step and folder in {None, asked.folder}:
+            raise self.error
+
+
+@pytest.mark.parametrize("error", [LOST, ValueError("a bug of the transport")])
+@pytest.mark.parametrize("step", ["listing", "fetch", "message"])
+def test_P4_a_folder_that_breaks_each_session_keeps_no_other_one_from_being_filed(
+    tmp_path: Path, step: str, error: Exception
+) -> None:
+    transport = Breaking(("A", "B", "C"), account="main")
+    transport.broken, transport.error = (step, "A"), error
+    for folder in ("A", "B", "C"):
+        transport.deliver(make_raw(1), folder)
+    with Gateway(tmp_path, transport) as gateway:
+        report = gateway.visit()
+        assert report.error
+        assert len(transport.steps("open")) == 2
+        assert {one for one in ("B", "C") if gateway.states(one)} == {"B", "C"}
+        assert not {"waiting"} & {*gateway.states("B").values(), *gateway.states("C").values()}
+        assert report.unproven == (("A",) if step == "listing" else ())
+
+
+@pytest.mark.parametrize("step", ["settle", "look_up"])
+def test_P4_what_is_owed_and_breaks_each_session_keeps_no_new_mail_from_being_filed(tmp_path: Path, step: Step) -> None:
+    transport = Breaking(("A", "B"), account="main")
+    transport.broken = (step, None)
+    with Gateway(tmp_path, transport, imports=ImportConfig(folders=("A", "B"), after=Action(do="delete"))) as gateway:
+        for number in range(1, 4):
+            transport.deliver(make_raw(number), "A")
+            transport.deliver(make_raw(number + 10), "B")
+            report = gateway.visit()
+            assert (report.error, report.tally.filed, report.settled) == (LOST, 2, 0)
+        assert len(transport.steps(step)) == 3, "it is tried once in a visit"
+        transport.broken = ("", None)
+        assert (gateway.good().settled, transport.keys("A")) == (6, [])
+
+
+def test_P4_a_server_that_is_gone_is_asked_once_more_and_not_for_each_folder(tmp_path: Path) -> None:
+    transport = FakeTransport(("A", "B", "C", "D"), account="main")
+    with Gateway(tmp_path, transport) as gateway:
+        transport.on("listing", LOST)
+        transport.on("open", TransientError("nobody answers"), after=1)
+        assert gateway.visit().error is LOST, "what was first"
+        assert (len(transport.steps("open")), len(transport.steps("listing"))) == (2, 1)
+
+
+def test_a_visit_that_is_to_end_opens_no_other_session(tmp_path: Path) -> None:
+    transport = FakeTransport(("A", "B"), account="main")
+    with Gateway(tmp_path, transport) as gateway:
+        stopping = False
+
+        def breaks() -> None:
+            nonlocal stopping
+            stopping = True
+            raise LOST
+
+        gateway.stopping = lambda: stopping
+        transport.on("listing", breaks)
+        assert gateway.visit().error is LOST
+        assert len(transport.steps("open")) == 1
+
+
+def test_P8_what_came_over_a_session_that_broke_counts_for_the_visit() -> None:
+    class Talkative(FakeSession):
+        said = 0
+
+        @property
+        def came(self) -> int:
+            return self.said
+
+    meter, transport = Meter(Bounds(visit_bytes=1000)), FakeTransport()
+    for said, total in ((400, 400), (500, 900)):
+        session = Talkative(transport)
+        meter.opened(session, before=False)
+        session.said = said
+        meter.check()
+        assert meter.count() == total
+    session.said += 101
+    with pytest.raises(VisitFull, match="more than 1000 bytes"):
+        meter.check()
