@@ -148,7 +148,7 @@ class Charges:
 
     def let_go(self, charge: Charge, *, politely: bool) -> None:
         """Drop everything of an account that is not ours any more."""
-        charge.lease, charge.leaving, charge.due, charge.condition = None, False, None, "new"
+        charge.lease, charge.leaving, charge.condition = None, False, "new"
         charge.failures = charge.refusals = charge.flaps = charge.empty = 0
         self.rest(charge, politely=politely)
         self._reception.forget(charge)
@@ -165,6 +165,8 @@ class Charges:
         """Close an account's session, and let it not be due."""
         self._due.drop(charge.name)
         self._pool.withdraw(charge.name)
+        # Who waited in line was due long ago: with that time kept, nothing could hurry it again.
+        charge.due = None
         watched, charge.watched = charge.watched, None
         if watched is not None:
             self._closer.close(charge.name, watched, politely=politely)

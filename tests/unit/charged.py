@@ -1,0 +1,148 @@
+"""What the tests of the accounts in a supervisor's charge share: the real parts around them, and no loop. Each step is the test's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gatewayd import DaemonHealth, Lease, Task
+from gatewayd.config import LimitsConfig
+from gatewayd.examine import Examiner
+from gatewayd.owner import Owner
+from gatewayd.plugins import Registry
+from gatewayd.supervisor import Kit, Listener
+from gatewayd.supervisor.accounts import Watched
+from gatewayd.supervisor.charges import Charges
+from gatewayd.supervisor.closing import Closer
+from gatewayd.supervisor.leases import Keeper
+from gatewayd.supervisor.pool import Pool
+from gatewayd.supervisor.reception import Reception
+from gatewayd.supervisor.visits import Conductor, Run
+from gatewayd.supervisor.watching import Watcher
+from tests.patience import AT_ONCE
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from gatewayd import Alarm
+    from gatewayd.config import Config
+    from gatewayd.errors import Fault
+    from gatewayd.health import AlarmKind
+    from gatewayd.supervisor.accounts import Charge
+    from tests.unit.supervised import House
+
+
+class Parts:
+    """All accounts of a house, in the charge of a daemon that does nothing by itself."""
+
+    def __init__(self, house: House, *, visits: int = 8) -> None:
+        house.accounts.clear()
+        self.house = house
+        self.owner = Owner(house.folder)
+        #: What the listener heard.
+        self.gone: list[str] = []
+        self.alarms: list[Alarm] = []
+        self.over: list[tuple[AlarmKind, str]] = []
+        self.conditions: list[tuple[str, str]] = []
+        listener = Listener(
+            gone=self.gone.append,
+            alarm=self.alarms.append,
+            over=lambda kind, name: self.over.append((kind, name)),
+            changed=lambda health, _: self.conditions.append((health.account, health.condition)),
+        )
+        limits = LimitsConfig(visits=visits)
+        examiner = Examiner(Registry(plugins=(), _classes={}))
+        kit = Kit(store=house.store, owner=self.owner, examiner=examiner, limits=limits, daemon=self._health, listener=listener)
+        self.watcher = Watcher(lambda _: None, lambda _: None)
+        self.closer = Closer(self.watcher)
+        # What a visit did is not taken in: an account is being visited until the test says that it is not.
+        self.pool = Pool(limits, Conductor(kit, self.watcher), lambda _, __, ___: None, slow=AT_ONCE)
+        self.keeper = Keeper(kit, lambda _: None)
+        self.reception = Reception(kit, lambda _: None)
+        self._ended = False
+        self.charges = Charges(kit, self.pool, self.keeper, self.reception, self.closer)
+
+    def _health(self, accounts: int) -> DaemonHealth:
+        return DaemonHealth(owner=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
+
+    def apply(self, *faults: Fault) -> Config:
+        """Take the config over as it is now."""
+        config = replace(self.house.config(), faults=faults)
+        self.charges.apply(config, self.house.recipes, None)
+        return config
+
+    def charge(self, name: str = "main") -> Charge:
+        """An account that is in the config."""
+        found = self.charges.get(name)
+        assert found is not None
+        return found
+
+    def ours(self, name: str = "main", *, host: str = "", can_watch: bool = False) -> Charge:
+        """A new account, with a lease."""
+        self.house.add(name, host=host, can_watch=can_watch)
+        self.apply()
+        charge = self.charge(name)
+        charge.lease = Lease(account=name, owner=self.owner.name, epoch=1)
+        return charge
+
+    def watched(self, charge: Charge) -> Watched:
+        """Let an account's session wait for its server's word."""
+        session = self.house.servers[charge.name].open()
+        watch = session.watch("INBOX")
+        assert watch is not None
+        charge.watched = Watched(session, watch)
+        return charge.watched
+
+    def visited(self, charge: Charge) -> Run:
+        """Let an account be visited: by nobody, so that nothing comes of it."""
+        assert charge.lease is not None
+        charge.run = Run(
+            charge=charge,
+            config=charge.config,
+            recipes={},
+            router=None,
+            registry=Registry(plugins=(), _classes={}),
+            lease=charge.lease,
+            watched=None,
+            task=Task(),
+        )
+        return charge.run
+
+    def work(self) -> None:
+        """Start what is due by now."""
+        self.charges.work(time.monotonic())
+
+    def told(self) -> list[tuple[str, str]]:
+        """Which accounts there is something to tell of, and in what condition."""
+        self.reception.work(time.monotonic(), ())
+        return self.conditions
+
+    def given_back(self) -> None:
+        """Give back what is to be given back, and nothing later."""
+        if not self._ended:
+            self._ended = True
+            assert self.keeper.end([], AT_ONCE)
+
+    def closed(self, name: str = "main") -> list[str]:
+        """What an account's server was asked for, once all sessions are closed that were to be."""
+        assert self.closer.end(AT_ONCE)
+        return [one.step for one in self.house.servers[name].asked]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        slots = self.pool.shutdown()
+        for charge, _ in self.charges.held():
+            if charge.watched is not None:
+                charge.watched.session.close()
+        self.closer.end(AT_ONCE)
+        self.watcher.stop(AT_ONCE)
+        self.given_back()
+        self.reception.end(AT_ONCE)
+        for slot in slots:
+            slot.join(AT_ONCE)
+        self.owner.close()

@@ -1,0 +1,222 @@
+"""All accounts in a supervisor's charge: when each is due, and what its visit is to do. No loop turns here."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Request, Task
+from tests.patience import LONG
+from tests.unit.charged import Parts
+from tests.unit.supervised import House
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gatewayd.supervisor.accounts import Charge
+
+#: Seconds within which an account is visited, if at all, and those that may go by between two steps of a test.
+SOON, MEANWHILE = 5 * LONG, LONG
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with House(tmp_path_factory.mktemp("house")) as made:
+        yield made
+
+
+@pytest.fixture
+def parts(house: House) -> Iterator[Parts]:
+    with Parts(house) as made:
+        yield made
+
+
+def due_in(charge: Charge) -> float:
+    assert charge.due is not None
+    return charge.due - time.monotonic()
+
+
+def test_it_knows_all_accounts_of_the_config_and_whose_lease_it_has(parts: Parts) -> None:
+    parts.house.add("other")
+    charge = parts.ours("main")
+    assert len(parts.charges) == 2
+    assert parts.charges.get("main") is charge
+    assert parts.charges.get("nobody") is None
+    assert list(parts.charges.held()) == [(charge, charge.lease)]
+    assert parts.charges.wanted() == ["other"]
+
+
+# --- when -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_account_is_due_in_as_many_seconds_as_were_said_last(parts: Parts) -> None:
+    charge = parts.ours()
+    assert parts.charges.next() is None
+    parts.charges.put(charge, SOON)
+    assert SOON - MEANWHILE < due_in(charge) <= SOON
+    parts.charges.put(charge, 2 * SOON)
+    assert 2 * SOON - MEANWHILE < due_in(charge) <= 2 * SOON
+    assert parts.charges.next() == charge.due
+
+
+def test_who_is_due_is_visited_and_nobody_else(parts: Parts) -> None:
+    now, later = parts.ours("now"), parts.ours("later")
+    parts.charges.put(now, 0.0)
+    parts.charges.put(later, SOON)
+    parts.work()
+    assert parts.pool.runs == {now.run}
+    assert (now.due, later.run) == (None, None)
+    assert parts.charges.next() == later.due
+
+
+def test_where_there_is_room_for_one_it_is_who_is_due_first_and_the_other_waits(house: House) -> None:
+    with Parts(house, visits=1) as parts:
+        late, early = parts.ours("late"), parts.ours("early")
+        parts.charges.put(late, -1.0)
+        parts.charges.put(early, -2.0)
+        parts.work()
+        assert parts.pool.runs == {early.run}
+        assert late.run is None
+        assert "late" in parts.pool
+        # Who waits for room is not put anywhere else.
+        parts.charges.hurry(late)
+        assert parts.charges.next() is None
+
+
+def test_who_hurries_is_due_at_once_or_in_so_many_seconds_but_never_later_than_before(parts: Parts) -> None:
+    charge = parts.ours()
+    parts.charges.hurry(charge, 2 * SOON)
+    assert 2 * SOON - MEANWHILE < due_in(charge) <= 2 * SOON
+    parts.charges.hurry(charge, SOON)
+    assert SOON - MEANWHILE < due_in(charge) <= SOON
+    before = charge.due
+    parts.charges.hurry(charge, 2 * SOON)
+    assert charge.due == before
+    parts.charges.hurry(charge)
+    assert due_in(charge) <= 0.0
+    assert parts.charges.next() == charge.due
+
+
+def without_lease(_: Parts, charge: Charge) -> None:
+    charge.lease = None
+
+
+def visited(parts: Parts, charge: Charge) -> None:
+    parts.visited(charge)
+
+
+def leaving(_: Parts, charge: Charge) -> None:
+    charge.leaving = True
+
+
+def suspended(parts: Parts, _: Charge) -> None:
+    parts.charges.suspended = True
+
+
+def stopping(parts: Parts, _: Charge) -> None:
+    parts.charges.stopping = True
+
+
+def forgotten(parts: Parts, charge: Charge) -> None:
+    charge.lease = None
+    parts.house.accounts.clear()
+    parts.apply()
+
+
+@pytest.mark.parametrize("how", [without_lease, visited, suspended, stopping])
+def test_nobody_hurries_who_may_not_be_visited(parts: Parts, how: Callable[[Parts, Charge], None]) -> None:
+    charge = parts.ours()
+    how(parts, charge)
+    parts.charges.hurry(charge)
+    assert charge.due is None
+    assert parts.charges.next() is None
+
+
+def test_all_that_are_named_hurry_and_who_is_being_visited_is_visited_again(parts: Parts) -> None:
+    busy, idle, other = parts.ours("busy"), parts.ours("idle"), parts.ours("other")
+    run = parts.visited(busy)
+    parts.charges.hurry_all(["busy", "nobody", "idle"])
+    assert run.again
+    assert due_in(idle) <= 0.0
+    assert (busy.due, other.due) == (None, None)
+
+
+def test_only_who_was_refused_is_tried_again_at_once(parts: Parts) -> None:
+    busy, refused, failed = parts.ours("busy"), parts.ours("refused"), parts.ours("failed")
+    run = parts.visited(busy)
+    for charge in (busy, refused):
+        charge.refusals = charge.failures = 3
+    failed.failures = 3
+    parts.charges.put(refused, SOON)
+    parts.charges.put(failed, SOON)
+    parts.charges.retry(["busy", "nobody", "refused", "failed"])
+    assert run.again
+    assert due_in(refused) <= 0.0
+    assert refused.refusals == 0
+    assert due_in(failed) > 0.0
+    # Whether it logs in with the new secret shows when its visit ends.
+    assert (busy.refusals, busy.due) == (3, None)
+
+
+# --- what -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_visit_gets_all_that_is_known_of_its_account_and_others_are_told_of_it(parts: Parts) -> None:
+    charge = parts.ours(can_watch=True)
+    config, watched = parts.apply(), parts.watched(charge)
+    charge.on_news = True
+    parts.charges.put(charge, 0.0)
+    parts.work()
+    run = charge.run
+    assert run is not None
+    assert (run.charge, run.config, run.lease) == (charge, config.accounts["main"], charge.lease)
+    assert (run.recipes, run.router, run.registry) == (parts.house.recipes, None, config.registry)
+    assert (run.watched, run.on_news) == (watched, True)
+    # The next one has a session and news of its own.
+    assert (charge.watched, charge.on_news, charge.due) == (None, False, None)
+    assert parts.told() == [("main", "working")]
+
+
+@pytest.mark.parametrize("how", [without_lease, visited, leaving, suspended, stopping, forgotten])
+def test_who_may_not_be_visited_when_his_turn_comes_leaves_his_room_to_others(
+    parts: Parts, how: Callable[[Parts, Charge], None]
+) -> None:
+    charge = parts.ours()
+    parts.pool.offer(charge, at=0.0)
+    how(parts, charge)
+    before = charge.run
+    parts.work()
+    assert charge.run is before
+    assert not parts.pool.runs
+    assert "main" not in parts.pool
+
+
+def test_one_visit_answers_all_who_ask_for_the_same_as_the_first(parts: Parts) -> None:
+    charge = parts.ours()
+    everything, compare = Task(from_beginning=True), Task(compare=True)
+    asked = [Request(id=1, account="main", task=everything), Request(id=2, account="main", task=compare)]
+    charge.asked = [*asked, Request(id=3, account="main", task=everything)]
+    parts.charges.put(charge, 0.0)
+    parts.work()
+    assert charge.run is not None
+    assert (charge.run.task, charge.run.requests) == (everything, (1, 3))
+    assert charge.asked == asked[1:]
+
+
+@pytest.mark.parametrize(
+    ("on_news", "compare_in", "compares"), [(False, 0.0, True), (True, 0.0, False), (False, SOON, False), (True, SOON, False)]
+)
+def test_the_listing_is_compared_when_that_is_due_but_news_come_first(
+    parts: Parts,
+    on_news: bool,  # noqa: FBT001  a parameter
+    compare_in: float,
+    compares: bool,  # noqa: FBT001  a parameter
+) -> None:
+    charge = parts.ours()
+    charge.on_news, charge.compare_at = on_news, time.monotonic() + compare_in
+    parts.charges.put(charge, 0.0)
+    parts.work()
+    assert charge.run is not None
+    assert (charge.run.task, charge.run.requests) == (Task(compare=compares), ())

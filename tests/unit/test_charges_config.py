@@ -1,0 +1,237 @@
+"""What a config changes of the accounts in a supervisor's charge. No loop turns here."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Address
+from gatewayd.config import ImportConfig, SendConfig
+from gatewayd.errors import Fault
+from tests.patience import LONG
+from tests.unit.charged import Parts
+from tests.unit.log import logged
+from tests.unit.supervised import House, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gatewayd import AccountHealth
+
+ADVICE = "Correct its file; `gatewayd check` shows all faults."
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with House(tmp_path_factory.mktemp("house")) as made:
+        yield made
+
+
+@pytest.fixture
+def parts(house: House) -> Iterator[Parts]:
+    with Parts(house) as made:
+        yield made
+
+
+def sends_only(parts: Parts, name: str) -> None:
+    """Let an account send, and import nothing."""
+    sends = SendConfig(sender=Address(name="", email="desk@acme.example"))
+    parts.house.add(name)
+    parts.house.accounts[name] = replace(parts.house.accounts[name], imports=None, sends=sends)
+
+
+def disabled(parts: Parts, name: str) -> None:
+    """Let an account be not imported on purpose."""
+    parts.house.add(name)
+    parts.house.change(name, imports=ImportConfig(enabled=False))
+
+
+def health(parts: Parts, name: str) -> AccountHealth:
+    """What is told of an account, as soon as this daemon has told it."""
+
+    def mine() -> AccountHealth | None:
+        told = parts.house.health(name)
+        return told if told and told.owner == parts.owner.name else None
+
+    until(mine)
+    found = mine()
+    assert found is not None
+    return found
+
+
+# --- what changes -----------------------------------------------------------------------------------------------------
+
+
+def test_accounts_that_are_imported_are_taken_in_charge_and_looked_for_at_once(parts: Parts) -> None:
+    parts.house.add("main")
+    sends_only(parts, "out")
+    disabled(parts, "off")
+    parts.keeper.at = time.monotonic() + LONG
+    parts.apply()
+    assert parts.charges.wanted() == ["main"]
+    assert parts.charge().config == parts.house.accounts["main"]
+    assert parts.keeper.at == 0.0
+    # Nobody is visited whom we have no lease of.
+    assert parts.charges.next() is None
+
+
+def test_an_account_that_did_not_change_never_notices(parts: Parts) -> None:
+    charge = parts.ours(can_watch=True)
+    watched = parts.watched(charge)
+    charge.failures = charge.refusals = charge.flaps = charge.empty = 3
+    parts.charges.put(charge, LONG)
+    due = charge.due
+    # The same as is said anew.
+    parts.house.change("main")
+    with logged() as log:
+        parts.apply()
+    assert parts.charge() is charge
+    assert (charge.due, charge.watched, parts.charges.next()) == (due, watched, due)
+    assert (charge.failures, charge.refusals, charge.flaps, charge.empty) == (3, 3, 3, 3)
+    assert log.getvalue() == ""
+    assert parts.gone == []
+    assert "close" not in parts.closed()
+
+
+def test_an_account_that_changed_begins_anew_at_once_with_a_session_of_its_own(parts: Parts) -> None:
+    charge = parts.ours(can_watch=True)
+    lease = charge.lease
+    parts.watched(charge)
+    charge.failures = charge.refusals = charge.flaps = charge.empty = 3
+    parts.charges.put(charge, LONG)
+    parts.house.change("main", text="changed")
+    with logged() as log:
+        parts.apply()
+    assert parts.charge() is charge
+    assert charge.config == parts.house.accounts["main"]
+    assert (charge.failures, charge.refusals, charge.flaps, charge.empty) == (0, 0, 0, 0)
+    assert "account changed" in log.getvalue()
+    assert charge.due is not None
+    assert charge.due <= time.monotonic()
+    assert parts.charges.next() == charge.due
+    # It stays ours.
+    assert (charge.lease, charge.watched, parts.gone) == (lease, None, [])
+    assert parts.closed()[-2:] == ["end", "close"]
+
+
+def test_an_account_that_changed_while_it_waited_for_its_turn_is_due_as_it_is_now(parts: Parts) -> None:
+    charge = parts.ours()
+    parts.charges.put(charge, -1.0)
+    parts.house.change("main", text="changed")
+    parts.apply()
+    assert parts.charges.next() == charge.due
+    parts.work()
+    assert charge.run is not None
+    assert charge.run.config.description == "changed"
+
+
+def test_an_account_that_changed_while_it_waited_for_room_is_visited_when_there_is_some(house: House) -> None:
+    with Parts(house, visits=1) as parts:
+        busy, waits = parts.ours("busy"), parts.ours("waits")
+        parts.charges.put(busy, -2.0)
+        parts.charges.put(waits, -1.0)
+        parts.work()
+        assert "waits" in parts.pool
+        parts.house.change("waits", text="changed")
+        parts.apply()
+        assert "waits" not in parts.pool
+        parts.work()
+        assert "waits" in parts.pool
+        assert (busy.run in parts.pool.runs, waits.run) == (True, None)
+
+
+def test_the_visit_of_an_account_that_changed_ends_soon_and_the_next_one_comes_then(parts: Parts) -> None:
+    charge = parts.ours()
+    run = parts.visited(charge)
+    parts.house.change("main", text="changed")
+    parts.apply()
+    assert run.stop
+    assert 0.0 < run.abort_at - time.monotonic() <= 30.0
+    assert not run.aborted
+    assert (charge.run, charge.leaving, charge.due) == (run, False, None)
+
+
+def test_an_account_that_left_the_config_is_given_away_and_forgotten(parts: Parts) -> None:
+    parts.ours()
+    kept = parts.ours("kept")
+    del parts.house.accounts["main"]
+    with logged() as log:
+        parts.apply()
+    assert parts.charges.get("main") is None
+    assert [charge for charge, _ in parts.charges.held()] == [kept]
+    assert parts.gone == ["main"]
+    assert "account released" in log.getvalue()
+
+
+def test_an_account_that_left_the_config_is_forgotten_once_its_visit_has_ended(parts: Parts) -> None:
+    charge = parts.ours()
+    run = parts.visited(charge)
+    disabled(parts, "main")
+    parts.apply()
+    assert (run.stop, charge.leaving) == (True, True)
+    assert parts.charge() is charge
+    charge.run = None
+    parts.charges.release(charge)
+    assert parts.charges.get("main") is None
+
+
+def test_an_account_that_is_back_before_its_visit_has_ended_stays(parts: Parts) -> None:
+    charge = parts.ours()
+    parts.visited(charge)
+    before = parts.house.accounts.pop("main")
+    parts.apply()
+    assert charge.leaving
+    parts.house.accounts["main"] = before
+    parts.apply()
+    assert parts.charge() is charge
+    assert not charge.leaving
+
+
+# --- what is told of those that nobody visits -------------------------------------------------------------------------
+
+
+def test_it_is_told_why_nobody_visits_an_account(parts: Parts) -> None:
+    parts.house.add("main")
+    sends_only(parts, "out")
+    disabled(parts, "off")
+    first, second = Fault(file="accounts/bad.yaml", line=3, what="no host"), Fault(file="accounts/bad.yaml", what="no user")
+    others = [
+        Fault(file="operators/acme.yaml", what="no records"),
+        Fault(file="accounts/main.yaml", what="it runs as last accepted"),
+    ]
+    parts.apply(first, second, *others)
+    assert (health(parts, "out").condition, health(parts, "out").error) == ("sending", "")
+    assert (health(parts, "off").condition, health(parts, "off").error) == ("disabled", "")
+    told = health(parts, "bad")
+    # Of all that is wrong with a file, the first will do.
+    assert (told.condition, told.error, told.advice) == ("faulty", str(first), ADVICE)
+    mine = {one.account for one in parts.house.store.healths() if one.owner == parts.owner.name}
+    assert mine == {"out", "off", "bad"}
+
+
+def test_a_faulty_file_is_an_alarm_and_of_what_is_off_on_purpose_nothing_more_is_said(parts: Parts) -> None:
+    sends_only(parts, "out")
+    disabled(parts, "off")
+    fault = Fault(file="accounts/bad.yaml", what="no host")
+    parts.apply(fault)
+    assert [(one.kind, one.name, one.error, one.advice) for one in parts.alarms] == [("account", "bad", str(fault), ADVICE)]
+    # What the last deliveries of an account showed stands.
+    assert (parts.gone, parts.over) == (["off"], [])
+
+
+def test_of_an_account_without_a_file_nothing_more_is_said_whoever_visited_it(parts: Parts) -> None:
+    for name in ("out", "stays", "back"):
+        sends_only(parts, name)
+    parts.apply(Fault(file="accounts/bad.yaml", what="no host"), Fault(file="accounts/worse.yaml", what="no host"))
+    del parts.house.accounts["out"]
+    parts.house.add("back")
+    parts.apply(Fault(file="accounts/worse.yaml", what="no host"))
+    assert sorted(parts.gone) == ["bad", "out"]
+    parts.apply()
+    assert sorted(parts.gone) == ["bad", "out", "worse"]
+    # It is said once.
+    parts.apply()
+    assert sorted(parts.gone) == ["bad", "out", "worse"]
