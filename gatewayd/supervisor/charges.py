@@ -45,8 +45,8 @@ class Charges:
         self._recipes: Mapping[str, Recipe] = {}
         self._router: Router | None = None
         self._charges: dict[str, Charge] = {}
-        #: The accounts that nobody visits.
-        self._idle: set[str] = set()
+        #: How those accounts are that nobody visits: they only send, are not imported on purpose, or have no usable file.
+        self._idle: dict[str, AccountHealth] = {}
         #: No visit may begin: the store could not be reached for so long that leases may end, or this daemon ends.
         self.suspended = False
         self.stopping = False
@@ -153,6 +153,9 @@ class Charges:
         self.rest(charge, politely=politely)
         self._reception.forget(charge)
         self._kit.listener.gone(charge.name)
+        if charge.name in self._idle:
+            # Its last visit, which went on meanwhile, may have had the last word.
+            self._tell([self._idle[charge.name]])
         self.weed(charge)
 
     def weed(self, charge: Charge) -> None:
@@ -216,7 +219,17 @@ class Charges:
             self.hurry(charge)
 
     def _tell_others(self, config: Config) -> None:
-        """Tell how those are that nobody visits: they only send, are not imported on purpose, or have no usable file."""
+        """Tell how those are that nobody visits, and of whom there is nothing more to say."""
+        before, self._idle = self._idle, {one.account: one for one in self._others(config)}
+        self._tell(list(self._idle.values()))
+        for name in before.keys() - self._idle.keys() - config.accounts.keys():
+            self._kit.listener.gone(name)
+        for name, one in before.items():
+            if one.condition == "faulty" and name in config.accounts:
+                # Nobody else would say so of an account that only sends, or that another daemon visits.
+                self._kit.listener.over("account", name)
+
+    def _others(self, config: Config) -> Sequence[AccountHealth]:
         owner = self._kit.owner.name
         idle = [account for account in config.accounts.values() if not _imports(account)]
         others = [
@@ -229,19 +242,18 @@ class Charges:
             if folder == "accounts" and (name := file.removesuffix(".yaml")) not in config.accounts:
                 faults.setdefault(name, str(fault))
         advice = "Correct its file; `gatewayd check` shows all faults."
-        others += [
+        return others + [
             AccountHealth(account=name, owner=owner, condition="faulty", error=fault, advice=advice)
             for name, fault in faults.items()
         ]
+
+    def _tell(self, others: Sequence[AccountHealth]) -> None:
         self._reception.tell(others)
         for one in others:
             if one.error:
                 self._kit.listener.alarm(Alarm(kind="account", name=one.account, error=one.error, advice=one.advice))
             elif one.condition == "disabled":
                 self._kit.listener.gone(one.account)
-        for name in self._idle - {one.account for one in others} - config.accounts.keys():
-            self._kit.listener.gone(name)
-        self._idle = {one.account for one in others}
 
 
 def _imports(account: AccountConfig | None) -> bool:

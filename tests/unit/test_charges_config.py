@@ -17,9 +17,10 @@ from tests.unit.log import logged
 from tests.unit.supervised import House, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from gatewayd import AccountHealth
+    from gatewayd.health import Condition
 
 ADVICE = "Correct its file; `gatewayd check` shows all faults."
 
@@ -49,15 +50,20 @@ def disabled(parts: Parts, name: str) -> None:
     parts.house.change(name, imports=ImportConfig(enabled=False))
 
 
-def health(parts: Parts, name: str) -> AccountHealth:
-    """What is told of an account, as soon as this daemon has told it."""
+def imported(parts: Parts, name: str) -> None:
+    """Let an account be imported, and send nothing."""
+    parts.house.add(name)
 
-    def mine() -> AccountHealth | None:
-        told = parts.house.health(name)
-        return told if told and told.owner == parts.owner.name else None
 
-    until(mine)
-    found = mine()
+def health(parts: Parts, name: str, condition: Condition) -> AccountHealth:
+    """What this daemon tells of an account, as soon as it tells that the account is in this condition."""
+
+    def told() -> AccountHealth | None:
+        one = parts.house.health(name)
+        return one if one and (one.owner, one.condition) == (parts.owner.name, condition) else None
+
+    until(told)
+    found = told()
     assert found is not None
     return found
 
@@ -203,11 +209,10 @@ def test_it_is_told_why_nobody_visits_an_account(parts: Parts) -> None:
         Fault(file="accounts/main.yaml", what="it runs as last accepted"),
     ]
     parts.apply(first, second, *others)
-    assert (health(parts, "out").condition, health(parts, "out").error) == ("sending", "")
-    assert (health(parts, "off").condition, health(parts, "off").error) == ("disabled", "")
-    told = health(parts, "bad")
+    told = health(parts, "bad", "faulty")
     # Of all that is wrong with a file, the first will do.
-    assert (told.condition, told.error, told.advice) == ("faulty", str(first), ADVICE)
+    assert (told.error, told.advice) == (str(first), ADVICE)
+    assert [health(parts, "out", "sending").error, health(parts, "off", "disabled").error] == ["", ""]
     mine = {one.account for one in parts.house.store.healths() if one.owner == parts.owner.name}
     assert mine == {"out", "off", "bad"}
 
@@ -235,3 +240,41 @@ def test_of_an_account_without_a_file_nothing_more_is_said_whoever_visited_it(pa
     # It is said once.
     parts.apply()
     assert sorted(parts.gone) == ["bad", "out", "worse"]
+
+
+@pytest.mark.parametrize("mended", [sends_only, disabled, imported])
+def test_an_alarm_of_a_faulty_file_is_over_once_it_is_mended_whoever_visits_the_account(
+    parts: Parts, mended: Callable[[Parts, str], None]
+) -> None:
+    sends_only(parts, "out")
+    faults = [Fault(file=f"accounts/{name}.yaml", what="no host") for name in ("bad", "worse")]
+    parts.apply(*faults)
+    assert parts.over == []
+    mended(parts, "bad")
+    parts.apply(faults[1])
+    assert parts.over == [("account", "bad")]
+    # It is said once: from here on, whoever visits it or sends by it knows how it is.
+    parts.apply(faults[1])
+    assert parts.over == [("account", "bad")]
+
+
+def test_the_last_visit_of_an_account_does_not_have_the_last_word_of_it(parts: Parts) -> None:
+    switched_off, faulty = parts.ours("switched off"), parts.ours("faulty")
+    for charge in (switched_off, faulty):
+        parts.visited(charge)
+    disabled(parts, "switched off")
+    del parts.house.accounts["faulty"]
+    fault = Fault(file="accounts/faulty.yaml", what="no host")
+    parts.apply(fault)
+    for charge in (switched_off, faulty):
+        parts.reception.changed(charge)
+    assert sorted(parts.told()) == [("faulty", "working"), ("switched off", "working")]
+    assert health(parts, "switched off", "working")
+    parts.alarms.clear()
+    for charge in (switched_off, faulty):
+        charge.run = None
+        parts.charges.release(charge)
+    assert health(parts, "switched off", "disabled")
+    assert health(parts, "faulty", "faulty").error == str(fault)
+    assert parts.gone[-1] == "faulty"
+    assert [one.name for one in parts.alarms] == ["faulty"]
