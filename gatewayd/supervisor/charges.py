@@ -222,10 +222,10 @@ class Charges:
         """Tell how those are that nobody visits, and of whom there is nothing more to say."""
         before, self._idle = self._idle, {one.account: one for one in self._others(config)}
         self._tell(list(self._idle.values()))
-        for name in before.keys() - self._idle.keys() - config.accounts.keys():
-            self._kit.listener.gone(name)
         for name, one in before.items():
-            if one.condition == "faulty" and name in config.accounts:
+            if name not in self._idle and name not in config.accounts:
+                self._kit.listener.gone(name)
+            elif one.condition == "faulty" and name in config.accounts:
                 # Nobody else would say so of an account that only sends, or that another daemon visits.
                 self._kit.listener.over("account", name)
 
