@@ -63,13 +63,20 @@ class Pool:
     def start(self, begin: Callable[[str], Run | None]) -> None:
         """Start visits while there is room; ``begin`` makes the visit of an account, or None where it is not to be."""
         while (place := self._line.take()) is not None:
+            # First: where no thread is to be had, nothing has begun, and who was first is first again.
+            try:
+                slot = self._idle.pop() if self._idle else self._new_slot()
+            except RuntimeError:
+                self._line.back(place.groups)
+                self._line.add(place.name, place.groups, at=place.at)
+                raise
             run = begin(place.name)
             if run is None:
+                self._idle.append(slot)
                 self._line.back(place.groups)
                 continue
             run.groups = place.groups
             self.runs.add(run)
-            slot = self._idle.pop() if self._idle else self._new_slot()
             slot.run(partial(self._conductor.conduct, run, slot)).add_done_callback(partial(self._returned, run, slot))
 
     def ended(self, run: Run, slot: Slot) -> None:

@@ -93,7 +93,12 @@ class Slot:
     def __init__(self, number: int) -> None:
         #: One thread, for everything that a session does.
         self.fetcher = Threads(1, f"session-{number}")
-        self._visitor = Threads(1, f"visit-{number}")
+        try:
+            self._visitor = Threads(1, f"visit-{number}")
+        except RuntimeError:
+            # No thread is to be had: the other one must not be one fewer for whoever comes next.
+            self.fetcher.shutdown(wait=False)
+            raise
 
     def run(self, work: Callable[[], _T]) -> Future[_T]:
         """Do a visit."""

@@ -124,7 +124,7 @@ class Conductor:
             return self._conduct(run, slot)
         except GatewaydError as error:
             report = Report(account=run.config.name, error=error.alone())
-        except Exception as error:  # noqa: BLE001  one account's bug is its own (P4)
+        except BaseException as error:  # noqa: BLE001  one account's bug is its own (P4), a SystemExit's, too
             report = Report(account=run.config.name, error=_bug(run, error))
         return Done(report=report)
 
@@ -200,7 +200,7 @@ def _in_thread(run: Run, slot: Slot, call: Callable[[], _T]) -> _T:
         return slot.fetcher.submit(call).result()
     except GatewaydError:
         raise
-    except Exception as error:
+    except BaseException as error:
         raise _bug(run, error) from error
 
 

@@ -167,7 +167,7 @@ class Watcher:
                 heard = call(kept)
             except GatewaydError as error:
                 return [self._lost(kept, error)]
-            except Exception as error:  # noqa: BLE001  whatever a watch raises costs only itself (P4)
+            except BaseException as error:  # noqa: BLE001  whatever a watch raises costs only itself (P4), a SystemExit, too
                 return [self._lost(kept, PluginError(f"the watch of account {kept.name} failed: {where(error)}"))]
             finally:
                 self._calls = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -281,3 +282,14 @@ def test_renewals_of_many_share_their_wake_ups(heard: Heards) -> None:
     until(lambda: all(line.renewed >= 4 for line in lines))
     # 300 accounts were proven three times each, and more.
     assert heard.watcher.turns - turns < 100
+
+
+def test_a_watch_that_would_end_the_process_is_lost_and_the_others_go_on(heard: Heards) -> None:
+    wild, other = Line(), Line()
+    wild.on_listen = lambda: sys.exit("a library thinks that it is a program")
+    heard.watcher.add("wild", wild, every=60, timeout=60)
+    until(lambda: heard.of("wild"))
+    assert isinstance(heard.of("wild")[0].lost, PluginError)
+    heard.watcher.add("other", other, every=60, timeout=60)
+    other.speak()
+    until(lambda: any(said.news for said in heard.of("other")))

@@ -1,0 +1,51 @@
+"""Room for visits is given back, whatever becomes of the visit."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.unit.supervised import House
+from tests.unit.turned import Turned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("step", ["watch", "open", "listing"])
+def test_a_visit_in_which_a_transport_would_end_the_process_ends_as_one_that_failed(house: House, step: str) -> None:
+    server = house.add("main", can_watch=True)
+    server.on(step, SystemExit("a library thinks that it is a program"))  # type: ignore[arg-type]
+    with Turned(house) as turned:
+        turned.until(lambda: turned.charge().error)
+        assert "failed" in turned.charge().error
+        assert turned.charge().run is None
+        assert not turned.supervisor._pool.runs
+        turned.until(lambda: server.sessions == 0)
+        turned.supervisor._charges.put(turned.charge(), 0.0)
+        turned.until(lambda: turned.charge().checked_at)
+        turned.until(server.watches)
+
+
+def test_an_account_for_whose_visit_no_thread_is_to_be_had_waits_on(house: House) -> None:
+    server = house.add("main")
+    with Turned(house, visits=1) as turned:
+        before = threading.stack_size(1 << 46)
+        try:
+            turned.until(lambda: "main" in turned.supervisor._pool)
+            turned.turn()
+            assert "main" in turned.supervisor._pool
+            assert turned.charge().run is None
+        finally:
+            threading.stack_size(before)
+        turned.until(lambda: server.steps("listing"))
+        turned.until(lambda: turned.charge().run is None)
