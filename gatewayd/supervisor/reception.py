@@ -39,6 +39,8 @@ class Reception:
         self._polls = self._tells = False
         self._known: set[int] = set()
         self._answers: list[tuple[tuple[int, ...], Answer]] = []
+        #: What is to be told of accounts that nobody has in his charge. Used by the reception's thread alone.
+        self._others: Sequence[AccountHealth] = ()
         self._told_progress: dict[int, int] = {}
         #: Accounts of which there is something to tell, since when; and what was told last.
         self._changed: dict[str, tuple[Charge, float]] = {}
@@ -69,9 +71,8 @@ class Reception:
         self._changed.setdefault(charge.name, (charge, time.monotonic()))
 
     def tell(self, healths: Sequence[AccountHealth]) -> None:
-        """Tell how accounts are that nobody has in his charge."""
-        if healths:
-            self._thread.submit(self._tell, [(None, health) for health in healths])
+        """Tell how all those accounts are that nobody has in his charge."""
+        self._thread.submit(self._tell_others, healths)
 
     def forget(self, charge: Charge) -> None:
         """Tell nothing more of an account, and let whoever has it now answer what was asked for."""
@@ -94,13 +95,13 @@ class Reception:
     def end(self, timeout: float) -> bool:
         """Tell what is left to tell; return whether that came to pass in time."""
         now = time.monotonic()
-        healths = [(charge, charge.health(self._kit.owner.name, now)) for charge, _ in self._changed.values()]
+        # A copy: a store that fails gives back to it what was to be told.
+        changed = [charge for charge, _ in list(self._changed.values()) if _ours(charge)]
+        healths = [(charge, charge.health(self._kit.owner.name, now)) for charge in changed]
         last = self._thread.submit(self._tell, healths) if healths else None
         self._thread.shutdown(wait=False)
-        try:
-            return last is None or last.result(timeout)
-        except TimeoutError:
-            return False
+        # Answers may wait, too.
+        return self._thread.join(timeout) and (last is None or last.result())
 
     def _progress(self, runs: Iterable[Run]) -> Sequence[tuple[int, int, int]]:
         news = [(request, run.done, run.total) for run in runs for request in run.requests]
@@ -111,8 +112,11 @@ class Reception:
     def _due_healths(self, now: float) -> list[tuple[Charge, AccountHealth]]:
         due: list[tuple[Charge, AccountHealth]] = []
         # What hardly changed is told all together: one write now and then, not one a second.
-        ripe = any(now - since >= self._kit.pace.quiet for _, since in self._changed.values())
+        ripe = any(now - since >= self._kit.pace.quiet for _, since in list(self._changed.values()))
         for name, (charge, _) in list(self._changed.items()):
+            if not _ours(charge):
+                del self._changed[name]
+                continue
             essence = (charge.shown, charge.failures, charge.error, charge.mail_at, charge.compared_at)
             before = self._told.get(name)
             if before == essence and not ripe:
@@ -133,6 +137,8 @@ class Reception:
             if self._answers:
                 unsent, self._answers = self._answers, []
                 self._send(unsent)
+            if self._others:
+                self._tell_others(self._others)
             for request, done, total in progress:
                 self._kit.store.progress(request, done=done, total=total)
             new = [request for request in self._kit.store.requests() if request.id not in self._known]
@@ -152,14 +158,28 @@ class Reception:
                 self._kit.store.answer(requests, answer)
             except GatewaydError:
                 self._answers.append((requests, answer))
+            except Exception as error:  # noqa: BLE001  who asked waits for it all the same
+                journal.own_fault("reception", error)
+                self._answers.append((requests, answer))
             else:
                 self._known.difference_update(requests)
 
-    def _tell(self, healths: Sequence[tuple[Charge | None, AccountHealth]]) -> bool:
+    def _tell_others(self, healths: Sequence[AccountHealth]) -> None:
+        self._others = healths
+        try:
+            if healths:
+                self._kit.store.tell(healths)
+        except GatewaydError:
+            return
+        except Exception as error:  # noqa: BLE001  as above
+            journal.own_fault("reception", error)
+        self._others = ()
+
+    def _tell(self, healths: Sequence[tuple[Charge, AccountHealth]]) -> bool:
         try:
             self._kit.store.tell([health for _, health in healths])
         except GatewaydError:
-            for charge in filter(None, (charge for charge, _ in healths)):
+            for charge, _ in healths:
                 self._changed.setdefault(charge.name, (charge, 0.0))
             return False
         except Exception as error:  # noqa: BLE001  as above
@@ -168,3 +188,8 @@ class Reception:
         finally:
             self._tells = False
         return True
+
+
+def _ours(charge: Charge) -> bool:
+    """Whether it is we who tell how an account is: if it is given up, by now or soon, others do."""
+    return charge.lease is not None and not charge.leaving

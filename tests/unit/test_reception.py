@@ -1,0 +1,172 @@
+"""What was asked for is answered, and how accounts are is told, whatever the store does."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import AccountHealth, Answer, Lease, Place, Task, TransientError
+from gatewayd.owner import Owner
+from gatewayd.supervisor.accounts import Charge
+from gatewayd.supervisor.reception import Reception
+from gatewayd.visit import Allowance
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+from tests.patience import AT_ONCE
+from tests.unit.supervised import House, until
+from tests.unit.turned import kit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from pathlib import Path
+
+    from gatewayd import Request
+
+_AWAY = TransientError("the database is away")
+
+
+class Moody(Sql):
+    """A store that fails when it is told to, and keeps waiting who tells or answers while it is busy."""
+
+    error: BaseException | None = None
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(SqlOptions(url=None), place=Place(config=folder, state=folder))
+        self.free = threading.Event()
+        self.free.set()
+        self.waited = 0
+
+    def _answer_to(self) -> None:
+        self.waited += not self.free.is_set()
+        assert self.free.wait(AT_ONCE)
+        if self.error is not None:
+            raise self.error
+
+    def tell(self, healths: Sequence[AccountHealth]) -> None:
+        self._answer_to()
+        super().tell(healths)
+
+    def answer(self, request_ids: Collection[int], answer: Answer) -> None:
+        self._answer_to()
+        super().answer(request_ids, answer)
+
+
+class Desk:
+    """A reception without a supervisor."""
+
+    def __init__(self, house: House, owner: Owner, store: Moody) -> None:
+        self._house = house
+        self.store = store
+        self.kit = kit(house, owner, store)
+        self.asked: list[Request] = []
+        self.reception = Reception(self.kit, self.asked.extend)
+
+    def charge(self, name: str) -> Charge:
+        """An account that is ours."""
+        self._house.add(name)
+        lease = Lease(account=name, owner=self.kit.owner.name, epoch=1)
+        return Charge(self._house.accounts[name], Allowance(self.kit.limits), lease=lease, condition="polling")
+
+    def work(self) -> None:
+        """Do what is due."""
+        self.reception.work(time.monotonic(), ())
+
+    def work_until(self, holds: Callable[[], object]) -> None:
+        """Do what is due until something holds."""
+        until(lambda: self.work() or holds())
+
+    def told(self) -> dict[str, str]:
+        """How accounts are, as others see it."""
+        return {one.account: one.condition for one in self.store.healths()}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with House(tmp_path) as house, Owner(tmp_path) as owner:
+        store = Moody(tmp_path)
+        store.open()
+        made = Desk(house, owner, store)
+        yield made
+        store.error = None
+        store.free.set()
+        made.reception._thread.shutdown()
+        store.close()
+
+
+@pytest.mark.parametrize("error", [_AWAY, ValueError("a bug of the store")])
+def test_an_answer_that_the_store_did_not_take_is_given_later(desk: Desk, error: Exception) -> None:
+    request = desk.store.ask("main", Task())
+    desk.store.error = error
+    desk.reception.answer((request,), Answer(account="main", listed=3), seconds=1.0)
+    desk.work_until(lambda: desk.reception._answers)
+    desk.store.error = None
+    desk.work_until(lambda: desk.store.requests(ids=[request])[0].answer)
+
+
+def test_how_accounts_are_that_nobody_visits_is_told_when_the_store_is_back(desk: Desk) -> None:
+    desk.store.error = _AWAY
+    desk.store.free.clear()
+    desk.reception.tell([AccountHealth(account="old", owner="me", condition="disabled")])
+    desk.reception.tell([AccountHealth(account="off", owner="me", condition="faulty")])
+    until(lambda: desk.store.waited)
+    desk.store.free.set()
+    desk.reception._thread.submit(lambda: None).result(AT_ONCE)
+    desk.store.error = None
+    desk.work_until(desk.told)
+    # What was told last is all there is to tell of them.
+    assert desk.told() == {"off": "faulty"}
+
+
+@pytest.mark.parametrize("gone", ["leaving", "given up"])
+def test_nothing_is_told_of_an_account_that_others_tell_of(desk: Desk, gone: str) -> None:
+    left, other = desk.charge("left"), desk.charge("other")
+    desk.store.error = _AWAY
+    desk.store.free.clear()
+    desk.reception.changed(left)
+    desk.work()
+    until(lambda: desk.store.waited)
+    if gone == "leaving":
+        left.leaving = True
+    else:
+        left.lease = None
+        desk.reception.forget(left)
+    desk.reception.tell([AccountHealth(account="left", owner="me", condition="disabled")])
+    desk.store.free.set()
+    desk.reception._thread.submit(lambda: None).result(AT_ONCE)
+    desk.store.error = None
+    desk.reception.changed(other)
+    desk.work_until(lambda: len(desk.told()) == 2)
+    assert desk.told() == {"left": "disabled", "other": "polling"}
+
+
+def test_the_end_comes_while_a_store_that_is_away_gives_back_what_was_to_be_told(desk: Desk) -> None:
+    charges = [desk.charge(f"account {number}") for number in range(2000)]
+    desk.store.error = _AWAY
+    desk.store.free.clear()
+    for charge in charges[:500]:
+        desk.reception.changed(charge)
+    desk.work()
+    until(lambda: desk.store.waited)
+    for charge in charges[500:]:
+        desk.reception.changed(charge)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        desk.store.free.set()
+        assert not desk.reception.end(AT_ONCE)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_what_waits_to_be_answered_at_the_end_is_waited_for(desk: Desk) -> None:
+    request = desk.store.ask("main", Task())
+    desk.store.free.clear()
+    desk.reception.answer((request,), Answer(account="main"), seconds=1.0)
+    until(lambda: desk.store.waited)
+    assert not desk.reception.end(0.01)
+    desk.store.free.set()
+    until(lambda: desk.store.requests(ids=[request])[0].answer)
