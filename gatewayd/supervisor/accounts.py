@@ -73,6 +73,8 @@ class Charge:
     due: float | None = None
     ended_at: float = 0.0
     compare_at: float = 0.0
+    #: The last visit did not compare it, though it was time: the next one does, whatever is announced.
+    overdue: bool = False
     #: On the loop's clock: when the keys that visits deferred are due again, all of them.
     later_at: float = 0.0
     checked_at: datetime | None = None

@@ -85,11 +85,16 @@ class Happenings:
         if said.proven:
             charge.proven()
         if said.news:
-            charge.on_news = True
+            # Else an account with much news would never be compared.
+            charge.on_news = not charge.overdue
             self._charges.hurry(charge, charge.patience(time.monotonic()))
         if said.lost is not None and charge.watched is not None:
             self._closer.close(charge.name, charge.watched, politely=False)
+            # It may wait in line already, for news that are no reason to connect sooner.
+            self._pool.withdraw(charge.name)
             self._charges.put(charge, charge.lost(said.lost, self._kit))
+            if charge.asked:
+                self._charges.hurry(charge)
         self._reception.changed(charge)
 
     # --- visits end -------------------------------------------------------------------------------------------------
@@ -115,6 +120,7 @@ class Happenings:
         wait = charge.visited(done.report, compared=run.task.compare, kit=self._kit)
         if run.task.compare and done.report.error is None:
             charge.compare_at = now + compare_in(charge.compared_at, datetime.now(UTC), luck=random.random())  # noqa: S311  a wait is no secret
+        charge.overdue = now >= charge.compare_at
         if run.requests:
             self._reception.answer(run.requests, answer, seconds=seconds)
         self._charges.put(charge, wait)
@@ -129,7 +135,7 @@ class Happenings:
                 self._closer.close(charge.name, charge.watched, politely=False)
             self._charges.put(charge, charge.lost(lost, self._kit))
         elif run.again:
-            charge.on_news = True
+            charge.on_news = not charge.overdue
             self._charges.hurry(charge, charge.patience(time.monotonic()))
         if charge.asked:
             self._charges.hurry(charge)

@@ -1,0 +1,76 @@
+"""What happens to accounts comes at once or two after the other, and nothing of it is forgotten."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Task, TransientError
+from gatewayd.supervisor.watching import Said
+from tests.unit.supervised import House, mails
+from tests.unit.turned import Turned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_LOST = TransientError("the connection is lost")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path) as made:
+        yield made
+
+
+def watching(turned: Turned, name: str = "main") -> None:
+    """Let an account be visited, and be watched."""
+    turned.until(lambda: turned.charge(name).watched)
+
+
+def test_news_put_the_comparison_off_by_one_visit_and_no_more(house: House) -> None:
+    server = house.add("main", can_watch=True)
+    with Turned(house) as turned:
+        watching(turned)
+        charge = turned.charge()
+        charge.compare_at = time.monotonic()
+        mails(server, ["first"])
+        turned.until(lambda: house.filed() == 1 and charge.watched)
+        assert charge.compared_at is None, "what was announced comes first"
+        mails(server, ["second"])
+        turned.until(lambda: house.filed() == 2 and charge.watched)
+        assert charge.compared_at is not None
+        assert charge.compare_at > time.monotonic() + 3600
+
+
+def test_an_account_whose_watch_is_lost_while_it_waits_in_line_is_not_visited_before_its_time(house: House) -> None:
+    house.add("main", can_watch=True)
+    other = house.add("other")
+    with Turned(house, visits=1) as turned:
+        watching(turned)
+        turned.until(lambda: turned.charge("other").checked_at)
+        charge = turned.charge()
+        charge.flaps = 3
+        other.hang("listing")
+        turned.supervisor._charges.put(turned.charge("other"), 0.0)
+        turned.until(lambda: turned.charge("other").run)
+        turned.supervisor._happenings.said([Said(name="main", news=True)])
+        turned.turn()
+        assert "main" in turned.supervisor._pool
+        turned.supervisor._happenings.said([Said(name="main", lost=_LOST)])
+        assert "main" not in turned.supervisor._pool
+        assert turned.due_in() > 40
+        other.break_connections()
+
+
+def test_a_person_waits_no_longer_where_a_watch_is_lost_that_moment(house: House) -> None:
+    house.add("main", can_watch=True)
+    with Turned(house) as turned:
+        watching(turned)
+        turned.charge().flaps = 3
+        house.store.ask("main", Task())
+        turned.supervisor._happenings.asked(house.store.requests())
+        turned.supervisor._happenings.said([Said(name="main", lost=_LOST)])
+        assert turned.due_in() <= 0.0
