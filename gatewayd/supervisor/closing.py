@@ -9,10 +9,11 @@ from gatewayd.errors import GatewaydError
 from gatewayd.supervisor.threads import Threads
 
 if TYPE_CHECKING:
+    from gatewayd.session import Session
     from gatewayd.supervisor.accounts import Watched
     from gatewayd.supervisor.watching import Watcher
 
-__all__ = ["Closer"]
+__all__ = ["Closer", "break_off"]
 
 _THREADS = 4
 
@@ -27,7 +28,7 @@ class Closer:
     def close(self, name: str, watched: Watched, *, politely: bool) -> None:
         """Close a session; ``politely`` logs out, else the connection is broken first, and nothing is waited for."""
         if not politely:
-            watched.session.abort()
+            break_off(watched.session, name)
         self._threads.submit(self._close, name, watched, politely=politely)
 
     def end(self, timeout: float) -> bool:
@@ -47,3 +48,11 @@ class Closer:
             journal.own_fault("closing", error, account=name)
         finally:
             watched.session.close()
+
+
+def break_off(session: Session, account: str) -> None:
+    """Break a connection. A transport that breaks its word, and raises, keeps nobody else's from being broken (P4)."""
+    try:
+        session.abort()
+    except BaseException as error:  # noqa: BLE001  a SystemExit, too
+        journal.own_fault("closing", error, account=account)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import journal
 from gatewayd.supervisor.charges import Charges
-from gatewayd.supervisor.closing import Closer
+from gatewayd.supervisor.closing import Closer, break_off
 from gatewayd.supervisor.happening import Happenings
 from gatewayd.supervisor.leases import Keeper
 from gatewayd.supervisor.owning import Ownership
@@ -180,12 +180,19 @@ class Supervisor:
         """Look after visits and watches that take too long."""
         self._look_at = now + (_LOOK_CLOSELY if self._charges.stopping else _LOOK)
         self._pool.look(now)
-        stuck = self._watcher.stuck(_TOO_LONG)
-        charge = self._charges.get(stuck) if stuck else None
-        if charge is not None and charge.watched is not None:
-            charge.watched.session.abort()
+        if stuck := self._watcher.stuck(_TOO_LONG):
+            self._break_off(stuck)
         if self._charges.stopping and not self._pool.runs:
             self._drained.set()
+
+    def _break_off(self, name: str) -> None:
+        """Break the connection of a watch that keeps the watcher's thread."""
+        charge = self._charges.get(name)
+        if charge is not None and charge.watched is not None:
+            break_off(charge.watched.session, name)
+        elif charge is not None and charge.run is not None:
+            # It waits for the watcher, to have that session back.
+            charge.run.break_off()
 
     def _begin_to_stop(self) -> None:
         self._charges.stopping = True

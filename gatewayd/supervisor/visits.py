@@ -14,6 +14,7 @@ from gatewayd.errors import GatewaydError, LeaseLost, PluginError
 from gatewayd.plugins import where
 from gatewayd.roles import Transport
 from gatewayd.supervisor.accounts import Watched
+from gatewayd.supervisor.closing import break_off
 from gatewayd.visit import Report, Tools, visit
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Run:
         self.moved = time.monotonic()
         # Whoever aborted before saw no session: one of the two sees the other.
         if self.aborted:
-            session.abort()
+            self.break_off()
 
     def progress(self, progress: Progress) -> None:
         """Remember how far it is."""
@@ -96,8 +97,12 @@ class Run:
     def abort(self) -> None:
         """End it at once, whatever its session waits for."""
         self.stop = self.aborted = True
+        self.break_off()
+
+    def break_off(self) -> None:
+        """Break the connection that it has."""
         if session := self._session:
-            session.abort()
+            break_off(session, self.config.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,11 @@ import pytest
 
 from gatewayd import Task, TransientError
 from gatewayd.supervisor.watching import Said
-from tests.unit.supervised import House, mails
+from gatewayd.testing import FakeTransport
+from gatewayd.testing.fake_mailbox import Asked
+from gatewayd.testing.fake_session import FakeSession
+from tests.patience import AT_ONCE
+from tests.unit.supervised import House, mails, until
 from tests.unit.turned import Turned
 
 if TYPE_CHECKING:
@@ -23,6 +27,25 @@ _LOST = TransientError("the connection is lost")
 def house(tmp_path: Path) -> Iterator[House]:
     with House(tmp_path) as made:
         yield made
+
+
+class Breaking(FakeSession):
+    """A session that breaks its word when it is to be broken off."""
+
+    def abort(self) -> None:
+        super().abort()
+        raise RuntimeError("a bug of the transport")
+
+
+class Raising(FakeTransport):
+    """Opens such sessions."""
+
+    def open(self) -> FakeSession:
+        session = Breaking(self)
+        session.step(Asked("open"))
+        with self._lock:
+            self.sessions += 1
+        return session
 
 
 def watching(turned: Turned, name: str = "main") -> None:
@@ -74,3 +97,42 @@ def test_a_person_waits_no_longer_where_a_watch_is_lost_that_moment(house: House
         turned.supervisor._happenings.asked(house.store.requests())
         turned.supervisor._happenings.said([Said(name="main", lost=_LOST)])
         assert turned.due_in() <= 0.0
+
+
+def test_P4_a_session_that_raises_when_it_is_broken_off_keeps_no_other_one_open(house: House) -> None:
+    for name in ("one", "two", "visited"):
+        house.add(name, can_watch=True)
+        house.servers[name] = Raising(account=name, can_watch=True, timeout=AT_ONCE)
+    house.servers["visited"].hang("listing")
+    with Turned(house) as turned:
+        watching(turned, "one")
+        watching(turned, "two")
+        turned.until(lambda: house.visits("visited"))
+        turned.supervisor._begin_to_stop()
+        turned.until(lambda: not turned.supervisor._pool.runs)
+    assert [server.sessions for server in house.servers.values()] == [0, 0, 0]
+
+
+def test_P4_an_account_that_is_lost_is_let_go_though_its_session_raises_when_it_is_broken_off(house: House) -> None:
+    house.add("main")
+    server = house.servers["main"] = Raising(account="main", timeout=AT_ONCE)
+    server.hang("listing")
+    with Turned(house) as turned:
+        turned.until(lambda: house.visits("main"))
+        turned.supervisor._ownership.lose(turned.charge(), "a test")
+        assert turned.charge().lease is None
+        turned.until(lambda: turned.charge().run is None)
+
+
+def test_a_watch_that_keeps_the_watcher_is_broken_off_while_a_visit_waits_for_it(house: House) -> None:
+    server = house.add("main", every=0.5, can_watch=True, timeout=AT_ONCE)
+    with Turned(house) as turned:
+        watching(turned)
+        server.hang("renew")
+        until(lambda: turned.supervisor._watcher.stuck(0.0))
+        turned.supervisor._charges.put(turned.charge(), 0.0)
+        turned.until(lambda: turned.charge().run)
+        turned.supervisor._break_off("main")
+        turned.until(lambda: turned.charge().run is None)
+        assert not turned.charge().failures
+        turned.until(lambda: len(server.steps("open")) == 2)
