@@ -77,7 +77,12 @@ class Desk:
 
     def work_until(self, holds: Callable[[], object]) -> None:
         """Do what is due until something holds."""
-        until(lambda: self.work() or holds())
+
+        def held() -> object:
+            self.work()
+            return holds()
+
+        until(held)
 
     def told(self) -> dict[str, str]:
         """How accounts are, as others see it."""
