@@ -52,3 +52,8 @@ class Round:
     rest: float = 0.0
     #: How many rounds ended early in a row, this one included, without a delivery in between.
     failures: int = 0
+
+    @property
+    def tried(self) -> int:
+        """How many deliveries there is a word of; without one, nothing is known of the other side."""
+        return self.delivered + self.waiting + self.parked

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import AuthError
+from gatewayd.errors import AuthError, TransientError
 from gatewayd.health import AccountHealth, Alarm
 
 if TYPE_CHECKING:
@@ -37,11 +37,13 @@ class LaneHealth:
         self._listener = listener
         self._owner = owner
         self._told: dict[str, _Told] = {}
+        #: What the store did not take yet.
+        self._untold: dict[str, AccountHealth] = {}
 
     def tell(self, done: Round, *, failures: int) -> None:
         """Tell what a round says of its account. A webhook has none; raises what the store raises."""
         kind, _, account = done.lane.partition(" ")
-        if kind != "account" or not (done.taken or done.error):
+        if kind != "account" or not (done.tried or done.error):
             return
         error, now = done.error.message if done.error else "", time.monotonic()
         before = self._told.get(account)
@@ -54,8 +56,18 @@ class LaneHealth:
             self._listener.alarm(Alarm(kind="account", name=account, error=health.error, advice=health.advice, passing=passing))
         else:
             self._listener.over("account", account)
-        self._store.tell([health])
-        self._told[account] = _Told(error, now)
+        self._told[account], self._untold[account] = _Told(error, now), health
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Tell what the store was away for; raises what it raises."""
+        untold, self._untold = self._untold, {}
+        try:
+            if untold:
+                self._store.tell(list(untold.values()))
+        except TransientError:
+            self._untold = untold
+            raise
 
     def _health(self, account: str, done: Round, failures: int) -> AccountHealth:
         now = datetime.now(UTC)

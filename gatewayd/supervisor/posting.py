@@ -19,9 +19,10 @@ from gatewayd.backoff import Backoff
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools, abandoned
 from gatewayd.plugins import where
+from gatewayd.supervisor.hurrying import Hurry, changed_lanes, put_off_by_operators
 from gatewayd.supervisor.lane_health import LaneHealth
 from gatewayd.supervisor.line import Line
-from gatewayd.supervisor.sending import Run, described, file_of
+from gatewayd.supervisor.sending import Run, file_of
 from gatewayd.supervisor.threads import Threads, started
 from gatewayd.supervisor.values import Listener
 
@@ -82,6 +83,7 @@ class Posting:
         self._line = Line(self._limit)
         self._runs: dict[str, Run] = {}
         self._rests: dict[str, _Rest] = {}
+        self._due = Hurry(store, owner)
         self._health = LaneHealth(store, owner, self._listener)
         self._idle: list[Threads] = []
         self._slots: list[Threads] = []
@@ -168,9 +170,10 @@ class Posting:
 
     def _take_over(self, config: Config, *, first: bool) -> None:
         before = config if first else self._config
-        changed = {lane for lane in (*self._rests, *self._runs) if described(before, lane) != described(config, lane)}
         self._config, self._outbox = config, Outbox(config, self._policy)
-        self._hurry(self._left_over() if first else changed)
+        # A lane that rests for its own trouble goes on resting, whatever became of an operator's file.
+        self._due.add(put_off_by_operators(before, config))
+        self._hurry(changed_lanes(before, config))
 
     def _try_again(self, files: Collection[str]) -> None:
         self._hurry({lane for lane in (*self._rests, *self._runs) if file_of(lane) in files})
@@ -181,15 +184,8 @@ class Posting:
             run.outdated = True
         for rest in (self._rests[lane] for lane in lanes if lane in self._rests):
             rest.until = 0.0
+        self._due.add(lanes)
         self._ask_soon()
-        if lanes:
-            self._store.hurry(lanes)
-
-    def _left_over(self) -> Collection[str]:
-        """Return the lanes where the daemon before may have been refused. Of webhooks nobody knows why they wait."""
-        paused = {f"account {one.account}" for one in self._store.healths() if one.condition == "paused"}
-        lanes = self._store.lanes(dead=partial(abandoned, self._owner))
-        return {lane for lane in lanes if lane in paused or not lane.startswith("account ")}
 
     def _ask_soon(self) -> None:
         if not self._away:
@@ -198,6 +194,8 @@ class Posting:
     def _ask(self, now: float) -> None:
         """Let all lanes that are due stand in line."""
         self._ask_at = now + _ASK
+        self._due.tell()
+        self._health.catch_up()
         # What is taken of a lane that is at work is not looked at below.
         lanes = self._store.lanes(dead=partial(abandoned, self._owner))
         self._away = 0
@@ -218,8 +216,13 @@ class Posting:
 
     def _start(self) -> None:
         while (place := self._line.take()) is not None:
+            try:
+                slot = self._idle.pop() if self._idle else self._new_slot()
+            except RuntimeError:
+                # No thread can be had: it stands in line again when the store is asked the next time.
+                self._line.back(place.groups)
+                raise
             run = self._runs[place.name] = Run(place.name, place.groups)
-            slot = self._idle.pop() if self._idle else self._new_slot()
             slot.submit(self._deliver, run).add_done_callback(partial(self._returned, run, slot))
 
     def _look(self, now: float) -> None:
@@ -274,14 +277,14 @@ class Posting:
         if done.error is not None:
             self._rests[run.lane] = _Rest(done.failures, time.monotonic() + done.rest)
             journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
-            if run.outdated:
-                self._inbox.put(partial(self._hurry, {run.lane}))
-        elif before is not None and not done.taken:
+        elif before is not None and not done.tried:
             # Nothing was tried: it is as it was.
             self._rests[run.lane] = before
         elif before is not None:
             journal.lane_healed(run.lane, failures=before.failures)
-        if run.outdated or (done.taken >= LIMIT and done.error is None):
+        if run.outdated:
+            self._hurry({run.lane})
+        elif done.taken >= LIMIT and done.error is None:
             self._ask_soon()
         rest = self._rests.get(run.lane)
         self._health.tell(done, failures=rest.failures if rest else 0)

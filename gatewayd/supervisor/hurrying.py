@@ -1,0 +1,72 @@
+"""Which lanes are to be tried at once, because what was in their way is another by now; kept until the store has taken it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import TransientError
+from gatewayd.outbox import abandoned
+from gatewayd.supervisor.sending import described
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from gatewayd.config import Config
+    from gatewayd.owner import Owner
+    from gatewayd.store import Store
+
+__all__ = ["Hurry", "changed_lanes", "put_off_by_operators"]
+
+
+class Hurry:
+    """Lets what waits in lanes be due. Used by the outbox' thread."""
+
+    def __init__(self, store: Store, owner: Owner) -> None:
+        self._store = store
+        self._owner = owner
+        self._lanes: set[str] = set()
+        self._looked_back = False
+
+    def add(self, lanes: Collection[str]) -> None:
+        """Let these be due the next time that the store is asked."""
+        self._lanes.update(lanes)
+
+    def tell(self) -> None:
+        """Tell the store; raises what it raises, and what it was away for is told it the next time."""
+        if not self._looked_back:
+            self._lanes |= self._left_over()
+            self._looked_back = True
+        lanes, self._lanes = self._lanes, set()
+        try:
+            if lanes:
+                self._store.hurry(lanes)
+        except TransientError:
+            self._lanes |= lanes
+            raise
+
+    def _left_over(self) -> set[str]:
+        """Return the lanes where the daemon before may have been refused. Of webhooks nobody knows why they wait."""
+        paused = {f"account {one.account}" for one in self._store.healths() if one.condition == "paused"}
+        lanes = self._store.lanes(dead=partial(abandoned, self._owner))
+        return {lane for lane in lanes if lane in paused or not lane.startswith("account ")}
+
+
+def changed_lanes(before: Config, now: Config) -> set[str]:
+    """Return the lanes whose account or target is another by now."""
+    lanes = {f"account {name}" for name in before.accounts.keys() | now.accounts.keys()}
+    operators = (*before.operators.values(), *now.operators.values())
+    lanes |= {f"target {operator.name}/{target}" for operator in operators for target in operator.targets}
+    return {lane for lane in lanes if described(before, lane) != described(now, lane)}
+
+
+def put_off_by_operators(before: Config, now: Config) -> set[str]:
+    """Return the lanes in which something may wait for what changed in an operator's file."""
+
+    def matters(config: Config, name: str) -> object:
+        operator = config.operators.get(name)
+        return operator and (operator.faulty, operator.targets)
+
+    changed = {name for name in now.operators if matters(before, name) != matters(now, name)}
+    hooks = {f"target {name}/{target}" for name in changed for target in now.operators[name].targets}
+    return hooks | {f"account {one.name}" for one in now.accounts.values() if changed.intersection(one.operators)}
