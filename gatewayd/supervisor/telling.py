@@ -179,8 +179,10 @@ class Telling:
             accounts=len(accounts), operators=len(operators), faults=config.faults, last_accepted=config.standing_in
         )
         for one in self._alarms.standing():
+            operator = config.operators.get(one.alarm.name)
             # Nobody looks after it any more.
-            if one.alarm.kind == "directory" and one.alarm.name not in operators:
+            gone = operator is None or (operator.directory_kind is None and not operator.faulty)
+            if one.alarm.kind == "directory" and gone:
                 self.over("directory", one.alarm.name)
         self._observers.tell(ConfigLoaded(accounts=accounts, operators=operators, faults=config.faults))
 

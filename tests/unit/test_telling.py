@@ -246,3 +246,12 @@ def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hal
     house.operator("nord")
     hall.telling.config_loaded(config.load(house.folder))
     assert hall.alarms.standing() == []
+
+
+def test_a_directory_that_is_gone_from_its_operators_file_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
+    hall.telling.looked(said("acme", Outcome(faults=("away",), failed=True), NOON, None, longest=900))
+    house = House(tmp_path)
+    house.operator("acme")
+    (house.folder / "operators/acme.yaml").write_text("title: Acme\n")
+    hall.telling.config_loaded(config.load(house.folder))
+    assert hall.alarms.standing() == []
