@@ -40,12 +40,15 @@ class Notices:
         self._under_way: Future[None] | None = None
         self._failures = 0
         self._at = 0.0
+        #: How often something changed that may be in a notice's way.
+        self._changes = 0
         self._config: Config | None = None
         self._host = socket.gethostname()
 
     def apply(self, config: Config) -> None:
         """Take a config over; what waits is tried anew."""
         if self._config is None or (config.notify, config.accounts) != (self._config.notify, self._config.accounts):
+            self._changes += 1
             self._failures, self._at = 0, 0.0
         self._config = config
         if config.notify:
@@ -53,6 +56,7 @@ class Notices:
 
     def retry(self, _files: Collection[str] = ()) -> None:
         """Try what waits at once: a secret has changed. May be called from any thread."""
+        self._changes += 1
         self._at = 0.0
 
     def look(self) -> None:
@@ -66,7 +70,7 @@ class Notices:
             return
         news = self._alarms.due()
         if news:
-            self._under_way = self._thread.submit(self._tell, config, news)
+            self._under_way = self._thread.submit(self._tell, config, news, self._changes)
 
     def close(self) -> None:
         """Tell nothing more."""
@@ -74,13 +78,16 @@ class Notices:
 
     # --- in its own thread --------------------------------------------------------------------------------------------
 
-    def _tell(self, config: Config, news: News) -> None:
+    def _tell(self, config: Config, news: News, changes: int) -> None:
         try:
             missed = self._brought(config, news)
-        except Exception as error:  # noqa: BLE001  whatever a forwarder raises, the next try may do
+        except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a forwarder raises, the next try may do
             self._failures += 1
             wait = _AGAIN.wait(self._failures, luck=0.5)
             self._at = time.monotonic() + wait
+            if self._changes != changes:
+                # It failed with what was there before.
+                self._failures, self._at, wait = 0, 0.0, 0.0
             journal.notice_failed(error, retry_in=wait)
             return
         self._failures, self._at = 0, 0.0

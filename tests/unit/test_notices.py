@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import email.policy
 import json
+import threading
+from concurrent.futures import wait
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.parser import BytesParser
 from typing import TYPE_CHECKING
@@ -12,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd import Address, Alarm, Notice, Standing, notice_mail, notice_row
+from gatewayd import Address, Alarm, Courier, Forwarder, Notice, Standing, notice_mail, notice_row
 from gatewayd.config import load
 from gatewayd.daemon.notices import Notices
+from gatewayd.plugins import Registry
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.testing.smtp import SmtpServer
 from tests.plugins.webhook_site import SECRET, receiver, verified
@@ -221,3 +225,54 @@ def test_a_webhook_is_told_over_https_and_signed(tmp_path: Path) -> None:
         told.pass_(61)
         assert len(site.requests) == 2
         assert told.alarms.due()
+
+
+def test_a_secret_that_changes_while_a_notice_is_under_way_is_tried_at_once_behind_it(tmp_path: Path, smtp: SmtpServer) -> None:
+    told = Told(tmp_path, "notify: {through: out}", out(smtp.port))
+    under_way, mended = threading.Event(), threading.Event()
+
+    def answer(step: str, _: str) -> str | None:
+        if step != "MAIL" or mended.is_set():
+            return None
+        under_way.set()
+        mended.wait(5)
+        return "451 4.3.0 later"
+
+    smtp.answer = answer
+    told.alarms.raised(alarm())
+    told.now += 61
+    told.notices.look()
+    assert under_way.wait(20)
+    told.notices.retry()
+    mended.set()
+    assert told.notices._under_way
+    told.notices._under_way.result(20)
+    told.pass_(0)
+    assert len(smtp.messages) == 1
+
+
+class Exits(Forwarder):
+    """A forwarder that ends the process, as it thinks."""
+
+    kind = "exits"
+
+    def open(self) -> Courier:
+        raise SystemExit(1)
+
+
+def test_P4_a_forwarder_that_exits_is_told_and_not_tried_each_second(tmp_path: Path) -> None:
+    told = Told(tmp_path, "notify: {through: out}", out(1))
+    config = load(told.folder)
+    assert config.notify
+    notify = replace(config.notify, kind="exits", options=Forwarder.Options())
+    registry = Registry(plugins=(), _classes={("forwarders", "exits"): Exits})
+    told.notices.apply(replace(config, registry=registry, notify=notify))
+    told.alarms.raised(alarm())
+    with logged() as log:
+        told.alarms.raised(alarm())
+        told.now += 61
+        for _ in range(3):
+            told.notices.look()
+            if told.notices._under_way:
+                wait([told.notices._under_way])
+    assert log.getvalue().count("administrators not told") == 1
