@@ -108,20 +108,27 @@ class Corrector:
             name = ready[0] if ready else ""
             look, changed = self._looks.pop(name, None), name in self._changed
             self._changed.discard(name)
-        self._tell()
-        if look is None:
-            return
         try:
-            self._follow_up(look, changed=changed)
-            self._failed.pop(name, None)
-        except GatewaydError as error:
+            self._tell()
+            if look is not None:
+                self._follow_up(look, changed=changed)
+                self._failed.pop(name, None)
+        except _Stopped:
+            raise
+        except Exception as error:
+            if look is not None:
+                self._put_back(look, changed=changed)
+            if not isinstance(error, GatewaydError):
+                raise
             # The store is away, or no worker can be had.
             self._say(name, error)
-            with self._door:
-                self._later[name] = time.monotonic() + _AGAIN
-                self._looks.setdefault(name, look)
-                if changed:
-                    self._changed.add(name)
+
+    def _put_back(self, look: Look, *, changed: bool) -> None:
+        with self._door:
+            self._later[look.operator] = time.monotonic() + _AGAIN
+            self._looks.setdefault(look.operator, look)
+            if changed:
+                self._changed.add(look.operator)
 
     def _tell(self) -> None:
         now = time.monotonic()

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gatewayd import journal
 from gatewayd.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
+from gatewayd.plugins import where
 from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
 from gatewayd.supervisor.looks import Look, Step, health, said
 from gatewayd.supervisor.threads import started
@@ -215,7 +217,12 @@ class Directories:
                 if not due:
                     self._door.wait(_NAP)
             for known in due:
-                started(partial(self._look, known, now), f"directory-{known.recipe.operator.name}")
+                try:
+                    started(partial(self._look, known, now), f"directory-{known.recipe.operator.name}")
+                except RuntimeError as error:
+                    # No thread can be had.
+                    journal.own_fault("directories", error)
+                    known.due, known.looking = now + _LOOK, False
 
     def _look(self, known: _Known, began: float) -> None:
         """Let one process build what there is to build."""
@@ -224,8 +231,11 @@ class Directories:
         try:
             labour = Labour(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
             outcome = laboured(self._lane, labour, Seconds(LONGEST), self._wanted)
-        except GatewaydError as error:
-            outcome = Outcome(faults=(error.sentences,), failed=True, contents=before.contents if before else Contents())
+        except Exception as error:  # noqa: BLE001  a bug must not end the looks at it
+            if not isinstance(error, GatewaydError):
+                journal.own_fault("directories", error)
+            why = error.sentences if isinstance(error, GatewaydError) else where(error)
+            outcome = Outcome(faults=(why,), failed=True, contents=before.contents if before else Contents())
         else:
             pause = _AFTER_DEATH if outcome.failure else _LOOK
         look = said(known.recipe.operator.name, outcome, began_at, before, longest=LONGEST)

@@ -396,3 +396,30 @@ def test_what_could_not_be_followed_up_is_tried_again(tmp_path: Path, monkeypatc
         with corrector(one, []) as corrects:
             corrects.looked(look(one))
             until(lambda: one.linked() == {mail_id})
+
+
+class Buggy:
+    """A store that fails once, as no store may, when it is asked for accounts with refused mail."""
+
+    def __init__(self, store: object) -> None:
+        self._store = store
+        self.failed = False
+
+    def __getattr__(self, name: str) -> object:
+        if name == "with_refused" and not self.failed:
+            self.failed = True
+            raise ZeroDivisionError
+        return getattr(self._store, name)
+
+
+def test_a_bug_in_following_up_a_look_costs_no_account_its_visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gatewayd.supervisor.correcting._AGAIN", 0.05)
+    with site(tmp_path, contact_types=SALES) as one:
+        one.store.release(one.hand.lease)
+        one.gateway.transport.deliver(make_raw(1, sender="otto@example.com"), arrival=NOW)
+        assert one.gateway.good().tally.not_admitted == 1
+        one.store = Buggy(one.store)  # type: ignore[assignment]
+        hurried: list[str] = []
+        with corrector(one, hurried) as corrects:
+            corrects.looked(look(one))
+            until(lambda: hurried == ["main"], within=10)

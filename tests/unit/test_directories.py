@@ -11,6 +11,7 @@ import pytest
 
 from gatewayd.supervisor import directories
 from tests.patience import AT_ONCE, LONG
+from tests.unit.log import logged
 from tests.unit.matchers import letters, linked, order, plugin, recipe, registry
 from tests.unit.supervised import until
 from tests.unit.test_workers import pool
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from gatewayd.directory import Basis
     from gatewayd.examine import Examined, Recipe
     from gatewayd.plugins import Registry
+    from gatewayd.supervisor.looks import Look
+    from gatewayd.worker import Sealed
 
 
 def basis(examined: Examined) -> Basis:
@@ -294,3 +297,28 @@ def test_closing_lets_nobody_wait_for_a_directory(tmp_path: Path) -> None:
         began = time.monotonic()
     thread.join()
     assert time.monotonic() - began < AT_ONCE
+
+
+def test_P4_a_bug_or_a_lack_of_threads_ends_no_looks_at_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directories, "_LOOK", 0.05)
+    found = registry(tmp_path)
+    looks: list[Look] = []
+    bugs = [ZeroDivisionError()]
+    with pool(found) as workers, logged() as log:
+
+        def seal(one: Recipe) -> Sealed:
+            if bugs:
+                raise bugs.pop()
+            return workers.sealed(one, ())
+
+        made = directories.Directories(workers.looks, seal, lambda _: None, looked=looks.append)
+        made.attend({"acme": operator(found, tmp_path, "acme")})
+        until(lambda: len(looks) > 1, within=10)
+        assert "ZeroDivisionError" in looks[0].error
+        assert looks[-1].error == ""
+        before = threading.stack_size(1 << 46)
+        until(lambda: "own fault room=directories error=RuntimeError" in log.getvalue(), within=10)
+        threading.stack_size(before)
+        so_far = len(looks)
+        until(lambda: len(looks) > so_far, within=10)
+        made.close()
