@@ -190,7 +190,7 @@ class Charges:
 
     def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None) -> None:
         """Take a config over: only accounts that changed are restarted, the others never notice."""
-        self._config, self._recipes, self._router = config, recipes, router
+        before, self._config, self._recipes, self._router = self._config, config, recipes, router
         for name, charge in list(self._charges.items()):
             if not _imports(config.accounts.get(name)):
                 self.release(charge)
@@ -201,7 +201,7 @@ class Charges:
                 self._change(self._charges[name], account)
             else:
                 self._charges[name] = Charge(config=account, allowance=Allowance(self._kit.limits))
-        self._tell_others(config)
+        self._tell_others(config, before)
         # What is new is taken at once.
         self._keeper.at = 0.0
 
@@ -218,10 +218,12 @@ class Charges:
             self.rest(charge, politely=True)
             self.hurry(charge)
 
-    def _tell_others(self, config: Config) -> None:
-        """Tell how those are that nobody visits, and of whom there is nothing more to say."""
+    def _tell_others(self, config: Config, was: Config | None) -> None:
+        """Tell how those are that nobody visits, and of whom there is nothing more to say; ``was`` is the config before."""
         before, self._idle = self._idle, {one.account: one for one in self._others(config)}
-        self._tell(list(self._idle.values()))
+        # How one is that sends, its last deliveries said, unless its file is another by now.
+        same = {name for name, one in was.accounts.items() if one.sends and one == config.accounts.get(name)} if was else set()
+        self._tell([one for name, one in self._idle.items() if name not in same], first=was is None)
         for name, one in before.items():
             if name not in self._idle and name not in config.accounts:
                 self._kit.listener.gone(name)
@@ -247,8 +249,8 @@ class Charges:
             for name, fault in faults.items()
         ]
 
-    def _tell(self, others: Sequence[AccountHealth]) -> None:
-        self._reception.tell(others)
+    def _tell(self, others: Sequence[AccountHealth], *, first: bool = False) -> None:
+        self._reception.tell(others, first=first)
         for one in others:
             if one.error:
                 self._kit.listener.alarm(Alarm(kind="account", name=one.account, error=one.error, advice=one.advice))

@@ -24,6 +24,8 @@ __all__ = ["Reception"]
 
 #: What is always told soon when it changes; of the rest it is enough that it is told at times.
 _Essence = tuple["Condition", int, str, object, object]
+#: What an account's deliveries say of it.
+_SENT = {"sending", "backing off", "paused"}
 
 
 class Reception:
@@ -40,7 +42,9 @@ class Reception:
         self._known: set[int] = set()
         self._answers: list[tuple[tuple[int, ...], Answer]] = []
         #: What is to be told of accounts that nobody has in his charge. Used by the reception's thread alone.
-        self._others: Sequence[AccountHealth] = ()
+        self._others: dict[str, AccountHealth] = {}
+        #: It is the first that is told.
+        self._first = False
         self._told_progress: dict[int, int] = {}
         #: Accounts of which there is something to tell, since when; and what was told last.
         self._changed: dict[str, tuple[Charge, float]] = {}
@@ -70,9 +74,9 @@ class Reception:
         """Remember that there is something to tell of an account."""
         self._changed.setdefault(charge.name, (charge, time.monotonic()))
 
-    def tell(self, healths: Sequence[AccountHealth]) -> None:
-        """Tell how all those accounts are that nobody has in his charge."""
-        self._thread.submit(self._tell_others, healths)
+    def tell(self, healths: Sequence[AccountHealth], *, first: bool = False) -> None:
+        """Tell how accounts are that nobody has in his charge; ``first``: nobody told anything since this daemon began."""
+        self._thread.submit(self._tell_others, healths, first=first)
 
     def forget(self, charge: Charge) -> None:
         """Tell nothing more of an account, and let whoever has it now answer what was asked for."""
@@ -138,7 +142,7 @@ class Reception:
                 unsent, self._answers = self._answers, []
                 self._send(unsent)
             if self._others:
-                self._tell_others(self._others)
+                self._tell_others()
             for request, done, total in progress:
                 self._kit.store.progress(request, done=done, total=total)
             new = [request for request in self._kit.store.requests() if request.id not in self._known]
@@ -164,16 +168,20 @@ class Reception:
             else:
                 self._known.difference_update(requests)
 
-    def _tell_others(self, healths: Sequence[AccountHealth]) -> None:
-        self._others = healths
+    def _tell_others(self, healths: Sequence[AccountHealth] = (), *, first: bool = False) -> None:
+        self._first |= first
+        self._others |= {one.account: one for one in healths}
         try:
-            if healths:
-                self._kit.store.tell(healths)
+            # What the daemon before found out by sending stands: what was refused then is tried by that.
+            sent = {one.account for one in self._kit.store.healths() if one.condition in _SENT} if self._first else set()
+            news = [one for one in self._others.values() if one.condition != "sending" or one.account not in sent]
+            if news:
+                self._kit.store.tell(news)
         except GatewaydError:
             return
         except Exception as error:  # noqa: BLE001  as above
             journal.own_fault("reception", error)
-        self._others = ()
+        self._first, self._others = False, {}
 
     def _tell(self, healths: Sequence[tuple[Charge, AccountHealth]]) -> bool:
         try:
