@@ -268,8 +268,7 @@ def test_the_last_visit_of_an_account_does_not_have_the_last_word_of_it(parts: P
     parts.apply(fault)
     for charge in (switched_off, faulty):
         parts.reception.changed(charge)
-    assert sorted(parts.told()) == [("faulty", "working"), ("switched off", "working")]
-    assert health(parts, "switched off", "working")
+    assert parts.told() == [], "the config has said already how they are"
     parts.alarms.clear()
     for charge in (switched_off, faulty):
         charge.run = None

@@ -116,14 +116,14 @@ def test_how_accounts_are_that_nobody_visits_is_told_when_the_store_is_back(desk
     desk.store.error = _AWAY
     desk.store.free.clear()
     desk.reception.tell([AccountHealth(account="old", owner="me", condition="disabled")])
+    desk.reception.tell([AccountHealth(account="off", owner="me", condition="disabled")])
     desk.reception.tell([AccountHealth(account="off", owner="me", condition="faulty")])
     until(lambda: desk.store.waited)
     desk.store.free.set()
     desk.reception._thread.submit(lambda: None).result(AT_ONCE)
     desk.store.error = None
     desk.work_until(desk.told)
-    # What was told last is all there is to tell of them.
-    assert desk.told() == {"off": "faulty"}
+    assert desk.told() == {"old": "disabled", "off": "faulty"}, "of each, what was said last"
 
 
 @pytest.mark.parametrize("gone", ["leaving", "given up"])
