@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from gatewayd.errors import kept
@@ -53,10 +54,12 @@ class Threads(Executor):
         """Take nothing more; what stands in the queue is done first, or cancelled."""
         with self._door:
             first, self._ended = not self._ended, True
-        while cancel_futures and not self._jobs.empty():
-            job = self._jobs.get()
-            if job is not None:
-                job[0].cancel()
+        # A thread may take the last one that moment.
+        with suppress(Empty):
+            while cancel_futures:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    job[0].cancel()
         for _ in self._threads if first or cancel_futures else ():
             self._jobs.put(None)
         if wait:

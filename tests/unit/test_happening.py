@@ -131,7 +131,7 @@ def test_a_watch_that_keeps_the_watcher_is_broken_off_while_a_visit_waits_for_it
         server.hang("renew")
         until(lambda: turned.supervisor._watcher.stuck(0.0))
         turned.supervisor._charges.put(turned.charge(), 0.0)
-        turned.until(lambda: turned.charge().run)
+        turned.until(lambda: (run := turned.charge().run) and run._session)
         turned.supervisor._break_off("main")
         turned.until(lambda: turned.charge().run is None)
         assert not turned.charge().failures

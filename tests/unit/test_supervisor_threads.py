@@ -6,10 +6,11 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
-from gatewayd.supervisor.threads import Slot, Threads
+from gatewayd.supervisor.threads import Slot, Threads, started
 from tests.patience import AT_ONCE, LONG
 from tests.unit.supervised import until
 
@@ -84,6 +85,7 @@ def test_what_was_done_is_not_held_by_the_thread() -> None:
 def test_a_thread_that_hangs_does_not_keep_the_process_from_ending() -> None:
     code = """
 import time
+from functools import partial
 from gatewayd.supervisor.threads import Slot
 slot = Slot(1)
 slot.run(lambda: slot.fetcher.submit(time.sleep, 600).result())
@@ -104,3 +106,19 @@ def test_a_slot_has_a_thread_for_the_visit_and_one_for_its_session() -> None:
     assert names.result(AT_ONCE) == ("visit-7", "session-7")
     slot.shutdown()
     assert slot.join(AT_ONCE)
+
+
+def test_cancelling_what_a_thread_takes_that_moment_never_waits() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(200):
+            threads = Threads(1, "works")
+            for _ in range(20):
+                threads.submit(int)
+            ending = started(partial(threads.shutdown, wait=False, cancel_futures=True), "ends")
+            ending.join(AT_ONCE)
+            assert not ending.is_alive()
+            assert threads.join(AT_ONCE)
+    finally:
+        sys.setswitchinterval(before)
