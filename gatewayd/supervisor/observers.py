@@ -122,12 +122,17 @@ class Observers:
     def _tell_all(self) -> None:
         while (event := self._next()) is not None:
             for observer in self._observers[_HOOKS[type(event)]]:
-                if observer.plugin not in self._hanging:
+                if not self._is_deaf(observer.plugin):
                     self._call(_Call(observer, event))
             self._report_dropped()
         self._report_dropped()
         if self._caller is not None:
             self._caller.put(None)
+
+    def _is_deaf(self, plugin: str) -> bool:
+        """Whether a call of a plugin's present code does not return; what hangs of code that was replaced says nothing of it."""
+        call = self._hanging.get(plugin)
+        return call is not None and any(call.observer in each for each in self._observers.values())
 
     def _next(self) -> Event | None:
         """Wait for an event, no longer than until lost ones must be reported."""

@@ -13,6 +13,7 @@ from gatewayd import AccountChanged, AccountHealth, ConfigLoaded, DeliverySettle
 from gatewayd.supervisor.observers import Observers
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
+from tests.unit.supervised import until
 
 if TYPE_CHECKING:
     import io
@@ -280,3 +281,13 @@ def test_what_is_out_of_use_hears_nothing(tmp_path: Path) -> None:
     bad = HEARS_ALL + "@hookimpl\ndef gatewayd_matchers(): return 7\n"
     (tmp_path / "bad.py").write_text(bad)
     assert plugins.load(tmp_path).observers("gatewayd_mail_filed") == []
+
+
+def test_P4_a_plugin_that_hung_hears_again_once_its_code_was_mended_and_loaded_anew(scene: Scene) -> None:
+    observers = scene.start(wrong=HANGS, right=HEARS_ALL)
+    observers.tell(filed(1))
+    until(lambda: observers._hanging)
+    (scene.folder / "wrong.py").write_text(HEARS_ALL)
+    observers.replace(plugins.load(scene.folder))
+    observers.tell(filed(2))
+    until(lambda: scene.ids("wrong") == [2], within=10)
