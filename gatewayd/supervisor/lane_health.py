@@ -47,7 +47,7 @@ class LaneHealth:
             return
         error, now = done.error.message if done.error else "", time.monotonic()
         before = self._told.get(account)
-        if before is not None and before.error == error and now - before.at < _QUIET:
+        if not error and before is not None and not before.error and now - before.at < _QUIET:
             return
         health = self._health(account, done, failures)
         # Before the store is told, which may be away.

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import AuthError, TransientError
+from gatewayd import AccountHealth, AuthError, TransientError
 from gatewayd.config import OperatorConfig
+from gatewayd.outbox import Round
+from gatewayd.supervisor.lane_health import LaneHealth
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.values import Listener
 from tests.patience import LONG
@@ -141,3 +143,15 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
     assert over == []
     assert "lane well again" not in log.getvalue()
     assert post.view(one).tries == 1
+
+
+def test_P10_what_is_wrong_is_told_each_time_for_others_may_have_said_meanwhile_that_all_is_well(post: Post) -> None:
+    raised: list[str] = []
+    tells = LaneHealth(post.store, post.owner, Listener(alarm=lambda alarm: raised.append(alarm.name)))
+    refused = Round(lane="account out", taken=1, waiting=1, error=AuthError("out: wrong password"), rest=900, failures=1)
+    tells.tell(refused, failures=1)
+    # As a changed file of the account has it.
+    post.store.tell([AccountHealth(account="out", owner="me", condition="sending")])
+    tells.tell(refused, failures=1)
+    assert [each.condition for each in post.store.healths()] == ["paused"]
+    assert raised == ["out", "out"]
