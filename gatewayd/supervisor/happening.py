@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
-from gatewayd.errors import LeaseLost, StoreReplaced
+from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
 from gatewayd.health import Answer
+from gatewayd.plugins import where
 from gatewayd.supervisor.clock import compare_in
+from gatewayd.supervisor.visits import Done
+from gatewayd.visit import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.supervisor.reception import Reception
     from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit
-    from gatewayd.supervisor.visits import Done, Run
+    from gatewayd.supervisor.visits import Run
     from gatewayd.supervisor.watching import Said
 
 __all__ = ["Happenings"]
@@ -102,6 +105,14 @@ class Happenings:
     def finished(self, run: Run, slot: Slot, done: Done) -> None:
         """Take in what a visit did."""
         self._pool.ended(run, slot)
+        try:
+            self._take_in(run, done)
+        except Exception as error:  # noqa: BLE001  half of it would be an account that nobody visits again
+            what = PluginError(f"what became of the visit of account {run.charge.name} cannot be taken in: {where(error)}")
+            run.lost = None
+            self._take_in(run, Done(report=Report(account=run.charge.name, error=what), watched=done.watched))
+
+    def _take_in(self, run: Run, done: Done) -> None:
         charge, now = run.charge, time.monotonic()
         charge.run, charge.ended_at = None, now
         seconds = now - run.began

@@ -99,6 +99,18 @@ def test_a_person_waits_no_longer_where_a_watch_is_lost_that_moment(house: House
         assert turned.due_in() <= 0.0
 
 
+def test_P4_an_account_goes_on_though_its_transport_raised_what_cannot_be_taken_in(house: House) -> None:
+    server = house.add("main", can_watch=True)
+    server.on("listing", TransientError("busy", retry_after="60 seconds"))  # type: ignore[arg-type]
+    with Turned(house) as turned:
+        turned.until(lambda: house.visits("main") and turned.charge().run is None)
+        assert "cannot be taken in" in turned.charge().error
+        assert turned.charge().condition == "backing off"
+        assert turned.due_in() > 60
+        request = house.store.ask("main", Task())
+        turned.until(lambda: house.store.requests(ids=[request])[0].answer)
+
+
 def test_P4_a_session_that_raises_when_it_is_broken_off_keeps_no_other_one_open(house: House) -> None:
     for name in ("one", "two", "visited"):
         house.add(name, can_watch=True)
