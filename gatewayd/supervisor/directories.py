@@ -96,6 +96,8 @@ class Directories:
         self._clock = clock
         self._door = threading.Condition()
         self._known: dict[str, _Known] = {}
+        #: Whose are looked after, as was said last; None where nobody ever said.
+        self._attended: frozenset[str] | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -104,6 +106,7 @@ class Directories:
     def attend(self, recipes: Mapping[str, Recipe]) -> None:
         """Look after the directories of these operators from now on, and of no others."""
         with self._door:
+            self._attended = frozenset(recipes)
             for name in self._known.keys() - recipes.keys():
                 del self._known[name]
             for recipe in recipes.values():
@@ -113,7 +116,9 @@ class Directories:
     def _of(self, recipe: Recipe) -> _Known | None:
         """Return what is known of an operator's directory; None where there is none to look after."""
         name = recipe.operator.name
-        if recipe.directory is None or recipe.faulty:
+        # A visit that is under way may still ask for an operator that the config has no more.
+        gone = self._attended is not None and name not in self._attended
+        if recipe.directory is None or recipe.faulty or gone:
             self._known.pop(name, None)
             return None
         known = self._known.get(name)

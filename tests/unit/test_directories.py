@@ -322,3 +322,14 @@ def test_P4_a_bug_or_a_lack_of_threads_ends_no_looks_at_a_directory(tmp_path: Pa
         so_far = len(looks)
         until(lambda: len(looks) > so_far, within=10)
         made.close()
+
+
+def test_the_directory_of_an_operator_that_is_gone_is_not_looked_at_for_a_visit_that_still_asks(tmp_path: Path) -> None:
+    found = registry(tmp_path)
+    one, other = operator(found, tmp_path, "acme"), operator(found, tmp_path, "nord")
+    with pool(found) as workers:
+        workers.apply(found, {"acme": one, "nord": other}, workers.config)
+        workers.apply(found, {"nord": other}, workers.config)
+        assert workers.basis(one) is None
+        workers.refresh(one)
+        assert [each.operator for each in workers.directories.healths()] == ["nord"]
