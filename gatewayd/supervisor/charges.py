@@ -63,8 +63,8 @@ class Charges:
         yield from [(charge, charge.lease) for charge in self._charges.values() if charge.lease]
 
     def wanted(self) -> Sequence[str]:
-        """Return the accounts whose lease we don't have."""
-        return [name for name, charge in self._charges.items() if charge.lease is None]
+        """Return the accounts whose lease we don't have, but for those that are given up as soon as their visit ended."""
+        return [name for name, charge in self._charges.items() if charge.lease is None and not charge.leaving]
 
     # --- when -------------------------------------------------------------------------------------------------------
 

@@ -120,3 +120,12 @@ def test_an_account_without_a_visit_is_forgotten_with_its_lease_if_the_config_ha
     # To forget it once more does no harm.
     parts.charges.weed(charge)
     assert len(parts.charges) == 0
+
+
+def test_an_account_that_is_removed_while_a_visit_under_a_lost_lease_ends_is_not_taken_again(parts: Parts) -> None:
+    charge = parts.ours("removed")
+    parts.visited(charge)
+    charge.lease = None
+    assert "removed" in parts.charges.wanted()
+    parts.charges.release(charge)
+    assert "removed" not in parts.charges.wanted()
