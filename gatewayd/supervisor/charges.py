@@ -91,11 +91,14 @@ class Charges:
             self.put(charge, seconds)
 
     def hurry_all(self, names: Collection[str]) -> None:
-        """Let accounts be due now; those that are being visited are visited again, behind that."""
+        """Let accounts be due now; those that are being visited are visited again, behind that.
+
+        Who was refused is not tried sooner for that: a hasty log-in locks mailboxes.
+        """
         for charge in filter(None, map(self.get, names)):
             if charge.run:
                 charge.run.again = True
-            else:
+            elif not charge.refusals:
                 self.hurry(charge)
 
     def retry(self, names: Collection[str]) -> None:

@@ -135,12 +135,12 @@ def test_nobody_hurries_who_may_not_be_visited(parts: Parts, how: Callable[[Part
 
 
 def test_all_that_are_named_hurry_and_who_is_being_visited_is_visited_again(parts: Parts) -> None:
-    busy, idle, other = parts.ours("busy"), parts.ours("idle"), parts.ours("other")
-    run = parts.visited(busy)
-    parts.charges.hurry_all(["busy", "nobody", "idle"])
+    busy, idle, other, refused = (parts.ours(name) for name in ("busy", "idle", "other", "refused"))
+    run, refused.refusals = parts.visited(busy), 1
+    parts.charges.hurry_all(["busy", "nobody", "idle", "refused"])
     assert run.again
     assert due_in(idle) <= 0.0
-    assert (busy.due, other.due) == (None, None)
+    assert (busy.due, other.due, refused.due) == (None, None, None), "who was refused is not tried sooner for that"
 
 
 def test_only_who_was_refused_is_tried_again_at_once(parts: Parts) -> None:
