@@ -201,7 +201,7 @@ def test_an_account_that_is_back_before_its_visit_has_ended_stays(parts: Parts) 
 
 def test_it_is_told_why_nobody_visits_an_account(parts: Parts) -> None:
     parts.house.add("main")
-    sends_only(parts, "out")
+    sends_only(parts, "sender")
     disabled(parts, "off")
     first, second = Fault(file="accounts/bad.yaml", line=3, what="no host"), Fault(file="accounts/bad.yaml", what="no user")
     others = [
@@ -212,9 +212,9 @@ def test_it_is_told_why_nobody_visits_an_account(parts: Parts) -> None:
     told = health(parts, "bad", "faulty")
     # Of all that is wrong with a file, the first will do.
     assert (told.error, told.advice) == (str(first), ADVICE)
-    assert [health(parts, "out", "sending").error, health(parts, "off", "disabled").error] == ["", ""]
+    assert [health(parts, "sender", "sending").error, health(parts, "off", "disabled").error] == ["", ""]
     mine = {one.account for one in parts.house.store.healths() if one.owner == parts.owner.name}
-    assert mine == {"out", "off", "bad"}
+    assert mine == {"sender", "off", "bad"}
 
 
 def test_a_faulty_file_is_an_alarm_and_of_what_is_off_on_purpose_nothing_more_is_said(parts: Parts) -> None:
