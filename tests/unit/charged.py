@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.errors import Fault
     from gatewayd.health import AlarmKind
+    from gatewayd.session import Session
     from gatewayd.supervisor.accounts import Charge
     from tests.unit.supervised import House
 
@@ -63,6 +64,7 @@ class Parts:
         self.keeper = Keeper(kit, lambda _: None)
         self.reception = Reception(kit, lambda _: None)
         self._ended = False
+        self._sessions: list[Session] = []
         self.charges = Charges(kit, self.pool, self.keeper, self.reception, self.closer)
 
     def _health(self, accounts: int) -> DaemonHealth:
@@ -94,6 +96,7 @@ class Parts:
         watch = session.watch("INBOX")
         assert watch is not None
         charge.watched = Watched(session, watch)
+        self._sessions.append(session)
         return charge.watched
 
     def visited(self, charge: Charge) -> Run:
@@ -136,10 +139,9 @@ class Parts:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         slots = self.pool.shutdown()
-        for charge, _ in self.charges.held():
-            if charge.watched is not None:
-                charge.watched.session.close()
         self.closer.end(AT_ONCE)
+        for session in self._sessions:
+            session.close()
         self.watcher.stop(AT_ONCE)
         self.given_back()
         self.reception.end(AT_ONCE)
