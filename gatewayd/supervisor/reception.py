@@ -24,8 +24,8 @@ __all__ = ["Reception"]
 
 #: What is always told soon when it changes; of the rest it is enough that it is told at times.
 _Essence = tuple["Condition", int, str, object, object]
-#: What an account's deliveries say of it.
-_SENT = {"sending", "backing off", "paused"}
+#: How an account is whose last deliveries failed.
+_SENT = {"backing off", "paused"}
 
 
 class Reception:

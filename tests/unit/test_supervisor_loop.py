@@ -177,21 +177,6 @@ def test_the_full_listing_is_compared_once_a_day(house: House) -> None:
     assert charge.compare_at > time.monotonic() + 3600
 
 
-def test_what_was_announced_does_not_wait_behind_the_full_listing(house: House) -> None:
-    server = house.add("main", can_watch=True, every=3600.0)
-    daemon = house.daemon()
-    until(server.watches)
-    charge = daemon.supervisor._charges.get("main")
-    assert charge is not None
-    charge.compare_at = 0.0
-    mails(server, ["announced"])
-    until(lambda: house.filed() == 1)
-    until(lambda: (told := house.health("main")) and told.mail_at)
-    told = house.health("main")
-    assert told is not None
-    assert told.compared_at is None
-
-
 def test_a_server_that_lets_nobody_watch_is_polled(house: House) -> None:
     server = house.add("main", can_watch=True, every=0.5)
     for _ in range(50):
