@@ -82,9 +82,12 @@ class Awaiting:
 
     def check(self, error: BaseException | None) -> None:
         """Raise what the transport raised; whatever is none of the five errors is its own fault."""
+        if isinstance(error, GatewaydError):
+            self.raised = error
+            raise error
         if error is not None:
-            self.raised = error if isinstance(error, GatewaydError) else self.bug("transport", error)
-            raise self.raised from (None if self.raised is error else error)
+            self.raised = self.bug("transport", error)
+            raise self.raised from error
 
     def bug(self, what: str, error: BaseException) -> PluginError:
         """Return the error of who broke its word."""
