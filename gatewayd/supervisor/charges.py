@@ -153,6 +153,7 @@ class Charges:
         """Drop everything of an account that is not ours any more."""
         charge.lease, charge.leaving, charge.condition = None, False, "new"
         charge.failures = charge.refusals = charge.flaps = charge.empty = 0
+        charge.error = charge.advice = ""
         self.rest(charge, politely=politely)
         self._reception.forget(charge)
         self._kit.listener.gone(charge.name)

@@ -35,12 +35,14 @@ def test_of_an_account_that_is_not_ours_any_more_nothing_is_left(parts: Parts, p
     assert parts.reception.take(request)
     charge.asked, charge.leaving, charge.condition = [request], True, "watching"
     charge.failures = charge.refusals = charge.flaps = charge.empty = 3
+    charge.error, charge.advice = "connection lost", "Wait."
     parts.watched(charge)
     parts.charges.put(charge, 0.0)
     parts.reception.changed(charge)
     parts.charges.let_go(charge, politely=politely)
     assert (charge.lease, charge.leaving, charge.due, charge.condition, charge.watched) == (None, False, None, "new", None)
     assert (charge.failures, charge.refusals, charge.flaps, charge.empty) == (0, 0, 0, 0)
+    assert (charge.error, charge.advice) == ("", "")
     assert parts.charges.next() is None
     assert parts.gone == ["main"]
     # Whoever has it now tells of it, and answers: we, if it comes back.
