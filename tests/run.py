@@ -43,7 +43,7 @@ _REPORT = ["-m", "coverage", "report", "--skip-covered", f"--fail-under={_COVERE
 
 def _together() -> list[str]:
     # More than half of their time tests wait: for deadlines, for servers, for processes that they started.
-    processes = 3 * len(os.sched_getaffinity(0))
+    processes = 5 * len(os.sched_getaffinity(0)) // 2
     # What failed in an earlier run is no matter of this one.
     return [
         "-m",
