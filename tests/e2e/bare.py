@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from tests.built import built_once
 from tests.e2e.house import ROOT, Done
 
 if TYPE_CHECKING:
@@ -20,13 +20,10 @@ class Bare:
 
     def __init__(self, suite: str, packages: Iterable[str]) -> None:
         include = ",".join(["python3", *packages])
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", suite]
         # A comma would be one of the overlay's options.
-        self._tree = ROOT / ".cache" / f"{suite}-with-{include.replace(',', '-')}"
-        if not self._tree.is_dir():
-            self._tree.parent.mkdir(exist_ok=True)
-            new = self._tree.with_name(f"{self._tree.name}.{os.getpid()}")
-            subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", suite, str(new)], check=True)
-            new.rename(self._tree)
+        tree = ROOT / ".cache" / f"{suite}-with-{include.replace(',', '-')}"
+        self._tree = built_once(tree, lambda new: subprocess.run([*command, str(new)], check=True))
 
     def run(self, script: str, *, folder: Path, binds: Mapping[Path, str], environment: Mapping[str, str]) -> Done:
         """Run a script with sh, as root, in a folder of the host that is ``/project`` there; ``binds`` can only be read."""

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.built import built_once
 from tests.e2e.house import ROOT, Done
 from tests.patience import BUSY, Stopwatch
 
@@ -53,21 +54,18 @@ def unable() -> str:
 def _tree() -> Path:
     """The root file system, built if it isn't there yet."""
     suite = SUITES[sys.version_info[:2]]
-    tree = ROOT / ".cache" / f"{suite}-1"
-    if tree.is_dir():
-        return tree
-    tree.parent.mkdir(exist_ok=True)
-    new = tree.with_name(f"{tree.name}.{os.getpid()}")
-    lean = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEAN]
-    _done("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", *lean, suite, new)
-    _done("chroot", new, "python3", "-m", "venv", "--without-pip", "/usr/local/lib/gatewayd")
-    script = new / PROGRAM.lstrip("/")
-    script.write_text(_SCRIPT)
-    script.chmod(0o755)
-    (new / "usr/local/bin/gatewayd").symlink_to(PROGRAM)
-    (new / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
-    new.rename(tree)
-    return tree
+
+    def build(new: Path) -> None:
+        lean = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEAN]
+        _done("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", *lean, suite, new)
+        _done("chroot", new, "python3", "-m", "venv", "--without-pip", "/usr/local/lib/gatewayd")
+        script = new / PROGRAM.lstrip("/")
+        script.write_text(_SCRIPT)
+        script.chmod(0o755)
+        (new / "usr/local/bin/gatewayd").symlink_to(PROGRAM)
+        (new / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+
+    return built_once(ROOT / ".cache" / f"{suite}-1", build)
 
 
 def _done(*command: object) -> None:

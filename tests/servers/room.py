@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.built import built_once
 from tests.e2e.house import ROOT, Done, until
 from tests.patience import AT_ONCE, BUSY, Stopwatch
 
@@ -210,13 +211,10 @@ def _children(pid: int) -> list[int]:
 
 
 def _tree(suite: str, packages: Sequence[str]) -> Path:
-    tree = ROOT / ".cache" / f"{suite}-serves-{'-'.join(packages)[:100]}"
-    if not tree.is_dir():
-        tree.parent.mkdir(exist_ok=True)
-        new = tree.with_name(f"{tree.name}.{os.getpid()}")
-        lean = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEAN]
-        include = f"--include={','.join(packages)}"
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", include, *lean, suite, str(new)]
-        subprocess.run(command, stdin=subprocess.DEVNULL, check=True, timeout=1200 * BUSY)
-        new.rename(tree)
-    return tree
+    lean = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEAN]
+    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}", *lean, suite]
+
+    def build(new: Path) -> None:
+        subprocess.run([*command, str(new)], stdin=subprocess.DEVNULL, check=True, timeout=1200 * BUSY)
+
+    return built_once(ROOT / ".cache" / f"{suite}-serves-{'-'.join(packages)[:100]}", build)
