@@ -6,6 +6,7 @@ All of it is done by one thread of its own, for the store may keep it waiting; a
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
@@ -25,7 +26,7 @@ __all__ = ["Reception"]
 #: What is always told soon when it changes; of the rest it is enough that it is told at times.
 _Essence = tuple["Condition", int, str, object, object]
 #: How an account is whose last deliveries failed.
-_SENT = {"backing off", "paused"}
+_FAILED = {"backing off", "paused"}
 
 
 class Reception:
@@ -173,8 +174,11 @@ class Reception:
         self._others |= {one.account: one for one in healths}
         try:
             # What the daemon before found out by sending stands: what was refused then is tried by that.
-            sent = {one.account for one in self._kit.store.healths() if one.condition in _SENT} if self._first else set()
-            news = [one for one in self._others.values() if one.condition != "sending" or one.account not in sent]
+            failed = {one.account: one for one in self._kit.store.healths() if one.condition in _FAILED} if self._first else {}
+            news = [
+                replace(failed[one.account], owner=one.owner) if one.condition == "sending" and one.account in failed else one
+                for one in self._others.values()
+            ]
             if news:
                 self._kit.store.tell(news)
         except GatewaydError:

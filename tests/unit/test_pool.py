@@ -49,3 +49,37 @@ def test_an_account_for_whose_visit_no_thread_is_to_be_had_waits_on(house: House
             threading.stack_size(before)
         turned.until(lambda: server.steps("listing"))
         turned.until(lambda: turned.charge().run is None)
+
+
+def test_a_transport_that_would_end_the_process_when_it_is_made_costs_its_account_alone(house: House) -> None:
+    server, broken = house.add("main"), [SystemExit("no licence")]
+    made = house.servers.pop("main")
+    with Turned(house) as turned:
+        # As a class whose constructor ends the process.
+        class Servers(dict[str, object]):
+            def __missing__(self, name: str) -> object:
+                if broken:
+                    raise broken.pop()
+                return made
+
+        house.servers = Servers()  # type: ignore[assignment]
+        turned.until(lambda: turned.charge().error)
+        assert "failed" in turned.charge().error
+        assert not turned.supervisor._pool.runs
+        turned.supervisor._charges.put(turned.charge(), 0.0)
+        turned.until(lambda: server.steps("listing"))
+
+
+def test_accounts_that_are_not_to_be_visited_after_all_cost_no_threads(house: House) -> None:
+    house.add("main")
+    with Turned(house) as turned:
+        pool = turned.supervisor._pool
+        before = visitors()
+        for _ in range(5):
+            pool.offer(turned.charge(), at=0.0)
+            pool.start(lambda _: None)
+        assert visitors() - before <= 1
+
+
+def visitors() -> int:
+    return sum(one.name.startswith("visit-") for one in threading.enumerate())

@@ -412,3 +412,15 @@ def test_senders_are_kept_as_they_are_judged(name: str, local: str, domain: str)
     raw = f"From: {name} <{local}@{domain}>\r\n\r\n".encode(errors="replace")
     mail = parse(BytesSource(raw))
     assert set(senders(mail)) == {one.email.lower()[:320] for one in mail.from_ if one.email}
+
+
+def test_what_a_broken_session_kept_from_being_judged_is_judged_by_a_later_visit(tmp_path: Path) -> None:
+    records = Records()
+    with site(tmp_path, records) as gateway:
+        deliver(gateway, 1, "a@x.example")
+        assert gateway.good().tally.not_admitted == 1
+        records.turn("a@x.example")
+        look(gateway)
+        gateway.transport.on("listing", TransientError("connection lost"))
+        assert gateway.visit().error
+        assert gateway.good().tally.filed == 1

@@ -49,6 +49,11 @@ class Sender(House):
         accounts = {name: one for name, one in made.accounts.items() if name != "out"}
         return replace(made, accounts=accounts, faults=(Fault(file="accounts/out.yaml", what="host: is missing"),))
 
+    def owner(self, name: str) -> str:
+        """Who says how an account is."""
+        found = self.health(name)
+        return found.owner if found else ""
+
     def condition(self, name: str) -> str:
         found = self.health(name)
         return found.condition if found else ""
@@ -66,6 +71,7 @@ def test_an_account_that_was_refused_when_it_sent_stays_so_over_starts_and_reloa
     daemon = house.daemon()
     until(lambda: house.condition("one") == "disabled")
     assert house.condition("out") == "paused"
+    assert house.owner("out") == daemon.owner.name, "whoever is gone attends to nothing"
     house.idle("two")
     daemon.reload()
     until(lambda: house.condition("two") == "disabled")
@@ -75,9 +81,12 @@ def test_an_account_that_was_refused_when_it_sent_stays_so_over_starts_and_reloa
     until(lambda: house.condition("out") == "sending")
 
 
-def test_an_account_that_sends_is_said_to_from_the_start(house: Sender) -> None:
-    house.daemon()
-    until(lambda: house.condition("out") == "sending")
+@pytest.mark.parametrize("before", [False, True])
+def test_an_account_that_sends_is_said_to_by_each_daemon_from_its_start(house: Sender, *, before: bool) -> None:
+    if before:
+        house.store.tell([AccountHealth(account="out", owner="who is gone", condition="sending")])
+    daemon = house.daemon()
+    until(lambda: house.condition("out") == "sending" and house.owner("out") == daemon.owner.name)
 
 
 def test_the_alarm_of_a_faulty_file_is_over_when_the_account_sends_again_though_nothing_is_to_be_sent(house: Sender) -> None:

@@ -930,7 +930,7 @@ def test_a_folder_that_can_not_be_worked_on_stops_no_other(tmp_path: Path, step:
 
 def test_P3_nothing_is_done_to_what_the_server_does_not_show(tmp_path: Path) -> None:
     transport = FakeTransport(account="main")
-    key = transport.deliver(make_raw(1))
+    shown, key = transport.deliver(make_raw(1)), transport.deliver(make_raw(2))
     with Gateway(tmp_path, transport, imports=ImportConfig(after=Action(do="delete"))) as gateway:
 
         def hides() -> None:
@@ -939,9 +939,10 @@ def test_P3_nothing_is_done_to_what_the_server_does_not_show(tmp_path: Path) -> 
 
         transport.on("look_up", hides)
         gateway.good()
-        assert (transport.steps("settle"), transport.raw()) == ([], [make_raw(9)])
+        assert [asked.keys for asked in transport.steps("settle")] == [(shown,)]
+        assert transport.raw() == [make_raw(9)]
         transport.message(key).hidden = False
         gateway.visit(compare=True)
         gateway.visit(compare=True)
-        assert len(gateway.filings()) == 2
+        assert len(gateway.filings()) == 3
         assert transport.raw() == []

@@ -12,6 +12,7 @@ from gatewayd.config import ImportConfig
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
+from gatewayd.visit import Report
 from gatewayd.visit.meter import Meter, VisitFull
 from tests.unit.kernel import Gateway
 
@@ -86,6 +87,18 @@ def test_P4_a_server_that_is_gone_is_asked_once_more_and_not_for_each_folder(tmp
         transport.on("open", TransientError("nobody answers"), after=1)
         assert gateway.visit().error is LOST, "what was first"
         assert (len(transport.steps("open")), len(transport.steps("listing"))) == (2, 1)
+
+
+def test_a_session_that_cannot_be_closed_is_the_last_one_of_its_visit(tmp_path: Path) -> None:
+    transport = FakeTransport(("A", "B"), account="main")
+    with Gateway(tmp_path, transport) as gateway:
+        transport.on("listing", LOST)
+        transport.on("close", ValueError("a bug of the transport"))
+        report = gateway.try_visit()
+        assert isinstance(report, Report)
+        assert report.error is LOST
+        assert ["the session was not closed" in one for one in report.problems] == [True]
+        assert len(transport.steps("open")) == 1
 
 
 def test_a_visit_that_is_to_end_opens_no_other_session(tmp_path: Path) -> None:
