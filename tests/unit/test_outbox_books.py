@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from gatewayd import Settled, TransientError
 from gatewayd.outbox import books
 from gatewayd.outbox.books import Books
+from tests.patience import AT_ONCE
 from tests.unit.outbound import Post
 
 if TYPE_CHECKING:
@@ -60,9 +62,11 @@ def test_a_single_result_waits_a_moment_for_others_and_is_told_once_it_is_on_the
 
 @pytest.mark.parametrize("goes_on", [1, 0])
 def test_told_to_stop_while_the_store_is_away_it_gives_up_and_says_so_each_time(post: Post, goes_on: int) -> None:
-    taken, tries = _taken(post), list[int]()
+    taken, tries, added = _taken(post), list[int](), threading.Event()
 
     def settle(*_: object) -> frozenset[int]:
+        # Else it may have given up already, and whoever adds is told.
+        assert added.wait(AT_ONCE)
         tries.append(len(tries))
         raise TransientError("the database is locked")
 
@@ -70,6 +74,7 @@ def test_told_to_stop_while_the_store_is_away_it_gives_up_and_says_so_each_time(
     with ThreadPoolExecutor(1) as pool:
         kept = Books(post.store, "me", pool, told=lambda *_: None, wait=lambda: len(tries) <= goes_on)
         kept.add(taken, _settled(taken))
+        added.set()
         for _ in range(2):
             with pytest.raises(TransientError, match="locked"):
                 kept.close()
