@@ -69,6 +69,8 @@ class Batch:
     spool: Spool
     #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
     error: BaseException | None = None
+    #: What came before it was not believed: the first message that did not come at all.
+    broke_at: Waiting | None = None
     #: See ``Received``.
     sizes: Mapping[str, int] = field(default_factory=dict)
     unlike: Mapping[str, int] = field(default_factory=dict)
@@ -108,21 +110,29 @@ def received(
     odd = {one.key: one for one in came if isinstance(one, Came) and not fits(one.source, listed[one.key].size)}
     # What ends the session leaves nobody to ask: what came well is kept, and the rest waits.
     well = Received(fetched=[one for one in came if one.key not in odd], sizes={}, unlike={}, error=error)
-    if error is not None or not odd:
+    if not odd:
         return well
+    exact = sum(one.key not in odd and listed[one.key].size is not None for one in came if isinstance(one, Came))
     try:
+        if error is not None:
+            # Where all is fetched once more anyway, it is kept: else no mail would come that stands before one that ends sessions.
+            return _unasked(well, came, listed, odd) if estimates(Sizes(exact=exact, other=len(odd))) else well
         judged = _Judged(listed, odd)
         judged.look([one for one in look_up(list(odd)) if one.key in odd])
-        exact = sum(one.key not in odd and listed[one.key].size is not None for one in came if isinstance(one, Came))
         inexact = estimates(Sizes(exact=exact, other=len(judged.wanted)))
     except Exception as caught:  # noqa: BLE001  it is raised when what came well is filed
-        return replace(well, error=kept(caught))
+        return replace(well, error=error or kept(caught))
     found, broken = (None, None) if inexact else again(judged.wanted)
     judged.compare(found)
     fetched = [
         judged.fetched[one.key] if one.key in odd else one for one in came if one.key not in odd or one.key in judged.fetched
     ]
     return Received(fetched=fetched, sizes=judged.sizes, unlike=judged.unlike, error=broken)
+
+
+def _unasked(well: Received, came: Sequence[Fetched], listed: Mapping[str, Listed], odd: Iterable[str]) -> Received:
+    sizes = ((key, listed[key].size) for key in odd)
+    return replace(well, fetched=came, unlike={key: size for key, size in sizes if size is not None})
 
 
 class _Judged:
@@ -229,7 +239,16 @@ def fetch(
     except GatewaydError as caught:
         spool.close()
         raise error or caught from caught
-    return Batch(asked=asked, came=[*above, *had.fetched], spool=spool, error=had.error, sizes=had.sizes, unlike=had.unlike)
+    answered = {one.key for one in (*above, *came)}
+    return Batch(
+        asked=asked,
+        came=[*above, *had.fetched],
+        spool=spool,
+        error=had.error,
+        broke_at=next((one for one in asked if one.listed.key not in answered), None) if error else None,
+        sizes=had.sizes,
+        unlike=had.unlike,
+    )
 
 
 def _fetched(
