@@ -149,6 +149,9 @@ class Reading:
         """Yield those of the keys that are there now; without a size where only SEARCH has them."""
         opened = self.open(folder)
         uids = sorted(uid for text in keys if (uid := uid_of(text, opened.uidvalidity)))
+        if len(uids) < len(keys):
+            # They are there under other keys: to leave them out would say that they are gone, and what is gone counts as settled.
+            raise TransientError(f"{self.options.where}: folder {in_quotes(folder)} was renumbered since it was listed")
         for batch in chunks(uids, _SET):
             self.expect(opened)
             answers = self.client.uid_fetch(uid_set(batch), _ITEMS, messages=len(batch))
