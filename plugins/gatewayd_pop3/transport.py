@@ -90,16 +90,17 @@ class Pop3Session(Session):
     def look_up(self, folder: str, keys: Sequence[str]) -> Iterator[Listed]:
         """See ``Session``: what LIST and UIDL say, asked anew."""
         self._expect_inbox(folder)
-        wire, _ = self._mailbox()
-        if self._listing is None or self._listing.is_old:
-            self._listing = listing(wire, self._options)
-        found = self._listing
+        wire, found = self._mailbox()
+        if found.is_old:
+            self._listing = found = listing(wire, self._options)
+        self._expect_sound(wire, found, keys)
         yield from (found.listed(key) for key in keys if key in found.numbers)
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """See ``Session``: TOP with no line of the body."""
         self._expect_inbox(folder)
-        wire, numbers = self._mailbox()
+        wire, found = self._mailbox()
+        numbers = found.numbers
         there = [key for key in keys if key in numbers]
         heads = tops(wire, [numbers[key] for key in there])
         yield from ((key, head) for key, (_, head) in zip(there, heads, strict=True) if head)
@@ -107,9 +108,12 @@ class Pop3Session(Session):
     def fetch(self, folder: str, listed: Sequence[Listed], spool: Spool) -> Iterator[Fetched]:
         """See ``Session``: RETR, many on their way where the server offers PIPELINING (RFC 2449 section 6.6)."""
         self._expect_inbox(folder)
-        wire, numbers = self._mailbox()
+        wire, found = self._mailbox()
+        numbers = found.numbers
         there = [one.key for one in listed if one.key in numbers]
-        yield from (Gone(key=one.key) for one in listed if one.key not in numbers)
+        for one in listed:
+            if one.key not in numbers:
+                yield Failed(key=one.key, cause=_unsure(found)) if found.doubts else Gone(key=one.key)
         statuses = wire.replies([f"RETR {numbers[key]}" for key in there], limit=UNBOUNDED)
         for key, status in zip(there, statuses, strict=True):
             if accepted(status):
@@ -122,8 +126,9 @@ class Pop3Session(Session):
         self._expect_inbox(folder)
         if action.do != "delete":
             raise PermanentError(_cannot(action), advice="Use `after: keep` or `after: delete`.")
-        wire, numbers = self._mailbox()
-        there = [numbers[key] for key in keys if key in numbers]
+        wire, found = self._mailbox()
+        self._expect_sound(wire, found, keys)
+        there = [found.numbers[key] for key in keys if key in found.numbers]
         if not there:
             return
         refusals = [status for status in wire.replies([f"DELE {one}" for one in there]) if not accepted(status)]
@@ -184,15 +189,25 @@ class Pop3Session(Session):
             wire.close()
         raise TransientError(f"{self._options.host}:{self._options.effective_port}: the session was aborted")
 
-    def _mailbox(self) -> tuple[Wire, dict[str, int]]:
+    def _mailbox(self) -> tuple[Wire, Maildrop]:
         wire = self._connected()
         if self._listing is None:
             self._listing = listing(wire, self._options)
-        return wire, self._listing.numbers
+        return wire, self._listing
+
+    @staticmethod
+    def _expect_sound(wire: Wire, found: Maildrop, keys: Sequence[str]) -> None:
+        """Have all these keys, or a listing that may be believed to lack some: what is gone counts as settled."""
+        if found.doubts and any(key not in found.numbers for key in keys):
+            raise TransientError(f"{wire.where}: {_unsure(found)}", advice="If it lasts, the server is faulty.")
 
     def _expect_inbox(self, folder: str) -> None:
         if folder != _INBOX:
             raise PermanentError(_no_folder(folder))
+
+
+def _unsure(found: Maildrop) -> str:
+    return f"what the server does not list may be there all the same: {found.doubts[0]}"
 
 
 def _no_folder(folder: str) -> str:

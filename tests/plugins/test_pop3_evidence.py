@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AuthError, Came, GatewaydError, Listed, Page, Spool, TransientError
+from gatewayd import Action, AuthError, Came, Failed, GatewaydError, Listed, Page, Spool, TransientError
 from tests.plugins.pop3_script import PASSWORD, Stage, session
 
 if TYPE_CHECKING:
@@ -59,6 +59,24 @@ def test_P1_where_the_server_contradicts_itself_nothing_is_gone_on_its_word(
         found = page(opened)
     assert doubt in found.doubts
     assert not found.others_gone
+
+
+def test_P1_P3_what_a_listing_lacks_that_contradicts_itself_is_neither_gone_nor_settled(stage: Stage, tmp_path: Path) -> None:
+    script = stage.play([mail(1), mail(2)], replies={"UIDL": b"+OK\r\n1 u1\r\n.\r\n", "LIST": b"+OK\r\n1 59\r\n.\r\n"})
+    asked = [Listed("u1", len(mail(1))), Listed("u2", len(mail(2)))]
+    with session(script) as opened, Spool(tmp_path / "spool") as spool:
+        spool.expect(asked, 1 << 20)
+        found = {one.key: one for one in opened.fetch("INBOX", asked, spool)}
+        lacking = found["u2"]
+        assert isinstance(lacking, Failed)
+        assert "STAT counts 2 messages, LIST lists 1" in lacking.cause
+        assert isinstance(found["u1"], Came)
+        assert [one.key for one in opened.look_up("INBOX", ["u1"])] == ["u1"]
+        with pytest.raises(TransientError, match="STAT counts 2 messages"):
+            list(opened.look_up("INBOX", ["u1", "u2"]))
+        with pytest.raises(TransientError, match="STAT counts 2 messages"):
+            opened.settle("INBOX", ["u1", "u2"], Action(do="delete"))
+    assert not script.deleted
 
 
 def test_P1_messages_of_one_uidl_are_told_apart_whichever_of_them_goes(stage: Stage) -> None:
