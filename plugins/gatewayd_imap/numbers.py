@@ -8,15 +8,16 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["MAX_UID", "Cursor", "chunks", "key", "uid_of", "uid_set"]
+__all__ = ["MAX_UID", "Cursor", "chunks", "copied", "key", "uid_of", "uid_set"]
 
 #: A UID and a UIDVALIDITY are non-zero 32-bit numbers (RFC 3501 section 2.3.1.1).
 MAX_UID = (1 << 32) - 1
 
 _CURSOR = re.compile(r"([1-9]\d{0,9}) (\d{1,10}) (\d{1,10})", re.ASCII)
 _KEY = re.compile(r"([1-9]\d{0,9}):([1-9]\d{0,9})", re.ASCII)
+_RUN = re.compile(rb"([0-9]{1,10})(?::([0-9]{1,10}))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,22 @@ def uid_set(uids: Iterable[int]) -> str:
         else:
             runs.append([uid, uid])
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
+
+
+def copied(told: object, asked: Sequence[int]) -> list[int] | None:
+    """Return which of these UIDs a COPYUID says were copied (RFC 4315 section 3); None where it does not say, or names others.
+
+    >>> copied(b"9 1,3 20:21", [1, 2, 3])
+    [1, 3]
+    """
+    words = told.split() if isinstance(told, bytes) else []
+    runs = words[1].split(b",") if len(words) == 3 else []  # noqa: PLR2004  the target's numbers, from, to
+    read = [one for run in runs[: len(asked) + 1] if (one := _RUN.fullmatch(run))]
+    if len(runs) > len(asked) or len(read) < len(runs):
+        return None
+    bounds = [sorted((int(run[1]), int(run[2] or run[1]))) for run in read]
+    found = [uid for uid in asked if any(first <= uid <= last for first, last in bounds)]
+    return found if found and len(found) == sum(last - first + 1 for first, last in bounds) else None
 
 
 def chunks(uids: Iterable[int], size: int) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ from imap_tools.utils import encode_folder
 from gatewayd import PermanentError, TransientError
 from gatewayd_imap.connect import capabilities
 from gatewayd_imap.names import in_quotes
-from gatewayd_imap.numbers import chunks, uid_set
+from gatewayd_imap.numbers import chunks, copied, uid_set
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,10 +45,28 @@ def settle(mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: 
         elif action.do == "move" and "MOVE" in offered:
             _to(mailbox, "MOVE", some, action.folder)
         else:
-            if action.do == "move":
-                _to(mailbox, "COPY", some, action.folder)
-            _do(mailbox, "STORE", some, "+FLAGS.SILENT", "(\\Deleted)")
-            _do(mailbox, "EXPUNGE", some)
+            gone = _copied(mailbox, chunk, action.folder) if action.do == "move" else chunk
+            if gone:
+                _do(mailbox, "STORE", uid_set(gone), "+FLAGS.SILENT", "(\\Deleted)")
+                _do(mailbox, "EXPUNGE", uid_set(gone))
+            _none_left(mailbox, options, set(chunk) - set(gone), action)
+
+
+def _copied(mailbox: MailBox, uids: Sequence[int], folder: str) -> Sequence[int]:
+    """Copy these, and return which were: all, unless COPYUID names only some of them (RFC 4315 section 3)."""
+    _to(mailbox, "COPY", uid_set(uids), folder)
+    told = copied(mailbox.client.response("COPYUID")[1][-1], uids)
+    return uids if told is None else told
+
+
+def _none_left(mailbox: MailBox, options: ImapOptions, uids: set[int], action: Action) -> None:
+    """Raise TransientError where messages are there that were not copied: to delete them would lose them."""
+    if not uids:
+        return
+    answers = mailbox.client.uid_fetch(uid_set(uids), "(UID)", messages=len(uids))
+    answers.go_on()
+    if left := uids & answers.messages.keys():
+        raise TransientError(f"{options.where}: UID COPY: the server says that it did not copy {len(left)} messages: {action}")
 
 
 def _to(mailbox: MailBox, command: str, uids: str, folder: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,25 @@ def test_moving_without_move_copies_and_expunges_those_alone(tmp_path: Path) -> 
         "UID EXPUNGE 1:3",
     ]
     assert script.asked("^(CLOSE|EXPUNGE)") == []
+
+
+ONE_BY_ONE = {"CAPABILITY": b"* CAPABILITY IMAP4rev1 UIDPLUS\r\n"}
+
+
+@pytest.mark.parametrize(("there", "error"), [(b"* 1 FETCH (UID 2)\r\n", True), (b"", False)])
+def test_P3_what_the_server_says_it_did_not_copy_is_not_deleted(tmp_path: Path, there: bytes, *, error: bool) -> None:
+    script = Script({**ONE_BY_ONE, "UID COPY": b"TAG OK [COPYUID 9 1,3 20:21] done\r\n", "UID FETCH": there})
+    raised = pytest.raises(TransientError, match="did not copy 1 messages") if error else nullcontext()
+    with session(script, tmp_path) as opened, raised:
+        opened.settle("INBOX", ["7:1", "7:2", "7:3"], Action(do="move", folder="Done"))
+    assert script.asked("STORE|EXPUNGE") == ["UID STORE 1,3 +FLAGS.SILENT (\\Deleted)", "UID EXPUNGE 1,3"]
+
+
+@pytest.mark.parametrize("told", [b"9 3:1 20:22", b"9 1:9 20:28", b"9 7 20", b"9 1:x 20", b"9", b"9 1,1,1,1 20:23", b""])
+def test_a_copyuid_that_names_all_or_makes_no_sense_keeps_no_copy_back(tmp_path: Path, told: bytes) -> None:
+    with session(script := Script({**ONE_BY_ONE, "UID COPY": b"TAG OK [COPYUID " + told + b"] done\r\n"}), tmp_path) as opened:
+        opened.settle("INBOX", ["7:1", "7:2", "7:3"], Action(do="move", folder="Done"))
+    assert script.asked("STORE|EXPUNGE")[-1:] == ["UID EXPUNGE 1:3"]
 
 
 @pytest.mark.parametrize(
