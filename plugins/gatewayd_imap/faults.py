@@ -1,7 +1,7 @@
 """What imaplib, imap_tools and a server's NO or BAD mean in the kernel's verbs. Nothing else in this plugin decides that.
 
-Response codes decide (RFC 5530), and the step at which they came. Two servers refuse a log-in for want of room without
-any code: those are known by their words.
+Response codes decide (RFC 5530), and the step at which they came. Servers that can't let anybody in at the moment may say so
+without any code: those are known by their words, for a wrong password pauses an account for long.
 """
 
 from __future__ import annotations
@@ -28,6 +28,14 @@ _NOT_US = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQ
 _NEVER = {"NONEXISTENT", "TRYCREATE", "NOPERM", "CANNOT", "READ-ONLY"}
 # Gmail with 15 sessions open, Exchange while a mailbox moves or is throttled: both know the password to be right.
 _LATER_BY_WORDS = re.compile(rb"too many simultaneous connections|authenticated but not connected", re.IGNORECASE)
+#: Exchange whose mailbox servers are away: "Server Unavailable. 15"; and what others say in its place.
+_NOT_NOW = re.compile(
+    rb"servers? (?:is |are )?(?:currently )?(?:unavailable|busy|down)|internal (?:server )?error|try again later", re.IGNORECASE
+)
+#: But not where it is about who we are.
+_WHO = re.compile(
+    rb"password|credential|invalid|incorrect|wrong|fail|attempt|disabled|block|lock|suspend|denied|expired", re.IGNORECASE
+)
 _LOOKED = 1 << 13
 #: What imaplib and imap_tools raise when a server's words are not what they take them for, without looking.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
@@ -46,11 +54,16 @@ def refused(answer: bytes, what: str, otherwise: type[GatewaydError], secrets: S
     code = _CODE.search(answer[:_LOOKED])
     name = code[1].upper().decode("ascii") if code else ""
     text = f"{what}: the server answered {quoted(answer, secrets)!r}"
-    if name in _LATER or _LATER_BY_WORDS.search(answer[:_LOOKED]):
+    if name in _LATER or _is_later(name, answer[:_LOOKED]):
         return TransientError(text, advice="If it lasts, lower `connections`.")
     if name in _NOT_US or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use IMAP.")
     return PermanentError(text) if name in _NEVER else otherwise(text)
+
+
+def _is_later(name: str, answer: bytes) -> bool:
+    not_now = name not in _NOT_US | _NEVER and _NOT_NOW.search(answer) and not _WHO.search(answer)
+    return bool(not_now or _LATER_BY_WORDS.search(answer))
 
 
 def greeted_otherwise(options: ImapOptions, line: bytes, secrets: Sequence[str]) -> TransientError:
