@@ -116,8 +116,12 @@ def _put(reading: Reading, spool: Spool, name: str, pieces: Iterable[bytes]) -> 
 
 
 def _pieces(reading: Reading, opened: Opened, uid: int, size: int) -> Iterator[bytes]:
-    """Yield a message in pieces of 1 MiB, until one is empty, or short at the size that the server told."""
+    """Yield a message in pieces of 1 MiB, until one is empty, or short at the size that the server told.
+
+    From a server whose pieces are shorter than that, a short one behind that size may have others behind it.
+    """
     offset = rounds = 0
+    shorter = False
     began = time.monotonic()
     while True:
         wanted = _Piece(offset)
@@ -129,8 +133,9 @@ def _pieces(reading: Reading, opened: Opened, uid: int, size: int) -> Iterator[b
         yield piece
         offset += len(piece)
         rounds += 1
-        if not piece or (len(piece) < CHUNK and offset >= size):
+        if not piece or (len(piece) < CHUNK and (offset == size or (offset > size and not shorter))):
             return
+        shorter = shorter or len(piece) < CHUNK
         if rounds > 64 + max(size, offset) // _LEAST_PIECE:
             raise NotHad(f"it came in {rounds} pieces of {offset} bytes together, and has {size}")
         if time.monotonic() - began > reading.options.timeout + offset / LEAST_RATE:
