@@ -157,10 +157,12 @@ class Reading:
             answers = self.client.uid_fetch(uid_set(batch), _ITEMS, messages=len(batch))
             answers.go_on()
             rest = [uid for uid in batch if uid not in answers.messages]
-            if rest and answers.refusal:
+            left = self.there(opened, rest)
+            # Where it refuses for good, and names none of them, they are gone: Yahoo says so with NONEXISTENT.
+            if rest and answers.refusal and (left or not isinstance(answers.refusal, PermanentError)):
                 raise answers.refusal
             there = {uid: answers.messages.get(uid, {}) for uid in batch if uid not in rest}
-            there |= {uid: {} for uid in self.there(opened, rest)}
+            there |= {uid: {} for uid in left}
             yield from (listed_as(opened, uid, there[uid]) for uid in sorted(there))
 
     def there(self, opened: Opened, uids: Collection[int]) -> frozenset[int]:
