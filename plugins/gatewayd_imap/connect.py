@@ -75,6 +75,11 @@ def _start_tls(client: Client, options: ImapOptions, context: ssl.SSLContext) ->
 def _log_in(client: Client, options: ImapOptions, password: str) -> MailBox:
     if "\0" in options.username + password:
         raise AuthError(f"{options.where}: username or password holds a NUL, which IMAP can't send", advice="Correct it.")
+    if client.state != "NONAUTH":
+        raise AuthError(
+            f"{options.where}: the server takes us for somebody already (PREAUTH), and does not say for whom",
+            advice="Use a port or an address at which it asks for `username` and `password`.",
+        )
     plain_text = all(sign.isascii() and sign.isprintable() for sign in options.username + password)
     disabled = "LOGINDISABLED" in client.capabilities
     if disabled and "AUTH=PLAIN" not in client.capabilities:

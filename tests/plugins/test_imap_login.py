@@ -43,6 +43,13 @@ def test_the_response_code_says_whose_matter_a_refused_log_in_is(
         transport(script, tmp_path, password).open()
 
 
+def test_a_server_that_takes_us_for_logged_in_already_is_told_as_that(tmp_path: Path) -> None:
+    with playing(Script(greeting=b"* PREAUTH welcome\r\n")) as script, pytest.raises(AuthError, match="PREAUTH") as caught:
+        transport(script, tmp_path).open()
+    assert "the server answered" not in caught.value.message
+    assert not script.asked(PASSWORD)
+
+
 def test_a_goodbye_at_log_in_is_transient(tmp_path: Path) -> None:
     script = Script({"LOGIN": b"* BYE too busy\r\nTAG HANG UP\r\n"})
     with playing(script), pytest.raises(TransientError, match="too busy"):
