@@ -16,7 +16,7 @@ from gatewayd.mail import anchor
 from gatewayd.visit.anew import OTHERS, wait_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.custody import Lease, Owed
     from gatewayd.model import Action, Listed
@@ -75,10 +75,13 @@ class Settler:
                     self._group(folder, group, sound)
 
     def _group(self, folder: str, group: Sequence[Owed], sound: set[str]) -> None:
-        ids = [one.entry_id for one in group]
         try:
-            there = self._there(folder, group, sound)
-            if there is None or not self._named(folder, there, sound):
+            now = self._there(folder, group, sound)
+            if now is None:
+                return
+            untold = {one.entry_id for one in group if one.key in now and _is_untold(one.listed, now[one.key])}
+            there = [one for one in group if one.key in now and one.entry_id not in untold]
+            if not self._named(folder, there, sound):
                 # The folder is not sound any more.
                 return
             if there:
@@ -86,13 +89,23 @@ class Settler:
                 self.act(folder, [one.key for one in there], group[0].action)
         except PermanentError as error:
             self.problem(f"{folder}: {group[0].action}: {error.sentences}")
-            self._stuck.update(ids)
+            self._stuck.update(one.entry_id for one in group)
         else:
+            self._done(folder, group, untold)
+
+    def _done(self, folder: str, group: Sequence[Owed], untold: set[int]) -> None:
+        if ids := [one.entry_id for one in group if one.entry_id not in untold]:
             self.store.settled(self.lease, ids)
             self.settled(len(ids))
+        if untold:
+            such = f"{len(untold)} messages, such as {next(one.key for one in group if one.entry_id in untold)}"
+            self.problem(
+                f"{folder}: {group[0].action}: the server says neither size nor arrival of {such}: nothing is done to them"
+            )
+            self._stuck |= untold
 
-    def _there(self, folder: str, group: Sequence[Owed], sound: set[str]) -> Sequence[Owed] | None:
-        """Return those that are there and still what was filed: what is no longer there counts as done.
+    def _there(self, folder: str, group: Sequence[Owed], sound: set[str]) -> Mapping[str, Listed] | None:
+        """Return what the server says of those that are there and still what was filed: what is no longer there counts as done.
 
         None where one is another message by now: nothing in that folder is what it seems.
         """
@@ -105,7 +118,7 @@ class Settler:
             if (each := now.get(one.key)) is not None and (why := _changed(one, each, times[each.key]))
         ]
         if not other:
-            return [one for one in group if one.key in now]
+            return now
         text = f"messages are no longer what was filed, such as {other[0]}"
         sound.discard(folder)
         self.store.prove(self.lease, folder, checked_at=None, compared_at=None, doubt=text)
@@ -142,6 +155,11 @@ def _changed(owed: Owed, now: Listed, times: int) -> str:
     if owed.listed.size is None and now.size is not None and now.size != owed.size:
         return f"{now.size} bytes, {owed.size} were filed"
     return difference(owed.listed, now)
+
+
+def _is_untold(before: Listed, now: Listed) -> bool:
+    """Whether nothing is said of a message of which something was known: nobody can tell whether it is the one that was filed."""
+    return now.size is None and now.arrival is None and (before.size is not None or before.arrival is not None)
 
 
 def anchors_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, str]]:

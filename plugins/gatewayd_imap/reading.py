@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from gatewayd_imap.numbers import MAX_UID, chunks, key, uid_of, uid_set
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from gatewayd_imap.answers import Fields
     from gatewayd_imap.client import MailBox
     from gatewayd_imap.options import ImapOptions
 
@@ -22,6 +24,8 @@ __all__ = ["Opened", "Reading", "listed_as"]
 _ITEMS = "(UID RFC822.SIZE INTERNALDATE)"
 #: How many messages one command asks for: of sizes and arrivals, and of anything by a set of UIDs.
 _SIZES, _SET = 1_000, 200
+#: After so many refusals it is not the messages that are refused.
+_REFUSED = 10
 #: How many messages a SEARCH may name; with 11 bytes each they fill two thirds of ``_FOUND``.
 _NAMED = 60_000
 _FOUND = 1 << 20
@@ -158,12 +162,29 @@ class Reading:
             answers.go_on()
             rest = [uid for uid in batch if uid not in answers.messages]
             left = self.there(opened, rest)
-            # Where it refuses for good, and names none of them, they are gone: Yahoo says so with NONEXISTENT.
-            if rest and answers.refusal and (left or not isinstance(answers.refusal, PermanentError)):
-                raise answers.refusal
             there = {uid: answers.messages.get(uid, {}) for uid in batch if uid not in rest}
-            there |= {uid: {} for uid in left}
+            there |= self._one_by_one(opened, rest, left) if answers.refusal else {uid: {} for uid in left}
             yield from (listed_as(opened, uid, there[uid]) for uid in sorted(there))
+
+    def _one_by_one(self, opened: Opened, uids: Sequence[int], named: Collection[int]) -> dict[int, Fields]:
+        """Return what is said of each of these that may be there: one that is refused keeps nothing from being said of the others.
+
+        Gone is what SEARCH has not ``named``, and FETCH does not know, or refuses for good: Yahoo does, with NONEXISTENT.
+        """
+        found: dict[int, Fields] = {uid: {} for uid in named}
+        until, refused = time.monotonic() + self.options.timeout, 0
+        for uid in uids:
+            if time.monotonic() > until or refused >= _REFUSED:
+                found.setdefault(uid, {})
+                continue
+            self.expect(opened)
+            answers = self.client.uid_fetch(str(uid), _ITEMS, messages=1)
+            answers.go_on()
+            unsaid = answers.refusal is not None and not isinstance(answers.refusal, PermanentError)
+            refused += unsaid
+            if unsaid or uid in answers.messages:
+                found[uid] = answers.messages.get(uid, {})
+        return found
 
     def there(self, opened: Opened, uids: Collection[int]) -> frozenset[int]:
         """Return which of these UIDs there are, by SEARCH or by FETCH: what is gone is unknown to both."""

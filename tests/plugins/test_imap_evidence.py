@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Came, Listed, PermanentError, Spool, TransientError
+from gatewayd import Came, Listed, Spool, TransientError
 from tests.plugins.imap_script import OPENED, Script, session
 
 if TYPE_CHECKING:
@@ -48,11 +47,37 @@ def test_P1_a_large_message_of_short_pieces_comes_whole_also_where_its_size_is_l
     assert one.source.size == len(raw)
 
 
-@pytest.mark.parametrize(("search", "error"), [(b"* SEARCH\r\n", None), (b"* SEARCH 1\r\n", PermanentError)])
-def test_what_a_server_says_does_not_exist_is_gone_unless_it_names_it(
-    tmp_path: Path, search: bytes, error: type[Exception] | None
+@pytest.mark.parametrize(
+    ("search", "refusal", "found"),
+    [
+        (b"* SEARCH\r\n", b"[NONEXISTENT] No matching messages", []),
+        (b"* SEARCH 1\r\n", b"[NONEXISTENT] No matching messages", [Listed("7:1", None)]),
+        (b"* SEARCH\r\n", b"[UNAVAILABLE] later", [Listed("7:1", None), Listed("7:2", None)]),
+    ],
+)
+def test_what_a_server_says_does_not_exist_is_gone_and_what_it_merely_refuses_is_not(
+    tmp_path: Path, search: bytes, refusal: bytes, found: list[Listed]
 ) -> None:
     """Yahoo refuses to fetch where nothing of what is asked for is there."""
-    replies = {"UID FETCH": b"TAG NO [NONEXISTENT] No matching messages\r\n", "UID SEARCH": search}
-    with session(Script(replies), tmp_path) as opened, pytest.raises(error, match="NONEXISTENT") if error else nullcontext():
-        assert list(opened.look_up("INBOX", ["7:1", "7:2"])) == []
+    replies = {"UID FETCH": b"TAG NO " + refusal + b"\r\n", "UID SEARCH": search}
+    with session(Script(replies), tmp_path) as opened:
+        assert list(opened.look_up("INBOX", ["7:1", "7:2"])) == found
+
+
+def test_P4_a_message_whose_size_is_refused_keeps_no_others_from_being_looked_up(tmp_path: Path) -> None:
+    replies = {
+        "UID FETCH 1:3": b"* 1 FETCH (UID 1 RFC822.SIZE 9)\r\nTAG NO some messages could not be fetched\r\n",
+        "UID FETCH 2:3": b"TAG NO some messages could not be fetched\r\n",
+        "UID FETCH 2 ": b"TAG NO [SERVERBUG] it is broken\r\n",
+        "UID FETCH 3 ": b"* 3 FETCH (UID 3 RFC822.SIZE 11)\r\n",
+    }
+    with session(Script(replies), tmp_path) as opened:
+        found = list(opened.look_up("INBOX", ["7:1", "7:2", "7:3"]))
+    assert found == [Listed("7:1", 9), Listed("7:2", None), Listed("7:3", 11)]
+
+
+def test_P8_a_server_that_refuses_all_is_not_asked_for_each(tmp_path: Path) -> None:
+    with session(script := Script({"UID FETCH": b"TAG NO [LIMIT] Rate limit hit\r\n"}), tmp_path) as opened:
+        found = list(opened.look_up("INBOX", [f"7:{uid}" for uid in range(1, 201)]))
+    assert [one.size for one in found] == [None] * 200
+    assert len(script.asked("UID FETCH")) < 15

@@ -688,6 +688,26 @@ def test_P3_nothing_is_done_to_another_message_of_the_same_size_where_no_arrival
         assert transport.keys() == []
 
 
+def test_P3_P4_nothing_is_done_to_a_message_of_which_nothing_is_said_any_more_and_all_else_is(tmp_path: Path) -> None:
+    """A server may have it and refuse to say its size and arrival: it is not surely the one that was filed."""
+    transport = filled(3)
+    message = transport.message("1:2")
+    told = message.listed_size, message.arrival
+
+    def say(size: int | None, arrival: datetime | None) -> None:
+        message.listed_size, message.arrival = size, arrival
+
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE)) as gateway:
+        transport.on("look_up", lambda: say(None, None))
+        report = gateway.visit()
+        assert (report.error, report.settled, transport.keys()) == (None, 2, ["1:2"])
+        (problem,) = report.problems
+        assert problem.startswith("INBOX: delete: the server says neither size nor arrival of 1 messages, such as 1:2")
+        assert gateway.visit().settled == 0
+        say(*told)
+        assert (gateway.good().settled, transport.keys()) == (1, [])
+
+
 @pytest.mark.parametrize("raw", [b"Received: by mx.example\r\n\r\nA text.\r\n", make_raw(1)])
 def test_what_has_none_of_the_headers_that_mail_is_known_by_is_settled_like_other_mail(tmp_path: Path, raw: bytes) -> None:
     transport = FakeTransport(account="main", has_cursor=False)
