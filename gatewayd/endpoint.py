@@ -112,8 +112,9 @@ class Endpoint(Server):
 
 def _no_host(host: str) -> str:
     """Return what was expected in place of a text that is no host; empty where it may be one."""
+    bare = host.strip("[]")
     try:
-        ip_address(host.strip("[]"))
+        ip_address(bare)
     except ValueError:
         port = re.fullmatch(r"(.+):([0-9]+)", host)
         if "://" in host:
@@ -122,7 +123,8 @@ def _no_host(host: str) -> str:
             return f"expected the server's name alone, and {port[2]} as `port`"
         good = _HOST.fullmatch(host) and not _NUMBERED.fullmatch(host)
         return "" if good else "expected a name such as imap.example.com, or an address"
-    return ""
+    # Brackets belong to URLs: no name server knows them.
+    return "" if host == bare else f"expected {bare}, without brackets"
 
 
 def _same_host(host: str) -> str:

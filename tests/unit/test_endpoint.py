@@ -159,6 +159,8 @@ def test_errors_of_ours_pass_as_they_are() -> None:
         ("https://imap.example.com/mail", "alone"),
         ("imap.example.com:993", "993 as `port`"),
         ("192.0.2.7:143", "143 as `port`"),
+        ("[::1]", "expected ::1, without brackets"),
+        ("::1]", "expected ::1, without brackets"),
         ("“imap.example.com”", "expected a name"),
         ("'imap.example.com'", "expected a name"),
         ("imap.example.com,", "expected a name"),
