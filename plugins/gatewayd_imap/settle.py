@@ -12,9 +12,9 @@ from gatewayd_imap.names import in_quotes
 from gatewayd_imap.numbers import chunks, copied, uid_set
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from gatewayd import Action
+    from gatewayd import Action, GatewaydError
     from gatewayd_imap.client import MailBox
     from gatewayd_imap.options import ImapOptions
 
@@ -22,6 +22,9 @@ __all__ = ["lacking", "settle"]
 
 #: How many UIDs a command names: with 11 digits each it stays far below the 8,000 bytes that servers take (RFC 7162 section 4).
 _UIDS = 200
+#: After so many refusals, and nothing else, all is refused; and so many are borne where something is done. One message that is
+#: refused among 200 costs nine.
+_ALL, _MOST = 10, 60
 
 
 def lacking(action: Action, offered: frozenset[str]) -> str:
@@ -38,18 +41,66 @@ def settle(mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: 
         offered = capabilities(mailbox)
     if problem := lacking(action, offered):
         raise PermanentError(f"{options.where}: {problem}", advice="Use `after: keep` or `after: seen`.")
+    kept: list[int] = []
+    why: GatewaydError | None = None
+    asked = 0
     for chunk in chunks(uids, _UIDS):
-        some = uid_set(chunk)
-        if action.do == "seen":
-            _do(mailbox, "STORE", some, "+FLAGS.SILENT", "(\\Seen)")
-        elif action.do == "move" and "MOVE" in offered:
-            _to(mailbox, "MOVE", some, action.folder)
+        left, refusal = _act(mailbox, options, chunk, action, offered)
+        kept, why, asked = kept + left, why or refusal, asked + len(chunk)
+        if why and len(kept) == asked:
+            # Nothing was done to any: it is not about one of them.
+            raise why
+    if why:
+        raise PermanentError(f"{why.message}: {len(kept)} of {len(uids)} messages", advice=why.advice)
+
+
+class _Refused(Exception):
+    """The server answered NO or BAD, and listens on."""
+
+    def __init__(self, error: GatewaydError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _act(
+    mailbox: MailBox, options: ImapOptions, uids: Sequence[int], action: Action, offered: frozenset[str]
+) -> tuple[list[int], GatewaydError | None]:
+    """Do it to these; return which are left, and the refusal."""
+    if action.do == "seen":
+        return _half_by_half(uids, lambda some: _do(mailbox, "STORE", uid_set(some), "+FLAGS.SILENT", "(\\Seen)"))
+    if action.do == "move" and "MOVE" in offered:
+        return _half_by_half(uids, lambda some: _to(mailbox, "MOVE", uid_set(some), action.folder))
+    if action.do == "delete":
+        return _half_by_half(uids, lambda some: _delete(mailbox, some))
+    gone: list[int] = []
+    left, refusal = _half_by_half(uids, lambda some: gone.extend(_copied(mailbox, some, action.folder)))
+    undeleted, why = _half_by_half(gone, lambda some: _delete(mailbox, some)) if gone else ([], None)
+    _none_left(mailbox, options, set(uids) - set(gone) - set(left), action)
+    return left + undeleted, refusal or why
+
+
+def _half_by_half(uids: Sequence[int], do: Callable[[Sequence[int]], None]) -> tuple[list[int], GatewaydError | None]:
+    """Do it to all that the server does it to: one message that it refuses keeps no other from it. Return the others, and why."""
+    parts, done = [list(uids)], set[int]()
+    refusals: list[GatewaydError] = []
+    while parts:
+        some = parts.pop()
+        try:
+            do(some)
+        except _Refused as refused:
+            refusals.append(refused.error)
+            if len(refusals) >= (_MOST if done else _ALL):
+                return [uid for uid in uids if uid not in done], refusals[0]
+            if len(some) > 1:
+                parts += [some[len(some) // 2 :], some[: len(some) // 2]]
         else:
-            gone = _copied(mailbox, chunk, action.folder) if action.do == "move" else chunk
-            if gone:
-                _do(mailbox, "STORE", uid_set(gone), "+FLAGS.SILENT", "(\\Deleted)")
-                _do(mailbox, "EXPUNGE", uid_set(gone))
-            _none_left(mailbox, options, set(chunk) - set(gone), action)
+            done.update(some)
+    return [uid for uid in uids if uid not in done], refusals[0] if refusals else None
+
+
+def _delete(mailbox: MailBox, uids: Sequence[int]) -> None:
+    _do(mailbox, "STORE", uid_set(uids), "+FLAGS.SILENT", "(\\Deleted)")
+    _do(mailbox, "EXPUNGE", uid_set(uids))
 
 
 def _copied(mailbox: MailBox, uids: Sequence[int], folder: str) -> Sequence[int]:
@@ -72,15 +123,22 @@ def _none_left(mailbox: MailBox, options: ImapOptions, uids: set[int], action: A
 def _to(mailbox: MailBox, command: str, uids: str, folder: str) -> None:
     try:
         _do(mailbox, command, uids, encode_folder(folder))
-    except PermanentError as error:
+    except _Refused as refused:
+        if not isinstance(refused.error, PermanentError):
+            raise
         advice = f"Make the folder {in_quotes(folder)} on the server, or correct `after`."
-        raise PermanentError(f"{error.message}: can't move to {in_quotes(folder)}", advice=advice) from None
+        raise _Refused(PermanentError(f"{refused.error.message}: can't move to {in_quotes(folder)}", advice=advice)) from None
 
 
 def _do(mailbox: MailBox, command: str, *words: str | bytes) -> None:
-    what = f"UID {command}"
-    with mailbox.client.step(what, PermanentError):
-        # imaplib takes bytes as they are, which its type stubs do not know.
-        status, data = mailbox.client.uid(command, *words)  # type: ignore[arg-type]
+    what, client = f"UID {command}", mailbox.client
+    with client.step(what, PermanentError):
+        try:
+            # imaplib takes bytes as they are, which its type stubs do not know.
+            status, data = client.uid(command, *words)  # type: ignore[arg-type]
+        except client.abort:
+            raise
+        except client.error as error:
+            raise _Refused(client.refused(error.args, what, PermanentError)) from None
     if status != "OK":
-        raise mailbox.client.refused(data, what, PermanentError if command in ("MOVE", "COPY") else TransientError)
+        raise _Refused(client.refused(data, what, PermanentError if command in ("MOVE", "COPY") else TransientError))

@@ -77,6 +77,45 @@ def test_a_refused_flag_is_tried_again(tmp_path: Path) -> None:
         opened.settle("INBOX", ["7:1"], Action(do="seen"))
 
 
+class Picky(Script):
+    """A server that refuses a command for all where one message of it can't be had."""
+
+    broken = 77
+    refusal = b"NO [SERVERBUG] Internal error"
+    done: set[int] = set()  # noqa: RUF012  one server at a time
+
+    def reply(self, tag: bytes, command: str) -> bytes:
+        if not command.startswith(("UID MOVE", "UID STORE", "UID COPY")):
+            return super().reply(tag, command)
+        self.heard.append(command)
+        runs = [run.partition(":") for run in command.split()[2].split(",")]
+        named = {uid for first, _, last in runs for uid in range(int(first), int(last or first) + 1)}
+        if self.broken in named:
+            return tag + b" " + self.refusal + b"\r\n"
+        self.done |= named
+        return tag + b" OK done\r\n"
+
+
+@pytest.mark.parametrize("action", ["seen", "delete", "move Imported"])
+@pytest.mark.parametrize("capability", [b"UIDPLUS", b"UIDPLUS MOVE"])
+@pytest.mark.parametrize("broken", [77, 201])
+def test_P4_a_message_that_the_server_refuses_keeps_no_other_from_being_settled(
+    tmp_path: Path, action: str, capability: bytes, broken: int
+) -> None:
+    script = Picky({"CAPABILITY": b"* CAPABILITY IMAP4rev1 " + capability + b"\r\n"})
+    script.broken, script.done = broken, set()
+    keys = [f"7:{uid}" for uid in range(1, 202)]
+    with session(script, tmp_path) as opened, pytest.raises(PermanentError, match=r"Internal error.*: 1 of 201 messages"):
+        opened.settle("INBOX", keys, Action.parse(action))
+    assert script.done == set(range(1, 202)) - {broken}
+
+
+def test_P8_a_server_that_refuses_all_is_not_asked_for_each_message(tmp_path: Path) -> None:
+    with session(script := Script({"UID MOVE": b"TAG NO none\r\n"}), tmp_path) as opened, pytest.raises(PermanentError):
+        opened.settle("INBOX", [f"7:{uid}" for uid in range(1, 201)], Action(do="move", folder="Imported"))
+    assert len(script.asked("UID MOVE")) == 10
+
+
 def test_P3_reading_after_settling_opens_the_folder_read_only_again(tmp_path: Path) -> None:
     replies = {"UID FETCH": b"* 1 FETCH (UID 1 BODY[] {1}\r\nx)\r\n"}
     listed = [Listed("7:1", 1)]
