@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd import CHUNK, LEAST_RATE, Came, Failed, Gone, TooLarge
 from gatewayd_imap.answers import BODY, ORIGIN
 from gatewayd_imap.client import ANSWER, Fetch, Spooled, Unfit
+from gatewayd_imap.faults import Away
 from gatewayd_imap.numbers import chunks, uid_set
 
 if TYPE_CHECKING:
@@ -163,6 +164,9 @@ def _body(reading: Reading, opened: Opened, uid: int, wanted: Wanted) -> bytes |
         answers.go_on()
     if had:
         return had[uid]
+    if isinstance(answers.refusal, Away):
+        # To ask for the others would make it worse, and to put each of them off would be no fault of theirs.
+        raise answers.refusal
     return NotHad(answers.refusal.sentences if answers.refusal else "the server lists the message and sends nothing of it")
 
 

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["errors", "greeted_otherwise", "refused", "words"]
+__all__ = ["Away", "errors", "greeted_otherwise", "refused", "words"]
 
 _CODE = re.compile(rb"\[([A-Z][A-Z-]{1,40}+)[\] ]", re.IGNORECASE)
 _LATER = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "EXPUNGEISSUED"}
+#: Of these, what is no matter of one message.
+_AWAY = {"UNAVAILABLE", "INUSE", "LIMIT"}
 _NOT_US = {"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED"}
 _NEVER = {"NONEXISTENT", "TRYCREATE", "NOPERM", "CANNOT", "READ-ONLY"}
 # Gmail with 15 sessions open, Exchange while a mailbox moves or is throttled: both know the password to be right.
@@ -41,6 +43,10 @@ _LOOKED = 1 << 13
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
+class Away(TransientError):
+    """The server can't serve us for now, whatever is asked for: too much was asked for already, or its mailboxes are elsewhere."""
+
+
 def words(data: object) -> bytes:
     """Return the last of what a server answered, as it came."""
     last = data[-1] if isinstance(data, (list, tuple)) and data else data
@@ -55,7 +61,8 @@ def refused(answer: bytes, what: str, otherwise: type[GatewaydError], secrets: S
     name = code[1].upper().decode("ascii") if code else ""
     text = f"{what}: the server answered {quoted(answer, secrets)!r}"
     if name in _LATER or _is_later(name, answer[:_LOOKED]):
-        return TransientError(text, advice="If it lasts, lower `connections`.")
+        away = name in _AWAY or (not name and b"unavailable" in answer[:_LOOKED].lower())
+        return (Away if away else TransientError)(text, advice="If it lasts, lower `connections`.")
     if name in _NOT_US or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use IMAP.")
     return PermanentError(text) if name in _NEVER else otherwise(text)

@@ -81,3 +81,18 @@ def test_P8_a_server_that_refuses_all_is_not_asked_for_each(tmp_path: Path) -> N
         found = list(opened.look_up("INBOX", [f"7:{uid}" for uid in range(1, 201)]))
     assert [one.size for one in found] == [None] * 200
     assert len(script.asked("UID FETCH")) < 15
+
+
+@pytest.mark.parametrize("size", [9, 5 << 20])
+@pytest.mark.parametrize("refusal", [b"[LIMIT] UID FETCH Rate limit hit.", b"Server Unavailable. 15", b"[UNAVAILABLE] no mailbox"])
+def test_a_server_that_refuses_whatever_is_asked_for_puts_no_message_off(tmp_path: Path, refusal: bytes, size: int) -> None:
+    """Yahoo and Exchange do. Each message would be asked for, and put off for ever longer."""
+    listed = [Listed(f"7:{uid}", size) for uid in (1, 2, 3)]
+    with (
+        session(script := Script({"UID FETCH": b"TAG NO " + refusal + b"\r\n"}), tmp_path) as opened,
+        Spool(tmp_path / "s") as spool,
+    ):
+        spool.expect(listed, 64 << 20)
+        with pytest.raises(TransientError, match="the server answered"):
+            list(opened.fetch("INBOX", listed, spool))
+    assert len(script.asked("UID FETCH")) <= 2
