@@ -58,7 +58,7 @@ class _Refused(Exception):
     """The server answered NO or BAD, and listens on."""
 
     def __init__(self, error: GatewaydError) -> None:
-        super().__init__(error.message)
+        super().__init__(error.sentences)
         self.error = error
 
 
