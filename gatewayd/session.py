@@ -50,7 +50,8 @@ class Session(ABC):
         """Yield those of ``keys`` that are in the folder now, with their sizes and arrivals as the server says them now.
 
         Called before something is settled, and where a message came that is not of the size that was listed. At most 1,000
-        keys a call. Changes nothing. Raises TransientError, or PermanentError where there is no such folder.
+        keys a call. Changes nothing. What is left out counts as gone: a message of which the server says nothing comes without
+        size and arrival. Raises TransientError, also where the folder was renumbered since, or PermanentError where there is none.
 
             Listed("7:12", 2048, arrival)
         """
