@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.errors import PermanentError
 from gatewayd.model import CHUNK, Came
 
 if TYPE_CHECKING:
@@ -40,7 +41,15 @@ def grown(batch: Batch, stored: Callable[[int], Source]) -> Mapping[int, int]:
     before = {one.listed.key: (one.entry_id, one.before) for one in batch.asked if one.before is not None}
     came = [one for one in batch.came if isinstance(one, Came) and one.key in before and one.key not in batch.unlike]
     found = [(*before[one.key], one.source) for one in came]
-    return {entry_id: mail_id for entry_id, mail_id, source in found if has_grown(stored(mail_id), source)}
+    return {entry_id: mail_id for entry_id, mail_id, source in found if _has_grown(stored, mail_id, source)}
+
+
+def _has_grown(stored: Callable[[int], Source], mail_id: int, now: Source) -> bool:
+    try:
+        return has_grown(stored(mail_id), now)
+    except PermanentError:
+        # What is gone here can't be held against it: it is filed.
+        return False
 
 
 def has_grown(before: Source, now: Source) -> bool:

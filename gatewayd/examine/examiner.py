@@ -14,7 +14,6 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
 from gatewayd.examine.values import Answering, Examination, Examined, Findings, Job, Looked
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
-from gatewayd.mail import parse
 from gatewayd.roles import Directory, Matcher
 from gatewayd.traces import where
 
@@ -221,7 +220,7 @@ class _Here(Examination):
         if not self._order.letters:
             return Examined(mails=(), findings=())
         order = self._order
-        mails = tuple(one.view or parse(one.source, mail_id=one.id, received_at=one.received_at) for one in order.letters)
+        mails = tuple(one.seen() for one in order.letters)
         found = []
         since = time.monotonic()
         for recipe in order.recipes:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.directory import Contents
+from gatewayd.errors import PermanentError
+from gatewayd.mail import parse, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -102,6 +104,13 @@ class Letter:
     view: Mail | None = None
     #: The operators for which a person has admitted it.
     admitted: tuple[str, ...] = ()
+
+    def seen(self) -> Mail:
+        """Return its view. Where its bytes are gone for good nothing can be read of it, as where no parser can bear it (P4)."""
+        try:
+            return self.view or parse(self.source, mail_id=self.id, received_at=self.received_at)
+        except PermanentError as error:
+            return unread(self.source, error.sentences, mail_id=self.id, received_at=self.received_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

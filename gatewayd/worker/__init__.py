@@ -22,7 +22,6 @@ from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.guard import DirectoryFailed
-from gatewayd.mail import parse
 from gatewayd.model import Miss
 from gatewayd.plugins import where
 from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
@@ -131,7 +130,7 @@ class _Worker:
                 yield replace(self._open(sealed).answer(labour.question), spent=self._is_spent())
             return
         try:
-            mails = tuple([one.view or parse(one.source, mail_id=one.id, received_at=one.received_at) for one in labour.letters])
+            mails = tuple([one.seen() for one in labour.letters])
         except GatewaydError as error:
             # Where the bytes lie can't be read now: that is nobody's fault here.
             yield Ended(error=error.alone())

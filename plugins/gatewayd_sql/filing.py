@@ -16,7 +16,7 @@ from gatewayd_sql.entering import enter
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
 from gatewayd_sql.provisional import doubt
-from gatewayd_sql.raw import put_chunks
+from gatewayd_sql.raw import mend, put_chunks
 from gatewayd_sql.refused import keep
 from gatewayd_sql.refused_filings import forget, refuse
 from gatewayd_sql.said import add
@@ -220,7 +220,9 @@ class _Batch:
         mine = frozenset(self._connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}).all())
         new = {digest: each for digest, each in first.items() if each.entry_id in mine}
         put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
-        return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | self._had(first.keys() - new.keys())
+        had = self._had(first.keys() - new.keys())
+        mend(self._connection, [(kept.content_id, first[digest].mail.source) for digest, kept in had.items()])
+        return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | had
 
     def _had(self, digests: Collection[bytes]) -> dict[bytes, _Kept]:
         """Return where bytes are that were there before."""

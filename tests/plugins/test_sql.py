@@ -322,6 +322,15 @@ def test_P1_the_audit_finds_raw_bytes_that_are_missing_or_damaged(store: Store, 
     assert (after.damaged, after.proven) == (("2", "3"), False)
 
 
+def test_P3_bytes_that_are_gone_are_written_anew_when_they_come_again(store: Store, url: str) -> None:
+    message = make_raw() + bytes(2 * CHUNK)
+    mail_id = Custodian.of(store, "one").file("1", message)
+    run(url, "DELETE FROM chunk WHERE number = 1")
+    Custodian.of(store, "two").file("1", message)
+    assert store.stored_source(mail_id).read(0, len(message)) == message
+    assert [audit.proven for name in ("one", "two") for audit in store.audit(name, {"INBOX": make_listing("1")})] == [True, True]
+
+
 def test_P1_the_audit_finds_a_filed_key_without_its_mail(store: Store, url: str) -> None:
     Custodian.of(store).file("1", make_raw())
     run(url, "DELETE FROM link", "DELETE FROM filing", "DELETE FROM mail")
