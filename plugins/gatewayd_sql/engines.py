@@ -39,7 +39,11 @@ _CONNECTION: Final = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
+    # Whatever its database or this process's environment says: mail has every character.
+    "client_encoding": "UTF8",
 }
+#: The encoding of a database that holds every character (PostgreSQL manual, 24.3.1).
+_EVERY_CHARACTER = "UTF8"
 #: What the server ends by itself (PostgreSQL manual, 20.11.1): a transaction of a process that is frozen or cut off, so that its
 #: locks stop nobody for longer than a lease lasts; a wait for a lock; a statement that takes too long.
 _SESSION: Final = {
@@ -79,8 +83,21 @@ def connect(url: URL) -> Engines:
         engine = create_engine(url, pool_pre_ping=True, connect_args={**settings, "options": options.strip()})
     except ModuleNotFoundError as error:
         raise ConfigError("PostgreSQL can't be used: psycopg is not installed", advice="Install psycopg 3.") from error
+    event.listen(engine, "connect", _holds_every_character)
     event.listen(engine, "connect", _commits_are_on_the_disk)
     return Engines(engine.execution_options(isolation_level="REPEATABLE READ"), engine)
+
+
+def _holds_every_character(connection: psycopg.Connection[Any], _record: object) -> None:
+    """Refuse a database that would take some mail and not other."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != _EVERY_CHARACTER:
+        name = f"{connection.info.host}/{connection.info.dbname}"
+        connection.close()
+        raise ConfigError(
+            f"{name}: the database's encoding is {encoding}, which does not hold the characters of all mail",
+            advice="Create it with ENCODING 'UTF8' TEMPLATE template0, and bring what is in it over by pg_dump and psql.",
+        )
 
 
 def _commits_are_on_the_disk(connection: psycopg.Connection[Any], _record: object) -> None:

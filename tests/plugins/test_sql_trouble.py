@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from gatewayd import Held, Lease, Place, Query, StoreReplaced, Tally, TransientError, Viewer
+from gatewayd import ConfigError, Held, Lease, Place, Query, StoreReplaced, Tally, TransientError, Viewer
 from gatewayd.testing.custodian import Custodian, make_listing, make_raw
 from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
@@ -324,6 +324,31 @@ def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(post
         for renew in (lambda: store.renew(lease), lambda: store.renew_leases([lease])):
             with pytest.raises(StoreReplaced, match="the database was replaced"):
                 renew()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_postgresql_database_that_does_not_hold_all_characters_is_refused(
+    postgresql_server: Postgresql, tmp_path: Path, encoding: str
+) -> None:
+    name = f"in_{encoding.lower()}"
+    with psycopg.connect(postgresql_server.url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    url = postgresql_server.url.replace("/postgres?", f"/{name}?")
+    with pytest.raises(ConfigError, match=f"{name}: the database's encoding is {encoding}") as caught:
+        Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path)).open()
+    assert "ENCODING 'UTF8'" in caught.value.advice
+    postgresql_server.drop(url)
+
+
+def test_what_a_process_is_told_of_encodings_does_not_keep_mail_out(
+    postgresql_server: Postgresql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    store = Sql(SqlOptions(url=postgresql_server.new_database()), place=Place(config=tmp_path, state=tmp_path))
+    store.open()
+    with closing(store):
+        Custodian.of(store).file("1", make_raw(subject="Zürich \u2708"))
+        assert store.filings(ACME, Query())[0].subject == "Zürich \u2708"
 
 
 def test_a_database_that_was_replaced_is_noticed_by_whoever_reads_or_writes(tmp_path: Path) -> None:
