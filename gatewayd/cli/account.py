@@ -42,8 +42,9 @@ def _rename(app: App, old: str, new: str) -> None:
         raise PermanentError(f"there is no accounts/{new}.yaml", advice=f"Rename accounts/{old}.yaml to it first.")
     mails = _renamed(app, old, new)
     output.note(f"Account {old} is account {new} now, with {output.count(mails, 'mail')}.")
-    if app.daemons():
-        # It may wait for that.
+    account = app.config.accounts.get(new)
+    if app.daemons() and (account is None or account.imports is not None):
+        # It may wait for that. Nobody visits one that only sends.
         app.store.ask(new, Task())
     app.warn_of_faults()
 

@@ -127,6 +127,20 @@ class AccountContract:
         assert (renamed.id, renamed.account) == (view.id, "new")
         assert list(store.lanes()) == ["account new"]
 
+    def test_P7_an_account_that_only_sends_is_renamed_with_what_waits_for_it(self, store: Store) -> None:
+        mail_id = Custodian.of(store).file("1", make_raw())
+        viewer = Viewer(operator="acme")
+        old = store.deliver(viewer, mail_id, [make_delivery(1, target="duty", account="out")])
+        # The new name sends by now.
+        new = store.deliver(viewer, mail_id, [make_delivery(2, target="crm", account="new")])
+        assert store.rename_account("out", "new", dead=_nobody) == 0
+        taken = store.take("account new", "me", limit=9, dead=_nobody)
+        assert [one.id for one in taken] == [*old, *new]
+        assert {one.delivery.account for one in taken} == {"new"}
+        assert list(store.lanes()) == ["account new"]
+        with pytest.raises(PermanentError, match="nothing is kept"):
+            store.rename_account("out", "new", dead=_nobody)
+
     def test_what_can_not_be_renamed_stays_as_it_is(self, store: Store) -> None:
         old = Custodian.of(store)
         old.enter("1")

@@ -125,14 +125,15 @@ def _refuse(connection: Connection, old: str, new: str, gone: str | None) -> Non
     holder = connection.scalar(held.with_for_update())
     if holder is not None and holder != gone:
         raise TransientError(f"account {old} is being worked on", advice="Wait until it is let go of.")
-    if not _kept(connection, old):
+    # Of an account that only sends, nothing but what goes out is kept.
+    if not _kept(connection, old, ledger, mail, folder, delivery):
         raise PermanentError(f"nothing is kept of account {old!r}", advice="Name it as its file was named.")
-    if _kept(connection, new):
+    if _kept(connection, new, ledger, mail, folder):
         raise PermanentError(f"account {new!r} has mail or a ledger of its own", advice="Two accounts can't become one.")
 
 
-def _kept(connection: Connection, account: str) -> bool:
-    kept = [exists().where(table.c.account == account) for table in (ledger, mail, folder)]
+def _kept(connection: Connection, account: str, *tables: Table) -> bool:
+    kept = [exists().where(table.c.account == account) for table in tables]
     return bool(connection.scalar(select(or_(*kept))))
 
 
