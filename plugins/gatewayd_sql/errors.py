@@ -22,6 +22,7 @@ _WAYS = "That passes by itself; if it comes often, report it."
 _LOCKED = "See what holds it, such as a backup that hangs."
 _NONE = "Stop gatewayd, keep the file, and put back a copy; or correct the store's `url`, if it names another program's file."
 _DAMAGED = "Stop gatewayd, keep the file, and put back a copy, or save what can be read with `sqlite3 FILE .recover`."
+_BROKEN = "Stop gatewayd, keep the server's data as it is, see its log, and restore a backup."
 
 _Verb: TypeAlias = type[ConfigError] | type[TransientError]
 _Meanings: TypeAlias = tuple[tuple[str, _Verb, str, str], ...]
@@ -32,6 +33,8 @@ _SQLITE: Final[_Meanings] = (
     ("SQLITE_IOERR", TransientError, "the disk is full, over its quota, or broken ({error})", _FULL),
     ("SQLITE_BUSY", TransientError, "the database is locked by another process", _LOCKED),
     ("SQLITE_LOCKED", TransientError, "the database is locked by another process", _LOCKED),
+    # A race for the write-ahead log that was lost for seconds (sqlite.org/rescode.html).
+    ("SQLITE_PROTOCOL", TransientError, "the database is locked by another process", _LOCKED),
     ("SQLITE_READONLY", ConfigError, "the database can't be written", _RIGHTS),
     ("SQLITE_PERM", ConfigError, "the database can't be opened", _RIGHTS),
     ("SQLITE_CANTOPEN", ConfigError, "the database can't be opened", _RIGHTS),
@@ -49,6 +52,10 @@ _POSTGRESQL: Final[_Meanings] = (
     ("57P", TransientError, "the database server goes down", _SERVER),
     ("40", TransientError, "two transactions were in each other's way", _WAYS),
     ("55P", TransientError, "the database is locked by another process", _LOCKED),
+    ("58P01", ConfigError, "the database is damaged: a file of its server is not there", _BROKEN),
+    ("58", TransientError, "the database server can't read or write its files", _SERVER),
+    ("XX001", ConfigError, "the database is damaged", _BROKEN),
+    ("XX002", ConfigError, "the database is damaged: an index of it", _BROKEN),
     ("25006", ConfigError, "the database can't be written", "Give the store's `url` a server that takes writes."),
     ("28", ConfigError, "the database server refuses this user", "Correct user and password in the store's `url`."),
     ("3D", ConfigError, "there is no such database", "Create it, or correct the store's `url`."),

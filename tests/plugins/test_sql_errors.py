@@ -99,11 +99,15 @@ class Said(Exception):
         ("40P01", TransientError, "two transactions were in each other's way"),
         ("40001", TransientError, "two transactions were in each other's way"),
         ("55P03", TransientError, "the database is locked"),
+        ("58030", TransientError, "the database server can't read or write its files"),
         (None, TransientError, "the database server can't be reached"),
         ("25006", ConfigError, "the database can't be written"),
         ("28P01", ConfigError, "the database server refuses this user"),
         ("3D000", ConfigError, "there is no such database"),
         ("42501", ConfigError, "the database refuses this user"),
+        ("58P01", ConfigError, "the database is damaged"),
+        ("XX001", ConfigError, "the database is damaged"),
+        ("XX002", ConfigError, "the database is damaged"),
     ],
 )
 def test_what_a_server_says_is_one_of_the_kernel_s_verbs(sqlstate: str | None, verb: type[GatewaydError], text: str) -> None:
@@ -113,6 +117,14 @@ def test_what_a_server_says_is_one_of_the_kernel_s_verbs(sqlstate: str | None, v
     assert caught.value.message.startswith("db.example/mail: ")
     assert caught.value.advice
     assert "hunter2" not in caught.value.message
+
+
+def test_a_log_that_many_want_at_once_is_a_matter_of_time() -> None:
+    """What SQLite says where others began a transaction each time that it tried, for seconds (sqlite.org/rescode.html)."""
+    busy = sqlite3.OperationalError("locking protocol")
+    busy.sqlite_errorname = "SQLITE_PROTOCOL"
+    with pytest.raises(TransientError, match="locked by another process"), translated("mail"):
+        raise exc.OperationalError("BEGIN IMMEDIATE", {}, busy)
 
 
 def test_no_free_connection_is_a_matter_of_time() -> None:

@@ -16,14 +16,13 @@ import pytest
 
 from gatewayd import ConfigError, Held, Lease, Place, Query, StoreReplaced, Tally, TransientError, Viewer
 from gatewayd.testing.custodian import Custodian, make_listing, make_raw
+from gatewayd.testing.postgresql import Postgresql
 from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from gatewayd.testing.postgresql import Postgresql
 
 ACME = Viewer(operator="acme")
 
@@ -324,6 +323,30 @@ def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(post
         for renew in (lambda: store.renew(lease), lambda: store.renew_leases([lease])):
             with pytest.raises(StoreReplaced, match="the database was replaced"):
                 renew()
+
+
+def test_P1_a_damaged_postgresql_database_says_so(tmp_path: Path) -> None:
+    with Postgresql() as server:
+        url = server.new_database()
+        store = Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path))
+        store.open()
+        Custodian.of(store).file("1", make_raw())
+        store.close()
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute("CHECKPOINT")
+            rows = [database.execute("SELECT pg_relation_filepath(%s)", [name]).fetchone() for name in ("mail", "filing")]
+        mail, filing = (server.folder / "data" / row[0] for row in rows if row)
+        server.crash()
+        mail.write_bytes(b"\x55" * 64 + mail.read_bytes()[64:])
+        filing.unlink()
+        server.start()
+        store.open()
+        with closing(store):
+            # One meets a page that is none, the other a file that is not there.
+            for look in (lambda: store.audit("shared", {}), lambda: store.filings(ACME, Query())):
+                with pytest.raises(ConfigError, match="the database is damaged") as caught:
+                    look()
+                assert "restore a backup" in caught.value.advice
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
