@@ -80,6 +80,13 @@ class AdmissionContract:
         store.name_senders(one.lease, {entry_id: ["a@x.example"]})
         assert [each.senders for each in _refusals(one)] == [("a@x.example",)]
 
+    def test_a_person_who_admits_it_while_its_senders_are_asked_for_is_heard(self, store: Store) -> None:
+        one = Custodian.of(store)
+        entry_id = _refuse(one, "1")
+        store.admit("shared", [entry_id], ["acme"])
+        store.name_senders(one.lease, {entry_id: ["a@x.example"]})
+        assert store.readmitted("shared", "INBOX") == {entry_id: ("acme",)}
+
     def test_what_is_admitted_now_waits_as_backlog_and_a_provisional_one_as_what_it_was(self, store: Store) -> None:
         one = Custodian.of(store)
         lately = datetime.now(UTC) - timedelta(days=1)

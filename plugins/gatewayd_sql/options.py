@@ -9,7 +9,8 @@ from pydantic import Field, field_validator
 from gatewayd import Store
 
 _SCHEMES = ("sqlite:////", "postgresql://", "postgresql+psycopg://")
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@|[?&]password=")
+#: Where SQLAlchemy finds one: it may have a slash in it. And the words of libpq for it and for that of a key.
+_PASSWORD = re.compile(r"://[^:/]*:[^@]*@|[?&](?:ssl)?password=")
 
 
 class SqlOptions(Store.Options, use_attribute_docstrings=False):

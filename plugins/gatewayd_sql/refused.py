@@ -28,6 +28,7 @@ __all__ = ["Refusals", "keep", "move"]
 
 _KEEP = Many(InsertOrReplace(refused))
 _WAIT = Many(InsertOrIgnore(refused))
+_NAME = Many(update(refused).where(refused.c.entry_id == bindparam("entry")).values(senders=bindparam("names")))
 _JUDGED = Many(insert(judged))
 
 _YOUNG = refused.c.since > now() - PROVISIONAL_SECONDS
@@ -125,7 +126,10 @@ class Refusals:
         """Commit who sent the mails of these entries."""
         with self._db.writing() as connection:
             fence(connection, lease)
-            _KEEP.run(connection, [_row(entry_id, several, final=True) for entry_id, several in sorted(senders.items())])
+            rows = [_row(entry_id, several, final=True) for entry_id, several in sorted(senders.items())]
+            # A person may have admitted them while the server was asked for them: that stands.
+            _WAIT.run(connection, rows)
+            _NAME.run(connection, [{"entry": row["entry_id"], "names": row["senders"]} for row in rows])
 
     def rejudge(self, lease: Lease, *, admitted: Collection[int], refused_: Collection[int]) -> int:
         """Commit what was said anew; return how many wait now."""

@@ -267,7 +267,13 @@ def test_other_urls_are_refused(url: str) -> None:
 
 @pytest.mark.parametrize("place", ["127.0.0.1:1/mail", "127.0.0.1:port/mail", "[::/mail"])
 def test_P9_a_password_in_the_url_is_refused_and_never_shown(place: str) -> None:
-    for url in (f"postgresql://gw:hunter2@{place}", f"postgresql://gw@{place}?password=hunter2"):
+    for url in (
+        f"postgresql://gw:hunter2@{place}",
+        f"postgresql://gw:hunter2/x@{place}",
+        f"postgresql://gw:@hunter2@{place}",
+        f"postgresql://gw@{place}?password=hunter2",
+        f"postgresql://gw@{place}?sslpassword=hunter2",
+    ):
         with pytest.raises(ValueError, match="a password never stands in the url") as refused:
             SqlOptions(url=url)
         assert "hunter2" not in str(refused.value)
