@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVarTuple
 
-from sqlalchemy import Select, Text, and_, bindparam, case, insert, select, update
+from sqlalchemy import Select, Text, and_, bindparam, case, insert, or_, select, update
 
 from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, Listed, State, Waiting
 from gatewayd_sql.changes import OWES, PAST_KEY, Change, give_up, learn, recognised, shown_key
@@ -45,10 +45,12 @@ _WAITING = (
 _KNOWN = select(
     table.c.key, table.c.state, table.c.size, table.c.arrival, table.c.backlog, table.c.gone_at, OWES.label("owes")
 ).where(_HERE, one_of(table.c.key, name="keys"))
-_STANDING = select(
+_ENTERED = select(
     table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival, table.c.mail_id, table.c.former
 ).where(_HERE)
-_LISTED = _STANDING.where(one_of(table.c.key, name="keys"))
+_LISTED = _ENTERED.where(one_of(table.c.key, name="keys"))
+# A folder's past is longer than the folder: it is left to the database, since no other writer of SQLite gets on meanwhile (P4).
+_STANDING = _ENTERED.where(or_(table.c.gone_at.is_(None), one_of(table.c.key, name="keys")))
 _DOUBT = bindparam("doubt", type_=Text)
 _REMEMBER = (
     update(folders)
@@ -202,10 +204,10 @@ class _Entering:
 
     def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> Change:
         change = Change()
-        values: dict[str, object] = {"account": self._account, "folder": self._folder}
+        keys = list(entries if standing is None else standing.union(entries))
+        values = {"account": self._account, "folder": self._folder, "keys": keys}
         # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
-        query, more = (_STANDING, {}) if standing is not None else (_LISTED, {"keys": list(entries)})
-        for row in self._connection.execute(query, values | more):
+        for row in self._connection.execute(_LISTED if standing is None else _STANDING, values):
             entry = entries.get(row.key)
             if entry is None and standing is not None and row.key not in standing:
                 change.is_gone(row)
