@@ -6,10 +6,11 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from gatewayd import Action, ConfigError, FilingFault, GatewaydError, Place, Record
+from gatewayd import Action, ConfigError, DatabaseCheck, FilingFault, GatewaydError, Place, Record
 from gatewayd.testing.custodian import Custodian, make_filing, make_listing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -203,6 +204,28 @@ def test_P1_postgresql_checks_itself_by_amcheck(postgresql_server: Postgresql, t
     (fault,) = store.check().faults
     assert fault.startswith("wrong: ")
     store.close()
+
+
+def test_a_table_that_somebody_holds_or_that_is_large_is_not_called_damaged(postgresql_server: Postgresql, tmp_path: Path) -> None:
+    url = postgresql_server.new_database()
+    patience = "&options=-c%20lock_timeout%3D300ms%20-c%20statement_timeout%3D1s"
+    store = Sql(SqlOptions(url=f"{url}{patience}"), place=Place(config=tmp_path, state=tmp_path))
+    store.open()
+    with closing(store):
+        fill(store)
+        run(
+            url,
+            "CREATE EXTENSION amcheck",
+            "CREATE FUNCTION slow(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1 FROM pg_sleep(0.5)'",
+            "CREATE INDEX large ON mail (slow(key))",
+        )
+        assert store.check() == DatabaseCheck(), "it takes more than a second"
+        run(url, "DROP INDEX large")
+        with closing(psycopg.connect(url)) as other:
+            other.execute("LOCK TABLE chunk IN ACCESS EXCLUSIVE MODE")
+            check = store.check()
+        assert check.faults == ()
+        assert check.unchecked.startswith("chunk: canceling statement due to lock timeout")
 
 
 def test_a_text_that_is_none_is_damage_and_no_lost_connection(tmp_path: Path) -> None:
