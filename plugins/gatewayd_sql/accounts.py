@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, delete, exists, func, or_, select, true, update
 
 from gatewayd import PermanentError, TransientError
-from gatewayd_sql.dialect import InsertOrIgnore, now
+from gatewayd_sql.dialect import InsertOrIgnore, each, now
 from gatewayd_sql.leases import fence
 from gatewayd_sql.outbox_tables import delivery, metadata
 from gatewayd_sql.tables import filing, folder, lease, ledger, mail, mailbox
@@ -15,7 +15,7 @@ from gatewayd_sql.tables import filing, folder, lease, ledger, mail, mailbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select, Table
+    from sqlalchemy import Connection, Table
 
     from gatewayd import Lease
     from gatewayd_sql.database import Database
@@ -79,10 +79,10 @@ class Accounts:
         """Return whose filings there are besides those of ``known``, with their number. The indexes alone tell."""
         personal = filing.c.owner.is_not(None)
         with self._db.reading() as connection:
-            operators = list(connection.scalars(_each(filing.c.operator, true())))
+            operators = list(connection.scalars(each(filing.c.operator, true())))
             found: list[tuple[str, str | None]] = [(one, None) for one in operators if (one, None) not in known]
             for one in operators:
-                owners = connection.scalars(_each(filing.c.owner, and_(filing.c.operator == one, personal)))
+                owners = connection.scalars(each(filing.c.owner, and_(filing.c.operator == one, personal)))
                 found += [(one, owner) for owner in owners if (one, owner) not in known]
             counted = select(func.count()).select_from(filing)
             numbers = {
@@ -96,15 +96,6 @@ class Accounts:
     def _holder(self, account: str) -> str | None:
         with self._db.reading() as connection:
             return connection.scalar(select(lease.c.owner).where(lease.c.account == account, lease.c.until > now()))
-
-
-def _each(column: ColumnElement[str], where: ColumnElement[bool]) -> Select[str]:
-    """Return a query for each value of a column, once, in its order: from one to the next along the index."""
-    one = select(column).where(where).order_by(column).limit(1)
-    walk = select(one.scalar_subquery().label("value")).cte("walk", recursive=True)
-    following = one.where(column > walk.c.value).correlate(walk).scalar_subquery()
-    walk = walk.union_all(select(following).where(walk.c.value.is_not(None)))
-    return select(walk.c.value).where(walk.c.value.is_not(None))
 
 
 def _having(connection: Connection, name: str) -> list[tuple[str, bool]]:

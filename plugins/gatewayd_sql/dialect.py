@@ -23,7 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Connection, Dialect, Table
+    from sqlalchemy import Connection, Dialect, Select, Table
     from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
     from sqlalchemy.sql.expression import ColumnElement
     from sqlalchemy.types import TypeEngine
@@ -36,6 +36,7 @@ __all__ = [
     "InsertOrIgnore",
     "InsertOrReplace",
     "clock",
+    "each",
     "now",
     "one_of",
     "only_where",
@@ -163,6 +164,15 @@ def _one_of_on_sqlite(element: one_of, compiler: SQLCompiler, **options: Any) ->
 def _one_of_on_postgresql(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(each, **options) for each in element.clauses)
     return f"{column} = ANY ({values})"
+
+
+def each(column: ColumnElement[str], where: ColumnElement[bool]) -> Select[str]:
+    """Return a query for each value of a column, once, in its order: from one to the next along the index."""
+    one = select(column).where(where).order_by(column).limit(1)
+    walk = select(one.scalar_subquery().label("value")).cte("walk", recursive=True)
+    following = one.where(column > walk.c.value).correlate(walk).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.value.is_not(None)))
+    return select(walk.c.value).where(walk.c.value.is_not(None))
 
 
 class InsertOrIgnore(Insert):

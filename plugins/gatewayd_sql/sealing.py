@@ -11,23 +11,26 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import and_, bindparam, select, true, update
 
 from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.dialect import each, one_of
 from gatewayd_sql.tables import fault, filing, link, mail, rival
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Table
 
-__all__ = ["UNSAID", "filed_for", "hold", "remember", "seal", "sealed_as", "seals"]
+__all__ = ["UNSAID", "filed_for", "hold", "of_mails", "operators", "remember", "seal", "sealed_as", "seals"]
 
 _Row: TypeAlias = "Mapping[str, object]"
 
 #: What a seal is made of: all that these tables have but the key of the filing. Of links that are equal in it, the first counts.
 _OF_FILING = ("operator", "mail_id")
 _SAID = {table: tuple(column.name for column in table.c if column.name not in _OF_FILING) for table in (link, rival, fault)}
+#: Of more operators all rows are gone through: to look for those of each takes longer.
+_MOST_OPERATORS = 100
 _LINK_KEY = tuple(column.name for column in link.primary_key)
 _SEAL = Many(
     update(filing)
@@ -45,14 +48,28 @@ def _digest(rows: Iterable[tuple[object, ...]]) -> bytes:
 UNSAID = _digest(())
 
 
-def seals(connection: Connection, mail_ids: Collection[int]) -> Mapping[tuple[str, int], bytes]:
+def operators(connection: Connection) -> Collection[str] | None:
+    """Return all operators of which a filing, or anything said of one, is there; None where they are very many."""
+    found = {one for table in (filing, *_SAID) for one in connection.scalars(each(table.c.operator, true()))}
+    return found if len(found) <= _MOST_OPERATORS else None
+
+
+def of_mails(table: Table, mail_ids: Collection[int], known: Collection[str] | None) -> ColumnElement[bool]:
+    """Return which rows of filings, or of what was said of them, are those of mails. Their keys begin with the operator.
+
+    ``known`` are all operators that count: without them all rows that there are would be gone through for a few mails.
+    """
+    mails = one_of(table.c.mail_id, mail_ids)
+    return mails if known is None else and_(one_of(table.c.operator, known), mails)
+
+
+def seals(connection: Connection, mail_ids: Collection[int], known: Collection[str] | None) -> Mapping[tuple[str, int], bytes]:
     """Return the seals that the filings of these mails would get now, as (operator, mail id); those of ``UNSAID`` are left out."""
     rows: dict[tuple[str, int], list[tuple[object, ...]]] = defaultdict(list)
-    for piece in pieces(mail_ids):
-        for table, names in _SAID.items():
-            query = select(table.c.operator, table.c.mail_id, *(table.c[name] for name in names)).where(table.c.mail_id.in_(piece))
-            for operator, mail_id, *values in connection.execute(query):
-                rows[operator, mail_id].append((table.name, *values))
+    for table, names in _SAID.items():
+        query = select(table.c.operator, table.c.mail_id, *(table.c[name] for name in names))
+        for operator, mail_id, *values in connection.execute(query.where(of_mails(table, mail_ids, known))):
+            rows[operator, mail_id].append((table.name, *values))
     return {key: _digest(of_filing) for key, of_filing in rows.items()}
 
 
@@ -68,7 +85,7 @@ def sealed_as(links: Sequence[_Row], rivals: Sequence[_Row], faults: Sequence[_R
 
 def seal(connection: Connection, filings: Collection[tuple[str, int]]) -> None:
     """Seal filings, as (operator, mail id), as they are now."""
-    found = seals(connection, {mail_id for _, mail_id in filings})
+    found = seals(connection, {mail_id for _, mail_id in filings}, {operator for operator, _ in filings})
     _SEAL.run(
         connection,
         [{"of": operator, "which": mail_id, "digest": found.get((operator, mail_id), UNSAID)} for operator, mail_id in filings],
@@ -89,8 +106,7 @@ def hold(connection: Connection, mail_ids: Collection[int], *where: ColumnElemen
 def remember(connection: Connection, mail_ids: Collection[int]) -> None:
     """Write down with mails, which are held, for whom they are filed now."""
     found: dict[int, list[tuple[str, str | None]]] = defaultdict(list)
-    for piece in pieces(mail_ids):
-        query = select(filing.c.mail_id, filing.c.operator, filing.c.owner).where(filing.c.mail_id.in_(piece))
-        for mail_id, operator, owner in connection.execute(query):
-            found[mail_id].append((operator, owner))
+    query = select(filing.c.mail_id, filing.c.operator, filing.c.owner)
+    for mail_id, operator, owner in connection.execute(query.where(of_mails(filing, mail_ids, operators(connection)))):
+        found[mail_id].append((operator, owner))
     _REMEMBER.run(connection, [{"which": mail_id, "whom": filed_for(found[mail_id])} for mail_id in mail_ids])
