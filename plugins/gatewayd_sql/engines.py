@@ -91,7 +91,8 @@ def connect(url: URL) -> Engines:
 def _holds_every_character(connection: psycopg.Connection[Any], _record: object) -> None:
     """Refuse a database that would take some mail and not other."""
     encoding = connection.info.parameter_status("server_encoding")
-    if encoding != _EVERY_CHARACTER:
+    # What stands in between, such as a pooler, need not tell.
+    if encoding not in {None, _EVERY_CHARACTER}:
         name = f"{connection.info.host}/{connection.info.dbname}"
         connection.close()
         raise ConfigError(
