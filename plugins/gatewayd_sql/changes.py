@@ -108,11 +108,12 @@ class Change:
         """Take in a key that stands; ``entry`` is what was entered for it, if anything."""
         if entry is not None and entry.contradiction:
             self.contradicted.append((row.id, entry.contradiction))
-            if (mail_id := row.former if row.mail_id is None else row.mail_id) is not None:
-                self.before[row.key] = mail_id
+            self._was(row)
             return
         if row.gone_at is not None and row.state in _FINAL:
             self.past.append(row.id)
+            # It may have grown while it was gone.
+            self._was(row)
             if entry is None:
                 # Size and arrival are right where the server did not list for a while what was there.
                 self.anew.append(Entry(listed=Listed(row.key, row.size, moment(row.arrival))))
@@ -129,6 +130,11 @@ class Change:
             self.learned.append((row.id, entry.listed))
         if row.state == "vanished" or (row.state == "offered" and entry.state == "waiting"):
             self.wanted.append((row.id, entry))
+
+    def _was(self, row: _Standing) -> None:
+        """Remember which mail was filed under a key that is entered anew."""
+        if (mail_id := row.former if row.mail_id is None else row.mail_id) is not None:
+            self.before[row.key] = mail_id
 
 
 def give_up(connection: Connection, entries: Sequence[tuple[int, str]], time: float) -> None:

@@ -123,3 +123,20 @@ def test_P1_another_message_under_the_key_is_filed_though_it_has_such_fields(tmp
         message.listed_size = len(message.raw)
         gateway.visit()
         assert len(gateway.filings()) == 4
+
+
+@pytest.mark.parametrize("has_cursor", [True, False])
+def test_P2_mail_that_was_gone_for_a_while_and_is_back_grown_is_filed_once(tmp_path: Path, *, has_cursor: bool) -> None:
+    """A program that rewrites a mailbox of the kind mbox empties it for a moment, and writes such fields."""
+    transport = mailbox(has_cursor=has_cursor)
+    inbox = transport.folders["INBOX"]
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        there, inbox.messages = inbox.messages, []
+        gateway.good(compare=True)
+        inbox.messages = there
+        grow(transport, b"Status: RO\r\n")
+        report = gateway.visit(compare=True)
+        assert (report.error, report.tally.filed, report.tally.duplicate) == (None, 0, 3)
+        assert len(gateway.filings()) == 3
+        assert gateway.audit().proven
