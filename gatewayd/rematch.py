@@ -7,6 +7,7 @@ verdict was provisional.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import Onward, contact_types, filings
@@ -14,6 +15,7 @@ from gatewayd.custody import AGAIN
 from gatewayd.errors import TransientError
 from gatewayd.examine import Letter, Order
 from gatewayd.mail import was_read
+from gatewayd.verdicts import PROVISIONAL_SECONDS
 from gatewayd.views import Query
 
 if TYPE_CHECKING:
@@ -106,7 +108,8 @@ def correct(
             served = account is not None and account.imports is not None and name in account.operators
             if one.mail_id not in known and (one.filed or served):
                 groups.setdefault((one.account, one.filed), []).append(one)
-        right = {one.mail_id for one in batch} - {one.mail_id for group in groups.values() for one in group}
+        left = {one.mail_id for one in batch if not one.filed and _is_away(accounts.get(one.account), one.verdict.since)}
+        right = {one.mail_id for one in batch} - left - {one.mail_id for group in groups.values() for one in group}
         changed = 0
         for (account_name, filed), group in groups.items():
             again = _Again(store, examining, recipe, accounts.get(account_name), router)
@@ -116,6 +119,12 @@ def correct(
         if right:
             store.confirm(name, right)
         yield changed
+
+
+def _is_away(account: AccountConfig | None, since: datetime) -> bool:
+    """Whether nobody says for whom an account is imported, but perhaps its file is put back: a verdict is kept for a week."""
+    young = datetime.now(UTC) - since < timedelta(seconds=PROVISIONAL_SECONDS)
+    return young and (account is None or account.imports is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -350,9 +350,12 @@ def provisional(one: Shared, number: int, sender: str) -> None:
 def corrected(one: Shared) -> int:
     """Look at the directory, and give provisional verdicts again, as the daemon does."""
     one.gateway.examiner.refresh(GLOBEX)
+    return sum(correct(one.gateway.store, one.gateway.examiner, GLOBEX, {"main": account(one)}, router=one.gateway.router))
+
+
+def account(one: Shared) -> AccountConfig:
     options, imports = one.gateway.transport.options, one.gateway.imports
-    account = AccountConfig(name="main", kind="fake", operators=("acme", "globex"), options=options, imports=imports)
-    return sum(correct(one.gateway.store, one.gateway.examiner, GLOBEX, {"main": account}, router=one.gateway.router))
+    return AccountConfig(name="main", kind="fake", operators=("acme", "globex"), options=options, imports=imports)
 
 
 def test_what_is_provisional_is_left_to_its_correction_and_filed_once_with_its_rules(tmp_path: Path) -> None:
@@ -405,6 +408,29 @@ def test_what_an_operator_could_not_decide_and_refuses_then_is_judged_again_like
         one.turn("a@x.example")
         assert one.gateway.good().tally.filed == 1
         assert (one.filed(), one.refused()) == (["a@x.example"], [])
+
+
+@pytest.mark.parametrize("away", [{}, {"main": None}])
+def test_P1_what_an_operator_could_not_decide_while_its_accounts_file_was_away_is_decided_when_it_is_back(
+    tmp_path: Path, away: dict[str, None]
+) -> None:
+    with shared(tmp_path, "a@x.example") as one:
+        deliver(one.gateway, 1, "c@x.example")
+        one.gateway.good()
+        one.gateway.good()
+        one.globex.down = True
+        deliver(one.gateway, 2, "a@x.example")
+        one.gateway.good()
+        assert one.filed() == []
+        # Its records are the same as before when it is back.
+        one.globex.down = False
+        one.gateway.examiner.refresh(GLOBEX)
+        unread = {name: replace(account(one), imports=None) for name in away}
+        assert sum(correct(one.gateway.store, one.gateway.examiner, GLOBEX, unread, router=None)) == 0
+        one.gateway.good()
+        assert corrected(one) == 1
+        assert (one.filed(), one.refused()) == (["a@x.example"], ["c@x.example"])
+        assert one.gateway.good().tally.filed == 0
 
 
 def test_a_visit_that_is_ended_in_the_middle_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,14 +217,23 @@ def test_an_operator_that_could_not_decide_admits_later_what_is_stored(tmp_path:
         assert one.correct() == 0, f"{otto} was decided by then"
 
 
-def test_an_account_that_is_gone_corrects_what_is_filed_and_admits_nothing(tmp_path: Path) -> None:
+def test_an_account_that_is_gone_corrects_what_is_filed_and_admits_nothing_until_it_is_back(tmp_path: Path) -> None:
     with site(tmp_path) as one:
         filed = one.file(1, stale())
-        one.file(2, stale(undecided=True), filed=False)
+        back = one.file(2, stale(undecided=True), filed=False)
         one.records.booking, one.records.version = True, 2
         one.look()
         assert sum(correct(one.store, one.gateway.examiner, one.recipe, {}, router=one.router)) == 1
         assert [each.id for each in one.store.filings(ACME, Query())] == [filed]
+        assert one.correct() == 1
+        assert {each.id for each in one.store.filings(ACME, Query())} == {filed, back}
+
+
+def test_what_an_account_has_left_that_is_gone_for_a_week_is_final(tmp_path: Path) -> None:
+    with site(tmp_path) as one:
+        one.file(2, stale(undecided=True, since=NOW - timedelta(days=8)), filed=False)
+        one.look()
+        assert sum(correct(one.store, one.gateway.examiner, one.recipe, {}, router=one.router)) == 0
         assert one.correct() == 0
 
 
