@@ -77,6 +77,10 @@ class Awaiting:
     def tick(self) -> None:
         """Renew the lease; raises VisitStopped where the visit is to end."""
         self._tools.store.renew(self._lease)
+        self.stop()
+
+    def stop(self) -> None:
+        """Raise VisitStopped where the visit is to end."""
         if self._tools.stopping():
             raise VisitStopped
 

@@ -53,7 +53,11 @@ class Meter:
         self._fetched += sum(one.source.size for one in batch.came if isinstance(one, Came))
 
     def listed(self, new: int) -> None:
-        """Count new messages that were entered; raises ListingFull where they are as many as may be."""
+        """Count new messages that were entered; raises ListingFull where they are as many as may be, or the visit is full.
+
+        A listing that takes all of each visit would otherwise keep what waits in its folder from ever being fetched. Raises
+        TransientError as ``check`` does.
+        """
         self._listed += new
         if self._allowance:
             self._allowance.take(messages=new)
@@ -61,16 +65,26 @@ class Meter:
             raise ListingFull(
                 f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
             )
+        if full := self._full():
+            raise ListingFull(full)
+        if self._allowance:
+            self._allowance.check()
 
     def check(self) -> None:
         """Raise VisitFull where it has taken what it may; TransientError where that is all that there is for a day."""
-        bounds = self._bounds
-        if self.count() > bounds.visit_bytes:
-            raise VisitFull(f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}")
-        if time.monotonic() - self._began > bounds.visit_time:
-            raise VisitFull(f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}")
+        if full := self._full():
+            raise VisitFull(full)
         if self._allowance:
             self._allowance.check()
+
+    def _full(self) -> str:
+        """Return what it has taken that it may not go beyond; empty where it may go on."""
+        bounds = self._bounds
+        if self.count() > bounds.visit_bytes:
+            return f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}"
+        if time.monotonic() - self._began > bounds.visit_time:
+            return f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}"
+        return ""
 
     def count(self) -> int:
         """Return how many bytes came by now, and take them of the allowance."""

@@ -115,8 +115,8 @@ class Work:
     def _folders(self) -> None:
         for folder in self._imports.folders:
             with self._alone(folder):
-                self._list(folder)
-                self._settle()
+                if self._list(folder):
+                    self._settle()
                 self._readmission.judge(folder, partial(self._in_session, senders_of), keys=self._task.keys)
                 self._work(folder)
         for filed in self._backfilling.admitted(self._readmission):
@@ -164,7 +164,8 @@ class Work:
 
     # --- list -------------------------------------------------------------------------------------------------------
 
-    def _list(self, folder: str) -> None:
+    def _list(self, folder: str) -> bool:
+        """List a folder; whether that came to its end."""
         listing = FolderListing(
             store=self._tools.store,
             lease=self._lease,
@@ -184,16 +185,16 @@ class Work:
             self._sound.add(folder)
         if proof and not proof.left:
             self._reporter.proven(folder)
+        return proof is not None
 
     def _go_on(self) -> None:
         """Ask, between two steps, whether the visit may go on; raises VisitStopped or VisitFull."""
-        if self._tools.stopping():
-            raise VisitStopped
+        self._awaiting.stop()
         self._meter.check()
 
     def _entered(self, new: int) -> None:
         self._reporter.listed(new)
-        self._go_on()
+        self._awaiting.stop()
         self._meter.listed(new)
 
     # --- fetch, examine, file ---------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from gatewayd import (
 from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig, LimitsConfig
 from gatewayd.store import LEASE_SECONDS
-from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
+from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
 from gatewayd.visit import Allowance, Report, Tools
@@ -185,6 +185,44 @@ def test_P8_a_visit_ends_when_its_time_is_over_and_the_next_goes_on(tmp_path: Pa
         assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`: {REST}",)
     with Gateway(tmp_path, filled(30)) as gateway:
         assert gateway.visit().tally.filed == 30
+
+
+class Wordy(FakeTransport):
+    """A server that says 100 bytes for each page of a listing."""
+
+    said = 0
+
+    def open(self) -> FakeSession:
+        class Counted(FakeSession):
+            @property
+            def came(self) -> int:
+                return transport.said
+
+        transport, self.said = self, 0
+        super().open()
+        return Counted(self)
+
+    def ask(self, asked: Asked) -> None:
+        super().ask(asked)
+        self.said += 100 if asked.step == "page" else 0
+
+
+def test_P4_a_folder_whose_whole_listing_is_more_than_a_visit_may_bring_has_its_mail_fetched_all_the_same(tmp_path: Path) -> None:
+    transport = Wordy(account="main", page_size=1)
+    for number in range(1, 7):
+        transport.deliver(make_raw(number))
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        # The server counts one that it does not list: until that is cleared up, each visit lists the whole.
+        transport.message(transport.deliver(make_raw(7))).hidden = True
+        gateway.bounds = Bounds(messages=3, visit_bytes=350)
+        for number in (8, 9):
+            transport.deliver(make_raw(number))
+            reports = [gateway.visit() for _ in range(6)]
+            assert [one.error for one in reports if one.error] == []
+            assert sum(one.tally.filed for one in reports) == 1
+            full = f"INBOX: more than 350 bytes came, which is `limits.visit_bytes`: {REST}"
+            assert full in [note for one in reports for note in one.notes]
 
 
 def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_it_is_visited(tmp_path: Path) -> None:
