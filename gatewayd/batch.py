@@ -141,7 +141,9 @@ def outcomes(
     elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError)):
         # It may be this very message that ends sessions: next time others go first (P4).
         why = batch.error.sentences if isinstance(batch.error, GatewaydError) else where(batch.error)
-        done.append(_deferred(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}"))
+        first = _deferred(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")
+        # Where it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
+        done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
     standing_in = batch.unlike.keys() - believed(batch, examined, sizes)
     decided = _decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)
     return [*done, *_held_against_before(batch, decided, reread_after, grown or {})]

@@ -32,6 +32,13 @@ class Reporter:
         """Say what a person should know and stopped nothing."""
         self.report = replace(self.report, notes=(*self.report.notes, text))
 
+    def remark(self, folder: str, problems: Iterable[str], notes: Iterable[str]) -> None:
+        """Say what a batch of a folder showed."""
+        for text in problems:
+            self.problem(f"{folder}: {text}")
+        for text in notes:
+            self.note(f"{folder}: {text}")
+
     def fail(self, error: GatewaydError) -> None:
         """Say what went wrong, unless something did before it."""
         if self.report.error is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.batch import Batch, Onward, Progress, cut, order, outcomes
+from gatewayd.batch import Batch, Bounds, Onward, Progress, cut, order, outcomes
 from gatewayd.custody import Deferred, Filed
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.growth import grown
@@ -42,6 +43,8 @@ _T = TypeVar("_T")
 
 #: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
+#: By how much fewer keys a batch has than one that ended its session at once.
+_FEWER = 4
 
 
 class Work:
@@ -65,18 +68,14 @@ class Work:
         self._readmission = Readmission(
             tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._awaiting.tick, every=task.from_beginning
         )
+        tick, onward = self._awaiting.tick, self._onward
         self._backfilling = Backfiller(
-            tools=tools,
-            lease=lease,
-            account=account,
-            imports=imports,
-            recipes=recipes,
-            onward=self._onward,
-            tick=self._awaiting.tick,
+            tools=tools, lease=lease, account=account, imports=imports, recipes=recipes, onward=onward, tick=tick
         )
-        self._sessions: Sessions
         #: An owed action broke the session: the next visit tries again.
         self._unsettled = False
+        #: How many keys the last batch had, if the session broke before any of it came; else 0.
+        self._in_vain = 0
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
 
@@ -162,8 +161,6 @@ class Work:
         self._reporter.came(Tally(filed=number))
         self._go_on()
 
-    # --- list -------------------------------------------------------------------------------------------------------
-
     def _list(self, folder: str) -> bool:
         """List a folder; whether that came to its end."""
         listing = FolderListing(
@@ -197,22 +194,35 @@ class Work:
         self._awaiting.stop()
         self._meter.listed(new)
 
-    # --- fetch, examine, file ---------------------------------------------------------------------------------------
-
     def _work(self, folder: str) -> None:
-        with closing(self._examined(folder)) as examined:
+        """Have what waits; where the session ends before any of a batch came, ever fewer at a time: one of it may be the cause."""
+        most = self._tools.bounds.messages
+        while most:
+            self._in_vain = 0
+            try:
+                self._worked(folder, replace(self._tools.bounds, messages=most))
+                most = 0
+            except (PluginError, TransientError) as error:
+                if self._in_vain <= 1:
+                    raise
+                most = max(1, self._in_vain // _FEWER)
+                self._leave(error)
+
+    def _worked(self, folder: str, bounds: Bounds) -> None:
+        with closing(self._examined(folder, bounds)) as examined:
             for batch, found in examined:
                 self._file(folder, batch, found)
+                self._in_vain = len(batch.asked) if batch.error and not batch.came else 0
                 total = max(self._reporter.report.listed, self._done)
                 self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
                 self._awaiting.check(batch.error)
                 self._go_on()
 
-    def _examined(self, folder: str) -> Generator[tuple[Batch, Examined], None, None]:
+    def _examined(self, folder: str, bounds: Bounds) -> Generator[tuple[Batch, Examined], None, None]:
         """Yield what waits in the folder, batch by batch; while one is filed, the next is examined, and that after it fetched."""
         sizes = partial(self._tools.store.sizes, self._account.name, folder)
         session = self._sessions.current()
-        ahead = Ahead(session, folder, self._batches(folder), tools=self._tools, begin=self._begin, sizes=sizes)
+        ahead = Ahead(session, folder, self._batches(folder, bounds), tools=self._tools, begin=self._begin, sizes=sizes)
         try:
             while (first := ahead.first()) is not None:
                 begun = self._awaiting.done(first)
@@ -227,38 +237,27 @@ class Work:
     def _begin(self, batch: Batch) -> Examination:
         return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
 
-    def _batches(self, folder: str) -> Iterator[Sequence[Waiting]]:
+    def _batches(self, folder: str, bounds: Bounds) -> Iterator[Sequence[Waiting]]:
         after, keys = 0, self._task.keys or None
         while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=keys):
             after = waiting[-1].entry_id
             if not self._refreshed:
                 self._refreshed = True
                 self._refresh()
-            yield from cut(self._readmission.marked(waiting), self._tools.bounds)
+            yield from cut(self._readmission.marked(waiting), bounds)
 
     def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
         sizes = self._tools.store.sizes(self._account.name, folder) if batch.unlike else Sizes()
-        done = outcomes(
-            batch,
-            examined,
-            self._imports,
-            self._account.user,
-            onward=self._onward,
-            sizes=sizes,
-            ours=self._tools.stopping(),
-            reread_after=self._tools.bounds.reread_after,
-            grown=grown(batch, self._tools.store.stored_source),
-        )
+        grew, again, ours = grown(batch, self._tools.store.stored_source), self._tools.bounds.reread_after, self._tools.stopping()
+        imports, user, onward = self._imports, self._account.user, self._onward
+        done = outcomes(batch, examined, imports, user, onward=onward, sizes=sizes, ours=ours, reread_after=again, grown=grew)
         commit = self._tools.store.file(self._lease, done)
         self._reporter.came(commit.tally)
         self._reporter.later(one.retry_after for one in done if isinstance(one, Deferred))
         self._reporter.later(one.reread_after for one in done if isinstance(one, Filed) and one.reread_after is not None)
         self._done += len(done)
         self._meter.fetched(batch)
-        for text in problems_of(batch, done):
-            self._reporter.problem(f"{folder}: {text}")
-        for text in notes_of(batch, done, self._imports.after, self._tools.bounds.reread_after):
-            self._reporter.note(f"{folder}: {text}")
+        self._reporter.remark(folder, problems_of(batch, done), notes_of(batch, done, self._imports.after, again))
         self._tools.filed(folder, [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed])
         if commit.suspended:
             self._tools.suspended(commit.suspended)

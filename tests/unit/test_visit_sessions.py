@@ -65,6 +65,38 @@ def test_P4_a_folder_that_breaks_each_session_keeps_no_other_one_from_being_file
         assert report.unproven == (("A",) if step == "listing" else ())
 
 
+class Curt(FakeTransport):
+    """A server that hangs up before it sends any of what it is asked for, where that includes one message."""
+
+    poison = ""
+
+    def ask(self, asked: Asked) -> None:
+        super().ask(asked)
+        if asked.step == "fetch" and self.poison in asked.keys:
+            raise LOST
+
+
+@pytest.mark.parametrize("place", [0, 5, 30, 149, 199])
+def test_P4_a_message_that_ends_the_session_before_others_come_keeps_none_of_them_from_being_filed(
+    tmp_path: Path, place: int
+) -> None:
+    transport = Curt(account="main")
+    keys = [transport.deliver(make_raw(number)) for number in range(1, 251)]
+    transport.poison = keys[place]
+    with Gateway(tmp_path, transport, bounds=Bounds(messages=200)) as gateway:
+        report = gateway.visit()
+        assert report.error is LOST
+        assert len(transport.steps("open")) <= 6, "it asks for fewer at a time, and not for ever"
+        # Who was first of a batch is taken for the cause, and waits for some seconds.
+        for _ in range(4):
+            with gateway.store._verbs.db.writing() as connection:
+                connection.exec_driver_sql("UPDATE ledger SET due = due - 12 WHERE state = 'waiting'")
+            gateway.visit()
+        assert {key for key, state in gateway.states().items() if state != "filed"} == {transport.poison}
+        transport.poison = ""
+        assert gateway.good(keys=keys).tally.filed == 1
+
+
 @pytest.mark.parametrize("step", ["settle", "look_up"])
 def test_P4_what_is_owed_and_breaks_each_session_keeps_no_new_mail_from_being_filed(tmp_path: Path, step: Step) -> None:
     transport = Breaking(("A", "B"), account="main")
