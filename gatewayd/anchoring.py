@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.store import Store
     from gatewayd.views import EntryView
 
-__all__ = ["Head", "Past", "same"]
+__all__ = ["Head", "Past", "alike", "same"]
 
 #: How many entries the store is asked for at once.
 _AT_ONCE = 1000
@@ -114,6 +114,16 @@ def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anc
     They fit if Message-ID, Date, From and Subject are the same, and the arrival too; where the server does not tell it, the
     sizes. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
     """
+    return {listed.key: one.entry_id for listed, one in _sized_alike(_pairs(fresh, anchors, gone))}
+
+
+def alike(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
+    """Return for each fresh key the one gone entry that it fits but for its size: it may have grown, as only its bytes can tell."""
+    return {listed.key: one.entry_id for listed, one in _pairs(fresh, anchors, gone)}
+
+
+def _pairs(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> list[tuple[Listed, Anchor]]:
+    """Return which fresh key and which gone entry fit each other and nobody else, whatever their sizes are."""
     by_anchor: dict[str, list[Anchor]] = {}
     for one in gone:
         by_anchor.setdefault(one.anchor, []).append(one)
@@ -122,8 +132,7 @@ def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anc
         mark = anchors.get(listed.key)
         fits[listed.key] = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
     claims = Counter(one.entry_id for fitting in fits.values() for one in fitting)
-    pairs = [(one, fits[one.key][0]) for one in fresh if len(fits[one.key]) == 1 and claims[fits[one.key][0].entry_id] == 1]
-    return {listed.key: one.entry_id for listed, one in _sized_alike(pairs)}
+    return [(one, fits[one.key][0]) for one in fresh if len(fits[one.key]) == 1 and claims[fits[one.key][0].entry_id] == 1]
 
 
 def _arrived_alike(one: Anchor, listed: Listed) -> bool:

@@ -103,6 +103,8 @@ class Entry:
     cause: str = ""
     #: Id of the entry, gone under its old key, that is the same message: this key takes over its final state.
     same_as: int | None = None
+    #: Id of the entry, gone under its old key, that may be the same message, grown: once this key is fetched, its bytes tell.
+    like: int | None = None
     #: Why this is another message than the one that the ledger has under the same key, such as "148 bytes, 128 in the ledger".
     #: The old entry gives up its key then. Empty where nothing contradicts.
     contradiction: str = ""

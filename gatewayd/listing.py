@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gatewayd.anchoring import Past, same
+from gatewayd.anchoring import Past, alike, same
 from gatewayd.custody import Entry
 from gatewayd.evidence import difference
 from gatewayd.model import Listed, Page
@@ -137,7 +137,8 @@ class Lister:
         fresh = [one for one in listed if one.key not in known]
         gone = past.before(page, len(known)) if past and fresh else ()
         heads = self._heads(listed, known, fresh if gone else ())
-        old = same(fresh, {key: head.mark for key, head in heads.items()}, gone) if gone else {}
+        marks = {key: head.mark for key, head in heads.items()}
+        old, like = (same(fresh, marks, gone), alike(fresh, marks, gone)) if gone else ({}, {})
         again = past.offered(page, [one for one in fresh if one.key not in old]) if past and start_at and not known else set()
         if past:
             past.forget(old.values())
@@ -146,7 +147,7 @@ class Lister:
             self.proof.anchored(pairs, had_arrivals=past.had_arrivals, resumed=lambda: self._anchored_before(page))
         # A whole folder under new numbers is backlog, also where the transport can't tell.
         backlog = page.backlog or bool(page.others_gone and (old or again))
-        reading = _Reading(page=page, known=known, start_at=start_at, take=take, backlog=backlog, same=old, again=again)
+        reading = _Reading(page=page, known=known, start_at=start_at, take=take, backlog=backlog, same=old, like=like, again=again)
         entries = [entry for one in listed if (entry := self._entry(one, reading, heads)) is not None]
         doubt = self.proof.contradiction if any(entry.contradiction for entry in entries) else ""
         if entries or standing is not None or self._state is None or page.cursor != self._state.cursor:
@@ -192,7 +193,8 @@ class Lister:
             self.proof.backlog.append(one.key)
         cause = f"there before the start ({self._since()})" if offered else ""
         state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
-        return Entry(listed=one, state=state, backlog=backlog, cause=cause, same_as=anchored)
+        like = None if anchored else reading.like.get(one.key)
+        return Entry(listed=one, state=state, backlog=backlog, cause=cause, same_as=anchored, like=like)
 
     def _known(self, one: Listed, was: Known, reading: _Reading) -> Entry | None:
         """Return what is entered for a key that is as the ledger has it."""
@@ -252,6 +254,8 @@ class _Reading:
     backlog: bool
     #: Entries, gone under their old keys, that fresh keys are the same message as.
     same: Mapping[str, int]
+    #: The same where sizes differ: entries that fresh keys may be, grown.
+    like: Mapping[str, int]
     #: Keys that were offered before, under other numbers.
     again: Collection[str]
 

@@ -238,12 +238,14 @@ class _Entering:
 
     def _add(self, entries: Sequence[Entry], before: Mapping[str, int]) -> None:
         here = (table.c.account == self._account, table.c.folder == self._folder)
-        known = recognised(self._connection, here, [entry.same_as for entry in entries if entry.same_as is not None])
+        named = {one for entry in entries for one in (entry.same_as, entry.like) if one is not None}
+        known = recognised(self._connection, here, sorted(named))
         rows = []
         taken: dict[int, str] = {}
         refused: set[int] = set()
         for entry in entries:
-            row = self._row(entry) | {"former": before.get(entry.listed.key)}
+            like = known.get(entry.like, {}) if entry.like is not None else {}
+            row = self._row(entry) | {"former": before.get(entry.listed.key, like.get("mail_id"))}
             same = known.pop(entry.same_as, None) if entry.same_as is not None else None
             if same is not None and entry.same_as is not None:
                 taken[entry.same_as] = entry.listed.key

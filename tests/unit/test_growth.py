@@ -140,3 +140,23 @@ def test_P2_mail_that_was_gone_for_a_while_and_is_back_grown_is_filed_once(tmp_p
         assert (report.error, report.tally.filed, report.tally.duplicate) == (None, 0, 3)
         assert len(gateway.filings()) == 3
         assert gateway.audit().proven
+
+
+@pytest.mark.parametrize("has_cursor", [True, False])
+def test_P2_mail_that_grew_each_by_fields_of_its_own_while_its_folder_was_renumbered_is_filed_once(
+    tmp_path: Path, *, has_cursor: bool
+) -> None:
+    transport = mailbox(has_cursor=has_cursor)
+    with Gateway(tmp_path, transport) as gateway:
+        gateway.good()
+        transport.renumber()
+        for place, message in enumerate(transport.folders["INBOX"].messages):
+            message.raw = with_fields(message.raw, f"X-UID: {10**place}\r\n".encode())
+            message.listed_size = len(message.raw)
+        # One that only looks like one of them is mail of its own.
+        message.raw += b"more\r\n"
+        message.listed_size = len(message.raw)
+        report = gateway.good()
+        assert (report.tally.filed, report.tally.duplicate) == (1, 2)
+        assert len(gateway.filings()) == 4
+        assert gateway.audit().proven
