@@ -75,8 +75,11 @@ class AdmissionVerbs(ABC):
         """Return the waiting entries that were not admitted before, with the operators for which a person admitted them."""
 
     @abstractmethod
-    def hasten(self, lease: Lease, *, before: datetime) -> int:
-        """Let the account's keys be due now that wait since before a time because a directory is at fault; return how many."""
+    def hasten(self, lease: Lease, *, before: datetime | None) -> int:
+        """Let the account's keys be due now that wait since before a time because a directory is at fault; return how many.
+
+        ``before`` None: all whose admission could not be decided, for whatever reason.
+        """
 
     # --- mail that is filed for some operators of its account and refused by others -----------------------------------
 

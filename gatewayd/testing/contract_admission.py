@@ -163,6 +163,10 @@ class AdmissionContract:
         assert [each.listed.key for each in one.waiting()] == ["1"]
         assert store.readmitted("shared", "INBOX") == {}, "it was never refused"
         assert store.hasten(one.lease, before=_NOW + timedelta(seconds=1)) == 0
+        # Without a time all that could not be decided, and not what is merely busy.
+        assert store.hasten(one.lease, before=None) == 1
+        assert [each.listed.key for each in one.waiting()] == ["1", "3"]
+        assert store.hasten(one.lease, before=None) == 0
 
     def test_by_what_it_was_judged_is_remembered_for_each_operator(self, store: Store) -> None:
         one = Custodian.of(store)

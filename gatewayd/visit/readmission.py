@@ -120,7 +120,9 @@ class Readmission:
 
     def finish(self) -> None:
         """Remember by what all of it was judged, once every folder was."""
-        judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in self._open}
+        # Once a faulty file is mended, its operator's settings are others, and all is judged again.
+        left = self._open - {one.operator.name for one in self.recipes if one.faulty}
+        judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in left}
         kept = {name: one for name, one in self._before.items() if name in self._now} | judged
         if self._wanted is not None and kept != self._before:
             self._store.remember_judged(self.lease, kept)
@@ -149,12 +151,21 @@ class Readmission:
             basis = self._bases[name] = self.tools.examiner.basis(recipe)
             settings = digest(types, recipe.directory, recipe.faulty)
             self._now[name] = Judged(settings=settings, version=basis.version if basis else "")
-        loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
-        if loads and all(map(self._sound, self._now)):
-            self._store.hasten(self.lease, before=min(loads))
+        if all(map(self._sound, self._now)):
+            self._hasten()
         self._wants = {recipe.operator.name: self._changed(recipe) for recipe in self.recipes}
         every = self.every or not self.imports.contact_types or any(one.every for one in self._wants.values())
         return Rejudged(every=every, senders=frozenset().union(*(one.senders for one in self._wants.values())))
+
+    def _hasten(self) -> None:
+        """Let be due now what waited for a directory, or for an operator's file that was mended since."""
+        loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
+        before = {name: one.settings for name, one in self._before.items()}
+        mended = any(before.get(name, one.settings) != one.settings for name, one in self._now.items())
+        if mended and not any(one.faulty for one in self.recipes):
+            self._store.hasten(self.lease, before=None)
+        elif loads:
+            self._store.hasten(self.lease, before=min(loads))
 
     def _changed(self, recipe: Recipe) -> Rejudged:
         """Return what an operator may judge otherwise by now."""

@@ -62,8 +62,8 @@ class Admission(AdmissionVerbs):
         """Return the waiting entries that were not admitted before."""
         return self._verbs.refusals.readmitted(account, folder)
 
-    def hasten(self, lease: Lease, *, before: datetime) -> int:
-        """Let keys be due now that wait because a directory is at fault."""
+    def hasten(self, lease: Lease, *, before: datetime | None) -> int:
+        """Let keys be due now whose admission could not be decided."""
         return self._verbs.refusals.hasten(lease, before)
 
     def refused_senders(

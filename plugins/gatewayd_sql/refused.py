@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, case, delete, exists, insert, select, true, update
+from sqlalchemy import and_, bindparam, case, delete, exists, insert, or_, select, true, update
 
 from gatewayd import PROVISIONAL_SECONDS, Judged, Refused
 from gatewayd_sql.admission_tables import REFUSED, judged, refused
@@ -59,7 +59,9 @@ _AGAIN = (
     )
 )
 _SLEEP = and_(ledger.c.account == bindparam("of"), ledger.c.state == WAITING, ledger.c.due > now())
-_FOR_IT = select(refused.c.entry_id).where(refused.c.since < bindparam("before"))
+# Without a time all that could not be decided: what waits for an operator's file has no time.
+_BEFORE = bindparam("before", type_=refused.c.since.type)
+_FOR_IT = select(refused.c.entry_id).where(or_(refused.c.since < _BEFORE, and_(_BEFORE.is_(None), ~refused.c.final)))
 _SLEEPS = select(ledger.c.id).where(_SLEEP, ledger.c.id.in_(_FOR_IT)).limit(1)
 _HASTEN = update(ledger).where(_SLEEP, ledger.c.id.in_(_FOR_IT))
 _DOUBT = update(refused).where(refused.c.entry_id == bindparam("entry")).values(since=bindparam("from"))
@@ -184,8 +186,8 @@ class Refusals:
             rows = connection.execute(_AGAIN, {"account": account, "folder": folder}).all()
         return {entry_id: tuple(filter(None, admitted.split("\n"))) for entry_id, admitted in rows}
 
-    def hasten(self, lease: Lease, before: datetime) -> int:
-        """Let what waits since before a time for a directory be due now; return how many."""
+    def hasten(self, lease: Lease, before: datetime | None) -> int:
+        """Let what waits since before a time for a directory be due now, or all that could not be decided; return how many."""
         given = {"of": lease.account, "before": seconds(before)}
         with self._db.reading() as connection:
             if connection.execute(_SLEEPS, given).first() is None:

@@ -424,3 +424,29 @@ def test_what_a_broken_session_kept_from_being_judged_is_judged_by_a_later_visit
         gateway.transport.on("listing", TransientError("connection lost"))
         assert gateway.visit().error
         assert gateway.good().tally.filed == 1
+
+
+def test_what_waits_for_an_operator_whose_file_is_faulty_comes_at_once_when_it_is_mended(tmp_path: Path) -> None:
+    with site(tmp_path, Records("a@x.example")) as gateway:
+        sound = gateway.recipes
+        gateway.recipes = (recipe("acme", "calm", known=True, faulty=True),)
+        deliver(gateway, 1, "a@x.example")
+        assert gateway.good().tally.deferred == 1
+        assert gateway.good().tally.deferred == 0, "it is not fetched again and again"
+        gateway.recipes = sound
+        assert gateway.good().tally.filed == 1
+
+
+def test_what_a_faulty_file_keeps_from_being_decided_is_not_fetched_again_since_others_files_are_sound(tmp_path: Path) -> None:
+    with site(tmp_path, Records("a@x.example")) as gateway:
+        mended = (recipe("acme", "calm", known=True), recipe("nord", "calm", known=True))
+        deliver(gateway, 2, "stranger@x.example")
+        assert gateway.good().tally.not_admitted == 1
+        gateway.recipes = (mended[0], replace(mended[1], faulty=True))
+        deliver(gateway, 1, "other@x.example")
+        assert gateway.good().tally.deferred == 1
+        for _ in range(3):
+            look(gateway)
+            assert gateway.good().tally.deferred == 0
+        gateway.recipes = mended
+        assert gateway.good().tally.not_admitted == 1
