@@ -197,8 +197,8 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
         """
 
     @abstractmethod
-    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
-        """Return actions that are owed to the server for keys that are not gone, oldest first."""
+    def owed(self, account: str, *, after: int = 0, limit: int) -> Sequence[Owed]:
+        """Return actions that are owed to the server for keys that are not gone, oldest first, of entries after that id."""
 
     @abstractmethod
     def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:

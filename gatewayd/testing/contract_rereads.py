@@ -50,6 +50,7 @@ class RereadContract:
         assert (left.entry_id, left.tries, left.due_in <= 0) == (ids["4"], 1, True)
         store.reread(one.lease, proven={ids["2"]: 999}, later={ids["1"]: 9.0, ids["2"]: 9.0}, undone=[ids["1"]])
         assert [each.entry_id for each in store.owed("shared", limit=9)] == [ids["1"]], "what came again is done with"
+        assert [len(store.owed("shared", after=ids["1"] - before, limit=9)) for before in (1, 0)] == [1, 0]
         assert one.states() == dict.fromkeys("1234", "filed")
 
     def test_P3_what_must_come_again_goes_with_its_key(self, store: Store) -> None:

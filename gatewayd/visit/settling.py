@@ -7,7 +7,7 @@ arrival, its headers must be those that were filed: a key may be given again to 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
@@ -51,7 +51,6 @@ class Settler:
     note: Callable[[str], None]
     #: Asks whether the visit may go on; raises where it may not.
     go_on: Callable[[], None]
-    _stuck: set[int] = field(default_factory=set)
 
     def settle(self, sound: set[str]) -> None:
         """Settle what is owed in the ``sound`` folders, those listed in this visit without a doubt.
@@ -59,7 +58,10 @@ class Settler:
         What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in another
         folder, for its keys may be of old numbers. A folder where a message is found to be another one is taken out of ``sound``.
         """
-        while owed := self._owed():
+        after = 0
+        while owed := self.store.owed(self.lease.account, after=after, limit=_AHEAD):
+            # What stays owed is not read again: there may be as much of it as there is mail.
+            after = owed[-1].entry_id
             groups: dict[tuple[str, str], list[Owed]] = {}
             for one in owed:
                 groups.setdefault((one.folder, str(one.action)), []).append(one)
@@ -69,9 +71,7 @@ class Settler:
                 if action != str(self.wanted):
                     self.store.settled(self.lease, ids, undone=True)
                     self.note(f"{folder}: {len(ids)} messages: {action} is left undone, the account no longer asks for it")
-                elif folder not in sound:
-                    self._stuck.update(ids)
-                else:
+                elif folder in sound:
                     self._group(folder, group, sound)
 
     def _group(self, folder: str, group: Sequence[Owed], sound: set[str]) -> None:
@@ -89,7 +89,6 @@ class Settler:
                 self.act(folder, [one.key for one in there], group[0].action)
         except PermanentError as error:
             self.problem(f"{folder}: {group[0].action}: {error.sentences}")
-            self._stuck.update(one.entry_id for one in group)
         else:
             self._done(folder, group, untold)
 
@@ -102,7 +101,6 @@ class Settler:
             self.problem(
                 f"{folder}: {group[0].action}: the server says neither size nor arrival of {such}: nothing is done to them"
             )
-            self._stuck |= untold
 
     def _there(self, folder: str, group: Sequence[Owed], sound: set[str]) -> Mapping[str, Listed] | None:
         """Return what the server says of those that are there and still what was filed: what is no longer there counts as done.
@@ -142,10 +140,6 @@ class Settler:
         if anew := [(one.listed, one.others) for one in other if one.others < OTHERS]:
             self.problem(wait_anew(self.store, self.lease, folder, anew, "it has other headers, and the same size"))
         return False
-
-    def _owed(self) -> Sequence[Owed]:
-        owed = self.store.owed(self.lease.account, limit=_AHEAD + len(self._stuck))
-        return [one for one in owed if one.entry_id not in self._stuck]
 
 
 def _changed(owed: Owed, now: Listed, times: int) -> str:

@@ -35,6 +35,7 @@ _OWED = (
     .join_from(ledger, mail, mail.c.id == ledger.c.mail_id)
     .join(content, content.c.id == mail.c.content_id)
     .where(ledger.c.account == bindparam("account"), ledger.c.owed.is_not(None), ledger.c.gone_at.is_(None))
+    .where(ledger.c.id > bindparam("after"))
     .order_by(ledger.c.id)
     .limit(bindparam("most"))
 )
@@ -72,10 +73,10 @@ class Owing:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
+    def owed(self, account: str, *, after: int, limit: int) -> Sequence[Owed]:
         """Return actions that are owed for keys that still stand, oldest first."""
         with self._db.reading() as connection:
-            rows = connection.execute(_OWED, {"account": account, "most": limit}).all()
+            rows = connection.execute(_OWED, {"account": account, "after": after, "most": limit}).all()
         return [
             Owed(
                 entry_id=row.id,

@@ -170,9 +170,9 @@ class Sql(SqlAccounts, ProofsOfSql, Admission):
         """Commit what became of a batch."""
         return self._verbs.filer.file(lease, outcomes)
 
-    def owed(self, account: str, *, limit: int) -> Sequence[Owed]:
+    def owed(self, account: str, *, after: int = 0, limit: int) -> Sequence[Owed]:
         """Return actions that are owed to the server."""
-        return self._verbs.owing.owed(account, limit=limit)
+        return self._verbs.owing.owed(account, after=after, limit=limit)
 
     def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:
         """Commit that these actions are done, or left undone."""

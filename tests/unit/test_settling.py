@@ -1,0 +1,72 @@
+"""What stays owed is looked at once in a visit, however much of it there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gatewayd import Action, Lease, Listed, Owed, PermanentError
+from gatewayd.visit.settling import Settler
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+DELETE = Action(do="delete")
+
+
+class Books:
+    """What a store has of owed actions; it counts what it is asked for."""
+
+    def __init__(self, *folders: str) -> None:
+        listed = [Listed(f"1:{number}", 100) for number in range(len(folders))]
+        self.left = [
+            Owed(entry_id=number + 1, folder=folder, listed=one, action=DELETE, size=100)
+            for number, (folder, one) in enumerate(zip(folders, listed, strict=True))
+        ]
+        self.read = 0
+
+    def owed(self, _: str, *, after: int = 0, limit: int) -> Sequence[Owed]:
+        found = [one for one in self.left if one.entry_id > after][:limit]
+        self.read += len(found)
+        return found
+
+    def settled(self, _: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:
+        assert not undone
+        gone = frozenset(entry_ids)
+        self.left = [one for one in self.left if one.entry_id not in gone]
+
+
+def settled(books: Books, act: Any) -> int:
+    """Settle what is owed in INBOX, and return how much of it was."""
+    done: list[int] = []
+    Settler(
+        store=books,  # type: ignore[arg-type]  it has what is asked for here
+        lease=Lease(account="main", owner="me", epoch=1),
+        wanted=DELETE,
+        look_up=lambda _, keys: [Listed(key, 100) for key in keys],
+        anchors=lambda _, __: [],
+        act=act,
+        settled=done.append,
+        problem=lambda _: None,
+        note=lambda _: None,
+        go_on=lambda: None,
+    ).settle({"INBOX"})
+    return sum(done)
+
+
+def refuse(*_: object) -> None:
+    raise PermanentError("no such folder")
+
+
+@pytest.mark.parametrize(("folder", "act"), [("INBOX", refuse), ("Doubtful", lambda *_: None)])
+def test_P8_what_stays_owed_is_read_once_however_much_it_is(folder: str, act: Any) -> None:
+    books = Books(*[folder] * 5000)
+    assert settled(books, act) == 0
+    assert (books.read, len(books.left)) == (5000, 5000)
+
+
+def test_what_stays_owed_keeps_nothing_behind_it_from_being_done() -> None:
+    books = Books(*["Doubtful"] * 1500, *["INBOX"] * 1500)
+    assert settled(books, lambda *_: None) == 1500
+    assert {one.folder for one in books.left} == {"Doubtful"}
