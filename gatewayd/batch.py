@@ -138,7 +138,7 @@ def outcomes(
             done.append(_deferred(waiting, one.cause))
     if batch.error is None:
         done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
-    elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError)):
+    elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError) or batch.disk_failed):
         # It may be this very message that ends sessions: next time others go first (P4).
         why = batch.error.sentences if isinstance(batch.error, GatewaydError) else where(batch.error)
         first = _deferred(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")

@@ -13,7 +13,7 @@ from gatewayd.errors import GatewaydError, TooLarge, kept
 from gatewayd.evidence import difference, fits
 from gatewayd.model import Came, Failed, Gone, Listed
 from gatewayd.sizes import REREAD_AFTER, Sizes
-from gatewayd.spool import MESSAGE_BYTES
+from gatewayd.spool import MESSAGE_BYTES, SpoolFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,6 +74,11 @@ class Batch:
     #: See ``Received``.
     sizes: Mapping[str, int] = field(default_factory=dict)
     unlike: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def disk_failed(self) -> bool:
+        """Whether our own disk ended it, and no message: one that is alone may be too large for it, and lets others go first."""
+        return isinstance(self.error, SpoolFailed) and len(self.asked) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

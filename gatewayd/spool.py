@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
     from gatewayd.model import Listed
 
-__all__ = ["MESSAGE_BYTES", "Spool", "SpoolSource", "allowed"]
+__all__ = ["MESSAGE_BYTES", "Spool", "SpoolFailed", "SpoolSource", "allowed"]
 
 #: The largest message that is fetched, where `limits` does not say otherwise.
 MESSAGE_BYTES = 256 << 20
+
+
+class SpoolFailed(TransientError):
+    """A spool can't be written or read: its disk is full, or fails. That is no server's fault, and no message's."""
 
 
 def allowed(size: int | None, largest: int = MESSAGE_BYTES) -> int:
@@ -78,9 +82,9 @@ def _disk_errors() -> Iterator[None]:
         raise _disk_error("written", error) from error
 
 
-def _disk_error(done: str, error: OSError) -> TransientError:
+def _disk_error(done: str, error: OSError) -> SpoolFailed:
     advice = "Look after the disk of the state folder: is there space on it?"
-    return TransientError(f"the spool can't be {done}: {error.strerror}", advice=advice)
+    return SpoolFailed(f"the spool can't be {done}: {error.strerror}", advice=advice)
 
 
 class Spool:

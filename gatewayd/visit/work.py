@@ -212,7 +212,7 @@ class Work:
         with closing(self._examined(folder, bounds)) as examined:
             for batch, found in examined:
                 self._file(folder, batch, found)
-                self._in_vain = len(batch.asked) if batch.error and not batch.came else 0
+                self._in_vain = len(batch.asked) if batch.error and not (batch.came or batch.disk_failed) else 0
                 total = max(self._reporter.report.listed, self._done)
                 self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
                 self._awaiting.check(batch.error)

@@ -9,6 +9,7 @@ import pytest
 from gatewayd import Action, TransientError
 from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
+from gatewayd.spool import SpoolFailed
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
@@ -95,6 +96,31 @@ def test_P4_a_message_that_ends_the_session_before_others_come_keeps_none_of_the
         assert {key for key, state in gateway.states().items() if state != "filed"} == {transport.poison}
         transport.poison = ""
         assert gateway.good(keys=keys).tally.filed == 1
+
+
+def test_P4_a_full_disk_is_no_messages_fault_and_all_come_at_once_when_there_is_space(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main")
+    for number in range(1, 10):
+        transport.deliver(make_raw(number))
+    with Gateway(tmp_path, transport, bounds=Bounds(messages=5)) as gateway:
+        for _ in range(3):
+            transport.on("message", SpoolFailed("the spool can't be written: No space left on device"))
+            report = gateway.visit()
+            assert isinstance(report.error, SpoolFailed)
+            assert (report.tally.filed, report.tally.deferred) == (0, 0)
+        assert len(transport.steps("open")) == 3, "no other session helps"
+        assert gateway.good().tally.filed == 9
+
+
+def test_P4_a_message_that_is_too_large_for_the_disk_lets_others_go_first(tmp_path: Path) -> None:
+    transport = FakeTransport(account="main")
+    large = transport.deliver(make_raw(1))
+    transport.deliver(make_raw(2))
+    with Gateway(tmp_path, transport, bounds=Bounds(messages=1)) as gateway:
+        transport.on("message", SpoolFailed("the spool can't be written: No space left on device"))
+        assert gateway.visit().tally.deferred == 1
+        assert gateway.good().tally.filed == 1
+        assert gateway.states()[large] == "waiting"
 
 
 @pytest.mark.parametrize("step", ["settle", "look_up"])
