@@ -147,8 +147,13 @@ class _Again:
         types = contact_types(imports) if imports and not filed else ()
         examined = self.examining.begin(Order(letters=letters, recipes=(self.recipe,), contact_types=types)).result(tick)
         (found,) = examined.findings
-        owner, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
-        made = filings(examined.mails, [found], owner=owner, queue=queue)
+        user, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
+        # What is filed is whose it was filed for, whoever has the account by now, so that no rule for general mail takes it.
+        owners = {one.mail_id: one.owner if filed else user for one in group}
+        made = {
+            mail_id: [replace(one, owner=owners[mail_id]) for one in each]
+            for mail_id, each in filings(examined.mails, [found], owner=None, queue=queue).items()
+        }
         # What the directory can't be asked about now stays as it is.
         unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
         mails = [mail for mail_id, mail in _seen(examined.mails).items() if mail_id not in unasked | found.refused]

@@ -39,9 +39,10 @@ class Doubted:
     mail_id: int
     account: str
     received_at: datetime
-    #: The operator has a filing of it.
+    #: The operator has a filing of it, which is this user's where it is personal.
     filed: bool
     verdict: Provisional
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

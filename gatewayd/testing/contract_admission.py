@@ -205,7 +205,11 @@ class AdmissionContract:
         assert [each.mail_id for each in store.provisional("acme", before=later, after=first, limit=9)] == [second]
         (found,) = store.provisional("nord", before=later, after=0, limit=9)
         assert (found.filed, found.verdict.undecided, found.verdict.fire) == (False, True, False)
-        store.confirm("acme", [first, second])
+        one.enter("3")
+        personal = replace(one.outcome("3", make_raw(3), make_filing(owner="irina")), provisional=(verdict,))
+        one.commit(personal)
+        assert [each.owner for each in store.provisional("acme", before=later, after=0, limit=9)] == [None, None, "irina"]
+        store.confirm("acme", [first, second, personal.entry_id])
         assert store.provisional("acme", before=later, after=0, limit=9) == []
         assert store.provisional("nord", before=later, after=0, limit=9)
 

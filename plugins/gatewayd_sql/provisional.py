@@ -59,7 +59,7 @@ class Provisionals:
         """Return stored mails with a verdict that was provisional since before a time."""
         mine = and_(filing.c.operator == table.c.operator, filing.c.mail_id == table.c.mail_id)
         query = (
-            select(table, mail.c.account, mail.c.received_at, filing.c.operator.label("filed"))
+            select(table, mail.c.account, mail.c.received_at, filing.c.operator.label("filed"), filing.c.owner)
             .join_from(table, mail, mail.c.id == table.c.mail_id)
             .join(filing, mine, isouter=True)
             .where(table.c.operator == operator, table.c.since < seconds(before), table.c.mail_id > after)
@@ -88,6 +88,7 @@ class Provisionals:
                     fire=row.fire,
                     undecided=row.until is None,
                 ),
+                owner=row.owner,
             )
             for row in rows
         ]

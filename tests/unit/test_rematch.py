@@ -12,7 +12,7 @@ from gatewayd import FilingFault, Origin, Query, Viewer
 from gatewayd.directory import Basis
 from gatewayd.rematch import correct, retry
 from gatewayd.routing import Router
-from gatewayd.testing.custodian import make_filing
+from gatewayd.testing.custodian import make_filing, make_raw
 from tests.unit.test_backfilling import answer
 from tests.unit.test_correcting import ACME, SALES, Site, site, stale
 from tests.unit.test_routing import SIGNER, config, nothing
@@ -38,10 +38,10 @@ def news(one: Site) -> None:
     one.look()
 
 
-def enter(one: Site, raw: bytes, verdict: Provisional, *, operator: str = "acme") -> int:
+def enter(one: Site, raw: bytes, verdict: Provisional, *, operator: str = "acme", owner: str | None = None) -> int:
     """File a mail for an operator, with a verdict about acme."""
     one.hand.enter("1")
-    outcome = one.hand.outcome("1", raw, make_filing(operator))
+    outcome = one.hand.outcome("1", raw, make_filing(operator, owner=owner))
     one.hand.commit(replace(outcome, provisional=(verdict,)))
     return outcome.entry_id
 
@@ -169,6 +169,21 @@ def test_P6_what_a_personal_account_is_admitted_for_later_is_its_users(tmp_path:
         assert corrected(one, {"user": "irina"}) == 1
         assert one.store.filings(ACME, Query()) == []
         assert [each.id for each in one.store.filings(Viewer(operator="acme", users=("irina",)), Query())] == [mail_id]
+
+
+@pytest.mark.parametrize("accounts", [{}, {"main": {}}, {"main": {"user": "otto"}}, {"main": {"user": "irina"}}])
+def test_P6_personal_mail_that_is_corrected_is_its_users_whatever_became_of_the_account(
+    tmp_path: Path, accounts: dict[str, dict[str, object]]
+) -> None:
+    with site(tmp_path) as one:
+        enter(one, make_raw(1), stale(), owner="irina")
+        news(one)
+        known = {name: replace(one.accounts[name], **more) for name, more in accounts.items()}  # type: ignore[arg-type]
+        assert sum(correct(one.store, one.gateway.examiner, one.recipe, known, router=one.router)) == 1
+        (view,) = one.store.filings(Viewer(operator="acme", users=("irina",)), Query())
+        assert (view.owner, [link.id for link in view.links]) == ("irina", ["R9"])
+        assert one.store.filings(ACME, Query()) == []
+        assert one.sent() == [], "no rule names the account"
 
 
 @pytest.mark.parametrize("filed", [False, True])
