@@ -239,8 +239,8 @@ def file_old(backfill: Backfill) -> Iterator[int]:
     Raises TransientError where admission can't be decided.
     """
     backfill.examining.refresh(backfill.recipe)
-    name, after = backfill.recipe.operator.name, 0
-    while ids := backfill.store.unfiled(backfill.lease.account, name, after=after, limit=BATCH):
+    account, name, after = backfill.lease.account, backfill.recipe.operator.name, 0
+    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.owner):
         after = ids[-1]
         new, undecided = backfill.file(ids)
         if undecided:

@@ -224,8 +224,11 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
         """Return where the raw bytes of a mail can be read; None where this viewer has no such filing."""
 
     @abstractmethod
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
-        """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id."""
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
+        """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id.
+
+        What is the personal mail of another user than ``owner`` is left out: it is nobody else's.
+        """
 
     @abstractmethod
     def stored_source(self, mail_id: int) -> Source:

@@ -64,10 +64,12 @@ class Desk:
             found = connection.execute(query).one_or_none()
         return None if found is None else StoredSource(self._db, found[0], found[1])
 
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
-        """Return ids of the account's mails that the operator has no filing of."""
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None) -> Sequence[int]:
+        """Return ids of the account's mails that the operator has no filing of, and that are no other user's."""
         filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
-        query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed).order_by(mail.c.id).limit(limit)
+        others = exists().where(filing.c.owner.is_not(None), filing.c.owner != (owner or ""), filing.c.mail_id == mail.c.id)
+        query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
+        query = query.order_by(mail.c.id).limit(limit)
         with self._db.reading() as connection:
             return list(connection.scalars(query))
 

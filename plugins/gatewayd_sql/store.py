@@ -190,9 +190,9 @@ class Sql(SqlAccounts, ProofsOfSql, Admission):
         """Return where the raw bytes of a mail can be read."""
         return self._verbs.desk.source(viewer, mail_id)
 
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int) -> Sequence[int]:
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
         """Return ids of mails that the operator has no filing of."""
-        return self._verbs.desk.unfiled(account, operator, after=after, limit=limit)
+        return self._verbs.desk.unfiled(account, operator, after=after, limit=limit, owner=owner)
 
     def stored_source(self, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read, for the kernel itself."""

@@ -336,6 +336,28 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
             list(file_old(old))
 
 
+@pytest.mark.parametrize("owner", [None, "otto", "irina"])
+def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_several(tmp_path: Path, owner: str | None) -> None:
+    with shared(tmp_path, "a@x.example", user="irina") as one:
+        one.gateway.recipes = (ACME,)
+        deliver(one.gateway, 1, "a@x.example")
+        one.gateway.good()
+        lease = one.gateway.store.take_lease("main", "me", dead=lambda _: True)
+        assert isinstance(lease, Lease)
+        old = Backfill(
+            store=one.gateway.store,
+            examining=one.gateway.examiner,
+            recipe=GLOBEX,
+            lease=lease,
+            imports=one.gateway.imports,
+            owner=owner,
+            onward=Onward(),
+            tick=lambda: None,
+        )
+        assert sum(file_old(old)) == (1 if owner == "irina" else 0), "it goes with its user alone"
+        assert one.filed("globex") == []
+
+
 def provisional(one: Shared, number: int, sender: str) -> None:
     """Have a mail come that is judged by records that were loaded before it came."""
     one.gateway.transport.deliver(make_raw(number, sender=sender), arrival=datetime.now(UTC) - timedelta(seconds=1))
