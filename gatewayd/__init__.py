@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from gatewayd.tally import Commit, Tally
     from gatewayd.times import moment
     from gatewayd.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
+    from gatewayd.version import __version__
     from gatewayd.views import (
         Audit,
         DatabaseCheck,
@@ -116,8 +117,6 @@ if TYPE_CHECKING:
         Viewer,
         filing_row,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ANSWER_BYTES",
@@ -254,6 +253,7 @@ __all__ = [
     "Waiting",
     "Watch",
     "Written",
+    "__version__",
     "compared",
     "decide",
     "difference",
@@ -313,6 +313,7 @@ if not TYPE_CHECKING:
         "store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
         "tally": "Commit Tally",
         "times": "moment",
+        "version": "__version__",
         "verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
     }

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import __version__, garbage
+import gatewayd
+from gatewayd import garbage
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError, TransientError
@@ -101,6 +102,13 @@ def _folder() -> Path:
     return Path(os.environ.get("GATEWAYD_CONFIG", "/etc/gatewayd"))
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  as click calls it
+    if wanted and not ctx.resilient_parsing:
+        # Imported when it is asked for: it reads files.
+        click.echo(f"gatewayd, version {gatewayd.__version__}")
+        ctx.exit()
+
+
 @click.group(cls=_Group, commands=_Words(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
@@ -111,7 +119,9 @@ def _folder() -> Path:
     is_eager=True,
     help="The config folder.  [default: $GATEWAYD_CONFIG, else /etc/gatewayd]",
 )
-@click.version_option(__version__, prog_name="gatewayd")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_show_version, help="Show the version and exit."
+)
 @click.pass_context
 def _gatewayd(ctx: click.Context, folder: Path) -> None:  # noqa: ARG001  it is among the context's parameters
     """A mail gateway for the reservation systems of tour operators."""

@@ -8,11 +8,11 @@ import pickle
 import subprocess
 import sys
 import weakref
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
 
-import gatewayd
 from gatewayd import discovery, plugins
 from gatewayd.roles import Matcher, Transport
 
@@ -285,7 +285,7 @@ def test_a_distribution_that_was_removed_by_halves_stops_no_other(tmp_path: Path
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    assert {"third=None None", f"imap=gatewayd {gatewayd.__version__}"} <= set(done.stdout.splitlines())
+    assert {"third=None None", f"imap=gatewayd {version('gatewayd')}"} <= set(done.stdout.splitlines())
 
 
 _SHOW = """

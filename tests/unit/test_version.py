@@ -1,0 +1,79 @@
+"""The version tells the release, and the commit wherever there is a checkout."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import gatewayd
+from gatewayd import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODULE = Path(version.__file__)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout of one commit, with the module in it."""
+    module = tmp_path / "checkout/gatewayd" / MODULE.name
+    module.parent.mkdir(parents=True)
+    shutil.copy(MODULE, module)
+    git(tmp_path / "checkout", "init", "--quiet", "--initial-branch", "main")
+    git(tmp_path / "checkout", "add", ".")
+    git(tmp_path / "checkout", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "One")
+    return tmp_path / "checkout"
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def told(folder: Path) -> str:
+    found = runpy.run_path(str(folder / "gatewayd" / MODULE.name))["__version__"]
+    assert isinstance(found, str)
+    return found
+
+
+def packed(folder: Path) -> Path:
+    git(folder, "pack-refs", "--all")
+    return folder
+
+
+def detached(folder: Path) -> Path:
+    git(folder, "checkout", "--quiet", "--detach")
+    return folder
+
+
+def beside(folder: Path) -> Path:
+    git(folder, "worktree", "add", "--quiet", "../beside")
+    return folder.parent / "beside"
+
+
+@pytest.mark.parametrize("made", [lambda folder: folder, packed, detached, beside])
+def test_a_checkout_tells_its_commit(checkout: Path, made: Callable[[Path], Path]) -> None:
+    folder = made(checkout)
+    assert told(folder) == f"0.1.0+g{git(folder, 'rev-parse', 'HEAD')[:9]}"
+
+
+@pytest.mark.parametrize("head", ["", "ref: refs/heads/none", "nonsense", "ref: " + "../" * 9 + "etc/passwd", "\0"])
+def test_what_is_no_checkout_of_git_tells_the_release(checkout: Path, head: str) -> None:
+    (checkout / ".git/HEAD").write_text(head)
+    assert told(checkout) == "0.1.0"
+
+
+def test_what_is_not_in_a_checkout_tells_what_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "gatewayd").mkdir()
+    shutil.copy(MODULE, tmp_path / "gatewayd" / MODULE.name)
+    assert re.fullmatch(r"0\.1\.0(\+g[0-9a-f]{9})?", told(tmp_path))
+
+
+def test_plugins_and_people_are_told() -> None:
+    assert gatewayd.__version__ == version.__version__
