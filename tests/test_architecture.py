@@ -21,7 +21,7 @@ PLUGINS = ROOT / "plugins"
 
 #: The kernel's rooms from the ground up: each may import only from floors below its own, for types as well.
 FLOORS = [
-    {"errors", "deferred", "garbage", "regular", "times"},
+    {"errors", "deferred", "garbage", "regular", "times", "version"},
     {"model", "options"},
     {"evidence", "message", "sizes"},
     {"spool", "decode", "backoff", "address", "secrecy", "hosts"},

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-import gatewayd
 from gatewayd import garbage
 from gatewayd.cli import output
 from gatewayd.cli.app import App
@@ -104,8 +103,9 @@ def _folder() -> Path:
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  as click calls it
     if wanted and not ctx.resilient_parsing:
-        # Imported when it is asked for: it reads files.
-        click.echo(f"gatewayd, version {gatewayd.__version__}")
+        from gatewayd.version import __version__  # noqa: PLC0415  it reads files, and no other command needs them
+
+        click.echo(f"gatewayd, version {__version__}")
         ctx.exit()
 
 

@@ -43,8 +43,8 @@ _T = TypeVar("_T")
 
 #: How many waiting keys are read from the ledger at once.
 _AHEAD = 1000
-#: By how much fewer keys a batch has than one that ended its session at once.
-_FEWER = 4
+#: By how much fewer keys a batch has than one that ended its session at once; but so many, which show whether sizes are estimates.
+_FEWER, _TELLING = 4, 5
 
 
 class Work:
@@ -205,7 +205,7 @@ class Work:
             except (PluginError, TransientError) as error:
                 if self._in_vain <= 1:
                     raise
-                most = max(1, self._in_vain // _FEWER)
+                most = max(_TELLING, self._in_vain // _FEWER) if self._in_vain > _TELLING else 1
                 self._leave(error)
 
     def _worked(self, folder: str, bounds: Bounds) -> None:
