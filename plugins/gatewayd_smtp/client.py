@@ -111,10 +111,13 @@ class Client(smtplib.SMTP):
         """Return a whole reply as its code and its lines; it must have come within so many seconds. Errors name ``what``."""
         self._step(what, seconds)
         words: list[bytes] = []
+        first = b""
         while True:
             line = self._line()
-            if not _REPLY.match(line) or len(words) >= _MAX_LINES:
+            # Each line has the same code (RFC 5321 section 4.2.1): one that says yes and no is neither.
+            if not _REPLY.match(line) or len(words) >= _MAX_LINES or first not in (b"", line[:1]):
                 raise garbled(self._options, line, self.secrets)
+            first = line[:1]
             words.append(line[4:].strip())
             if line[3:4] != b"-":
                 return int(line[:3]), b"\n".join(words)

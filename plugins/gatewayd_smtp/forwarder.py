@@ -87,10 +87,10 @@ class SmtpCourier(Courier):
     def notify(self, notice: Notice) -> Sequence[str]:
         """See ``Courier.notify``: a mail with the null sender, so that nothing comes back (RFC 3834 section 3.3)."""
         written = notice_mail(notice)
-        known = {address: self._wire(address) for address in notice.to}
+        known, verdicts = self._wired(notice.to)
         self._idle = False
         with socket_errors(self._options, self._options.effective_port):
-            verdicts = self._transaction("MAIL FROM:<>", known, written)
+            verdicts |= self._transaction("MAIL FROM:<>", known, written) if known else {}
         self._idle = True
         missed = {address: f"{address}: {words}" for address, (state, words) in verdicts.items() if state != "delivered"}
         if len(missed) == len(verdicts):
@@ -142,13 +142,7 @@ class SmtpCourier(Courier):
             sender = self._wire(parcel.sender.email if parcel.sender else "")
         except PermanentError as error:
             return _receipt(parcel, dict.fromkeys(parcel.to, ("refused", error.sentences)))
-        verdicts: dict[str, _Verdict] = {}
-        known: dict[str, str] = {}
-        for address in parcel.to:
-            try:
-                known[address] = self._wire(address)
-            except PermanentError as error:
-                verdicts[address] = "refused", error.sentences
+        known, verdicts = self._wired(parcel.to)
         if known:
             begin = f"MAIL FROM:<{sender}>{self._parameters(parcel, (sender, *known.values()), written)}"
             verdicts |= self._transaction(begin, known, written)
@@ -162,6 +156,17 @@ class SmtpCourier(Courier):
         if _SIZE.fullmatch(limit) and 0 < int(limit) < written.size:
             raise PermanentError(f"it has {written.size} bytes, and {self._options.where} takes at most {int(limit)}")
         return written
+
+    def _wired(self, addresses: Iterable[str]) -> tuple[dict[str, str], dict[str, _Verdict]]:
+        """Return addresses as this server can take them, and the verdict on those that it can't: they keep it from nobody else."""
+        known: dict[str, str] = {}
+        verdicts: dict[str, _Verdict] = {}
+        for address in addresses:
+            try:
+                known[address] = self._wire(address)
+            except PermanentError as error:
+                verdicts[address] = "refused", error.sentences
+        return known, verdicts
 
     def _wire(self, address: str) -> str:
         """Return an address as this server can take it; raises PermanentError where it can't (RFC 6531 section 3.2)."""
@@ -186,11 +191,17 @@ class SmtpCourier(Courier):
         return verdicts | dict.fromkeys(accepted, verdict)
 
     def _reset(self) -> None:
-        """End a transaction that is open still. What was said of the mail stands, though a server may hang up on it now."""
+        """End a transaction that is open still. What was said of the mail stands, though a server may hang up on it now.
+
+        In one that the server does not end, the next MAIL would be refused: that mail goes over a new connection.
+        """
         try:
-            self._ask("RSET")
+            digit, _ = self._ask("RSET")
         except (OSError, GatewaydError):
             self._client.close()
+        else:
+            if digit != OK:
+                self._taken = self._options.messages_per_connection
 
     def _parameters(self, parcel: Parcel, addresses: Iterable[str], written: Written) -> str:
         """Return what MAIL says of the mail, as far as the server offers to hear it."""

@@ -1,0 +1,56 @@
+"""The forwarder ``smtp`` and relays whose answers contradict each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from gatewayd import Address, Notice, TransientError
+from gatewayd.testing.smtp import SmtpServer
+from tests.plugins.smtp_raw import speaking
+from tests.plugins.smtp_site import DUTY, NOON, courier, parcel
+
+OURS = Address(name="", email="out@tours.example")
+
+
+@pytest.mark.parametrize("answer", ["502 5.5.1 not implemented", "450 4.7.0 slow down"])
+def test_P4_a_transaction_that_the_server_does_not_end_costs_the_next_mail_nothing(answer: str) -> None:
+    """Its MAIL would be refused as the second one of the same transaction."""
+    first = parcel(b"Subject: 1\r\n\r\n1\r\n", "nobody@example.com")
+    with SmtpServer() as server:
+        begun = []
+
+        def says(step: str, argument: str) -> str | None:
+            if step == "MAIL":
+                begun.append(server.connections)
+                return "503 5.5.1 nested MAIL" if begun.count(server.connections) > 1 else None
+            if step == "RCPT" and "nobody" in argument:
+                return "550 5.1.1 no such user"
+            return answer if step == "RSET" else None
+
+        server.answer = says
+        with courier(server) as opened:
+            receipts = opened.deliver([first, parcel(number=2)])
+            assert next(receipts).recipients[0].words == "550 5.1.1 no such user"
+            assert next(receipts).recipients[0].state == "delivered"
+    assert begun == [1, 2]
+
+
+@pytest.mark.parametrize("word", [b"MAIL", b"RCPT", b"DATA", b"."])
+@pytest.mark.parametrize("said", [b"550-5.7.1 no\r\n250 yes\r\n", b"250-yes\r\n550 5.7.1 no\r\n"])
+def test_P7_a_reply_with_two_codes_is_none(word: bytes, said: bytes) -> None:
+    """RFC 5321 section 4.2.1: the code must be the same on each line."""
+    with (
+        speaking({b"DATA": b"354 go\r\n", word: said}) as server,
+        courier(server) as opened,
+        pytest.raises(TransientError, match="expected an SMTP reply"),
+    ):
+        list(opened.deliver([parcel()]))
+
+
+def test_P4_an_administrator_whose_address_the_server_can_not_take_keeps_a_notice_from_nobody_else() -> None:
+    notice = Notice(message_id="<n@x.example>", at=NOON, host="mx1", begun=(), over=(), sender=OURS, to=("jörg@example.com", DUTY))
+    with speaking({b"DATA": b"354 go\r\n"}) as server, courier(server) as opened:
+        (missed,) = opened.notify(notice)
+    assert "jörg@example.com" in missed
+    assert "SMTPUTF8" in missed
+    assert f"RCPT TO:<{DUTY}>".encode() in server.heard
