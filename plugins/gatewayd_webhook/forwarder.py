@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import BadStatusLine, HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Webhook", "WebhookCourier"]
 
 _PIECE = 1 << 13
-#: What may end a request (RFC 9110 section 15). Before it may come 100 only: we ask for nothing else.
-_FINAL = range(200, 600)
+#: What may end a request, and what may come before it, asked for or not (RFC 9110 section 15). We ask for no other protocol.
+_FINAL, _INTERIM = range(200, 600), range(102, 200)
 
 
 class Webhook(Forwarder):
@@ -81,6 +82,7 @@ class WebhookCourier(Courier):
         connection = HTTPConnection(self._options.host, self._options.port)
         # Only the line connects, since only it knows where to.
         connection.auto_open = 0
+        connection.response_class = _Response
         connection.sock = self._line
         with errors(self._options):
             response = self._answered(connection, message_id, content)
@@ -105,7 +107,10 @@ class WebhookCourier(Courier):
         except (BrokenPipeError, ConnectionResetError) as lost:
             self._line.close()
             with suppress(*BROKEN):
-                return connection.getresponse()
+                response = connection.getresponse()
+                # Nobody has taken what he has not got to its end.
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    return response
             raise lost from None
         return connection.getresponse()
 
@@ -124,6 +129,18 @@ class WebhookCourier(Courier):
         for header, value in headers.items():
             connection.putheader(header, value)
         connection.endheaders(content)
+
+
+class _Response(HTTPResponse):
+    """An answer; http.client would take what may come before it, such as 103 (RFC 8297), for all of it."""
+
+    def begin(self) -> None:
+        """Read its head, and what comes before that."""
+        super().begin()
+        while self.status in _INTERIM:
+            # Else it counts as begun.
+            self.headers = None  # type: ignore[assignment]  # as http.client has it before it begins
+            super().begin()
 
 
 def _read(response: HTTPResponse) -> Answer:

@@ -54,7 +54,9 @@ def test_P7_who_has_not_read_the_request_to_its_end_has_not_taken_it(tmp_path: P
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     large = parcel(raw=b"x" * 12_000_000)
-    made = scripted(play)
-    with made as port, closing(webhook(tmp_path, f"http://localhost:{port}/", raw="inline", inline_bytes=1 << 24).open()) as courier:
-        with pytest.raises(TransientError, match="connection lost"):
-            list(courier.deliver([large]))
+    with (
+        scripted(play) as port,
+        closing(webhook(tmp_path, f"http://localhost:{port}/", raw="inline", inline_bytes=1 << 24).open()) as courier,
+        pytest.raises(TransientError, match="connection lost"),
+    ):
+        list(courier.deliver([large]))
