@@ -15,7 +15,7 @@ from gatewayd_csv.doubts import losses
 from gatewayd_csv.index import Index
 from gatewayd_csv.options import CsvOptions
 from gatewayd_csv.settling import settled
-from gatewayd_csv.tables import header, stamps, unread
+from gatewayd_csv.tables import UNREADABLE, header, stamps, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -254,8 +254,10 @@ class Csv(Directory):
     def _unusable(self, found: tuple[Stamp, ...], faults: list[str], rows: Sequence[str] = ()) -> list[str]:
         if self._index is None:
             raise ConfigError(f"{self._name}: {'; '.join(faults)}", advice="Correct the files.")
-        self._refused = (found, [*(f"{fault}{_STAYS}" for fault in faults), *rows])
-        return list(self._refused[1])
+        told = [*(f"{fault}{_STAYS}" for fault in faults), *rows]
+        # What can't be read may be readable the next time, and its stamp does not tell.
+        self._refused = (None if any(UNREADABLE in fault for fault in faults) else found, told)
+        return list(told)
 
     def _put_in_place(self) -> None:
         self._new.replace(self._path)

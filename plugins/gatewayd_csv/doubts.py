@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gatewayd_csv.tables import TABLES
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -65,17 +65,23 @@ def contact_types(db: sqlite3.Connection) -> list[tuple[Kind, str, int]]:
 
 
 def gained(db: sqlite3.Connection, before: Path) -> bool:
-    """Note the addresses that have contacts now which they had not in the index ``before``; False if they are too many."""
+    """Note the addresses that have contacts now which they had not in the index ``before``; False if that is not known."""
+    # What is written must not be in one transaction with an index that may be broken.
+    db.commit()
     # An index never changes once it is whole, so nothing of it needs to be locked.
     db.execute("ATTACH ? AS before", (f"file:{quote(str(before))}?mode=ro&immutable=1",))
     rows = "SELECT email, kind, role FROM {}.contacts WHERE email IS NOT NULL"
-    db.execute(
-        f"INSERT INTO gained SELECT DISTINCT email FROM ({rows.format('main')} EXCEPT {rows.format('before')}) LIMIT ?",  # noqa: S608  our own words
-        (_MOST_GAINED + 1,),
-    )
-    db.commit()
+    query = f"SELECT DISTINCT email FROM ({rows.format('main')} EXCEPT {rows.format('before')}) LIMIT ?"  # noqa: S608  our own words
+    try:
+        found = db.execute(query, (_MOST_GAINED + 1,)).fetchall()
+    except sqlite3.DatabaseError:
+        # One that is broken somewhere must not hold up the one that takes its place.
+        found = None
     db.execute("DETACH before")
-    return bool(db.execute("SELECT count(*) <= ? FROM gained", (_MOST_GAINED,)).fetchone()[0])
+    if found is None or len(found) > _MOST_GAINED:
+        return False
+    db.executemany("INSERT INTO gained VALUES (?)", found)
+    return True
 
 
 def losses(rows: Mapping[str, int], before: Mapping[str, int]) -> dict[str, tuple[int, int]]:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from gatewayd import Kind
 
-__all__ = ["TABLES", "Stamp", "Table", "header", "misspelt", "searchable", "stamps", "unread"]
+__all__ = ["TABLES", "UNREADABLE", "Stamp", "Table", "header", "misspelt", "searchable", "stamps", "unread"]
 
+#: What is said of a file that the system does not let us read now.
+UNREADABLE = "it can't be read"
 #: How much of a file may be its header line, and how many columns it may have.
 _MAX_HEADER = 1 << 16
 _MAX_COLUMNS = 500
@@ -139,7 +141,7 @@ def header(path: Path) -> tuple[tuple[str, ...], str]:
         found = " but UTF-16" if line.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else ""
         return (), f"the header line is not UTF-8{found}: {UTF8}; {expected}"
     except OSError as error:
-        return (), f"it can't be read: {error.strerror}"
+        return (), f"{UNREADABLE}: {error.strerror}"
     columns = _columns(text, ",")
     missing = [column for column in needed if column not in columns]
     if missing:
