@@ -15,7 +15,7 @@ from gatewayd_csv.doubts import losses
 from gatewayd_csv.index import Index
 from gatewayd_csv.options import CsvOptions
 from gatewayd_csv.settling import settled
-from gatewayd_csv.tables import UNREADABLE, header, stamps, unread
+from gatewayd_csv.tables import TABLES, UNREADABLE, header, stamps, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -203,7 +203,7 @@ class Csv(Directory):
             if self._fits(found):
                 return []
             headers = {stamp.name: header(self.options.folder / stamp.name) for stamp in found}
-            faults = [] if accept or before is None else self._gone(before, found)
+            faults = [] if accept or before is None else [*self._gone(before, found), *self._columns_gone(before, headers)]
             faults += [f"{name}:1: {fault}" for name, (_, fault) in headers.items() if fault]
             if faults:
                 return self._unusable(found, faults)
@@ -246,6 +246,16 @@ class Csv(Directory):
         there = {stamp.name for stamp in found}
         gone = [name for name, rows in before.rows.items() if rows and name not in there]
         return [f"{name}: the file is gone; {self._accepted}" for name in gone]
+
+    def _columns_gone(self, before: Index, headers: Mapping[str, tuple[tuple[str, ...], str]]) -> list[str]:
+        """Tell of columns that may be missing and decide something where they are: without them the rest says something else."""
+        sound = {name: columns for name, (columns, fault) in headers.items() if not fault}
+        return [
+            f"{name}:1: the column {column!r} is gone; {self._accepted}"
+            for name, columns in sound.items()
+            for column in TABLES[name].deciding
+            if column in before.columns.get(name, ()) and column not in columns
+        ]
 
     @property
     def _accepted(self) -> str:

@@ -72,7 +72,8 @@ class Index:
         self._before: str = about["before"]
         self.rows: dict[str, int] = about["rows"]
         self.contact_types: tuple[tuple[Kind, str, int], ...] = tuple(tuple(one) for one in about["contact_types"])
-        shapes = [_shape(name, tuple(columns)) for name, columns in about["columns"].items()]
+        self.columns: dict[str, tuple[str, ...]] = {name: tuple(columns) for name, columns in about["columns"].items()}
+        shapes = [_shape(name, columns) for name, columns in self.columns.items()]
         self._shapes = {shape.kind: shape for shape in shapes if shape}
         #: The Bloom filters that were asked for, by table and column; None where there is none.
         self._blooms: dict[tuple[str, str], bytes | None] = {}

@@ -53,6 +53,11 @@ class Table:
     #: Columns that mean something and may be missing.
     optional: tuple[str, ...] = ()
 
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """Those of them that are more than shown."""
+        return tuple(column for column in self.optional if column not in self.label)
+
 
 _OWNER = ("id", "name", "main_contact")
 _TITLED = {

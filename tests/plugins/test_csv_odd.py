@@ -82,3 +82,35 @@ def test_an_index_that_is_broken_somewhere_holds_no_new_one_up(tmp_path: Path) -
     assert directory.refresh() == []
     assert directory.persons({"carl@x.example"})
     assert directory.contacts({"d15000@x.example"})
+
+
+@pytest.mark.parametrize(("name", "column"), [("contacts", "contact_type"), ("persons", "temporary")])
+def test_a_column_that_decides_is_not_lost_before_a_person_says_so(tmp_path: Path, name: str, column: str) -> None:
+    """Without it nobody is a contact of any type, and temporary persons are like all others."""
+    folder = tmp_path / "acme"
+    files = {"persons": PERSONS, "customers": CUSTOMERS, "contacts": CONTACTS}
+    write(folder, **files)
+    directory = csv_of(folder, tmp_path / "state")
+    assert directory.refresh() == []
+    write(folder, **{name: files[name].replace(column, "category")})
+    os.utime(folder / f"{name}.csv", (1, 1))
+    for _ in range(2):
+        (told,) = directory.refresh()
+        assert told.startswith(f"{name}.csv:1: the column {column!r} is gone; if that is meant, `gatewayd directory load")
+        assert directory.contents().outdated
+        assert directory.contents().contact_types == (("customer", "sales", 1),)
+        assert [one.id for one in directory.persons({"anna@x.example"})["anna@x.example"]] == ["P1"]
+    assert directory.accept() == []
+    assert directory.contents().outdated == ""
+    assert directory.refresh() == []
+
+
+def test_a_column_that_is_only_shown_may_go(tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    write(folder, reservations="id,code,title\nR1,B-756,Rome\n")
+    directory = csv_of(folder, tmp_path / "state")
+    assert directory.refresh() == []
+    write(folder, reservations="id,code\nR1,B-756\nR2,B-757\n")
+    os.utime(folder / "reservations.csv", (1, 1))
+    assert directory.refresh() == []
+    assert directory.reservations({"B-757"})
