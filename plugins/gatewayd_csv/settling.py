@@ -20,6 +20,8 @@ __all__ = ["settled"]
 _QUIET, _QUIET_SHORTER, _SHORTER = 2.0, 7.0, 0.9
 #: Seconds that are waited for that at most, and between two looks.
 _PATIENCE, _LOOK = 10.0, 0.1
+#: So many seconds ago is long ago, whatever the clock says that a file has its time from: that of a file server may be behind.
+_LONG_AGO = 900.0
 
 
 def settled(folder: Path, before: Sequence[Stamp]) -> tuple[Stamp, ...] | None:
@@ -51,4 +53,4 @@ def _left(one: Stamp, old: Stamp | None, watched: float) -> float:
     if one == old:
         return 0.0
     quiet = _QUIET_SHORTER if old and one.size < _SHORTER * old.size else _QUIET
-    return quiet - max(watched, time.time() - one.mtime_ns / 1e9)
+    return 0.0 if time.time() - one.mtime_ns / 1e9 > _LONG_AGO else quiet - watched

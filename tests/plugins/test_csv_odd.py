@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd_csv import settling
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
 
 if TYPE_CHECKING:
@@ -114,3 +117,37 @@ def test_a_column_that_is_only_shown_may_go(tmp_path: Path) -> None:
     os.utime(folder / "reservations.csv", (1, 1))
     assert directory.refresh() == []
     assert directory.reservations({"B-757"})
+
+
+def test_a_file_server_whose_clock_is_behind_shows_no_export_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "_QUIET", 0.4)
+    folder = tmp_path / "acme"
+    path = folder / "reservations.csv"
+    bookings = ["id,code\n", *(f"R{n},B-{n}\n" for n in range(40))]
+    write(folder, reservations="".join(bookings[:21]))
+    os.utime(path, (1, 1))
+    directory = csv_of(folder, tmp_path / "state")
+    assert directory.refresh() == []
+    size = path.stat().st_size
+
+    def export() -> None:
+        for line in bookings[21:]:
+            with path.open("a") as file:
+                file.write(line)
+            behind = time.time() - 30
+            os.utime(path, (behind, behind))
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=export)
+    thread.start()
+    while path.stat().st_size == size:
+        time.sleep(0.01)
+    seen = set()
+    while thread.is_alive():
+        directory.refresh()
+        seen.add(len(directory.reservations({f"B-{n}" for n in range(40)})))
+    thread.join()
+    directory.refresh()
+    seen.add(len(directory.reservations({f"B-{n}" for n in range(40)})))
+    assert seen <= {20, 40}
+    assert 40 in seen
