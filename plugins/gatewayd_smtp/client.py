@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import smtplib
-from itertools import chain
+import ssl
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd import LEAST_RATE, Connection
 from gatewayd_smtp.faults import closed, garbled
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable, Iterator
 
     from _typeshed import ReadableBuffer
@@ -85,18 +85,26 @@ class Client(smtplib.SMTP):
         """Send a mail and the dot behind it, with dots at the beginning of lines doubled (RFC 5321 section 4.5.2).
 
         The last line is ended. Small pieces go out together: each is a packet else. A server may refuse a mail before its end,
-        and then hang up; it can't have taken it over.
+        and then hang up; it can't have taken it over, whatever it says.
         """
-        if self._buffer.startswith(b"2"):
-            raise garbled(self._options, self._buffer, self.secrets)
         self._step("the mail", self._options.command_seconds, rate=LEAST_RATE)
         waiting = bytearray()
-        for piece in chain(stuffed(pieces), (b".\r\n",)):
+        for piece in stuffed(pieces):
             waiting += piece
             if len(waiting) >= _BLOCK:
                 self.send(waiting)
                 waiting = bytearray()
-        self.send(waiting)
+        self._hear()
+        if self._buffer.startswith(b"2"):
+            raise garbled(self._options, self._buffer, self.secrets)
+        self._step("the mail", self._options.command_seconds, rate=LEAST_RATE)
+        self.send(waiting + b".\r\n")
+
+    def _hear(self) -> None:
+        """Take what has come by now, and wait for nothing."""
+        self.line.setblocking(False)
+        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._buffer += self.line.recv(_MAX_LINE)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return a whole reply as its code and its lines; it must have come within the timeout."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from gatewayd import Address, Notice, TransientError
 from gatewayd.testing.smtp import SmtpServer
-from tests.plugins.smtp_raw import speaking
+from tests.patience import LONG
+from tests.plugins.smtp_raw import Raw, speaking
 from tests.plugins.smtp_site import DUTY, NOON, courier, parcel
+
+if TYPE_CHECKING:
+    import socket
 
 OURS = Address(name="", email="out@tours.example")
 
@@ -54,3 +60,45 @@ def test_P4_an_administrator_whose_address_the_server_can_not_take_keeps_a_notic
     assert "jörg@example.com" in missed
     assert "SMTPUTF8" in missed
     assert f"RCPT TO:<{DUTY}>".encode() in server.heard
+
+
+class Hasty(Raw):
+    """Answers within a mail, and once more at its end."""
+
+    def __init__(self, within: bytes, end: bytes) -> None:
+        super().__init__({b".": end}, "127.0.0.1")
+        self._within = within
+        self.thread.start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        lines = connection.makefile("rb")
+        connection.sendall(self.replies[b""])
+        while line := lines.readline():
+            if line != b"DATA\r\n":
+                connection.sendall(b"250 ok\r\n")
+                continue
+            connection.sendall(b"354 go\r\n")
+            lines.readline()
+            connection.sendall(self._within)
+            while lines.readline() not in (b".\r\n", b""):
+                pass
+            connection.sendall(self.replies[b"."])
+
+
+@pytest.mark.parametrize("end", [b"554 5.7.1 never\r\n", b"451 4.3.0 later\r\n", b""])
+def test_P7_a_yes_before_the_mails_end_is_no_word_on_it(end: bytes) -> None:
+    raw = b"Subject: large\r\n\r\n" + b"x\r\n" * 5_000_000
+    server = Hasty(b"250 2.0.0 yes\r\n", end)
+    early = pytest.raises(TransientError, match=r"expected an SMTP reply, got '250 2\.0\.0 yes")
+    with courier(server) as opened, early:
+        list(opened.deliver([parcel(raw)]))
+    server.thread.join(LONG)
+
+
+def test_a_no_before_the_mails_end_stands() -> None:
+    raw = b"Subject: large\r\n\r\n" + b"x\r\n" * 5_000_000
+    server = Hasty(b"552 5.3.4 too much\r\n", b"")
+    with courier(server) as opened:
+        (receipt,) = opened.deliver([parcel(raw)])
+    assert (receipt.recipients[0].state, receipt.recipients[0].words) == ("refused", "552 5.3.4 too much")
+    server.thread.join(LONG)
