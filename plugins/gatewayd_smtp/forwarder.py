@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Smtp", "SmtpCourier"]
 
 _SEND_IT = 354
+#: What old servers say of too many recipients, where they mean that those who are left may come in the next mail (RFC 5321 section
+#: 4.5.3.1.10). Others say it of one whose mailbox is full.
+_TOO_MANY = 552
 _PARTING_SECONDS = 1.0
 #: What xtext encodes (RFC 3461 section 4).
 _NO_XTEXT = re.compile(r"[^!-~]|[+=]")
@@ -181,10 +184,13 @@ class SmtpCourier(Courier):
         if digit != OK:
             return dict.fromkeys(known, (_STATES[digit], words))
         verdicts: dict[str, _Verdict] = {}
+        accepted: list[str] = []
         for address, wired in known.items():
-            digit, words = self._ask(f"RCPT TO:<{wired}>")
-            verdicts[address] = _STATES[digit], words
-        accepted = [address for address, (state, _) in verdicts.items() if state == "delivered"]
+            code, said_of_it = self._client.ask(f"RCPT TO:<{wired}>")
+            digit, words = self._word(code, said_of_it)
+            # Behind one that was accepted it may be a word on their number: alone it is asked for once more.
+            verdicts[address] = "waiting" if code == _TOO_MANY and accepted else _STATES[digit], words
+            accepted += [address] if digit == OK else []
         begun, verdict = self._data(written) if accepted else (False, ("refused", ""))
         if not begun:
             self._reset()

@@ -102,3 +102,27 @@ def test_a_no_before_the_mails_end_stands() -> None:
         (receipt,) = opened.deliver([parcel(raw)])
     assert (receipt.recipients[0].state, receipt.recipients[0].words) == ("refused", "552 5.3.4 too much")
     server.thread.join(LONG)
+
+
+def test_P7_more_recipients_than_a_server_takes_at_once_go_in_the_next_mail() -> None:
+    """RFC 5321 section 4.5.3.1.10: old servers say 552 where they mean 452. Alone it is a word on the recipient."""
+    people = tuple(f"p{number}@example.com" for number in range(4))
+    with SmtpServer() as server:
+        taken: list[str] = []
+
+        def says(step: str, argument: str) -> str | None:
+            if step == "MAIL":
+                taken.clear()
+            if step != "RCPT":
+                return None
+            taken.append(argument)
+            return "552 too many recipients" if len(taken) > 2 or "p3" in argument else None
+
+        server.answer = says
+        with courier(server) as opened:
+            (first,) = opened.deliver([parcel(b"Subject: 1\r\n\r\n1\r\n", *people)])
+            assert [one.state for one in first.recipients] == ["delivered", "delivered", "waiting", "waiting"]
+            (second,) = opened.deliver([parcel(b"Subject: 1\r\n\r\n1\r\n", *people[2:])])
+            assert [one.state for one in second.recipients] == ["delivered", "waiting"]
+            (third,) = opened.deliver([parcel(b"Subject: 1\r\n\r\n1\r\n", people[3])])
+    assert [(one.state, one.words) for one in third.recipients] == [("refused", "552 too many recipients")]
