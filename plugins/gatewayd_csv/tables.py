@@ -24,9 +24,10 @@ __all__ = ["TABLES", "UNREADABLE", "Stamp", "Table", "header", "misspelt", "sear
 
 #: What is said of a file that the system does not let us read now.
 UNREADABLE = "it can't be read"
-#: How much of a file may be its header line, and how many columns it may have.
+#: How much of a file may be its header line, how many columns it may have, and how many bytes the kernel takes of a field's name.
 _MAX_HEADER = 1 << 16
 _MAX_COLUMNS = 500
+_MAX_NAME = 999
 #: What columns are separated by in files that are no CSV as it is meant here.
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 #: How alike a name must be to be taken for a slip of another one, and how many names of a folder are looked at.
@@ -151,8 +152,9 @@ def header(path: Path) -> tuple[tuple[str, ...], str]:
     missing = [column for column in needed if column not in columns]
     if missing:
         return columns, f"the header line lacks {', '.join(missing)}; {expected}{_why(text, columns, missing)}"
-    if len(set(columns)) < len(columns) or len(columns) > _MAX_COLUMNS:
-        return columns, f"the header line names a column twice or more than {_MAX_COLUMNS} columns; {expected}"
+    if len(set(columns)) < len(columns) or len(columns) > _MAX_COLUMNS or any(len(name.encode()) > _MAX_NAME for name in columns):
+        wrong = f"a column twice, one of more than {_MAX_NAME} bytes or more than {_MAX_COLUMNS} columns"
+        return columns, f"the header line names {wrong}; {expected}"
     return columns, ""
 
 

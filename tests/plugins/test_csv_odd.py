@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.guard import GuardedDirectory
 from gatewayd_csv import settling
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
 
@@ -151,3 +152,16 @@ def test_a_file_server_whose_clock_is_behind_shows_no_export_in_part(tmp_path: P
     seen.add(len(directory.reservations({f"B-{n}" for n in range(40)})))
     assert seen <= {20, 40}
     assert 40 in seen
+
+
+def test_P4_a_column_whose_name_the_kernel_would_not_take_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    """Else each answer from that file is refused, and the directory says that it is well."""
+    folder = tmp_path / "acme"
+    write(folder, persons=PERSONS)
+    directory = csv_of(folder, tmp_path / "state")
+    assert directory.refresh() == []
+    write(folder, persons=f"id,name,email,{'c' * 5000}\nP1,Anna,anna@x.example,z\n")
+    os.utime(folder / "persons.csv", (1, 1))
+    (told,) = directory.refresh()
+    assert told.startswith("persons.csv:1: the header line names a column twice, one of more than 999 bytes or more than 500")
+    assert GuardedDirectory(directory).persons({"anna@x.example"})
