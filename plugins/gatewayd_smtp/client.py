@@ -40,6 +40,8 @@ class Client(smtplib.SMTP):
         self._buffer = b""
         #: From now on each step has a deadline of its own; greeting and log-in are one.
         self.logged_in = False
+        #: The last mail was answered before its end, and may be once more: no reply behind it can be told from that.
+        self.hasty = False
         #: What must not be shown where the server repeats it.
         self.secrets: tuple[str, ...] = ()
         # The name is set once our own address is known: left to itself, smtplib asks the name server for one.
@@ -95,6 +97,7 @@ class Client(smtplib.SMTP):
                 self.send(waiting)
                 waiting = bytearray()
         self._hear()
+        self.hasty = bool(self._buffer)
         if self._buffer.startswith(b"2"):
             raise garbled(self._options, self._buffer, self.secrets)
         self._step("the mail", self._options.command_seconds, rate=LEAST_RATE)

@@ -76,7 +76,7 @@ class SmtpCourier(Courier):
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
         """See ``Courier.deliver``. SMTP has no word for when to come again, so no receipt has one."""
         for parcel in parcels:
-            if self._taken >= self._options.messages_per_connection:
+            if self._taken >= self._options.messages_per_connection or self._client.hasty:
                 self._connect_anew()
             if not self._client.is_open:
                 raise closed(self._options)

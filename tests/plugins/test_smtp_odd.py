@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -126,3 +127,26 @@ def test_P7_more_recipients_than_a_server_takes_at_once_go_in_the_next_mail() ->
             assert [one.state for one in second.recipients] == ["delivered", "waiting"]
             (third,) = opened.deliver([parcel(b"Subject: 1\r\n\r\n1\r\n", people[3])])
     assert [(one.state, one.words) for one in third.recipients] == [("refused", "552 too many recipients")]
+
+
+class Twice(Hasty):
+    """Takes two connections; the first mail of each is answered twice."""
+
+    def _serve(self) -> None:
+        with self._listener, suppress(OSError):
+            for _ in range(2):
+                connection, _ = self._listener.accept()
+                with connection:
+                    self._talk(connection)
+                self._within = b""
+
+
+def test_P4_a_mail_that_was_answered_twice_costs_the_next_one_nothing() -> None:
+    """The second answer would be taken for that to MAIL, and each one behind it for another."""
+    raw = b"Subject: large\r\n\r\n" + b"x\r\n" * 5_000_000
+    server = Twice(b"552 5.3.4 too much\r\n", b"250 2.0.0 yes\r\n")
+    with courier(server) as opened:
+        first, second = opened.deliver([parcel(raw), parcel(number=2)])
+    assert first.recipients[0].state == "refused"
+    assert second.recipients[0].state == "delivered"
+    server.thread.join(LONG)
