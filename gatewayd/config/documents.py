@@ -139,7 +139,7 @@ class _Reader:
         self.faulty.add(place)
 
     def read(self, text: str) -> object:
-        """Return the plain value of the file's one document; an empty file is an empty mapping."""
+        """Return the plain value of the file's one document; one of comments alone is an empty mapping."""
         self.events = yaml.parse(text, Loader=_LOADER)
         try:
             next(self.events)

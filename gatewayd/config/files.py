@@ -31,6 +31,8 @@ _LEFT = ("~", ".new", ".sample")
 
 #: How people have files end that are to be left alone.
 _ASIDE = (".bak", ".backup", ".copy", ".disabled", ".off", ".old", ".orig", ".save")
+#: What a full disk leaves of a file that is saved, or a loss of power, would else be a sound file that takes back all it said.
+_EMPTY = "nothing stands in it: was it cut short when it was saved? Expected keys and values, or {} where there are none"
 _NAMES = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
 
 
@@ -90,6 +92,8 @@ def content(file: str, path: Path) -> bytes:
 
 def text(file: str, raw: bytes) -> str:
     """Return the text of a file that is called ``file``; raises Unreadable."""
+    if not raw.strip():
+        raise Unreadable(Fault(file=file, what=_EMPTY))
     try:
         found = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -75,7 +75,7 @@ def main(folder: Path, copy: Path | None = None) -> Main:
         what = f"{folder}, the config folder, is no folder" if os.path.lexists(folder) else f"there is no config folder {folder}"
         raise ConfigError(what, advice="Name it with --config FOLDER.")
     if copy is None and not os.path.lexists(folder / FILE):
-        fault = Fault(file=FILE, what="missing, expected it in the config folder; it may be empty where $STATE_DIRECTORY is set")
+        fault = Fault(file=FILE, what="missing, expected it in the config folder; it may be {} where $STATE_DIRECTORY is set")
         raise ConfigError(f"{folder} has no {FILE}", faults=[fault], advice="Name the config folder with --config FOLDER.")
     document = read(FILE, folder=folder, copy=copy)
     if () in document.faulty:

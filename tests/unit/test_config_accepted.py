@@ -182,12 +182,37 @@ def test_a_file_that_changed_since_it_was_read_keeps_its_older_copy(folder: Path
     assert copies["accounts/irina.yaml"] == _IRINA.encode()
 
 
-def test_an_empty_file_that_is_sound_is_accepted(folder: Path, accepted: config.Config) -> None:
-    _write(folder, {"operators/acme.yaml": "", "accounts/irina.yaml": _SALES})
+def test_a_file_that_says_nothing_and_is_sound_is_accepted(folder: Path, accepted: config.Config) -> None:
+    _write(folder, {"operators/acme.yaml": "{}\n", "accounts/irina.yaml": _SALES})
     running = config.running(folder, accepted)
     assert running.faults == ()
     config.accept(running)
-    assert _copies(folder)["operators/acme.yaml"] == b""
+    assert _copies(folder)["operators/acme.yaml"] == b"{}\n"
+
+
+@pytest.mark.parametrize("left", ["", "\n"])
+def test_a_file_that_was_emptied_runs_as_last_accepted(folder: Path, accepted: config.Config, left: str) -> None:
+    # A full disk leaves it so when it is saved, and so does a loss of power.
+    _write(folder, {"operators/acme.yaml": left})
+    for previous in (accepted, None):
+        running = config.running(folder, previous)
+        assert running.operators == accepted.operators
+        assert running.accounts == accepted.accounts
+        assert running.standing_in == ("operators/acme.yaml",)
+        config.accept(running)
+        assert _copies(folder)["operators/acme.yaml"] == _ACME.encode()
+
+
+def test_a_main_file_that_was_emptied_is_refused(
+    folder: Path, accepted: config.Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The service has a state folder in any case: the rest of the file must not be forgotten for that, its store least of all.
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "other"))
+    _write(folder, {"gatewayd.yaml": ""})
+    for previous in (accepted, None):
+        with pytest.raises(ConfigError, match=r"gatewayd\.yaml is faulty") as caught:
+            config.running(folder, previous)
+        assert [fault.file for fault in caught.value.faults] == ["gatewayd.yaml"]
 
 
 def test_a_faulty_main_file_refuses_all_and_the_copies_stay(folder: Path, accepted: config.Config) -> None:

@@ -96,8 +96,7 @@ def test_a_main_file_without_a_word_of_its_state_is_found_by_the_environment(
     with pytest.raises(ConfigError):
         config.current(folder)
     monkeypatch.setenv("STATE_DIRECTORY", str(folder.parent / "state"))
-    if how != "empty":
-        assert config.current(folder).accounts == before.accounts
+    assert config.current(folder).accounts == before.accounts
 
 
 def test_other_faulty_files_are_taken_as_last_accepted_too(folder: Path) -> None:
