@@ -2,7 +2,8 @@
 
 A lease must outlive a short pause of its owner, but nobody should wait for the lease of a process that was killed. So
 every owner locks a file in a room of its own below the state folder; the operating system lets go of the lock when the
-process ends, however it ends. Owners with another state folder are judged by their lease's time alone.
+process ends, however it ends. Owners with another state folder are judged by their lease's time alone, and so are those with a
+copy of it, as a second machine often begins: what is no lock here may be one there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import socket
 from contextlib import contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd.become import become_owner
@@ -22,7 +24,6 @@ from gatewayd.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -30,6 +31,9 @@ __all__ = ["Owner", "Role", "enter", "has_ended", "host_and_process", "prepare",
 
 #: What an owner is: what others see of it where the store can't tell.
 Role: TypeAlias = Literal["daemon", "command"]
+
+#: Another at each start of a machine (random(4)). The service may not be allowed to read it.
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def enter(state: Path) -> None:
@@ -118,7 +122,7 @@ class Owner:
         path = self._rooms / ".home"
         if not path.exists():
             path.write_text(secrets.token_hex(8))
-        return path.read_text()
+        return _home(self._rooms)
 
     def _sweep(self) -> None:
         for room in self._rooms.iterdir():
@@ -128,13 +132,28 @@ class Owner:
 
 def has_ended(state: Path, name: str) -> bool:
     """Whether the owner called ``name`` surely has ended; False where this state folder can't tell. Writes nothing."""
-    home, _, token = name.rpartition(":")
+    host, _, home, token = ["", "", "", *name.rsplit(":", 3)][-4:]
     rooms = state / "owners"
     try:
-        here = home.rpartition(":")[2] == (rooms / ".home").read_text()
-        return here and token.isalnum() and _abandoned(rooms / token)
+        return token.isalnum() and _lives_here(host, home, _home(rooms)) and _abandoned(rooms / token)
     except OSError:
         return False
+
+
+def _home(rooms: Path) -> str:
+    """Return what tells these rooms from all others, their copies included, and behind it what tells this start of the machine."""
+    try:
+        boot = _BOOT.read_text().strip().replace("-", "")[:12]
+    except OSError:
+        boot = ""
+    return f"{(rooms / '.home').read_text()}.{rooms.stat().st_ino:x}.{boot}"
+
+
+def _lives_here(host: str, home: str, here: str) -> bool:
+    """Whether an owner's rooms are these ones, and not those of a copy of the whole machine."""
+    theirs, _, boot = home.rpartition(".")
+    ours, _, booted = here.rpartition(".")
+    return theirs == ours and (host == socket.gethostname() or (boot == booted != ""))
 
 
 def _abandoned(room: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -72,3 +74,31 @@ def test_name_is_readable_for_people(tmp_path: Path) -> None:
     with Owner(tmp_path) as me:
         assert host_and_process(me.name).startswith("process ")
     assert host_and_process("odd") == "process  on odd"
+
+
+def test_an_owner_is_not_called_dead_by_a_copy_of_its_state_folder(tmp_path: Path) -> None:
+    # So a second daemon is often made: its leases would be taken from it, and what it delivers would go out twice.
+    with Owner(tmp_path / "one") as before:
+        shutil.copytree(tmp_path / "one", tmp_path / "other")
+        with Owner(tmp_path / "one") as after, Owner(tmp_path / "other") as copy:
+            assert not copy.dead(before.name)
+            assert not copy.dead(after.name)
+            assert not after.dead(copy.name)
+            assert copy.dead(copy.name) is False
+        ended = Owner(tmp_path / "other")
+        ended.close()
+        with Owner(tmp_path / "other") as copy:
+            assert copy.dead(ended.name)
+
+
+def test_an_owner_is_not_called_dead_on_a_copy_of_its_machine(tmp_path: Path) -> None:
+    # A copied disk has the same folder in the same place. It has another name, and was started at another time.
+    with Owner(tmp_path) as me:
+        host, process, home, token = me.name.split(":")
+        stopped = f"{home.rpartition('.')[0]}.5f0c2a"
+        gone = "0" * len(token)
+        assert me.dead(f"{host}:{process}:{home}:{gone}")
+        assert me.dead(f"{host}:{process}:{stopped}:{gone}"), "this machine, before it was started again"
+        assert me.dead(f"elsewhere:{process}:{home}:{gone}"), "two containers on one machine"
+        assert not me.dead(f"elsewhere:{process}:{stopped}:{gone}")
+        assert host == socket.gethostname()
