@@ -10,7 +10,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.rereading import reread
 from gatewayd.custody import State
-from gatewayd.errors import GatewaydError, PermanentError, sentences
+from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
 from gatewayd.views import Listing
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
     database = app.store.check()
     try:
         found = app.store.audit(account, listings)
+    except TransientError:
+        # What is away is not damaged: whoever restored a backup for that would lose what came since.
+        raise
     except GatewaydError as error:
         # What is damaged can't be read: that is what there is to say of it.
         output.error(error, account=account)

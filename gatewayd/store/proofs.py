@@ -61,4 +61,7 @@ class ProofVerbs(ABC):
 
     @abstractmethod
     def check(self) -> DatabaseCheck:
-        """Let the database check itself: its pages, indexes and references. Reads all of it; raises nothing for a damaged one."""
+        """Let the database check itself: its pages, indexes and references. Reads all of it; raises nothing for a damaged one.
+
+        Raises TransientError where it is away: that says nothing of what is in it.
+        """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import bindparam, select
 
-from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listing, difference
+from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listing, TransientError, difference
 from gatewayd_sql.changes import shown_key
 from gatewayd_sql.checking import checked
 from gatewayd_sql.dialect import one_of
@@ -90,10 +90,12 @@ class Auditor:
         return [found.audit(folder) for folder, found in folders.items()]
 
     def check(self) -> DatabaseCheck:
-        """Let the database check itself."""
+        """Let the database check itself; raises TransientError where it is away."""
         try:
             with self._db.reading() as connection:
                 return checked(connection)
+        except TransientError:
+            raise
         except GatewaydError as error:
             return DatabaseCheck(faults=(error.message,))
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from gatewayd import Action, ConfigError, DatabaseCheck, FilingFault, GatewaydError, Place, Record
+from gatewayd import Action, ConfigError, DatabaseCheck, FilingFault, GatewaydError, Place, Record, TransientError
 from gatewayd.testing.custodian import Custodian, make_filing, make_listing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -130,6 +130,17 @@ def test_a_sound_database_says_so(store: Sql, url: str) -> None:
     check = store.check()
     assert check.faults == ()
     assert ("amcheck" in check.unchecked) == url.startswith("postgresql")
+
+
+def test_a_database_that_is_away_is_not_called_damaged(tmp_path: Path) -> None:
+    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store.open()
+    with closing(store):
+        (tmp_path / "gatewayd.db").rename(tmp_path / "away.db")
+        with pytest.raises(TransientError, match="the database's file is gone"):
+            store.check()
+        (tmp_path / "away.db").rename(tmp_path / "gatewayd.db")
+        assert store.check().faults == ()
 
 
 def test_P1_rows_that_belong_to_nothing_are_faults(store: Sql, url: str) -> None:
