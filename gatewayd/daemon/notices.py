@@ -47,7 +47,7 @@ class Notices:
 
     def apply(self, config: Config) -> None:
         """Take a config over; what waits is tried anew."""
-        if self._config is None or (config.notify, config.accounts) != (self._config.notify, self._config.accounts):
+        if self._config is None or _way(config) != _way(self._config):
             self._changes += 1
             self._failures, self._at = 0, 0.0
         self._config = config
@@ -96,11 +96,11 @@ class Notices:
 
     def _brought(self, config: Config, news: News) -> int:
         """Bring a notice; return how many administrators did not get it."""
-        forwarder, notice = self._way(config, news)
+        forwarder, notice = self._made(config, news)
         with closing(forwarder.open()) as courier:
             return len(courier.notify(notice))
 
-    def _way(self, config: Config, news: News) -> tuple[Forwarder, Notice]:
+    def _made(self, config: Config, news: News) -> tuple[Forwarder, Notice]:
         notify = config.notify
         if notify is None:
             raise ConfigError("nobody is to be told", advice="Give `gatewayd.yaml` a `notify`.")
@@ -121,3 +121,8 @@ class Notices:
         if account is None or sender is None:
             raise GatewaydError(f"there is no account {notify.through!r} that sends", advice="Correct `notify.through`.")
         return config.registry.get(Forwarder, account.kind)(account.options, name=account.name), notice
+
+
+def _way(config: Config) -> tuple[object, ...]:
+    """Return all that may be in a notice's way."""
+    return config.notify, config.administrators, config.accounts

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
     from pathlib import Path
 
+ADMINISTRATORS = "{ada: {email: ada@example.com}, bob: {email: bob@example.com}}"
 SINCE = datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
 
 
@@ -119,10 +120,10 @@ class Told:
         self.notices = Notices(self.alarms)
         self.write(notify, more)
 
-    def write(self, notify: str, more: str = "") -> None:
+    def write(self, notify: str, more: str = "", administrators: str = ADMINISTRATORS) -> None:
         for name in ("operators", "accounts"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        main = f"state: ../state\nadministrators: {{ada: {{email: ada@example.com}}, bob: {{email: bob@example.com}}}}\n{notify}\n"
+        main = f"state: ../state\nadministrators: {administrators}\n{notify}\n"
         (self.folder / "gatewayd.yaml").write_text(main)
         (self.folder / "operators/acme.yaml").write_text("title: Acme\n")
         if more:
@@ -182,6 +183,18 @@ def test_one_who_is_refused_keeps_it_from_nobody_else(tmp_path: Path, smtp: Smtp
     assert smtp.messages[0].recipients == ("bob@example.com",)
     told.pass_(5000)
     assert len(smtp.messages) == 1
+
+
+def test_a_corrected_address_of_an_administrator_is_tried_at_once(tmp_path: Path, smtp: SmtpServer) -> None:
+    told = Told(tmp_path, "notify: {through: out}", out(smtp.port))
+    smtp.answer = lambda step, argument: "550 5.1.1 no such user" if step == "RCPT" and "carla" not in argument else None
+    told.alarms.raised(alarm())
+    told.pass_(61)
+    told.pass_(10)
+    assert smtp.messages == []
+    told.write("notify: {through: out}", administrators="{carla: {email: carla@example.com}}")
+    told.pass_(1)
+    assert [message.recipients for message in smtp.messages] == [("carla@example.com",)]
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA", "connect"])
