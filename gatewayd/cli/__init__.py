@@ -183,6 +183,7 @@ def main() -> NoReturn:
     # A terminal that is closed ends what runs in it, unless that was to outlive it (nohup(1)).
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminated)
+    _open_streams()
     for stream in (sys.stdout, sys.stderr):
         # Where the terminal can't show a character it shows another, and no command fails for it.
         if isinstance(stream, io.TextIOWrapper):
@@ -193,6 +194,19 @@ def main() -> NoReturn:
         code = 128 + told.number
     garbage.leave_all()
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Open what we were started without (`2>&-`): the next file that is opened would be taken for the output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # It gets the lowest number that is free. Standard input stays closed to Python: an empty text is not sent for it.
+            os.open(os.devnull, os.O_RDWR)
+    # Python has none where it was closed.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  as long as the process
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 class _Terminated(BaseException):
