@@ -16,6 +16,7 @@ from gatewayd.cli.former import former_lines
 from gatewayd.cli.online import try_all
 from gatewayd.cli.params import ID, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.later import standard_output_kept
 from gatewayd.mail import BytesSource
 from gatewayd.mailboxes import taken
 from gatewayd.model import Follows, Link, Rivals
@@ -108,7 +109,8 @@ def _explain(
         source, name = app.desk.source(viewer, ID(what)), app.desk.get(viewer, ID(what)).account
     else:
         source, name = _file(Path(what)), app.account(account).name if account else ""
-    found = app.desk.explain(viewer.operator, source, **_came_by(app, name))
+    with standard_output_kept():
+        found = app.desk.explain(viewer.operator, source, **_came_by(app, name))
     rows = list(_explained(app, viewer.operator, found))
     if traces:
         for _, by, text in found.findings.traces:

@@ -11,6 +11,7 @@ from gatewayd.cli import output
 from gatewayd.cli.rereading import reread
 from gatewayd.custody import State
 from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
+from gatewayd.later import standard_output_kept
 from gatewayd.views import Listing
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
     chosen = app.account(account)
     if state:
         return _list(_entries(app, account, state), as_json=as_json)
-    listings = _listings(app, chosen)
+    with standard_output_kept():
+        listings = _listings(app, chosen)
     database = app.store.check()
     try:
         found = app.store.audit(account, listings)
@@ -54,7 +56,8 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
         # What is damaged can't be read: that is what there is to say of it.
         output.error(error, account=account)
         found, database = (), replace(database, faults=tuple(dict.fromkeys([*database.faults, error.message])))
-    found = reread(app, chosen, found)
+    with standard_output_kept():
+        found = reread(app, chosen, found)
     proven = all(one.proven for one in found) and not database.faults
     if as_json:
         for one in found:

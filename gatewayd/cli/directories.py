@@ -11,6 +11,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.mail import KINDS
 from gatewayd.config.faults import hint
+from gatewayd.later import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +116,8 @@ def _directory() -> None:
 def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limit: int, *, as_json: bool) -> int:
     """Find records with all these words in id, code or name. Neither case nor accents matter. Exits 1 if there is none."""
     name = app.viewer(operator).operator
-    found = app.desk.search(name, kind, " ".join(words), limit=limit + 1)
+    with standard_output_kept():
+        found = app.desk.search(name, kind, " ".join(words), limit=limit + 1)
     listed = found[:limit]
     if as_json:
         for one in listed:

@@ -12,6 +12,7 @@ from gatewayd.cli.observing import observed
 from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.delivery import DeliveryQuery, DeliveryState
 from gatewayd.errors import GatewaydError, PermanentError
+from gatewayd.later import standard_output_kept
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _deliver(app: App, *, as_json: bool) -> int:
 
 def _lane(app: App, lane: str) -> Round:
     """Deliver all that is due of one lane; its error is its own, the other lanes go on (P4)."""
-    with observed(app) as telling:
+    with standard_output_kept(), observed(app) as telling:
         tools = Tools(store=app.store, owner=app.owner, settler=app.thread)
         return _delivered(Outbox(app.config), lane, replace(tools, settled=telling.settled) if telling else tools)
 

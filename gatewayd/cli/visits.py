@@ -17,6 +17,7 @@ from gatewayd.cli.observing import observed
 from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.health import AccountHealth, Answer, Task
+from gatewayd.later import standard_output_kept
 from gatewayd.listing import preview
 from gatewayd.rematch import correct, retry_put_off
 from gatewayd.views import Query, Viewer
@@ -102,7 +103,8 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
     failed = False
     with progress_bar() as show:
         for account in chosen:
-            answer = _visit(app, account, task, show)
+            with standard_output_kept():
+                answer = _visit(app, account, task, show)
             failed = failed or bool(answer.error or answer.problems or answer.tally.deferred)
             queued = None if answer.error else _queued(app, account)
             if as_json:
@@ -111,7 +113,8 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
                 rows.append(answer_row(answer))
                 tell_answer(app, answer, queued)
     output.table(ANSWER, rows)
-    failed = _correct(app, chosen) or failed
+    with standard_output_kept():
+        failed = _correct(app, chosen) or failed
     return failed or _unknown(app, chosen, task.keys)
 
 
@@ -232,7 +235,7 @@ def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> b
     failed = False
     for account in accounts:
         try:
-            with app.session(account) as session:
+            with standard_output_kept(), app.session(account) as session:
                 new += [(account.name, folder, one) for folder, one in preview(account, session, app.store)]
         except GatewaydError as error:
             failed = True
