@@ -219,6 +219,8 @@ class App:
 
     def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:
         """Return who asks: one operator, or for the administrator each of them with all its users."""
+        if all_operators and (operator or users):
+            raise click.UsageError("--all-operators goes without --operator and --user")
         operators = self.config.operators
         if all_operators:
             return self._everybody()

@@ -103,13 +103,18 @@ def _causes(app: App, *, operator: str | None, users: Sequence[str], queue: str 
 
 def _nothing(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
     """Say that there is nothing; raises PermanentError for a queue that none of the operators has."""
+    _known(app, viewers, queue)
+    output.note("Nothing stands in an error queue.")
+
+
+def _known(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
+    """Raise PermanentError for a queue that none of the operators has."""
     whose = [one for viewer in viewers if (one := app.config.operators.get(viewer.operator))]
     if queue is not None and whose and not any(one.has_queue(queue) for one in whose):
         have = sorted({ERRORS, *(name for one in whose for name in one.queues or ())})
         near = difflib.get_close_matches(queue, have, n=1)
         advice = f"Did you mean {near[0]}?" if near else f"Queues are: {', '.join(have)}."
         raise PermanentError(f"there is no queue {queue!r}", advice=advice)
-    output.note("Nothing stands in an error queue.")
 
 
 def cause_row(operator: str, cause: Cause) -> dict[str, output.Json]:
@@ -147,6 +152,8 @@ def _retry(
     faulty = {
         one.id: bool(one.faults) for batch in app.desk.retry(viewer, mail_ids or None, queue, forward=forward) for one in batch
     }
+    if not faulty:
+        _known(app, [viewer], queue)
     left = sum(faulty.values())
     mended = len(faulty) - left
     output.note(f"{mended} mended, {left} still faulty.")
