@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
 
 from pydantic.json_schema import models_json_schema
 
@@ -13,36 +15,42 @@ from gatewayd.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
 
     from gatewayd.plugins import Registry
 
-__all__ = ["Schemas", "first_line", "schemas", "write"]
+__all__ = ["Schemas", "first_line", "opened", "schemas", "write"]
 
+#: The files, in the order in which they are written.
+_NAMES = ("gatewayd.schema.json", "operator.schema.json", "account.schema.json")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schemas(registry: Registry) -> Mapping[str, object]:
     """Return the schemas (draft 2020-12) by the names of their files: ``gatewayd``, ``operator``, ``account``."""
-    return {
-        "gatewayd.schema.json": _gatewayd(registry),
-        "operator.schema.json": _operator(registry),
-        "account.schema.json": _account(registry),
-    }
+    return dict(zip(_NAMES, (_gatewayd(registry), _operator(registry), _account(registry)), strict=True))
 
 
-def write(folder: Path, registry: Registry) -> list[Path]:
-    """Write the schemas into ``folder``, which is made if it is missing; return the files. Raises OSError."""
+@contextmanager
+def opened(folder: Path) -> Iterator[Sequence[TextIO]]:
+    """Open the files of the schemas in ``folder``, which is made if it is missing, for ``write``. Raises OSError.
+
+    What they hold stays until then. To be called before root becomes another user, who may write nothing there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, schema in schemas(registry).items():
-        path = folder / name
-        path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
-        written.append(path)
-    return written
+    with ExitStack() as stack:
+        yield [stack.enter_context((folder / name).open("a", encoding="utf-8")) for name in _NAMES]
+
+
+def write(files: Sequence[TextIO], registry: Registry) -> list[Path]:
+    """Write the schemas into their ``opened`` files; return these. Raises OSError."""
+    for file, schema in zip(files, schemas(registry).values(), strict=True):
+        file.truncate(0)
+        file.write(json.dumps(schema, indent=2) + "\n")
+        file.flush()
+    return [Path(file.name) for file in files]
 
 
 class Schemas:

@@ -215,8 +215,9 @@ def _schema(app: App, folder: Path) -> None:
 
     They know the plugins of the config, single files among them.
     """
-    for path in schema.write(folder, app.registry):
-        click.echo(os.fspath(path))
+    with schema.opened(folder) as files:
+        for path in schema.write(files, app.registry):
+            click.echo(os.fspath(path))
 
 
 COMMANDS = (_check, _explain, _plugins, _schema)

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from gatewayd.become import become_owner
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: Any user but root, and one that no file of this machine belongs to.
 SOMEBODY = 62846
@@ -53,3 +51,23 @@ def test_nobody_changes_who_owns_the_folder_already(tmp_path: Path) -> None:
     before = os.getresuid(), os.getresgid(), os.getgroups()
     become_owner(tmp_path)
     assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+
+def test_root_has_the_schemas_written_where_the_config_lies(tmp_path: Path) -> None:
+    """As the first lines of an installed config say; the state folder's owner may write nothing there."""
+    if os.geteuid() != 0:
+        pytest.skip("not root: there is nobody to become")
+    config, state = tmp_path / "config", tmp_path / "state"
+    for folder in (config, state):
+        folder.mkdir()
+    os.chown(state, SOMEBODY, SOMEBODY)
+    (config / "gatewayd.yaml").write_text(f"state: {state}\n")
+    (config / "gatewayd.schema.json").write_text(" " * 1_000_000)
+    for folder in (config, config / "new"):
+        command = [sys.executable, "-m", "gatewayd", "--config", str(config), "schema", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        written = [Path(line) for line in done.stdout.splitlines()]
+        assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
+        assert all(json.loads(path.read_text()) for path in written)
+        assert {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in written} == {(0, 0o644)}

@@ -139,7 +139,8 @@ def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.Monkey
 
 
 def test_schemas_are_written_as_files(tmp_path: Path, registry: plugins.Registry) -> None:
-    written = schema.write(tmp_path / "new", registry)
+    with schema.opened(tmp_path / "new") as files:
+        written = schema.write(files, registry)
     assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
     for path in written:
         made = json.loads(path.read_text(encoding="utf-8"))
