@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from gatewayd.become import mighty
 from gatewayd.cli import output, writing
 from gatewayd.cli.outbox import delivery_line, delivery_row
 from gatewayd.cli.params import ID, all_operators_option, operator_options
@@ -216,9 +218,15 @@ def _write(chunks: Iterator[bytes], target: Path | None) -> None:
             for chunk in chunks:
                 file.write(chunk)
     except OSError as error:
-        raise PermanentError(
-            f"{target} can't be written: {error.strerror}", advice="Give a new file in a writable folder."
-        ) from error
+        raise PermanentError(f"{target} can't be written: {error.strerror}", advice=_elsewhere(error)) from error
+
+
+def _elsewhere(error: OSError) -> str:
+    """Return what to do about a file that can't be written; of root no power to write is left."""
+    if isinstance(error, PermissionError) and os.geteuid() != 0 and mighty():
+        shell = "Run it without -o, and with > FILE behind it: then your shell writes it"
+        return f"It would be written by user {os.geteuid()}, the owner of the state folder. {shell}."
+    return "Give a new file in a writable folder."
 
 
 @contextmanager

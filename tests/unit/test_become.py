@@ -4,11 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gatewayd import Place
 from gatewayd.become import become_owner
+from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd_sql.options import SqlOptions
+from gatewayd_sql.store import Sql
+from tests.e2e.house import House
 
 #: Any user but root, and one that no file of this machine belongs to.
 SOMEBODY = 62846
@@ -71,3 +77,28 @@ def test_root_has_the_schemas_written_where_the_config_lies(tmp_path: Path) -> N
         assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
         assert all(json.loads(path.read_text()) for path in written)
         assert {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in written} == {(0, 0o644)}
+
+
+def test_root_is_told_how_a_mail_is_written_where_the_owner_may_not(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("not root: there is nobody to become")
+    house = House(tmp_path)
+    house.operator("acme")
+    house.account("main", "imap", 1, "anna")
+    house.state.mkdir()
+    store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))
+    store.open()
+    with closing(store):
+        mail = Custodian.of(store, "main").file("1", make_raw(1))
+    for path in (house.state, *house.state.iterdir()):
+        os.chown(path, SOMEBODY, SOMEBODY)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    command = [sys.executable, "-m", "gatewayd", "--config", str(house.folder), "mail", "raw", str(mail)]
+    done = subprocess.run([*command, "-o", str(mine / "one.eml")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"user {SOMEBODY}, the owner of the state folder" in done.stderr
+    assert "Run it without -o, and with > FILE behind it" in done.stderr
+    with (mine / "one.eml").open("wb") as file:
+        subprocess.run(command, stdout=file, check=True)
+    assert (mine / "one.eml").read_bytes() == make_raw(1)
