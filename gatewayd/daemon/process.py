@@ -24,7 +24,7 @@ from gatewayd.daemon.opening import open_store
 from gatewayd.daemon.secrets import Secrets
 from gatewayd.daemon.serving import Serving
 from gatewayd.daemon.starting import first_config
-from gatewayd.daemon.waiting import Waiting
+from gatewayd.daemon.waiting import Early, Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
 from gatewayd.health import DaemonHealth
@@ -69,6 +69,8 @@ class Daemon:
     def __init__(self, folder: Path) -> None:
         """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
         self._folder = folder
+        # Reading the config may take a while, with the plugins that it has imported.
+        self._early = Early()
         self._config, self._read_at = first_config(folder)
         self._notifier = Notifier()
         self._metrics = Metrics(version=__version__)
@@ -80,7 +82,7 @@ class Daemon:
     def run(self) -> None:
         """Run until a signal says to end; raises StoreReplaced where another database lies in its own one's place."""
         journal.configure(self._config.log.format, self._config.log.level)
-        with Waiting(self._read_at) as waiting, ExitStack() as stack:
+        with Waiting(self._read_at, self._early) as waiting, ExitStack() as stack:
             self._open(stack)
             self._notifier.ready()
             # Not before: of thousands of files that takes a while.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
 
-__all__ = ["Waiting", "newer"]
+__all__ = ["Early", "Waiting", "newer"]
 
 #: Milliseconds without a further change after which files count as written, and after which a signal is seen at the latest.
 _SETTLED, _STEP = 300, 100
@@ -40,11 +40,23 @@ class _Flag:
         return self.up
 
 
+class Early:
+    """Remembers from its making on that SIGHUP came before there was anything to reload: it would end the process."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        signal.signal(signal.SIGHUP, self._hear)
+
+    def _hear(self, _: int, __: FrameType | None) -> None:
+        self.asked = True
+
+
 class Waiting:
     """Takes the signals over while its block lasts."""
 
-    def __init__(self, read_at: float) -> None:
-        """``read_at`` is when the config began to be read, as ``time.time`` has it."""
+    def __init__(self, read_at: float, early: Early | None = None) -> None:
+        """``read_at`` is when the config began to be read, as ``time.time`` has it; what came ``early`` comes first."""
+        self._early = early
         self._stop = _Flag()
         self._interrupted = _Flag()
         self._reload = False
@@ -56,6 +68,7 @@ class Waiting:
     def __enter__(self) -> Self:
         for number, handler in ((signal.SIGTERM, self._end), (signal.SIGINT, self._end), (signal.SIGHUP, self._again)):
             self._before[number] = signal.signal(number, handler)
+        self._reload = self._reload or (self._early is not None and self._early.asked)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from gatewayd.config import load
 from gatewayd.daemon.waiting import Waiting
+from tests.e2e.house import House, until
+from tests.patience import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -105,3 +107,14 @@ def test_where_nothing_can_be_watched_times_are_compared(folder: Path, monkeypat
     said = events(config, time.time(), [lambda: (folder / "accounts/a.yaml").write_text("x")])
     assert said.count("reload") == 1
     assert "look" in said
+
+
+def test_a_SIGHUP_that_comes_while_the_daemon_starts_is_a_reload_and_no_end(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.operator("acme")
+    house.write("plugins/slow.py", "import time\n\ntime.sleep(2)\n")
+    with house.daemon("-m", "gatewayd", ready=False) as daemon:
+        until("the config is being read", LONG, lambda: "slow" in daemon.log or None)
+        daemon.signal(signal.SIGHUP)
+        daemon.ready(LONG)
+        until("it is read once more", LONG, lambda: daemon.log.count("config loaded") > 1 or None)
