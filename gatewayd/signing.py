@@ -10,23 +10,15 @@ as ``<gw.PURPOSE.NONCE.TOKEN.r@domain>``: an answer repeats it (RFC 5322 section
 from __future__ import annotations
 
 import hmac
-import os
 import re
 import secrets
 from base64 import b32encode
-from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias
-
-from gatewayd.errors import ConfigError, TransientError
-from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from gatewayd.options import Secret
-
-__all__ = ["HOP", "KEY_FILE", "Purpose", "Signer", "is_reference", "reference", "written_in"]
+__all__ = ["HOP", "Purpose", "Signer", "is_reference", "reference", "written_in"]
 
 #: What a message of ours is: something that we send on, or a mail that we wrote.
 Purpose: TypeAlias = Literal["forward", "mail"]
@@ -46,12 +38,6 @@ _WITHIN = re.compile(rb"gw\.[fm]\.[a-z2-7]{24}\.[a-z2-7]{24}(?:\.r)?@[a-z0-9](?:
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 #: Stands for a domain that there is none of, or that no header can bear (RFC 2606 section 2).
 _NO_DOMAIN = "gatewayd.invalid"
-#: In the state folder.
-KEY_FILE = "signing.key"
-#: In bytes; what is larger is no key.
-_LONGEST = 1 << 16
-#: How long a key must be, in characters.
-_SHORTEST = 32
 
 
 class Signer:
@@ -62,24 +48,6 @@ class Signer:
 
     def __repr__(self) -> str:
         return "Signer()"
-
-    @classmethod
-    def load(cls, secret: Secret | None, state: Path) -> Signer:
-        """Return the signer with the key of ``secret``, else of ``signing.key`` in the state folder, which is made if need be.
-
-        Raises ConfigError for a key that is too short, AuthError for a secret that is missing, TransientError where the
-        state folder can't be used.
-        """
-        if secret is not None:
-            return cls(_long_enough(secret.reveal(), f"the secret {secret}", "Give `signing_key` a longer one."))
-        path = state / KEY_FILE
-        try:
-            text = _read(path) if path.exists() else _made(path)
-        except OSError as error:
-            advice = "Make the state folder readable and writable for this user, and see that its disk is not full."
-            raise TransientError(f"{path}: {error.strerror}", advice=advice) from error
-        advice = "Restore it from the backup; with a new one, answers to mail that was sent before are no longer recognised."
-        return cls(_long_enough(text, str(path), advice))
 
     def message_id(self, purpose: Purpose, domain: str) -> str:
         """Return a new Message-ID with its brackets (RFC 5322 section 3.6.4); ``domain`` may be empty where we have no address."""
@@ -138,34 +106,3 @@ def _domain(text: str) -> str:
     except UnicodeError:
         return _NO_DOMAIN
     return domain if _DOMAIN.fullmatch(domain) else _NO_DOMAIN
-
-
-def _long_enough(text: str, what: str, advice: str) -> bytes:
-    if len(text) < _SHORTEST:
-        raise ConfigError(f"{what} has {len(text)} characters, expected a key of at least {_SHORTEST}", advice=advice)
-    return text.encode()
-
-
-def _read(path: Path) -> str:
-    return read_regular(path, _LONGEST).decode("latin-1").strip()
-
-
-def _made(path: Path) -> str:
-    """Make the key's file, whole or not at all; of two processes that do so at once, both return the first one's."""
-    draft = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_urlsafe(32).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            # Unlike a rename, a link replaces nobody's key.
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return _read(path)

@@ -13,6 +13,7 @@ import click
 
 from gatewayd import config, plugins
 from gatewayd.cli import output
+from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Answering, Examiner, Recipe, recipes
 from gatewayd.forwarder import Forwarder
@@ -21,7 +22,6 @@ from gatewayd.owner import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.plugins import where
 from gatewayd.roles import Place, Transport
 from gatewayd.routing import Router
-from gatewayd.signing import Signer
 from gatewayd.store import Store
 from gatewayd.supervisor.threads import Threads
 from gatewayd.supervisor.workers import Workers
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from gatewayd.forwarder import Courier
     from gatewayd.health import DaemonHealth
     from gatewayd.session import Session
+    from gatewayd.signing import Signer
 
 __all__ = ["App"]
 
@@ -168,7 +169,7 @@ class App:
     def signer(self) -> Signer:
         """What proves our own Message-IDs."""
         self._prepare_state()
-        return Signer.load(self.config.signing_key, self.config.state)
+        return load_signer(self.config.signing_key, self.config.state)
 
     @cached_property
     def router(self) -> Router:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.config import main
 from gatewayd.config.documents import read
+from gatewayd.config.signing_key import KEY_FILE, load_signer
 from gatewayd.endpoint import tls_context
 from gatewayd.errors import AuthError, ConfigError, Fault, TransientError
-from gatewayd.signing import KEY_FILE, Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def _kept_key(config: Config) -> Iterator[Fault]:
     if config.signing_key is not None or not (config.state / KEY_FILE).exists():
         return
     try:
-        Signer.load(None, config.state)
+        load_signer(None, config.state)
     except (ConfigError, TransientError) as error:
         if not isinstance(error.__cause__, PermissionError):
             yield Fault(file=main.FILE, what=error.sentences)
@@ -52,7 +52,7 @@ def _kept_key(config: Config) -> Iterator[Fault]:
 def _secret_fault(use: SecretUse, config: Config) -> str:
     try:
         if (use.file, use.secret) == (main.FILE, config.signing_key):
-            Signer.load(use.secret, config.state)
+            load_signer(use.secret, config.state)
         else:
             use.secret.reveal()
     except (AuthError, ConfigError) as error:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from gatewayd import __version__, journal
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
+from gatewayd.config.signing_key import load_signer
 from gatewayd.daemon.folders import Folders
 from gatewayd.daemon.measuring import Measuring
 from gatewayd.daemon.notices import Notices
@@ -32,7 +33,6 @@ from gatewayd.metrics import Metrics
 from gatewayd.owner import Owner
 from gatewayd.plugins import Tries
 from gatewayd.routing import Rate, Router
-from gatewayd.signing import Signer
 from gatewayd.supervisor import Kit, Supervisor
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.correcting import Corrector
@@ -117,7 +117,7 @@ class Daemon:
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
-        self._signer = Signer.load(config.signing_key, config.state)
+        self._signer = load_signer(config.signing_key, config.state)
         self._rate = Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
         self._observers = Observers(config.registry, dropped=self._metrics.dropped)
         stack.callback(self._observers.close)

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.outbox.policy import Policy
-from gatewayd.outbox.values import Round, Tools
+from gatewayd.outbox.values import DeliveryListener, Round, Tools
 from gatewayd.outbox.work import Work
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.owner import Owner
 
-__all__ = ["LIMIT", "Outbox", "Policy", "Round", "Tools", "abandoned"]
+__all__ = ["LIMIT", "DeliveryListener", "Outbox", "Policy", "Round", "Tools", "abandoned"]
 
 #: So many deliveries of a lane are taken at a time, and go by one connection.
 LIMIT = 100

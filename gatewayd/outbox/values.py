@@ -12,10 +12,23 @@ if TYPE_CHECKING:
     from gatewayd.delivery import Settled, Taken
     from gatewayd.errors import GatewaydError
     from gatewayd.forwarder import Courier
+    from gatewayd.health import Alarm, AlarmKind
     from gatewayd.owner import Owner
     from gatewayd.store import Store
 
-__all__ = ["Round", "Tools"]
+__all__ = ["DeliveryListener", "Round", "Tools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryListener:
+    """Who hears of deliveries, besides the log. Must not wait."""
+
+    #: What became of one try of a delivery, by lane, is committed. In the outbox' settling thread.
+    settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
+    #: Something is wrong that a person must see to, still or for the first time; and it is not, still or any more. By kind
+    #: and name, see ``Alarm``. From any thread.
+    alarm: Callable[[Alarm], None] = lambda _: None
+    over: Callable[[AlarmKind, str], None] = lambda _, __: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

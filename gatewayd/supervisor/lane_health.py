@@ -12,10 +12,9 @@ from gatewayd.health import AccountHealth, Alarm
 
 if TYPE_CHECKING:
     from gatewayd.health import Condition
-    from gatewayd.outbox import Round
+    from gatewayd.outbox import DeliveryListener, Round
     from gatewayd.owner import Owner
     from gatewayd.store import Store
-    from gatewayd.supervisor.values import Listener
 
 __all__ = ["LaneHealth"]
 
@@ -32,7 +31,7 @@ class _Told:
 class LaneHealth:
     """Tells the store of each account how its last round went. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Owner, listener: Listener) -> None:
+    def __init__(self, store: Store, owner: Owner, listener: DeliveryListener) -> None:
         self._store = store
         self._listener = listener
         self._owner = owner

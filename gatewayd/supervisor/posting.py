@@ -10,21 +10,19 @@ import queue
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
 from gatewayd.backoff import Backoff
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.outbox import LIMIT, Outbox, Round, Tools, abandoned
+from gatewayd.outbox import LIMIT, DeliveryListener, Outbox, Round, Tools, abandoned
 from gatewayd.plugins import where
 from gatewayd.supervisor.hurrying import Hurry, changed_lanes, put_off_by_operators
 from gatewayd.supervisor.lane_health import LaneHealth
 from gatewayd.supervisor.line import Line
-from gatewayd.supervisor.sending import Run, file_of
+from gatewayd.supervisor.sending import Rest, Run, file_of
 from gatewayd.supervisor.threads import Threads, started
-from gatewayd.supervisor.values import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -53,19 +51,17 @@ _HANGS = 300.0
 _STORE_AWAY = Backoff(first=1.0, longest=30.0)
 
 
-@dataclass(slots=True)
-class _Rest:
-    """A lane that failed so often in a row, and until when it is left alone."""
-
-    failures: int
-    until: float
-
-
 class Posting:
     """Works the outbox from the first ``apply`` to ``stop``. Its methods may be called from any thread."""
 
     def __init__(
-        self, store: Store, owner: Owner, listener: Listener | None = None, *, policy: Policy | None = None, slow: float = 5.0
+        self,
+        store: Store,
+        owner: Owner,
+        listener: DeliveryListener | None = None,
+        *,
+        policy: Policy | None = None,
+        slow: float = 5.0,
     ) -> None:
         """``policy`` takes the place of the one that the config's limits make.
 
@@ -73,7 +69,7 @@ class Posting:
         """
         self._store = store
         self._owner = owner
-        self._listener = listener or Listener()
+        self._listener = listener or DeliveryListener()
         self._policy = policy
         self._slow = slow
         self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -82,7 +78,7 @@ class Posting:
         self._outbox: Outbox
         self._line = Line(self._limit)
         self._runs: dict[str, Run] = {}
-        self._rests: dict[str, _Rest] = {}
+        self._rests: dict[str, Rest] = {}
         self._due = Hurry(store, owner)
         self._health = LaneHealth(store, owner, self._listener)
         self._idle: list[Threads] = []
@@ -275,7 +271,7 @@ class Posting:
         self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
         before = self._rests.pop(run.lane, None)
         if done.error is not None:
-            self._rests[run.lane] = _Rest(done.failures, time.monotonic() + done.rest)
+            self._rests[run.lane] = Rest(done.failures, time.monotonic() + done.rest)
             journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
         elif before is not None and not done.tried:
             # Nothing was tried: it is as it was.

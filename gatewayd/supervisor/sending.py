@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.store import DELIVERY_SECONDS
@@ -12,7 +13,15 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, Config, TargetConfig
     from gatewayd.forwarder import Courier
 
-__all__ = ["Run", "described", "file_of"]
+__all__ = ["Rest", "Run", "described", "file_of"]
+
+
+@dataclass(slots=True)
+class Rest:
+    """A lane that failed so often in a row, and until when it is left alone."""
+
+    failures: int
+    until: float
 
 
 class Run:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.backoff import Backoff
 from gatewayd.batch import Bounds
+from gatewayd.outbox import DeliveryListener
 from gatewayd.store import LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
     from gatewayd.config.values import LimitsConfig
     from gatewayd.custody import Filed
-    from gatewayd.delivery import Settled, Suspension, Taken
+    from gatewayd.delivery import Suspension
     from gatewayd.examine import Examining
-    from gatewayd.health import AccountHealth, Alarm, AlarmKind, Condition, DaemonHealth
+    from gatewayd.health import AccountHealth, Condition, DaemonHealth
     from gatewayd.owner import Owner
     from gatewayd.store import Store
     from gatewayd.visit import Report
@@ -47,7 +48,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
+class Listener(DeliveryListener):
     """Who hears of what happens, besides the log. Called in the supervisor's threads; must not wait."""
 
     #: A visit ended, after so many seconds. In the loop's thread.
@@ -58,12 +59,6 @@ class Listener:
     filed: Callable[[str, str, Sequence[Filed]], None] = lambda _, __, ___: None
     #: Targets are suspended for a bounce in a batch that is committed. In the visit's thread.
     suspended: Callable[[Sequence[Suspension]], None] = lambda _: None
-    #: What became of one try of a delivery, by lane, is committed. In the outbox' settling thread.
-    settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
-    #: Something is wrong that a person must see to, still or for the first time; and it is not, still or any more. By kind
-    #: and name, see ``Alarm``. From any thread.
-    alarm: Callable[[Alarm], None] = lambda _: None
-    over: Callable[[AlarmKind, str], None] = lambda _, __: None
     #: An account is no longer ours, or no longer there. In the loop's thread.
     gone: Callable[[str], None] = lambda _: None
 

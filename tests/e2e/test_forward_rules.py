@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatewayd.config.signing_key import load_signer
 from gatewayd.signing import Signer
 from gatewayd.testing.smtp import SmtpServer
 from tests.e2e.house import House, until
@@ -133,7 +134,7 @@ def test_the_daemon_takes_a_changed_rule_over_and_shows_a_target_that_gets_too_m
 
 
 def test_explain_shows_why_rules_fire_or_not_and_whom_a_mail_answers(house: House, tmp_path: Path) -> None:
-    signer = Signer.load(None, house.state)
+    signer = load_signer(None, house.state)
     ours, forged = signer.message_id("mail", "example.com"), Signer(b"x" * 32).message_id("mail", "example.com")
     (tmp_path / "x.eml").write_bytes(raw(9, "URGENT", f"References: {ours} {forged}", "Auto-Submitted: auto-generated"))
     rows = house.good("explain", tmp_path / "x.eml", "--json").rows
