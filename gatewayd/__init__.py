@@ -67,15 +67,12 @@ if TYPE_CHECKING:
     from gatewayd.hookspecs import hookimpl
     from gatewayd.hosts import HostAddress
     from gatewayd.mail import Mail, parse
+    from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
     from gatewayd.model import (
-        CHUNK,
         KINDS,
         Action,
-        Address,
-        Attachment,
         Came,
         Contact,
-        Container,
         Failed,
         Fetched,
         Finding,
@@ -86,10 +83,8 @@ if TYPE_CHECKING:
         Listed,
         Miss,
         Page,
-        Part,
         Record,
         Rivals,
-        Source,
         decide,
     )
     from gatewayd.notices import notice_mail, notice_row
@@ -299,10 +294,8 @@ if not TYPE_CHECKING:
         "health": "AccountHealth Alarm Answer Cause Condition DaemonHealth Lengths Request Standing Task",
         "hookspecs": "hookimpl",
         "mail": "Mail parse",
-        "model": (
-            "CHUNK KINDS Action Address Attachment Came Contact Container Failed Fetched Finding Follows Gone Kind Link Listed "
-            "Miss Page Part Record Rivals Source decide"
-        ),
+        "model": ("KINDS Action Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss Page Record Rivals decide"),
+        "message.values": "CHUNK Address Attachment Container Part Source",
         "notices": "notice_mail notice_row",
         "options": "ConfigPath Duration Secret",
         "roles": "Command Directory Matcher Operator Place Transport",

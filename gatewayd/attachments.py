@@ -6,14 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from gatewayd.decode import BASE64, transfer_decoded
-from gatewayd.model import CHUNK, Attachment
+from gatewayd.message.values import CHUNK, Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd.message.sources import Raw
+    from gatewayd.message.values import Part
     from gatewayd.mime import Leaf
-    from gatewayd.model import Part
 
 __all__ = ["attachment", "type_of"]
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 from gatewayd.attachments import type_of
 from gatewayd.decode import transfer_decoded
 from gatewayd.message.uuencode import embedded
+from gatewayd.message.values import CHUNK, Container, Part
 from gatewayd.message.words import header_text
 from gatewayd.mime import TEXTS, Leaf
-from gatewayd.model import CHUNK, Container, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gatewayd import heading
 from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 from gatewayd.originals import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
 from gatewayd.signing import reference
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from gatewayd.forwarder import Parcel
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
 
 __all__ = ["Written", "as_it_is", "forwarded"]
 

@@ -14,15 +14,15 @@ from gatewayd.message.cms import content_of
 from gatewayd.message.rtf import rtf_bytes
 from gatewayd.message.sources import BytesSource, pieces
 from gatewayd.message.tnef import begins_tnef, tnef
+from gatewayd.message.values import Container, Part
 from gatewayd.mime import CONTAINERS, Leaf, Multipart, tree
-from gatewayd.model import Container, Part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.message.tnef import TnefFile
+    from gatewayd.message.values import Source
     from gatewayd.mime import Node, Scan
-    from gatewayd.model import Source
 
 __all__ = ["Insides", "Opened", "inside", "opened"]
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.mail import Mail
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
 
 __all__ = [
     "Bounce",

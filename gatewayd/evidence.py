@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.model import CHUNK
+from gatewayd.message.values import CHUNK
 from gatewayd.times import second
 
 if TYPE_CHECKING:
-    from gatewayd.model import Listed, Source
+    from gatewayd.message.values import Source
+    from gatewayd.model import Listed
 
 __all__ = ["Length", "difference", "fits"]
 

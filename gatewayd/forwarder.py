@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gatewayd.delivery import Mode, Recipient
     from gatewayd.health import Standing
-    from gatewayd.model import Address, Source
+    from gatewayd.message.values import Address, Source
     from gatewayd.views import FilingView
 
 __all__ = ["Courier", "Forwarder", "Notice", "Parcel", "Receipt"]

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
-from gatewayd.model import CHUNK, Came
+from gatewayd.message.values import CHUNK
+from gatewayd.model import Came
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
     from gatewayd.received import Batch
 
 __all__ = ["grown", "has_grown"]

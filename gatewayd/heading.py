@@ -15,7 +15,7 @@ from gatewayd.errors import PermanentError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gatewayd.model import Address
+    from gatewayd.message.values import Address
 
 __all__ = ["addressed", "parameter", "text", "verbatim"]
 

@@ -15,15 +15,15 @@ from gatewayd.htmltext import html_to_text
 from gatewayd.message.htmlcharset import declared
 from gatewayd.message.rtf import rtf_to_text
 from gatewayd.message.sources import BytesSource, opened, pieces
-from gatewayd.model import CHUNK
+from gatewayd.message.values import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatewayd.body import Text
     from gatewayd.message.sources import Raw
+    from gatewayd.message.values import Address, Attachment, Container, Part, Source
     from gatewayd.mime import Leaf
-    from gatewayd.model import Address, Attachment, Container, Part, Source
 
 __all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse", "unread", "was_read"]
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from gatewayd.decode import transfer_decoded
 from gatewayd.header import MAX_HEAD, Head, first_of, split_head
 from gatewayd.message import mimefields
+from gatewayd.message.values import Part
 from gatewayd.message.words import header_text
-from gatewayd.model import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.message.mimefields import ContentType, Disposition
     from gatewayd.message.sources import Raw
-    from gatewayd.model import Container
+    from gatewayd.message.values import Container
 
 __all__ = ["CONTAINERS", "TEXTS", "Leaf", "Multipart", "Node", "Scan", "tree"]
 

@@ -6,21 +6,19 @@ Values that go from process to process in great numbers have no slots: pickle th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from gatewayd.message.values import Source
+
 __all__ = [
-    "CHUNK",
     "KINDS",
     "Action",
-    "Address",
-    "Attachment",
     "Came",
     "Contact",
-    "Container",
     "Failed",
     "Fetched",
     "Finding",
@@ -31,87 +29,14 @@ __all__ = [
     "Listed",
     "Miss",
     "Page",
-    "Part",
     "Record",
     "Rivals",
-    "Source",
     "decide",
 ]
-
-#: Raw bytes are read, written and kept in pieces of at most this many bytes, so that no large message is ever whole in memory.
-CHUNK = 1 << 20
 
 #: What a record of an operator's directory can be.
 Kind: TypeAlias = Literal["person", "customer", "supplier", "reservation", "quote", "invoice", "product"]
 KINDS: tuple[Kind, ...] = ("person", "customer", "supplier", "reservation", "quote", "invoice", "product")
-
-
-# --- a message as bytes -----------------------------------------------------------------------------------------------
-
-
-class Source(Protocol):
-    """Where the raw bytes of one message can be read: a spool, the store, a file. Pickles small."""
-
-    @property
-    def size(self) -> int:
-        """Length of the message in bytes."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return ``size`` bytes from ``offset`` on, fewer only at the message's end."""
-
-
-class Container(NamedTuple):
-    """A part that holds others in a format that is not MIME, such as TNEF, and is opened to read them."""
-
-    kind: Literal["signed", "compressed", "tnef", "rtf", "text"]
-    #: Where it stands in the raw bytes, or in what the container around it holds.
-    offset: int
-    length: int
-    #: Its Content-Transfer-Encoding.
-    encoding: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """Where one leaf of the MIME tree stands in the raw bytes and how it is encoded (RFC 2045)."""
-
-    #: Offset of the part's first content byte, and the content's length, both in bytes.
-    offset: int
-    length: int
-    #: Content-Type in lower case without parameters, such as ``text/plain``.
-    type: str
-    #: Content-Transfer-Encoding in lower case; ``7bit`` where there is none.
-    encoding: str
-    #: The charset as the part names it, in lower case; empty where it names none.
-    charset: str
-    #: The containers that it lies in, the outermost first: its offset counts in what the innermost one holds.
-    within: tuple[Container, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attachment:
-    """One attachment of a mail; its bytes are read by ``mail.attachment(n)``."""
-
-    #: The file name as text for people. It comes from the mail: never use it as a path.
-    name: str
-    #: Content-Type in lower case without parameters.
-    type: str
-    #: Size in bytes after decoding.
-    size: int
-    part: Part
-
-
-@dataclass(frozen=True, kw_only=True)
-class Address:
-    """One mail address (RFC 5322 section 3.4)."""
-
-    #: The decoded display name; may be empty.
-    name: str
-    #: ``local@domain`` as it stands in the mail; compare it by ``compared(email)``.
-    email: str
-
-    def __str__(self) -> str:
-        return f"{self.name} <{self.email}>" if self.name else self.email
 
 
 # --- an operator's directory and what a matcher says ------------------------------------------------------------------

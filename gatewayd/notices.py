@@ -11,7 +11,7 @@ from gatewayd.compose import as_it_is
 from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
 from gatewayd.mail import BytesSource
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 from gatewayd.times import minute, moment
 
 if TYPE_CHECKING:

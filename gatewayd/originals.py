@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
 
 __all__ = ["LONGEST_LINE", "Seen", "pieces", "raw_heads", "without_return_path"]
 

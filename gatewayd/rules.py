@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from gatewayd.custody import Filing
     from gatewayd.mail import Mail
-    from gatewayd.model import Address, Kind
+    from gatewayd.message.values import Address
+    from gatewayd.model import Kind
 
 __all__ = ["Rule", "compiled", "why_not"]
 

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TooLarge, TransientError
-from gatewayd.model import CHUNK, Came
+from gatewayd.message.values import CHUNK
+from gatewayd.model import Came
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

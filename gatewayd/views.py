@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.custody import FilingFault, State
-    from gatewayd.model import Attachment, Kind, Listed
+    from gatewayd.message.values import Attachment
+    from gatewayd.model import Kind, Listed
 
 __all__ = [
     "Audit",

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from gatewayd.cli.app import App
     from gatewayd.desk import Explained
-    from gatewayd.model import Finding, Source
+    from gatewayd.message.values import Source
+    from gatewayd.model import Finding
 
 __all__ = ["COMMANDS"]
 

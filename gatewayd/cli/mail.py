@@ -17,7 +17,8 @@ from gatewayd.cli.outbox import delivery_line, delivery_row
 from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.delivery import DeliveryQuery
 from gatewayd.errors import PermanentError
-from gatewayd.model import CHUNK, Kind
+from gatewayd.message.values import CHUNK
+from gatewayd.model import Kind
 from gatewayd.views import Query, file_rows, filing_row
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from gatewayd.cli.app import App
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
     from gatewayd.views import FilingView, Viewer
 
 __all__ = ["COMMANDS"]

@@ -12,7 +12,7 @@ from gatewayd.config.faults import hint, listed
 from gatewayd.config.models import NAME, AccountFile
 from gatewayd.config.values import AccountConfig, ImportConfig, SendConfig
 from gatewayd.forwarder import Forwarder
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 from gatewayd.roles import Transport
 
 if TYPE_CHECKING:

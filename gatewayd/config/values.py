@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from gatewayd.config.models import Start
     from gatewayd.errors import Fault
     from gatewayd.forwarder import Forwarder
-    from gatewayd.model import Action, Address
+    from gatewayd.message.values import Address
+    from gatewayd.model import Action
     from gatewayd.options import Secret
     from gatewayd.plugins import Registry
     from gatewayd.roles import Directory, Matcher, Plugin

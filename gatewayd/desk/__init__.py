@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from gatewayd.examine import Answering, Examiner, Recipe
     from gatewayd.mail import Mail
-    from gatewayd.model import Attachment, Kind, Record, Source
+    from gatewayd.message.values import Attachment, Source
+    from gatewayd.model import Kind, Record
     from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.views import FilingView, Viewer

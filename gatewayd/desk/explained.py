@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gatewayd.examine import Examining, Findings, Recipe
     from gatewayd.mail import Mail
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
     from gatewayd.routing import Router, Ruling
 
 __all__ = ["NO_ACCOUNT", "Explained", "explained"]

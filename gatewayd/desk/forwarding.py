@@ -13,7 +13,7 @@ from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
 from gatewayd.draft import strict
 from gatewayd.errors import PermanentError
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -16,7 +16,7 @@ from gatewayd.draft import LONGEST_NAME, Draft, Original, addresses, answered, q
 from gatewayd.endpoint import Endpoint
 from gatewayd.errors import PermanentError
 from gatewayd.mail import BytesSource, parse
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from gatewayd.model import Address
+    from gatewayd.message.values import Address
 
 __all__ = ["Attached", "Draft", "written"]
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from gatewayd.custody import FilingFault
     from gatewayd.directory import Basis
     from gatewayd.mail import Mail
-    from gatewayd.model import Follows, Kind, Link, Miss, Record, Rivals, Source
+    from gatewayd.message.values import Source
+    from gatewayd.model import Follows, Kind, Link, Miss, Record, Rivals
     from gatewayd.roles import Directory, Matcher, Operator, Place
 
 __all__ = [

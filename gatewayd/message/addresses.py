@@ -12,8 +12,8 @@ from functools import lru_cache
 from gatewayd.message.comments import comment_end, uncommented
 from gatewayd.message.iso2022 import iso_2022
 from gatewayd.message.runs import end_of_run
+from gatewayd.message.values import Address
 from gatewayd.message.words import SPACE, header_text
-from gatewayd.model import Address
 
 __all__ = ["addresses"]
 

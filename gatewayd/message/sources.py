@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from gatewayd.model import CHUNK
+from gatewayd.message.values import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.model import Source
+    from gatewayd.message.values import Source
 
 __all__ = ["BytesSource", "Raw", "Window", "opened", "pieces"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import AccountConfig, Config, OperatorConfig
     from gatewayd.delivery import Taken
-    from gatewayd.model import Address, Source
+    from gatewayd.message.values import Address, Source
     from gatewayd.store import Store
     from gatewayd.views import FilingView
 

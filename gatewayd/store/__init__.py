@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
     from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
-    from gatewayd.model import Record, Source
+    from gatewayd.message.values import Source
+    from gatewayd.model import Record
     from gatewayd.roles import Place
     from gatewayd.tally import Commit
     from gatewayd.views import EntryView, FilingView, Query, Viewer

@@ -13,7 +13,7 @@ from gatewayd.batch import contact_types
 from gatewayd.config import digest
 from gatewayd.examine import Letter, Order, senders
 from gatewayd.mail import BytesSource, parse
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 from gatewayd.verdicts import Judged
 
 if TYPE_CHECKING:

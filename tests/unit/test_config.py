@@ -12,7 +12,8 @@ import pytest
 
 from gatewayd import config, plugins
 from gatewayd.errors import ConfigError
-from gatewayd.model import Action, Address
+from gatewayd.message.values import Address
+from gatewayd.model import Action
 from gatewayd.options import Secret
 
 if TYPE_CHECKING:

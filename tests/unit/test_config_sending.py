@@ -10,7 +10,7 @@ import pytest
 
 from gatewayd import Forwarder, Store, Transport, config, plugins
 from gatewayd.config.values import TargetConfig
-from gatewayd.model import Address
+from gatewayd.message.values import Address
 from gatewayd.options import Secret
 from gatewayd.rules import Rule
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gatewayd.body import parts_of
 from gatewayd.mail import BytesSource, Mail, _view, anchor, parse
-from gatewayd.model import CHUNK, Address
+from gatewayd.message.values import CHUNK, Address
 from gatewayd.testing.messages import booking_messages, nasties, person
 
 NASTIES = list(nasties(1))

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Audit, Tally, custody, model, views
-from gatewayd.model import KINDS, Action, Address, Came, Kind, Link, Miss, Record, Rivals, decide
+from gatewayd.message.values import Address
+from gatewayd.model import KINDS, Action, Came, Kind, Link, Miss, Record, Rivals, decide
 from gatewayd.spool import SpoolSource
 
 VALUES = [

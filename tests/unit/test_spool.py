@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gatewayd.errors import TooLarge, TransientError
 from gatewayd.mail import parse
-from gatewayd.model import CHUNK, Listed
+from gatewayd.message.values import CHUNK
+from gatewayd.model import Listed
 from gatewayd.spool import Spool
 
 if TYPE_CHECKING:

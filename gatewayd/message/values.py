@@ -1,0 +1,79 @@
+"""The frozen values of a message: its bytes, the parts that it is made of, its files and its addresses.
+
+Values that go from process to process in great numbers have no slots: pickle then handles them without a line of Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+__all__ = ["CHUNK", "Address", "Attachment", "Container", "Part", "Source"]
+
+#: Raw bytes are read, written and kept in pieces of at most this many bytes, so that no large message is ever whole in memory.
+CHUNK = 1 << 20
+
+
+class Source(Protocol):
+    """Where the raw bytes of one message can be read: a spool, the store, a file. Pickles small."""
+
+    @property
+    def size(self) -> int:
+        """Length of the message in bytes."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes from ``offset`` on, fewer only at the message's end."""
+
+
+class Container(NamedTuple):
+    """A part that holds others in a format that is not MIME, such as TNEF, and is opened to read them."""
+
+    kind: Literal["signed", "compressed", "tnef", "rtf", "text"]
+    #: Where it stands in the raw bytes, or in what the container around it holds.
+    offset: int
+    length: int
+    #: Its Content-Transfer-Encoding.
+    encoding: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Where one leaf of the MIME tree stands in the raw bytes and how it is encoded (RFC 2045)."""
+
+    #: Offset of the part's first content byte, and the content's length, both in bytes.
+    offset: int
+    length: int
+    #: Content-Type in lower case without parameters, such as ``text/plain``.
+    type: str
+    #: Content-Transfer-Encoding in lower case; ``7bit`` where there is none.
+    encoding: str
+    #: The charset as the part names it, in lower case; empty where it names none.
+    charset: str
+    #: The containers that it lies in, the outermost first: its offset counts in what the innermost one holds.
+    within: tuple[Container, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """One attachment of a mail; its bytes are read by ``mail.attachment(n)``."""
+
+    #: The file name as text for people. It comes from the mail: never use it as a path.
+    name: str
+    #: Content-Type in lower case without parameters.
+    type: str
+    #: Size in bytes after decoding.
+    size: int
+    part: Part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """One mail address (RFC 5322 section 3.4)."""
+
+    #: The decoded display name; may be empty.
+    name: str
+    #: ``local@domain`` as it stands in the mail; compare it by ``compared(email)``.
+    email: str
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}>" if self.name else self.email
