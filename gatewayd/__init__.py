@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from gatewayd import deferred
 
 if TYPE_CHECKING:
-    from gatewayd.address import compared, wire
-    from gatewayd.body import Alternatives
     from gatewayd.compose import Written, forwarded
     from gatewayd.connection import ANSWER_BYTES, LEAST_RATE, Connection
     from gatewayd.custody import (
@@ -66,7 +64,9 @@ if TYPE_CHECKING:
     from gatewayd.health import AccountHealth, Alarm, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Standing, Task
     from gatewayd.hookspecs import hookimpl
     from gatewayd.hosts import HostAddress
-    from gatewayd.mail import Mail, parse
+    from gatewayd.message.body import Alternatives
+    from gatewayd.message.envelope import compared, wire
+    from gatewayd.message.mail import Mail, parse
     from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
     from gatewayd.model import (
         KINDS,
@@ -270,8 +270,8 @@ __all__ = [
 if not TYPE_CHECKING:
     # Each process uses a part of them, and all of them would be a sixth of what it costs to start a worker process.
     _NAMES = {
-        "address": "compared wire",
-        "body": "Alternatives",
+        "message.envelope": "compared wire",
+        "message.body": "Alternatives",
         "compose": "Written forwarded",
         "connection": "ANSWER_BYTES LEAST_RATE Connection",
         "hosts": "HostAddress",
@@ -293,7 +293,7 @@ if not TYPE_CHECKING:
         "forwarder": "Courier Forwarder Notice Parcel Receipt",
         "health": "AccountHealth Alarm Answer Cause Condition DaemonHealth Lengths Request Standing Task",
         "hookspecs": "hookimpl",
-        "mail": "Mail parse",
+        "message.mail": "Mail parse",
         "model": ("KINDS Action Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss Page Record Rivals decide"),
         "message.values": "CHUNK Address Attachment Container Part Source",
         "notices": "notice_mail notice_row",

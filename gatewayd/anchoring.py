@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd import header
-from gatewayd.mail import anchor
+from gatewayd.message import header_parsing
+from gatewayd.message.mail import anchor
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -39,9 +39,9 @@ class Head:
     def of(cls, block: bytes) -> Head:
         """Read the first lines of a header block: each costs the interpreter a microsecond or two, and some have 200."""
         block = b"".join(block.splitlines(keepends=True)[:_LINES])
-        head = header.head(block, 0, len(block))
+        head = header_parsing.head(block, 0, len(block))
         has = {name for name, value in head.fields if value.strip()}
-        sent_at = header.date(head.first["date"]) if "date" in head.first else None
+        sent_at = header_parsing.date(head.first["date"]) if "date" in head.first else None
         return cls(mark=anchor(block) if {"message-id", "date"} <= has else "", sent_at=sent_at)
 
 

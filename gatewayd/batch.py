@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.config import ImportConfig
     from gatewayd.custody import Outcome, Waiting
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Follows, Link, Rivals
     from gatewayd.returned import Returned
     from gatewayd.routing import Router

@@ -13,9 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd.decode import clean, header_text
 from gatewayd.delivery import Bounce, Bounced
-from gatewayd.header import split_head
 from gatewayd.mailsystem import (
     delayed,
     fails_by_subject,
@@ -28,17 +26,19 @@ from gatewayd.mailsystem import (
     sent_by_its_author,
 )
 from gatewayd.message.comments import uncommented
+from gatewayd.message.decode import clean, header_text
+from gatewayd.message.header_parsing import split_head
+from gatewayd.message.message_ids import HOP, is_reference, written_in
 from gatewayd.phrases import CODE, is_answer, is_permanent
 from gatewayd.provenance import PART, part_of, provenance, texts
-from gatewayd.signing import HOP, is_reference, written_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd.delivery import Evidence
-    from gatewayd.header import Fields
-    from gatewayd.mail import Mail
-    from gatewayd.signing import Signer
+    from gatewayd.message.header_parsing import Fields
+    from gatewayd.message.mail import Mail
+    from gatewayd.message.message_ids import Signer
 
 __all__ = ["bounce"]
 

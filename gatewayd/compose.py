@@ -11,12 +11,12 @@ from itertools import chain
 from quopri import encodestring
 from typing import TYPE_CHECKING
 
-from gatewayd import heading
-from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
+from gatewayd.message import header_writing
+from gatewayd.message.decode import clean
+from gatewayd.message.message_ids import reference
 from gatewayd.message.values import Address
 from gatewayd.originals import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
-from gatewayd.signing import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -99,8 +99,8 @@ def _lines(fields: Iterable[str]) -> bytes:
 
 def _resent(parcel: Parcel, sender: Address) -> Iterator[str]:
     """Yield the lines before an original that goes on as it is (RFC 5322 section 3.6.6)."""
-    yield heading.addressed("Resent-From", [sender])
-    yield heading.addressed("Resent-To", [Address(name="", email=email) for email in parcel.addressed])
+    yield header_writing.addressed("Resent-From", [sender])
+    yield header_writing.addressed("Resent-To", [Address(name="", email=email) for email in parcel.addressed])
     yield f"Resent-Date: {format_datetime(parcel.entered_at)}"
     yield f"Resent-Message-ID: {parcel.message_id}"
     yield from _hops(parcel)
@@ -108,9 +108,9 @@ def _resent(parcel: Parcel, sender: Address) -> Iterator[str]:
 
 def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
     """Yield the header lines of a new message of ours, but for what says how its body is built."""
-    yield heading.addressed("From", [sender])
-    yield heading.addressed("To", [Address(name="", email=email) for email in parcel.addressed])
-    yield heading.text("Subject", f"Fwd: {parcel.filing.subject}")
+    yield header_writing.addressed("From", [sender])
+    yield header_writing.addressed("To", [Address(name="", email=email) for email in parcel.addressed])
+    yield header_writing.text("Subject", f"Fwd: {parcel.filing.subject}")
     yield f"Date: {format_datetime(parcel.entered_at)}"
     yield f"Message-ID: {parcel.message_id}"
     # A relay may replace the line above.

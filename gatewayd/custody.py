@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.delivery import Bounce, Delivery
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Action, Follows, Link, Listed, Rivals
     from gatewayd.verdicts import Provisional
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
 
 __all__ = [

@@ -13,10 +13,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gatewayd import phrases
-from gatewayd.address import compared
+from gatewayd.message.envelope import compared
 
 if TYPE_CHECKING:
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
 
 __all__ = [
     "delayed",

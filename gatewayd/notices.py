@@ -6,11 +6,11 @@ from email.utils import format_datetime
 from quopri import encodestring
 from typing import TYPE_CHECKING
 
-from gatewayd import heading
 from gatewayd.compose import as_it_is
-from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
-from gatewayd.mail import BytesSource
+from gatewayd.message import header_writing
+from gatewayd.message.decode import clean
+from gatewayd.message.mail import BytesSource
 from gatewayd.message.values import Address
 from gatewayd.times import minute, moment
 
@@ -49,9 +49,9 @@ def notice_mail(notice: Notice) -> Written:
 
 
 def _heading(notice: Notice, sender: Address) -> Iterator[str]:
-    yield heading.addressed("From", [sender])
-    yield heading.addressed("To", [Address(name="", email=email) for email in notice.to])
-    yield heading.text("Subject", _subject(notice))
+    yield header_writing.addressed("From", [sender])
+    yield header_writing.addressed("To", [Address(name="", email=email) for email in notice.to])
+    yield header_writing.text("Subject", _subject(notice))
     yield f"Date: {format_datetime(notice.at)}"
     yield f"Message-ID: {notice.message_id}"
     # RFC 3834 section 5; the other is what Exchange asks for.

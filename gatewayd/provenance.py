@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from gatewayd.body import parts_of
-from gatewayd.containers import Insides
-from gatewayd.decode import transfer_decoded
-from gatewayd.header import ids
-from gatewayd.signing import written_in
+from gatewayd.message.body import parts_of
+from gatewayd.message.containers import Insides
+from gatewayd.message.decode import transfer_decoded
+from gatewayd.message.header_parsing import ids
+from gatewayd.message.message_ids import written_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gatewayd.mail import Mail
-    from gatewayd.signing import Signer
+    from gatewayd.message.mail import Mail
+    from gatewayd.message.message_ids import Signer
 
 __all__ = ["PART", "Provenance", "part_of", "provenance", "server_ids", "texts"]
 

@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gatewayd.address import compared
+from gatewayd.message.envelope import compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable

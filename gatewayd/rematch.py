@@ -14,7 +14,7 @@ from gatewayd.batch import Onward, contact_types, filings
 from gatewayd.custody import AGAIN
 from gatewayd.errors import TransientError
 from gatewayd.examine import Letter, Order
-from gatewayd.mail import was_read
+from gatewayd.message.mail import was_read
 from gatewayd.verdicts import PROVISIONAL_SECONDS
 from gatewayd.views import Query
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.custody import Filing, Lease
     from gatewayd.examine import Examining, Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.routing import Router
     from gatewayd.store import Store
     from gatewayd.verdicts import Doubted

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from gatewayd.delivery import Origin
-    from gatewayd.mail import Mail
-    from gatewayd.signing import Signer
+    from gatewayd.message.mail import Mail
+    from gatewayd.message.message_ids import Signer
 
 __all__ = ["Returned", "returned"]
 

@@ -13,16 +13,16 @@ import re
 from typing import TYPE_CHECKING
 
 from gatewayd.mailsystem import failure, from_daemon, is_null_sender, notice, null_sent, robot_mark, sent_by_daemon
+from gatewayd.message.message_ids import HOP
 from gatewayd.phrases import is_answer
 from gatewayd.provenance import provenance
-from gatewayd.signing import HOP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
+    from gatewayd.message.message_ids import Signer
     from gatewayd.provenance import Provenance
-    from gatewayd.signing import Signer
 
 __all__ = ["MAX_HOPS", "by_program", "hops", "withheld"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Contact, Finding, Kind, Record
     from gatewayd.session import Session
 

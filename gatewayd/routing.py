@@ -19,10 +19,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import robots, rules
-from gatewayd.address import compared
 from gatewayd.bounces import bounce
 from gatewayd.delivery import Delivery
 from gatewayd.errors import PluginError
+from gatewayd.message.envelope import compared
 from gatewayd.model import Follows, Link
 from gatewayd.rate import Rate
 from gatewayd.returned import Returned, returned
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from gatewayd.config import Config, OperatorConfig, TargetConfig
     from gatewayd.custody import Filing
     from gatewayd.delivery import Bounce, Origin
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
+    from gatewayd.message.message_ids import Signer
     from gatewayd.model import Record
     from gatewayd.rules import Rule
-    from gatewayd.signing import Signer
 
 __all__ = ["Rate", "Router", "Ruling"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import re2
 
-from gatewayd.address import spellings
+from gatewayd.message.envelope import spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatewayd.custody import Filing
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.message.values import Address
     from gatewayd.model import Kind
 

@@ -17,8 +17,8 @@ from gatewayd.cli.online import try_all
 from gatewayd.cli.params import ID, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.later import standard_output_kept
-from gatewayd.mail import BytesSource
 from gatewayd.mailboxes import taken
+from gatewayd.message.mail import BytesSource
 from gatewayd.model import Follows, Link, Rivals
 
 if TYPE_CHECKING:

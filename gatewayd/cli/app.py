@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from gatewayd.desk import Desk
     from gatewayd.forwarder import Courier
     from gatewayd.health import DaemonHealth
+    from gatewayd.message.message_ids import Signer
     from gatewayd.session import Session
-    from gatewayd.signing import Signer
 
 __all__ = ["App"]
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.mail import parse
+from gatewayd.message.mail import parse
 from gatewayd.model import Came
 from gatewayd.spool import MESSAGE_BYTES
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import ConfigError, TransientError
+from gatewayd.message.message_ids import Signer
 from gatewayd.regular import read_regular
-from gatewayd.signing import Signer
 
 if TYPE_CHECKING:
     from pathlib import Path

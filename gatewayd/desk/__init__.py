@@ -16,7 +16,7 @@ from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.examine import DirectoryQuestion
 from gatewayd.guard import DirectoryFailed
-from gatewayd.mail import file_of, parse
+from gatewayd.message.mail import file_of, parse
 from gatewayd.rematch import retry, retry_put_off
 from gatewayd.views import Query
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from gatewayd.examine import Answering, Examiner, Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.message.values import Attachment, Source
     from gatewayd.model import Kind, Record
     from gatewayd.routing import Router

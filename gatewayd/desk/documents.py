@@ -12,7 +12,7 @@ import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from gatewayd.examine import Examining, Findings, Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
     from gatewayd.routing import Router, Ruling
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd import robots
-from gatewayd.address import compared
 from gatewayd.config import TargetConfig
 from gatewayd.delivery import Delivery, DeliveryQuery
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
 from gatewayd.draft import strict
 from gatewayd.errors import PermanentError
+from gatewayd.message.envelope import compared
 from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd.delivery import DeliveryView, Mode
     from gatewayd.desk import Desk
     from gatewayd.desk.values import Checked
-    from gatewayd.signing import Signer
+    from gatewayd.message.message_ids import Signer
     from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Forwarding"]

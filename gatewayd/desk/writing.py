@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import header
-from gatewayd.address import compared
 from gatewayd.delivery import Delivery, Outgoing
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
 from gatewayd.draft import LONGEST_NAME, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.endpoint import Endpoint
 from gatewayd.errors import PermanentError
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message import header_parsing
+from gatewayd.message.envelope import compared
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
     from gatewayd.desk import Desk
     from gatewayd.desk.values import Letter
-    from gatewayd.mail import Mail
-    from gatewayd.signing import Signer
+    from gatewayd.message.mail import Mail
+    from gatewayd.message.message_ids import Signer
     from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Writer"]
@@ -199,9 +199,9 @@ def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Add
     Our ``shared`` mailboxes don't count: forms on web pages and some lists write them there, and nobody would get the answer.
     """
     # From the bytes: a name of a decoded header could pass for an address.
-    head = mail.source.read(0, header.MAX_HEAD)
-    fields, _ = header.split_head(head, 0, len(head), header.MAX_HEAD)
-    found, _ = header.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
+    head = mail.source.read(0, header_parsing.MAX_HEAD)
+    fields, _ = header_parsing.split_head(head, 0, len(head), header_parsing.MAX_HEAD)
+    found, _ = header_parsing.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
     others = tuple(one for one in found if compared(one.email) not in shared)
     if len(others) < len(found):
         notes.append("Reply-To names a shared mailbox of our own, which gets no answer")

@@ -8,13 +8,13 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from gatewayd.draft.recipients import LONGEST_NAME
-from gatewayd.htmltext import html_to_text
+from gatewayd.message.html_text import html_to_text
 from gatewayd.times import minute
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
 
 __all__ = ["QUOTED", "Original", "answered", "quoted", "references"]
 

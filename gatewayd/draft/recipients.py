@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from gatewayd import header
-from gatewayd.address import wire
 from gatewayd.errors import PermanentError
+from gatewayd.message import header_parsing
+from gatewayd.message.envelope import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ def _parsed(word: str) -> tuple[Address, ...]:
 def _one(word: str) -> Address:
     """Return the one address of what was typed between two commas."""
     # The parser takes each character for one byte, as it stands in mail.
-    found, _ = header.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
+    found, _ = header_parsing.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
     if len(found) != 1 or not _typed(found[0], word):
         raise _no_address(word)
     return found[0]

@@ -16,11 +16,11 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import heading
 from gatewayd.draft.recipients import BREAKS, strict
 from gatewayd.errors import PermanentError
-from gatewayd.htmltext import html_to_text
-from gatewayd.signing import reference
+from gatewayd.message import header_writing
+from gatewayd.message.html_text import html_to_text
+from gatewayd.message.message_ids import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,22 +100,22 @@ def _heading(draft: Draft) -> Iterator[str]:
     for name, people in (("To", draft.to), ("Cc", draft.cc)):
         if people:
             yield _people(name, people)
-    yield heading.text("Subject", _line("the subject", draft.subject))
+    yield header_writing.text("Subject", _line("the subject", draft.subject))
     yield f"Date: {format_datetime(draft.date.astimezone(UTC))}"
     if not _ID.fullmatch(draft.message_id):
         raise PermanentError(f"{draft.message_id!r} is no Message-ID")
-    yield heading.verbatim("Message-ID", [draft.message_id])
+    yield header_writing.verbatim("Message-ID", [draft.message_id])
     if _ID.fullmatch(draft.in_reply_to):
-        yield heading.verbatim("In-Reply-To", [draft.in_reply_to])
+        yield header_writing.verbatim("In-Reply-To", [draft.in_reply_to])
     known = [one for one in dict.fromkeys(draft.references) if _ID.fullmatch(one)]
     # A relay may replace our Message-ID; the last reference names this mail itself, so that an answer still does.
-    yield heading.verbatim("References", [*known[:1], *known[1:][-_REFERENCES:], reference(draft.message_id)])
+    yield header_writing.verbatim("References", [*known[:1], *known[1:][-_REFERENCES:], reference(draft.message_id)])
 
 
 def _people(name: str, people: tuple[Address, ...]) -> str:
     for one in people:
         _line("the name of an address", one.name)
-    return heading.addressed(name, map(strict, people))
+    return header_writing.addressed(name, map(strict, people))
 
 
 def _line(what: str, value: str) -> str:
@@ -179,7 +179,7 @@ def _attached(attached: Attached) -> bytes:
     lines = (
         f"Content-Type: {kind}",
         "Content-Transfer-Encoding: base64",
-        f"Content-Disposition: attachment{heading.parameter('filename', name)}",
+        f"Content-Disposition: attachment{header_writing.parameter('filename', name)}",
         "",
         "",
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gatewayd.directory import Basis
     from gatewayd.examine.values import Findings
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
 
 __all__ = ["provisional", "senders", "since"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.examine.values import ContactTypes, DirectoryQuestion, Order, Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Record
     from gatewayd.plugins import Registry
 

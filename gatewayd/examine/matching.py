@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.directory import Basis
     from gatewayd.examine.values import ContactTypes, Recipe
     from gatewayd.guard import GuardedDirectory
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Finding, Record
     from gatewayd.roles import Directory, Matcher
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.directory import Contents
 from gatewayd.errors import PermanentError
-from gatewayd.mail import parse, unread
+from gatewayd.message.mail import parse, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.custody import FilingFault
     from gatewayd.directory import Basis
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
     from gatewayd.model import Follows, Kind, Link, Miss, Record, Rivals
     from gatewayd.roles import Directory, Matcher, Operator, Place

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import checks
-from gatewayd.address import spellings
 from gatewayd.directory import Contents
 from gatewayd.errors import GatewaydError
+from gatewayd.message.envelope import spellings
 from gatewayd.roles import Directory
 from gatewayd.traces import where
 

@@ -10,10 +10,10 @@ import re
 from functools import lru_cache
 
 from gatewayd.message.comments import comment_end, uncommented
+from gatewayd.message.encoded_words import SPACE, header_text
 from gatewayd.message.iso2022 import iso_2022
 from gatewayd.message.runs import end_of_run
 from gatewayd.message.values import Address
-from gatewayd.message.words import SPACE, header_text
 
 __all__ = ["addresses"]
 

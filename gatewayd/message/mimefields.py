@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from gatewayd.message.charsets import clean
+from gatewayd.message.encoded_words import SPACE
 from gatewayd.message.parameters import field, parameter
-from gatewayd.message.words import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

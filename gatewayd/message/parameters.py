@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd.message.charsets import clean, to_text
 from gatewayd.message.comments import comments
+from gatewayd.message.encoded_words import SPACE, header_text
 from gatewayd.message.runs import end_of_run
-from gatewayd.message.words import SPACE, header_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

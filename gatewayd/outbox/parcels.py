@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import ConfigError, PermanentError
 from gatewayd.forwarder import Forwarder, Parcel
-from gatewayd.header import split_head
-from gatewayd.signing import HOP
+from gatewayd.message.header_parsing import split_head
+from gatewayd.message.message_ids import HOP
 from gatewayd.views import Query, Viewer
 
 if TYPE_CHECKING:

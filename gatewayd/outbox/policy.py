@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.backoff import Backoff
-from gatewayd.decode import clean
 from gatewayd.delivery import Settled
 from gatewayd.errors import AuthError, TransientError, joined
+from gatewayd.message.decode import clean
 from gatewayd.provenance import server_ids
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from gatewayd.custody import AGAIN, FilingFault
 from gatewayd.errors import TransientError
 from gatewayd.examine.matching import Admission, Said
-from gatewayd.mail import unread
+from gatewayd.message.mail import unread
 from gatewayd.supervisor.labouring import Seconds
 from gatewayd.worker import Call, Labour
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import WorkersConfig
     from gatewayd.examine import Letter
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Finding
     from gatewayd.supervisor.labouring import Failure, Outcome
     from gatewayd.worker import Sealed

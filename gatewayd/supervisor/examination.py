@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gatewayd.directory import Basis
     from gatewayd.examine import Findings, Letter, Order
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.supervisor.process import Process
     from gatewayd.supervisor.workers import Workers
 

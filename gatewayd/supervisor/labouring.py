@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gatewayd.errors import GatewaydError
     from gatewayd.examine.matching import Admission, Said
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Record
     from gatewayd.supervisor.lanes import Lane
     from gatewayd.supervisor.process import Process

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from gatewayd import Address, FilingView, Parcel, TransientError
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.testing.custodian import make_raw
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from gatewayd import Contact, Directory, Follows, Link, Mail, Matcher, Miss, Operator, Record, Rivals
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing.fakes import FakeDirectory, make_contact, make_mail, make_record
 
 if TYPE_CHECKING:

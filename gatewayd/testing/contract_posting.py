@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import DeliveryQuery, FilingFault, Follows, Outgoing, PermanentError, Query, Record, Viewer
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing.contract_outbox import settled, take
 from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_listing, make_raw
 

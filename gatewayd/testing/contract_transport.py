@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from gatewayd import Action, AuthError, Came, Failed, Fetched, Gone, Listed, Page, PermanentError, Secret, Spool
-from gatewayd.mail import anchor
+from gatewayd.message.mail import anchor
 from gatewayd.testing.contract_watch import WatchContract
 
 if TYPE_CHECKING:

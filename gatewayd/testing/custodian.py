@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Rivals
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import Contact, Directory, Operator, Place, Record
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

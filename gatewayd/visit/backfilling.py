@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gatewayd.batch import contact_types
 from gatewayd.errors import PermanentError
 from gatewayd.examine import Letter, Order
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.rematch import BATCH, Backfill, file_old
 from gatewayd.visit.readmission import PAGE, sent_by
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from gatewayd.batch import contact_types
 from gatewayd.config import digest
 from gatewayd.examine import Letter, Order, senders
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
 from gatewayd.verdicts import Judged
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.custody import Lease, Waiting
     from gatewayd.directory import Basis
     from gatewayd.examine import Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.session import Session
     from gatewayd.store import Store
     from gatewayd.verdicts import Refused

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
 from gatewayd.evidence import difference
-from gatewayd.mail import anchor
+from gatewayd.message.mail import anchor
 from gatewayd.visit.anew import OTHERS, wait_anew
 
 if TYPE_CHECKING:

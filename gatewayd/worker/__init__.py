@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from gatewayd.examine import ContactTypes, DirectoryQuestion
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
 
 __all__ = ["PROGRAM", "Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import ContactTypes, DirectoryQuestion, Letter, Recipe
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
     from gatewayd.model import Record
     from gatewayd.plugins import Registry
 

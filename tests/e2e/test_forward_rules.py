@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.config.signing_key import load_signer
-from gatewayd.signing import Signer
+from gatewayd.message.message_ids import Signer
 from gatewayd.testing.smtp import SmtpServer
 from tests.e2e.house import House, until
 from tests.e2e.sending import Sending

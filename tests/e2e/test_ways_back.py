@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from gatewayd.signing import reference
+from gatewayd.message.message_ids import reference
 from gatewayd.testing.smtp import SmtpServer
 from tests.e2e.house import House
 from tests.e2e.sending import message_id

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import Address, FilingView, Parcel, Secret
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd_smtp.forwarder import Smtp
 
 if TYPE_CHECKING:

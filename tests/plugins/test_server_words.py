@@ -20,7 +20,7 @@ import pytest
 from gatewayd import AuthError, TransientError, other_protocol, quoted
 from gatewayd.anchoring import Head
 from gatewayd.examine import senders
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd_imap import answers, problems
 from gatewayd_imap.faults import refused as imap_refused
 from gatewayd_imap.watch import Idle

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AuthError, Forwarder, GatewaydError, TransientError
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.plugins import load
 from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
 from gatewayd.testing.smtp import CUT, SILENCE, SmtpServer

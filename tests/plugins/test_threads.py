@@ -5,8 +5,8 @@ from typing import ClassVar
 import pytest
 
 from gatewayd import Finding, Follows, Mail, Miss, Operator
-from gatewayd.mail import BytesSource, parse
-from gatewayd.signing import Signer
+from gatewayd.message.mail import BytesSource, parse
+from gatewayd.message.message_ids import Signer
 from gatewayd.testing import FakeDirectory
 from gatewayd.testing.contract_matching import MatcherContract
 from gatewayd_threads.matcher import Threads

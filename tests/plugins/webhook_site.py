@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import trustme
 
 from gatewayd import FilingFault, FilingView, LinkView, Parcel, RivalView, Secret
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd_webhook.forwarder import Webhook
 from gatewayd_webhook.options import WebhookOptions
 from tests.patience import LONG

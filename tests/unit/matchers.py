@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Matcher, Operator, Place
 from gatewayd.examine import Letter, Order, Recipe
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.plugins import load
 from gatewayd.roles import Directory
 

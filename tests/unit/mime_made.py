@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatewayd.mail import BytesSource, Mail, parse
+from gatewayd.message.mail import BytesSource, Mail, parse
 
 __all__ = ["Made", "many", "message", "one", "read"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import PermanentError, wire
-from gatewayd.address import compared, spellings
+from gatewayd.message.envelope import compared, spellings
 from tests.unit.linear import assert_linear
 
 

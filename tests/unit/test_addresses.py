@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatewayd.mail import BytesSource, parse
 from gatewayd.message.addresses import addresses
 from gatewayd.message.comments import comments, uncommented
+from gatewayd.message.mail import BytesSource, parse
 from tests.unit.linear import assert_linear, peak
 
 

@@ -35,7 +35,7 @@ from gatewayd.batch import Batch, Bounds, Onward, believed, cut, fetch, filings,
 from gatewayd.config import ImportConfig
 from gatewayd.directory import Basis
 from gatewayd.examine import Examined, Examiner, Findings
-from gatewayd.mail import parse
+from gatewayd.message.mail import parse
 from gatewayd.sizes import Sizes
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
 from gatewayd.testing.custodian import make_raw

@@ -16,7 +16,7 @@ from tests.unit.mime_made import Made, many, one, read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
 
 ATTACHED = "Content-Disposition: attachment"
 INLINE = "Content-Disposition: inline"

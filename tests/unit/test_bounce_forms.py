@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.bounces import bounce
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
+from gatewayd.message.message_ids import Signer, reference
 from gatewayd.robots import withheld
-from gatewayd.signing import Signer, reference
 from tests.unit.bounce_forms import FORMS, NONE
 
 if TYPE_CHECKING:

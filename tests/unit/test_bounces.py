@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gatewayd import Bounce, Bounced
 from gatewayd.bounces import bounce
-from gatewayd.mail import BytesSource, parse
 from gatewayd.mailsystem import sent_by_its_author
-from gatewayd.signing import Signer
+from gatewayd.message.mail import BytesSource, parse
+from gatewayd.message.message_ids import Signer
 from gatewayd.testing.messages import nasties
 
 SIGNER = Signer(b"k" * 32)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.mail import BytesSource, parse
 from gatewayd.message.charsets import clean, codec, to_text
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.htmlcharset import declared
 from gatewayd.message.iso2022 import euc_jp, hz, iso_2022
-from gatewayd.message.words import header_text
+from gatewayd.message.mail import BytesSource, parse
 from tests.unit.linear import assert_linear
 
 # --- every label of the WHATWG Encoding Standard ----------------------------------------------------------------------

@@ -35,7 +35,7 @@ from gatewayd import (
 from gatewayd.checks import SHAPES, Wrong
 from gatewayd.examine import Examiner, Job
 from gatewayd.guard import DirectoryFailed, GuardedDirectory, WrongReceipt, courier, open_courier, open_session, session
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeDirectory, FakeForwarder, FakeServer, FakeTransport, make_mail
 from gatewayd.testing.contract_forwarder import make_parcel
 from gatewayd.testing.fake_session import FakeSession

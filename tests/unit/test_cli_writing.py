@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from gatewayd import DeliveryQuery, DeliveryView, Place, Viewer, cli
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions

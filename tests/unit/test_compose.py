@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import Address, Mail, Parcel, PermanentError, Written, forwarded, parse
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from tests.plugins.smtp_site import MAIL, filing, parcel
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import containers
-from gatewayd.mail import BytesSource, Mail, parse
+from gatewayd.message import containers
 from gatewayd.message.cms import content_of
+from gatewayd.message.mail import BytesSource, Mail, parse
+from gatewayd.message.message_ids import Signer
 from gatewayd.message.rtf import rtf_bytes, rtf_to_text
 from gatewayd.message.tnef import tnef
 from gatewayd.message.uuencode import embedded
 from gatewayd.provenance import provenance
-from gatewayd.signing import Signer
 from tests.unit.linear import assert_linear
 from tests.unit.mime_made import many, message, one, read
 from tests.unit.tnef_made import attribute, file, props, stream

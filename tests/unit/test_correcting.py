@@ -12,7 +12,7 @@ from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Q
 from gatewayd.config import AccountConfig, Config, ImportConfig
 from gatewayd.directory import Basis
 from gatewayd.examine import Examination, Examined, Examining, Findings
-from gatewayd.mail import unread
+from gatewayd.message.mail import unread
 from gatewayd.rematch import correct, retry
 from gatewayd.supervisor.correcting import Corrector
 from gatewayd.supervisor.looks import Look

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.decode import clean, codec, header_text, parameter, to_text, transfer_decoded
-from gatewayd.header import addresses
-from gatewayd.htmltext import html_to_text
+from gatewayd.message.decode import clean, codec, header_text, parameter, to_text, transfer_decoded
+from gatewayd.message.header_parsing import addresses
+from gatewayd.message.html_text import html_to_text
 from gatewayd.message.parameters import field
 from tests.unit.linear import assert_linear
 

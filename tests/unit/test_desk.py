@@ -10,7 +10,7 @@ from gatewayd import Held, PermanentError, Query, TransientError, Viewer
 from gatewayd.batch import Onward
 from gatewayd.config import ImportConfig
 from gatewayd.examine import Examiner
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.rematch import Backfill, file_old
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw

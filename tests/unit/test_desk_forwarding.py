@@ -10,7 +10,7 @@ import pytest
 from gatewayd import Address, Bounce, Bounced, DeliveryQuery, DeliveryView, PermanentError, Settled, Transport, Viewer
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.desk import Forwarding, Prepared
-from gatewayd.signing import HOP, Signer
+from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import Gateway
 

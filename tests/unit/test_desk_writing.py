@@ -16,8 +16,8 @@ from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfi
 from gatewayd.desk import Letter, Prepared, Writer
 from gatewayd.draft import Attached
 from gatewayd.endpoint import Endpoint
+from gatewayd.message.message_ids import Signer, reference
 from gatewayd.options import Secret
-from gatewayd.signing import Signer, reference
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import Custodian, make_filing
 from tests.unit.kernel import Gateway

@@ -14,11 +14,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import Address, Part, PermanentError
-from gatewayd.body import Alternatives
-from gatewayd.decode import header_text
 from gatewayd.draft import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
-from gatewayd.mail import BytesSource, Mail, parse
-from gatewayd.signing import reference
+from gatewayd.message.body import Alternatives
+from gatewayd.message.decode import header_text
+from gatewayd.message.mail import BytesSource, Mail, parse
+from gatewayd.message.message_ids import reference
 
 ANNA = Address(name="Anna", email="anna@nord.example")
 DESK = Address(name="Acme Tours", email="desk@acme.example")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatewayd import Length, Listed, difference
 from gatewayd.evidence import fits
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

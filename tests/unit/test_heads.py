@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.anchoring import Head
-from gatewayd.header import ids, split_head
-from gatewayd.mail import BytesSource, Mail, parse
+from gatewayd.message.header_parsing import ids, split_head
+from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.testing.messages import booking_messages
 from tests.unit.linear import assert_linear
 from tests.unit.mime_made import many, message, one

@@ -33,7 +33,7 @@ from gatewayd import (
     TransientError,
     journal,
 )
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from tests.unit.log import logged
 
 if TYPE_CHECKING:

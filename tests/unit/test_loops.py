@@ -9,11 +9,11 @@ import pytest
 
 from gatewayd.compose import forwarded
 from gatewayd.custody import Filing
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
+from gatewayd.message.message_ids import HOP
 from gatewayd.outbox.parcels import _hops
 from gatewayd.robots import withheld
 from gatewayd.routing import Router
-from gatewayd.signing import HOP
 from gatewayd.testing.contract_forwarder import make_parcel
 from tests.unit.test_routing import DUTY, SIGNER, config, nothing, rule
 

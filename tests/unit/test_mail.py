@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd.body import parts_of
-from gatewayd.mail import BytesSource, Mail, _view, anchor, parse
+from gatewayd.message.body import parts_of
+from gatewayd.message.mail import BytesSource, Mail, _view, anchor, parse
 from gatewayd.message.values import CHUNK, Address
 from gatewayd.testing.messages import booking_messages, nasties, person
 

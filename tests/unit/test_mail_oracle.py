@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import mime
-from gatewayd.decode import header_text, transfer_decoded
-from gatewayd.header import head
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message import mime
 from gatewayd.message.charsets import to_text
+from gatewayd.message.decode import header_text, transfer_decoded
+from gatewayd.message.header_parsing import head
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing.messages import booking_messages, nasties
 from tests.unit.mime_made import Made
 

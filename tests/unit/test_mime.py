@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import mime
-from gatewayd.header import head
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message import mime
+from gatewayd.message.header_parsing import head
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.sources import Window, opened
 from gatewayd.testing.messages import booking_messages, nasties
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gatewayd.mail import BytesSource, Mail, parse
+from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.message.mimefields import content_type, disposition, encoding
 from gatewayd.message.parameters import field, parameter
 from tests.unit.linear import assert_linear, peak

@@ -13,7 +13,7 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.examine import Letter
-from gatewayd.mail import BytesSource
+from gatewayd.message.mail import BytesSource
 from gatewayd.supervisor.process import Died, Process
 from gatewayd.worker import Call, Ended, Labour, Next, Ready, seal
 from tests.unit.matchers import letters, plugin, recipe, registry

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Mail, Origin
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
+from gatewayd.message.message_ids import Signer, is_reference, reference
 from gatewayd.provenance import Provenance, provenance, server_ids
 from gatewayd.returned import returned
-from gatewayd.signing import Signer, is_reference, reference
 from gatewayd.testing.messages import nasties
 from tests.unit.linear import cpu_seconds
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gatewayd import Contents, Directory, Operator, Place, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd_csv import settling

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.custody import Filing, FilingFault
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.model import KINDS, Kind, Link, Record, Rivals
 from gatewayd.rules import Rule, compiled, why_not
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from gatewayd import AuthError, ConfigError, Secret, TransientError
 from gatewayd.config.signing_key import load_signer
-from gatewayd.signing import Signer
+from gatewayd.message.message_ids import Signer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.signing import Purpose
+    from gatewayd.message.message_ids import Purpose
 
 OURS, THEIRS = Signer(b"k" * 32), Signer(b"x" * 32)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.errors import TooLarge, TransientError
-from gatewayd.mail import parse
+from gatewayd.message.mail import parse
 from gatewayd.message.values import CHUNK
 from gatewayd.model import Listed
 from gatewayd.spool import Spool

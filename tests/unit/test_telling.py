@@ -24,7 +24,7 @@ from gatewayd import (
 )
 from gatewayd.custody import Filed
 from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
-from gatewayd.mail import BytesSource, parse
+from gatewayd.message.mail import BytesSource, parse
 from gatewayd.metrics import Metrics
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.labouring import Outcome

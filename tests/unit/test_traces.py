@@ -16,7 +16,7 @@ from gatewayd.traces import Spot, said, spot, trace, where
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.mail import Mail
+    from gatewayd.message.mail import Mail
 
 _HEAD = """
 import json

@@ -66,7 +66,7 @@ WRONG: Mapping[str, tuple[str, str]] = {
     "patches": ("import json; json.loads = print", "it replaces json.loads, which others use"),
     "methods": ("import socket; socket.socket.connect = lambda *_: 1", "it puts its own into socket.socket.connect"),
     "later": ("import smtplib; smtplib.SMTP.send = lambda *_: 1", "it puts its own into smtplib.SMTP.send"),
-    "ours": ("from gatewayd import Mail; Mail.text = property(lambda _: '')", "it replaces gatewayd.mail.Mail.text"),
+    "ours": ("from gatewayd import Mail; Mail.text = property(lambda _: '')", "it replaces gatewayd.message.mail.Mail.text"),
     "builtins": ("import builtins; builtins.open = None", "it replaces builtins.open"),
     "modules": ("import sys; sys.modules['json'] = sys", "it replaces the module json"),
     "syntax": ("x = 1\n" * 16 + "y = = 2", "SyntaxError: invalid syntax (syntax.py:17)"),

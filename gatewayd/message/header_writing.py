@@ -8,9 +8,9 @@ from email.header import Header
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from gatewayd.address import wire
-from gatewayd.decode import clean
 from gatewayd.errors import PermanentError
+from gatewayd.message.decode import clean
+from gatewayd.message.envelope import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

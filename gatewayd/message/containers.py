@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gatewayd.attachments import type_of
-from gatewayd.decode import transfer_decoded
-from gatewayd.header import Head, head
+from gatewayd.message.attachments import type_of
 from gatewayd.message.cms import content_of
+from gatewayd.message.decode import transfer_decoded
+from gatewayd.message.header_parsing import Head, head
+from gatewayd.message.mime import CONTAINERS, Leaf, Multipart, tree
 from gatewayd.message.rtf import rtf_bytes
 from gatewayd.message.sources import BytesSource, pieces
 from gatewayd.message.tnef import begins_tnef, tnef
 from gatewayd.message.values import Container, Part
-from gatewayd.mime import CONTAINERS, Leaf, Multipart, tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.message.mime import Node, Scan
     from gatewayd.message.tnef import TnefFile
     from gatewayd.message.values import Source
-    from gatewayd.mime import Node, Scan
 
 __all__ = ["Insides", "Opened", "inside", "opened"]
 

@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from gatewayd.decode import transfer_decoded
-from gatewayd.header import MAX_HEAD, Head, first_of, split_head
 from gatewayd.message import mimefields
+from gatewayd.message.decode import transfer_decoded
+from gatewayd.message.encoded_words import header_text
+from gatewayd.message.header_parsing import MAX_HEAD, Head, first_of, split_head
 from gatewayd.message.values import Part
-from gatewayd.message.words import header_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

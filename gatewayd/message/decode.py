@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from gatewayd.message.charsets import clean, codec, to_text
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.parameters import parameter
 from gatewayd.message.runs import end_of_run
 from gatewayd.message.uuencode import uudecoded
-from gatewayd.message.words import header_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

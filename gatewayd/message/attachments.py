@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gatewayd.decode import BASE64, transfer_decoded
+from gatewayd.message.decode import BASE64, transfer_decoded
 from gatewayd.message.values import CHUNK, Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gatewayd.message.mime import Leaf
     from gatewayd.message.sources import Raw
     from gatewayd.message.values import Part
-    from gatewayd.mime import Leaf
 
 __all__ = ["attachment", "type_of"]
 

@@ -8,18 +8,18 @@ from html import unescape
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote
 
-from gatewayd.attachments import type_of
-from gatewayd.decode import transfer_decoded
+from gatewayd.message.attachments import type_of
+from gatewayd.message.decode import transfer_decoded
+from gatewayd.message.encoded_words import header_text
+from gatewayd.message.mime import TEXTS, Leaf
 from gatewayd.message.uuencode import embedded
 from gatewayd.message.values import CHUNK, Container, Part
-from gatewayd.message.words import header_text
-from gatewayd.mime import TEXTS, Leaf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from gatewayd.message.mime import Multipart, Node
     from gatewayd.message.sources import Raw
-    from gatewayd.mime import Multipart, Node
 
 __all__ = ["Alternatives", "Body", "Text", "arranged", "parts_of"]
 

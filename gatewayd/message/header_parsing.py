@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from gatewayd.message.addresses import addresses
 from gatewayd.message.comments import comments
 from gatewayd.message.dates import date
+from gatewayd.message.encoded_words import SPACE, header_text
 from gatewayd.message.parameters import field
-from gatewayd.message.words import SPACE, header_text
 
 if TYPE_CHECKING:
     from gatewayd.message.sources import Raw

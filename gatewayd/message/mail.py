@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import containers, header, mime
-from gatewayd.attachments import attachment
-from gatewayd.body import Alternatives, Body, arranged
-from gatewayd.decode import clean, header_text, to_text, transfer_decoded
-from gatewayd.htmltext import html_to_text
+from gatewayd.message import containers, header_parsing, mime
+from gatewayd.message.attachments import attachment
+from gatewayd.message.body import Alternatives, Body, arranged
+from gatewayd.message.decode import clean, header_text, to_text, transfer_decoded
+from gatewayd.message.html_text import html_to_text
 from gatewayd.message.htmlcharset import declared
 from gatewayd.message.rtf import rtf_to_text
 from gatewayd.message.sources import BytesSource, opened, pieces
@@ -20,10 +20,10 @@ from gatewayd.message.values import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.body import Text
+    from gatewayd.message.body import Text
+    from gatewayd.message.mime import Leaf
     from gatewayd.message.sources import Raw
     from gatewayd.message.values import Address, Attachment, Container, Part, Source
-    from gatewayd.mime import Leaf
 
 __all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse", "unread", "was_read"]
 
@@ -145,7 +145,7 @@ class _Reading:
 
 def anchor(headers: bytes) -> str:
     """Return the digest of Message-ID, Date, From and Subject of a raw header block; empty where all are missing."""
-    return header.anchor_of(header.head(headers, 0, len(headers)).first)
+    return header_parsing.anchor_of(header_parsing.head(headers, 0, len(headers)).first)
 
 
 #: What a defect of the parser can raise. The source's own errors are no matter of the message: they pass.
@@ -175,12 +175,12 @@ def was_read(mail: Mail) -> bool:
 def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     faults: list[str] = []
     raw = opened(source)
-    top = header.head(raw, 0, len(raw))
+    top = header_parsing.head(raw, 0, len(raw))
     first = top.first
     if not first:
         faults.append("it has no headers")
     if top.cut:
-        faults.append(f"its headers are longer than {header.MAX_HEAD} bytes")
+        faults.append(f"its headers are longer than {header_parsing.MAX_HEAD} bytes")
     body, notes, held = _body(source, raw, top, faults)
     leaves = body.attached + body.inline
     files = _files(leaves, held, faults) if leaves else ()
@@ -195,18 +195,18 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
         subject=_subject(next((value for name, value in headers if name == "subject"), ""), faults),
         message_id=_message_id(first.get("message-id", "")),
         references=_references(first),
-        sent_at=header.date(first["date"]) if "date" in first else None,
+        sent_at=header_parsing.date(first["date"]) if "date" in first else None,
         received_at=received_at,
         attachments=files[: len(body.attached)],
         inline=files[len(body.attached) :],
         body=body.text,
-        anchor=header.anchor_of(first),
+        anchor=header_parsing.anchor_of(first),
         faults=tuple(faults),
         notes=tuple(notes),
     )
 
 
-def _body(source: Source, raw: Raw, top: header.Head, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
+def _body(source: Source, raw: Raw, top: header_parsing.Head, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
     """Return how the mail is to be read, what there is to say of it, and what its containers hold."""
     scan = mime.Scan(faults)
     insides = containers.Insides(source)
@@ -245,7 +245,7 @@ def _utc(moment: datetime | None) -> datetime | None:
         return None
 
 
-def _headers(top: header.Head, faults: list[str]) -> tuple[tuple[str, str], ...]:
+def _headers(top: header_parsing.Head, faults: list[str]) -> tuple[tuple[str, str], ...]:
     fields = top.fields
     if len(fields) > _MAX_HEADERS:
         faults.append(f"it has more than {_MAX_HEADERS} headers")
@@ -260,14 +260,14 @@ def _headers(top: header.Head, faults: list[str]) -> tuple[tuple[str, str], ...]
     return tuple([(clean(name), header_text(value)) for name, value in fields])
 
 
-def _joined(name: str, top: header.Head) -> str:
+def _joined(name: str, top: header_parsing.Head) -> str:
     return ", ".join([value for known, value in top.fields if known == name and value]) if name in top.first else ""
 
 
 def _addresses(name: str, value: str, faults: list[str]) -> tuple[Address, ...]:
     if not value:
         return ()
-    found, more = header.addresses(value, _MAX_ADDRESSES)
+    found, more = header_parsing.addresses(value, _MAX_ADDRESSES)
     if more:
         faults.append(f"its header {name} has more than {_MAX_ADDRESSES} addresses")
     return found
@@ -282,10 +282,10 @@ def _subject(text: str, faults: list[str]) -> str:
 def _message_id(value: str) -> str:
     if not value:
         return ""
-    found = header.ids(value[:_MAX_VALUE])
+    found = header_parsing.ids(value[:_MAX_VALUE])
     return (found[0] if found else "".join(header_text(value[:_MAX_VALUE]).split()))[:_MAX_ID]
 
 
 def _references(first: dict[str, str]) -> tuple[str, ...]:
-    found = [header.ids(first[name]) for name in ("references", "in-reply-to") if name in first]
+    found = [header_parsing.ids(first[name]) for name in ("references", "in-reply-to") if name in first]
     return tuple(dict.fromkeys(one for several in found for one in several))[-_MAX_HEADERS:]
