@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import Address, Delivery, Place, Query, Taken, Viewer
+from gatewayd.api.delivery import Recipient
 from gatewayd.compose import forwarded
 from gatewayd.config import AccountConfig, Config, OperatorConfig, SendConfig
-from gatewayd.delivery import Recipient
 from gatewayd.outbox.parcels import parcel
 from gatewayd.owner import Owner
 from gatewayd.plugins import load

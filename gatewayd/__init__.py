@@ -7,9 +7,33 @@ from typing import TYPE_CHECKING
 from gatewayd import deferred
 
 if TYPE_CHECKING:
-    from gatewayd.compose import Written, forwarded
-    from gatewayd.connection import ANSWER_BYTES, LEAST_RATE, Connection
-    from gatewayd.custody import (
+    from gatewayd.api.connection import ANSWER_BYTES, LEAST_RATE, Connection
+    from gatewayd.api.delivery import (
+        Bounce,
+        Bounced,
+        Delivery,
+        DeliveryQuery,
+        DeliveryState,
+        DeliveryView,
+        Mode,
+        Origin,
+        Outgoing,
+        Posted,
+        Recipient,
+        RecipientState,
+        Settled,
+        Suspension,
+        Taken,
+    )
+    from gatewayd.api.directory import Contents, DirectoryCondition, DirectoryHealth
+    from gatewayd.api.endpoint import Endpoint, Server, other_protocol, socket_errors, tls_context
+    from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+    from gatewayd.api.evidence import Length, difference
+    from gatewayd.api.forwarder import Courier, Forwarder, Notice, Parcel, Receipt
+    from gatewayd.api.health import AccountHealth, Alarm, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Standing, Task
+    from gatewayd.api.hookspecs import hookimpl
+    from gatewayd.api.hosts import HostAddress
+    from gatewayd.api.ledger import (
         Anchor,
         Deferred,
         Entry,
@@ -27,48 +51,29 @@ if TYPE_CHECKING:
         Vanished,
         Waiting,
     )
-    from gatewayd.delivery import (
-        Bounce,
-        Bounced,
-        Delivery,
-        DeliveryQuery,
-        DeliveryState,
-        DeliveryView,
-        Mode,
-        Origin,
-        Outgoing,
-        Posted,
-        Recipient,
-        RecipientState,
-        Settled,
-        Suspension,
-        Taken,
+    from gatewayd.api.options import ConfigPath, Duration, Secret
+    from gatewayd.api.queries import (
+        Audit,
+        DatabaseCheck,
+        EntryView,
+        FilingView,
+        Json,
+        LinkView,
+        Listing,
+        Query,
+        RivalView,
+        Viewer,
+        filing_row,
     )
-    from gatewayd.directory import Contents, DirectoryCondition, DirectoryHealth
-    from gatewayd.endpoint import Endpoint, Server, other_protocol, socket_errors, tls_context
-    from gatewayd.errors import (
-        AuthError,
-        ConfigError,
-        Fault,
-        GatewaydError,
-        LeaseLost,
-        PermanentError,
-        PluginError,
-        StoreReplaced,
-        TooLarge,
-        TransientError,
-    )
-    from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
-    from gatewayd.evidence import Length, difference
-    from gatewayd.forwarder import Courier, Forwarder, Notice, Parcel, Receipt
-    from gatewayd.health import AccountHealth, Alarm, Answer, Cause, Condition, DaemonHealth, Lengths, Request, Standing, Task
-    from gatewayd.hookspecs import hookimpl
-    from gatewayd.hosts import HostAddress
-    from gatewayd.message.body import Alternatives
-    from gatewayd.message.envelope import compared, wire
-    from gatewayd.message.mail import Mail, parse
-    from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
-    from gatewayd.model import (
+    from gatewayd.api.redaction import HIDDEN, quoted, repeats
+    from gatewayd.api.roles import Command, Directory, Matcher, Operator, Place, Transport
+    from gatewayd.api.session import Heard, Session, Watch
+    from gatewayd.api.sizes import Reread, Sizes
+    from gatewayd.api.spool import Spool
+    from gatewayd.api.store import DELIVERY_SECONDS, LEASE_SECONDS, AdmissionVerbs, ProofVerbs, Store
+    from gatewayd.api.tally import Commit, Tally
+    from gatewayd.api.timestamps import moment
+    from gatewayd.api.values import (
         KINDS,
         Action,
         Came,
@@ -87,31 +92,26 @@ if TYPE_CHECKING:
         Rivals,
         decide,
     )
-    from gatewayd.notices import notice_mail, notice_row
-    from gatewayd.options import ConfigPath, Duration, Secret
-    from gatewayd.roles import Command, Directory, Matcher, Operator, Place, Transport
-    from gatewayd.secrecy import HIDDEN, quoted, repeats
-    from gatewayd.session import Heard, Session, Watch
-    from gatewayd.sizes import Reread, Sizes
-    from gatewayd.spool import Spool
-    from gatewayd.store import DELIVERY_SECONDS, LEASE_SECONDS, AdmissionVerbs, ProofVerbs, Store
-    from gatewayd.tally import Commit, Tally
-    from gatewayd.times import moment
-    from gatewayd.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
-    from gatewayd.version import __version__
-    from gatewayd.views import (
-        Audit,
-        DatabaseCheck,
-        EntryView,
-        FilingView,
-        Json,
-        LinkView,
-        Listing,
-        Query,
-        RivalView,
-        Viewer,
-        filing_row,
+    from gatewayd.api.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
+    from gatewayd.compose import Written, forwarded
+    from gatewayd.errors import (
+        AuthError,
+        ConfigError,
+        Fault,
+        GatewaydError,
+        LeaseLost,
+        PermanentError,
+        PluginError,
+        StoreReplaced,
+        TooLarge,
+        TransientError,
     )
+    from gatewayd.message.body import Alternatives
+    from gatewayd.message.envelope import compared, wire
+    from gatewayd.message.mail import Mail, parse
+    from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
+    from gatewayd.notices import notice_mail, notice_row
+    from gatewayd.version import __version__
 
 __all__ = [
     "ANSWER_BYTES",
@@ -273,42 +273,44 @@ if not TYPE_CHECKING:
         "message.envelope": "compared wire",
         "message.body": "Alternatives",
         "compose": "Written forwarded",
-        "connection": "ANSWER_BYTES LEAST_RATE Connection",
-        "hosts": "HostAddress",
-        "custody": (
+        "api.connection": "ANSWER_BYTES LEAST_RATE Connection",
+        "api.hosts": "HostAddress",
+        "api.ledger": (
             "Anchor Deferred Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed State "
             "Vanished Waiting"
         ),
-        "delivery": (
+        "api.delivery": (
             "Bounce Bounced Delivery DeliveryQuery DeliveryState DeliveryView Mode Origin Outgoing Posted Recipient RecipientState "
             "Settled Suspension Taken"
         ),
-        "directory": "Contents DirectoryCondition DirectoryHealth",
-        "endpoint": "Endpoint Server other_protocol socket_errors tls_context",
+        "api.directory": "Contents DirectoryCondition DirectoryHealth",
+        "api.endpoint": "Endpoint Server other_protocol socket_errors tls_context",
         "errors": (
             "AuthError ConfigError Fault GatewaydError LeaseLost PermanentError PluginError StoreReplaced TooLarge TransientError"
         ),
-        "evidence": "Length difference",
-        "events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
-        "forwarder": "Courier Forwarder Notice Parcel Receipt",
-        "health": "AccountHealth Alarm Answer Cause Condition DaemonHealth Lengths Request Standing Task",
-        "hookspecs": "hookimpl",
+        "api.evidence": "Length difference",
+        "api.events": "AccountChanged ConfigLoaded DeliverySettled MailFailed MailFiled",
+        "api.forwarder": "Courier Forwarder Notice Parcel Receipt",
+        "api.health": "AccountHealth Alarm Answer Cause Condition DaemonHealth Lengths Request Standing Task",
+        "api.hookspecs": "hookimpl",
         "message.mail": "Mail parse",
-        "model": ("KINDS Action Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss Page Record Rivals decide"),
+        "api.values": (
+            "KINDS Action Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss Page Record Rivals decide"
+        ),
         "message.values": "CHUNK Address Attachment Container Part Source",
         "notices": "notice_mail notice_row",
-        "options": "ConfigPath Duration Secret",
-        "roles": "Command Directory Matcher Operator Place Transport",
-        "secrecy": "HIDDEN quoted repeats",
-        "session": "Heard Session Watch",
-        "sizes": "Reread Sizes",
-        "spool": "Spool",
-        "store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
-        "tally": "Commit Tally",
-        "times": "moment",
+        "api.options": "ConfigPath Duration Secret",
+        "api.roles": "Command Directory Matcher Operator Place Transport",
+        "api.redaction": "HIDDEN quoted repeats",
+        "api.session": "Heard Session Watch",
+        "api.sizes": "Reread Sizes",
+        "api.spool": "Spool",
+        "api.store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
+        "api.tally": "Commit Tally",
+        "api.timestamps": "moment",
         "version": "__version__",
-        "verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
-        "views": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
+        "api.verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
+        "api.queries": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
     }
     __getattr__ = deferred.attributes(__name__, _NAMES)
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Anchor
-    from gatewayd.model import Listed, Page
-    from gatewayd.store import Store
-    from gatewayd.views import EntryView
+    from gatewayd.api.ledger import Anchor
+    from gatewayd.api.queries import EntryView
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Listed, Page
 
 __all__ = ["Head", "Past", "alike", "same"]
 

@@ -8,23 +8,23 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
+from gatewayd.api.ledger import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
+from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
+from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.examine import Letter, Order, provisional, senders, since
-from gatewayd.model import Came, Failed, Gone
 from gatewayd.plugins import where
 from gatewayd.received import Batch, Bounds, cut, fetch
-from gatewayd.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.tenancy import refused_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.api.ledger import Outcome, Waiting
+    from gatewayd.api.values import Follows, Link, Rivals
     from gatewayd.config import ImportConfig
-    from gatewayd.custody import Outcome, Waiting
     from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Follows, Link, Rivals
     from gatewayd.returned import Returned
     from gatewayd.routing import Router
 

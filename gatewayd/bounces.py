@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd.delivery import Bounce, Bounced
+from gatewayd.api.delivery import Bounce, Bounced
 from gatewayd.mailsystem import (
     delayed,
     fails_by_subject,
@@ -35,7 +35,7 @@ from gatewayd.provenance import PART, part_of, provenance, texts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd.delivery import Evidence
+    from gatewayd.api.delivery import Evidence
     from gatewayd.message.header_parsing import Fields
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer

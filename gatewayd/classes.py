@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, create_model
 
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.options import Options
+from gatewayd.api.roles import Plugin, Transport
 from gatewayd.errors import PluginError
-from gatewayd.forwarder import Forwarder
-from gatewayd.options import Options
-from gatewayd.roles import Plugin, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

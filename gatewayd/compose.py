@@ -21,7 +21,7 @@ from gatewayd.originals import LONGEST_LINE, Seen, pieces, raw_heads, without_re
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from gatewayd.forwarder import Parcel
+    from gatewayd.api.forwarder import Parcel
     from gatewayd.message.values import Source
 
 __all__ = ["Written", "as_it_is", "forwarded"]

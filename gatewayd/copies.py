@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from gatewayd.api.regular_files import read_regular
 from gatewayd.errors import AuthError
 from gatewayd.owner import running_daemons
-from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from gatewayd.options import Secret
+    from gatewayd.api.options import Secret
     from gatewayd.owner import Owner
 
 __all__ = ["Copies", "Copy", "copies_of", "mark", "new_key"]

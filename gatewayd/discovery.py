@@ -23,8 +23,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import hookspecs
-from gatewayd.regular import read_regular
+from gatewayd.api import hookspecs
+from gatewayd.api.regular_files import read_regular
 from gatewayd.traces import SINGLE, said
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.api.values import Came
 from gatewayd.errors import PermanentError
 from gatewayd.message.values import CHUNK
-from gatewayd.model import Came
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.api.evidence import difference
 from gatewayd.errors import ConfigError
-from gatewayd.evidence import difference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Listed
     from gatewayd.config import AccountConfig, Config
-    from gatewayd.custody import Lease
-    from gatewayd.model import Listed
-    from gatewayd.store import Store
 
 __all__ = ["claim", "distinct", "taken"]
 

@@ -21,10 +21,10 @@ from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, Pe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd.delivery import DeliveryState
-    from gatewayd.directory import DirectoryHealth
-    from gatewayd.health import AccountHealth, Lengths
-    from gatewayd.tally import Tally
+    from gatewayd.api.delivery import DeliveryState
+    from gatewayd.api.directory import DirectoryHealth
+    from gatewayd.api.health import AccountHealth, Lengths
+    from gatewayd.api.tally import Tally
 
 __all__ = ["Metrics", "Server"]
 

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from gatewayd import hookspecs
+from gatewayd.api import hookspecs
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.roles import Command, Directory, Matcher, Plugin, Transport
+from gatewayd.api.store import Store
 from gatewayd.classes import checked
 from gatewayd.errors import PluginError
-from gatewayd.forwarder import Forwarder
-from gatewayd.roles import Command, Directory, Matcher, Plugin, Transport
-from gatewayd.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FunctionType
 
-    from gatewayd.events import Event
+    from gatewayd.api.events import Event
 
 __all__ = ["OBSERVERS", "ROLES", "Observer", "Offered", "offered", "singular"]
 

@@ -18,9 +18,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.api.spool import Spool
 from gatewayd.become import become_owner
 from gatewayd.errors import ConfigError
-from gatewayd.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

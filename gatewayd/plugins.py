@@ -8,11 +8,11 @@ from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gatewayd import discovery, journal
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.roles import Plugin
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.forwarder import Forwarder
 from gatewayd.later import Later, imported
 from gatewayd.offers import OBSERVERS, ROLES, Observer, singular
-from gatewayd.roles import Plugin
 from gatewayd.traces import Spot, spot, where
 from gatewayd.trial import Tries, Verdict
 

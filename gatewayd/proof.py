@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gatewayd.custody import Anchor, FolderState, Known
-    from gatewayd.model import Listed, Page
+    from gatewayd.api.ledger import Anchor, FolderState, Known
+    from gatewayd.api.values import Listed, Page
 
 __all__ = ["Proof"]
 

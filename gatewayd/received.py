@@ -9,20 +9,20 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gatewayd.api.evidence import difference, fits
+from gatewayd.api.sizes import REREAD_AFTER, Sizes
+from gatewayd.api.spool import MESSAGE_BYTES, SpoolFailed
+from gatewayd.api.values import Came, Failed, Gone, Listed
 from gatewayd.errors import GatewaydError, TooLarge, kept
-from gatewayd.evidence import difference, fits
-from gatewayd.model import Came, Failed, Gone, Listed
-from gatewayd.sizes import REREAD_AFTER, Sizes
-from gatewayd.spool import MESSAGE_BYTES, SpoolFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.api.ledger import Waiting
+    from gatewayd.api.session import Session
+    from gatewayd.api.spool import Spool
+    from gatewayd.api.values import Fetched
     from gatewayd.config import LimitsConfig
-    from gatewayd.custody import Waiting
-    from gatewayd.model import Fetched
-    from gatewayd.session import Session
-    from gatewayd.spool import Spool
 
 __all__ = ["Batch", "Bounds", "Received", "cut", "fetch", "received"]
 

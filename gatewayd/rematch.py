@@ -10,25 +10,25 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatewayd.api.ledger import AGAIN
+from gatewayd.api.queries import Query
+from gatewayd.api.verdicts import PROVISIONAL_SECONDS
 from gatewayd.batch import Onward, contact_types, filings
-from gatewayd.custody import AGAIN
 from gatewayd.errors import TransientError
 from gatewayd.examine import Letter, Order
 from gatewayd.message.mail import was_read
-from gatewayd.verdicts import PROVISIONAL_SECONDS
-from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from gatewayd.api.ledger import Filing, Lease
+    from gatewayd.api.queries import FilingView, Viewer
+    from gatewayd.api.store import Store
+    from gatewayd.api.verdicts import Doubted
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.custody import Filing, Lease
     from gatewayd.examine import Examining, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.routing import Router
-    from gatewayd.store import Store
-    from gatewayd.verdicts import Doubted
-    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["BATCH", "Backfill", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
 

@@ -10,7 +10,7 @@ from gatewayd.provenance import Provenance, provenance
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from gatewayd.delivery import Origin
+    from gatewayd.api.delivery import Origin
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
 

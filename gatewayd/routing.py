@@ -19,25 +19,25 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd import robots, rules
+from gatewayd.api.delivery import Delivery
+from gatewayd.api.roles import Matcher
+from gatewayd.api.values import Follows, Link
 from gatewayd.bounces import bounce
-from gatewayd.delivery import Delivery
 from gatewayd.errors import PluginError
 from gatewayd.message.envelope import compared
-from gatewayd.model import Follows, Link
 from gatewayd.rate import Rate
 from gatewayd.returned import Returned, returned
-from gatewayd.roles import Matcher
 from gatewayd.tenancy import owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.api.delivery import Bounce, Origin
+    from gatewayd.api.ledger import Filing
+    from gatewayd.api.values import Record
     from gatewayd.config import Config, OperatorConfig, TargetConfig
-    from gatewayd.custody import Filing
-    from gatewayd.delivery import Bounce, Origin
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
-    from gatewayd.model import Record
     from gatewayd.rules import Rule
 
 __all__ = ["Rate", "Router", "Ruling"]

@@ -13,10 +13,10 @@ from gatewayd.message.envelope import spellings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.custody import Filing
+    from gatewayd.api.ledger import Filing
+    from gatewayd.api.values import Kind
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Address
-    from gatewayd.model import Kind
 
 __all__ = ["Rule", "compiled", "why_not"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from pydantic.json_schema import models_json_schema
 
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
+from gatewayd.api.store import Store
 from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, NotifyBlock, OperatorFile
-from gatewayd.forwarder import Forwarder
-from gatewayd.roles import Directory, Matcher, Plugin, Transport
-from gatewayd.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import Filing
+from gatewayd.api.ledger import Filing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gatewayd.api.delivery import Origin
     from gatewayd.config import AccountConfig
-    from gatewayd.delivery import Origin
     from gatewayd.examine import Findings
 
 __all__ = ["owned", "refused_by"]

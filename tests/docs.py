@@ -11,9 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import delivery, directory, events, forwarder, hookspecs, plugins, roles, session, store
+from gatewayd import plugins
+from gatewayd.api import delivery, directory, events, forwarder, hookspecs, roles, session, store
+from gatewayd.api.store import admission, outbox
 from gatewayd.plugins import OBSERVERS, ROLES
-from gatewayd.store import admission, outbox
 from tests import docs_configuration
 
 if TYPE_CHECKING:

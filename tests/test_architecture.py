@@ -21,29 +21,26 @@ PLUGINS = ROOT / "plugins"
 
 #: The kernel's rooms from the ground up: each may import only from floors below its own, for types as well.
 FLOORS = [
+    {"backoff", "become", "child", "deferred", "errors", "garbage", "phrases", "version"},
+    {"forkserver", "message"},
+    {"api", "mailsystem", "originals", "provenance", "rate", "traces"},
     {
-        "backoff",
-        "become",
-        "child",
-        "deferred",
-        "errors",
-        "garbage",
-        "hosts",
-        "phrases",
-        "regular",
-        "secrecy",
-        "times",
-        "verdicts",
-        "version",
+        "anchoring",
+        "bounces",
+        "checks",
+        "classes",
+        "compose",
+        "discovery",
+        "draft",
+        "journal",
+        "metrics",
+        "owner",
+        "proof",
+        "returned",
+        "robots",
+        "rules",
     },
-    {"connection", "forkserver", "message", "options"},
-    {"delivery", "draft", "endpoint", "mailsystem", "model", "originals", "provenance", "rate", "traces"},
-    {"bounces", "custody", "directory", "evidence", "returned", "robots", "sizes", "spool", "tally"},
-    {"health", "owner", "proof", "rules", "session", "views"},
-    {"copies", "events", "journal", "metrics", "roles"},
-    {"forwarder", "store"},
-    {"anchoring", "checks", "classes", "compose", "hookspecs"},
-    {"discovery", "guard", "notices", "offers"},
+    {"copies", "guard", "notices", "offers"},
     {"trial"},
     {"later"},
     {"plugins"},
@@ -73,11 +70,11 @@ OWNERS = {
     "alembic": {"gatewayd_sql"},
     "sqlite3": {"gatewayd_csv", "gatewayd_sql"},
     "yaml": {"gatewayd.config"},
-    "pluggy": {"gatewayd.hookspecs", "gatewayd.offers"},
+    "pluggy": {"gatewayd.api.hookspecs", "gatewayd.offers"},
     "click": {"gatewayd.cli"},
     "rich": {"gatewayd.cli", "gatewayd_demo"},
     "pymap": {"gatewayd_demo"},
-    "threading": {"gatewayd.forkserver", "gatewayd.hosts", "gatewayd.supervisor", "gatewayd.trial"},
+    "threading": {"gatewayd.forkserver", "gatewayd.api.hosts", "gatewayd.supervisor", "gatewayd.trial"},
     "multiprocessing": {"gatewayd.supervisor", "gatewayd.worker"},
     "selectors": {"gatewayd.supervisor"},
     "watchfiles": {"gatewayd.daemon"},
@@ -146,14 +143,14 @@ def _kernel_targets(module: str, name: str) -> str | None:
 def test_times_are_made_text_by_one_module_which_says_their_zone() -> None:
     wrong = []
     for path in _sources(KERNEL, PLUGINS):
-        if _is_within(_module(path), {"gatewayd.times", "gatewayd.testing"}):
+        if _is_within(_module(path), {"gatewayd.api.timestamps", "gatewayd.testing"}):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             called = isinstance(node, ast.Attribute) and node.attr in {"strftime", "isoformat", "ctime", "asctime"}
             spec = isinstance(node, ast.FormattedValue) and node.format_spec is not None and "%" in ast.unparse(node.format_spec)
             if called or (spec and re.search("%[YmdHMSsj]", ast.unparse(node))):
                 line = getattr(node, "lineno", 0)
-                wrong.append(f"{_where(path, line)}: a time is made text by gatewayd.times alone")
+                wrong.append(f"{_where(path, line)}: a time is made text by gatewayd.api.timestamps alone")
     assert not wrong, "\n".join(wrong)
 
 
@@ -396,7 +393,7 @@ def test_a_message_without_its_advice_is_found(body: str, *, alone: bool) -> Non
 def test_only_one_place_looks_hosts_up_and_connects() -> None:
     """There each has its deadline. What systemd gave us is no host, and databases are our own."""
     connects = re.compile(r"getaddrinfo|gethostby|getfqdn|create_connection|\.connect(_ex)?\(|auto_open = 1|urlopen")
-    may = {"gatewayd/hosts.py", "gatewayd/daemon/notify.py"}
+    may = {"gatewayd/api/hosts.py", "gatewayd/daemon/notify.py"}
     wrong = [
         f"{_where(path, number)}: {line.strip()}"
         for path in _sources(KERNEL, PLUGINS)

@@ -8,8 +8,9 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from gatewayd import forwarder, hookspecs, journal, session, store
-from gatewayd.health import AccountHealth, Condition, Lengths
+from gatewayd import journal
+from gatewayd.api import forwarder, hookspecs, session, store
+from gatewayd.api.health import AccountHealth, Condition, Lengths
 from gatewayd.metrics import Metrics
 from gatewayd.plugins import OBSERVERS, ROLES
 from tests import docs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from gatewayd.delivery import DeliveryState
+from gatewayd.api.delivery import DeliveryState
 from gatewayd.testing.smtp import SmtpServer
 from tests.e2e.house import ROOT, Done, House
 from tests.plugins.webhook_site import SECRET, Receiver, receiver

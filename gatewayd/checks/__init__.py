@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, cast
 
+from gatewayd.api.forwarder import Receipt
+from gatewayd.api.session import Heard
+from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
 from gatewayd.checks.fields import Wrong, shown, text, within
 from gatewayd.checks.shapes import KEY, MANY, SAID, SHAPES
-from gatewayd.forwarder import Receipt
-from gatewayd.model import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
-from gatewayd.session import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from gatewayd.model import Fetched, Finding
+    from gatewayd.api.values import Fetched, Finding
 
 __all__ = [
     "SHAPES",

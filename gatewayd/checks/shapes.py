@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
+from gatewayd.api.delivery import Recipient, RecipientState
+from gatewayd.api.forwarder import Receipt
+from gatewayd.api.session import Heard
+from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
 from gatewayd.checks.fields import (
     Shape,
     digest,
@@ -18,10 +22,6 @@ from gatewayd.checks.fields import (
     span,
     text,
 )
-from gatewayd.delivery import Recipient, RecipientState
-from gatewayd.forwarder import Receipt
-from gatewayd.model import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
-from gatewayd.session import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd import garbage
+from gatewayd.api.roles import Command
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError, TransientError
 from gatewayd.plugins import where
-from gatewayd.roles import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

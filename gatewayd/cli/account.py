@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.former import account_files
 from gatewayd.errors import PermanentError, TransientError
-from gatewayd.health import Task
 
 if TYPE_CHECKING:
     from gatewayd.cli.app import App

@@ -16,9 +16,9 @@ from gatewayd.mailboxes import taken
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.api.health import AccountHealth, Lengths
     from gatewayd.cli.app import App
     from gatewayd.errors import Fault
-    from gatewayd.health import AccountHealth, Lengths
 
 __all__ = ["ShownAccount", "account_row", "accounts", "print_accounts"]
 

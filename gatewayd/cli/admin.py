@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd import config, schema
+from gatewayd.api.values import Follows, Link, Rivals
 from gatewayd.cli import output
 from gatewayd.cli.copies import other_copies
 from gatewayd.cli.directories import check_directories
@@ -19,15 +20,14 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.later import standard_output_kept
 from gatewayd.mailboxes import taken
 from gatewayd.message.mail import BytesSource
-from gatewayd.model import Follows, Link, Rivals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from gatewayd.api.values import Finding
     from gatewayd.cli.app import App
     from gatewayd.desk import Explained
     from gatewayd.message.values import Source
-    from gatewayd.model import Finding
 
 __all__ = ["COMMANDS"]
 

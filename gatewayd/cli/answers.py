@@ -13,8 +13,8 @@ from gatewayd.errors import GatewaydError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gatewayd.api.health import Answer
     from gatewayd.cli.app import App
-    from gatewayd.health import Answer
     from gatewayd.visit import Progress
 
 __all__ = ["ANSWER", "MANY", "answer_json", "answer_row", "progress_bar", "tell_answer"]

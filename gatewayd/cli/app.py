@@ -12,32 +12,32 @@ from typing import TYPE_CHECKING
 import click
 
 from gatewayd import config, plugins
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.queries import Query, Viewer
+from gatewayd.api.roles import Place, Transport
+from gatewayd.api.store import Store
 from gatewayd.cli import output
 from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Answering, Examiner, Recipe, recipes
-from gatewayd.forwarder import Forwarder
 from gatewayd.guard import open_courier, open_session
 from gatewayd.owner import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.plugins import where
-from gatewayd.roles import Place, Transport
 from gatewayd.routing import Router
-from gatewayd.store import Store
 from gatewayd.supervisor.threads import Threads
 from gatewayd.supervisor.workers import Workers
-from gatewayd.views import Query, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
     from pathlib import Path
 
+    from gatewayd.api.forwarder import Courier
+    from gatewayd.api.health import DaemonHealth
+    from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig, Config
     from gatewayd.desk import Desk
-    from gatewayd.forwarder import Courier
-    from gatewayd.health import DaemonHealth
     from gatewayd.message.message_ids import Signer
-    from gatewayd.session import Session
 
 __all__ = ["App"]
 

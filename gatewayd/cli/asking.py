@@ -6,18 +6,18 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from gatewayd.api.health import Answer
 from gatewayd.cli import output
 from gatewayd.errors import TransientError
-from gatewayd.health import Answer
 from gatewayd.owner import host_and_process
 from gatewayd.visit import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gatewayd.api.health import Task
+    from gatewayd.api.ledger import Held
     from gatewayd.cli.app import App
-    from gatewayd.custody import Held
-    from gatewayd.health import Task
 
 __all__ = ["asked"]
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
+from gatewayd.api.ledger import State
+from gatewayd.api.queries import Listing
 from gatewayd.cli import output
 from gatewayd.cli.rereading import reread
-from gatewayd.custody import State
 from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
 from gatewayd.later import standard_output_kept
-from gatewayd.views import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.api.queries import Audit, DatabaseCheck, EntryView
+    from gatewayd.api.session import Session
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.session import Session
-    from gatewayd.views import Audit, DatabaseCheck, EntryView
 
 __all__ = ["COMMANDS"]
 

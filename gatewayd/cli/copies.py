@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from gatewayd.api.options import Secret
     from gatewayd.cli.app import App
     from gatewayd.config.values import SecretUse
     from gatewayd.copies import Copies
-    from gatewayd.options import Secret
 
 __all__ = ["SecretAges", "other_copies"]
 

@@ -16,11 +16,11 @@ from gatewayd.later import standard_output_kept
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.api.directory import Contents
+    from gatewayd.api.values import Kind
     from gatewayd.cli.app import App
     from gatewayd.config import ImportConfig
-    from gatewayd.directory import Contents
     from gatewayd.examine import Looked
-    from gatewayd.model import Kind
 
 __all__ = ["COMMANDS", "Checked", "check_directories"]
 

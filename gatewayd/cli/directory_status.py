@@ -13,8 +13,8 @@ from gatewayd.cli import output
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from gatewayd.api.directory import DirectoryHealth
     from gatewayd.cli.app import App
-    from gatewayd.directory import DirectoryHealth
 
 __all__ = ["ShownDirectory", "directories", "json_directories", "print_directories"]
 

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from gatewayd.api.delivery import DeliveryQuery
+from gatewayd.api.queries import Query, file_rows, filing_row
+from gatewayd.api.values import Kind
 from gatewayd.become import mighty
 from gatewayd.cli import output, writing
 from gatewayd.cli.outbox import delivery_line, delivery_row
 from gatewayd.cli.params import ID, all_operators_option, operator_options
-from gatewayd.delivery import DeliveryQuery
 from gatewayd.errors import PermanentError
 from gatewayd.message.values import CHUNK
-from gatewayd.model import Kind
-from gatewayd.views import Query, file_rows, filing_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
 
+    from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.cli.app import App
     from gatewayd.message.values import Source
-    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["COMMANDS"]
 

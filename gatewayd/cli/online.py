@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd.api.forwarder import Forwarder
 from gatewayd.cli import output
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.forwarder import Forwarder
 from gatewayd.guard import open_courier
 from gatewayd.mailboxes import distinct
 from gatewayd.plugins import where
@@ -18,10 +18,10 @@ from gatewayd.supervisor.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gatewayd.api.roles import Plugin
+    from gatewayd.api.session import Session
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.roles import Plugin
-    from gatewayd.session import Session
 
 __all__ = ["try_all"]
 

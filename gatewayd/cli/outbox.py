@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from gatewayd.api.delivery import DeliveryQuery, DeliveryState
 from gatewayd.cli import output
 from gatewayd.cli.observing import observed
 from gatewayd.cli.params import ID, all_operators_option, operator_options
-from gatewayd.delivery import DeliveryQuery, DeliveryState
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.later import standard_output_kept
 from gatewayd.outbox import LIMIT, Outbox, Round, Tools
@@ -18,9 +18,9 @@ from gatewayd.outbox import LIMIT, Outbox, Round, Tools
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.api.delivery import DeliveryView
+    from gatewayd.api.queries import Viewer
     from gatewayd.cli.app import App
-    from gatewayd.delivery import DeliveryView
-    from gatewayd.views import Viewer
 
 __all__ = ["COMMANDS", "delivery_line", "delivery_row"]
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from gatewayd.api.queries import Json
+from gatewayd.api.timestamps import minute, moment
 from gatewayd.errors import ConfigError
-from gatewayd.times import minute, moment
-from gatewayd.views import Json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from gatewayd.api.queries import FilingView
     from gatewayd.errors import GatewaydError
-    from gatewayd.views import FilingView
 
 __all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "more", "note", "related", "span", "table"]
 

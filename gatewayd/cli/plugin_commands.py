@@ -14,7 +14,7 @@ from gatewayd.traces import where
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from gatewayd.roles import Command
+    from gatewayd.api.roles import Command
 
 __all__ = ["command"]
 

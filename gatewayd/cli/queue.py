@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd.api.queries import Query
 from gatewayd.cli import output, refused
 from gatewayd.cli.mail import merged, print_filings
 from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.config import ERRORS
 from gatewayd.errors import PermanentError
-from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.api.health import Cause
+    from gatewayd.api.queries import Viewer
     from gatewayd.cli.app import App
-    from gatewayd.health import Cause
-    from gatewayd.views import Viewer
 
 __all__ = ["COMMANDS", "cause_row"]
 

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd.api.health import Task
 from gatewayd.cli import output
 from gatewayd.cli.params import ID, operator_options
 from gatewayd.cli.visits import visit_all
 from gatewayd.errors import PermanentError
-from gatewayd.health import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.api.queries import Viewer
+    from gatewayd.api.verdicts import Refused
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.verdicts import Refused
-    from gatewayd.views import Viewer
 
 __all__ = ["SUBCOMMANDS"]
 

@@ -9,18 +9,18 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gatewayd.api.spool import MESSAGE_BYTES
+from gatewayd.api.values import Came
 from gatewayd.message.mail import parse
-from gatewayd.model import Came
-from gatewayd.spool import MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.api.queries import Audit
+    from gatewayd.api.session import Session
+    from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.model import Listed
-    from gatewayd.session import Session
-    from gatewayd.views import Audit
 
 __all__ = ["reread"]
 

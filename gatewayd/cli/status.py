@@ -19,12 +19,12 @@ from gatewayd.errors import GatewaydError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.api.delivery import Suspension
+    from gatewayd.api.health import Cause, DaemonHealth, Lengths
     from gatewayd.cli.account_status import ShownAccount
     from gatewayd.cli.app import App
     from gatewayd.cli.directory_status import ShownDirectory
-    from gatewayd.delivery import Suspension
     from gatewayd.errors import Fault
-    from gatewayd.health import Cause, DaemonHealth, Lengths
 
 __all__ = ["COMMANDS"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from gatewayd.store import Store
+    from gatewayd.api.store import Store
 
 __all__ = ["NO_DAEMON", "silent", "store_line", "store_row", "tell_unreadable", "unwritable"]
 

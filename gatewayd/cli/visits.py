@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gatewayd.api.health import AccountHealth, Answer, Task
+from gatewayd.api.ledger import Held
+from gatewayd.api.queries import Query, Viewer
 from gatewayd.batch import Bounds
 from gatewayd.cli import output
 from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
 from gatewayd.cli.asking import asked
 from gatewayd.cli.observing import observed
-from gatewayd.custody import Held
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
-from gatewayd.health import AccountHealth, Answer, Task
 from gatewayd.later import standard_output_kept
 from gatewayd.listing import preview
 from gatewayd.rematch import correct, retry_put_off
-from gatewayd.views import Query, Viewer
 from gatewayd.visit import Tools, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from gatewayd.api.delivery import Suspension
+    from gatewayd.api.ledger import Filed
+    from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.custody import Filed
-    from gatewayd.delivery import Suspension
-    from gatewayd.model import Listed
     from gatewayd.supervisor.telling import Telling
     from gatewayd.visit import Progress, Report
 

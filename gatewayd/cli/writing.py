@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import TextIO
 
+    from gatewayd.api.queries import Json
     from gatewayd.cli.app import App
     from gatewayd.desk import Prepared
-    from gatewayd.views import Json
 
 __all__ = ["COMMANDS"]
 

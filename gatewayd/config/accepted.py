@@ -15,6 +15,9 @@ import secrets
 from typing import TYPE_CHECKING
 
 from gatewayd import plugins
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.regular_files import read_regular
+from gatewayd.api.roles import Directory, Matcher, Transport
 from gatewayd.become import mighty
 from gatewayd.config.account import sending
 from gatewayd.config.files import Unreadable, content, names
@@ -23,19 +26,16 @@ from gatewayd.config.main import main
 from gatewayd.config.rights import ours_alone
 from gatewayd.discovery import PluginFile
 from gatewayd.errors import PluginError
-from gatewayd.forwarder import Forwarder
-from gatewayd.regular import read_regular
-from gatewayd.roles import Directory, Matcher, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from gatewayd.api.options import Options
+    from gatewayd.api.roles import Plugin
     from gatewayd.config.main import Main
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
-    from gatewayd.options import Options
     from gatewayd.plugins import Registry, Tries
-    from gatewayd.roles import Plugin
 
 __all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from", "was_accepted"]
 

@@ -8,22 +8,22 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.roles import Transport
 from gatewayd.config.faults import hint, listed
 from gatewayd.config.models import NAME, AccountFile
 from gatewayd.config.values import AccountConfig, ImportConfig, SendConfig
-from gatewayd.forwarder import Forwarder
 from gatewayd.message.values import Address
-from gatewayd.roles import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gatewayd.api.roles import Plugin
     from gatewayd.config.check import Checker
     from gatewayd.config.documents import Document
     from gatewayd.config.models import ImportBlock, SendBlock
     from gatewayd.config.values import OperatorConfig
     from gatewayd.plugins import Registry
-    from gatewayd.roles import Plugin
 
 __all__ = ["account", "sending"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.roles import Transport
 from gatewayd.config.account import sending
 from gatewayd.config.faults import dotted, hint
 from gatewayd.config.forwards import words
 from gatewayd.config.models import NAME
 from gatewayd.config.values import ERRORS
-from gatewayd.roles import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from gatewayd.forwarder import Forwarder
-from gatewayd.roles import Directory, Matcher, Transport
-from gatewayd.store import Store
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.roles import Directory, Matcher, Transport
+from gatewayd.api.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gatewayd.api.roles import Plugin
 from gatewayd.config.faults import dotted, hint, listed, translated
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.roles import Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

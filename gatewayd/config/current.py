@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.api.regular_files import read_regular
 from gatewayd.become import mighty
 from gatewayd.config.accepted import ACCEPTED, ORIGIN, running_from
 from gatewayd.config.main import FILE, main
 from gatewayd.config.rights import ours_alone
 from gatewayd.errors import ConfigError
-from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

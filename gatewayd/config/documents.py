@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 import yaml
 
+from gatewayd.api.options import Secret
 from gatewayd.config.files import Mark, Unreadable, content, text
 from gatewayd.config.scalars import plain, quoted_by_hand, surprise
 from gatewayd.errors import Fault
-from gatewayd.options import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
+from gatewayd.api.regular_files import read_regular
 from gatewayd.config.models import NAME
 from gatewayd.errors import Fault
-from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

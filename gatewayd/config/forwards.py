@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Forwarder
 from gatewayd.config.faults import hint
 from gatewayd.config.models import MailTarget
 from gatewayd.config.values import TargetConfig
-from gatewayd.forwarder import Forwarder
 from gatewayd.rules import Rule
 
 if TYPE_CHECKING:

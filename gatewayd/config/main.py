@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.api.store import Store
 from gatewayd.config.check import Checker
 from gatewayd.config.documents import read
 from gatewayd.config.files import is_folder
@@ -14,7 +15,6 @@ from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersB
 from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.plugins import Tries, load
-from gatewayd.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Forwarder
 from gatewayd.config.faults import hint
 from gatewayd.config.models import NotifyBlock
 from gatewayd.config.values import NotifyConfig
-from gatewayd.forwarder import Forwarder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from gatewayd.api.roles import Directory, Matcher, Operator, Plugin
 from gatewayd.config.forwards import rules, targets
 from gatewayd.config.models import OperatorFile
 from gatewayd.config.values import OperatorConfig, UserConfig
-from gatewayd.roles import Directory, Matcher, Operator, Plugin
 
 if TYPE_CHECKING:
     from gatewayd.config.check import Checker

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.api.endpoint import tls_context
 from gatewayd.config import main
 from gatewayd.config.documents import read
 from gatewayd.config.signing_key import KEY_FILE, load_signer
-from gatewayd.endpoint import tls_context
 from gatewayd.errors import AuthError, ConfigError, Fault, TransientError
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from gatewayd.api.regular_files import read_regular
 from gatewayd.errors import ConfigError, TransientError
 from gatewayd.message.message_ids import Signer
-from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.options import Secret
+    from gatewayd.api.options import Secret
 
 __all__ = ["KEY_FILE", "load_signer"]
 

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from gatewayd.api.forwarder import Forwarder
+    from gatewayd.api.options import Secret
+    from gatewayd.api.roles import Directory, Matcher, Plugin
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Action
     from gatewayd.config.models import Start
     from gatewayd.errors import Fault
-    from gatewayd.forwarder import Forwarder
     from gatewayd.message.values import Address
-    from gatewayd.model import Action
-    from gatewayd.options import Secret
     from gatewayd.plugins import Registry
-    from gatewayd.roles import Directory, Matcher, Plugin
     from gatewayd.rules import Rule
-    from gatewayd.store import Store
 
 __all__ = [
     "ERRORS",

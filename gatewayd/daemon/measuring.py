@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
+    from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.daemon.notify import Notifier
     from gatewayd.errors import Fault
     from gatewayd.metrics import Metrics
-    from gatewayd.store import Store
     from gatewayd.supervisor.alarms import Alarms
 
 __all__ = ["Measuring"]

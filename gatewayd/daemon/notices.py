@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.api.forwarder import Forwarder, Notice
 from gatewayd.backoff import Backoff
 from gatewayd.errors import ConfigError, GatewaydError
-from gatewayd.forwarder import Forwarder, Notice
 from gatewayd.supervisor.threads import Threads
 
 if TYPE_CHECKING:

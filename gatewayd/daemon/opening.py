@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.api.roles import Place
+from gatewayd.api.store import Store
 from gatewayd.config import was_accepted
 from gatewayd.owner import prepare
-from gatewayd.roles import Place
-from gatewayd.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd import __version__, journal
+from gatewayd.api.health import DaemonHealth
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.config.signing_key import load_signer
@@ -28,7 +29,6 @@ from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.waiting import Early, Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
-from gatewayd.health import DaemonHealth
 from gatewayd.metrics import Metrics
 from gatewayd.owner import Owner
 from gatewayd.plugins import Tries
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
-    from gatewayd.custody import Filed
     from gatewayd.supervisor.looks import Look
 
 __all__ = ["Daemon"]

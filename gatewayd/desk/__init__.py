@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.queries import Query
 from gatewayd.desk.allowed import refused
 from gatewayd.desk.explained import NO_ACCOUNT, Explained, explained
 from gatewayd.desk.forwarding import Forwarding
@@ -18,18 +19,17 @@ from gatewayd.examine import DirectoryQuestion
 from gatewayd.guard import DirectoryFailed
 from gatewayd.message.mail import file_of, parse
 from gatewayd.rematch import retry, retry_put_off
-from gatewayd.views import Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from gatewayd.api.queries import FilingView, Viewer
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Kind, Record
     from gatewayd.examine import Answering, Examiner, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Attachment, Source
-    from gatewayd.model import Kind, Record
     from gatewayd.routing import Router
-    from gatewayd.store import Store
-    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Checked", "Desk", "Explained", "Forwarding", "Letter", "Planned", "Prepared", "Sent", "Writer"]
 

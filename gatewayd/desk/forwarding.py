@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd import robots
+from gatewayd.api.delivery import Delivery, DeliveryQuery
 from gatewayd.config import TargetConfig
-from gatewayd.delivery import Delivery, DeliveryQuery
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
 from gatewayd.draft import strict
@@ -18,12 +18,12 @@ from gatewayd.message.values import Address
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from gatewayd.api.delivery import DeliveryView, Mode
+    from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.config import AccountConfig, OperatorConfig, SendConfig
-    from gatewayd.delivery import DeliveryView, Mode
     from gatewayd.desk import Desk
     from gatewayd.desk.values import Checked
     from gatewayd.message.message_ids import Signer
-    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Forwarding"]
 

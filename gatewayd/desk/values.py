@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatewayd.delivery import Delivery, Outgoing
+    from gatewayd.api.delivery import Delivery, Outgoing
+    from gatewayd.api.queries import Viewer
     from gatewayd.draft import Attached
-    from gatewayd.views import Viewer
 
 __all__ = ["Checked", "Letter", "Planned", "Prepared", "Sent"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.delivery import Delivery, Outgoing
+from gatewayd.api.delivery import Delivery, Outgoing
+from gatewayd.api.endpoint import Endpoint
 from gatewayd.desk import allowed
 from gatewayd.desk.values import Planned, Prepared
 from gatewayd.draft import LONGEST_NAME, Draft, Original, addresses, answered, quoted, references, strict, written
-from gatewayd.endpoint import Endpoint
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_parsing
 from gatewayd.message.envelope import compared
@@ -21,12 +21,12 @@ from gatewayd.message.values import Address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
     from gatewayd.desk import Desk
     from gatewayd.desk.values import Letter
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
-    from gatewayd.views import FilingView, Viewer
 
 __all__ = ["Writer"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from gatewayd.api.timestamps import minute
 from gatewayd.draft.recipients import LONGEST_NAME
 from gatewayd.message.html_text import html_to_text
-from gatewayd.times import minute
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from gatewayd.verdicts import Provisional
+from gatewayd.api.verdicts import Provisional
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.directory import Basis
+    from gatewayd.api.directory import Basis
     from gatewayd.examine.values import Findings
     from gatewayd.message.mail import Mail
 

@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.custody import FilingFault
-from gatewayd.directory import Basis, Contents, edition
+from gatewayd.api.directory import Basis, Contents, edition
+from gatewayd.api.ledger import FilingFault
+from gatewayd.api.roles import Directory, Matcher
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
 from gatewayd.examine.values import Answering, Examination, Examined, Findings, Job, Looked
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
-from gatewayd.roles import Directory, Matcher
 from gatewayd.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from gatewayd.api.values import Record
     from gatewayd.examine.values import ContactTypes, DirectoryQuestion, Order, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Record
     from gatewayd.plugins import Registry
 
 __all__ = ["Examiner"]

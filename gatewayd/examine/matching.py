@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gatewayd import checks
+from gatewayd.api.ledger import FilingFault
+from gatewayd.api.values import Follows, Link, Miss, Rivals
 from gatewayd.checks import Wrong
-from gatewayd.custody import FilingFault
 from gatewayd.examine.values import Findings
 from gatewayd.guard import DirectoryFailed
-from gatewayd.model import Follows, Link, Miss, Rivals
 from gatewayd.traces import suspended, trace, where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from gatewayd.directory import Basis
+    from gatewayd.api.directory import Basis
+    from gatewayd.api.roles import Directory, Matcher
+    from gatewayd.api.values import Finding, Record
     from gatewayd.examine.values import ContactTypes, Recipe
     from gatewayd.guard import GuardedDirectory
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Finding, Record
-    from gatewayd.roles import Directory, Matcher
 
 __all__ = ["Admission", "Said", "findings", "match", "refused", "unmatched"]
 

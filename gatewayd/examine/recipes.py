@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.api.roles import Operator, Place
 from gatewayd.examine.values import Recipe
-from gatewayd.roles import Operator, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.directory import Contents
+from gatewayd.api.directory import Contents
 from gatewayd.errors import PermanentError
 from gatewayd.message.mail import parse, unread
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import FilingFault
-    from gatewayd.directory import Basis
+    from gatewayd.api.directory import Basis
+    from gatewayd.api.ledger import FilingFault
+    from gatewayd.api.roles import Directory, Matcher, Operator, Place
+    from gatewayd.api.values import Follows, Kind, Link, Miss, Record, Rivals
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
-    from gatewayd.model import Follows, Kind, Link, Miss, Record, Rivals
-    from gatewayd.roles import Directory, Matcher, Operator, Place
 
 __all__ = [
     "Answering",

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gatewayd import checks
+from gatewayd.api.forwarder import Courier
 from gatewayd.checks import Wrong, receipt
 from gatewayd.errors import PluginError
-from gatewayd.forwarder import Courier
 from gatewayd.traces import suspended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.forwarder import Forwarder, Notice, Parcel, Receipt
+    from gatewayd.api.forwarder import Forwarder, Notice, Parcel, Receipt
 
 __all__ = ["WrongReceipt", "open_courier"]
 

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import checks
-from gatewayd.directory import Contents
+from gatewayd.api.directory import Contents
+from gatewayd.api.roles import Directory
 from gatewayd.errors import GatewaydError
 from gatewayd.message.envelope import spellings
-from gatewayd.roles import Directory
 from gatewayd.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from gatewayd.model import Contact, Kind, Record
+    from gatewayd.api.values import Contact, Kind, Record
 
 __all__ = ["DirectoryFailed", "GuardedDirectory"]
 

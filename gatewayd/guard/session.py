@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import checks
+from gatewayd.api.session import Session, Watch
 from gatewayd.checks import Wrong
 from gatewayd.errors import PluginError
-from gatewayd.session import Session, Watch
 from gatewayd.traces import suspended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gatewayd.model import Action, Fetched, Listed, Page
-    from gatewayd.roles import Transport
-    from gatewayd.session import Heard
-    from gatewayd.spool import Spool
+    from gatewayd.api.roles import Transport
+    from gatewayd.api.session import Heard
+    from gatewayd.api.spool import Spool
+    from gatewayd.api.values import Action, Fetched, Listed, Page
 
 __all__ = ["open_session"]
 

@@ -37,9 +37,9 @@ from gatewayd.journal.telling import credentials_changed, metrics_failed, notice
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.api.health import Answer, Condition, Task
+    from gatewayd.api.tally import Tally
     from gatewayd.errors import Fault, GatewaydError
-    from gatewayd.health import Answer, Condition, Task
-    from gatewayd.tally import Tally
 
 __all__ = [
     "Layout",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
-from gatewayd.times import moment
+from gatewayd.api.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

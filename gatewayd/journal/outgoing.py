@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.journal.saying import say, why
 
 if TYPE_CHECKING:
-    from gatewayd.delivery import DeliveryView, Settled, Suspension, Taken
+    from gatewayd.api.delivery import DeliveryView, Settled, Suspension, Taken
     from gatewayd.journal.lines import Value
 
 __all__ = [

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor, Future
 
-    from gatewayd.delivery import Settled, Taken
-    from gatewayd.store import Store
+    from gatewayd.api.delivery import Settled, Taken
+    from gatewayd.api.store import Store
 
 __all__ = ["Books"]
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Forwarder, Parcel
+from gatewayd.api.queries import Query, Viewer
 from gatewayd.errors import ConfigError, PermanentError
-from gatewayd.forwarder import Forwarder, Parcel
 from gatewayd.message.header_parsing import split_head
 from gatewayd.message.message_ids import HOP
-from gatewayd.views import Query, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gatewayd.api.delivery import Taken
+    from gatewayd.api.queries import FilingView
+    from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig, Config, OperatorConfig
-    from gatewayd.delivery import Taken
     from gatewayd.message.values import Address, Source
-    from gatewayd.store import Store
-    from gatewayd.views import FilingView
 
 __all__ = ["Way", "filings", "parcel", "way"]
 

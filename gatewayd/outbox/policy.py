@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gatewayd.api.delivery import Settled
 from gatewayd.backoff import Backoff
-from gatewayd.delivery import Settled
 from gatewayd.errors import AuthError, TransientError, joined
 from gatewayd.message.decode import clean
 from gatewayd.provenance import server_ids
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from gatewayd.api.delivery import DeliveryState, Recipient, Taken
+    from gatewayd.api.forwarder import Receipt
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.delivery import DeliveryState, Recipient, Taken
     from gatewayd.errors import GatewaydError
-    from gatewayd.forwarder import Receipt
 
 __all__ = ["Policy"]
 

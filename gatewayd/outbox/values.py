@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from gatewayd.delivery import Settled, Taken
+    from gatewayd.api.delivery import Settled, Taken
+    from gatewayd.api.forwarder import Courier
+    from gatewayd.api.health import Alarm, AlarmKind
+    from gatewayd.api.store import Store
     from gatewayd.errors import GatewaydError
-    from gatewayd.forwarder import Courier
-    from gatewayd.health import Alarm, AlarmKind
     from gatewayd.owner import Owner
-    from gatewayd.store import Store
 
 __all__ = ["DeliveryListener", "Round", "Tools"]
 

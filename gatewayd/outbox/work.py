@@ -15,21 +15,21 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Receipt
+from gatewayd.api.store import DELIVERY_SECONDS
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
-from gatewayd.forwarder import Receipt
 from gatewayd.guard import WrongReceipt, open_courier
 from gatewayd.outbox.books import Books
 from gatewayd.outbox.parcels import filings, parcel, way
 from gatewayd.outbox.values import Round
 from gatewayd.plugins import where
-from gatewayd.store import DELIVERY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gatewayd.api.delivery import DeliveryState, Settled, Taken
+    from gatewayd.api.forwarder import Courier, Forwarder, Parcel
     from gatewayd.config import Config
-    from gatewayd.delivery import DeliveryState, Settled, Taken
-    from gatewayd.forwarder import Courier, Forwarder, Parcel
     from gatewayd.outbox.parcels import Way
     from gatewayd.outbox.policy import Policy
     from gatewayd.outbox.values import Tools

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd import journal
+from gatewayd.api.health import AccountHealth
 from gatewayd.errors import AuthError, ConfigError, TransientError, joined
-from gatewayd.health import AccountHealth
 from gatewayd.supervisor.clock import full_visit_every
 
 if TYPE_CHECKING:
+    from gatewayd.api.health import Answer, Condition, Request
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.session import Session, Watch
     from gatewayd.config import AccountConfig
-    from gatewayd.custody import Lease
     from gatewayd.errors import GatewaydError
-    from gatewayd.health import Answer, Condition, Request
-    from gatewayd.session import Session, Watch
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run
     from gatewayd.visit import Allowance, Report

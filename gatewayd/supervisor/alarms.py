@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.health import Standing
+from gatewayd.api.health import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gatewayd.health import Alarm, AlarmKind
+    from gatewayd.api.health import Alarm, AlarmKind
 
 __all__ = ["Alarms", "News"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from gatewayd.custody import AGAIN, FilingFault
+from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import TransientError
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.message.mail import unread
@@ -19,10 +19,10 @@ from gatewayd.worker import Call, Labour
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.api.values import Finding
     from gatewayd.config import WorkersConfig
     from gatewayd.examine import Letter
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Finding
     from gatewayd.supervisor.labouring import Failure, Outcome
     from gatewayd.worker import Sealed
 

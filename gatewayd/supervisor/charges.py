@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
-from gatewayd.health import AccountHealth, Alarm, Task
+from gatewayd.api.health import AccountHealth, Alarm, Task
 from gatewayd.supervisor.accounts import Charge
 from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.visits import Run
@@ -15,8 +15,8 @@ from gatewayd.visit import Allowance
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
+    from gatewayd.api.ledger import Lease
     from gatewayd.config import AccountConfig, Config
-    from gatewayd.custody import Lease
     from gatewayd.examine import Recipe
     from gatewayd.routing import Router
     from gatewayd.supervisor.closing import Closer

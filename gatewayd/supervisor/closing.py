@@ -9,7 +9,7 @@ from gatewayd.errors import GatewaydError
 from gatewayd.supervisor.threads import Threads
 
 if TYPE_CHECKING:
-    from gatewayd.session import Session
+    from gatewayd.api.session import Session
     from gatewayd.supervisor.accounts import Watched
     from gatewayd.supervisor.watching import Watcher
 

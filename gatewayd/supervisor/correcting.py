@@ -19,10 +19,10 @@ from gatewayd.supervisor.threads import started
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.examine import Recipe
     from gatewayd.routing import Router
-    from gatewayd.store import Store
     from gatewayd.supervisor.looks import Look
     from gatewayd.supervisor.workers import Workers
 

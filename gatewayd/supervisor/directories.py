@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
-from gatewayd.directory import Basis, Contents
+from gatewayd.api.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
 from gatewayd.plugins import where
 from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.directory import DirectoryHealth
+    from gatewayd.api.directory import DirectoryHealth
     from gatewayd.examine import Recipe
     from gatewayd.supervisor.lanes import Lane
     from gatewayd.worker import Sealed

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import AGAIN, FilingFault
+from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import kept
 from gatewayd.examine import Examination, Examined
 from gatewayd.examine.matching import Admission, Said, findings, unmatched
@@ -23,7 +23,7 @@ from gatewayd.worker import Call, Labour
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gatewayd.directory import Basis
+    from gatewayd.api.directory import Basis
     from gatewayd.examine import Findings, Letter, Order
     from gatewayd.message.mail import Mail
     from gatewayd.supervisor.process import Process

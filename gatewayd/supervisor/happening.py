@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
-from gatewayd.health import Answer
 from gatewayd.plugins import where
 from gatewayd.supervisor.clock import compare_in
 from gatewayd.supervisor.visits import Done
@@ -18,7 +18,7 @@ from gatewayd.visit import Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.health import Request
+    from gatewayd.api.health import Request
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.charges import Charges
     from gatewayd.supervisor.closing import Closer

@@ -12,9 +12,9 @@ from gatewayd.supervisor.sending import described
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.owner import Owner
-    from gatewayd.store import Store
 
 __all__ = ["Hurry", "changed_lanes", "put_off_by_operators"]
 

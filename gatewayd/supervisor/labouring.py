@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gatewayd.directory import Contents
+from gatewayd.api.directory import Contents
 from gatewayd.errors import TransientError
 from gatewayd.supervisor.process import Died
 from gatewayd.worker import Asking, Ended, Next, Ready
@@ -15,10 +15,10 @@ from gatewayd.worker import Asking, Ended, Next, Ready
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
     from gatewayd.examine.matching import Admission, Said
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Record
     from gatewayd.supervisor.lanes import Lane
     from gatewayd.supervisor.process import Process
     from gatewayd.worker import Call, Labour, Reply

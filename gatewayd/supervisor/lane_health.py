@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from gatewayd.api.health import AccountHealth, Alarm
 from gatewayd.errors import AuthError, TransientError
-from gatewayd.health import AccountHealth, Alarm
 
 if TYPE_CHECKING:
-    from gatewayd.health import Condition
+    from gatewayd.api.health import Condition
+    from gatewayd.api.store import Store
     from gatewayd.outbox import DeliveryListener, Round
     from gatewayd.owner import Owner
-    from gatewayd.store import Store
 
 __all__ = ["LaneHealth"]
 

@@ -15,8 +15,8 @@ from gatewayd.supervisor.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.custody import Lease
-    from gatewayd.health import AccountHealth
+    from gatewayd.api.health import AccountHealth
+    from gatewayd.api.ledger import Lease
     from gatewayd.supervisor.values import Kit
 
 __all__ = ["Keeper", "Round", "share"]

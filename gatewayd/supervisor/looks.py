@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd.directory import DirectoryHealth, edition
+from gatewayd.api.directory import DirectoryHealth, edition
 from gatewayd.errors import joined
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.directory import Contents, DirectoryCondition
+    from gatewayd.api.directory import Contents, DirectoryCondition
     from gatewayd.supervisor.labouring import Outcome
 
 __all__ = ["Look", "Step", "health", "said"]

@@ -23,10 +23,10 @@ from gatewayd.supervisor.watching import Watcher
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from gatewayd.api.health import Request
     from gatewayd.config import Config
     from gatewayd.errors import StoreReplaced
     from gatewayd.examine import Recipe
-    from gatewayd.health import Request
     from gatewayd.routing import Router
     from gatewayd.supervisor.leases import Round
     from gatewayd.supervisor.threads import Slot

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from gatewayd import journal
-from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
+from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

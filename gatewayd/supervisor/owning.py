@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.api.health import Alarm
 from gatewayd.errors import StoreReplaced
-from gatewayd.health import Alarm
 from gatewayd.supervisor.clock import compare_in, spread
 
 if TYPE_CHECKING:
-    from gatewayd.custody import Lease
+    from gatewayd.api.ledger import Lease
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.charges import Charges
     from gatewayd.supervisor.leases import Keeper, Round

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from concurrent.futures import Future
 
+    from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.outbox import Policy
     from gatewayd.owner import Owner
-    from gatewayd.store import Store
 
 __all__ = ["Posting"]
 

@@ -16,7 +16,7 @@ from gatewayd.supervisor.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from gatewayd.health import AccountHealth, Answer, Condition, Request
+    from gatewayd.api.health import AccountHealth, Answer, Condition, Request
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run

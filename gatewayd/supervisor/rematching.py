@@ -12,18 +12,18 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.api.queries import Query, Viewer
 from gatewayd.errors import GatewaydError
 from gatewayd.rematch import retry, retry_put_off
 from gatewayd.supervisor.threads import started
-from gatewayd.views import Query, Viewer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.examine import Recipe
     from gatewayd.routing import Router
-    from gatewayd.store import Store
     from gatewayd.supervisor.workers import Workers
 
 __all__ = ["Rematcher"]

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd.store import DELIVERY_SECONDS
+from gatewayd.api.store import DELIVERY_SECONDS
 
 if TYPE_CHECKING:
+    from gatewayd.api.forwarder import Courier
     from gatewayd.config import AccountConfig, Config, TargetConfig
-    from gatewayd.forwarder import Courier
 
 __all__ = ["Rest", "Run", "described", "file_of"]
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import journal
+from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+from gatewayd.api.health import Alarm
 from gatewayd.errors import LeaseLost
-from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
-from gatewayd.health import Alarm
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.values import Listener
 from gatewayd.supervisor.workers import WorkerEvents
@@ -16,10 +16,10 @@ from gatewayd.supervisor.workers import WorkerEvents
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gatewayd.api.delivery import Settled, Suspension, Taken
+    from gatewayd.api.health import AccountHealth, AlarmKind, Condition
+    from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
-    from gatewayd.custody import Filed
-    from gatewayd.delivery import Settled, Suspension, Taken
-    from gatewayd.health import AccountHealth, AlarmKind, Condition
     from gatewayd.metrics import Metrics
     from gatewayd.supervisor.looks import Look
     from gatewayd.supervisor.observers import Observers

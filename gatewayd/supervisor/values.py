@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.backoff import Backoff
 from gatewayd.batch import Bounds
 from gatewayd.outbox import DeliveryListener
-from gatewayd.store import LEASE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gatewayd.api.delivery import Suspension
+    from gatewayd.api.health import AccountHealth, Condition, DaemonHealth
+    from gatewayd.api.ledger import Filed
+    from gatewayd.api.store import Store
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.custody import Filed
-    from gatewayd.delivery import Suspension
     from gatewayd.examine import Examining
-    from gatewayd.health import AccountHealth, Condition, DaemonHealth
     from gatewayd.owner import Owner
-    from gatewayd.store import Store
     from gatewayd.visit import Report
 
 __all__ = ["Kit", "Listener", "Pace"]

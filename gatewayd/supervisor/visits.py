@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd import journal
-from gatewayd.custody import Held
+from gatewayd.api.ledger import Held
+from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
 from gatewayd.plugins import where
-from gatewayd.roles import Transport
 from gatewayd.supervisor.accounts import Watched
 from gatewayd.supervisor.closing import break_off
 from gatewayd.visit import Report, Tools, visit
@@ -20,14 +20,14 @@ from gatewayd.visit import Report, Tools, visit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gatewayd.api.health import Task
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.session import Session
     from gatewayd.batch import Progress
     from gatewayd.config import AccountConfig
-    from gatewayd.custody import Lease
     from gatewayd.examine import Recipe
-    from gatewayd.health import Task
     from gatewayd.plugins import Registry
     from gatewayd.routing import Router
-    from gatewayd.session import Session
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit

@@ -11,16 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.session import Heard
 from gatewayd.errors import GatewaydError, PluginError, TransientError
 from gatewayd.plugins import where
-from gatewayd.session import Heard
 from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from gatewayd.session import Watch
+    from gatewayd.api.session import Watch
 
 __all__ = ["Said", "Watcher"]
 

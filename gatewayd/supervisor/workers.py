@@ -23,10 +23,10 @@ from gatewayd.worker import Labour, seal
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from gatewayd.api.directory import Basis
+    from gatewayd.api.values import Record
     from gatewayd.config import WorkersConfig
-    from gatewayd.directory import Basis
     from gatewayd.examine import DirectoryQuestion, Examination, Order, Recipe
-    from gatewayd.model import Record
     from gatewayd.plugins import Registry
     from gatewayd.supervisor.looks import Look
     from gatewayd.worker import Sealed

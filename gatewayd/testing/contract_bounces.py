@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gatewayd import Commit, Store
-    from gatewayd.delivery import Evidence
+    from gatewayd.api.delivery import Evidence
 
 __all__ = ["BounceContract"]
 

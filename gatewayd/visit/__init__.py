@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gatewayd.api.health import Task
+from gatewayd.api.ledger import Held
 from gatewayd.batch import Progress
-from gatewayd.custody import Held
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.health import Task
 from gatewayd.mailboxes import claim
 from gatewayd.visit.allowance import Allowance
 from gatewayd.visit.values import Report, Tools
@@ -23,12 +23,12 @@ from gatewayd.visit.work import Work
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.roles import Transport
+    from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
-    from gatewayd.custody import Lease
     from gatewayd.examine import Recipe
-    from gatewayd.roles import Transport
-    from gatewayd.session import Session
-    from gatewayd.store import Store
 
 __all__ = ["Allowance", "Progress", "Report", "Tools", "visit"]
 

@@ -7,17 +7,17 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.sizes import Sizes
 from gatewayd.batch import fetch
-from gatewayd.sizes import Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
+    from gatewayd.api.ledger import Waiting
+    from gatewayd.api.session import Session
     from gatewayd.batch import Batch
-    from gatewayd.custody import Waiting
     from gatewayd.examine import Examination
-    from gatewayd.session import Session
     from gatewayd.visit.values import Tools
 
 __all__ = ["Ahead", "Begun"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import Entry
+from gatewayd.api.ledger import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.custody import Lease
-    from gatewayd.model import Listed
-    from gatewayd.store import Store
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Listed
 
 __all__ = ["OTHERS", "wait_anew"]
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
-    from gatewayd.custody import Lease
-    from gatewayd.session import Session
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.session import Session
     from gatewayd.visit.values import Tools
 
 __all__ = ["Awaiting", "VisitStopped"]

@@ -16,9 +16,9 @@ from gatewayd.visit.readmission import PAGE, sent_by
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from gatewayd.api.ledger import Lease
     from gatewayd.batch import Onward
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.custody import Lease
     from gatewayd.examine import Recipe
     from gatewayd.visit.readmission import Readmission, Rejudged
     from gatewayd.visit.values import Tools

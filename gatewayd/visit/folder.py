@@ -12,14 +12,14 @@ from gatewayd.visit.meter import ListingFull
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from gatewayd.api.health import Task
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Listed, Page
     from gatewayd.config import ImportConfig
-    from gatewayd.custody import Lease
-    from gatewayd.health import Task
     from gatewayd.listing import Entering
-    from gatewayd.model import Listed, Page
     from gatewayd.proof import Proof
-    from gatewayd.session import Session
-    from gatewayd.store import Store
 
 __all__ = ["FolderListing"]
 

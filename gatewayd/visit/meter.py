@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gatewayd.model import Came
+from gatewayd.api.values import Came
 
 if TYPE_CHECKING:
+    from gatewayd.api.session import Session
     from gatewayd.batch import Batch, Bounds
-    from gatewayd.session import Session
     from gatewayd.visit.allowance import Allowance
 
 __all__ = ["ListingFull", "Meter", "VisitFull"]

@@ -9,24 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from gatewayd.api.verdicts import Judged
 from gatewayd.batch import contact_types
 from gatewayd.config import digest
 from gatewayd.examine import Letter, Order, senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
-from gatewayd.verdicts import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.api.directory import Basis
+    from gatewayd.api.ledger import Lease, Waiting
+    from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
+    from gatewayd.api.verdicts import Refused
     from gatewayd.config import ImportConfig
-    from gatewayd.custody import Lease, Waiting
-    from gatewayd.directory import Basis
     from gatewayd.examine import Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.session import Session
-    from gatewayd.store import Store
-    from gatewayd.verdicts import Refused
     from gatewayd.visit.values import Tools
 
     _Headers: TypeAlias = Callable[[str, Sequence[str]], Sequence[tuple[str, Sequence[str]]]]

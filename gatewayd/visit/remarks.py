@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.custody import Deferred, Filed
+from gatewayd.api.ledger import Deferred, Filed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.custody import Outcome, Waiting
-    from gatewayd.model import Action
+    from gatewayd.api.ledger import Outcome, Waiting
+    from gatewayd.api.values import Action
     from gatewayd.received import Batch
 
 __all__ = ["notes_of", "problems_of"]

@@ -10,9 +10,9 @@ from gatewayd.visit.values import Report
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from gatewayd.api.session import Session
+    from gatewayd.api.tally import Tally
     from gatewayd.errors import GatewaydError
-    from gatewayd.session import Session
-    from gatewayd.tally import Tally
 
 __all__ = ["Reporter"]
 

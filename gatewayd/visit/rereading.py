@@ -10,19 +10,19 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from gatewayd.api.ledger import Waiting
+from gatewayd.api.sizes import reread_wait
+from gatewayd.api.values import Came
 from gatewayd.batch import cut, fetch, retry_after
-from gatewayd.custody import Waiting
-from gatewayd.model import Came
-from gatewayd.sizes import reread_wait
 from gatewayd.visit.anew import OTHERS, wait_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.session import Session
+    from gatewayd.api.sizes import Reread
     from gatewayd.batch import Batch
-    from gatewayd.custody import Lease
-    from gatewayd.session import Session
-    from gatewayd.sizes import Reread
     from gatewayd.visit.values import Tools
 
 __all__ = ["Rereader"]

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Future
 
-    from gatewayd.roles import Transport
-    from gatewayd.session import Session
+    from gatewayd.api.roles import Transport
+    from gatewayd.api.session import Session
     from gatewayd.visit.awaiting import Awaiting
     from gatewayd.visit.meter import Meter
     from gatewayd.visit.values import Tools

@@ -10,18 +10,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatewayd.api.evidence import difference
 from gatewayd.errors import PermanentError
-from gatewayd.evidence import difference
 from gatewayd.message.mail import anchor
 from gatewayd.visit.anew import OTHERS, wait_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.custody import Lease, Owed
-    from gatewayd.model import Action, Listed
-    from gatewayd.session import Session
-    from gatewayd.store import Store
+    from gatewayd.api.ledger import Lease, Owed
+    from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
+    from gatewayd.api.values import Action, Listed
 
 __all__ = ["Settler", "anchors_of"]
 

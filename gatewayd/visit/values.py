@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gatewayd.api.health import Answer
+from gatewayd.api.store import LEASE_SECONDS
+from gatewayd.api.tally import Tally
 from gatewayd.batch import Bounds
-from gatewayd.health import Answer
-from gatewayd.store import LEASE_SECONDS
-from gatewayd.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
+    from gatewayd.api.delivery import Suspension
+    from gatewayd.api.ledger import Filed
+    from gatewayd.api.session import Session
+    from gatewayd.api.store import Store
     from gatewayd.batch import Progress
-    from gatewayd.custody import Filed
-    from gatewayd.delivery import Suspension
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import Examining
     from gatewayd.owner import Owner
     from gatewayd.routing import Router
-    from gatewayd.session import Session
-    from gatewayd.store import Store
     from gatewayd.visit.allowance import Allowance
 
 __all__ = ["Report", "Tools"]

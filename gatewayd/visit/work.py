@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from gatewayd.api.ledger import Deferred, Filed
+from gatewayd.api.sizes import Sizes
+from gatewayd.api.tally import Tally
 from gatewayd.batch import Batch, Bounds, Onward, Progress, cut, order, outcomes
-from gatewayd.custody import Deferred, Filed
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.growth import grown
 from gatewayd.mailboxes import claim, distinct
-from gatewayd.sizes import Sizes
-from gatewayd.tally import Tally
 from gatewayd.visit.ahead import Ahead
 from gatewayd.visit.awaiting import Awaiting, VisitStopped
 from gatewayd.visit.backfilling import Backfiller
@@ -29,12 +29,12 @@ from gatewayd.visit.settling import Settler, anchors_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from gatewayd.api.health import Task
+    from gatewayd.api.ledger import Lease, Waiting
+    from gatewayd.api.roles import Transport
+    from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.custody import Lease, Waiting
     from gatewayd.examine import Examination, Examined, Recipe
-    from gatewayd.health import Task
-    from gatewayd.roles import Transport
-    from gatewayd.session import Session
     from gatewayd.visit.values import Report, Tools
 
 __all__ = ["Work"]

@@ -16,13 +16,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from gatewayd import discovery
+from gatewayd.api.ledger import FilingFault
+from gatewayd.api.values import Miss
 from gatewayd.child import bound_memory, data, end_with_parent
-from gatewayd.custody import FilingFault
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner
 from gatewayd.examine.matching import Admission, Said
 from gatewayd.guard import DirectoryFailed
-from gatewayd.model import Miss
 from gatewayd.plugins import where
 from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 

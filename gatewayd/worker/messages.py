@@ -6,16 +6,16 @@ import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.directory import Contents
-from gatewayd.roles import Directory, Matcher
+from gatewayd.api.directory import Contents
+from gatewayd.api.roles import Directory, Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import ContactTypes, DirectoryQuestion, Letter, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Record
     from gatewayd.plugins import Registry
 
 __all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]

@@ -15,5 +15,5 @@ __all__ = ["gatewayd_directories"]
 
 @hookimpl
 def gatewayd_directories() -> list[type[Directory]]:
-    """See ``gatewayd.hookspecs``."""
+    """See ``gatewayd.api.hookspecs``."""
     return [Csv]

@@ -15,5 +15,5 @@ __all__ = ["gatewayd_commands"]
 
 @hookimpl
 def gatewayd_commands() -> list[type[Command]]:
-    """See ``gatewayd.hookspecs``."""
+    """See ``gatewayd.api.hookspecs``."""
     return [Demo]

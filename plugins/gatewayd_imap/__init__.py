@@ -15,5 +15,5 @@ __all__ = ["gatewayd_transports"]
 
 @hookimpl
 def gatewayd_transports() -> list[type[Transport]]:
-    """See ``gatewayd.hookspecs``."""
+    """See ``gatewayd.api.hookspecs``."""
     return [Imap]

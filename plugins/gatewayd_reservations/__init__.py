@@ -15,5 +15,5 @@ __all__ = ["gatewayd_matchers"]
 
 @hookimpl
 def gatewayd_matchers() -> list[type[Matcher]]:
-    """See ``gatewayd.hookspecs``."""
+    """See ``gatewayd.api.hookspecs``."""
     return [Reservations]

@@ -15,5 +15,5 @@ __all__ = ["gatewayd_forwarders"]
 
 @hookimpl
 def gatewayd_forwarders() -> list[type[Forwarder]]:
-    """See ``gatewayd.hookspecs``."""
+    """See ``gatewayd.api.hookspecs``."""
     return [Webhook]

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import Alarm
+    from gatewayd.api.health import AlarmKind
+    from gatewayd.api.session import Session
     from gatewayd.config import Config
     from gatewayd.errors import Fault
-    from gatewayd.health import AlarmKind
-    from gatewayd.session import Session
     from gatewayd.supervisor.accounts import Charge
     from tests.unit.supervised import House
 

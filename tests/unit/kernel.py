@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd import Directory, Held, Link, Listing, Matcher, Operator, Place, Query, Viewer
+from gatewayd.api.health import Task
 from gatewayd.batch import Bounds
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
 from gatewayd.examine import Examiner, Recipe
-from gatewayd.health import Task
 from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
-    from gatewayd.roles import Plugin
+    from gatewayd.api.roles import Plugin
     from gatewayd.routing import Router
     from gatewayd.visit import Allowance, Progress, Report
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd import Matcher, Operator, Place
+from gatewayd.api.roles import Directory
 from gatewayd.examine import Letter, Order, Recipe
 from gatewayd.message.mail import BytesSource
 from gatewayd.plugins import load
-from gatewayd.roles import Directory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.health import Alarm
+from gatewayd.api.health import Alarm
 from gatewayd.supervisor.alarms import Alarms
 
 if TYPE_CHECKING:

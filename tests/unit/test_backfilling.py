@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Contact, Directory
+    from gatewayd.api.directory import Basis
     from gatewayd.config import Config
-    from gatewayd.directory import Basis
     from gatewayd.examine import Examined, Examiner, Order, Recipe
 
 ACME, GLOBEX = recipe("acme", "calm", known=True), recipe("globex", "calm", known=True)

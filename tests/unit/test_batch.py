@@ -31,12 +31,12 @@ from gatewayd import (
     Vanished,
     Waiting,
 )
+from gatewayd.api.directory import Basis
+from gatewayd.api.sizes import Sizes
 from gatewayd.batch import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
 from gatewayd.config import ImportConfig
-from gatewayd.directory import Basis
 from gatewayd.examine import Examined, Examiner, Findings
 from gatewayd.message.mail import parse
-from gatewayd.sizes import Sizes
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import directory, links_all, matcher, recipe, registry

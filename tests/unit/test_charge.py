@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gatewayd import Answer
+from gatewayd.api.roles import Transport
 from gatewayd.config import AccountConfig, LimitsConfig
-from gatewayd.roles import Transport
 from gatewayd.supervisor.accounts import Charge
 from gatewayd.visit import Allowance
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gatewayd import AccountHealth
-    from gatewayd.health import Condition
+    from gatewayd.api.health import Condition
 
 ADVICE = "Correct its file; `gatewayd check` shows all faults."
 

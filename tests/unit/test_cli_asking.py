@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd import DaemonHealth, Place
-from gatewayd.custody import Lease
+from gatewayd.api.ledger import Lease
 from gatewayd.owner import Owner
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import config, plugins
+from gatewayd.api.options import Secret
+from gatewayd.api.values import Action
 from gatewayd.errors import ConfigError
 from gatewayd.message.values import Address
-from gatewayd.model import Action
-from gatewayd.options import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

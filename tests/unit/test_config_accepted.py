@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd import config, plugins
+from gatewayd.api.options import Secret
+from gatewayd.api.roles import Matcher
 from gatewayd.errors import ConfigError
-from gatewayd.options import Secret
-from gatewayd.roles import Matcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

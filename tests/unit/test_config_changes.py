@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydantic import ConfigDict
 
 from gatewayd import config, plugins
-from gatewayd.model import Action
-from gatewayd.options import Secret
-from gatewayd.roles import Matcher
+from gatewayd.api.options import Secret
+from gatewayd.api.roles import Matcher
+from gatewayd.api.values import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable

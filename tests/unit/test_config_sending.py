@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Forwarder, Store, Transport, config, plugins
+from gatewayd.api.options import Secret
 from gatewayd.config.values import TargetConfig
 from gatewayd.message.values import Address
-from gatewayd.options import Secret
 from gatewayd.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gatewayd.roles import Plugin
+    from gatewayd.api.roles import Plugin
 
 _PLUGINS = Path(__file__).parent / "config_plugins"
 _MAIN = "state: state\nstore: {kind: paper}\n"

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from gatewayd import Connection, GatewaydError, Server, TransientError, socket_errors, tls_context
-from gatewayd.options import Options
+from gatewayd.api.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Query, TransientError, Viewer
+from gatewayd.api.directory import Basis
 from gatewayd.config import AccountConfig, Config, ImportConfig
-from gatewayd.directory import Basis
 from gatewayd.examine import Examination, Examined, Examining, Findings
 from gatewayd.message.mail import unread
 from gatewayd.rematch import correct, retry

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Address, DeliveryQuery, DeliveryView, FilingView, PermanentError, Query, Transport, Viewer
+from gatewayd.api.endpoint import Endpoint
+from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
 from gatewayd.desk import Letter, Prepared, Writer
 from gatewayd.draft import Attached
-from gatewayd.endpoint import Endpoint
 from gatewayd.message.message_ids import Signer, reference
-from gatewayd.options import Secret
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import Custodian, make_filing
 from tests.unit.kernel import Gateway

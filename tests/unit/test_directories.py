@@ -19,7 +19,7 @@ from tests.unit.test_workers import pool
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.directory import Basis
+    from gatewayd.api.directory import Basis
     from gatewayd.examine import Examined, Recipe
     from gatewayd.plugins import Registry
     from gatewayd.supervisor.looks import Look

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import discovery, plugins
-from gatewayd.roles import Matcher, Transport
+from gatewayd.api.roles import Matcher, Transport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,7 +139,7 @@ def test_another_process_runs_just_the_code_that_was_read_here(tmp_path: Path) -
     code = """
 import pickle, sys
 from gatewayd import plugins
-from gatewayd.roles import Matcher
+from gatewayd.api.roles import Matcher
 files, options = pickle.load(sys.stdin.buffer)
 registry = plugins.load(files=files)
 offered = registry.get(Matcher, "vouchers")
@@ -202,9 +202,7 @@ def test_the_fingerprint_of_an_installed_plugin_is_that_of_its_package() -> None
     registry = plugins.load()
     fingerprints = {kind: registry.fingerprint(Transport, kind) for kind in registry.kinds(Transport)}
     assert len(set(fingerprints.values())) == len(fingerprints)
-    code = (
-        "from gatewayd import plugins; from gatewayd.roles import Transport; print(plugins.load().fingerprint(Transport, 'imap'))"
-    )
+    code = "from gatewayd import plugins; from gatewayd.api.roles import Transport; print(plugins.load().fingerprint(Transport, 'imap'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == fingerprints["imap"]
 
@@ -240,9 +238,7 @@ def _distribution(folder: Path, value: str, **files: str) -> None:
 
 
 def _fingerprint(folder: Path) -> str:
-    code = (
-        "from gatewayd import plugins; from gatewayd.roles import Matcher; print(plugins.load().fingerprint(Matcher, 'vouchers'))"
-    )
+    code = "from gatewayd import plugins; from gatewayd.api.roles import Matcher; print(plugins.load().fingerprint(Matcher, 'vouchers'))"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

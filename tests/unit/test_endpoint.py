@@ -16,8 +16,8 @@ import trustme
 from pydantic import ValidationError
 
 from gatewayd import AuthError, ConfigError, Endpoint, GatewaydError, Secret, TransientError, socket_errors, tls_context
-from gatewayd.options import Options
-from gatewayd.regular import read_regular
+from gatewayd.api.options import Options
+from gatewayd.api.regular_files import read_regular
 from tests.patience import AT_ONCE
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Length, Listed, difference
-from gatewayd.evidence import fits
+from gatewayd.api.evidence import fits
 from gatewayd.message.mail import BytesSource
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

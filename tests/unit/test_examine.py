@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Contents, Directory, Link, Matcher, Miss, Operator, PermanentError, Record, Rivals, TransientError
-from gatewayd.directory import Basis
+from gatewayd.api.directory import Basis
 from gatewayd.examine import Examiner, Findings, Job, Recipe
 from gatewayd.testing import FakeDirectory, make_contact, make_mail, make_record
 from tests.unit.kernel import BOOKING, NORD, directory, links_all, matcher, recipe, registry, shelf
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from gatewayd import Contact, Finding, Kind, Mail
-    from gatewayd.roles import Plugin
+    from gatewayd.api.roles import Plugin
 
 
 def mails(count: int) -> tuple[Mail, ...]:

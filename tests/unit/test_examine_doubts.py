@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gatewayd import FilingFault, Provisional
-from gatewayd.directory import Basis
+from gatewayd.api.directory import Basis
 from gatewayd.examine import Findings, provisional, since
 
 LOADED = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)

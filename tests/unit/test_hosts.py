@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.hosts import Deadline, HostAddress, looked_up, reached
+from gatewayd.api.hosts import Deadline, HostAddress, looked_up, reached
 from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gatewayd.api.ledger import Filing
 from gatewayd.compose import forwarded
-from gatewayd.custody import Filing
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP
 from gatewayd.outbox.parcels import _hops

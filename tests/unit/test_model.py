@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd import Audit, Tally, custody, model, views
+from gatewayd import Audit, Tally
+from gatewayd.api import ledger, queries, values
+from gatewayd.api.spool import SpoolSource
+from gatewayd.api.values import KINDS, Action, Came, Kind, Link, Miss, Record, Rivals, decide
 from gatewayd.message.values import Address
-from gatewayd.model import KINDS, Action, Came, Kind, Link, Miss, Record, Rivals, decide
-from gatewayd.spool import SpoolSource
 
 VALUES = [
     value
-    for room in (model, custody, views)
+    for room in (values, ledger, queries)
     for _, value in inspect.getmembers(room, dataclasses.is_dataclass)
     if value.__module__ == room.__name__
 ]

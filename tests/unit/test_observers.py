@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gatewayd.events import Event
+    from gatewayd.api.events import Event
 
 HEARS_ALL = """
 from gatewayd import hookimpl

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import Field, TypeAdapter, ValidationError
 
+from gatewayd.api.options import ConfigPath, Duration, Options, Secret
 from gatewayd.errors import AuthError
-from gatewayd.options import ConfigPath, Duration, Options, Secret
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import plugins
+from gatewayd.api.roles import Matcher, Transport
 from gatewayd.errors import PluginError
-from gatewayd.roles import Matcher, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Query, Viewer
+from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.config import ImportConfig
-from gatewayd.custody import AGAIN, FilingFault
 from gatewayd.examine import Examination, Examined, Examiner
 from gatewayd.rematch import retry_put_off, was_put_off
 from gatewayd.testing import FakeTransport

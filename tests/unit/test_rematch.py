@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import FilingFault, Origin, Query, Viewer
-from gatewayd.directory import Basis
+from gatewayd.api.directory import Basis
 from gatewayd.rematch import correct, retry
 from gatewayd.routing import Router
 from gatewayd.testing.custodian import make_filing, make_raw

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.custody import Filing, FilingFault
+from gatewayd.api.ledger import Filing, FilingFault
+from gatewayd.api.values import KINDS, Kind, Link, Record, Rivals
 from gatewayd.message.mail import BytesSource, parse
-from gatewayd.model import KINDS, Kind, Link, Record, Rivals
 from gatewayd.rules import Rule, compiled, why_not
 
 _RAW = b"""\

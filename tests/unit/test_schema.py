@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import config, plugins, schema
+from gatewayd.api.forwarder import Forwarder
+from gatewayd.api.options import Secret
+from gatewayd.api.roles import Transport
 from gatewayd.config.documents import read
 from gatewayd.config.models import AccountFile
-from gatewayd.forwarder import Forwarder
-from gatewayd.options import Secret
-from gatewayd.roles import Transport
 from tests import docs_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.roles import Plugin
+    from gatewayd.api.roles import Plugin
 
 _ROOT = Path(__file__).parents[2]
 _SAMPLE = _ROOT / "config"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Transport
+from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, Config
 from gatewayd.config.values import SecretUse
 from gatewayd.copies import Copies, Copy, copies_of, mark, new_key
 from gatewayd.daemon.secrets import Secrets
-from gatewayd.options import Secret
 from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
 from gatewayd_sql.options import SqlOptions

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewayd.api.spool import Spool
+from gatewayd.api.values import Listed
 from gatewayd.errors import TooLarge, TransientError
 from gatewayd.message.mail import parse
 from gatewayd.message.values import CHUNK
-from gatewayd.model import Listed
-from gatewayd.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import CHUNK, Action, PermanentError, Query
-from gatewayd.custody import FilingFault
+from gatewayd.api.ledger import FilingFault
 from gatewayd.rematch import retry
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import Gateway

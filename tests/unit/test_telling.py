@@ -22,8 +22,8 @@ from gatewayd import (
     config,
     plugins,
 )
-from gatewayd.custody import Filed
-from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
+from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
+from gatewayd.api.ledger import Filed
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.metrics import Metrics
 from gatewayd.supervisor.alarms import Alarms

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import plugins
+from gatewayd.api.roles import Matcher, Operator
 from gatewayd.guard import GuardedDirectory
-from gatewayd.roles import Matcher, Operator
 from gatewayd.testing import FakeDirectory, make_mail
 from gatewayd.traces import Spot, said, spot, trace, where
 

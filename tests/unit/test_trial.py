@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PluginError, plugins
+from gatewayd.api.roles import Matcher
 from gatewayd.plugins import LEFT_OUT, Tries
-from gatewayd.roles import Matcher
 from gatewayd.trial import memory
 from tests.unit.supervised import until
 from tests.unit.test_plugins import GOOD, loaded, write

@@ -22,9 +22,9 @@ from gatewayd import (
     PluginError,
     TransientError,
 )
+from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig, LimitsConfig
-from gatewayd.store import LEASE_SECONDS
 from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession

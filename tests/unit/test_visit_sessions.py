@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Action, TransientError
+from gatewayd.api.spool import SpoolFailed
 from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
-from gatewayd.spool import SpoolFailed
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession

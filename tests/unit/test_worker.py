@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PluginError
+from gatewayd.api.spool import SpoolSource
 from gatewayd.examine import Letter
 from gatewayd.examine.matching import Admission, Said
-from gatewayd.spool import SpoolSource
 from gatewayd.worker import Call, Ended, Labour, Next, Ready, Spent, _replies, _Worker, seal
 from tests.unit.matchers import letter, letters, plugin, recipe, registry
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PluginError, TransientError, forkserver
+from gatewayd.api.ledger import AGAIN
+from gatewayd.api.spool import SpoolSource
 from gatewayd.config import WorkersConfig
-from gatewayd.custody import AGAIN
 from gatewayd.examine import Letter
-from gatewayd.spool import SpoolSource
 from gatewayd.supervisor.blame import parsed_apart
 from gatewayd.supervisor.labouring import Failure, Outcome
 from gatewayd.supervisor.lanes import Lane

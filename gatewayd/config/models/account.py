@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gatewayd.api.options import Duration
 from gatewayd.config.models.fields import After, AnyStart, Block, Email, Name, Text, Texts, User, distinct
-from gatewayd.options import Duration
 
 __all__ = ["AccountFile", "ForwardBlock", "ImportBlock", "SendBlock", "SenderBlock"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import core_schema
 
+from gatewayd.api.options import Options
+from gatewayd.api.values import Action
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import wire
-from gatewayd.model import Action
-from gatewayd.options import Options
 from gatewayd.rules import compiled
 
 if TYPE_CHECKING:

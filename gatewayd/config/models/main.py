@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from gatewayd.api.options import ConfigPath, Duration, Secret
 from gatewayd.config.models.fields import Block, Email, Name, Text, Texts
-from gatewayd.options import ConfigPath, Duration, Secret
 
 __all__ = [
     "AdministratorBlock",

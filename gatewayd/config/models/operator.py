@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from gatewayd.api.values import Kind
 from gatewayd.config.models.fields import Block, Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
-from gatewayd.model import Kind
 
 __all__ = ["ForwardRule", "MailTarget", "OperatorFile", "QueueBlock", "UserBlock", "WhenBlock"]
 

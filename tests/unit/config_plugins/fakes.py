@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import Field, field_validator
 
 from gatewayd import ConfigError, ConfigPath, Directory, Forwarder, Matcher, Operator, Secret, Store, Transport, hookimpl
-from gatewayd.options import Options
+from gatewayd.api.options import Options
 
 _Class = TypeVar("_Class", bound=type)
 

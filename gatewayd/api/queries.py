@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd.times import moment
+from gatewayd.api.timestamps import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    from gatewayd.custody import FilingFault, State
+    from gatewayd.api.ledger import FilingFault, State
+    from gatewayd.api.values import Kind, Listed
     from gatewayd.message.values import Attachment
-    from gatewayd.model import Kind, Listed
 
 __all__ = [
     "Audit",

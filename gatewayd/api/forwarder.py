@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from gatewayd.api.roles import Plugin
 from gatewayd.errors import PermanentError
-from gatewayd.roles import Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from gatewayd.delivery import Mode, Recipient
-    from gatewayd.health import Standing
+    from gatewayd.api.delivery import Mode, Recipient
+    from gatewayd.api.health import Standing
+    from gatewayd.api.queries import FilingView
     from gatewayd.message.values import Address, Source
-    from gatewayd.views import FilingView
 
 __all__ = ["Courier", "Forwarder", "Notice", "Parcel", "Receipt"]
 

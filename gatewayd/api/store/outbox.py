@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gatewayd.delivery import Delivery, DeliveryQuery, DeliveryView, Origin, Outgoing, Posted, Settled, Suspension, Taken
-    from gatewayd.model import Record
-    from gatewayd.views import Viewer
+    from gatewayd.api.delivery import Delivery, DeliveryQuery, DeliveryView, Origin, Outgoing, Posted, Settled, Suspension, Taken
+    from gatewayd.api.queries import Viewer
+    from gatewayd.api.values import Record
 
 __all__ = ["DELIVERY_SECONDS", "OutboxVerbs"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.delivery import Bounce, Delivery
+    from gatewayd.api.delivery import Bounce, Delivery
+    from gatewayd.api.values import Action, Follows, Link, Listed, Rivals
+    from gatewayd.api.verdicts import Provisional
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Action, Follows, Link, Listed, Rivals
-    from gatewayd.verdicts import Provisional
 
 __all__ = [
     "AGAIN",

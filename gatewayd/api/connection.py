@@ -14,13 +14,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gatewayd.api.hosts import Deadline, looked_up, reached
 from gatewayd.errors import TransientError
-from gatewayd.hosts import Deadline, looked_up, reached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.hosts import HostAddress, Peer
+    from gatewayd.api.hosts import HostAddress, Peer
 
     Choose: TypeAlias = Callable[[Sequence[HostAddress]], Sequence[HostAddress]]
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from gatewayd.connection import Connection
+from gatewayd.api.connection import Connection
+from gatewayd.api.options import ConfigPath, Duration, Secret
+from gatewayd.api.regular_files import read_regular
 from gatewayd.errors import AuthError, ConfigError, TransientError
-from gatewayd.options import ConfigPath, Duration, Secret
-from gatewayd.regular import read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -13,17 +13,17 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gatewayd import options as _options
-from gatewayd.directory import Contents
-from gatewayd.endpoint import Endpoint
+from gatewayd.api import options as _options
+from gatewayd.api.directory import Contents
+from gatewayd.api.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from gatewayd.api.session import Session
+    from gatewayd.api.values import Contact, Finding, Kind, Record
     from gatewayd.message.mail import Mail
-    from gatewayd.model import Contact, Finding, Kind, Record
-    from gatewayd.session import Session
 
 __all__ = ["Command", "Directory", "Matcher", "Operator", "Place", "Plugin", "Transport"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.model import Action, Fetched, Listed, Page
-    from gatewayd.spool import Spool
+    from gatewayd.api.spool import Spool
+    from gatewayd.api.values import Action, Fetched, Listed, Page
 
 __all__ = ["Heard", "Session", "Watch"]
 

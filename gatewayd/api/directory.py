@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from gatewayd.model import Kind
+    from gatewayd.api.values import Kind
 
 __all__ = ["Basis", "Contents", "DirectoryCondition", "DirectoryHealth", "edition"]
 

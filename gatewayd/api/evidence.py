@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gatewayd.api.timestamps import second
 from gatewayd.message.values import CHUNK
-from gatewayd.times import second
 
 if TYPE_CHECKING:
+    from gatewayd.api.values import Listed
     from gatewayd.message.values import Source
-    from gatewayd.model import Listed
 
 __all__ = ["Length", "difference", "fits"]
 
@@ -22,7 +22,7 @@ def difference(before: Listed, now: Listed) -> str:
 
     What is not known on one side differs from nothing.
 
-    >>> from gatewayd.model import Listed
+    >>> from gatewayd.api.values import Listed
     >>> difference(Listed("7:6", 128), Listed("7:6", 148))
     '148 bytes, 128 before'
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatewayd.model import Listed
+    from gatewayd.api.values import Listed
 
 __all__ = ["REREAD_AFTER", "Reread", "Sizes", "reread_wait"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from gatewayd.tally import Tally
+from gatewayd.api.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

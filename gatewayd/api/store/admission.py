@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Filing, Lease
-    from gatewayd.directory import DirectoryHealth
-    from gatewayd.verdicts import Doubted, Judged, Refused
+    from gatewayd.api.directory import DirectoryHealth
+    from gatewayd.api.ledger import Filing, Lease
+    from gatewayd.api.verdicts import Doubted, Judged, Refused
 
 __all__ = ["AdmissionVerbs"]
 

@@ -15,10 +15,10 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
-    from gatewayd.forwarder import Forwarder
-    from gatewayd.roles import Command, Directory, Matcher, Transport
-    from gatewayd.store import Store
+    from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+    from gatewayd.api.forwarder import Forwarder
+    from gatewayd.api.roles import Command, Directory, Matcher, Transport
+    from gatewayd.api.store import Store
 
 __all__ = ["PROJECT", "hookimpl"]
 

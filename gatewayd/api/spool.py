@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gatewayd.api.values import Came
 from gatewayd.errors import TooLarge, TransientError
 from gatewayd.message.values import CHUNK
-from gatewayd.model import Came
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from gatewayd.model import Listed
+    from gatewayd.api.values import Listed
 
 __all__ = ["MESSAGE_BYTES", "Spool", "SpoolFailed", "SpoolSource", "allowed"]
 

@@ -13,23 +13,23 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from gatewayd.roles import Plugin
-from gatewayd.store.accounts import AccountVerbs
-from gatewayd.store.admission import AdmissionVerbs
-from gatewayd.store.outbox import DELIVERY_SECONDS, OutboxVerbs
-from gatewayd.store.proofs import ProofVerbs
+from gatewayd.api.roles import Plugin
+from gatewayd.api.store.accounts import AccountVerbs
+from gatewayd.api.store.admission import AdmissionVerbs
+from gatewayd.api.store.outbox import DELIVERY_SECONDS, OutboxVerbs
+from gatewayd.api.store.proofs import ProofVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Anchor, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
-    from gatewayd.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
+    from gatewayd.api.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
+    from gatewayd.api.ledger import Anchor, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
+    from gatewayd.api.queries import EntryView, FilingView, Query, Viewer
+    from gatewayd.api.roles import Place
+    from gatewayd.api.tally import Commit
+    from gatewayd.api.values import Record
     from gatewayd.message.values import Source
-    from gatewayd.model import Record
-    from gatewayd.roles import Place
-    from gatewayd.tally import Commit
-    from gatewayd.views import EntryView, FilingView, Query, Viewer
 
 __all__ = ["DELIVERY_SECONDS", "LEASE_SECONDS", "AccountVerbs", "AdmissionVerbs", "OutboxVerbs", "ProofVerbs", "Store"]
 

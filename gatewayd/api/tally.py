@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gatewayd.delivery import Suspension
+    from gatewayd.api.delivery import Suspension
 
 __all__ = ["Commit", "Tally"]
 

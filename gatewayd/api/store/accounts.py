@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gatewayd.custody import Lease
+    from gatewayd.api.ledger import Lease
 
 __all__ = ["AccountVerbs"]
 

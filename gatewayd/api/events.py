@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.custody import Filing
-    from gatewayd.delivery import DeliveryState
+    from gatewayd.api.delivery import DeliveryState
+    from gatewayd.api.health import AccountHealth, Condition
+    from gatewayd.api.ledger import Filing
     from gatewayd.errors import Fault
-    from gatewayd.health import AccountHealth, Condition
 
 __all__ = ["AccountChanged", "ConfigLoaded", "DeliverySettled", "Event", "MailFailed", "MailFiled"]
 

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.custody import Lease, State
-    from gatewayd.sizes import Reread, Sizes
-    from gatewayd.views import Audit, DatabaseCheck, Listing
+    from gatewayd.api.ledger import Lease, State
+    from gatewayd.api.queries import Audit, DatabaseCheck, Listing
+    from gatewayd.api.sizes import Reread, Sizes
 
 __all__ = ["ProofVerbs"]
 
