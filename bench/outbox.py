@@ -23,8 +23,8 @@ from gatewayd.api.delivery import Recipient
 from gatewayd.compose import forwarded
 from gatewayd.config import AccountConfig, Config, OperatorConfig, SendConfig
 from gatewayd.outbox.parcels import parcel
-from gatewayd.owner import Owner
 from gatewayd.plugins import load
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.values import Listener
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import deferred
+from gatewayd.runtime import lazy_imports
 
 if TYPE_CHECKING:
     from gatewayd.api.connection import ANSWER_BYTES, LEAST_RATE, Connection
@@ -111,7 +111,7 @@ if TYPE_CHECKING:
     from gatewayd.message.mail import Mail, parse
     from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
     from gatewayd.notices import notice_mail, notice_row
-    from gatewayd.version import __version__
+    from gatewayd.runtime.version import __version__
 
 __all__ = [
     "ANSWER_BYTES",
@@ -308,11 +308,11 @@ if not TYPE_CHECKING:
         "api.store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
         "api.tally": "Commit Tally",
         "api.timestamps": "moment",
-        "version": "__version__",
+        "runtime.version": "__version__",
         "api.verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "api.queries": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
     }
-    __getattr__ = deferred.attributes(__name__, _NAMES)
+    __getattr__ = lazy_imports.attributes(__name__, _NAMES)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -1,8 +1,8 @@
 """The command ``gatewayd``, also as ``python -m gatewayd``."""
 
-from gatewayd import garbage
+from gatewayd.runtime import gc_tuning
 
-garbage.collect_seldom()
+gc_tuning.collect_seldom()
 
 from gatewayd.cli import main  # noqa: E402  only now: see collect_seldom
 

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.regular_files import read_regular
 from gatewayd.errors import AuthError
-from gatewayd.owner import running_daemons
+from gatewayd.runtime.instance import running_daemons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from gatewayd.api.options import Secret
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["Copies", "Copy", "copies_of", "mark", "new_key"]
 

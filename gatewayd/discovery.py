@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api import hookspecs
 from gatewayd.api.regular_files import read_regular
-from gatewayd.traces import SINGLE, said
+from gatewayd.runtime.traces import SINGLE, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.offers import offered
-from gatewayd.traces import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from gatewayd import discovery, journal
+from gatewayd import discovery
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Plugin
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.later import Later, imported
 from gatewayd.offers import OBSERVERS, ROLES, Observer, singular
-from gatewayd.traces import Spot, spot, where
+from gatewayd.runtime import journal
+from gatewayd.runtime.traces import Spot, spot, where
 from gatewayd.trial import Tries, Verdict
 
 if TYPE_CHECKING:

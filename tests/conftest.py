@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 # Before they are imported: what fails in a contract shows its values as a test does.
 pytest.register_assert_rewrite("gatewayd.testing")
 
-from gatewayd import garbage  # noqa: E402  see above
+from gatewayd.runtime import gc_tuning  # noqa: E402  see above
 from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
@@ -137,7 +137,7 @@ settings.register_profile("gatewayd", deadline=None, suppress_health_check=[Heal
 settings.load_profile("gatewayd")
 
 leaks.watch()
-garbage.collect_seldom()
+gc_tuning.collect_seldom()
 for number in (signal.SIGINT, signal.SIGHUP):
     # A shell lets what it runs in the background ignore SIGINT, nohup(1) SIGHUP, and with it all processes that tests start.
     if signal.getsignal(number) is signal.SIG_IGN:

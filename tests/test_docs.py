@@ -8,11 +8,11 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, get_args
 
-from gatewayd import journal
 from gatewayd.api import forwarder, hookspecs, session, store
 from gatewayd.api.health import AccountHealth, Condition, Lengths
-from gatewayd.metrics import Metrics
 from gatewayd.plugins import OBSERVERS, ROLES
+from gatewayd.runtime import journal
+from gatewayd.runtime.metrics import Metrics
 from tests import docs
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from gatewayd.traces import Spot
+    from gatewayd.runtime.traces import Spot
 
 __all__ = [
     "Check",

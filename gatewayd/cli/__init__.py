@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import garbage
 from gatewayd.api.roles import Command
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError, TransientError
 from gatewayd.plugins import where
+from gatewayd.runtime import gc_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,7 +103,7 @@ def _folder() -> Path:
 
 def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  as click calls it
     if wanted and not ctx.resilient_parsing:
-        from gatewayd.version import __version__  # noqa: PLC0415  it reads files, and no other command needs them
+        from gatewayd.runtime.version import __version__  # noqa: PLC0415  it reads files, and no other command needs them
 
         click.echo(f"gatewayd, version {__version__}")
         ctx.exit()
@@ -192,7 +192,7 @@ def main() -> NoReturn:
         code = run()
     except _Terminated as told:
         code = 128 + told.number
-    garbage.leave_all()
+    gc_tuning.leave_all()
     sys.exit(code)
 
 

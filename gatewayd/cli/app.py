@@ -21,10 +21,10 @@ from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Answering, Examiner, Recipe, recipes
 from gatewayd.guard import open_courier, open_session
-from gatewayd.owner import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.plugins import where
 from gatewayd.routing import Router
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime.instance import Owner, enter, has_ended, prepare, running_daemons
+from gatewayd.runtime.threads import Threads
 from gatewayd.supervisor.workers import Workers
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import Answer
 from gatewayd.cli import output
 from gatewayd.errors import TransientError
-from gatewayd.owner import host_and_process
+from gatewayd.runtime.instance import host_and_process
 from gatewayd.visit import Progress
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gatewayd.cli import output
 from gatewayd.copies import copies_of
 from gatewayd.errors import Fault
-from gatewayd.owner import process_of
+from gatewayd.runtime.instance import process_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,12 +14,12 @@ import click
 from gatewayd.api.delivery import DeliveryQuery
 from gatewayd.api.queries import Query, file_rows, filing_row
 from gatewayd.api.values import Kind
-from gatewayd.become import mighty
 from gatewayd.cli import output, writing
 from gatewayd.cli.outbox import delivery_line, delivery_row
 from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.errors import PermanentError
 from gatewayd.message.values import CHUNK
+from gatewayd.runtime.privileges import mighty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

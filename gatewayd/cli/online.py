@@ -13,7 +13,7 @@ from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.guard import open_courier
 from gatewayd.mailboxes import distinct
 from gatewayd.plugins import where
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

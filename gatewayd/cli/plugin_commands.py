@@ -9,7 +9,7 @@ import click
 from pydantic import ValidationError
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.traces import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo

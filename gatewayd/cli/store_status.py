@@ -8,7 +8,7 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.errors import GatewaydError
-from gatewayd.owner import process_of, running_daemons
+from gatewayd.runtime.instance import process_of, running_daemons
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

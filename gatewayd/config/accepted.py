@@ -18,7 +18,6 @@ from gatewayd import plugins
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.regular_files import read_regular
 from gatewayd.api.roles import Directory, Matcher, Transport
-from gatewayd.become import mighty
 from gatewayd.config.account import sending
 from gatewayd.config.files import Unreadable, content, names
 from gatewayd.config.folder import Reading, StandIns, shown
@@ -26,6 +25,7 @@ from gatewayd.config.main import main
 from gatewayd.config.rights import ours_alone
 from gatewayd.discovery import PluginFile
 from gatewayd.errors import PluginError
+from gatewayd.runtime.privileges import mighty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.api.regular_files import read_regular
-from gatewayd.become import mighty
 from gatewayd.config.accepted import ACCEPTED, ORIGIN, running_from
 from gatewayd.config.main import FILE, main
 from gatewayd.config.rights import ours_alone
 from gatewayd.errors import ConfigError
+from gatewayd.runtime.privileges import mighty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.become import mighty
 from gatewayd.config.main import FILE
 from gatewayd.errors import Fault
+from gatewayd.runtime.privileges import mighty
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

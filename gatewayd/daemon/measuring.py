@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.errors import GatewaydError
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.daemon.notify import Notifier
     from gatewayd.errors import Fault
-    from gatewayd.metrics import Metrics
+    from gatewayd.runtime.metrics import Metrics
     from gatewayd.supervisor.alarms import Alarms
 
 __all__ = ["Measuring"]

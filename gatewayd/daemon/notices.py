@@ -12,11 +12,11 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.forwarder import Forwarder, Notice
-from gatewayd.backoff import Backoff
 from gatewayd.errors import ConfigError, GatewaydError
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime import journal
+from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Collection

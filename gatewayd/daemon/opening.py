@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.roles import Place
 from gatewayd.api.store import Store
 from gatewayd.config import was_accepted
-from gatewayd.owner import prepare
+from gatewayd.runtime import journal
+from gatewayd.runtime.instance import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd import __version__, journal
+from gatewayd import __version__
 from gatewayd.api.health import DaemonHealth
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
@@ -29,10 +29,12 @@ from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.waiting import Early, Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
-from gatewayd.metrics import Metrics
-from gatewayd.owner import Owner
 from gatewayd.plugins import Tries
 from gatewayd.routing import Rate, Router
+from gatewayd.runtime import journal
+from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.metrics import Metrics
+from gatewayd.runtime.threads import started
 from gatewayd.supervisor import Kit, Supervisor
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.correcting import Corrector
@@ -40,7 +42,6 @@ from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.rematching import Rematcher
 from gatewayd.supervisor.telling import Telling
-from gatewayd.supervisor.threads import started
 from gatewayd.supervisor.workers import WorkerEvents, Workers
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.config import ca_files
 from gatewayd.copies import Copies, Copy, mark, new_key
-from gatewayd.supervisor.threads import started
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from gatewayd.config import Config
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["Secrets"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.errors import ConfigError
-from gatewayd.supervisor.threads import started
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from gatewayd.config.values import MetricsConfig
-    from gatewayd.metrics import Metrics, Server
+    from gatewayd.runtime.metrics import Metrics, Server
 
 __all__ = ["Serving"]
 

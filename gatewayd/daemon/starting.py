@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.config import log_of, running
 from gatewayd.daemon.waiting import newer
 from gatewayd.errors import ConfigError
-from gatewayd.owner import enter
 from gatewayd.plugins import Tries
+from gatewayd.runtime import journal
+from gatewayd.runtime.instance import enter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
 from gatewayd.examine.values import Answering, Examination, Examined, Findings, Job, Looked
 from gatewayd.guard import DirectoryFailed, GuardedDirectory
-from gatewayd.traces import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

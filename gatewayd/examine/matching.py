@@ -12,7 +12,7 @@ from gatewayd.api.values import Follows, Link, Miss, Rivals
 from gatewayd.checks import Wrong
 from gatewayd.examine.values import Findings
 from gatewayd.guard import DirectoryFailed
-from gatewayd.traces import suspended, trace, where
+from gatewayd.runtime.traces import suspended, trace, where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

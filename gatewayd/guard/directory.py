@@ -13,7 +13,7 @@ from gatewayd.api.directory import Contents
 from gatewayd.api.roles import Directory
 from gatewayd.errors import GatewaydError
 from gatewayd.message.envelope import spellings
-from gatewayd.traces import where
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

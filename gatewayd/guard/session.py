@@ -9,7 +9,7 @@ from gatewayd import checks
 from gatewayd.api.session import Session, Watch
 from gatewayd.checks import Wrong
 from gatewayd.errors import PluginError
-from gatewayd.traces import suspended
+from gatewayd.runtime.traces import suspended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

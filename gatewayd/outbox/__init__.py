@@ -12,7 +12,7 @@ from gatewayd.outbox.work import Work
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["LIMIT", "DeliveryListener", "Outbox", "Policy", "Round", "Tools", "abandoned"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.api.delivery import Settled
-from gatewayd.backoff import Backoff
 from gatewayd.errors import AuthError, TransientError, joined
 from gatewayd.message.decode import clean
 from gatewayd.provenance import server_ids
+from gatewayd.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Alarm, AlarmKind
     from gatewayd.api.store import Store
     from gatewayd.errors import GatewaydError
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["DeliveryListener", "Round", "Tools"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import deferred
+from gatewayd.runtime import lazy_imports
 
 if TYPE_CHECKING:
     from gatewayd.supervisor.loop import Supervisor
@@ -14,4 +14,4 @@ __all__ = ["Kit", "Listener", "Pace", "Supervisor"]
 
 if not TYPE_CHECKING:
     # A command has threads and workers of this room, and nothing else.
-    __getattr__ = deferred.attributes(__name__, {"loop": "Supervisor", "values": "Kit Listener Pace"})
+    __getattr__ = lazy_imports.attributes(__name__, {"loop": "Supervisor", "values": "Kit Listener Pace"})

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd import journal
 from gatewayd.api.health import AccountHealth
 from gatewayd.errors import AuthError, ConfigError, TransientError, joined
-from gatewayd.supervisor.clock import full_visit_every
+from gatewayd.runtime import journal
+from gatewayd.runtime.clock import full_visit_every
 
 if TYPE_CHECKING:
     from gatewayd.api.health import Answer, Condition, Request

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.health import AccountHealth, Alarm, Task
+from gatewayd.runtime import journal
+from gatewayd.runtime.clock import Due
 from gatewayd.supervisor.accounts import Charge
-from gatewayd.supervisor.clock import Due
 from gatewayd.supervisor.visits import Run
 from gatewayd.visit import Allowance
 

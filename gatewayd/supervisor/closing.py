@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.errors import GatewaydError
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from gatewayd.api.session import Session

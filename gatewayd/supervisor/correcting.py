@@ -11,10 +11,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.errors import GatewaydError
 from gatewayd.rematch import correct
-from gatewayd.supervisor.threads import started
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

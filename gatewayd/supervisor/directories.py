@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
 from gatewayd.plugins import where
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import started
 from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
 from gatewayd.supervisor.looks import Look, Step, health, said
-from gatewayd.supervisor.threads import started
 from gatewayd.worker import Labour
 
 if TYPE_CHECKING:

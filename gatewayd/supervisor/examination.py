@@ -15,9 +15,9 @@ from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import kept
 from gatewayd.examine import Examination, Examined
 from gatewayd.examine.matching import Admission, Said, findings, unmatched
+from gatewayd.runtime.threads import started
 from gatewayd.supervisor.blame import admitted_apart, explained, matched_apart, parsed_apart
 from gatewayd.supervisor.labouring import Failure, Outcome, Seconds, laboured
-from gatewayd.supervisor.threads import started
 from gatewayd.worker import Call, Labour
 
 if TYPE_CHECKING:

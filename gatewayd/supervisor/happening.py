@@ -7,11 +7,11 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
 from gatewayd.plugins import where
-from gatewayd.supervisor.clock import compare_in
+from gatewayd.runtime import journal
+from gatewayd.runtime.clock import compare_in
 from gatewayd.supervisor.visits import Done
 from gatewayd.visit import Report
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.api.health import Request
+    from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.charges import Charges
     from gatewayd.supervisor.closing import Closer
     from gatewayd.supervisor.owning import Ownership
     from gatewayd.supervisor.pool import Pool
     from gatewayd.supervisor.reception import Reception
-    from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run
     from gatewayd.supervisor.watching import Said

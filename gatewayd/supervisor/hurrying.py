@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["Hurry", "changed_lanes", "put_off_by_operators"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Condition
     from gatewayd.api.store import Store
     from gatewayd.outbox import DeliveryListener, Round
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["LaneHealth"]
 

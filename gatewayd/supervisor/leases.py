@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.plugins import where
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

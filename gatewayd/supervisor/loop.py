@@ -8,7 +8,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import started
 from gatewayd.supervisor.charges import Charges
 from gatewayd.supervisor.closing import Closer, break_off
 from gatewayd.supervisor.happening import Happenings
@@ -16,7 +17,6 @@ from gatewayd.supervisor.leases import Keeper
 from gatewayd.supervisor.owning import Ownership
 from gatewayd.supervisor.pool import Pool
 from gatewayd.supervisor.reception import Reception
-from gatewayd.supervisor.threads import started
 from gatewayd.supervisor.visits import Conductor
 from gatewayd.supervisor.watching import Watcher
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from gatewayd.errors import StoreReplaced
     from gatewayd.examine import Recipe
     from gatewayd.routing import Router
+    from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.leases import Round
-    from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Done, Run
     from gatewayd.supervisor.watching import Said

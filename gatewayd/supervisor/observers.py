@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from gatewayd import journal
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
+from gatewayd.runtime import journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -7,10 +7,10 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.health import Alarm
 from gatewayd.errors import StoreReplaced
-from gatewayd.supervisor.clock import compare_in, spread
+from gatewayd.runtime import journal
+from gatewayd.runtime.clock import compare_in, spread
 
 if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease

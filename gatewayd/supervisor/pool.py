@@ -6,8 +6,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.supervisor.line import Line
-from gatewayd.supervisor.threads import Slot
+from gatewayd.runtime.fair_queue import Line
+from gatewayd.runtime.threads import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,16 +13,16 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
-from gatewayd.backoff import Backoff
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.outbox import LIMIT, DeliveryListener, Outbox, Round, Tools, abandoned
 from gatewayd.plugins import where
+from gatewayd.runtime import journal
+from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.fair_queue import Line
+from gatewayd.runtime.threads import Threads, started
 from gatewayd.supervisor.hurrying import Hurry, changed_lanes, put_off_by_operators
 from gatewayd.supervisor.lane_health import LaneHealth
-from gatewayd.supervisor.line import Line
 from gatewayd.supervisor.sending import Rest, Run, file_of
-from gatewayd.supervisor.threads import Threads, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.outbox import Policy
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
 
 __all__ = ["Posting"]
 

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.forkserver import fork
+from gatewayd.runtime.forkserver import fork
 from gatewayd.worker import PROGRAM, Ready
 
 if TYPE_CHECKING:

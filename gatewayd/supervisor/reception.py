@@ -9,9 +9,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.errors import GatewaydError
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence

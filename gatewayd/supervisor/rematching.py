@@ -11,11 +11,11 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.errors import GatewaydError
 from gatewayd.rematch import retry, retry_put_off
-from gatewayd.supervisor.threads import started
+from gatewayd.runtime import journal
+from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import journal
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
 from gatewayd.api.health import Alarm
 from gatewayd.errors import LeaseLost
+from gatewayd.runtime import journal
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.values import Listener
 from gatewayd.supervisor.workers import WorkerEvents
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, AlarmKind, Condition
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
-    from gatewayd.metrics import Metrics
+    from gatewayd.runtime.metrics import Metrics
     from gatewayd.supervisor.looks import Look
     from gatewayd.supervisor.observers import Observers
     from gatewayd.visit import Report

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
-from gatewayd.backoff import Backoff
 from gatewayd.batch import Bounds
 from gatewayd.outbox import DeliveryListener
+from gatewayd.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config.values import LimitsConfig
     from gatewayd.examine import Examining
-    from gatewayd.owner import Owner
+    from gatewayd.runtime.instance import Owner
     from gatewayd.visit import Report
 
 __all__ = ["Kit", "Listener", "Pace"]

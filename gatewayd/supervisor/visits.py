@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd import journal
 from gatewayd.api.ledger import Held
 from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
 from gatewayd.plugins import where
+from gatewayd.runtime import journal
 from gatewayd.supervisor.accounts import Watched
 from gatewayd.supervisor.closing import break_off
 from gatewayd.visit import Report, Tools, visit
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from gatewayd.examine import Recipe
     from gatewayd.plugins import Registry
     from gatewayd.routing import Router
+    from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.accounts import Charge
-    from gatewayd.supervisor.threads import Slot
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.watching import Watcher
 

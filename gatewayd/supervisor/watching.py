@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.session import Heard
 from gatewayd.errors import GatewaydError, PluginError, TransientError
 from gatewayd.plugins import where
-from gatewayd.supervisor.clock import Due
-from gatewayd.supervisor.threads import started
+from gatewayd.runtime.clock import Due
+from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError, joined
 from gatewayd.examine import Answering, Looked
-from gatewayd.forkserver import prepare
 from gatewayd.guard import DirectoryFailed
 from gatewayd.plugins import where
+from gatewayd.runtime.forkserver import prepare
 from gatewayd.supervisor.breakers import Breakers
 from gatewayd.supervisor.directories import LONGEST, Directories
 from gatewayd.supervisor.examination import WorkersExamination

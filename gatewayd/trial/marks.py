@@ -19,7 +19,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
-from gatewayd.traces import SINGLE
+from gatewayd.runtime.traces import SINGLE
 from gatewayd.trial.values import ORPHANED
 
 if TYPE_CHECKING:

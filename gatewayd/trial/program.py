@@ -13,10 +13,10 @@ import pickle
 import sys
 from typing import TYPE_CHECKING
 
-from gatewayd.child import bound_memory, end_with_parent
 from gatewayd.errors import GatewaydError
 from gatewayd.offers import offered
-from gatewayd.traces import SINGLE, said, spot, where
+from gatewayd.runtime.child_process import bound_memory, end_with_parent
+from gatewayd.runtime.traces import SINGLE, said, spot, where
 from gatewayd.trial.marks import Marks
 from gatewayd.trial.values import Task, Verdict
 

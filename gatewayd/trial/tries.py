@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.forkserver import fork
-from gatewayd.traces import Spot
+from gatewayd.runtime.forkserver import fork
+from gatewayd.runtime.traces import Spot
 from gatewayd.trial.memory import Memory
 from gatewayd.trial.values import ORPHANED, Task, Verdict
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gatewayd.discovery import Found
-    from gatewayd.forkserver import Child
+    from gatewayd.runtime.forkserver import Child
 
 __all__ = ["Tries"]
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gatewayd.batch import Progress
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import Examining
-    from gatewayd.owner import Owner
     from gatewayd.routing import Router
+    from gatewayd.runtime.instance import Owner
     from gatewayd.visit.allowance import Allowance
 
 __all__ = ["Report", "Tools"]

@@ -267,7 +267,7 @@ SOMEBODY_ELSES = """
 import sys
 from pathlib import Path
 from gatewayd import cli
-from gatewayd.become import become_owner
+from gatewayd.runtime.privileges import become_owner
 # It reads what it may not enter: this house and Python, wherever they lie. It writes nothing of theirs.
 become_owner(Path(sys.argv[1]))
 sys.exit(cli.run(["--config", *sys.argv[2:]]))

@@ -260,7 +260,7 @@ if __name__ == "__main__":
     # a word: it is counted itself in one process of the run, and no more.
     if "coverage" in sys.modules and os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
         import_module("tests.uncounted").this_process_alone()
-    import_module("gatewayd.forkserver").prepare()
+    import_module("gatewayd.runtime.forkserver").prepare()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         asked = serve(listening)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from gatewayd import DaemonHealth, Lease, Task
 from gatewayd.config import LimitsConfig
 from gatewayd.examine import Examiner
-from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener
 from gatewayd.supervisor.accounts import Watched
 from gatewayd.supervisor.charges import Charges

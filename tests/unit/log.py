@@ -7,12 +7,12 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from gatewayd import journal
+from gatewayd.runtime import journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.journal import Layout, Level
+    from gatewayd.runtime.journal import Layout, Level
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from gatewayd import Address, Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
 from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.outbox import Outbox, Tools
-from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
-from gatewayd.supervisor.threads import Threads
+from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.threads import Threads
 from gatewayd.testing import FakeForwarder, FakeServer
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions

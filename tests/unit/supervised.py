@@ -12,8 +12,8 @@ from pydantic import Field
 from gatewayd import DaemonHealth, Place, Query, Transport, Viewer
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
 from gatewayd.examine import Examiner
-from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions

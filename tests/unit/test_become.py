@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gatewayd import Place
-from gatewayd.become import become_owner
+from gatewayd.runtime.privileges import become_owner
 from gatewayd.testing.custodian import Custodian, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -22,7 +22,7 @@ SOMEBODY = 62846
 BECOMING = """
 import os, subprocess, sys
 from pathlib import Path
-from gatewayd.become import become_owner
+from gatewayd.runtime.privileges import become_owner
 state = Path(sys.argv[1])
 become_owner(state)
 become_owner(state)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import DaemonHealth, Place
 from gatewayd.api.ledger import Lease
-from gatewayd.owner import Owner
+from gatewayd.runtime.instance import Owner
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House, until

@@ -12,7 +12,7 @@ import pytest
 
 from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
 from gatewayd.cli import output
-from gatewayd.owner import Owner
+from gatewayd.runtime.instance import Owner
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql

@@ -139,13 +139,13 @@ _LOOK = """
 import sys
 from pathlib import Path
 from gatewayd import config
-from gatewayd.owner import enter
+from gatewayd.runtime.instance import enter
 getattr(config, sys.argv[2])(Path(sys.argv[1]), enter=enter)
 """
 
 
 def _evil(mark: Path) -> str:
-    return f"import os\nfrom gatewayd.become import mighty\nopen({str(mark)!r}, 'a').write(f'{{os.geteuid()}} {{mighty()}}\\n')\n"
+    return f"import os\nfrom gatewayd.runtime.privileges import mighty\nopen({str(mark)!r}, 'a').write(f'{{os.geteuid()}} {{mighty()}}\\n')\n"
 
 
 def _service(folder: Path, tmp_path: Path) -> Path:

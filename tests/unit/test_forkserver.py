@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import forkserver
+from gatewayd.runtime import forkserver
 from tests.e2e.house import ROOT
 from tests.patience import Stopwatch
 from tests.unit.supervised import until

@@ -31,9 +31,9 @@ from gatewayd import (
     Tally,
     Task,
     TransientError,
-    journal,
 )
 from gatewayd.message.mail import BytesSource
+from gatewayd.runtime import journal
 from tests.unit.log import logged
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, Lease
-from gatewayd.owner import Owner
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Pace
 from gatewayd.supervisor.leases import share
 from tests.patience import AT_ONCE

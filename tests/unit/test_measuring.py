@@ -10,7 +10,7 @@ import pytest
 from gatewayd import AccountHealth, DaemonHealth
 from gatewayd.daemon.measuring import Measuring
 from gatewayd.daemon.notify import Notifier
-from gatewayd.metrics import Metrics
+from gatewayd.runtime.metrics import Metrics
 from gatewayd.supervisor.alarms import Alarms
 from tests.unit.outbound import Post
 from tests.unit.supervised import until

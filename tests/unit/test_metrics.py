@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from gatewayd import AccountHealth, AuthError, ConfigError, GatewaydError, LeaseLost, Lengths, Tally, TransientError, metrics
-from gatewayd.metrics import Metrics
+from gatewayd import AccountHealth, AuthError, ConfigError, GatewaydError, LeaseLost, Lengths, Tally, TransientError
+from gatewayd.runtime import metrics
+from gatewayd.runtime.metrics import Metrics
 from tests.patience import AT_ONCE, LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd import Condition
-    from gatewayd.metrics import Server
+    from gatewayd.runtime.metrics import Server
 
 Labels = tuple[tuple[str, str], ...]
 NONE = Lengths(waiting={}, queued={}, undelivered={}, stuck={})

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from gatewayd.owner import Owner, host_and_process
+from gatewayd.runtime.instance import Owner, host_and_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SLEEPER = """
 import sys, time
 from pathlib import Path
-from gatewayd.owner import Owner
+from gatewayd.runtime.instance import Owner
 owner = Owner(Path(sys.argv[1]))
 owner.spool().put("k", [b"x" * 100])
 print(owner.name, flush=True)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import DELIVERY_SECONDS, AccountHealth, AuthError, Store, TransientError
-from gatewayd.backoff import Backoff
 from gatewayd.config import LimitsConfig
 from gatewayd.outbox import LIMIT, Outbox, Policy
+from gatewayd.runtime.backoff import Backoff
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.sending import Run
 from gatewayd.supervisor.values import Listener

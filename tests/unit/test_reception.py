@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, Answer, Lease, Place, Task, TransientError
-from gatewayd.owner import Owner
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor.accounts import Charge
 from gatewayd.supervisor.reception import Reception
 from gatewayd.visit import Allowance

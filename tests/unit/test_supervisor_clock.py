@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.backoff import Backoff
-from gatewayd.supervisor.clock import DAY, Due, compare_in, full_visit_every, spread
+from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.clock import DAY, Due, compare_in, full_visit_every, spread
 
 LUCK = st.floats(0, 1)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.supervisor.line import Line
+from gatewayd.runtime.fair_queue import Line
 
 LIMITS = {"all": 4, "x": 2, "y": 1}
 

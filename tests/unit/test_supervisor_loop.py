@@ -13,7 +13,7 @@ import pytest
 from gatewayd import Answer, AuthError, DaemonHealth, Lease, PermanentError, Request, Task, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.errors import Fault
-from gatewayd.owner import Owner
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Listener, Pace
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE, LONG

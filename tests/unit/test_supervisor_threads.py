@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from gatewayd.supervisor.threads import Slot, Threads, started
+from gatewayd.runtime.threads import Slot, Threads, started
 from tests.patience import AT_ONCE, LONG
 from tests.uncounted import uncounted
 from tests.unit.supervised import until
@@ -87,7 +87,7 @@ def test_a_thread_that_hangs_does_not_keep_the_process_from_ending() -> None:
     code = """
 import time
 from functools import partial
-from gatewayd.supervisor.threads import Slot
+from gatewayd.runtime.threads import Slot
 slot = Slot(1)
 slot.run(lambda: slot.fetcher.submit(time.sleep, 600).result())
 time.sleep(0.2)

@@ -25,7 +25,7 @@ from gatewayd import (
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.api.ledger import Filed
 from gatewayd.message.mail import BytesSource, parse
-from gatewayd.metrics import Metrics
+from gatewayd.runtime.metrics import Metrics
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.labouring import Outcome
 from gatewayd.supervisor.looks import said

@@ -10,8 +10,8 @@ import pytest
 from gatewayd import plugins
 from gatewayd.api.roles import Matcher, Operator
 from gatewayd.guard import GuardedDirectory
+from gatewayd.runtime.traces import Spot, said, spot, trace, where
 from gatewayd.testing import FakeDirectory, make_mail
-from gatewayd.traces import Spot, said, spot, trace, where
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import gatewayd
-from gatewayd import version
+from gatewayd.runtime import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import PluginError, TransientError, forkserver
+from gatewayd import PluginError, TransientError
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.spool import SpoolSource
 from gatewayd.config import WorkersConfig
 from gatewayd.examine import Letter
+from gatewayd.runtime import forkserver
 from gatewayd.supervisor.blame import parsed_apart
 from gatewayd.supervisor.labouring import Failure, Outcome
 from gatewayd.supervisor.lanes import Lane

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gatewayd import DaemonHealth
 from gatewayd.config import LimitsConfig
 from gatewayd.examine import Examiner
-from gatewayd.owner import Owner
 from gatewayd.plugins import Registry
+from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
 from tests.patience import AT_ONCE, Stopwatch
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gatewayd.journal.lines import place
-from gatewayd.journal.saying import say
+from gatewayd.runtime.journal.lines import place
+from gatewayd.runtime.journal.saying import say
 
 if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError

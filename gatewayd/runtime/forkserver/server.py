@@ -17,12 +17,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import garbage
+from gatewayd.runtime import gc_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.forkserver.values import ChildRequest
+    from gatewayd.runtime.forkserver.values import ChildRequest
 
 __all__ = ["main"]
 
@@ -88,7 +88,7 @@ class _Server:
             request: ChildRequest = pickle.load(file)  # noqa: S301  our parent's own bytes
         # Before the fork, so that its children share it all.
         import_module(request.program)
-        garbage.leave_all()
+        gc_tuning.leave_all()
         begin, told = -1, -1
         try:
             begin, told = os.pipe()

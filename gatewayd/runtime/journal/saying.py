@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from gatewayd.errors import GatewaydError
-from gatewayd.journal.lines import EVENTS, FIELDS, Value, place
+from gatewayd.runtime.journal.lines import EVENTS, FIELDS, Value, place
 
 __all__ = ["LOG", "say", "why"]
 

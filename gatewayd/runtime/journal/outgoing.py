@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gatewayd.journal.saying import say, why
+from gatewayd.runtime.journal.saying import say, why
 
 if TYPE_CHECKING:
     from gatewayd.api.delivery import DeliveryView, Settled, Suspension, Taken
-    from gatewayd.journal.lines import Value
+    from gatewayd.runtime.journal.lines import Value
 
 __all__ = [
     "delivery_overdue",

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd.api.spool import Spool
-from gatewayd.become import become_owner
 from gatewayd.errors import ConfigError
+from gatewayd.runtime.privileges import become_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

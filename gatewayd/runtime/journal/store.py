@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from gatewayd.journal.saying import say, why
+from gatewayd.runtime.journal.saying import say, why
 
 __all__ = ["store_away", "store_back", "store_new"]
 

@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.forkserver.values import ChildRequest
+from gatewayd.runtime.forkserver.values import ChildRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +99,7 @@ class _Server:
                 # Without -P modules of the folder in which we were started would come first. A group of its own: what a terminal
                 # sends to those that it sees, it must not get.
                 self._popen = subprocess.Popen(  # noqa: S603  our own interpreter and module
-                    [sys.executable, "-P", "-m", "gatewayd.forkserver", str(theirs.fileno()), *_PROGRAMS],
+                    [sys.executable, "-P", "-m", "gatewayd.runtime.forkserver", str(theirs.fileno()), *_PROGRAMS],
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

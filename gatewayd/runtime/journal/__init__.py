@@ -10,9 +10,9 @@ import logging
 import re
 from typing import TYPE_CHECKING, TextIO
 
-from gatewayd.journal.directories import directory_failed, directory_fault, directory_healed, directory_loaded
-from gatewayd.journal.lines import Handler, Layout, Level, Value, place
-from gatewayd.journal.outgoing import (
+from gatewayd.runtime.journal.directories import directory_failed, directory_fault, directory_healed, directory_loaded
+from gatewayd.runtime.journal.lines import Handler, Layout, Level, Value, place
+from gatewayd.runtime.journal.outgoing import (
     delivery_overdue,
     delivery_settled,
     delivery_withheld,
@@ -21,7 +21,7 @@ from gatewayd.journal.outgoing import (
     outbox_waits,
     target_suspended,
 )
-from gatewayd.journal.plugins import (
+from gatewayd.runtime.journal.plugins import (
     events_dropped,
     observer_failed,
     observer_hangs,
@@ -30,9 +30,9 @@ from gatewayd.journal.plugins import (
     plugin_refused,
     plugin_tried,
 )
-from gatewayd.journal.saying import LOG, say, why
-from gatewayd.journal.store import store_away, store_back, store_new
-from gatewayd.journal.telling import credentials_changed, metrics_failed, notice_failed, notice_sent
+from gatewayd.runtime.journal.saying import LOG, say, why
+from gatewayd.runtime.journal.store import store_away, store_back, store_new
+from gatewayd.runtime.journal.telling import credentials_changed, metrics_failed, notice_failed, notice_sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

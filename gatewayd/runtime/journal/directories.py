@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from gatewayd.journal.saying import say
+from gatewayd.runtime.journal.saying import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
