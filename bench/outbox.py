@@ -23,7 +23,7 @@ from gatewayd.api.delivery import Recipient
 from gatewayd.compose import forwarded
 from gatewayd.config import AccountConfig, Config, OperatorConfig, SendConfig
 from gatewayd.outbox.parcels import parcel
-from gatewayd.plugins import load
+from gatewayd.registry.loading import load
 from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.values import Listener
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 _SENDER = Address(name="Acme Tours", email="out@acme.example")
 _DUTY = "duty@example.com"

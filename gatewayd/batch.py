@@ -13,8 +13,8 @@ from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.examine import Letter, Order, provisional, senders, since
-from gatewayd.plugins import where
 from gatewayd.received import Batch, Bounds, cut, fetch
+from gatewayd.registry.loading import where
 from gatewayd.tenancy import refused_by
 
 if TYPE_CHECKING:

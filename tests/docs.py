@@ -11,10 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import plugins
 from gatewayd.api import delivery, directory, events, forwarder, hookspecs, roles, session, store
 from gatewayd.api.store import admission, outbox
-from gatewayd.plugins import OBSERVERS, ROLES
+from gatewayd.registry import loading
+from gatewayd.registry.loading import OBSERVERS, ROLES
 from tests import docs_configuration
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _role(role: type) -> Iterator[str]:
 def main() -> int:
     """Write every generated page."""
     (DOCS / "hooks.md").write_text(hooks())
-    docs_configuration.PAGE.write_text(docs_configuration.text(plugins.load()))
+    docs_configuration.PAGE.write_text(docs_configuration.text(loading.load()))
     return 0
 
 

@@ -17,7 +17,7 @@ from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "configuration.md"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from gatewayd.api import forwarder, hookspecs, session, store
 from gatewayd.api.health import AccountHealth, Condition, Lengths
-from gatewayd.plugins import OBSERVERS, ROLES
+from gatewayd.registry.loading import OBSERVERS, ROLES
 from gatewayd.runtime import journal
 from gatewayd.runtime.metrics import Metrics
 from tests import docs

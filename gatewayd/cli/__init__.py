@@ -18,7 +18,7 @@ from gatewayd.api.roles import Command
 from gatewayd.cli import output
 from gatewayd.cli.app import App
 from gatewayd.errors import ConfigError, GatewaydError, TransientError
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime import gc_tuning
 
 if TYPE_CHECKING:

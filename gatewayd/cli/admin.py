@@ -17,9 +17,9 @@ from gatewayd.cli.former import former_lines
 from gatewayd.cli.online import try_all
 from gatewayd.cli.params import ID, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.later import standard_output_kept
 from gatewayd.mailboxes import taken
 from gatewayd.message.mail import BytesSource
+from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import config, plugins
+from gatewayd import config
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.api.roles import Place, Transport
@@ -20,8 +20,10 @@ from gatewayd.cli import output
 from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.examine import Answering, Examiner, Recipe, recipes
-from gatewayd.guard import open_courier, open_session
-from gatewayd.plugins import where
+from gatewayd.registry import loading
+from gatewayd.registry.guarded_courier import open_courier
+from gatewayd.registry.guarded_session import open_session
+from gatewayd.registry.loading import where
 from gatewayd.routing import Router
 from gatewayd.runtime.instance import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.runtime.threads import Threads
@@ -72,7 +74,7 @@ class App:
         return found
 
     @cached_property
-    def registry(self) -> plugins.Registry:
+    def registry(self) -> loading.Registry:
         """The plugins of this config; without one that can be used, those that there are."""
         try:
             return self.config.registry
@@ -80,9 +82,9 @@ class App:
             return config.plugins_of(self.folder, enter=enter, tries=self._tries)
 
     @property
-    def _tries(self) -> plugins.Tries:
+    def _tries(self) -> loading.Tries:
         """How plugins are tried; who waits long for one is told for which."""
-        return plugins.Tries(again=self.as_it_stands, say=_importing, after=_PATIENCE)
+        return loading.Tries(again=self.as_it_stands, say=_importing, after=_PATIENCE)
 
     @cached_property
     def store(self) -> Store:

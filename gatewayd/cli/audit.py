@@ -12,7 +12,7 @@ from gatewayd.api.queries import Listing
 from gatewayd.cli import output
 from gatewayd.cli.rereading import reread
 from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
-from gatewayd.later import standard_output_kept
+from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

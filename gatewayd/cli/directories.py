@@ -11,7 +11,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.mail import KINDS
 from gatewayd.config.faults import hint
-from gatewayd.later import standard_output_kept
+from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd import __version__
 from gatewayd.cli import output
-from gatewayd.later import standard_output_kept
-from gatewayd.plugins import OBSERVERS
+from gatewayd.registry.lazy_plugin import standard_output_kept
+from gatewayd.registry.loading import OBSERVERS
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.telling import Telling

@@ -10,9 +10,9 @@ import click
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.cli import output
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.guard import open_courier
 from gatewayd.mailboxes import distinct
-from gatewayd.plugins import where
+from gatewayd.registry.guarded_courier import open_courier
+from gatewayd.registry.loading import where
 from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress
 from gatewayd.cli.asking import asked
 from gatewayd.cli.observing import observed
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
-from gatewayd.later import standard_output_kept
 from gatewayd.listing import preview
+from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.rematch import correct, retry_put_off
 from gatewayd.visit import Tools, visit
 

@@ -14,7 +14,6 @@ import os
 import secrets
 from typing import TYPE_CHECKING
 
-from gatewayd import plugins
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.regular_files import read_regular
 from gatewayd.api.roles import Directory, Matcher, Transport
@@ -23,8 +22,9 @@ from gatewayd.config.files import Unreadable, content, names
 from gatewayd.config.folder import Reading, StandIns, shown
 from gatewayd.config.main import main
 from gatewayd.config.rights import ours_alone
-from gatewayd.discovery import PluginFile
 from gatewayd.errors import PluginError
+from gatewayd.registry import loading
+from gatewayd.registry.discovery import PluginFile
 from gatewayd.runtime.privileges import mighty
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Plugin
     from gatewayd.config.main import Main
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
-    from gatewayd.plugins import Registry, Tries
+    from gatewayd.registry.loading import Registry, Tries
 
 __all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from", "was_accepted"]
 
@@ -205,7 +205,7 @@ def _plugins_kept(config: Config) -> set[str]:
     return {
         f"plugins/{path.name}"
         for path, plugin in plugins_known.items()
-        if plugin.fault != plugins.GONE or shown(path, config.folder) in config.standing_in
+        if plugin.fault != loading.GONE or shown(path, config.folder) in config.standing_in
     }
 
 

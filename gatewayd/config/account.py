@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.config.documents import Document
     from gatewayd.config.models import ImportBlock, SendBlock
     from gatewayd.config.values import OperatorConfig
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["account", "sending"]
 

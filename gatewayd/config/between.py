@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd.config.check import Checker
     from gatewayd.config.documents import Place
     from gatewayd.config.values import AccountConfig, OperatorConfig
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["Between"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["Changes", "changes", "digest", "fingerprint_of", "kept", "watched"]
 

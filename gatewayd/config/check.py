@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.documents import Document, Place
     from gatewayd.errors import Fault
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["Checker"]
 

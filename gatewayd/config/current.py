@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.main import Main
     from gatewayd.config.values import Config
-    from gatewayd.plugins import Tries
+    from gatewayd.registry.loading import Tries
 
 __all__ = ["current"]
 

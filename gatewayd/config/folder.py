@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd import plugins
 from gatewayd.config import main
 from gatewayd.config.account import account
 from gatewayd.config.between import Between
@@ -17,13 +16,14 @@ from gatewayd.config.notify import notify, through
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
 from gatewayd.errors import ConfigError, Fault
+from gatewayd.registry import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.config.main import Main
-    from gatewayd.plugins import Loaded, Registry, Tries
+    from gatewayd.registry.loading import Loaded, Registry, Tries
 
 __all__ = ["Reading", "StandIns", "load", "plugins_of", "shown"]
 
@@ -55,7 +55,7 @@ def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Tries) -> 
     try:
         found = main.main(folder.absolute())
     except ConfigError:
-        return plugins.load(tries=tries)
+        return loading.load(tries=tries)
     if found.state:
         enter(found.state)
     return found.registry(tries)
@@ -214,7 +214,7 @@ class Reading:
         for plugin in self._registry.plugins:
             if plugin.error and not plugin.left_out:
                 self._faults.append(self._fault(plugin, f"the plugin {plugin.name} is out of use: {plugin.error}"))
-            elif plugin.path and plugin.fault and (plugin.fault != plugins.GONE or used & set(plugin.offers)):
+            elif plugin.path and plugin.fault and (plugin.fault != loading.GONE or used & set(plugin.offers)):
                 self._faults.append(self._fault(plugin, plugin.fault))
                 self._standing_in.append(shown(plugin.path, self._folder))
         known = {name for plugin in self._registry.plugins for name in plugin.names}

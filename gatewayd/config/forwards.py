@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatewayd.config.check import Checker
     from gatewayd.config.documents import Document, Place
     from gatewayd.config.models import OperatorFile
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["rules", "targets", "words"]
 

@@ -14,14 +14,14 @@ from gatewayd.config.files import is_folder
 from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersBlock
 from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.errors import ConfigError, Fault
-from gatewayd.plugins import Tries, load
+from gatewayd.registry.loading import Tries, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.config.models import MetricsBlock
-    from gatewayd.discovery import PluginFile
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.discovery import PluginFile
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["FILE", "Main", "limits", "log", "log_of", "main", "metrics", "refused", "workers"]
 

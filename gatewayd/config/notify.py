@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.check import Checker
     from gatewayd.config.values import AccountConfig
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["notify", "through"]
 

@@ -12,7 +12,7 @@ from gatewayd.config.values import OperatorConfig, UserConfig
 
 if TYPE_CHECKING:
     from gatewayd.config.check import Checker
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["operator"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.config.models import Start
     from gatewayd.errors import Fault
     from gatewayd.message.values import Address
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
     from gatewayd.rules import Rule
 
 __all__ = [

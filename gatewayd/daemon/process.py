@@ -29,7 +29,7 @@ from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.waiting import Early, Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.examine import recipes
-from gatewayd.plugins import Tries
+from gatewayd.registry.loading import Tries
 from gatewayd.routing import Rate, Router
 from gatewayd.runtime import journal
 from gatewayd.runtime.instance import Owner

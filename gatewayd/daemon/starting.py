@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.config import log_of, running
 from gatewayd.daemon.waiting import newer
 from gatewayd.errors import ConfigError
-from gatewayd.plugins import Tries
+from gatewayd.registry.loading import Tries
 from gatewayd.runtime import journal
 from gatewayd.runtime.instance import enter
 

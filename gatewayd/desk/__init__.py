@@ -16,8 +16,8 @@ from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.examine import DirectoryQuestion
-from gatewayd.guard import DirectoryFailed
 from gatewayd.message.mail import file_of, parse
+from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.rematch import retry, retry_put_off
 
 if TYPE_CHECKING:

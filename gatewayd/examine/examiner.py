@@ -14,7 +14,7 @@ from gatewayd.api.roles import Directory, Matcher
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
 from gatewayd.examine.values import Answering, Examination, Examined, Findings, Job, Looked
-from gatewayd.guard import DirectoryFailed, GuardedDirectory
+from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Record
     from gatewayd.examine.values import ContactTypes, DirectoryQuestion, Order, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["Examiner"]
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gatewayd import checks
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.values import Follows, Link, Miss, Rivals
-from gatewayd.checks import Wrong
 from gatewayd.examine.values import Findings
-from gatewayd.guard import DirectoryFailed
+from gatewayd.registry import checks
+from gatewayd.registry.checks import Wrong
+from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.runtime.traces import suspended, trace, where
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Directory, Matcher
     from gatewayd.api.values import Finding, Record
     from gatewayd.examine.values import ContactTypes, Recipe
-    from gatewayd.guard import GuardedDirectory
     from gatewayd.message.mail import Mail
+    from gatewayd.registry.guarded_directory import GuardedDirectory
 
 __all__ = ["Admission", "Said", "findings", "match", "refused", "unmatched"]
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Receipt
 from gatewayd.api.store import DELIVERY_SECONDS
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
-from gatewayd.guard import WrongReceipt, open_courier
 from gatewayd.outbox.books import Books
 from gatewayd.outbox.parcels import filings, parcel, way
 from gatewayd.outbox.values import Round
-from gatewayd.plugins import where
+from gatewayd.registry.guarded_courier import WrongReceipt, open_courier
+from gatewayd.registry.loading import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,7 +22,7 @@ SINGLE = "gatewayd_plugin_"
 #: The entry points' group of installed plugins.
 _GROUP = "gatewayd"
 #: What runs the code of single files, and tries it.
-_LOADERS = {"gatewayd.discovery", "gatewayd.trial.program"}
+_LOADERS = {"gatewayd.registry.discovery", "gatewayd.registry.trial.program"}
 #: How much of an error's text is told.
 _LONGEST = 500
 #: How much of a traceback is told, in characters.

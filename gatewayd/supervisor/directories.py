@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 from gatewayd.supervisor.labouring import Outcome, Seconds, laboured

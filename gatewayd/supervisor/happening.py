@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import compare_in
 from gatewayd.supervisor.visits import Done

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:

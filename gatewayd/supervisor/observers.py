@@ -19,7 +19,7 @@ from gatewayd.runtime import journal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.plugins import Observer, Registry
+    from gatewayd.registry.loading import Observer, Registry
 
 __all__ = ["Observers"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.outbox import LIMIT, DeliveryListener, Outbox, Round, Tools, abandoned
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.fair_queue import Line

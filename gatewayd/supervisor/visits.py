@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.api.ledger import Held
 from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.supervisor.accounts import Watched
 from gatewayd.supervisor.closing import break_off
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.batch import Progress
     from gatewayd.config import AccountConfig
     from gatewayd.examine import Recipe
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
     from gatewayd.routing import Router
     from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.accounts import Charge

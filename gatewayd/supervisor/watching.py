@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.session import Heard
 from gatewayd.errors import GatewaydError, PluginError, TransientError
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 from gatewayd.runtime.clock import Due
 from gatewayd.runtime.threads import started
 

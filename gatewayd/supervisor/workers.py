@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError, joined
 from gatewayd.examine import Answering, Looked
-from gatewayd.guard import DirectoryFailed
-from gatewayd.plugins import where
+from gatewayd.registry.guarded_directory import DirectoryFailed
+from gatewayd.registry.loading import where
 from gatewayd.runtime.forkserver import prepare
 from gatewayd.supervisor.breakers import Breakers
 from gatewayd.supervisor.directories import LONGEST, Directories
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Record
     from gatewayd.config import WorkersConfig
     from gatewayd.examine import DirectoryQuestion, Examination, Order, Recipe
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
     from gatewayd.supervisor.looks import Look
     from gatewayd.worker import Sealed
 

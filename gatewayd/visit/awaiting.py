@@ -6,7 +6,7 @@ from concurrent.futures import wait
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.plugins import where
+from gatewayd.registry.loading import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

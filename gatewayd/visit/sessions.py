@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.guard import open_session
+from gatewayd.registry.guarded_session import open_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

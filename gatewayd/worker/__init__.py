@@ -15,14 +15,14 @@ from multiprocessing import current_process
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
-from gatewayd import discovery
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.values import Miss
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.examine import Examiner
 from gatewayd.examine.matching import Admission, Said
-from gatewayd.guard import DirectoryFailed
-from gatewayd.plugins import where
+from gatewayd.registry import discovery
+from gatewayd.registry.guarded_directory import DirectoryFailed
+from gatewayd.registry.loading import where
 from gatewayd.runtime.child_process import bound_memory, data, end_with_parent
 from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatewayd.errors import GatewaydError
     from gatewayd.examine import ContactTypes, DirectoryQuestion, Letter, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 __all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]
 

@@ -255,7 +255,7 @@ if __name__ == "__main__":
     for module in modules():
         import_module(module)
     # Those of the plugins, too.
-    import_module("gatewayd.plugins").load()
+    import_module("gatewayd.registry.loading").load()
     # Workers of all commands are forked from one process, too. What it forks would be counted for nothing, since that ends without
     # a word: it is counted itself in one process of the run, and no more.
     if "coverage" in sys.modules and os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":

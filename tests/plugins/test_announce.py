@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Filing, MailFiled, plugins
+from gatewayd import Filing, MailFiled
+from gatewayd.registry import loading
 from gatewayd.supervisor.observers import Observers
 from tests.patience import LONG
 from tests.unit.log import logged
@@ -44,7 +45,7 @@ def mail(mail_id: int, *, backlog: bool = False) -> MailFiled:
 def told(folder: Path, *events: MailFiled) -> str:
     """Let the plugins of a folder hear of events as in the daemon; return what the log says."""
     with logged() as log:
-        registry = plugins.load(folder)
+        registry = loading.load(folder)
         assert [(one.name, one.offers) for one in registry.plugins if one.source == str(folder / "announce.py")] == [
             ("announce", (("observers", "mail_filed"),))
         ]
@@ -92,4 +93,4 @@ def test_page_and_sample_are_the_same_but_for_types() -> None:
 
 def test_the_page_names_every_hook_that_tells() -> None:
     named = re.findall(r"^\| `gatewayd_(\w+)` \|", PAGE.read_text(), re.MULTILINE)
-    assert tuple(named) == plugins.OBSERVERS
+    assert tuple(named) == loading.OBSERVERS

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Contact, Directory, Operator, Place, Record, TransientError
-from gatewayd.guard import GuardedDirectory
+from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question
 from gatewayd.testing.contract_matching import DirectoryContract
 from gatewayd_csv import directory as module

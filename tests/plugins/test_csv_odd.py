@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.guard import GuardedDirectory
+from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd_csv import settling
 from tests.plugins.test_csv import CONTACTS, CUSTOMERS, PERSONS, csv_of, write
 

@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "writing-a-matcher.md"
 
 LINKS = """
 from gatewayd import Matcher, Operator
-from gatewayd.plugins import load
+from gatewayd.registry.loading import load
 from gatewayd.testing import FakeDirectory, make_mail, make_record
 
 registry = load()

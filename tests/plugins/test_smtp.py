@@ -13,7 +13,7 @@ import pytest
 
 from gatewayd import AuthError, Forwarder, GatewaydError, TransientError
 from gatewayd.message.mail import BytesSource
-from gatewayd.plugins import load
+from gatewayd.registry.loading import load
 from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
 from gatewayd.testing.smtp import CUT, SILENCE, SmtpServer
 from gatewayd_smtp.forwarder import Smtp

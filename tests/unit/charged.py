@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gatewayd import DaemonHealth, Lease, Task
 from gatewayd.config import LimitsConfig
 from gatewayd.examine import Examiner
-from gatewayd.plugins import Registry
+from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener
 from gatewayd.supervisor.accounts import Watched

@@ -13,7 +13,7 @@ from gatewayd.batch import Bounds
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
 from gatewayd.examine import Examiner, Recipe
-from gatewayd.plugins import Registry
+from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
 from gatewayd.visit import Tools, visit

@@ -8,14 +8,14 @@ from gatewayd import Matcher, Operator, Place
 from gatewayd.api.roles import Directory
 from gatewayd.examine import Letter, Order, Recipe
 from gatewayd.message.mail import BytesSource
-from gatewayd.plugins import load
+from gatewayd.registry.loading import load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import FilingFault, Source
     from gatewayd.examine import Findings
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 #: A matcher of each kind does one wrong thing to a mail with ``guilty`` in its subject, and links all others.
 WRONG = {

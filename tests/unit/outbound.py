@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gatewayd import Address, Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
 from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.outbox import Outbox, Tools
-from gatewayd.plugins import Registry
+from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.runtime.threads import Threads
 from gatewayd.testing import FakeForwarder, FakeServer

@@ -9,8 +9,8 @@ import pytest
 from gatewayd import Action, ConfigError, PermanentError, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.examine import Examiner, Job
-from gatewayd.guard import DirectoryFailed, GuardedDirectory
-from gatewayd.plugins import Tries, load
+from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
+from gatewayd.registry.loading import Tries, load
 from gatewayd.testing import FakeDirectory, FakeTransport, make_mail
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, matcher, recipe, registry

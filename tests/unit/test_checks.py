@@ -32,10 +32,13 @@ from gatewayd import (
     Session,
     Watch,
 )
-from gatewayd.checks import SHAPES, Wrong
 from gatewayd.examine import Examiner, Job
-from gatewayd.guard import DirectoryFailed, GuardedDirectory, WrongReceipt, courier, open_courier, open_session, session
 from gatewayd.message.mail import BytesSource
+from gatewayd.registry import guarded_courier, guarded_session
+from gatewayd.registry.checks import SHAPES, Wrong
+from gatewayd.registry.guarded_courier import WrongReceipt, open_courier
+from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
+from gatewayd.registry.guarded_session import open_session
 from gatewayd.testing import FakeDirectory, FakeForwarder, FakeServer, FakeTransport, make_mail
 from gatewayd.testing.contract_forwarder import make_parcel
 from gatewayd.testing.fake_session import FakeSession
@@ -136,7 +139,12 @@ def test_what_a_plugin_made_of_our_class_is_not_it() -> None:
 
 @pytest.mark.parametrize(
     ("role", "guarded"),
-    [(Session, session._Guarded), (Watch, session._GuardedWatch), (Courier, courier._Guarded), (Directory, GuardedDirectory)],
+    [
+        (Session, guarded_session._Guarded),
+        (Watch, guarded_session._GuardedWatch),
+        (Courier, guarded_courier._Guarded),
+        (Directory, GuardedDirectory),
+    ],
 )
 def test_a_guard_lets_nothing_by_that_it_does_not_know(role: type, guarded: type) -> None:
     public = {name for name, _ in inspect.getmembers(role, callable) if not name.startswith("_")} - {"Options"}

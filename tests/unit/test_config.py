@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import config, plugins
+from gatewayd import config
 from gatewayd.api.options import Secret
 from gatewayd.api.values import Action
 from gatewayd.errors import ConfigError
 from gatewayd.message.values import Address
+from gatewayd.registry import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,12 +39,12 @@ def _no_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def registry() -> plugins.Registry:
-    return plugins.load(_PLUGINS)
+def registry() -> loading.Registry:
+    return loading.load(_PLUGINS)
 
 
 @pytest.fixture
-def load(tmp_path: Path, registry: plugins.Registry) -> Callable[..., config.Config]:
+def load(tmp_path: Path, registry: loading.Registry) -> Callable[..., config.Config]:
     """Load a folder of these files, which stand beside or in the place of sound ones."""
 
     def loaded(files: Mapping[str, str] = {}) -> config.Config:
@@ -283,7 +284,7 @@ def test_what_can_not_be_read_is_a_fault_of_that_file(load: Callable[..., config
     assert sorted(loaded.accounts) == ["sales"]
 
 
-def test_a_file_in_the_place_of_a_folder_is_a_fault(tmp_path: Path, registry: plugins.Registry) -> None:
+def test_a_file_in_the_place_of_a_folder_is_a_fault(tmp_path: Path, registry: loading.Registry) -> None:
     (tmp_path / "gatewayd.yaml").write_text("state: state\nstore: {kind: paper}\n")
     (tmp_path / "accounts").write_text("")
     assert _lines(config.load(tmp_path, registry)) == ["accounts: can't be read: Not a directory"]

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gatewayd import config, plugins
+from gatewayd import config
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Matcher
 from gatewayd.errors import ConfigError
+from gatewayd.registry import loading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -427,14 +428,14 @@ _EDITS = st.sampled_from([(name, text) for name, texts in _TEXTS.items() for tex
 
 
 @pytest.fixture(scope="module")
-def registry() -> plugins.Registry:
-    return plugins.load(_FAKES.parent)
+def registry() -> loading.Registry:
+    return loading.load(_FAKES.parent)
 
 
 @given(st.lists(st.lists(_EDITS, max_size=4), min_size=1, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_P4_whatever_is_edited_each_file_runs_as_it_was_when_it_last_was_sound(
-    tmp_path: Path, registry: plugins.Registry, rounds: list[list[tuple[str, str | None]]]
+    tmp_path: Path, registry: loading.Registry, rounds: list[list[tuple[str, str | None]]]
 ) -> None:
     """Each round edits files and starts anew; a second folder holds by hand what ought to run."""
     shutil.rmtree(tmp_path)

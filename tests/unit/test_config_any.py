@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from gatewayd import config, plugins
+from gatewayd import config
 from gatewayd.errors import ConfigError
+from gatewayd.registry import loading
 
 _MAIN = "state: state\nplugins: {folder: plugins}\nstore: {kind: paper}\n"
 _ACME = "directory: {kind: cards, folder: cards}\nmatchers: [names, numbers: {digits: [4, 5]}]\n"
@@ -19,8 +20,8 @@ _SALES = "kind: pigeon\noperators: [acme]\nloft: roof\nring: !env RING\n"
 
 
 @pytest.fixture(scope="module")
-def registry() -> plugins.Registry:
-    return plugins.load(Path(__file__).parent / "config_plugins")
+def registry() -> loading.Registry:
+    return loading.load(Path(__file__).parent / "config_plugins")
 
 
 _FILES = st.sampled_from(["gatewayd.yaml", "operators/acme.yaml", "accounts/sales.yaml"])
@@ -106,7 +107,7 @@ _LINES = st.lists(
 )
 
 
-def _check(folder: Path, registry: plugins.Registry, name: str, content: bytes) -> None:
+def _check(folder: Path, registry: loading.Registry, name: str, content: bytes) -> None:
     shutil.rmtree(folder)
     for other, text in (("gatewayd.yaml", _MAIN), ("operators/acme.yaml", _ACME), ("accounts/sales.yaml", _SALES)):
         (folder / other).parent.mkdir(parents=True, exist_ok=True)
@@ -126,13 +127,13 @@ def _check(folder: Path, registry: plugins.Registry, name: str, content: bytes) 
 
 @given(_FILES, st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | _LINES.map("".join).map(str.encode))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_bytes_give_faults_with_a_place(tmp_path: Path, registry: plugins.Registry, name: str, content: bytes) -> None:
+def test_any_bytes_give_faults_with_a_place(tmp_path: Path, registry: loading.Registry, name: str, content: bytes) -> None:
     _check(tmp_path, registry, name, content)
 
 
 @given(_FILES, st.dictionaries(_KEYS, _VALUES, max_size=8) | _VALUES | _OUTGOING)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_values_give_faults_with_a_place(tmp_path: Path, registry: plugins.Registry, name: str, value: object) -> None:
+def test_any_values_give_faults_with_a_place(tmp_path: Path, registry: loading.Registry, name: str, value: object) -> None:
     _check(tmp_path, registry, name, json.dumps(value).encode())
 
 
@@ -150,7 +151,7 @@ _WRITTEN = st.sampled_from(
 @example("*hunter2")
 @example("!hunter2 x")
 @example('"hunter2')
-def test_P9_a_password_in_the_file_is_never_shown(tmp_path: Path, registry: plugins.Registry, password: str) -> None:
+def test_P9_a_password_in_the_file_is_never_shown(tmp_path: Path, registry: loading.Registry, password: str) -> None:
     (tmp_path / "accounts").mkdir(exist_ok=True)
     (tmp_path / "gatewayd.yaml").write_text("state: state\nstore: {kind: paper}\n")
     (tmp_path / "accounts" / "sales.yaml").write_text(f"kind: pigeon\nring: {password}\n", newline="")

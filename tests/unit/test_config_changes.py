@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ConfigDict
 
-from gatewayd import config, plugins
+from gatewayd import config
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Matcher
 from gatewayd.api.values import Action
+from gatewayd.registry import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +207,7 @@ class _Odd(Matcher.Options):
 def _odd(**changed: Any) -> str:
     return config.fingerprint_of(
         config.OperatorConfig(name="acme", matchers=(("odd", _Odd.model_construct(**changed)),)),
-        plugins.Registry(plugins=(), _classes={}),
+        loading.Registry(plugins=(), _classes={}),
     )["odd"]
 
 
@@ -251,4 +252,4 @@ def test_fingerprints_are_equal_exactly_where_options_are(one: object, other: ob
 
 
 def test_what_is_not_offered_has_no_fingerprint() -> None:
-    assert plugins.load().fingerprint(Matcher, "nothing-of-this-name") == ""
+    assert loading.load().fingerprint(Matcher, "nothing-of-this-name") == ""

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import config, plugins
+from gatewayd import config
 from gatewayd.config import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.models import GatewaydFile
 from gatewayd.config.values import processes
 from gatewayd.errors import ConfigError
+from gatewayd.registry import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 @pytest.fixture(scope="module")
-def registry() -> plugins.Registry:
-    return plugins.load(Path(__file__).parent / "config_plugins")
+def registry() -> loading.Registry:
+    return loading.load(Path(__file__).parent / "config_plugins")
 
 
 @pytest.fixture
-def load(tmp_path: Path, registry: plugins.Registry) -> Callable[[str], config.Config]:
+def load(tmp_path: Path, registry: loading.Registry) -> Callable[[str], config.Config]:
     def loaded(text: str) -> config.Config:
         (tmp_path / "gatewayd.yaml").write_text(f"state: state\nstore: {{kind: paper}}\n{text}")
         return config.load(tmp_path, registry)

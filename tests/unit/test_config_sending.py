@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Forwarder, Store, Transport, config, plugins
+from gatewayd import Forwarder, Store, Transport, config
 from gatewayd.api.options import Secret
 from gatewayd.config.values import TargetConfig
 from gatewayd.message.values import Address
+from gatewayd.registry import loading
 from gatewayd.rules import Rule
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ _KINDS = [(Transport, kind) for kind in ("pigeon", "parrot", "goose")] + [
 
 
 @pytest.fixture(scope="module")
-def registry() -> plugins.Registry:
-    return plugins.load(_PLUGINS).part([*_KINDS, (Store, "paper")])
+def registry() -> loading.Registry:
+    return loading.load(_PLUGINS).part([*_KINDS, (Store, "paper")])
 
 
 @pytest.fixture
-def load(tmp_path: Path, registry: plugins.Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[..., config.Config]:
+def load(tmp_path: Path, registry: loading.Registry, monkeypatch: pytest.MonkeyPatch) -> Callable[..., config.Config]:
     """Load a folder of these files, which stand beside or in the place of sound ones; None is no file."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
 
@@ -435,7 +436,7 @@ def test_a_forwarders_code_that_changed_touches_who_sends_by_it(load: Callable[.
 )
 def test_what_runs_does_not_stand_in_where_plugins_are_gone(
     load: Callable[..., config.Config],
-    registry: plugins.Registry,
+    registry: loading.Registry,
     tmp_path: Path,
     gone: list[tuple[type[Plugin], str]],
     accounts: list[str],
@@ -473,7 +474,7 @@ def test_a_single_file_that_offers_a_forwarder_in_use_may_not_go(load: Callable[
     assert running.faults == ()
     (tmp_path / "plugins" / "ring.py").unlink()
     gone = config.running(tmp_path, running)
-    assert _lines(gone) == [f"plugins/ring.py: {plugins.GONE}"]
+    assert _lines(gone) == [f"plugins/ring.py: {loading.GONE}"]
     assert not gone.operators["acme"].faulty
 
 

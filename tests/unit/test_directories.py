@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.directory import Basis
     from gatewayd.examine import Examined, Recipe
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
     from gatewayd.supervisor.looks import Look
     from gatewayd.worker import Sealed
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import discovery, plugins
 from gatewayd.api.roles import Matcher, Transport
+from gatewayd.registry import discovery, loading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.discovery import PluginFile
+    from gatewayd.registry.discovery import PluginFile
 
 _CODE = """
 from gatewayd import Matcher, hookimpl
@@ -40,7 +40,7 @@ def gatewayd_matchers():
 _OTHER = _CODE.replace("vouchers", "others")
 
 
-def _digits(registry: plugins.Registry) -> object:
+def _digits(registry: loading.Registry) -> object:
     return dict(registry.get(Matcher, "vouchers").Options())["digits"]
 
 
@@ -48,7 +48,7 @@ def _modules(name: str) -> list[str]:
     return [module for module in sys.modules if module.startswith(f"gatewayd_plugin_{name}_")]
 
 
-def _loaded(registry: plugins.Registry, name: str) -> plugins.Loaded:
+def _loaded(registry: loading.Registry, name: str) -> loading.Loaded:
     (found,) = [plugin for plugin in registry.plugins if plugin.name == name]
     return found
 
@@ -58,20 +58,20 @@ def test_a_file_that_changed_runs_anew_however_quick_the_edit(tmp_path: Path) ->
     for digits in range(1, 9):
         # The same size, within the same tick of the clock: bytecode that is kept by both would be that of the file before.
         path.write_text(_CODE.replace("8", str(digits)))
-        assert _digits(plugins.load(tmp_path)) == digits
+        assert _digits(loading.load(tmp_path)) == digits
     assert [entry.name for entry in tmp_path.iterdir()] == ["quick.py"]
 
 
 def test_a_file_that_did_not_change_keeps_its_classes(tmp_path: Path) -> None:
     path = tmp_path / "same.py"
     path.write_text(_CODE)
-    first = plugins.load(tmp_path)
+    first = loading.load(tmp_path)
     path.write_text(_CODE)
-    second = plugins.load(tmp_path)
+    second = loading.load(tmp_path)
     assert first.get(Matcher, "vouchers") is second.get(Matcher, "vouchers")
     assert first.get(Matcher, "vouchers").Options() == second.get(Matcher, "vouchers").Options()
     path.write_text(_CODE + "\n")
-    third = plugins.load(tmp_path)
+    third = loading.load(tmp_path)
     assert first.get(Matcher, "vouchers").Options() != third.get(Matcher, "vouchers").Options()
 
 
@@ -79,7 +79,7 @@ def test_the_same_code_at_another_place_is_another_plugin(tmp_path: Path) -> Non
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "placed.py").write_text("from pathlib import Path\nHERE = Path(__file__)\n" + _CODE)
-        offered = plugins.load(tmp_path / folder).get(Matcher, "vouchers")
+        offered = loading.load(tmp_path / folder).get(Matcher, "vouchers")
         here = sys.modules[offered.__module__].HERE
         assert here == tmp_path / folder / "placed.py"
 
@@ -90,7 +90,7 @@ def test_values_of_the_code_before_still_pickle_and_memory_is_bounded(tmp_path: 
     options = None
     for number in range(12):
         path.write_text(_CODE.replace("8", str(number)))
-        offered = plugins.load(tmp_path).get(Matcher, "vouchers")
+        offered = loading.load(tmp_path).get(Matcher, "vouchers")
         if options is not None:
             assert pickle.loads(pickle.dumps(options)) == options
         options = offered.Options()
@@ -107,7 +107,7 @@ def test_code_that_comes_back_is_the_newest_again(tmp_path: Path) -> None:
     path = tmp_path / "back.py"
     for digits in (1, 2, 1, 3):
         path.write_text(_CODE.replace("8", str(digits)))
-        last = plugins.load(tmp_path)
+        last = loading.load(tmp_path)
         assert _digits(last) == digits
     kept = {sys.modules[name].Vouchers.Options().digits for name in _modules("back")}
     assert kept == {1, 3}
@@ -116,9 +116,9 @@ def test_code_that_comes_back_is_the_newest_again(tmp_path: Path) -> None:
 def test_a_file_that_fails_leaves_the_code_before_importable(tmp_path: Path) -> None:
     path = tmp_path / "fails.py"
     path.write_text(_CODE)
-    options = plugins.load(tmp_path).get(Matcher, "vouchers").Options()
+    options = loading.load(tmp_path).get(Matcher, "vouchers").Options()
     path.write_text(_CODE + "1/0\n")
-    assert "ZeroDivisionError" in _loaded(plugins.load(tmp_path), "fails").error
+    assert "ZeroDivisionError" in _loaded(loading.load(tmp_path), "fails").error
     assert len(_modules("fails")) == 1
     assert pickle.loads(pickle.dumps(options)) == options
 
@@ -126,14 +126,14 @@ def test_a_file_that_fails_leaves_the_code_before_importable(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["my-matcher", "dotted.name", "größe"])
 def test_options_pickle_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text(_CODE)
-    options = plugins.load(tmp_path).get(Matcher, "vouchers").Options()
+    options = loading.load(tmp_path).get(Matcher, "vouchers").Options()
     assert pickle.loads(pickle.dumps(options)) == options
 
 
 def test_another_process_runs_just_the_code_that_was_read_here(tmp_path: Path) -> None:
     path = tmp_path / "sent.py"
     path.write_text(_CODE.replace("8", "5"))
-    registry = plugins.load(tmp_path)
+    registry = loading.load(tmp_path)
     options = pickle.dumps(registry.get(Matcher, "vouchers").Options())
     path.write_text("1/0")
     code = """
@@ -159,7 +159,7 @@ def _files(folder: Path, **codes: str) -> tuple[PluginFile, ...]:
 
 def test_what_was_read_before_stands_in_for_a_file_that_fails(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("1/0")
-    registry = plugins.load(tmp_path, files=_files(tmp_path, mine=_CODE))
+    registry = loading.load(tmp_path, files=_files(tmp_path, mine=_CODE))
     found = _loaded(registry, "mine")
     assert (found.error, found.fault) == ("", "ZeroDivisionError: division by zero (mine.py:1)")
     assert found.offers == (("matchers", "vouchers"),)
@@ -168,7 +168,7 @@ def test_what_was_read_before_stands_in_for_a_file_that_fails(tmp_path: Path) ->
 
 def test_a_sound_file_needs_nobody_to_stand_in(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(_CODE)
-    registry = plugins.load(tmp_path, files=_files(tmp_path, mine=_OTHER))
+    registry = loading.load(tmp_path, files=_files(tmp_path, mine=_OTHER))
     assert _loaded(registry, "mine").fault == ""
     assert "others" not in registry.kinds(Matcher)
 
@@ -176,11 +176,11 @@ def test_a_sound_file_needs_nobody_to_stand_in(tmp_path: Path) -> None:
 def test_a_stand_in_takes_no_kind_from_a_file_that_is_sound(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("1/0")
     (tmp_path / "z.py").write_text(_CODE)
-    registry = plugins.load(tmp_path, files=_files(tmp_path, a=_CODE, gone=_CODE, fine=_OTHER))
+    registry = loading.load(tmp_path, files=_files(tmp_path, a=_CODE, gone=_CODE, fine=_OTHER))
     assert _loaded(registry, "a").error.startswith("ZeroDivisionError")
     assert _loaded(registry, "z").error == ""
     assert not [plugin for plugin in registry.plugins if plugin.name == "gone"]
-    assert _loaded(registry, "fine").fault == plugins.GONE
+    assert _loaded(registry, "fine").fault == loading.GONE
     assert sorted(file.path.name for file in registry.files) == ["fine.py", "z.py"]
 
 
@@ -188,18 +188,18 @@ def test_what_an_out_of_use_plugin_would_hear_it_does_not(tmp_path: Path) -> Non
     heard = "\n@hookimpl\ndef gatewayd_mail_filed(event):\n    pass\n"
     (tmp_path / "a.py").write_text(_CODE + heard)
     (tmp_path / "b.py").write_text(_CODE + heard)
-    registry = plugins.load(tmp_path)
+    registry = loading.load(tmp_path)
     assert "offers already" in _loaded(registry, "b").error
     assert [observer.plugin for observer in registry.observers("gatewayd_mail_filed")] == ["a"]
 
 
 def test_a_file_that_can_not_be_read_is_out_of_use(tmp_path: Path) -> None:
     (tmp_path / "folder.py").mkdir()
-    assert _loaded(plugins.load(tmp_path), "folder").error.startswith("IsADirectoryError")
+    assert _loaded(loading.load(tmp_path), "folder").error.startswith("IsADirectoryError")
 
 
 def test_the_fingerprint_of_an_installed_plugin_is_that_of_its_package() -> None:
-    registry = plugins.load()
+    registry = loading.load()
     fingerprints = {kind: registry.fingerprint(Transport, kind) for kind in registry.kinds(Transport)}
     assert len(set(fingerprints.values())) == len(fingerprints)
     code = "from gatewayd import plugins; from gatewayd.api.roles import Transport; print(plugins.load().fingerprint(Transport, 'imap'))"
@@ -211,16 +211,16 @@ def test_descriptions_are_those_of_the_code_that_runs(tmp_path: Path) -> None:
     path = tmp_path / "told.py"
     told = _CODE.replace("int = 8", 'int = 8\n        "How many digits."')
     path.write_text("\n\n" + _CODE.replace("int = 8", 'int = 8\n        "Lies."'))
-    registry = plugins.load(files=_files(tmp_path, told=told))
+    registry = loading.load(files=_files(tmp_path, told=told))
     assert registry.get(Matcher, "vouchers").Options.model_fields["digits"].description == "How many digits."
 
 
 def test_a_file_in_another_encoding_is_read_as_python_reads_it(tmp_path: Path) -> None:
     (tmp_path / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\nWORD = 'gr\xfc\xdfe'\r\n" + _CODE.encode())
-    offered = plugins.load(tmp_path).get(Matcher, "vouchers")
+    offered = loading.load(tmp_path).get(Matcher, "vouchers")
     assert sys.modules[offered.__module__].WORD == "grüße"
     (tmp_path / "broken.py").write_bytes(b"WORD = '\xfc'\n")
-    assert "(broken.py:" in _loaded(plugins.load(tmp_path), "broken").error
+    assert "(broken.py:" in _loaded(loading.load(tmp_path), "broken").error
 
 
 _ENTRY = "[gatewayd]\nthird = {value}\n"
@@ -307,4 +307,4 @@ def test_a_file_called_like_a_third_partys_installed_plugin_is_out_of_use_and_th
     installed = "third 1.0: (('matchers', 'vouchers'),)"
     advice = "give the file another name, or leave one of them out (plugins.without: [third.py])"
     assert shown() == [installed, f"third.py: there is a plugin 'third' already, of third 1.0: {advice}"]
-    assert shown("third.py") == [installed, f"third.py: {plugins.LEFT_OUT}"], "as it was advised"
+    assert shown("third.py") == [installed, f"third.py: {loading.LEFT_OUT}"], "as it was advised"

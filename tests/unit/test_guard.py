@@ -9,7 +9,7 @@ import pytest
 
 from gatewayd import ConfigError, Contents, TransientError
 from gatewayd.errors import GatewaydError
-from gatewayd.guard import DirectoryFailed, GuardedDirectory
+from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question, make_contact, make_record
 
 if TYPE_CHECKING:

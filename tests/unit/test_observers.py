@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import AccountChanged, AccountHealth, ConfigLoaded, DeliverySettled, MailFailed, MailFiled, plugins
+from gatewayd import AccountChanged, AccountHealth, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+from gatewayd.registry import loading
 from gatewayd.supervisor.observers import Observers
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
@@ -73,7 +74,7 @@ class Scene:
     def start(self, *, length: int = 1000, give_up: float = 0.2, report_every: float = 60, **files: str) -> Observers:
         for name, text in files.items():
             (self.folder / f"{name}.py").write_text(text)
-        registry = plugins.load(self.folder)
+        registry = loading.load(self.folder)
         assert {plugin.name: plugin.error for plugin in registry.plugins if plugin.name in files} == dict.fromkeys(files, "")
         self.observers = Observers(
             registry,
@@ -223,7 +224,7 @@ def test_the_observers_of_plugins_loaded_anew_are_told_from_then_on(scene: Scene
     old = scene.plugin("ears")
     for name in ("ears", "more"):
         (tmp_path / f"{name}.py").write_text(HEARS_ALL + "# edited")
-    observers.replace(plugins.load(tmp_path))
+    observers.replace(loading.load(tmp_path))
     observers.tell(filed(2))
     soon(lambda: scene.ids("ears") == scene.ids("more") == [2])
     assert [event.mail_id for event in old.heard] == [1]
@@ -263,7 +264,7 @@ def test_closing_does_not_wait_for_one_that_hangs(scene: Scene, waiting: int) ->
 )
 def test_an_observer_that_could_never_be_told_is_out_of_use(tmp_path: Path, text: str, error: str) -> None:
     (tmp_path / "bad.py").write_text(f"from gatewayd import hookimpl\n@hookimpl\n{text}\n")
-    (found,) = [one for one in plugins.load(tmp_path).plugins if one.name == "bad"]
+    (found,) = [one for one in loading.load(tmp_path).plugins if one.name == "bad"]
     assert error in found.error
 
 
@@ -271,7 +272,7 @@ def test_a_plugin_may_observe_and_offer(tmp_path: Path) -> None:
     both = "from gatewayd import Matcher, hookimpl\nclass One(Matcher):\n    kind = 'one'\n    def match(self, mails, directory): return []\n"
     both += "@hookimpl\ndef gatewayd_matchers(): return [One]\n@hookimpl\ndef gatewayd_mail_filed(): pass\n"
     (tmp_path / "both.py").write_text(both)
-    registry = plugins.load(tmp_path)
+    registry = loading.load(tmp_path)
     (found,) = [one for one in registry.plugins if one.name == "both"]
     assert found.offers == (("matchers", "one"), ("observers", "mail_filed"))
     assert [(one.plugin, one.call(filed(1))) for one in registry.observers("gatewayd_mail_filed")] == [("both", [])]
@@ -280,7 +281,7 @@ def test_a_plugin_may_observe_and_offer(tmp_path: Path) -> None:
 def test_what_is_out_of_use_hears_nothing(tmp_path: Path) -> None:
     bad = HEARS_ALL + "@hookimpl\ndef gatewayd_matchers(): return 7\n"
     (tmp_path / "bad.py").write_text(bad)
-    assert plugins.load(tmp_path).observers("gatewayd_mail_filed") == []
+    assert loading.load(tmp_path).observers("gatewayd_mail_filed") == []
 
 
 def test_P4_a_plugin_that_hung_hears_again_once_its_code_was_mended_and_loaded_anew(scene: Scene) -> None:
@@ -288,6 +289,6 @@ def test_P4_a_plugin_that_hung_hears_again_once_its_code_was_mended_and_loaded_a
     observers.tell(filed(1))
     until(lambda: observers._hanging)
     (scene.folder / "wrong.py").write_text(HEARS_ALL)
-    observers.replace(plugins.load(scene.folder))
+    observers.replace(loading.load(scene.folder))
     observers.tell(filed(2))
     until(lambda: scene.ids("wrong") == [2], within=10)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gatewayd import PluginError
-from gatewayd.offers import offered
+from gatewayd.registry.offers import offered
 
 _HEAD = """
 from pathlib import Path

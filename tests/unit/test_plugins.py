@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import plugins
 from gatewayd.api.roles import Matcher, Transport
 from gatewayd.errors import PluginError
+from gatewayd.registry import loading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,19 +35,19 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
-def loaded(registry: plugins.Registry, name: str) -> plugins.Loaded:
+def loaded(registry: loading.Registry, name: str) -> loading.Loaded:
     return next(plugin for plugin in registry.plugins if plugin.name == name)
 
 
 def test_own_plugins_are_found_by_entry_point() -> None:
-    registry = plugins.load()
+    registry = loading.load()
     assert {"imap", "pop3"} <= set(registry.kinds(Transport))
     assert {"contacts", "reservations"} <= set(registry.kinds(Matcher))
     assert all(not plugin.error for plugin in registry.plugins)
 
 
 def test_single_file_is_a_plugin(tmp_path: Path) -> None:
-    registry = plugins.load(write(tmp_path, mine=GOOD))
+    registry = loading.load(write(tmp_path, mine=GOOD))
     assert loaded(registry, "mine").offers == (("matchers", "vouchers"),)
     assert registry.get(Matcher, "vouchers").kind == "vouchers"
 
@@ -91,20 +91,20 @@ FAULTY = [
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> plugins.Registry:
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> loading.Registry:
     texts = {f"bad{number}": text for number, (text, _) in enumerate(FAULTY)}
-    return plugins.load(write(tmp_path_factory.mktemp("faulty"), good=GOOD.replace("vouchers", "others"), **texts))
+    return loading.load(write(tmp_path_factory.mktemp("faulty"), good=GOOD.replace("vouchers", "others"), **texts))
 
 
 @pytest.mark.parametrize("number", range(len(FAULTY)))
-def test_P4_faulty_plugin_is_out_of_use_and_no_other(faulty: plugins.Registry, number: int) -> None:
+def test_P4_faulty_plugin_is_out_of_use_and_no_other(faulty: loading.Registry, number: int) -> None:
     assert FAULTY[number][1].replace("bad.py", f"bad{number}.py") in loaded(faulty, f"bad{number}").error
     assert not loaded(faulty, "good").error
     assert "others" in faulty.kinds(Matcher)
 
 
 def test_two_plugins_of_one_kind_are_a_fault_that_names_both(tmp_path: Path) -> None:
-    registry = plugins.load(write(tmp_path, first=GOOD, second=GOOD))
+    registry = loading.load(write(tmp_path, first=GOOD, second=GOOD))
     assert not loaded(registry, "first").error
     error = loaded(registry, "second").error
     assert "matcher 'vouchers'" in error
@@ -112,18 +112,18 @@ def test_two_plugins_of_one_kind_are_a_fault_that_names_both(tmp_path: Path) -> 
 
 
 def test_unknown_kind_names_what_is_out_of_use(tmp_path: Path) -> None:
-    registry = plugins.load(write(tmp_path, bad="1/0"))
+    registry = loading.load(write(tmp_path, bad="1/0"))
     with pytest.raises(PluginError, match=r"no plugin offers the matcher 'vouchers' \(out of use: bad\)"):
         registry.get(Matcher, "vouchers")
 
 
 def test_plugin_that_exits_while_loading_does_not_end_the_process(tmp_path: Path) -> None:
-    registry = plugins.load(write(tmp_path, bad="import sys\nsys.exit(0)"))
+    registry = loading.load(write(tmp_path, bad="import sys\nsys.exit(0)"))
     assert "exits" in loaded(registry, "bad").error
 
 
 def test_missing_folder_is_no_plugins(tmp_path: Path) -> None:
-    assert plugins.load(tmp_path / "none").kinds(Matcher) == plugins.load().kinds(Matcher)
+    assert loading.load(tmp_path / "none").kinds(Matcher) == loading.load().kinds(Matcher)
 
 
 def test_an_error_is_placed_in_the_plugin_and_not_in_what_called_it_or_helped_it(tmp_path: Path) -> None:
@@ -133,5 +133,5 @@ def test_an_error_is_placed_in_the_plugin_and_not_in_what_called_it_or_helped_it
     exec(compile(path.read_text(), path, "exec"), names)
     with pytest.raises(ModuleNotFoundError) as caught:
         names["work"]()
-    assert plugins.where(caught.value).endswith("(mine.py:4)")
-    assert plugins.where(ValueError("never raised")) == "ValueError: never raised"
+    assert loading.where(caught.value).endswith("(mine.py:4)")
+    assert loading.where(ValueError("never raised")) == "ValueError: never raised"

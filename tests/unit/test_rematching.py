@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pytest
 
     from gatewayd.examine import Recipe
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 #: Breaks for guilty mail, unless a file says that it is mended.
 WRONG = {"wrong": "if not Path(__file__).with_name('mended').exists(): raise ValueError('no')"}

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import config, plugins, schema
+from gatewayd import config, schema
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Transport
 from gatewayd.config.documents import read
 from gatewayd.config.models import AccountFile
+from gatewayd.registry import loading
 from tests import docs_configuration
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ _FILES = [path.relative_to(_SAMPLE).as_posix() for path in sorted(_SAMPLE.rglob(
 
 
 @pytest.fixture(scope="module")
-def registry() -> plugins.Registry:
-    return plugins.load(_SAMPLE / "plugins")
+def registry() -> loading.Registry:
+    return loading.load(_SAMPLE / "plugins")
 
 
 def _schema_of(file: str) -> str:
@@ -80,7 +81,7 @@ def _plain(value: object) -> object:
 
 
 @pytest.mark.parametrize("file", _FILES)
-def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: plugins.Registry) -> None:
+def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: loading.Registry) -> None:
     rules: Any = schema.schemas(registry)[_schema_of(file)]
     document = read(file, folder=_SAMPLE)
     assert document.faults == ()
@@ -118,7 +119,7 @@ def test_every_sample_file_fits_its_schema_and_names_it(file: str, registry: plu
         ("gatewayd.yaml", {"store": {"kind": "sql", "uri": ""}}),
     ],
 )
-def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, object], registry: plugins.Registry) -> None:
+def test_a_schema_refuses_what_the_config_refuses(file: str, change: dict[str, object], registry: loading.Registry) -> None:
     rules: Any = schema.schemas(registry)[_schema_of(file)]
     document = read(file, folder=_SAMPLE)
     changed = {key: value for key, value in {**document.data, **change}.items() if value is not None or key == "port"}
@@ -138,7 +139,7 @@ def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.Monkey
     assert [fault.file for fault in config.outside_faults(loaded)] == sorted(files)
 
 
-def test_schemas_are_written_as_files(tmp_path: Path, registry: plugins.Registry) -> None:
+def test_schemas_are_written_as_files(tmp_path: Path, registry: loading.Registry) -> None:
     with schema.opened(tmp_path / "new") as files:
         written = schema.write(files, registry)
     assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
@@ -148,7 +149,7 @@ def test_schemas_are_written_as_files(tmp_path: Path, registry: plugins.Registry
         assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-def test_defaults_are_written_as_files_write_them(registry: plugins.Registry) -> None:
+def test_defaults_are_written_as_files_write_them(registry: loading.Registry) -> None:
     rules: Any = schema.schemas(registry)["account.schema.json"]
     block = rules["$defs"]["ImportBlock"]["properties"]
     assert (block["every"]["default"], block["after"]["default"], block["folders"]["default"]) == ("60s", "keep", ["INBOX"])
@@ -157,10 +158,10 @@ def test_defaults_are_written_as_files_write_them(registry: plugins.Registry) ->
     assert "default" not in pop3["properties"]["port"]
 
 
-def test_every_field_of_every_plugin_has_a_description(registry: plugins.Registry) -> None:
+def test_every_field_of_every_plugin_has_a_description(registry: loading.Registry) -> None:
     bare = [
         f"{role} {kind}: {name}"
-        for role, base in plugins.ROLES.items()
+        for role, base in loading.ROLES.items()
         for kind in registry.kinds(base)
         for name, field in registry.get(base, kind).Options.model_fields.items()
         if not field.description
@@ -168,7 +169,7 @@ def test_every_field_of_every_plugin_has_a_description(registry: plugins.Registr
     assert bare == []
 
 
-def test_no_plugin_takes_a_word_of_the_kernel(registry: plugins.Registry) -> None:
+def test_no_plugin_takes_a_word_of_the_kernel(registry: loading.Registry) -> None:
     kernel = {field.alias or name for name, field in AccountFile.model_fields.items()}
     for role in (Transport, Forwarder):
         for kind in registry.kinds(role):
@@ -176,19 +177,19 @@ def test_no_plugin_takes_a_word_of_the_kernel(registry: plugins.Registry) -> Non
 
 
 def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:
-    empty = plugins.Registry(plugins=(), _classes={})
+    empty = loading.Registry(plugins=(), _classes={})
     rules: Any = schema.schemas(empty)["gatewayd.schema.json"]
     assert _fits({"state": "x", "store": {"kind": "sql"}}, rules, rules["$defs"])
 
 
 def test_the_page_of_the_configuration_is_up_to_date() -> None:
     page = docs_configuration.PAGE.read_text(encoding="utf-8")
-    assert page == docs_configuration.text(plugins.load()), "run: python -m tests.docs"
+    assert page == docs_configuration.text(loading.load()), "run: python -m tests.docs"
 
 
 @pytest.mark.parametrize("sample", sorted((_ROOT / "plugins").glob("*/sample.yaml")), ids=lambda path: path.parent.name)
-def test_every_plugins_sample_is_what_its_options_take(sample: Path, registry: plugins.Registry) -> None:
-    offered: list[type[Plugin]] = [registry.get(base, kind) for base in plugins.ROLES.values() for kind in registry.kinds(base)]
+def test_every_plugins_sample_is_what_its_options_take(sample: Path, registry: loading.Registry) -> None:
+    offered: list[type[Plugin]] = [registry.get(base, kind) for base in loading.ROLES.values() for kind in registry.kinds(base)]
     (one,) = [plugin for plugin in offered if plugin.__module__.partition(".")[0] == sample.parent.name]
     document = read(sample.name, folder=sample.parent)
     assert document.faults == ()

@@ -17,7 +17,7 @@ from gatewayd.config import AccountConfig, Config
 from gatewayd.config.values import SecretUse
 from gatewayd.copies import Copies, Copy, copies_of, mark, new_key
 from gatewayd.daemon.secrets import Secrets
-from gatewayd.plugins import Registry
+from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd_sql.options import SqlOptions
 from tests.unit.log import logged

@@ -20,11 +20,11 @@ from gatewayd import (
     Tally,
     TransientError,
     config,
-    plugins,
 )
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.api.ledger import Filed
 from gatewayd.message.mail import BytesSource, parse
+from gatewayd.registry import loading
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.labouring import Outcome
@@ -52,7 +52,7 @@ class Ears(Observers):
     """Observers that only remember."""
 
     def __init__(self) -> None:
-        super().__init__(plugins.Registry(plugins=(), _classes={}))
+        super().__init__(loading.Registry(plugins=(), _classes={}))
         self.heard: list[Event] = []
 
     def tell(self, event: Event) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import plugins
 from gatewayd.api.roles import Matcher, Operator
-from gatewayd.guard import GuardedDirectory
+from gatewayd.registry import loading
+from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd.runtime.traces import Spot, said, spot, trace, where
 from gatewayd.testing import FakeDirectory, make_mail
 
@@ -37,7 +37,7 @@ def gatewayd_matchers():
 def _raised(folder: Path, does: str) -> Exception:
     """What a matcher of a single file raises; what it does stands in line 9."""
     (folder / "mine.py").write_text(f"{_HEAD}        {does}\n{_TAIL}")
-    matcher = plugins.load(folder).get(Matcher, "mine")(Matcher.Options(), operator=Operator(name="acme"))
+    matcher = loading.load(folder).get(Matcher, "mine")(Matcher.Options(), operator=Operator(name="acme"))
     mails: tuple[Mail, ...] = (make_mail(),)
     with pytest.raises(Exception) as caught:  # noqa: PT011  any
         list(matcher.match(mails, GuardedDirectory(FakeDirectory())) or ())

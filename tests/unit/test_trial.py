@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import PluginError, plugins
+from gatewayd import PluginError
 from gatewayd.api.roles import Matcher
-from gatewayd.plugins import LEFT_OUT, Tries
-from gatewayd.trial import memory
+from gatewayd.registry import loading
+from gatewayd.registry.loading import LEFT_OUT, Tries
+from gatewayd.registry.trial import cache
 from tests.unit.supervised import until
 from tests.unit.test_plugins import GOOD, loaded, write
 
@@ -81,10 +82,10 @@ HANGS = {
 
 
 @pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> plugins.Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> loading.Registry:
     folder = tmp_path_factory.mktemp("plugins")
     before, modules, threads = Path.cwd(), set(sys.modules), set(threading.enumerate())
-    found = plugins.load(
+    found = loading.load(
         write(folder, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in WRONG.items()}), tries=Tries(seconds=60)
     )
     assert Path.cwd() == before
@@ -95,7 +96,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> plugins.Registry:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_P4_whatever_an_import_does_costs_that_plugin_alone(registry: plugins.Registry, name: str) -> None:
+def test_P4_whatever_an_import_does_costs_that_plugin_alone(registry: loading.Registry, name: str) -> None:
     assert WRONG[name][1] in loaded(registry, name).error
     assert not loaded(registry, "good").error
     assert registry.get(Matcher, "fine").kind == "fine"
@@ -103,7 +104,7 @@ def test_P4_whatever_an_import_does_costs_that_plugin_alone(registry: plugins.Re
 
 def test_P4_an_import_that_does_not_end_is_ended_and_says_where_it_is(tmp_path: Path) -> None:
     write(tmp_path, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in HANGS.items()})
-    found = plugins.load(tmp_path, tries=Tries(seconds=3))
+    found = loading.load(tmp_path, tries=Tries(seconds=3))
     for name, (_, line) in HANGS.items():
         at = f" ({name}.py:{line})" if line else ""
         assert loaded(found, name).error == f"it was not imported within 3 s (plugins.deadline){at}"
@@ -118,7 +119,7 @@ def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does:
         a_wrong=wrong,
         **{f"good_{number}": sound(f"fine-{number}", "import time; time.sleep(0.2)") for number in range(6)},
     )
-    found = plugins.load(tmp_path, tries=Tries(seconds=60))
+    found = loading.load(tmp_path, tries=Tries(seconds=60))
     assert "that all are forked from" in loaded(found, "a_wrong").error
     assert [loaded(found, f"good_{number}").error for number in range(6)] == [""] * 6
     assert found.get(Matcher, "fine-5")
@@ -126,7 +127,7 @@ def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does:
 
 PENDING = """
 import os, signal
-from gatewayd.trial.marks import _parent
+from gatewayd.registry.trial.process_state import _parent
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTSTP])
 for number in (0, signal.SIGTSTP):
     os.kill(os.getpid(), number)
@@ -148,12 +149,12 @@ def test_a_trial_that_never_began_says_nothing_of_the_plugin_and_is_not_remember
     # Of another plugin it is known what becomes of it.
     write(folder, begun=sound("begun"))
     # More than there can be: the process ends before it has imported anything.
-    error = loaded(plugins.load(folder, tries=Tries(memory=1 << 80, file=file)), "begun").error
+    error = loaded(loading.load(folder, tries=Tries(memory=1 << 80, file=file)), "begun").error
     assert error == "it can't be tried: no process can be started"
-    assert not loaded(plugins.load(folder, tries=Tries(file=file)), "begun").error
+    assert not loaded(loading.load(folder, tries=Tries(file=file)), "begun").error
 
 
-def test_a_place_has_line_and_column(registry: plugins.Registry) -> None:
+def test_a_place_has_line_and_column(registry: loading.Registry) -> None:
     at = loaded(registry, "syntax").spot
     assert at is not None
     assert (Path(at.file).name, at.line, at.column) == ("syntax.py", 17, 5)
@@ -165,7 +166,7 @@ def test_libraries_may_be_imported(tmp_path: Path) -> None:
         "ssl, statistics, unittest.mock, urllib.request, uuid, xml.etree.ElementTree, zoneinfo, click, rich.console, sqlalchemy.orm, yaml"
     )
     quick = "import threading; threading.Thread(target=print).start()"
-    found = plugins.load(write(tmp_path, large=sound("large", f"import {libraries}\n{quick}")), tries=Tries(seconds=60))
+    found = loading.load(write(tmp_path, large=sound("large", f"import {libraries}\n{quick}")), tries=Tries(seconds=60))
     assert loaded(found, "large").error == ""
 
 
@@ -176,7 +177,7 @@ def test_only_what_is_asked_for_is_imported_here(tmp_path: Path) -> None:
     note = tmp_path / "imported"
     notes = f"import os\nwith open({str(note)!r}, 'a') as file: print(__file__, os.getpid(), file=file)"
     write(tmp_path, one=sound("one", notes), two=sound("two", notes))
-    found = plugins.load(tmp_path)
+    found = loading.load(tmp_path)
     assert {"one", "two"} <= set(found.kinds(Matcher))
     assert not [line for line in note.read_text().splitlines() if line.endswith(f" {os.getpid()}")]
     assert found.get(Matcher, "one") is found.get(Matcher, "one")
@@ -187,7 +188,7 @@ def test_only_what_is_asked_for_is_imported_here(tmp_path: Path) -> None:
 def test_what_an_import_prints_is_no_part_of_what_a_command_says(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write(tmp_path, loud=sound("loud", "import os\nprint('printed', flush=True)\nos.write(1, b'written')"))
     print("before")
-    assert plugins.load(tmp_path).get(Matcher, "loud")
+    assert loading.load(tmp_path).get(Matcher, "loud")
     print("after")
     out, err = capfd.readouterr()
     assert out == "before\nafter\n"
@@ -206,7 +207,7 @@ def test_P4_a_plugin_that_is_another_here_than_in_its_trial_is_out_of_use_and_no
     (tmp_path / "changing.py").write_text(
         sound("changing").replace('"changing"', f'"changing" if __import__("os").getpid() != {os.getpid()} else "x"')
     )
-    found = plugins.load(tmp_path)
+    found = loading.load(tmp_path)
     with pytest.raises(PluginError, match=r"raising is out of use: ValueError: here \(raising.py:2\)"):
         found.get(Matcher, "raising")
     with pytest.raises(PluginError, match="changing is out of use: it offers something else than when it was tried"):
@@ -222,7 +223,7 @@ def test_P4_a_plugin_that_is_another_here_than_in_its_trial_is_out_of_use_and_no
 def test_a_plugin_can_be_left_out_and_is_not_even_tried(tmp_path: Path, word: str) -> None:
     write(tmp_path, left=sound("left", "import time; time.sleep(10 ** 6)"), other=sound("other"))
     said: list[str] = []
-    found = plugins.load(tmp_path, without=[word], tries=Tries(say=lambda name, _: said.append(name)))
+    found = loading.load(tmp_path, without=[word], tries=Tries(say=lambda name, _: said.append(name)))
     assert loaded(found, "left").error == LEFT_OUT
     assert "left" not in found.kinds(Matcher)
     assert "left" not in said
@@ -230,7 +231,7 @@ def test_a_plugin_can_be_left_out_and_is_not_even_tried(tmp_path: Path, word: st
 
 
 def test_a_file_called_like_a_plugin_of_gatewayds_own_is_told_to_take_another_name(tmp_path: Path) -> None:
-    found = plugins.load(write(tmp_path, imap=sound("mine"), csv=sound("other")))
+    found = loading.load(write(tmp_path, imap=sound("mine"), csv=sound("other")))
     for name in ("imap", "csv"):
         (error,) = [one.error for one in found.plugins if one.name == name and one.path]
         assert re.fullmatch(
@@ -245,7 +246,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "huge.py").write_bytes(b"#" * (5 << 20))
     (tmp_path / "gone.py").symlink_to("nowhere.py")
     (tmp_path / "folder.py").mkdir()
-    found = plugins.load(tmp_path)
+    found = loading.load(tmp_path)
     assert "Not a regular file" in loaded(found, "pipe").error
     assert "it is larger than 4 MiB" in loaded(found, "huge").error
     assert "FileNotFoundError" in loaded(found, "gone").error
@@ -265,7 +266,7 @@ def test_it_is_said_what_is_tried_before_it_is(tmp_path: Path) -> None:
 
     began = time.monotonic()
     with pytest.raises(InterruptedError):
-        plugins.load(tmp_path, tries=Tries(seconds=600, say=lambda *what: said.append(what), go_on=go_on))
+        loading.load(tmp_path, tries=Tries(seconds=600, say=lambda *what: said.append(what), go_on=go_on))
     assert said == [("sleeps", str(tmp_path / "sleeps.py"))]
     assert time.monotonic() - began < 60
     until(lambda: not _trials())
@@ -282,7 +283,7 @@ def _trials() -> list[str]:
         except OSError:
             continue
         # Ours are children of a child of ours.
-        if fields[0] != "Z" and parent == str(os.getpid()) and name.startswith("gatewayd.trial"):
+        if fields[0] != "Z" and parent == str(os.getpid()) and name.startswith("gatewayd.registry.trial"):
             found.append(path.parent.name)
     return found
 
@@ -294,8 +295,8 @@ def _tried(folder: Path, file: Path | None, *, again: bool = False) -> list[str]
     """The plugins that had to be tried."""
     said: list[str] = []
     # As the next process remembers nothing of itself.
-    memory._known.clear()
-    plugins.load(folder, tries=Tries(file=file, again=again, say=lambda name, _: said.append(name)))
+    cache._known.clear()
+    loading.load(folder, tries=Tries(file=file, again=again, say=lambda name, _: said.append(name)))
     return sorted(name for name in said if name in {"fine", "faulty"})
 
 
@@ -340,6 +341,6 @@ def test_a_fault_that_is_remembered_stands_in_the_file_that_is_asked_about(tmp_p
     broken = f"def broken(:  # of {tmp_path}\n"
     for folder in (tmp_path / "one", tmp_path / "two"):
         folder.mkdir()
-        spot = loaded(plugins.load(write(folder, faulty=broken)), "faulty").spot
+        spot = loaded(loading.load(write(folder, faulty=broken)), "faulty").spot
         assert spot is not None
         assert (spot.file, spot.line, spot.column) == (str(folder / "faulty.py"), 1, 12)

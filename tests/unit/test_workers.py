@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd.examine import Examined, Order
-    from gatewayd.plugins import Registry
+    from gatewayd.registry.loading import Registry
 
 #: Seconds: a deadline for tests, which a process that has started keeps also on a busy machine.
 DEADLINE = 1.0

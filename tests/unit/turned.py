@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gatewayd import DaemonHealth
 from gatewayd.config import LimitsConfig
 from gatewayd.examine import Examiner
-from gatewayd.plugins import Registry
+from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
 from tests.patience import AT_ONCE, Stopwatch

@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.trial.values import Verdict
+from gatewayd.registry.trial.values import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.discovery import Found
+    from gatewayd.registry.discovery import Found
 
 __all__ = ["Memory"]
 

@@ -14,11 +14,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
-from gatewayd.offers import offered
+from gatewayd.registry.offers import offered
+from gatewayd.registry.trial.process_state import Marks
+from gatewayd.registry.trial.values import Task, Verdict
 from gatewayd.runtime.child_process import bound_memory, end_with_parent
 from gatewayd.runtime.traces import SINGLE, said, spot, where
-from gatewayd.trial.marks import Marks
-from gatewayd.trial.values import Task, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

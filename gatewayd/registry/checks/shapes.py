@@ -8,20 +8,7 @@ from gatewayd.api.delivery import Recipient, RecipientState
 from gatewayd.api.forwarder import Receipt
 from gatewayd.api.session import Heard
 from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
-from gatewayd.checks.fields import (
-    Shape,
-    digest,
-    flag,
-    many,
-    moment,
-    number,
-    one_of,
-    optional,
-    pair,
-    source,
-    span,
-    text,
-)
+from gatewayd.registry.checks.fields import Shape, digest, flag, many, moment, number, one_of, optional, pair, source, span, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING
 
+from gatewayd.registry.trial.values import ORPHANED
 from gatewayd.runtime.traces import SINGLE
-from gatewayd.trial.values import ORPHANED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from gatewayd import discovery
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Plugin
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.later import Later, imported
-from gatewayd.offers import OBSERVERS, ROLES, Observer, singular
+from gatewayd.registry import discovery
+from gatewayd.registry.lazy_plugin import Later, imported
+from gatewayd.registry.offers import OBSERVERS, ROLES, Observer, singular
+from gatewayd.registry.trial import Tries, Verdict
 from gatewayd.runtime import journal
 from gatewayd.runtime.traces import Spot, spot, where
-from gatewayd.trial import Tries, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.discovery import Found, PluginFile
-    from gatewayd.offers import Offered
+    from gatewayd.registry.discovery import Found, PluginFile
+    from gatewayd.registry.offers import Offered
 
 __all__ = [
     "GONE",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd import checks
 from gatewayd.api.session import Session, Watch
-from gatewayd.checks import Wrong
 from gatewayd.errors import PluginError
+from gatewayd.registry import checks
+from gatewayd.registry.checks import Wrong
 from gatewayd.runtime.traces import suspended
 
 if TYPE_CHECKING:

@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.registry.trial.cache import Memory
+from gatewayd.registry.trial.values import ORPHANED, Task, Verdict
 from gatewayd.runtime.forkserver import fork
 from gatewayd.runtime.traces import Spot
-from gatewayd.trial.memory import Memory
-from gatewayd.trial.values import ORPHANED, Task, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gatewayd.discovery import Found
+    from gatewayd.registry.discovery import Found
     from gatewayd.runtime.forkserver import Child
 
 __all__ = ["Tries"]
 
 #: What the fork server is asked for.
-_PROGRAM = "gatewayd.trial.program"
+_PROGRAM = "gatewayd.registry.trial.program"
 #: How many are tried at once.
 _AT_ONCE = 4
 #: Milliseconds after which it is asked whether to go on.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.discovery import Found
+    from gatewayd.registry.discovery import Found
 
 __all__ = ["ORPHANED", "Task", "Verdict"]
 

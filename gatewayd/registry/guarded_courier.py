@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gatewayd import checks
 from gatewayd.api.forwarder import Courier
-from gatewayd.checks import Wrong, receipt
 from gatewayd.errors import PluginError
+from gatewayd.registry import checks
+from gatewayd.registry.checks import Wrong, receipt
 from gatewayd.runtime.traces import suspended
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.offers import offered
+from gatewayd.registry.offers import offered
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.discovery import Found
-    from gatewayd.offers import Offered
-    from gatewayd.trial import Verdict
+    from gatewayd.registry.discovery import Found
+    from gatewayd.registry.offers import Offered
+    from gatewayd.registry.trial import Verdict
 
 __all__ = ["Later", "imported", "standard_output_kept"]
 

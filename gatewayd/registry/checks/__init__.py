@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, cast
 from gatewayd.api.forwarder import Receipt
 from gatewayd.api.session import Heard
 from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
-from gatewayd.checks.fields import Wrong, shown, text, within
-from gatewayd.checks.shapes import KEY, MANY, SAID, SHAPES
+from gatewayd.registry.checks.fields import Wrong, shown, text, within
+from gatewayd.registry.checks.shapes import KEY, MANY, SAID, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,11 +8,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd import checks
 from gatewayd.api.directory import Contents
 from gatewayd.api.roles import Directory
 from gatewayd.errors import GatewaydError
 from gatewayd.message.envelope import spellings
+from gatewayd.registry import checks
 from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:

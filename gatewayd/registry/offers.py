@@ -14,8 +14,8 @@ from gatewayd.api import hookspecs
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Command, Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
-from gatewayd.classes import checked
 from gatewayd.errors import PluginError
+from gatewayd.registry.role_classes import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
