@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd import robots, rules
+from gatewayd import robots
 from gatewayd.api.delivery import Delivery
 from gatewayd.api.roles import Matcher
 from gatewayd.api.values import Follows, Link
 from gatewayd.bounces import bounce
+from gatewayd.config import rules
 from gatewayd.errors import PluginError
 from gatewayd.message.envelope import compared
 from gatewayd.rate import Rate
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Filing
     from gatewayd.api.values import Record
     from gatewayd.config import Config, OperatorConfig, TargetConfig
+    from gatewayd.config.rules import Rule
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
-    from gatewayd.rules import Rule
 
 __all__ = ["Rate", "Router", "Ruling"]
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from gatewayd import Duration, schema
+from gatewayd import Duration
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
+from gatewayd.config import schema
 from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, NotifyBlock, OperatorFile
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gatewayd import config, schema
+from gatewayd import config
 from gatewayd.api.values import Follows, Link, Rivals
 from gatewayd.cli import output
 from gatewayd.cli.copies import other_copies
@@ -16,6 +16,7 @@ from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
 from gatewayd.cli.online import try_all
 from gatewayd.cli.params import ID, operator_options
+from gatewayd.config import schema
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.mailboxes import taken
 from gatewayd.message.mail import BytesSource

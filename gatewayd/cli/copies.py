@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.cli import output
-from gatewayd.copies import copies_of
+from gatewayd.config.secret_copies import copies_of
 from gatewayd.errors import Fault
 from gatewayd.runtime.instance import process_of
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from gatewayd.api.options import Secret
     from gatewayd.cli.app import App
+    from gatewayd.config.secret_copies import Copies
     from gatewayd.config.values import SecretUse
-    from gatewayd.copies import Copies
 
 __all__ = ["SecretAges", "other_copies"]
 

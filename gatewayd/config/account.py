@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.api.roles import Plugin
-    from gatewayd.config.check import Checker
-    from gatewayd.config.documents import Document
+    from gatewayd.config.checker import Checker
     from gatewayd.config.models import ImportBlock, SendBlock
     from gatewayd.config.values import OperatorConfig
+    from gatewayd.config.yaml_documents import Document
     from gatewayd.registry.loading import Registry
 
 __all__ = ["account", "sending"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from gatewayd.config.documents import Document, Place
+    from gatewayd.config.yaml_documents import Document, Place
     from gatewayd.errors import Fault
 
 __all__ = ["dotted", "hint", "listed", "translated"]

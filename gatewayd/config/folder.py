@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.config import main
 from gatewayd.config.account import account
-from gatewayd.config.between import Between
-from gatewayd.config.check import Checker
-from gatewayd.config.documents import read
+from gatewayd.config.checker import Checker
+from gatewayd.config.cross_checks import Between
 from gatewayd.config.faults import hint
 from gatewayd.config.files import Unreadable, names
 from gatewayd.config.notify import notify, through
 from gatewayd.config.operator import operator
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse
+from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.registry import loading
 

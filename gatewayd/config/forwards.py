@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.config.faults import hint
 from gatewayd.config.models import MailTarget
+from gatewayd.config.rules import Rule
 from gatewayd.config.values import TargetConfig
-from gatewayd.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from gatewayd.config.check import Checker
-    from gatewayd.config.documents import Document, Place
+    from gatewayd.config.checker import Checker
     from gatewayd.config.models import OperatorFile
+    from gatewayd.config.yaml_documents import Document, Place
     from gatewayd.registry.loading import Registry
 
 __all__ = ["rules", "targets", "words"]

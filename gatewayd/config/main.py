@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import Store
-from gatewayd.config.check import Checker
-from gatewayd.config.documents import read
+from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
 from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersBlock
 from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
+from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.registry.loading import Tries, load
 

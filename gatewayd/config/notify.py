@@ -12,7 +12,7 @@ from gatewayd.config.values import NotifyConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.config.check import Checker
+    from gatewayd.config.checker import Checker
     from gatewayd.config.values import AccountConfig
     from gatewayd.registry.loading import Registry
 

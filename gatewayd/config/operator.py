@@ -11,7 +11,7 @@ from gatewayd.config.models import OperatorFile
 from gatewayd.config.values import OperatorConfig, UserConfig
 
 if TYPE_CHECKING:
-    from gatewayd.config.check import Checker
+    from gatewayd.config.checker import Checker
     from gatewayd.registry.loading import Registry
 
 __all__ = ["operator"]

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.endpoint import tls_context
 from gatewayd.config import main
-from gatewayd.config.documents import read
 from gatewayd.config.signing_key import KEY_FILE, load_signer
+from gatewayd.config.yaml_documents import read
 from gatewayd.errors import AuthError, ConfigError, Fault, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.config.documents import Place
     from gatewayd.config.values import Config, SecretUse
+    from gatewayd.config.yaml_documents import Place
 
 __all__ = ["ca_files", "outside_faults"]
 

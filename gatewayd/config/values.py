@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.values import Action
     from gatewayd.config.models import Start
+    from gatewayd.config.rules import Rule
     from gatewayd.errors import Fault
     from gatewayd.message.values import Address
     from gatewayd.registry.loading import Registry
-    from gatewayd.rules import Rule
 
 __all__ = [
     "ERRORS",

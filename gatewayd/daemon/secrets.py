@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from gatewayd.config import ca_files
-from gatewayd.copies import Copies, Copy, mark, new_key
+from gatewayd.config.secret_copies import Copies, Copy, mark, new_key
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Action, PermanentError
-from gatewayd.config import documents
+from gatewayd.config import yaml_documents
 from gatewayd_imap.names import in_quotes, in_yaml
 from tests.plugins.imap_script import Script, session
 
@@ -89,7 +89,7 @@ def expect_as_shown(name: str, folder: Path) -> None:
         means = {"folders": [name, "INBOX"], "after": {"move": name}}
         assert yaml.safe_load(text) == means
         (folder / "names.yaml").write_text(text, encoding="utf-8")
-        found = documents.read("names.yaml", folder=folder)
+        found = yaml_documents.read("names.yaml", folder=folder)
         assert (found.data, found.faults) == (means, ())
 
 

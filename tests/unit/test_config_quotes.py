@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.config import documents
+from gatewayd.config import yaml_documents
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.config.documents import Document
+    from gatewayd.config.yaml_documents import Document
 
 #: As people of many languages put them, and what keyboards have beside the straight ones.
 KINDS = [
@@ -50,7 +50,7 @@ WHAT = "typographic quotes, which belong to the value, expected ' or \""
 
 def read(folder: Path, text: str) -> Document:
     (folder / "a.yaml").write_text(text, encoding="utf-8")
-    return documents.read("a.yaml", folder=folder)
+    return yaml_documents.read("a.yaml", folder=folder)
 
 
 @pytest.mark.parametrize("value", KINDS)

@@ -10,10 +10,10 @@ import pytest
 
 from gatewayd import Forwarder, Store, Transport, config
 from gatewayd.api.options import Secret
+from gatewayd.config.rules import Rule
 from gatewayd.config.values import TargetConfig
 from gatewayd.message.values import Address
 from gatewayd.registry import loading
-from gatewayd.rules import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -25,12 +25,12 @@ from gatewayd import (
 )
 from gatewayd.batch import Batch, Onward, fetch, order, outcomes
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
+from gatewayd.config.rules import Rule
 from gatewayd.examine import Examiner
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.rematch import Backfill, file_old, retry
 from gatewayd.routing import Rate, Router
-from gatewayd.rules import Rule
 from gatewayd.testing import make_mail
 from gatewayd.testing.custodian import make_raw
 from gatewayd_threads.matcher import Threads

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gatewayd.api.ledger import Filing, FilingFault
 from gatewayd.api.values import KINDS, Kind, Link, Record, Rivals
+from gatewayd.config.rules import Rule, compiled, why_not
 from gatewayd.message.mail import BytesSource, parse
-from gatewayd.rules import Rule, compiled, why_not
 
 _RAW = b"""\
 From: Anna Berger <Anna@Nord.example>

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import config, schema
+from gatewayd import config
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Transport
-from gatewayd.config.documents import read
+from gatewayd.config import schema
 from gatewayd.config.models import AccountFile
+from gatewayd.config.yaml_documents import read
 from gatewayd.registry import loading
 from tests import docs_configuration
 
@@ -142,7 +143,7 @@ def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.Monkey
 def test_schemas_are_written_as_files(tmp_path: Path, registry: loading.Registry) -> None:
     with schema.opened(tmp_path / "new") as files:
         written = schema.write(files, registry)
-    assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
+    assert [path.name for path in written] == ["gatewayd.config.schema.json", "operator.schema.json", "account.schema.json"]
     for path in written:
         made = json.loads(path.read_text(encoding="utf-8"))
         assert made == schema.schemas(registry)[path.name]
@@ -178,7 +179,7 @@ def test_no_plugin_takes_a_word_of_the_kernel(registry: loading.Registry) -> Non
 
 def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:
     empty = loading.Registry(plugins=(), _classes={})
-    rules: Any = schema.schemas(empty)["gatewayd.schema.json"]
+    rules: Any = schema.schemas(empty)["gatewayd.config.schema.json"]
     assert _fits({"state": "x", "store": {"kind": "sql"}}, rules, rules["$defs"])
 
 

@@ -14,8 +14,8 @@ import pytest
 from gatewayd import Transport
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, Config
+from gatewayd.config.secret_copies import Copies, Copy, copies_of, mark, new_key
 from gatewayd.config.values import SecretUse
-from gatewayd.copies import Copies, Copy, copies_of, mark, new_key
 from gatewayd.daemon.secrets import Secrets
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner

@@ -12,9 +12,9 @@ from pydantic_core import core_schema
 
 from gatewayd.api.options import Options
 from gatewayd.api.values import Action
+from gatewayd.config.rules import compiled
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import wire
-from gatewayd.rules import compiled
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler

@@ -19,9 +19,9 @@ from gatewayd.config.values import ERRORS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.config.check import Checker
-    from gatewayd.config.documents import Place
+    from gatewayd.config.checker import Checker
     from gatewayd.config.values import AccountConfig, OperatorConfig
+    from gatewayd.config.yaml_documents import Place
     from gatewayd.registry.loading import Registry
 
 __all__ = ["Between"]

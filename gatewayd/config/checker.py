@@ -14,7 +14,7 @@ from gatewayd.errors import GatewaydError, PluginError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.config.documents import Document, Place
+    from gatewayd.config.yaml_documents import Document, Place
     from gatewayd.errors import Fault
     from gatewayd.registry.loading import Registry
 
