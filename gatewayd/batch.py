@@ -12,10 +12,10 @@ from gatewayd.api.ledger import Deferred, Filed, Filing, FilingFault, NotAdmitte
 from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
-from gatewayd.examine import Letter, Order, provisional, senders, since
+from gatewayd.matching import Letter, Order, provisional, senders, since
+from gatewayd.matching.tenancy import refused_by
 from gatewayd.received import Batch, Bounds, cut, fetch
 from gatewayd.registry.loading import where
-from gatewayd.tenancy import refused_by
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Outcome, Waiting
     from gatewayd.api.values import Follows, Link, Rivals
     from gatewayd.config import ImportConfig
-    from gatewayd.examine import ContactTypes, Examined, Findings, Recipe
+    from gatewayd.matching import ContactTypes, Examined, Findings, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.returned import Returned
     from gatewayd.routing import Router

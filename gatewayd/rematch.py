@@ -15,7 +15,7 @@ from gatewayd.api.queries import Query
 from gatewayd.api.verdicts import PROVISIONAL_SECONDS
 from gatewayd.batch import Onward, contact_types, filings
 from gatewayd.errors import TransientError
-from gatewayd.examine import Letter, Order
+from gatewayd.matching import Letter, Order
 from gatewayd.message.mail import was_read
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Doubted
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.examine import Examining, Recipe
+    from gatewayd.matching import Examining, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.routing import Router
 

@@ -25,10 +25,10 @@ from gatewayd.api.values import Follows, Link
 from gatewayd.bounces import bounce
 from gatewayd.config import rules
 from gatewayd.errors import PluginError
+from gatewayd.matching.tenancy import owned
 from gatewayd.message.envelope import compared
 from gatewayd.rate import Rate
 from gatewayd.returned import Returned, returned
-from gatewayd.tenancy import owned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

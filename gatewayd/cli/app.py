@@ -19,7 +19,8 @@ from gatewayd.api.store import Store
 from gatewayd.cli import output
 from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.examine import Answering, Examiner, Recipe, recipes
+from gatewayd.matching import Answering, Examiner, Recipe, recipes
+from gatewayd.matching.worker_matching import Workers
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.guarded_session import open_session
@@ -27,7 +28,6 @@ from gatewayd.registry.loading import where
 from gatewayd.routing import Router
 from gatewayd.runtime.instance import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.runtime.threads import Threads
-from gatewayd.supervisor.workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

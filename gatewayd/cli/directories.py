@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Kind
     from gatewayd.cli.app import App
     from gatewayd.config import ImportConfig
-    from gatewayd.examine import Looked
+    from gatewayd.matching import Looked
 
 __all__ = ["COMMANDS", "Checked", "check_directories"]
 

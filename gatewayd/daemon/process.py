@@ -28,7 +28,8 @@ from gatewayd.daemon.serving import Serving
 from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.waiting import Early, Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
-from gatewayd.examine import recipes
+from gatewayd.matching import recipes
+from gatewayd.matching.worker_matching import WorkerEvents, Workers
 from gatewayd.registry.loading import Tries
 from gatewayd.routing import Rate, Router
 from gatewayd.runtime import journal
@@ -42,7 +43,6 @@ from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.rematching import Rematcher
 from gatewayd.supervisor.telling import Telling
-from gatewayd.supervisor.workers import WorkerEvents, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
-    from gatewayd.supervisor.looks import Look
+    from gatewayd.matching.directory_looks import Look
 
 __all__ = ["Daemon"]
 

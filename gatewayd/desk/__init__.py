@@ -15,7 +15,7 @@ from gatewayd.desk.forwarding import Forwarding
 from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
-from gatewayd.examine import DirectoryQuestion
+from gatewayd.matching import DirectoryQuestion
 from gatewayd.message.mail import file_of, parse
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.rematch import retry, retry_put_off
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.api.store import Store
     from gatewayd.api.values import Kind, Record
-    from gatewayd.examine import Answering, Examiner, Recipe
+    from gatewayd.matching import Answering, Examiner, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Attachment, Source
     from gatewayd.routing import Router

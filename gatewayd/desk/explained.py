@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.batch import filings
-from gatewayd.examine import Letter, Order
+from gatewayd.matching import Letter, Order
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from gatewayd.examine import Examining, Findings, Recipe
+    from gatewayd.matching import Examining, Findings, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
     from gatewayd.routing import Router, Ruling

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Lease
     from gatewayd.config import AccountConfig, Config
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
     from gatewayd.routing import Router
     from gatewayd.supervisor.closing import Closer
     from gatewayd.supervisor.leases import Keeper

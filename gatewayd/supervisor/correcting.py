@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
+    from gatewayd.matching.directory_looks import Look
+    from gatewayd.matching.worker_matching import Workers
     from gatewayd.routing import Router
-    from gatewayd.supervisor.looks import Look
-    from gatewayd.supervisor.workers import Workers
 
 __all__ = ["Corrector"]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Request
     from gatewayd.config import Config
     from gatewayd.errors import StoreReplaced
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
     from gatewayd.routing import Router
     from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.leases import Round

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
 from gatewayd.api.health import Alarm
 from gatewayd.errors import LeaseLost
+from gatewayd.matching.worker_matching import WorkerEvents
 from gatewayd.runtime import journal
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.values import Listener
-from gatewayd.supervisor.workers import WorkerEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, AlarmKind, Condition
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
+    from gatewayd.matching.directory_looks import Look
     from gatewayd.runtime.metrics import Metrics
-    from gatewayd.supervisor.looks import Look
     from gatewayd.supervisor.observers import Observers
     from gatewayd.visit import Report
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Filed
     from gatewayd.api.store import Store
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.examine import Examining
+    from gatewayd.matching import Examining
     from gatewayd.runtime.instance import Owner
     from gatewayd.visit import Report
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.batch import Progress
     from gatewayd.config import AccountConfig
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
     from gatewayd.registry.loading import Registry
     from gatewayd.routing import Router
     from gatewayd.runtime.threads import Slot

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
 
 __all__ = ["Allowance", "Progress", "Report", "Tools", "visit"]
 

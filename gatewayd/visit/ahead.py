@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Waiting
     from gatewayd.api.session import Session
     from gatewayd.batch import Batch
-    from gatewayd.examine import Examination
+    from gatewayd.matching import Examination
     from gatewayd.visit.values import Tools
 
 __all__ = ["Ahead", "Begun"]

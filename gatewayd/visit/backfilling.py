@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.batch import contact_types
 from gatewayd.errors import PermanentError
-from gatewayd.examine import Letter, Order
+from gatewayd.matching import Letter, Order
 from gatewayd.message.mail import BytesSource
 from gatewayd.rematch import BATCH, Backfill, file_old
 from gatewayd.visit.readmission import PAGE, sent_by
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
     from gatewayd.batch import Onward
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
     from gatewayd.visit.readmission import Readmission, Rejudged
     from gatewayd.visit.values import Tools
 

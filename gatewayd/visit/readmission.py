@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from gatewayd.api.verdicts import Judged
 from gatewayd.batch import contact_types
 from gatewayd.config import digest
-from gatewayd.examine import Letter, Order, senders
+from gatewayd.matching import Letter, Order, senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Refused
     from gatewayd.config import ImportConfig
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.visit.values import Tools
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.batch import Progress
     from gatewayd.errors import GatewaydError
-    from gatewayd.examine import Examining
+    from gatewayd.matching import Examining
     from gatewayd.routing import Router
     from gatewayd.runtime.instance import Owner
     from gatewayd.visit.allowance import Allowance

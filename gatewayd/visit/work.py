@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.examine import Examination, Examined, Recipe
+    from gatewayd.matching import Examination, Examined, Recipe
     from gatewayd.visit.values import Report, Tools
 
 __all__ = ["Work"]

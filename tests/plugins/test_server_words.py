@@ -19,7 +19,7 @@ import pytest
 
 from gatewayd import AuthError, TransientError, other_protocol, quoted
 from gatewayd.anchoring import Head
-from gatewayd.examine import senders
+from gatewayd.matching import senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd_imap import answers, problems
 from gatewayd_imap.faults import refused as imap_refused

@@ -12,7 +12,7 @@ from gatewayd.api.health import Task
 from gatewayd.batch import Bounds
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
-from gatewayd.examine import Examiner, Recipe
+from gatewayd.matching import Examiner, Recipe
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Matcher, Operator, Place
 from gatewayd.api.roles import Directory
-from gatewayd.examine import Letter, Order, Recipe
+from gatewayd.matching import Letter, Order, Recipe
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry.loading import load
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import FilingFault, Source
-    from gatewayd.examine import Findings
+    from gatewayd.matching import Findings
     from gatewayd.registry.loading import Registry
 
 #: A matcher of each kind does one wrong thing to a mail with ``guilty`` in its subject, and links all others.

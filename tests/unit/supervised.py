@@ -11,7 +11,7 @@ from pydantic import Field
 
 from gatewayd import DaemonHealth, Place, Query, Transport, Viewer
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
-from gatewayd.examine import Examiner
+from gatewayd.matching import Examiner
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener, Pace, Supervisor

@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd import Action, ConfigError, PermanentError, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.examine import Examiner, Job
+from gatewayd.matching import Examiner, Job
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.registry.loading import Tries, load
 from gatewayd.testing import FakeDirectory, FakeTransport, make_mail

@@ -12,7 +12,7 @@ import pytest
 from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
 from gatewayd.batch import Onward
 from gatewayd.config import AccountConfig, ImportConfig
-from gatewayd.examine import Examination, Examining, Findings
+from gatewayd.matching import Examination, Examining, Findings
 from gatewayd.rematch import Backfill, correct, file_old
 from gatewayd.routing import Router
 from gatewayd.testing import FakeTransport
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatewayd import Contact, Directory
     from gatewayd.api.directory import Basis
     from gatewayd.config import Config
-    from gatewayd.examine import Examined, Examiner, Order, Recipe
+    from gatewayd.matching import Examined, Examiner, Order, Recipe
 
 ACME, GLOBEX = recipe("acme", "calm", known=True), recipe("globex", "calm", known=True)
 

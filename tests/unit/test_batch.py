@@ -35,7 +35,7 @@ from gatewayd.api.directory import Basis
 from gatewayd.api.sizes import Sizes
 from gatewayd.batch import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
 from gatewayd.config import ImportConfig
-from gatewayd.examine import Examined, Examiner, Findings
+from gatewayd.matching import Examined, Examiner, Findings
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
 from gatewayd.testing.custodian import make_raw

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gatewayd.supervisor.breakers import Breakers
+from gatewayd.matching.breakers import Breakers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

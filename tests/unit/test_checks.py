@@ -32,7 +32,7 @@ from gatewayd import (
     Session,
     Watch,
 )
-from gatewayd.examine import Examiner, Job
+from gatewayd.matching import Examiner, Job
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry import guarded_courier, guarded_session
 from gatewayd.registry.checks import SHAPES, Wrong

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Query, TransientError, Viewer
 from gatewayd.api.directory import Basis
 from gatewayd.config import AccountConfig, Config, ImportConfig
-from gatewayd.examine import Examination, Examined, Examining, Findings
+from gatewayd.matching import Examination, Examined, Examining, Findings
+from gatewayd.matching.directory_looks import Look
 from gatewayd.message.mail import unread
 from gatewayd.rematch import correct, retry
 from gatewayd.supervisor.correcting import Corrector
-from gatewayd.supervisor.looks import Look
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, matcher, recipe
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pytest
 
     from gatewayd import Contact, Directory, Finding, Mail, Record
-    from gatewayd.examine import Order, Recipe
+    from gatewayd.matching import Order, Recipe
     from gatewayd.routing import Router
 
 ACME = Viewer(operator="acme")

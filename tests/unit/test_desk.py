@@ -9,7 +9,7 @@ import pytest
 from gatewayd import Held, PermanentError, Query, TransientError, Viewer
 from gatewayd.batch import Onward
 from gatewayd.config import ImportConfig
-from gatewayd.examine import Examiner
+from gatewayd.matching import Examiner
 from gatewayd.message.mail import BytesSource
 from gatewayd.rematch import Backfill, file_old
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.supervisor import directories
+from gatewayd.matching import directories
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
 from tests.unit.matchers import letters, linked, order, plugin, recipe, registry
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.api.directory import Basis
-    from gatewayd.examine import Examined, Recipe
+    from gatewayd.matching import Examined, Recipe
+    from gatewayd.matching.directory_looks import Look
+    from gatewayd.matching.worker import Sealed
     from gatewayd.registry.loading import Registry
-    from gatewayd.supervisor.looks import Look
-    from gatewayd.worker import Sealed
 
 
 def basis(examined: Examined) -> Basis:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Contents, Directory, Link, Matcher, Miss, Operator, PermanentError, Record, Rivals, TransientError
 from gatewayd.api.directory import Basis
-from gatewayd.examine import Examiner, Findings, Job, Recipe
+from gatewayd.matching import Examiner, Findings, Job, Recipe
 from gatewayd.testing import FakeDirectory, make_contact, make_mail, make_record
 from tests.unit.kernel import BOOKING, NORD, directory, links_all, matcher, recipe, registry, shelf
 

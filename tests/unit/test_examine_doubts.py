@@ -9,7 +9,7 @@ import pytest
 
 from gatewayd import FilingFault, Provisional
 from gatewayd.api.directory import Basis
-from gatewayd.examine import Findings, provisional, since
+from gatewayd.matching import Findings, provisional, since
 
 LOADED = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 SOUND = Basis(loaded_at=LOADED, version="7")

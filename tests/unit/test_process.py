@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import TransientError
-from gatewayd.examine import Letter
+from gatewayd.matching import Letter
+from gatewayd.matching.worker import Call, Ended, Labour, Next, Ready, seal
+from gatewayd.matching.worker_process import Died, Process
 from gatewayd.message.mail import BytesSource
-from gatewayd.supervisor.process import Died, Process
-from gatewayd.worker import Call, Ended, Labour, Next, Ready, seal
 from tests.unit.matchers import letters, plugin, recipe, registry
 from tests.unit.supervised import until
 from tests.unit.test_workers import runs
@@ -131,7 +131,7 @@ def test_modules_of_the_folder_where_the_daemon_was_started_are_not_taken_for_py
 PARENT = """
 import sys, time
 from pathlib import Path
-from gatewayd.supervisor.process import Process
+from gatewayd.matching.worker_process import Process
 from tests.unit.test_process import labour
 
 process = Process(128 << 20)

@@ -10,7 +10,7 @@ import pytest
 from gatewayd import Query, Viewer
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.config import ImportConfig
-from gatewayd.examine import Examination, Examined, Examiner
+from gatewayd.matching import Examination, Examined, Examiner
 from gatewayd.rematch import retry_put_off, was_put_off
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gatewayd.examine import Order
+    from gatewayd.matching import Order
 
 ACME = Viewer(operator="acme")
 

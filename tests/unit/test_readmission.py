@@ -407,7 +407,7 @@ def test_whatever_part_of_an_export_is_seen_first_nobody_of_the_whole_stays_out(
 
 @given(name=st.text(max_size=10), local=st.text(min_size=1, max_size=10), domain=st.text(min_size=1, max_size=10))
 def test_senders_are_kept_as_they_are_judged(name: str, local: str, domain: str) -> None:
-    from gatewayd.examine import senders  # noqa: PLC0415  the room is large
+    from gatewayd.matching import senders  # noqa: PLC0415  the room is large
 
     raw = f"From: {name} <{local}@{domain}>\r\n\r\n".encode(errors="replace")
     mail = parse(BytesSource(raw))

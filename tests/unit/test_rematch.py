@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Provisional
     from gatewayd.config import AccountConfig
-    from gatewayd.examine import Examination, Examiner, Order, Recipe
+    from gatewayd.matching import Examination, Examiner, Order, Recipe
 
 
 def corrected(one: Site, account: Mapping[str, object], *, router: Router | None = None) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from gatewayd.examine import Recipe
+    from gatewayd.matching import Recipe
     from gatewayd.registry.loading import Registry
 
 #: Breaks for guilty mail, unless a file says that it is mended.

@@ -26,7 +26,7 @@ from gatewayd import (
 from gatewayd.batch import Batch, Onward, fetch, order, outcomes
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.config.rules import Rule
-from gatewayd.examine import Examiner
+from gatewayd.matching import Examiner
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.rematch import Backfill, file_old, retry

@@ -23,12 +23,12 @@ from gatewayd import (
 )
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.api.ledger import Filed
+from gatewayd.matching.directory_looks import said
+from gatewayd.matching.worker_tasks import Outcome
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.registry import loading
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.supervisor.alarms import Alarms
-from gatewayd.supervisor.labouring import Outcome
-from gatewayd.supervisor.looks import said
 from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.telling import Telling
 from gatewayd.testing import make_record
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gatewayd.supervisor.looks import Look
+    from gatewayd.matching.directory_looks import Look
 
 RAW = make_raw(1, subject="My secret journey")
 NOON = datetime.now(UTC)

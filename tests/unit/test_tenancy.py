@@ -6,7 +6,7 @@ import pytest
 
 from gatewayd import Filing, Forwarder, Origin
 from gatewayd.config import AccountConfig, ImportConfig
-from gatewayd.tenancy import owned
+from gatewayd.matching.tenancy import owned
 
 
 def account(*operators: str, user: str | None = None) -> AccountConfig:

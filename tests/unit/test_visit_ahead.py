@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatewayd import PluginError, TransientError
-from gatewayd.examine import Examination, Examining
+from gatewayd.matching import Examination, Examining
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.patience import LONG
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gatewayd.examine import Examined, Order, Recipe
+    from gatewayd.matching import Examined, Order, Recipe
     from gatewayd.visit import Progress
 
 LOST = TransientError("connection lost")

@@ -9,15 +9,15 @@ import pytest
 
 from gatewayd import PluginError
 from gatewayd.api.spool import SpoolSource
-from gatewayd.examine import Letter
-from gatewayd.examine.matching import Admission, Said
-from gatewayd.worker import Call, Ended, Labour, Next, Ready, Spent, _replies, _Worker, seal
+from gatewayd.matching import Letter
+from gatewayd.matching.guarded_calls import Admission, Said
+from gatewayd.matching.worker import Call, Ended, Labour, Next, Ready, Spent, _replies, _Worker, seal
 from tests.unit.matchers import letter, letters, plugin, recipe, registry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.worker import Reply, Sealed
+    from gatewayd.matching.worker import Reply, Sealed
 
 PLENTY = 1 << 30
 

@@ -18,12 +18,12 @@ from gatewayd import PluginError, TransientError
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.spool import SpoolSource
 from gatewayd.config import WorkersConfig
-from gatewayd.examine import Letter
+from gatewayd.matching import Letter
+from gatewayd.matching.blame import parsed_apart
+from gatewayd.matching.worker_matching import WorkerEvents, Workers
+from gatewayd.matching.worker_pool import Lane
+from gatewayd.matching.worker_tasks import Failure, Outcome
 from gatewayd.runtime import forkserver
-from gatewayd.supervisor.blame import parsed_apart
-from gatewayd.supervisor.labouring import Failure, Outcome
-from gatewayd.supervisor.lanes import Lane
-from gatewayd.supervisor.workers import WorkerEvents, Workers
 from tests.patience import AT_ONCE, LONG, Stopwatch
 from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
 from tests.unit.supervised import until
@@ -31,7 +31,7 @@ from tests.unit.supervised import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.examine import Examined, Order
+    from gatewayd.matching import Examined, Order
     from gatewayd.registry.loading import Registry
 
 #: Seconds: a deadline for tests, which a process that has started keeps also on a busy machine.
@@ -279,7 +279,7 @@ def test_P4_a_matcher_that_can_not_be_built_costs_its_own_links_only(does: str, 
 @pytest.mark.parametrize("does", ["os._exit(4)", "raise SystemExit(2)"])
 def test_P4_a_file_that_can_not_be_imported_there_costs_only_those_who_use_it(does: str, tmp_path: Path) -> None:
     registry(tmp_path)
-    late = f"import sys\nif sys.argv[0] == 'gatewayd.worker':\n    import os\n    {does}\n"
+    late = f"import sys\nif sys.argv[0] == 'gatewayd.matching.worker':\n    import os\n    {does}\n"
     found = registry(
         tmp_path,
         late

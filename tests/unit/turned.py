@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import DaemonHealth
 from gatewayd.config import LimitsConfig
-from gatewayd.examine import Examiner
+from gatewayd.matching import Examiner
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.supervisor import Kit, Listener, Pace, Supervisor

@@ -32,7 +32,7 @@ _END = 5.0
 #: And one that has ended, or hangs.
 _GONE = 0.5
 #: What it imports before it forks: so each child finds the same there, whatever was asked for before.
-_PROGRAMS = ("gatewayd.worker", "gatewayd.registry.trial.program")
+_PROGRAMS = ("gatewayd.matching.worker", "gatewayd.registry.trial.program")
 #: The first number that is not one of the standard files': whoever starts us may have closed those.
 _FIRST_FREE = 3
 #: How many servers may turn out to be dead: somebody may have ended one.

@@ -12,8 +12,8 @@ from gatewayd.api.directory import Basis, Contents, edition
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.roles import Directory, Matcher
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.examine.matching import Admission, Said, findings, match, refused, unmatched
-from gatewayd.examine.values import Answering, Examination, Examined, Findings, Job, Looked
+from gatewayd.matching.guarded_calls import Admission, Said, findings, match, refused, unmatched
+from gatewayd.matching.values import Answering, Examination, Examined, Findings, Job, Looked
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.runtime.traces import where
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.api.values import Record
-    from gatewayd.examine.values import ContactTypes, DirectoryQuestion, Order, Recipe
+    from gatewayd.matching.values import ContactTypes, DirectoryQuestion, Order, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.registry.loading import Registry
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError, joined
-from gatewayd.examine import Answering, Looked
+from gatewayd.matching import Answering, Looked
+from gatewayd.matching.breakers import Breakers
+from gatewayd.matching.directories import LONGEST, Directories
+from gatewayd.matching.worker import Labour, seal
+from gatewayd.matching.worker_pool import Lane
+from gatewayd.matching.worker_run import WorkersExamination
+from gatewayd.matching.worker_tasks import Outcome, Seconds, laboured
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.registry.loading import where
 from gatewayd.runtime.forkserver import prepare
-from gatewayd.supervisor.breakers import Breakers
-from gatewayd.supervisor.directories import LONGEST, Directories
-from gatewayd.supervisor.examination import WorkersExamination
-from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
-from gatewayd.supervisor.lanes import Lane
-from gatewayd.worker import Labour, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from gatewayd.api.directory import Basis
     from gatewayd.api.values import Record
     from gatewayd.config import WorkersConfig
-    from gatewayd.examine import DirectoryQuestion, Examination, Order, Recipe
+    from gatewayd.matching import DirectoryQuestion, Examination, Order, Recipe
+    from gatewayd.matching.directory_looks import Look
+    from gatewayd.matching.worker import Sealed
     from gatewayd.registry.loading import Registry
-    from gatewayd.supervisor.looks import Look
-    from gatewayd.worker import Sealed
 
 __all__ = ["WorkerEvents", "Workers"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.values import Follows, Link, Miss, Rivals
-from gatewayd.examine.values import Findings
+from gatewayd.matching.values import Findings
 from gatewayd.registry import checks
 from gatewayd.registry.checks import Wrong
 from gatewayd.registry.guarded_directory import DirectoryFailed
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.api.directory import Basis
     from gatewayd.api.roles import Directory, Matcher
     from gatewayd.api.values import Finding, Record
-    from gatewayd.examine.values import ContactTypes, Recipe
+    from gatewayd.matching.values import ContactTypes, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.registry.guarded_directory import GuardedDirectory
 

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
+from gatewayd.matching.directory_looks import Look, Step, health, said
+from gatewayd.matching.worker import Labour
+from gatewayd.matching.worker_tasks import Outcome, Seconds, laboured
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
-from gatewayd.supervisor.labouring import Outcome, Seconds, laboured
-from gatewayd.supervisor.looks import Look, Step, health, said
-from gatewayd.worker import Labour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from gatewayd.api.directory import DirectoryHealth
-    from gatewayd.examine import Recipe
-    from gatewayd.supervisor.lanes import Lane
-    from gatewayd.worker import Sealed
+    from gatewayd.matching import Recipe
+    from gatewayd.matching.worker import Sealed
+    from gatewayd.matching.worker_pool import Lane
 
 __all__ = ["Directories"]
 

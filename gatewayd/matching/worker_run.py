@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import kept
-from gatewayd.examine import Examination, Examined
-from gatewayd.examine.matching import Admission, Said, findings, unmatched
+from gatewayd.matching import Examination, Examined
+from gatewayd.matching.blame import admitted_apart, explained, matched_apart, parsed_apart
+from gatewayd.matching.guarded_calls import Admission, Said, findings, unmatched
+from gatewayd.matching.worker import Call, Labour
+from gatewayd.matching.worker_tasks import Failure, Outcome, Seconds, laboured
 from gatewayd.runtime.threads import started
-from gatewayd.supervisor.blame import admitted_apart, explained, matched_apart, parsed_apart
-from gatewayd.supervisor.labouring import Failure, Outcome, Seconds, laboured
-from gatewayd.worker import Call, Labour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.api.directory import Basis
-    from gatewayd.examine import Findings, Letter, Order
+    from gatewayd.matching import Findings, Letter, Order
+    from gatewayd.matching.worker_matching import Workers
+    from gatewayd.matching.worker_process import Process
     from gatewayd.message.mail import Mail
-    from gatewayd.supervisor.process import Process
-    from gatewayd.supervisor.workers import Workers
 
 __all__ = ["WorkersExamination"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import Origin
     from gatewayd.config import AccountConfig
-    from gatewayd.examine import Findings
+    from gatewayd.matching import Findings
 
 __all__ = ["owned", "refused_by"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.api.directory import Contents, DirectoryCondition
-    from gatewayd.supervisor.labouring import Outcome
+    from gatewayd.matching.worker_tasks import Outcome
 
 __all__ = ["Look", "Step", "health", "said"]
 

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.supervisor.process import Process
+from gatewayd.matching.worker_process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.values import Miss
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.examine import Examiner
-from gatewayd.examine.matching import Admission, Said
+from gatewayd.matching import Examiner
+from gatewayd.matching.guarded_calls import Admission, Said
+from gatewayd.matching.worker_messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 from gatewayd.registry import discovery
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.registry.loading import where
 from gatewayd.runtime.child_process import bound_memory, data, end_with_parent
-from gatewayd.worker.messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from gatewayd.examine import ContactTypes, DirectoryQuestion
+    from gatewayd.matching import ContactTypes, DirectoryQuestion
     from gatewayd.message.mail import Mail
 
 __all__ = ["PROGRAM", "Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]

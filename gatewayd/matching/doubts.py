@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.api.directory import Basis
-    from gatewayd.examine.values import Findings
+    from gatewayd.matching.values import Findings
     from gatewayd.message.mail import Mail
 
 __all__ = ["provisional", "senders", "since"]

@@ -12,11 +12,11 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
+from gatewayd.matching.worker import PROGRAM, Ready
 from gatewayd.runtime.forkserver import fork
-from gatewayd.worker import PROGRAM, Ready
 
 if TYPE_CHECKING:
-    from gatewayd.worker import Labour, Reply
+    from gatewayd.matching.worker import Labour, Reply
 
 __all__ = ["Died", "Process"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.api.roles import Operator, Place
-from gatewayd.examine.values import Recipe
+from gatewayd.matching.values import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """Examine batches: parse, admit, match, for each operator in guards of its own. Picklable in and out."""
 
-from gatewayd.examine.doubts import provisional, senders, since
-from gatewayd.examine.examiner import Examiner
-from gatewayd.examine.recipes import recipes
-from gatewayd.examine.values import (
+from gatewayd.matching.doubts import provisional, senders, since
+from gatewayd.matching.local_matching import Examiner
+from gatewayd.matching.operator_specs import recipes
+from gatewayd.matching.values import (
     Answering,
     ContactTypes,
     DirectoryQuestion,

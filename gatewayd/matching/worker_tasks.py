@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.directory import Contents
 from gatewayd.errors import TransientError
-from gatewayd.supervisor.process import Died
-from gatewayd.worker import Asking, Ended, Next, Ready
+from gatewayd.matching.worker import Asking, Ended, Next, Ready
+from gatewayd.matching.worker_process import Died
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
-    from gatewayd.examine.matching import Admission, Said
+    from gatewayd.matching.guarded_calls import Admission, Said
+    from gatewayd.matching.worker import Call, Labour, Reply
+    from gatewayd.matching.worker_pool import Lane
+    from gatewayd.matching.worker_process import Process
     from gatewayd.message.mail import Mail
-    from gatewayd.supervisor.lanes import Lane
-    from gatewayd.supervisor.process import Process
-    from gatewayd.worker import Call, Labour, Reply
 
 __all__ = ["Failure", "Outcome", "Seconds", "laboured"]
 

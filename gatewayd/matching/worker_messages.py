@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
-    from gatewayd.examine import ContactTypes, DirectoryQuestion, Letter, Recipe
+    from gatewayd.matching import ContactTypes, DirectoryQuestion, Letter, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.registry.loading import Registry
 

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import TransientError
-from gatewayd.examine.matching import Admission, Said
+from gatewayd.matching.guarded_calls import Admission, Said
+from gatewayd.matching.worker import Call, Labour
+from gatewayd.matching.worker_tasks import Seconds
 from gatewayd.message.mail import unread
-from gatewayd.supervisor.labouring import Seconds
-from gatewayd.worker import Call, Labour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.api.values import Finding
     from gatewayd.config import WorkersConfig
-    from gatewayd.examine import Letter
+    from gatewayd.matching import Letter
+    from gatewayd.matching.worker import Sealed
+    from gatewayd.matching.worker_tasks import Failure, Outcome
     from gatewayd.message.mail import Mail
-    from gatewayd.supervisor.labouring import Failure, Outcome
-    from gatewayd.worker import Sealed
 
 __all__ = ["Bench", "admitted_apart", "explained", "matched_apart", "parsed_apart"]
 
