@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Address, Delivery, Place, Query, Taken, Viewer
 from gatewayd.api.delivery import Recipient
-from gatewayd.compose import forwarded
 from gatewayd.config import AccountConfig, Config, OperatorConfig, SendConfig
-from gatewayd.outbox.parcels import parcel
+from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.outgoing.forward_mime import forwarded
+from gatewayd.outgoing.parcels import parcel
 from gatewayd.registry.loading import load
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.values import Listener
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_smtp.forwarder import Smtp

@@ -93,7 +93,6 @@ if TYPE_CHECKING:
         decide,
     )
     from gatewayd.api.verdicts import PROVISIONAL_SECONDS, Doubted, Judged, Provisional, Refused
-    from gatewayd.compose import Written, forwarded
     from gatewayd.errors import (
         AuthError,
         ConfigError,
@@ -110,7 +109,8 @@ if TYPE_CHECKING:
     from gatewayd.message.envelope import compared, wire
     from gatewayd.message.mail import Mail, parse
     from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
-    from gatewayd.notices import notice_mail, notice_row
+    from gatewayd.outgoing.forward_mime import Written, forwarded
+    from gatewayd.outgoing.notices import notice_mail, notice_row
     from gatewayd.runtime.version import __version__
 
 __all__ = [
@@ -272,7 +272,7 @@ if not TYPE_CHECKING:
     _NAMES = {
         "message.envelope": "compared wire",
         "message.body": "Alternatives",
-        "compose": "Written forwarded",
+        "outgoing.forward_mime": "Written forwarded",
         "api.connection": "ANSWER_BYTES LEAST_RATE Connection",
         "api.hosts": "HostAddress",
         "api.ledger": (
@@ -298,7 +298,7 @@ if not TYPE_CHECKING:
             "KINDS Action Came Contact Failed Fetched Finding Follows Gone Kind Link Listed Miss Page Record Rivals decide"
         ),
         "message.values": "CHUNK Address Attachment Container Part Source",
-        "notices": "notice_mail notice_row",
+        "outgoing.notices": "notice_mail notice_row",
         "api.options": "ConfigPath Duration Secret",
         "api.roles": "Command Directory Matcher Operator Place Transport",
         "api.redaction": "HIDDEN quoted repeats",

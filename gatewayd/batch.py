@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from gatewayd.config import ImportConfig
     from gatewayd.matching import ContactTypes, Examined, Findings, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.returned import Returned
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.returned import Returned
+    from gatewayd.outgoing.routing import Router
 
 __all__ = [
     "Batch",

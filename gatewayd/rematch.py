@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.matching import Examining, Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
 
 __all__ = ["BATCH", "Backfill", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
 

@@ -21,14 +21,14 @@ PLUGINS = ROOT / "plugins"
 
 #: The kernel's rooms from the ground up: each may import only from floors below its own, for types as well.
 FLOORS = [
-    {"errors", "phrases"},
+    {"errors"},
     {"message"},
-    {"api", "mailsystem", "originals", "provenance", "rate"},
-    {"anchoring", "bounces", "compose", "draft", "proof", "returned", "robots", "runtime"},
-    {"notices", "registry"},
+    {"api"},
+    {"anchoring", "draft", "proof", "runtime"},
+    {"registry"},
     {"config"},
-    {"listing", "mailboxes", "matching", "outbox", "received"},
-    {"growth", "routing"},
+    {"listing", "mailboxes", "matching", "received"},
+    {"growth", "outgoing"},
     {"batch"},
     {"rematch"},
     {"desk", "visit"},

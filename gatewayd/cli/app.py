@@ -21,11 +21,11 @@ from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.matching import Answering, Examiner, Recipe, recipes
 from gatewayd.matching.worker_matching import Workers
+from gatewayd.outgoing.routing import Router
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.guarded_session import open_session
 from gatewayd.registry.loading import where
-from gatewayd.routing import Router
 from gatewayd.runtime.instance import Owner, enter, has_ended, prepare, running_daemons
 from gatewayd.runtime.threads import Threads
 

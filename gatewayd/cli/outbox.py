@@ -12,7 +12,7 @@ from gatewayd.cli import output
 from gatewayd.cli.observing import observed
 from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.outbox import LIMIT, Outbox, Round, Tools
+from gatewayd.outgoing.outbox import LIMIT, Outbox, Round, Tools
 from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:

@@ -30,8 +30,9 @@ from gatewayd.daemon.waiting import Early, Waiting
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.matching import recipes
 from gatewayd.matching.worker_matching import WorkerEvents, Workers
+from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.outgoing.routing import Rate, Router
 from gatewayd.registry.loading import Tries
-from gatewayd.routing import Rate, Router
 from gatewayd.runtime import journal
 from gatewayd.runtime.instance import Owner
 from gatewayd.runtime.metrics import Metrics
@@ -40,7 +41,6 @@ from gatewayd.supervisor import Kit, Supervisor
 from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.correcting import Corrector
 from gatewayd.supervisor.observers import Observers
-from gatewayd.supervisor.posting import Posting
 from gatewayd.supervisor.rematching import Rematcher
 from gatewayd.supervisor.telling import Telling
 

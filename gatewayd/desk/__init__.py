@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gatewayd.matching import Answering, Examiner, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Attachment, Source
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
 
 __all__ = ["Checked", "Desk", "Explained", "Forwarding", "Letter", "Planned", "Prepared", "Sent", "Writer"]
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gatewayd.matching import Examining, Findings, Recipe
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
-    from gatewayd.routing import Router, Ruling
+    from gatewayd.outgoing.routing import Router, Ruling
 
 __all__ = ["NO_ACCOUNT", "Explained", "explained"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gatewayd import robots
 from gatewayd.api.delivery import Delivery, DeliveryQuery
 from gatewayd.config import TargetConfig
 from gatewayd.desk import allowed
@@ -14,6 +13,7 @@ from gatewayd.draft import strict
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import compared
 from gatewayd.message.values import Address
+from gatewayd.outgoing import loops
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -162,7 +162,7 @@ class Forwarding:
 
     def _notes(self, viewer: Viewer, filing: FilingView, goals: Sequence[Address | TargetConfig]) -> Iterator[str]:
         """Yield what a person should know: what no rule would forward, and what will wait."""
-        if why := robots.withheld(self.desk.mail(viewer, filing.id), self.signer):
+        if why := loops.withheld(self.desk.mail(viewer, filing.id), self.signer):
             yield f"no rule would forward it: {why}"
         suspended = {(one.operator, one.target): one.cause for one in self.desk.store.suspensions()}
         for goal in goals:

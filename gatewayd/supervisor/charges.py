@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
     from gatewayd.config import AccountConfig, Config
     from gatewayd.matching import Recipe
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
     from gatewayd.supervisor.closing import Closer
     from gatewayd.supervisor.leases import Keeper
     from gatewayd.supervisor.pool import Pool

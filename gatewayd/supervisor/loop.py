@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.errors import StoreReplaced
     from gatewayd.matching import Recipe
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
     from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.leases import Round
     from gatewayd.supervisor.values import Kit

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.matching import Recipe
     from gatewayd.matching.worker_matching import Workers
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
 
 __all__ = ["Rematcher"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.batch import Bounds
-from gatewayd.outbox import DeliveryListener
+from gatewayd.outgoing.outbox import DeliveryListener
 from gatewayd.runtime.backoff import Backoff
 
 if TYPE_CHECKING:

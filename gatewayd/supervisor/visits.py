@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from gatewayd.batch import Progress
     from gatewayd.config import AccountConfig
     from gatewayd.matching import Recipe
+    from gatewayd.outgoing.routing import Router
     from gatewayd.registry.loading import Registry
-    from gatewayd.routing import Router
     from gatewayd.runtime.threads import Slot
     from gatewayd.supervisor.accounts import Charge
     from gatewayd.supervisor.values import Kit

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.batch import Progress
     from gatewayd.errors import GatewaydError
     from gatewayd.matching import Examining
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
     from gatewayd.runtime.instance import Owner
     from gatewayd.visit.allowance import Allowance
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.api.roles import Plugin
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
     from gatewayd.visit import Allowance, Progress, Report
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd import Address, Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
 from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
-from gatewayd.outbox import Outbox, Tools
+from gatewayd.outgoing.outbox import Outbox, Tools
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.runtime.threads import Threads
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import DeliveryView, Settled, Store, Taken
-    from gatewayd.outbox import Round
+    from gatewayd.outgoing.outbox import Round
 
 ACME = Viewer(operator="acme", users=("irina",))
 

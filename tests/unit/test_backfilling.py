@@ -13,8 +13,8 @@ from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
 from gatewayd.batch import Onward
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.matching import Examination, Examining, Findings
+from gatewayd.outgoing.routing import Router
 from gatewayd.rematch import Backfill, correct, file_old
-from gatewayd.routing import Router
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe

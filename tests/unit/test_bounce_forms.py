@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.bounces import bounce
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer, reference
-from gatewayd.robots import withheld
+from gatewayd.outgoing.bounces import bounce
+from gatewayd.outgoing.loops import withheld
 from tests.unit.bounce_forms import FORMS, NONE
 
 if TYPE_CHECKING:

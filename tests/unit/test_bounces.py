@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Bounce, Bounced
-from gatewayd.bounces import bounce
-from gatewayd.mailsystem import sent_by_its_author
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer
+from gatewayd.outgoing.bounces import bounce
+from gatewayd.outgoing.mail_systems import sent_by_its_author
 from gatewayd.testing.messages import nasties
 
 SIGNER = Signer(b"k" * 32)

@@ -20,7 +20,7 @@ from gatewayd.message.message_ids import Signer
 from gatewayd.message.rtf import rtf_bytes, rtf_to_text
 from gatewayd.message.tnef import tnef
 from gatewayd.message.uuencode import embedded
-from gatewayd.provenance import provenance
+from gatewayd.outgoing.provenance import provenance
 from tests.unit.linear import assert_linear
 from tests.unit.mime_made import many, message, one, read
 from tests.unit.tnef_made import attribute, file, props, stream

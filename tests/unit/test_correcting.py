@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Contact, Directory, Finding, Mail, Record
     from gatewayd.matching import Order, Recipe
-    from gatewayd.routing import Router
+    from gatewayd.outgoing.routing import Router
 
 ACME = Viewer(operator="acme")
 SALES = {"customer": ("sales",)}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd.api.ledger import Filing
-from gatewayd.compose import forwarded
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP
-from gatewayd.outbox.parcels import _hops
-from gatewayd.robots import withheld
-from gatewayd.routing import Router
+from gatewayd.outgoing.forward_mime import forwarded
+from gatewayd.outgoing.loops import withheld
+from gatewayd.outgoing.parcels import _hops
+from gatewayd.outgoing.routing import Router
 from gatewayd.testing.contract_forwarder import make_parcel
 from tests.unit.test_routing import DUTY, SIGNER, config, nothing, rule
 

@@ -26,7 +26,7 @@ from gatewayd import (
     TransientError,
 )
 from gatewayd.config import LimitsConfig, OperatorConfig, TargetConfig
-from gatewayd.outbox import LIMIT, Outbox, abandoned
+from gatewayd.outgoing.outbox import LIMIT, Outbox, abandoned
 from gatewayd.testing import FakeServer
 from gatewayd.testing.custodian import make_raw
 from tests.patience import AT_ONCE

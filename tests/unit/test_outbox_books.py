@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Settled, TransientError
-from gatewayd.outbox import books
-from gatewayd.outbox.books import Books
+from gatewayd.outgoing import result_committer
+from gatewayd.outgoing.result_committer import Books
 from tests.patience import AT_ONCE
 from tests.unit.outbound import Post
 
@@ -56,7 +56,7 @@ def test_a_single_result_waits_a_moment_for_others_and_is_told_once_it_is_on_the
         while not commits:
             time.sleep(0.001)
         kept.close()
-    assert commits[0] - began >= books._MOMENT
+    assert commits[0] - began >= result_committer._MOMENT
     assert told == [taken.id]
 
 

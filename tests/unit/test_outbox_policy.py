@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gatewayd import AuthError, Delivery, PluginError, Receipt, Recipient, RecipientState, Taken, TransientError
 from gatewayd.config import LimitsConfig
 from gatewayd.message.mail import BytesSource
-from gatewayd.outbox import Policy
+from gatewayd.outgoing.outbox import Policy
 from gatewayd.runtime.backoff import Backoff
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

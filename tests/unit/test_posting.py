@@ -11,10 +11,10 @@ import pytest
 
 from gatewayd import DELIVERY_SECONDS, AccountHealth, AuthError, Store, TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.outbox import LIMIT, Outbox, Policy
+from gatewayd.outgoing.destination_run import Run
+from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.outgoing.outbox import LIMIT, Outbox, Policy
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.supervisor.posting import Posting
-from gatewayd.supervisor.sending import Run
 from gatewayd.supervisor.values import Listener
 from gatewayd.testing import FakeServer
 from tests.patience import AT_ONCE, LONG

@@ -10,9 +10,9 @@ import pytest
 
 from gatewayd import AccountHealth, AuthError, TransientError
 from gatewayd.config import OperatorConfig
-from gatewayd.outbox import Round
-from gatewayd.supervisor.lane_health import LaneHealth
-from gatewayd.supervisor.posting import Posting
+from gatewayd.outgoing.destination_health import LaneHealth
+from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.outgoing.outbox import Round
 from gatewayd.supervisor.values import Listener
 from tests.patience import LONG
 from tests.unit.log import logged

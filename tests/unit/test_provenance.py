@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from gatewayd import Mail, Origin
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer, is_reference, reference
-from gatewayd.provenance import Provenance, provenance, server_ids
-from gatewayd.returned import returned
+from gatewayd.outgoing.provenance import Provenance, provenance, server_ids
+from gatewayd.outgoing.returned import returned
 from gatewayd.testing.messages import nasties
 from tests.unit.linear import cpu_seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gatewayd.rate import Rate
+from gatewayd.outgoing.rate_limit import Rate
 
 
 class Clock:

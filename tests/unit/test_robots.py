@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.mailsystem import is_null_sender
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
-from gatewayd.robots import by_program, hops, withheld
+from gatewayd.outgoing.loops import by_program, hops, withheld
+from gatewayd.outgoing.mail_systems import is_null_sender
 from gatewayd.testing.messages import nasties
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from gatewayd.config.rules import Rule
 from gatewayd.matching import Examiner
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
+from gatewayd.outgoing.routing import Rate, Router
 from gatewayd.rematch import Backfill, file_old, retry
-from gatewayd.routing import Rate, Router
 from gatewayd.testing import make_mail
 from gatewayd.testing.custodian import make_raw
 from gatewayd_threads.matcher import Threads

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.delivery import Settled
 from gatewayd.errors import AuthError, TransientError, joined
 from gatewayd.message.decode import clean
-from gatewayd.provenance import server_ids
+from gatewayd.outgoing.provenance import server_ids
 from gatewayd.runtime.backoff import Backoff
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.outbox.policy import Policy
-from gatewayd.outbox.values import DeliveryListener, Round, Tools
-from gatewayd.outbox.work import Work
+from gatewayd.outgoing.policy import Policy
+from gatewayd.outgoing.values import DeliveryListener, Round, Tools
+from gatewayd.outgoing.work import Work
 
 if TYPE_CHECKING:
     from gatewayd.config import Config

@@ -18,17 +18,17 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd import robots
 from gatewayd.api.delivery import Delivery
 from gatewayd.api.roles import Matcher
 from gatewayd.api.values import Follows, Link
-from gatewayd.bounces import bounce
 from gatewayd.config import rules
 from gatewayd.errors import PluginError
 from gatewayd.matching.tenancy import owned
 from gatewayd.message.envelope import compared
-from gatewayd.rate import Rate
-from gatewayd.returned import Returned, returned
+from gatewayd.outgoing import loops
+from gatewayd.outgoing.bounces import bounce
+from gatewayd.outgoing.rate_limit import Rate
+from gatewayd.outgoing.returned import Returned, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -185,7 +185,7 @@ class Router:
         return self._inheritable(wanted) if wanted else {}
 
     def _judged(self, mail: Mail, back: Returned | None) -> _Judged:
-        return _Judged(robots.withheld(mail, self._signer, back.provenance if back else None), robots.by_program(mail))
+        return _Judged(loops.withheld(mail, self._signer, back.provenance if back else None), loops.by_program(mail))
 
     def _why_not(self, rule: Rule, account: str, mail: Mail, filing: Filing) -> str:
         known = self._config.accounts.get(account)

@@ -14,15 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.outbox import LIMIT, DeliveryListener, Outbox, Round, Tools, abandoned
+from gatewayd.outgoing.destination_health import LaneHealth
+from gatewayd.outgoing.destination_run import Rest, Run, file_of
+from gatewayd.outgoing.outbox import LIMIT, DeliveryListener, Outbox, Round, Tools, abandoned
+from gatewayd.outgoing.retry_now import Hurry, changed_lanes, put_off_by_operators
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.fair_queue import Line
 from gatewayd.runtime.threads import Threads, started
-from gatewayd.supervisor.hurrying import Hurry, changed_lanes, put_off_by_operators
-from gatewayd.supervisor.lane_health import LaneHealth
-from gatewayd.supervisor.sending import Rest, Run, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
-    from gatewayd.outbox import Policy
+    from gatewayd.outgoing.outbox import Policy
     from gatewayd.runtime.instance import Owner
 
 __all__ = ["Posting"]

@@ -16,7 +16,7 @@ from gatewayd.message import header_writing
 from gatewayd.message.decode import clean
 from gatewayd.message.message_ids import reference
 from gatewayd.message.values import Address
-from gatewayd.originals import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
+from gatewayd.outgoing.original_scan import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

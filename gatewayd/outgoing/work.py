@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Receipt
 from gatewayd.api.store import DELIVERY_SECONDS
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
-from gatewayd.outbox.books import Books
-from gatewayd.outbox.parcels import filings, parcel, way
-from gatewayd.outbox.values import Round
+from gatewayd.outgoing.parcels import filings, parcel, way
+from gatewayd.outgoing.result_committer import Books
+from gatewayd.outgoing.values import Round
 from gatewayd.registry.guarded_courier import WrongReceipt, open_courier
 from gatewayd.registry.loading import where
 
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import DeliveryState, Settled, Taken
     from gatewayd.api.forwarder import Courier, Forwarder, Parcel
     from gatewayd.config import Config
-    from gatewayd.outbox.parcels import Way
-    from gatewayd.outbox.policy import Policy
-    from gatewayd.outbox.values import Tools
+    from gatewayd.outgoing.parcels import Way
+    from gatewayd.outgoing.policy import Policy
+    from gatewayd.outgoing.values import Tools
 
 __all__ = ["Work"]
 

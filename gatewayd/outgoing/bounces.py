@@ -14,7 +14,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.api.delivery import Bounce, Bounced
-from gatewayd.mailsystem import (
+from gatewayd.message.comments import uncommented
+from gatewayd.message.decode import clean, header_text
+from gatewayd.message.header_parsing import split_head
+from gatewayd.message.message_ids import HOP, is_reference, written_in
+from gatewayd.outgoing.bounce_phrases import CODE, is_answer, is_permanent
+from gatewayd.outgoing.mail_systems import (
     delayed,
     fails_by_subject,
     failure,
@@ -25,12 +30,7 @@ from gatewayd.mailsystem import (
     sent_by_daemon,
     sent_by_its_author,
 )
-from gatewayd.message.comments import uncommented
-from gatewayd.message.decode import clean, header_text
-from gatewayd.message.header_parsing import split_head
-from gatewayd.message.message_ids import HOP, is_reference, written_in
-from gatewayd.phrases import CODE, is_answer, is_permanent
-from gatewayd.provenance import PART, part_of, provenance, texts
+from gatewayd.outgoing.provenance import PART, part_of, provenance, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

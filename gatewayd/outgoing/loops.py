@@ -12,17 +12,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gatewayd.mailsystem import failure, from_daemon, is_null_sender, notice, null_sent, robot_mark, sent_by_daemon
 from gatewayd.message.message_ids import HOP
-from gatewayd.phrases import is_answer
-from gatewayd.provenance import provenance
+from gatewayd.outgoing.bounce_phrases import is_answer
+from gatewayd.outgoing.mail_systems import failure, from_daemon, is_null_sender, notice, null_sent, robot_mark, sent_by_daemon
+from gatewayd.outgoing.provenance import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
-    from gatewayd.provenance import Provenance
+    from gatewayd.outgoing.provenance import Provenance
 
 __all__ = ["MAX_HOPS", "by_program", "hops", "withheld"]
 

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.outbox import abandoned
-from gatewayd.supervisor.sending import described
+from gatewayd.outgoing.destination_run import described
+from gatewayd.outgoing.outbox import abandoned
 
 if TYPE_CHECKING:
     from collections.abc import Collection

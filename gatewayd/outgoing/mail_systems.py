@@ -12,8 +12,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from gatewayd import phrases
 from gatewayd.message.envelope import compared
+from gatewayd.outgoing import bounce_phrases
 
 if TYPE_CHECKING:
     from gatewayd.message.mail import Mail
@@ -149,12 +149,12 @@ def _is_from(mail: Mail, names: re.Pattern[str]) -> bool:
 
 def fails_by_subject(mail: Mail) -> bool:
     """Whether its subject is one under which mail systems report a failure."""
-    return phrases.is_about_failure(mail.subject)
+    return bounce_phrases.is_about_failure(mail.subject)
 
 
 def delayed(mail: Mail, letter: str) -> bool:
     """Whether a mail system's ``letter`` says that nothing was given up: it will try again, or has delivered the mail."""
-    return phrases.is_about_delay(mail.subject) or phrases.delays(letter)
+    return bounce_phrases.is_about_delay(mail.subject) or bounce_phrases.delays(letter)
 
 
 def failure(mail: Mail, letter: str) -> str:
@@ -162,10 +162,10 @@ def failure(mail: Mail, letter: str) -> str:
     if delayed(mail, letter):
         return ""
     lines = [" ".join(line.split()) for line in letter.split("\n")]
-    coded = next((line for line in lines if phrases.CODE.search(line)), "")
-    if coded or not (phrases.fails(letter) or phrases.fails(mail.subject)):
+    coded = next((line for line in lines if bounce_phrases.CODE.search(line)), "")
+    if coded or not (bounce_phrases.fails(letter) or bounce_phrases.fails(mail.subject)):
         return coded
-    return next((line for line in lines if phrases.fails(line)), "") or mail.subject
+    return next((line for line in lines if bounce_phrases.fails(line)), "") or mail.subject
 
 
 def notice(mail: Mail) -> str:
@@ -176,6 +176,6 @@ def notice(mail: Mail) -> str:
     text = mail.text[:_NOTICE]
     for ends in islice(_RETURNED.finditer(text), _SUMMARIES):
         letter = text[: ends.start()]
-        if "message-id" not in ends[0].lower() or phrases.CODE.search(letter) or phrases.fails(letter):
+        if "message-id" not in ends[0].lower() or bounce_phrases.CODE.search(letter) or bounce_phrases.fails(letter):
             return letter
     return text

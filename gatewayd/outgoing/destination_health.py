@@ -13,7 +13,7 @@ from gatewayd.errors import AuthError, TransientError
 if TYPE_CHECKING:
     from gatewayd.api.health import Condition
     from gatewayd.api.store import Store
-    from gatewayd.outbox import DeliveryListener, Round
+    from gatewayd.outgoing.outbox import DeliveryListener, Round
     from gatewayd.runtime.instance import Owner
 
 __all__ = ["LaneHealth"]

@@ -7,12 +7,12 @@ from quopri import encodestring
 from typing import TYPE_CHECKING
 
 from gatewayd.api.timestamps import minute, moment
-from gatewayd.compose import as_it_is
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_writing
 from gatewayd.message.decode import clean
 from gatewayd.message.mail import BytesSource
 from gatewayd.message.values import Address
+from gatewayd.outgoing.forward_mime import as_it_is
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.api.forwarder import Notice
     from gatewayd.api.health import Standing
     from gatewayd.api.queries import Json
-    from gatewayd.compose import Written
+    from gatewayd.outgoing.forward_mime import Written
 
 __all__ = ["notice_mail", "notice_row"]
 
