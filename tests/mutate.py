@@ -38,9 +38,9 @@ ROOT = Path(__file__).parent.parent
 REASONS = ROOT / "tests" / "survivors.txt"
 #: Custody, ledger, leases, outbox and policy: where a survivor could lose or double a mail.
 _PATHS = (
-    "gatewayd/listing.py",
-    "gatewayd/batch.py",
-    "gatewayd/rematch.py",
+    "gatewayd/importing/folder_sync.py",
+    "gatewayd/importing/fetching.py",
+    "gatewayd/importing/rematch.py",
     "gatewayd/visit",
     "gatewayd/outbox",
     "gatewayd/desk/allowed.py",

@@ -69,7 +69,7 @@ def test_what_tells_most_of_a_file_in_the_shortest_time_is_run_first() -> None:
     assert reached.of("a.py", Mutation(line=1, before="", after="", source="")) == ["narrow", "broad", "slow", "on postgresql"]
 
 
-@pytest.mark.parametrize("path", ["plugins/gatewayd_sql/changes.py", "gatewayd/visit/settling.py"])
+@pytest.mark.parametrize("path", ["plugins/gatewayd_sql/changes.py", "gatewayd/importing/settling.py"])
 def test_every_change_is_a_program_and_another_one(path: str) -> None:
     source = (ROOT / path).read_text()
     before = ast.dump(ast.parse(source))

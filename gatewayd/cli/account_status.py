@@ -11,7 +11,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.copies import SecretAges
 from gatewayd.errors import joined, sentences
-from gatewayd.mailboxes import taken
+from gatewayd.importing.mailboxes import taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from gatewayd.cli.online import try_all
 from gatewayd.cli.params import ID, operator_options
 from gatewayd.config import schema
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.mailboxes import taken
+from gatewayd.importing.mailboxes import taken
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry.lazy_plugin import standard_output_kept
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import Answer
 from gatewayd.cli import output
 from gatewayd.errors import TransientError
+from gatewayd.importing.visit import Progress
 from gatewayd.runtime.instance import host_and_process
-from gatewayd.visit import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import click
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.cli import output
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.mailboxes import distinct
+from gatewayd.importing.mailboxes import distinct
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.loading import where
 from gatewayd.runtime.threads import Threads

@@ -12,16 +12,16 @@ import click
 from gatewayd.api.health import AccountHealth, Answer, Task
 from gatewayd.api.ledger import Held
 from gatewayd.api.queries import Query, Viewer
-from gatewayd.batch import Bounds
 from gatewayd.cli import output
 from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
 from gatewayd.cli.asking import asked
 from gatewayd.cli.observing import observed
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
-from gatewayd.listing import preview
+from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.folder_sync import preview
+from gatewayd.importing.rematch import correct, retry_put_off
+from gatewayd.importing.visit import Tools, visit
 from gatewayd.registry.lazy_plugin import standard_output_kept
-from gatewayd.rematch import correct, retry_put_off
-from gatewayd.visit import Tools, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
+    from gatewayd.importing.visit import Progress, Report
     from gatewayd.supervisor.telling import Telling
-    from gatewayd.visit import Progress, Report
 
 __all__ = ["COMMANDS", "visit_all"]
 

@@ -15,10 +15,10 @@ from gatewayd.desk.forwarding import Forwarding
 from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
+from gatewayd.importing.rematch import retry, retry_put_off
 from gatewayd.matching import DirectoryQuestion
 from gatewayd.message.mail import file_of, parse
 from gatewayd.registry.guarded_directory import DirectoryFailed
-from gatewayd.rematch import retry, retry_put_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd.batch import filings
+from gatewayd.importing.fetching import filings
 from gatewayd.matching import Letter, Order
 
 if TYPE_CHECKING:

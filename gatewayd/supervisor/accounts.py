@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session, Watch
     from gatewayd.config import AccountConfig
     from gatewayd.errors import GatewaydError
+    from gatewayd.importing.visit import Allowance, Report
     from gatewayd.supervisor.values import Kit
     from gatewayd.supervisor.visits import Run
-    from gatewayd.visit import Allowance, Report
 
 __all__ = ["Charge", "Watched"]
 

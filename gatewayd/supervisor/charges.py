@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import AccountHealth, Alarm, Task
+from gatewayd.importing.visit import Allowance
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import Due
 from gatewayd.supervisor.accounts import Charge
 from gatewayd.supervisor.visits import Run
-from gatewayd.visit import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

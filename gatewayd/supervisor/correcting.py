@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
-from gatewayd.rematch import correct
+from gatewayd.importing.rematch import correct
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
+from gatewayd.importing.visit import Report
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import compare_in
 from gatewayd.supervisor.visits import Done
-from gatewayd.visit import Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.queries import Query, Viewer
 from gatewayd.errors import GatewaydError
-from gatewayd.rematch import retry, retry_put_off
+from gatewayd.importing.rematch import retry, retry_put_off
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 

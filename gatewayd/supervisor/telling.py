@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, AlarmKind, Condition
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
+    from gatewayd.importing.visit import Report
     from gatewayd.matching.directory_looks import Look
     from gatewayd.runtime.metrics import Metrics
     from gatewayd.supervisor.observers import Observers
-    from gatewayd.visit import Report
 
 __all__ = ["Telling"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
-from gatewayd.batch import Bounds
+from gatewayd.importing.fetching import Bounds
 from gatewayd.outgoing.outbox import DeliveryListener
 from gatewayd.runtime.backoff import Backoff
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Filed
     from gatewayd.api.store import Store
     from gatewayd.config.values import LimitsConfig
+    from gatewayd.importing.visit import Report
     from gatewayd.matching import Examining
     from gatewayd.runtime.instance import Owner
-    from gatewayd.visit import Report
 
 __all__ = ["Kit", "Listener", "Pace"]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.api.ledger import Held
 from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
+from gatewayd.importing.visit import Report, Tools, visit
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.supervisor.accounts import Watched
 from gatewayd.supervisor.closing import break_off
-from gatewayd.visit import Report, Tools, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Task
     from gatewayd.api.ledger import Lease
     from gatewayd.api.session import Session
-    from gatewayd.batch import Progress
     from gatewayd.config import AccountConfig
+    from gatewayd.importing.fetching import Progress
     from gatewayd.matching import Recipe
     from gatewayd.outgoing.routing import Router
     from gatewayd.registry.loading import Registry

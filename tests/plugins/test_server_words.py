@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AuthError, TransientError, other_protocol, quoted
-from gatewayd.anchoring import Head
+from gatewayd.importing.anchoring import Head
 from gatewayd.matching import senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd_imap import answers, problems

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Directory, Held, Link, Listing, Matcher, Operator, Place, Query, Viewer
 from gatewayd.api.health import Task
-from gatewayd.batch import Bounds
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
+from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.visit import Tools, visit
 from gatewayd.matching import Examiner, Recipe
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
-from gatewayd.visit import Tools, visit
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.api.roles import Plugin
+    from gatewayd.importing.visit import Allowance, Progress, Report
     from gatewayd.outgoing.routing import Router
-    from gatewayd.visit import Allowance, Progress, Report
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
 NORD = make_record("customer", "C1", "Nord GmbH")

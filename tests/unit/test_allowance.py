@@ -6,7 +6,7 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.visit import Allowance
+from gatewayd.importing.visit import Allowance
 
 DAY = 86400.0
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
-from gatewayd.batch import Onward
 from gatewayd.config import AccountConfig, ImportConfig
+from gatewayd.importing.fetching import Onward
+from gatewayd.importing.rematch import Backfill, correct, file_old
 from gatewayd.matching import Examination, Examining, Findings
 from gatewayd.outgoing.routing import Router
-from gatewayd.rematch import Backfill, correct, file_old
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
@@ -456,7 +456,7 @@ def test_P1_what_an_operator_could_not_decide_while_its_accounts_file_was_away_i
 
 
 def test_a_visit_that_is_ended_in_the_middle_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatewayd.visit.backfilling.BATCH", 2)
+    monkeypatch.setattr("gatewayd.importing.backfilling.BATCH", 2)
     with shared(tmp_path) as one:
         for number in range(1, 6):
             deliver(one.gateway, number, f"{'ab'[number % 2]}@x.example")

@@ -33,8 +33,8 @@ from gatewayd import (
 )
 from gatewayd.api.directory import Basis
 from gatewayd.api.sizes import Sizes
-from gatewayd.batch import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
 from gatewayd.config import ImportConfig
+from gatewayd.importing.fetching import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
 from gatewayd.matching import Examined, Examiner, Findings
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record

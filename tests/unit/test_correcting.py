@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Query, TransientError, Viewer
 from gatewayd.api.directory import Basis
 from gatewayd.config import AccountConfig, Config, ImportConfig
+from gatewayd.importing.rematch import correct, retry
 from gatewayd.matching import Examination, Examined, Examining, Findings
 from gatewayd.matching.directory_looks import Look
 from gatewayd.message.mail import unread
-from gatewayd.rematch import correct, retry
 from gatewayd.supervisor.correcting import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
@@ -238,7 +238,7 @@ def test_what_an_account_has_left_that_is_gone_for_a_week_is_final(tmp_path: Pat
 
 
 def test_many_are_corrected_batch_by_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatewayd.rematch.BATCH", 2)
+    monkeypatch.setattr("gatewayd.importing.rematch.BATCH", 2)
     with site(tmp_path) as one:
         ids = {one.file(number, stale()) for number in range(1, 6)}
         one.records.booking, one.records.version = True, 2

@@ -24,16 +24,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from gatewayd import Action, TransientError
-from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
+from gatewayd.importing.fetching import Bounds
 from gatewayd.testing import FakeTransport
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
     from gatewayd import Audit
+    from gatewayd.importing.visit import Report
     from gatewayd.testing.fake_mailbox import Folder
     from gatewayd.testing.fake_transport import Asked
-    from gatewayd.visit import Report
 
 #: When something happens to the mailbox while it is visited.
 DURING = ("page", "look_up", "fetch", "message", "settle")

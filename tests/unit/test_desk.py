@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Held, PermanentError, Query, TransientError, Viewer
-from gatewayd.batch import Onward
 from gatewayd.config import ImportConfig
+from gatewayd.importing.fetching import Onward
+from gatewayd.importing.rematch import Backfill, file_old
 from gatewayd.matching import Examiner
 from gatewayd.message.mail import BytesSource
-from gatewayd.rematch import Backfill, file_old
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry

@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.growth import has_grown
+from gatewayd.importing.growth import has_grown
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw

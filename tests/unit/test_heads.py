@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.anchoring import Head
+from gatewayd.importing.anchoring import Head
 from gatewayd.message.header_parsing import ids, split_head
 from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.testing.messages import booking_messages

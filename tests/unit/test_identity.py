@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from gatewayd import Action, Lease, TransientError
-from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
+from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.settling import anchors_of
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
-from gatewayd.visit.settling import anchors_of
 from tests.unit.kernel import Gateway, directory, recipe
 
 if TYPE_CHECKING:

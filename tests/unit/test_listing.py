@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd import Anchor, Listed
-from gatewayd.anchoring import same
 from gatewayd.config import AccountConfig, ImportConfig
-from gatewayd.listing import preview
+from gatewayd.importing.anchoring import same
+from gatewayd.importing.folder_sync import preview
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway
 

@@ -10,8 +10,8 @@ import pytest
 from gatewayd import Query, Viewer
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.config import ImportConfig
+from gatewayd.importing.rematch import retry_put_off, was_put_off
 from gatewayd.matching import Examination, Examined, Examiner
-from gatewayd.rematch import retry_put_off, was_put_off
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, links_all, matcher, recipe, registry

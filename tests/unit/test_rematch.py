@@ -10,8 +10,8 @@ import pytest
 
 from gatewayd import FilingFault, Origin, Query, Viewer
 from gatewayd.api.directory import Basis
+from gatewayd.importing.rematch import correct, retry
 from gatewayd.outgoing.routing import Router
-from gatewayd.rematch import correct, retry
 from gatewayd.testing.custodian import make_filing, make_raw
 from tests.unit.test_backfilling import answer
 from tests.unit.test_correcting import ACME, SALES, Site, site, stale

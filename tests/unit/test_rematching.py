@@ -160,7 +160,7 @@ def test_what_was_queued_while_a_breaker_was_open_is_matched_once_it_closes(tmp_
 def test_guilty_mail_that_came_last_does_not_keep_older_mail_from_being_matched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gatewayd.rematch.BATCH", 2)
+    monkeypatch.setattr("gatewayd.importing.rematch.BATCH", 2)
     with site(tmp_path, "good", "wrong", text=plugin({"wrong": "raise ValueError('no')"})) as one:
         one.apply({"good": "1", "wrong": "1"})
         one.deliver("guilty but mended", "guilty 2", "guilty 3")

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import Action, TransientError
-from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
+from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.settling import anchors_of
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
-from gatewayd.visit.settling import anchors_of
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.visit import Report
+    from gatewayd.importing.visit import Report
 
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Done")
 LOST = TransientError("connection lost")
@@ -153,7 +153,7 @@ def test_P2_what_differs_each_time_stays_as_it_is_filed_and_nothing_is_done_to_i
 
 
 def test_what_is_due_again_at_once_is_due_with_the_next_visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatewayd.visit.rereading._AHEAD", 2)
+    monkeypatch.setattr("gatewayd.importing.rereading._AHEAD", 2)
     transport = Restless(account="main", overlap=50)
     assert transport.deliver(b"") == "1:1"
     for number in range(2, 6):

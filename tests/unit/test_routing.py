@@ -23,14 +23,14 @@ from gatewayd import (
     Viewer,
     Waiting,
 )
-from gatewayd.batch import Batch, Onward, fetch, order, outcomes
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.config.rules import Rule
+from gatewayd.importing.fetching import Batch, Onward, fetch, order, outcomes
+from gatewayd.importing.rematch import Backfill, file_old, retry
 from gatewayd.matching import Examiner
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.outgoing.routing import Rate, Router
-from gatewayd.rematch import Backfill, file_old, retry
 from gatewayd.testing import make_mail
 from gatewayd.testing.custodian import make_raw
 from gatewayd_threads.matcher import Threads

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from gatewayd import Action, Lease, Listed, Owed, PermanentError
-from gatewayd.visit.settling import Settler
+from gatewayd.importing.settling import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -11,7 +11,7 @@ import pytest
 
 from gatewayd import CHUNK, Action, PermanentError, Query
 from gatewayd.api.ledger import FilingFault
-from gatewayd.rematch import retry
+from gatewayd.importing.rematch import retry
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import Gateway
 from tests.unit.outbound import Post

@@ -23,6 +23,7 @@ from gatewayd import (
 )
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.api.ledger import Filed
+from gatewayd.importing.visit import Report
 from gatewayd.matching.directory_looks import said
 from gatewayd.matching.worker_tasks import Outcome
 from gatewayd.message.mail import BytesSource, parse
@@ -33,7 +34,6 @@ from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.telling import Telling
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import make_filing, make_raw
-from gatewayd.visit import Report
 from tests.e2e.house import House
 from tests.unit.log import logged
 

@@ -23,13 +23,13 @@ from gatewayd import (
     TransientError,
 )
 from gatewayd.api.store import LEASE_SECONDS
-from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig, LimitsConfig
+from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.meter import Meter, VisitFull
+from gatewayd.importing.visit import Allowance, Report, Tools
 from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
-from gatewayd.visit import Allowance, Report, Tools
-from gatewayd.visit.meter import Meter, VisitFull
 from tests.patience import LONG
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Directory, Finding, Mail
+    from gatewayd.importing.visit import Progress
     from gatewayd.testing.fake_transport import Step
-    from gatewayd.visit import Progress
 
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Imported")
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from gatewayd.importing.visit import Progress
     from gatewayd.matching import Examined, Order, Recipe
-    from gatewayd.visit import Progress
 
 LOST = TransientError("connection lost")
 

@@ -19,8 +19,8 @@ from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
 
 if TYPE_CHECKING:
+    from gatewayd.importing.visit import Report
     from gatewayd.testing.fake_transport import Asked
-    from gatewayd.visit import Report
 
 STEPS = ("open", "listing", "page", "headers", "fetch", "message", "settle", "close")
 SALES = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")

@@ -8,13 +8,13 @@ import pytest
 
 from gatewayd import Action, TransientError
 from gatewayd.api.spool import SpoolFailed
-from gatewayd.batch import Bounds
 from gatewayd.config import ImportConfig
+from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.meter import Meter, VisitFull
+from gatewayd.importing.visit import Report
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
-from gatewayd.visit import Report
-from gatewayd.visit.meter import Meter, VisitFull
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:

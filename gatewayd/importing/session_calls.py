@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Lease
     from gatewayd.api.session import Session
-    from gatewayd.visit.values import Tools
+    from gatewayd.importing.values import Tools
 
 __all__ = ["Awaiting", "VisitStopped"]
 

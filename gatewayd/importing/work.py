@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.api.ledger import Deferred, Filed
 from gatewayd.api.sizes import Sizes
 from gatewayd.api.tally import Tally
-from gatewayd.batch import Batch, Bounds, Onward, Progress, cut, order, outcomes
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.growth import grown
-from gatewayd.mailboxes import claim, distinct
-from gatewayd.visit.ahead import Ahead
-from gatewayd.visit.awaiting import Awaiting, VisitStopped
-from gatewayd.visit.backfilling import Backfiller
-from gatewayd.visit.folder import FolderListing
-from gatewayd.visit.meter import Meter, VisitFull
-from gatewayd.visit.readmission import Readmission, senders_of
-from gatewayd.visit.remarks import notes_of, problems_of
-from gatewayd.visit.reporter import Reporter
-from gatewayd.visit.rereading import Rereader
-from gatewayd.visit.sessions import Sessions
-from gatewayd.visit.settling import Settler, anchors_of
+from gatewayd.importing.backfilling import Backfiller
+from gatewayd.importing.fetching import Batch, Bounds, Onward, Progress, cut, order, outcomes
+from gatewayd.importing.folder_listing import FolderListing
+from gatewayd.importing.growth import grown
+from gatewayd.importing.mailboxes import claim, distinct
+from gatewayd.importing.meter import Meter, VisitFull
+from gatewayd.importing.prefetch import Ahead
+from gatewayd.importing.readmission import Readmission, senders_of
+from gatewayd.importing.reporter import Reporter
+from gatewayd.importing.rereading import Rereader
+from gatewayd.importing.session_calls import Awaiting, VisitStopped
+from gatewayd.importing.sessions import Sessions
+from gatewayd.importing.settling import Settler, anchors_of
+from gatewayd.importing.visit_notes import notes_of, problems_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig, ImportConfig
+    from gatewayd.importing.values import Report, Tools
     from gatewayd.matching import Examination, Examined, Recipe
-    from gatewayd.visit.values import Report, Tools
 
 __all__ = ["Work"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.visit.values import Report
+from gatewayd.importing.values import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

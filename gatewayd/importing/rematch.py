@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.queries import Query
 from gatewayd.api.verdicts import PROVISIONAL_SECONDS
-from gatewayd.batch import Onward, contact_types, filings
 from gatewayd.errors import TransientError
+from gatewayd.importing.fetching import Onward, contact_types, filings
 from gatewayd.matching import Letter, Order
 from gatewayd.message.mail import was_read
 

@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.batch import contact_types
 from gatewayd.errors import PermanentError
+from gatewayd.importing.fetching import contact_types
+from gatewayd.importing.readmission import PAGE, sent_by
+from gatewayd.importing.rematch import BATCH, Backfill, file_old
 from gatewayd.matching import Letter, Order
 from gatewayd.message.mail import BytesSource
-from gatewayd.rematch import BATCH, Backfill, file_old
-from gatewayd.visit.readmission import PAGE, sent_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.api.ledger import Lease
-    from gatewayd.batch import Onward
     from gatewayd.config import AccountConfig, ImportConfig
+    from gatewayd.importing.fetching import Onward
+    from gatewayd.importing.readmission import Readmission, Rejudged
+    from gatewayd.importing.values import Tools
     from gatewayd.matching import Recipe
-    from gatewayd.visit.readmission import Readmission, Rejudged
-    from gatewayd.visit.values import Tools
 
 __all__ = ["Backfiller"]
 
@@ -50,7 +50,7 @@ class Backfiller:
     def admitted(self, readmission: Readmission) -> Iterator[int]:
         """File what operators admit by now of the mail that they refused and others did not.
 
-        What can't be decided stays as it is. So does what is provisional: ``gatewayd.rematch.correct`` gives that again, with its
+        What can't be decided stays as it is. So does what is provisional: ``rematch.correct`` gives that again, with its
         rules.
         """
         for recipe, wanted in readmission.wants():

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import Waiting
 from gatewayd.api.sizes import reread_wait
 from gatewayd.api.values import Came
-from gatewayd.batch import cut, fetch, retry_after
-from gatewayd.visit.anew import OTHERS, wait_anew
+from gatewayd.importing.fetching import cut, fetch, retry_after
+from gatewayd.importing.replaced_keys import OTHERS, wait_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
     from gatewayd.api.session import Session
     from gatewayd.api.sizes import Reread
-    from gatewayd.batch import Batch
-    from gatewayd.visit.values import Tools
+    from gatewayd.importing.fetching import Batch
+    from gatewayd.importing.values import Tools
 
 __all__ = ["Rereader"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Outcome, Waiting
     from gatewayd.api.values import Action
-    from gatewayd.received import Batch
+    from gatewayd.importing.received import Batch
 
 __all__ = ["notes_of", "problems_of"]
 

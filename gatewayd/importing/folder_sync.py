@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from gatewayd.anchoring import Past, alike, same
 from gatewayd.api.evidence import difference
 from gatewayd.api.ledger import Entry
 from gatewayd.api.timestamps import minute
 from gatewayd.api.values import Listed, Page
-from gatewayd.proof import Proof
+from gatewayd.importing.anchoring import Past, alike, same
+from gatewayd.importing.proof import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from gatewayd.anchoring import Head
     from gatewayd.api.ledger import FolderState, Known
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
+    from gatewayd.importing.anchoring import Head
 
 __all__ = ["Entering", "Lister", "preview"]
 

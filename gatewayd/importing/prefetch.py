@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.api.sizes import Sizes
-from gatewayd.batch import fetch
+from gatewayd.importing.fetching import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Waiting
     from gatewayd.api.session import Session
-    from gatewayd.batch import Batch
+    from gatewayd.importing.fetching import Batch
+    from gatewayd.importing.values import Tools
     from gatewayd.matching import Examination
-    from gatewayd.visit.values import Tools
 
 __all__ = ["Ahead", "Begun"]
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
-    from gatewayd.visit.awaiting import Awaiting
-    from gatewayd.visit.meter import Meter
-    from gatewayd.visit.values import Tools
+    from gatewayd.importing.meter import Meter
+    from gatewayd.importing.session_calls import Awaiting
+    from gatewayd.importing.values import Tools
 
 __all__ = ["Sessions"]
 

@@ -14,8 +14,8 @@ from gatewayd.message.values import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from gatewayd.importing.received import Batch
     from gatewayd.message.values import Source
-    from gatewayd.received import Batch
 
 __all__ = ["grown", "has_grown"]
 

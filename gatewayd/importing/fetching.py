@@ -12,9 +12,9 @@ from gatewayd.api.ledger import Deferred, Filed, Filing, FilingFault, NotAdmitte
 from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
+from gatewayd.importing.received import Batch, Bounds, cut, fetch
 from gatewayd.matching import Letter, Order, provisional, senders, since
 from gatewayd.matching.tenancy import refused_by
-from gatewayd.received import Batch, Bounds, cut, fetch
 from gatewayd.registry.loading import where
 
 if TYPE_CHECKING:

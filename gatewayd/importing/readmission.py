@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.verdicts import Judged
-from gatewayd.batch import contact_types
 from gatewayd.config import digest
+from gatewayd.importing.fetching import contact_types
 from gatewayd.matching import Letter, Order, senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Refused
     from gatewayd.config import ImportConfig
+    from gatewayd.importing.values import Tools
     from gatewayd.matching import Recipe
     from gatewayd.message.mail import Mail
-    from gatewayd.visit.values import Tools
 
     _Headers: TypeAlias = Callable[[str, Sequence[str]], Sequence[tuple[str, Sequence[str]]]]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import Answer
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.api.tally import Tally
-from gatewayd.batch import Bounds
+from gatewayd.importing.fetching import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Filed
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
-    from gatewayd.batch import Progress
     from gatewayd.errors import GatewaydError
+    from gatewayd.importing.daily_quota import Allowance
+    from gatewayd.importing.fetching import Progress
     from gatewayd.matching import Examining
     from gatewayd.outgoing.routing import Router
     from gatewayd.runtime.instance import Owner
-    from gatewayd.visit.allowance import Allowance
 
 __all__ = ["Report", "Tools"]
 

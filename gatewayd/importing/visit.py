@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Task
 from gatewayd.api.ledger import Held
-from gatewayd.batch import Progress
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.mailboxes import claim
-from gatewayd.visit.allowance import Allowance
-from gatewayd.visit.values import Report, Tools
-from gatewayd.visit.work import Work
+from gatewayd.importing.daily_quota import Allowance
+from gatewayd.importing.fetching import Progress
+from gatewayd.importing.mailboxes import claim
+from gatewayd.importing.values import Report, Tools
+from gatewayd.importing.work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

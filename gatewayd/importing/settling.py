@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.evidence import difference
 from gatewayd.errors import PermanentError
+from gatewayd.importing.replaced_keys import OTHERS, wait_anew
 from gatewayd.message.mail import anchor
-from gatewayd.visit.anew import OTHERS, wait_anew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

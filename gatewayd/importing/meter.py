@@ -9,8 +9,8 @@ from gatewayd.api.values import Came
 
 if TYPE_CHECKING:
     from gatewayd.api.session import Session
-    from gatewayd.batch import Batch, Bounds
-    from gatewayd.visit.allowance import Allowance
+    from gatewayd.importing.daily_quota import Allowance
+    from gatewayd.importing.fetching import Batch, Bounds
 
 __all__ = ["ListingFull", "Meter", "VisitFull"]
 

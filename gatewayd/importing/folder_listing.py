@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.anchoring import Head
-from gatewayd.listing import Lister
-from gatewayd.visit.meter import ListingFull
+from gatewayd.importing.anchoring import Head
+from gatewayd.importing.folder_sync import Lister
+from gatewayd.importing.meter import ListingFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.values import Listed, Page
     from gatewayd.config import ImportConfig
-    from gatewayd.listing import Entering
-    from gatewayd.proof import Proof
+    from gatewayd.importing.folder_sync import Entering
+    from gatewayd.importing.proof import Proof
 
 __all__ = ["FolderListing"]
 

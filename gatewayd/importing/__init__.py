@@ -1,0 +1,1 @@
+"""One account: list, fetch, match, file, settle."""
