@@ -43,7 +43,7 @@ _PATHS = (
     "gatewayd/importing/rematch.py",
     "gatewayd/visit",
     "gatewayd/outbox",
-    "gatewayd/desk/allowed.py",
+    "gatewayd/desk/sending_rules.py",
     "gatewayd/supervisor/leases.py",
     "gatewayd/supervisor/owning.py",
     "gatewayd/supervisor/charges.py",

@@ -24,7 +24,7 @@ FLOORS = [
     {"errors"},
     {"message"},
     {"api"},
-    {"draft", "runtime"},
+    {"runtime"},
     {"registry"},
     {"config"},
     {"matching"},

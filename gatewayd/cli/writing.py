@@ -13,7 +13,7 @@ import click
 from gatewayd.cli import output
 from gatewayd.cli.params import ID, operator_options
 from gatewayd.desk import Forwarding, Letter, Writer
-from gatewayd.draft import Attached
+from gatewayd.desk.composing import Attached
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:

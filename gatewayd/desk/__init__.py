@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.api.queries import Query
-from gatewayd.desk.allowed import refused
-from gatewayd.desk.explained import NO_ACCOUNT, Explained, explained
+from gatewayd.desk.explain import NO_ACCOUNT, Explained, explained
 from gatewayd.desk.forwarding import Forwarding
+from gatewayd.desk.sending_rules import refused
 from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError

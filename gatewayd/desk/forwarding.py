@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.delivery import Delivery, DeliveryQuery
 from gatewayd.config import TargetConfig
-from gatewayd.desk import allowed
+from gatewayd.desk import sending_rules
+from gatewayd.desk.composing import strict
 from gatewayd.desk.values import Planned, Prepared
-from gatewayd.draft import strict
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import compared
 from gatewayd.message.values import Address
@@ -132,7 +132,7 @@ class Forwarding:
     def _addressed(self, operator: str, goal: Address | TargetConfig, mode: Mode | None) -> tuple[SendConfig | None, Delivery]:
         """Return what the account may send that a goal is reached by, and the delivery, still without cause and Message-ID."""
         if isinstance(goal, Address):
-            account, sends = allowed.system_account(self.accounts, operator)
+            account, sends = sending_rules.system_account(self.accounts, operator)
             delivery = Delivery(
                 forwarder=account.kind,
                 account=account.name,
@@ -158,7 +158,7 @@ class Forwarding:
         for name in dict.fromkeys(one.delivery.account for one in planned):
             account = self.accounts.get(name)
             if account and account.sends:
-                yield allowed.size_check(account, account.sends, filing.size)
+                yield sending_rules.size_check(account, account.sends, filing.size)
 
     def _notes(self, viewer: Viewer, filing: FilingView, goals: Sequence[Address | TargetConfig]) -> Iterator[str]:
         """Yield what a person should know: what no rule would forward, and what will wait."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gatewayd.api.delivery import Delivery, Outgoing
     from gatewayd.api.queries import Viewer
-    from gatewayd.draft import Attached
+    from gatewayd.desk.composing import Attached
 
 __all__ = ["Checked", "Letter", "Planned", "Prepared", "Sent"]
 

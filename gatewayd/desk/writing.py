@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.delivery import Delivery, Outgoing
 from gatewayd.api.endpoint import Endpoint
-from gatewayd.desk import allowed
+from gatewayd.desk import sending_rules
+from gatewayd.desk.composing import LONGEST_NAME, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.desk.values import Planned, Prepared
-from gatewayd.draft import LONGEST_NAME, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_parsing
 from gatewayd.message.envelope import compared
@@ -47,7 +47,7 @@ class Writer:
 
         Raises PermanentError for what can't be a mail, or where the operator has no account that sends.
         """
-        account, sends = allowed.system_account(self.accounts, viewer.operator)
+        account, sends = sending_rules.system_account(self.accounts, viewer.operator)
         return self._prepared(viewer, account, sends, self._draft(letter, sends), who=who)
 
     def reply(self, viewer: Viewer, mail_id: int, letter: Letter, *, who: str, to_all: bool = False) -> Prepared:
@@ -58,7 +58,7 @@ class Writer:
         mail is that user's, and says so in its Reply-To.
         """
         filing, mail = self.desk.get(viewer, mail_id), self.desk.mail(viewer, mail_id)
-        account, sends = allowed.system_account(self.accounts, viewer.operator)
+        account, sends = sending_rules.system_account(self.accounts, viewer.operator)
         to, cc, notes = self._answered(filing, mail, to_all=to_all)
         text, html = quoted(letter.text, letter.html, Original.of(mail))
         draft = self._draft(replace(letter, subject=letter.subject or answered(mail.subject), text=text, html=html), sends)
@@ -110,7 +110,7 @@ class Writer:
             raise PermanentError(f"it would go to nobody{why}", advice="Give at least one address with --to.")
         # Writing takes several times its memory: what is too large already is not written first.
         least = len(draft.text) + len(draft.html) + sum(len(one.data) for one in draft.attachments)
-        for refusal in allowed.refused([allowed.size_check(account, sends, least)]):
+        for refusal in sending_rules.refused([sending_rules.size_check(account, sends, least)]):
             raise refusal
         outgoing = _outgoing(draft, account, answers)
         size = outgoing.mail.source.size
@@ -127,7 +127,7 @@ class Writer:
             outgoing=outgoing,
             planned=(Planned(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
             size=size,
-            checks=allowed.checks(account, sends, draft, size),
+            checks=sending_rules.checks(account, sends, draft, size),
             notes=tuple(notes),
         )
 

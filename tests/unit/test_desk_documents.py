@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.desk.documents import is_word
-from gatewayd.draft import Attached
+from gatewayd.desk.composing import Attached
+from gatewayd.desk.word_documents import is_word
 
 _TYPES = (
     b'<Types><Override PartName="/parts/main.xml" '

@@ -16,7 +16,7 @@ from gatewayd.api.endpoint import Endpoint
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
 from gatewayd.desk import Letter, Prepared, Writer
-from gatewayd.draft import Attached
+from gatewayd.desk.composing import Attached
 from gatewayd.message.message_ids import Signer, reference
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import Custodian, make_filing

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import Address, Part, PermanentError
-from gatewayd.draft import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
+from gatewayd.desk.composing import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
 from gatewayd.message.body import Alternatives
 from gatewayd.message.decode import header_text
 from gatewayd.message.mail import BytesSource, Mail, parse

@@ -1,8 +1,8 @@
 """Mail that we write ourselves: letters, and answers to mail that came in. Bytes in, bytes out; nothing here does I/O."""
 
-from gatewayd.draft.answering import QUOTED, Original, answered, quoted, references
-from gatewayd.draft.recipients import LONGEST_NAME, addresses, strict
-from gatewayd.draft.writing import Attached, Draft, written
+from gatewayd.desk.composing.answering import QUOTED, Original, answered, quoted, references
+from gatewayd.desk.composing.recipients import LONGEST_NAME, addresses, strict
+from gatewayd.desk.composing.writing import Attached, Draft, written
 
 __all__ = [
     "LONGEST_NAME",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.desk.documents import is_word
+from gatewayd.desk.composing import strict
 from gatewayd.desk.values import Checked
-from gatewayd.draft import strict
+from gatewayd.desk.word_documents import is_word
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gatewayd.config import AccountConfig, SendConfig
-    from gatewayd.draft import Draft
+    from gatewayd.desk.composing import Draft
 
 __all__ = ["checks", "refused", "size_check", "system_account"]
 

@@ -16,7 +16,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.draft.recipients import BREAKS, strict
+from gatewayd.desk.composing.recipients import BREAKS, strict
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_writing
 from gatewayd.message.html_text import html_to_text

@@ -17,7 +17,7 @@ from gatewayd.message.mail import BytesSource, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.draft import Attached
+    from gatewayd.desk.composing import Attached
 
 __all__ = ["is_word"]
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from gatewayd.api.timestamps import minute
-from gatewayd.draft.recipients import LONGEST_NAME
+from gatewayd.desk.composing.recipients import LONGEST_NAME
 from gatewayd.message.html_text import html_to_text
 
 if TYPE_CHECKING:
