@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from gatewayd import __version__
 from gatewayd.cli import output
+from gatewayd.daemon.event_reporting import Telling
+from gatewayd.daemon.observers import Observers
 from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.registry.loading import OBSERVERS
 from gatewayd.runtime.metrics import Metrics
-from gatewayd.supervisor.observers import Observers
-from gatewayd.supervisor.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
+    from gatewayd.daemon.event_reporting import Telling
     from gatewayd.importing.visit import Progress, Report
-    from gatewayd.supervisor.telling import Telling
 
 __all__ = ["COMMANDS", "visit_all"]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from gatewayd.config import Config
-    from gatewayd.supervisor.alarms import Alarms, News
+    from gatewayd.daemon.alarms import Alarms, News
 
 __all__ = ["Notices"]
 

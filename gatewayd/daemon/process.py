@@ -18,15 +18,18 @@ from gatewayd.api.health import DaemonHealth
 from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults, running
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.config.signing_key import load_signer
-from gatewayd.daemon.folders import Folders
-from gatewayd.daemon.measuring import Measuring
+from gatewayd.daemon.alarms import Alarms
+from gatewayd.daemon.directory_watcher import Folders
+from gatewayd.daemon.event_reporting import Telling
+from gatewayd.daemon.main_wait import Early, Waiting
+from gatewayd.daemon.metrics_serving import Serving
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.observers import Observers
 from gatewayd.daemon.opening import open_store
-from gatewayd.daemon.secrets import Secrets
-from gatewayd.daemon.serving import Serving
+from gatewayd.daemon.secret_watcher import Secrets
 from gatewayd.daemon.starting import first_config
-from gatewayd.daemon.waiting import Early, Waiting
+from gatewayd.daemon.status_meter import Measuring
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.matching import recipes
 from gatewayd.matching.worker_matching import WorkerEvents, Workers
@@ -38,11 +41,8 @@ from gatewayd.runtime.instance import Owner
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.runtime.threads import started
 from gatewayd.supervisor import Kit, Supervisor
-from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.correcting import Corrector
-from gatewayd.supervisor.observers import Observers
 from gatewayd.supervisor.rematching import Rematcher
-from gatewayd.supervisor.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd.config import log_of, running
-from gatewayd.daemon.waiting import newer
+from gatewayd.daemon.main_wait import newer
 from gatewayd.errors import ConfigError
 from gatewayd.registry.loading import Tries
 from gatewayd.runtime import journal

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Filing, MailFiled
+from gatewayd.daemon.observers import Observers
 from gatewayd.registry import loading
-from gatewayd.supervisor.observers import Observers
 from tests.patience import LONG
 from tests.unit.log import logged
 

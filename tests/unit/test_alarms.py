@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.api.health import Alarm
-from gatewayd.supervisor.alarms import Alarms
+from gatewayd.daemon.alarms import Alarms
 
 if TYPE_CHECKING:
-    from gatewayd.supervisor.alarms import News
+    from gatewayd.daemon.alarms import News
 
 
 class Clock:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import watchfiles
 
-from gatewayd.daemon import folders as module
-from gatewayd.daemon.folders import Folders
+from gatewayd.daemon import directory_watcher as module
+from gatewayd.daemon.directory_watcher import Folders
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, DaemonHealth
-from gatewayd.daemon.measuring import Measuring
+from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.notify import Notifier
+from gatewayd.daemon.status_meter import Measuring
 from gatewayd.runtime.metrics import Metrics
-from gatewayd.supervisor.alarms import Alarms
 from tests.unit.outbound import Post
 from tests.unit.supervised import until
 

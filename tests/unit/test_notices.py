@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from gatewayd import Address, Alarm, Courier, Forwarder, Notice, Standing, notice_mail, notice_row
 from gatewayd.config import load
+from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.notices import Notices
 from gatewayd.registry.loading import Registry
-from gatewayd.supervisor.alarms import Alarms
 from gatewayd.testing.smtp import SmtpServer
 from tests.plugins.webhook_site import SECRET, receiver, verified
 from tests.unit.log import logged

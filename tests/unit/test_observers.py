@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import AccountChanged, AccountHealth, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
+from gatewayd.daemon.observers import Observers
 from gatewayd.registry import loading
-from gatewayd.supervisor.observers import Observers
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
 from tests.unit.supervised import until

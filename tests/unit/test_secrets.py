@@ -16,7 +16,7 @@ from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, Config
 from gatewayd.config.secret_copies import Copies, Copy, copies_of, mark, new_key
 from gatewayd.config.values import SecretUse
-from gatewayd.daemon.secrets import Secrets
+from gatewayd.daemon.secret_watcher import Secrets
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
 from gatewayd_sql.options import SqlOptions

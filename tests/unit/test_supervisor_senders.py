@@ -9,9 +9,9 @@ import pytest
 
 from gatewayd import AccountHealth, Address, Forwarder
 from gatewayd.config import AccountConfig, Config, SendConfig
+from gatewayd.daemon.alarms import Alarms
 from gatewayd.errors import Fault
 from gatewayd.supervisor import Listener
-from gatewayd.supervisor.alarms import Alarms
 from tests.unit.supervised import House, until
 
 if TYPE_CHECKING:

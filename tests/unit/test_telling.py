@@ -23,15 +23,15 @@ from gatewayd import (
 )
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.api.ledger import Filed
+from gatewayd.daemon.alarms import Alarms
+from gatewayd.daemon.event_reporting import Telling
+from gatewayd.daemon.observers import Observers
 from gatewayd.importing.visit import Report
 from gatewayd.matching.directory_looks import said
 from gatewayd.matching.worker_tasks import Outcome
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.registry import loading
 from gatewayd.runtime.metrics import Metrics
-from gatewayd.supervisor.alarms import Alarms
-from gatewayd.supervisor.observers import Observers
-from gatewayd.supervisor.telling import Telling
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import make_filing, make_raw
 from tests.e2e.house import House

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.config import load
-from gatewayd.daemon.waiting import Waiting
+from gatewayd.daemon.main_wait import Waiting
 from tests.e2e.house import House, until
 from tests.patience import LONG
 
@@ -103,7 +103,7 @@ def test_where_nothing_can_be_watched_times_are_compared(folder: Path, monkeypat
     config, gone = load(folder), folder.with_name("gone")
     time.sleep(0.2)
     # A folder that is gone between the question which there are and the watch.
-    monkeypatch.setattr("gatewayd.daemon.waiting.watched", lambda _: (folder / "accounts", gone))
+    monkeypatch.setattr("gatewayd.daemon.main_wait.watched", lambda _: (folder / "accounts", gone))
     said = events(config, time.time(), [lambda: (folder / "accounts/a.yaml").write_text("x")])
     assert said.count("reload") == 1
     assert "look" in said

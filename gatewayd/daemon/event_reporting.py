@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, MailFailed, MailFiled
 from gatewayd.api.health import Alarm
+from gatewayd.daemon.alarms import Alarms
 from gatewayd.errors import LeaseLost
 from gatewayd.matching.worker_matching import WorkerEvents
 from gatewayd.runtime import journal
-from gatewayd.supervisor.alarms import Alarms
 from gatewayd.supervisor.values import Listener
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, AlarmKind, Condition
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
+    from gatewayd.daemon.observers import Observers
     from gatewayd.importing.visit import Report
     from gatewayd.matching.directory_looks import Look
     from gatewayd.runtime.metrics import Metrics
-    from gatewayd.supervisor.observers import Observers
 
 __all__ = ["Telling"]
 

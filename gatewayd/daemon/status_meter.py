@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
+    from gatewayd.daemon.alarms import Alarms
     from gatewayd.daemon.notify import Notifier
     from gatewayd.errors import Fault
     from gatewayd.runtime.metrics import Metrics
-    from gatewayd.supervisor.alarms import Alarms
 
 __all__ = ["Measuring"]
 
