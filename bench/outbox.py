@@ -26,7 +26,7 @@ from gatewayd.outgoing.forward_mime import forwarded
 from gatewayd.outgoing.parcels import parcel
 from gatewayd.registry.loading import load
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor.values import Listener
+from gatewayd.scheduler.values import Listener
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_smtp.forwarder import Smtp
 from gatewayd_sql.options import SqlOptions

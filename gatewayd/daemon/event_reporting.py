@@ -11,7 +11,7 @@ from gatewayd.daemon.alarms import Alarms
 from gatewayd.errors import LeaseLost
 from gatewayd.matching.worker_matching import WorkerEvents
 from gatewayd.runtime import journal
-from gatewayd.supervisor.values import Listener
+from gatewayd.scheduler.values import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -40,9 +40,9 @@ from gatewayd.runtime import journal
 from gatewayd.runtime.instance import Owner
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.runtime.threads import started
-from gatewayd.supervisor import Kit, Supervisor
-from gatewayd.supervisor.correcting import Corrector
-from gatewayd.supervisor.rematching import Rematcher
+from gatewayd.scheduler import Kit, Supervisor
+from gatewayd.scheduler.rematching import Rematcher
+from gatewayd.scheduler.verdict_correction import Corrector
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,15 +12,15 @@ from gatewayd.config import LimitsConfig
 from gatewayd.matching import Examiner
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor import Kit, Listener
-from gatewayd.supervisor.accounts import Watched
-from gatewayd.supervisor.charges import Charges
-from gatewayd.supervisor.closing import Closer
-from gatewayd.supervisor.leases import Keeper
-from gatewayd.supervisor.pool import Pool
-from gatewayd.supervisor.reception import Reception
-from gatewayd.supervisor.visits import Conductor, Run
-from gatewayd.supervisor.watching import Watcher
+from gatewayd.scheduler import Kit, Listener
+from gatewayd.scheduler.account_state import Watched
+from gatewayd.scheduler.account_states import Charges
+from gatewayd.scheduler.leases import Keeper
+from gatewayd.scheduler.pool import Pool
+from gatewayd.scheduler.request_inbox import Reception
+from gatewayd.scheduler.session_closer import Closer
+from gatewayd.scheduler.visit_runner import Conductor, Run
+from gatewayd.scheduler.watcher import Watcher
 from tests.patience import AT_ONCE
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.config import Config
     from gatewayd.errors import Fault
-    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.scheduler.account_state import Charge
     from tests.unit.supervised import House
 
 

@@ -14,7 +14,7 @@ from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
 from gatewayd.matching import Examiner
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
+from gatewayd.scheduler import Kit, Listener, Pace, Supervisor
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql

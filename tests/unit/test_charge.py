@@ -6,7 +6,7 @@ from gatewayd import Answer
 from gatewayd.api.roles import Transport
 from gatewayd.config import AccountConfig, LimitsConfig
 from gatewayd.importing.visit import Allowance
-from gatewayd.supervisor.accounts import Charge
+from gatewayd.scheduler.account_state import Charge
 
 
 def test_what_goes_on_is_told_once_an_hour_and_at_once_when_it_comes_again() -> None:

@@ -15,7 +15,7 @@ from tests.unit.supervised import House
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.scheduler.account_state import Charge
 
 #: Seconds within which an account is visited, if at all, and those that may go by between two steps of a test.
 SOON, MEANWHILE = 5 * LONG, LONG

@@ -15,7 +15,7 @@ from gatewayd.importing.rematch import correct, retry
 from gatewayd.matching import Examination, Examined, Examining, Findings
 from gatewayd.matching.directory_looks import Look
 from gatewayd.message.mail import unread
-from gatewayd.supervisor.correcting import Corrector
+from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, matcher, recipe
@@ -388,7 +388,7 @@ def test_so_are_those_with_mail_that_the_operator_refused_and_others_did_not(tmp
 
 
 def test_what_could_not_be_followed_up_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatewayd.supervisor.correcting._AGAIN", 0.05)
+    monkeypatch.setattr("gatewayd.scheduler.verdict_correction._AGAIN", 0.05)
     with site(tmp_path) as one:
         mail_id = one.file(1, stale())
         one.records.booking, one.records.version = True, 2
@@ -422,7 +422,7 @@ class Buggy:
 
 
 def test_a_bug_in_following_up_a_look_costs_no_account_its_visit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatewayd.supervisor.correcting._AGAIN", 0.05)
+    monkeypatch.setattr("gatewayd.scheduler.verdict_correction._AGAIN", 0.05)
     with site(tmp_path, contact_types=SALES) as one:
         one.store.release(one.hand.lease)
         one.gateway.transport.deliver(make_raw(1, sender="otto@example.com"), arrival=NOW)

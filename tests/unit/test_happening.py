@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Task, TransientError
-from gatewayd.supervisor.watching import Said
+from gatewayd.scheduler.watcher import Said
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.fake_mailbox import Asked
 from gatewayd.testing.fake_session import FakeSession

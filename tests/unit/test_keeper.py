@@ -10,8 +10,8 @@ import pytest
 
 from gatewayd import AccountHealth, Lease
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor import Pace
-from gatewayd.supervisor.leases import share
+from gatewayd.scheduler import Pace
+from gatewayd.scheduler.leases import share
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House
 from tests.unit.unlooped import Bench, away

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PluginError, TransientError
-from gatewayd.supervisor import Pace
+from gatewayd.scheduler import Pace
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House
 from tests.unit.unlooped import Bench, away

@@ -15,7 +15,7 @@ from gatewayd.outgoing.destination_run import Run
 from gatewayd.outgoing.dispatcher import Posting
 from gatewayd.outgoing.outbox import LIMIT, Outbox, Policy
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.supervisor.values import Listener
+from gatewayd.scheduler.values import Listener
 from gatewayd.testing import FakeServer
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged

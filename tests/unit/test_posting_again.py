@@ -13,7 +13,7 @@ from gatewayd.config import OperatorConfig
 from gatewayd.outgoing.destination_health import LaneHealth
 from gatewayd.outgoing.dispatcher import Posting
 from gatewayd.outgoing.outbox import Round
-from gatewayd.supervisor.values import Listener
+from gatewayd.scheduler.values import Listener
 from tests.patience import LONG
 from tests.unit.log import logged
 from tests.unit.outbound import Post

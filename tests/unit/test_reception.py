@@ -12,8 +12,8 @@ import pytest
 from gatewayd import AccountHealth, Answer, Lease, Place, Task, TransientError
 from gatewayd.importing.visit import Allowance
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor.accounts import Charge
-from gatewayd.supervisor.reception import Reception
+from gatewayd.scheduler.account_state import Charge
+from gatewayd.scheduler.request_inbox import Reception
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd import TransientError
 from gatewayd.config import Config, OperatorConfig
-from gatewayd.supervisor import rematching
-from gatewayd.supervisor.rematching import Rematcher
+from gatewayd.scheduler import rematching
+from gatewayd.scheduler.rematching import Rematcher
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from tests.unit.kernel import Gateway

@@ -14,7 +14,7 @@ from gatewayd import Answer, AuthError, DaemonHealth, Lease, PermanentError, Req
 from gatewayd.config import ImportConfig
 from gatewayd.errors import Fault
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor import Listener, Pace
+from gatewayd.scheduler import Listener, Pace
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE, LONG
 from tests.unit.supervised import FIRST, House, Site, mails, until

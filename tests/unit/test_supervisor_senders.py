@@ -11,7 +11,7 @@ from gatewayd import AccountHealth, Address, Forwarder
 from gatewayd.config import AccountConfig, Config, SendConfig
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.errors import Fault
-from gatewayd.supervisor import Listener
+from gatewayd.scheduler import Listener
 from tests.unit.supervised import House, until
 
 if TYPE_CHECKING:

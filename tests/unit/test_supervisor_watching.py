@@ -13,14 +13,14 @@ import pytest
 
 from gatewayd import Heard, TransientError, Watch
 from gatewayd.errors import PluginError
-from gatewayd.supervisor.watching import Watcher
+from gatewayd.scheduler.watcher import Watcher
 from tests.patience import AT_ONCE
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gatewayd.supervisor.watching import Said
+    from gatewayd.scheduler.watcher import Said
 
 
 class Line(Watch):

@@ -11,7 +11,7 @@ from gatewayd.config import LimitsConfig
 from gatewayd.matching import Examiner
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Owner
-from gatewayd.supervisor import Kit, Listener, Pace, Supervisor
+from gatewayd.scheduler import Kit, Listener, Pace, Supervisor
 from tests.patience import AT_ONCE, Stopwatch
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import Store
-    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.scheduler.account_state import Charge
     from tests.unit.supervised import House
 
 

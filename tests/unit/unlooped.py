@@ -9,10 +9,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from gatewayd import DaemonHealth, Lease, Task, TransientError
-from gatewayd.supervisor import Listener, Pace
-from gatewayd.supervisor.accounts import Watched
-from gatewayd.supervisor.leases import Keeper, Round
-from gatewayd.supervisor.visits import Run
+from gatewayd.scheduler import Listener, Pace
+from gatewayd.scheduler.account_state import Watched
+from gatewayd.scheduler.leases import Keeper, Round
+from gatewayd.scheduler.visit_runner import Run
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE
 from tests.unit.supervised import until
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from gatewayd import AccountHealth, GatewaydError
-    from gatewayd.supervisor.accounts import Charge
+    from gatewayd.scheduler.account_state import Charge
     from tests.unit.supervised import House
 
 #: How long a lease lasts here, in seconds.

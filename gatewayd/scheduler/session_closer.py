@@ -10,8 +10,8 @@ from gatewayd.runtime.threads import Threads
 
 if TYPE_CHECKING:
     from gatewayd.api.session import Session
-    from gatewayd.supervisor.accounts import Watched
-    from gatewayd.supervisor.watching import Watcher
+    from gatewayd.scheduler.account_state import Watched
+    from gatewayd.scheduler.watcher import Watcher
 
 __all__ = ["Closer", "break_off"]
 

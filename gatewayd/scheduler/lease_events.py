@@ -14,11 +14,11 @@ from gatewayd.runtime.clock import compare_in, spread
 
 if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
-    from gatewayd.supervisor.accounts import Charge
-    from gatewayd.supervisor.charges import Charges
-    from gatewayd.supervisor.leases import Keeper, Round
-    from gatewayd.supervisor.reception import Reception
-    from gatewayd.supervisor.values import Listener
+    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.account_states import Charges
+    from gatewayd.scheduler.leases import Keeper, Round
+    from gatewayd.scheduler.request_inbox import Reception
+    from gatewayd.scheduler.values import Listener
 
 __all__ = ["Ownership"]
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from gatewayd.api.health import AccountHealth, Answer, Condition, Request
-    from gatewayd.supervisor.accounts import Charge
-    from gatewayd.supervisor.values import Kit
-    from gatewayd.supervisor.visits import Run
+    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.visit_runner import Run
 
 __all__ = ["Reception"]
 

@@ -14,8 +14,8 @@ from gatewayd.errors import GatewaydError, LeaseLost, PluginError
 from gatewayd.importing.visit import Report, Tools, visit
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
-from gatewayd.supervisor.accounts import Watched
-from gatewayd.supervisor.closing import break_off
+from gatewayd.scheduler.account_state import Watched
+from gatewayd.scheduler.session_closer import break_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from gatewayd.outgoing.routing import Router
     from gatewayd.registry.loading import Registry
     from gatewayd.runtime.threads import Slot
-    from gatewayd.supervisor.accounts import Charge
-    from gatewayd.supervisor.values import Kit
-    from gatewayd.supervisor.watching import Watcher
+    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.watcher import Watcher
 
 __all__ = ["Conductor", "Done", "Run"]
 

@@ -9,8 +9,8 @@ from gatewayd.api.health import AccountHealth, Alarm, Task
 from gatewayd.importing.visit import Allowance
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import Due
-from gatewayd.supervisor.accounts import Charge
-from gatewayd.supervisor.visits import Run
+from gatewayd.scheduler.account_state import Charge
+from gatewayd.scheduler.visit_runner import Run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, Config
     from gatewayd.matching import Recipe
     from gatewayd.outgoing.routing import Router
-    from gatewayd.supervisor.closing import Closer
-    from gatewayd.supervisor.leases import Keeper
-    from gatewayd.supervisor.pool import Pool
-    from gatewayd.supervisor.reception import Reception
-    from gatewayd.supervisor.values import Kit
+    from gatewayd.scheduler.leases import Keeper
+    from gatewayd.scheduler.pool import Pool
+    from gatewayd.scheduler.request_inbox import Reception
+    from gatewayd.scheduler.session_closer import Closer
+    from gatewayd.scheduler.values import Kit
 
 __all__ = ["Charges"]
 

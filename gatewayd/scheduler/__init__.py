@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from gatewayd.runtime import lazy_imports
 
 if TYPE_CHECKING:
-    from gatewayd.supervisor.loop import Supervisor
-    from gatewayd.supervisor.values import Kit, Listener, Pace
+    from gatewayd.scheduler.loop import Supervisor
+    from gatewayd.scheduler.values import Kit, Listener, Pace
 
 __all__ = ["Kit", "Listener", "Pace", "Supervisor"]
 

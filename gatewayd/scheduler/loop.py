@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
-from gatewayd.supervisor.charges import Charges
-from gatewayd.supervisor.closing import Closer, break_off
-from gatewayd.supervisor.happening import Happenings
-from gatewayd.supervisor.leases import Keeper
-from gatewayd.supervisor.owning import Ownership
-from gatewayd.supervisor.pool import Pool
-from gatewayd.supervisor.reception import Reception
-from gatewayd.supervisor.visits import Conductor
-from gatewayd.supervisor.watching import Watcher
+from gatewayd.scheduler.account_states import Charges
+from gatewayd.scheduler.event_handlers import Happenings
+from gatewayd.scheduler.lease_events import Ownership
+from gatewayd.scheduler.leases import Keeper
+from gatewayd.scheduler.pool import Pool
+from gatewayd.scheduler.request_inbox import Reception
+from gatewayd.scheduler.session_closer import Closer, break_off
+from gatewayd.scheduler.visit_runner import Conductor
+from gatewayd.scheduler.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from gatewayd.matching import Recipe
     from gatewayd.outgoing.routing import Router
     from gatewayd.runtime.threads import Slot
-    from gatewayd.supervisor.leases import Round
-    from gatewayd.supervisor.values import Kit
-    from gatewayd.supervisor.visits import Done, Run
-    from gatewayd.supervisor.watching import Said
+    from gatewayd.scheduler.leases import Round
+    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.visit_runner import Done, Run
+    from gatewayd.scheduler.watcher import Said
 
 __all__ = ["Supervisor"]
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.supervisor.accounts import Charge
-    from gatewayd.supervisor.visits import Conductor, Done, Run
+    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.visit_runner import Conductor, Done, Run
 
 __all__ = ["Pool"]
 

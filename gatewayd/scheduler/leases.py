@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.health import AccountHealth
     from gatewayd.api.ledger import Lease
-    from gatewayd.supervisor.values import Kit
+    from gatewayd.scheduler.values import Kit
 
 __all__ = ["Keeper", "Round", "share"]
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig
     from gatewayd.errors import GatewaydError
     from gatewayd.importing.visit import Allowance, Report
-    from gatewayd.supervisor.values import Kit
-    from gatewayd.supervisor.visits import Run
+    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.visit_runner import Run
 
 __all__ = ["Charge", "Watched"]
 

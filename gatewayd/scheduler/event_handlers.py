@@ -13,22 +13,22 @@ from gatewayd.importing.visit import Report
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import compare_in
-from gatewayd.supervisor.visits import Done
+from gatewayd.scheduler.visit_runner import Done
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.api.health import Request
     from gatewayd.runtime.threads import Slot
-    from gatewayd.supervisor.accounts import Charge
-    from gatewayd.supervisor.charges import Charges
-    from gatewayd.supervisor.closing import Closer
-    from gatewayd.supervisor.owning import Ownership
-    from gatewayd.supervisor.pool import Pool
-    from gatewayd.supervisor.reception import Reception
-    from gatewayd.supervisor.values import Kit
-    from gatewayd.supervisor.visits import Run
-    from gatewayd.supervisor.watching import Said
+    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.account_states import Charges
+    from gatewayd.scheduler.lease_events import Ownership
+    from gatewayd.scheduler.pool import Pool
+    from gatewayd.scheduler.request_inbox import Reception
+    from gatewayd.scheduler.session_closer import Closer
+    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.visit_runner import Run
+    from gatewayd.scheduler.watcher import Said
 
 __all__ = ["Happenings"]
 
