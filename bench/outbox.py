@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 from gatewayd import Address, Delivery, Place, Query, Taken, Viewer
 from gatewayd.api.delivery import Recipient
 from gatewayd.config import AccountConfig, Config, OperatorConfig, SendConfig
-from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.forward_mime import forwarded
 from gatewayd.outgoing.parcels import parcel
 from gatewayd.registry.loading import load
-from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.instance import Instance
 from gatewayd.scheduler.values import Listener
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_smtp.forwarder import Smtp
@@ -162,8 +162,8 @@ def _ours(store: Sql, folder: Path, port: int, count: int, registry: Registry) -
         accounts={"out": account},
     )
     settled: list[str] = []
-    with Owner(folder) as owner:
-        posting = Posting(store, owner, Listener(settled=lambda _, __, one: settled.append(one.state)))
+    with Instance(folder) as owner:
+        posting = Dispatcher(store, owner, Listener(settled=lambda _, __, one: settled.append(one.state)))
         began = time.perf_counter()
         posting.apply(config)
         while len(settled) < count:

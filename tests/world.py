@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import Message, SmtpServer
+    from gatewayd.testing.smtp import ReceivedMessage, SmtpServer
 
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/gatewayd.service"
@@ -214,7 +214,7 @@ class World:
         until("the rule has sent it on", 30, lambda: self.sent_to("duty@example.com"))
         self.said["after the backup"] = self._shell("gatewayd mail list --json")
 
-    def sent_to(self, address: str) -> list[Message]:
+    def sent_to(self, address: str) -> list[ReceivedMessage]:
         """What went out to an address."""
         return [one for one in self.smtp.messages if one.recipients == (address,)]
 

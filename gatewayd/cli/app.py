@@ -19,15 +19,15 @@ from gatewayd.api.store import Store
 from gatewayd.cli import output
 from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.matching import Answering, Examiner, Recipe, recipes
-from gatewayd.matching.worker_matching import Workers
+from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec, recipes
+from gatewayd.matching.worker_matching import WorkerMatching
 from gatewayd.outgoing.routing import Router
 from gatewayd.registry import loading
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.guarded_session import open_session
 from gatewayd.registry.loading import where
-from gatewayd.runtime.instance import Owner, enter, has_ended, prepare, running_daemons
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.instance import Instance, enter, has_ended, prepare, running_daemons
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,9 +82,9 @@ class App:
             return config.plugins_of(self.folder, enter=enter, tries=self._tries)
 
     @property
-    def _tries(self) -> loading.Tries:
+    def _tries(self) -> loading.Trials:
         """How plugins are tried; who waits long for one is told for which."""
-        return loading.Tries(again=self.as_it_stands, say=_importing, after=_PATIENCE)
+        return loading.Trials(again=self.as_it_stands, say=_importing, after=_PATIENCE)
 
     @cached_property
     def store(self) -> Store:
@@ -119,36 +119,36 @@ class App:
         return chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
 
     @cached_property
-    def owner(self) -> Owner:
+    def owner(self) -> Instance:
         """This process as an owner of leases."""
         self._prepare_state()
         try:
-            return self._stack.enter_context(Owner(self.config.state))
+            return self._stack.enter_context(Instance(self.config.state))
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{self.config.state}: {error.strerror}", advice=advice) from error
 
     @cached_property
-    def examiner(self) -> Examiner:
+    def examiner(self) -> LocalMatching:
         """The examiner of this process."""
         self._prepare_state()
-        examiner = Examiner(self.registry)
+        examiner = LocalMatching(self.registry)
         self._stack.callback(examiner.close)
         return examiner
 
     @cached_property
-    def examining(self) -> Answering:
+    def examining(self) -> DirectoryAnswers:
         """What examines and asks directories: worker processes with deadlines, unless the config wants none."""
         if not self.config.workers.processes:
             return self.examiner
         self._prepare_state()
         # One account is visited at a time, and one process keeps up with it.
-        workers = Workers(self.registry, replace(self.config.workers, processes=1), looks_apart=False)
+        workers = WorkerMatching(self.registry, replace(self.config.workers, processes=1), looks_apart=False)
         self._stack.callback(workers.close)
         return workers
 
     @cached_property
-    def recipes(self) -> Mapping[str, Recipe]:
+    def recipes(self) -> Mapping[str, OperatorSpec]:
         """Every operator's recipe, by name."""
         return recipes(self.config)
 
@@ -181,7 +181,7 @@ class App:
     @cached_property
     def thread(self) -> Executor:
         """One thread for a visit's session."""
-        threads = Threads(1, "session")
+        threads = WorkerThreads(1, "session")
         # What hangs in a connect is left behind: it ends with the process.
         self._stack.callback(threads.shutdown, wait=False)
         return threads

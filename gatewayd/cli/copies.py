@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.options import Secret
     from gatewayd.cli.app import App
-    from gatewayd.config.secret_copies import Copies
+    from gatewayd.config.secret_copies import SecretCopies
     from gatewayd.config.values import SecretUse
 
 __all__ = ["SecretAges", "other_copies"]
@@ -30,7 +30,7 @@ def other_copies(app: App) -> Iterator[Fault]:
             yield Fault(file=use.file, line=use.line, column=use.column, what=found)
 
 
-def _said(app: App, use: SecretUse, copies: Copies) -> str:
+def _said(app: App, use: SecretUse, copies: SecretCopies) -> str:
     copy = copies.by_name.get(str(use.secret))
     if copy is None:
         return ""

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Kind
     from gatewayd.cli.app import App
     from gatewayd.config import ImportConfig
-    from gatewayd.matching import Looked
+    from gatewayd.matching import DirectoryCheck
 
-__all__ = ["COMMANDS", "Checked", "check_directories"]
+__all__ = ["COMMANDS", "DirectoryFaults", "check_directories"]
 
 #: Seconds after which the person is told what is waited for.
 _PATIENCE = 1.5
@@ -31,7 +31,7 @@ _TYPES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class DirectoryFaults:
     """What is wrong with one operator's directory and matchers."""
 
     #: How many of them can't be used at all.
@@ -40,7 +40,7 @@ class Checked:
     outdated: bool
 
 
-def check_directories(app: App) -> Sequence[Checked]:
+def check_directories(app: App) -> Sequence[DirectoryFaults]:
     """Show what is wrong with the operators' directories and matchers, and with contact types that nobody has."""
     looks = {name: look(app, name) for name in app.recipes}
     checked = [_checked(app, name, looked) for name, looked in looks.items()]
@@ -49,7 +49,7 @@ def check_directories(app: App) -> Sequence[Checked]:
     return checked
 
 
-def look(app: App, name: str, *, accept: bool = False, patient: bool = False) -> Looked:
+def look(app: App, name: str, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
     """Look at an operator's directory; a person who waits long for it is told so."""
     waiting = app.thread.submit(app.examining.look, app.recipes[name], accept=accept, patient=patient)
     with suppress(TimeoutError):
@@ -58,7 +58,7 @@ def look(app: App, name: str, *, accept: bool = False, patient: bool = False) ->
     return waiting.result()
 
 
-def _checked(app: App, name: str, looked: Looked) -> Checked:
+def _checked(app: App, name: str, looked: DirectoryCheck) -> DirectoryFaults:
     unusable = [] if app.recipes[name].faulty else [*looked.unbuilt]
     if looked.failed and "directory" not in dict(unusable) and not app.recipes[name].faulty:
         unusable.append(("directory", "; ".join(looked.faults)))
@@ -68,7 +68,7 @@ def _checked(app: App, name: str, looked: Looked) -> Checked:
         click.echo(output.clean(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}"))
     for text in looked.contents.warnings:
         output.note(f"warning: operators/{name}.yaml: directory: {text}")
-    return Checked(unusable=len(unusable), outdated=bool(looked.contents.outdated))
+    return DirectoryFaults(unusable=len(unusable), outdated=bool(looked.contents.outdated))
 
 
 def _unknown_contact_types(app: App, held: Mapping[str, Contents]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import __version__
 from gatewayd.cli import output
-from gatewayd.daemon.event_reporting import Telling
+from gatewayd.daemon.event_reporting import EventReporter
 from gatewayd.daemon.observers import Observers
 from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.registry.loading import OBSERVERS
@@ -25,7 +25,7 @@ _PATIENCE = 10.0
 
 
 @contextmanager
-def observed(app: App) -> Iterator[Telling | None]:
+def observed(app: App) -> Iterator[EventReporter | None]:
     """Give what tells the observers while the block lasts; None where there are none. What they print is no output of ours."""
     if not any(app.registry.observers(f"gatewayd_{hook}") for hook in OBSERVERS):
         yield None
@@ -33,7 +33,7 @@ def observed(app: App) -> Iterator[Telling | None]:
     with standard_output_kept():
         observers = Observers(app.registry)
         try:
-            yield Telling(Metrics(version=__version__), observers)
+            yield EventReporter(Metrics(version=__version__), observers)
         finally:
             observers.close(_PATIENCE)
             for problem in observers.problems():

@@ -13,7 +13,7 @@ from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.importing.mailboxes import distinct
 from gatewayd.registry.guarded_courier import open_courier
 from gatewayd.registry.loading import where
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -110,7 +110,7 @@ def _told(work: Callable[[], Sequence[str]]) -> Sequence[str]:
 
 def _within(seconds: float, work: Callable[[], Sequence[str]]) -> Sequence[str]:
     """Do it in a thread of its own, which is left behind where it takes longer: it ends with the process."""
-    thread = Threads(1, "online")
+    thread = WorkerThreads(1, "online")
     waiting = thread.submit(work)
     thread.shutdown(wait=False)
     try:

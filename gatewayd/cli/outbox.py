@@ -12,7 +12,7 @@ from gatewayd.cli import output
 from gatewayd.cli.observing import observed
 from gatewayd.cli.params import ID, all_operators_option, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.outgoing.outbox import LIMIT, Outbox, Round, Tools
+from gatewayd.outgoing.outbox import LIMIT, DeliveryRound, DeliveryTools, Outbox
 from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:
@@ -218,15 +218,15 @@ def _deliver(app: App, *, as_json: bool) -> int:
     return 1 if any(one.error or one.waiting or one.parked for one in tried) else 0
 
 
-def _lane(app: App, lane: str) -> Round:
+def _lane(app: App, lane: str) -> DeliveryRound:
     """Deliver all that is due of one lane; its error is its own, the other lanes go on (P4)."""
     with standard_output_kept(), observed(app) as telling:
-        tools = Tools(store=app.store, owner=app.owner, settler=app.thread)
+        tools = DeliveryTools(store=app.store, owner=app.owner, settler=app.thread)
         return _delivered(Outbox(app.config), lane, replace(tools, settled=telling.settled) if telling else tools)
 
 
-def _delivered(outbox: Outbox, lane: str, tools: Tools) -> Round:
-    total = Round(lane=lane)
+def _delivered(outbox: Outbox, lane: str, tools: DeliveryTools) -> DeliveryRound:
+    total = DeliveryRound(lane=lane)
     while True:
         try:
             done = outbox.deliver(lane, tools, failures=0)
@@ -243,13 +243,13 @@ def _delivered(outbox: Outbox, lane: str, tools: Tools) -> Round:
             return total
 
 
-def _wrong(one: Round) -> str:
+def _wrong(one: DeliveryRound) -> str:
     if one.error is not None:
         return one.error.sentences
     return "See `gatewayd outbox list`." if one.waiting or one.parked else ""
 
 
-def _round_row(one: Round) -> dict[str, output.Json]:
+def _round_row(one: DeliveryRound) -> dict[str, output.Json]:
     return {
         "lane": one.lane,
         "delivered": one.delivered,

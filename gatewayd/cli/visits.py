@@ -20,7 +20,7 @@ from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.folder_sync import preview
 from gatewayd.importing.rematch import correct, retry_put_off
-from gatewayd.importing.visit import Tools, visit
+from gatewayd.importing.visit import VisitTools, visit
 from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.daemon.event_reporting import Telling
-    from gatewayd.importing.visit import Progress, Report
+    from gatewayd.daemon.event_reporting import EventReporter
+    from gatewayd.importing.visit import Progress, VisitReport
 
 __all__ = ["COMMANDS", "visit_all"]
 
@@ -167,7 +167,7 @@ def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progres
 class _Filings:
     """Hears of what is filed: tells observers, and keeps for whom something was put off."""
 
-    def __init__(self, telling: Telling | None, account: str) -> None:
+    def __init__(self, telling: EventReporter | None, account: str) -> None:
         self._telling = telling
         self._account = account
         self.put_off: set[str] = set()
@@ -190,7 +190,7 @@ def _match_put_off(app: App, operators: Collection[str]) -> None:
 def _visited(
     app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], filed: Callable[[str, Sequence[Filed]], None]
 ) -> Answer:
-    tools = Tools(
+    tools = VisitTools(
         # First: a worker process gets ready while the store is opened.
         examiner=app.examining,
         store=app.store,
@@ -213,7 +213,7 @@ def _visited(
         return Answer(account=account.name, error=error.message, advice=error.advice)
 
 
-def _remember(app: App, done: Report) -> None:
+def _remember(app: App, done: VisitReport) -> None:
     """Keep for ``status`` when the account was last checked and had mail; no daemon has it."""
     now = datetime.now(UTC)
     checked = None if done.error or done.unproven else now

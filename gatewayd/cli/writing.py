@@ -12,8 +12,8 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.cli.params import ID, operator_options
-from gatewayd.desk import Forwarding, Letter, Writer
-from gatewayd.desk.composing import Attached
+from gatewayd.desk import Forwarding, NewMail, Writer
+from gatewayd.desk.composing import AttachedFile
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.queries import Json
     from gatewayd.cli.app import App
-    from gatewayd.desk import Prepared
+    from gatewayd.desk import PreparedMail
 
 __all__ = ["COMMANDS"]
 
@@ -131,12 +131,12 @@ def _writer(app: App) -> Writer:
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def _letter(*, text: Path | None, html: Path | None, attach: Sequence[Path], sender: str | None, **asked: Any) -> Letter:
+def _letter(*, text: Path | None, html: Path | None, attach: Sequence[Path], sender: str | None, **asked: Any) -> NewMail:
     if text is None and html is None:
         raise click.UsageError("there is nothing to send: give --text FILE, --html FILE or both; --text - reads standard input")
     if text is not None and text == html == Path("-"):
         raise click.UsageError("standard input is read once: give a file for --text or for --html")
-    return Letter(
+    return NewMail(
         text=_text(text) if text else "",
         html=_text(html) if html else "",
         attachments=tuple(map(_attached, attach)),
@@ -166,10 +166,10 @@ def _typed() -> bytes:
         raise PermanentError(f"standard input can't be read: {error.strerror or error}", advice=advice) from error
 
 
-def _attached(path: Path) -> Attached:
+def _attached(path: Path) -> AttachedFile:
     kind, packed = mimetypes.guess_type(path.name, strict=False)
     # What is packed is sent as it is, and not as what it would be when unpacked.
-    return Attached(name=path.name, type=kind if kind and not packed else "application/octet-stream", data=_read(path))
+    return AttachedFile(name=path.name, type=kind if kind and not packed else "application/octet-stream", data=_read(path))
 
 
 def _read(path: Path) -> bytes:
@@ -192,7 +192,7 @@ def _bounded(what: object, data: bytes, *, large: bool = False) -> bytes:
 # --- what is shown ----------------------------------------------------------------------------------------------------
 
 
-def _done(app: App, prepared: Prepared, *, explain: bool, as_json: bool) -> int:
+def _done(app: App, prepared: PreparedMail, *, explain: bool, as_json: bool) -> int:
     """Show what would happen, or let it happen."""
     if explain:
         _explained(prepared, as_json=as_json)
@@ -211,7 +211,7 @@ def _done(app: App, prepared: Prepared, *, explain: bool, as_json: bool) -> int:
     return 0
 
 
-def _explained(prepared: Prepared, *, as_json: bool) -> None:
+def _explained(prepared: PreparedMail, *, as_json: bool) -> None:
     if as_json:
         output.json_line(_row(prepared))
         return
@@ -236,7 +236,7 @@ def _explained(prepared: Prepared, *, as_json: bool) -> None:
     click.echo("Nothing was sent." if prepared.allowed else "It would be refused. Nothing was sent.")
 
 
-def _hidden(prepared: Prepared) -> Sequence[str]:
+def _hidden(prepared: PreparedMail) -> Sequence[str]:
     """Return who gets a new mail and is not named in it."""
     if prepared.outgoing is None:
         return ()
@@ -245,7 +245,7 @@ def _hidden(prepared: Prepared) -> Sequence[str]:
     return [address for one in prepared.planned for address in one.delivery.to if address.lower() not in named]
 
 
-def _row(prepared: Prepared) -> dict[str, Json]:
+def _row(prepared: PreparedMail) -> dict[str, Json]:
     return {
         "deliveries": [
             {

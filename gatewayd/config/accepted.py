@@ -19,7 +19,7 @@ from gatewayd.api.regular_files import read_regular
 from gatewayd.api.roles import Directory, Matcher, Transport
 from gatewayd.config.account import sending
 from gatewayd.config.files import Unreadable, content, names
-from gatewayd.config.folder import Reading, StandIns, shown
+from gatewayd.config.folder import Fallbacks, FolderReading, shown
 from gatewayd.config.main import main
 from gatewayd.config.rights import ours_alone
 from gatewayd.errors import PluginError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Plugin
     from gatewayd.config.main import Main
     from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
-    from gatewayd.registry.loading import Registry, Tries
+    from gatewayd.registry.loading import Registry, Trials
 
 __all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from", "was_accepted"]
 
@@ -53,7 +53,7 @@ def running(
     registry: Registry | None = None,
     *,
     enter: Callable[[Path], None] = lambda _: None,
-    tries: Tries | None = None,
+    tries: Trials | None = None,
 ) -> Config:
     """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
 
@@ -74,7 +74,7 @@ def running_from(
     registry: Registry | None = None,
     *,
     enter: Callable[[Path], None],
-    tries: Tries | None = None,
+    tries: Trials | None = None,
 ) -> Config:
     """Do what ``running`` does, with ``gatewayd.yaml`` as it was found."""
     state = previous.state if previous else found.state
@@ -83,7 +83,7 @@ def running_from(
     accepted = _Accepted(state / ACCEPTED if state else None, previous)
     if registry is None:
         registry = found.registry(tries, accepted.plugins(found.plugins_folder))
-    return Reading(folder, found, registry, accepted).config()
+    return FolderReading(folder, found, registry, accepted).config()
 
 
 def accept(config: Config) -> None:
@@ -115,7 +115,7 @@ def was_accepted(state: Path) -> bool:
     return (state / ACCEPTED / ORIGIN).is_file()
 
 
-class _Accepted(StandIns):
+class _Accepted(Fallbacks):
     """The copies, and the config that runs."""
 
     def __init__(self, root: Path | None, previous: Config | None) -> None:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from gatewayd.config.yaml_documents import Place
     from gatewayd.registry.loading import Registry
 
-__all__ = ["Between"]
+__all__ = ["CrossCheck"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Between:
+class CrossCheck:
     """All accounts that run, by name, and all that have a file: of a faulty one nothing is said but its own faults."""
 
     accounts: Mapping[str, AccountConfig]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.main import Main
     from gatewayd.config.values import Config
-    from gatewayd.registry.loading import Tries
+    from gatewayd.registry.loading import Trials
 
 __all__ = ["current"]
 
@@ -35,7 +35,7 @@ _STATE = re.compile(r"""^["']?state["']?:[ ]*["']?([^"'#\n{}\[\]]+?)["']?[ ]*(?:
 _MOST = 1 << 20
 
 
-def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None, tries: Tries | None = None) -> Config:
+def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None, tries: Trials | None = None) -> Config:
     """Read the config folder as the daemon runs it: each faulty file runs as last accepted, ``gatewayd.yaml`` too.
 
     ``enter`` is called with the state folder before any plugin's code is. ``Config.faults`` and ``standing_in`` tell of

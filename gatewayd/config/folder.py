@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.config import main
 from gatewayd.config.account import account
 from gatewayd.config.checker import Checker
-from gatewayd.config.cross_checks import Between
+from gatewayd.config.cross_checks import CrossCheck
 from gatewayd.config.faults import hint
 from gatewayd.config.files import Unreadable, names
 from gatewayd.config.notify import notify, through
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.config.main import Main
-    from gatewayd.registry.loading import Loaded, Registry, Tries
+    from gatewayd.registry.loading import LoadedPlugin, Registry, Trials
 
-__all__ = ["Reading", "StandIns", "load", "plugins_of", "shown"]
+__all__ = ["Fallbacks", "FolderReading", "load", "plugins_of", "shown"]
 
 _Value = TypeVar("_Value")
 
@@ -35,7 +35,7 @@ def load(
     registry: Registry | None = None,
     *,
     enter: Callable[[Path], None] = lambda _: None,
-    tries: Tries | None = None,
+    tries: Trials | None = None,
 ) -> Config:
     """Read the config folder. Plugins are loaded from where ``gatewayd.yaml`` says, or are those of ``registry``.
 
@@ -47,10 +47,10 @@ def load(
     found = main.main(folder)
     if found.state:
         enter(found.state)
-    return Reading(folder, found, registry or found.registry(tries), StandIns()).config()
+    return FolderReading(folder, found, registry or found.registry(tries), Fallbacks()).config()
 
 
-def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Tries) -> Registry:
+def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Trials) -> Registry:
     """Load the plugins that a config folder names, as far as it can be read: they can be looked at before there is a config."""
     try:
         found = main.main(folder.absolute())
@@ -66,7 +66,7 @@ def shown(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
-class StandIns:
+class Fallbacks:
     """What may stand in for files that are faulty. This one has nothing."""
 
     def files(self, group: str) -> Sequence[str]:
@@ -90,10 +90,10 @@ class StandIns:
         return None
 
 
-class Reading:
+class FolderReading:
     """One reading of a config folder."""
 
-    def __init__(self, folder: Path, main: Main, registry: Registry, instead: StandIns) -> None:
+    def __init__(self, folder: Path, main: Main, registry: Registry, instead: Fallbacks) -> None:
         self._folder = folder
         self._main = main
         self._registry = registry
@@ -161,7 +161,7 @@ class Reading:
         for file, checker in self._checkers.items():
             group, _, name = file.removesuffix(".yaml").partition("/")
             by_name[group][name] = checker
-        between = Between(accounts=accounts, operators=operators, files=frozenset(by_name["accounts"]), registry=self._registry)
+        between = CrossCheck(accounts=accounts, operators=operators, files=frozenset(by_name["accounts"]), registry=self._registry)
         for name, checker in by_name["operators"].items():
             between.operator(checker, name)
         between.systems(by_name["accounts"])
@@ -223,7 +223,7 @@ class Reading:
                 what = f"plugins.without[{index}]: there is no plugin {word!r}{hint(word, known)}"
                 self._faults.append(self._main.checker.document.fault(("plugins", "without", index), what))
 
-    def _fault(self, plugin: Loaded, what: str) -> Fault:
+    def _fault(self, plugin: LoadedPlugin, what: str) -> Fault:
         if plugin.path is None:
             return Fault(file=f"plugin {plugin.name} ({plugin.source})", what=what)
         at = plugin.spot if plugin.spot and plugin.spot.file == str(plugin.path) else None

@@ -14,7 +14,7 @@ from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersB
 from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
-from gatewayd.registry.loading import Tries, load
+from gatewayd.registry.loading import Trials, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +40,12 @@ class Main:
     state: Path | None
     plugins_folder: Path | None
 
-    def registry(self, tries: Tries | None, files: Sequence[PluginFile] = ()) -> Registry:
+    def registry(self, tries: Trials | None, files: Sequence[PluginFile] = ()) -> Registry:
         """Load the plugins that it names, and in place of faulty ones ``files``."""
         block = self.found.plugins if self.found else None
         most = workers(self.found.workers if self.found else None).memory_mib << 20
         file = self.state / _TRIED if self.state else None
-        bounded = replace(tries or Tries(), memory=most, file=file)
+        bounded = replace(tries or Trials(), memory=most, file=file)
         bounded = replace(bounded, seconds=block.deadline) if block else bounded
         return load(self.plugins_folder, files=files, without=self.without, tries=bounded)
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.api.options import Secret
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["Copies", "Copy", "copies_of", "mark", "new_key"]
+__all__ = ["SecretCopies", "SecretCopy", "copies_of", "mark", "new_key"]
 
 _FILE = "secrets.json"
 #: Of a mark, in bytes.
@@ -37,7 +37,7 @@ _LONGEST = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
+class SecretCopy:
     """A daemon's copy of one secret."""
 
     since: datetime
@@ -55,11 +55,11 @@ def mark(secret: Secret, key: bytes, size: int = _MARK) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Copies:
+class SecretCopies:
     """What one daemon has, by the reference as a file of the config writes it."""
 
     key: bytes
-    by_name: Mapping[str, Copy]
+    by_name: Mapping[str, SecretCopy]
 
     def is_other(self, secret: Secret) -> bool:
         """Whether the daemon's copy is surely another than what can be had here; False where one of the two is not known."""
@@ -72,7 +72,7 @@ class Copies:
         found = [self.by_name.get(str(one)) for one in several]
         return max((one.since for one in found if one and one.mark), default=None)
 
-    def tell(self, owner: Owner) -> None:
+    def tell(self, owner: Instance) -> None:
         """Tell it in the room of a daemon; raises OSError."""
         told = {name: [copy.since.timestamp(), copy.mark] for name, copy in self.by_name.items()}
         owner.write(_FILE, json.dumps({"key": self.key.hex(), "copies": told}))
@@ -83,18 +83,20 @@ def new_key() -> bytes:
     return secrets.token_bytes(_KEY)
 
 
-def copies_of(state: Path) -> Mapping[int, Copies]:
+def copies_of(state: Path) -> Mapping[int, SecretCopies]:
     """Return what the daemons with this state folder tell, by process. Says nothing of those that can't be looked at."""
     found = ((process, _read(room)) for process, room in running_daemons(state).items())
     return {process: copies for process, copies in found if copies}
 
 
-def _read(room: Path) -> Copies | None:
+def _read(room: Path) -> SecretCopies | None:
     try:
         told = json.loads(read_regular(room / _FILE, _LONGEST))
-        copies = {name: Copy(since=datetime.fromtimestamp(at, UTC), mark=str(made)) for name, (at, made) in told["copies"].items()}
+        copies = {
+            name: SecretCopy(since=datetime.fromtimestamp(at, UTC), mark=str(made)) for name, (at, made) in told["copies"].items()
+        }
         key = bytes.fromhex(told["key"])
-        return Copies(key, copies) if len(key) == _KEY else None
+        return SecretCopies(key, copies) if len(key) == _KEY else None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         # It has just begun or ended, or is of another version.
         return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.health import Alarm, AlarmKind
 
-__all__ = ["Alarms", "News"]
+__all__ = ["AlarmDigest", "Alarms"]
 
 #: Seconds within which what begins and ends is told together.
 _TOGETHER = 60.0
@@ -31,7 +31,7 @@ _Key: TypeAlias = "tuple[AlarmKind, str]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class AlarmDigest:
     """What is to be told at once."""
 
     begun: tuple[Standing, ...] = ()
@@ -99,7 +99,7 @@ class Alarms:
         with self._door:
             return [known.standing for _, known in sorted(self._known.items()) if known.over_at is None]
 
-    def due(self) -> News:
+    def due(self) -> AlarmDigest:
         """Return what is to be told now, empty where nothing is. It stays due until ``told``."""
         now = self._clock()
         with self._door:
@@ -108,13 +108,13 @@ class Alarms:
             first = min([*(one.ripe_at for one in begun.values()), *(one.over_at or now for one in over.values())], default=None)
             full = len(self._told_at) == _NOTICES and now - self._told_at[0] < _HOUR
             if first is None or now - first < _TOGETHER or full:
-                return News()
-            return News(
+                return AlarmDigest()
+            return AlarmDigest(
                 begun=tuple(one.standing for _, one in sorted(begun.items())),
                 over=tuple(one.standing for _, one in sorted(over.items())),
             )
 
-    def told(self, news: News) -> None:
+    def told(self, news: AlarmDigest) -> None:
         """Take in that it was told. What has changed since it was made is due again."""
         now = self._clock()
         with self._door:

@@ -11,7 +11,7 @@ from watchfiles import watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-__all__ = ["Folders"]
+__all__ = ["DirectoryWatcher"]
 
 #: Milliseconds without a further change after which a change is told, at most, and between two looks at which folders there are.
 _SETTLED, _STEP, _AGAIN = 200, 20, 500
@@ -19,7 +19,7 @@ _SETTLED, _STEP, _AGAIN = 200, 20, 500
 _LATER = 5.0
 
 
-class Folders:
+class DirectoryWatcher:
     """Tells of changes, in whatever thread calls ``run``, until ``stop``."""
 
     def __init__(self, folders: Callable[[], Collection[Path]], touched: Callable[[Collection[Path]], None]) -> None:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
     from gatewayd.daemon.observers import Observers
-    from gatewayd.importing.visit import Report
-    from gatewayd.matching.directory_looks import Look
+    from gatewayd.importing.visit import VisitReport
+    from gatewayd.matching.directory_looks import DirectoryLook
     from gatewayd.runtime.metrics import Metrics
 
-__all__ = ["Telling"]
+__all__ = ["EventReporter"]
 
 
 #: What is known of an account while it is being visited, or before, is what was known before.
@@ -34,7 +34,7 @@ _UNDECIDED = {"working", "new"}
 _STOPPED = {"paused", "faulty"}
 
 
-class Telling:
+class EventReporter:
     """Its methods may be called from any thread, and never wait."""
 
     def __init__(self, metrics: Metrics, observers: Observers, alarms: Alarms | None = None) -> None:
@@ -60,7 +60,7 @@ class Telling:
         """What the worker processes' pool calls; ``directory_back`` is somebody else's matter."""
         return WorkerEvents(ended=self.worker_ended, breaker=self.breaker, directory_back=directory_back, looked=self.looked)
 
-    def looked(self, look: Look) -> None:
+    def looked(self, look: DirectoryLook) -> None:
         """Tell what a look at a directory found: only what is news, but an alarm stands until it is over."""
         name = look.operator
         if look.error:
@@ -141,7 +141,7 @@ class Telling:
         )
         self._observers.tell(event)
 
-    def visited(self, report: Report, seconds: float) -> None:
+    def visited(self, report: VisitReport, seconds: float) -> None:
         """Count a visit; the log has it already."""
         self._metrics.ended(report.tally)
         if report.error is not None:

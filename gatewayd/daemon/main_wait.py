@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
 
-__all__ = ["Early", "Waiting", "newer"]
+__all__ = ["Early", "MainWait", "newer"]
 
 #: Milliseconds without a further change after which files count as written, and after which a signal is seen at the latest.
 _SETTLED, _STEP = 300, 100
@@ -51,7 +51,7 @@ class Early:
         self.asked = True
 
 
-class Waiting:
+class MainWait:
     """Takes the signals over while its block lasts."""
 
     def __init__(self, read_at: float, early: Early | None = None) -> None:

@@ -11,22 +11,22 @@ from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from gatewayd.config.values import MetricsConfig
-    from gatewayd.runtime.metrics import Metrics, Server
+    from gatewayd.runtime.metrics import Metrics, MetricsServer
 
-__all__ = ["Serving"]
+__all__ = ["MetricsServing"]
 
 #: Seconds between two tries to have the address.
 _AGAIN = 30.0
 
 
-class Serving:
+class MetricsServing:
     """Used by the main thread."""
 
     def __init__(self, metrics: Metrics, config: MetricsConfig | None) -> None:
         """``config`` is where they are served; None for nowhere."""
         self._metrics = metrics
         self._config = config
-        self._server: Server | None = None
+        self._server: MetricsServer | None = None
         self._at = 0.0
         self._failed = False
 

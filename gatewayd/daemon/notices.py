@@ -16,14 +16,14 @@ from gatewayd.api.forwarder import Forwarder, Notice
 from gatewayd.errors import ConfigError, GatewaydError
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from concurrent.futures import Future
 
     from gatewayd.config import Config
-    from gatewayd.daemon.alarms import Alarms, News
+    from gatewayd.daemon.alarms import AlarmDigest, Alarms
 
 __all__ = ["Notices"]
 
@@ -36,7 +36,7 @@ class Notices:
 
     def __init__(self, alarms: Alarms) -> None:
         self._alarms = alarms
-        self._thread = Threads(1, "notices")
+        self._thread = WorkerThreads(1, "notices")
         self._under_way: Future[None] | None = None
         self._failures = 0
         self._at = 0.0
@@ -78,7 +78,7 @@ class Notices:
 
     # --- in its own thread --------------------------------------------------------------------------------------------
 
-    def _tell(self, config: Config, news: News, changes: int) -> None:
+    def _tell(self, config: Config, news: AlarmDigest, changes: int) -> None:
         try:
             missed = self._brought(config, news)
         except (Exception, SystemExit) as error:  # noqa: BLE001  whatever a forwarder raises, the next try may do
@@ -94,13 +94,13 @@ class Notices:
         self._alarms.told(news)
         journal.notice_sent(begun=len(news.begun), over=len(news.over), missed=missed)
 
-    def _brought(self, config: Config, news: News) -> int:
+    def _brought(self, config: Config, news: AlarmDigest) -> int:
         """Bring a notice; return how many administrators did not get it."""
         forwarder, notice = self._made(config, news)
         with closing(forwarder.open()) as courier:
             return len(courier.notify(notice))
 
-    def _made(self, config: Config, news: News) -> tuple[Forwarder, Notice]:
+    def _made(self, config: Config, news: AlarmDigest) -> tuple[Forwarder, Notice]:
         notify = config.notify
         if notify is None:
             raise ConfigError("nobody is to be told", advice="Give `gatewayd.yaml` a `notify`.")

@@ -19,7 +19,7 @@ from gatewayd.runtime import journal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.registry.loading import Observer, Registry
+    from gatewayd.registry.loading import ObserverHook, Registry
 
 __all__ = ["Observers"]
 
@@ -32,7 +32,7 @@ _HOOKS: Final[Mapping[type[Event], str]] = {
 }
 
 
-def _observers(registry: Registry) -> Mapping[str, Sequence[Observer]]:
+def _observers(registry: Registry) -> Mapping[str, Sequence[ObserverHook]]:
     """Return all of them by hook. They are imported here, and not where they are told of something."""
     return {hook: registry.observers(hook) for hook in _HOOKS.values()}
 
@@ -41,7 +41,7 @@ def _observers(registry: Registry) -> Mapping[str, Sequence[Observer]]:
 class _Call:
     """One call of one observer."""
 
-    observer: Observer
+    observer: ObserverHook
     event: Event
     began: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)

@@ -19,28 +19,28 @@ from gatewayd.config import accept, changes, fingerprint_of, kept, right_faults,
 from gatewayd.config.main import FILE as MAIN
 from gatewayd.config.signing_key import load_signer
 from gatewayd.daemon.alarms import Alarms
-from gatewayd.daemon.directory_watcher import Folders
-from gatewayd.daemon.event_reporting import Telling
-from gatewayd.daemon.main_wait import Early, Waiting
-from gatewayd.daemon.metrics_serving import Serving
+from gatewayd.daemon.directory_watcher import DirectoryWatcher
+from gatewayd.daemon.event_reporting import EventReporter
+from gatewayd.daemon.main_wait import Early, MainWait
+from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.observers import Observers
 from gatewayd.daemon.opening import open_store
-from gatewayd.daemon.secret_watcher import Secrets
+from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config
-from gatewayd.daemon.status_meter import Measuring
+from gatewayd.daemon.status_meter import StatusMeter
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.matching import recipes
-from gatewayd.matching.worker_matching import WorkerEvents, Workers
-from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.matching.worker_matching import WorkerEvents, WorkerMatching
+from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.routing import Rate, Router
-from gatewayd.registry.loading import Tries
+from gatewayd.registry.loading import Trials
 from gatewayd.runtime import journal
-from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.instance import Instance
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.runtime.threads import started
-from gatewayd.scheduler import Kit, Supervisor
+from gatewayd.scheduler import Dependencies, Supervisor
 from gatewayd.scheduler.rematching import Rematcher
 from gatewayd.scheduler.verdict_correction import Corrector
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
-    from gatewayd.matching.directory_looks import Look
+    from gatewayd.matching.directory_looks import DirectoryLook
 
 __all__ = ["Daemon"]
 
@@ -83,7 +83,7 @@ class Daemon:
     def run(self) -> None:
         """Run until a signal says to end; raises StoreReplaced where another database lies in its own one's place."""
         journal.configure(self._config.log.format, self._config.log.level)
-        with Waiting(self._read_at, self._early) as waiting, ExitStack() as stack:
+        with MainWait(self._read_at, self._early) as waiting, ExitStack() as stack:
             self._open(stack)
             self._notifier.ready()
             # Not before: of thousands of files that takes a while.
@@ -114,7 +114,7 @@ class Daemon:
         self._store = open_store(self._folder, config)
         stack.callback(self._store.close)
         try:
-            self._owner = stack.enter_context(Owner(config.state, "daemon"))
+            self._owner = stack.enter_context(Instance(config.state, "daemon"))
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
@@ -123,25 +123,25 @@ class Daemon:
         self._observers = Observers(config.registry, dropped=self._metrics.dropped)
         stack.callback(self._observers.close)
         self._alarms = Alarms()
-        self._telling = Telling(self._metrics, self._observers, self._alarms)
-        self._measuring = Measuring(self._store, self._metrics, self._notifier, self._alarms)
+        self._telling = EventReporter(self._metrics, self._observers, self._alarms)
+        self._measuring = StatusMeter(self._store, self._metrics, self._notifier, self._alarms)
         stack.callback(self._measuring.close)
         self._notices = Notices(self._alarms)
         stack.callback(self._notices.close)
-        self._workers = Workers(config.registry, config.workers, self._worker_events())
+        self._workers = WorkerMatching(config.registry, config.workers, self._worker_events())
         stack.callback(self._workers.close)
-        folders = Folders(lambda: self._workers.directories.folders, self._workers.directories.touched)
+        folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
         stack.callback(folders.stop)
         started(folders.run, "folders")
         self._rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
-        self._posting = Posting(self._store, self._owner, self._telling.listener)
+        self._posting = Dispatcher(self._store, self._owner, self._telling.listener)
         stack.callback(self._posting.stop, _STOP / 4)
-        self._serving = Serving(self._metrics, config.metrics)
+        self._serving = MetricsServing(self._metrics, config.metrics)
         stack.callback(self._serving.close)
         self._serving.look()
         self._supervisor = Supervisor(self._kit())
-        self._secrets = Secrets(self._owner, self._supervisor.retry, self._posting.retry, self._notices.retry)
+        self._secrets = SecretWatcher(self._owner, self._supervisor.retry, self._posting.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
         self._corrector = Corrector(self._store, self._workers, self._owner.name, self._supervisor.hurry)
         stack.callback(self._corrector.stop, 0.5)
@@ -158,14 +158,14 @@ class Daemon:
         def back(operator: str) -> None:
             self._rematcher.directory_back(operator)
 
-        def looked(look: Look) -> None:
+        def looked(look: DirectoryLook) -> None:
             self._telling.looked(look)
             self._corrector.looked(look)
 
         return replace(told, breaker=breaker, directory_back=back, looked=looked)
 
-    def _kit(self) -> Kit:
-        return Kit(
+    def _kit(self) -> Dependencies:
+        return Dependencies(
             store=self._store,
             owner=self._owner,
             examiner=self._workers,
@@ -200,17 +200,17 @@ class Daemon:
 
     # --- reload -------------------------------------------------------------------------------------------------------
 
-    def _go_on(self, waiting: Waiting) -> None:
+    def _go_on(self, waiting: MainWait) -> None:
         """Show that we live while a plugin is tried; raises _Ended where a signal says to end."""
         self._alive()
         if waiting.ended:
             raise _Ended
 
-    def _reload(self, waiting: Waiting) -> None:
+    def _reload(self, waiting: MainWait) -> None:
         """Take a changed config over; where ``gatewayd.yaml`` itself is faulty, everything goes on as it is."""
         self._notifier.reloading()
         try:
-            tries = Tries(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=partial(self._go_on, waiting))
+            tries = Trials(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=partial(self._go_on, waiting))
             found = running(self._folder, self._config, tries=tries)
         except _Ended:
             return

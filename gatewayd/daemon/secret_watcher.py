@@ -9,7 +9,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from gatewayd.config import ca_files
-from gatewayd.config.secret_copies import Copies, Copy, mark, new_key
+from gatewayd.config.secret_copies import SecretCopies, SecretCopy, mark, new_key
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.config import Config
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["Secrets"]
+__all__ = ["SecretWatcher"]
 
 #: Seconds between two looks, and how many times as long as a look takes: thousands of secrets must not keep a processor busy.
 _LOOK, _REST = 2.0, 500
@@ -28,10 +28,10 @@ _LOOK, _REST = 2.0, 500
 _DIGEST = 16
 
 
-class Secrets:
+class SecretWatcher:
     """Looks from the first ``apply`` to ``stop``, in a thread of its own: a file behind a dead network may keep it waiting."""
 
-    def __init__(self, owner: Owner, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
+    def __init__(self, owner: Instance, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
         """``changed`` are called with the files of the config that name what is another by now."""
         self._owner = owner
         self._changed = changed
@@ -41,8 +41,8 @@ class Secrets:
         self._stopped = False
         self._config: Config | None = None
         self._digests: dict[str, str] = {}
-        self._copies: dict[str, Copy] = {}
-        self._told: dict[str, Copy] | None = None
+        self._copies: dict[str, SecretCopy] = {}
+        self._told: dict[str, SecretCopy] | None = None
 
     def apply(self, config: Config) -> None:
         """Look after the secrets of this config from now on."""
@@ -84,7 +84,7 @@ class Secrets:
         changed = {name for name, digest in digests.items() if self._digests.get(name, digest) != digest}
         now = datetime.now(UTC)
         new = [name for name in digests if name in by_name and self._is_new(name, digests)]
-        fresh = {name: Copy(since=now, mark=mark(by_name[name], self._key)) for name in new}
+        fresh = {name: SecretCopy(since=now, mark=mark(by_name[name], self._key)) for name in new}
         self._copies = {name: copy for name, copy in (self._copies | fresh).items() if name in by_name}
         self._digests = {name: digest for name, digest in (self._digests | digests).items() if name in users}
         self._tell()
@@ -98,7 +98,7 @@ class Secrets:
             return
         # While the disk is full there is nothing to do about it.
         with suppress(OSError):
-            Copies(self._key, self._copies).tell(self._owner)
+            SecretCopies(self._key, self._copies).tell(self._owner)
             self._told = dict(self._copies)
 
     def _say(self, changed: Collection[str], users: Mapping[str, Collection[str]]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.config import log_of, running
 from gatewayd.daemon.main_wait import newer
 from gatewayd.errors import ConfigError
-from gatewayd.registry.loading import Tries
+from gatewayd.registry.loading import Trials
 from gatewayd.runtime import journal
 from gatewayd.runtime.instance import enter
 
@@ -46,7 +46,7 @@ def _config(folder: Path) -> Config:
     log = log_of(folder)
     journal.configure(log.format, log.level)
     # Before any plugin is imported: what lies in the config folder or was accepted once is not run as root.
-    tries = Tries(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=lambda: None)
+    tries = Trials(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=lambda: None)
     config = running(folder, enter=enter, tries=tries)
     # A plugin that is out of use, and that nobody needs, keeps nobody from anything.
     faulty = any(fault.file.startswith(("accounts", "operators")) for fault in config.faults)

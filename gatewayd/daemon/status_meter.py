@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
 from gatewayd.runtime import journal
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from gatewayd.errors import Fault
     from gatewayd.runtime.metrics import Metrics
 
-__all__ = ["Measuring"]
+__all__ = ["StatusMeter"]
 
 #: Seconds between two looks at all accounts, which are many.
 _MEASURE = 15.0
 
 
-class Measuring:
+class StatusMeter:
     """Used by the main thread. The store is asked in a thread of its own: it may keep that waiting."""
 
     def __init__(self, store: Store, metrics: Metrics, notifier: Notifier, alarms: Alarms) -> None:
@@ -35,7 +35,7 @@ class Measuring:
         self._metrics = metrics
         self._notifier = notifier
         self._alarms = alarms
-        self._thread = Threads(1, "measuring")
+        self._thread = WorkerThreads(1, "measuring")
         self._asked: Future[None] | None = None
         self._at = 0.0
         #: The accounts of the config, and what is wrong with its files.

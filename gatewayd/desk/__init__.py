@@ -12,7 +12,7 @@ from gatewayd.api.queries import Query
 from gatewayd.desk.explain import NO_ACCOUNT, Explained, explained
 from gatewayd.desk.forwarding import Forwarding
 from gatewayd.desk.sending_rules import refused
-from gatewayd.desk.values import Checked, Letter, Planned, Prepared, Sent
+from gatewayd.desk.values import NewMail, PlannedDelivery, PreparedMail, RuleCheck, SentMail
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
 from gatewayd.importing.rematch import retry, retry_put_off
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.api.store import Store
     from gatewayd.api.values import Kind, Record
-    from gatewayd.matching import Answering, Examiner, Recipe
+    from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Attachment, Source
     from gatewayd.outgoing.routing import Router
 
-__all__ = ["Checked", "Desk", "Explained", "Forwarding", "Letter", "Planned", "Prepared", "Sent", "Writer"]
+__all__ = ["Desk", "Explained", "Forwarding", "NewMail", "PlannedDelivery", "PreparedMail", "RuleCheck", "SentMail", "Writer"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +39,18 @@ class Desk:
     """The desk of one process."""
 
     store: Store
-    examiner: Examiner
+    examiner: LocalMatching
     #: The operators' recipes, by name.
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, OperatorSpec]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
     #: In whose guards matchers and directories are called, made when it is asked for; None: in the examiner's.
-    guarded: Callable[[], Answering] | None = None
+    guarded: Callable[[], DirectoryAnswers] | None = None
     #: By which mail goes on, made when it is asked for: its key may be missing, and that is no matter of reading mail.
     router: Callable[[], Router | None] = lambda: None
 
     @property
-    def _examining(self) -> Answering:
+    def _examining(self) -> DirectoryAnswers:
         return self.guarded() if self.guarded else self.examiner
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
@@ -131,7 +131,7 @@ class Desk:
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
-    def send(self, prepared: Prepared) -> Sent:
+    def send(self, prepared: PreparedMail) -> SentMail:
         """Commit what a ``Writer`` or ``Forwarding`` prepared: from then on it is the outbox's.
 
         Raises PermanentError for the first rule that refuses it.
@@ -141,9 +141,9 @@ class Desk:
         deliveries = [one.delivery for one in prepared.planned]
         if prepared.outgoing:
             posted = self.store.post(prepared.viewer, prepared.outgoing, deliveries[0])
-            return Sent(mail_id=posted.mail_id, delivery_ids=(posted.delivery_id,))
+            return SentMail(mail_id=posted.mail_id, delivery_ids=(posted.delivery_id,))
         mail_id = prepared.mail_id or 0
-        return Sent(mail_id=mail_id, delivery_ids=tuple(self.store.deliver(prepared.viewer, mail_id, deliveries)))
+        return SentMail(mail_id=mail_id, delivery_ids=tuple(self.store.deliver(prepared.viewer, mail_id, deliveries)))
 
     # --- the error queue --------------------------------------------------------------------------------------------
 

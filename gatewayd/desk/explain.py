@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.importing.fetching import filings
-from gatewayd.matching import Letter, Order
+from gatewayd.matching import MatchRequest, RawMail
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from gatewayd.matching import Examining, Findings, Recipe
+    from gatewayd.matching import Matching, OperatorResult, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
-    from gatewayd.outgoing.routing import Router, Ruling
+    from gatewayd.outgoing.routing import Router, RuleVerdict
 
 __all__ = ["NO_ACCOUNT", "Explained", "explained"]
 
@@ -29,19 +29,19 @@ class Explained:
     """What is said of a mail, and why."""
 
     mail: Mail
-    findings: Findings
+    findings: OperatorResult
     #: Message-IDs that it answers and that are proven to be ours.
     ours: Collection[str]
     #: What each of the operator's forward rules says, as if the mail were new.
-    rulings: Sequence[Ruling]
+    rulings: Sequence[RuleVerdict]
 
 
 def explained(
-    examining: Examining, recipe: Recipe, source: Source, *, router: Router | None, account: str, queue: str
+    examining: Matching, recipe: OperatorSpec, source: Source, *, router: Router | None, account: str, queue: str
 ) -> Explained:
     """Explain a mail that came by ``account``, whose error queue is ``queue``. Raises what ``Examination.result`` raises."""
     examining.refresh(recipe)
-    order = Order(letters=(Letter(_ID, source),), recipes=(recipe,), explain=True)
+    order = MatchRequest(letters=(RawMail(_ID, source),), recipes=(recipe,), explain=True)
     examined = examining.begin(order).result(lambda: None)
     (mail,), (found,) = examined.mails, examined.findings
     (filing,) = filings([mail], [found], owner=None, queue=queue)[mail.id]

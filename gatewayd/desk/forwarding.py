@@ -9,7 +9,7 @@ from gatewayd.api.delivery import Delivery, DeliveryQuery
 from gatewayd.config import TargetConfig
 from gatewayd.desk import sending_rules
 from gatewayd.desk.composing import strict
-from gatewayd.desk.values import Planned, Prepared
+from gatewayd.desk.values import PlannedDelivery, PreparedMail
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import compared
 from gatewayd.message.values import Address
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.config import AccountConfig, OperatorConfig, SendConfig
     from gatewayd.desk import Desk
-    from gatewayd.desk.values import Checked
+    from gatewayd.desk.values import RuleCheck
     from gatewayd.message.message_ids import Signer
 
 __all__ = ["Forwarding"]
@@ -44,7 +44,7 @@ class Forwarding:
 
     def forward(
         self, viewer: Viewer, mail_id: int, to: Sequence[str], *, who: str, mode: Mode | None = None, again: bool = False
-    ) -> Prepared:
+    ) -> PreparedMail:
         """Prepare a forward of a stored mail to ``to``: names of targets, and names or addresses that the account approves.
 
         Each gets a delivery of its own. ``mode`` None: ``attached``, and to a target as the target says. Raises PermanentError
@@ -54,7 +54,7 @@ class Forwarding:
         goals = self._goals(filing, to)
         before = self.desk.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES))
         planned = tuple(self._planned(filing, goal, before, who=who, mode=mode, again=again) for goal in goals)
-        return Prepared(
+        return PreparedMail(
             viewer=viewer,
             mail_id=mail_id,
             planned=planned,
@@ -110,7 +110,7 @@ class Forwarding:
         who: str,
         mode: Mode | None,
         again: bool,
-    ) -> Planned:
+    ) -> PlannedDelivery:
         sends, delivery = self._addressed(filing.operator, goal, mode)
         same = [one for one in before if one.delivery.goal == delivery.goal]
         standing = [one for one in same if one.state != "cancelled"]
@@ -119,7 +119,7 @@ class Forwarding:
         # A cause of its own: the same filing, goal and cause never make two deliveries.
         cause = f"person:{who}" + (f" ({len(same) + 1})" if same else "")
         sender = sends.sender if sends else None
-        return Planned(
+        return PlannedDelivery(
             delivery=replace(
                 delivery,
                 cause=cause,
@@ -154,7 +154,7 @@ class Forwarding:
         )
         return sending.sends if sending else None, delivery
 
-    def _checks(self, planned: Sequence[Planned], filing: FilingView) -> Iterator[Checked]:
+    def _checks(self, planned: Sequence[PlannedDelivery], filing: FilingView) -> Iterator[RuleCheck]:
         for name in dict.fromkeys(one.delivery.account for one in planned):
             account = self.accounts.get(name)
             if account and account.sends:

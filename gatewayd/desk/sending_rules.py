@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.desk.composing import strict
-from gatewayd.desk.values import Checked
+from gatewayd.desk.values import RuleCheck
 from gatewayd.desk.word_documents import is_word
 from gatewayd.errors import PermanentError
 
@@ -30,7 +30,7 @@ def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tupl
     )
 
 
-def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[Checked, ...]:
+def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[RuleCheck, ...]:
     """Return what every rule of the account says of a draft that takes ``size`` bytes."""
     own, sender = strict(sends.sender).email, draft.sender.email
     documents = ", ".join(one.name for one in draft.attachments if is_word(one))
@@ -53,14 +53,14 @@ def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -
     return (*(_placed(one, account, sends) for one in found), size_check(account, sends, size))
 
 
-def size_check(account: AccountConfig, sends: SendConfig, size: int) -> Checked:
+def size_check(account: AccountConfig, sends: SendConfig, size: int) -> RuleCheck:
     """Return what the account's ``max_bytes`` says of a mail of so many bytes."""
     most = sends.max_bytes
     refusal = f"it sends at most {most} bytes, and this mail has {size}"
     return _placed(_checked("max_bytes", f"{size} of {most} bytes", allowed=size <= most, refusal=refusal), account, sends)
 
 
-def refused(checked: Iterable[Checked]) -> Iterator[PermanentError]:
+def refused(checked: Iterable[RuleCheck]) -> Iterator[PermanentError]:
     """Yield an error for each rule that refuses."""
     for one in checked:
         if not one.allowed:
@@ -68,11 +68,11 @@ def refused(checked: Iterable[Checked]) -> Iterator[PermanentError]:
             yield PermanentError(message, advice=f"The rule is `{one.rule}`, in {one.where}.")
 
 
-def _checked(rule: str, words: str, *, allowed: bool, refusal: str) -> Checked:
-    return Checked(rule=rule, account="", where="", allowed=allowed, words=words if allowed else refusal)
+def _checked(rule: str, words: str, *, allowed: bool, refusal: str) -> RuleCheck:
+    return RuleCheck(rule=rule, account="", where="", allowed=allowed, words=words if allowed else refusal)
 
 
-def _placed(checked: Checked, account: AccountConfig, sends: SendConfig) -> Checked:
+def _placed(checked: RuleCheck, account: AccountConfig, sends: SendConfig) -> RuleCheck:
     return replace(checked, account=account.name, where=sends.where.get(checked.rule, f"accounts/{account.name}.yaml"))
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gatewayd.api.delivery import Delivery, Outgoing
     from gatewayd.api.queries import Viewer
-    from gatewayd.desk.composing import Attached
+    from gatewayd.desk.composing import AttachedFile
 
-__all__ = ["Checked", "Letter", "Planned", "Prepared", "Sent"]
+__all__ = ["NewMail", "PlannedDelivery", "PreparedMail", "RuleCheck", "SentMail"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class NewMail:
     """A mail as a person wrote it. Addresses are as they were typed."""
 
     to: tuple[str, ...] = ()
@@ -24,13 +24,13 @@ class Letter:
     subject: str = ""
     text: str = ""
     html: str = ""
-    attachments: tuple[Attached, ...] = ()
+    attachments: tuple[AttachedFile, ...] = ()
     #: From whom, where that is not the account's ``from``.
     sender: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class RuleCheck:
     """One rule of a sending account, and what it says of a mail."""
 
     account: str
@@ -44,7 +44,7 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class PlannedDelivery:
     """A delivery that will be entered, and from whom it is."""
 
     delivery: Delivery
@@ -55,7 +55,7 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedMail:
     """What is ready to be sent, or will be refused. Nothing of it is in the store yet."""
 
     viewer: Viewer
@@ -64,10 +64,10 @@ class Prepared:
     #: The stored mail that is forwarded; None for a new one.
     mail_id: int | None = None
     #: One for a new mail.
-    planned: tuple[Planned, ...]
+    planned: tuple[PlannedDelivery, ...]
     #: Of the mail, in bytes; what is put around an original comes on top.
     size: int
-    checks: tuple[Checked, ...]
+    checks: tuple[RuleCheck, ...]
     #: What a person should know before it is sent.
     notes: tuple[str, ...] = ()
 
@@ -78,7 +78,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentMail:
     """What is in the outbox now."""
 
     #: The new mail, or the one that is forwarded.

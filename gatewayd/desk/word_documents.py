@@ -17,7 +17,7 @@ from gatewayd.message.mail import BytesSource, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.desk.composing import Attached
+    from gatewayd.desk.composing import AttachedFile
 
 __all__ = ["is_word"]
 
@@ -59,7 +59,7 @@ class _TooMuch(Exception):
     """More than the bounds allow."""
 
 
-def is_word(attached: Attached) -> bool:
+def is_word(attached: AttachedFile) -> bool:
     """Whether the file is a Word document, or holds one: in an archive, in a mail, or behind other bytes."""
     try:
         return _Look().document(attached.name, attached.data, _DEPTH)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.delivery import Delivery, Outgoing
 from gatewayd.api.endpoint import Endpoint
 from gatewayd.desk import sending_rules
-from gatewayd.desk.composing import LONGEST_NAME, Draft, Original, addresses, answered, quoted, references, strict, written
-from gatewayd.desk.values import Planned, Prepared
+from gatewayd.desk.composing import LONGEST_NAME, Draft, QuotedOriginal, addresses, answered, quoted, references, strict, written
+from gatewayd.desk.values import PlannedDelivery, PreparedMail
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_parsing
 from gatewayd.message.envelope import compared
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
     from gatewayd.desk import Desk
-    from gatewayd.desk.values import Letter
+    from gatewayd.desk.values import NewMail
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
 
@@ -42,7 +42,7 @@ class Writer:
     operators: Mapping[str, OperatorConfig]
     accounts: Mapping[str, AccountConfig]
 
-    def letter(self, viewer: Viewer, letter: Letter, *, who: str) -> Prepared:
+    def letter(self, viewer: Viewer, letter: NewMail, *, who: str) -> PreparedMail:
         """Prepare a new mail. It is filed as general mail of the operator.
 
         Raises PermanentError for what can't be a mail, or where the operator has no account that sends.
@@ -50,7 +50,7 @@ class Writer:
         account, sends = sending_rules.system_account(self.accounts, viewer.operator)
         return self._prepared(viewer, account, sends, self._draft(letter, sends), who=who)
 
-    def reply(self, viewer: Viewer, mail_id: int, letter: Letter, *, who: str, to_all: bool = False) -> Prepared:
+    def reply(self, viewer: Viewer, mail_id: int, letter: NewMail, *, who: str, to_all: bool = False) -> PreparedMail:
         """Prepare an answer to a mail that came in, or to one of our own, with the original quoted.
 
         It goes to Reply-To, else From; of our own mail to its recipients; ``to_all``: to the other recipients too, but not to
@@ -60,7 +60,7 @@ class Writer:
         filing, mail = self.desk.get(viewer, mail_id), self.desk.mail(viewer, mail_id)
         account, sends = sending_rules.system_account(self.accounts, viewer.operator)
         to, cc, notes = self._answered(filing, mail, to_all=to_all)
-        text, html = quoted(letter.text, letter.html, Original.of(mail))
+        text, html = quoted(letter.text, letter.html, QuotedOriginal.of(mail))
         draft = self._draft(replace(letter, subject=letter.subject or answered(mail.subject), text=text, html=html), sends)
         draft = replace(
             draft,
@@ -74,7 +74,7 @@ class Writer:
 
     # --- what becomes of a letter -----------------------------------------------------------------------------------
 
-    def _draft(self, letter: Letter, sends: SendConfig) -> Draft:
+    def _draft(self, letter: NewMail, sends: SendConfig) -> Draft:
         sender = strict(sends.sender)
         if letter.sender:
             typed = addresses([letter.sender])
@@ -104,7 +104,7 @@ class Writer:
         who: str,
         answers: FilingView | None = None,
         notes: Sequence[str] = (),
-    ) -> Prepared:
+    ) -> PreparedMail:
         if not draft.recipients:
             why = f" ({notes[-1]})" if notes else ""
             raise PermanentError(f"it would go to nobody{why}", advice="Give at least one address with --to.")
@@ -122,10 +122,10 @@ class Writer:
             cause=f"person:{who}",
             message_id=draft.message_id,
         )
-        return Prepared(
+        return PreparedMail(
             viewer=viewer,
             outgoing=outgoing,
-            planned=(Planned(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
+            planned=(PlannedDelivery(delivery=delivery, sender=str(draft.sender), envelope=sends.sender.email),),
             size=size,
             checks=sending_rules.checks(account, sends, draft, size),
             notes=tuple(notes),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.values import Listed, Page
 
-__all__ = ["Head", "Past", "alike", "same"]
+__all__ = ["AnchorHeaders", "RenumberedEntries", "alike", "same"]
 
 #: How many entries the store is asked for at once.
 _AT_ONCE = 1000
@@ -27,7 +27,7 @@ _LINES = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class AnchorHeaders:
     """What is read of the headers of a message that is not fetched."""
 
     #: See ``mail.anchor``; empty without Message-ID or Date, for such a message may be like many others.
@@ -36,7 +36,7 @@ class Head:
     sent_at: datetime | None = None
 
     @classmethod
-    def of(cls, block: bytes) -> Head:
+    def of(cls, block: bytes) -> AnchorHeaders:
         """Read the first lines of a header block: each costs the interpreter a microsecond or two, and some have 200."""
         block = b"".join(block.splitlines(keepends=True)[:_LINES])
         head = header_parsing.head(block, 0, len(block))
@@ -46,7 +46,7 @@ class Head:
 
 
 @dataclass(slots=True, kw_only=True)
-class Past:
+class RenumberedEntries:
     """The entries that went at once when the server renumbered the folder; asked for once in a listing."""
 
     store: Store

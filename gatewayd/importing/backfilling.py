@@ -10,7 +10,7 @@ from gatewayd.errors import PermanentError
 from gatewayd.importing.fetching import contact_types
 from gatewayd.importing.readmission import PAGE, sent_by
 from gatewayd.importing.rematch import BATCH, Backfill, file_old
-from gatewayd.matching import Letter, Order
+from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import BytesSource
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, ImportConfig
     from gatewayd.importing.fetching import Onward
     from gatewayd.importing.readmission import Readmission, Rejudged
-    from gatewayd.importing.values import Tools
-    from gatewayd.matching import Recipe
+    from gatewayd.importing.values import VisitTools
+    from gatewayd.matching import OperatorSpec
 
 __all__ = ["Backfiller"]
 
@@ -30,11 +30,11 @@ __all__ = ["Backfiller"]
 class Backfiller:
     """Files what one account has, for the length of one visit. Both of its methods yield how many filings of a batch are new."""
 
-    tools: Tools
+    tools: VisitTools
     lease: Lease
     account: AccountConfig
     imports: ImportConfig
-    recipes: Sequence[Recipe]
+    recipes: Sequence[OperatorSpec]
     onward: Onward
     #: Called every few seconds, and between two pages; raises where the visit is to end.
     tick: Callable[[], None]
@@ -58,7 +58,7 @@ class Backfiller:
             for senders in self._admitted(recipe, wanted, readmission):
                 yield from self._filed(filer, senders, readmission)
 
-    def _filer(self, recipe: Recipe) -> Backfill:
+    def _filer(self, recipe: OperatorSpec) -> Backfill:
         return Backfill(
             store=self.tools.store,
             examining=self.tools.examiner,
@@ -70,15 +70,15 @@ class Backfiller:
             tick=self.tick,
         )
 
-    def _admitted(self, recipe: Recipe, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
+    def _admitted(self, recipe: OperatorSpec, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
         """Yield the senders whom the operator admits now, page by page; None is whoever it may be."""
         if not self.imports.contact_types:
             yield None
             return
         types = contact_types(self.imports)
         for page in self._senders(recipe.operator.name, wanted):
-            letters = tuple(Letter(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
-            order = Order(letters=letters, recipes=(recipe,), contact_types=types, admit_only=True)
+            letters = tuple(RawMail(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
+            order = MatchRequest(letters=letters, recipes=(recipe,), contact_types=types, admit_only=True)
             (found,) = self.tools.examiner.begin(order).result(self.tick).findings
             if found.pending:
                 readmission.leave_open(recipe.operator.name)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config import LimitsConfig
 
-__all__ = ["Allowance"]
+__all__ = ["DailyQuota"]
 
 _DAY = 86400.0
 #: What is used up is waited for until so many seconds' worth of it is there again.
@@ -20,7 +20,7 @@ _WAIT = 3600.0
 _ADVICE = "It goes on by itself. Raise the limit where so much is meant to come; else see to what the server lists and sends."
 
 
-class Allowance:
+class DailyQuota:
     """A day's bytes and new messages; what was taken comes back evenly over the next day. One thread at a time uses it."""
 
     def __init__(self, limits: LimitsConfig, clock: Callable[[], float] = time.monotonic) -> None:

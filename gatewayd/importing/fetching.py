@@ -13,7 +13,7 @@ from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
 from gatewayd.importing.received import Batch, Bounds, cut, fetch
-from gatewayd.matching import Letter, Order, provisional, senders, since
+from gatewayd.matching import MatchRequest, RawMail, provisional, senders, since
 from gatewayd.matching.tenancy import refused_by
 from gatewayd.registry.loading import where
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Outcome, Waiting
     from gatewayd.api.values import Follows, Link, Rivals
     from gatewayd.config import ImportConfig
-    from gatewayd.matching import ContactTypes, Examined, Findings, Recipe
+    from gatewayd.matching import ContactTypes, MatchResult, OperatorResult, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.outgoing.returned import Returned
     from gatewayd.outgoing.routing import Router
@@ -97,12 +97,12 @@ class Progress:
     total: int
 
 
-def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Order:
+def order(batch: Batch, recipes: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
     """Return what is to be examined of the batch."""
     now = datetime.now(UTC)
-    return Order(
+    return MatchRequest(
         letters=tuple(
-            Letter(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
+            RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
             for one, came in _came(batch)
         ),
         recipes=tuple(recipes),
@@ -112,7 +112,7 @@ def order(batch: Batch, recipes: Sequence[Recipe], imports: ImportConfig) -> Ord
 
 def outcomes(
     batch: Batch,
-    examined: Examined,
+    examined: MatchResult,
     imports: ImportConfig,
     owner: str | None,
     *,
@@ -161,7 +161,7 @@ def _held_against_before(
             yield each
 
 
-def believed(batch: Batch, examined: Examined, sizes: Sizes) -> frozenset[str]:
+def believed(batch: Batch, examined: MatchResult, sizes: Sizes) -> frozenset[str]:
     """Return the keys whose bytes are taken though the server lists another size: its sizes are estimates.
 
     What a server sends in place of a message looks alike each time and has no Message-ID and no Date of its own; and where
@@ -182,7 +182,7 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
 
 
 def _decided(
-    batch: Batch, examined: Examined, imports: ImportConfig, owner: str | None, *, onward: Onward, standing_in: Collection[str]
+    batch: Batch, examined: MatchResult, imports: ImportConfig, owner: str | None, *, onward: Onward, standing_in: Collection[str]
 ) -> Iterator[Outcome]:
     found, now = examined.findings, datetime.now(UTC)
     back = onward.returned(examined.mails)
@@ -224,7 +224,7 @@ def _decided(
 
 
 def _not_filed(
-    mail: Mail, waiting: Waiting, found: Sequence[Findings], arrival: datetime | None, now: datetime
+    mail: Mail, waiting: Waiting, found: Sequence[OperatorResult], arrival: datetime | None, now: datetime
 ) -> Deferred | NotAdmitted:
     """Return what becomes of a mail that no operator admits: it waits where one of them can't decide that."""
     open_ = [each for each in found if mail.id in each.pending]
@@ -266,7 +266,7 @@ def retry_after(tries: int) -> float:
     return wait * random.uniform(0.8, 1.2)  # noqa: S311  jitter
 
 
-def filings(mails: Sequence[Mail], findings: Sequence[Findings], *, owner: str | None, queue: str) -> dict[int, list[Filing]]:
+def filings(mails: Sequence[Mail], findings: Sequence[OperatorResult], *, owner: str | None, queue: str) -> dict[int, list[Filing]]:
     """Return each mail's filings, one for every operator that admits it."""
     filed: dict[int, list[Filing]] = {mail.id: [] for mail in mails}
     parser = {mail.id: [FilingFault("parser", fault) for fault in mail.faults] for mail in mails if mail.faults}

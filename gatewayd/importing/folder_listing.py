@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gatewayd.importing.anchoring import Head
-from gatewayd.importing.folder_sync import Lister
+from gatewayd.importing.anchoring import AnchorHeaders
+from gatewayd.importing.folder_sync import FolderSync
 from gatewayd.importing.meter import ListingFull
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.values import Listed, Page
     from gatewayd.config import ImportConfig
-    from gatewayd.importing.folder_sync import Entering
+    from gatewayd.importing.folder_sync import PageEntry
     from gatewayd.importing.proof import Proof
 
 __all__ = ["FolderListing"]
@@ -52,7 +52,7 @@ class FolderListing:
             return None
 
     def _listed(self) -> Proof:
-        lister = Lister(
+        lister = FolderSync(
             store=self.store,
             account=self.lease.account,
             folder=self.folder,
@@ -60,7 +60,7 @@ class FolderListing:
             pages=self._pages,
             # In that thread: no more than one block is in memory at a time, however many a server sends.
             heads=lambda keys: self.in_thread(
-                lambda: [(key, Head.of(block)) for key, block in self.session.headers(self.folder, keys)]
+                lambda: [(key, AnchorHeaders.of(block)) for key, block in self.session.headers(self.folder, keys)]
             ),
         )
         self._enter(lister.new(self.task.keys))
@@ -74,7 +74,7 @@ class FolderListing:
         self._tell(lister)
         return lister.proof
 
-    def _tell(self, lister: Lister) -> None:
+    def _tell(self, lister: FolderSync) -> None:
         proof = lister.proof
         if (times := proof.times()) is not None:
             self.store.prove(self.lease, self.folder, checked_at=times[0], compared_at=times[1], doubt=proof.left)
@@ -84,7 +84,7 @@ class FolderListing:
         for text in proof.notes():
             self.note(f"{self.folder}: {text}")
 
-    def _enter(self, pages: Iterable[Entering]) -> int:
+    def _enter(self, pages: Iterable[PageEntry]) -> int:
         listed = 0
         for page in pages:
             new = self.store.enter(

@@ -1,7 +1,7 @@
 """What a folder's listing means for the ledger: which keys are new, which are known mail under new keys, which wait.
 
 A message is its key *and* its size and arrival: a key that is listed with others than the ledger has is another message.
-It reads the store and writes nothing: each ``Entering`` that it yields is one transaction of ``Store.enter``.
+It reads the store and writes nothing: each ``PageEntry`` that it yields is one transaction of ``Store.enter``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gatewayd.api.evidence import difference
 from gatewayd.api.ledger import Entry
 from gatewayd.api.timestamps import minute
 from gatewayd.api.values import Listed, Page
-from gatewayd.importing.anchoring import Past, alike, same
+from gatewayd.importing.anchoring import RenumberedEntries, alike, same
 from gatewayd.importing.proof import Proof
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
-    from gatewayd.importing.anchoring import Head
+    from gatewayd.importing.anchoring import AnchorHeaders
 
-__all__ = ["Entering", "Lister", "preview"]
+__all__ = ["FolderSync", "PageEntry", "preview"]
 
 #: How many headers a session is asked for at once.
 _AT_ONCE = 1000
@@ -37,7 +37,7 @@ _AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entering:
+class PageEntry:
     """One page as it goes into the ledger."""
 
     entries: Sequence[Entry]
@@ -48,7 +48,7 @@ class Entering:
     doubt: str = ""
 
 
-class Lister:
+class FolderSync:
     """Lists one folder of an account, in one visit."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Lister:
         folder: str,
         start: datetime | Literal["all", "now"],
         pages: Callable[[str | None], Iterable[Page]],
-        heads: Callable[[Sequence[str]], Iterable[tuple[str, Head]]],
+        heads: Callable[[Sequence[str]], Iterable[tuple[str, AnchorHeaders]]],
     ) -> None:
         """``start`` says what the first listing takes; ``pages`` and ``heads`` ask the session, the former behind a cursor."""
         self._store = store
@@ -74,7 +74,7 @@ class Lister:
         self._unchecked = self._state is None or self._state.checked_at is None
         self.proof = Proof(self._state)
 
-    def new(self, keys: Collection[str]) -> Iterator[Entering]:
+    def new(self, keys: Collection[str]) -> Iterator[PageEntry]:
         """Yield the pages that are new since the last visit; offered ones of ``keys`` are taken.
 
         It goes on from the cursor, because only so a renumbered folder is noticed.
@@ -83,7 +83,7 @@ class Lister:
         start_at = state.start_at if state else self._start_at()
         if state and keys:
             yield self._taken(state, keys)
-        past = Past(store=self._store, account=self._account, folder=self._folder)
+        past = RenumberedEntries(store=self._store, account=self._account, folder=self._folder)
         self.proof.begin(whole=state is None)
         for page, alone in _looked_ahead(self._pages(state.cursor if state else None)):
             seen = self.proof.seen(page, alone=alone)
@@ -102,7 +102,7 @@ class Lister:
         stood = self._state is not None and self._state.doubt and self._state.compared_at
         return not (stood and datetime.now(UTC) - stood < _AGAIN)
 
-    def again(self, *, take_offered: bool) -> Iterator[Entering]:
+    def again(self, *, take_offered: bool) -> Iterator[PageEntry]:
         """Yield the whole folder anew, once ``new`` has come to its end; what is not in it is gone, if it is sound."""
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
@@ -111,22 +111,22 @@ class Lister:
             seen = self.proof.seen(page, alone=alone)
             yield from self._entering(seen, start_at, take=None if take_offered else (), past=None)
         if (standing := self.proof.standing()) is not None and (now := self._store.folder(self._account, self._folder)):
-            yield Entering(entries=(), cursor=now.cursor, start_at=start_at, standing=standing)
+            yield PageEntry(entries=(), cursor=now.cursor, start_at=start_at, standing=standing)
 
     def _start_at(self) -> datetime | None:
         if isinstance(self._start, datetime):
             return self._start
         return datetime.now(UTC) if self._start == "now" else None
 
-    def _taken(self, state: FolderState, keys: Collection[str]) -> Entering:
+    def _taken(self, state: FolderState, keys: Collection[str]) -> PageEntry:
         """Let the offered ones of ``keys`` wait, wherever the cursor stands."""
         known = self._store.known(self._account, self._folder, keys)
         entries = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was.state == "offered"]
-        return Entering(entries=entries, cursor=state.cursor, start_at=state.start_at, standing=None)
+        return PageEntry(entries=entries, cursor=state.cursor, start_at=state.start_at, standing=None)
 
     def _entering(
-        self, page: Page, start_at: datetime | None, *, take: Collection[str] | None, past: Past | None
-    ) -> Iterator[Entering]:
+        self, page: Page, start_at: datetime | None, *, take: Collection[str] | None, past: RenumberedEntries | None
+    ) -> Iterator[PageEntry]:
         """Yield the page, unless it says nothing new.
 
         ``take`` names offered keys that are taken now; None takes all of the page. ``past`` None knows nothing again.
@@ -151,7 +151,7 @@ class Lister:
         entries = [entry for one in listed if (entry := self._entry(one, reading, heads)) is not None]
         doubt = self.proof.contradiction if any(entry.contradiction for entry in entries) else ""
         if entries or standing is not None or self._state is None or page.cursor != self._state.cursor:
-            yield Entering(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing, doubt=doubt)
+            yield PageEntry(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing, doubt=doubt)
 
     def _one_each(self, page: Page, known: Mapping[str, Known]) -> list[Listed]:
         """Return the page's messages, one for each key: of several under one key, one that is as the ledger has it."""
@@ -167,13 +167,13 @@ class Lister:
         standing = self._store.standing(self._account, self._folder) if not page.others_gone else {}
         return any(state in _FINAL for state in standing)
 
-    def _heads(self, listed: Sequence[Listed], known: Mapping[str, Known], fresh: Collection[Listed]) -> dict[str, Head]:
+    def _heads(self, listed: Sequence[Listed], known: Mapping[str, Known], fresh: Collection[Listed]) -> dict[str, AnchorHeaders]:
         """Return what headers say of the fresh ones, and of those that may have come after the last proven check."""
         late = [one for one in listed if self.proof.is_late(one) and _is_other(one, known.get(one.key))]
         keys = list(dict.fromkeys(one.key for one in (*fresh, *late)))
         return dict(one for start in range(0, len(keys), _AT_ONCE) for one in self._heads_of(keys[start : start + _AT_ONCE]))
 
-    def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, Head]) -> Entry | None:
+    def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, AnchorHeaders]) -> Entry | None:
         """Return what is entered for a message that is listed; None where the ledger has it as it is."""
         was = reading.known.get(one.key)
         differs = difference(was.listed, one) if was else ""

@@ -9,7 +9,7 @@ from gatewayd.api.values import Came
 
 if TYPE_CHECKING:
     from gatewayd.api.session import Session
-    from gatewayd.importing.daily_quota import Allowance
+    from gatewayd.importing.daily_quota import DailyQuota
     from gatewayd.importing.fetching import Batch, Bounds
 
 __all__ = ["ListingFull", "Meter", "VisitFull"]
@@ -28,7 +28,7 @@ class VisitFull(Exception):
 class Meter:
     """Counts bytes and seconds from the visit's begin on."""
 
-    def __init__(self, bounds: Bounds, allowance: Allowance | None = None) -> None:
+    def __init__(self, bounds: Bounds, allowance: DailyQuota | None = None) -> None:
         """``allowance`` is what this and further visits may take together; None: whatever there is."""
         self._bounds = bounds
         self._allowance = allowance

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Waiting
     from gatewayd.api.session import Session
     from gatewayd.importing.fetching import Batch
-    from gatewayd.importing.values import Tools
-    from gatewayd.matching import Examination
+    from gatewayd.importing.values import VisitTools
+    from gatewayd.matching import MatchRun
 
-__all__ = ["Ahead", "Begun"]
+__all__ = ["PrefetchedBatch", "Prefetcher"]
 
 #: How many batches are fetched or examined or filed at a time: one of each, so that nobody waits for another.
 _UNDER_WAY = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class PrefetchedBatch:
     """A batch that was fetched, and its examination, which goes on by itself."""
 
     batch: Batch
-    examination: Examination
+    examination: MatchRun
 
     def drop(self) -> None:
         """Let both go; what was filed by then is filed."""
@@ -39,7 +39,7 @@ class Begun:
         self.batch.spool.close()
 
 
-class Ahead:
+class Prefetcher:
     """Fetches in the session's thread, which begins each examination, too: what has come waits for no batch that is filed."""
 
     def __init__(
@@ -48,8 +48,8 @@ class Ahead:
         folder: str,
         batches: Iterator[Sequence[Waiting]],
         *,
-        tools: Tools,
-        begin: Callable[[Batch], Examination],
+        tools: VisitTools,
+        begin: Callable[[Batch], MatchRun],
         sizes: Callable[[], Sizes],
     ) -> None:
         """``begin`` is called in the session's thread; so is ``sizes``, which says of the messages before what theirs are worth."""
@@ -61,11 +61,11 @@ class Ahead:
         self._sizes = sizes
         #: Those of the batches that had wrong ones: they may not be filed yet.
         self._odd = Sizes()
-        self._line: deque[Future[Begun]] = deque()
+        self._line: deque[Future[PrefetchedBatch]] = deque()
         #: The session broke, or a batch could not be had: nothing more is asked for.
         self._ended = False
 
-    def first(self) -> Future[Begun] | None:
+    def first(self) -> Future[PrefetchedBatch] | None:
         """Return the batch that comes first, and see that those behind it are on their way; None where nothing waits."""
         while len(self._line) < _UNDER_WAY and (asked := next(self._batches, None)) is not None:
             self._line.append(self._tools.fetcher.submit(self._fetched, asked))
@@ -93,7 +93,7 @@ class Ahead:
                 future.result().drop()
         self._line.clear()
 
-    def _fetched(self, asked: Sequence[Waiting]) -> Begun:
+    def _fetched(self, asked: Sequence[Waiting]) -> PrefetchedBatch:
         if self._ended:
             raise CancelledError
         # Whatever goes wrong now is told when this batch is the first one.
@@ -107,7 +107,7 @@ class Ahead:
             estimates=self._estimates,
         )
         try:
-            begun = Begun(batch, self._begin(batch))
+            begun = PrefetchedBatch(batch, self._begin(batch))
         except BaseException:
             batch.spool.close()
             raise

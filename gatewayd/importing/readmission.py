@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from gatewayd.api.verdicts import Judged
 from gatewayd.config import digest
 from gatewayd.importing.fetching import contact_types
-from gatewayd.matching import Letter, Order, senders
+from gatewayd.matching import MatchRequest, RawMail, senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Refused
     from gatewayd.config import ImportConfig
-    from gatewayd.importing.values import Tools
-    from gatewayd.matching import Recipe
+    from gatewayd.importing.values import VisitTools
+    from gatewayd.matching import OperatorSpec
     from gatewayd.message.mail import Mail
 
     _Headers: TypeAlias = Callable[[str, Sequence[str]], Sequence[tuple[str, Sequence[str]]]]
@@ -60,9 +60,9 @@ class Rejudged:
 class Readmission:
     """Judges again, for the length of one visit, what of an account is not admitted."""
 
-    tools: Tools
+    tools: VisitTools
     lease: Lease
-    recipes: Sequence[Recipe]
+    recipes: Sequence[OperatorSpec]
     imports: ImportConfig
     #: Called every few seconds, and between two pages; raises where the visit is to end.
     tick: Callable[[], None]
@@ -105,7 +105,7 @@ class Readmission:
             for one in waiting
         ]
 
-    def wants(self) -> Iterator[tuple[Recipe, Rejudged]]:
+    def wants(self) -> Iterator[tuple[OperatorSpec, Rejudged]]:
         """Yield whom each operator whose directory is sound may judge otherwise by now."""
         if self._begun() is None:
             return
@@ -167,7 +167,7 @@ class Readmission:
         elif loads:
             self._store.hasten(self.lease, before=min(loads))
 
-    def _changed(self, recipe: Recipe) -> Rejudged:
+    def _changed(self, recipe: OperatorSpec) -> Rejudged:
         """Return what an operator may judge otherwise by now."""
         name = recipe.operator.name
         now, before = self._now[name], self._before.get(name)
@@ -208,9 +208,9 @@ class Readmission:
         if not self.imports.contact_types:
             self._store.rejudge(self.lease, admitted=[one.entry_id for one in several], refused=[])
             return
-        letters = tuple(Letter(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
+        letters = tuple(RawMail(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
         types = contact_types(self.imports)
-        order = Order(letters=letters, recipes=tuple(self.recipes), contact_types=types, admit_only=True)
+        order = MatchRequest(letters=letters, recipes=tuple(self.recipes), contact_types=types, admit_only=True)
         found = self.tools.examiner.begin(order).result(self.tick).findings
         ids = {one.entry_id for one in several}
         admitted = {one for each in found for one in ids - each.refused - each.pending}

@@ -15,7 +15,7 @@ from gatewayd.api.queries import Query
 from gatewayd.api.verdicts import PROVISIONAL_SECONDS
 from gatewayd.errors import TransientError
 from gatewayd.importing.fetching import Onward, contact_types, filings
-from gatewayd.matching import Letter, Order
+from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import was_read
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Doubted
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.matching import Examining, Recipe
+    from gatewayd.matching import Matching, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.outgoing.routing import Router
 
@@ -38,8 +38,8 @@ BATCH = 100
 
 def retry(
     store: Store,
-    examining: Examining,
-    recipe: Recipe,
+    examining: Matching,
+    recipe: OperatorSpec,
     viewer: Viewer,
     query: Query,
     *,
@@ -61,8 +61,8 @@ def retry(
             continue
         # A filing that was discarded meanwhile has no source for nobody but its viewer.
         sources = {one.id: store.source(viewer, one.id) for one in batch}
-        letters = tuple(Letter(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
-        examined = examining.begin(Order(letters=letters, recipes=(recipe,))).result(tick)
+        letters = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
+        examined = examining.begin(MatchRequest(letters=letters, recipes=(recipe,))).result(tick)
         filed = filings(examined.mails, examined.findings, owner=None, queue="")
         seen = _seen(examined.mails)
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
@@ -83,8 +83,8 @@ def _seen(mails: Sequence[Mail]) -> dict[int, Mail]:
 
 def correct(
     store: Store,
-    examining: Examining,
-    recipe: Recipe,
+    examining: Matching,
+    recipe: OperatorSpec,
     accounts: Mapping[str, AccountConfig],
     *,
     router: Router | None,
@@ -132,8 +132,8 @@ class _Again:
     """Examines stored mail of one account again."""
 
     store: Store
-    examining: Examining
-    recipe: Recipe
+    examining: Matching
+    recipe: OperatorSpec
     #: None where the config no longer has it.
     account: AccountConfig | None
     router: Router | None
@@ -143,9 +143,9 @@ class _Again:
     ) -> tuple[Sequence[tuple[int, Filing]], frozenset[int]]:
         """Return the filings as they are now, as (mail id, filing), and the ids of mails that are not admitted."""
         imports = self.account.imports if self.account else None
-        letters = tuple(Letter(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
+        letters = tuple(RawMail(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
         types = contact_types(imports) if imports and not filed else ()
-        examined = self.examining.begin(Order(letters=letters, recipes=(self.recipe,), contact_types=types)).result(tick)
+        examined = self.examining.begin(MatchRequest(letters=letters, recipes=(self.recipe,), contact_types=types)).result(tick)
         (found,) = examined.findings
         user, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
         # What is filed is whose it was filed for, whoever has the account by now, so that no rule for general mail takes it.
@@ -174,8 +174,8 @@ def was_put_off(filing: FilingView) -> bool:
 
 def retry_put_off(
     store: Store,
-    examining: Examining,
-    recipe: Recipe,
+    examining: Matching,
+    recipe: OperatorSpec,
     viewer: Viewer,
     query: Query,
     *,
@@ -200,8 +200,8 @@ class Backfill:
     """Files stored mail of one account, as backlog, for an operator that has no filing of it."""
 
     store: Store
-    examining: Examining
-    recipe: Recipe
+    examining: Matching
+    recipe: OperatorSpec
     lease: Lease
     imports: ImportConfig
     #: The user whose account it is.
@@ -218,8 +218,8 @@ class Backfill:
         """
         name = self.recipe.operator.name
         known = (name,) if admitted else ()
-        letters = tuple(Letter(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
-        order = Order(letters=letters, recipes=(self.recipe,), contact_types=contact_types(self.imports))
+        letters = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
+        order = MatchRequest(letters=letters, recipes=(self.recipe,), contact_types=contact_types(self.imports))
         examined = self.examining.begin(order).result(self.tick)
         (found,) = examined.findings
         back = self.onward.returned(examined.mails)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.importing.values import Report
+from gatewayd.importing.values import VisitReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ class Reporter:
     """Writes one report."""
 
     def __init__(self, account: str, folders: Sequence[str]) -> None:
-        self.report = Report(account=account, unproven=tuple(folders))
+        self.report = VisitReport(account=account, unproven=tuple(folders))
 
     def problem(self, text: str) -> None:
         """Say once what stopped a folder or an action."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.api.sizes import Reread
     from gatewayd.importing.fetching import Batch
-    from gatewayd.importing.values import Tools
+    from gatewayd.importing.values import VisitTools
 
 __all__ = ["Rereader"]
 
@@ -50,7 +50,7 @@ class _Had:
 class Rereader:
     """Fetches one account's mail once more, for the length of one visit."""
 
-    tools: Tools
+    tools: VisitTools
     lease: Lease
     #: Does one step with the session, in its thread.
     in_session: Callable[..., Batch]

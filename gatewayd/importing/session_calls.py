@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Lease
     from gatewayd.api.session import Session
-    from gatewayd.importing.values import Tools
+    from gatewayd.importing.values import VisitTools
 
-__all__ = ["Awaiting", "VisitStopped"]
+__all__ = ["SessionCalls", "VisitStopped"]
 
 _T = TypeVar("_T")
 
@@ -28,10 +28,10 @@ class VisitStopped(Exception):
     """The visit was told to end."""
 
 
-class Awaiting:
+class SessionCalls:
     """Lets the session's thread do one step after the other, and waits for each."""
 
-    def __init__(self, account: str, tools: Tools, lease: Lease) -> None:
+    def __init__(self, account: str, tools: VisitTools, lease: Lease) -> None:
         self._account = account
         self._tools = tools
         self._lease = lease

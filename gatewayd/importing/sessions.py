@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
     from gatewayd.importing.meter import Meter
-    from gatewayd.importing.session_calls import Awaiting
-    from gatewayd.importing.values import Tools
+    from gatewayd.importing.session_calls import SessionCalls
+    from gatewayd.importing.values import VisitTools
 
 __all__ = ["Sessions"]
 
@@ -23,7 +23,9 @@ __all__ = ["Sessions"]
 class Sessions:
     """Opens a session when it is needed. Used by the visit's thread; the session itself lives in its own."""
 
-    def __init__(self, transport: Transport, waited: Session | None, *, tools: Tools, awaiting: Awaiting, meter: Meter) -> None:
+    def __init__(
+        self, transport: Transport, waited: Session | None, *, tools: VisitTools, awaiting: SessionCalls, meter: Meter
+    ) -> None:
         """``waited`` is a session that is open already."""
         self._transport = transport
         self._waited = waited

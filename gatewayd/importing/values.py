@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.errors import GatewaydError
-    from gatewayd.importing.daily_quota import Allowance
+    from gatewayd.importing.daily_quota import DailyQuota
     from gatewayd.importing.fetching import Progress
-    from gatewayd.matching import Examining
+    from gatewayd.matching import Matching
     from gatewayd.outgoing.routing import Router
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["Report", "Tools"]
+__all__ = ["VisitReport", "VisitTools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class VisitReport:
     """What a visit did."""
 
     account: str
@@ -65,19 +65,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class VisitTools:
     """What a visit works with; handed in, so that the command line and the daemon each bring their own."""
 
     store: Store
-    examiner: Examining
-    owner: Owner
+    examiner: Matching
+    owner: Instance
     #: By which mail goes on; None: by nothing.
     router: Router | None = None
     #: One thread, for everything that the session does.
     fetcher: Executor
     bounds: Bounds = field(default_factory=Bounds)
     #: What all visits of the account take of together; None: whatever there is, since a person asked for it.
-    allowance: Allowance | None = None
+    allowance: DailyQuota | None = None
     progress: Callable[[Progress], None] = lambda _: None
     #: How long the session is waited for before the lease is renewed, in seconds.
     patience: float = LEASE_SECONDS / 3

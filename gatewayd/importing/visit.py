@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import Task
 from gatewayd.api.ledger import Held
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.importing.daily_quota import Allowance
+from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.importing.fetching import Progress
 from gatewayd.importing.mailboxes import claim
-from gatewayd.importing.values import Report, Tools
-from gatewayd.importing.work import Work
+from gatewayd.importing.values import VisitReport, VisitTools
+from gatewayd.importing.work import VisitWork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
-    from gatewayd.matching import Recipe
+    from gatewayd.matching import OperatorSpec
 
-__all__ = ["Allowance", "Progress", "Report", "Tools", "visit"]
+__all__ = ["DailyQuota", "Progress", "VisitReport", "VisitTools", "visit"]
 
 
 def visit(
     account: AccountConfig,
     transport: Transport,
-    recipes: Sequence[Recipe],
-    tools: Tools,
+    recipes: Sequence[OperatorSpec],
+    tools: VisitTools,
     task: Task = Task(),  # noqa: B008  it is frozen
     *,
     lease: Lease | None = None,
     session: Session | None = None,
     keep: bool = False,
-) -> Report | Held:
+) -> VisitReport | Held:
     """Do one visit and report it, or say who holds the account.
 
     A ``lease`` that is given stays the caller's; without one it is taken and released. So does a ``session`` spare the
@@ -56,7 +56,7 @@ def visit(
     if isinstance(held, Held):
         return held
     not_released = None
-    work = Work(account, account.imports, recipes, tools=tools, lease=held, task=task)
+    work = VisitWork(account, account.imports, recipes, tools=tools, lease=held, task=task)
     try:
         # A session that is open was allowed to be.
         refused = None if session else _refused(account, tools.store, held)
@@ -67,12 +67,12 @@ def visit(
     return replace(report, error=report.error or not_released)
 
 
-def _refused(account: AccountConfig, store: Store, lease: Lease) -> Report | None:
+def _refused(account: AccountConfig, store: Store, lease: Lease) -> VisitReport | None:
     """Return the report of an account that may not import its mailbox, before its server hears of us."""
     try:
         claim(account, store, lease, enter=False)
     except GatewaydError as error:
-        return Report(account=account.name, error=error.alone())
+        return VisitReport(account=account.name, error=error.alone())
     return None
 
 

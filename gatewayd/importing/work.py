@@ -17,11 +17,11 @@ from gatewayd.importing.folder_listing import FolderListing
 from gatewayd.importing.growth import grown
 from gatewayd.importing.mailboxes import claim, distinct
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.prefetch import Ahead
+from gatewayd.importing.prefetch import Prefetcher
 from gatewayd.importing.readmission import Readmission, senders_of
 from gatewayd.importing.reporter import Reporter
 from gatewayd.importing.rereading import Rereader
-from gatewayd.importing.session_calls import Awaiting, VisitStopped
+from gatewayd.importing.session_calls import SessionCalls, VisitStopped
 from gatewayd.importing.sessions import Sessions
 from gatewayd.importing.settling import Settler, anchors_of
 from gatewayd.importing.visit_notes import notes_of, problems_of
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Transport
     from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.importing.values import Report, Tools
-    from gatewayd.matching import Examination, Examined, Recipe
+    from gatewayd.importing.values import VisitReport, VisitTools
+    from gatewayd.matching import MatchResult, MatchRun, OperatorSpec
 
-__all__ = ["Work"]
+__all__ = ["VisitWork"]
 
 _T = TypeVar("_T")
 
@@ -47,11 +47,18 @@ _AHEAD = 1000
 _FEWER, _TELLING = 4, 5
 
 
-class Work:
+class VisitWork:
     """Does one visit."""
 
     def __init__(
-        self, account: AccountConfig, imports: ImportConfig, recipes: Sequence[Recipe], *, tools: Tools, lease: Lease, task: Task
+        self,
+        account: AccountConfig,
+        imports: ImportConfig,
+        recipes: Sequence[OperatorSpec],
+        *,
+        tools: VisitTools,
+        lease: Lease,
+        task: Task,
     ) -> None:
         self._account = account
         self._imports = imports
@@ -63,7 +70,7 @@ class Work:
         self._reporter = Reporter(account.name, imports.folders)
         self._done = 0
         self._meter = Meter(tools.bounds, tools.allowance)
-        self._awaiting = Awaiting(account.name, tools, lease)
+        self._awaiting = SessionCalls(account.name, tools, lease)
         self._refreshed = False
         self._readmission = Readmission(
             tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._awaiting.tick, every=task.from_beginning
@@ -79,7 +86,7 @@ class Work:
         #: The folders that were listed to their end in this visit, and nothing that the server said was in doubt.
         self._sound: set[str] = set()
 
-    def run(self, transport: Transport, session: Session | None, *, keep: bool) -> Report:
+    def run(self, transport: Transport, session: Session | None, *, keep: bool) -> VisitReport:
         """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
         sessions = self._sessions = Sessions(transport, session, tools=self._tools, awaiting=self._awaiting, meter=self._meter)
         try:
@@ -218,11 +225,11 @@ class Work:
                 self._awaiting.check(batch.error)
                 self._go_on()
 
-    def _examined(self, folder: str, bounds: Bounds) -> Generator[tuple[Batch, Examined], None, None]:
+    def _examined(self, folder: str, bounds: Bounds) -> Generator[tuple[Batch, MatchResult], None, None]:
         """Yield what waits in the folder, batch by batch; while one is filed, the next is examined, and that after it fetched."""
         sizes = partial(self._tools.store.sizes, self._account.name, folder)
         session = self._sessions.current()
-        ahead = Ahead(session, folder, self._batches(folder, bounds), tools=self._tools, begin=self._begin, sizes=sizes)
+        ahead = Prefetcher(session, folder, self._batches(folder, bounds), tools=self._tools, begin=self._begin, sizes=sizes)
         try:
             while (first := ahead.first()) is not None:
                 begun = self._awaiting.done(first)
@@ -234,7 +241,7 @@ class Work:
                 self._awaiting.abort()
             ahead.close()
 
-    def _begin(self, batch: Batch) -> Examination:
+    def _begin(self, batch: Batch) -> MatchRun:
         return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
 
     def _batches(self, folder: str, bounds: Bounds) -> Iterator[Sequence[Waiting]]:
@@ -246,7 +253,7 @@ class Work:
                 self._refresh()
             yield from cut(self._readmission.marked(waiting), bounds)
 
-    def _file(self, folder: str, batch: Batch, examined: Examined) -> None:
+    def _file(self, folder: str, batch: Batch, examined: MatchResult) -> None:
         sizes = self._tools.store.sizes(self._account.name, folder) if batch.unlike else Sizes()
         grew, again, ours = grown(batch, self._tools.store.stored_source), self._tools.bounds.reread_after, self._tools.stopping()
         imports, user, onward = self._imports, self._account.user, self._onward

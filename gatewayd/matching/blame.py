@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import TransientError
-from gatewayd.matching.guarded_calls import Admission, Said
-from gatewayd.matching.worker import Call, Labour
-from gatewayd.matching.worker_tasks import Seconds
+from gatewayd.matching.guarded_calls import Admission, MatcherResult
+from gatewayd.matching.worker import TaskCall, WorkerTask
+from gatewayd.matching.worker_tasks import TaskSeconds
 from gatewayd.message.mail import unread
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from gatewayd.api.values import Finding
     from gatewayd.config import WorkersConfig
-    from gatewayd.matching import Letter
-    from gatewayd.matching.worker import Sealed
-    from gatewayd.matching.worker_tasks import Failure, Outcome
+    from gatewayd.matching import RawMail
+    from gatewayd.matching.worker import PickledSpec
+    from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
     from gatewayd.message.mail import Mail
 
-__all__ = ["Bench", "admitted_apart", "explained", "matched_apart", "parsed_apart"]
+__all__ = ["TaskRunner", "admitted_apart", "explained", "matched_apart", "parsed_apart"]
 
 #: The least time that a call gets, in seconds, whatever the budget says.
 _LEAST = 0.5
@@ -36,16 +36,16 @@ _TIMES, _PROMPT = 10.0, 1.0
 _STARTS = 0.3
 
 
-class Bench(Protocol):
+class TaskRunner(Protocol):
     """Has labours done."""
 
     config: WorkersConfig
 
-    def labour(self, labour: Labour, seconds: Seconds, *, apart: bool) -> Outcome:
+    def labour(self, labour: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
         """Have one done, in a process apart or in one of all; tell of its failure."""
 
 
-def explained(failure: Failure, config: WorkersConfig) -> str:
+def explained(failure: TaskFailure, config: WorkersConfig) -> str:
     """Return a failure as it is told to people: what happened, and what was expected."""
     if failure.overran:
         return f"{failure.how}: expected within {config.deadline:g} s (workers.deadline)"
@@ -55,8 +55,15 @@ def explained(failure: Failure, config: WorkersConfig) -> str:
 
 
 def matched_apart(
-    bench: Bench, call: Call, sealed: Sealed, letters: Sequence[Letter], failure: Failure, *, budget: float, explain: bool
-) -> Said:
+    bench: TaskRunner,
+    call: TaskCall,
+    sealed: PickledSpec,
+    letters: Sequence[RawMail],
+    failure: TaskFailure,
+    *,
+    budget: float,
+    explain: bool,
+) -> MatcherResult:
     """Return what a matcher says that failed in the batch, with a fault for the mails that are guilty of it.
 
     Those for which that could not be found out within ``budget`` seconds have a fault that says so, and are matched again.
@@ -67,7 +74,9 @@ def matched_apart(
 class _Search:
     """Finds the mails of a batch that a matcher can't bear, by calling it with halves."""
 
-    def __init__(self, bench: Bench, call: Call, sealed: Sealed, failure: Failure, *, budget: float, explain: bool) -> None:
+    def __init__(
+        self, bench: TaskRunner, call: TaskCall, sealed: PickledSpec, failure: TaskFailure, *, budget: float, explain: bool
+    ) -> None:
         self._bench = bench
         self._by = call.by
         self._call = replace(call, recipe=0)
@@ -81,7 +90,7 @@ class _Search:
         #: Seconds that the matcher takes for a mail at most, as far as it came to its end; None: it never has.
         self._pace: float | None = None
 
-    def said(self, letters: Sequence[Letter]) -> Said:
+    def said(self, letters: Sequence[RawMail]) -> MatcherResult:
         overran = self._failure.overran
         if overran and len(letters) == 1:
             self._blame(letters[0])
@@ -96,18 +105,18 @@ class _Search:
                 continue
             parts += reversed(self._tried(part, apart=apart))
             apart = True
-        return Said(tuple(self._found), tuple(self._faults), tuple(self._traces))
+        return MatcherResult(tuple(self._found), tuple(self._faults), tuple(self._traces))
 
-    def _tried(self, part: Sequence[Letter], *, apart: bool) -> list[tuple[Letter, ...]]:
+    def _tried(self, part: Sequence[RawMail], *, apart: bool) -> list[tuple[RawMail, ...]]:
         """Call the matcher with a part; return what is to be tried next."""
-        labour = Labour(
+        labour = WorkerTask(
             letters=tuple(part), recipes={0: self._sealed}, calls=(self._call,), refused={}, views=False, explain=self._explain
         )
-        outcome = self._bench.labour(labour, Seconds(self._seconds(part)), apart=apart)
+        outcome = self._bench.labour(labour, TaskSeconds(self._seconds(part)), apart=apart)
         # On a machine that has other things to do it takes long to start a process, and is no work on the batch.
         self._left -= outcome.seconds + min(outcome.start, _STARTS)
         said = outcome.results.get(self._call)
-        if isinstance(said, Said):
+        if isinstance(said, MatcherResult):
             self._found += said.found
             self._faults += said.faults
             self._traces += said.traces
@@ -120,7 +129,7 @@ class _Search:
             self._blame(one)
         return []
 
-    def _seconds(self, part: Sequence[Letter]) -> float:
+    def _seconds(self, part: Sequence[RawMail]) -> float:
         """Return how long a call with a part may take: all levels below it must find their time in what is left.
 
         A single mail gets all that a call may take, for it is blamed. Others need not: they are only cut once more.
@@ -132,7 +141,7 @@ class _Search:
         share = max(self._left / levels, _LEAST)
         return min(deadline, share if self._pace is None else min(share, _PROMPT + _TIMES * self._pace * len(part)))
 
-    def _blame(self, one: Letter) -> None:
+    def _blame(self, one: RawMail) -> None:
         """Let one mail have the fault: the directory's, where that did not answer."""
         how = explained(self._failure, self._bench.config)
         if self._failure.asking:
@@ -140,7 +149,7 @@ class _Search:
         else:
             self._faults.append((one.id, FilingFault(self._by, how)))
 
-    def _put_off(self, part: Sequence[Letter]) -> None:
+    def _put_off(self, part: Sequence[RawMail]) -> None:
         by = "directory" if self._failure.asking else self._by
         how = explained(self._failure, self._bench.config)
         text = f"{how}, for whichever mail of the batch: that was not found out in time (workers.budget); {AGAIN}"
@@ -148,14 +157,19 @@ class _Search:
 
 
 def admitted_apart(
-    bench: Bench, sealed: Sealed, letters: Sequence[Letter], labour: Labour, failure: Failure, *, budget: float
+    bench: TaskRunner, sealed: PickledSpec, letters: Sequence[RawMail], labour: WorkerTask, failure: TaskFailure, *, budget: float
 ) -> Admission:
     """Return which mails an operator admits, asked once more without any of its matchers."""
-    again = Labour(
-        letters=tuple(letters), recipes={0: sealed}, contact_types=labour.contact_types, calls=(Call(0),), refused={}, views=False
+    again = WorkerTask(
+        letters=tuple(letters),
+        recipes={0: sealed},
+        contact_types=labour.contact_types,
+        calls=(TaskCall(0),),
+        refused={},
+        views=False,
     )
-    outcome = bench.labour(again, Seconds(min(bench.config.deadline, max(budget, _LEAST))), apart=failure.overran)
-    found = outcome.results.get(Call(0))
+    outcome = bench.labour(again, TaskSeconds(min(bench.config.deadline, max(budget, _LEAST))), apart=failure.overran)
+    found = outcome.results.get(TaskCall(0))
     if isinstance(found, Admission):
         return found
     how = explained(outcome.failure or failure, bench.config)
@@ -163,13 +177,13 @@ def admitted_apart(
     return Admission(undecided=why) if labour.contact_types else Admission(broken=why)
 
 
-def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mail], dict[int, Mail]]:
+def parsed_apart(bench: TaskRunner, letters: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
     """Return the views of letters, and empty views of those that can't be parsed, which say why.
 
     Raises TransientError where it is no letter's fault.
     """
     left = bench.config.budget
-    nothing = bench.labour(Labour(recipes={}, refused={}), Seconds(bench.config.deadline), apart=True)
+    nothing = bench.labour(WorkerTask(recipes={}, refused={}), TaskSeconds(bench.config.deadline), apart=True)
     if nothing.failure is not None:
         text = f"worker processes end as soon as they begin: {nothing.failure.how}"
         raise TransientError(text, advice="See what they logged.")
@@ -178,7 +192,7 @@ def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mai
     parts = _halves(letters)
     while parts:
         part = parts.pop()
-        outcome = bench.labour(Labour(letters=part, recipes={}, refused={}), _share(bench, left, part), apart=True)
+        outcome = bench.labour(WorkerTask(letters=part, recipes={}, refused={}), _share(bench, left, part), apart=True)
         left -= outcome.seconds + min(outcome.start, _STARTS)
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
@@ -190,12 +204,12 @@ def parsed_apart(bench: Bench, letters: Sequence[Letter]) -> tuple[dict[int, Mai
     return had, unbearable
 
 
-def _share(bench: Bench, left: float, part: Sequence[Letter]) -> Seconds:
+def _share(bench: TaskRunner, left: float, part: Sequence[RawMail]) -> TaskSeconds:
     """Return how long a call with a part of a batch may take, so that the guilty one of it is found in the time that is left."""
     levels = len(part).bit_length() + 1
-    return Seconds(min(bench.config.deadline, max(left / levels, _LEAST)))
+    return TaskSeconds(min(bench.config.deadline, max(left / levels, _LEAST)))
 
 
-def _halves(letters: Sequence[Letter]) -> list[tuple[Letter, ...]]:
+def _halves(letters: Sequence[RawMail]) -> list[tuple[RawMail, ...]]:
     half = (len(letters) + 1) // 2
     return [part for part in (tuple(letters[:half]), tuple(letters[half:])) if part]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
-from gatewayd.matching.directory_looks import Look, Step, health, said
-from gatewayd.matching.worker import Labour
-from gatewayd.matching.worker_tasks import Outcome, Seconds, laboured
+from gatewayd.matching.directory_looks import DirectoryLook, VersionStep, health, said
+from gatewayd.matching.worker import WorkerTask
+from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, laboured
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.api.directory import DirectoryHealth
-    from gatewayd.matching import Recipe
-    from gatewayd.matching.worker import Sealed
-    from gatewayd.matching.worker_pool import Lane
+    from gatewayd.matching import OperatorSpec
+    from gatewayd.matching.worker import PickledSpec
+    from gatewayd.matching.worker_pool import WorkerPool
 
 __all__ = ["Directories"]
 
@@ -49,7 +49,7 @@ _STEPS = 8
 class _Known:
     """What is known of one operator's directory. Times are on the clock of ``Directories``."""
 
-    recipe: Recipe
+    recipe: OperatorSpec
     looking: bool = False
     #: When the next look is due, and when the last one began that has come to its end.
     due: float = 0.0
@@ -58,8 +58,8 @@ class _Known:
     changed: float | None = None
     #: A batch waited in vain: the next one does not, before a look has come to its end.
     vain: bool = False
-    look: Look | None = None
-    steps: list[Step] = field(default_factory=list)
+    look: DirectoryLook | None = None
+    steps: list[VersionStep] = field(default_factory=list)
     #: Faults that nobody was told of.
     untold: tuple[str, ...] = ()
     #: Mail was filed without it: when that is tried again, and how long it is waited then.
@@ -77,11 +77,11 @@ class Directories:
 
     def __init__(
         self,
-        lane: Lane,
-        seal: Callable[[Recipe], Sealed],
+        lane: WorkerPool,
+        seal: Callable[[OperatorSpec], PickledSpec],
         back: Callable[[str], None],
         *,
-        looked: Callable[[Look], object] | None = None,
+        looked: Callable[[DirectoryLook], object] | None = None,
         patience: float = _PATIENCE,
         retry: float = _RETRY,
         clock: Callable[[], float] = time.monotonic,
@@ -103,7 +103,7 @@ class Directories:
 
     # --- who is looked after ------------------------------------------------------------------------------------------
 
-    def attend(self, recipes: Mapping[str, Recipe]) -> None:
+    def attend(self, recipes: Mapping[str, OperatorSpec]) -> None:
         """Look after the directories of these operators from now on, and of no others."""
         with self._door:
             self._attended = frozenset(recipes)
@@ -113,7 +113,7 @@ class Directories:
                 self._of(recipe)
             self._door.notify_all()
 
-    def _of(self, recipe: Recipe) -> _Known | None:
+    def _of(self, recipe: OperatorSpec) -> _Known | None:
         """Return what is known of an operator's directory; None where there is none to look after."""
         name = recipe.operator.name
         # A visit that is under way may still ask for an operator that the config has no more.
@@ -146,7 +146,7 @@ class Directories:
 
     # --- who asks -----------------------------------------------------------------------------------------------------
 
-    def refresh(self, recipe: Recipe) -> list[str]:
+    def refresh(self, recipe: OperatorSpec) -> list[str]:
         """See ``Examining``. It is looked at apart; a look that is due is waited for, unless somebody is told of looks anyway."""
         with self._door:
             known = self._of(recipe)
@@ -160,7 +160,7 @@ class Directories:
                 return [f"its directory is not ready after {self._patience:g} s; {late}"] if waits and not self._closed else []
             return list(faults)
 
-    def basis(self, recipe: Recipe) -> Basis | None:
+    def basis(self, recipe: OperatorSpec) -> Basis | None:
         """See ``Examining``."""
         with self._door:
             known = self._of(recipe)
@@ -234,13 +234,13 @@ class Directories:
         began_at, before, pause = datetime.now(UTC), known.look, _LOOK
         version = before.version if before else ""
         try:
-            labour = Labour(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
-            outcome = laboured(self._lane, labour, Seconds(LONGEST), self._wanted)
+            labour = WorkerTask(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
+            outcome = laboured(self._lane, labour, TaskSeconds(LONGEST), self._wanted)
         except Exception as error:  # noqa: BLE001  a bug must not end the looks at it
             if not isinstance(error, GatewaydError):
                 journal.own_fault("directories", error)
             why = error.sentences if isinstance(error, GatewaydError) else where(error)
-            outcome = Outcome(faults=(why,), failed=True, contents=before.contents if before else Contents())
+            outcome = TaskOutcome(faults=(why,), failed=True, contents=before.contents if before else Contents())
         else:
             pause = _AFTER_DEATH if outcome.failure else _LOOK
         look = said(known.recipe.operator.name, outcome, began_at, before, longest=LONGEST)
@@ -249,7 +249,7 @@ class Directories:
             known.untold = look.news or known.untold
             known.due = self._clock() + (0.0 if known.pending else pause)
             if look.is_new:
-                known.steps = [*known.steps, Step(version, look.version, outcome.changed)][-_STEPS:]
+                known.steps = [*known.steps, VersionStep(version, look.version, outcome.changed)][-_STEPS:]
             current = self._known.get(look.operator) is known and not self._closed
             self._door.notify_all()
         if current and before and before.error and not look.error:

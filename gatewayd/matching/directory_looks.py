@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.api.directory import Contents, DirectoryCondition
-    from gatewayd.matching.worker_tasks import Outcome
+    from gatewayd.matching.worker_tasks import TaskOutcome
 
-__all__ = ["Look", "Step", "health", "said"]
+__all__ = ["DirectoryLook", "VersionStep", "health", "said"]
 
 
-class Step(NamedTuple):
+class VersionStep(NamedTuple):
     """One version of a directory's contents became another."""
 
     before: str
@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class DirectoryLook:
     """How a directory was when it was looked at."""
 
     operator: str
@@ -62,7 +62,7 @@ class Look:
         return not self.error
 
 
-def said(operator: str, outcome: Outcome, began: datetime, before: Look | None, *, longest: float) -> Look:
+def said(operator: str, outcome: TaskOutcome, began: datetime, before: DirectoryLook | None, *, longest: float) -> DirectoryLook:
     """Return what a look came to that took at most ``longest`` seconds."""
     contents, faults = outcome.contents, outcome.faults
     error = joined(faults) if outcome.failed else contents.outdated
@@ -72,7 +72,7 @@ def said(operator: str, outcome: Outcome, began: datetime, before: Look | None, 
         contents, faults = before.contents if before else contents, (error,)
     known = {before.error, *before.contents.faults} if before else set()
     loaded_at = (before.loaded_at if before else None) if error else began
-    return Look(
+    return DirectoryLook(
         operator=operator,
         began=began,
         loaded_at=loaded_at,
@@ -84,7 +84,7 @@ def said(operator: str, outcome: Outcome, began: datetime, before: Look | None, 
     )
 
 
-def health(operator: str, look: Look | None, *, looking: bool) -> DirectoryHealth:
+def health(operator: str, look: DirectoryLook | None, *, looking: bool) -> DirectoryHealth:
     """Return how a directory is, as it is told to others."""
     if look is None:
         return DirectoryHealth(operator=operator, condition="loading" if looking else "new")

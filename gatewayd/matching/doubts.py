@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gatewayd.api.directory import Basis
-    from gatewayd.matching.values import Findings
+    from gatewayd.matching.values import OperatorResult
     from gatewayd.message.mail import Mail
 
 __all__ = ["provisional", "senders", "since"]
@@ -40,7 +40,7 @@ def since(basis: Basis | None, arrival: datetime | None, now: datetime) -> datet
     return came if basis.loaded_at < came else None
 
 
-def provisional(found: Findings, mail_id: int, arrival: datetime | None, now: datetime, *, fire: bool) -> Provisional | None:
+def provisional(found: OperatorResult, mail_id: int, arrival: datetime | None, now: datetime, *, fire: bool) -> Provisional | None:
     """Return the operator's verdict on a mail as a provisional one; None where it is none."""
     if mail_id in found.pending:
         return Provisional(operator=found.operator, since=now, fire=fire, undecided=True)

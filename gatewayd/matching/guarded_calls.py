@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.values import Follows, Link, Miss, Rivals
-from gatewayd.matching.values import Findings
+from gatewayd.matching.values import OperatorResult
 from gatewayd.registry import checks
 from gatewayd.registry.checks import Wrong
 from gatewayd.registry.guarded_directory import DirectoryFailed
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from gatewayd.api.directory import Basis
     from gatewayd.api.roles import Directory, Matcher
     from gatewayd.api.values import Finding, Record
-    from gatewayd.matching.values import ContactTypes, Recipe
+    from gatewayd.matching.values import ContactTypes, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.registry.guarded_directory import GuardedDirectory
 
-__all__ = ["Admission", "Said", "findings", "match", "refused", "unmatched"]
+__all__ = ["Admission", "MatcherResult", "findings", "match", "refused", "unmatched"]
 
 #: More findings for one mail than this are a matcher's fault.
 _MAX_FINDINGS = 1000
@@ -45,7 +45,7 @@ class Admission:
     outdated: str = ""
 
 
-class Said(NamedTuple):
+class MatcherResult(NamedTuple):
     """What one matcher said of one batch, and what went wrong with it, by mail."""
 
     found: tuple[Finding, ...] = ()
@@ -69,7 +69,9 @@ def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Direc
     return {mail_id for mail_id, emails in senders.items() if not emails & admitted}
 
 
-def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory, *, explain: bool = False) -> Said:
+def match(
+    kind: str, matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory, *, explain: bool = False
+) -> MatcherResult:
     """Call a matcher on the batch; where it raises, on halves, until the guilty mails are found."""
     said: list[Finding] = []
     faults: _Faults = []
@@ -89,7 +91,7 @@ def match(kind: str, matcher: Matcher, mails: Sequence[Mail], directory: Guarded
             why = str(error) if isinstance(error, Wrong) else where(error)
             faults.append((part[0].id, FilingFault(kind, why)))
             traces += [(part[0].id, kind, trace(error))] if explain else []
-    return Said(tuple(said), tuple(faults), tuple(traces))
+    return MatcherResult(tuple(said), tuple(faults), tuple(traces))
 
 
 def _called(matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory) -> list[Finding]:
@@ -122,21 +124,21 @@ def _checked(one: object, ids: Collection[int], given: Collection[Record], *, be
     return said
 
 
-def unmatched(recipe: Recipe, mail_ids: Sequence[int], contact_types: ContactTypes) -> Findings | None:
+def unmatched(recipe: OperatorSpec, mail_ids: Sequence[int], contact_types: ContactTypes) -> OperatorResult | None:
     """Return what is said of mail for an operator whose file is faulty; None where it is sound."""
     if not recipe.faulty:
         return None
     name = recipe.operator.name
     if contact_types:
         why = f"operators/{name}.yaml is faulty; see `gatewayd check`"
-        return Findings(operator=name, undecided=why, pending=frozenset(mail_ids))
+        return OperatorResult(operator=name, undecided=why, pending=frozenset(mail_ids))
     fault = FilingFault("config", f"operators/{name}.yaml is faulty, so nothing was matched; see `gatewayd check`")
-    return Findings(operator=name, faults=tuple((mail_id, fault) for mail_id in mail_ids))
+    return OperatorResult(operator=name, faults=tuple((mail_id, fault) for mail_id in mail_ids))
 
 
 def findings(
-    operator: str, mail_ids: Sequence[int], admission: Admission, said: Mapping[str, Said], basis: Basis | None = None
-) -> Findings:
+    operator: str, mail_ids: Sequence[int], admission: Admission, said: Mapping[str, MatcherResult], basis: Basis | None = None
+) -> OperatorResult:
     """Sort what was said of mails, by matcher in the operator's order.
 
     Where two matchers link the same record, the first one has said it. What a directory at fault does not know may be known to it
@@ -145,7 +147,7 @@ def findings(
     fault = admission.outdated or admission.broken or (basis.fault if basis else "")
     basis = replace(basis, fault=fault) if basis else None
     if admission.undecided:
-        return Findings(operator=operator, undecided=admission.undecided, pending=frozenset(mail_ids), basis=basis)
+        return OperatorResult(operator=operator, undecided=admission.undecided, pending=frozenset(mail_ids), basis=basis)
     links: dict[tuple[int, str, str], tuple[str, Link]] = {}
     found = [(by, finding) for by, one in said.items() for finding in one.found]
     for by, finding in found:
@@ -154,7 +156,7 @@ def findings(
     broken = FilingFault("directory", admission.broken)
     admitted = [mail_id for mail_id in mail_ids if mail_id not in admission.refused]
     faults = [(mail_id, broken) for mail_id in admitted] if admission.broken else []
-    return Findings(
+    return OperatorResult(
         operator=operator,
         links=tuple(links.values()),
         rivals=tuple((by, finding) for by, finding in found if isinstance(finding, Rivals)),

@@ -12,8 +12,8 @@ from gatewayd.api.directory import Basis, Contents, edition
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.roles import Directory, Matcher
 from gatewayd.errors import GatewaydError, PermanentError
-from gatewayd.matching.guarded_calls import Admission, Said, findings, match, refused, unmatched
-from gatewayd.matching.values import Answering, Examination, Examined, Findings, Job, Looked
+from gatewayd.matching.guarded_calls import Admission, MatcherResult, findings, match, refused, unmatched
+from gatewayd.matching.values import DirectoryAnswers, DirectoryCheck, MatchResult, MatchRun, OperatorRequest, OperatorResult
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.runtime.traces import where
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from gatewayd.api.values import Record
-    from gatewayd.matching.values import ContactTypes, DirectoryQuestion, Order, Recipe
+    from gatewayd.matching.values import ContactTypes, DirectoryQuestion, MatchRequest, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.registry.loading import Registry
 
-__all__ = ["Examiner"]
+__all__ = ["LocalMatching"]
 
 _Built = TypeVar("_Built")
 
@@ -34,10 +34,10 @@ _TICK, _LOOK = 5.0, 5.0
 
 
 @dataclass(slots=True)
-class _Bench:
+class _OperatorObjects:
     """One operator's objects, built in this process."""
 
-    recipe: Recipe
+    recipe: OperatorSpec
     directory: GuardedDirectory | None = None
     #: What matchers ask, also where there is none.
     asked: GuardedDirectory = field(default_factory=lambda: GuardedDirectory(None))
@@ -54,20 +54,20 @@ class _Bench:
     looked_at: float = 0.0
 
 
-class Examiner(Answering):
+class LocalMatching(DirectoryAnswers):
     """Builds each operator's directory and matchers once and examines with them. Used by one thread at a time."""
 
     def __init__(self, registry: Registry, *, asking: Callable[[bool], None] = lambda _: None) -> None:
         """``asking`` is told when a directory is asked something, and when it has answered."""
         self._registry = registry
         self._asking = asking
-        self._benches: dict[str, _Bench] = {}
+        self._benches: dict[str, _OperatorObjects] = {}
 
-    def refresh(self, recipe: Recipe) -> list[str]:
+    def refresh(self, recipe: OperatorSpec) -> list[str]:
         """See ``Examining``."""
         return self._refreshed(recipe, accept=False)
 
-    def _refreshed(self, recipe: Recipe, *, accept: bool) -> list[str]:
+    def _refreshed(self, recipe: OperatorSpec, *, accept: bool) -> list[str]:
         bench = self._bench(recipe)
         bench.stale, bench.looked_at = "", time.monotonic()
         if bench.directory is None:
@@ -86,7 +86,7 @@ class Examiner(Answering):
             bench.loaded_at = began
         return faults
 
-    def basis(self, recipe: Recipe) -> Basis | None:
+    def basis(self, recipe: OperatorSpec) -> Basis | None:
         """See ``Examining``. It is looked at here and now, if that is due."""
         bench = self._bench(recipe)
         if recipe.directory is None or recipe.faulty:
@@ -96,7 +96,7 @@ class Examiner(Answering):
         fault = bench.broken or bench.stale or bench.contents.outdated
         return Basis(loaded_at=bench.loaded_at, version=edition(bench.contents.version, bench.loaded_at), fault=fault)
 
-    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
+    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:
         """See ``Examining``."""
         bench = self._bench(recipe)
         try:
@@ -104,7 +104,7 @@ class Examiner(Answering):
         except DirectoryFailed:
             return None
 
-    def follow(self, recipe: Recipe) -> str:
+    def follow(self, recipe: OperatorSpec) -> str:
         """Take up what another process has built of the operator's directory; return why that failed, empty where it did not."""
         bench = self._bench(recipe)
         if bench.directory is not None:
@@ -114,24 +114,26 @@ class Examiner(Answering):
                 return str(error)
         return ""
 
-    def look(self, recipe: Recipe, *, accept: bool = False, patient: bool = False) -> Looked:  # noqa: ARG002  it always is
-        """See ``Answering``."""
+    def look(self, recipe: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:  # noqa: ARG002  it always is
+        """See ``DirectoryAnswers``."""
         faults = tuple(self._refreshed(recipe, accept=accept))
         bench = self._bench(recipe)
         broken = {"directory": bench.broken} if bench.broken else {}
         failed = bool(bench.broken or bench.stale)
-        return Looked(faults=faults, failed=failed, contents=bench.contents, unbuilt=tuple({**broken, **bench.unbuilt}.items()))
+        return DirectoryCheck(
+            faults=faults, failed=failed, contents=bench.contents, unbuilt=tuple({**broken, **bench.unbuilt}.items())
+        )
 
-    def ask(self, recipe: Recipe, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
-        """See ``Answering``."""
+    def ask(self, recipe: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
+        """See ``DirectoryAnswers``."""
         self.refresh(recipe)
         return question.put(self.directory(recipe))
 
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         """See ``Examining``. It is done here and now, when its result is asked for."""
-        return _Here(self, order)
+        return _LocalRun(self, order)
 
-    def examine(self, job: Job) -> Findings:
+    def examine(self, job: OperatorRequest) -> OperatorResult:
         """Return what is to be said of each mail of the job. Never raises for a directory, a matcher or a mail."""
         ids = [mail.id for mail in job.mails]
         spoilt = unmatched(job.recipe, ids, job.contact_types)
@@ -145,7 +147,7 @@ class Examiner(Answering):
         said = {by: self.match(job.recipe, by, mails, explain=job.explain) for by, _ in asked}
         return findings(job.recipe.operator.name, ids, admission, said, basis)
 
-    def admit(self, recipe: Recipe, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
+    def admit(self, recipe: OperatorSpec, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         """Return which mails the operator does not admit."""
         bench = self._bench(recipe)
         try:
@@ -156,14 +158,14 @@ class Examiner(Answering):
             return Admission(undecided=where(error))
         return Admission(refused=frozenset(left), broken=bench.broken)
 
-    def match(self, recipe: Recipe, by: str, mails: Sequence[Mail], *, explain: bool = False) -> Said:
+    def match(self, recipe: OperatorSpec, by: str, mails: Sequence[Mail], *, explain: bool = False) -> MatcherResult:
         """Return what one of the operator's matchers says of admitted mails."""
         bench = self._bench(recipe)
         if by in bench.unbuilt:
-            return Said(faults=tuple((mail.id, FilingFault(by, bench.unbuilt[by])) for mail in mails))
+            return MatcherResult(faults=tuple((mail.id, FilingFault(by, bench.unbuilt[by])) for mail in mails))
         return match(by, bench.matchers[by], mails, bench.asked, explain=explain)
 
-    def directory(self, recipe: Recipe) -> Directory:
+    def directory(self, recipe: OperatorSpec) -> Directory:
         """Return the operator's directory for a person's own questions; raises PermanentError where there is none."""
         bench = self._bench(recipe)
         if bench.directory is None:
@@ -178,7 +180,7 @@ class Examiner(Answering):
                 bench.directory.close()
         self._benches.clear()
 
-    def _bench(self, recipe: Recipe) -> _Bench:
+    def _bench(self, recipe: OperatorSpec) -> _OperatorObjects:
         name = recipe.operator.name
         bench = self._benches.get(name)
         if bench is None or bench.recipe != recipe:
@@ -187,8 +189,8 @@ class Examiner(Answering):
             bench = self._benches[name] = self._build(recipe)
         return bench
 
-    def _build(self, recipe: Recipe) -> _Bench:
-        bench = _Bench(recipe=recipe)
+    def _build(self, recipe: OperatorSpec) -> _OperatorObjects:
+        bench = _OperatorObjects(recipe=recipe)
         if recipe.directory is not None:
             kind, options = recipe.directory
             built = _built(lambda: self._registry.get(Directory, kind)(options, operator=recipe.operator, place=recipe.place))
@@ -204,21 +206,21 @@ class Examiner(Answering):
                 bench.unbuilt[by] = matcher
         return bench
 
-    def _matcher(self, by: str, fields: Matcher.Options, recipe: Recipe) -> Matcher:
+    def _matcher(self, by: str, fields: Matcher.Options, recipe: OperatorSpec) -> Matcher:
         return self._registry.get(Matcher, by)(fields, operator=recipe.operator)
 
 
-class _Here(Examination):
+class _LocalRun(MatchRun):
     """An order that this process sees to."""
 
-    def __init__(self, examiner: Examiner, order: Order) -> None:
+    def __init__(self, examiner: LocalMatching, order: MatchRequest) -> None:
         self._examiner = examiner
         self._order = order
 
-    def result(self, tick: Callable[[], None]) -> Examined:
-        """See ``Examination``."""
+    def result(self, tick: Callable[[], None]) -> MatchResult:
+        """See ``MatchRun``."""
         if not self._order.letters:
-            return Examined(mails=(), findings=())
+            return MatchResult(mails=(), findings=())
         order = self._order
         mails = tuple(one.seen() for one in order.letters)
         found = []
@@ -228,7 +230,7 @@ class _Here(Examination):
                 since = time.monotonic()
                 tick()
             admitted = frozenset(one.id for one in order.letters if recipe.operator.name in one.admitted)
-            job = Job(
+            job = OperatorRequest(
                 recipe=recipe,
                 mails=mails,
                 contact_types=order.contact_types,
@@ -237,10 +239,10 @@ class _Here(Examination):
                 explain=order.explain,
             )
             found.append(self._examiner.examine(job))
-        return Examined(mails=mails, findings=tuple(found))
+        return MatchResult(mails=mails, findings=tuple(found))
 
     def drop(self) -> None:
-        """See ``Examination``."""
+        """See ``MatchRun``."""
 
 
 def _built(build: Callable[[], _Built]) -> _Built | str:

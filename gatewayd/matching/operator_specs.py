@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd.api.roles import Operator, Place
-from gatewayd.matching.values import Recipe
+from gatewayd.matching.values import OperatorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["recipes"]
 
 
-def recipes(config: Config) -> Mapping[str, Recipe]:
+def recipes(config: Config) -> Mapping[str, OperatorSpec]:
     """Return every operator's recipe, by name."""
     return {
-        one.name: Recipe(
+        one.name: OperatorSpec(
             operator=Operator(name=one.name, title=one.title, brands=tuple(one.brands)),
             directory=(one.directory_kind, one.directory_options) if one.directory_kind and one.directory_options else None,
             matchers=tuple(one.matchers),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import Origin
     from gatewayd.config import AccountConfig
-    from gatewayd.matching import Findings
+    from gatewayd.matching import OperatorResult
 
 __all__ = ["owned", "refused_by"]
 
@@ -40,7 +40,7 @@ def owned(account: AccountConfig, filings: Sequence[Filing], origins: Sequence[O
 
 
 def refused_by(
-    found: Sequence[Findings],
+    found: Sequence[OperatorResult],
     filed: Mapping[int, list[Filing]],
     own: Callable[[Mapping[int, list[Filing]]], Mapping[int, list[Filing]]],
 ) -> dict[int, tuple[str, ...]]:

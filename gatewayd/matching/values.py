@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from gatewayd.message.values import Source
 
 __all__ = [
-    "Answering",
     "ContactTypes",
+    "DirectoryAnswers",
+    "DirectoryCheck",
     "DirectoryQuestion",
-    "Examination",
-    "Examined",
-    "Examining",
-    "Findings",
-    "Job",
-    "Letter",
-    "Looked",
-    "Order",
-    "Recipe",
+    "MatchRequest",
+    "MatchResult",
+    "MatchRun",
+    "Matching",
+    "OperatorRequest",
+    "OperatorResult",
+    "OperatorSpec",
+    "RawMail",
 ]
 
 
@@ -42,7 +42,7 @@ ContactTypes: TypeAlias = "tuple[tuple[str, tuple[str, ...]], ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class OperatorSpec:
     """All that it takes to build an operator's directory and matchers, in whatever process."""
 
     operator: Operator
@@ -54,10 +54,10 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class OperatorRequest:
     """One batch for one operator."""
 
-    recipe: Recipe
+    recipe: OperatorSpec
     mails: tuple[Mail, ...]
     #: Only mail from contacts of these types is admitted, by customer and supplier; empty admits all.
     contact_types: ContactTypes = ()
@@ -70,7 +70,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class OperatorResult:
     """What a job found out. ``by`` is a matcher's kind."""
 
     operator: str
@@ -94,7 +94,7 @@ class Findings:
 
 
 @dataclass(frozen=True)
-class Letter:
+class RawMail:
     """One message to be parsed."""
 
     id: int
@@ -115,30 +115,30 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class MatchRequest:
     """One batch for all operators of its account."""
 
-    letters: tuple[Letter, ...]
-    recipes: tuple[Recipe, ...]
-    #: See ``Job``.
+    letters: tuple[RawMail, ...]
+    recipes: tuple[OperatorSpec, ...]
+    #: See ``OperatorRequest``.
     contact_types: ContactTypes = ()
     admit_only: bool = False
     explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Examined:
+class MatchResult:
     """What became of an order: each letter's view, and each operator's findings in the order of its recipes."""
 
     mails: tuple[Mail, ...]
-    findings: tuple[Findings, ...]
+    findings: tuple[OperatorResult, ...]
 
 
-class Examination(ABC):
+class MatchRun(ABC):
     """One order that is under way."""
 
     @abstractmethod
-    def result(self, tick: Callable[[], None]) -> Examined:
+    def result(self, tick: Callable[[], None]) -> MatchResult:
         """Wait for what it found out. ``tick`` is called every few seconds meanwhile; what it raises ends the waiting."""
 
     @abstractmethod
@@ -146,26 +146,26 @@ class Examination(ABC):
         """Let it go unfinished. Does nothing once there is a result."""
 
 
-class Examining(ABC):
+class Matching(ABC):
     """Examines for visits: in this process, or in worker processes."""
 
     @abstractmethod
-    def refresh(self, recipe: Recipe) -> list[str]:
+    def refresh(self, recipe: OperatorSpec) -> list[str]:
         """Let the operator's directory follow its changes; return faults to show. Never raises for a directory."""
 
-    def basis(self, recipe: Recipe) -> Basis | None:  # noqa: ARG002  for those who know it
+    def basis(self, recipe: OperatorSpec) -> Basis | None:  # noqa: ARG002  for those who know it
         """Return by which records the operator's directory answers now; None where there is none.
 
         Waits for a look at it that is due, for a bounded time.
         """
         return None
 
-    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who know it
+    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who know it
         """Return whose contacts changed between that version and the present one, see ``Directory``; None where it is not known."""
         return None
 
     @abstractmethod
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         """Begin with an order, which may go on while the caller does other work. Never raises for a matcher or a mail."""
 
 
@@ -187,7 +187,7 @@ class DirectoryQuestion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
+class DirectoryCheck:
     """What a person's look at an operator's directory and matchers came to."""
 
     #: Faults to show, such as a row that was left out; and whether the directory could not be refreshed at all.
@@ -198,16 +198,16 @@ class Looked:
     unbuilt: tuple[tuple[str, str], ...] = ()
 
 
-class Answering(Examining):
+class DirectoryAnswers(Matching):
     """Answers what a person asks of directories, too: in this process, or in worker processes with deadlines."""
 
     @abstractmethod
-    def look(self, recipe: Recipe, *, accept: bool = False, patient: bool = False) -> Looked:
+    def look(self, recipe: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
         """Let the operator's directory follow its changes, or with ``accept`` take what there is; and build its matchers.
 
         ``patient``: it may take as long as it takes the daemon. Never raises for a directory or a matcher.
         """
 
     @abstractmethod
-    def ask(self, recipe: Recipe, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
+    def ask(self, recipe: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """Return the answer. Raises DirectoryFailed, or PermanentError where the operator has no directory."""

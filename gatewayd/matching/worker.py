@@ -18,9 +18,20 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import FilingFault
 from gatewayd.api.values import Miss
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.matching import Examiner
-from gatewayd.matching.guarded_calls import Admission, Said
-from gatewayd.matching.worker_messages import Asking, Call, Ended, Labour, Next, Ready, Reply, Sealed, Spent, seal
+from gatewayd.matching import LocalMatching
+from gatewayd.matching.guarded_calls import Admission, MatcherResult
+from gatewayd.matching.worker_messages import (
+    MemorySpent,
+    PickledSpec,
+    Reply,
+    TaskAsking,
+    TaskCall,
+    TaskEnded,
+    TaskNext,
+    TaskReady,
+    WorkerTask,
+    seal,
+)
 from gatewayd.registry import discovery
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.registry.loading import where
@@ -32,7 +43,20 @@ if TYPE_CHECKING:
     from gatewayd.matching import ContactTypes, DirectoryQuestion
     from gatewayd.message.mail import Mail
 
-__all__ = ["PROGRAM", "Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "main", "seal"]
+__all__ = [
+    "PROGRAM",
+    "MemorySpent",
+    "PickledSpec",
+    "Reply",
+    "TaskAsking",
+    "TaskCall",
+    "TaskEnded",
+    "TaskNext",
+    "TaskReady",
+    "WorkerTask",
+    "main",
+    "seal",
+]
 
 #: What the fork server is asked for.
 PROGRAM = __name__
@@ -40,13 +64,13 @@ PROGRAM = __name__
 _OPERATORS = 64
 #: With this part of its memory in use a worker is of no use for others any more.
 _SPENT = 0.75
-_BUSY, _ANSWERED = (pickle.dumps(Asking(busy), 5) for busy in (True, False))
+_BUSY, _ANSWERED = (pickle.dumps(TaskAsking(busy), 5) for busy in (True, False))
 
 
 class _Operator:
     """One operator's recipe, in this process."""
 
-    def __init__(self, sealed: Sealed, asking: Callable[[bool], None]) -> None:
+    def __init__(self, sealed: PickledSpec, asking: Callable[[bool], None]) -> None:
         self.sealed = sealed
         #: Why the recipe can't be had; empty where it can.
         self.error = ""
@@ -58,18 +82,18 @@ class _Operator:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's code costs its own links only (P4)
             self.error = where(error)
         else:
-            self.examiner = Examiner(registry, asking=asking)
+            self.examiner = LocalMatching(registry, asking=asking)
 
     def close(self) -> None:
         if not self.error:
             self.examiner.close()
 
-    def refresh(self, known: str, *, accept: bool) -> Ended:
+    def refresh(self, known: str, *, accept: bool) -> TaskEnded:
         if self.error:
-            return Ended(faults=(self.error,), failed=True)
+            return TaskEnded(faults=(self.error,), failed=True)
         found = self.examiner.look(self.recipe, accept=accept)
         changed = self.examiner.changed(self.recipe, known) if known and found.contents.version != known else None
-        return Ended(
+        return TaskEnded(
             faults=found.faults,
             failed=found.failed,
             contents=found.contents,
@@ -77,15 +101,15 @@ class _Operator:
             changed=None if changed is None else frozenset(changed),
         )
 
-    def answer(self, question: DirectoryQuestion) -> Ended:
+    def answer(self, question: DirectoryQuestion) -> TaskEnded:
         if self.error:
-            return Ended(faults=(self.error,), failed=True)
+            return TaskEnded(faults=(self.error,), failed=True)
         # What it can't follow it answers by what was there before.
         self.examiner.follow(self.recipe)
         try:
-            return Ended(found=question.put(self.examiner.directory(self.recipe)))
+            return TaskEnded(found=question.put(self.examiner.directory(self.recipe)))
         except (GatewaydError, DirectoryFailed) as error:
-            return Ended(faults=(error.sentences if isinstance(error, GatewaydError) else str(error),), failed=True)
+            return TaskEnded(faults=(error.sentences if isinstance(error, GatewaydError) else str(error),), failed=True)
 
     def admit(self, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         if self.error:
@@ -93,12 +117,12 @@ class _Operator:
         outdated = self.examiner.follow(self.recipe)
         return replace(self.examiner.admit(self.recipe, mails, contact_types), outdated=outdated)
 
-    def match(self, by: str, mails: Sequence[Mail], *, explain: bool) -> Said:
+    def match(self, by: str, mails: Sequence[Mail], *, explain: bool) -> MatcherResult:
         if self.error:
-            return Said(faults=tuple((mail.id, FilingFault(by, self.error)) for mail in mails))
+            return MatcherResult(faults=tuple((mail.id, FilingFault(by, self.error)) for mail in mails))
         said = self.examiner.match(self.recipe, by, mails, explain=explain)
         # Misses are kept nowhere.
-        return said if explain else Said(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
+        return said if explain else MatcherResult(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
 
 
 class _Worker:
@@ -109,7 +133,7 @@ class _Worker:
         #: Bytes of data beyond which this process is spent.
         self._enough = data() + int(memory * _SPENT)
 
-    def _open(self, sealed: Sealed) -> _Operator:
+    def _open(self, sealed: PickledSpec) -> _Operator:
         known = self._operators.pop(sealed.operator, None)
         if known is not None and known.sealed != sealed:
             known.close()
@@ -120,7 +144,7 @@ class _Worker:
             self._operators.pop(next(iter(self._operators))).close()
         return known
 
-    def replies(self, labour: Labour) -> Iterator[Next | Spent | Ended]:
+    def replies(self, labour: WorkerTask) -> Iterator[TaskNext | MemorySpent | TaskEnded]:
         if labour.refresh:
             for sealed in labour.recipes.values():
                 yield replace(self._open(sealed).refresh(labour.known, accept=labour.accept), spent=self._is_spent())
@@ -133,16 +157,16 @@ class _Worker:
             mails = tuple([one.seen() for one in labour.letters])
         except GatewaydError as error:
             # Where the bytes lie can't be read now: that is nobody's fault here.
-            yield Ended(error=error.alone())
+            yield TaskEnded(error=error.alone())
             return
         result = yield from self._calls(labour, mails)
-        if isinstance(result, Spent):
+        if isinstance(result, MemorySpent):
             yield result
             return
-        yield Next(None, result)
-        yield Ended(mails=mails if labour.views else (), spent=self._is_spent())
+        yield TaskNext(None, result)
+        yield TaskEnded(mails=mails if labour.views else (), spent=self._is_spent())
 
-    def _calls(self, labour: Labour, mails: Sequence[Mail]) -> Generator[Next, None, bytes | Spent | None]:
+    def _calls(self, labour: WorkerTask, mails: Sequence[Mail]) -> Generator[TaskNext, None, bytes | MemorySpent | None]:
         """Make the calls; return the last result, or that no more can be made."""
         refused = dict(labour.refused)
         result: bytes | None = None
@@ -150,16 +174,18 @@ class _Worker:
         for number, call in enumerate(labour.calls):
             if call.recipe in left_out:
                 continue
-            yield Next(number, result)
+            yield TaskNext(number, result)
             said = self._called(labour, call, mails, refused)
             if isinstance(said, Admission) and said.undecided:
                 left_out.add(call.recipe)
             result = pickle.dumps(said, 5)
             if self._is_spent():
-                return Spent(None if _starved(said) else result)
+                return MemorySpent(None if _starved(said) else result)
         return result
 
-    def _called(self, labour: Labour, call: Call, mails: Sequence[Mail], refused: dict[int, frozenset[int]]) -> Admission | Said:
+    def _called(
+        self, labour: WorkerTask, call: TaskCall, mails: Sequence[Mail], refused: dict[int, frozenset[int]]
+    ) -> Admission | MatcherResult:
         # Only now: to build what a recipe names is to run a plugin's code.
         name = labour.recipes[call.recipe].operator
         operator = self._open(labour.recipes[call.recipe])
@@ -175,7 +201,7 @@ class _Worker:
         return data() > self._enough
 
 
-def _starved(said: Admission | Said) -> bool:
+def _starved(said: Admission | MatcherResult) -> bool:
     """Whether a call came to nothing for lack of memory."""
     texts = (said.undecided, said.broken) if isinstance(said, Admission) else [fault.error for _, fault in said.faults]
     return any(text.startswith("MemoryError") for text in texts)
@@ -204,9 +230,9 @@ def main(arguments: Sequence[str]) -> None:
 
 def _replies(worker: _Worker, data: bytes) -> Iterator[Reply]:
     try:
-        labour: Labour = pickle.loads(data)  # noqa: S301  our parent's own bytes
+        labour: WorkerTask = pickle.loads(data)  # noqa: S301  our parent's own bytes
     except Exception as error:  # noqa: BLE001  the class of a source, say, that this process can't import
-        yield Ended(error=PluginError(f"letters can't be given to a worker process: {where(error)}"))
+        yield TaskEnded(error=PluginError(f"letters can't be given to a worker process: {where(error)}"))
     else:
-        yield Ready()
+        yield TaskReady()
         yield from worker.replies(labour)

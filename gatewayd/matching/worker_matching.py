@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError, joined
-from gatewayd.matching import Answering, Looked
+from gatewayd.matching import DirectoryAnswers, DirectoryCheck
 from gatewayd.matching.breakers import Breakers
 from gatewayd.matching.directories import LONGEST, Directories
-from gatewayd.matching.worker import Labour, seal
-from gatewayd.matching.worker_pool import Lane
-from gatewayd.matching.worker_run import WorkersExamination
-from gatewayd.matching.worker_tasks import Outcome, Seconds, laboured
+from gatewayd.matching.worker import WorkerTask, seal
+from gatewayd.matching.worker_pool import WorkerPool
+from gatewayd.matching.worker_run import WorkerMatchRun
+from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, laboured
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.registry.loading import where
 from gatewayd.runtime.forkserver import prepare
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from gatewayd.api.directory import Basis
     from gatewayd.api.values import Record
     from gatewayd.config import WorkersConfig
-    from gatewayd.matching import DirectoryQuestion, Examination, Order, Recipe
-    from gatewayd.matching.directory_looks import Look
-    from gatewayd.matching.worker import Sealed
+    from gatewayd.matching import DirectoryQuestion, MatchRequest, MatchRun, OperatorSpec
+    from gatewayd.matching.directory_looks import DirectoryLook
+    from gatewayd.matching.worker import PickledSpec
     from gatewayd.registry.loading import Registry
 
-__all__ = ["WorkerEvents", "Workers"]
+__all__ = ["WorkerEvents", "WorkerMatching"]
 
 #: How many processes there may be beyond the configured ones while some of those are at one call for long.
 _MORE = 4
@@ -52,10 +52,10 @@ class WorkerEvents:
     #: An operator's directory came back after it could not be refreshed or asked.
     directory_back: Callable[[str], None] = lambda _: None
     #: An operator's directory was looked at. Without somebody who is told, visits hand its faults on.
-    looked: Callable[[Look], object] | None = None
+    looked: Callable[[DirectoryLook], object] | None = None
 
 
-class Workers(Answering):
+class WorkerMatching(DirectoryAnswers):
     """A pool of worker processes. Every method may be called from any thread."""
 
     def __init__(
@@ -76,52 +76,52 @@ class Workers(Answering):
         self.events = events or WorkerEvents()
         self.breakers = breakers or Breakers()
         self._door = threading.Lock()
-        self._recipes: Mapping[str, Recipe] = {}
-        self._sealed: dict[tuple[str, tuple[str, ...]], tuple[Recipe, Sealed]] = {}
+        self._recipes: Mapping[str, OperatorSpec] = {}
+        self._sealed: dict[tuple[str, tuple[str, ...]], tuple[OperatorSpec, PickledSpec]] = {}
         #: Matchers for which a process ended, and until when that counts.
         self._suspects: dict[tuple[str, str], float] = {}
-        self._unsendable: dict[tuple[str, str], tuple[Recipe, str]] = {}
+        self._unsendable: dict[tuple[str, str], tuple[OperatorSpec, str]] = {}
         memory = config.memory_mib << 20
         #: Where all mail is examined; where it is found out whom to blame, with little of the processor; and where directories are
         #: refreshed.
         more = _MORE if looks_apart else _MORE + _MORE_LOOKS
-        self.pool = Lane(max(config.processes, 1), more=more, memory=memory, keep=True)
-        self.apart = Lane(_APART, more=0, memory=memory, keep=False, calm=True)
-        self.looks = Lane(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
+        self.pool = WorkerPool(max(config.processes, 1), more=more, memory=memory, keep=True)
+        self.apart = WorkerPool(_APART, more=0, memory=memory, keep=False, calm=True)
+        self.looks = WorkerPool(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
         self.directories = Directories(self.looks, self._seal_directory, self._directory_back, looked=self.events.looked)
         # Where none can be started, whoever needs one is told.
         with suppress(OSError):
             prepare()
 
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         """See ``Examining``. Recipes are taken as they are in the config that runs now, however long the caller had his."""
         recipes = tuple([self._recipes.get(one.operator.name, one) for one in order.recipes])
-        return WorkersExamination(self, replace(order, recipes=recipes))
+        return WorkerMatchRun(self, replace(order, recipes=recipes))
 
-    def refresh(self, recipe: Recipe) -> list[str]:
+    def refresh(self, recipe: OperatorSpec) -> list[str]:
         """See ``Examining``."""
         return self.directories.refresh(self._recipes.get(recipe.operator.name, recipe))
 
-    def basis(self, recipe: Recipe) -> Basis | None:
+    def basis(self, recipe: OperatorSpec) -> Basis | None:
         """See ``Examining``."""
         return self.directories.basis(self._recipes.get(recipe.operator.name, recipe))
 
-    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
+    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:
         """See ``Examining``."""
         return self.directories.changed(recipe.operator.name, version)
 
-    def look(self, recipe: Recipe, *, accept: bool = False, patient: bool = False) -> Looked:
-        """See ``Answering``. Its time is ``budget``, or that of the daemon's looks."""
+    def look(self, recipe: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
+        """See ``DirectoryAnswers``. Its time is ``budget``, or that of the daemon's looks."""
         longest = LONGEST if patient else self.config.budget
         unsendable = [(by, why) for by in ("", *(by for by, _ in recipe.matchers)) if (why := self.unsendable(recipe, by))]
         sealed = self.sealed(recipe, [by for by, _ in recipe.matchers if by not in dict(unsendable)])
-        labour = Labour(recipes={0: sealed}, refused={}, refresh=True, accept=accept)
+        labour = WorkerTask(recipes={0: sealed}, refused={}, refresh=True, accept=accept)
         outcome = self._asked(labour, longest, "workers.budget", "; `gatewayd directory load` waits longer")
         unbuilt = (*((by or "directory", why) for by, why in unsendable), *outcome.unbuilt)
-        return Looked(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
+        return DirectoryCheck(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
 
-    def ask(self, recipe: Recipe, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
-        """See ``Answering``. Its time is ``deadline``, and that for its changes ``budget``."""
+    def ask(self, recipe: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
+        """See ``DirectoryAnswers``. Its time is ``deadline``, and that for its changes ``budget``."""
         if recipe.directory is None:
             raise PermanentError(f"operator {recipe.operator.name} has no directory: its file names none")
         # What can't be taken over is not waited for: it answers by what it has.
@@ -129,25 +129,25 @@ class Workers(Answering):
         self.look(bare)
         if why := self.unsendable(bare, ""):
             raise DirectoryFailed(why)
-        labour = Labour(recipes={0: self.sealed(bare, ())}, refused={}, question=question)
+        labour = WorkerTask(recipes={0: self.sealed(bare, ())}, refused={}, question=question)
         outcome = self._asked(labour, self.config.deadline, "workers.deadline")
         if outcome.failed:
             raise DirectoryFailed(joined(outcome.faults))
         return outcome.found
 
-    def _asked(self, labour: Labour, longest: float, name: str, more: str = "") -> Outcome:
+    def _asked(self, labour: WorkerTask, longest: float, name: str, more: str = "") -> TaskOutcome:
         """Have a labour done for a person who waits; whatever goes wrong with it is a fault of the outcome."""
         try:
-            outcome = laboured(self.looks, labour, Seconds(longest), lambda _: None)
+            outcome = laboured(self.looks, labour, TaskSeconds(longest), lambda _: None)
         except GatewaydError as error:
-            return Outcome(faults=(error.sentences,), failed=True)
+            return TaskOutcome(faults=(error.sentences,), failed=True)
         if outcome.failure is None:
             return outcome
         overran = f"it did not come to its end within {longest:g} s (`{name}`){more}"
         how = overran if outcome.failure.overran else f"its process failed: {outcome.failure.how}"
-        return Outcome(faults=(how,), failed=True)
+        return TaskOutcome(faults=(how,), failed=True)
 
-    def sealed(self, recipe: Recipe, matchers: Collection[str]) -> Sealed:
+    def sealed(self, recipe: OperatorSpec, matchers: Collection[str]) -> PickledSpec:
         """Return a recipe with just these matchers, as processes take it; all of them, and its directory, can be sent."""
         kept = tuple([by for by, _ in recipe.matchers if by in matchers])
         directory = None if self.unsendable(recipe, "") else recipe.directory
@@ -159,7 +159,7 @@ class Workers(Answering):
                 known = self._sealed[key] = (recipe, seal(part, self._registry))
             return known[1]
 
-    def unsendable(self, recipe: Recipe, by: str) -> str:
+    def unsendable(self, recipe: OperatorSpec, by: str) -> str:
         """Return why a matcher, or the directory for an empty ``by``, can't be sent to another process; empty where it can."""
         key = (recipe.operator.name, by)
         with self._door:
@@ -168,7 +168,7 @@ class Workers(Answering):
                 known = self._unsendable[key] = (recipe, self._why_unsendable(recipe, by))
             return known[1]
 
-    def _why_unsendable(self, recipe: Recipe, by: str) -> str:
+    def _why_unsendable(self, recipe: OperatorSpec, by: str) -> str:
         one = tuple([matcher for matcher in recipe.matchers if matcher[0] == by])
         try:
             seal(replace(recipe, matchers=one, directory=None if by else recipe.directory), self._registry)
@@ -185,7 +185,7 @@ class Workers(Answering):
         """Whether a process ended for a matcher lately."""
         return self._suspects.get((operator, by), 0.0) > time.monotonic()
 
-    def _seal_directory(self, recipe: Recipe) -> Sealed:
+    def _seal_directory(self, recipe: OperatorSpec) -> PickledSpec:
         return self.sealed(recipe, ())
 
     def _directory_back(self, operator: str) -> None:
@@ -202,10 +202,10 @@ class Workers(Answering):
         return sum(lane.deaths for lane in self._lanes)
 
     @property
-    def _lanes(self) -> Sequence[Lane]:
+    def _lanes(self) -> Sequence[WorkerPool]:
         return tuple(dict.fromkeys((self.pool, self.apart, self.looks)))
 
-    def apply(self, registry: Registry, recipes: Mapping[str, Recipe], config: WorkersConfig) -> None:
+    def apply(self, registry: Registry, recipes: Mapping[str, OperatorSpec], config: WorkersConfig) -> None:
         """Work with this config from the next batch on; if code or bounds changed, processes are replaced as they become free."""
         with self._door:
             changed = self._registry.files != registry.files or self.config != config

@@ -14,15 +14,26 @@ if TYPE_CHECKING:
 
     from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
-    from gatewayd.matching import ContactTypes, DirectoryQuestion, Letter, Recipe
+    from gatewayd.matching import ContactTypes, DirectoryQuestion, OperatorSpec, RawMail
     from gatewayd.message.mail import Mail
     from gatewayd.registry.loading import Registry
 
-__all__ = ["Asking", "Call", "Ended", "Labour", "Next", "Ready", "Reply", "Sealed", "Spent", "seal"]
+__all__ = [
+    "MemorySpent",
+    "PickledSpec",
+    "Reply",
+    "TaskAsking",
+    "TaskCall",
+    "TaskEnded",
+    "TaskNext",
+    "TaskReady",
+    "WorkerTask",
+    "seal",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class PickledSpec:
     """A recipe with the code that it names, pickled once: a worker that knows it already need not read it again."""
 
     operator: str
@@ -30,22 +41,22 @@ class Sealed:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class TaskCall:
     """One call: ``by`` is a matcher's kind, or empty for admission."""
 
-    #: Key of ``Labour.recipes``.
+    #: Key of ``WorkerTask.recipes``.
     recipe: int
     by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labour:
+class WorkerTask:
     """What a worker is to do with one batch."""
 
-    letters: tuple[Letter, ...] = ()
-    recipes: Mapping[int, Sealed]
+    letters: tuple[RawMail, ...] = ()
+    recipes: Mapping[int, PickledSpec]
     contact_types: ContactTypes = ()
-    calls: tuple[Call, ...] = ()
+    calls: tuple[TaskCall, ...] = ()
     #: Ids of mails that a recipe's operator does not admit, as far as that is known.
     refused: Mapping[int, frozenset[int]]
     #: Whether the views are wanted.
@@ -62,12 +73,12 @@ class Labour:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class TaskReady:
     """The process has started and has taken the labour in, with the code that its letters need: its time runs from now on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class TaskNext:
     """The parser, or the call before, has come to its end; ``call`` is the index of the one that begins now, if any."""
 
     call: int | None
@@ -76,21 +87,21 @@ class Next:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class TaskAsking:
     """The call that is made asks the operator's directory something; or, without ``busy``, it has the answer."""
 
     busy: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class MemorySpent:
     """The memory is all but used up, and no further call is made; without a result it was used up for this call."""
 
     result: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class TaskEnded:
     """The labour is done. ``faults`` and what stands below them are those of a refresh."""
 
     mails: tuple[Mail, ...] = ()
@@ -110,10 +121,10 @@ class Ended:
 
 
 #: What a worker says.
-Reply: TypeAlias = Ready | Next | Asking | Spent | Ended
+Reply: TypeAlias = TaskReady | TaskNext | TaskAsking | MemorySpent | TaskEnded
 
 
-def seal(recipe: Recipe, registry: Registry) -> Sealed:
+def seal(recipe: OperatorSpec, registry: Registry) -> PickledSpec:
     """Return a recipe as workers take it: the single files that it needs, then what is unpickled with their help."""
     wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in recipe.matchers]
     if recipe.directory:
@@ -121,4 +132,4 @@ def seal(recipe: Recipe, registry: Registry) -> Sealed:
     offers = {("directories" if role is Directory else "matchers", kind) for role, kind in wanted}
     paths = {one.path for one in registry.plugins if one.path and offers & set(one.offers)}
     files = tuple(file for file in registry.files if file.path in paths)
-    return Sealed(recipe.operator.name, pickle.dumps((files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5))
+    return PickledSpec(recipe.operator.name, pickle.dumps((files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5))

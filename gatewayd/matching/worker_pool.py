@@ -7,18 +7,18 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.matching.worker_process import Process
+from gatewayd.matching.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Lane"]
+__all__ = ["WorkerPool"]
 
 #: Seconds after which whoever waits for a process looks again whether he is still wanted.
 _LOOK = 0.5
 
 
-class Lane:
+class WorkerPool:
     """Processes that are kept, or started for each use. Every method may be called from any thread.
 
     At most ``limit`` processes run at once. Those that are at one call for long don't count, as long as there are no more than
@@ -33,8 +33,8 @@ class Lane:
         self._keep = keep
         self._calm = calm
         self._door = threading.Condition()
-        self._idle: list[Process] = []
-        self._all: set[Process] = set()
+        self._idle: list[WorkerProcess] = []
+        self._all: set[WorkerProcess] = set()
         #: Who waits, first come first served.
         self._line: deque[object] = deque()
         self._generation = 0
@@ -49,14 +49,14 @@ class Lane:
         """How many processes there are."""
         return len(self._all)
 
-    def take(self, wanted: Callable[[], object] = lambda: None) -> Process:
+    def take(self, wanted: Callable[[], object] = lambda: None) -> WorkerProcess:
         """Return a process that is free, which the caller then must ``give_back``, ``discard`` or ``end``.
 
         ``wanted`` is called now and then while it waits; what it raises ends the waiting. Raises TransientError where none can
         be started, or once the lane is closed.
         """
         ticket = object()
-        dead: list[Process] = []
+        dead: list[WorkerProcess] = []
         try:
             process = self._waited(ticket, dead, wanted)
         finally:
@@ -64,7 +64,7 @@ class Lane:
                 one.kill()
         return process or self._started()
 
-    def _waited(self, ticket: object, dead: list[Process], wanted: Callable[[], object]) -> Process | None:
+    def _waited(self, ticket: object, dead: list[WorkerProcess], wanted: Callable[[], object]) -> WorkerProcess | None:
         """Wait for one's turn; return a process that is idle, None where a new one may be started."""
         with self._door:
             self._line.append(ticket)
@@ -83,7 +83,7 @@ class Lane:
             raise _closing()
         return self._line[0] is ticket
 
-    def _kept(self, dead: list[Process]) -> Process | None:
+    def _kept(self, dead: list[WorkerProcess]) -> WorkerProcess | None:
         """Return one that is idle; those that have died meanwhile are added to the ``dead``."""
         while self._idle:
             process = self._idle.pop()
@@ -98,11 +98,11 @@ class Lane:
         slow = sum(process.overdue for process in self._all)
         return len(self._all) + self._starting < self.limit + min(slow, self._more)
 
-    def _started(self) -> Process:
+    def _started(self) -> WorkerProcess:
         """Return a new one. That may take long where something is wrong: nobody else must wait for it, least of all who closes."""
         process = None
         try:
-            process = Process(self.memory, self._generation)
+            process = WorkerProcess(self.memory, self._generation)
         finally:
             with self._door:
                 self._starting -= 1
@@ -116,7 +116,7 @@ class Lane:
             process.calm()
         return process
 
-    def give_back(self, process: Process) -> None:
+    def give_back(self, process: WorkerProcess) -> None:
         """Take back a process that has done its work."""
         with self._door:
             wanted = self._keep and not self._closed and len(self._all) <= self.limit
@@ -127,20 +127,20 @@ class Lane:
                 return
         self.end(process)
 
-    def discard(self, process: Process) -> None:
+    def discard(self, process: WorkerProcess) -> None:
         """End a process that went wrong."""
         with self._door:
             self.deaths += 1
         self.end(process)
 
-    def end(self, process: Process) -> None:
+    def end(self, process: WorkerProcess) -> None:
         """End a process that nobody needs any more."""
         process.kill()
         with self._door:
             self._all.discard(process)
             self._door.notify_all()
 
-    def slow(self, process: Process) -> None:
+    def slow(self, process: WorkerProcess) -> None:
         """Take note that a process has been at one call for long."""
         with self._door:
             process.overdue = True

@@ -12,13 +12,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.matching.worker import PROGRAM, Ready
+from gatewayd.matching.worker import PROGRAM, TaskReady
 from gatewayd.runtime.forkserver import fork
 
 if TYPE_CHECKING:
-    from gatewayd.matching.worker import Labour, Reply
+    from gatewayd.matching.worker import Reply, WorkerTask
 
-__all__ = ["Died", "Process"]
+__all__ = ["WorkerDied", "WorkerProcess"]
 
 #: Seconds that one message may take over the connection once it has begun, and its largest size in bytes.
 _MESSAGE, _LARGEST = 10, 256 << 20
@@ -28,11 +28,11 @@ _GONE = 0.5
 _NICER = 10
 
 
-class Died(Exception):
+class WorkerDied(Exception):
     """The process has ended, or its connection makes no sense any more. The text says how."""
 
 
-class Process:
+class WorkerProcess:
     """A worker process. Used by one thread at a time, but for ``end``."""
 
     def __init__(self, memory: int, generation: int = 0) -> None:
@@ -77,13 +77,13 @@ class Process:
         """Whether it runs."""
         return not self._child.ended()
 
-    def send(self, labour: Labour) -> None:
+    def send(self, labour: WorkerTask) -> None:
         """Let it work; raises Died."""
         self.ready = False
         try:
             self._connection.send_bytes(pickle.dumps(labour, 5))
         except OSError as error:
-            raise Died(self._how(str(error))) from error
+            raise WorkerDied(self._how(str(error))) from error
 
     def receive(self, timeout: float) -> Reply | None:
         """Return its next reply, None where there is none within ``timeout`` seconds; raises Died."""
@@ -92,12 +92,12 @@ class Process:
                 return None
             reply: Reply = pickle.loads(self._connection.recv_bytes(_LARGEST))  # noqa: S301  our own worker's
         except EOFError as error:
-            raise Died(self._how("it closed the connection")) from error
+            raise WorkerDied(self._how("it closed the connection")) from error
         except OSError as error:
-            raise Died(self._how(f"its answer can't be had: {error}")) from error
+            raise WorkerDied(self._how(f"its answer can't be had: {error}")) from error
         except Exception as error:
-            raise Died(f"its answer can't be read: {type(error).__name__}") from error
-        self.ready = self.ready or isinstance(reply, Ready)
+            raise WorkerDied(f"its answer can't be read: {type(error).__name__}") from error
+        self.ready = self.ready or isinstance(reply, TaskReady)
         return reply
 
     def _how(self, otherwise: str) -> str:

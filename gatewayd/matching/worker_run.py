@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import kept
-from gatewayd.matching import Examination, Examined
+from gatewayd.matching import MatchResult, MatchRun
 from gatewayd.matching.blame import admitted_apart, explained, matched_apart, parsed_apart
-from gatewayd.matching.guarded_calls import Admission, Said, findings, unmatched
-from gatewayd.matching.worker import Call, Labour
-from gatewayd.matching.worker_tasks import Failure, Outcome, Seconds, laboured
+from gatewayd.matching.guarded_calls import Admission, MatcherResult, findings, unmatched
+from gatewayd.matching.worker import TaskCall, WorkerTask
+from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome, TaskSeconds, laboured
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.api.directory import Basis
-    from gatewayd.matching import Findings, Letter, Order
-    from gatewayd.matching.worker_matching import Workers
-    from gatewayd.matching.worker_process import Process
+    from gatewayd.matching import MatchRequest, OperatorResult, RawMail
+    from gatewayd.matching.worker_matching import WorkerMatching
+    from gatewayd.matching.worker_process import WorkerProcess
     from gatewayd.message.mail import Mail
 
-__all__ = ["WorkersExamination"]
+__all__ = ["WorkerMatchRun"]
 
 #: Seconds of waiting without a tick.
 _TICK = 5.0
@@ -44,12 +44,12 @@ class _DroppedError(Exception):
     """Nobody wants the result any more."""
 
 
-class WorkersExamination(Examination):
+class WorkerMatchRun(MatchRun):
     """One order that is under way in a thread of its own."""
 
-    def __init__(self, workers: Workers, order: Order) -> None:
-        self._inquiry = _Inquiry(workers, order)
-        self._future: Future[Examined] = Future()
+    def __init__(self, workers: WorkerMatching, order: MatchRequest) -> None:
+        self._inquiry = _RunState(workers, order)
+        self._future: Future[MatchResult] = Future()
         started(self._run, "examining")
 
     def _run(self) -> None:
@@ -58,8 +58,8 @@ class WorkersExamination(Examination):
         except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
             self._future.set_exception(kept(error))
 
-    def result(self, tick: Callable[[], None]) -> Examined:
-        """See ``Examination``."""
+    def result(self, tick: Callable[[], None]) -> MatchResult:
+        """See ``MatchRun``."""
         try:
             while not wait([self._future], timeout=_TICK).done:
                 tick()
@@ -69,34 +69,34 @@ class WorkersExamination(Examination):
         return self._future.result()
 
     def drop(self) -> None:
-        """See ``Examination``."""
+        """See ``MatchRun``."""
         self._inquiry.drop()
 
 
-class _Inquiry:
+class _RunState:
     """The work on one order. Used by its own thread, but for ``drop``."""
 
-    def __init__(self, workers: Workers, order: Order) -> None:
+    def __init__(self, workers: WorkerMatching, order: MatchRequest) -> None:
         self._workers = workers
         self._order = order
         self.config = workers.config
         self._door = threading.Lock()
         self._dropped = False
-        self._process: Process | None = None
+        self._process: WorkerProcess | None = None
         self._mails: dict[int, Mail] = {one.id: one.view for one in order.letters if one.view}
         #: Empty views of letters that no parser can bear.
         self._unbearable: dict[int, Mail] = {}
         self._admissions: dict[int, Admission] = {}
         #: By which records each recipe's directory answers, as far as is known before it is asked.
         self._bases: dict[int, Basis | None] = {}
-        self._said: dict[Call, Said] = {}
+        self._said: dict[TaskCall, MatcherResult] = {}
         #: Calls that failed in the batch; they are made again apart when all others are done.
-        self._failed: dict[Call, Failure] = {}
+        self._failed: dict[TaskCall, TaskFailure] = {}
         #: What is left of each operator's budget, in seconds.
         self._left = dict.fromkeys(range(len(order.recipes)), self.config.budget)
         #: The same of what it may take to find out which mails are guilty.
         self._search = dict(self._left)
-        self._called: set[Call] = set()
+        self._called: set[TaskCall] = set()
         self._calls = tuple(self._wanted()) if order.letters else ()
 
     def drop(self) -> None:
@@ -105,31 +105,31 @@ class _Inquiry:
             if self._process is not None:
                 self._process.end()
 
-    def _wanted(self) -> Iterator[Call]:
+    def _wanted(self) -> Iterator[TaskCall]:
         for index, recipe in enumerate(self._order.recipes):
             if recipe.faulty:
                 continue
             if error := self._workers.unsendable(recipe, ""):
                 self._admissions[index] = Admission(undecided=error) if self._order.contact_types else Admission(broken=error)
             else:
-                yield Call(index)
+                yield TaskCall(index)
             for by, _ in recipe.matchers if not self._order.admit_only else ():
-                call = Call(index, by)
+                call = TaskCall(index, by)
                 if error := self._workers.unsendable(recipe, by) or self._not_now(call):
-                    self._said[call] = Said(faults=tuple((one.id, FilingFault(by, error)) for one in self._order.letters))
+                    self._said[call] = MatcherResult(faults=tuple((one.id, FilingFault(by, error)) for one in self._order.letters))
                 else:
                     yield call
 
-    def _not_now(self, call: Call) -> str:
+    def _not_now(self, call: TaskCall) -> str:
         if not self._workers.breakers.may_call(self._operator(call), call.by):
             return _NOT_CALLED
         self._called.add(call)
         return ""
 
-    def run(self) -> Examined:
+    def run(self) -> MatchResult:
         """Do it. Raises TransientError where no process can be had or letters can't be read now."""
         if not self._order.letters:
-            return Examined(mails=(), findings=())
+            return MatchResult(mails=(), findings=())
         try:
             self._bases = {index: self._workers.basis(recipe) for index, recipe in enumerate(self._order.recipes)}
             self._all_together()
@@ -141,7 +141,7 @@ class _Inquiry:
             for call in self._called:
                 self._workers.breakers.given_up(self._operator(call), call.by)
         views = self._mails | self._unbearable
-        return Examined(mails=tuple([views[one.id] for one in self._order.letters]), findings=tuple(self._findings()))
+        return MatchResult(mails=tuple([views[one.id] for one in self._order.letters]), findings=tuple(self._findings()))
 
     # --- all calls in one process -------------------------------------------------------------------------------------
 
@@ -149,7 +149,7 @@ class _Inquiry:
         failures = 0
         while (left := self._open()) or self._unseen():
             labour = self._labour(left)
-            outcome = self.labour(labour, Seconds(self.config.deadline, self._seconds), apart=self._suspected)
+            outcome = self.labour(labour, TaskSeconds(self.config.deadline, self._seconds), apart=self._suspected)
             self._take_in(outcome)
             failure = outcome.failure
             if failure is None:
@@ -172,7 +172,7 @@ class _Inquiry:
         """Whether a process ended for one of these matchers lately: then the others' processes are not at stake again."""
         return any(self._workers.is_suspect(self._operator(call), call.by) for call in self._called)
 
-    def _open(self) -> tuple[Call, ...]:
+    def _open(self) -> tuple[TaskCall, ...]:
         """Return the calls that are still to be made, where there is a letter that can be read."""
         if not self._bearable():
             return ()
@@ -185,19 +185,19 @@ class _Inquiry:
             and not self._admissions.get(call.recipe, Admission()).undecided
         )
 
-    def _bearable(self) -> tuple[Letter, ...]:
+    def _bearable(self) -> tuple[RawMail, ...]:
         return tuple(one for one in self._order.letters if one.id not in self._unbearable)
 
-    def _unseen(self) -> tuple[Letter, ...]:
+    def _unseen(self) -> tuple[RawMail, ...]:
         """Return the letters whose views are still wanted."""
         return tuple(one for one in self._bearable() if one.id not in self._mails)
 
-    def _labour(self, calls: tuple[Call, ...]) -> Labour:
+    def _labour(self, calls: tuple[TaskCall, ...]) -> WorkerTask:
         recipes = {
             index: self._workers.sealed(self._order.recipes[index], [call.by for call in self._calls if call.recipe == index])
             for index in {call.recipe for call in calls}
         }
-        return Labour(
+        return WorkerTask(
             letters=self._bearable(),
             recipes=recipes,
             contact_types=self._order.contact_types,
@@ -207,7 +207,7 @@ class _Inquiry:
             explain=self._order.explain,
         )
 
-    def _take_in(self, outcome: Outcome) -> None:
+    def _take_in(self, outcome: TaskOutcome) -> None:
         self._mails |= {mail.id: mail for mail in outcome.mails}
         for call, result in outcome.results.items():
             if isinstance(result, Admission):
@@ -215,12 +215,12 @@ class _Inquiry:
             else:
                 self._said[call] = result
 
-    def _seconds(self, call: Call) -> float:
+    def _seconds(self, call: TaskCall) -> float:
         return min(self.config.deadline, max(self._left[call.recipe], _LEAST))
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
 
-    def _failed_in(self, call: Call, failure: Failure, labour: Labour) -> None:
+    def _failed_in(self, call: TaskCall, failure: TaskFailure, labour: WorkerTask) -> None:
         if failure.overran:
             self._left[call.recipe] -= self._seconds(call)
         if call.by:
@@ -230,10 +230,10 @@ class _Inquiry:
             budget = self._left[call.recipe]
             self._admissions[call.recipe] = admitted_apart(self, sealed, labour.letters, labour, failure, budget=budget)
             # It may be that a matcher can't be built: then each is called apart from the others.
-            alone = Failure(None, failure.how)
+            alone = TaskFailure(None, failure.how)
             self._failed |= {one: alone for one in self._calls if one.by and one.recipe == call.recipe and one not in self._said}
 
-    def _matched_apart(self, call: Call, failure: Failure) -> Said:
+    def _matched_apart(self, call: TaskCall, failure: TaskFailure) -> MatcherResult:
         began = time.monotonic()
         sealed = self._workers.sealed(self._order.recipes[call.recipe], [call.by])
         refused = self._admissions.get(call.recipe, Admission()).refused
@@ -245,7 +245,7 @@ class _Inquiry:
             self._workers.suspect(self._operator(call), call.by)
         return said
 
-    def labour(self, labour: Labour, seconds: Seconds, *, apart: bool) -> Outcome:
+    def labour(self, labour: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
         """See ``Bench``."""
         lane = self._workers.apart if apart else self._workers.pool
         outcome = laboured(lane, labour, seconds, self._at)
@@ -255,7 +255,7 @@ class _Inquiry:
             self._workers.events.ended(operator, call.by if call else "", explained(outcome.failure, self.config))
         return outcome
 
-    def _at(self, process: Process | None) -> None:
+    def _at(self, process: WorkerProcess | None) -> None:
         """Remember which process is at work, so that it can be ended; raises where nobody wants the result any more."""
         with self._door:
             self._process = None if self._dropped else process
@@ -264,18 +264,18 @@ class _Inquiry:
 
     # --- what came of it ----------------------------------------------------------------------------------------------
 
-    def _findings(self) -> Iterator[Findings]:
+    def _findings(self) -> Iterator[OperatorResult]:
         ids = [one.id for one in self._order.letters]
         for index, recipe in enumerate(self._order.recipes):
             spoilt = unmatched(recipe, ids, self._order.contact_types)
             yield spoilt or self._found(index, ids)
 
-    def _found(self, index: int, ids: Sequence[int]) -> Findings:
+    def _found(self, index: int, ids: Sequence[int]) -> OperatorResult:
         recipe, admission = self._order.recipes[index], self._admissions.get(index, Admission())
-        said = {by: self._said.get(Call(index, by), Said()) for by, _ in recipe.matchers}
+        said = {by: self._said.get(TaskCall(index, by), MatcherResult()) for by, _ in recipe.matchers}
         return findings(recipe.operator.name, ids, admission, said, self._bases.get(index))
 
-    def _operator(self, call: Call) -> str:
+    def _operator(self, call: TaskCall) -> str:
         return self._order.recipes[call.recipe].operator.name
 
     def _tell(self) -> None:
@@ -292,7 +292,7 @@ class _Inquiry:
             failed = bool(admission.broken or admission.outdated) or any(fault.by == "directory" for fault in faults)
             self._workers.directories.told(recipe.operator.name, failed=failed)
 
-    def _tell_breaker(self, call: Call) -> None:
+    def _tell_breaker(self, call: TaskCall) -> None:
         self._called.discard(call)
         faulty = any(fault.by == call.by for _, fault in self._said[call].faults)
         changed = self._workers.breakers.told(self._operator(call), call.by, faulty=faulty)

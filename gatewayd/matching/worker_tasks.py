@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.directory import Contents
 from gatewayd.errors import TransientError
-from gatewayd.matching.worker import Asking, Ended, Next, Ready
-from gatewayd.matching.worker_process import Died
+from gatewayd.matching.worker import TaskAsking, TaskEnded, TaskNext, TaskReady
+from gatewayd.matching.worker_process import WorkerDied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
-    from gatewayd.matching.guarded_calls import Admission, Said
-    from gatewayd.matching.worker import Call, Labour, Reply
-    from gatewayd.matching.worker_pool import Lane
-    from gatewayd.matching.worker_process import Process
+    from gatewayd.matching.guarded_calls import Admission, MatcherResult
+    from gatewayd.matching.worker import Reply, TaskCall, WorkerTask
+    from gatewayd.matching.worker_pool import WorkerPool
+    from gatewayd.matching.worker_process import WorkerProcess
     from gatewayd.message.mail import Mail
 
-__all__ = ["Failure", "Outcome", "Seconds", "laboured"]
+__all__ = ["TaskFailure", "TaskOutcome", "TaskSeconds", "laboured"]
 
 #: Seconds that a process may take to start: no call's time runs by then.
 _START = 60.0
@@ -36,11 +36,11 @@ _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class TaskFailure:
     """A process ended, or was ended, before its work was done."""
 
     #: What it was at; None: the parser.
-    call: Call | None
+    call: TaskCall | None
     #: What happened, and what was expected.
     how: str
     overran: bool = False
@@ -49,45 +49,47 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Outcome:
+class TaskOutcome:
     """What came of a labour."""
 
-    results: dict[Call, Admission | Said] = field(default_factory=dict)
+    results: dict[TaskCall, Admission | MatcherResult] = field(default_factory=dict)
     mails: tuple[Mail, ...] = ()
     faults: tuple[str, ...] = ()
-    #: The directory could not be refreshed. What it holds, and whose contacts changed, see ``Ended``.
+    #: The directory could not be refreshed. What it holds, and whose contacts changed, see ``TaskEnded``.
     failed: bool = False
     contents: Contents = field(default_factory=Contents)
     changed: frozenset[str] | None = None
-    #: What could not be built, and what a directory answered, see ``Ended``.
+    #: What could not be built, and what a directory answered, see ``TaskEnded``.
     unbuilt: tuple[tuple[str, str], ...] = ()
     found: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     #: None where it came to its end, or stopped because its memory was used up by calls before the next.
-    failure: Failure | None = None
+    failure: TaskFailure | None = None
     #: How long a process was at it, in seconds; and how long it took to start before.
     seconds: float = 0.0
     start: float = 0.0
 
 
-class Seconds:
+class TaskSeconds:
     """How long the parser or a call may take; ``None`` as a call is the parser."""
 
-    def __init__(self, deadline: float, of: Callable[[Call], float] | None = None) -> None:
+    def __init__(self, deadline: float, of: Callable[[TaskCall], float] | None = None) -> None:
         self.deadline = deadline
         self._of = of
 
-    def __call__(self, call: Call | None) -> float:
+    def __call__(self, call: TaskCall | None) -> float:
         """Return how many."""
         return self.deadline if call is None or self._of is None else self._of(call)
 
 
-def laboured(lane: Lane, labour: Labour, seconds: Seconds, wanted: Callable[[Process | None], object]) -> Outcome:
+def laboured(
+    lane: WorkerPool, labour: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+) -> TaskOutcome:
     """Have a labour done by a process of the lane. ``wanted`` is told which one, and what it raises ends it.
 
     Raises TransientError where no process can be had, or the letters can't be read now.
     """
     process = _sent(lane, labour, wanted)
-    one = _One(process, labour, seconds, wanted)
+    one = _RunningTask(process, labour, seconds, wanted)
     try:
         one.listen(lane)
         one.outcome.seconds = time.monotonic() - one.ready_at
@@ -108,12 +110,12 @@ def laboured(lane: Lane, labour: Labour, seconds: Seconds, wanted: Callable[[Pro
     return one.outcome
 
 
-def _sent(lane: Lane, labour: Labour, wanted: Callable[[Process | None], object]) -> Process:
+def _sent(lane: WorkerPool, labour: WorkerTask, wanted: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
     for left in reversed(range(_TRIES)):
         process = lane.take(lambda: wanted(None))
         try:
             process.send(labour)
-        except Died as died:
+        except WorkerDied as died:
             # It died while it was idle.
             lane.discard(process)
             if not left:
@@ -123,26 +125,28 @@ def _sent(lane: Lane, labour: Labour, wanted: Callable[[Process | None], object]
     raise AssertionError
 
 
-class _One:
+class _RunningTask:
     """One labour that a process is at."""
 
-    def __init__(self, process: Process, labour: Labour, seconds: Seconds, wanted: Callable[[Process | None], object]) -> None:
+    def __init__(
+        self, process: WorkerProcess, labour: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+    ) -> None:
         self._process = process
         self._labour = labour
         self._seconds = seconds
         self._wanted = wanted
-        self._call: Call | None = None
+        self._call: TaskCall | None = None
         #: Since when the call, or the parser, is at work; and since when the directory is asked something, if it is.
         self._since = time.monotonic()
         self._asked: float | None = None
         #: When it was sent, and when the process had taken it in.
         self.began = self.ready_at = self._since
-        self.outcome = Outcome()
+        self.outcome = TaskOutcome()
         self.spent = False
         self.finished = False
         self.error: GatewaydError | None = None
 
-    def listen(self, lane: Lane) -> None:
+    def listen(self, lane: WorkerPool) -> None:
         """Take in what the process finds out, until it is done or must be given up."""
         try:
             while not self.finished:
@@ -151,21 +155,21 @@ class _One:
                     self._fail("it did not answer in time", overran=True)
                 else:
                     self._take_in(reply)
-        except Died as died:
+        except WorkerDied as died:
             self._fail(f"its process ended: {died}")
 
     def _fail(self, how: str, *, overran: bool = False) -> None:
         # Who asks again and again, each time for a little, is slow by himself.
         since = self._since if self._asked is None else self._asked
         asking = self._asked is not None and (not overran or time.monotonic() - since > self._patience / 2)
-        self.outcome.failure = Failure(self._call, how, overran, asking)
+        self.outcome.failure = TaskFailure(self._call, how, overran, asking)
         self.finished = True
 
     @property
     def _patience(self) -> float:
         return self._seconds(self._call) if self._process.ready else _START
 
-    def _reply(self, lane: Lane) -> Reply | None:
+    def _reply(self, lane: WorkerPool) -> Reply | None:
         patience = self._patience
         while True:
             left = patience - (time.monotonic() - self._since)
@@ -176,21 +180,21 @@ class _One:
             if self._process.ready:
                 self._slow(lane, patience - left)
 
-    def _slow(self, lane: Lane, seconds: float) -> None:
+    def _slow(self, lane: WorkerPool, seconds: float) -> None:
         if seconds >= _LONG and not self._process.overdue:
             lane.slow(self._process)
         if seconds >= _TOO_LONG and not self._process.calmed:
             self._process.calm()
 
     def _take_in(self, reply: Reply) -> None:
-        if isinstance(reply, Asking):
+        if isinstance(reply, TaskAsking):
             self._asked = time.monotonic() if reply.busy else None
             return
         self._since, self._asked = time.monotonic(), None
-        if isinstance(reply, Ready):
+        if isinstance(reply, TaskReady):
             self.ready_at = self._since
             return
-        if isinstance(reply, Ended):
+        if isinstance(reply, TaskEnded):
             self.outcome.mails, self.outcome.faults, self.outcome.failed = reply.mails, reply.faults, reply.failed
             self.outcome.contents, self.outcome.changed = reply.contents, reply.changed
             self.outcome.unbuilt, self.outcome.found = reply.unbuilt, reply.found
@@ -202,7 +206,7 @@ class _One:
             except Exception as error:  # noqa: BLE001  whatever a plugin's own class raises when it is made
                 self._fail(f"what it found can't be read: {type(error).__name__}; expected plain text and records")
                 return
-        if isinstance(reply, Next):
+        if isinstance(reply, TaskNext):
             self._call = None if reply.call is None else self._labour.calls[reply.call]
         elif reply.result is None:
             self._fail("it used up the memory that it may have")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from gatewayd.message.attachments import type_of
 from gatewayd.message.cms import content_of
 from gatewayd.message.decode import transfer_decoded
-from gatewayd.message.header_parsing import Head, head
+from gatewayd.message.header_parsing import HeaderBlock, head
 from gatewayd.message.mime import CONTAINERS, Leaf, Multipart, tree
 from gatewayd.message.rtf import rtf_bytes
 from gatewayd.message.sources import BytesSource, pieces
@@ -20,11 +20,11 @@ from gatewayd.message.values import Container, Part
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.message.mime import Node, Scan
+    from gatewayd.message.mime import Node, ScanLimits
     from gatewayd.message.tnef import TnefFile
     from gatewayd.message.values import Source
 
-__all__ = ["Insides", "Opened", "inside", "opened"]
+__all__ = ["ContainerContents", "OpenedContainers", "inside", "opened"]
 
 #: How much containers of one message may hold, all together, and how deep they may lie in each other (promise P8).
 MAX_HELD = 16 << 20
@@ -43,7 +43,7 @@ _WORDS = {
 }
 
 
-class Opened(NamedTuple):
+class OpenedContainers(NamedTuple):
     """What became of the containers of a tree."""
 
     tree: Node
@@ -53,12 +53,12 @@ class Opened(NamedTuple):
     notes: Sequence[str]
 
 
-def opened(insides: Insides, node: Node, scan: Scan) -> Opened:
+def opened(insides: ContainerContents, node: Node, scan: ScanLimits) -> OpenedContainers:
     """Return the tree with what its containers hold in their places."""
     if not scan.containers:
-        return Opened(node, (), ())
+        return OpenedContainers(node, (), ())
     opener = _Opener(insides, scan)
-    return Opened(opener.node(node), opener.wrappings, tuple(dict.fromkeys(opener.notes)))
+    return OpenedContainers(opener.node(node), opener.wrappings, tuple(dict.fromkeys(opener.notes)))
 
 
 def inside(source: Source, within: Sequence[Container]) -> Source:
@@ -69,7 +69,7 @@ def inside(source: Source, within: Sequence[Container]) -> Source:
     return source
 
 
-class Insides:
+class ContainerContents:
     """What the containers of one message hold. Of each depth the last one stays open: what lies in it is read part by part."""
 
     def __init__(self, source: Source) -> None:
@@ -98,7 +98,7 @@ def _held(kind: str, data: bytes) -> bytes:
 class _Opener:
     """Opens the containers of one message."""
 
-    def __init__(self, insides: Insides, scan: Scan) -> None:
+    def __init__(self, insides: ContainerContents, scan: ScanLimits) -> None:
         self._insides = insides
         self._scan = scan
         self._left = MAX_HELD
@@ -150,7 +150,7 @@ class _Opener:
             if leaf.name.lower() not in _MESSAGES or b"\0" in content:
                 # A signed file, and no message: it stays as it was sent.
                 return leaf
-            top = Head([], {}, 0, plain=True)
+            top = HeaderBlock([], {}, 0, plain=True)
         self.notes.append(f"{leaf.name or 'it'} is {_WORDS[kind]}")
         if kind == "encrypted":
             return leaf

@@ -16,7 +16,7 @@ from gatewayd.message.parameters import field
 if TYPE_CHECKING:
     from gatewayd.message.sources import Raw
 
-__all__ = ["MAX_HEAD", "SPACE", "Fields", "Head", "addresses", "anchor_of", "date", "first_of", "head", "ids", "split_head"]
+__all__ = ["MAX_HEAD", "SPACE", "Fields", "HeaderBlock", "addresses", "anchor_of", "date", "first_of", "head", "ids", "split_head"]
 
 #: At most this many bytes of header blocks are read of one message (promise P8).
 MAX_HEAD = 1 << 20
@@ -34,7 +34,7 @@ _LINE = re.compile(rb"[^\r\n]*+(?:\r{0,16}\n|\r|\Z)")
 _BOM = "\xef\xbb\xbf"
 
 
-class Head(NamedTuple):
+class HeaderBlock(NamedTuple):
     """A header block that was split."""
 
     #: (name in lower case, unfolded value) in their order; each character of a value stands for one byte.
@@ -52,11 +52,11 @@ class Head(NamedTuple):
 _PLAIN = bytes((9, 10, 13, *range(32, 127)))
 
 
-def head(raw: Raw, start: int, end: int) -> Head:
+def head(raw: Raw, start: int, end: int) -> HeaderBlock:
     """Split the header block that begins at ``start`` for a close reading of its values."""
     fields, body = split_head(raw, start, end, MAX_HEAD)
     block = raw[start : min(body, start + MAX_HEAD)]
-    return Head(fields, first_of(fields), body, not block.translate(None, _PLAIN), max(0, body - start - MAX_HEAD))
+    return HeaderBlock(fields, first_of(fields), body, not block.translate(None, _PLAIN), max(0, body - start - MAX_HEAD))
 
 
 def first_of(fields: Fields) -> dict[str, str]:

@@ -114,7 +114,7 @@ class _Reading:
     """Reads the text of one mail, 1 MiB of it."""
 
     def __init__(self, source: Source) -> None:
-        self._insides = containers.Insides(source)
+        self._insides = containers.ContainerContents(source)
         self._room = _MAX_TEXT
 
     def text(self, body: Text) -> str:
@@ -206,10 +206,10 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     )
 
 
-def _body(source: Source, raw: Raw, top: header_parsing.Head, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
+def _body(source: Source, raw: Raw, top: header_parsing.HeaderBlock, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
     """Return how the mail is to be read, what there is to say of it, and what its containers hold."""
-    scan = mime.Scan(faults)
-    insides = containers.Insides(source)
+    scan = mime.ScanLimits(faults)
+    insides = containers.ContainerContents(source)
     held = _Held(insides, raw)
     found = containers.opened(insides, mime.tree(raw, top, scan), scan)
     body = arranged(found.tree, held)
@@ -220,7 +220,7 @@ def _body(source: Source, raw: Raw, top: header_parsing.Head, faults: list[str])
 class _Held:
     """The bytes of a message, and what its containers hold."""
 
-    def __init__(self, insides: containers.Insides, raw: Raw) -> None:
+    def __init__(self, insides: containers.ContainerContents, raw: Raw) -> None:
         self._insides = insides
         self._raw = raw
 
@@ -245,7 +245,7 @@ def _utc(moment: datetime | None) -> datetime | None:
         return None
 
 
-def _headers(top: header_parsing.Head, faults: list[str]) -> tuple[tuple[str, str], ...]:
+def _headers(top: header_parsing.HeaderBlock, faults: list[str]) -> tuple[tuple[str, str], ...]:
     fields = top.fields
     if len(fields) > _MAX_HEADERS:
         faults.append(f"it has more than {_MAX_HEADERS} headers")
@@ -260,7 +260,7 @@ def _headers(top: header_parsing.Head, faults: list[str]) -> tuple[tuple[str, st
     return tuple([(clean(name), header_text(value)) for name, value in fields])
 
 
-def _joined(name: str, top: header_parsing.Head) -> str:
+def _joined(name: str, top: header_parsing.HeaderBlock) -> str:
     return ", ".join([value for known, value in top.fields if known == name and value]) if name in top.first else ""
 
 

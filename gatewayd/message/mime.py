@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from gatewayd.message import mimefields
 from gatewayd.message.decode import transfer_decoded
 from gatewayd.message.encoded_words import header_text
-from gatewayd.message.header_parsing import MAX_HEAD, Head, first_of, split_head
+from gatewayd.message.header_parsing import MAX_HEAD, HeaderBlock, first_of, split_head
 from gatewayd.message.values import Part
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd.message.sources import Raw
     from gatewayd.message.values import Container
 
-__all__ = ["CONTAINERS", "TEXTS", "Leaf", "Multipart", "Node", "Scan", "tree"]
+__all__ = ["CONTAINERS", "TEXTS", "Leaf", "Multipart", "Node", "ScanLimits", "tree"]
 
 #: The types of part that are read as the text of a mail.
 TEXTS = frozenset({"text/plain", "text/html"})
@@ -73,7 +73,7 @@ Node: TypeAlias = Leaf | Multipart
 
 
 @dataclass(slots=True)
-class Scan:
+class ScanLimits:
     """What may still be read of one message, in all its trees (promise P8)."""
 
     faults: list[str]
@@ -96,7 +96,7 @@ _Span: TypeAlias = tuple[int, int, bool]
 _Waiting: TypeAlias = tuple[_Span, int, str, "Multipart", str]
 
 
-def tree(raw: Raw, top: Head, scan: Scan, *, depth: int = 0, within: tuple[Container, ...] = ()) -> Node:
+def tree(raw: Raw, top: HeaderBlock, scan: ScanLimits, *, depth: int = 0, within: tuple[Container, ...] = ()) -> Node:
     """Return the tree below the head ``top``; what exceeds a bound is named in ``scan.faults``."""
     fields: Mapping[str, str] = top.first
     media = mimefields.content_type(fields, "text/plain")
@@ -143,7 +143,7 @@ def _adopted(todo: list[_Waiting], parent: Multipart, kind: str) -> bool:
     return True
 
 
-def _part_head(raw: Raw, scan: Scan, start: int, end: int) -> tuple[Mapping[str, str], int]:
+def _part_head(raw: Raw, scan: ScanLimits, start: int, end: int) -> tuple[Mapping[str, str], int]:
     fields, body = split_head(raw, start, end, scan.heads)
     read = body - start
     if read > scan.heads:
@@ -152,7 +152,7 @@ def _part_head(raw: Raw, scan: Scan, start: int, end: int) -> tuple[Mapping[str,
     return first_of(fields), body
 
 
-def _children(raw: Raw, scan: Scan, boundary: str, span: _Span, depth: int) -> list[_Span] | None:
+def _children(raw: Raw, scan: ScanLimits, boundary: str, span: _Span, depth: int) -> list[_Span] | None:
     """Return the spans of a multipart's parts, an empty list where it shows none, None where it stays closed."""
     if not boundary:
         return []
@@ -170,7 +170,7 @@ def _children(raw: Raw, scan: Scan, boundary: str, span: _Span, depth: int) -> l
     return found
 
 
-def _split(raw: Raw, scan: Scan, boundary: str, around: _Span) -> list[_Span]:
+def _split(raw: Raw, scan: ScanLimits, boundary: str, around: _Span) -> list[_Span]:
     delimiter = b"--" + boundary.encode("latin-1", "replace")
     start, end, _ = around
     spans: list[_Span] = []
@@ -223,7 +223,13 @@ def _next(raw: Raw, delimiter: bytes, start: int, end: int) -> int:
 
 
 def _leaf(
-    raw: Raw, fields: Mapping[str, str], media: ContentType, span: tuple[int, int], scan: Scan, *, within: tuple[Container, ...]
+    raw: Raw,
+    fields: Mapping[str, str],
+    media: ContentType,
+    span: tuple[int, int],
+    scan: ScanLimits,
+    *,
+    within: tuple[Container, ...],
 ) -> Leaf:
     start, end = span
     encoding = fields.get("content-transfer-encoding")

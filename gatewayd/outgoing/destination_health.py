@@ -13,10 +13,10 @@ from gatewayd.errors import AuthError, TransientError
 if TYPE_CHECKING:
     from gatewayd.api.health import Condition
     from gatewayd.api.store import Store
-    from gatewayd.outgoing.outbox import DeliveryListener, Round
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.outgoing.outbox import DeliveryListener, DeliveryRound
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["LaneHealth"]
+__all__ = ["DestinationHealth"]
 
 #: That all is well is told so often at most, in seconds; what is wrong is told at once.
 _QUIET = 10.0
@@ -28,10 +28,10 @@ class _Told:
     at: float
 
 
-class LaneHealth:
+class DestinationHealth:
     """Tells the store of each account how its last round went. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Owner, listener: DeliveryListener) -> None:
+    def __init__(self, store: Store, owner: Instance, listener: DeliveryListener) -> None:
         self._store = store
         self._listener = listener
         self._owner = owner
@@ -39,7 +39,7 @@ class LaneHealth:
         #: What the store did not take yet.
         self._untold: dict[str, AccountHealth] = {}
 
-    def tell(self, done: Round, *, failures: int) -> None:
+    def tell(self, done: DeliveryRound, *, failures: int) -> None:
         """Tell what a round says of its account. A webhook has none; raises what the store raises."""
         kind, _, account = done.lane.partition(" ")
         if kind != "account" or not (done.tried or done.error):
@@ -68,7 +68,7 @@ class LaneHealth:
             self._untold = untold
             raise
 
-    def _health(self, account: str, done: Round, failures: int) -> AccountHealth:
+    def _health(self, account: str, done: DeliveryRound, failures: int) -> AccountHealth:
         now = datetime.now(UTC)
         if done.error is None:
             sent = now if done.delivered else None

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from gatewayd.api.forwarder import Courier
     from gatewayd.config import AccountConfig, Config, TargetConfig
 
-__all__ = ["Rest", "Run", "described", "file_of"]
+__all__ = ["DestinationPause", "DestinationRun", "described", "file_of"]
 
 
 @dataclass(slots=True)
-class Rest:
+class DestinationPause:
     """A lane that failed so often in a row, and until when it is left alone."""
 
     failures: int
     until: float
 
 
-class Run:
+class DestinationRun:
     """One round: ``opened`` and ``move`` are its thread's, the rest is the loop's."""
 
     def __init__(self, lane: str, groups: tuple[str, ...]) -> None:

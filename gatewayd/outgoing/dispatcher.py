@@ -14,15 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
-from gatewayd.outgoing.destination_health import LaneHealth
-from gatewayd.outgoing.destination_run import Rest, Run, file_of
-from gatewayd.outgoing.outbox import LIMIT, DeliveryListener, Outbox, Round, Tools, abandoned
-from gatewayd.outgoing.retry_now import Hurry, changed_lanes, put_off_by_operators
+from gatewayd.outgoing.destination_health import DestinationHealth
+from gatewayd.outgoing.destination_run import DestinationPause, DestinationRun, file_of
+from gatewayd.outgoing.outbox import LIMIT, DeliveryListener, DeliveryRound, DeliveryTools, Outbox, abandoned
+from gatewayd.outgoing.retry_now import RetryNow, changed_lanes, put_off_by_operators
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.fair_queue import Line
-from gatewayd.runtime.threads import Threads, started
+from gatewayd.runtime.fair_queue import FairQueue
+from gatewayd.runtime.threads import WorkerThreads, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.outgoing.outbox import Policy
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["Posting"]
+__all__ = ["Dispatcher"]
 
 #: Groups of the line, as in the pool of visits.
 _WORKING, _ALL, _SUSPECTS = "working", "all", "suspects"
@@ -51,13 +51,13 @@ _HANGS = 300.0
 _STORE_AWAY = Backoff(first=1.0, longest=30.0)
 
 
-class Posting:
+class Dispatcher:
     """Works the outbox from the first ``apply`` to ``stop``. Its methods may be called from any thread."""
 
     def __init__(
         self,
         store: Store,
-        owner: Owner,
+        owner: Instance,
         listener: DeliveryListener | None = None,
         *,
         policy: Policy | None = None,
@@ -76,14 +76,14 @@ class Posting:
         #: What is worked with; taken over before anything else.
         self._config: Config
         self._outbox: Outbox
-        self._line = Line(self._limit)
-        self._runs: dict[str, Run] = {}
-        self._rests: dict[str, Rest] = {}
-        self._due = Hurry(store, owner)
-        self._health = LaneHealth(store, owner, self._listener)
-        self._idle: list[Threads] = []
-        self._slots: list[Threads] = []
-        self._settler: Threads | None = None
+        self._line = FairQueue(self._limit)
+        self._runs: dict[str, DestinationRun] = {}
+        self._rests: dict[str, DestinationPause] = {}
+        self._due = RetryNow(store, owner)
+        self._health = DestinationHealth(store, owner, self._listener)
+        self._idle: list[WorkerThreads] = []
+        self._slots: list[WorkerThreads] = []
+        self._settler: WorkerThreads | None = None
         self._ask_at = self._overdue_at = 0.0
         self._away = 0
         self._turned = time.monotonic()
@@ -95,7 +95,7 @@ class Posting:
         """Work with this config from now on. A lane that rests is tried at once if its file says something else by now."""
         self._inbox.put(partial(self._take_over, config, first=self._thread is None))
         if self._thread is None:
-            self._settler = Threads(1, "delivery-settler")
+            self._settler = WorkerThreads(1, "delivery-settler")
             self._thread = started(self._run, "posting")
 
     def retry(self, files: Collection[str]) -> None:
@@ -218,7 +218,7 @@ class Posting:
                 # No thread can be had: it stands in line again when the store is asked the next time.
                 self._line.back(place.groups)
                 raise
-            run = self._runs[place.name] = Run(place.name, place.groups)
+            run = self._runs[place.name] = DestinationRun(place.name, place.groups)
             slot.submit(self._deliver, run).add_done_callback(partial(self._returned, run, slot))
 
     def _look(self, now: float) -> None:
@@ -237,10 +237,10 @@ class Posting:
 
     # --- the work -----------------------------------------------------------------------------------------------------
 
-    def _deliver(self, run: Run) -> Round:
+    def _deliver(self, run: DestinationRun) -> DeliveryRound:
         """Do one round on a lane; in its thread."""
         assert self._settler is not None  # noqa: S101  it was made with the first thread
-        tools = Tools(
+        tools = DeliveryTools(
             store=self._store,
             owner=self._owner,
             settler=self._settler,
@@ -252,26 +252,26 @@ class Posting:
         rest = self._rests.get(run.lane)
         return self._outbox.deliver(run.lane, tools, failures=rest.failures if rest else 0)
 
-    def _returned(self, run: Run, slot: Threads, future: Future[Round]) -> None:
+    def _returned(self, run: DestinationRun, slot: WorkerThreads, future: Future[DeliveryRound]) -> None:
         error, before = future.exception(), self._rests.get(run.lane)
         failures = before.failures + 1 if before else 1
         if error is None:
             done = future.result()
         elif isinstance(error, GatewaydError):
             rest = _STORE_AWAY.wait(failures, luck=0.5)
-            done = Round(lane=run.lane, error=error, rest=rest, failures=failures)
+            done = DeliveryRound(lane=run.lane, error=error, rest=rest, failures=failures)
         else:
             bug = PluginError(f"the work on {run.lane} failed: {where(error)}")
-            done = Round(lane=run.lane, error=bug, rest=_OVERDUE, failures=failures)
+            done = DeliveryRound(lane=run.lane, error=bug, rest=_OVERDUE, failures=failures)
         self._inbox.put(partial(self._finished, run, slot, done))
 
-    def _finished(self, run: Run, slot: Threads, done: Round) -> None:
+    def _finished(self, run: DestinationRun, slot: WorkerThreads, done: DeliveryRound) -> None:
         del self._runs[run.lane]
         self._idle.append(slot)
         self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
         before = self._rests.pop(run.lane, None)
         if done.error is not None:
-            self._rests[run.lane] = Rest(done.failures, time.monotonic() + done.rest)
+            self._rests[run.lane] = DestinationPause(done.failures, time.monotonic() + done.rest)
             journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
         elif before is not None and not done.tried:
             # Nothing was tried: it is as it was.
@@ -285,8 +285,8 @@ class Posting:
         rest = self._rests.get(run.lane)
         self._health.tell(done, failures=rest.failures if rest else 0)
 
-    def _new_slot(self) -> Threads:
-        slot = Threads(1, f"delivery-{len(self._slots) + 1}")
+    def _new_slot(self) -> WorkerThreads:
+        slot = WorkerThreads(1, f"delivery-{len(self._slots) + 1}")
         self._slots.append(slot)
         return slot
 

@@ -16,7 +16,7 @@ from gatewayd.message import header_writing
 from gatewayd.message.decode import clean
 from gatewayd.message.message_ids import reference
 from gatewayd.message.values import Address
-from gatewayd.outgoing.original_scan import LONGEST_LINE, Seen, pieces, raw_heads, without_return_path
+from gatewayd.outgoing.original_scan import LONGEST_LINE, OriginalScan, pieces, raw_heads, without_return_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,7 +64,7 @@ def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False) -> Wri
     if sender is None:
         raise PermanentError("there is nobody that it could be from", advice="Give the account a `from` in its `send:`.")
     boundary = f"=_gw_{hashlib.sha256(parcel.message_id.encode()).hexdigest()[:40]}"
-    seen = Seen.of(parcel.source, boundary.encode())
+    seen = OriginalScan.of(parcel.source, boundary.encode())
     if parcel.mode == "attached":
         return _attached(parcel, sender, boundary, seen, eight_bit=eight_bit, smtputf8=smtputf8)
     if reason := seen.why_not(eight_bit=eight_bit) or ("" if seen.ended else "its last line is not ended"):
@@ -131,7 +131,7 @@ def _hops(parcel: Parcel) -> Iterator[str]:
 # --- attached ---------------------------------------------------------------------------------------------------------
 
 
-def _attached(parcel: Parcel, sender: Address, boundary: str, seen: Seen, *, eight_bit: bool, smtputf8: bool) -> Written:
+def _attached(parcel: Parcel, sender: Address, boundary: str, seen: OriginalScan, *, eight_bit: bool, smtputf8: bool) -> Written:
     """Return a new message of ours with the original in it (RFC 2046 section 5.2.1).
 
     A message/rfc822 has no 8-bit headers: servers rewrite one that has. In UTF-8 it is a message/global (RFC 6532 section 3.7).

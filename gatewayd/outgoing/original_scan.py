@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gatewayd.message.values import Source
 
-__all__ = ["LONGEST_LINE", "Seen", "pieces", "raw_heads", "without_return_path"]
+__all__ = ["LONGEST_LINE", "OriginalScan", "pieces", "raw_heads", "without_return_path"]
 
 #: Bytes that are read at once; a multiple of 57, which a line of base64 stands for, so that only the last piece ends within one.
 _PIECE = 57 * 4096
@@ -25,7 +25,7 @@ _LONGEST_HEAD = 1 << 20
 
 
 @dataclass(slots=True)
-class Seen:
+class OriginalScan:
     """What was seen of an original's bytes."""
 
     nul: bool = False
@@ -38,7 +38,7 @@ class Seen:
     ended: bool = False
 
     @classmethod
-    def of(cls, source: Source, boundary: bytes) -> Seen:
+    def of(cls, source: Source, boundary: bytes) -> OriginalScan:
         """Read a source once."""
         seen, line, before, lone = cls(), 0, b"", 0
         for piece in pieces(source):

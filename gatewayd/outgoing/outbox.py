@@ -7,20 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.outgoing.policy import Policy
-from gatewayd.outgoing.values import DeliveryListener, Round, Tools
-from gatewayd.outgoing.work import Work
+from gatewayd.outgoing.values import DeliveryListener, DeliveryRound, DeliveryTools
+from gatewayd.outgoing.work import DestinationWork
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["LIMIT", "DeliveryListener", "Outbox", "Policy", "Round", "Tools", "abandoned"]
+__all__ = ["LIMIT", "DeliveryListener", "DeliveryRound", "DeliveryTools", "Outbox", "Policy", "abandoned"]
 
 #: So many deliveries of a lane are taken at a time, and go by one connection.
 LIMIT = 100
 
 
-def abandoned(owner: Owner, taker: str) -> bool:
+def abandoned(owner: Instance, taker: str) -> bool:
     """Whether nobody delivers what ``taker`` took of a lane that this process is not at work on.
 
     That is so for a dead process, and for this one itself: where the store went away before it answered that something was taken,
@@ -37,7 +37,7 @@ class Outbox:
         self._config = config
         self._policy = policy or Policy.of(config.limits)
 
-    def deliver(self, lane: str, tools: Tools, *, failures: int) -> Round:
+    def deliver(self, lane: str, tools: DeliveryTools, *, failures: int) -> DeliveryRound:
         """Do one round on a lane: up to ``LIMIT`` of what is due. ``failures`` of it came before this one in a row.
 
         Raises what the store raises before anything was taken.
@@ -45,5 +45,5 @@ class Outbox:
         began = time.monotonic()
         taken = tools.store.take(lane, tools.owner.name, limit=LIMIT, dead=partial(abandoned, tools.owner))
         if not taken:
-            return Round(lane=lane)
-        return Work(self._config, self._policy, tools, lane, taken, failures=failures, began=began).run()
+            return DeliveryRound(lane=lane)
+        return DestinationWork(self._config, self._policy, tools, lane, taken, failures=failures, began=began).run()

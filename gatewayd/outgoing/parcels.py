@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.config import AccountConfig, Config, OperatorConfig
     from gatewayd.message.values import Address, Source
 
-__all__ = ["Way", "filings", "parcel", "way"]
+__all__ = ["Route", "filings", "parcel", "way"]
 
 #: Hops are looked for in so many bytes of the original, and at most so many are carried on.
 _HEAD, _HOPS = 262_144, 5
@@ -28,7 +28,7 @@ _LONGEST_HOP = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Route:
     """Through whom a lane's deliveries go."""
 
     forwarder: Forwarder
@@ -36,7 +36,7 @@ class Way:
     sender: Address | None
 
 
-def way(config: Config, taken: Taken) -> Way:
+def way(config: Config, taken: Taken) -> Route:
     """Return the way of a delivery, as the config is now.
 
     Raises ConfigError that says what is in its way; PluginError where no plugin offers the forwarder.
@@ -50,11 +50,11 @@ def way(config: Config, taken: Taken) -> Way:
         account = _account(config, taken)
         chosen = config.registry.get(Forwarder, account.kind)
         sender = account.sends.sender if account.sends else None
-        return Way(forwarder=chosen(account.options, name=account.name), sender=sender)
+        return Route(forwarder=chosen(account.options, name=account.name), sender=sender)
     if target is None or target.options is None:
         raise ConfigError(f"target {taken.operator}/{delivery.target} gets mail now, and needs an account")
     chosen = config.registry.get(Forwarder, target.kind)
-    return Way(forwarder=chosen(target.options, name=f"{taken.operator}/{target.name}"), sender=None)
+    return Route(forwarder=chosen(target.options, name=f"{taken.operator}/{target.name}"), sender=None)
 
 
 def _operator(config: Config, taken: Taken) -> OperatorConfig:

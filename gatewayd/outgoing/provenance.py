@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from gatewayd.message.body import parts_of
-from gatewayd.message.containers import Insides
+from gatewayd.message.containers import ContainerContents
 from gatewayd.message.decode import transfer_decoded
 from gatewayd.message.header_parsing import ids
 from gatewayd.message.message_ids import written_in
@@ -86,10 +86,10 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
     )
 
 
-def part_of(mail: Mail, number: int, insides: Insides | None = None) -> bytes:
+def part_of(mail: Mail, number: int, insides: ContainerContents | None = None) -> bytes:
     """Return the beginning of the attachment ``number``, decoded; several of one mail are read by the same ``insides``."""
     part = mail.attachments[number].part
-    data = (insides or Insides(mail.source))(part.within).read(part.offset, min(part.length, 2 * PART))
+    data = (insides or ContainerContents(mail.source))(part.within).read(part.offset, min(part.length, 2 * PART))
     return b"".join(transfer_decoded([data], part.encoding))[:PART]
 
 
@@ -120,7 +120,7 @@ def _is_server_id(text: str) -> bool:
 
 def _carried(mail: Mail) -> list[bytes]:
     """Return the beginnings of the files that may hold a message, reports and messages first."""
-    insides = Insides(mail.source)
+    insides = ContainerContents(mail.source)
     files = list(enumerate(mail.attachments))
     messages = [number for number, one in files if one.type.startswith("message/") or one.name.lower().endswith(_MESSAGES)]
     texts = [number for number, one in files if one.type.startswith("text/") or one.name.lower().endswith(".txt")]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import Settled, Taken
     from gatewayd.api.store import Store
 
-__all__ = ["Books"]
+__all__ = ["ResultCommitter"]
 
 #: At most so many results are ahead of the disk: what a killed daemon sends a second time.
 _AHEAD = 8
@@ -24,7 +24,7 @@ _AHEAD = 8
 _COMPANY, _MOMENT = 4, 0.005
 
 
-class Books:
+class ResultCommitter:
     """Keeps what became of deliveries until it is on the disk. Used by one thread; the commits are the executor's."""
 
     def __init__(

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["Hurry", "changed_lanes", "put_off_by_operators"]
+__all__ = ["RetryNow", "changed_lanes", "put_off_by_operators"]
 
 
-class Hurry:
+class RetryNow:
     """Lets what waits in lanes be due. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Owner) -> None:
+    def __init__(self, store: Store, owner: Instance) -> None:
         self._store = store
         self._owner = owner
         self._lanes: set[str] = set()

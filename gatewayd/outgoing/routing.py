@@ -41,11 +41,11 @@ if TYPE_CHECKING:
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
 
-__all__ = ["Rate", "Router", "Ruling"]
+__all__ = ["Rate", "Router", "RuleVerdict"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class RuleVerdict:
     """What one rule says of a mail."""
 
     number: int
@@ -141,7 +141,7 @@ class Router:
         """Return the bounce of one of our deliveries that the mail is; None where it is none."""
         return bounce(mail, self._signer, renamed=back.renamed if back else MappingProxyType({}))
 
-    def explain(self, operator: str, account: str, mail: Mail, filing: Filing) -> Sequence[Ruling]:
+    def explain(self, operator: str, account: str, mail: Mail, filing: Filing) -> Sequence[RuleVerdict]:
         """Return for each rule of the operator whether it sends the mail on, as if the mail were new. Counts nothing.
 
         The filing becomes that of the user whose account it is.
@@ -194,7 +194,7 @@ class Router:
         return rules.why_not(rule, account=account, mail=mail, filing=filing)
 
     @staticmethod
-    def _ruling(rule: Rule, config: OperatorConfig, because: str, judged: _Judged) -> Ruling:
+    def _ruling(rule: Rule, config: OperatorConfig, because: str, judged: _Judged) -> RuleVerdict:
         fires = False
         if not because:
             targets = [config.targets[name] for name in rule.targets]
@@ -204,7 +204,7 @@ class Router:
             said = [f"not to {name}: {why}" for name, why in unfit.items()]
             said += [f"withheld from {name}: {why}" for name, why in withheld.items()]
             because = "; ".join(said)
-        return Ruling(number=rule.number, where=rule.where, targets=rule.targets, fires=fires, because=because)
+        return RuleVerdict(number=rule.number, where=rule.where, targets=rule.targets, fires=fires, because=because)
 
     def _sent_on(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits, back: Returned | None) -> Filing:
         deliveries = tuple(self._deliveries(account, mail, filing, inherits, back))

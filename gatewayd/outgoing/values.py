@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Alarm, AlarmKind
     from gatewayd.api.store import Store
     from gatewayd.errors import GatewaydError
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["DeliveryListener", "Round", "Tools"]
+__all__ = ["DeliveryListener", "DeliveryRound", "DeliveryTools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,11 @@ class DeliveryListener:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class DeliveryTools:
     """What the work on a lane works with; handed in, so that the command line and the daemon each bring their own."""
 
     store: Store
-    owner: Owner
+    owner: Instance
     #: One thread, which commits what became of deliveries.
     settler: Executor
     #: Told of each lane's tries, once they are committed. In the settler's thread; must not wait.
@@ -50,7 +50,7 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class DeliveryRound:
     """What was done on a lane. The numbers are of tries that are on the disk."""
 
     lane: str

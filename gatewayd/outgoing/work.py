@@ -19,8 +19,8 @@ from gatewayd.api.forwarder import Receipt
 from gatewayd.api.store import DELIVERY_SECONDS
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, PermanentError, PluginError
 from gatewayd.outgoing.parcels import filings, parcel, way
-from gatewayd.outgoing.result_committer import Books
-from gatewayd.outgoing.values import Round
+from gatewayd.outgoing.result_committer import ResultCommitter
+from gatewayd.outgoing.values import DeliveryRound
 from gatewayd.registry.guarded_courier import WrongReceipt, open_courier
 from gatewayd.registry.loading import where
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import DeliveryState, Settled, Taken
     from gatewayd.api.forwarder import Courier, Forwarder, Parcel
     from gatewayd.config import Config
-    from gatewayd.outgoing.parcels import Way
+    from gatewayd.outgoing.parcels import Route
     from gatewayd.outgoing.policy import Policy
-    from gatewayd.outgoing.values import Tools
+    from gatewayd.outgoing.values import DeliveryTools
 
-__all__ = ["Work"]
+__all__ = ["DestinationWork"]
 
 #: Nothing more is begun so many seconds after it was taken: others may take it when its time is over.
 _ENOUGH = DELIVERY_SECONDS / 2
@@ -44,11 +44,19 @@ _BREAKS = 3
 _STORE_AWAY = 0.5
 
 
-class Work:
+class DestinationWork:
     """One round of work on what was taken of one lane."""
 
     def __init__(
-        self, config: Config, policy: Policy, tools: Tools, lane: str, taken: Sequence[Taken], *, failures: int, began: float
+        self,
+        config: Config,
+        policy: Policy,
+        tools: DeliveryTools,
+        lane: str,
+        taken: Sequence[Taken],
+        *,
+        failures: int,
+        began: float,
     ) -> None:
         """``began`` is a moment of the monotonic clock that was over when they were taken."""
         self._config = config
@@ -61,12 +69,12 @@ class Work:
         self._failures = failures
         self._began = began
         self._count: Counter[DeliveryState] = Counter()
-        self._ways: dict[tuple[str, str, str | None], Way] = {}
+        self._ways: dict[tuple[str, str, str | None], Route] = {}
         #: The last try to open a connection failed.
         self._shut = False
-        self._books = Books(tools.store, tools.owner.name, tools.settler, told=self._told, wait=self._wait)
+        self._books = ResultCommitter(tools.store, tools.owner.name, tools.settler, told=self._told, wait=self._wait)
 
-    def run(self) -> Round:
+    def run(self) -> DeliveryRound:
         """Do it, and report it. Never raises: what ended it early is the round's error."""
         error, rest = self._guarded(self._deliver), 0.0
         if error is not None:
@@ -83,8 +91,8 @@ class Work:
             rest = rest or self._rest(error)
         return self._round(error, rest)
 
-    def _round(self, error: GatewaydError | None = None, rest: float = 0.0) -> Round:
-        return Round(
+    def _round(self, error: GatewaydError | None = None, rest: float = 0.0) -> DeliveryRound:
+        return DeliveryRound(
             lane=self._lane,
             taken=len(self._taken),
             delivered=self._count["delivered"],
@@ -175,7 +183,7 @@ class Work:
             self._settle(taken, self._policy.settled(taken, Receipt(id=taken.id, recipients=()), now=_now(), luck=_luck()))
         return forwarder, parcels
 
-    def _way(self, taken: Taken) -> Way:
+    def _way(self, taken: Taken) -> Route:
         key = (taken.operator, taken.delivery.target, taken.owner)
         if key not in self._ways:
             error = self._guarded(lambda: self._ways.update({key: way(self._config, taken)}))

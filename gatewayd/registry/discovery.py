@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-__all__ = ["Found", "Imported", "PluginFile", "installed", "single", "singles"]
+__all__ = ["FoundPlugin", "ImportedPlugin", "PluginFile", "installed", "single", "singles"]
 
 _NOW = count()
 #: How many modules of one single file are kept importable: the code that runs, and the code before it.
@@ -55,7 +55,7 @@ class PluginFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class ImportedPlugin:
     """A plugin that was imported."""
 
     plugin: object
@@ -66,7 +66,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundPlugin:
     """A plugin that can be imported."""
 
     name: str
@@ -100,16 +100,16 @@ class Found:
             return loader is not None and loader.file == self.file
         return self.module.partition(":")[0].strip() in sys.modules
 
-    def load(self) -> Imported:
+    def load(self) -> ImportedPlugin:
         """Import it. Raises whatever the plugin raises."""
         if self.file is not None:
             return _import_file(self.file)
         # An attribute behind a colon is what an entry point may name, too.
         plugin = EntryPoint(self.name, self.module, hookspecs.PROJECT).load()
-        return Imported(plugin=plugin, fingerprint=self.fingerprint)
+        return ImportedPlugin(plugin=plugin, fingerprint=self.fingerprint)
 
 
-def installed() -> Iterator[Found]:
+def installed() -> Iterator[FoundPlugin]:
     """Yield the plugins of all distributions, gatewayd's own first: nobody takes their kinds."""
     points = entry_points(group=hookspecs.PROJECT)
     # Whenever a distribution is asked for its name or version, it parses all its metadata.
@@ -120,10 +120,10 @@ def installed() -> Iterator[Found]:
 
     for point in sorted(points, key=lambda point: (not own(point), point.name)):
         source = known[point.dist][1] if point.dist else point.value
-        yield Found(name=point.name, source=source, module=point.value, own=own(point))
+        yield FoundPlugin(name=point.name, source=source, module=point.value, own=own(point))
 
 
-def singles(folder: Path | None) -> Iterator[Found]:
+def singles(folder: Path | None) -> Iterator[FoundPlugin]:
     """Yield the single-file plugins of a folder, by name."""
     if folder is None or not folder.is_dir():
         return
@@ -131,12 +131,12 @@ def singles(folder: Path | None) -> Iterator[Found]:
         try:
             yield single(PluginFile(path=path, code=_read(path)))
         except OSError as error:
-            yield Found(name=path.stem, source=str(path), path=path, error=said(error))
+            yield FoundPlugin(name=path.stem, source=str(path), path=path, error=said(error))
 
 
-def single(file: PluginFile) -> Found:
+def single(file: PluginFile) -> FoundPlugin:
     """Return a single-file plugin that was read before."""
-    return Found(name=file.path.stem, source=str(file.path), path=file.path, file=file)
+    return FoundPlugin(name=file.path.stem, source=str(file.path), path=file.path, file=file)
 
 
 def _read(path: Path) -> bytes:
@@ -202,8 +202,8 @@ class _Loader(importlib.abc.SourceLoader):
         return self.file.code
 
 
-def _import_file(file: PluginFile) -> Imported:
-    imported = partial(Imported, fingerprint=file.fingerprint, file=file)
+def _import_file(file: PluginFile) -> ImportedPlugin:
+    imported = partial(ImportedPlugin, fingerprint=file.fingerprint, file=file)
     name = _module(file)
     loader = _loader(sys.modules.get(name))
     if loader and loader.file == file:

@@ -14,11 +14,11 @@ from gatewayd.runtime.traces import where
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.registry.discovery import Found
-    from gatewayd.registry.offers import Offered
-    from gatewayd.registry.trial import Verdict
+    from gatewayd.registry.discovery import FoundPlugin
+    from gatewayd.registry.offers import PluginOffers
+    from gatewayd.registry.trial import TrialResult
 
-__all__ = ["Later", "imported", "standard_output_kept"]
+__all__ = ["LazyPlugin", "imported", "standard_output_kept"]
 
 
 @contextmanager
@@ -42,24 +42,24 @@ def standard_output_kept() -> Iterator[None]:
         os.close(kept)
 
 
-def imported(found: Found) -> Offered:
+def imported(found: FoundPlugin) -> PluginOffers:
     """Import a plugin, and return what it offers. Raises PluginError, and whatever the plugin raises."""
     with standard_output_kept():
         return offered(found.name, found.load().plugin)
 
 
-class Later:
+class LazyPlugin:
     """A sound plugin that is imported when something of it is asked for."""
 
-    def __init__(self, found: Found, verdict: Verdict, say: Callable[[str, str], None]) -> None:
+    def __init__(self, found: FoundPlugin, verdict: TrialResult, say: Callable[[str, str], None]) -> None:
         self.found = found
         self.verdict = verdict
         self._say = say
-        self._offered: Offered | None = None
+        self._offered: PluginOffers | None = None
         #: Why it can't be imported here, although it was sound when it was tried.
         self._error = ""
 
-    def offered(self) -> Offered:
+    def offered(self) -> PluginOffers:
         """Return what it offers; raises PluginError, and each time again."""
         if self._offered is None and not self._error:
             if not self.found.is_imported:

@@ -11,9 +11,9 @@ from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Plugin
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.registry import discovery
-from gatewayd.registry.lazy_plugin import Later, imported
-from gatewayd.registry.offers import OBSERVERS, ROLES, Observer, singular
-from gatewayd.registry.trial import Tries, Verdict
+from gatewayd.registry.lazy_plugin import LazyPlugin, imported
+from gatewayd.registry.offers import OBSERVERS, ROLES, ObserverHook, singular
+from gatewayd.registry.trial import TrialResult, Trials
 from gatewayd.runtime import journal
 from gatewayd.runtime.traces import Spot, spot, where
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.registry.discovery import Found, PluginFile
-    from gatewayd.registry.offers import Offered
+    from gatewayd.registry.discovery import FoundPlugin, PluginFile
+    from gatewayd.registry.offers import PluginOffers
 
 __all__ = [
     "GONE",
     "LEFT_OUT",
     "OBSERVERS",
     "ROLES",
-    "Loaded",
-    "Observer",
+    "LoadedPlugin",
+    "ObserverHook",
     "Registry",
-    "Tries",
+    "Trials",
     "load",
     "where",
 ]
@@ -46,7 +46,7 @@ _Role = TypeVar("_Role", bound=Plugin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedPlugin:
     """One plugin that was found, in or out of use."""
 
     name: str
@@ -79,13 +79,13 @@ class Loaded:
 class Registry:
     """What the plugins of this process offer."""
 
-    plugins: tuple[Loaded, ...]
+    plugins: tuple[LoadedPlugin, ...]
     #: The single files in use: what a worker process loads, and what is kept for the case that they turn faulty.
     files: tuple[PluginFile, ...] = field(default=(), repr=False)
     _classes: Mapping[tuple[str, str], type[Plugin]] = field(repr=False)
-    _observers: tuple[Observer, ...] = field(default=(), repr=False)
+    _observers: tuple[ObserverHook, ...] = field(default=(), repr=False)
     #: By what they offer: plugins that are not imported before that is asked for.
-    _later: Mapping[tuple[str, str], tuple[Later, ...]] = field(default_factory=dict, repr=False)
+    _later: Mapping[tuple[str, str], tuple[LazyPlugin, ...]] = field(default_factory=dict, repr=False)
 
     def kinds(self, role: type[Plugin]) -> tuple[str, ...]:
         """Return the kinds of a role, sorted."""
@@ -131,7 +131,7 @@ class Registry:
         words = [(role, kind) for role, kind in wanted if kind in self.kinds(role)]
         return Registry(plugins=(), _classes={(_word(role), kind): self.get(role, kind) for role, kind in words})
 
-    def observers(self, hook: str) -> Sequence[Observer]:
+    def observers(self, hook: str) -> Sequence[ObserverHook]:
         """Return who hears of what the hook tells, each to be called in a guard of its own."""
         found = [one for one in self._observers if one.hook == hook]
         for later in self._later.get(("observers", hook.removeprefix("gatewayd_")), ()):
@@ -151,7 +151,7 @@ def _word(role: type[Plugin]) -> str:
 
 
 def load(
-    folder: Path | None = None, *, files: Sequence[PluginFile] = (), without: Collection[str] = (), tries: Tries | None = None
+    folder: Path | None = None, *, files: Sequence[PluginFile] = (), without: Collection[str] = (), tries: Trials | None = None
 ) -> Registry:
     """Load the plugins of all installed distributions and the single files of ``folder``. Never raises for a plugin.
 
@@ -160,7 +160,7 @@ def load(
     ``files`` are single files as another registry has them: each is taken where the folder has no sound file of its name.
     Without a folder, a worker process so has just the code that it is meant to have. Raises what ``tries.go_on`` raises.
     """
-    loading = _Loading(tries or Tries(), frozenset(without))
+    loading = _Loading(tries or Trials(), frozenset(without))
     loading.add([*discovery.installed(), *discovery.singles(folder)])
     loading.stand_in(files)
     return loading.registry()
@@ -173,16 +173,16 @@ _own = cache(imported)
 class _Loading:
     """One round of loading plugins."""
 
-    def __init__(self, tries: Tries, without: frozenset[str]) -> None:
+    def __init__(self, tries: Trials, without: frozenset[str]) -> None:
         self._tries = tries
         self._without = without
-        self._plugins: list[Loaded] = []
-        self._own: list[Offered] = []
-        self._later: list[Later] = []
+        self._plugins: list[LoadedPlugin] = []
+        self._own: list[PluginOffers] = []
+        self._later: list[LazyPlugin] = []
         self._files: list[PluginFile] = []
 
     def registry(self) -> Registry:
-        later: dict[tuple[str, str], tuple[Later, ...]] = {}
+        later: dict[tuple[str, str], tuple[LazyPlugin, ...]] = {}
         for one in self._later:
             for word in one.verdict.words:
                 later[word] = (*later.get(word, ()), one)
@@ -194,14 +194,14 @@ class _Loading:
             _later=later,
         )
 
-    def add(self, plugins: Sequence[Found]) -> None:
+    def add(self, plugins: Sequence[FoundPlugin]) -> None:
         wanted = [one for one in plugins if not one.names & self._without]
         verdicts = self._tries.verdicts([one for one in wanted if not one.own and not one.error])
         for one in plugins:
             if one in wanted:
                 self._plugins.append(self._loaded(one, verdicts.get(one)))
             else:
-                self._plugins.append(Loaded(name=one.name, source=one.source, path=one.path, names=one.names, error=LEFT_OUT))
+                self._plugins.append(LoadedPlugin(name=one.name, source=one.source, path=one.path, names=one.names, error=LEFT_OUT))
 
     def stand_in(self, files: Sequence[PluginFile]) -> None:
         sound = {one.path.name for one in self._plugins if one.path and (not one.error or one.left_out)}
@@ -218,12 +218,12 @@ class _Loading:
             # If it is no better than what it stands in for, it was never there.
             self._plugins = before if loaded.error else [*rest, fault]
 
-    def _loaded(self, found: Found, verdict: Verdict | None) -> Loaded:
-        plain = Loaded(name=found.name, source=found.source, path=found.path, names=found.names)
+    def _loaded(self, found: FoundPlugin, verdict: TrialResult | None) -> LoadedPlugin:
+        plain = LoadedPlugin(name=found.name, source=found.source, path=found.path, names=found.names)
         if verdict is not None and not verdict.error:
             error = self._taken(found, verdict.words)
             if not error:
-                self._later.append(Later(found, verdict, self._tries.importing))
+                self._later.append(LazyPlugin(found, verdict, self._tries.importing))
                 self._files += [found.file] if found.file else []
                 return replace(plain, offers=verdict.words, sending=verdict.sending, fingerprint=found.fingerprint)
             return replace(plain, error=error)
@@ -232,7 +232,7 @@ class _Loading:
             return replace(plain, error=verdict.error, spot=at)
         return replace(plain, error=found.error) if found.error else self._ours(found, plain)
 
-    def _ours(self, found: Found, plain: Loaded) -> Loaded:
+    def _ours(self, found: FoundPlugin, plain: LoadedPlugin) -> LoadedPlugin:
         """Import a plugin of gatewayd's own."""
         try:
             own = _own(found)
@@ -241,7 +241,7 @@ class _Loading:
         self._own.append(own)
         return replace(plain, offers=own.words, sending=own.sending, fingerprint=found.fingerprint)
 
-    def _taken(self, found: Found, words: Sequence[tuple[str, str]]) -> str:
+    def _taken(self, found: FoundPlugin, words: Sequence[tuple[str, str]]) -> str:
         """Return what of a plugin's name or kinds is another one's; empty where nothing is."""
         there = [one for one in self._plugins if not one.error]
         same = next((one for one in there if one.name == found.name), None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.events import Event
 
-__all__ = ["OBSERVERS", "ROLES", "Observer", "Offered", "offered", "singular"]
+__all__ = ["OBSERVERS", "ROLES", "ObserverHook", "PluginOffers", "offered", "singular"]
 
 #: The roles by the name of the hook that offers them, without its prefix.
 ROLES: Mapping[str, type[Plugin]] = {
@@ -42,7 +42,7 @@ _HOOKS = tuple(f"{hookspecs.PROJECT}_{name}" for name in (*ROLES, *OBSERVERS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observer:
+class ObserverHook:
     """One plugin's answer to one hook that tells."""
 
     plugin: str
@@ -53,12 +53,12 @@ class Observer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offered:
+class PluginOffers:
     """What one plugin offers."""
 
     #: By role and kind.
     classes: Mapping[tuple[str, str], type[Plugin]] = field(default_factory=dict)
-    observers: tuple[Observer, ...] = ()
+    observers: tuple[ObserverHook, ...] = ()
 
     @property
     def words(self) -> tuple[tuple[str, str], ...]:
@@ -77,7 +77,7 @@ def singular(role: str) -> str:
     return role.replace("ies", "y").rstrip("s")
 
 
-def offered(name: str, module: object) -> Offered:
+def offered(name: str, module: object) -> PluginOffers:
     """Call a plugin's hooks and look at what they offer. Raises PluginError, and whatever the hooks raise."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -88,13 +88,13 @@ def offered(name: str, module: object) -> Offered:
     heard = {caller.name for caller in manager.get_hookcallers(module) or ()}
     classes = {(role, one.kind): one for role in ROLES for one in _offers(manager, role)}
     observers = tuple(
-        Observer(plugin=name, hook=hook, call=partial(_told, getattr(manager.hook, hook)))
+        ObserverHook(plugin=name, hook=hook, call=partial(_told, getattr(manager.hook, hook)))
         for hook in (f"{hookspecs.PROJECT}_{word}" for word in OBSERVERS)
         if hook in heard
     )
     if not classes and not observers:
         raise PluginError("it offers nothing: expected a function marked @hookimpl, such as gatewayd_matchers")
-    return Offered(classes=classes, observers=observers)
+    return PluginOffers(classes=classes, observers=observers)
 
 
 def _told(hear: pluggy.HookCaller, event: Event) -> object:

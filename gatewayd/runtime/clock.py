@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-__all__ = ["DAY", "Due", "compare_in", "full_visit_every", "spread"]
+__all__ = ["DAY", "DueTimes", "compare_in", "full_visit_every", "spread"]
 
 DAY = 86400.0
 
@@ -42,7 +42,7 @@ def compare_in(compared_at: datetime | None, now: datetime, *, luck: float) -> f
     return min(max(left, 0.0), DAY) * (0.9 + 0.1 * luck) + luck * (DAY / 24 if left <= 0 else 0.0)
 
 
-class Due:
+class DueTimes:
     """Names by the time when each is due: one time a name, each step O(log n)."""
 
     def __init__(self) -> None:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Line", "Place"]
+__all__ = ["FairQueue", "Ticket"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Ticket:
     """A place in the line."""
 
     at: float
@@ -26,7 +26,7 @@ class Place:
     groups: tuple[str, ...] = field(compare=False)
 
 
-class Line:
+class FairQueue:
     """Gives the first place of which every group has room.
 
     Who waits for a group that is full is parked with that group, so that each step costs O(log n), however many wait.
@@ -35,9 +35,9 @@ class Line:
     def __init__(self, limit: Callable[[str], int]) -> None:
         """``limit`` says how many of a group may be out at a time."""
         self._limit = limit
-        self._waiting: dict[str, Place] = {}
-        self._ready: list[Place] = []
-        self._parked: dict[str, list[Place]] = {}
+        self._waiting: dict[str, Ticket] = {}
+        self._ready: list[Ticket] = []
+        self._parked: dict[str, list[Ticket]] = {}
         self._out: Counter[str] = Counter()
         self._numbers = count()
 
@@ -50,7 +50,7 @@ class Line:
     def add(self, name: str, groups: Sequence[str], *, at: float) -> None:
         """Let ``name`` wait; nothing where it waits already."""
         if name not in self._waiting:
-            place = self._waiting[name] = Place(at, next(self._numbers), name, tuple(groups))
+            place = self._waiting[name] = Ticket(at, next(self._numbers), name, tuple(groups))
             heapq.heappush(self._ready, place)
 
     def drop(self, name: str) -> None:
@@ -60,7 +60,7 @@ class Line:
             # It may have been called from this group's park, and nobody after it would be.
             self._call(group)
 
-    def take(self) -> Place | None:
+    def take(self) -> Ticket | None:
         """Return the first for whom there is room, and count it out of its groups; None where there is nobody."""
         while self._ready:
             place = heapq.heappop(self._ready)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Owner", "Role", "enter", "has_ended", "host_and_process", "prepare", "process_of", "running_daemons"]
+__all__ = ["Instance", "Role", "enter", "has_ended", "host_and_process", "prepare", "process_of", "running_daemons"]
 
 #: What an owner is: what others see of it where the store can't tell.
 Role: TypeAlias = Literal["daemon", "command"]
@@ -63,7 +63,7 @@ def prepare(state: Path) -> None:
     os.umask(0o077)
 
 
-class Owner:
+class Instance:
     """An owner of leases, from its making until ``close`` or the end of the process."""
 
     def __init__(self, state: Path, role: Role = "command") -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, Lengths
     from gatewayd.api.tally import Tally
 
-__all__ = ["Metrics", "Server"]
+__all__ = ["Metrics", "MetricsServer"]
 
 #: With more accounts or operators than this, none has a label of its own.
 _LABELS = 100
@@ -185,13 +185,13 @@ class Metrics(Collector):
         """Return all numbers in Prometheus' text format."""
         return prometheus_client.generate_latest(self._registry).decode()
 
-    def serve(self, host: str, port: int) -> Server:
-        """Listen on ``host`` and ``port``; the caller lends a thread to ``Server.run``.
+    def serve(self, host: str, port: int) -> MetricsServer:
+        """Listen on ``host`` and ``port``; the caller lends a thread to ``MetricsServer.run``.
 
         Raises ConfigError where that is not possible.
         """
         try:
-            return Server(host, port, self._registry)
+            return MetricsServer(host, port, self._registry)
         except OSError as error:
             advice = "Give another host or port, or see what listens there already."
             raise ConfigError(f"metrics can't be served on {host}:{port}: {error.strerror}", advice=advice) from error
@@ -220,7 +220,7 @@ def _by_operator(name: str, text: str, values: Mapping[str, int]) -> GaugeMetric
     return _labelled(name, text, "operator", few)
 
 
-class Server:
+class MetricsServer:
     """Answers every request with the numbers, one at a time, in whatever thread calls ``run``."""
 
     def __init__(self, host: str, port: int, registry: prometheus_client.CollectorRegistry) -> None:

@@ -19,7 +19,7 @@ from gatewayd.errors import kept
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Slot", "Threads", "started"]
+__all__ = ["VisitSlot", "WorkerThreads", "started"]
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -32,7 +32,7 @@ def started(work: Callable[[], object], name: str) -> threading.Thread:
     return thread
 
 
-class Threads(Executor):
+class WorkerThreads(Executor):
     """``count`` daemon threads that do what one queue holds, in its order."""
 
     def __init__(self, count: int, name: str) -> None:
@@ -90,14 +90,14 @@ def _do(future: Future[object], work: Callable[[], object]) -> None:
         future.set_result(done)
 
 
-class Slot:
+class VisitSlot:
     """Room for one visit at a time: its own thread, and one for its session."""
 
     def __init__(self, number: int) -> None:
         #: One thread, for everything that a session does.
-        self.fetcher = Threads(1, f"session-{number}")
+        self.fetcher = WorkerThreads(1, f"session-{number}")
         try:
-            self._visitor = Threads(1, f"visit-{number}")
+            self._visitor = WorkerThreads(1, f"visit-{number}")
         except RuntimeError:
             # No thread is to be had: the other one must not be one fewer for whoever comes next.
             self.fetcher.shutdown(wait=False)

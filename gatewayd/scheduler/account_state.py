@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session, Watch
     from gatewayd.config import AccountConfig
     from gatewayd.errors import GatewaydError
-    from gatewayd.importing.visit import Allowance, Report
-    from gatewayd.scheduler.values import Kit
-    from gatewayd.scheduler.visit_runner import Run
+    from gatewayd.importing.visit import DailyQuota, VisitReport
+    from gatewayd.scheduler.values import Dependencies
+    from gatewayd.scheduler.visit_runner import RunningVisit
 
-__all__ = ["Charge", "Watched"]
+__all__ = ["AccountState", "WatchedSession"]
 
 #: How long an account waits at most after its connection was lost for the first time, in seconds.
 _SOON = 2.0
@@ -33,7 +33,7 @@ _SAID = 3600.0
 _EMPTY, _FIRST_PAUSE = 5, 0.25
 
 
-class Watched(NamedTuple):
+class WatchedSession(NamedTuple):
     """A session that waits for the server's word between two visits."""
 
     session: Session
@@ -41,17 +41,17 @@ class Watched(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Charge:
+class AccountState:
     """One account."""
 
     config: AccountConfig
     #: What its server may bring in a day.
-    allowance: Allowance
+    allowance: DailyQuota
     #: None while it is not ours.
     lease: Lease | None = None
     #: Between two visits, where the server announces mail.
-    watched: Watched | None = None
-    run: Run | None = None
+    watched: WatchedSession | None = None
+    run: RunningVisit | None = None
     #: To be given to another daemon, or to nobody, as soon as its visit ended.
     leaving: bool = False
     #: The server announced something since the last visit began.
@@ -120,7 +120,7 @@ class Charge:
             self.mail_at = max(filter(None, (self.mail_at, told.mail_at)), default=None)
             self.compared_at = max(filter(None, (self.compared_at, told.compared_at)), default=None)
 
-    def visited(self, report: Report, *, compared: bool, kit: Kit) -> float:
+    def visited(self, report: VisitReport, *, compared: bool, kit: Dependencies) -> float:
         """Take in what a visit did; return in how many seconds the next one is due."""
         if report.tally.filed:
             self.mail_at = datetime.now(UTC)
@@ -145,7 +145,7 @@ class Charge:
         announced = self.watched is not None and now > self.later_at + self.every
         return full_visit_every(self.every, watched=announced, folders=folders)
 
-    def _failed(self, error: GatewaydError, kit: Kit) -> float:
+    def _failed(self, error: GatewaydError, kit: Dependencies) -> float:
         self.failures += 1
         self.refusals = self.refusals + 1 if isinstance(error, AuthError) else 0
         # Who must be told something by a person does not get well by itself.
@@ -165,7 +165,7 @@ class Charge:
             journal.account_backs_off(self.name, error, retry_in=wait, failures=self.failures)
         return wait
 
-    def lost(self, error: GatewaydError, kit: Kit) -> float:
+    def lost(self, error: GatewaydError, kit: Dependencies) -> float:
         """Take in that the connection was lost between two visits; return in how many seconds a visit is due."""
         self.watched = None
         journal.watch_lost(self.name, error, folder=self.config.imports.folders[0] if self.config.imports else "")

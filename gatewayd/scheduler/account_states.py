@@ -6,45 +6,47 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import AccountHealth, Alarm, Task
-from gatewayd.importing.visit import Allowance
+from gatewayd.importing.visit import DailyQuota
 from gatewayd.runtime import journal
-from gatewayd.runtime.clock import Due
-from gatewayd.scheduler.account_state import Charge
-from gatewayd.scheduler.visit_runner import Run
+from gatewayd.runtime.clock import DueTimes
+from gatewayd.scheduler.account_state import AccountState
+from gatewayd.scheduler.visit_runner import RunningVisit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Lease
     from gatewayd.config import AccountConfig, Config
-    from gatewayd.matching import Recipe
+    from gatewayd.matching import OperatorSpec
     from gatewayd.outgoing.routing import Router
-    from gatewayd.scheduler.leases import Keeper
-    from gatewayd.scheduler.pool import Pool
-    from gatewayd.scheduler.request_inbox import Reception
-    from gatewayd.scheduler.session_closer import Closer
-    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.leases import LeaseManager
+    from gatewayd.scheduler.pool import VisitPool
+    from gatewayd.scheduler.request_inbox import RequestInbox
+    from gatewayd.scheduler.session_closer import SessionCloser
+    from gatewayd.scheduler.values import Dependencies
 
-__all__ = ["Charges"]
+__all__ = ["AccountStates"]
 
 #: How long the visit of an account that changed may go on, in seconds, before its session is aborted.
 _GRACE = 30.0
 
 
-class Charges:
+class AccountStates:
     """Knows every account's state, and when it is due."""
 
-    def __init__(self, kit: Kit, pool: Pool, keeper: Keeper, reception: Reception, closer: Closer) -> None:
+    def __init__(
+        self, kit: Dependencies, pool: VisitPool, keeper: LeaseManager, reception: RequestInbox, closer: SessionCloser
+    ) -> None:
         self._kit = kit
         self._pool = pool
         self._keeper = keeper
         self._reception = reception
         self._closer = closer
-        self._due = Due()
+        self._due = DueTimes()
         self._config: Config | None = None
-        self._recipes: Mapping[str, Recipe] = {}
+        self._recipes: Mapping[str, OperatorSpec] = {}
         self._router: Router | None = None
-        self._charges: dict[str, Charge] = {}
+        self._charges: dict[str, AccountState] = {}
         #: How those accounts are that nobody visits: they only send, are not imported on purpose, or have no usable file.
         self._idle: dict[str, AccountHealth] = {}
         #: No visit may begin: the store could not be reached for so long that leases may end, or this daemon ends.
@@ -54,11 +56,11 @@ class Charges:
     def __len__(self) -> int:
         return len(self._charges)
 
-    def get(self, name: str) -> Charge | None:
+    def get(self, name: str) -> AccountState | None:
         """Return an account that is ours, or could be; None for one that is not in the config."""
         return self._charges.get(name)
 
-    def held(self) -> Iterator[tuple[Charge, Lease]]:
+    def held(self) -> Iterator[tuple[AccountState, Lease]]:
         """Yield the accounts whose lease we have."""
         yield from [(charge, charge.lease) for charge in self._charges.values() if charge.lease]
 
@@ -78,12 +80,12 @@ class Charges:
             self._pool.offer(self._charges[name], at=at)
         self._pool.start(self._begin)
 
-    def put(self, charge: Charge, seconds: float) -> None:
+    def put(self, charge: AccountState, seconds: float) -> None:
         """Let an account be due in so many seconds, and not before."""
         charge.due = time.monotonic() + seconds
         self._due.put(charge.name, charge.due)
 
-    def hurry(self, charge: Charge, seconds: float = 0.0) -> None:
+    def hurry(self, charge: AccountState, seconds: float = 0.0) -> None:
         """Let an account be due in so many seconds, if it is not sooner, or being visited."""
         if charge.lease is None or charge.run or charge.name in self._pool or self.suspended or self.stopping:
             return
@@ -113,14 +115,14 @@ class Charges:
 
     # --- what -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, name: str) -> Run | None:
+    def _begin(self, name: str) -> RunningVisit | None:
         charge = self._charges.get(name)
         if charge is None or charge.lease is None or charge.leaving or charge.run or self.suspended or self.stopping:
             return None
         if self._config is None:
             return None
         task, requests = self._task(charge)
-        charge.run = Run(
+        charge.run = RunningVisit(
             charge=charge,
             config=charge.config,
             recipes=self._recipes,
@@ -137,7 +139,7 @@ class Charges:
         return charge.run
 
     @staticmethod
-    def _task(charge: Charge) -> tuple[Task, tuple[int, ...]]:
+    def _task(charge: AccountState) -> tuple[Task, tuple[int, ...]]:
         """Return what the next visit is to do, and the requests that it answers: all that ask for the same."""
         if charge.asked:
             task = charge.asked[0].task
@@ -149,7 +151,7 @@ class Charges:
 
     # --- whose ------------------------------------------------------------------------------------------------------
 
-    def let_go(self, charge: Charge, *, politely: bool) -> None:
+    def let_go(self, charge: AccountState, *, politely: bool) -> None:
         """Drop everything of an account that is not ours any more."""
         charge.lease, charge.leaving, charge.condition = None, False, "new"
         charge.failures = charge.refusals = charge.flaps = charge.empty = 0
@@ -162,13 +164,13 @@ class Charges:
             self._tell([self._idle[charge.name]])
         self.weed(charge)
 
-    def weed(self, charge: Charge) -> None:
+    def weed(self, charge: AccountState) -> None:
         """Forget an account that the config no longer has, if nothing of it is left to do."""
         gone = self._config is not None and not _imports(self._config.accounts.get(charge.name))
         if gone and charge.run is None and charge.lease is None and self._charges.get(charge.name) is charge:
             del self._charges[charge.name]
 
-    def rest(self, charge: Charge, *, politely: bool) -> None:
+    def rest(self, charge: AccountState, *, politely: bool) -> None:
         """Close an account's session, and let it not be due."""
         self._due.drop(charge.name)
         self._pool.withdraw(charge.name)
@@ -178,7 +180,7 @@ class Charges:
         if watched is not None:
             self._closer.close(charge.name, watched, politely=politely)
 
-    def release(self, charge: Charge) -> None:
+    def release(self, charge: AccountState) -> None:
         """Give an account away, after its visit if there is one."""
         if charge.run:
             charge.leaving = True
@@ -192,7 +194,7 @@ class Charges:
 
     # --- the config -------------------------------------------------------------------------------------------------
 
-    def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None) -> None:
+    def apply(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None) -> None:
         """Take a config over: only accounts that changed are restarted, the others never notice."""
         before, self._config, self._recipes, self._router = self._config, config, recipes, router
         for name, charge in list(self._charges.items()):
@@ -204,12 +206,12 @@ class Charges:
             if name in self._charges:
                 self._change(self._charges[name], account)
             else:
-                self._charges[name] = Charge(config=account, allowance=Allowance(self._kit.limits))
+                self._charges[name] = AccountState(config=account, allowance=DailyQuota(self._kit.limits))
         self._tell_others(config, before)
         # What is new is taken at once.
         self._keeper.at = 0.0
 
-    def _change(self, charge: Charge, account: AccountConfig) -> None:
+    def _change(self, charge: AccountState, account: AccountConfig) -> None:
         charge.leaving = False
         if charge.config == account:
             return

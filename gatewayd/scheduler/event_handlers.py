@@ -9,35 +9,42 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
-from gatewayd.importing.visit import Report
+from gatewayd.importing.visit import VisitReport
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import compare_in
-from gatewayd.scheduler.visit_runner import Done
+from gatewayd.scheduler.visit_runner import VisitOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.api.health import Request
-    from gatewayd.runtime.threads import Slot
-    from gatewayd.scheduler.account_state import Charge
-    from gatewayd.scheduler.account_states import Charges
-    from gatewayd.scheduler.lease_events import Ownership
-    from gatewayd.scheduler.pool import Pool
-    from gatewayd.scheduler.request_inbox import Reception
-    from gatewayd.scheduler.session_closer import Closer
-    from gatewayd.scheduler.values import Kit
-    from gatewayd.scheduler.visit_runner import Run
-    from gatewayd.scheduler.watcher import Said
+    from gatewayd.runtime.threads import VisitSlot
+    from gatewayd.scheduler.account_state import AccountState
+    from gatewayd.scheduler.account_states import AccountStates
+    from gatewayd.scheduler.lease_events import LeaseEvents
+    from gatewayd.scheduler.pool import VisitPool
+    from gatewayd.scheduler.request_inbox import RequestInbox
+    from gatewayd.scheduler.session_closer import SessionCloser
+    from gatewayd.scheduler.values import Dependencies
+    from gatewayd.scheduler.visit_runner import RunningVisit
+    from gatewayd.scheduler.watcher import WatchEvent
 
-__all__ = ["Happenings"]
+__all__ = ["EventHandlers"]
 
 
-class Happenings:
+class EventHandlers:
     """Takes in what happened, and says when each account is due next."""
 
     def __init__(
-        self, kit: Kit, charges: Charges, *, ownership: Ownership, pool: Pool, reception: Reception, closer: Closer
+        self,
+        kit: Dependencies,
+        charges: AccountStates,
+        *,
+        ownership: LeaseEvents,
+        pool: VisitPool,
+        reception: RequestInbox,
+        closer: SessionCloser,
     ) -> None:
         self._kit = kit
         self._charges = charges
@@ -66,7 +73,7 @@ class Happenings:
 
     # --- servers speak ----------------------------------------------------------------------------------------------
 
-    def said(self, several: Sequence[Said]) -> None:
+    def said(self, several: Sequence[WatchEvent]) -> None:
         """Take in what became known of watches."""
         for said in several:
             charge = self._charges.get(said.name)
@@ -78,13 +85,13 @@ class Happenings:
                 self._said(charge, said)
 
     @staticmethod
-    def _said_early(run: Run, said: Said) -> None:
+    def _said_early(run: RunningVisit, said: WatchEvent) -> None:
         """A watch has something to say before the visit that began it is known to have ended."""
         if run.listening:
             run.again = run.again or said.news
             run.lost = run.lost or said.lost
 
-    def _said(self, charge: Charge, said: Said) -> None:
+    def _said(self, charge: AccountState, said: WatchEvent) -> None:
         if said.proven:
             charge.proven()
         if said.news:
@@ -102,7 +109,7 @@ class Happenings:
 
     # --- visits end -------------------------------------------------------------------------------------------------
 
-    def finished(self, run: Run, slot: Slot, done: Done) -> None:
+    def finished(self, run: RunningVisit, slot: VisitSlot, done: VisitOutcome) -> None:
         """Take in what a visit did."""
         self._pool.ended(run, slot)
         try:
@@ -110,9 +117,9 @@ class Happenings:
         except Exception as error:  # noqa: BLE001  half of it would be an account that nobody visits again
             what = PluginError(f"what became of the visit of account {run.charge.name} cannot be taken in: {where(error)}")
             run.lost = None
-            self._take_in(run, Done(report=Report(account=run.charge.name, error=what), watched=done.watched))
+            self._take_in(run, VisitOutcome(report=VisitReport(account=run.charge.name, error=what), watched=done.watched))
 
-    def _take_in(self, run: Run, done: Done) -> None:
+    def _take_in(self, run: RunningVisit, done: VisitOutcome) -> None:
         charge, now = run.charge, time.monotonic()
         charge.run, charge.ended_at = None, now
         seconds = now - run.began
@@ -138,7 +145,7 @@ class Happenings:
         self._afterwards(charge, run, done)
         self._reception.changed(charge)
 
-    def _afterwards(self, charge: Charge, run: Run, done: Done) -> None:
+    def _afterwards(self, charge: AccountState, run: RunningVisit, done: VisitOutcome) -> None:
         """Take in what happened since the visit was done, and what there is to do yet."""
         lost = run.lost or done.unwatched
         if lost is not None:
@@ -151,7 +158,7 @@ class Happenings:
         if charge.asked:
             self._charges.hurry(charge)
 
-    def _abandon(self, run: Run, done: Done) -> None:
+    def _abandon(self, run: RunningVisit, done: VisitOutcome) -> None:
         """A visit ended that was told to, or whose account is another by now: what it was asked is asked again."""
         charge = run.charge
         if done.watched is not None:

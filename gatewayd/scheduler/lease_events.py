@@ -14,19 +14,19 @@ from gatewayd.runtime.clock import compare_in, spread
 
 if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
-    from gatewayd.scheduler.account_state import Charge
-    from gatewayd.scheduler.account_states import Charges
-    from gatewayd.scheduler.leases import Keeper, Round
-    from gatewayd.scheduler.request_inbox import Reception
+    from gatewayd.scheduler.account_state import AccountState
+    from gatewayd.scheduler.account_states import AccountStates
+    from gatewayd.scheduler.leases import LeaseManager, LeaseRound
+    from gatewayd.scheduler.request_inbox import RequestInbox
     from gatewayd.scheduler.values import Listener
 
-__all__ = ["Ownership"]
+__all__ = ["LeaseEvents"]
 
 
-class Ownership:
+class LeaseEvents:
     """Takes accounts on, gives them up, and drops all sessions before their leases can end."""
 
-    def __init__(self, charges: Charges, keeper: Keeper, reception: Reception, listener: Listener) -> None:
+    def __init__(self, charges: AccountStates, keeper: LeaseManager, reception: RequestInbox, listener: Listener) -> None:
         self._listener = listener
         self._charges = charges
         self._keeper = keeper
@@ -48,7 +48,7 @@ class Ownership:
             held = [lease for _, lease in self._charges.held()]
             self._keeper.start(held, self._charges.wanted(), len(self._charges))
 
-    def done(self, done: Round) -> None:
+    def done(self, done: LeaseRound) -> None:
         """Take in what a round did."""
         if self._charges.stopping:
             for lease in done.taken:
@@ -65,7 +65,7 @@ class Ownership:
         if done.share is not None:
             self._shed(done.share)
 
-    def _say_store(self, done: Round) -> None:
+    def _say_store(self, done: LeaseRound) -> None:
         if isinstance(done.error, StoreReplaced):
             self.replaced = done.error
         if done.error is not None:
@@ -78,7 +78,7 @@ class Ownership:
             journal.store_back(seconds=time.monotonic() - self._keeper.good_at)
         self._away = done.error is not None
 
-    def lose(self, charge: Charge, cause: str) -> None:
+    def lose(self, charge: AccountState, cause: str) -> None:
         """Drop everything of an account that somebody else has by now."""
         journal.lease_lost(charge.name, cause=cause)
         if charge.run:
@@ -91,7 +91,7 @@ class Ownership:
             if charge is not None and charge.lease == lease:
                 self.lose(charge, "it ended, or another daemon took it")
 
-    def _take(self, lease: Lease, done: Round) -> None:
+    def _take(self, lease: Lease, done: LeaseRound) -> None:
         charge = self._charges.get(lease.account)
         if charge is None or charge.lease is not None:
             self._keeper.give(lease)

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.registry.loading import where
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gatewayd.api.health import AccountHealth
     from gatewayd.api.ledger import Lease
-    from gatewayd.scheduler.values import Kit
+    from gatewayd.scheduler.values import Dependencies
 
-__all__ = ["Keeper", "Round", "share"]
+__all__ = ["LeaseManager", "LeaseRound", "share"]
 
 #: Leases are asked for by so many at once, at least, and so often in one round.
 _AT_ONCE, _ASKED = 100, 20
@@ -28,7 +28,7 @@ _RETRY = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class LeaseRound:
     """What one round of renewing and taking did."""
 
     #: When it began, on the loop's clock: leases that were renewed last so long from then, at least.
@@ -50,13 +50,13 @@ def share(accounts: int, daemons: int) -> int:
     return math.ceil(accounts / max(1, daemons))
 
 
-class Keeper:
+class LeaseManager:
     """Keeps leases. Used by the loop's thread; ``done`` is called in the keeper's own."""
 
-    def __init__(self, kit: Kit, done: Callable[[Round], None]) -> None:
+    def __init__(self, kit: Dependencies, done: Callable[[LeaseRound], None]) -> None:
         self._kit = kit
         self._done = done
-        self._thread = Threads(1, "leases")
+        self._thread = WorkerThreads(1, "leases")
         self._busy = False
         self._giving: list[Lease] = []
         #: What the last round took: at the end, the loop may not have heard of it.
@@ -104,7 +104,7 @@ class Keeper:
         self._kit.store.retire(self._kit.owner.name)
 
     def _round(self, held: Sequence[Lease], giving: Sequence[Lease], wanted: Sequence[str], accounts: int) -> None:
-        done = Round(began=time.monotonic(), asked=frozenset(held))
+        done = LeaseRound(began=time.monotonic(), asked=frozenset(held))
         try:
             kept = frozenset(self._kit.store.renew_leases(held) if held else ())
             done = replace(done, kept=kept)
@@ -135,7 +135,7 @@ class Keeper:
             if self._kit.owner.dead(one.owner):
                 self._kit.store.retire(one.owner)
 
-    def _take(self, done: Round, wanted: Sequence[str], room: int) -> Round:
+    def _take(self, done: LeaseRound, wanted: Sequence[str], room: int) -> LeaseRound:
         """Take as many as there is room for, whoever had them before; of many, any."""
         taken: list[Lease] = []
         owner = self._kit.owner

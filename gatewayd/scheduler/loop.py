@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
-from gatewayd.scheduler.account_states import Charges
-from gatewayd.scheduler.event_handlers import Happenings
-from gatewayd.scheduler.lease_events import Ownership
-from gatewayd.scheduler.leases import Keeper
-from gatewayd.scheduler.pool import Pool
-from gatewayd.scheduler.request_inbox import Reception
-from gatewayd.scheduler.session_closer import Closer, break_off
-from gatewayd.scheduler.visit_runner import Conductor
+from gatewayd.scheduler.account_states import AccountStates
+from gatewayd.scheduler.event_handlers import EventHandlers
+from gatewayd.scheduler.lease_events import LeaseEvents
+from gatewayd.scheduler.leases import LeaseManager
+from gatewayd.scheduler.pool import VisitPool
+from gatewayd.scheduler.request_inbox import RequestInbox
+from gatewayd.scheduler.session_closer import SessionCloser, break_off
+from gatewayd.scheduler.visit_runner import VisitRunner
 from gatewayd.scheduler.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from gatewayd.api.health import Request
     from gatewayd.config import Config
     from gatewayd.errors import StoreReplaced
-    from gatewayd.matching import Recipe
+    from gatewayd.matching import OperatorSpec
     from gatewayd.outgoing.routing import Router
-    from gatewayd.runtime.threads import Slot
-    from gatewayd.scheduler.leases import Round
-    from gatewayd.scheduler.values import Kit
-    from gatewayd.scheduler.visit_runner import Done, Run
-    from gatewayd.scheduler.watcher import Said
+    from gatewayd.runtime.threads import VisitSlot
+    from gatewayd.scheduler.leases import LeaseRound
+    from gatewayd.scheduler.values import Dependencies
+    from gatewayd.scheduler.visit_runner import RunningVisit, VisitOutcome
+    from gatewayd.scheduler.watcher import WatchEvent
 
 __all__ = ["Supervisor"]
 
@@ -47,17 +47,17 @@ _HANGS = 20.0
 class Supervisor:
     """Looks after all accounts of this daemon, from ``start`` to ``stop``. Its methods may be called from any thread."""
 
-    def __init__(self, kit: Kit) -> None:
+    def __init__(self, kit: Dependencies) -> None:
         self._kit = kit
         self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._watcher = Watcher(self._on_said, partial(journal.own_fault, "watcher"))
-        self._closer = Closer(self._watcher)
-        self._pool = Pool(kit.limits, Conductor(kit, self._watcher), self._on_finished, slow=kit.pace.slow)
-        self._keeper = Keeper(kit, self._on_round)
-        self._reception = Reception(kit, self._on_asked)
-        self._charges = Charges(kit, self._pool, self._keeper, self._reception, self._closer)
-        self._ownership = Ownership(self._charges, self._keeper, self._reception, kit.listener)
-        self._happenings = Happenings(
+        self._closer = SessionCloser(self._watcher)
+        self._pool = VisitPool(kit.limits, VisitRunner(kit, self._watcher), self._on_finished, slow=kit.pace.slow)
+        self._keeper = LeaseManager(kit, self._on_round)
+        self._reception = RequestInbox(kit, self._on_asked)
+        self._charges = AccountStates(kit, self._pool, self._keeper, self._reception, self._closer)
+        self._ownership = LeaseEvents(self._charges, self._keeper, self._reception, kit.listener)
+        self._happenings = EventHandlers(
             kit, self._charges, ownership=self._ownership, pool=self._pool, reception=self._reception, closer=self._closer
         )
         #: How often the loop turned, and when it did last.
@@ -68,12 +68,12 @@ class Supervisor:
         self._ended = False
         self._thread: threading.Thread | None = None
 
-    def start(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None = None) -> None:
+    def start(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None = None) -> None:
         """Begin with a config; the recipes are those of all operators, by name, and without a router nothing goes on."""
         self.apply(config, recipes, router)
         self._thread = started(self._run, "supervisor")
 
-    def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None = None) -> None:
+    def apply(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None = None) -> None:
         """Take a changed config over, soon: only accounts that differ from before are restarted."""
         self._inbox.put(partial(self._charges.apply, config, recipes, router))
 
@@ -124,13 +124,13 @@ class Supervisor:
 
     # --- from other threads -----------------------------------------------------------------------------------------
 
-    def _on_said(self, said: Sequence[Said]) -> None:
+    def _on_said(self, said: Sequence[WatchEvent]) -> None:
         self._inbox.put(partial(self._happenings.said, said))
 
-    def _on_finished(self, run: Run, slot: Slot, done: Done) -> None:
+    def _on_finished(self, run: RunningVisit, slot: VisitSlot, done: VisitOutcome) -> None:
         self._inbox.put(partial(self._happenings.finished, run, slot, done))
 
-    def _on_round(self, done: Round) -> None:
+    def _on_round(self, done: LeaseRound) -> None:
         self._inbox.put(partial(self._ownership.done, done))
 
     def _on_asked(self, requests: Sequence[Request]) -> None:

@@ -6,18 +6,18 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.runtime.fair_queue import Line
-from gatewayd.runtime.threads import Slot
+from gatewayd.runtime.fair_queue import FairQueue
+from gatewayd.runtime.threads import VisitSlot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.scheduler.account_state import Charge
-    from gatewayd.scheduler.visit_runner import Conductor, Done, Run
+    from gatewayd.scheduler.account_state import AccountState
+    from gatewayd.scheduler.visit_runner import RunningVisit, VisitOutcome, VisitRunner
 
-__all__ = ["Pool"]
+__all__ = ["VisitPool"]
 
 #: Groups of the line. An account that failed the last time is a suspect: however many hang, they never take the others' room.
 _WORKING, _ALL, _SUSPECTS = "working", "all", "suspects"
@@ -28,27 +28,32 @@ _WAITING = 4
 _STUCK = 600.0
 
 
-class Pool:
+class VisitPool:
     """Runs visits. Used by the loop's thread alone; ``finished`` is called in the visits' threads."""
 
     def __init__(
-        self, limits: LimitsConfig, conductor: Conductor, finished: Callable[[Run, Slot, Done], None], *, slow: float
+        self,
+        limits: LimitsConfig,
+        conductor: VisitRunner,
+        finished: Callable[[RunningVisit, VisitSlot, VisitOutcome], None],
+        *,
+        slow: float,
     ) -> None:
         self._limits = limits
         self._conductor = conductor
         self._finished = finished
         self._slow = slow
-        self._line = Line(self._limit)
-        self._idle: list[Slot] = []
-        self._slots: list[Slot] = []
+        self._line = FairQueue(self._limit)
+        self._idle: list[VisitSlot] = []
+        self._slots: list[VisitSlot] = []
         #: The visits that are under way.
-        self.runs: set[Run] = set()
+        self.runs: set[RunningVisit] = set()
 
     def __len__(self) -> int:
         """Return how many wait for a slot."""
         return len(self._line)
 
-    def offer(self, charge: Charge, *, at: float) -> None:
+    def offer(self, charge: AccountState, *, at: float) -> None:
         """Let an account wait in line, by the time when it was due; nothing where it waits already."""
         self._line.add(charge.name, self._groups(charge), at=at)
 
@@ -60,7 +65,7 @@ class Pool:
         """Let an account leave the line."""
         self._line.drop(name)
 
-    def start(self, begin: Callable[[str], Run | None]) -> None:
+    def start(self, begin: Callable[[str], RunningVisit | None]) -> None:
         """Start visits while there is room; ``begin`` makes the visit of an account, or None where it is not to be."""
         while (place := self._line.take()) is not None:
             # First: where no thread is to be had, nothing has begun, and who was first is first again.
@@ -79,7 +84,7 @@ class Pool:
             self.runs.add(run)
             slot.run(partial(self._conductor.conduct, run, slot)).add_done_callback(partial(self._returned, run, slot))
 
-    def ended(self, run: Run, slot: Slot) -> None:
+    def ended(self, run: RunningVisit, slot: VisitSlot) -> None:
         """Take a visit's place back."""
         self.runs.discard(run)
         self._idle.append(slot)
@@ -102,21 +107,21 @@ class Pool:
         long_ago = time.monotonic() - _STUCK
         return self._line.out(_ALL) >= self._limit(_ALL) and all(run.moved < long_ago for run in list(self.runs))
 
-    def shutdown(self) -> Iterable[Slot]:
+    def shutdown(self) -> Iterable[VisitSlot]:
         """Let all threads end when their visits have; return the slots."""
         for slot in self._slots:
             slot.shutdown()
         return self._slots
 
-    def _returned(self, run: Run, slot: Slot, future: Future[Done]) -> None:
+    def _returned(self, run: RunningVisit, slot: VisitSlot, future: Future[VisitOutcome]) -> None:
         self._finished(run, slot, future.result())
 
-    def _new_slot(self) -> Slot:
-        slot = Slot(len(self._slots) + 1)
+    def _new_slot(self) -> VisitSlot:
+        slot = VisitSlot(len(self._slots) + 1)
         self._slots.append(slot)
         return slot
 
-    def _groups(self, charge: Charge) -> tuple[str, ...]:
+    def _groups(self, charge: AccountState) -> tuple[str, ...]:
         host = getattr(charge.config.options, "host", None)
         if charge.failures:
             return (_HOST + host, _SUSPECTS_OF + host, _SUSPECTS) if host else (_SUSPECTS,)

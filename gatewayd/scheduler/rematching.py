@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
-    from gatewayd.matching import Recipe
-    from gatewayd.matching.worker_matching import Workers
+    from gatewayd.matching import OperatorSpec
+    from gatewayd.matching.worker_matching import WorkerMatching
     from gatewayd.outgoing.routing import Router
 
 __all__ = ["Rematcher"]
@@ -45,7 +45,7 @@ class _Stopped(Exception):
 class Rematcher:
     """Its methods may be called from any thread; none of them waits but ``stop``."""
 
-    def __init__(self, store: Store, workers: Workers) -> None:
+    def __init__(self, store: Store, workers: WorkerMatching) -> None:
         self._store = store
         self._workers = workers
         self._queue: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
@@ -56,7 +56,7 @@ class Rematcher:
         self._failed: dict[tuple[str, str], str] = {}
         self._door = threading.Lock()
         self._stopping = threading.Event()
-        self._recipes: Mapping[str, Recipe] = {}
+        self._recipes: Mapping[str, OperatorSpec] = {}
         self._viewers: Mapping[str, Viewer] = {}
         self._fingerprints: Mapping[str, Mapping[str, str]] = {}
         self._router: Router | None = None
@@ -65,7 +65,7 @@ class Rematcher:
     def apply(
         self,
         config: Config,
-        recipes: Mapping[str, Recipe],
+        recipes: Mapping[str, OperatorSpec],
         fingerprints: Mapping[str, Mapping[str, str]],
         router: Router | None = None,
     ) -> None:
@@ -160,7 +160,7 @@ class Rematcher:
         else:
             self._retry(recipe, viewer, by)
 
-    def _what_changed(self, recipe: Recipe, viewer: Viewer) -> None:
+    def _what_changed(self, recipe: OperatorSpec, viewer: Viewer) -> None:
         name = recipe.operator.name
         now, before = self._fingerprints.get(name, {}), self._store.fingerprints(name)
         self._retry(recipe, viewer, _CONFIG)
@@ -173,7 +173,7 @@ class Rematcher:
             # Only now: what was interrupted is done again after the next start.
             self._store.remember_fingerprints(name, now)
 
-    def _put_off_again(self, recipe: Recipe, viewer: Viewer) -> None:
+    def _put_off_again(self, recipe: OperatorSpec, viewer: Viewer) -> None:
         done = mended = 0
         for batch in retry_put_off(self._store, self._workers, recipe, viewer, Query(), router=self._router, tick=self._go_on):
             self._go_on()
@@ -181,7 +181,7 @@ class Rematcher:
         if done:
             journal.rematched(recipe.operator.name, by=_PUT_OFF, done=done, mended=mended)
 
-    def _retry(self, recipe: Recipe, viewer: Viewer, by: str) -> None:
+    def _retry(self, recipe: OperatorSpec, viewer: Viewer, by: str) -> None:
         mended = done = 0
         query = Query(fault_by=by)
         for batch in retry(self._store, self._workers, recipe, viewer, query, router=self._router, tick=self._go_on):

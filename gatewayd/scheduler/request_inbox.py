@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
 from gatewayd.runtime import journal
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from gatewayd.api.health import AccountHealth, Answer, Condition, Request
-    from gatewayd.scheduler.account_state import Charge
-    from gatewayd.scheduler.values import Kit
-    from gatewayd.scheduler.visit_runner import Run
+    from gatewayd.scheduler.account_state import AccountState
+    from gatewayd.scheduler.values import Dependencies
+    from gatewayd.scheduler.visit_runner import RunningVisit
 
-__all__ = ["Reception"]
+__all__ = ["RequestInbox"]
 
 #: What is always told soon when it changes; of the rest it is enough that it is told at times.
 _Essence = tuple["Condition", int, str, object, object]
@@ -29,13 +29,13 @@ _Essence = tuple["Condition", int, str, object, object]
 _FAILED = {"backing off", "paused"}
 
 
-class Reception:
+class RequestInbox:
     """Used by the loop's thread; ``asked`` is called in the reception's own, with requests that are new to it."""
 
-    def __init__(self, kit: Kit, asked: Callable[[Sequence[Request]], None]) -> None:
+    def __init__(self, kit: Dependencies, asked: Callable[[Sequence[Request]], None]) -> None:
         self._kit = kit
         self._asked = asked
-        self._thread = Threads(1, "reception")
+        self._thread = WorkerThreads(1, "reception")
         #: When there is something to do next, on the loop's clock.
         self.at = 0.0
         self._tell_at = 0.0
@@ -48,12 +48,12 @@ class Reception:
         self._first = False
         self._told_progress: dict[int, int] = {}
         #: Accounts of which there is something to tell, since when; and what was told last.
-        self._changed: dict[str, tuple[Charge, float]] = {}
+        self._changed: dict[str, tuple[AccountState, float]] = {}
         self._told: dict[str, _Essence] = {}
 
     # --- from the loop ----------------------------------------------------------------------------------------------
 
-    def work(self, now: float, runs: Iterable[Run]) -> None:
+    def work(self, now: float, runs: Iterable[RunningVisit]) -> None:
         """Do what is due: ask for requests, tell progress, tell health."""
         self.at = now + self._kit.pace.poll
         if not self._polls:
@@ -71,7 +71,7 @@ class Reception:
         self._known.add(request.id)
         return True
 
-    def changed(self, charge: Charge) -> None:
+    def changed(self, charge: AccountState) -> None:
         """Remember that there is something to tell of an account."""
         self._changed.setdefault(charge.name, (charge, time.monotonic()))
 
@@ -79,7 +79,7 @@ class Reception:
         """Tell how accounts are that nobody has in his charge; ``first``: nobody told anything since this daemon began."""
         self._thread.submit(self._tell_others, healths, first=first)
 
-    def forget(self, charge: Charge) -> None:
+    def forget(self, charge: AccountState) -> None:
         """Tell nothing more of an account, and let whoever has it now answer what was asked for."""
         self._changed.pop(charge.name, None)
         self._told.pop(charge.name, None)
@@ -108,14 +108,14 @@ class Reception:
         # Answers may wait, too.
         return self._thread.join(timeout) and (last is None or last.result())
 
-    def _progress(self, runs: Iterable[Run]) -> Sequence[tuple[int, int, int]]:
+    def _progress(self, runs: Iterable[RunningVisit]) -> Sequence[tuple[int, int, int]]:
         news = [(request, run.done, run.total) for run in runs for request in run.requests]
         news = [one for one in news if one[1] and self._told_progress.get(one[0]) != one[1]]
         self._told_progress.update({request: done for request, done, _ in news})
         return news
 
-    def _due_healths(self, now: float) -> list[tuple[Charge, AccountHealth]]:
-        due: list[tuple[Charge, AccountHealth]] = []
+    def _due_healths(self, now: float) -> list[tuple[AccountState, AccountHealth]]:
+        due: list[tuple[AccountState, AccountHealth]] = []
         # What hardly changed is told all together: one write now and then, not one a second.
         ripe = any(now - since >= self._kit.pace.quiet for _, since in list(self._changed.values()))
         for name, (charge, _) in list(self._changed.items()):
@@ -187,7 +187,7 @@ class Reception:
             journal.own_fault("reception", error)
         self._first, self._others = False, {}
 
-    def _tell(self, healths: Sequence[tuple[Charge, AccountHealth]]) -> bool:
+    def _tell(self, healths: Sequence[tuple[AccountState, AccountHealth]]) -> bool:
         try:
             self._kit.store.tell([health for _, health in healths])
         except GatewaydError:
@@ -202,6 +202,6 @@ class Reception:
         return True
 
 
-def _ours(charge: Charge) -> bool:
+def _ours(charge: AccountState) -> bool:
     """Whether it is we who tell how an account is: if it is given up, by now or soon, others do."""
     return charge.lease is not None and not charge.leaving

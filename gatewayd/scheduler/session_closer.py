@@ -6,26 +6,26 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
 from gatewayd.runtime import journal
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.threads import WorkerThreads
 
 if TYPE_CHECKING:
     from gatewayd.api.session import Session
-    from gatewayd.scheduler.account_state import Watched
+    from gatewayd.scheduler.account_state import WatchedSession
     from gatewayd.scheduler.watcher import Watcher
 
-__all__ = ["Closer", "break_off"]
+__all__ = ["SessionCloser", "break_off"]
 
 _THREADS = 4
 
 
-class Closer:
+class SessionCloser:
     """Closes sessions that wait for the server's word."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._threads = Threads(_THREADS, "closing")
+        self._threads = WorkerThreads(_THREADS, "closing")
 
-    def close(self, name: str, watched: Watched, *, politely: bool) -> None:
+    def close(self, name: str, watched: WatchedSession, *, politely: bool) -> None:
         """Close a session; ``politely`` logs out, else the connection is broken first, and nothing is waited for."""
         if not politely:
             break_off(watched.session, name)
@@ -36,7 +36,7 @@ class Closer:
         self._threads.shutdown(wait=False)
         return self._threads.join(timeout)
 
-    def _close(self, name: str, watched: Watched, *, politely: bool) -> None:
+    def _close(self, name: str, watched: WatchedSession, *, politely: bool) -> None:
         try:
             self._watcher.remove(name, watched.watch)
             if politely:

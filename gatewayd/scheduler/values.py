@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Filed
     from gatewayd.api.store import Store
     from gatewayd.config.values import LimitsConfig
-    from gatewayd.importing.visit import Report
-    from gatewayd.matching import Examining
-    from gatewayd.runtime.instance import Owner
+    from gatewayd.importing.visit import VisitReport
+    from gatewayd.matching import Matching
+    from gatewayd.runtime.instance import Instance
 
-__all__ = ["Kit", "Listener", "Pace"]
+__all__ = ["Dependencies", "Listener", "Timings"]
 
 #: The longest pause after refused log-ins, in seconds.
 _LONGEST_PAUSE = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Timings:
     """How often things are done, in seconds."""
 
     #: How long a lease lasts. It is renewed each third of that.
@@ -52,7 +52,7 @@ class Listener(DeliveryListener):
     """Who hears of what happens, besides the log. Called in the supervisor's threads; must not wait."""
 
     #: A visit ended, after so many seconds. In the loop's thread.
-    visited: Callable[[Report, float], None] = lambda _, __: None
+    visited: Callable[[VisitReport, float], None] = lambda _, __: None
     #: An account is in another condition than before, or has another fault. In the loop's thread.
     changed: Callable[[AccountHealth, Condition], None] = lambda _, __: None
     #: The mails of a batch that are new are committed, by account and folder. In the visit's thread.
@@ -64,17 +64,17 @@ class Listener(DeliveryListener):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kit:
+class Dependencies:
     """What the supervisor works with."""
 
     store: Store
-    owner: Owner
-    examiner: Examining
+    owner: Instance
+    examiner: Matching
     limits: LimitsConfig
     #: How this daemon is, given how many accounts it holds.
     daemon: Callable[[int], DaemonHealth]
     listener: Listener = field(default_factory=Listener)
-    pace: Pace = field(default_factory=Pace)
+    pace: Timings = field(default_factory=Timings)
 
     @property
     def bounds(self) -> Bounds:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
     from gatewayd.config import Config
-    from gatewayd.matching import Recipe
-    from gatewayd.matching.directory_looks import Look
-    from gatewayd.matching.worker_matching import Workers
+    from gatewayd.matching import OperatorSpec
+    from gatewayd.matching.directory_looks import DirectoryLook
+    from gatewayd.matching.worker_matching import WorkerMatching
     from gatewayd.outgoing.routing import Router
 
 __all__ = ["Corrector"]
@@ -41,7 +41,7 @@ class _Stopped(Exception):
 class Corrector:
     """Its methods may be called from any thread; none of them waits but ``stop``."""
 
-    def __init__(self, store: Store, workers: Workers, owner: str, hurry: Callable[[Collection[str]], None]) -> None:
+    def __init__(self, store: Store, workers: WorkerMatching, owner: str, hurry: Callable[[Collection[str]], None]) -> None:
         """``owner`` is this daemon, and ``hurry`` lets accounts be visited soon."""
         self._store = store
         self._workers = workers
@@ -49,7 +49,7 @@ class Corrector:
         self._hurry = hurry
         self._door = threading.Condition()
         #: The last good look at each directory that was not followed up, and whose records changed with it.
-        self._looks: dict[str, Look] = {}
+        self._looks: dict[str, DirectoryLook] = {}
         self._changed: set[str] = set()
         #: When those are tried again that could not be followed up.
         self._later: dict[str, float] = {}
@@ -58,17 +58,17 @@ class Corrector:
         self._tell_at = 0.0
         self._stopping = False
         self._config: Config | None = None
-        self._recipes: Mapping[str, Recipe] = {}
+        self._recipes: Mapping[str, OperatorSpec] = {}
         self._router: Router | None = None
         self._thread: threading.Thread | None = None
 
-    def apply(self, config: Config, recipes: Mapping[str, Recipe], router: Router | None) -> None:
+    def apply(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None) -> None:
         """Work with this config from now on."""
         self._config, self._recipes, self._router = config, recipes, router
         if self._thread is None:
             self._thread = started(self._run, "correcting")
 
-    def looked(self, look: Look) -> None:
+    def looked(self, look: DirectoryLook) -> None:
         """Take note of a look at a directory."""
         with self._door:
             if look.good:
@@ -123,7 +123,7 @@ class Corrector:
             # The store is away, or no worker can be had.
             self._say(name, error)
 
-    def _put_back(self, look: Look, *, changed: bool) -> None:
+    def _put_back(self, look: DirectoryLook, *, changed: bool) -> None:
         with self._door:
             self._later[look.operator] = time.monotonic() + _AGAIN
             self._looks.setdefault(look.operator, look)
@@ -147,7 +147,7 @@ class Corrector:
             journal.rematch_failed(name, error, by="directory")
         self._failed[name] = error.sentences
 
-    def _follow_up(self, look: Look, *, changed: bool) -> None:
+    def _follow_up(self, look: DirectoryLook, *, changed: bool) -> None:
         recipe, config = self._recipes.get(look.operator), self._config
         if recipe is None or config is None:
             return

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.api.ledger import Held
 from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
-from gatewayd.importing.visit import Report, Tools, visit
+from gatewayd.importing.visit import VisitReport, VisitTools, visit
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
-from gatewayd.scheduler.account_state import Watched
+from gatewayd.scheduler.account_state import WatchedSession
 from gatewayd.scheduler.session_closer import break_off
 
 if TYPE_CHECKING:
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig
     from gatewayd.importing.fetching import Progress
-    from gatewayd.matching import Recipe
+    from gatewayd.matching import OperatorSpec
     from gatewayd.outgoing.routing import Router
     from gatewayd.registry.loading import Registry
-    from gatewayd.runtime.threads import Slot
-    from gatewayd.scheduler.account_state import Charge
-    from gatewayd.scheduler.values import Kit
+    from gatewayd.runtime.threads import VisitSlot
+    from gatewayd.scheduler.account_state import AccountState
+    from gatewayd.scheduler.values import Dependencies
     from gatewayd.scheduler.watcher import Watcher
 
-__all__ = ["Conductor", "Done", "Run"]
+__all__ = ["RunningVisit", "VisitOutcome", "VisitRunner"]
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False)
-class Run:
+class RunningVisit:
     """A visit that is under way. The loop's thread asks it to end, the visit's own threads say how far it is."""
 
-    charge: Charge
+    charge: AccountState
     #: As they were when it began.
     config: AccountConfig
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, OperatorSpec]
     router: Router | None
     registry: Registry
     lease: Lease
     #: The session that waited for it.
-    watched: Watched | None
+    watched: WatchedSession | None
     task: Task
     #: Ids of the requests that it answers.
     requests: tuple[int, ...] = ()
@@ -106,38 +106,38 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
+class VisitOutcome:
     """What a visit left."""
 
-    report: Report
+    report: VisitReport
     #: Its session, which is watched already.
-    watched: Watched | None = None
+    watched: WatchedSession | None = None
     #: Why the session could not be watched.
     unwatched: GatewaydError | None = None
 
 
-class Conductor:
+class VisitRunner:
     """Does visits, each in its slot. Used by all slots at once."""
 
-    def __init__(self, kit: Kit, watcher: Watcher) -> None:
+    def __init__(self, kit: Dependencies, watcher: Watcher) -> None:
         self._kit = kit
         self._watcher = watcher
 
-    def conduct(self, run: Run, slot: Slot) -> Done:
+    def conduct(self, run: RunningVisit, slot: VisitSlot) -> VisitOutcome:
         """Do one visit. Never raises: what goes wrong is the report's error."""
         try:
             return self._conduct(run, slot)
         except GatewaydError as error:
-            report = Report(account=run.config.name, error=error.alone())
+            report = VisitReport(account=run.config.name, error=error.alone())
         except BaseException as error:  # noqa: BLE001  one account's bug is its own (P4), a SystemExit's, too
-            report = Report(account=run.config.name, error=_bug(run, error))
-        return Done(report=report)
+            report = VisitReport(account=run.config.name, error=_bug(run, error))
+        return VisitOutcome(report=report)
 
-    def _conduct(self, run: Run, slot: Slot) -> Done:
+    def _conduct(self, run: RunningVisit, slot: VisitSlot) -> VisitOutcome:
         session = self._resumed(run, slot)
         report = self._visit(run, slot, session)
         if report.session is None:
-            return Done(report=report)
+            return VisitOutcome(report=report)
         watched, unwatched = None, None
         try:
             watched = self._watch(run, slot, report.session)
@@ -145,9 +145,9 @@ class Conductor:
             unwatched = error.alone()
         if watched is None:
             slot.fetcher.submit(report.session.close).exception()
-        return Done(report=replace(report, session=None), watched=watched, unwatched=unwatched)
+        return VisitOutcome(report=replace(report, session=None), watched=watched, unwatched=unwatched)
 
-    def _resumed(self, run: Run, slot: Slot) -> Session | None:
+    def _resumed(self, run: RunningVisit, slot: VisitSlot) -> Session | None:
         """Return the session that waited, if it still stands: no reason to fail, a new one may do."""
         if run.watched is None:
             return None
@@ -161,8 +161,8 @@ class Conductor:
             return None
         return session
 
-    def _visit(self, run: Run, slot: Slot, session: Session | None) -> Report:
-        tools = Tools(
+    def _visit(self, run: RunningVisit, slot: VisitSlot, session: Session | None) -> VisitReport:
+        tools = VisitTools(
             store=self._kit.store,
             examiner=self._kit.examiner,
             owner=self._kit.owner,
@@ -185,7 +185,7 @@ class Conductor:
             raise LeaseLost(f"the lease of account {run.config.name} is lost: {report.owner} has it")
         return report
 
-    def _watch(self, run: Run, slot: Slot, session: Session) -> Watched | None:
+    def _watch(self, run: RunningVisit, slot: VisitSlot, session: Session) -> WatchedSession | None:
         """Let the server announce mail from now on; None where it can't, or where it is not to."""
         imports = run.config.imports
         if run.stop or imports is None:
@@ -196,10 +196,10 @@ class Conductor:
         run.listening = True
         self._watcher.add(run.config.name, watch, every=imports.every, timeout=run.charge.timeout)
         journal.watch_started(run.config.name, folder=imports.folders[0])
-        return Watched(session, watch)
+        return WatchedSession(session, watch)
 
 
-def _in_thread(run: Run, slot: Slot, call: Callable[[], _T]) -> _T:
+def _in_thread(run: RunningVisit, slot: VisitSlot, call: Callable[[], _T]) -> _T:
     """Do one step of a session in its thread. Whatever a transport raises but the five errors is its own fault."""
     try:
         return slot.fetcher.submit(call).result()
@@ -209,5 +209,5 @@ def _in_thread(run: Run, slot: Slot, call: Callable[[], _T]) -> _T:
         raise _bug(run, error) from error
 
 
-def _bug(run: Run, error: BaseException) -> PluginError:
+def _bug(run: RunningVisit, error: BaseException) -> PluginError:
     return PluginError(f"the visit of account {run.config.name} failed: {where(error)}")

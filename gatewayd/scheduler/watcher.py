@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.session import Heard
 from gatewayd.errors import GatewaydError, PluginError, TransientError
 from gatewayd.registry.loading import where
-from gatewayd.runtime.clock import Due
+from gatewayd.runtime.clock import DueTimes
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.session import Watch
 
-__all__ = ["Said", "Watcher"]
+__all__ = ["WatchEvent", "Watcher"]
 
 #: Renewals wait for the next half second, so that many of them cost one wake-up.
 _TICK = 0.5
@@ -32,7 +32,7 @@ _NOTHING = Heard()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class WatchEvent:
     """What became known of a watch."""
 
     name: str
@@ -61,7 +61,7 @@ class _Kept:
 class Watcher:
     """Watches. Whoever adds a watch gives it away until ``remove`` returned, or it was said to be lost."""
 
-    def __init__(self, say: Callable[[Sequence[Said]], None], failed: Callable[[BaseException], None]) -> None:
+    def __init__(self, say: Callable[[Sequence[WatchEvent]], None], failed: Callable[[BaseException], None]) -> None:
         """``say`` is told what became known, ``failed`` of bugs of this room; both in the watcher's thread, and must not wait."""
         self._say = say
         self._failed = failed
@@ -70,7 +70,7 @@ class Watcher:
         self._door = threading.Lock()
         self._kept: dict[str, _Kept] = {}
         self._fresh: list[_Kept] = []
-        self._due = Due()
+        self._due = DueTimes()
         self._ended = False
         #: The watch that is being called now, and since when.
         self._calls: tuple[str, float] | None = None
@@ -139,7 +139,7 @@ class Watcher:
         # Others may add and remove meanwhile: what is stale by then is sorted out below.
         ready = [key.data for key, _ in self._selector.select(pause)]
         self.turns += 1
-        said: list[Said] = []
+        said: list[WatchEvent] = []
         for kept in ready:
             if kept is None:
                 self._hush()
@@ -152,12 +152,12 @@ class Watcher:
         if said:
             self._say(said)
 
-    def _renewals(self) -> list[Said]:
+    def _renewals(self) -> list[WatchEvent]:
         with self._door:
             due = [self._kept[name] for name, _ in self._due.pop(time.monotonic())]
         return [one for kept in due for one in self._with(kept, self._renew)]
 
-    def _with(self, kept: _Kept, call: Callable[[_Kept], Heard]) -> list[Said]:
+    def _with(self, kept: _Kept, call: Callable[[_Kept], Heard]) -> list[WatchEvent]:
         """Call one watch, if it is still ours. The door is shut meanwhile: who removes it has it for himself afterwards."""
         with self._door:
             if self._kept.get(kept.name) is not kept:
@@ -171,7 +171,7 @@ class Watcher:
                 return [self._lost(kept, PluginError(f"the watch of account {kept.name} failed: {where(error)}"))]
             finally:
                 self._calls = None
-            return [Said(name=kept.name, news=heard.news, proven=heard.proven)] if heard != _NOTHING else []
+            return [WatchEvent(name=kept.name, news=heard.news, proven=heard.proven)] if heard != _NOTHING else []
 
     def _begin(self, kept: _Kept) -> Heard:
         kept.file = kept.watch.fileno()
@@ -206,9 +206,9 @@ class Watcher:
     def _put(self, kept: _Kept, seconds: float) -> None:
         self._due.put(kept.name, math.ceil((time.monotonic() + seconds) / _TICK) * _TICK)
 
-    def _lost(self, kept: _Kept, error: GatewaydError) -> Said:
+    def _lost(self, kept: _Kept, error: GatewaydError) -> WatchEvent:
         self._forget(kept)
-        return Said(name=kept.name, lost=error)
+        return WatchEvent(name=kept.name, lost=error)
 
     def _forget(self, kept: _Kept) -> None:
         del self._kept[kept.name]

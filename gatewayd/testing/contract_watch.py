@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from gatewayd import Heard, TransientError
-from gatewayd.testing.proxy import Fault, FaultProxy, free_ports
+from gatewayd.testing.proxy import FaultProxy, StreamFault, free_ports
 
 if TYPE_CHECKING:
     from gatewayd import Session, Watch
@@ -165,7 +165,7 @@ class WatchContract:
             closing(site.transport(port=proxy.port, timeout="60s").open()) as session,
         ):
             _list(session, site)
-            proxy.fault = Fault(do="silence")
+            proxy.fault = StreamFault(do="silence")
             waiting = pool.submit(_list, session, site)
             time.sleep(0.2)
             assert not waiting.done()
@@ -191,7 +191,7 @@ class WatchContract:
 
     def test_P8_a_silent_server_is_given_up_after_the_timeout(self, site: Site) -> None:  # noqa: N802  the promise's name
         self._needs_network()
-        with FaultProxy(site.host, site.port, fault=Fault(do="silence")) as proxy:
+        with FaultProxy(site.host, site.port, fault=StreamFault(do="silence")) as proxy:
             start = time.monotonic()
             with pytest.raises(TransientError, match="1 s"):
                 site.transport(port=proxy.port, timeout="1s").open()
@@ -199,7 +199,7 @@ class WatchContract:
 
     def test_a_server_that_speaks_garbage_is_transient(self, site: Site) -> None:
         self._needs_network()
-        with FaultProxy(site.host, site.port, fault=Fault(do="garbage")) as proxy, pytest.raises(TransientError):
+        with FaultProxy(site.host, site.port, fault=StreamFault(do="garbage")) as proxy, pytest.raises(TransientError):
             site.transport(port=proxy.port, timeout="5s").open()
 
     def _needs_network(self) -> None:

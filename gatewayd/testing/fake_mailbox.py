@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Action
 
-__all__ = ["Asked", "Folder", "Message", "Step"]
+__all__ = ["Asked", "FakeMessage", "Folder", "Step"]
 
 #: What a session does. ``page`` and ``message`` come once for each page listed and each message fetched; ``renew`` and ``end``
 #: are a watch's.
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class FakeMessage:
     """One message."""
 
     number: int
@@ -78,18 +78,18 @@ class Folder:
     generation: int = 1
     #: What the next message gets, as UIDNEXT says.
     next_number: int = 1
-    messages: list[Message] = field(default_factory=list)
+    messages: list[FakeMessage] = field(default_factory=list)
 
     def number(self) -> int:
         """Return the number of a message that comes now."""
         self.next_number += 1
         return self.next_number - 1
 
-    def key(self, message: Message) -> str:
+    def key(self, message: FakeMessage) -> str:
         """Return the key of a message."""
         return message.uidl or f"{self.generation}:{message.number}"
 
-    def keyed(self) -> dict[str, Message]:
+    def keyed(self) -> dict[str, FakeMessage]:
         """Return what is there now, by key, oldest first."""
         return {self.key(message): message for message in list(self.messages)}
 
@@ -97,7 +97,7 @@ class Folder:
         """Return a backup of it."""
         return replace(self, messages=[replace(one) for one in self.messages])
 
-    def listed(self, messages: Iterable[Message]) -> tuple[Listed, ...]:
+    def listed(self, messages: Iterable[FakeMessage]) -> tuple[Listed, ...]:
         """Return messages as a listing gives them."""
         return tuple(Listed(self.key(one), one.listed_size, one.arrival) for one in messages if not one.hidden)
 

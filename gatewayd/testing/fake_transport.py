@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatewayd import Action, PermanentError, Transport
-from gatewayd.testing.fake_mailbox import Asked, Folder, Message, Step
+from gatewayd.testing.fake_mailbox import Asked, FakeMessage, Folder, Step
 from gatewayd.testing.fake_session import FakeSession
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class FakeTransport(Transport):
         """
         there = self.folders[folder]
         with self._lock:
-            message = Message(there.number(), raw, len(raw) if size == -1 else size, arrival)
+            message = FakeMessage(there.number(), raw, len(raw) if size == -1 else size, arrival)
             message.arrival = arrival or _FIRST_ARRIVAL + timedelta(minutes=message.number)
             there.messages.append(message)
         self.announce(folder)
@@ -124,7 +124,7 @@ class FakeTransport(Transport):
         """Put a folder back as it was: messages that come get numbers that were given before."""
         self.folders[folder] = backup.copy()
 
-    def message(self, key: str, folder: str = "INBOX") -> Message:
+    def message(self, key: str, folder: str = "INBOX") -> FakeMessage:
         """Return a message, to be disturbed."""
         return self.folders[folder].keyed()[key]
 

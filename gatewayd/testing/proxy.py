@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Self
 
-__all__ = ["Fault", "FaultProxy", "free_ports"]
+__all__ = ["FaultProxy", "StreamFault", "free_ports"]
 
 _CHUNK = 1 << 16
 #: Ports below are the administrator's (ip(7), ip_unprivileged_port_start).
@@ -29,7 +29,7 @@ _RANDOM = SystemRandom()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class StreamFault:
     """What goes wrong on each connection, once the server has sent ``after`` bytes on it."""
 
     #: ``cut``: the stream ends. ``reset``: TCP reset. ``silence``: nothing more comes, and nothing is closed.
@@ -56,7 +56,7 @@ class FaultProxy:
     """
 
     def __init__(
-        self, host: str, port: int, *, address: str = "127.0.0.1", fault: Fault | None = None, latency: float = 0.0
+        self, host: str, port: int, *, address: str = "127.0.0.1", fault: StreamFault | None = None, latency: float = 0.0
     ) -> None:
         self._target = (host, port)
         self._address = address

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiosmtpd.smtp import Envelope, LoginPassword, Session
 
-__all__ = ["CUT", "SILENCE", "Message", "SmtpServer", "Step"]
+__all__ = ["CUT", "SILENCE", "ReceivedMessage", "SmtpServer", "Step"]
 
 #: In place of an answer: the connection is broken; no answer comes at all.
 CUT, SILENCE = "CUT", "SILENCE"
@@ -34,7 +34,7 @@ _NO_LIMIT = 1 << 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class ReceivedMessage:
     """A mail that was taken."""
 
     sender: str
@@ -76,7 +76,7 @@ class SmtpServer:
         self.answer: Callable[[Step, str], str | None] = lambda _step, _argument: None
         #: After so many bytes of a mail the connection breaks; None: it does not.
         self.cut_within: int | None = None
-        self.messages: list[Message] = []
+        self.messages: list[ReceivedMessage] = []
         #: Every command line that came, without its line end; what is sent in answer to a question of AUTH is none.
         self.commands: list[str] = []
         self.connections = 0
@@ -155,7 +155,7 @@ class _Handler:
         """Take a mail that came whole, unless the test has other plans."""
         if told := await protocol.told("dot"):
             return told
-        message = Message(
+        message = ReceivedMessage(
             sender=envelope.mail_from or "",
             recipients=tuple(envelope.rcpt_tos),
             options=tuple(envelope.mail_options),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd_demo.mails import Arriving
 
-__all__ = ["SENDER", "Filing", "Gateway", "Sent", "missing"]
+__all__ = ["SENDER", "Filing", "Gateway", "SentLine", "missing"]
 
 #: The demo's operators.
 OPERATORS = ("acme", "globetrot")
@@ -59,7 +59,7 @@ class Receiving(TypedDict):
     address: str
 
 
-class Sent(TypedDict):
+class SentLine(TypedDict):
     """A line of ``outbox list --json``; only what the demo shows."""
 
     id: int
@@ -94,10 +94,10 @@ class Gateway:
         """Deliver what is due."""
         self._run("outbox", "deliver")
 
-    def sent(self) -> list[Sent]:
+    def sent(self) -> list[SentLine]:
         """Return what acme's outbox holds, oldest first."""
         said = self._run("outbox", "list", "--operator", SENDER, "--limit", _MANY, "--json")
-        found: list[Sent] = [json.loads(line) for line in said.splitlines()]
+        found: list[SentLine] = [json.loads(line) for line in said.splitlines()]
         return found[::-1]
 
     def _run(self, *words: str, said: str = "") -> str:

@@ -17,7 +17,7 @@ from gatewayd_demo.child import password, serve
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Mailbox", "main"]
+__all__ = ["Pop3Conversation", "main"]
 
 _CAPABILITIES = ["TOP", "UIDL", "USER", "PIPELINING", "RESP-CODES", "AUTH-RESP-CODE"]
 
@@ -26,7 +26,7 @@ class _Refused(Exception):
     """The command is answered by ``-ERR``."""
 
 
-class Mailbox:
+class Pop3Conversation:
     """One session: commands in, replies out."""
 
     def __init__(self, user: str, secret: str, folder: Path) -> None:
@@ -126,7 +126,7 @@ def _stuffed(mail: bytes) -> bytes:
 
 
 async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, user: str, secret: str, folder: Path) -> None:
-    mailbox = Mailbox(user, secret, folder)
+    mailbox = Pop3Conversation(user, secret, folder)
     writer.write(b"+OK the demo's POP3 server\r\n")
     try:
         while line := (await reader.readline()).decode("utf-8", "replace").rstrip("\r\n"):

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from gatewayd_demo import world
 from gatewayd_demo.gateway import SENDER, Gateway, missing
 from gatewayd_demo.mails import ANSWER, ANSWERED, FORWARDED, IRINA, OUT, REPLY, RESERVATIONS
-from gatewayd_demo.servers import DaemonServer, ImapServer, Pop3Server, SmtpServer
+from gatewayd_demo.servers import DaemonServer, DemoSmtpServer, ImapServer, Pop3Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import ExitStack
     from pathlib import Path
 
-    from gatewayd_demo.gateway import Filing, Sent
+    from gatewayd_demo.gateway import Filing, SentLine
     from gatewayd_demo.mails import Arriving
 
-__all__ = ["ACCOUNTS", "Round"]
+__all__ = ["ACCOUNTS", "DemoRun"]
 
 #: Seconds that a daemon has for what it has to do, and between two looks at what went out.
 _PATIENCE, _NAP = 30.0, 0.1
@@ -29,7 +29,7 @@ _PATIENCE, _NAP = 30.0, 0.1
 ACCOUNTS = (RESERVATIONS, IRINA)
 
 
-class Round:
+class DemoRun:
     """All servers run from its making until ``stack`` is closed."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -39,7 +39,7 @@ class Round:
         self.delivered: list[tuple[Arriving, int]] = []
         #: What the operators see, newest first, and what acme sent, oldest first.
         self.filings: Sequence[Filing] = ()
-        self.sent: Sequence[Sent] = ()
+        self.sent: Sequence[SentLine] = ()
         self._replies = 0
         imap = ImapServer(folder / "imap-server.log", RESERVATIONS, world.password_file(folder, RESERVATIONS))
         pop3 = Pop3Server(
@@ -49,7 +49,7 @@ class Round:
             RESERVATIONS: stack.enter_context(imap),
             IRINA: stack.enter_context(pop3),
         }
-        self._outside = stack.enter_context(SmtpServer(folder / "smtp-server.log", folder / "outside"))
+        self._outside = stack.enter_context(DemoSmtpServer(folder / "smtp-server.log", folder / "outside"))
         ports = {name: server.port for name, server in self._mailboxes.items()}
         world.write_accounts(folder, {**ports, OUT: self._outside.port})
         # Rules fire for new mail. What a mailbox holds when it is first looked at is none.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd_demo.gateway import Filing, Sent
+    from gatewayd_demo.gateway import Filing, SentLine
 
 __all__ = ["complaints", "console", "farewell", "outbox", "rows", "table", "title", "verdict", "welcome"]
 
@@ -54,7 +54,7 @@ def table(filings: Sequence[Filing], heading: str) -> Table:
     return drawn
 
 
-def outbox(sent: Sequence[Sent], heading: str) -> Table:
+def outbox(sent: Sequence[SentLine], heading: str) -> Table:
     """Return deliveries as a table."""
     drawn = Table("delivery", "to", "subject", "because of", "state", title=heading, title_justify="left")
     for one in sent:
@@ -75,7 +75,7 @@ def title(messages: int, wrong: Sequence[str]) -> str:
     return f"{messages} messages came in; {state}. Ctrl-C ends the demo."
 
 
-def verdict(console: Console, filings: Sequence[Filing], sent: Sequence[Sent], wrong: Sequence[str]) -> None:
+def verdict(console: Console, filings: Sequence[Filing], sent: Sequence[SentLine], wrong: Sequence[str]) -> None:
     """Say whether all was filed, related and sent as expected."""
     if not wrong:
         came = [filing for filing in filings if filing["direction"] == "in"]

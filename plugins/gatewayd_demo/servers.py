@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-__all__ = ["DaemonServer", "ImapServer", "Pop3Server", "Server", "SmtpServer"]
+__all__ = ["DaemonServer", "DemoServer", "DemoSmtpServer", "ImapServer", "Pop3Server"]
 
 #: Longer than the daemon has.
 _GRACE = 12.0
 
 
 @dataclass
-class Server:
+class DemoServer:
     """A child process that serves on 127.0.0.1. Use it as a context manager."""
 
     #: Where a child's own words go; shown if it fails.
@@ -65,7 +65,7 @@ class Server:
 
 
 @dataclass
-class DaemonServer(Server):
+class DaemonServer(DemoServer):
     """The gatewayd that looks after all of it; its port is a process id."""
 
     folder: Path
@@ -76,7 +76,7 @@ class DaemonServer(Server):
 
 
 @dataclass
-class Mailbox(Server):
+class Mailbox(DemoServer):
     """A server that serves one mailbox."""
 
     user: str
@@ -123,7 +123,7 @@ class Pop3Server(Mailbox):
 
 
 @dataclass
-class SmtpServer(Server):
+class DemoSmtpServer(DemoServer):
     """The world outside, which takes all mail."""
 
     #: What it took lies here.

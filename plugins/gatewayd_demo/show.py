@@ -17,7 +17,7 @@ from rich.live import Live
 from gatewayd import ConfigError
 from gatewayd_demo import screen
 from gatewayd_demo.mails import ANSWERED, MAILS
-from gatewayd_demo.round import ACCOUNTS, Round
+from gatewayd_demo.round import ACCOUNTS, DemoRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,13 @@ def run(options: DemoOptions) -> int:
     console = screen.console()
     with _folder(options.keep) as folder, ExitStack() as stack:
         console.print("Starting an IMAP server, a POP3 server and an SMTP server on this machine …")
-        round_ = Round(folder, stack)
+        round_ = DemoRun(folder, stack)
         code = _once(round_, console) if options.once else _on_and_on(round_, console, stack)
     screen.farewell(console, options.keep)
     return code
 
 
-def _once(round_: Round, console: Console) -> int:
+def _once(round_: DemoRun, console: Console) -> int:
     console.print(f"Delivering {len(MAILS)} messages to both mailboxes …")
     for mail in MAILS:
         round_.deliver(mail)
@@ -62,7 +62,7 @@ def _once(round_: Round, console: Console) -> int:
     return 1 if wrong else 0
 
 
-def _on_and_on(round_: Round, console: Console, stack: ExitStack) -> int:
+def _on_and_on(round_: DemoRun, console: Console, stack: ExitStack) -> int:
     wrong: list[str] = []
     try:
         console.print("Starting the daemon, `gatewayd run` …")
@@ -82,7 +82,7 @@ def _on_and_on(round_: Round, console: Console, stack: ExitStack) -> int:
     return 1 if wrong else 0
 
 
-def _bring(round_: Round, mail: Arriving) -> None:
+def _bring(round_: DemoRun, mail: Arriving) -> None:
     """Let one message come to the daemon, and answer it if it is the one that is answered."""
     round_.deliver(mail)
     round_.await_all()

@@ -15,7 +15,20 @@ if TYPE_CHECKING:
 
     from gatewayd_imap.spare import Spare
 
-__all__ = ["BODY", "ORIGIN", "Fields", "Folder", "Piece", "arrival", "by_uid", "fields", "folders", "named", "number", "uid_in"]
+__all__ = [
+    "BODY",
+    "ORIGIN",
+    "Fields",
+    "ListedFolder",
+    "Piece",
+    "arrival",
+    "by_uid",
+    "fields",
+    "folders",
+    "named",
+    "number",
+    "uid_in",
+]
 
 #: A line without a literal, or a line that ends in a literal with that literal.
 Piece: TypeAlias = bytes | tuple[bytes, bytes]
@@ -60,7 +73,7 @@ _SHORT = 400
 _WORDS, _ALL_WORDS = 500, 100_000
 
 
-class Folder(NamedTuple):
+class ListedFolder(NamedTuple):
     """A folder of LIST: its name as it stands on the wire, and its flags in lower case."""
 
     name: bytes
@@ -105,7 +118,7 @@ def by_uid(pieces: Sequence[Piece | None], spare: Spare) -> tuple[dict[int, Fiel
     return messages, frozenset(twice)
 
 
-def folders(pieces: Sequence[Piece | None]) -> Iterator[Folder]:
+def folders(pieces: Sequence[Piece | None]) -> Iterator[ListedFolder]:
     """Yield the folders that LIST answers (RFC 3501 section 7.2.2); a garbled one is left out."""
     budget = _ALL_WORDS
     for answer in _answers(pieces):
@@ -119,7 +132,7 @@ def folders(pieces: Sequence[Piece | None]) -> Iterator[Folder]:
                 words.clear()
                 break
         if len(words) == 2:  # noqa: PLR2004  delimiter and name
-            yield Folder(words[1], frozenset(flag.lower() for flag in flags))
+            yield ListedFolder(words[1], frozenset(flag.lower() for flag in flags))
 
 
 def _answers(pieces: Sequence[Piece | None]) -> Iterator[list[Piece]]:

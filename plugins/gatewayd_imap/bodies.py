@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Fetched, Listed, Spool
     from gatewayd_imap.client import Answers
-    from gatewayd_imap.reading import Opened, Reading
+    from gatewayd_imap.reading import FolderReader, OpenedFolder
 
 __all__ = ["HEADER", "LARGE", "NotHad", "Wanted", "bodies", "fetched", "fetched_large"]
 
@@ -60,7 +60,9 @@ class Wanted:
         return self._spool.allowed(self._listed[uid].key) if self._spool else None
 
 
-def bodies(reading: Reading, opened: Opened, uids: Sequence[int], wanted: Wanted) -> Iterator[tuple[int, bytes | NotHad | None]]:
+def bodies(
+    reading: FolderReader, opened: OpenedFolder, uids: Sequence[int], wanted: Wanted
+) -> Iterator[tuple[int, bytes | NotHad | None]]:
     """Yield each message's section; None for one that is gone, why not for one that can't be had.
 
     What a batch does not answer is asked for again by itself, as long as that takes no more than ``timeout`` in all.
@@ -83,7 +85,7 @@ def bodies(reading: Reading, opened: Opened, uids: Sequence[int], wanted: Wanted
                 yield uid, _body(reading, opened, uid, wanted)
 
 
-def fetched(reading: Reading, opened: Opened, listed: Mapping[int, Listed], spool: Spool) -> Iterator[Fetched]:
+def fetched(reading: FolderReader, opened: OpenedFolder, listed: Mapping[int, Listed], spool: Spool) -> Iterator[Fetched]:
     """Yield what became of these messages, none of which is large."""
     wanted = Wanted("(UID BODY.PEEK[])", listed=listed, spool=spool)
     for uid, body in bodies(reading, opened, sorted(listed), wanted):
@@ -96,7 +98,7 @@ def fetched(reading: Reading, opened: Opened, listed: Mapping[int, Listed], spoo
             yield Gone(key=name) if body is None else _failed(reading, name, str(body))
 
 
-def fetched_large(reading: Reading, opened: Opened, uid: int, listed: Listed, spool: Spool) -> Fetched:
+def fetched_large(reading: FolderReader, opened: OpenedFolder, uid: int, listed: Listed, spool: Spool) -> Fetched:
     """Return what became of a message that is had piece by piece."""
     try:
         return _put(reading, spool, listed.key, _pieces(reading, opened, uid, listed.size or 0))
@@ -104,19 +106,19 @@ def fetched_large(reading: Reading, opened: Opened, uid: int, listed: Listed, sp
         return _failed(reading, listed.key, str(error)) if reading.there(opened, [uid]) else Gone(key=listed.key)
 
 
-def _failed(reading: Reading, name: str, cause: str) -> Failed:
+def _failed(reading: FolderReader, name: str, cause: str) -> Failed:
     where = reading.options.where
     return Failed(key=name, cause=cause if cause.startswith(where) else f"{where}: {cause}")
 
 
-def _put(reading: Reading, spool: Spool, name: str, pieces: Iterable[bytes]) -> Fetched:
+def _put(reading: FolderReader, spool: Spool, name: str, pieces: Iterable[bytes]) -> Fetched:
     try:
         return spool.put(name, pieces)
     except TooLarge as error:
         return _failed(reading, name, error.sentences)
 
 
-def _pieces(reading: Reading, opened: Opened, uid: int, size: int) -> Iterator[bytes]:
+def _pieces(reading: FolderReader, opened: OpenedFolder, uid: int, size: int) -> Iterator[bytes]:
     """Yield a message in pieces of 1 MiB, until one is empty, or short at the size that the server told.
 
     From a server whose pieces are shorter than that, a short one behind that size may have others behind it.
@@ -156,7 +158,7 @@ class _Piece(Wanted):
         return Fetch(answer=CHUNK + ANSWER, literal=CHUNK)
 
 
-def _body(reading: Reading, opened: Opened, uid: int, wanted: Wanted) -> bytes | NotHad:
+def _body(reading: FolderReader, opened: OpenedFolder, uid: int, wanted: Wanted) -> bytes | NotHad:
     reading.expect(opened)
     answers = reading.client.uid_fetch(str(uid), wanted.items, wanted.bounds([uid]), messages=1)
     had = _bodies_of(answers, [uid], wanted)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gatewayd_imap.answers import Fields, Piece
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["ANSWER", "Answers", "Client", "Fetch", "MailBox", "Spooled", "Unfit"]
+__all__ = ["ANSWER", "Answers", "Fetch", "ImapClient", "MailBox", "Spooled", "Unfit"]
 
 #: How many bytes the answer to a command may have that asks for little.
 ANSWER = 1 << 20
@@ -84,7 +84,7 @@ class Answers:
             raise type(self.lost)(self.lost.message, advice=self.lost.advice)
 
 
-class Client(imaplib.IMAP4):
+class ImapClient(imaplib.IMAP4):
     """One connection. Greeting and log-in are one step; each ``step`` after them has bounds of its own."""
 
     connection: Connection
@@ -284,11 +284,11 @@ class Client(imaplib.IMAP4):
 class MailBox(BaseMailBox):
     """imap_tools' mailbox on our client. Of it only log-in and folders are used: it expunges where one does not ask for it."""
 
-    client: Client
+    client: ImapClient
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: ImapClient) -> None:
         self._connected = client
         super().__init__()
 
-    def _get_mailbox_client(self) -> Client:
+    def _get_mailbox_client(self) -> ImapClient:
         return self._connected

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, GatewaydError, tls_context
-from gatewayd_imap.client import Client, MailBox
+from gatewayd_imap.client import ImapClient, MailBox
 from gatewayd_imap.faults import errors
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def connect(options: ImapOptions) -> MailBox:
     # Before anything is said: a server may know it from before, and repeat it in its greeting.
     password = options.password.reveal()
     with errors(options, (password,), "no session"):
-        client = Client(options, context if options.security == "tls" else None, (password,))
+        client = ImapClient(options, context if options.security == "tls" else None, (password,))
     try:
         if context and options.security == "starttls":
             _start_tls(client, options, context)
@@ -36,7 +36,7 @@ def connect(options: ImapOptions) -> MailBox:
         raise
 
 
-def hang_up(client: Client) -> None:
+def hang_up(client: ImapClient) -> None:
     """Log out if the server still listens, and close. Never raises, and takes a few seconds at most."""
     # LOGOUT from a selected folder expunges nothing (RFC 3501 section 6.1.3), CLOSE would.
     with suppress(OSError, imaplib.IMAP4.error, GatewaydError, UnicodeError), client.step("LOGOUT", seconds=_LOGOUT_SECONDS):
@@ -44,7 +44,7 @@ def hang_up(client: Client) -> None:
     drop(client)
 
 
-def drop(client: Client) -> None:
+def drop(client: ImapClient) -> None:
     """Close the connection without a word. Never raises."""
     with suppress(OSError):
         client.shutdown()
@@ -56,7 +56,7 @@ def capabilities(mailbox: MailBox) -> frozenset[str]:
     return frozenset(word for line in lines if isinstance(line, bytes) for word in line.decode("latin-1").upper().split())
 
 
-def _start_tls(client: Client, options: ImapOptions, context: ssl.SSLContext) -> None:
+def _start_tls(client: ImapClient, options: ImapOptions, context: ssl.SSLContext) -> None:
     """Go on in TLS (RFC 3501 section 6.2.1). What came before the handshake is dropped, so nobody can slip answers in."""
     # A server that takes us for logged in already would keep us from STARTTLS (RFC 8314 section 5.1).
     if "STARTTLS" not in client.capabilities or client.state != "NONAUTH":
@@ -72,7 +72,7 @@ def _start_tls(client: Client, options: ImapOptions, context: ssl.SSLContext) ->
         client.start_tls(context)
 
 
-def _log_in(client: Client, options: ImapOptions, password: str) -> MailBox:
+def _log_in(client: ImapClient, options: ImapOptions, password: str) -> MailBox:
     if "\0" in options.username + password:
         raise AuthError(f"{options.where}: username or password holds a NUL, which IMAP can't send", advice="Correct it.")
     if client.state != "NONAUTH":

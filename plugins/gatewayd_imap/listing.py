@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd import Listed
-    from gatewayd_imap.reading import Opened, Reading
+    from gatewayd_imap.reading import FolderReader, OpenedFolder
 
-__all__ = ["Found", "pages"]
+__all__ = ["ListingStart", "pages"]
 
 _PAGE = 1_000
 #: How many messages before the cursor are listed again, and among how many UIDs they are looked for.
@@ -27,14 +27,14 @@ _AGAIN, _AMONG = 50, 500
 
 
 @dataclass(slots=True)
-class Found:
+class ListingStart:
     """What a listing found when it began, and the highest UID that it listed."""
 
-    opened: Opened
+    opened: OpenedFolder
     highest: int
 
 
-def pages(reading: Reading, folder: str, cursor: str | None, found: dict[str, Found]) -> Iterator[Page]:
+def pages(reading: FolderReader, folder: str, cursor: str | None, found: dict[str, ListingStart]) -> Iterator[Page]:
     """Yield the pages of a listing (see ``Session``), at least one; ``found`` is told what it finds."""
     reading.client.spare.visit()
     opened = reading.open(folder)
@@ -44,7 +44,7 @@ def pages(reading: Reading, folder: str, cursor: str | None, found: dict[str, Fo
     known = before if before and before.uidvalidity == opened.uidvalidity else None
     listing = _Listing(reading, opened, known)
     listing.begin()
-    found[folder] = Found(listing.opened, max(listing.uids, default=known.last if known else 0))
+    found[folder] = ListingStart(listing.opened, max(listing.uids, default=known.last if known else 0))
     others_gone = before is not None and known is None
     for page in listing.pages():
         yield replace(page, others_gone=others_gone)
@@ -52,7 +52,7 @@ def pages(reading: Reading, folder: str, cursor: str | None, found: dict[str, Fo
         others_gone = False
 
 
-def _kept(reading: Reading, opened: Opened) -> Opened:
+def _kept(reading: FolderReader, opened: OpenedFolder) -> OpenedFolder:
     """Return a renumbered folder as it is after it was opened for writing: some servers keep only then the numbers that they give.
 
     Courier does, and numbers a folder anew each time that it is opened until then.
@@ -66,7 +66,7 @@ def _kept(reading: Reading, opened: Opened) -> Opened:
 
 
 class _Listing:
-    def __init__(self, reading: Reading, opened: Opened, known: Cursor | None) -> None:
+    def __init__(self, reading: FolderReader, opened: OpenedFolder, known: Cursor | None) -> None:
         self._reading = reading
         self.opened = opened
         self._known = known

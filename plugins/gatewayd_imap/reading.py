@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gatewayd_imap.client import MailBox
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["Opened", "Reading", "listed_as"]
+__all__ = ["FolderReader", "OpenedFolder", "listed_as"]
 
 _ITEMS = "(UID RFC822.SIZE INTERNALDATE)"
 #: How many messages one command asks for: of sizes and arrivals, and of anything by a set of UIDs.
@@ -32,7 +32,7 @@ _FOUND = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class OpenedFolder:
     """What the server said of a folder when it was opened."""
 
     folder: str
@@ -42,16 +42,16 @@ class Opened:
     uidnext: int | None
 
 
-class Reading:
+class FolderReader:
     """Opens folders read-only, at most one at a time, and asks which messages are in them."""
 
     def __init__(self, options: ImapOptions, mailbox: MailBox) -> None:
         self.options = options
         self.mailbox = mailbox
         self.client = mailbox.client
-        self._opened: Opened | None = None
+        self._opened: OpenedFolder | None = None
 
-    def open(self, folder: str, *, writable: bool = False) -> Opened:
+    def open(self, folder: str, *, writable: bool = False) -> OpenedFolder:
         """Open the folder anew, so that its numbers and what is in it are of now. One for writing is open for no reader."""
         self._opened = None
         with self.client.step(f"folder {in_quotes(folder)} can't be opened", PermanentError):
@@ -61,12 +61,12 @@ class Reading:
             where = f"{self.options.where}: folder {in_quotes(folder)}"
             raise PermanentError(f"{where}: the server numbers its messages anew in each session (no UIDVALIDITY)")
         uidnext = uidnext if uidnext and uidnext <= MAX_UID else None
-        opened = Opened(folder=folder, uidvalidity=uidvalidity, exists=exists, uidnext=uidnext)
+        opened = OpenedFolder(folder=folder, uidvalidity=uidvalidity, exists=exists, uidnext=uidnext)
         if not writable:
             self._opened = opened
         return opened
 
-    def reopen(self, folder: str) -> Opened:
+    def reopen(self, folder: str) -> OpenedFolder:
         """Return the folder as it is open, or open it."""
         return self._opened if self._opened and self._opened.folder == folder else self.open(folder)
 
@@ -74,12 +74,12 @@ class Reading:
         """Another folder was opened."""
         self._opened = None
 
-    def expect(self, opened: Opened) -> None:
+    def expect(self, opened: OpenedFolder) -> None:
         """Be in that folder, under those numbers: between two steps of a listing others may have been opened."""
         if self.reopen(opened.folder).uidvalidity != opened.uidvalidity:
             raise TransientError(f"{self.options.where}: folder {in_quotes(opened.folder)} was renumbered meanwhile")
 
-    def bounded(self, opened: Opened, count: int) -> None:
+    def bounded(self, opened: OpenedFolder, count: int) -> None:
         """Raise PermanentError where a folder has more messages than it may."""
         most = self.options.max_messages
         if count > most:
@@ -104,7 +104,7 @@ class Reading:
             raise self.client.refused(lines, "UID SEARCH")
         return sorted(found), others
 
-    def behind(self, opened: Opened, first: int) -> tuple[list[int], bool]:
+    def behind(self, opened: OpenedFolder, first: int) -> tuple[list[int], bool]:
         """Return all UIDs from ``first`` on, ascending, as SEARCH names them; and whether that is all and can be believed."""
         exists, uidnext = opened.exists, opened.uidnext
         if exists is not None and exists > _NAMED and uidnext is None:
@@ -118,14 +118,14 @@ class Reading:
             return [], len(others) == 1 and others == {self.highest(opened)}
         return found, not others and (first > 1 or exists in (None, len(found)))
 
-    def highest(self, opened: Opened) -> int | None:
+    def highest(self, opened: OpenedFolder) -> int | None:
         """Return the UID of the last message; None where there is none, or the server does not answer for it."""
         self.expect(opened)
         answers = self.client.uid_fetch("*", "(UID)", messages=1)
         answers.go_on()
         return max(answers.messages, default=None)
 
-    def by_number(self, opened: Opened, first: int) -> list[int]:
+    def by_number(self, opened: OpenedFolder, first: int) -> list[int]:
         """Return the UIDs from ``first`` on, ascending, of all messages that EXISTS counts, asked for by their numbers."""
         found = array("L")
         exists = opened.exists or 0
@@ -136,7 +136,7 @@ class Reading:
             found.extend(uid for uid in answers.messages if first <= uid <= MAX_UID)
         return sorted(set(found))
 
-    def sizes(self, opened: Opened, uids: Sequence[int]) -> tuple[tuple[Listed, ...], bool]:
+    def sizes(self, opened: OpenedFolder, uids: Sequence[int]) -> tuple[tuple[Listed, ...], bool]:
         """Return these UIDs with sizes and arrivals, and whether the server answered for just these, or refused to answer.
 
         Also those that only one of two answers names: whatever the server says it has is taken, if need be without a size. If
@@ -166,7 +166,7 @@ class Reading:
             there |= self._one_by_one(opened, rest, left) if answers.refusal else {uid: {} for uid in left}
             yield from (listed_as(opened, uid, there[uid]) for uid in sorted(there))
 
-    def _one_by_one(self, opened: Opened, uids: Sequence[int], named: Collection[int]) -> dict[int, Fields]:
+    def _one_by_one(self, opened: OpenedFolder, uids: Sequence[int], named: Collection[int]) -> dict[int, Fields]:
         """Return what is said of each of these that may be there: one that is refused keeps nothing from being said of the others.
 
         Gone is what SEARCH has not ``named``, and FETCH does not know, or refuses for good: Yahoo does, with NONEXISTENT.
@@ -186,7 +186,7 @@ class Reading:
                 found[uid] = answers.messages.get(uid, {})
         return found
 
-    def there(self, opened: Opened, uids: Collection[int]) -> frozenset[int]:
+    def there(self, opened: OpenedFolder, uids: Collection[int]) -> frozenset[int]:
         """Return which of these UIDs there are, by SEARCH or by FETCH: what is gone is unknown to both."""
         if not uids:
             return frozenset()
@@ -200,6 +200,6 @@ class Reading:
         return frozenset(uids) & frozenset(found)
 
 
-def listed_as(opened: Opened, uid: int, said: Mapping[str, bytes]) -> Listed:
+def listed_as(opened: OpenedFolder, uid: int, said: Mapping[str, bytes]) -> Listed:
     """Return a message as FETCH says that it is."""
     return Listed(key(opened.uidvalidity, uid), number(said.get("RFC822.SIZE")), arrival(said.get("INTERNALDATE")))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from gatewayd import Gone, PermanentError, Session, TransientError, Transport
 from gatewayd_imap.bodies import HEADER, LARGE, Wanted, bodies, fetched, fetched_large
 from gatewayd_imap.connect import capabilities, connect, drop, hang_up
-from gatewayd_imap.listing import Found, pages
+from gatewayd_imap.listing import ListingStart, pages
 from gatewayd_imap.names import in_quotes
 from gatewayd_imap.numbers import uid_of
 from gatewayd_imap.options import ImapOptions
 from gatewayd_imap.problems import problems
-from gatewayd_imap.reading import Reading
+from gatewayd_imap.reading import FolderReader
 from gatewayd_imap.settle import settle
 from gatewayd_imap.watch import Idle
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Action, Fetched, Listed, Page, Spool, Watch
     from gatewayd_imap.client import MailBox
-    from gatewayd_imap.reading import Opened
+    from gatewayd_imap.reading import OpenedFolder
 
 __all__ = ["Imap", "ImapSession"]
 
@@ -49,9 +49,9 @@ class ImapSession(Session):
         self._options = options
         self._mailbox = mailbox
         self._client = mailbox.client
-        self._reading = Reading(options, mailbox)
+        self._reading = FolderReader(options, mailbox)
         #: What the last listing of each folder found.
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, ListingStart] = {}
         self._can_idle: bool | None = None
         #: The IDLE that was not ended yet.
         self._idle: Idle | None = None
@@ -145,7 +145,7 @@ class ImapSession(Session):
         else:
             hang_up(self._client)
 
-    def _has_more(self, opened: Opened, found: Found | None) -> bool:
+    def _has_more(self, opened: OpenedFolder, found: ListingStart | None) -> bool:
         """Whether mail came since it was listed; mail that went is none (RFC 3501 section 2.3.1.1)."""
         if found is None or found.opened.uidvalidity != opened.uidvalidity:
             return True

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gatewayd import Heard, Watch
 
 if TYPE_CHECKING:
-    from gatewayd_imap.client import Client
+    from gatewayd_imap.client import ImapClient
 
 __all__ = ["Idle"]
 
@@ -38,7 +38,7 @@ class Idle(Watch):
 
     __slots__ = ("_buffer", "_client", "_exists", "_expected", "_news", "_refused", "_since_renewal", "_tag", "ended")
 
-    def __init__(self, client: Client, *, exists: int | None, news: bool) -> None:
+    def __init__(self, client: ImapClient, *, exists: int | None, news: bool) -> None:
         """``exists`` is how many messages EXAMINE has just told, ``news`` whether there is something to tell already."""
         self._client = client
         self._exists = exists

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd_smtp.options import SmtpOptions
 
-__all__ = ["Client", "stuffed"]
+__all__ = ["SmtpClient", "stuffed"]
 
 #: RFC 5321 section 4.5.3.1.5 allows 512 bytes a line; no reply has a hundred.
 _MAX_LINE, _MAX_LINES = 1 << 13, 100
@@ -29,7 +29,7 @@ _REPLY = re.compile(rb"[2-5][0-9][0-9](?:[ -]|\r?$)")
 _BLOCK = 1 << 16
 
 
-class Client(smtplib.SMTP):
+class SmtpClient(smtplib.SMTP):
     """One connection; ``open`` connects it. Errors are those of sockets, or TransientError for what is no SMTP."""
 
     #: The connection. smtplib's own ``sock`` and ``file`` stay empty.

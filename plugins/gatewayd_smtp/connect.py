@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, GatewaydError, TransientError, socket_errors, tls_context
-from gatewayd_smtp.client import Client
+from gatewayd_smtp.client import SmtpClient
 from gatewayd_smtp.faults import LATER, OK, let_in, said
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ _LONGEST_COMMAND = 510
 _GO_ON = 334
 
 
-def connect(options: SmtpOptions) -> Client:
+def connect(options: SmtpOptions) -> SmtpClient:
     """Return a client that may send. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
     context = None if options.security == "none" else tls_context(options.ca_file)
-    client = Client(options)
+    client = SmtpClient(options)
     with socket_errors(options, options.effective_port):
         greeting = client.open(context if options.security == "tls" else None)
         try:
@@ -44,7 +44,7 @@ def connect(options: SmtpOptions) -> Client:
     return client
 
 
-def hang_up(client: Client) -> None:
+def hang_up(client: SmtpClient) -> None:
     """Take leave and close. Never raises, and takes a second at most."""
     with suppress(OSError, GatewaydError):
         client.line.step("QUIT", seconds=_QUIT_SECONDS, rate=0)
@@ -53,16 +53,16 @@ def hang_up(client: Client) -> None:
     client.close()
 
 
-def cut(client: Client) -> None:
+def cut(client: SmtpClient) -> None:
     """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
     client.line.cut()
 
 
-def _greet(client: Client, options: SmtpOptions) -> None:
+def _greet(client: SmtpClient, options: SmtpOptions) -> None:
     let_in(options, client.ehlo(), f"our greeting as {client.local_hostname} was refused")
 
 
-def _start_tls(client: Client, options: SmtpOptions, context: ssl.SSLContext) -> None:
+def _start_tls(client: SmtpClient, options: SmtpOptions, context: ssl.SSLContext) -> None:
     """Go on in TLS (RFC 3207). What came before the handshake counts for nothing, so nobody can slip answers in."""
     offered = client.has_extn("starttls")
     code, words = client.docmd("STARTTLS") if offered else (0, b"")
@@ -75,7 +75,7 @@ def _start_tls(client: Client, options: SmtpOptions, context: ssl.SSLContext) ->
     client.wrap(context)
 
 
-def _log_in(client: Client, options: SmtpOptions) -> None:
+def _log_in(client: SmtpClient, options: SmtpOptions) -> None:
     """Log in by AUTH PLAIN (RFC 4616), where that is not offered by LOGIN; the options saw to it that TLS is on or waived."""
     if options.username is None or options.password is None:
         return
@@ -105,7 +105,7 @@ def _encoded(text: str) -> str:
     return b64encode(text.encode()).decode("ascii")
 
 
-def _auth(client: Client, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
+def _auth(client: SmtpClient, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
     """Give the answers to what the server asks; return the first reply that asks no more (RFC 4954 section 4)."""
     first = f"AUTH {mechanism}"
     if mechanism == "PLAIN" and len(first) + len(answers[0]) < _LONGEST_COMMAND:

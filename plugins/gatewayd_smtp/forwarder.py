@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gatewayd import Notice, Parcel, RecipientState, Written
-    from gatewayd_smtp.client import Client
+    from gatewayd_smtp.client import SmtpClient
 
 __all__ = ["Smtp", "SmtpCourier"]
 
@@ -62,7 +62,7 @@ class Smtp(Forwarder):
 class SmtpCourier(Courier):
     """One connection to an SMTP server, over which one mail goes after the other."""
 
-    def __init__(self, options: SmtpOptions, client: Client) -> None:
+    def __init__(self, options: SmtpOptions, client: SmtpClient) -> None:
         self._options = options
         self._client = client
         #: No mail is on its way. A connection that broke off within one is closed without a word.

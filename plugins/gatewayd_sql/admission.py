@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from gatewayd import DirectoryHealth, Doubted, Filing, Judged, Lease, Refused
     from gatewayd_sql.verbs import Verbs
 
-__all__ = ["Admission"]
+__all__ = ["AdmissionTables"]
 
 
-class Admission(AdmissionVerbs):
+class AdmissionTables(AdmissionVerbs):
     """A part of the store."""
 
     _verbs: Verbs

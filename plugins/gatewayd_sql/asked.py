@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd_sql.database import Database
 
-__all__ = ["Asked"]
+__all__ = ["RequestTables"]
 
 #: Seconds that an answer is kept for whoever asked.
 _KEPT = 86400.0
@@ -29,7 +29,7 @@ _KEPT = 86400.0
 _OPEN = table.c.answered_at.is_(None)
 
 
-class Asked:
+class RequestTables:
     """Ask, follow and answer."""
 
     def __init__(self, db: Database) -> None:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
     from gatewayd_sql.database import Database
 
-__all__ = ["Desk", "refiled"]
+__all__ = ["DeskTables", "refiled"]
 
 
-class Desk:
+class DeskTables:
     """List, search, link, mark, and hand out raw bytes."""
 
     def __init__(self, db: Database) -> None:

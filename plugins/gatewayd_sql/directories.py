@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from gatewayd_sql.database import Database
 
-__all__ = ["Directories"]
+__all__ = ["DirectoryTables"]
 
 _TELL = Many(InsertOrReplace(table))
 
 
-class Directories:
+class DirectoryTables:
     """Told by daemons, asked by people."""
 
     def __init__(self, db: Database) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gatewayd import DeliveryView, Settled, Taken
     from gatewayd_sql.database import Database
 
-__all__ = ["Outbox"]
+__all__ = ["OutboxTables"]
 
 #: How many that wait for long are told of at a time.
 _WARNED = 100
@@ -108,7 +108,7 @@ _LATE = (
 )
 
 
-class Outbox:
+class OutboxTables:
     """Say what is due, give it out, and take in what became of it."""
 
     def __init__(self, db: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd_sql.account_verbs import SqlAccounts
-from gatewayd_sql.admission import Admission
+from gatewayd_sql.admission import AdmissionTables
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.proofs import ProofsOfSql
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Sql"]
 
 
-class Sql(SqlAccounts, ProofsOfSql, Admission):
+class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
     """Keeps everything in one SQLite file, or in PostgreSQL."""
 
     kind = "sql"

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd_sql.accounts import Accounts
-from gatewayd_sql.asked import Asked
+from gatewayd_sql.asked import RequestTables
 from gatewayd_sql.auditing import Auditor
 from gatewayd_sql.daemons import Daemons
 from gatewayd_sql.database import Database
-from gatewayd_sql.desk import Desk
-from gatewayd_sql.directories import Directories
+from gatewayd_sql.desk import DeskTables
+from gatewayd_sql.directories import DirectoryTables
 from gatewayd_sql.filing import Filer
 from gatewayd_sql.fingerprints import Fingerprints
 from gatewayd_sql.inherited import Inheritance
 from gatewayd_sql.leases import Leases
 from gatewayd_sql.ledger import Ledger
 from gatewayd_sql.origins import Origins
-from gatewayd_sql.outbox import Outbox
+from gatewayd_sql.outbox import OutboxTables
 from gatewayd_sql.owing import Owing
 from gatewayd_sql.proving import Proving
 from gatewayd_sql.provisional import Provisionals
@@ -44,18 +44,18 @@ class Verbs:
     owing: Owing
     filer: Filer
     auditor: Auditor
-    desk: Desk
+    desk: DeskTables
     daemons: Daemons
-    asked: Asked
+    asked: RequestTables
     fingerprints: Fingerprints
     inheritance: Inheritance
     origins: Origins
-    outbox: Outbox
+    outbox: OutboxTables
     sending: Sending
     refusals: Refusals
     refused_filings: RefusedFilings
     provisionals: Provisionals
-    directories: Directories
+    directories: DirectoryTables
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -75,18 +75,18 @@ class Verbs:
             owing=Owing(db),
             filer=Filer(db),
             auditor=Auditor(db),
-            desk=Desk(db),
+            desk=DeskTables(db),
             daemons=Daemons(db),
-            asked=Asked(db),
+            asked=RequestTables(db),
             fingerprints=Fingerprints(db),
             inheritance=Inheritance(db),
             origins=Origins(db),
-            outbox=Outbox(db),
+            outbox=OutboxTables(db),
             sending=Sending(db),
             refusals=Refusals(db),
             refused_filings=RefusedFilings(db),
             provisionals=Provisionals(db),
-            directories=Directories(db),
+            directories=DirectoryTables(db),
         )
 
     def close(self) -> None:

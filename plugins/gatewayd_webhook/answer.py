@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd import Parcel, RecipientState
     from gatewayd_webhook.signature import Keys
 
-__all__ = ["Answer", "receipt"]
+__all__ = ["WebhookAnswer", "receipt"]
 
 #: What of 4xx may go well later: too slow, too early, too often.
 _LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
@@ -27,7 +27,7 @@ _SAFE = "the answer is not shown: it repeats the secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class WebhookAnswer:
     """What a server answered."""
 
     status: int
@@ -78,7 +78,7 @@ class Answer:
         return f"{self.status}; {_SAFE}" if any(keys.are_in(each) for each in (self.reason, self.location, self.body)) else text
 
 
-def receipt(parcel: Parcel, answer: Answer, keys: Keys, *, sent: bool = True) -> Receipt:
+def receipt(parcel: Parcel, answer: WebhookAnswer, keys: Keys, *, sent: bool = True) -> Receipt:
     """Return what became of a parcel that was answered so, or was not sent since the one before it was."""
     words = answer.words(keys) if sent else f"not sent, since the server asked to wait: {answer.words(keys)}"
     recipients = tuple(Recipient(address=name, state=answer.state, words=words) for name in parcel.to)

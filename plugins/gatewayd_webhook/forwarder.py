@@ -9,10 +9,10 @@ from http.client import BadStatusLine, HTTPConnection, HTTPResponse
 from typing import TYPE_CHECKING
 
 from gatewayd import Courier, Forwarder, PermanentError, TransientError
-from gatewayd_webhook.answer import Answer, receipt
+from gatewayd_webhook.answer import WebhookAnswer, receipt
 from gatewayd_webhook.body import body, notice_body
 from gatewayd_webhook.faults import BROKEN, errors
-from gatewayd_webhook.line import Line
+from gatewayd_webhook.line import WebhookConnection
 from gatewayd_webhook.options import WebhookOptions
 from gatewayd_webhook.signature import Keys, webhook_id
 
@@ -38,7 +38,7 @@ class Webhook(Forwarder):
     def open(self) -> WebhookCourier:
         """See ``Forwarder``: connects, and asks for nothing yet."""
         keys = Keys(self.options.secret, self.options.previous_secret)
-        line = Line(self.options)
+        line = WebhookConnection(self.options)
         line.begin()
         return WebhookCourier(self.options, keys, line)
 
@@ -46,14 +46,14 @@ class Webhook(Forwarder):
 class WebhookCourier(Courier):
     """A connection to the server. One that ended between two requests is made anew."""
 
-    def __init__(self, options: WebhookOptions, keys: Keys, line: Line) -> None:
+    def __init__(self, options: WebhookOptions, keys: Keys, line: WebhookConnection) -> None:
         self._options = options
         self._keys = keys
         self._line = line
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
         """See ``Courier``. A server that asks us to wait gets none of the parcels behind."""
-        busy: Answer | None = None
+        busy: WebhookAnswer | None = None
         for parcel in parcels:
             answer = busy or self._post(parcel.message_id, body(self._options, parcel))
             yield receipt(parcel, answer, self._keys, sent=busy is None)
@@ -77,7 +77,7 @@ class WebhookCourier(Courier):
         """See ``Courier``: HTTP has no word of leave."""
         self._line.drop()
 
-    def _post(self, message_id: str, content: bytes) -> Answer:
+    def _post(self, message_id: str, content: bytes) -> WebhookAnswer:
         self._line.begin()
         connection = HTTPConnection(self._options.host, self._options.port)
         # Only the line connects, since only it knows where to.
@@ -143,13 +143,13 @@ class _Response(HTTPResponse):
             super().begin()
 
 
-def _read(response: HTTPResponse) -> Answer:
+def _read(response: HTTPResponse) -> WebhookAnswer:
     """Return an answer with as much of its body as can be had: the status has decided, whatever becomes of the rest."""
     pieces: list[bytes] = []
     with suppress(TransientError, *BROKEN):
         while piece := response.read(_PIECE):
             pieces.append(piece)
-    return Answer(
+    return WebhookAnswer(
         status=response.status,
         reason=response.reason,
         retry_after=response.headers.get("Retry-After", ""),

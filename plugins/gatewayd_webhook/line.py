@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from gatewayd import HostAddress
     from gatewayd_webhook.options import WebhookOptions
 
-__all__ = ["Line"]
+__all__ = ["WebhookConnection"]
 
 #: How much of one answer is read, headers and all: nobody needs more, and memory is ours.
 _MAX_ANSWER = 1 << 16
 
 
-class Line:
+class WebhookConnection:
     """A connection to the server, made anew where it has ended. Used by one thread, but for ``cut``."""
 
     def __init__(self, options: WebhookOptions) -> None:

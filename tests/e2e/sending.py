@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import Message, SmtpServer, Step
+    from gatewayd.testing.smtp import ReceivedMessage, SmtpServer, Step
 
 __all__ = ["Sending", "by_message_id", "message_id", "post_office", "quiet", "received"]
 
@@ -107,7 +107,7 @@ def post_office(server: SmtpServer, dovecot: Dovecot, users: Mapping[str, str]) 
     server.answer = taken
 
 
-def received(message: Message) -> bytes:
+def received(message: ReceivedMessage) -> bytes:
     """Return a mail as its last server leaves it in a mailbox (RFC 5321 section 4.4)."""
     trace = (
         f"Return-Path: <{message.sender}>\r\nReceived: from {message.hello} by smtp.example; Sun, 22 Nov 2026 12:00:00 +0000\r\n"
@@ -122,7 +122,7 @@ def message_id(raw: bytes) -> str:
     return found[1].decode()
 
 
-def by_message_id(messages: Sequence[Message]) -> Counter[str]:
+def by_message_id(messages: Sequence[ReceivedMessage]) -> Counter[str]:
     """How often each Message-ID was taken."""
     return Counter(message_id(one.data) for one in messages)
 

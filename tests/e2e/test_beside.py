@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import FaultProxy, StreamFault
 from gatewayd.testing.servers import Dovecot
 from tests.e2e.house import House, until
 from tests.patience import AT_ONCE, LONG
@@ -74,7 +74,7 @@ def test_an_import_that_is_told_to_end_does_not_wait_for_a_silent_server(
         house = house_with(tmp_path, dovecot, f"silent{number}", port=proxy.port)
         dovecot.deliver(f"silent{number}", booking_messages(3))
         # In the middle of a message.
-        proxy.fault = Fault(do="silence", after=3000)
+        proxy.fault = StreamFault(do="silence", after=3000)
         reached = threading.Event()
         proxy.call_at(3000, lambda _: reached.set())
         with house.start("import", "main") as process:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import FaultProxy, StreamFault
 from tests.e2e.house import Daemon, House, until
 from tests.e2e.mailboxes import Mailboxes
 
@@ -49,7 +49,7 @@ class Trouble:
 
 
 def fault(**what: Any) -> Callable[[FaultProxy], None]:
-    return lambda proxy: setattr(proxy, "fault", Fault(**what))
+    return lambda proxy: setattr(proxy, "fault", StreamFault(**what))
 
 
 def slow(seconds: float) -> Callable[[FaultProxy], None]:
@@ -58,7 +58,7 @@ def slow(seconds: float) -> Callable[[FaultProxy], None]:
 
 def refuse(proxy: FaultProxy) -> None:
     proxy.refuse()
-    proxy.fault = Fault(do="reset")
+    proxy.fault = StreamFault(do="reset")
 
 
 def accept(proxy: FaultProxy) -> None:
@@ -170,7 +170,7 @@ def test_P4_P10_a_fault_heals_by_itself_and_nobody_else_notices(site: Site, daem
 
 @pytest.mark.parametrize("do", ["cut", "reset", "silence", "garbage"])
 def test_P4_a_fault_in_a_body_heals_at_the_next_try(site: Site, daemon: Daemon, do: Any) -> None:
-    site.proxy.fault = Fault(do=do, after=IN_A_BODY)
+    site.proxy.fault = StreamFault(do=do, after=IN_A_BODY)
     site.send("ill", more=(b"", LARGE, b""))
     until("the session ended", HEALED, lambda: "account backs off account=ill" in daemon.log)
     site.proxy.fault = None
@@ -182,7 +182,7 @@ def test_P4_a_fault_in_a_body_heals_at_the_next_try(site: Site, daemon: Daemon, 
 
 def test_P4_P10_a_connection_that_stands_and_is_not_served_is_found_out(site: Site, daemon: Daemon) -> None:
     """What the server says of new mail is swallowed, and nothing comes on that connection ever again. New ones are served."""
-    site.proxy.fault = Fault(do="silence")
+    site.proxy.fault = StreamFault(do="silence")
     site.send("ill")
     until("something was swallowed", EVERY + SLACK, lambda: site.proxy.struck)
     site.proxy.fault = None
@@ -200,7 +200,7 @@ def test_P4_many_accounts_at_a_dead_server_delay_nobody_at_another(tmp_path: Pat
     site = Site(House(tmp_path), dovecot, proxy, ill=ill, limits=", visits: 4, visits_per_host: 2")
     with site.house.daemon():
         begun(site)
-        proxy.fault = Fault(do="silence")
+        proxy.fault = StreamFault(do="silence")
         for name in ill:
             site.send(name)
         site.says(SILENT, FOUND_DEAD, failures=0)
@@ -216,7 +216,7 @@ def test_P4_many_accounts_at_a_dead_server_delay_nobody_at_another(tmp_path: Pat
 @pytest.mark.campaign
 @pytest.mark.usefixtures("daemon")
 def test_P4_a_message_in_which_every_session_ends_waits_for_its_next_try_alone(site: Site) -> None:
-    site.proxy.fault = Fault(do="cut", after=IN_A_BODY)
+    site.proxy.fault = StreamFault(do="cut", after=IN_A_BODY)
     site.send("ill", more=(LARGE, b"", b""))
     until("the two behind it are filed", HEALED, lambda: site.left("ill") == 1)
     site.proxy.fault = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import FaultProxy, StreamFault
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 
@@ -66,7 +66,7 @@ def connecting(port: int) -> int:
 
 @pytest.mark.parametrize("after", [0, 20, 500, 20_000], ids=["connection", "greeting", "log-in", "body"])
 def test_it_stops_in_time_though_a_server_fell_silent(boxes: Mailboxes, proxy: FaultProxy, after: int) -> None:
-    proxy.fault = Fault(do="silence", after=after)
+    proxy.fault = StreamFault(do="silence", after=after)
     boxes.add("ill", port=proxy.port, timeout=TIMEOUT)
     boxes.send("ill", more=(b"", LARGE))
     boxes.send("well")

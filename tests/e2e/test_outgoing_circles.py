@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import Message, Step
+    from gatewayd.testing.smtp import ReceivedMessage, Step
 
 MAIL = b"From: anna@example.com\r\nTo: own@acme.example\r\nSubject: Group 756\r\nMessage-ID: <one@example.com>\r\n\r\nHello.\r\n"
 #: What a rule forwards by itself is mail of a program: others don't forward it on unless they ask for such mail.
@@ -208,7 +208,7 @@ def _bounce(returned: bytes) -> bytes:
     )
 
 
-def _letter(sent: Message, number: int) -> bytes:
+def _letter(sent: ReceivedMessage, number: int) -> bytes:
     return _answer(
         number, "postmaster@target.example", "failure notice", "<duty@target.example>: no such user", "<MAILER-DAEMON>"
     ) + (b"\r\n--- Below this line is a copy of the message.\r\n\r\n" + received(sent))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import Message, Step
+    from gatewayd.testing.smtp import ReceivedMessage, Step
 
 #: What nobody else may read.
 SECRET = "The surprise party is on Friday."
@@ -159,7 +159,7 @@ def sent_by(smtp: SmtpServer, recipient: str) -> Sent:
     return _sent(found, number)
 
 
-def _sent(message: Message, number: int) -> Sent:
+def _sent(message: ReceivedMessage, number: int) -> Sent:
     return Sent(message.data, message_id(message.data), SERVER_ID.format(number=number))
 
 

@@ -19,9 +19,9 @@ from rich.console import Console
 from gatewayd import ConfigError, TransientError
 from gatewayd_demo import gatewayd_commands, screen
 from gatewayd_demo.command import Demo
-from gatewayd_demo.gateway import Filing, Gateway, Related, Sent, missing
+from gatewayd_demo.gateway import Filing, Gateway, Related, SentLine, missing
 from gatewayd_demo.mails import IRINA, MAILS, Arriving
-from gatewayd_demo.round import Round
+from gatewayd_demo.round import DemoRun
 from gatewayd_demo.show import _folder
 from tests.patience import LONG
 from tests.unit.supervised import until
@@ -49,7 +49,7 @@ def filing(mail: Arriving, operator: str, number: int) -> Filing:
     }
 
 
-SENT: Sent = {
+SENT: SentLine = {
     "id": 1,
     "mail": 3,
     "recipients": [{"address": "duty@acme.example"}],
@@ -154,7 +154,7 @@ def test_gatewayd_s_own_words_are_shown_where_it_fails(tmp_path: Path) -> None:
 
 def test_the_personal_mailbox_is_imported_over_pop3(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        round_ = Round(tmp_path, stack)
+        round_ = DemoRun(tmp_path, stack)
         for mail in MAILS:
             if mail.account == IRINA:
                 round_.deliver(mail)

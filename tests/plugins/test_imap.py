@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gatewayd import Action, AuthError, Came, Listed, Secret, Spool, TransientError
 from gatewayd.testing.contract_transport import TransportContract, message
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import FaultProxy, StreamFault
 from gatewayd.testing.servers import Dovecot
 from gatewayd_imap import gatewayd_transports
 from gatewayd_imap.transport import Imap
@@ -142,7 +142,7 @@ def test_P2_what_came_before_the_connection_broke_stands(site: DovecotSite, tmp_
     proxy = FaultProxy(site.host, site.port)
     with behind(proxy, site) as session, Spool(tmp_path / "spool") as spool:
         listed = keys(session)
-        proxy.fault = Fault(do="cut", after=500_000)
+        proxy.fault = StreamFault(do="cut", after=500_000)
         fetching = session.fetch("INBOX", listed, spool)
         came: list[bytes] = []
         with pytest.raises(TransientError, match="closed inside a message"):  # noqa: PT012  what came before is kept
@@ -167,7 +167,7 @@ def test_P2_wherever_the_connection_breaks_nothing_half_comes(
 ) -> None:
     site.deliver([message(number, b"x" * 20_000) for number in range(11)])
     expected = [hashlib.sha256(raw).digest() for raw in site.raw()]
-    proxy = FaultProxy(site.host, site.port, fault=Fault(do=do, after=after))
+    proxy = FaultProxy(site.host, site.port, fault=StreamFault(do=do, after=after))
     found: list[Fetched] = []
     listed: list[Listed] = []
     with proxy, Spool(tmp_path / "spool") as spool, pytest.raises(TransientError):
@@ -181,7 +181,7 @@ def test_a_session_that_was_cut_off_closes_in_silence(site: DovecotSite) -> None
     proxy = FaultProxy(site.host, site.port)
     with proxy:
         session = site.transport(port=proxy.port).open()
-        proxy.fault = Fault(do="silence")
+        proxy.fault = StreamFault(do="silence")
         start = time.monotonic()
         session.close()
         session.close()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gatewayd import Came, GatewaydError, Heard, Spool, TransientError
 from gatewayd.testing.contract_transport import message
 from gatewayd.testing.contract_watch import hear
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import FaultProxy, StreamFault
 from gatewayd.testing.servers import Dovecot
 from gatewayd_imap.watch import Idle
 from tests.patience import AT_ONCE, LONG
@@ -100,7 +100,7 @@ def test_a_half_open_connection_answers_no_renewal_and_is_given_up_after_the_tim
     proxy = FaultProxy(site.host, site.port)
     with behind(proxy, site, timeout="3s") as session:
         watch = watching(session)
-        proxy.fault = Fault(do="silence")
+        proxy.fault = StreamFault(do="silence")
         site.deliver([message(1)])
         watch.renew()
         assert hear(watch, 1) == Heard()
@@ -119,7 +119,7 @@ def test_a_connection_that_is_lost_while_watched_is_heard(site: DovecotSite, do:
     proxy = FaultProxy(site.host, site.port)
     with behind(proxy, site) as session:
         watch = watching(session)
-        proxy.fault = Fault(do=do)  # type: ignore[arg-type]
+        proxy.fault = StreamFault(do=do)  # type: ignore[arg-type]
         watch.renew()
         with pytest.raises(TransientError):
             hear(watch)
@@ -140,7 +140,7 @@ def test_abort_ends_an_end_that_waits_for_a_silent_server(site: DovecotSite) -> 
     proxy = FaultProxy(site.host, site.port)
     with behind(proxy, site, timeout="60s") as session:
         watch = watching(session)
-        proxy.fault = Fault(do="silence")
+        proxy.fault = StreamFault(do="silence")
         raised: list[GatewaydError] = []
 
         def end() -> None:

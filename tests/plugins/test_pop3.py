@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gatewayd import CHUNK, Action, AuthError, Came, Secret, Spool, TransientError
 from gatewayd.testing.contract_transport import Site, TransportContract
-from gatewayd.testing.proxy import Fault, FaultProxy
+from gatewayd.testing.proxy import FaultProxy, StreamFault
 from gatewayd.testing.servers import Dovecot
 from gatewayd_pop3 import gatewayd_transports
 from gatewayd_pop3.transport import Pop3
@@ -265,7 +265,7 @@ def test_a_connection_that_is_cut_anywhere_loses_and_changes_nothing(dovecot: Do
     before = dovecot.snapshot(user)
     whole = []
     for after in (0, 10, 60, 400, 900, 3000, 12_000, 20_000):
-        with FaultProxy("127.0.0.1", dovecot.ports["pop3"], fault=Fault(do="cut", after=after)) as proxy:
+        with FaultProxy("127.0.0.1", dovecot.ports["pop3"], fault=StreamFault(do="cut", after=after)) as proxy:
             proxy.record = True
             came = until_it_breaks(transport(dovecot, user, port=proxy.port), tmp_path / f"spool-{after}")
             assert came == mails[: len(came)]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AuthError, TransientError, other_protocol, quoted
-from gatewayd.importing.anchoring import Head
+from gatewayd.importing.anchoring import AnchorHeaders
 from gatewayd.matching import senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd_imap import answers, problems
@@ -29,7 +29,7 @@ from gatewayd_pop3 import uidl
 from gatewayd_pop3.options import Pop3Options
 from gatewayd_pop3.wire import Wire
 from gatewayd_smtp import faults as smtp_faults
-from gatewayd_webhook.answer import Answer
+from gatewayd_webhook.answer import WebhookAnswer
 from gatewayd_webhook.signature import Keys
 from tests.uncounted import uncounted
 from tests.unit.linear import cpu_seconds
@@ -74,7 +74,7 @@ def _folder_names(words: bytes) -> None:
 
 def _webhook(words: bytes) -> None:
     text = words.decode("latin-1")
-    answer = Answer(status=429, reason=text, retry_after=text, location=text, body=words)
+    answer = WebhookAnswer(status=429, reason=text, retry_after=text, location=text, body=words)
     answer.words(Keys())
     answer.patience  # noqa: B018  it is what is measured
 
@@ -121,7 +121,7 @@ def _head(words: bytes) -> None:
     some = words[: len(words) // 4]
     fields = b"".join(name + b": " + some + b"\r\n" for name in (b"Date", b"Message-ID", b"From", b"Subject"))
     for block in (words, fields, b"X: y\r\n" + words):
-        Head.of(block + b"\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\nMessage-ID: <1@example.com>\r\n")
+        AnchorHeaders.of(block + b"\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\nMessage-ID: <1@example.com>\r\n")
         senders(parse(BytesSource(block)))
 
 

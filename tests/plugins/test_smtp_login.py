@@ -10,7 +10,7 @@ import trustme
 from pydantic import ValidationError
 
 from gatewayd import AuthError, ConfigError, GatewaydError, Secret, TransientError
-from gatewayd.testing.proxy import Fault, FaultProxy, free_ports
+from gatewayd.testing.proxy import FaultProxy, StreamFault, free_ports
 from gatewayd.testing.smtp import CUT, SILENCE, SmtpServer, Step
 from gatewayd_smtp.options import SmtpOptions
 from tests.plugins.smtp_raw import speaking
@@ -246,7 +246,7 @@ def test_a_server_that_is_not_there_is_transient() -> None:
 def test_a_connection_that_goes_wrong_while_it_is_opened_is_transient(do: Literal["cut", "reset", "garbage"]) -> None:
     with SmtpServer() as server, FaultProxy("127.0.0.1", server.port) as proxy:
         for after in (0, 1, 10, 60):
-            proxy.fault = Fault(do=do, after=after)
+            proxy.fault = StreamFault(do=do, after=after)
             with pytest.raises(TransientError):
                 forwarder(server, port=proxy.port).open()
 

@@ -14,7 +14,7 @@ import pytest
 
 from gatewayd import AuthError, Receipt, Secret
 from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
-from gatewayd_webhook.answer import Answer
+from gatewayd_webhook.answer import WebhookAnswer
 from gatewayd_webhook.signature import Keys, webhook_id
 from tests.plugins.webhook_site import OLD_SECRET, RAW, SECRET, Receiver, old_secret, parcel, receiver, verified, webhook
 
@@ -240,7 +240,7 @@ def test_a_date_is_in_gmt_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> No
     time.tzset()
     try:
         said = f"{datetime.now(UTC) + timedelta(seconds=600):%a %b %d %H:%M:%S %Y}"
-        assert Answer(status=503, reason="", retry_after=said).patience == pytest.approx(600, abs=60)
+        assert WebhookAnswer(status=503, reason="", retry_after=said).patience == pytest.approx(600, abs=60)
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -18,7 +18,7 @@ import pytest
 
 from gatewayd import KINDS
 from gatewayd.testing.proxy import free_ports
-from gatewayd_webhook.answer import Answer
+from gatewayd_webhook.answer import WebhookAnswer
 from gatewayd_webhook.body import body
 from tests.patience import LONG
 from tests.plugins.webhook_site import OLD_SECRET, SECRET, old_secret, options, parcel, webhook
@@ -126,7 +126,7 @@ def test_the_pages_receiver_takes_what_is_genuine_and_once(tmp_path: Path, port:
 
 
 def test_the_page_names_the_statuses_as_they_are_taken() -> None:
-    states = {status: Answer(status=status, reason="").state for status in range(200, 600)}
+    states = {status: WebhookAnswer(status=status, reason="").state for status in range(200, 600)}
     rows = _PAGE.partition("| answer | the delivery |")[2].partition("\n\n")[0].splitlines()[2:]
     told = {status: row for row in rows for status in map(int, re.findall(r"\b[2-5][0-9]{2}\b", row.split("|")[1]))}
     classes = {word[0]: row for row in rows for word in re.findall(r"\b[2-5]xx\b", row.split("|")[1])}

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 from gatewayd import DaemonHealth, Lease, Task
 from gatewayd.config import LimitsConfig
-from gatewayd.matching import Examiner
+from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
-from gatewayd.runtime.instance import Owner
-from gatewayd.scheduler import Kit, Listener
-from gatewayd.scheduler.account_state import Watched
-from gatewayd.scheduler.account_states import Charges
-from gatewayd.scheduler.leases import Keeper
-from gatewayd.scheduler.pool import Pool
-from gatewayd.scheduler.request_inbox import Reception
-from gatewayd.scheduler.session_closer import Closer
-from gatewayd.scheduler.visit_runner import Conductor, Run
+from gatewayd.runtime.instance import Instance
+from gatewayd.scheduler import Dependencies, Listener
+from gatewayd.scheduler.account_state import WatchedSession
+from gatewayd.scheduler.account_states import AccountStates
+from gatewayd.scheduler.leases import LeaseManager
+from gatewayd.scheduler.pool import VisitPool
+from gatewayd.scheduler.request_inbox import RequestInbox
+from gatewayd.scheduler.session_closer import SessionCloser
+from gatewayd.scheduler.visit_runner import RunningVisit, VisitRunner
 from gatewayd.scheduler.watcher import Watcher
 from tests.patience import AT_ONCE
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.config import Config
     from gatewayd.errors import Fault
-    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.account_state import AccountState
     from tests.unit.supervised import House
 
 
@@ -42,7 +42,7 @@ class Parts:
     def __init__(self, house: House, *, visits: int = 8) -> None:
         house.accounts.clear()
         self.house = house
-        self.owner = Owner(house.folder)
+        self.owner = Instance(house.folder)
         #: What the listener heard.
         self.gone: list[str] = []
         self.alarms: list[Alarm] = []
@@ -55,17 +55,19 @@ class Parts:
             changed=lambda health, _: self.conditions.append((health.account, health.condition)),
         )
         limits = LimitsConfig(visits=visits)
-        examiner = Examiner(Registry(plugins=(), _classes={}))
-        kit = Kit(store=house.store, owner=self.owner, examiner=examiner, limits=limits, daemon=self._health, listener=listener)
+        examiner = LocalMatching(Registry(plugins=(), _classes={}))
+        kit = Dependencies(
+            store=house.store, owner=self.owner, examiner=examiner, limits=limits, daemon=self._health, listener=listener
+        )
         self.watcher = Watcher(lambda _: None, lambda _: None)
-        self.closer = Closer(self.watcher)
+        self.closer = SessionCloser(self.watcher)
         # What a visit did is not taken in: an account is being visited until the test says that it is not.
-        self.pool = Pool(limits, Conductor(kit, self.watcher), lambda _, __, ___: None, slow=AT_ONCE)
-        self.keeper = Keeper(kit, lambda _: None)
-        self.reception = Reception(kit, lambda _: None)
+        self.pool = VisitPool(limits, VisitRunner(kit, self.watcher), lambda _, __, ___: None, slow=AT_ONCE)
+        self.keeper = LeaseManager(kit, lambda _: None)
+        self.reception = RequestInbox(kit, lambda _: None)
         self._ended = False
         self._sessions: list[Session] = []
-        self.charges = Charges(kit, self.pool, self.keeper, self.reception, self.closer)
+        self.charges = AccountStates(kit, self.pool, self.keeper, self.reception, self.closer)
 
     def _health(self, accounts: int) -> DaemonHealth:
         return DaemonHealth(owner=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
@@ -76,13 +78,13 @@ class Parts:
         self.charges.apply(config, self.house.recipes, None)
         return config
 
-    def charge(self, name: str = "main") -> Charge:
+    def charge(self, name: str = "main") -> AccountState:
         """An account that is in the config."""
         found = self.charges.get(name)
         assert found is not None
         return found
 
-    def ours(self, name: str = "main", *, host: str = "", can_watch: bool = False) -> Charge:
+    def ours(self, name: str = "main", *, host: str = "", can_watch: bool = False) -> AccountState:
         """A new account, with a lease."""
         self.house.add(name, host=host, can_watch=can_watch)
         self.apply()
@@ -90,19 +92,19 @@ class Parts:
         charge.lease = Lease(account=name, owner=self.owner.name, epoch=1)
         return charge
 
-    def watched(self, charge: Charge) -> Watched:
+    def watched(self, charge: AccountState) -> WatchedSession:
         """Let an account's session wait for its server's word."""
         session = self.house.servers[charge.name].open()
         watch = session.watch("INBOX")
         assert watch is not None
-        charge.watched = Watched(session, watch)
+        charge.watched = WatchedSession(session, watch)
         self._sessions.append(session)
         return charge.watched
 
-    def visited(self, charge: Charge) -> Run:
+    def visited(self, charge: AccountState) -> RunningVisit:
         """Let an account be visited: by nobody, so that nothing comes of it."""
         assert charge.lease is not None
-        charge.run = Run(
+        charge.run = RunningVisit(
             charge=charge,
             config=charge.config,
             recipes={},

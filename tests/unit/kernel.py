@@ -12,10 +12,10 @@ from gatewayd.api.health import Task
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
 from gatewayd.importing.fetching import Bounds
-from gatewayd.importing.visit import Tools, visit
-from gatewayd.matching import Examiner, Recipe
+from gatewayd.importing.visit import VisitTools, visit
+from gatewayd.matching import LocalMatching, OperatorSpec
 from gatewayd.registry.loading import Registry
-from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.instance import Instance
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.api.roles import Plugin
-    from gatewayd.importing.visit import Allowance, Progress, Report
+    from gatewayd.importing.visit import DailyQuota, Progress, VisitReport
     from gatewayd.outgoing.routing import Router
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
@@ -83,9 +83,9 @@ def registry(*classes: type[Plugin]) -> Registry:
     return Registry(plugins=(), _classes={("directories", "shelf"): _SHELF, **offered})
 
 
-def recipe(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False, bare: bool = False) -> Recipe:
+def recipe(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False, bare: bool = False) -> OperatorSpec:
     """An operator with these matchers, and the directory ``known``, or ``shelf``, or none where it is ``bare``."""
-    return Recipe(
+    return OperatorSpec(
         operator=Operator(name=name),
         directory=None if bare else ("known" if known else "shelf", Directory.Options()),
         matchers=tuple((one, Matcher.Options()) for one in matchers),
@@ -107,10 +107,10 @@ class Gateway:
         *,
         imports: ImportConfig | None = None,
         plugins: Sequence[type[Plugin]] = (),
-        recipes: Sequence[Recipe] = (),
+        recipes: Sequence[OperatorSpec] = (),
         user: str | None = None,
         bounds: Bounds | None = None,
-        allowance: Allowance | None = None,
+        allowance: DailyQuota | None = None,
     ) -> None:
         self._stack = ExitStack()
         self.folder = folder
@@ -120,9 +120,9 @@ class Gateway:
         self.user = user
         self.bounds = bounds or Bounds(messages=3)
         self.allowance = allowance
-        self.owner = self._stack.enter_context(Owner(folder))
+        self.owner = self._stack.enter_context(Instance(folder))
         self.store = self.another_store()
-        self.examiner = Examiner(registry(*plugins))
+        self.examiner = LocalMatching(registry(*plugins))
         self._stack.callback(self.examiner.close)
         self.thread = self._stack.enter_context(ThreadPoolExecutor(1))
         self.progress: Callable[[Progress], None] = lambda _: None
@@ -144,7 +144,7 @@ class Gateway:
         compare: bool = False,
         keys: Collection[str] | None = None,
         patience: float = 10,
-    ) -> Report | Held:
+    ) -> VisitReport | Held:
         account = AccountConfig(
             name="main",
             kind="fake",
@@ -153,7 +153,7 @@ class Gateway:
             options=self.transport.options,
             imports=self.imports,
         )
-        tools = Tools(
+        tools = VisitTools(
             store=self.store,
             examiner=self.examiner,
             owner=self.owner,
@@ -175,7 +175,7 @@ class Gateway:
         compare: bool = False,
         keys: Collection[str] | None = None,
         patience: float = 10,
-    ) -> Report:
+    ) -> VisitReport:
         """One visit, which must get the lease, and must leave no session, spool or lease behind."""
         report = self.try_visit(from_beginning=from_beginning, compare=compare, keys=keys, patience=patience)
         assert not isinstance(report, Held), report
@@ -183,7 +183,7 @@ class Gateway:
         assert self.spools() == []
         return report
 
-    def good(self, *, from_beginning: bool = False, compare: bool = False, keys: Collection[str] | None = None) -> Report:
+    def good(self, *, from_beginning: bool = False, compare: bool = False, keys: Collection[str] | None = None) -> VisitReport:
         """One visit that must succeed."""
         report = self.visit(from_beginning=from_beginning, compare=compare, keys=keys)
         assert (report.error, report.problems) == (None, ())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import Matcher, Operator, Place
 from gatewayd.api.roles import Directory
-from gatewayd.matching import Letter, Order, Recipe
+from gatewayd.matching import MatchRequest, OperatorSpec, RawMail
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry.loading import load
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import FilingFault, Source
-    from gatewayd.matching import Findings
+    from gatewayd.matching import OperatorResult
     from gatewayd.registry.loading import Registry
 
 #: A matcher of each kind does one wrong thing to a mail with ``guilty`` in its subject, and links all others.
@@ -188,11 +188,11 @@ def registry(folder: Path, text: str | None = None, *, name: str = "wrong") -> R
     return found
 
 
-def recipe(registry: Registry, name: str, *matchers: str, folder: Path, known: bool = False) -> Recipe:
+def recipe(registry: Registry, name: str, *matchers: str, folder: Path, known: bool = False) -> OperatorSpec:
     """An operator with these matchers; its directory does wrong what files in the folder say."""
     kind = "known" if known else "shelf"
     options = registry.get(Directory, kind).Options.model_validate({"folder": str(folder)} if known else {})
-    return Recipe(
+    return OperatorSpec(
         operator=Operator(name=name),
         directory=(kind, options),
         matchers=tuple((one, registry.get(Matcher, one).Options()) for one in matchers),
@@ -200,29 +200,29 @@ def recipe(registry: Registry, name: str, *matchers: str, folder: Path, known: b
     )
 
 
-def letter(number: int, *, guilty: bool = False, source: Source | None = None) -> Letter:
+def letter(number: int, *, guilty: bool = False, source: Source | None = None) -> RawMail:
     """A letter; ``guilty`` is what matchers do wrong for."""
     subject = b"guilty" if guilty else b"fine"
     raw = b"From: anna@example.com\r\nSubject: %s %d\r\n\r\nText\r\n" % (subject, number)
-    return Letter(number, source or BytesSource(raw))
+    return RawMail(number, source or BytesSource(raw))
 
 
-def letters(count: int, *guilty: int) -> tuple[Letter, ...]:
+def letters(count: int, *guilty: int) -> tuple[RawMail, ...]:
     """Letters from 1 on."""
     return tuple(letter(number, guilty=number in guilty) for number in range(1, count + 1))
 
 
-def order(letters: tuple[Letter, ...], *recipes: Recipe, admits: bool = False) -> Order:
+def order(letters: tuple[RawMail, ...], *recipes: OperatorSpec, admits: bool = False) -> MatchRequest:
     """An order of all of it; with ``admits`` the directory is asked for admission."""
-    return Order(letters=letters, recipes=recipes, contact_types=(("customer", ("sales",)),) if admits else ())
+    return MatchRequest(letters=letters, recipes=recipes, contact_types=(("customer", ("sales",)),) if admits else ())
 
 
-def linked(found: Findings, by: str) -> list[int]:
+def linked(found: OperatorResult, by: str) -> list[int]:
     """Ids of the mails that a matcher links."""
     return sorted(link.mail_id for kind, link in found.links if kind == by)
 
 
-def faults(found: Findings) -> dict[int, FilingFault]:
+def faults(found: OperatorResult) -> dict[int, FilingFault]:
     """Faults by mail; each has one at most."""
     assert len(found.faults) == len({mail_id for mail_id, _ in found.faults}), found.faults
     return dict(found.faults)

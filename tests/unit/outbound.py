@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from gatewayd import Address, Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
 from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
-from gatewayd.outgoing.outbox import Outbox, Tools
+from gatewayd.outgoing.outbox import DeliveryTools, Outbox
 from gatewayd.registry.loading import Registry
-from gatewayd.runtime.instance import Owner
-from gatewayd.runtime.threads import Threads
+from gatewayd.runtime.instance import Instance
+from gatewayd.runtime.threads import WorkerThreads
 from gatewayd.testing import FakeForwarder, FakeServer
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import DeliveryView, Settled, Store, Taken
-    from gatewayd.outgoing.outbox import Round
+    from gatewayd.outgoing.outbox import DeliveryRound
 
 ACME = Viewer(operator="acme", users=("irina",))
 
@@ -46,12 +46,12 @@ class Post:
         self._stack = ExitStack()
         self.folder = folder
         self.store = store or self.another_store()
-        self.owner = self._stack.enter_context(Owner(folder))
+        self.owner = self._stack.enter_context(Instance(folder))
         self.servers: dict[str, FakeServer] = {}
         self.accounts: dict[str, AccountConfig] = {}
         self.operators = {"acme": OperatorConfig(name="acme")}
         self.limits = LimitsConfig()
-        self.settler = Threads(1, "settler")
+        self.settler = WorkerThreads(1, "settler")
         self._stack.callback(self.settler.shutdown)
         #: What became of tries, by lane, as told.
         self.told: list[tuple[str, Taken, Settled]] = []
@@ -124,11 +124,11 @@ class Post:
     def enter_hook(self, target: str = "crm") -> int:
         return self.enter(target, account="", target=target, cause="rule 1")
 
-    def tools(self, **fields: Any) -> Tools:
+    def tools(self, **fields: Any) -> DeliveryTools:
         told = {"settled": lambda *one: self.told.append(one)}
-        return Tools(store=self.store, owner=self.owner, settler=self.settler, **(told | fields))
+        return DeliveryTools(store=self.store, owner=self.owner, settler=self.settler, **(told | fields))
 
-    def deliver(self, lane: str = "account out", *, failures: int = 0, **tools: Any) -> Round:
+    def deliver(self, lane: str = "account out", *, failures: int = 0, **tools: Any) -> DeliveryRound:
         """Do one round."""
         return Outbox(self.config()).deliver(lane, self.tools(**tools), failures=failures)
 

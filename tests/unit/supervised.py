@@ -11,10 +11,10 @@ from pydantic import Field
 
 from gatewayd import DaemonHealth, Place, Query, Transport, Viewer
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
-from gatewayd.matching import Examiner
+from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
-from gatewayd.runtime.instance import Owner
-from gatewayd.scheduler import Kit, Listener, Pace, Supervisor
+from gatewayd.runtime.instance import Instance
+from gatewayd.scheduler import Dependencies, Listener, Supervisor, Timings
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -108,7 +108,7 @@ class House:
         store: Store | None = None,
         visits: int = 8,
         per_host: int = 8,
-        pace: Pace | None = None,
+        pace: Timings | None = None,
         backoff: float = 2.0,
         auth_pause: float = 900.0,
         day_messages: int = 500_000,
@@ -118,16 +118,16 @@ class House:
         limits = LimitsConfig(
             visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause, day_messages=day_messages
         )
-        daemon = Daemon(self, store or self.store, limits, pace or Pace(first=FIRST), listener or Listener())
+        daemon = Daemon(self, store or self.store, limits, pace or Timings(first=FIRST), listener or Listener())
         self._stack.callback(daemon.stop)
         return daemon
 
-    def kit(self, *, store: Store | None = None, pace: Pace | None = None, listener: Listener | None = None) -> Kit:
+    def kit(self, *, store: Store | None = None, pace: Timings | None = None, listener: Listener | None = None) -> Dependencies:
         """What a supervisor works with, whose owner lives as long as the house."""
-        owner = self._stack.enter_context(Owner(self.folder))
-        return kit_of(owner, store or self.store, LimitsConfig(), pace or Pace(), listener or Listener())
+        owner = self._stack.enter_context(Instance(self.folder))
+        return kit_of(owner, store or self.store, LimitsConfig(), pace or Timings(), listener or Listener())
 
-    def supervisor(self, *, pace: Pace | None = None, listener: Listener | None = None) -> Supervisor:
+    def supervisor(self, *, pace: Timings | None = None, listener: Listener | None = None) -> Supervisor:
         """A supervisor with the config as it is now, whose loop does not run: the test does what it would do."""
         supervisor = Supervisor(self.kit(pace=pace, listener=listener))
         self._stack.callback(supervisor.stop, AT_ONCE)
@@ -153,23 +153,23 @@ class House:
         self._stack.close()
 
 
-def kit_of(owner: Owner, store: Store, limits: LimitsConfig, pace: Pace, listener: Listener) -> Kit:
+def kit_of(owner: Instance, store: Store, limits: LimitsConfig, pace: Timings, listener: Listener) -> Dependencies:
     """What the supervisor of an owner works with."""
 
     def health(accounts: int) -> DaemonHealth:
         return DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
-    examiner = Examiner(Registry(plugins=(), _classes={}))
-    return Kit(store=store, owner=owner, examiner=examiner, limits=limits, daemon=health, listener=listener, pace=pace)
+    examiner = LocalMatching(Registry(plugins=(), _classes={}))
+    return Dependencies(store=store, owner=owner, examiner=examiner, limits=limits, daemon=health, listener=listener, pace=pace)
 
 
 class Daemon:
     """One supervisor, with an owner of its own."""
 
-    def __init__(self, house: House, store: Store, limits: LimitsConfig, pace: Pace, listener: Listener) -> None:
+    def __init__(self, house: House, store: Store, limits: LimitsConfig, pace: Timings, listener: Listener) -> None:
         self._house = house
         self._stack = ExitStack()
-        self.owner = self._stack.enter_context(Owner(house.folder))
+        self.owner = self._stack.enter_context(Instance(house.folder))
         self.supervisor = Supervisor(kit_of(self.owner, store, limits, pace, listener))
         self.supervisor.start(house.config(), house.recipes)
         self._stopped = False

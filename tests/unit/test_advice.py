@@ -8,9 +8,9 @@ import pytest
 
 from gatewayd import Action, ConfigError, PermanentError, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.matching import Examiner, Job
+from gatewayd.matching import LocalMatching, OperatorRequest
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
-from gatewayd.registry.loading import Tries, load
+from gatewayd.registry.loading import Trials, load
 from gatewayd.testing import FakeDirectory, FakeTransport, make_mail
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, matcher, recipe, registry
@@ -63,12 +63,12 @@ def test_a_matcher_that_can_not_be_built_says_what_to_do() -> None:
         def __init__(self, *_: Any, **__: Any) -> None:
             raise REFUSED
 
-    job = Job(recipe=recipe("acme", "unbuilt"), mails=(make_mail(mail_id=1),))
-    found = Examiner(registry(Unbuilt)).examine(job)
+    job = OperatorRequest(recipe=recipe("acme", "unbuilt"), mails=(make_mail(mail_id=1),))
+    found = LocalMatching(registry(Unbuilt)).examine(job)
     assert [fault.error for _, fault in found.faults] == [SAID]
 
 
 def test_a_plugin_that_is_out_of_use_says_what_to_do(tmp_path: Path) -> None:
     body = "from gatewayd import PluginError\nraise PluginError('no such folder', advice='Make it.')"
-    found = load(write(tmp_path, vouchers=body), tries=Tries(seconds=60))
+    found = load(write(tmp_path, vouchers=body), tries=Trials(seconds=60))
     assert loaded(found, "vouchers").error == SAID

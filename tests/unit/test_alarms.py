@@ -11,7 +11,7 @@ from gatewayd.api.health import Alarm
 from gatewayd.daemon.alarms import Alarms
 
 if TYPE_CHECKING:
-    from gatewayd.daemon.alarms import News
+    from gatewayd.daemon.alarms import AlarmDigest
 
 
 class Clock:
@@ -26,7 +26,7 @@ def alarm(name: str = "sales", *, passing: bool = False) -> Alarm:
     return Alarm(kind="account", name=name, error="the log-in was refused", passing=passing)
 
 
-def names(notice: News) -> tuple[list[str], list[str]]:
+def names(notice: AlarmDigest) -> tuple[list[str], list[str]]:
     return [one.alarm.name for one in notice.begun], [one.alarm.name for one in notice.over]
 
 

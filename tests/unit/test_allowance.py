@@ -6,7 +6,7 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.importing.visit import Allowance
+from gatewayd.importing.visit import DailyQuota
 
 DAY = 86400.0
 
@@ -16,7 +16,7 @@ class Used:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.allowance = Allowance(LimitsConfig(day_bytes=100, day_messages=100), lambda: self.now)
+        self.allowance = DailyQuota(LimitsConfig(day_bytes=100, day_messages=100), lambda: self.now)
 
     def wait(self) -> float | None:
         """Seconds to be waited for; None where none are."""

@@ -13,7 +13,7 @@ from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.importing.fetching import Onward
 from gatewayd.importing.rematch import Backfill, correct, file_old
-from gatewayd.matching import Examination, Examining, Findings
+from gatewayd.matching import Matching, MatchRun, OperatorResult
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatewayd import Contact, Directory
     from gatewayd.api.directory import Basis
     from gatewayd.config import Config
-    from gatewayd.matching import Examined, Examiner, Order, Recipe
+    from gatewayd.matching import LocalMatching, MatchRequest, MatchResult, OperatorSpec
 
 ACME, GLOBEX = recipe("acme", "calm", known=True), recipe("globex", "calm", known=True)
 
@@ -246,24 +246,24 @@ def test_P6_what_comes_back_from_anothers_delivery_is_not_handed_over(tmp_path: 
         assert one.refused() == []
 
 
-class Unsure(Examining):
+class Unsure(Matching):
     """The examiner, but of mail that is admitted already it says that nothing can be decided: the directory broke meanwhile."""
 
-    def __init__(self, examiner: Examiner) -> None:
+    def __init__(self, examiner: LocalMatching) -> None:
         self._examiner = examiner
 
-    def refresh(self, recipe: Recipe) -> list[str]:
+    def refresh(self, recipe: OperatorSpec) -> list[str]:
         return self._examiner.refresh(recipe)
 
-    def basis(self, recipe: Recipe) -> Basis | None:
+    def basis(self, recipe: OperatorSpec) -> Basis | None:
         return self._examiner.basis(recipe)
 
-    def changed(self, recipe: Recipe, version: str) -> Collection[str] | None:
+    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:
         return self._examiner.changed(recipe, version)
 
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         ids = frozenset(one.id for one in order.letters)
-        found = Findings(operator="globex", pending=ids, undecided="the directory can't be opened")
+        found = OperatorResult(operator="globex", pending=ids, undecided="the directory can't be opened")
         examined = self._examiner.begin(order)
         return (
             Decided(replace(examined.result(lambda: None), findings=(found,)))
@@ -272,11 +272,11 @@ class Unsure(Examining):
         )
 
 
-class Decided(Examination):
-    def __init__(self, examined: Examined) -> None:
+class Decided(MatchRun):
+    def __init__(self, examined: MatchResult) -> None:
         self._examined = examined
 
-    def result(self, _: Callable[[], None] = lambda: None) -> Examined:
+    def result(self, _: Callable[[], None] = lambda: None) -> MatchResult:
         return self._examined
 
     def drop(self) -> None:

@@ -35,7 +35,7 @@ from gatewayd.api.directory import Basis
 from gatewayd.api.sizes import Sizes
 from gatewayd.config import ImportConfig
 from gatewayd.importing.fetching import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
-from gatewayd.matching import Examined, Examiner, Findings
+from gatewayd.matching import LocalMatching, MatchResult, OperatorResult
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
 from gatewayd.testing.custodian import make_raw
@@ -90,7 +90,7 @@ def came(spool: Spool, number: int, raw: bytes | None = None) -> Came:
 
 def examined(batch: Batch, *, imports: ImportConfig | None = None, known: bool = False) -> dict[int, Any]:
     contact = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")
-    examiner = Examiner(registry(matcher("calm", links_all), directory([], [contact])))
+    examiner = LocalMatching(registry(matcher("calm", links_all), directory([], [contact])))
     imports = imports or ImportConfig()
     found = examiner.begin(order(batch, [recipe("acme", "calm", known=known)], imports)).result(lambda: None)
     done = outcomes(batch, found, imports, None)
@@ -140,7 +140,7 @@ def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Pat
     with Spool(tmp_path / "spool") as spool:
         session: Any = Answers(TransientError("aborted"))
         batch = fetch(session, "INBOX", [waiting(1), waiting(2)], spool)
-        found = Examiner(registry()).begin(order(batch, [recipe()], ImportConfig())).result(lambda: None)
+        found = LocalMatching(registry()).begin(order(batch, [recipe()], ImportConfig())).result(lambda: None)
         assert outcomes(batch, found, ImportConfig(), None, ours=True) == []
         (deferred,) = outcomes(batch, found, ImportConfig(), None)
     assert isinstance(deferred, Deferred)
@@ -209,7 +209,7 @@ def test_the_arrival_is_the_servers_or_now(tmp_path: Path) -> None:
 
 def test_P6_filings_of_two_operators_are_kept_apart() -> None:
     mails = [make_mail(mail_id=1), make_mail(mail_id=2)]
-    found = [Findings(operator="acme", refused=frozenset({2})), Findings(operator="globetrot")]
+    found = [OperatorResult(operator="acme", refused=frozenset({2})), OperatorResult(operator="globetrot")]
     filed = filings(mails, found, owner="irina", queue="front")
     assert [(mail_id, one.operator) for mail_id, several in filed.items() for one in several] == [
         (1, "acme"),
@@ -221,7 +221,7 @@ def test_P6_filings_of_two_operators_are_kept_apart() -> None:
 
 def test_links_rivals_and_faults_come_to_the_mail_that_they_are_of() -> None:
     record = make_record("customer", "C1")
-    found = Findings(
+    found = OperatorResult(
         operator="acme",
         links=(("contacts", Link(1, record, "from it")),),
         rivals=(("codes", Rivals(2, (record, record), "two fit")),),
@@ -285,7 +285,7 @@ def test_only_sizes_that_the_server_tells_speak_against_estimates(tmp_path: Path
         arrived = [came(spool, one.entry_id) for one in asked]
         spool.seal()
         batch = Batch(asked=asked, came=arrived, spool=spool, unlike={one.listed.key: 9 for one in odd})
-        found = Examined(mails=tuple(parse(each.source, mail_id=int(each.key)) for each in arrived), findings=())
+        found = MatchResult(mails=tuple(parse(each.source, mail_id=int(each.key)) for each in arrived), findings=())
         assert len(believed(batch, found, Sizes())) == taken
 
 
@@ -301,8 +301,10 @@ def test_what_was_there_before_the_folder_was_listed_came_before_its_records_wer
         spool.seal()
         batch = Batch(asked=asked, came=arrived, spool=spool)
         mails = (parse(arrived[0].source, mail_id=1),)
-        found = Findings(operator="acme", basis=Basis(loaded_at=datetime(2026, 11, 1, tzinfo=UTC), version="7"))
-        (filed,) = outcomes(batch, Examined(mails=mails, findings=(found,)), ImportConfig(), None, onward=Onward(forward=forward))
+        found = OperatorResult(operator="acme", basis=Basis(loaded_at=datetime(2026, 11, 1, tzinfo=UTC), version="7"))
+        (filed,) = outcomes(
+            batch, MatchResult(mails=mails, findings=(found,)), ImportConfig(), None, onward=Onward(forward=forward)
+        )
     assert isinstance(filed, Filed)
     assert [one.fire for one in filed.provisional] == ([] if is_backlog else [True])
 
@@ -317,8 +319,11 @@ def test_rules_fire_later_for_what_an_operator_could_not_decide_if_they_would_ha
         spool.seal()
         batch = Batch(asked=asked, came=arrived, spool=spool)
         mails = tuple(parse(each.source, mail_id=int(each.key)) for each in arrived)
-        found = (Findings(operator="acme"), Findings(operator="nord", pending=frozenset({1, 2}), undecided="its files are gone"))
-        done = outcomes(batch, Examined(mails=mails, findings=found), ImportConfig(), None, onward=Onward(forward=forward))
+        found = (
+            OperatorResult(operator="acme"),
+            OperatorResult(operator="nord", pending=frozenset({1, 2}), undecided="its files are gone"),
+        )
+        done = outcomes(batch, MatchResult(mails=mails, findings=found), ImportConfig(), None, onward=Onward(forward=forward))
     assert [[(each.operator, each.fire) for each in one.provisional] for one in done if isinstance(one, Filed)] == [
         [("nord", fires)]
     ] * 2

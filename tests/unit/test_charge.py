@@ -5,13 +5,13 @@ from __future__ import annotations
 from gatewayd import Answer
 from gatewayd.api.roles import Transport
 from gatewayd.config import AccountConfig, LimitsConfig
-from gatewayd.importing.visit import Allowance
-from gatewayd.scheduler.account_state import Charge
+from gatewayd.importing.visit import DailyQuota
+from gatewayd.scheduler.account_state import AccountState
 
 
 def test_what_goes_on_is_told_once_an_hour_and_at_once_when_it_comes_again() -> None:
     account = AccountConfig(name="main", kind="fake", operators=("acme",), options=Transport.Options())
-    charge = Charge(account, Allowance(LimitsConfig()))
+    charge = AccountState(account, DailyQuota(LimitsConfig()))
     sound, wrong = Answer(account="main"), Answer(account="main", problems=("there is no folder Archiv",))
     other = Answer(account="main", problems=wrong.problems, notes=("and this",))
     said = [

@@ -15,7 +15,7 @@ from tests.unit.supervised import House
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.account_state import AccountState
 
 #: Seconds within which an account is visited, if at all, and those that may go by between two steps of a test.
 SOON, MEANWHILE = 5 * LONG, LONG
@@ -33,7 +33,7 @@ def parts(house: House) -> Iterator[Parts]:
         yield made
 
 
-def due_in(charge: Charge) -> float:
+def due_in(charge: AccountState) -> float:
     assert charge.due is not None
     return charge.due - time.monotonic()
 
@@ -99,34 +99,34 @@ def test_who_hurries_is_due_at_once_or_in_so_many_seconds_but_never_later_than_b
     assert parts.charges.next() == charge.due
 
 
-def without_lease(_: Parts, charge: Charge) -> None:
+def without_lease(_: Parts, charge: AccountState) -> None:
     charge.lease = None
 
 
-def visited(parts: Parts, charge: Charge) -> None:
+def visited(parts: Parts, charge: AccountState) -> None:
     parts.visited(charge)
 
 
-def leaving(_: Parts, charge: Charge) -> None:
+def leaving(_: Parts, charge: AccountState) -> None:
     charge.leaving = True
 
 
-def suspended(parts: Parts, _: Charge) -> None:
+def suspended(parts: Parts, _: AccountState) -> None:
     parts.charges.suspended = True
 
 
-def stopping(parts: Parts, _: Charge) -> None:
+def stopping(parts: Parts, _: AccountState) -> None:
     parts.charges.stopping = True
 
 
-def forgotten(parts: Parts, charge: Charge) -> None:
+def forgotten(parts: Parts, charge: AccountState) -> None:
     charge.lease = None
     parts.house.accounts.clear()
     parts.apply()
 
 
 @pytest.mark.parametrize("how", [without_lease, visited, suspended, stopping])
-def test_nobody_hurries_who_may_not_be_visited(parts: Parts, how: Callable[[Parts, Charge], None]) -> None:
+def test_nobody_hurries_who_may_not_be_visited(parts: Parts, how: Callable[[Parts, AccountState], None]) -> None:
     charge = parts.ours()
     how(parts, charge)
     parts.charges.hurry(charge)
@@ -181,7 +181,7 @@ def test_a_visit_gets_all_that_is_known_of_its_account_and_others_are_told_of_it
 
 @pytest.mark.parametrize("how", [without_lease, visited, leaving, suspended, stopping, forgotten])
 def test_who_may_not_be_visited_when_his_turn_comes_leaves_his_room_to_others(
-    parts: Parts, how: Callable[[Parts, Charge], None]
+    parts: Parts, how: Callable[[Parts, AccountState], None]
 ) -> None:
     charge = parts.ours()
     parts.pool.offer(charge, at=0.0)

@@ -32,7 +32,7 @@ from gatewayd import (
     Session,
     Watch,
 )
-from gatewayd.matching import Examiner, Job
+from gatewayd.matching import LocalMatching, OperatorRequest
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry import guarded_courier, guarded_session
 from gatewayd.registry.checks import SHAPES, Wrong
@@ -435,8 +435,8 @@ def test_what_a_matcher_asks_wrongly_is_its_own_fault(method: str, values: Any) 
         ask = getattr(known, method)
         return ask("customer", "id", values) if method == "find" else ask(values)
 
-    job = Job(recipe=recipe("acme", "asks", known=True), mails=(make_mail(),))
-    found = Examiner(registry(matcher("asks", match), directory([NORD]))).examine(job)
+    job = OperatorRequest(recipe=recipe("acme", "asks", known=True), mails=(make_mail(),))
+    found = LocalMatching(registry(matcher("asks", match), directory([NORD]))).examine(job)
     ((_, fault),) = found.faults
     assert fault.by == "asks"
     assert f"TypeError: {method} was asked for " in fault.error
@@ -463,8 +463,8 @@ def test_a_wrong_finding_is_the_matchers_fault_on_that_mail_alone(cls: type, fie
         for mail in mails:
             yield dataclasses.replace(SOUND[cls], mail_id=mail.id) if mail.id == 2 else wrong[0]
 
-    examiner = Examiner(registry(matcher("says", match), directory([NORD])))
-    job = Job(recipe=recipe("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
+    examiner = LocalMatching(registry(matcher("says", match), directory([NORD])))
+    job = OperatorRequest(recipe=recipe("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
     for one in _wrongs(getattr(SOUND[cls], field)):
         wrong[0] = dataclasses.replace(SOUND[cls], **{field: one})
         found = examiner.examine(job)

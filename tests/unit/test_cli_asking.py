@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd import DaemonHealth, Place
 from gatewayd.api.ledger import Lease
-from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.instance import Instance
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House, until
@@ -25,7 +25,7 @@ def test_a_request_for_an_account_whose_file_goes_is_withdrawn_and_not_waited_fo
     house.state.mkdir()
     store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))
     store.open()
-    with closing(store), Owner(house.state, "daemon") as daemon:
+    with closing(store), Instance(house.state, "daemon") as daemon:
         # A daemon that lives, and lets go of the account as soon as its file is gone.
         lease = store.take_lease("main", daemon.name, dead=lambda _: False)
         assert isinstance(lease, Lease)

@@ -12,7 +12,7 @@ import pytest
 
 from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
 from gatewayd.cli import output
-from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.instance import Instance
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -369,7 +369,7 @@ def test_P10_a_store_that_can_not_be_read_is_told_and_so_is_the_daemon_that_runs
     done = two.status()
     assert done.code == 1
     assert "no daemon runs" in done.err
-    with Owner(two.house.state, "daemon"), Owner(two.house.state):
+    with Instance(two.house.state, "daemon"), Instance(two.house.state):
         done = two.status()
         assert done.code == 1
         assert f"the daemon runs as process {os.getpid()}" in done.err

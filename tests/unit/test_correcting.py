@@ -12,8 +12,8 @@ from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Q
 from gatewayd.api.directory import Basis
 from gatewayd.config import AccountConfig, Config, ImportConfig
 from gatewayd.importing.rematch import correct, retry
-from gatewayd.matching import Examination, Examined, Examining, Findings
-from gatewayd.matching.directory_looks import Look
+from gatewayd.matching import Matching, MatchResult, MatchRun, OperatorResult
+from gatewayd.matching.directory_looks import DirectoryLook
 from gatewayd.message.mail import unread
 from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pytest
 
     from gatewayd import Contact, Directory, Finding, Mail, Record
-    from gatewayd.matching import Order, Recipe
+    from gatewayd.matching import MatchRequest, OperatorSpec
     from gatewayd.outgoing.routing import Router
 
 ACME = Viewer(operator="acme")
@@ -250,23 +250,25 @@ def test_many_are_corrected_batch_by_batch(tmp_path: Path, monkeypatch: pytest.M
 # --- what no parser can bear ------------------------------------------------------------------------------------------
 
 
-class Blind(Examining):
+class Blind(Matching):
     """Whatever it is given, no parser could bear it."""
 
     def __init__(self, basis: Basis | None) -> None:
         self._basis = basis
 
-    def refresh(self, _: Recipe) -> list[str]:
+    def refresh(self, _: OperatorSpec) -> list[str]:
         return []
 
-    def basis(self, _: Recipe) -> Basis | None:
+    def basis(self, _: OperatorSpec) -> Basis | None:
         return self._basis
 
-    def begin(self, order: Order) -> Examination:
-        class Seen(Examination):
-            def result(self, _: Callable[[], None]) -> Examined:
+    def begin(self, order: MatchRequest) -> MatchRun:
+        class Seen(MatchRun):
+            def result(self, _: Callable[[], None]) -> MatchResult:
                 empty = [unread(one.source, "it ends the parser", mail_id=one.id) for one in order.letters]
-                return Examined(mails=tuple(empty), findings=tuple(Findings(operator=one.operator.name) for one in order.recipes))
+                return MatchResult(
+                    mails=tuple(empty), findings=tuple(OperatorResult(operator=one.operator.name) for one in order.recipes)
+                )
 
             def drop(self) -> None:
                 pass
@@ -300,9 +302,9 @@ def test_what_no_parser_could_bear_this_time_stays_provisional(tmp_path: Path) -
 # --- beside the daemon's other work -----------------------------------------------------------------------------------
 
 
-def look(one: Site, *, is_new: bool = True, error: str = "") -> Look:
+def look(one: Site, *, is_new: bool = True, error: str = "") -> DirectoryLook:
     contents = Contents(version=str(one.records.version), outdated=error)
-    return Look(
+    return DirectoryLook(
         operator="acme",
         began=datetime.now(UTC),
         loaded_at=None if error else datetime.now(UTC),

@@ -31,7 +31,7 @@ from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
     from gatewayd import Audit
-    from gatewayd.importing.visit import Report
+    from gatewayd.importing.visit import VisitReport
     from gatewayd.testing.fake_mailbox import Folder
     from gatewayd.testing.fake_transport import Asked
 
@@ -295,7 +295,7 @@ class Custody(RuleBasedStateMachine):
             if key in asked.keys:
                 assert sha256(message.raw).digest() in kept, f"P3: {key} is {asked.action}, and was never filed"
 
-    def check(self, report: Report) -> None:
+    def check(self, report: VisitReport) -> None:
         assert report.error is None or isinstance(report.error, TransientError), report.error
         kept = self.kept()
         assert max(kept.values(), default=1) == 1, "P2: filed twice"

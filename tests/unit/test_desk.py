@@ -10,7 +10,7 @@ from gatewayd import Held, PermanentError, Query, TransientError, Viewer
 from gatewayd.config import ImportConfig
 from gatewayd.importing.fetching import Onward
 from gatewayd.importing.rematch import Backfill, file_old
-from gatewayd.matching import Examiner
+from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
@@ -239,7 +239,7 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
                 raise TransientError("away")
             return super().contacts(*asked, **more)
 
-    examiner = Examiner(registry(matcher("calm", links_all), directory([], [CONTACT], base=Down)))
+    examiner = LocalMatching(registry(matcher("calm", links_all), directory([], [CONTACT], base=Down)))
     taken = lease(gateway)
     try:
         old = Backfill(

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.desk.composing import Attached
+from gatewayd.desk.composing import AttachedFile
 from gatewayd.desk.word_documents import is_word
 
 _TYPES = (
@@ -97,7 +97,7 @@ def test_a_document_is_known_wherever_it_hides(data: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["offer.docx", "offer.DOCX ", "offer.doc", "offer.docm", "offer.dotx"])
 def test_a_document_is_known_by_its_name(name: str) -> None:
-    assert is_word(Attached(name=name, type="application/pdf", data=b"broken"))
+    assert is_word(AttachedFile(name=name, type="application/pdf", data=b"broken"))
 
 
 @pytest.mark.parametrize(
@@ -139,4 +139,4 @@ def test_P4_no_broken_file_stops_the_check(junk: bytes, at: int, byte: int) -> N
 
 
 def word(data: bytes) -> bool:
-    return is_word(Attached(name="offer.pdf", type="application/pdf", data=data))
+    return is_word(AttachedFile(name="offer.pdf", type="application/pdf", data=data))

@@ -9,7 +9,7 @@ import pytest
 
 from gatewayd import Address, Bounce, Bounced, DeliveryQuery, DeliveryView, PermanentError, Settled, Transport, Viewer
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, TargetConfig
-from gatewayd.desk import Forwarding, Prepared
+from gatewayd.desk import Forwarding, PreparedMail
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import Gateway
@@ -54,7 +54,7 @@ class World:
     def file(self, raw: bytes, key: str = "1", account: Custodian | None = None, owner: str | None = None) -> int:
         return (account or self.main).file(key, raw, make_filing("acme", owner=owner))
 
-    def prepared(self, *to: str, mail_id: int = 0, viewer: Viewer = ACME, who: str = "anna", **how: Any) -> Prepared:
+    def prepared(self, *to: str, mail_id: int = 0, viewer: Viewer = ACME, who: str = "anna", **how: Any) -> PreparedMail:
         operators = {"acme": OperatorConfig(name="acme", targets=self.targets)}
         forwarding = Forwarding(desk=self.desk, signer=self.signer, operators=operators, accounts=self.accounts)
         return forwarding.forward(viewer, mail_id or self.mail_id, to, who=who, **how)

@@ -15,8 +15,8 @@ from gatewayd import Address, DeliveryQuery, DeliveryView, FilingView, Permanent
 from gatewayd.api.endpoint import Endpoint
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
-from gatewayd.desk import Letter, Prepared, Writer
-from gatewayd.desk.composing import Attached
+from gatewayd.desk import NewMail, PreparedMail, Writer
+from gatewayd.desk.composing import AttachedFile
 from gatewayd.message.message_ids import Signer, reference
 from gatewayd.testing import make_record
 from gatewayd.testing.custodian import Custodian, make_filing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gatewayd.desk import Sent
+    from gatewayd.desk import SentMail
 
 ACME, IRINA = Viewer(operator="acme"), Viewer(operator="acme", users=("irina",))
 NORD = make_record("customer", "C1", "Nord GmbH")
@@ -34,7 +34,7 @@ WHERE = {
     name: f"accounts/acme-out.yaml:{line}" for line, name in enumerate(["sender", "match", "cc", "bcc", "docx", "max_bytes"], 7)
 }
 SENDS = SendConfig(sender=Address(name="Acme Tours", email="desk@acme.example"), system=True, where=WHERE)
-LETTER = Letter(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
+LETTER = NewMail(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
 
 
 class Login(Transport.Options, Endpoint):
@@ -89,10 +89,10 @@ class World:
     def file(self, raw: bytes = MAIL, key: str = "1", owner: str | None = None) -> int:
         return self.main.file(key, raw, make_filing("acme", owner=owner, links=[NORD]))
 
-    def prepared(self, **changed: Any) -> Prepared:
+    def prepared(self, **changed: Any) -> PreparedMail:
         return self.writer.letter(ACME, replace(LETTER, **changed), who="anna")
 
-    def send(self, **changed: Any) -> Sent:
+    def send(self, **changed: Any) -> SentMail:
         return self.desk.send(self.prepared(**changed))
 
     def refusal(self, **changed: Any) -> PermanentError:
@@ -102,8 +102,8 @@ class World:
         assert self.deliveries() == before
         return caught.value
 
-    def reply(self, mail_id: int, viewer: Viewer = ACME, *, to_all: bool = False, **changed: Any) -> Prepared:
-        letter = Letter(**{"text": "In May.\n", **changed})
+    def reply(self, mail_id: int, viewer: Viewer = ACME, *, to_all: bool = False, **changed: Any) -> PreparedMail:
+        letter = NewMail(**{"text": "In May.\n", **changed})
         return self.writer.reply(viewer, mail_id, letter, who="anna", to_all=to_all)
 
     def deliveries(self, viewer: Viewer = IRINA) -> list[DeliveryView]:
@@ -119,11 +119,11 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield World(gateway)
 
 
-def to(prepared: Prepared) -> tuple[str, ...]:
+def to(prepared: PreparedMail) -> tuple[str, ...]:
     return prepared.planned[0].delivery.to
 
 
-def header(prepared: Prepared, name: str) -> str:
+def header(prepared: PreparedMail, name: str) -> str:
     assert prepared.outgoing
     return dict(prepared.outgoing.mail.headers).get(name, "")
 
@@ -208,7 +208,7 @@ DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
         (
             "docx",
             False,
-            {"attachments": (Attached(name="offer.pdf", type="application/pdf", data=DOCX),)},
+            {"attachments": (AttachedFile(name="offer.pdf", type="application/pdf", data=DOCX),)},
             "offer.pdf is or holds one",
         ),
         ("max_bytes", 1024, {"text": "x" * 1000}, "at most 1024 bytes"),
@@ -232,7 +232,7 @@ def test_a_refusal_names_the_rule_and_where_it_stands(
 def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: World) -> None:
     world.allow(max_bytes=1024)
     with pytest.raises(PermanentError, match="at most 1024 bytes, and this mail has 2010") as caught:
-        world.prepared(attachments=(Attached(name="x", type="a/b", data=bytes(2000)),))
+        world.prepared(attachments=(AttachedFile(name="x", type="a/b", data=bytes(2000)),))
     assert WHERE["max_bytes"] in caught.value.advice
 
 

@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.api.directory import Basis
-    from gatewayd.matching import Examined, Recipe
-    from gatewayd.matching.directory_looks import Look
-    from gatewayd.matching.worker import Sealed
+    from gatewayd.matching import MatchResult, OperatorSpec
+    from gatewayd.matching.directory_looks import DirectoryLook
+    from gatewayd.matching.worker import PickledSpec
     from gatewayd.registry.loading import Registry
 
 
-def basis(examined: Examined) -> Basis:
+def basis(examined: MatchResult) -> Basis:
     (found,) = examined.findings
     assert found.basis
     return found.basis
 
 
-def operator(found: Registry, tmp_path: Path, name: str, *does: str) -> Recipe:
+def operator(found: Registry, tmp_path: Path, name: str, *does: str) -> OperatorSpec:
     folder = tmp_path / name
     folder.mkdir(exist_ok=True)
     for one in does:
@@ -303,11 +303,11 @@ def test_closing_lets_nobody_wait_for_a_directory(tmp_path: Path) -> None:
 def test_P4_a_bug_or_a_lack_of_threads_ends_no_looks_at_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directories, "_LOOK", 0.05)
     found = registry(tmp_path)
-    looks: list[Look] = []
+    looks: list[DirectoryLook] = []
     bugs = [ZeroDivisionError()]
     with pool(found) as workers, logged() as log:
 
-        def seal(one: Recipe) -> Sealed:
+        def seal(one: OperatorSpec) -> PickledSpec:
             if bugs:
                 raise bugs.pop()
             return workers.sealed(one, ())

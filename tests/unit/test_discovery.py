@@ -48,7 +48,7 @@ def _modules(name: str) -> list[str]:
     return [module for module in sys.modules if module.startswith(f"gatewayd_plugin_{name}_")]
 
 
-def _loaded(registry: loading.Registry, name: str) -> loading.Loaded:
+def _loaded(registry: loading.Registry, name: str) -> loading.LoadedPlugin:
     (found,) = [plugin for plugin in registry.plugins if plugin.name == name]
     return found
 

@@ -14,7 +14,18 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import Address, Part, PermanentError
-from gatewayd.desk.composing import QUOTED, Attached, Draft, Original, addresses, answered, quoted, references, strict, written
+from gatewayd.desk.composing import (
+    QUOTED,
+    AttachedFile,
+    Draft,
+    QuotedOriginal,
+    addresses,
+    answered,
+    quoted,
+    references,
+    strict,
+    written,
+)
 from gatewayd.message.body import Alternatives
 from gatewayd.message.decode import header_text
 from gatewayd.message.mail import BytesSource, Mail, parse
@@ -79,7 +90,7 @@ def test_nothing_that_is_typed_becomes_a_header(subject: str, name: str, file: s
         DRAFT,
         subject=subject,
         to=(replace(ANNA, name=name),),
-        attachments=(Attached(name=file, type="text/plain", data=b"hi"),),
+        attachments=(AttachedFile(name=file, type="text/plain", data=b"hi"),),
         in_reply_to=reference,
         references=(reference, f"<{reference}>"),
     )
@@ -103,8 +114,8 @@ def test_line_breaks_and_controls_are_refused_in_every_field(hidden: str) -> Non
         assert "name of an address" in refusal(**{field: (replace(ANNA, name=typed),)}).message
     assert "name of an address" in refusal(sender=replace(DESK, name=typed)).message
     assert "name of an address" in refusal(reply_to=replace(DESK, name=typed)).message
-    assert "name of a file" in refusal(attachments=(Attached(name=typed, type="text/plain", data=b""),)).message
-    assert "no type" in refusal(attachments=(Attached(name="a", type=f"text/plain{hidden}x", data=b""),)).message
+    assert "name of a file" in refusal(attachments=(AttachedFile(name=typed, type="text/plain", data=b""),)).message
+    assert "no type" in refusal(attachments=(AttachedFile(name="a", type=f"text/plain{hidden}x", data=b""),)).message
     assert "no Message-ID" in refusal(message_id=f"<{typed}>").message
     for address in (f"anna{hidden}@nord.example", f"anna@nord{hidden}.example", f'"a{hidden}"@nord.example'):
         assert "is no address" in refusal(to=(Address(name="", email=address),)).message
@@ -176,7 +187,7 @@ def test_references_are_bounded_and_what_is_no_id_is_left_out() -> None:
 
 
 def test_equal_drafts_are_equal_bytes_and_others_have_other_boundaries() -> None:
-    draft = replace(DRAFT, html="<p>Dear Anna</p>", attachments=(Attached(name="a.pdf", type="application/pdf", data=b"%PDF"),))
+    draft = replace(DRAFT, html="<p>Dear Anna</p>", attachments=(AttachedFile(name="a.pdf", type="application/pdf", data=b"%PDF"),))
     assert written(draft) == written(replace(draft))
     boundaries = [set(re.findall(rb'boundary="(.*)"', written(one))) for one in (draft, replace(draft, text="x"))]
     assert len(boundaries[0]) == 2
@@ -191,7 +202,7 @@ def test_equal_drafts_are_equal_bytes_and_others_have_other_boundaries() -> None
 @example("From here\n.\n..\n--\n", "", b"")
 @example("ü" * 5000 + "\r\r\n\n", "\x0c\x85", b"\r\n.\r\n")
 def test_texts_and_files_come_back_as_they_were_in_lines_that_any_server_takes(text: str, html: str, data: bytes) -> None:
-    draft = replace(DRAFT, text=text, html=html, attachments=(Attached(name="a", type="application/pdf", data=data),))
+    draft = replace(DRAFT, text=text, html=html, attachments=(AttachedFile(name="a", type="application/pdf", data=data),))
     try:
         raw = written(draft)
     except PermanentError:
@@ -235,7 +246,7 @@ _SLY_NAMES = (
 
 @pytest.mark.parametrize("name", _SLY_NAMES)
 def test_P9_the_name_of_a_file_is_a_name_to_every_reader(name: str) -> None:
-    raw = written(replace(DRAFT, attachments=(Attached(name=name, type="text/plain", data=b"hi"),)))
+    raw = written(replace(DRAFT, attachments=(AttachedFile(name=name, type="text/plain", data=b"hi"),)))
     is_sound(raw)
     document: Any = email.message_from_bytes(raw, policy=policy.compat32)
     (_, part) = document.get_payload()
@@ -253,7 +264,7 @@ def test_P9_the_name_of_a_file_is_a_name_to_every_reader(name: str) -> None:
 @example('a"b;c.pdf')
 @example("x" * 190)
 def test_file_names_come_back_as_they_were(name: str) -> None:
-    draft = replace(DRAFT, attachments=(Attached(name=name, type="text/csv", data=b"a"),))
+    draft = replace(DRAFT, attachments=(AttachedFile(name=name, type="text/csv", data=b"a"),))
     is_sound(written(draft))
     (_, part) = parsed(draft).get_payload()
     assert part.get_content_disposition() == "attachment"
@@ -270,7 +281,7 @@ def test_html_alone_has_a_text_made_of_it() -> None:
 
 
 def test_shapes() -> None:
-    pdf = Attached(name="a.pdf", type="application/pdf", data=b"%PDF")
+    pdf = AttachedFile(name="a.pdf", type="application/pdf", data=b"%PDF")
 
     def shape(**changed: Any) -> list[str]:
         return [part.get_content_type() for part in parsed(replace(DRAFT, **changed)).walk()]
@@ -285,7 +296,7 @@ def test_shapes() -> None:
 
 @pytest.mark.parametrize("kind", ["message/rfc822", "multipart/mixed"])
 def test_what_may_not_be_encoded_goes_as_a_file_like_any(kind: str) -> None:
-    (attachment,) = seen(replace(DRAFT, attachments=(Attached(name="a.eml", type=kind, data=b"From: \xff\n"),))).attachments
+    (attachment,) = seen(replace(DRAFT, attachments=(AttachedFile(name="a.eml", type=kind, data=b"From: \xff\n"),))).attachments
     assert (attachment.type, attachment.name) == ("application/octet-stream", "a.eml")
 
 
@@ -407,7 +418,7 @@ def test_references_of_an_answer_are_those_of_the_mail_and_the_mail() -> None:
 
 def test_the_original_is_quoted_in_text_and_html() -> None:
     text, html = quoted(
-        "Thanks\n\n", "<body><p>Thanks</p></body>", Original.of(mail(b"A < B & <script>\r\n> earlier\r\n\r\nend\r\n"))
+        "Thanks\n\n", "<body><p>Thanks</p></body>", QuotedOriginal.of(mail(b"A < B & <script>\r\n> earlier\r\n\r\nend\r\n"))
     )
     assert text == "Thanks\n\nOn 2026-01-05 09:00 UTC, Müller wrote:\n> A < B & <script>\n>> earlier\n>\n> end\n"
     assert html.startswith("<body><p>Thanks</p>\n<p>On 2026-01-05 09:00 UTC, Müller wrote:</p>\n<blockquote")
@@ -420,19 +431,19 @@ def test_html_of_others_is_quoted_as_its_text_alone() -> None:
         b"<p onclick='x()'>Hi</p><script>steal()</script><img src=http://track.example/1.gif><style>a{}</style>",
         head=b"Content-Type: text/html\r\n",
     )
-    _, html = quoted("", "<p>Thanks</p>", Original.of(hostile))
+    _, html = quoted("", "<p>Thanks</p>", QuotedOriginal.of(hostile))
     assert "Hi" in html
     assert not re.search("script|img|onclick|style|track", html)
 
 
 def test_a_hostile_name_is_escaped_and_one_line() -> None:
-    text, html = quoted("x", "x", Original(name="<b>\r\n> x", date=None, text=""))
+    text, html = quoted("x", "x", QuotedOriginal(name="<b>\r\n> x", date=None, text=""))
     assert "Some time ago, <b> > x wrote:\n" in text
     assert "&lt;b&gt; &gt; x wrote:" in html
 
 
 def test_what_is_quoted_is_bounded_and_says_so() -> None:
-    text, html = quoted("x", "x", Original(name="", date=None, text="y" * QUOTED + "z"))
+    text, html = quoted("x", "x", QuotedOriginal(name="", date=None, text="y" * QUOTED + "z"))
     assert "somebody wrote" in text
     assert "z" not in text
     assert text.endswith("> [...]\n")
@@ -441,7 +452,7 @@ def test_what_is_quoted_is_bounded_and_says_so() -> None:
 
 
 def test_the_original_is_quoted_below_a_text_that_is_made_of_html_too() -> None:
-    original = Original.of(mail())
+    original = QuotedOriginal.of(mail())
     text, html = quoted("", "<p>Yes &amp; no</p>", original)
     assert text.startswith("Yes & no\n\n")
     assert "\n> Hello" in text
@@ -452,7 +463,7 @@ def test_the_original_is_quoted_below_a_text_that_is_made_of_html_too() -> None:
 
 @given(anything, anything)
 def test_a_quotation_stays_a_quotation_whatever_it_quotes(text: str, name: str) -> None:
-    below, html = quoted("x", "<p>x", Original(name=name, date=None, text=text))
+    below, html = quoted("x", "<p>x", QuotedOriginal(name=name, date=None, text=text))
     assert all(line.startswith(">") for line in below.splitlines()[3:])
     _, _, inside = html.partition('<blockquote type="cite">\n')
     assert "<" not in inside.removesuffix("\n</blockquote>\n").replace("<br>\n", "")

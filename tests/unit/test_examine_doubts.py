@@ -9,7 +9,7 @@ import pytest
 
 from gatewayd import FilingFault, Provisional
 from gatewayd.api.directory import Basis
-from gatewayd.matching import Findings, provisional, since
+from gatewayd.matching import OperatorResult, provisional, since
 
 LOADED = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 SOUND = Basis(loaded_at=LOADED, version="7")
@@ -49,7 +49,7 @@ def test_a_server_whose_clock_is_ahead_keeps_no_verdict_provisional_for_long() -
 def test_what_is_provisional_says_for_whom_and_by_which_records() -> None:
     fault = FilingFault("directory", "away")
     now = LOADED + timedelta(hours=1)
-    found = Findings(operator="acme", basis=SOUND, faults=((2, fault),), pending=frozenset({3}))
+    found = OperatorResult(operator="acme", basis=SOUND, faults=((2, fault),), pending=frozenset({3}))
     stale = Provisional(operator="acme", since=LOADED + timedelta(seconds=61), version="7", fire=True)
     assert provisional(found, 1, LOADED + timedelta(seconds=60), now, fire=True) == stale
     assert provisional(found, 1, LOADED - timedelta(seconds=60), now, fire=True) is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import watchfiles
 
 from gatewayd.daemon import directory_watcher as module
-from gatewayd.daemon.directory_watcher import Folders
+from gatewayd.daemon.directory_watcher import DirectoryWatcher
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @contextmanager
 def watching(folders: set[Path]) -> Iterator[list[Path]]:
     told: list[Path] = []
-    watcher = Folders(lambda: frozenset(folders), told.extend)
+    watcher = DirectoryWatcher(lambda: frozenset(folders), told.extend)
     thread = threading.Thread(target=watcher.run)
     thread.start()
     try:

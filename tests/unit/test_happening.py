@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Task, TransientError
-from gatewayd.scheduler.watcher import Said
+from gatewayd.scheduler.watcher import WatchEvent
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.fake_mailbox import Asked
 from gatewayd.testing.fake_session import FakeSession
@@ -79,10 +79,10 @@ def test_an_account_whose_watch_is_lost_while_it_waits_in_line_is_not_visited_be
         other.hang("listing")
         turned.supervisor._charges.put(turned.charge("other"), 0.0)
         turned.until(lambda: turned.charge("other").run)
-        turned.supervisor._happenings.said([Said(name="main", news=True)])
+        turned.supervisor._happenings.said([WatchEvent(name="main", news=True)])
         turned.turn()
         assert "main" in turned.supervisor._pool
-        turned.supervisor._happenings.said([Said(name="main", lost=_LOST)])
+        turned.supervisor._happenings.said([WatchEvent(name="main", lost=_LOST)])
         assert "main" not in turned.supervisor._pool
         assert turned.due_in() > 40
         other.break_connections()
@@ -95,7 +95,7 @@ def test_a_person_waits_no_longer_where_a_watch_is_lost_that_moment(house: House
         turned.charge().flaps = 3
         house.store.ask("main", Task())
         turned.supervisor._happenings.asked(house.store.requests())
-        turned.supervisor._happenings.said([Said(name="main", lost=_LOST)])
+        turned.supervisor._happenings.said([WatchEvent(name="main", lost=_LOST)])
         assert turned.due_in() <= 0.0
 
 

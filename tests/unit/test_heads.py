@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.importing.anchoring import Head
+from gatewayd.importing.anchoring import AnchorHeaders
 from gatewayd.message.header_parsing import ids, split_head
 from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.testing.messages import booking_messages
@@ -250,6 +250,6 @@ def test_parts_behind_an_end_are_shown_and_told(raw: str, text: str, attached: i
 
 def test_P8_of_a_head_without_end_the_first_lines_are_read() -> None:
     known = b"Message-ID: <1@x.example>\r\nDate: Mon, 5 Jan 2026 10:00:00 +0100\r\n"
-    assert Head.of(b"X: y\r\n" * 400 + known).mark
-    assert Head.of(b"X: y\r\n" * 500 + known) == Head()
-    assert Head.of(b"\r" * 500 + known) == Head()
+    assert AnchorHeaders.of(b"X: y\r\n" * 400 + known).mark
+    assert AnchorHeaders.of(b"X: y\r\n" * 500 + known) == AnchorHeaders()
+    assert AnchorHeaders.of(b"\r" * 500 + known) == AnchorHeaders()

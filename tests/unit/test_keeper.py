@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, Lease
-from gatewayd.runtime.instance import Owner
-from gatewayd.scheduler import Pace
+from gatewayd.runtime.instance import Instance
+from gatewayd.scheduler import Timings
 from gatewayd.scheduler.leases import share
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House
@@ -29,7 +29,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def bench(house: House) -> Bench:
-    return Bench(house, Pace(lease=30.0, poll=0.5))
+    return Bench(house, Timings(lease=30.0, poll=0.5))
 
 
 # --- when -------------------------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ def bench(house: House) -> Bench:
 
 def test_the_first_round_is_due_at_once_and_sessions_may_go_on_for_four_fifths_of_a_lease(house: House) -> None:
     before = time.monotonic()
-    keeper = Bench(house, Pace(lease=50.0)).keeper
+    keeper = Bench(house, Timings(lease=50.0)).keeper
     assert keeper.at == 0.0
     assert before <= keeper.good_at <= time.monotonic()
     assert keeper.ends_at == keeper.good_at + 40.0
@@ -53,7 +53,7 @@ def test_a_round_follows_in_a_third_of_a_lease_and_tells_when_it_began(bench: Be
 
 @pytest.mark.parametrize(("lease", "soon"), [(10.0, 1.0), (300.0, 2.0)])
 def test_a_round_that_failed_is_followed_by_another_soon(house: House, lease: float, soon: float) -> None:
-    bench = Bench(house, Pace(lease=lease))
+    bench = Bench(house, Timings(lease=lease))
     bench.store.at["daemons"] = away
     before = time.monotonic()
     bench.round()
@@ -143,7 +143,7 @@ def test_of_what_there_was_room_for_nothing_is_given_back(bench: Bench) -> None:
 
 
 def test_what_a_killed_daemon_had_is_taken_and_it_counts_no_more(bench: Bench) -> None:
-    with Owner(bench.house.folder) as killed:
+    with Instance(bench.house.folder) as killed:
         pass
     bench.beside(killed.name)
     bench.beside("alive")

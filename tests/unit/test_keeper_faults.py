@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import PluginError, TransientError
-from gatewayd.scheduler import Pace
+from gatewayd.scheduler import Timings
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House
 from tests.unit.unlooped import Bench, away
@@ -26,7 +26,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture
 def bench(house: House) -> Bench:
-    return Bench(house, Pace(lease=30.0, poll=0.5))
+    return Bench(house, Timings(lease=30.0, poll=0.5))
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------

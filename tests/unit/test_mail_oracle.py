@@ -151,7 +151,7 @@ def ours(raw: bytes) -> Said:
         return [node] if isinstance(node, mime.Leaf) else [leaf for part in node.parts for leaf in flat(part)]
 
     top = head(raw, 0, len(raw))
-    found = flat(mime.tree(raw, top, mime.Scan([])))
+    found = flat(mime.tree(raw, top, mime.ScanLimits([])))
     data = [b"".join(transfer_decoded([raw[leaf.part.offset :][: leaf.part.length]], leaf.part.encoding)) for leaf in found]
     texts = [to_text(one, leaf.part.charset) for one, leaf in zip(data, found, strict=True) if leaf.part.type in mime.TEXTS]
     kinds = [(leaf.part.type, one) for leaf, one in zip(found, data, strict=True)]

@@ -10,7 +10,7 @@ import pytest
 from gatewayd import AccountHealth, DaemonHealth
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.notify import Notifier
-from gatewayd.daemon.status_meter import Measuring
+from gatewayd.daemon.status_meter import StatusMeter
 from gatewayd.runtime.metrics import Metrics
 from tests.unit.outbound import Post
 from tests.unit.supervised import until
@@ -27,7 +27,7 @@ def test_P10_a_daemon_that_was_killed_visits_nothing_any_more(tmp_path: Path, ow
         began = datetime.now(UTC) - timedelta(hours=1)
         post.store.tell([AccountHealth(account="out", owner=owner, condition="working", working_since=began)])
         metrics = Metrics(version="1")
-        measuring = Measuring(post.store, metrics, Notifier({}), Alarms())
+        measuring = StatusMeter(post.store, metrics, Notifier({}), Alarms())
         measuring.apply(post.config(), (), frozenset())
         measuring.look()
         until(lambda: _value(metrics, "gatewayd_oldest_visit_seconds") >= least and _value(metrics, "gatewayd_accounts") == 1)

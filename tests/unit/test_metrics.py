@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd import Condition
-    from gatewayd.runtime.metrics import Server
+    from gatewayd.runtime.metrics import MetricsServer
 
 Labels = tuple[tuple[str, str], ...]
 NONE = Lengths(waiting={}, queued={}, undelivered={}, stuck={})
@@ -186,14 +186,14 @@ def test_two_daemons_in_one_process_share_nothing() -> None:
 # --- serving ----------------------------------------------------------------------------------------------------------
 
 
-def run(server: Server) -> Thread:
+def run(server: MetricsServer) -> Thread:
     thread = Thread(target=server.run)
     thread.start()
     return thread
 
 
 @pytest.fixture
-def server(made: Metrics) -> Iterator[Server]:
+def server(made: Metrics) -> Iterator[MetricsServer]:
     listening = made.serve("127.0.0.1", 0)
     thread = run(listening)
     yield listening
@@ -208,7 +208,9 @@ def got(port: int, host: str = "127.0.0.1") -> str:
         return str(answer.read().decode())
 
 
-def test_it_answers_with_all_numbers_and_says_nothing(made: Metrics, server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_it_answers_with_all_numbers_and_says_nothing(
+    made: Metrics, server: MetricsServer, capfd: pytest.CaptureFixture[str]
+) -> None:
     made.workers(3)
     assert read(got(server.port))["workers", ()] == 3
     made.workers(4)
@@ -225,7 +227,7 @@ def test_it_answers_on_ipv6_too(made: Metrics) -> None:
 
 
 def test_P8_one_who_asks_too_slowly_is_left_and_the_next_is_answered(
-    server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert 0 < metrics._Handler.timeout <= 2
     monkeypatch.setattr(metrics._Handler, "timeout", 0.2)
@@ -236,7 +238,7 @@ def test_P8_one_who_asks_too_slowly_is_left_and_the_next_is_answered(
     assert capfd.readouterr() == ("", "")
 
 
-def test_one_who_goes_away_is_no_matter(server: Server) -> None:
+def test_one_who_goes_away_is_no_matter(server: MetricsServer) -> None:
     for _ in range(3):
         socket.create_connection(("127.0.0.1", server.port)).close()
     assert "gatewayd_workers" in got(server.port)
@@ -262,7 +264,7 @@ def test_closed_before_it_ran_it_leaves_nothing_open(made: Metrics) -> None:
     again.close()
 
 
-def test_a_port_that_is_taken_is_a_fault_of_the_config(made: Metrics, server: Server) -> None:
+def test_a_port_that_is_taken_is_a_fault_of_the_config(made: Metrics, server: MetricsServer) -> None:
     with pytest.raises(ConfigError, match=rf"metrics can't be served on 127.0.0.1:{server.port}: Address already in use"):
         made.serve("127.0.0.1", server.port)
 

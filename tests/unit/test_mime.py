@@ -21,7 +21,7 @@ MIXED = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n"
 
 def leaves(raw: bytes | Window) -> tuple[list[mime.Leaf], list[str]]:
     faults: list[str] = []
-    return flat(mime.tree(raw, head(raw, 0, len(raw)), mime.Scan(faults))), faults
+    return flat(mime.tree(raw, head(raw, 0, len(raw)), mime.ScanLimits(faults))), faults
 
 
 def flat(node: mime.Node) -> list[mime.Leaf]:

@@ -11,7 +11,7 @@ import pytest
 
 from gatewayd import Settled, TransientError
 from gatewayd.outgoing import result_committer
-from gatewayd.outgoing.result_committer import Books
+from gatewayd.outgoing.result_committer import ResultCommitter
 from tests.patience import AT_ONCE
 from tests.unit.outbound import Post
 
@@ -50,7 +50,7 @@ def test_a_single_result_waits_a_moment_for_others_and_is_told_once_it_is_on_the
 
     post.store.settle = settle  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:
-        kept = Books(post.store, "me", pool, told=lambda one, _: told.append(one.id), wait=lambda: True)
+        kept = ResultCommitter(post.store, "me", pool, told=lambda one, _: told.append(one.id), wait=lambda: True)
         began = time.monotonic()
         kept.add(taken, _settled(taken))
         while not commits:
@@ -72,7 +72,7 @@ def test_told_to_stop_while_the_store_is_away_it_gives_up_and_says_so_each_time(
 
     post.store.settle = settle  # type: ignore[method-assign, assignment]
     with ThreadPoolExecutor(1) as pool:
-        kept = Books(post.store, "me", pool, told=lambda *_: None, wait=lambda: len(tries) <= goes_on)
+        kept = ResultCommitter(post.store, "me", pool, told=lambda *_: None, wait=lambda: len(tries) <= goes_on)
         kept.add(taken, _settled(taken))
         added.set()
         for _ in range(2):

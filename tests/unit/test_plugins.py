@@ -35,7 +35,7 @@ def write(folder: Path, **files: str) -> Path:
     return folder
 
 
-def loaded(registry: loading.Registry, name: str) -> loading.Loaded:
+def loaded(registry: loading.Registry, name: str) -> loading.LoadedPlugin:
     return next(plugin for plugin in registry.plugins if plugin.name == name)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from gatewayd import DELIVERY_SECONDS, AccountHealth, AuthError, Store, TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.outgoing.destination_run import Run
-from gatewayd.outgoing.dispatcher import Posting
+from gatewayd.outgoing.destination_run import DestinationRun
+from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.outbox import LIMIT, Outbox, Policy
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.scheduler.values import Listener
@@ -48,10 +48,10 @@ def log() -> Iterator[io.StringIO]:
 
 
 @contextmanager
-def posting(post: Post, **fields: Any) -> Iterator[Posting]:
+def posting(post: Post, **fields: Any) -> Iterator[Dispatcher]:
     """A posting that works, and is stopped at once."""
     listener = Listener(settled=lambda *one: post.told.append(one))
-    made = Posting(post.store, post.owner, listener, **({"policy": QUICK} | fields))
+    made = Dispatcher(post.store, post.owner, listener, **({"policy": QUICK} | fields))
     made.apply(post.config())
     yield made
     began = time.monotonic()
@@ -317,7 +317,7 @@ def test_P7_a_store_that_goes_away_and_comes_back_is_waited_for_and_said_once(po
     server = post.account()
     away: Any = Away(post.store)
     away.fails = {"lanes": TransientError("the database is away")}
-    made = Posting(away, post.owner, policy=QUICK)
+    made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: away.asked >= 2)
     made.wake()
@@ -336,7 +336,7 @@ def test_a_bug_in_the_loop_does_not_end_it(post: Post, log: io.StringIO) -> None
     away: Any = Away(post.store)
     away.fails = {"lanes": ZeroDivisionError()}
     post.enter()
-    made = Posting(away, post.owner, policy=QUICK)
+    made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: "own fault room=posting error=ZeroDivisionError" in log.getvalue())
     away.fails = {}
@@ -381,7 +381,7 @@ def test_P7_what_hangs_in_connecting_is_left_behind_and_tried_by_the_next_start(
         raise TransientError("too late")
 
     real, server.courier = server.courier, courier  # type: ignore[method-assign]
-    made = Posting(post.store, post.owner, policy=QUICK)
+    made = Dispatcher(post.store, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: begun)
     assert made.stop(0.5) == 1
@@ -395,7 +395,7 @@ def test_P7_what_hangs_in_connecting_is_left_behind_and_tried_by_the_next_start(
 
 
 def test_one_that_never_began_ends_at_once(post: Post) -> None:
-    made = Posting(post.store, post.owner)
+    made = Dispatcher(post.store, post.owner)
     assert made.alive()
     made.halt()
     assert made.stop(LONG) == 0
@@ -403,7 +403,7 @@ def test_one_that_never_began_ends_at_once(post: Post) -> None:
 
 def test_P7_a_connection_is_aborted_when_others_may_take_what_it_has() -> None:
     server = FakeServer()
-    run = Run("account out", ())
+    run = DestinationRun("account out", ())
     began = run.moved
     run.opened(server.courier())
     run.look(began + DELIVERY_SECONDS - 1)

@@ -10,9 +10,9 @@ import pytest
 
 from gatewayd import AccountHealth, AuthError, TransientError
 from gatewayd.config import OperatorConfig
-from gatewayd.outgoing.destination_health import LaneHealth
-from gatewayd.outgoing.dispatcher import Posting
-from gatewayd.outgoing.outbox import Round
+from gatewayd.outgoing.destination_health import DestinationHealth
+from gatewayd.outgoing.dispatcher import Dispatcher
+from gatewayd.outgoing.outbox import DeliveryRound
 from gatewayd.scheduler.values import Listener
 from tests.patience import LONG
 from tests.unit.log import logged
@@ -44,7 +44,7 @@ def test_P7_what_waits_for_a_file_of_the_config_goes_at_once_when_that_is_mended
         post.accounts.clear()
     else:
         post.operators["acme"] = OperatorConfig(name="acme", faulty=wrong == "operator")
-    made = Posting(post.store, post.owner, policy=SLOW)
+    made = Dispatcher(post.store, post.owner, policy=SLOW)
     made.apply(post.config())
     until(lambda: post.view(one).tries == 1)
     post.accounts, post.operators = sound
@@ -57,7 +57,7 @@ def test_P7_what_is_put_off_while_its_file_is_mended_goes_at_once_behind_that(po
     server = post.account()
     one = post.enter()
     server.hangs, server.says = {one}, Once({one: (("waiting", "451 not by this sender"),)})
-    made = Posting(post.store, post.owner, policy=SLOW)
+    made = Dispatcher(post.store, post.owner, policy=SLOW)
     made.apply(post.config())
     until(lambda: server.begun)
     post.account("out", description="by another sender")
@@ -75,7 +75,7 @@ def test_P7_what_is_to_be_tried_at_once_is_tried_when_a_store_that_was_away_is_b
     server.shut = AuthError("out: wrong password")
     one = post.enter()
     away: Any = Away(post.store)
-    made = Posting(away, post.owner, policy=QUICK)
+    made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: post.view(one).tries == 1)
     until(lambda: any(each.condition == "paused" for each in post.store.healths()))
@@ -85,7 +85,7 @@ def test_P7_what_is_to_be_tried_at_once_is_tried_when_a_store_that_was_away_is_b
         post.account("out", description="with another password")
     else:
         assert made.stop(LONG) == 0
-        made = Posting(away, post.owner, policy=QUICK)
+        made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: made._away)
     away.fails = {}
@@ -95,7 +95,7 @@ def test_P7_what_is_to_be_tried_at_once_is_tried_when_a_store_that_was_away_is_b
 
 def test_P4_a_lane_for_which_no_thread_can_be_had_is_worked_on_when_one_can(post: Post) -> None:
     server = post.account()
-    made = Posting(post.store, post.owner, policy=QUICK)
+    made = Dispatcher(post.store, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: made._ask_at > 0)
     before = threading.stack_size(1 << 46)
@@ -114,7 +114,7 @@ def test_P10_how_an_account_is_that_sends_is_told_when_a_store_that_was_away_is_
     server.shut = TransientError("out: connection refused")
     one = post.enter()
     away: Any = Away(post.store)
-    made = Posting(away, post.owner, policy=QUICK)
+    made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: any(each.condition == "backing off" for each in post.store.healths()))
     away.fails = {"tell": TransientError("the database is away")}
@@ -131,7 +131,7 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
     server.shut = AuthError("out: wrong password")
     one = post.enter()
     over: list[str] = []
-    made = Posting(post.store, post.owner, Listener(over=lambda _, name: over.append(name)), policy=QUICK)
+    made = Dispatcher(post.store, post.owner, Listener(over=lambda _, name: over.append(name)), policy=QUICK)
     made.apply(post.config())
     until(lambda: any(each.condition == "paused" for each in post.store.healths()))
     server.shut, server.hangs = None, {one}
@@ -147,8 +147,8 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
 
 def test_P10_what_is_wrong_is_told_each_time_for_others_may_have_said_meanwhile_that_all_is_well(post: Post) -> None:
     raised: list[str] = []
-    tells = LaneHealth(post.store, post.owner, Listener(alarm=lambda alarm: raised.append(alarm.name)))
-    refused = Round(lane="account out", taken=1, waiting=1, error=AuthError("out: wrong password"), rest=900, failures=1)
+    tells = DestinationHealth(post.store, post.owner, Listener(alarm=lambda alarm: raised.append(alarm.name)))
+    refused = DeliveryRound(lane="account out", taken=1, waiting=1, error=AuthError("out: wrong password"), rest=900, failures=1)
     tells.tell(refused, failures=1)
     # As a changed file of the account has it.
     post.store.tell([AccountHealth(account="out", owner="me", condition="sending")])

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import TransientError
-from gatewayd.matching import Letter
-from gatewayd.matching.worker import Call, Ended, Labour, Next, Ready, seal
-from gatewayd.matching.worker_process import Died, Process
+from gatewayd.matching import RawMail
+from gatewayd.matching.worker import TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, seal
+from gatewayd.matching.worker_process import WorkerDied, WorkerProcess
 from gatewayd.message.mail import BytesSource
 from tests.unit.matchers import letters, plugin, recipe, registry
 from tests.unit.supervised import until
@@ -27,32 +27,32 @@ MEMORY = 128 << 20
 
 
 @pytest.fixture
-def process() -> Iterator[Process]:
-    one = Process(MEMORY)
+def process() -> Iterator[WorkerProcess]:
+    one = WorkerProcess(MEMORY)
     yield one
     one.kill()
 
 
-def replies(process: Process) -> Iterator[object]:
+def replies(process: WorkerProcess) -> Iterator[object]:
     while True:
         reply = process.receive(20)
         yield reply
-        if reply is None or isinstance(reply, Ended):
+        if reply is None or isinstance(reply, TaskEnded):
             return
 
 
-def labour(folder: Path, does: str = "return None", *, number: int = 1) -> Labour:
+def labour(folder: Path, does: str = "return None", *, number: int = 1) -> WorkerTask:
     """A labour of one call of a matcher that does this."""
     found = registry(folder, plugin({"does": does}))
     sealed = seal(recipe(found, "acme", "does", folder=folder), found)
-    return Labour(letters=letters(number, *range(1, number + 1)), recipes={7: sealed}, calls=(Call(7, "does"),), refused={})
+    return WorkerTask(letters=letters(number, *range(1, number + 1)), recipes={7: sealed}, calls=(TaskCall(7, "does"),), refused={})
 
 
-def test_it_says_what_it_begins_with_and_what_it_found(process: Process, tmp_path: Path) -> None:
+def test_it_says_what_it_begins_with_and_what_it_found(process: WorkerProcess, tmp_path: Path) -> None:
     process.send(labour(tmp_path, number=2))
     said = list(replies(process))
-    assert said[:3] == [Ready(), Next(None), Next(0)] or said[:2] == [Ready(), Next(0)]
-    assert isinstance(said[-1], Ended)
+    assert said[:3] == [TaskReady(), TaskNext(None), TaskNext(0)] or said[:2] == [TaskReady(), TaskNext(0)]
+    assert isinstance(said[-1], TaskEnded)
     assert [mail.subject for mail in said[-1].mails] == ["guilty 1", "guilty 2"]
     assert process.alive
     assert process.ready
@@ -67,29 +67,29 @@ def test_it_says_what_it_begins_with_and_what_it_found(process: Process, tmp_pat
         ("os.closerange(3, 100); time.sleep(1000)", "it closed the connection"),
     ],
 )
-def test_how_it_ended_is_told(process: Process, does: str, how: str, tmp_path: Path) -> None:
+def test_how_it_ended_is_told(process: WorkerProcess, does: str, how: str, tmp_path: Path) -> None:
     process.send(labour(tmp_path, does))
-    with pytest.raises(Died, match=how):
+    with pytest.raises(WorkerDied, match=how):
         list(replies(process))
 
 
-def test_an_answer_that_makes_no_sense_is_a_death(process: Process, tmp_path: Path) -> None:
+def test_an_answer_that_makes_no_sense_is_a_death(process: WorkerProcess, tmp_path: Path) -> None:
     process.send(labour(tmp_path, "os.write(int(sys.argv[1]), b'\\0\\0\\0\\4junk')"))
-    with pytest.raises(Died, match="its answer can't be read: UnpicklingError"):
+    with pytest.raises(WorkerDied, match="its answer can't be read: UnpicklingError"):
         list(replies(process))
 
 
-def test_an_answer_that_is_too_long_is_never_taken_in(process: Process, tmp_path: Path) -> None:
+def test_an_answer_that_is_too_long_is_never_taken_in(process: WorkerProcess, tmp_path: Path) -> None:
     process.send(labour(tmp_path, "os.write(int(sys.argv[1]), b'\\x7f\\0\\0\\0'); time.sleep(1000)"))
-    with pytest.raises(Died, match="its answer can't be had: bad message length"):
+    with pytest.raises(WorkerDied, match="its answer can't be had: bad message length"):
         list(replies(process))
 
 
-def test_what_is_sent_to_a_dead_one_says_so(process: Process) -> None:
+def test_what_is_sent_to_a_dead_one_says_so(process: WorkerProcess) -> None:
     process.end()
     until(lambda: not process.alive)
-    with pytest.raises(Died, match="SIGKILL"):
-        process.send(Labour(letters=(Letter(1, BytesSource(b"x" * (1 << 20))),), recipes={}, refused={}))
+    with pytest.raises(WorkerDied, match="SIGKILL"):
+        process.send(WorkerTask(letters=(RawMail(1, BytesSource(b"x" * (1 << 20))),), recipes={}, refused={}))
     process.calm()
     process.kill()
     process.kill()
@@ -104,7 +104,7 @@ def test_where_none_can_be_started_that_passes_and_nothing_is_left_open() -> Non
     for most in range(3, 64):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         try:
-            Process(MEMORY).kill()
+            WorkerProcess(MEMORY).kill()
         except TransientError:
             refused += 1
         else:
@@ -120,10 +120,10 @@ def test_modules_of_the_folder_where_the_daemon_was_started_are_not_taken_for_py
 ) -> None:
     (tmp_path / "pickle.py").write_text("raise RuntimeError('not me')\n")
     monkeypatch.chdir(tmp_path)
-    one = Process(MEMORY)
+    one = WorkerProcess(MEMORY)
     try:
         one.send(labour(tmp_path / "plugins"))
-        assert isinstance(list(replies(one))[-1], Ended)
+        assert isinstance(list(replies(one))[-1], TaskEnded)
     finally:
         one.kill()
 

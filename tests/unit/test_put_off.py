@@ -11,7 +11,7 @@ from gatewayd import Query, Viewer
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.config import ImportConfig
 from gatewayd.importing.rematch import retry_put_off, was_put_off
-from gatewayd.matching import Examination, Examined, Examiner
+from gatewayd.matching import LocalMatching, MatchResult, MatchRun
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, links_all, matcher, recipe, registry
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gatewayd.matching import Order
+    from gatewayd.matching import MatchRequest
 
 ACME = Viewer(operator="acme")
 
 
-class Tired(Examiner):
+class Tired(LocalMatching):
     """Has time for so many mails of an order; of those whose ids it is told it says that they are guilty."""
 
     can = 0
     guilty: frozenset[int] = frozenset()
 
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         return _Tired(super().begin(order), self)
 
 
-class _Tired(Examination):
-    def __init__(self, inner: Examination, tired: Tired) -> None:
+class _Tired(MatchRun):
+    def __init__(self, inner: MatchRun, tired: Tired) -> None:
         self._inner = inner
         self._tired = tired
 
-    def result(self, tick: Callable[[], None]) -> Examined:
+    def result(self, tick: Callable[[], None]) -> MatchResult:
         examined = self._inner.result(tick)
         (found,) = examined.findings
         innocent = [mail.id for mail in examined.mails if mail.id not in self._tired.guilty][: self._tired.can]

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, Answer, Lease, Place, Task, TransientError
-from gatewayd.importing.visit import Allowance
-from gatewayd.runtime.instance import Owner
-from gatewayd.scheduler.account_state import Charge
-from gatewayd.scheduler.request_inbox import Reception
+from gatewayd.importing.visit import DailyQuota
+from gatewayd.runtime.instance import Instance
+from gatewayd.scheduler.account_state import AccountState
+from gatewayd.scheduler.request_inbox import RequestInbox
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE
@@ -58,18 +58,18 @@ class Moody(Sql):
 class Desk:
     """A reception without a supervisor."""
 
-    def __init__(self, house: House, owner: Owner, store: Moody) -> None:
+    def __init__(self, house: House, owner: Instance, store: Moody) -> None:
         self._house = house
         self.store = store
         self.kit = kit(house, owner, store)
         self.asked: list[Request] = []
-        self.reception = Reception(self.kit, self.asked.extend)
+        self.reception = RequestInbox(self.kit, self.asked.extend)
 
-    def charge(self, name: str) -> Charge:
+    def charge(self, name: str) -> AccountState:
         """An account that is ours."""
         self._house.add(name)
         lease = Lease(account=name, owner=self.kit.owner.name, epoch=1)
-        return Charge(self._house.accounts[name], Allowance(self.kit.limits), lease=lease, condition="polling")
+        return AccountState(self._house.accounts[name], DailyQuota(self.kit.limits), lease=lease, condition="polling")
 
     def work(self) -> None:
         """Do what is due."""
@@ -91,7 +91,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with House(tmp_path) as house, Owner(tmp_path) as owner:
+    with House(tmp_path) as house, Instance(tmp_path) as owner:
         store = Moody(tmp_path)
         store.open()
         made = Desk(house, owner, store)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Provisional
     from gatewayd.config import AccountConfig
-    from gatewayd.matching import Examination, Examiner, Order, Recipe
+    from gatewayd.matching import LocalMatching, MatchRequest, MatchRun, OperatorSpec
 
 
 def corrected(one: Site, account: Mapping[str, object], *, router: Router | None = None) -> int:
@@ -49,14 +49,14 @@ def enter(one: Site, raw: bytes, verdict: Provisional, *, operator: str = "acme"
 class Says:
     """The examiner, but it says otherwise by which records the directory answers."""
 
-    def __init__(self, examiner: Examiner, basis: Basis | None) -> None:
+    def __init__(self, examiner: LocalMatching, basis: Basis | None) -> None:
         self._examiner = examiner
         self._basis = basis
 
-    def basis(self, _: Recipe) -> Basis | None:
+    def basis(self, _: OperatorSpec) -> Basis | None:
         return self._basis
 
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         return self._examiner.begin(order)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from gatewayd.matching import Recipe
+    from gatewayd.matching import OperatorSpec
     from gatewayd.registry.loading import Registry
 
 #: Breaks for guilty mail, unless a file says that it is mended.
@@ -38,14 +38,14 @@ class Site:
         self.plugins = folder / "plugins"
         self.matchers = tuple(matchers)
         self.found: Registry = registry(self.plugins, text)
-        self.now: Recipe = self._recipe()
+        self.now: OperatorSpec = self._recipe()
         self.workers = Pool(self.found)
         self.transport = FakeTransport(account="main")
         self.gateway = Gateway(folder / "state", self.transport, recipes=(self.now,))
         self.gateway.examiner = self.workers  # type: ignore[assignment]
         self.rematcher = Rematcher(self.gateway.store, self.workers)
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self) -> OperatorSpec:
         return recipe(self.found, "acme", *self.matchers, folder=self.plugins, known=True)
 
     def apply(self, fingerprints: dict[str, str], *, text: str = "", matchers: Sequence[str] = (), faulty: bool = False) -> None:

@@ -19,7 +19,7 @@ from tests.unit.kernel import Gateway
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.importing.visit import Report
+    from gatewayd.importing.visit import VisitReport
 
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Done")
 LOST = TransientError("connection lost")
@@ -50,7 +50,7 @@ def house(folder: Path, transport: FakeTransport, after: Action | None = DELETE)
     return Gateway(folder, transport, imports=ImportConfig(after=after), bounds=Bounds(messages=4))
 
 
-def later(gateway: Gateway) -> Report:
+def later(gateway: Gateway) -> VisitReport:
     gateway.pass_time()
     return gateway.visit()
 

@@ -27,7 +27,7 @@ from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, O
 from gatewayd.config.rules import Rule
 from gatewayd.importing.fetching import Batch, Onward, fetch, order, outcomes
 from gatewayd.importing.rematch import Backfill, file_old, retry
-from gatewayd.matching import Examiner
+from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.outgoing.routing import Rate, Router
@@ -379,7 +379,7 @@ def batch(folder: Path, number: int, *, backlog: bool) -> tuple[Batch, Any]:
 
     asked = [Waiting(entry_id=one, listed=Listed(str(one)), backlog=backlog, tries=0) for one in range(1, number + 1)]
     fetched = fetch(Session(), "INBOX", asked, Spool(folder / "spool"))  # type: ignore[arg-type]
-    examiner = Examiner(registry())
+    examiner = LocalMatching(registry())
     return fetched, examiner.begin(order(fetched, [recipe("acme")], ImportConfig())).result(lambda: None)
 
 
@@ -428,7 +428,7 @@ class Answers(Threads):
 
 def test_findings_bring_what_a_mail_follows_into_its_filing(tmp_path: Path) -> None:
     fetched, _ = batch(tmp_path, 2, backlog=False)
-    examiner = Examiner(registry(Answers))
+    examiner = LocalMatching(registry(Answers))
     with fetched.spool:
         examined = examiner.begin(order(fetched, [recipe("acme", "threads")], ImportConfig())).result(lambda: None)
         assert [len(found.follows) for found in examined.findings] == [4]
@@ -442,7 +442,7 @@ def test_a_garbled_follows_is_the_matchers_fault(garbled: Any) -> None:
     def say(_mails: Sequence[Mail], _directory: Directory) -> Sequence[Finding]:
         return [Follows(*garbled)]
 
-    examiner = Examiner(registry(matcher("odd", say)))
+    examiner = LocalMatching(registry(matcher("odd", say)))
     said = examiner.match(recipe("acme", "odd"), "odd", [make_mail(mail_id=1)])
     assert said.found == ()
     assert [(fault.by, mail_id) for mail_id, fault in said.faults] == [("odd", 1)]

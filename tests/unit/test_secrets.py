@@ -14,11 +14,11 @@ import pytest
 from gatewayd import Transport
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, Config
-from gatewayd.config.secret_copies import Copies, Copy, copies_of, mark, new_key
+from gatewayd.config.secret_copies import SecretCopies, SecretCopy, copies_of, mark, new_key
 from gatewayd.config.values import SecretUse
-from gatewayd.daemon.secret_watcher import Secrets
+from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.registry.loading import Registry
-from gatewayd.runtime.instance import Owner
+from gatewayd.runtime.instance import Instance
 from gatewayd_sql.options import SqlOptions
 from tests.unit.log import logged
 from tests.unit.supervised import until
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def owner(tmp_path: Path) -> Iterator[Owner]:
-    with Owner(tmp_path, "daemon") as made:
+def owner(tmp_path: Path) -> Iterator[Instance]:
+    with Instance(tmp_path, "daemon") as made:
         yield made
 
 
@@ -51,15 +51,15 @@ def config(folder: Path, *uses: tuple[str, Secret], signing_key: Secret | None =
     )
 
 
-def told(folder: Path) -> Copies:
+def told(folder: Path) -> SecretCopies:
     until(lambda: copies_of(folder))
     (found,) = copies_of(folder).values()
     return found
 
 
-def test_P9_nobody_can_find_a_secret_by_what_is_told_of_it(tmp_path: Path, owner: Owner) -> None:
+def test_P9_nobody_can_find_a_secret_by_what_is_told_of_it(tmp_path: Path, owner: Instance) -> None:
     one = secret(tmp_path, "one", "Sommer2026")
-    made = Secrets(owner, every=0.01)
+    made = SecretWatcher(owner, every=0.01)
     made.apply(config(tmp_path, ("accounts/a.yaml", one)))
     copies = told(tmp_path)
     made.stop()
@@ -72,10 +72,10 @@ def test_P9_nobody_can_find_a_secret_by_what_is_told_of_it(tmp_path: Path, owner
     assert not file.exists()
 
 
-def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, owner: Owner) -> None:
+def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, owner: Instance) -> None:
     one, other, gone, key = (secret(tmp_path, *each) for each in (("one", "a"), ("other", "b"), ("gone", None), ("key", "c")))
     heard: list[Collection[str]] = []
-    made = Secrets(owner, heard.append, every=0.01)
+    made = SecretWatcher(owner, heard.append, every=0.01)
     uses = [("accounts/a.yaml", one), ("accounts/b.yaml", one), ("accounts/c.yaml", other), ("operators/o.yaml", gone)]
     with logged() as log:
         made.apply(config(tmp_path, *uses, ("gatewayd.yaml", key), signing_key=key))
@@ -105,14 +105,14 @@ def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, o
     assert str(one) in log.getvalue()
 
 
-def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, owner: Owner) -> None:
+def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, owner: Instance) -> None:
     class Server(Transport.Options):
         ca_file: Path
 
     (tmp_path / "ca.pem").write_text("old")
     account = AccountConfig(name="a", kind="imap", operators=("acme",), options=Server(ca_file=tmp_path / "ca.pem"))
     heard: list[Collection[str]] = []
-    made = Secrets(owner, heard.append, every=0.01)
+    made = SecretWatcher(owner, heard.append, every=0.01)
     made.apply(replace(config(tmp_path, ("accounts/b.yaml", secret(tmp_path, "one", "a"))), accounts={"a": account}))
     before = told(tmp_path)
     os.utime(tmp_path / "ca.pem", ns=(1, 1))
@@ -124,7 +124,7 @@ def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, ow
 def test_two_marks_tell_a_change_and_nothing_where_either_is_unknown(tmp_path: Path) -> None:
     key, now = new_key(), datetime.now(UTC)
     one = secret(tmp_path, "one", "a\n")
-    copies = Copies(key, {str(one): Copy(since=now, mark=mark(one, key))})
+    copies = SecretCopies(key, {str(one): SecretCopy(since=now, mark=mark(one, key))})
     assert not copies.is_other(one)
     (tmp_path / "one").write_text("a")
     assert not copies.is_other(one), "a newline at the end is none of it"
@@ -133,7 +133,9 @@ def test_two_marks_tell_a_change_and_nothing_where_either_is_unknown(tmp_path: P
     (tmp_path / "one").unlink()
     assert not copies.is_other(one), "nothing to compare with"
     assert not copies.is_other(secret(tmp_path, "two", "a")), "the daemon says nothing of it"
-    assert Copies(key, {str(one): Copy(since=now, mark="")}).is_other(secret(tmp_path, "one", "a")), "the daemon lacks it"
+    assert SecretCopies(key, {str(one): SecretCopy(since=now, mark="")}).is_other(secret(tmp_path, "one", "a")), (
+        "the daemon lacks it"
+    )
 
 
 KEY = "00" * 32
@@ -152,6 +154,6 @@ BAD: list[Any] = [
 
 
 @pytest.mark.parametrize("bad", [*map(json.dumps, BAD), "", "{", "\x00", "[" * 100_000])
-def test_what_a_daemon_tells_is_left_alone_where_it_can_not_be_read(tmp_path: Path, owner: Owner, bad: str) -> None:
+def test_what_a_daemon_tells_is_left_alone_where_it_can_not_be_read(tmp_path: Path, owner: Instance, bad: str) -> None:
     owner.write("secrets.json", bad)
     assert copies_of(tmp_path) == {}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.runtime.clock import DAY, Due, compare_in, full_visit_every, spread
+from gatewayd.runtime.clock import DAY, DueTimes, compare_in, full_visit_every, spread
 
 LUCK = st.floats(0, 1)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -62,7 +62,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_due_is_a_dict_of_times_that_gives_the_earliest_first(steps: list[tuple[str, str, float]]) -> None:
-    due, model = Due(), dict[str, float]()
+    due, model = DueTimes(), dict[str, float]()
     for what, name, at in steps:
         if what == "put":
             due.put(name, at)
@@ -80,7 +80,7 @@ def test_due_is_a_dict_of_times_that_gives_the_earliest_first(steps: list[tuple[
 
 
 def test_what_is_put_again_and_again_takes_no_more_room() -> None:
-    due = Due()
+    due = DueTimes()
     for number in range(10_000):
         due.put("a", float(number))
     assert len(due._heap) < 50

@@ -7,16 +7,16 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.runtime.fair_queue import Line
+from gatewayd.runtime.fair_queue import FairQueue
 
 LIMITS = {"all": 4, "x": 2, "y": 1}
 
 
-def line(limits: dict[str, int] | None = None) -> Line:
-    return Line(lambda group: (limits or LIMITS)[group])
+def line(limits: dict[str, int] | None = None) -> FairQueue:
+    return FairQueue(lambda group: (limits or LIMITS)[group])
 
 
-def taken(waiting: Line) -> str | None:
+def taken(waiting: FairQueue) -> str | None:
     place = waiting.take()
     return place.name if place else None
 

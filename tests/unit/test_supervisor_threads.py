@@ -10,14 +10,14 @@ from functools import partial
 
 import pytest
 
-from gatewayd.runtime.threads import Slot, Threads, started
+from gatewayd.runtime.threads import VisitSlot, WorkerThreads, started
 from tests.patience import AT_ONCE, LONG
 from tests.uncounted import uncounted
 from tests.unit.supervised import until
 
 
 def test_they_do_what_is_submitted_in_its_order_and_say_what_came_of_it() -> None:
-    threads = Threads(1, "one")
+    threads = WorkerThreads(1, "one")
     done: list[int] = []
     futures = [threads.submit(done.append, number) for number in range(5)]
     failed = threads.submit(int, "x")
@@ -30,7 +30,7 @@ def test_they_do_what_is_submitted_in_its_order_and_say_what_came_of_it() -> Non
 
 
 def test_several_work_beside_each_other() -> None:
-    threads = Threads(3, "many")
+    threads = WorkerThreads(3, "many")
     meet = threading.Barrier(3)
     assert len({future.result(AT_ONCE) for future in [threads.submit(meet.wait, AT_ONCE) for _ in range(3)]}) == 3
     threads.shutdown()
@@ -38,7 +38,7 @@ def test_several_work_beside_each_other() -> None:
 
 
 def test_after_shutdown_nothing_is_taken_and_what_waits_is_done_or_cancelled() -> None:
-    threads = Threads(1, "ending")
+    threads = WorkerThreads(1, "ending")
     hold = threading.Event()
     threads.submit(hold.wait, LONG)
     waiting = threads.submit(lambda: "done")
@@ -50,7 +50,7 @@ def test_after_shutdown_nothing_is_taken_and_what_waits_is_done_or_cancelled() -
     assert threads.join(AT_ONCE)
     threads.shutdown()
 
-    threads, hold = Threads(1, "cancelling"), threading.Event()
+    threads, hold = WorkerThreads(1, "cancelling"), threading.Event()
     threads.submit(hold.wait, LONG)
     cancelled = threads.submit(lambda: "done")
     threads.shutdown(wait=False, cancel_futures=True)
@@ -60,7 +60,7 @@ def test_after_shutdown_nothing_is_taken_and_what_waits_is_done_or_cancelled() -
 
 
 def test_join_gives_up_on_who_hangs() -> None:
-    threads, hold = Threads(1, "hanging"), threading.Event()
+    threads, hold = WorkerThreads(1, "hanging"), threading.Event()
     threads.submit(hold.wait, LONG)
     threads.shutdown(wait=False)
     began = time.monotonic()
@@ -75,7 +75,7 @@ def test_what_was_done_is_not_held_by_the_thread() -> None:
 
     from weakref import ref  # noqa: PLC0415  needed here alone
 
-    threads, thing = Threads(1, "letting-go"), Thing()
+    threads, thing = WorkerThreads(1, "letting-go"), Thing()
     kept = ref(thing)
     threads.submit(id, thing).result(AT_ONCE)
     del thing
@@ -100,7 +100,7 @@ print("ends")
 
 
 def test_a_slot_has_a_thread_for_the_visit_and_one_for_its_session() -> None:
-    slot = Slot(7)
+    slot = VisitSlot(7)
     names = slot.run(
         lambda: (threading.current_thread().name, slot.fetcher.submit(lambda: threading.current_thread().name).result(AT_ONCE))
     )
@@ -122,7 +122,7 @@ def test_cancelling_what_a_thread_takes_that_moment_never_waits() -> None:
 
 
 def _cancel_at_once() -> None:
-    threads = Threads(1, "works")
+    threads = WorkerThreads(1, "works")
     for _ in range(20):
         threads.submit(int)
     ending = started(partial(threads.shutdown, wait=False, cancel_futures=True), "ends")

@@ -20,7 +20,7 @@ from tests.unit.supervised import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gatewayd.scheduler.watcher import Said
+    from gatewayd.scheduler.watcher import WatchEvent
 
 
 class Line(Watch):
@@ -63,14 +63,14 @@ class Heards:
     """Remembers what a watcher says."""
 
     def __init__(self) -> None:
-        self.said: list[Said] = []
+        self.said: list[WatchEvent] = []
         self.failed: list[BaseException] = []
         self.watcher = Watcher(self.say, self.failed.append)
 
-    def say(self, said: Sequence[Said]) -> None:
+    def say(self, said: Sequence[WatchEvent]) -> None:
         self.said += said
 
-    def of(self, name: str) -> list[Said]:
+    def of(self, name: str) -> list[WatchEvent]:
         return [one for one in self.said if one.name == name]
 
 

@@ -24,11 +24,11 @@ from gatewayd import (
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.api.ledger import Filed
 from gatewayd.daemon.alarms import Alarms
-from gatewayd.daemon.event_reporting import Telling
+from gatewayd.daemon.event_reporting import EventReporter
 from gatewayd.daemon.observers import Observers
-from gatewayd.importing.visit import Report
+from gatewayd.importing.visit import VisitReport
 from gatewayd.matching.directory_looks import said
-from gatewayd.matching.worker_tasks import Outcome
+from gatewayd.matching.worker_tasks import TaskOutcome
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.registry import loading
 from gatewayd.runtime.metrics import Metrics
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gatewayd.matching.directory_looks import Look
+    from gatewayd.matching.directory_looks import DirectoryLook
 
 RAW = make_raw(1, subject="My secret journey")
 NOON = datetime.now(UTC)
@@ -67,7 +67,7 @@ class Hall:
         self.metrics = Metrics(version="1")
         self.ears = Ears()
         self.alarms = Alarms()
-        self.telling = Telling(self.metrics, self.ears, self.alarms)
+        self.telling = EventReporter(self.metrics, self.ears, self.alarms)
 
     @property
     def lines(self) -> list[str]:
@@ -137,7 +137,7 @@ def test_P9_a_fault_is_a_line_without_its_text_a_number_and_an_event(hall: Hall)
     [(None, "done", ""), (TransientError("away"), "failed", "TransientError"), (LeaseLost("gone"), "held", "LeaseLost")],
 )
 def test_a_visit_is_counted_by_its_result(hall: Hall, error: TransientError | None, result: str, kind: str) -> None:
-    hall.telling.listener.visited(Report(account="main", tally=Tally(filed=3, duplicate=2), error=error), 1.5)
+    hall.telling.listener.visited(VisitReport(account="main", tally=Tally(filed=3, duplicate=2), error=error), 1.5)
     assert hall.number(f'visits_total{{result="{result}"}}') == 1
     assert hall.number("visit_seconds_sum") == 1.5
     assert hall.number('mails_total{outcome="duplicate"}') == 2
@@ -215,11 +215,11 @@ def test_a_suspended_target_is_a_line(hall: Hall) -> None:
 def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hall) -> None:
     def look(version: str, outdated: str = "", *faults: str) -> None:
         contents = Contents(version=version, outdated=outdated, rows=(("persons.csv", 12),), faults=faults)
-        outcome = Outcome(faults=(*faults, outdated) if outdated else faults, contents=contents)
+        outcome = TaskOutcome(faults=(*faults, outdated) if outdated else faults, contents=contents)
         looks.append(said("acme", outcome, NOON, looks[-1] if looks else None, longest=900))
         hall.telling.looked(looks[-1])
 
-    looks: list[Look] = []
+    looks: list[DirectoryLook] = []
     fault = "persons.csv:3: the id is missing"
     look("1", "", fault)
     look("1", "", fault)
@@ -240,7 +240,7 @@ def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hal
 
 
 def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
-    hall.telling.looked(said("acme", Outcome(faults=("away",), failed=True), NOON, None, longest=900))
+    hall.telling.looked(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
     assert [one.alarm.name for one in hall.alarms.standing()] == ["acme"]
     house = House(tmp_path)
     house.operator("nord")
@@ -249,7 +249,7 @@ def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hal
 
 
 def test_a_directory_that_is_gone_from_its_operators_file_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
-    hall.telling.looked(said("acme", Outcome(faults=("away",), failed=True), NOON, None, longest=900))
+    hall.telling.looked(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
     house = House(tmp_path)
     house.operator("acme")
     (house.folder / "operators/acme.yaml").write_text("title: Acme\n")

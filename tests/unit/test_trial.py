@@ -17,7 +17,7 @@ import pytest
 from gatewayd import PluginError
 from gatewayd.api.roles import Matcher
 from gatewayd.registry import loading
-from gatewayd.registry.loading import LEFT_OUT, Tries
+from gatewayd.registry.loading import LEFT_OUT, Trials
 from gatewayd.registry.trial import cache
 from tests.unit.supervised import until
 from tests.unit.test_plugins import GOOD, loaded, write
@@ -86,7 +86,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> loading.Registry:
     folder = tmp_path_factory.mktemp("plugins")
     before, modules, threads = Path.cwd(), set(sys.modules), set(threading.enumerate())
     found = loading.load(
-        write(folder, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in WRONG.items()}), tries=Tries(seconds=60)
+        write(folder, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in WRONG.items()}),
+        tries=Trials(seconds=60),
     )
     assert Path.cwd() == before
     assert set(threading.enumerate()) <= threads
@@ -104,7 +105,7 @@ def test_P4_whatever_an_import_does_costs_that_plugin_alone(registry: loading.Re
 
 def test_P4_an_import_that_does_not_end_is_ended_and_says_where_it_is(tmp_path: Path) -> None:
     write(tmp_path, good=sound("fine"), **{name: sound(name, does) for name, (does, _) in HANGS.items()})
-    found = loading.load(tmp_path, tries=Tries(seconds=3))
+    found = loading.load(tmp_path, tries=Trials(seconds=3))
     for name, (_, line) in HANGS.items():
         at = f" ({name}.py:{line})" if line else ""
         assert loaded(found, name).error == f"it was not imported within 3 s (plugins.deadline){at}"
@@ -119,7 +120,7 @@ def test_P4_a_plugin_that_ends_what_all_are_forked_from_costs_itself_alone(does:
         a_wrong=wrong,
         **{f"good_{number}": sound(f"fine-{number}", "import time; time.sleep(0.2)") for number in range(6)},
     )
-    found = loading.load(tmp_path, tries=Tries(seconds=60))
+    found = loading.load(tmp_path, tries=Trials(seconds=60))
     assert "that all are forked from" in loaded(found, "a_wrong").error
     assert [loaded(found, f"good_{number}").error for number in range(6)] == [""] * 6
     assert found.get(Matcher, "fine-5")
@@ -149,9 +150,9 @@ def test_a_trial_that_never_began_says_nothing_of_the_plugin_and_is_not_remember
     # Of another plugin it is known what becomes of it.
     write(folder, begun=sound("begun"))
     # More than there can be: the process ends before it has imported anything.
-    error = loaded(loading.load(folder, tries=Tries(memory=1 << 80, file=file)), "begun").error
+    error = loaded(loading.load(folder, tries=Trials(memory=1 << 80, file=file)), "begun").error
     assert error == "it can't be tried: no process can be started"
-    assert not loaded(loading.load(folder, tries=Tries(file=file)), "begun").error
+    assert not loaded(loading.load(folder, tries=Trials(file=file)), "begun").error
 
 
 def test_a_place_has_line_and_column(registry: loading.Registry) -> None:
@@ -166,7 +167,7 @@ def test_libraries_may_be_imported(tmp_path: Path) -> None:
         "ssl, statistics, unittest.mock, urllib.request, uuid, xml.etree.ElementTree, zoneinfo, click, rich.console, sqlalchemy.orm, yaml"
     )
     quick = "import threading; threading.Thread(target=print).start()"
-    found = loading.load(write(tmp_path, large=sound("large", f"import {libraries}\n{quick}")), tries=Tries(seconds=60))
+    found = loading.load(write(tmp_path, large=sound("large", f"import {libraries}\n{quick}")), tries=Trials(seconds=60))
     assert loaded(found, "large").error == ""
 
 
@@ -223,7 +224,7 @@ def test_P4_a_plugin_that_is_another_here_than_in_its_trial_is_out_of_use_and_no
 def test_a_plugin_can_be_left_out_and_is_not_even_tried(tmp_path: Path, word: str) -> None:
     write(tmp_path, left=sound("left", "import time; time.sleep(10 ** 6)"), other=sound("other"))
     said: list[str] = []
-    found = loading.load(tmp_path, without=[word], tries=Tries(say=lambda name, _: said.append(name)))
+    found = loading.load(tmp_path, without=[word], tries=Trials(say=lambda name, _: said.append(name)))
     assert loaded(found, "left").error == LEFT_OUT
     assert "left" not in found.kinds(Matcher)
     assert "left" not in said
@@ -266,7 +267,7 @@ def test_it_is_said_what_is_tried_before_it_is(tmp_path: Path) -> None:
 
     began = time.monotonic()
     with pytest.raises(InterruptedError):
-        loading.load(tmp_path, tries=Tries(seconds=600, say=lambda *what: said.append(what), go_on=go_on))
+        loading.load(tmp_path, tries=Trials(seconds=600, say=lambda *what: said.append(what), go_on=go_on))
     assert said == [("sleeps", str(tmp_path / "sleeps.py"))]
     assert time.monotonic() - began < 60
     until(lambda: not _trials())
@@ -296,7 +297,7 @@ def _tried(folder: Path, file: Path | None, *, again: bool = False) -> list[str]
     said: list[str] = []
     # As the next process remembers nothing of itself.
     cache._known.clear()
-    loading.load(folder, tries=Tries(file=file, again=again, say=lambda name, _: said.append(name)))
+    loading.load(folder, tries=Trials(file=file, again=again, say=lambda name, _: said.append(name)))
     return sorted(name for name in said if name in {"fine", "faulty"})
 
 

@@ -26,7 +26,7 @@ from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.config import ImportConfig, LimitsConfig
 from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.visit import Allowance, Report, Tools
+from gatewayd.importing.visit import DailyQuota, VisitReport, VisitTools
 from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
@@ -79,7 +79,7 @@ def test_P1_every_listed_key_ends_in_the_ledger_with_what_became_of_it(gateway: 
     states = gateway.states()
     assert len(states) == len(gateway.transport.listed) == 10
     assert (states[gone], states[refused]) == ("vanished", "waiting")
-    assert gateway.good() == Report(account="main")
+    assert gateway.good() == VisitReport(account="main")
     assert len(gateway.filings()) == 8
 
 
@@ -228,7 +228,7 @@ def test_P4_a_folder_whose_whole_listing_is_more_than_a_visit_may_bring_has_its_
 def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_it_is_visited(tmp_path: Path) -> None:
     """A server that renumbers its folder all the time makes rows of the ledger all the time."""
     now, entries, waits = 0.0, 0, 0
-    allowance = Allowance(LimitsConfig(day_messages=240), lambda: now)
+    allowance = DailyQuota(LimitsConfig(day_messages=240), lambda: now)
     with Gateway(tmp_path, filled(20), bounds=Bounds(), allowance=allowance) as gateway:
         while now < 86400:
             report = gateway.visit()
@@ -249,7 +249,7 @@ def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_
 def test_P8_what_a_server_may_send_in_a_day_bounds_its_visits_together_and_nothing_is_lost(tmp_path: Path) -> None:
     now = 0.0
     size = sum(len(make_raw(number)) for number in range(1, 31))
-    allowance = Allowance(LimitsConfig(day_bytes=size // 2), lambda: now)
+    allowance = DailyQuota(LimitsConfig(day_bytes=size // 2), lambda: now)
     with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5), allowance=allowance) as gateway:
         first, second = gateway.visit(), gateway.visit()
         assert first.error
@@ -282,7 +282,7 @@ def test_P8_what_came_before_a_visit_broke_off_counts_for_the_day_too(tmp_path: 
         raise LOST
 
     transport = Talkers(("INBOX",), account="main")
-    allowance = Allowance(LimitsConfig(day_bytes=1000), lambda: 0.0)
+    allowance = DailyQuota(LimitsConfig(day_bytes=1000), lambda: 0.0)
     with Gateway(tmp_path, transport, allowance=allowance) as gateway:
         messages = []
         for _ in range(3):
@@ -305,7 +305,7 @@ def test_progress_is_told_after_each_commit(gateway: Gateway) -> None:
 
 
 def test_second_visit_of_an_account_is_told_who_holds_it(gateway: Gateway) -> None:
-    held: list[Report | Held] = []
+    held: list[VisitReport | Held] = []
     gateway.transport.on("fetch", lambda: held.append(gateway.try_visit()))
     gateway.good()
     (second,) = held
@@ -678,7 +678,7 @@ def test_P4_a_message_that_ends_every_session_does_not_stop_the_others(gateway: 
     """The server hangs up whenever this one is asked for: it is deferred, and the others are had by another session."""
     poison = gateway.transport.keys()[4]
 
-    def visit() -> Report:
+    def visit() -> VisitReport:
         gateway.transport.calm()
         number = [one.listed.key for one in gateway.store.waiting("main", "INBOX", after=0, limit=100)]
         before = number.index(poison) if poison in number else 4 if not gateway.transport.listed else None
@@ -786,7 +786,7 @@ def test_a_session_that_cannot_be_closed_hides_no_error_and_no_work(gateway: Gat
     gateway.transport.on("close", KeyError("bye"))
     gateway.transport.on("message", LOST, after=5)
     report = gateway.try_visit()
-    assert isinstance(report, Report)
+    assert isinstance(report, VisitReport)
     assert report.error is LOST
     assert "the session was not closed: KeyError" in report.problems[0]
     assert report.tally.filed == 5
@@ -866,7 +866,7 @@ def test_P2_a_visit_that_lost_its_lease_writes_nothing_more_and_leaves_no_spool(
 
 
 def test_a_lease_is_kept_while_the_session_is_slow(gateway: Gateway) -> None:
-    assert Tools.__dataclass_fields__["patience"].default == LEASE_SECONDS / 3
+    assert VisitTools.__dataclass_fields__["patience"].default == LEASE_SECONDS / 3
     store = gateway.another_store()
     until: list[datetime] = []
 
@@ -914,7 +914,7 @@ def test_a_spool_that_cannot_be_made_leaves_none_of_the_others(gateway: Gateway)
     room = next(path.parent for path in gateway.folder.glob("owners/*/lock"))
     (room / "2.spool").write_text("in the way")
     report = gateway.try_visit()
-    assert isinstance(report, Report)
+    assert isinstance(report, VisitReport)
     assert isinstance(report.error, TransientError)
     assert "the spool can't be written" in report.error.message
     assert gateway.spools() == ["2.spool"]
@@ -931,7 +931,7 @@ def test_a_store_that_cannot_take_the_lease_back_hides_nothing_of_the_visit(gate
 
         gateway.transport.on("close", block)
         report = gateway.try_visit()
-    assert isinstance(report, Report)
+    assert isinstance(report, VisitReport)
     assert isinstance(report.error, TransientError)
     assert report.tally.filed == 10
 
@@ -941,7 +941,7 @@ def test_several_visits_at_once_of_several_accounts_do_not_meet(tmp_path: Path) 
     with ThreadPoolExecutor(3) as threads:
         reports = list(threads.map(lambda gateway: gateway.try_visit(), gateways))
     for gateway, report in zip(gateways, reports, strict=True):
-        assert isinstance(report, Report)
+        assert isinstance(report, VisitReport)
         assert report.tally.filed == 20
         gateway.close()
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from gatewayd import PluginError, TransientError
-from gatewayd.matching import Examination, Examining
+from gatewayd.matching import Matching, MatchRun
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.patience import LONG
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.importing.visit import Progress
-    from gatewayd.matching import Examined, Order, Recipe
+    from gatewayd.matching import MatchRequest, MatchResult, OperatorSpec
 
 LOST = TransientError("connection lost")
 
 
-class Watched(Examining):
+class Watched(Matching):
     """Examines as another does, and lets each begin be seen."""
 
-    def __init__(self, inner: Examining, began: Callable[[int], object]) -> None:
+    def __init__(self, inner: Matching, began: Callable[[int], object]) -> None:
         self.inner = inner
         self.began = began
         self.dropped = 0
 
-    def refresh(self, recipe: Recipe) -> list[str]:
+    def refresh(self, recipe: OperatorSpec) -> list[str]:
         return self.inner.refresh(recipe)
 
-    def begin(self, order: Order) -> Examination:
+    def begin(self, order: MatchRequest) -> MatchRun:
         self.began(len(order.letters))
         return _Watched(self, self.inner.begin(order))
 
 
-class _Watched(Examination):
-    def __init__(self, by: Watched, inner: Examination) -> None:
+class _Watched(MatchRun):
+    def __init__(self, by: Watched, inner: MatchRun) -> None:
         self.by = by
         self.inner = inner
 
-    def result(self, tick: Callable[[], None]) -> Examined:
+    def result(self, tick: Callable[[], None]) -> MatchResult:
         return self.inner.result(tick)
 
     def drop(self) -> None:

@@ -19,7 +19,7 @@ from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
 
 if TYPE_CHECKING:
-    from gatewayd.importing.visit import Report
+    from gatewayd.importing.visit import VisitReport
     from gatewayd.testing.fake_transport import Asked
 
 STEPS = ("open", "listing", "page", "headers", "fetch", "message", "settle", "close")
@@ -99,7 +99,7 @@ class Visits(RuleBasedStateMachine):
     def visit(self, *, from_beginning: bool) -> None:
         self.check(self.gateway.visit(from_beginning=from_beginning))
 
-    def check(self, report: Report) -> None:
+    def check(self, report: VisitReport) -> None:
         states = self.gateway.states()
         assert states.keys() == {key for _, key in self.transport.listed - self.replaced} or report.error, (
             "P1: a listed key is not in the ledger"

@@ -11,7 +11,7 @@ from gatewayd.api.spool import SpoolFailed
 from gatewayd.config import ImportConfig
 from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.visit import Report
+from gatewayd.importing.visit import VisitReport
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
@@ -153,7 +153,7 @@ def test_a_session_that_cannot_be_closed_is_the_last_one_of_its_visit(tmp_path: 
         transport.on("listing", LOST)
         transport.on("close", ValueError("a bug of the transport"))
         report = gateway.try_visit()
-        assert isinstance(report, Report)
+        assert isinstance(report, VisitReport)
         assert report.error is LOST
         assert ["the session was not closed" in one for one in report.problems] == [True]
         assert len(transport.steps("open")) == 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.config import load
-from gatewayd.daemon.main_wait import Waiting
+from gatewayd.daemon.main_wait import MainWait
 from tests.e2e.house import House, until
 from tests.patience import LONG
 
@@ -43,7 +43,7 @@ def events(config: Config, read_at: float, steps: Sequence[Callable[[], object]]
         os.kill(os.getpid(), signal.SIGTERM)
 
     said: list[str] = []
-    with Waiting(read_at) as waiting:
+    with MainWait(read_at) as waiting:
         thread = threading.Thread(target=work)
         thread.start()
         for event in waiting.events(lambda: config, 0.3):

@@ -18,11 +18,11 @@ from gatewayd import PluginError, TransientError
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.spool import SpoolSource
 from gatewayd.config import WorkersConfig
-from gatewayd.matching import Letter
+from gatewayd.matching import RawMail
 from gatewayd.matching.blame import parsed_apart
-from gatewayd.matching.worker_matching import WorkerEvents, Workers
-from gatewayd.matching.worker_pool import Lane
-from gatewayd.matching.worker_tasks import Failure, Outcome
+from gatewayd.matching.worker_matching import WorkerEvents, WorkerMatching
+from gatewayd.matching.worker_pool import WorkerPool
+from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
 from gatewayd.runtime import forkserver
 from tests.patience import AT_ONCE, LONG, Stopwatch
 from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
@@ -31,14 +31,14 @@ from tests.unit.supervised import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.matching import Examined, Order
+    from gatewayd.matching import MatchRequest, MatchResult
     from gatewayd.registry.loading import Registry
 
 #: Seconds: a deadline for tests, which a process that has started keeps also on a busy machine.
 DEADLINE = 1.0
 
 
-class Pool(Workers):
+class Pool(WorkerMatching):
     """Workers that remember what ended."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Pool(Workers):
         config = WorkersConfig(processes=processes, deadline=deadline, budget=budget, memory_mib=128)
         super().__init__(registry, config, events, looks_apart=looks_apart)
 
-    def examine(self, order: Order) -> Examined:
+    def examine(self, order: MatchRequest) -> MatchResult:
         return self.begin(order).result(lambda: None)
 
     def pids(self) -> set[int]:
@@ -349,7 +349,7 @@ def test_letters_that_no_worker_can_take_are_not_filed_as_broken(tmp_path: Path)
 def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found) as workers:
-        gone = Letter(1, SpoolSource(str(tmp_path / "gone"), 0, 100))
+        gone = RawMail(1, SpoolSource(str(tmp_path / "gone"), 0, 100))
         with pytest.raises(TransientError, match="the spool can't be read"):
             workers.examine(order((gone, *letters(3)[1:]), recipe(found, "acme", "good", folder=tmp_path)))
         assert linked(workers.examine(order(letters(2), recipe(found, "acme", "good", folder=tmp_path))).findings[0], "good") == [
@@ -364,8 +364,8 @@ class Ending:
 
     config = WorkersConfig()
 
-    def labour(self, *_: object, **__: object) -> Outcome:
-        return Outcome(failure=Failure(None, "it exited with 6"))
+    def labour(self, *_: object, **__: object) -> TaskOutcome:
+        return TaskOutcome(failure=TaskFailure(None, "it exited with 6"))
 
 
 def test_where_every_process_ends_as_it_begins_no_letter_is_to_blame() -> None:
@@ -419,7 +419,7 @@ def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) ->
 
 
 def test_however_many_ask_at_once_there_are_no_more_processes_than_there_may_be() -> None:
-    lane = Lane(2, more=0, memory=128 << 20, keep=False)
+    lane = WorkerPool(2, more=0, memory=128 << 20, keep=False)
     busy, most = 0, list[int]()
     door, together = threading.Lock(), threading.Barrier(8)
 
@@ -597,7 +597,7 @@ def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: 
 # --- new code -----------------------------------------------------------------------------------------------------------
 
 
-def reasons(examined: Examined) -> set[str]:
+def reasons(examined: MatchResult) -> set[str]:
     return {link.because for _, link in examined.findings[0].links}
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from gatewayd import DaemonHealth
 from gatewayd.config import LimitsConfig
-from gatewayd.matching import Examiner
+from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
-from gatewayd.runtime.instance import Owner
-from gatewayd.scheduler import Kit, Listener, Pace, Supervisor
+from gatewayd.runtime.instance import Instance
+from gatewayd.scheduler import Dependencies, Listener, Supervisor, Timings
 from tests.patience import AT_ONCE, Stopwatch
 
 if TYPE_CHECKING:
@@ -20,20 +20,22 @@ if TYPE_CHECKING:
     from typing import Self
 
     from gatewayd import Store
-    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.account_state import AccountState
     from tests.unit.supervised import House
 
 
-def kit(house: House, owner: Owner, store: Store | None = None, *, visits: int = 8, listener: Listener | None = None) -> Kit:
+def kit(
+    house: House, owner: Instance, store: Store | None = None, *, visits: int = 8, listener: Listener | None = None
+) -> Dependencies:
     """What a supervisor works with, in a hurry."""
-    return Kit(
+    return Dependencies(
         store=store or house.store,
         owner=owner,
-        examiner=Examiner(Registry(plugins=(), _classes={})),
+        examiner=LocalMatching(Registry(plugins=(), _classes={})),
         limits=LimitsConfig(visits=visits),
         daemon=lambda accounts: DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
         listener=listener or Listener(),
-        pace=Pace(poll=0.02, tell=0.02, first=60.0),
+        pace=Timings(poll=0.02, tell=0.02, first=60.0),
     )
 
 
@@ -42,7 +44,7 @@ class Turned:
 
     def __init__(self, house: House, *, store: Store | None = None, visits: int = 8) -> None:
         self._house = house
-        self._owner = Owner(house.folder)
+        self._owner = Instance(house.folder)
         self._owner.__enter__()
         self.supervisor = Supervisor(kit(house, self._owner, store, visits=visits))
         self.apply()
@@ -51,7 +53,7 @@ class Turned:
         """Take the house's config over as it is now."""
         self.supervisor.apply(self._house.config(), self._house.recipes)
 
-    def charge(self, name: str = "main") -> Charge:
+    def charge(self, name: str = "main") -> AccountState:
         """What is known of an account."""
         self.until(lambda: self.supervisor._charges.get(name))
         found = self.supervisor._charges.get(name)

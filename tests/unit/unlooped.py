@@ -9,10 +9,10 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from gatewayd import DaemonHealth, Lease, Task, TransientError
-from gatewayd.scheduler import Listener, Pace
-from gatewayd.scheduler.account_state import Watched
-from gatewayd.scheduler.leases import Keeper, Round
-from gatewayd.scheduler.visit_runner import Run
+from gatewayd.scheduler import Listener, Timings
+from gatewayd.scheduler.account_state import WatchedSession
+from gatewayd.scheduler.leases import LeaseManager, LeaseRound
+from gatewayd.scheduler.visit_runner import RunningVisit
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE
 from tests.unit.supervised import until
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from gatewayd import AccountHealth, GatewaydError
-    from gatewayd.scheduler.account_state import Charge
+    from gatewayd.scheduler.account_state import AccountState
     from tests.unit.supervised import House
 
 #: How long a lease lasts here, in seconds.
@@ -81,18 +81,18 @@ class Heard(Sql):
 class Bench:
     """A keeper with a store, and what its rounds did."""
 
-    def __init__(self, house: House, pace: Pace) -> None:
+    def __init__(self, house: House, pace: Timings) -> None:
         self.house = house
         self.store = Heard(house.store.options, place=house.store.place)
         self.store.listen()
         self.store.open()
         house._stack.callback(self.store.close)
-        self.rounds: SimpleQueue[Round] = SimpleQueue()
+        self.rounds: SimpleQueue[LeaseRound] = SimpleQueue()
         self.kit = house.kit(store=self.store, pace=pace)
-        self.keeper = Keeper(self.kit, self.rounds.put)
+        self.keeper = LeaseManager(self.kit, self.rounds.put)
         house._stack.callback(self.keeper._thread.shutdown)
 
-    def round(self, held: Sequence[Lease] = (), wanted: Sequence[str] = (), accounts: int = 0) -> Round:
+    def round(self, held: Sequence[Lease] = (), wanted: Sequence[str] = (), accounts: int = 0) -> LeaseRound:
         """Let it do a round, and return what that did."""
         self.keeper.start(held, wanted, accounts)
         return self.rounds.get(timeout=AT_ONCE)
@@ -125,11 +125,11 @@ class Stand:
             gone=self.heard.append,
             changed=lambda health, _: self.heard.append((health.account, health.condition, health.error, health.advice)),
         )
-        self.supervisor = house.supervisor(pace=Pace(lease=LEASE), listener=listener)
+        self.supervisor = house.supervisor(pace=Timings(lease=LEASE), listener=listener)
         self.ownership, self.charges = self.supervisor._ownership, self.supervisor._charges
         self.keeper, self.reception = self.supervisor._keeper, self.supervisor._reception
 
-    def charge(self, name: str) -> Charge:
+    def charge(self, name: str) -> AccountState:
         charge = self.charges.get(name)
         assert charge is not None
         return charge
@@ -148,32 +148,32 @@ class Stand:
         share: int | None = None,
         error: GatewaydError | None = None,
         healths: tuple[AccountHealth, ...] = (),
-    ) -> Round:
+    ) -> LeaseRound:
         """Let a round be done that renewed, lost and took these leases."""
         told = {one.account: one for one in healths}
         asked = lost | (kept or frozenset())
-        done = Round(began=time.monotonic(), asked=asked, kept=kept, taken=taken, share=share, error=error, healths=told)
+        done = LeaseRound(began=time.monotonic(), asked=asked, kept=kept, taken=taken, share=share, error=error, healths=told)
         self.ownership.done(done)
         return done
 
-    def own(self, *names: str) -> list[Charge]:
+    def own(self, *names: str) -> list[AccountState]:
         """Let accounts be ours."""
         self.done(*[self.lease(name) for name in names])
         return [self.charge(name) for name in names]
 
-    def watch(self, charge: Charge) -> None:
+    def watch(self, charge: AccountState) -> None:
         """Let the account's server be watched."""
         session = self.house.servers[charge.name].open()
         self.house._stack.callback(session.close)
         watch = session.watch("INBOX")
         assert watch is not None
-        charge.watched = Watched(session, watch)
+        charge.watched = WatchedSession(session, watch)
 
-    def visit(self, charge: Charge) -> Run:
+    def visit(self, charge: AccountState) -> RunningVisit:
         """Let the account be in the middle of a visit."""
         assert charge.lease is not None
         registry = self.house.config().registry
-        charge.run = Run(charge, charge.config, {}, None, registry, charge.lease, None, Task())
+        charge.run = RunningVisit(charge, charge.config, {}, None, registry, charge.lease, None, Task())
         # As of all that are being visited.
         charge.due = None
         self.charges._due.drop(charge.name)

@@ -1,15 +1,15 @@
 """Mail that we write ourselves: letters, and answers to mail that came in. Bytes in, bytes out; nothing here does I/O."""
 
-from gatewayd.desk.composing.answering import QUOTED, Original, answered, quoted, references
+from gatewayd.desk.composing.answering import QUOTED, QuotedOriginal, answered, quoted, references
 from gatewayd.desk.composing.recipients import LONGEST_NAME, addresses, strict
-from gatewayd.desk.composing.writing import Attached, Draft, written
+from gatewayd.desk.composing.writing import AttachedFile, Draft, written
 
 __all__ = [
     "LONGEST_NAME",
     "QUOTED",
-    "Attached",
+    "AttachedFile",
     "Draft",
-    "Original",
+    "QuotedOriginal",
     "addresses",
     "answered",
     "quoted",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.message.mail import Mail
 
-__all__ = ["QUOTED", "Original", "answered", "quoted", "references"]
+__all__ = ["QUOTED", "QuotedOriginal", "answered", "quoted", "references"]
 
 #: How much of a text is quoted, in characters.
 QUOTED = 65_536
@@ -27,7 +27,7 @@ _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Original:
+class QuotedOriginal:
     """What is quoted of a mail."""
 
     #: Name or address of who wrote it; empty where nobody knows.
@@ -37,7 +37,7 @@ class Original:
     text: str
 
     @classmethod
-    def of(cls, mail: Mail) -> Original:
+    def of(cls, mail: Mail) -> QuotedOriginal:
         """Return what is quoted of this one."""
         sender = mail.sender
         return cls(name=(sender.name or sender.email) if sender else "", date=mail.sent_at or mail.received_at, text=mail.text)
@@ -60,28 +60,28 @@ def references(mail: Mail) -> tuple[str, ...]:
     return tuple(filter(None, (*mail.references, mail.message_id)))
 
 
-def quoted(text: str, html: str, original: Original) -> tuple[str, str]:
+def quoted(text: str, html: str, original: QuotedOriginal) -> tuple[str, str]:
     """Return text and html of an answer with the original quoted below; without a text, it is made of the html."""
     return _below_text(text or html_to_text(html), original), _below_html(html, original) if html else ""
 
 
-def _introduced(original: Original) -> str:
+def _introduced(original: QuotedOriginal) -> str:
     when = f"On {minute(original.date)}" if original.date else "Some time ago"
     return f"{when}, {' '.join(original.name[:LONGEST_NAME].split()) or 'somebody'} wrote:"
 
 
-def _lines(original: Original) -> list[str]:
+def _lines(original: QuotedOriginal) -> list[str]:
     lines = original.text[:QUOTED].strip("\n").splitlines()
     return [*lines, "[...]"] if len(original.text) > QUOTED else lines
 
 
-def _below_text(text: str, original: Original) -> str:
+def _below_text(text: str, original: QuotedOriginal) -> str:
     # Behind the last line of an earlier quotation stands ">>" (RFC 3676 section 4.5).
     lines = [f">{line}" if line.startswith(">") else f"> {line}".rstrip() for line in _lines(original)]
     return "\n".join((text.rstrip("\n"), "", _introduced(original), *lines, ""))
 
 
-def _below_html(html: str, original: Original) -> str:
+def _below_html(html: str, original: QuotedOriginal) -> str:
     lines = "<br>\n".join(escape(line) for line in _lines(original))
     below = f'\n<p>{escape(_introduced(original))}</p>\n<blockquote type="cite">\n{lines}\n</blockquote>\n'
     ends = [found.start() for found in _BODY_END.finditer(html)]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from gatewayd.message.values import Address
 
-__all__ = ["Attached", "Draft", "written"]
+__all__ = ["AttachedFile", "Draft", "written"]
 
 #: Without 8BITMIME (RFC 6152) nothing over ASCII may be sent, and this mail is stored before its server is asked.
 _BODIES = SMTP.clone(cte_type="7bit", max_line_length=78)
@@ -41,7 +41,7 @@ _LONGEST_LINE = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached:
+class AttachedFile:
     """A file that goes with a mail."""
 
     name: str
@@ -64,7 +64,7 @@ class Draft:
     #: Without it, it is made of ``html``.
     text: str = ""
     html: str = ""
-    attachments: tuple[Attached, ...] = ()
+    attachments: tuple[AttachedFile, ...] = ()
     #: With its brackets.
     message_id: str
     date: datetime
@@ -165,7 +165,7 @@ def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
     return f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode() + inner + f"--{boundary}--\r\n".encode()
 
 
-def _attached(attached: Attached) -> bytes:
+def _attached(attached: AttachedFile) -> bytes:
     """Return a file as a part. Both lines are written here: a library's header would decode what a file's name only looks like."""
     kind = attached.type.lower()
     if not _TYPE.fullmatch(kind):

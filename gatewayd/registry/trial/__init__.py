@@ -1,6 +1,6 @@
 """A plugin is tried in a process of its own before it is imported here: whatever its import does, it costs that plugin alone."""
 
-from gatewayd.registry.trial.trials import Tries
-from gatewayd.registry.trial.values import Task, Verdict
+from gatewayd.registry.trial.trials import Trials
+from gatewayd.registry.trial.values import TrialResult, TrialTask
 
-__all__ = ["Task", "Tries", "Verdict"]
+__all__ = ["TrialResult", "TrialTask", "Trials"]

@@ -17,14 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.registry.trial.values import Verdict
+from gatewayd.registry.trial.values import TrialResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.registry.discovery import Found
+    from gatewayd.registry.discovery import FoundPlugin
 
-__all__ = ["Memory"]
+__all__ = ["TrialCache"]
 
 #: Seconds for which it is remembered that a plugin is of no use.
 _FAULTY = 600.0
@@ -32,10 +32,10 @@ _FAULTY = 600.0
 _MOST, _LARGEST = 500, 4 << 20
 
 #: By the process: key, verdict, and when it was given.
-_known: dict[str, tuple[Verdict, float]] = {}
+_known: dict[str, tuple[TrialResult, float]] = {}
 
 
-class Memory:
+class TrialCache:
     """The verdicts of one state folder; without a file those of this process alone."""
 
     def __init__(self, file: Path | None) -> None:
@@ -43,7 +43,7 @@ class Memory:
         self._around = _around()
         self._read = False
 
-    def get(self, found: Found, *, faulty: bool = True) -> Verdict | None:
+    def get(self, found: FoundPlugin, *, faulty: bool = True) -> TrialResult | None:
         """Return what is known of a plugin; with ``faulty`` also that it is of no use."""
         key = self._key(found)
         if key not in _known and not self._read:
@@ -58,7 +58,7 @@ class Memory:
             return replace(verdict, file=str(found.path))
         return verdict
 
-    def put(self, verdicts: Mapping[Found, Verdict]) -> None:
+    def put(self, verdicts: Mapping[FoundPlugin, TrialResult]) -> None:
         """Remember what was found out. Where the file can't be written, it is found out anew by the next process."""
         now = time.time()
         fresh = {self._key(found): (verdict, now) for found, verdict in verdicts.items()}
@@ -71,10 +71,10 @@ class Memory:
             with suppress(OSError):
                 self._write({key: [kept[key][0].row(), kept[key][1]] for key in newest})
 
-    def _key(self, found: Found) -> str:
+    def _key(self, found: FoundPlugin) -> str:
         return f"{self._around} {found.name} {found.fingerprint}"
 
-    def _kept(self) -> dict[str, tuple[Verdict, float]]:
+    def _kept(self) -> dict[str, tuple[TrialResult, float]]:
         if self._file is None:
             return {}
         try:
@@ -82,7 +82,7 @@ class Memory:
             with os.fdopen(opened, "rb") as file:
                 text = file.read(_LARGEST) if stat.S_ISREG(os.fstat(opened).st_mode) else b""
             rows = json.loads(text)
-            return {str(key): (Verdict.of(row), float(at)) for key, (row, at) in rows.items() if key.startswith(self._around)}
+            return {str(key): (TrialResult.of(row), float(at)) for key, (row, at) in rows.items() if key.startswith(self._around)}
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             # As good as none.
             return {}

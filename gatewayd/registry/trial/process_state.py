@@ -25,7 +25,7 @@ from gatewayd.runtime.traces import SINGLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Marks"]
+__all__ = ["ProcessState"]
 
 #: Seconds that a thread which an import started has to end.
 _END = 0.5
@@ -138,7 +138,7 @@ _LOOKS: dict[str, Callable[[], object]] = {
 }
 
 
-class Marks:
+class ProcessState:
     """How the process is before an import."""
 
     def __init__(self) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError
 from gatewayd.registry.offers import offered
-from gatewayd.registry.trial.process_state import Marks
-from gatewayd.registry.trial.values import Task, Verdict
+from gatewayd.registry.trial.process_state import ProcessState
+from gatewayd.registry.trial.values import TrialResult, TrialTask
 from gatewayd.runtime.child_process import bound_memory, end_with_parent
 from gatewayd.runtime.traces import SINGLE, said, spot, where
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     given, out, life, memory = map(int, arguments)
     end_with_parent(life)
     with os.fdopen(given, "rb") as file:
-        task: Task = pickle.load(file)  # noqa: S301  our parent's own bytes
+        task: TrialTask = pickle.load(file)  # noqa: S301  our parent's own bytes
     sys.path[:] = task.path
     bound_memory(memory)
     # From now on its time runs.
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     os._exit(0)
 
 
-def _verdict(task: Task) -> Verdict:
-    marks = Marks()
+def _verdict(task: TrialTask) -> TrialResult:
+    marks = ProcessState()
     try:
         found = offered(task.found.name, task.found.load().plugin)
     except BaseException as error:  # noqa: BLE001  whatever a plugin raises is its own fault
@@ -57,14 +57,14 @@ def _verdict(task: Task) -> Verdict:
     changed = marks.changed(task.found.module.partition(":")[0].partition(".")[0] or SINGLE)
     if changed:
         expected = "expected that to import it defines things, and changes nothing that others use"
-        return Verdict(error=f"when it is imported, {changed}: {expected}")
-    return Verdict(words=found.words, sending=found.sending)
+        return TrialResult(error=f"when it is imported, {changed}: {expected}")
+    return TrialResult(words=found.words, sending=found.sending)
 
 
-def _refused(error: BaseException) -> Verdict:
+def _refused(error: BaseException) -> TrialResult:
     at = spot(error)
     if isinstance(error, SystemExit):
         text = f"it exits when it is imported: {said(error).partition(': ')[2]}"
     else:
         text = error.sentences if isinstance(error, GatewaydError) else where(error)
-    return Verdict(error=text, file=at.file if at else "", line=at.line if at else 0, column=at.column if at else 0)
+    return TrialResult(error=text, file=at.file if at else "", line=at.line if at else 0, column=at.column if at else 0)

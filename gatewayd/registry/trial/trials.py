@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.registry.trial.cache import Memory
-from gatewayd.registry.trial.values import ORPHANED, Task, Verdict
+from gatewayd.registry.trial.cache import TrialCache
+from gatewayd.registry.trial.values import ORPHANED, TrialResult, TrialTask
 from gatewayd.runtime.forkserver import fork
 from gatewayd.runtime.traces import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gatewayd.registry.discovery import Found
+    from gatewayd.registry.discovery import FoundPlugin
     from gatewayd.runtime.forkserver import Child
 
-__all__ = ["Tries"]
+__all__ = ["Trials"]
 
 #: What the fork server is asked for.
 _PROGRAM = "gatewayd.registry.trial.program"
@@ -45,7 +45,7 @@ _FRAME = re.compile(r'File "([^"\n]+)", line (\d+) in ')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tries:
+class Trials:
     """How plugins are tried."""
 
     #: Seconds and bytes of memory that an import may take.
@@ -63,16 +63,16 @@ class Tries:
     #: Asked ten times a second; what it raises ends the trials.
     go_on: Callable[[], None] = lambda: None
 
-    def verdicts(self, plugins: Sequence[Found]) -> Mapping[Found, Verdict]:
+    def verdicts(self, plugins: Sequence[FoundPlugin]) -> Mapping[FoundPlugin, TrialResult]:
         """Return what becomes of each; what is remembered is not tried."""
-        memory = Memory(self.file)
+        memory = TrialCache(self.file)
         known = {one: verdict for one in plugins if (verdict := memory.get(one, faulty=not self.again))}
         fresh = dict(self._tried([one for one in plugins if one not in known]))
         memory.put({one: verdict for one, verdict in fresh.items() if verdict.error not in {_NO_PROCESS, _LOST}})
         return {**known, **fresh}
 
-    def _tried(self, plugins: Sequence[Found]) -> Iterator[tuple[Found, Verdict]]:
-        lost: list[Found] = []
+    def _tried(self, plugins: Sequence[FoundPlugin]) -> Iterator[tuple[FoundPlugin, TrialResult]]:
+        lost: list[FoundPlugin] = []
         for trial in self._trials(plugins, _AT_ONCE):
             verdict = trial.verdict()
             if verdict.error == _LOST or ORPHANED in verdict.error:
@@ -83,7 +83,7 @@ class Tries:
         for trial in self._trials(lost, 1):
             yield trial.found, trial.verdict()
 
-    def _trials(self, plugins: Sequence[Found], at_once: int) -> Iterator[_Trial]:
+    def _trials(self, plugins: Sequence[FoundPlugin], at_once: int) -> Iterator[_Trial]:
         waiting, running = list(plugins), list[_Trial]()
         poll = select.poll()
         try:
@@ -109,7 +109,7 @@ _LOST = "it can't be tried: its process was lost, together with the one that all
 class _Trial:
     """One plugin that is being tried."""
 
-    def __init__(self, found: Found, tries: Tries) -> None:
+    def __init__(self, found: FoundPlugin, tries: Trials) -> None:
         self.found = found
         self._tries = tries
         self._told = False
@@ -124,7 +124,7 @@ class _Trial:
         life, self._life = os.pipe()
         given = os.memfd_create("task")
         try:
-            task = Task(found=found, path=tuple(sys.path), seconds=tries.seconds)
+            task = TrialTask(found=found, path=tuple(sys.path), seconds=tries.seconds)
             os.write(given, pickle.dumps(task, 5))
             os.lseek(given, 0, os.SEEK_SET)
             self._child = self._forked(given, theirs, life)
@@ -153,25 +153,25 @@ class _Trial:
         self._late = time.monotonic() - self._began > self._tries.seconds + (0.0 if self._ready else _START)
         return piece == b"" or self._answer() is not None or len(self._heard) > _LARGEST or self._late
 
-    def _answer(self) -> Verdict | None:
+    def _answer(self) -> TrialResult | None:
         line, end, _ = self._heard.rpartition(b"\n")
         if not end:
             return None
         with suppress(ValueError, TypeError, KeyError):
-            return Verdict.of(json.loads(line.rpartition(b"\n")[2]))
+            return TrialResult.of(json.loads(line.rpartition(b"\n")[2]))
         return None
 
-    def verdict(self) -> Verdict:
+    def verdict(self) -> TrialResult:
         """End it, and return what became of it."""
         code = self.end()
         # What ended before it began, or with what it was forked from, says nothing of the plugin.
         if self._lost:
-            return Verdict(error=_LOST)
+            return TrialResult(error=_LOST)
         if self._child is None or not (self._ready or self._late):
-            return Verdict(error=_NO_PROCESS)
+            return TrialResult(error=_NO_PROCESS)
         return self._answer() or self._refused(code)
 
-    def _refused(self, code: int | None) -> Verdict:
+    def _refused(self, code: int | None) -> TrialResult:
         if code is None and not self._late:
             error = "it closes files that are not its own when it is imported"
         elif code is None:
@@ -181,7 +181,7 @@ class _Trial:
         else:
             error = f"it ends the process when it is imported, with exit code {code}"
         at = self._spot()
-        return Verdict(error=f"{error} ({at})", file=at.file, line=at.line) if at else Verdict(error=error)
+        return TrialResult(error=f"{error} ({at})", file=at.file, line=at.line) if at else TrialResult(error=error)
 
     def _spot(self) -> Spot | None:
         """Return where in the plugin's own code it was last."""

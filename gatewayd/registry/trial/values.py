@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.registry.discovery import Found
+    from gatewayd.registry.discovery import FoundPlugin
 
-__all__ = ["ORPHANED", "Task", "Verdict"]
+__all__ = ["ORPHANED", "TrialResult", "TrialTask"]
 
 #: What is told of a plugin that has ended, or stopped, the process that its own and all others were forked from.
 ORPHANED = "it ends or stops the process that all are forked from"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class TrialTask:
     """One plugin to be tried."""
 
-    found: Found
+    found: FoundPlugin
     #: ``sys.path`` of whoever wants to know.
     path: tuple[str, ...]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class TrialResult:
     """What became of a trial."""
 
     #: What the plugin offers as (role, kind), and what it hears of as ("observers", hook).
@@ -46,7 +46,7 @@ class Verdict:
         return asdict(self)
 
     @classmethod
-    def of(cls, row: object) -> Verdict:
+    def of(cls, row: object) -> TrialResult:
         """Return the verdict of a row; raises ValueError, TypeError or KeyError for what is none."""
         if not isinstance(row, dict):
             raise TypeError("a verdict is an object")

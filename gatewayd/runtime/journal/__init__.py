@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, TextIO
 
 from gatewayd.runtime.journal.directories import directory_failed, directory_fault, directory_healed, directory_loaded
-from gatewayd.runtime.journal.lines import Handler, Layout, Level, Value, place
+from gatewayd.runtime.journal.lines import Layout, Level, LogHandler, Value, place
 from gatewayd.runtime.journal.outgoing import (
     delivery_overdue,
     delivery_settled,
@@ -88,9 +88,9 @@ def configure(layout: Layout = "plain", level: Level = "info", stream: TextIO | 
     ``plain`` has time and level in front, or priorities where the stream goes to journald; ``json`` is one object a line. Of
     libraries and plugins that log by themselves, warnings and errors are written.
     """
-    handler = Handler(layout, stream)
+    handler = LogHandler(layout, stream)
     for logger, threshold in ((LOG, level.upper()), (logging.getLogger(), "WARNING")):
-        for old in [one for one in logger.handlers if isinstance(one, Handler | logging.NullHandler)]:
+        for old in [one for one in logger.handlers if isinstance(one, LogHandler | logging.NullHandler)]:
             logger.removeHandler(old)
         logger.addHandler(handler)
         logger.setLevel(threshold)

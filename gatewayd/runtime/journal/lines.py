@@ -18,7 +18,7 @@ from gatewayd.api.timestamps import moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EVENTS", "FIELDS", "Handler", "Layout", "Level", "Value", "place"]
+__all__ = ["EVENTS", "FIELDS", "Layout", "Level", "LogHandler", "Value", "place"]
 
 Layout: TypeAlias = Literal["plain", "json"]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -36,7 +36,7 @@ _BARE = re.compile(r"[\w@.:/+*%-]+")
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
-class Handler(logging.StreamHandler[TextIO]):
+class LogHandler(logging.StreamHandler[TextIO]):
     """Writes lines to a stream; what can't be written is lost, for a log must not stop the daemon."""
 
     def __init__(self, layout: Layout, stream: TextIO | None = None) -> None:
