@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.house import House, until
 from tests.patience import BUSY, Stopwatch
 from tests.unit.matchers import WRONG, plugin
-from tests.unit.test_workers import runs
+from tests.unit.matching.test_worker_matching import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -220,7 +220,7 @@ def _answer(number: int, sender: str, subject: str, text: str, path: str = "") -
     return f"{head}\r\n{text}\r\n".encode()
 
 
-#: What answers each forward, and how many mails it may get out of one at most; more such in ``tests/unit/test_loops.py``.
+#: What answers each forward, and how many mails it may get out of one at most; more such in ``tests/unit/outgoing/test_answered_forwards.py``.
 ANSWERS = {
     "a letter with the null sender": (1, _letter),
     "a letter that returns nothing": (

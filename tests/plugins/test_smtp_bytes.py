@@ -18,7 +18,7 @@ from gatewayd.testing.smtp import SmtpServer
 from gatewayd_smtp.client import stuffed
 from tests.patience import LONG
 from tests.plugins.smtp_site import courier, parcel
-from tests.unit.test_compose import original
+from tests.unit.outgoing.test_forward_mime import original
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from gatewayd.matching import directories
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
 from tests.unit.matchers import letters, linked, order, plugin, recipe, registry
+from tests.unit.matching.test_worker_matching import pool
 from tests.unit.supervised import until
-from tests.unit.test_workers import pool
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, matcher, recipe
+from tests.unit.outgoing.test_routing import router, rule
 from tests.unit.supervised import until
-from tests.unit.test_routing import router, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -17,9 +17,9 @@ from gatewayd.matching import Matching, MatchRun, OperatorResult
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
+from tests.unit.importing.test_readmission import SALES, Records, deliver, known, look
 from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
-from tests.unit.test_readmission import SALES, Records, deliver, known, look
-from tests.unit.test_routing import SIGNER, config, nothing, rule
+from tests.unit.outgoing.test_routing import SIGNER, config, nothing, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

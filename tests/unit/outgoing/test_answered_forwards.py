@@ -15,7 +15,7 @@ from gatewayd.outgoing.loops import withheld
 from gatewayd.outgoing.parcels import _hops
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing.contract_forwarder import make_parcel
-from tests.unit.test_routing import DUTY, SIGNER, config, nothing, rule
+from tests.unit.outgoing.test_routing import DUTY, SIGNER, config, nothing, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

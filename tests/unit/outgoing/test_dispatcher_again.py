@@ -17,8 +17,8 @@ from gatewayd.scheduler.values import Listener
 from tests.patience import LONG
 from tests.unit.log import logged
 from tests.unit.outbound import Post
+from tests.unit.outgoing.test_dispatcher import QUICK, Away, Once
 from tests.unit.supervised import until
-from tests.unit.test_posting import QUICK, Away, Once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

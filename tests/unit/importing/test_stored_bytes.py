@@ -13,10 +13,10 @@ from gatewayd import CHUNK, Action, PermanentError, Query
 from gatewayd.api.ledger import FilingFault
 from gatewayd.importing.rematch import retry
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from tests.unit.importing.test_growth import grow, mailbox
 from tests.unit.kernel import Gateway
 from tests.unit.outbound import Post
-from tests.unit.test_correcting import ACME, site
-from tests.unit.test_growth import grow, mailbox
+from tests.unit.scheduler.test_verdict_correction import ACME, site
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from gatewayd.api.directory import Basis
 from gatewayd.importing.rematch import correct, retry
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing.custodian import make_filing, make_raw
-from tests.unit.test_backfilling import answer
-from tests.unit.test_correcting import ACME, SALES, Site, site, stale
-from tests.unit.test_routing import SIGNER, config, nothing
+from tests.unit.importing.test_backfilling import answer
+from tests.unit.outgoing.test_routing import SIGNER, config, nothing
+from tests.unit.scheduler.test_verdict_correction import ACME, SALES, Site, site, stale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from gatewayd.testing import FakeDirectory, FakeTransport, make_mail
 from gatewayd.testing.custodian import make_raw
 from tests.unit.kernel import Gateway, matcher, recipe, registry
 from tests.unit.outbound import Post
-from tests.unit.test_plugins import loaded, write
+from tests.unit.registry.test_loading import loaded, write
 
 if TYPE_CHECKING:
     from pathlib import Path

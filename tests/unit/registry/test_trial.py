@@ -19,8 +19,8 @@ from gatewayd.api.roles import Matcher
 from gatewayd.registry import loading
 from gatewayd.registry.loading import LEFT_OUT, Trials
 from gatewayd.registry.trial import cache
+from tests.unit.registry.test_loading import GOOD, loaded, write
 from tests.unit.supervised import until
-from tests.unit.test_plugins import GOOD, loaded, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

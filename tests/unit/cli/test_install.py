@@ -14,7 +14,7 @@ from gatewayd import cli, config
 from gatewayd.cli.install import systemd_version, unit
 from gatewayd.errors import PermanentError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PROGRAM = Path("/usr/local/lib/gatewayd/bin/gatewayd")
 SHOWN = ROOT / "systemd/gatewayd.service"
 UNIT = "etc/systemd/system/gatewayd.service"

@@ -14,7 +14,7 @@ from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House
-from tests.unit.test_cli_status import DAEMON
+from tests.unit.cli.test_status import DAEMON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from gatewayd_sql.options import SqlOptions
 from tests.unit.kernel import Gateway
 from tests.unit.log import logged
 from tests.unit.matchers import plugin, recipe, registry
+from tests.unit.matching.test_worker_matching import Pool
 from tests.unit.supervised import mails, until
-from tests.unit.test_workers import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

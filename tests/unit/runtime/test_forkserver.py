@@ -19,9 +19,9 @@ import pytest
 from gatewayd.runtime import forkserver
 from tests.e2e.house import ROOT
 from tests.patience import Stopwatch
+from tests.unit.matching.test_worker_matching import parent_of, runs
+from tests.unit.matching.test_worker_process import members
 from tests.unit.supervised import until
-from tests.unit.test_process import members
-from tests.unit.test_workers import parent_of, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,7 +200,7 @@ def test_where_the_server_has_no_room_for_files_that_is_said_and_it_goes_on() ->
 CLOSED = """
 import os, sys
 sys.argv[1:] and sys.__stderr__.close()
-from tests.unit.test_forkserver import child
+from tests.unit.runtime.test_forkserver import child
 with child() as (one, found):
     assert found["files"] == sorted({0, 1, 2, found["given"]}), found["files"]
     assert one.ended(60) and one.code == 0
@@ -342,7 +342,7 @@ assert group() == 65534, group()
 SHUT = """
 import os, sys
 from gatewayd import forkserver
-from tests.unit.test_forkserver import child
+from tests.unit.runtime.test_forkserver import child
 os.chdir(sys.argv[1])
 # What root could do beyond that, no child can do for it.
 os.setresuid(65534, 65534, 65534)
@@ -370,8 +370,8 @@ def test_a_process_that_became_somebody_else_has_no_child_of_whom_it_was() -> No
 
 ASKER = """
 import os, sys
-from tests.unit.test_forkserver import SLEEP, child
-from tests.unit.test_workers import parent_of
+from tests.unit.runtime.test_forkserver import SLEEP, child
+from tests.unit.matching.test_worker_matching import parent_of
 with child(sys.argv[2] + SLEEP) as (one, found):
     while sys.argv[2] and os.getpgid(one.pid) == one.pid:
         pass

@@ -10,7 +10,7 @@ import pytest
 from gatewayd import config
 from gatewayd.errors import ConfigError
 
-_CASES = sorted(path for path in (Path(__file__).parents[1] / "bad_configs").iterdir() if path.is_dir())
+_CASES = sorted(path for path in (Path(__file__).parents[2] / "bad_configs").iterdir() if path.is_dir())
 
 
 @pytest.mark.parametrize("folder", _CASES, ids=lambda folder: folder.name)

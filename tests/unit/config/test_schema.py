@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.roles import Plugin
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _SAMPLE = _ROOT / "config"
 _FILES = [path.relative_to(_SAMPLE).as_posix() for path in sorted(_SAMPLE.rglob("*.yaml"))]
 

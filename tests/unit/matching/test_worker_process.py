@@ -17,8 +17,8 @@ from gatewayd.matching.worker import TaskCall, TaskEnded, TaskNext, TaskReady, W
 from gatewayd.matching.worker_process import WorkerDied, WorkerProcess
 from gatewayd.message.mail import BytesSource
 from tests.unit.matchers import letters, plugin, recipe, registry
+from tests.unit.matching.test_worker_matching import runs
 from tests.unit.supervised import until
-from tests.unit.test_workers import runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from gatewayd.matching.worker_process import Process
-from tests.unit.test_process import labour
+from tests.unit.matching.test_worker_process import labour
 
 process = Process(128 << 20)
 if sys.argv[2]:
