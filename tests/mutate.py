@@ -38,11 +38,12 @@ ROOT = Path(__file__).parent.parent
 REASONS = ROOT / "tests" / "survivors.txt"
 #: Custody, ledger, leases, outbox and policy: where a survivor could lose or double a mail.
 _PATHS = (
-    "gatewayd/importing/folder_sync.py",
-    "gatewayd/importing/fetching.py",
-    "gatewayd/importing/rematch.py",
-    "gatewayd/visit",
-    "gatewayd/outbox",
+    "gatewayd/importing",
+    "gatewayd/outgoing/outbox.py",
+    "gatewayd/outgoing/parcels.py",
+    "gatewayd/outgoing/policy.py",
+    "gatewayd/outgoing/result_committer.py",
+    "gatewayd/outgoing/work.py",
     "gatewayd/desk/sending_rules.py",
     "gatewayd/scheduler/leases.py",
     "gatewayd/scheduler/lease_events.py",

@@ -70,12 +70,12 @@ class VisitWork:
         self._reporter = Reporter(account.name, imports.folders)
         self._done = 0
         self._meter = Meter(tools.bounds, tools.allowance)
-        self._awaiting = SessionCalls(account.name, tools, lease)
+        self._calls = SessionCalls(account.name, tools, lease)
         self._refreshed = False
         self._readmission = Readmission(
-            tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._awaiting.tick, every=task.from_beginning
+            tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._calls.tick, every=task.from_beginning
         )
-        tick, onward = self._awaiting.tick, self._onward
+        tick, onward = self._calls.tick, self._onward
         self._backfilling = Backfiller(
             tools=tools, lease=lease, account=account, imports=imports, recipes=recipes, onward=onward, tick=tick
         )
@@ -88,7 +88,7 @@ class VisitWork:
 
     def run(self, transport: Transport, session: Session | None, *, keep: bool) -> VisitReport:
         """Do it, with a session that is open or by opening one; with ``keep`` the report has it, if it can go on."""
-        sessions = self._sessions = Sessions(transport, session, tools=self._tools, awaiting=self._awaiting, meter=self._meter)
+        sessions = self._sessions = Sessions(transport, session, tools=self._tools, awaiting=self._calls, meter=self._meter)
         try:
             sessions.current()
             if session is None:
@@ -106,7 +106,7 @@ class VisitWork:
         except GatewaydError as error:
             self._reporter.fail(error)
         except Exception as error:  # noqa: BLE001  one account's bug must not keep the next from being visited
-            self._reporter.fail(self._awaiting.bug("visit", error))
+            self._reporter.fail(self._calls.bug("visit", error))
         finally:
             if self._reporter.report.session is None:
                 for text in sessions.close():
@@ -138,7 +138,7 @@ class VisitWork:
 
     def _in_session(self, call: Callable[..., _T], *asked: object) -> _T:
         """Let the session's thread do this with the session, and return what comes of it."""
-        return self._awaiting.in_thread(call, self._sessions.current(), *asked)
+        return self._calls.in_thread(call, self._sessions.current(), *asked)
 
     @contextmanager
     def _alone(self, folder: str) -> Generator[None, None, None]:
@@ -155,7 +155,7 @@ class VisitWork:
 
         Raises the error where it is not of the session, and where that could not be opened or closed.
         """
-        if error is not self._awaiting.raised or not self._sessions.is_open:
+        if error is not self._calls.raised or not self._sessions.is_open:
             raise error
         self._reporter.fail(error)
         self._go_on()
@@ -177,7 +177,7 @@ class VisitWork:
             imports=self._imports,
             task=self._task,
             session=self._sessions.current(),
-            in_thread=self._awaiting.in_thread,
+            in_thread=self._calls.in_thread,
             first=partial(distinct, self._account, self._tools.store, folder),
             entered=self._entered,
             problem=self._reporter.problem,
@@ -193,12 +193,12 @@ class VisitWork:
 
     def _go_on(self) -> None:
         """Ask, between two steps, whether the visit may go on; raises VisitStopped or VisitFull."""
-        self._awaiting.stop()
+        self._calls.stop()
         self._meter.check()
 
     def _entered(self, new: int) -> None:
         self._reporter.listed(new)
-        self._awaiting.stop()
+        self._calls.stop()
         self._meter.listed(new)
 
     def _work(self, folder: str) -> None:
@@ -222,7 +222,7 @@ class VisitWork:
                 self._in_vain = len(batch.asked) if batch.error and not (batch.came or batch.disk_failed) else 0
                 total = max(self._reporter.report.listed, self._done)
                 self._tools.progress(Progress(account=self._account.name, folder=folder, done=self._done, total=total))
-                self._awaiting.check(batch.error)
+                self._calls.check(batch.error)
                 self._go_on()
 
     def _examined(self, folder: str, bounds: Bounds) -> Generator[tuple[Batch, MatchResult], None, None]:
@@ -232,13 +232,13 @@ class VisitWork:
         ahead = Prefetcher(session, folder, self._batches(folder, bounds), tools=self._tools, begin=self._begin, sizes=sizes)
         try:
             while (first := ahead.first()) is not None:
-                begun = self._awaiting.done(first)
-                yield begun.batch, begun.examination.result(self._awaiting.tick)
+                begun = self._calls.done(first)
+                yield begun.batch, begun.examination.result(self._calls.tick)
                 ahead.done()
         finally:
             ahead.cancel()
             if ahead.fetching:
-                self._awaiting.abort()
+                self._calls.abort()
             ahead.close()
 
     def _begin(self, batch: Batch) -> MatchRun:
@@ -275,7 +275,7 @@ class VisitWork:
             lease=self._lease,
             in_session=self._in_session,
             fetched=self._meter.fetched,
-            check=self._awaiting.check,
+            check=self._calls.check,
             go_on=self._go_on,
             problem=self._reporter.problem,
         )
