@@ -23,6 +23,26 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 DOCS = Path(__file__).parent.parent / "docs"
+KERNEL = Path(__file__).parent.parent / "gatewayd"
+CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
+#: The kernel's rooms from the ground up: each imports only from those before it, for types as well.
+ROOMS = [
+    "errors",
+    "message",
+    "api",
+    "runtime",
+    "registry",
+    "config",
+    "matching",
+    "outgoing",
+    "importing",
+    "desk",
+    "scheduler",
+    "daemon",
+    "cli",
+]
+_BEGIN = "<!-- Generated from the first sentences of the modules by `python -m tests.docs`. -->"
+_END = "<!-- The end of what is generated. -->"
 _HEAD = "<!-- Generated from the code by `python -m tests.docs`; change the docstrings instead. -->"
 
 
@@ -89,9 +109,43 @@ def _role(role: type) -> Iterator[str]:
             yield from (f"#### `{name}: {told}`", "", _doc(member.fget), "")
 
 
+def rooms() -> str:
+    """Return the part of CONTRIBUTING.md that names every file of the kernel, room by room."""
+    return "\n".join(_rooms()) + "\n"
+
+
+def _rooms() -> Iterator[str]:
+    for room in ROOMS:
+        if (file := KERNEL / f"{room}.py").exists():
+            yield from (f"**`{room}.py`**: {_first_sentence(file)}", "")
+            continue
+        folder = KERNEL / room
+        yield from (f"**`{room}/`**: {_first_sentence(folder / '__init__.py')}", "", "| | |", "|---|---|")
+        for path in sorted(folder.rglob("*.py")):
+            inner = path.relative_to(folder)
+            if inner.name != "__init__.py":
+                yield f"| `{inner}` | {_first_sentence(path)} |"
+            elif inner.parent.parts:
+                yield f"| `{inner.parent}/` | {_first_sentence(path)} |"
+        yield ""
+
+
+def _first_sentence(path: Path) -> str:
+    said = " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split())
+    return re.split(r"(?<=[a-z)`])\.(?:\s|$)", said)[0].replace("``", "`")
+
+
+def with_rooms(text: str) -> str:
+    """Return CONTRIBUTING.md with the names of all files as they are now."""
+    head, begin, rest = text.partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    return f"{head}{begin}\n\n{rooms()}{end}{tail}"
+
+
 def main() -> int:
     """Write every generated page."""
     (DOCS / "hooks.md").write_text(hooks())
+    CONTRIBUTING.write_text(with_rooms(CONTRIBUTING.read_text()))
     docs_configuration.PAGE.write_text(docs_configuration.text(loading.load()))
     return 0
 

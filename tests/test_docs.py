@@ -23,6 +23,12 @@ def test_hooks_page_is_what_the_code_says() -> None:
     assert (docs.DOCS / "hooks.md").read_text() == docs.hooks(), "run: python -m tests.docs"
 
 
+def test_contributing_names_every_file_of_the_kernel() -> None:
+    text = docs.CONTRIBUTING.read_text()
+    assert text == docs.with_rooms(text), "run: python -m tests.docs"
+    assert all(f"`{room}" in text for room in docs.ROOMS)
+
+
 def test_every_hook_offers_a_role_or_tells_and_says_the_facts() -> None:
     names = {name for name in vars(hookspecs) if name.startswith("gatewayd_")}
     offers, tells = ({f"gatewayd_{one}" for one in group} for group in (ROLES, OBSERVERS))
