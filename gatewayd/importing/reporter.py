@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gatewayd.api.ledger import Deferred, Filed
 from gatewayd.importing.values import VisitReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from gatewayd.api.ledger import Outcome
     from gatewayd.api.session import Session
     from gatewayd.api.tally import Tally
     from gatewayd.errors import GatewaydError
@@ -59,6 +61,11 @@ class Reporter:
     def later(self, seconds: Iterable[float]) -> None:
         """Say in how many seconds keys are due that are not due yet."""
         self.report = replace(self.report, later=max([self.report.later, *seconds]))
+
+    def due(self, outcomes: Sequence[Outcome]) -> None:
+        """Say when is due what of a batch keeps waiting, or is fetched once more."""
+        self.later(one.retry_after for one in outcomes if isinstance(one, Deferred))
+        self.later(one.reread_after for one in outcomes if isinstance(one, Filed) and one.reread_after is not None)
 
     def proven(self, folder: str) -> None:
         """Say that nothing of a folder is missing."""

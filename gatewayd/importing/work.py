@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.api.ledger import Deferred, Filed
+from gatewayd.api.ledger import Filed
 from gatewayd.api.sizes import Sizes
 from gatewayd.api.tally import Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
@@ -114,9 +114,10 @@ class VisitWork:
         return self._reporter.report
 
     def _refresh(self) -> None:
-        for recipe in self._recipes:
+        for recipe in () if self._refreshed else self._recipes:
             for fault in self._tools.examiner.refresh(recipe):
                 self._reporter.note(f"operator {recipe.operator.name}: {fault}")
+        self._refreshed = True
 
     def _folders(self) -> None:
         for folder in self._imports.folders:
@@ -126,7 +127,8 @@ class VisitWork:
                 self._readmission.judge(folder, partial(self._in_session, senders_of), keys=self._task.keys)
                 self._work(folder)
         for filed in self._backfilling.admitted(self._readmission):
-            self._filed(filed)
+            self._reporter.came(Tally(filed=filed))
+            self._go_on()
         if not self._reporter.report.problems and not self._reporter.report.error:
             self._readmission.finish()
         for folder in [one for one in self._imports.folders if one in self._sound]:
@@ -134,7 +136,8 @@ class VisitWork:
                 self._reread(folder)
         self._settle()
         for filed in self._backfilling.old(self._task.operator) if self._task.operator is not None else ():
-            self._filed(filed)
+            self._reporter.came(Tally(filed=filed))
+            self._go_on()
 
     def _in_session(self, call: Callable[..., _T], *asked: object) -> _T:
         """Let the session's thread do this with the session, and return what comes of it."""
@@ -152,8 +155,7 @@ class VisitWork:
 
     def _leave(self, error: GatewaydError) -> None:
         """Leave what broke the session for the next visit, and go on with another one: it would keep the rest from being had.
-
-        Raises the error where it is not of the session, and where that could not be opened or closed.
+        The error is raised where it is not of the session, and where that could not be opened or closed.
         """
         if error is not self._calls.raised or not self._sessions.is_open:
             raise error
@@ -162,11 +164,6 @@ class VisitWork:
         for text in self._sessions.close():
             self._reporter.problem(text)
             raise error
-
-    def _filed(self, number: int) -> None:
-        """Count further filings of mail that is here."""
-        self._reporter.came(Tally(filed=number))
-        self._go_on()
 
     def _list(self, folder: str) -> bool:
         """List a folder; whether that came to its end."""
@@ -248,20 +245,17 @@ class VisitWork:
         after, keys = 0, self._task.keys or None
         while waiting := self._tools.store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=keys):
             after = waiting[-1].entry_id
-            if not self._refreshed:
-                self._refreshed = True
-                self._refresh()
+            self._refresh()
             yield from cut(self._readmission.marked(waiting), bounds)
 
     def _file(self, folder: str, batch: Batch, examined: MatchResult) -> None:
         sizes = self._tools.store.sizes(self._account.name, folder) if batch.unlike else Sizes()
         grew, again, ours = grown(batch, self._tools.store.stored_source), self._tools.bounds.reread_after, self._tools.stopping()
-        imports, user, onward = self._imports, self._account.user, self._onward
-        done = outcomes(batch, examined, imports, user, onward=onward, sizes=sizes, ours=ours, reread_after=again, grown=grew)
+        user, onward = self._account.user, self._onward
+        done = outcomes(batch, examined, self._imports, user, onward=onward, sizes=sizes, ours=ours, reread_after=again, grown=grew)
         commit = self._tools.store.file(self._lease, done)
         self._reporter.came(commit.tally)
-        self._reporter.later(one.retry_after for one in done if isinstance(one, Deferred))
-        self._reporter.later(one.reread_after for one in done if isinstance(one, Filed) and one.reread_after is not None)
+        self._reporter.due(done)
         self._done += len(done)
         self._meter.fetched(batch)
         self._reporter.remark(folder, problems_of(batch, done), notes_of(batch, done, self._imports.after, again))
