@@ -89,7 +89,7 @@ class App:
     @cached_property
     def store(self) -> Store:
         """The store, opened."""
-        self._prepare_state()
+        prepare(self.config.state)
         store = self._store()
         if config.was_accepted(self.config.state) and store.is_new():
             self._tell_of_new()
@@ -121,7 +121,7 @@ class App:
     @cached_property
     def owner(self) -> Instance:
         """This process as an owner of leases."""
-        self._prepare_state()
+        prepare(self.config.state)
         try:
             return self._stack.enter_context(Instance(self.config.state))
         except OSError as error:
@@ -131,7 +131,7 @@ class App:
     @cached_property
     def examiner(self) -> LocalMatching:
         """The examiner of this process."""
-        self._prepare_state()
+        prepare(self.config.state)
         examiner = LocalMatching(self.registry)
         self._stack.callback(examiner.close)
         return examiner
@@ -141,7 +141,7 @@ class App:
         """What examines and asks directories: worker processes with deadlines, unless the config wants none."""
         if not self.config.workers.processes:
             return self.examiner
-        self._prepare_state()
+        prepare(self.config.state)
         # One account is visited at a time, and one process keeps up with it.
         workers = WorkerMatching(self.registry, replace(self.config.workers, processes=1), looks_apart=False)
         self._stack.callback(workers.close)
@@ -170,7 +170,7 @@ class App:
     @cached_property
     def signer(self) -> Signer:
         """What proves our own Message-IDs."""
-        self._prepare_state()
+        prepare(self.config.state)
         return load_signer(self.config.signing_key, self.config.state)
 
     @cached_property
@@ -275,9 +275,6 @@ class App:
             faults = output.count(len(self.config.faults), "fault")
             files = ", ".join(sorted({fault.file for fault in self.config.faults}))
             output.note(f"gatewayd: the config has {faults}, in {files}; see `gatewayd check`. What is sound goes on.")
-
-    def _prepare_state(self) -> None:
-        prepare(self.config.state)
 
 
 @contextmanager
