@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from gatewayd import Listed, Page
+from gatewayd.testing.renamed import renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,3 +141,7 @@ class Folder:
     def edge(self) -> tuple[int, int]:
         """Return what changes when mail comes: the generation and the highest number."""
         return self.generation, max((one.number for one in list(self.messages)), default=0)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Message": "FakeMessage"})

@@ -14,6 +14,8 @@ from pathlib import Path
 from random import SystemRandom
 from typing import TYPE_CHECKING, Literal
 
+from gatewayd.testing.renamed import renamed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Self
@@ -247,3 +249,7 @@ def _listener(port: int) -> socket.socket | None:
         if error.errno != errno.EADDRINUSE:
             raise
         return None
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Fault": "StreamFault"})

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult
 
+from gatewayd.testing.renamed import renamed
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from typing import Self
@@ -259,3 +261,7 @@ class _Protocol(SMTP):
         """Forget it."""
         self._owner.open -= self._transports
         super().connection_lost(error)
+
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Message": "ReceivedMessage"})

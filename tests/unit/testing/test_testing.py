@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +38,19 @@ def test_a_contract_that_is_not_met_shows_the_values(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "assert 1 > 1" in done.stdout
     assert "len({('product', '1')})" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("gatewayd.testing.proxy", "Fault", "StreamFault"),
+        ("gatewayd.testing.smtp", "Message", "ReceivedMessage"),
+        ("gatewayd.testing.fake_mailbox", "Message", "FakeMessage"),
+    ],
+)
+def test_a_name_of_the_release_before_works_and_warns(module: str, old: str, new: str) -> None:
+    home = import_module(module)
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is called {new} now"):
+        assert getattr(home, old) is getattr(home, new)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        home.Nothing  # noqa: B018  that it is not there is what is tested
