@@ -166,7 +166,7 @@ def _explained(app: App, operator: str, explained: Explained) -> Iterator[tuple[
     for _, fault in found.faults:
         spoken.add(fault.by)
         yield fault.by, "fault", "", fault.error
-    for by, _ in app.recipes[operator].matchers:
+    for by, _ in app.specs[operator].matchers:
         if by in found.unanswered:
             yield by, "nothing", "", "the directory could not answer it"
         elif by not in spoken:

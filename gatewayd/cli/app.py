@@ -19,7 +19,7 @@ from gatewayd.api.store import Store
 from gatewayd.cli import output
 from gatewayd.config.signing_key import load_signer
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError, PluginError, TransientError
-from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec, recipes
+from gatewayd.matching import DirectoryAnswers, LocalMatching, OperatorSpec, specs
 from gatewayd.matching.worker_matching import WorkerMatching
 from gatewayd.outgoing.routing import Router
 from gatewayd.registry import loading
@@ -148,9 +148,9 @@ class App:
         return workers
 
     @cached_property
-    def recipes(self) -> Mapping[str, OperatorSpec]:
-        """Every operator's recipe, by name."""
-        return recipes(self.config)
+    def specs(self) -> Mapping[str, OperatorSpec]:
+        """Every operator's spec, by name."""
+        return specs(self.config)
 
     @cached_property
     def desk(self) -> Desk:
@@ -161,7 +161,7 @@ class App:
         return Desk(
             store=self.store,
             examiner=self.examiner,
-            recipes=self.recipes,
+            specs=self.specs,
             guarded=lambda: self.examining,
             with_users=with_users,
             router=lambda: self.router,

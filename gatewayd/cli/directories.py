@@ -42,7 +42,7 @@ class DirectoryFaults:
 
 def check_directories(app: App) -> Sequence[DirectoryFaults]:
     """Show what is wrong with the operators' directories and matchers, and with contact types that nobody has."""
-    looks = {name: look(app, name) for name in app.recipes}
+    looks = {name: look(app, name) for name in app.specs}
     checked = [_checked(app, name, looked) for name, looked in looks.items()]
     for text in _unknown_contact_types(app, {name: looked.contents for name, looked in looks.items()}):
         output.note(f"warning: {text}")
@@ -51,7 +51,7 @@ def check_directories(app: App) -> Sequence[DirectoryFaults]:
 
 def look(app: App, name: str, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
     """Look at an operator's directory; a person who waits long for it is told so."""
-    waiting = app.thread.submit(app.examining.look, app.recipes[name], accept=accept, patient=patient)
+    waiting = app.thread.submit(app.examining.look, app.specs[name], accept=accept, patient=patient)
     with suppress(TimeoutError):
         return waiting.result(_PATIENCE)
     output.note(f"gatewayd: waiting for the directory of {name} ...")
@@ -59,8 +59,8 @@ def look(app: App, name: str, *, accept: bool = False, patient: bool = False) ->
 
 
 def _checked(app: App, name: str, looked: DirectoryCheck) -> DirectoryFaults:
-    unusable = [] if app.recipes[name].faulty else [*looked.unbuilt]
-    if looked.failed and "directory" not in dict(unusable) and not app.recipes[name].faulty:
+    unusable = [] if app.specs[name].faulty else [*looked.unbuilt]
+    if looked.failed and "directory" not in dict(unusable) and not app.specs[name].faulty:
         unusable.append(("directory", "; ".join(looked.faults)))
     told = {text for _, text in unusable}
     shown = [*unusable, *(("directory", text) for text in looked.faults if text not in told)]
@@ -139,7 +139,7 @@ def _load(app: App, operator: str | None, *, accept: bool) -> int:
 
     A file that is gone, or has less than half of the rows that it had, is taken over with --accept only.
     """
-    names = [app.viewer(operator).operator] if operator else list(app.recipes)
+    names = [app.viewer(operator).operator] if operator else list(app.specs)
     looks = {name: look(app, name, accept=accept, patient=True) for name in names}
     faults = [(name, text) for name, looked in looks.items() for text in looked.faults]
     for name, text in faults:

@@ -41,8 +41,8 @@ def directories(app: App, living: Collection[str]) -> Sequence[ShownDirectory]:
     """Return the directories of the config's operators, by operator; ``living`` are the daemons that do."""
     healths = {one.operator: one for one in app.store.directories()}
     shown = []
-    for name, recipe in sorted(app.recipes.items()):
-        if recipe.directory is None or recipe.faulty:
+    for name, spec in sorted(app.specs.items()):
+        if spec.directory is None or spec.faulty:
             continue
         found = healths.get(name)
         attended = found is not None and found.owner in living

@@ -123,10 +123,10 @@ def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
     if app.daemons():
         return False
     try:
-        for name in sorted({name for one in accounts for name in one.operators} & app.recipes.keys()):
+        for name in sorted({name for one in accounts for name in one.operators} & app.specs.keys()):
             # Hardly ever is there one, and a directory need not be asked for nothing.
             if app.store.provisional(name, before=datetime.now(UTC), after=0, limit=1):
-                deque(correct(app.store, app.examining, app.recipes[name], app.config.accounts, router=app.router), maxlen=0)
+                deque(correct(app.store, app.examining, app.specs[name], app.config.accounts, router=app.router), maxlen=0)
     except GatewaydError as error:
         output.error(error)
         return True
@@ -183,7 +183,7 @@ def _match_put_off(app: App, operators: Collection[str]) -> None:
     for name in operators:
         viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
         with suppress(GatewaydError):
-            for _ in retry_put_off(app.store, app.examining, app.recipes[name], viewer, Query(), router=app.router):
+            for _ in retry_put_off(app.store, app.examining, app.specs[name], viewer, Query(), router=app.router):
                 pass
 
 
@@ -202,9 +202,9 @@ def _visited(
         filed=filed,
         suspended=_suspended,
     )
-    recipes = [app.recipes[name] for name in account.operators]
+    specs = [app.specs[name] for name in account.operators]
     try:
-        done = visit(account, app.transport(account), recipes, tools, task)
+        done = visit(account, app.transport(account), specs, tools, task)
         if isinstance(done, Held):
             return asked(app, done, task, show)
         _remember(app, done)

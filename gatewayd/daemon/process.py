@@ -31,7 +31,7 @@ from gatewayd.daemon.secret_watcher import SecretWatcher
 from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.status_meter import StatusMeter
 from gatewayd.errors import ConfigError, Fault, TransientError
-from gatewayd.matching import recipes
+from gatewayd.matching import specs
 from gatewayd.matching.worker_matching import WorkerEvents, WorkerMatching
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.routing import Rate, Router
@@ -241,7 +241,7 @@ class Daemon:
     def _take_over(self, config: Config, *, first: bool) -> None:
         self._faults, self._refused = config.faults, False
         store = self._store
-        made, router = recipes(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
+        made, router = specs(config), Router(config, self._signer, store.inheritable, self._rate, origins=store.origins)
         self._workers.apply(config.registry, made, config.workers)
         (self._supervisor.start if first else self._supervisor.apply)(config, made, router)
         fingerprints = {name: fingerprint_of(one, config.registry) for name, one in config.operators.items() if not one.faulty}

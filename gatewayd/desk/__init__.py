@@ -40,8 +40,8 @@ class Desk:
 
     store: Store
     examiner: LocalMatching
-    #: The operators' recipes, by name.
-    recipes: Mapping[str, OperatorSpec]
+    #: The operators' specs, by name.
+    specs: Mapping[str, OperatorSpec]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
     #: In whose guards matchers and directories are called, made when it is asked for; None: in the examiner's.
@@ -108,15 +108,15 @@ class Desk:
 
     def _asked(self, operator: str, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         try:
-            return self._examining.ask(self.recipes[operator], question)
+            return self._examining.ask(self.specs[operator], question)
         except DirectoryFailed as error:
             advice = "`gatewayd check` says what is wrong with it."
             raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error
 
     def explain(self, operator: str, source: Source, *, account: str = NO_ACCOUNT, queue: str = "") -> Explained:
         """Return what every matcher and forward rule of the operator says of a message that came by ``account``, and why."""
-        recipe = self.recipes[operator]
-        return explained(self._examining, recipe, source, router=self.router(), account=account, queue=queue)
+        spec = self.specs[operator]
+        return explained(self._examining, spec, source, router=self.router(), account=account, queue=queue)
 
     def source(self, viewer: Viewer, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read."""
@@ -155,8 +155,8 @@ class Desk:
         What keeps its fault stays in the queue. Links made by hand stay. Nothing is fetched again, and rules send on what
         they fit now only with ``forward``. What no time was left for is in a further batch.
         """
-        recipe = self.recipes[viewer.operator]
+        spec = self.specs[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
         examining, router = self._examining, self.router()
-        yield from retry(self.store, examining, recipe, viewer, query, router=router, fire=forward)
-        yield from retry_put_off(self.store, examining, recipe, viewer, query, router=router, fire=forward)
+        yield from retry(self.store, examining, spec, viewer, query, router=router, fire=forward)
+        yield from retry_put_off(self.store, examining, spec, viewer, query, router=router, fire=forward)

@@ -37,11 +37,11 @@ class Explained:
 
 
 def explained(
-    examining: Matching, recipe: OperatorSpec, source: Source, *, router: Router | None, account: str, queue: str
+    examining: Matching, spec: OperatorSpec, source: Source, *, router: Router | None, account: str, queue: str
 ) -> Explained:
-    """Explain a mail that came by ``account``, whose error queue is ``queue``. Raises what ``Examination.result`` raises."""
-    examining.refresh(recipe)
-    order = MatchRequest(letters=(RawMail(_ID, source),), recipes=(recipe,), explain=True)
+    """Explain a mail that came by ``account``, whose error queue is ``queue``. Raises what ``MatchRun.result`` raises."""
+    examining.refresh(spec)
+    order = MatchRequest(letters=(RawMail(_ID, source),), specs=(spec,), explain=True)
     examined = examining.begin(order).result(lambda: None)
     (mail,), (found,) = examined.mails, examined.findings
     (filing,) = filings([mail], [found], owner=None, queue=queue)[mail.id]
@@ -50,5 +50,5 @@ def explained(
         mail=mail,
         findings=found,
         ours={one for one in ids if router and router.wrote(one)},
-        rulings=router.explain(recipe.operator.name, account, mail, filing) if router else (),
+        rulings=router.explain(spec.operator.name, account, mail, filing) if router else (),
     )

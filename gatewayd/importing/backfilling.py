@@ -34,18 +34,18 @@ class Backfiller:
     lease: Lease
     account: AccountConfig
     imports: ImportConfig
-    recipes: Sequence[OperatorSpec]
+    specs: Sequence[OperatorSpec]
     onward: Onward
     #: Called every few seconds, and between two pages; raises where the visit is to end.
     tick: Callable[[], None]
 
     def old(self, operator: str) -> Iterator[int]:
         """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
-        recipe = next((one for one in self.recipes if one.operator.name == operator), None)
-        if recipe is None:
+        spec = next((one for one in self.specs if one.operator.name == operator), None)
+        if spec is None:
             advice = "Add it to the account's `operators` first."
             raise PermanentError(f"account {self.account.name} does not serve operator {operator!r}", advice=advice)
-        yield from file_old(self._filer(recipe))
+        yield from file_old(self._filer(spec))
 
     def admitted(self, readmission: Readmission) -> Iterator[int]:
         """File what operators admit by now of the mail that they refused and others did not.
@@ -53,16 +53,16 @@ class Backfiller:
         What can't be decided stays as it is. So does what is provisional: ``rematch.correct`` gives that again, with its
         rules.
         """
-        for recipe, wanted in readmission.wants():
-            filer = self._filer(recipe)
-            for senders in self._admitted(recipe, wanted, readmission):
+        for spec, wanted in readmission.wants():
+            filer = self._filer(spec)
+            for senders in self._admitted(spec, wanted, readmission):
                 yield from self._filed(filer, senders, readmission)
 
-    def _filer(self, recipe: OperatorSpec) -> Backfill:
+    def _filer(self, spec: OperatorSpec) -> Backfill:
         return Backfill(
             store=self.tools.store,
             examining=self.tools.examiner,
-            recipe=recipe,
+            spec=spec,
             lease=self.lease,
             imports=self.imports,
             owner=self.account.user,
@@ -70,18 +70,18 @@ class Backfiller:
             tick=self.tick,
         )
 
-    def _admitted(self, recipe: OperatorSpec, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
+    def _admitted(self, spec: OperatorSpec, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
         """Yield the senders whom the operator admits now, page by page; None is whoever it may be."""
         if not self.imports.contact_types:
             yield None
             return
         types = contact_types(self.imports)
-        for page in self._senders(recipe.operator.name, wanted):
+        for page in self._senders(spec.operator.name, wanted):
             letters = tuple(RawMail(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
-            order = MatchRequest(letters=letters, recipes=(recipe,), contact_types=types, admit_only=True)
+            order = MatchRequest(letters=letters, specs=(spec,), contact_types=types, admit_only=True)
             (found,) = self.tools.examiner.begin(order).result(self.tick).findings
             if found.pending:
-                readmission.leave_open(recipe.operator.name)
+                readmission.leave_open(spec.operator.name)
             left = found.refused | found.pending
             if admitted := [one for number, one in enumerate(page) if number not in left]:
                 yield admitted
@@ -100,7 +100,7 @@ class Backfiller:
             yield page
 
     def _filed(self, filer: Backfill, senders: Sequence[str] | None, readmission: Readmission) -> Iterator[int]:
-        store, name, after = self.tools.store, filer.recipe.operator.name, 0
+        store, name, after = self.tools.store, filer.spec.operator.name, 0
         while page := store.refused_mails(self.account.name, name, senders=senders, after=after, limit=PAGE):
             after = page[-1]
             doubted = store.doubted(name, page)

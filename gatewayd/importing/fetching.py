@@ -97,7 +97,7 @@ class Progress:
     total: int
 
 
-def order(batch: Batch, recipes: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
+def order(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
     """Return what is to be examined of the batch."""
     now = datetime.now(UTC)
     return MatchRequest(
@@ -105,7 +105,7 @@ def order(batch: Batch, recipes: Sequence[OperatorSpec], imports: ImportConfig) 
             RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
             for one, came in _came(batch)
         ),
-        recipes=tuple(recipes),
+        specs=tuple(specs),
         contact_types=contact_types(imports),
     )
 

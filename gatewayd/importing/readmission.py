@@ -62,7 +62,7 @@ class Readmission:
 
     tools: VisitTools
     lease: Lease
-    recipes: Sequence[OperatorSpec]
+    specs: Sequence[OperatorSpec]
     imports: ImportConfig
     #: Called every few seconds, and between two pages; raises where the visit is to end.
     tick: Callable[[], None]
@@ -109,10 +109,10 @@ class Readmission:
         """Yield whom each operator whose directory is sound may judge otherwise by now."""
         if self._begun() is None:
             return
-        for recipe in self.recipes:
-            wanted = self._wants[recipe.operator.name]
-            if wanted and self._sound(recipe.operator.name):
-                yield recipe, wanted
+        for spec in self.specs:
+            wanted = self._wants[spec.operator.name]
+            if wanted and self._sound(spec.operator.name):
+                yield spec, wanted
 
     def leave_open(self, operator: str) -> None:
         """Let the operator be asked about the same senders again at the next visit."""
@@ -121,7 +121,7 @@ class Readmission:
     def finish(self) -> None:
         """Remember by what all of it was judged, once every folder was."""
         # Once a faulty file is mended, its operator's settings are others, and all is judged again.
-        left = self._open - {one.operator.name for one in self.recipes if one.faulty}
+        left = self._open - {one.operator.name for one in self.specs if one.faulty}
         judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in left}
         kept = {name: one for name, one in self._before.items() if name in self._now} | judged
         if self._wanted is not None and kept != self._before:
@@ -144,16 +144,16 @@ class Readmission:
     def _begin(self) -> Rejudged:
         self._before = self._store.judged(self.lease.account)
         types = sorted((kind, sorted(word.casefold() for word in words)) for kind, words in contact_types(self.imports))
-        for recipe in self.recipes:
-            name = recipe.operator.name
+        for spec in self.specs:
+            name = spec.operator.name
             # A look that is due may be waited for.
             self.tick()
-            basis = self._bases[name] = self.tools.examiner.basis(recipe)
-            settings = digest(types, recipe.directory, recipe.faulty)
+            basis = self._bases[name] = self.tools.examiner.basis(spec)
+            settings = digest(types, spec.directory, spec.faulty)
             self._now[name] = Judged(settings=settings, version=basis.version if basis else "")
         if all(map(self._sound, self._now)):
             self._hasten()
-        self._wants = {recipe.operator.name: self._changed(recipe) for recipe in self.recipes}
+        self._wants = {spec.operator.name: self._changed(spec) for spec in self.specs}
         every = self.every or not self.imports.contact_types or any(one.every for one in self._wants.values())
         return Rejudged(every=every, senders=frozenset().union(*(one.senders for one in self._wants.values())))
 
@@ -162,21 +162,21 @@ class Readmission:
         loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
         before = {name: one.settings for name, one in self._before.items()}
         mended = any(before.get(name, one.settings) != one.settings for name, one in self._now.items())
-        if mended and not any(one.faulty for one in self.recipes):
+        if mended and not any(one.faulty for one in self.specs):
             self._store.hasten(self.lease, before=None)
         elif loads:
             self._store.hasten(self.lease, before=min(loads))
 
-    def _changed(self, recipe: OperatorSpec) -> Rejudged:
+    def _changed(self, spec: OperatorSpec) -> Rejudged:
         """Return what an operator may judge otherwise by now."""
-        name = recipe.operator.name
+        name = spec.operator.name
         now, before = self._now[name], self._before.get(name)
         if self.every or not self.imports.contact_types:
             return Rejudged(every=True)
         if now == before or not self._sound(name):
             return Rejudged()
         known = before is not None and before.settings == now.settings
-        changed = self.tools.examiner.changed(recipe, before.version) if before and known else None
+        changed = self.tools.examiner.changed(spec, before.version) if before and known else None
         return Rejudged(every=True) if changed is None else Rejudged(senders=frozenset(changed))
 
     def _sound(self, operator: str) -> bool:
@@ -210,7 +210,7 @@ class Readmission:
             return
         letters = tuple(RawMail(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
         types = contact_types(self.imports)
-        order = MatchRequest(letters=letters, recipes=tuple(self.recipes), contact_types=types, admit_only=True)
+        order = MatchRequest(letters=letters, specs=tuple(self.specs), contact_types=types, admit_only=True)
         found = self.tools.examiner.begin(order).result(self.tick).findings
         ids = {one.entry_id for one in several}
         admitted = {one for each in found for one in ids - each.refused - each.pending}

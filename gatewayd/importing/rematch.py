@@ -39,7 +39,7 @@ BATCH = 100
 def retry(
     store: Store,
     examining: Matching,
-    recipe: OperatorSpec,
+    spec: OperatorSpec,
     viewer: Viewer,
     query: Query,
     *,
@@ -52,7 +52,7 @@ def retry(
 
     What keeps its fault stays in its queue. ``fire``: rules send on what they fit now. ``tick`` is called every few seconds.
     """
-    examining.refresh(recipe)
+    examining.refresh(spec)
     before = query.before
     while page := store.filings(viewer, replace(query, faulty=True, before=before, limit=BATCH)):
         before = page[-1].id
@@ -62,7 +62,7 @@ def retry(
         # A filing that was discarded meanwhile has no source for nobody but its viewer.
         sources = {one.id: store.source(viewer, one.id) for one in batch}
         letters = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
-        examined = examining.begin(MatchRequest(letters=letters, recipes=(recipe,))).result(tick)
+        examined = examining.begin(MatchRequest(letters=letters, specs=(spec,))).result(tick)
         filed = filings(examined.mails, examined.findings, owner=None, queue="")
         seen = _seen(examined.mails)
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
@@ -84,7 +84,7 @@ def _seen(mails: Sequence[Mail]) -> dict[int, Mail]:
 def correct(
     store: Store,
     examining: Matching,
-    recipe: OperatorSpec,
+    spec: OperatorSpec,
     accounts: Mapping[str, AccountConfig],
     *,
     router: Router | None,
@@ -95,7 +95,7 @@ def correct(
     Rules fire for what they fit now, where they would have fired for it. A verdict on which the directory has nothing new to say is
     confirmed; one about which it can't be asked stays provisional. ``tick`` is called every few seconds.
     """
-    basis, name, after = examining.basis(recipe), recipe.operator.name, 0
+    basis, name, after = examining.basis(spec), spec.operator.name, 0
     if basis is None or basis.fault or basis.loaded_at is None:
         return
     while batch := store.provisional(name, before=basis.loaded_at, after=after, limit=BATCH):
@@ -112,7 +112,7 @@ def correct(
         right = {one.mail_id for one in batch} - left - {one.mail_id for group in groups.values() for one in group}
         changed = 0
         for (account_name, filed), group in groups.items():
-            again = _Again(store, examining, recipe, accounts.get(account_name), router)
+            again = _Again(store, examining, spec, accounts.get(account_name), router)
             done, refused = again.verdicts(account_name, group, filed=filed, tick=tick)
             changed += store.correct(name, done) if done else 0
             right |= refused
@@ -133,7 +133,7 @@ class _Again:
 
     store: Store
     examining: Matching
-    recipe: OperatorSpec
+    spec: OperatorSpec
     #: None where the config no longer has it.
     account: AccountConfig | None
     router: Router | None
@@ -145,7 +145,7 @@ class _Again:
         imports = self.account.imports if self.account else None
         letters = tuple(RawMail(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
         types = contact_types(imports) if imports and not filed else ()
-        examined = self.examining.begin(MatchRequest(letters=letters, recipes=(self.recipe,), contact_types=types)).result(tick)
+        examined = self.examining.begin(MatchRequest(letters=letters, specs=(self.spec,), contact_types=types)).result(tick)
         (found,) = examined.findings
         user, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
         # What is filed is whose it was filed for, whoever has the account by now, so that no rule for general mail takes it.
@@ -161,7 +161,7 @@ class _Again:
         back = onward.returned(mails)
         # What comes back from another operator's delivery is not this one's.
         mine = made if filed else onward.owned({mail.id: made[mail.id] for mail in mails}, back)
-        wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == self.recipe.operator.name]
+        wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == self.spec.operator.name]
         new = {one.mail_id for one in group if one.verdict.fire}
         others = {mail.id for mail in mails} - {mail.id for mail, _ in wanted}
         return onward.routed(wanted, new=new, back=back), found.refused | others
@@ -175,7 +175,7 @@ def was_put_off(filing: FilingView) -> bool:
 def retry_put_off(
     store: Store,
     examining: Matching,
-    recipe: OperatorSpec,
+    spec: OperatorSpec,
     viewer: Viewer,
     query: Query,
     *,
@@ -187,7 +187,7 @@ def retry_put_off(
     before = None
     while True:
         left = 0
-        for batch in retry(store, examining, recipe, viewer, query, router=router, fire=fire, tick=tick, only=was_put_off):
+        for batch in retry(store, examining, spec, viewer, query, router=router, fire=fire, tick=tick, only=was_put_off):
             left += sum(map(was_put_off, batch))
             yield batch
         if not left or (before is not None and left >= before):
@@ -201,7 +201,7 @@ class Backfill:
 
     store: Store
     examining: Matching
-    recipe: OperatorSpec
+    spec: OperatorSpec
     lease: Lease
     imports: ImportConfig
     #: The user whose account it is.
@@ -216,10 +216,10 @@ class Backfill:
         ``admitted``: it admits all of them, so what it gets no filing of is another operator's or a user's. That is no longer kept
         as refused by it.
         """
-        name = self.recipe.operator.name
+        name = self.spec.operator.name
         known = (name,) if admitted else ()
         letters = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
-        order = MatchRequest(letters=letters, recipes=(self.recipe,), contact_types=contact_types(self.imports))
+        order = MatchRequest(letters=letters, specs=(self.spec,), contact_types=contact_types(self.imports))
         examined = self.examining.begin(order).result(self.tick)
         (found,) = examined.findings
         back = self.onward.returned(examined.mails)
@@ -238,8 +238,8 @@ def file_old(backfill: Backfill) -> Iterator[int]:
 
     Raises TransientError where admission can't be decided.
     """
-    backfill.examining.refresh(backfill.recipe)
-    account, name, after = backfill.lease.account, backfill.recipe.operator.name, 0
+    backfill.examining.refresh(backfill.spec)
+    account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
     while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.owner):
         after = ids[-1]
         new, undecided = backfill.file(ids)

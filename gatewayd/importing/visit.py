@@ -36,7 +36,7 @@ __all__ = ["DailyQuota", "Progress", "VisitReport", "VisitTools", "visit"]
 def visit(
     account: AccountConfig,
     transport: Transport,
-    recipes: Sequence[OperatorSpec],
+    specs: Sequence[OperatorSpec],
     tools: VisitTools,
     task: Task = Task(),  # noqa: B008  it is frozen
     *,
@@ -56,7 +56,7 @@ def visit(
     if isinstance(held, Held):
         return held
     not_released = None
-    work = VisitWork(account, account.imports, recipes, tools=tools, lease=held, task=task)
+    work = VisitWork(account, account.imports, specs, tools=tools, lease=held, task=task)
     try:
         # A session that is open was allowed to be.
         refused = None if session else _refused(account, tools.store, held)

@@ -54,7 +54,7 @@ class VisitWork:
         self,
         account: AccountConfig,
         imports: ImportConfig,
-        recipes: Sequence[OperatorSpec],
+        specs: Sequence[OperatorSpec],
         *,
         tools: VisitTools,
         lease: Lease,
@@ -62,7 +62,7 @@ class VisitWork:
     ) -> None:
         self._account = account
         self._imports = imports
-        self._recipes = recipes
+        self._specs = specs
         self._tools = tools
         self._lease = lease
         self._task = task
@@ -73,11 +73,11 @@ class VisitWork:
         self._calls = SessionCalls(account.name, tools, lease)
         self._refreshed = False
         self._readmission = Readmission(
-            tools=tools, lease=lease, recipes=recipes, imports=imports, tick=self._calls.tick, every=task.from_beginning
+            tools=tools, lease=lease, specs=specs, imports=imports, tick=self._calls.tick, every=task.from_beginning
         )
         tick, onward = self._calls.tick, self._onward
         self._backfilling = Backfiller(
-            tools=tools, lease=lease, account=account, imports=imports, recipes=recipes, onward=onward, tick=tick
+            tools=tools, lease=lease, account=account, imports=imports, specs=specs, onward=onward, tick=tick
         )
         #: An owed action broke the session: the next visit tries again.
         self._unsettled = False
@@ -114,9 +114,9 @@ class VisitWork:
         return self._reporter.report
 
     def _refresh(self) -> None:
-        for recipe in () if self._refreshed else self._recipes:
-            for fault in self._tools.examiner.refresh(recipe):
-                self._reporter.note(f"operator {recipe.operator.name}: {fault}")
+        for spec in () if self._refreshed else self._specs:
+            for fault in self._tools.examiner.refresh(spec):
+                self._reporter.note(f"operator {spec.operator.name}: {fault}")
         self._refreshed = True
 
     def _folders(self) -> None:
@@ -239,7 +239,7 @@ class VisitWork:
             ahead.close()
 
     def _begin(self, batch: Batch) -> MatchRun:
-        return self._tools.examiner.begin(order(batch, self._recipes, self._imports))
+        return self._tools.examiner.begin(order(batch, self._specs, self._imports))
 
     def _batches(self, folder: str, bounds: Bounds) -> Iterator[Sequence[Waiting]]:
         after, keys = 0, self._task.keys or None

@@ -2,7 +2,7 @@
 
 from gatewayd.matching.doubts import provisional, senders, since
 from gatewayd.matching.local_matching import LocalMatching
-from gatewayd.matching.operator_specs import recipes
+from gatewayd.matching.operator_specs import specs
 from gatewayd.matching.values import (
     ContactTypes,
     DirectoryAnswers,
@@ -33,7 +33,7 @@ __all__ = [
     "OperatorSpec",
     "RawMail",
     "provisional",
-    "recipes",
     "senders",
     "since",
+    "specs",
 ]

@@ -37,11 +37,11 @@ _STARTS = 0.3
 
 
 class TaskRunner(Protocol):
-    """Has labours done."""
+    """Has tasks done."""
 
     config: WorkersConfig
 
-    def labour(self, labour: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
+    def run_task(self, task: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
         """Have one done, in a process apart or in one of all; tell of its failure."""
 
 
@@ -55,7 +55,7 @@ def explained(failure: TaskFailure, config: WorkersConfig) -> str:
 
 
 def matched_apart(
-    bench: TaskRunner,
+    runner: TaskRunner,
     call: TaskCall,
     sealed: PickledSpec,
     letters: Sequence[RawMail],
@@ -68,18 +68,18 @@ def matched_apart(
 
     Those for which that could not be found out within ``budget`` seconds have a fault that says so, and are matched again.
     """
-    return _Search(bench, call, sealed, failure, budget=budget, explain=explain).said(letters)
+    return _Search(runner, call, sealed, failure, budget=budget, explain=explain).said(letters)
 
 
 class _Search:
     """Finds the mails of a batch that a matcher can't bear, by calling it with halves."""
 
     def __init__(
-        self, bench: TaskRunner, call: TaskCall, sealed: PickledSpec, failure: TaskFailure, *, budget: float, explain: bool
+        self, runner: TaskRunner, call: TaskCall, sealed: PickledSpec, failure: TaskFailure, *, budget: float, explain: bool
     ) -> None:
-        self._bench = bench
+        self._runner = runner
         self._by = call.by
-        self._call = replace(call, recipe=0)
+        self._call = replace(call, spec=0)
         self._sealed = sealed
         self._failure = failure
         self._left = budget
@@ -109,10 +109,10 @@ class _Search:
 
     def _tried(self, part: Sequence[RawMail], *, apart: bool) -> list[tuple[RawMail, ...]]:
         """Call the matcher with a part; return what is to be tried next."""
-        labour = WorkerTask(
-            letters=tuple(part), recipes={0: self._sealed}, calls=(self._call,), refused={}, views=False, explain=self._explain
+        task = WorkerTask(
+            letters=tuple(part), specs={0: self._sealed}, calls=(self._call,), refused={}, views=False, explain=self._explain
         )
-        outcome = self._bench.labour(labour, TaskSeconds(self._seconds(part)), apart=apart)
+        outcome = self._runner.run_task(task, TaskSeconds(self._seconds(part)), apart=apart)
         # On a machine that has other things to do it takes long to start a process, and is no work on the batch.
         self._left -= outcome.seconds + min(outcome.start, _STARTS)
         said = outcome.results.get(self._call)
@@ -134,7 +134,7 @@ class _Search:
 
         A single mail gets all that a call may take, for it is blamed. Others need not: they are only cut once more.
         """
-        deadline = self._bench.config.deadline
+        deadline = self._runner.config.deadline
         if len(part) == 1:
             return min(deadline, max(self._left, _LEAST))
         levels = len(part).bit_length() + 1
@@ -143,7 +143,7 @@ class _Search:
 
     def _blame(self, one: RawMail) -> None:
         """Let one mail have the fault: the directory's, where that did not answer."""
-        how = explained(self._failure, self._bench.config)
+        how = explained(self._failure, self._runner.config)
         if self._failure.asking:
             self._faults.append((one.id, FilingFault("directory", f"it was asked by {self._by}, and {how}")))
         else:
@@ -151,39 +151,39 @@ class _Search:
 
     def _put_off(self, part: Sequence[RawMail]) -> None:
         by = "directory" if self._failure.asking else self._by
-        how = explained(self._failure, self._bench.config)
+        how = explained(self._failure, self._runner.config)
         text = f"{how}, for whichever mail of the batch: that was not found out in time (workers.budget); {AGAIN}"
         self._faults += [(one.id, FilingFault(by, text)) for one in part]
 
 
 def admitted_apart(
-    bench: TaskRunner, sealed: PickledSpec, letters: Sequence[RawMail], labour: WorkerTask, failure: TaskFailure, *, budget: float
+    runner: TaskRunner, sealed: PickledSpec, letters: Sequence[RawMail], task: WorkerTask, failure: TaskFailure, *, budget: float
 ) -> Admission:
     """Return which mails an operator admits, asked once more without any of its matchers."""
     again = WorkerTask(
         letters=tuple(letters),
-        recipes={0: sealed},
-        contact_types=labour.contact_types,
+        specs={0: sealed},
+        contact_types=task.contact_types,
         calls=(TaskCall(0),),
         refused={},
         views=False,
     )
-    outcome = bench.labour(again, TaskSeconds(min(bench.config.deadline, max(budget, _LEAST))), apart=failure.overran)
+    outcome = runner.run_task(again, TaskSeconds(min(runner.config.deadline, max(budget, _LEAST))), apart=failure.overran)
     found = outcome.results.get(TaskCall(0))
     if isinstance(found, Admission):
         return found
-    how = explained(outcome.failure or failure, bench.config)
+    how = explained(outcome.failure or failure, runner.config)
     why = f"the directory failed: {how}"
-    return Admission(undecided=why) if labour.contact_types else Admission(broken=why)
+    return Admission(undecided=why) if task.contact_types else Admission(broken=why)
 
 
-def parsed_apart(bench: TaskRunner, letters: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
+def parsed_apart(runner: TaskRunner, letters: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
     """Return the views of letters, and empty views of those that can't be parsed, which say why.
 
     Raises TransientError where it is no letter's fault.
     """
-    left = bench.config.budget
-    nothing = bench.labour(WorkerTask(recipes={}, refused={}), TaskSeconds(bench.config.deadline), apart=True)
+    left = runner.config.budget
+    nothing = runner.run_task(WorkerTask(specs={}, refused={}), TaskSeconds(runner.config.deadline), apart=True)
     if nothing.failure is not None:
         text = f"worker processes end as soon as they begin: {nothing.failure.how}"
         raise TransientError(text, advice="See what they logged.")
@@ -192,22 +192,22 @@ def parsed_apart(bench: TaskRunner, letters: Sequence[RawMail]) -> tuple[dict[in
     parts = _halves(letters)
     while parts:
         part = parts.pop()
-        outcome = bench.labour(WorkerTask(letters=part, recipes={}, refused={}), _share(bench, left, part), apart=True)
+        outcome = runner.run_task(WorkerTask(letters=part, specs={}, refused={}), _share(runner, left, part), apart=True)
         left -= outcome.seconds + min(outcome.start, _STARTS)
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
         elif len(part) == 1:
-            (one,), why = part, explained(outcome.failure, bench.config)
+            (one,), why = part, explained(outcome.failure, runner.config)
             unbearable[one.id] = unread(one.source, why, mail_id=one.id, received_at=one.received_at)
         else:
             parts += reversed(_halves(part))
     return had, unbearable
 
 
-def _share(bench: TaskRunner, left: float, part: Sequence[RawMail]) -> TaskSeconds:
+def _share(runner: TaskRunner, left: float, part: Sequence[RawMail]) -> TaskSeconds:
     """Return how long a call with a part of a batch may take, so that the guilty one of it is found in the time that is left."""
     levels = len(part).bit_length() + 1
-    return TaskSeconds(min(bench.config.deadline, max(left / levels, _LEAST)))
+    return TaskSeconds(min(runner.config.deadline, max(left / levels, _LEAST)))
 
 
 def _halves(letters: Sequence[RawMail]) -> list[tuple[RawMail, ...]]:

@@ -17,7 +17,7 @@ from gatewayd.api.directory import Basis, Contents
 from gatewayd.errors import GatewaydError
 from gatewayd.matching.directory_looks import DirectoryLook, VersionStep, health, said
 from gatewayd.matching.worker import WorkerTask
-from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, laboured
+from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
@@ -49,7 +49,7 @@ _STEPS = 8
 class _Known:
     """What is known of one operator's directory. Times are on the clock of ``Directories``."""
 
-    recipe: OperatorSpec
+    spec: OperatorSpec
     looking: bool = False
     #: When the next look is due, and when the last one began that has come to its end.
     due: float = 0.0
@@ -103,27 +103,27 @@ class Directories:
 
     # --- who is looked after ------------------------------------------------------------------------------------------
 
-    def attend(self, recipes: Mapping[str, OperatorSpec]) -> None:
+    def attend(self, specs: Mapping[str, OperatorSpec]) -> None:
         """Look after the directories of these operators from now on, and of no others."""
         with self._door:
-            self._attended = frozenset(recipes)
-            for name in self._known.keys() - recipes.keys():
+            self._attended = frozenset(specs)
+            for name in self._known.keys() - specs.keys():
                 del self._known[name]
-            for recipe in recipes.values():
-                self._of(recipe)
+            for spec in specs.values():
+                self._of(spec)
             self._door.notify_all()
 
-    def _of(self, recipe: OperatorSpec) -> _Known | None:
+    def _of(self, spec: OperatorSpec) -> _Known | None:
         """Return what is known of an operator's directory; None where there is none to look after."""
-        name = recipe.operator.name
+        name = spec.operator.name
         # A visit that is under way may still ask for an operator that the config has no more.
         gone = self._attended is not None and name not in self._attended
-        if recipe.directory is None or recipe.faulty or gone:
+        if spec.directory is None or spec.faulty or gone:
             self._known.pop(name, None)
             return None
         known = self._known.get(name)
-        if known is None or known.recipe.directory != recipe.directory or known.recipe.place != recipe.place:
-            known = self._known[name] = _Known(recipe, retry_at=known.retry_at if known else None, retry=self._retry)
+        if known is None or known.spec.directory != spec.directory or known.spec.place != spec.place:
+            known = self._known[name] = _Known(spec, retry_at=known.retry_at if known else None, retry=self._retry)
             if self._thread is None and not self._closed:
                 self._thread = started(self._run, "directories")
             self._door.notify_all()
@@ -146,10 +146,10 @@ class Directories:
 
     # --- who asks -----------------------------------------------------------------------------------------------------
 
-    def refresh(self, recipe: OperatorSpec) -> list[str]:
-        """See ``Examining``. It is looked at apart; a look that is due is waited for, unless somebody is told of looks anyway."""
+    def refresh(self, spec: OperatorSpec) -> list[str]:
+        """See ``Matching``. It is looked at apart; a look that is due is waited for, unless somebody is told of looks anyway."""
         with self._door:
-            known = self._of(recipe)
+            known = self._of(spec)
             if known is None or self._looked is not None:
                 return []
             waits = not known.vain
@@ -160,10 +160,10 @@ class Directories:
                 return [f"its directory is not ready after {self._patience:g} s; {late}"] if waits and not self._closed else []
             return list(faults)
 
-    def basis(self, recipe: OperatorSpec) -> Basis | None:
-        """See ``Examining``."""
+    def basis(self, spec: OperatorSpec) -> Basis | None:
+        """See ``Matching``."""
         with self._door:
-            known = self._of(recipe)
+            known = self._of(spec)
             if known is None:
                 return None
             self._await(known)
@@ -223,7 +223,7 @@ class Directories:
                     self._door.wait(_NAP)
             for known in due:
                 try:
-                    started(partial(self._look, known, now), f"directory-{known.recipe.operator.name}")
+                    started(partial(self._look, known, now), f"directory-{known.spec.operator.name}")
                 except RuntimeError as error:
                     # No thread can be had.
                     journal.own_fault("directories", error)
@@ -234,8 +234,8 @@ class Directories:
         began_at, before, pause = datetime.now(UTC), known.look, _LOOK
         version = before.version if before else ""
         try:
-            labour = WorkerTask(recipes={0: self._seal(known.recipe)}, refused={}, refresh=True, known=version)
-            outcome = laboured(self._lane, labour, TaskSeconds(LONGEST), self._wanted)
+            task = WorkerTask(specs={0: self._seal(known.spec)}, refused={}, refresh=True, known=version)
+            outcome = run_task(self._lane, task, TaskSeconds(LONGEST), self._wanted)
         except Exception as error:  # noqa: BLE001  a bug must not end the looks at it
             if not isinstance(error, GatewaydError):
                 journal.own_fault("directories", error)
@@ -243,7 +243,7 @@ class Directories:
             outcome = TaskOutcome(faults=(why,), failed=True, contents=before.contents if before else Contents())
         else:
             pause = _AFTER_DEATH if outcome.failure else _LOOK
-        look = said(known.recipe.operator.name, outcome, began_at, before, longest=LONGEST)
+        look = said(known.spec.operator.name, outcome, began_at, before, longest=LONGEST)
         with self._door:
             known.look, known.looking, known.covered, known.vain = look, False, began, False
             known.untold = look.news or known.untold

@@ -124,11 +124,11 @@ def _checked(one: object, ids: Collection[int], given: Collection[Record], *, be
     return said
 
 
-def unmatched(recipe: OperatorSpec, mail_ids: Sequence[int], contact_types: ContactTypes) -> OperatorResult | None:
+def unmatched(spec: OperatorSpec, mail_ids: Sequence[int], contact_types: ContactTypes) -> OperatorResult | None:
     """Return what is said of mail for an operator whose file is faulty; None where it is sound."""
-    if not recipe.faulty:
+    if not spec.faulty:
         return None
-    name = recipe.operator.name
+    name = spec.operator.name
     if contact_types:
         why = f"operators/{name}.yaml is faulty; see `gatewayd check`"
         return OperatorResult(operator=name, undecided=why, pending=frozenset(mail_ids))

@@ -37,7 +37,7 @@ _TICK, _LOOK = 5.0, 5.0
 class _OperatorObjects:
     """One operator's objects, built in this process."""
 
-    recipe: OperatorSpec
+    spec: OperatorSpec
     directory: GuardedDirectory | None = None
     #: What matchers ask, also where there is none.
     asked: GuardedDirectory = field(default_factory=lambda: GuardedDirectory(None))
@@ -61,153 +61,153 @@ class LocalMatching(DirectoryAnswers):
         """``asking`` is told when a directory is asked something, and when it has answered."""
         self._registry = registry
         self._asking = asking
-        self._benches: dict[str, _OperatorObjects] = {}
+        self._objects: dict[str, _OperatorObjects] = {}
 
-    def refresh(self, recipe: OperatorSpec) -> list[str]:
-        """See ``Examining``."""
-        return self._refreshed(recipe, accept=False)
+    def refresh(self, spec: OperatorSpec) -> list[str]:
+        """See ``Matching``."""
+        return self._refreshed(spec, accept=False)
 
-    def _refreshed(self, recipe: OperatorSpec, *, accept: bool) -> list[str]:
-        bench = self._bench(recipe)
-        bench.stale, bench.looked_at = "", time.monotonic()
-        if bench.directory is None:
+    def _refreshed(self, spec: OperatorSpec, *, accept: bool) -> list[str]:
+        built = self._built(spec)
+        built.stale, built.looked_at = "", time.monotonic()
+        if built.directory is None:
             return []
         began = datetime.now(UTC)
         try:
-            faults = bench.directory.accept() if accept else bench.directory.refresh()
+            faults = built.directory.accept() if accept else built.directory.refresh()
         except DirectoryFailed as error:
-            bench.stale = str(error)
-            faults = [bench.stale]
+            built.stale = str(error)
+            faults = [built.stale]
         try:
-            bench.contents = bench.directory.contents()
+            built.contents = built.directory.contents()
         except DirectoryFailed as error:
-            bench.contents = Contents(outdated=str(error))
-        if not bench.stale and not bench.contents.outdated:
-            bench.loaded_at = began
+            built.contents = Contents(outdated=str(error))
+        if not built.stale and not built.contents.outdated:
+            built.loaded_at = began
         return faults
 
-    def basis(self, recipe: OperatorSpec) -> Basis | None:
-        """See ``Examining``. It is looked at here and now, if that is due."""
-        bench = self._bench(recipe)
-        if recipe.directory is None or recipe.faulty:
+    def basis(self, spec: OperatorSpec) -> Basis | None:
+        """See ``Matching``. It is looked at here and now, if that is due."""
+        built = self._built(spec)
+        if spec.directory is None or spec.faulty:
             return None
-        if bench.directory is not None and time.monotonic() - bench.looked_at > _LOOK:
-            self.refresh(recipe)
-        fault = bench.broken or bench.stale or bench.contents.outdated
-        return Basis(loaded_at=bench.loaded_at, version=edition(bench.contents.version, bench.loaded_at), fault=fault)
+        if built.directory is not None and time.monotonic() - built.looked_at > _LOOK:
+            self.refresh(spec)
+        fault = built.broken or built.stale or built.contents.outdated
+        return Basis(loaded_at=built.loaded_at, version=edition(built.contents.version, built.loaded_at), fault=fault)
 
-    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:
-        """See ``Examining``."""
-        bench = self._bench(recipe)
+    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:
+        """See ``Matching``."""
+        built = self._built(spec)
         try:
-            return bench.directory.changed(version) if bench.directory is not None else None
+            return built.directory.changed(version) if built.directory is not None else None
         except DirectoryFailed:
             return None
 
-    def follow(self, recipe: OperatorSpec) -> str:
+    def follow(self, spec: OperatorSpec) -> str:
         """Take up what another process has built of the operator's directory; return why that failed, empty where it did not."""
-        bench = self._bench(recipe)
-        if bench.directory is not None:
+        built = self._built(spec)
+        if built.directory is not None:
             try:
-                bench.directory.follow()
+                built.directory.follow()
             except DirectoryFailed as error:
                 return str(error)
         return ""
 
-    def look(self, recipe: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:  # noqa: ARG002  it always is
+    def look(self, spec: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:  # noqa: ARG002  it always is
         """See ``DirectoryAnswers``."""
-        faults = tuple(self._refreshed(recipe, accept=accept))
-        bench = self._bench(recipe)
-        broken = {"directory": bench.broken} if bench.broken else {}
-        failed = bool(bench.broken or bench.stale)
+        faults = tuple(self._refreshed(spec, accept=accept))
+        built = self._built(spec)
+        broken = {"directory": built.broken} if built.broken else {}
+        failed = bool(built.broken or built.stale)
         return DirectoryCheck(
-            faults=faults, failed=failed, contents=bench.contents, unbuilt=tuple({**broken, **bench.unbuilt}.items())
+            faults=faults, failed=failed, contents=built.contents, unbuilt=tuple({**broken, **built.unbuilt}.items())
         )
 
-    def ask(self, recipe: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
+    def ask(self, spec: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """See ``DirectoryAnswers``."""
-        self.refresh(recipe)
-        return question.put(self.directory(recipe))
+        self.refresh(spec)
+        return question.put(self.directory(spec))
 
     def begin(self, order: MatchRequest) -> MatchRun:
-        """See ``Examining``. It is done here and now, when its result is asked for."""
+        """See ``Matching``. It is done here and now, when its result is asked for."""
         return _LocalRun(self, order)
 
     def examine(self, job: OperatorRequest) -> OperatorResult:
         """Return what is to be said of each mail of the job. Never raises for a directory, a matcher or a mail."""
         ids = [mail.id for mail in job.mails]
-        spoilt = unmatched(job.recipe, ids, job.contact_types)
+        spoilt = unmatched(job.spec, ids, job.contact_types)
         if spoilt:
             return spoilt
-        basis = self.basis(job.recipe)
+        basis = self.basis(job.spec)
         judged = [mail for mail in job.mails if mail.id not in job.admitted]
-        admission = self.admit(job.recipe, judged, job.contact_types)
+        admission = self.admit(job.spec, judged, job.contact_types)
         mails = [mail for mail in job.mails if mail.id not in admission.refused]
-        asked = () if admission.undecided or job.admit_only else job.recipe.matchers
-        said = {by: self.match(job.recipe, by, mails, explain=job.explain) for by, _ in asked}
-        return findings(job.recipe.operator.name, ids, admission, said, basis)
+        asked = () if admission.undecided or job.admit_only else job.spec.matchers
+        said = {by: self.match(job.spec, by, mails, explain=job.explain) for by, _ in asked}
+        return findings(job.spec.operator.name, ids, admission, said, basis)
 
-    def admit(self, recipe: OperatorSpec, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
+    def admit(self, spec: OperatorSpec, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         """Return which mails the operator does not admit."""
-        bench = self._bench(recipe)
+        built = self._built(spec)
         try:
-            left = refused(mails, contact_types, bench.directory)
+            left = refused(mails, contact_types, built.directory)
         except DirectoryFailed as error:
             return Admission(undecided=str(error))
         except Exception as error:  # noqa: BLE001  a directory that answers with nonsense is one that can't answer
             return Admission(undecided=where(error))
-        return Admission(refused=frozenset(left), broken=bench.broken)
+        return Admission(refused=frozenset(left), broken=built.broken)
 
-    def match(self, recipe: OperatorSpec, by: str, mails: Sequence[Mail], *, explain: bool = False) -> MatcherResult:
+    def match(self, spec: OperatorSpec, by: str, mails: Sequence[Mail], *, explain: bool = False) -> MatcherResult:
         """Return what one of the operator's matchers says of admitted mails."""
-        bench = self._bench(recipe)
-        if by in bench.unbuilt:
-            return MatcherResult(faults=tuple((mail.id, FilingFault(by, bench.unbuilt[by])) for mail in mails))
-        return match(by, bench.matchers[by], mails, bench.asked, explain=explain)
+        built = self._built(spec)
+        if by in built.unbuilt:
+            return MatcherResult(faults=tuple((mail.id, FilingFault(by, built.unbuilt[by])) for mail in mails))
+        return match(by, built.matchers[by], mails, built.asked, explain=explain)
 
-    def directory(self, recipe: OperatorSpec) -> Directory:
+    def directory(self, spec: OperatorSpec) -> Directory:
         """Return the operator's directory for a person's own questions; raises PermanentError where there is none."""
-        bench = self._bench(recipe)
-        if bench.directory is None:
-            why = bench.broken or "its file names none"
-            raise PermanentError(f"operator {recipe.operator.name} has no directory: {why}")
-        return bench.directory
+        built = self._built(spec)
+        if built.directory is None:
+            why = built.broken or "its file names none"
+            raise PermanentError(f"operator {spec.operator.name} has no directory: {why}")
+        return built.directory
 
     def close(self) -> None:
         """Let go of all directories."""
-        for bench in self._benches.values():
-            if bench.directory is not None:
-                bench.directory.close()
-        self._benches.clear()
+        for built in self._objects.values():
+            if built.directory is not None:
+                built.directory.close()
+        self._objects.clear()
 
-    def _bench(self, recipe: OperatorSpec) -> _OperatorObjects:
-        name = recipe.operator.name
-        bench = self._benches.get(name)
-        if bench is None or bench.recipe != recipe:
-            if bench is not None and bench.directory is not None:
-                bench.directory.close()
-            bench = self._benches[name] = self._build(recipe)
-        return bench
+    def _built(self, spec: OperatorSpec) -> _OperatorObjects:
+        name = spec.operator.name
+        built = self._objects.get(name)
+        if built is None or built.spec != spec:
+            if built is not None and built.directory is not None:
+                built.directory.close()
+            built = self._objects[name] = self._build(spec)
+        return built
 
-    def _build(self, recipe: OperatorSpec) -> _OperatorObjects:
-        bench = _OperatorObjects(recipe=recipe)
-        if recipe.directory is not None:
-            kind, options = recipe.directory
-            built = _built(lambda: self._registry.get(Directory, kind)(options, operator=recipe.operator, place=recipe.place))
+    def _build(self, spec: OperatorSpec) -> _OperatorObjects:
+        objects = _OperatorObjects(spec=spec)
+        if spec.directory is not None:
+            kind, options = spec.directory
+            built = _built(lambda: self._registry.get(Directory, kind)(options, operator=spec.operator, place=spec.place))
             if isinstance(built, Directory):
-                bench.directory = bench.asked = GuardedDirectory(built, asking=self._asking)
+                objects.directory = objects.asked = GuardedDirectory(built, asking=self._asking)
             else:
-                bench.broken = built
-        for by, fields in recipe.matchers:
-            matcher = _built(partial(self._matcher, by, fields, recipe))
+                objects.broken = built
+        for by, fields in spec.matchers:
+            matcher = _built(partial(self._matcher, by, fields, spec))
             if isinstance(matcher, Matcher):
-                bench.matchers[by] = matcher
+                objects.matchers[by] = matcher
             else:
-                bench.unbuilt[by] = matcher
-        return bench
+                objects.unbuilt[by] = matcher
+        return objects
 
-    def _matcher(self, by: str, fields: Matcher.Options, recipe: OperatorSpec) -> Matcher:
-        return self._registry.get(Matcher, by)(fields, operator=recipe.operator)
+    def _matcher(self, by: str, fields: Matcher.Options, spec: OperatorSpec) -> Matcher:
+        return self._registry.get(Matcher, by)(fields, operator=spec.operator)
 
 
 class _LocalRun(MatchRun):
@@ -225,13 +225,13 @@ class _LocalRun(MatchRun):
         mails = tuple(one.seen() for one in order.letters)
         found = []
         since = time.monotonic()
-        for recipe in order.recipes:
+        for spec in order.specs:
             if time.monotonic() - since > _TICK:
                 since = time.monotonic()
                 tick()
-            admitted = frozenset(one.id for one in order.letters if recipe.operator.name in one.admitted)
+            admitted = frozenset(one.id for one in order.letters if spec.operator.name in one.admitted)
             job = OperatorRequest(
-                recipe=recipe,
+                spec=spec,
                 mails=mails,
                 contact_types=order.contact_types,
                 admitted=admitted,

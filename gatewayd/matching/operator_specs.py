@@ -1,4 +1,4 @@
-"""From a config to recipes."""
+"""From a config to specs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from gatewayd.config import Config
 
-__all__ = ["recipes"]
+__all__ = ["specs"]
 
 
-def recipes(config: Config) -> Mapping[str, OperatorSpec]:
-    """Return every operator's recipe, by name."""
+def specs(config: Config) -> Mapping[str, OperatorSpec]:
+    """Return every operator's spec, by name."""
     return {
         one.name: OperatorSpec(
             operator=Operator(name=one.name, title=one.title, brands=tuple(one.brands)),

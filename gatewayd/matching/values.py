@@ -57,7 +57,7 @@ class OperatorSpec:
 class OperatorRequest:
     """One batch for one operator."""
 
-    recipe: OperatorSpec
+    spec: OperatorSpec
     mails: tuple[Mail, ...]
     #: Only mail from contacts of these types is admitted, by customer and supplier; empty admits all.
     contact_types: ContactTypes = ()
@@ -119,7 +119,7 @@ class MatchRequest:
     """One batch for all operators of its account."""
 
     letters: tuple[RawMail, ...]
-    recipes: tuple[OperatorSpec, ...]
+    specs: tuple[OperatorSpec, ...]
     #: See ``OperatorRequest``.
     contact_types: ContactTypes = ()
     admit_only: bool = False
@@ -128,7 +128,7 @@ class MatchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchResult:
-    """What became of an order: each letter's view, and each operator's findings in the order of its recipes."""
+    """What became of an order: each letter's view, and each operator's findings in the order of its specs."""
 
     mails: tuple[Mail, ...]
     findings: tuple[OperatorResult, ...]
@@ -150,17 +150,17 @@ class Matching(ABC):
     """Examines for visits: in this process, or in worker processes."""
 
     @abstractmethod
-    def refresh(self, recipe: OperatorSpec) -> list[str]:
+    def refresh(self, spec: OperatorSpec) -> list[str]:
         """Let the operator's directory follow its changes; return faults to show. Never raises for a directory."""
 
-    def basis(self, recipe: OperatorSpec) -> Basis | None:  # noqa: ARG002  for those who know it
+    def basis(self, spec: OperatorSpec) -> Basis | None:  # noqa: ARG002  for those who know it
         """Return by which records the operator's directory answers now; None where there is none.
 
         Waits for a look at it that is due, for a bounded time.
         """
         return None
 
-    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who know it
+    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who know it
         """Return whose contacts changed between that version and the present one, see ``Directory``; None where it is not known."""
         return None
 
@@ -202,12 +202,12 @@ class DirectoryAnswers(Matching):
     """Answers what a person asks of directories, too: in this process, or in worker processes with deadlines."""
 
     @abstractmethod
-    def look(self, recipe: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
+    def look(self, spec: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
         """Let the operator's directory follow its changes, or with ``accept`` take what there is; and build its matchers.
 
         ``patient``: it may take as long as it takes the daemon. Never raises for a directory or a matcher.
         """
 
     @abstractmethod
-    def ask(self, recipe: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
+    def ask(self, spec: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """Return the answer. Raises DirectoryFailed, or PermanentError where the operator has no directory."""

@@ -2,7 +2,7 @@
 
 It is a program of its own that the fork server runs, and speaks with its parent over the socket ``FD``:
 each message is one pickled value. ``LIFE`` is a pipe that says when the parent has died, ``MEMORY`` what the worker may
-take beyond what it has at its start, in bytes. It imports no plugin but those that its labour names. What it is about to
+take beyond what it has at its start, in bytes. It imports no plugin but those that its task names. What it is about to
 call is said before it is called, so that the parent knows whom to blame for a death, or for a call that does not end.
 """
 
@@ -68,17 +68,17 @@ _BUSY, _ANSWERED = (pickle.dumps(TaskAsking(busy), 5) for busy in (True, False))
 
 
 class _Operator:
-    """One operator's recipe, in this process."""
+    """One operator's spec, in this process."""
 
     def __init__(self, sealed: PickledSpec, asking: Callable[[bool], None]) -> None:
         self.sealed = sealed
-        #: Why the recipe can't be had; empty where it can.
+        #: Why the spec can't be had; empty where it can.
         self.error = ""
         files, inner = pickle.loads(sealed.code)  # noqa: S301  our parent's own bytes
         try:
             for file in files:
                 discovery.single(file).load()
-            self.recipe, registry = pickle.loads(inner)  # noqa: S301  the same
+            self.spec, registry = pickle.loads(inner)  # noqa: S301  the same
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's code costs its own links only (P4)
             self.error = where(error)
         else:
@@ -91,8 +91,8 @@ class _Operator:
     def refresh(self, known: str, *, accept: bool) -> TaskEnded:
         if self.error:
             return TaskEnded(faults=(self.error,), failed=True)
-        found = self.examiner.look(self.recipe, accept=accept)
-        changed = self.examiner.changed(self.recipe, known) if known and found.contents.version != known else None
+        found = self.examiner.look(self.spec, accept=accept)
+        changed = self.examiner.changed(self.spec, known) if known and found.contents.version != known else None
         return TaskEnded(
             faults=found.faults,
             failed=found.failed,
@@ -105,22 +105,22 @@ class _Operator:
         if self.error:
             return TaskEnded(faults=(self.error,), failed=True)
         # What it can't follow it answers by what was there before.
-        self.examiner.follow(self.recipe)
+        self.examiner.follow(self.spec)
         try:
-            return TaskEnded(found=question.put(self.examiner.directory(self.recipe)))
+            return TaskEnded(found=question.put(self.examiner.directory(self.spec)))
         except (GatewaydError, DirectoryFailed) as error:
             return TaskEnded(faults=(error.sentences if isinstance(error, GatewaydError) else str(error),), failed=True)
 
     def admit(self, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         if self.error:
             return Admission(undecided=self.error) if contact_types else Admission(broken=self.error)
-        outdated = self.examiner.follow(self.recipe)
-        return replace(self.examiner.admit(self.recipe, mails, contact_types), outdated=outdated)
+        outdated = self.examiner.follow(self.spec)
+        return replace(self.examiner.admit(self.spec, mails, contact_types), outdated=outdated)
 
     def match(self, by: str, mails: Sequence[Mail], *, explain: bool) -> MatcherResult:
         if self.error:
             return MatcherResult(faults=tuple((mail.id, FilingFault(by, self.error)) for mail in mails))
-        said = self.examiner.match(self.recipe, by, mails, explain=explain)
+        said = self.examiner.match(self.spec, by, mails, explain=explain)
         # Misses are kept nowhere.
         return said if explain else MatcherResult(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
 
@@ -144,57 +144,57 @@ class _Worker:
             self._operators.pop(next(iter(self._operators))).close()
         return known
 
-    def replies(self, labour: WorkerTask) -> Iterator[TaskNext | MemorySpent | TaskEnded]:
-        if labour.refresh:
-            for sealed in labour.recipes.values():
-                yield replace(self._open(sealed).refresh(labour.known, accept=labour.accept), spent=self._is_spent())
+    def replies(self, task: WorkerTask) -> Iterator[TaskNext | MemorySpent | TaskEnded]:
+        if task.refresh:
+            for sealed in task.specs.values():
+                yield replace(self._open(sealed).refresh(task.known, accept=task.accept), spent=self._is_spent())
             return
-        if labour.question is not None:
-            for sealed in labour.recipes.values():
-                yield replace(self._open(sealed).answer(labour.question), spent=self._is_spent())
+        if task.question is not None:
+            for sealed in task.specs.values():
+                yield replace(self._open(sealed).answer(task.question), spent=self._is_spent())
             return
         try:
-            mails = tuple([one.seen() for one in labour.letters])
+            mails = tuple([one.seen() for one in task.letters])
         except GatewaydError as error:
             # Where the bytes lie can't be read now: that is nobody's fault here.
             yield TaskEnded(error=error.alone())
             return
-        result = yield from self._calls(labour, mails)
+        result = yield from self._calls(task, mails)
         if isinstance(result, MemorySpent):
             yield result
             return
         yield TaskNext(None, result)
-        yield TaskEnded(mails=mails if labour.views else (), spent=self._is_spent())
+        yield TaskEnded(mails=mails if task.views else (), spent=self._is_spent())
 
-    def _calls(self, labour: WorkerTask, mails: Sequence[Mail]) -> Generator[TaskNext, None, bytes | MemorySpent | None]:
+    def _calls(self, task: WorkerTask, mails: Sequence[Mail]) -> Generator[TaskNext, None, bytes | MemorySpent | None]:
         """Make the calls; return the last result, or that no more can be made."""
-        refused = dict(labour.refused)
+        refused = dict(task.refused)
         result: bytes | None = None
         left_out: set[int] = set()
-        for number, call in enumerate(labour.calls):
-            if call.recipe in left_out:
+        for number, call in enumerate(task.calls):
+            if call.spec in left_out:
                 continue
             yield TaskNext(number, result)
-            said = self._called(labour, call, mails, refused)
+            said = self._called(task, call, mails, refused)
             if isinstance(said, Admission) and said.undecided:
-                left_out.add(call.recipe)
+                left_out.add(call.spec)
             result = pickle.dumps(said, 5)
             if self._is_spent():
                 return MemorySpent(None if _starved(said) else result)
         return result
 
     def _called(
-        self, labour: WorkerTask, call: TaskCall, mails: Sequence[Mail], refused: dict[int, frozenset[int]]
+        self, task: WorkerTask, call: TaskCall, mails: Sequence[Mail], refused: dict[int, frozenset[int]]
     ) -> Admission | MatcherResult:
-        # Only now: to build what a recipe names is to run a plugin's code.
-        name = labour.recipes[call.recipe].operator
-        operator = self._open(labour.recipes[call.recipe])
+        # Only now: to build what a spec names is to run a plugin's code.
+        name = task.specs[call.spec].operator
+        operator = self._open(task.specs[call.spec])
         if call.by:
-            left = refused.get(call.recipe, frozenset())
-            return operator.match(call.by, [mail for mail in mails if mail.id not in left], explain=labour.explain)
-        judged = [mail for mail, one in zip(mails, labour.letters, strict=True) if name not in one.admitted]
-        admission = operator.admit(judged, labour.contact_types)
-        refused[call.recipe] = admission.refused
+            left = refused.get(call.spec, frozenset())
+            return operator.match(call.by, [mail for mail in mails if mail.id not in left], explain=task.explain)
+        judged = [mail for mail, one in zip(mails, task.letters, strict=True) if name not in one.admitted]
+        admission = operator.admit(judged, task.contact_types)
+        refused[call.spec] = admission.refused
         return admission
 
     def _is_spent(self) -> bool:
@@ -220,19 +220,19 @@ def main(arguments: Sequence[str]) -> None:
         os.register_at_fork(after_in_child=parent.close)
         while True:
             try:
-                labour = parent.recv_bytes()
+                task = parent.recv_bytes()
             except (EOFError, ConnectionError):
                 # It has closed the connection, or was killed when we had said something that it had not read.
                 return
-            for reply in _replies(worker, labour):
+            for reply in _replies(worker, task):
                 parent.send_bytes(pickle.dumps(reply, 5))
 
 
 def _replies(worker: _Worker, data: bytes) -> Iterator[Reply]:
     try:
-        labour: WorkerTask = pickle.loads(data)  # noqa: S301  our parent's own bytes
+        task: WorkerTask = pickle.loads(data)  # noqa: S301  our parent's own bytes
     except Exception as error:  # noqa: BLE001  the class of a source, say, that this process can't import
         yield TaskEnded(error=PluginError(f"letters can't be given to a worker process: {where(error)}"))
     else:
         yield TaskReady()
-        yield from worker.replies(labour)
+        yield from worker.replies(task)

@@ -15,7 +15,7 @@ from gatewayd.matching.directories import LONGEST, Directories
 from gatewayd.matching.worker import WorkerTask, seal
 from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_run import WorkerMatchRun
-from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, laboured
+from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.registry.loading import where
 from gatewayd.runtime.forkserver import prepare
@@ -76,7 +76,7 @@ class WorkerMatching(DirectoryAnswers):
         self.events = events or WorkerEvents()
         self.breakers = breakers or Breakers()
         self._door = threading.Lock()
-        self._recipes: Mapping[str, OperatorSpec] = {}
+        self._specs: Mapping[str, OperatorSpec] = {}
         self._sealed: dict[tuple[str, tuple[str, ...]], tuple[OperatorSpec, PickledSpec]] = {}
         #: Matchers for which a process ended, and until when that counts.
         self._suspects: dict[tuple[str, str], float] = {}
@@ -94,51 +94,51 @@ class WorkerMatching(DirectoryAnswers):
             prepare()
 
     def begin(self, order: MatchRequest) -> MatchRun:
-        """See ``Examining``. Recipes are taken as they are in the config that runs now, however long the caller had his."""
-        recipes = tuple([self._recipes.get(one.operator.name, one) for one in order.recipes])
-        return WorkerMatchRun(self, replace(order, recipes=recipes))
+        """See ``Matching``. Specs are taken as they are in the config that runs now, however long the caller had his."""
+        specs = tuple([self._specs.get(one.operator.name, one) for one in order.specs])
+        return WorkerMatchRun(self, replace(order, specs=specs))
 
-    def refresh(self, recipe: OperatorSpec) -> list[str]:
-        """See ``Examining``."""
-        return self.directories.refresh(self._recipes.get(recipe.operator.name, recipe))
+    def refresh(self, spec: OperatorSpec) -> list[str]:
+        """See ``Matching``."""
+        return self.directories.refresh(self._specs.get(spec.operator.name, spec))
 
-    def basis(self, recipe: OperatorSpec) -> Basis | None:
-        """See ``Examining``."""
-        return self.directories.basis(self._recipes.get(recipe.operator.name, recipe))
+    def basis(self, spec: OperatorSpec) -> Basis | None:
+        """See ``Matching``."""
+        return self.directories.basis(self._specs.get(spec.operator.name, spec))
 
-    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:
-        """See ``Examining``."""
-        return self.directories.changed(recipe.operator.name, version)
+    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:
+        """See ``Matching``."""
+        return self.directories.changed(spec.operator.name, version)
 
-    def look(self, recipe: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
+    def look(self, spec: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
         """See ``DirectoryAnswers``. Its time is ``budget``, or that of the daemon's looks."""
         longest = LONGEST if patient else self.config.budget
-        unsendable = [(by, why) for by in ("", *(by for by, _ in recipe.matchers)) if (why := self.unsendable(recipe, by))]
-        sealed = self.sealed(recipe, [by for by, _ in recipe.matchers if by not in dict(unsendable)])
-        labour = WorkerTask(recipes={0: sealed}, refused={}, refresh=True, accept=accept)
-        outcome = self._asked(labour, longest, "workers.budget", "; `gatewayd directory load` waits longer")
+        unsendable = [(by, why) for by in ("", *(by for by, _ in spec.matchers)) if (why := self.unsendable(spec, by))]
+        sealed = self.sealed(spec, [by for by, _ in spec.matchers if by not in dict(unsendable)])
+        task = WorkerTask(specs={0: sealed}, refused={}, refresh=True, accept=accept)
+        outcome = self._asked(task, longest, "workers.budget", "; `gatewayd directory load` waits longer")
         unbuilt = (*((by or "directory", why) for by, why in unsendable), *outcome.unbuilt)
         return DirectoryCheck(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
 
-    def ask(self, recipe: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
+    def ask(self, spec: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         """See ``DirectoryAnswers``. Its time is ``deadline``, and that for its changes ``budget``."""
-        if recipe.directory is None:
-            raise PermanentError(f"operator {recipe.operator.name} has no directory: its file names none")
+        if spec.directory is None:
+            raise PermanentError(f"operator {spec.operator.name} has no directory: its file names none")
         # What can't be taken over is not waited for: it answers by what it has.
-        bare = replace(recipe, matchers=())
+        bare = replace(spec, matchers=())
         self.look(bare)
         if why := self.unsendable(bare, ""):
             raise DirectoryFailed(why)
-        labour = WorkerTask(recipes={0: self.sealed(bare, ())}, refused={}, question=question)
-        outcome = self._asked(labour, self.config.deadline, "workers.deadline")
+        task = WorkerTask(specs={0: self.sealed(bare, ())}, refused={}, question=question)
+        outcome = self._asked(task, self.config.deadline, "workers.deadline")
         if outcome.failed:
             raise DirectoryFailed(joined(outcome.faults))
         return outcome.found
 
-    def _asked(self, labour: WorkerTask, longest: float, name: str, more: str = "") -> TaskOutcome:
-        """Have a labour done for a person who waits; whatever goes wrong with it is a fault of the outcome."""
+    def _asked(self, task: WorkerTask, longest: float, name: str, more: str = "") -> TaskOutcome:
+        """Have a task done for a person who waits; whatever goes wrong with it is a fault of the outcome."""
         try:
-            outcome = laboured(self.looks, labour, TaskSeconds(longest), lambda _: None)
+            outcome = run_task(self.looks, task, TaskSeconds(longest), lambda _: None)
         except GatewaydError as error:
             return TaskOutcome(faults=(error.sentences,), failed=True)
         if outcome.failure is None:
@@ -147,31 +147,31 @@ class WorkerMatching(DirectoryAnswers):
         how = overran if outcome.failure.overran else f"its process failed: {outcome.failure.how}"
         return TaskOutcome(faults=(how,), failed=True)
 
-    def sealed(self, recipe: OperatorSpec, matchers: Collection[str]) -> PickledSpec:
-        """Return a recipe with just these matchers, as processes take it; all of them, and its directory, can be sent."""
-        kept = tuple([by for by, _ in recipe.matchers if by in matchers])
-        directory = None if self.unsendable(recipe, "") else recipe.directory
-        key = (recipe.operator.name, kept)
+    def sealed(self, spec: OperatorSpec, matchers: Collection[str]) -> PickledSpec:
+        """Return a spec with just these matchers, as processes take it; all of them, and its directory, can be sent."""
+        kept = tuple([by for by, _ in spec.matchers if by in matchers])
+        directory = None if self.unsendable(spec, "") else spec.directory
+        key = (spec.operator.name, kept)
         with self._door:
             known = self._sealed.get(key)
-            if known is None or known[0] != recipe:
-                part = replace(recipe, matchers=tuple([one for one in recipe.matchers if one[0] in kept]), directory=directory)
-                known = self._sealed[key] = (recipe, seal(part, self._registry))
+            if known is None or known[0] != spec:
+                part = replace(spec, matchers=tuple([one for one in spec.matchers if one[0] in kept]), directory=directory)
+                known = self._sealed[key] = (spec, seal(part, self._registry))
             return known[1]
 
-    def unsendable(self, recipe: OperatorSpec, by: str) -> str:
+    def unsendable(self, spec: OperatorSpec, by: str) -> str:
         """Return why a matcher, or the directory for an empty ``by``, can't be sent to another process; empty where it can."""
-        key = (recipe.operator.name, by)
+        key = (spec.operator.name, by)
         with self._door:
             known = self._unsendable.get(key)
-            if known is None or known[0] != recipe:
-                known = self._unsendable[key] = (recipe, self._why_unsendable(recipe, by))
+            if known is None or known[0] != spec:
+                known = self._unsendable[key] = (spec, self._why_unsendable(spec, by))
             return known[1]
 
-    def _why_unsendable(self, recipe: OperatorSpec, by: str) -> str:
-        one = tuple([matcher for matcher in recipe.matchers if matcher[0] == by])
+    def _why_unsendable(self, spec: OperatorSpec, by: str) -> str:
+        one = tuple([matcher for matcher in spec.matchers if matcher[0] == by])
         try:
-            seal(replace(recipe, matchers=one, directory=None if by else recipe.directory), self._registry)
+            seal(replace(spec, matchers=one, directory=None if by else spec.directory), self._registry)
         except Exception as error:  # noqa: BLE001  whatever a plugin's class or options raise; it costs its own links only (P4)
             return f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
         return ""
@@ -185,8 +185,8 @@ class WorkerMatching(DirectoryAnswers):
         """Whether a process ended for a matcher lately."""
         return self._suspects.get((operator, by), 0.0) > time.monotonic()
 
-    def _seal_directory(self, recipe: OperatorSpec) -> PickledSpec:
-        return self.sealed(recipe, ())
+    def _seal_directory(self, spec: OperatorSpec) -> PickledSpec:
+        return self.sealed(spec, ())
 
     def _directory_back(self, operator: str) -> None:
         self.events.directory_back(operator)
@@ -205,11 +205,11 @@ class WorkerMatching(DirectoryAnswers):
     def _lanes(self) -> Sequence[WorkerPool]:
         return tuple(dict.fromkeys((self.pool, self.apart, self.looks)))
 
-    def apply(self, registry: Registry, recipes: Mapping[str, OperatorSpec], config: WorkersConfig) -> None:
+    def apply(self, registry: Registry, specs: Mapping[str, OperatorSpec], config: WorkersConfig) -> None:
         """Work with this config from the next batch on; if code or bounds changed, processes are replaced as they become free."""
         with self._door:
             changed = self._registry.files != registry.files or self.config != config
-            self._registry, self._recipes, self.config = registry, recipes, config
+            self._registry, self._specs, self.config = registry, specs, config
             self._sealed.clear()
             self._unsendable.clear()
             if changed:
@@ -217,7 +217,7 @@ class WorkerMatching(DirectoryAnswers):
             self.pool.limit = max(config.processes, 1)
             for lane in self._lanes:
                 lane.memory = config.memory_mib << 20
-        self.directories.attend(recipes)
+        self.directories.attend(specs)
         if changed:
             for lane in self._lanes:
                 lane.renew()

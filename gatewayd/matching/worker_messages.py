@@ -1,4 +1,4 @@
-"""What a worker process and its parent say to each other: labours, and what comes of them. All of it pickles."""
+"""What a worker process and its parent say to each other: tasks, and what comes of them. All of it pickles."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PickledSpec:
-    """A recipe with the code that it names, pickled once: a worker that knows it already need not read it again."""
+    """A spec with the code that it names, pickled once: a worker that knows it already need not read it again."""
 
     operator: str
     code: bytes
@@ -44,8 +44,8 @@ class PickledSpec:
 class TaskCall:
     """One call: ``by`` is a matcher's kind, or empty for admission."""
 
-    #: Key of ``WorkerTask.recipes``.
-    recipe: int
+    #: Key of ``WorkerTask.specs``.
+    spec: int
     by: str = ""
 
 
@@ -54,19 +54,19 @@ class WorkerTask:
     """What a worker is to do with one batch."""
 
     letters: tuple[RawMail, ...] = ()
-    recipes: Mapping[int, PickledSpec]
+    specs: Mapping[int, PickledSpec]
     contact_types: ContactTypes = ()
     calls: tuple[TaskCall, ...] = ()
-    #: Ids of mails that a recipe's operator does not admit, as far as that is known.
+    #: Ids of mails that a spec's operator does not admit, as far as that is known.
     refused: Mapping[int, frozenset[int]]
     #: Whether the views are wanted.
     views: bool = True
-    #: Only let the one recipe's directory follow its changes; and the version of its contents that is known already.
+    #: Only let the one spec's directory follow its changes; and the version of its contents that is known already.
     refresh: bool = False
     known: str = ""
     #: With it: take what lies behind the directory as it is.
     accept: bool = False
-    #: Only let the one recipe's directory answer this.
+    #: Only let the one spec's directory answer this.
     question: DirectoryQuestion | None = None
     #: A person wants to know why: misses and traces are sent, too.
     explain: bool = False
@@ -74,7 +74,7 @@ class WorkerTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskReady:
-    """The process has started and has taken the labour in, with the code that its letters need: its time runs from now on."""
+    """The process has started and has taken the task in, with the code that its letters need: its time runs from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class MemorySpent:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """The labour is done. ``faults`` and what stands below them are those of a refresh."""
+    """The task is done. ``faults`` and what stands below them are those of a refresh."""
 
     mails: tuple[Mail, ...] = ()
     faults: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class TaskEnded:
     changed: frozenset[str] | None = None
     #: The letters can't be read now; nothing was done.
     error: GatewaydError | None = None
-    #: The memory is all but used up: this was the last labour.
+    #: The memory is all but used up: this was the last task.
     spent: bool = False
 
 
@@ -124,12 +124,12 @@ class TaskEnded:
 Reply: TypeAlias = TaskReady | TaskNext | TaskAsking | MemorySpent | TaskEnded
 
 
-def seal(recipe: OperatorSpec, registry: Registry) -> PickledSpec:
-    """Return a recipe as workers take it: the single files that it needs, then what is unpickled with their help."""
-    wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in recipe.matchers]
-    if recipe.directory:
-        wanted.append((Directory, recipe.directory[0]))
+def seal(spec: OperatorSpec, registry: Registry) -> PickledSpec:
+    """Return a spec as workers take it: the single files that it needs, then what is unpickled with their help."""
+    wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in spec.matchers]
+    if spec.directory:
+        wanted.append((Directory, spec.directory[0]))
     offers = {("directories" if role is Directory else "matchers", kind) for role, kind in wanted}
     paths = {one.path for one in registry.plugins if one.path and offers & set(one.offers)}
     files = tuple(file for file in registry.files if file.path in paths)
-    return PickledSpec(recipe.operator.name, pickle.dumps((files, pickle.dumps((recipe, registry.part(wanted)), 5)), 5))
+    return PickledSpec(spec.operator.name, pickle.dumps((files, pickle.dumps((spec, registry.part(wanted)), 5)), 5))

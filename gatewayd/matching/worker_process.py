@@ -46,7 +46,7 @@ class WorkerProcess:
             ours.pop_all()
         #: Which code it was started for.
         self.generation = generation
-        #: It has taken its labour in, and what it takes from now on is its work's time.
+        #: It has taken its task in, and what it takes from now on is its work's time.
         self.ready = False
         #: It has been at one call for long; for so long that others go first.
         self.overdue = False
@@ -77,16 +77,16 @@ class WorkerProcess:
         """Whether it runs."""
         return not self._child.ended()
 
-    def send(self, labour: WorkerTask) -> None:
-        """Let it work; raises Died."""
+    def send(self, task: WorkerTask) -> None:
+        """Let it work; raises WorkerDied."""
         self.ready = False
         try:
-            self._connection.send_bytes(pickle.dumps(labour, 5))
+            self._connection.send_bytes(pickle.dumps(task, 5))
         except OSError as error:
             raise WorkerDied(self._how(str(error))) from error
 
     def receive(self, timeout: float) -> Reply | None:
-        """Return its next reply, None where there is none within ``timeout`` seconds; raises Died."""
+        """Return its next reply, None where there is none within ``timeout`` seconds; raises WorkerDied."""
         try:
             if not self._connection.poll(timeout):
                 return None

@@ -17,7 +17,7 @@ from gatewayd.matching import MatchResult, MatchRun
 from gatewayd.matching.blame import admitted_apart, explained, matched_apart, parsed_apart
 from gatewayd.matching.guarded_calls import Admission, MatcherResult, findings, unmatched
 from gatewayd.matching.worker import TaskCall, WorkerTask
-from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome, TaskSeconds, laboured
+from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome, TaskSeconds, run_task
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ class _RunState:
         #: Empty views of letters that no parser can bear.
         self._unbearable: dict[int, Mail] = {}
         self._admissions: dict[int, Admission] = {}
-        #: By which records each recipe's directory answers, as far as is known before it is asked.
+        #: By which records each spec's directory answers, as far as is known before it is asked.
         self._bases: dict[int, Basis | None] = {}
         self._said: dict[TaskCall, MatcherResult] = {}
         #: Calls that failed in the batch; they are made again apart when all others are done.
         self._failed: dict[TaskCall, TaskFailure] = {}
         #: What is left of each operator's budget, in seconds.
-        self._left = dict.fromkeys(range(len(order.recipes)), self.config.budget)
+        self._left = dict.fromkeys(range(len(order.specs)), self.config.budget)
         #: The same of what it may take to find out which mails are guilty.
         self._search = dict(self._left)
         self._called: set[TaskCall] = set()
@@ -106,16 +106,16 @@ class _RunState:
                 self._process.end()
 
     def _wanted(self) -> Iterator[TaskCall]:
-        for index, recipe in enumerate(self._order.recipes):
-            if recipe.faulty:
+        for index, spec in enumerate(self._order.specs):
+            if spec.faulty:
                 continue
-            if error := self._workers.unsendable(recipe, ""):
+            if error := self._workers.unsendable(spec, ""):
                 self._admissions[index] = Admission(undecided=error) if self._order.contact_types else Admission(broken=error)
             else:
                 yield TaskCall(index)
-            for by, _ in recipe.matchers if not self._order.admit_only else ():
+            for by, _ in spec.matchers if not self._order.admit_only else ():
                 call = TaskCall(index, by)
-                if error := self._workers.unsendable(recipe, by) or self._not_now(call):
+                if error := self._workers.unsendable(spec, by) or self._not_now(call):
                     self._said[call] = MatcherResult(faults=tuple((one.id, FilingFault(by, error)) for one in self._order.letters))
                 else:
                     yield call
@@ -131,10 +131,10 @@ class _RunState:
         if not self._order.letters:
             return MatchResult(mails=(), findings=())
         try:
-            self._bases = {index: self._workers.basis(recipe) for index, recipe in enumerate(self._order.recipes)}
+            self._bases = {index: self._workers.basis(spec) for index, spec in enumerate(self._order.specs)}
             self._all_together()
             for call, failure in self._failed.items():
-                if not self._admissions.get(call.recipe, Admission()).undecided:
+                if not self._admissions.get(call.spec, Admission()).undecided:
                     self._said[call] = self._matched_apart(call, failure)
             self._tell()
         finally:
@@ -148,14 +148,14 @@ class _RunState:
     def _all_together(self) -> None:
         failures = 0
         while (left := self._open()) or self._unseen():
-            labour = self._labour(left)
-            outcome = self.labour(labour, TaskSeconds(self.config.deadline, self._seconds), apart=self._suspected)
+            task = self._task(left)
+            outcome = self.run_task(task, TaskSeconds(self.config.deadline, self._seconds), apart=self._suspected)
             self._take_in(outcome)
             failure = outcome.failure
             if failure is None:
                 continue
             if failure.call is not None:
-                self._failed_in(failure.call, failure, labour)
+                self._failed_in(failure.call, failure, task)
                 continue
             failures += 1
             # It may have been killed from outside: then once more.
@@ -165,7 +165,7 @@ class _RunState:
                 self._unbearable |= unbearable
             elif failures > _TRIES:
                 for call in left:
-                    self._failed_in(call, failure, labour)
+                    self._failed_in(call, failure, task)
 
     @property
     def _suspected(self) -> bool:
@@ -181,8 +181,8 @@ class _RunState:
             for call in self._calls
             if call not in self._said
             and call not in self._failed
-            and (call.by or call.recipe not in self._admissions)
-            and not self._admissions.get(call.recipe, Admission()).undecided
+            and (call.by or call.spec not in self._admissions)
+            and not self._admissions.get(call.spec, Admission()).undecided
         )
 
     def _bearable(self) -> tuple[RawMail, ...]:
@@ -192,14 +192,14 @@ class _RunState:
         """Return the letters whose views are still wanted."""
         return tuple(one for one in self._bearable() if one.id not in self._mails)
 
-    def _labour(self, calls: tuple[TaskCall, ...]) -> WorkerTask:
-        recipes = {
-            index: self._workers.sealed(self._order.recipes[index], [call.by for call in self._calls if call.recipe == index])
-            for index in {call.recipe for call in calls}
+    def _task(self, calls: tuple[TaskCall, ...]) -> WorkerTask:
+        specs = {
+            index: self._workers.sealed(self._order.specs[index], [call.by for call in self._calls if call.spec == index])
+            for index in {call.spec for call in calls}
         }
         return WorkerTask(
             letters=self._bearable(),
-            recipes=recipes,
+            specs=specs,
             contact_types=self._order.contact_types,
             calls=calls,
             refused={index: admission.refused for index, admission in self._admissions.items()},
@@ -211,47 +211,47 @@ class _RunState:
         self._mails |= {mail.id: mail for mail in outcome.mails}
         for call, result in outcome.results.items():
             if isinstance(result, Admission):
-                self._admissions[call.recipe] = result
+                self._admissions[call.spec] = result
             else:
                 self._said[call] = result
 
     def _seconds(self, call: TaskCall) -> float:
-        return min(self.config.deadline, max(self._left[call.recipe], _LEAST))
+        return min(self.config.deadline, max(self._left[call.spec], _LEAST))
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
 
-    def _failed_in(self, call: TaskCall, failure: TaskFailure, labour: WorkerTask) -> None:
+    def _failed_in(self, call: TaskCall, failure: TaskFailure, task: WorkerTask) -> None:
         if failure.overran:
-            self._left[call.recipe] -= self._seconds(call)
+            self._left[call.spec] -= self._seconds(call)
         if call.by:
             self._failed[call] = failure
-        elif call.recipe not in self._admissions:
-            sealed = self._workers.sealed(self._order.recipes[call.recipe], [])
-            budget = self._left[call.recipe]
-            self._admissions[call.recipe] = admitted_apart(self, sealed, labour.letters, labour, failure, budget=budget)
+        elif call.spec not in self._admissions:
+            sealed = self._workers.sealed(self._order.specs[call.spec], [])
+            budget = self._left[call.spec]
+            self._admissions[call.spec] = admitted_apart(self, sealed, task.letters, task, failure, budget=budget)
             # It may be that a matcher can't be built: then each is called apart from the others.
             alone = TaskFailure(None, failure.how)
-            self._failed |= {one: alone for one in self._calls if one.by and one.recipe == call.recipe and one not in self._said}
+            self._failed |= {one: alone for one in self._calls if one.by and one.spec == call.spec and one not in self._said}
 
     def _matched_apart(self, call: TaskCall, failure: TaskFailure) -> MatcherResult:
         began = time.monotonic()
-        sealed = self._workers.sealed(self._order.recipes[call.recipe], [call.by])
-        refused = self._admissions.get(call.recipe, Admission()).refused
+        sealed = self._workers.sealed(self._order.specs[call.spec], [call.by])
+        refused = self._admissions.get(call.spec, Admission()).refused
         letters = [one for one in self._bearable() if one.id not in refused]
-        budget, explain = self._search[call.recipe], self._order.explain
+        budget, explain = self._search[call.spec], self._order.explain
         said = matched_apart(self, call, sealed, letters, failure, budget=budget, explain=explain)
-        self._search[call.recipe] -= time.monotonic() - began
+        self._search[call.spec] -= time.monotonic() - began
         if said.faults:
             self._workers.suspect(self._operator(call), call.by)
         return said
 
-    def labour(self, labour: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
-        """See ``Bench``."""
+    def run_task(self, task: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
+        """See ``TaskRunner``."""
         lane = self._workers.apart if apart else self._workers.pool
-        outcome = laboured(lane, labour, seconds, self._at)
+        outcome = run_task(lane, task, seconds, self._at)
         if outcome.failure is not None and not self._dropped:  # else we ended it, since nobody wants its result
             call = outcome.failure.call
-            operator = labour.recipes[call.recipe].operator if call else ""
+            operator = task.specs[call.spec].operator if call else ""
             self._workers.events.ended(operator, call.by if call else "", explained(outcome.failure, self.config))
         return outcome
 
@@ -266,31 +266,31 @@ class _RunState:
 
     def _findings(self) -> Iterator[OperatorResult]:
         ids = [one.id for one in self._order.letters]
-        for index, recipe in enumerate(self._order.recipes):
-            spoilt = unmatched(recipe, ids, self._order.contact_types)
+        for index, spec in enumerate(self._order.specs):
+            spoilt = unmatched(spec, ids, self._order.contact_types)
             yield spoilt or self._found(index, ids)
 
     def _found(self, index: int, ids: Sequence[int]) -> OperatorResult:
-        recipe, admission = self._order.recipes[index], self._admissions.get(index, Admission())
-        said = {by: self._said.get(TaskCall(index, by), MatcherResult()) for by, _ in recipe.matchers}
-        return findings(recipe.operator.name, ids, admission, said, self._bases.get(index))
+        spec, admission = self._order.specs[index], self._admissions.get(index, Admission())
+        said = {by: self._said.get(TaskCall(index, by), MatcherResult()) for by, _ in spec.matchers}
+        return findings(spec.operator.name, ids, admission, said, self._bases.get(index))
 
     def _operator(self, call: TaskCall) -> str:
-        return self._order.recipes[call.recipe].operator.name
+        return self._order.specs[call.spec].operator.name
 
     def _tell(self) -> None:
         """Tell breakers and directories how it went, of calls that were really made."""
         letters = {one.id for one in self._bearable()}
-        for index, recipe in enumerate(self._order.recipes):
+        for index, spec in enumerate(self._order.specs):
             admission = self._admissions.get(index)
-            made = [call for call in self._called if call.recipe == index and call in self._said]
+            made = [call for call in self._called if call.spec == index and call in self._said]
             if admission is None or not made or letters <= admission.refused:
                 continue
             for call in made:
                 self._tell_breaker(call)
             faults = [fault for call in made for _, fault in self._said[call].faults]
             failed = bool(admission.broken or admission.outdated) or any(fault.by == "directory" for fault in faults)
-            self._workers.directories.told(recipe.operator.name, failed=failed)
+            self._workers.directories.told(spec.operator.name, failed=failed)
 
     def _tell_breaker(self, call: TaskCall) -> None:
         self._called.discard(call)

@@ -1,4 +1,4 @@
-"""One labour in one worker process: what it found out, and where it stopped if it did not come to its end."""
+"""One task in one worker process: what it found out, and where it stopped if it did not come to its end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.matching.worker_process import WorkerProcess
     from gatewayd.message.mail import Mail
 
-__all__ = ["TaskFailure", "TaskOutcome", "TaskSeconds", "laboured"]
+__all__ = ["TaskFailure", "TaskOutcome", "TaskSeconds", "run_task"]
 
 #: Seconds that a process may take to start: no call's time runs by then.
 _START = 60.0
@@ -50,7 +50,7 @@ class TaskFailure:
 
 @dataclass(slots=True)
 class TaskOutcome:
-    """What came of a labour."""
+    """What came of a task."""
 
     results: dict[TaskCall, Admission | MatcherResult] = field(default_factory=dict)
     mails: tuple[Mail, ...] = ()
@@ -81,15 +81,15 @@ class TaskSeconds:
         return self.deadline if call is None or self._of is None else self._of(call)
 
 
-def laboured(
-    lane: WorkerPool, labour: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+def run_task(
+    lane: WorkerPool, task: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
 ) -> TaskOutcome:
-    """Have a labour done by a process of the lane. ``wanted`` is told which one, and what it raises ends it.
+    """Have a task done by a process of the lane. ``wanted`` is told which one, and what it raises ends it.
 
     Raises TransientError where no process can be had, or the letters can't be read now.
     """
-    process = _sent(lane, labour, wanted)
-    one = _RunningTask(process, labour, seconds, wanted)
+    process = _sent(lane, task, wanted)
+    one = _RunningTask(process, task, seconds, wanted)
     try:
         one.listen(lane)
         one.outcome.seconds = time.monotonic() - one.ready_at
@@ -110,11 +110,11 @@ def laboured(
     return one.outcome
 
 
-def _sent(lane: WorkerPool, labour: WorkerTask, wanted: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
+def _sent(lane: WorkerPool, task: WorkerTask, wanted: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
     for left in reversed(range(_TRIES)):
         process = lane.take(lambda: wanted(None))
         try:
-            process.send(labour)
+            process.send(task)
         except WorkerDied as died:
             # It died while it was idle.
             lane.discard(process)
@@ -126,13 +126,13 @@ def _sent(lane: WorkerPool, labour: WorkerTask, wanted: Callable[[WorkerProcess 
 
 
 class _RunningTask:
-    """One labour that a process is at."""
+    """One task that a process is at."""
 
     def __init__(
-        self, process: WorkerProcess, labour: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+        self, process: WorkerProcess, task: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
     ) -> None:
         self._process = process
-        self._labour = labour
+        self._task = task
         self._seconds = seconds
         self._wanted = wanted
         self._call: TaskCall | None = None
@@ -207,7 +207,7 @@ class _RunningTask:
                 self._fail(f"what it found can't be read: {type(error).__name__}; expected plain text and records")
                 return
         if isinstance(reply, TaskNext):
-            self._call = None if reply.call is None else self._labour.calls[reply.call]
+            self._call = None if reply.call is None else self._task.calls[reply.call]
         elif reply.result is None:
             self._fail("it used up the memory that it may have")
         else:

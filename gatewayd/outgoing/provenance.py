@@ -1,6 +1,6 @@
 """Which messages of our own a mail comes of: it is one of them, answers one, brings one back, or names one.
 
-Only Message-IDs that prove themselves count (see ``signing``). Some relays give our mail a Message-ID of their own (Amazon SES);
+Only Message-IDs that prove themselves count (``message_ids``). Some relays give our mail a Message-ID of their own (Amazon SES);
 then the reference that we put into it is found, or the id that the relay named when it took the mail, which the store knows.
 Nothing here ever raises for a mail, and what is read of one is bounded.
 """

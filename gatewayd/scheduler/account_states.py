@@ -44,7 +44,7 @@ class AccountStates:
         self._closer = closer
         self._due = DueTimes()
         self._config: Config | None = None
-        self._recipes: Mapping[str, OperatorSpec] = {}
+        self._specs: Mapping[str, OperatorSpec] = {}
         self._router: Router | None = None
         self._charges: dict[str, AccountState] = {}
         #: How those accounts are that nobody visits: they only send, are not imported on purpose, or have no usable file.
@@ -125,7 +125,7 @@ class AccountStates:
         charge.run = RunningVisit(
             charge=charge,
             config=charge.config,
-            recipes=self._recipes,
+            specs=self._specs,
             router=self._router,
             registry=self._config.registry,
             lease=charge.lease,
@@ -194,9 +194,9 @@ class AccountStates:
 
     # --- the config -------------------------------------------------------------------------------------------------
 
-    def apply(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None) -> None:
+    def apply(self, config: Config, specs: Mapping[str, OperatorSpec], router: Router | None) -> None:
         """Take a config over: only accounts that changed are restarted, the others never notice."""
-        before, self._config, self._recipes, self._router = self._config, config, recipes, router
+        before, self._config, self._specs, self._router = self._config, config, specs, router
         for name, charge in list(self._charges.items()):
             if not _imports(config.accounts.get(name)):
                 self.release(charge)

@@ -68,14 +68,14 @@ class Supervisor:
         self._ended = False
         self._thread: threading.Thread | None = None
 
-    def start(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None = None) -> None:
-        """Begin with a config; the recipes are those of all operators, by name, and without a router nothing goes on."""
-        self.apply(config, recipes, router)
+    def start(self, config: Config, specs: Mapping[str, OperatorSpec], router: Router | None = None) -> None:
+        """Begin with a config; the specs are those of all operators, by name, and without a router nothing goes on."""
+        self.apply(config, specs, router)
         self._thread = started(self._run, "supervisor")
 
-    def apply(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None = None) -> None:
+    def apply(self, config: Config, specs: Mapping[str, OperatorSpec], router: Router | None = None) -> None:
         """Take a changed config over, soon: only accounts that differ from before are restarted."""
-        self._inbox.put(partial(self._charges.apply, config, recipes, router))
+        self._inbox.put(partial(self._charges.apply, config, specs, router))
 
     def hurry(self, accounts: Collection[str]) -> None:
         """Let accounts be visited soon."""

@@ -56,7 +56,7 @@ class Rematcher:
         self._failed: dict[tuple[str, str], str] = {}
         self._door = threading.Lock()
         self._stopping = threading.Event()
-        self._recipes: Mapping[str, OperatorSpec] = {}
+        self._specs: Mapping[str, OperatorSpec] = {}
         self._viewers: Mapping[str, Viewer] = {}
         self._fingerprints: Mapping[str, Mapping[str, str]] = {}
         self._router: Router | None = None
@@ -65,15 +65,15 @@ class Rematcher:
     def apply(
         self,
         config: Config,
-        recipes: Mapping[str, OperatorSpec],
+        specs: Mapping[str, OperatorSpec],
         fingerprints: Mapping[str, Mapping[str, str]],
         router: Router | None = None,
     ) -> None:
         """Work with this config from now on; ``fingerprints`` are those of all operators' matchers, by operator and kind."""
-        self._recipes, self._router = recipes, router
+        self._specs, self._router = specs, router
         self._viewers = {name: Viewer(operator=name, users=tuple(one.users)) for name, one in config.operators.items()}
         self._fingerprints = fingerprints
-        for name in recipes:
+        for name in specs:
             self.wake(name, _CONFIG)
         if self._thread is None:
             self._thread = started(self._run, "rematching")
@@ -149,50 +149,50 @@ class Rematcher:
             self._later[operator, by] = time.monotonic() + _AGAIN
 
     def _work(self, operator: str, by: str) -> None:
-        recipe, viewer = self._recipes.get(operator), self._viewers.get(operator)
-        if recipe is None or viewer is None or recipe.faulty:
+        spec, viewer = self._specs.get(operator), self._viewers.get(operator)
+        if spec is None or viewer is None or spec.faulty:
             return
         if by == _CONFIG:
-            self._what_changed(recipe, viewer)
-            self._put_off_again(recipe, viewer)
+            self._what_changed(spec, viewer)
+            self._put_off_again(spec, viewer)
         elif by == _PUT_OFF:
-            self._put_off_again(recipe, viewer)
+            self._put_off_again(spec, viewer)
         else:
-            self._retry(recipe, viewer, by)
+            self._retry(spec, viewer, by)
 
-    def _what_changed(self, recipe: OperatorSpec, viewer: Viewer) -> None:
-        name = recipe.operator.name
+    def _what_changed(self, spec: OperatorSpec, viewer: Viewer) -> None:
+        name = spec.operator.name
         now, before = self._fingerprints.get(name, {}), self._store.fingerprints(name)
-        self._retry(recipe, viewer, _CONFIG)
-        self._retry(recipe, viewer, _DIRECTORY)
+        self._retry(spec, viewer, _CONFIG)
+        self._retry(spec, viewer, _DIRECTORY)
         for by, fingerprint in before.items():
             # Also of a matcher that is no longer asked: then its faults are no longer anybody's.
             if now.get(by) != fingerprint and by != _DIRECTORY:
-                self._retry(recipe, viewer, by)
+                self._retry(spec, viewer, by)
         if now != before:
             # Only now: what was interrupted is done again after the next start.
             self._store.remember_fingerprints(name, now)
 
-    def _put_off_again(self, recipe: OperatorSpec, viewer: Viewer) -> None:
+    def _put_off_again(self, spec: OperatorSpec, viewer: Viewer) -> None:
         done = mended = 0
-        for batch in retry_put_off(self._store, self._workers, recipe, viewer, Query(), router=self._router, tick=self._go_on):
+        for batch in retry_put_off(self._store, self._workers, spec, viewer, Query(), router=self._router, tick=self._go_on):
             self._go_on()
             done, mended = done + len(batch), mended + sum(not one.faults for one in batch)
         if done:
-            journal.rematched(recipe.operator.name, by=_PUT_OFF, done=done, mended=mended)
+            journal.rematched(spec.operator.name, by=_PUT_OFF, done=done, mended=mended)
 
-    def _retry(self, recipe: OperatorSpec, viewer: Viewer, by: str) -> None:
+    def _retry(self, spec: OperatorSpec, viewer: Viewer, by: str) -> None:
         mended = done = 0
         query = Query(fault_by=by)
-        for batch in retry(self._store, self._workers, recipe, viewer, query, router=self._router, tick=self._go_on):
+        for batch in retry(self._store, self._workers, spec, viewer, query, router=self._router, tick=self._go_on):
             self._go_on()
             still = sum(any(fault.by == by for fault in one.faults) for one in batch)
             done, mended = done + len(batch), mended + len(batch) - still
-            if batch and still == len(batch) and self._is_down(recipe.operator.name, by):
+            if batch and still == len(batch) and self._is_down(spec.operator.name, by):
                 # What comes behind would only get the same fault.
                 break
         if done:
-            journal.rematched(recipe.operator.name, by=by, done=done, mended=mended)
+            journal.rematched(spec.operator.name, by=by, done=done, mended=mended)
 
     def _is_down(self, operator: str, by: str) -> bool:
         return by == _DIRECTORY or (operator, by) in self._workers.breakers.open()

@@ -58,13 +58,13 @@ class Corrector:
         self._tell_at = 0.0
         self._stopping = False
         self._config: Config | None = None
-        self._recipes: Mapping[str, OperatorSpec] = {}
+        self._specs: Mapping[str, OperatorSpec] = {}
         self._router: Router | None = None
         self._thread: threading.Thread | None = None
 
-    def apply(self, config: Config, recipes: Mapping[str, OperatorSpec], router: Router | None) -> None:
+    def apply(self, config: Config, specs: Mapping[str, OperatorSpec], router: Router | None) -> None:
         """Work with this config from now on."""
-        self._config, self._recipes, self._router = config, recipes, router
+        self._config, self._specs, self._router = config, specs, router
         if self._thread is None:
             self._thread = started(self._run, "correcting")
 
@@ -148,12 +148,12 @@ class Corrector:
         self._failed[name] = error.sentences
 
     def _follow_up(self, look: DirectoryLook, *, changed: bool) -> None:
-        recipe, config = self._recipes.get(look.operator), self._config
-        if recipe is None or config is None:
+        spec, config = self._specs.get(look.operator), self._config
+        if spec is None or config is None:
             return
         done = 0
         accounts = config.accounts
-        for count in correct(self._store, self._workers, recipe, accounts, router=self._router, tick=self._go_on):
+        for count in correct(self._store, self._workers, spec, accounts, router=self._router, tick=self._go_on):
             done += count
             self._tell()
             self._go_on()

@@ -45,7 +45,7 @@ class RunningVisit:
     charge: AccountState
     #: As they were when it began.
     config: AccountConfig
-    recipes: Mapping[str, OperatorSpec]
+    specs: Mapping[str, OperatorSpec]
     router: Router | None
     registry: Registry
     lease: Lease
@@ -179,8 +179,8 @@ class VisitRunner:
         )
         chosen = run.registry.get(Transport, run.config.kind)
         transport = chosen(run.config.options, account=run.config.name)
-        recipes = [run.recipes[name] for name in run.config.operators]
-        report = visit(run.config, transport, recipes, tools, run.task, lease=run.lease, session=session, keep=True)
+        specs = [run.specs[name] for name in run.config.operators]
+        report = visit(run.config, transport, specs, tools, run.task, lease=run.lease, session=session, keep=True)
         if isinstance(report, Held):
             raise LeaseLost(f"the lease of account {run.config.name} is lost: {report.owner} has it")
         return report

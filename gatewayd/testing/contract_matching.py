@@ -113,8 +113,8 @@ class MatcherContract:
         assert len(directory.questions) <= self.max_questions
 
     def test_class_options_and_findings_travel_between_processes(self) -> None:
-        recipe = pickle.loads(pickle.dumps((self.matcher, self.options or self.matcher.Options(), self.operator)))  # noqa: S301  our own bytes
-        matcher = recipe[0](recipe[1], operator=recipe[2])
+        spec = pickle.loads(pickle.dumps((self.matcher, self.options or self.matcher.Options(), self.operator)))  # noqa: S301  our own bytes
+        matcher = spec[0](spec[1], operator=spec[2])
         findings = list(matcher.match(self.batch(), FakeDirectory(self.records, self.contacts)))
         assert pickle.loads(pickle.dumps(findings)) == self.ask(self.batch())[0]  # noqa: S301  our own bytes
 

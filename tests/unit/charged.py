@@ -75,7 +75,7 @@ class Parts:
     def apply(self, *faults: Fault) -> Config:
         """Take the config over as it is now."""
         config = replace(self.house.config(), faults=faults)
-        self.charges.apply(config, self.house.recipes, None)
+        self.charges.apply(config, self.house.specs, None)
         return config
 
     def charge(self, name: str = "main") -> AccountState:
@@ -107,7 +107,7 @@ class Parts:
         charge.run = RunningVisit(
             charge=charge,
             config=charge.config,
-            recipes={},
+            specs={},
             router=None,
             registry=Registry(plugins=(), _classes={}),
             lease=charge.lease,

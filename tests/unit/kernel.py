@@ -83,7 +83,7 @@ def registry(*classes: type[Plugin]) -> Registry:
     return Registry(plugins=(), _classes={("directories", "shelf"): _SHELF, **offered})
 
 
-def recipe(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False, bare: bool = False) -> OperatorSpec:
+def spec(name: str = "acme", *matchers: str, known: bool = False, faulty: bool = False, bare: bool = False) -> OperatorSpec:
     """An operator with these matchers, and the directory ``known``, or ``shelf``, or none where it is ``bare``."""
     return OperatorSpec(
         operator=Operator(name=name),
@@ -107,7 +107,7 @@ class Gateway:
         *,
         imports: ImportConfig | None = None,
         plugins: Sequence[type[Plugin]] = (),
-        recipes: Sequence[OperatorSpec] = (),
+        specs: Sequence[OperatorSpec] = (),
         user: str | None = None,
         bounds: Bounds | None = None,
         allowance: DailyQuota | None = None,
@@ -116,7 +116,7 @@ class Gateway:
         self.folder = folder
         self.transport = transport or FakeTransport(account="main")
         self.imports = imports or ImportConfig(folders=tuple(self.transport.folders))
-        self.recipes = recipes or (recipe(),)
+        self.specs = specs or (spec(),)
         self.user = user
         self.bounds = bounds or Bounds(messages=3)
         self.allowance = allowance
@@ -128,7 +128,7 @@ class Gateway:
         self.progress: Callable[[Progress], None] = lambda _: None
         self.router: Router | None = None
         self.stopping: Callable[[], bool] = lambda: False
-        self.desk = Desk(store=self.store, examiner=self.examiner, recipes={one.operator.name: one for one in self.recipes})
+        self.desk = Desk(store=self.store, examiner=self.examiner, specs={one.operator.name: one for one in self.specs})
 
     def another_store(self, url: str | None = None) -> Sql:
         """The same store, as another process opens it."""
@@ -148,7 +148,7 @@ class Gateway:
         account = AccountConfig(
             name="main",
             kind="fake",
-            operators=tuple(one.operator.name for one in self.recipes),
+            operators=tuple(one.operator.name for one in self.specs),
             user=self.user,
             options=self.transport.options,
             imports=self.imports,
@@ -166,7 +166,7 @@ class Gateway:
             stopping=self.stopping,
         )
         task = Task(from_beginning=from_beginning, compare=compare, keys=tuple(keys or ()))
-        return visit(account, self.transport, self.recipes, tools, task)
+        return visit(account, self.transport, self.specs, tools, task)
 
     def visit(
         self,

@@ -188,7 +188,7 @@ def registry(folder: Path, text: str | None = None, *, name: str = "wrong") -> R
     return found
 
 
-def recipe(registry: Registry, name: str, *matchers: str, folder: Path, known: bool = False) -> OperatorSpec:
+def spec(registry: Registry, name: str, *matchers: str, folder: Path, known: bool = False) -> OperatorSpec:
     """An operator with these matchers; its directory does wrong what files in the folder say."""
     kind = "known" if known else "shelf"
     options = registry.get(Directory, kind).Options.model_validate({"folder": str(folder)} if known else {})
@@ -212,9 +212,9 @@ def letters(count: int, *guilty: int) -> tuple[RawMail, ...]:
     return tuple(letter(number, guilty=number in guilty) for number in range(1, count + 1))
 
 
-def order(letters: tuple[RawMail, ...], *recipes: OperatorSpec, admits: bool = False) -> MatchRequest:
+def order(letters: tuple[RawMail, ...], *specs: OperatorSpec, admits: bool = False) -> MatchRequest:
     """An order of all of it; with ``admits`` the directory is asked for admission."""
-    return MatchRequest(letters=letters, recipes=recipes, contact_types=(("customer", ("sales",)),) if admits else ())
+    return MatchRequest(letters=letters, specs=specs, contact_types=(("customer", ("sales",)),) if admits else ())
 
 
 def linked(found: OperatorResult, by: str) -> list[int]:

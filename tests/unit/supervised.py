@@ -19,7 +19,7 @@ from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE, Stopwatch
-from tests.unit.kernel import recipe
+from tests.unit.kernel import spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,7 +58,7 @@ class House:
         self.folder = folder
         self.servers: dict[str, FakeTransport] = {}
         self.accounts: dict[str, AccountConfig] = {}
-        self.recipes = {"acme": recipe()}
+        self.specs = {"acme": spec()}
         self.store = self.another_store()
 
     def another_store(self) -> Sql:
@@ -131,7 +131,7 @@ class House:
         """A supervisor with the config as it is now, whose loop does not run: the test does what it would do."""
         supervisor = Supervisor(self.kit(pace=pace, listener=listener))
         self._stack.callback(supervisor.stop, AT_ONCE)
-        supervisor._charges.apply(self.config(), self.recipes, None)
+        supervisor._charges.apply(self.config(), self.specs, None)
         return supervisor
 
     def health(self, name: str) -> AccountHealth | None:
@@ -171,12 +171,12 @@ class Daemon:
         self._stack = ExitStack()
         self.owner = self._stack.enter_context(Instance(house.folder))
         self.supervisor = Supervisor(kit_of(self.owner, store, limits, pace, listener))
-        self.supervisor.start(house.config(), house.recipes)
+        self.supervisor.start(house.config(), house.specs)
         self._stopped = False
 
     def reload(self) -> None:
         """Take the config over as it is now."""
-        self.supervisor.apply(self._house.config(), self._house.recipes)
+        self.supervisor.apply(self._house.config(), self._house.specs)
 
     def held(self) -> set[str]:
         """The accounts that it holds."""

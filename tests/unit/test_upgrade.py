@@ -18,7 +18,7 @@ from gatewayd import Action, Query, Viewer
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_listing, make_raw
-from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
+from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     known = directory([], [make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")])
     imports = ImportConfig(start=START + timedelta(minutes=3), after=Action(do="delete"), contact_types={"customer": ("sales",)})
     plugins = [known, matcher("calm", links_all)]
-    with Gateway(tmp_path, transport, imports=imports, plugins=plugins, recipes=[recipe("acme", "calm", known=True)]) as gateway:
+    with Gateway(tmp_path, transport, imports=imports, plugins=plugins, specs=[spec("acme", "calm", known=True)]) as gateway:
         yield gateway
 
 

@@ -51,7 +51,7 @@ class Turned:
 
     def apply(self) -> None:
         """Take the house's config over as it is now."""
-        self.supervisor.apply(self._house.config(), self._house.recipes)
+        self.supervisor.apply(self._house.config(), self._house.specs)
 
     def charge(self, name: str = "main") -> AccountState:
         """What is known of an account."""

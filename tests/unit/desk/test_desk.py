@@ -14,7 +14,7 @@ from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
-from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry
+from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,8 +64,8 @@ def gateway(tmp_path: Path, temper: Temper) -> Iterator[Gateway]:
         transport.deliver(make_raw(number, subject=f"Booking {number}"))
     Moody.down = False
     plugins = [matcher("moody", temper.match), matcher("calm", links_all), directory([NORD, SUD, BOOKING], [CONTACT], base=Moody)]
-    recipes = [recipe("acme", "moody", known=True), recipe("globetrot", bare=True)]
-    with Gateway(tmp_path, transport, plugins=plugins, recipes=recipes, imports=ImportConfig(error_queue="front")) as gateway:
+    specs = [spec("acme", "moody", known=True), spec("globetrot", bare=True)]
+    with Gateway(tmp_path, transport, plugins=plugins, specs=specs, imports=ImportConfig(error_queue="front")) as gateway:
         gateway.good()
         yield gateway
 
@@ -186,7 +186,7 @@ def test_a_retry_ends_where_more_fails_than_one_batch_holds(tmp_path: Path, temp
     transport = FakeTransport()
     for number in range(230):
         transport.deliver(make_raw(number))
-    with Gateway(tmp_path, transport, plugins=[matcher("moody", temper.match)], recipes=[recipe("acme", "moody")]) as gateway:
+    with Gateway(tmp_path, transport, plugins=[matcher("moody", temper.match)], specs=[spec("acme", "moody")]) as gateway:
         gateway.good()
         assert [len(batch) for batch in gateway.desk.retry(ACME, None)] == [100, 100, 30]
         temper.cross = False
@@ -209,7 +209,7 @@ def test_P6_a_retry_keeps_personal_mail_personal(tmp_path: Path, temper: Temper)
     transport = FakeTransport()
     transport.deliver(make_raw(1))
     plugins = [matcher("moody", temper.match)]
-    with Gateway(tmp_path, transport, plugins=plugins, recipes=[recipe("acme", "moody")], user="irina") as gateway:
+    with Gateway(tmp_path, transport, plugins=plugins, specs=[spec("acme", "moody")], user="irina") as gateway:
         gateway.good()
         assert list(gateway.desk.retry(ACME, None)) == [], "nobody retries what he may not see"
         irina = Viewer(operator="acme", users=("irina",))
@@ -245,7 +245,7 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
         old = Backfill(
             store=gateway.store,
             examining=examiner,
-            recipe=recipe("later", "calm", known=True),
+            spec=spec("later", "calm", known=True),
             lease=taken,
             imports=ImportConfig(**imports),
             owner=None,

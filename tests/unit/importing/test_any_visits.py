@@ -16,7 +16,7 @@ from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
-from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
+from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
     from gatewayd.importing.visit import VisitReport
@@ -65,7 +65,7 @@ class Visits(RuleBasedStateMachine):
             self.transport,
             imports=ImportConfig(after=after, contact_types={"customer": ("sales",)}),
             plugins=[directory([], [SALES]), matcher("calm", links_all)],
-            recipes=[recipe("acme", "calm", known=True)],
+            specs=[spec("acme", "calm", known=True)],
         )
         self.stack.callback(self.gateway.close)
         self.transport.gateway = self.gateway

@@ -18,7 +18,7 @@ from gatewayd.outgoing.routing import Router
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
 from tests.unit.importing.test_readmission import SALES, Records, deliver, known, look
-from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
+from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 from tests.unit.outgoing.test_routing import SIGNER, config, nothing, rule
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.matching import LocalMatching, MatchRequest, MatchResult, OperatorSpec
 
-ACME, GLOBEX = recipe("acme", "calm", known=True), recipe("globex", "calm", known=True)
+ACME, GLOBEX = spec("acme", "calm", known=True), spec("globex", "calm", known=True)
 
 
 class Shared:
@@ -93,7 +93,7 @@ def shared(tmp_path: Path, *emails: str, user: str | None = None, **imports: Any
     chosen = ImportConfig(folders=("INBOX",), **{"contact_types": SALES, **imports})
     plugins = [both(globex), matcher("calm", links_all)]
     transport = FakeTransport(account="main")
-    with Gateway(tmp_path, transport, imports=chosen, plugins=plugins, recipes=[ACME, GLOBEX], user=user) as gateway:
+    with Gateway(tmp_path, transport, imports=chosen, plugins=plugins, specs=[ACME, GLOBEX], user=user) as gateway:
         gateway.good()
         yield Shared(gateway, globex)
 
@@ -180,10 +180,10 @@ def test_a_directory_at_fault_leaves_it_as_it_is(tmp_path: Path) -> None:
 
 def test_P6_mail_from_before_an_operator_was_added_is_not_handed_to_it(tmp_path: Path) -> None:
     with shared(tmp_path) as one:
-        one.gateway.recipes = (ACME,)
+        one.gateway.specs = (ACME,)
         deliver(one.gateway, 1, "a@x.example")
         one.gateway.good()
-        one.gateway.recipes = (ACME, GLOBEX)
+        one.gateway.specs = (ACME, GLOBEX)
         deliver(one.gateway, 2, "b@x.example")
         one.gateway.good()
         one.turn("a@x.example", "b@x.example", told=False)
@@ -195,13 +195,13 @@ def test_P6_an_operator_that_is_taken_off_the_account_gets_nothing_until_it_is_b
     with shared(tmp_path) as one:
         deliver(one.gateway, 1, "a@x.example")
         one.gateway.good()
-        one.gateway.recipes = (ACME,)
+        one.gateway.specs = (ACME,)
         deliver(one.gateway, 2, "b@x.example")
         one.turn("a@x.example", "b@x.example")
         one.gateway.good()
         assert one.filed() == []
         # What came while it was away was never refused by it.
-        one.gateway.recipes = (ACME, GLOBEX)
+        one.gateway.specs = (ACME, GLOBEX)
         assert one.gateway.good().tally.filed == 1
         assert one.filed() == ["a@x.example"]
 
@@ -252,14 +252,14 @@ class Unsure(Matching):
     def __init__(self, examiner: LocalMatching) -> None:
         self._examiner = examiner
 
-    def refresh(self, recipe: OperatorSpec) -> list[str]:
-        return self._examiner.refresh(recipe)
+    def refresh(self, spec: OperatorSpec) -> list[str]:
+        return self._examiner.refresh(spec)
 
-    def basis(self, recipe: OperatorSpec) -> Basis | None:
-        return self._examiner.basis(recipe)
+    def basis(self, spec: OperatorSpec) -> Basis | None:
+        return self._examiner.basis(spec)
 
-    def changed(self, recipe: OperatorSpec, version: str) -> Collection[str] | None:
-        return self._examiner.changed(recipe, version)
+    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:
+        return self._examiner.changed(spec, version)
 
     def begin(self, order: MatchRequest) -> MatchRun:
         ids = frozenset(one.id for one in order.letters)
@@ -321,7 +321,7 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
         old = Backfill(
             store=one.gateway.store,
             examining=one.gateway.examiner,
-            recipe=GLOBEX,
+            spec=GLOBEX,
             lease=lease,
             imports=one.gateway.imports,
             owner=None,
@@ -339,7 +339,7 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
 @pytest.mark.parametrize("owner", [None, "otto", "irina"])
 def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_several(tmp_path: Path, owner: str | None) -> None:
     with shared(tmp_path, "a@x.example", user="irina") as one:
-        one.gateway.recipes = (ACME,)
+        one.gateway.specs = (ACME,)
         deliver(one.gateway, 1, "a@x.example")
         one.gateway.good()
         lease = one.gateway.store.take_lease("main", "me", dead=lambda _: True)
@@ -347,7 +347,7 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
         old = Backfill(
             store=one.gateway.store,
             examining=one.gateway.examiner,
-            recipe=GLOBEX,
+            spec=GLOBEX,
             lease=lease,
             imports=one.gateway.imports,
             owner=owner,
@@ -361,9 +361,9 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
 def provisional(one: Shared, number: int, sender: str) -> None:
     """Have a mail come that is judged by records that were loaded before it came."""
     one.gateway.transport.deliver(make_raw(number, sender=sender), arrival=datetime.now(UTC) - timedelta(seconds=1))
-    for bench in one.gateway.examiner._benches.values():
-        assert bench.loaded_at
-        bench.loaded_at -= timedelta(minutes=1)
+    for built in one.gateway.examiner._objects.values():
+        assert built.loaded_at
+        built.loaded_at -= timedelta(minutes=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(one.gateway.examiner, "refresh", lambda _: [])
         one.gateway.good()

@@ -39,7 +39,7 @@ from gatewayd.matching import LocalMatching, MatchResult, OperatorResult
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
 from gatewayd.testing.custodian import make_raw
-from tests.unit.kernel import directory, links_all, matcher, recipe, registry
+from tests.unit.kernel import directory, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +92,7 @@ def examined(batch: Batch, *, imports: ImportConfig | None = None, known: bool =
     contact = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")
     examiner = LocalMatching(registry(matcher("calm", links_all), directory([], [contact])))
     imports = imports or ImportConfig()
-    found = examiner.begin(order(batch, [recipe("acme", "calm", known=known)], imports)).result(lambda: None)
+    found = examiner.begin(order(batch, [spec("acme", "calm", known=known)], imports)).result(lambda: None)
     done = outcomes(batch, found, imports, None)
     assert len({one.entry_id for one in done}) == len(done), "a key with two outcomes"
     return {one.entry_id: one for one in done}
@@ -140,7 +140,7 @@ def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Pat
     with Spool(tmp_path / "spool") as spool:
         session: Any = Answers(TransientError("aborted"))
         batch = fetch(session, "INBOX", [waiting(1), waiting(2)], spool)
-        found = LocalMatching(registry()).begin(order(batch, [recipe()], ImportConfig())).result(lambda: None)
+        found = LocalMatching(registry()).begin(order(batch, [spec()], ImportConfig())).result(lambda: None)
         assert outcomes(batch, found, ImportConfig(), None, ours=True) == []
         (deferred,) = outcomes(batch, found, ImportConfig(), None)
     assert isinstance(deferred, Deferred)

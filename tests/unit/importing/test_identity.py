@@ -19,7 +19,7 @@ from gatewayd.importing.settling import anchors_of
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
-from tests.unit.kernel import Gateway, directory, recipe
+from tests.unit.kernel import Gateway, directory, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -161,7 +161,7 @@ def test_P1_a_key_that_names_another_message_is_had_anew_whatever_became_of_the_
     )
     known = directory([], [make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")])
     imports = ImportConfig(contact_types={"customer": ("sales",)}, start="now" if state == "offered" else "all")
-    with Gateway(tmp_path, transport, imports=imports, plugins=[known], recipes=[recipe(known=True)]) as gateway:
+    with Gateway(tmp_path, transport, imports=imports, plugins=[known], specs=[spec(known=True)]) as gateway:
         if state == "waiting":
             transport.fail(first, "busy")
         if state == "vanished":

@@ -30,8 +30,8 @@ class Watched(Matching):
         self.began = began
         self.dropped = 0
 
-    def refresh(self, recipe: OperatorSpec) -> list[str]:
-        return self.inner.refresh(recipe)
+    def refresh(self, spec: OperatorSpec) -> list[str]:
+        return self.inner.refresh(spec)
 
     def begin(self, order: MatchRequest) -> MatchRun:
         self.began(len(order.letters))

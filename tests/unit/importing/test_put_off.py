@@ -14,7 +14,7 @@ from gatewayd.importing.rematch import retry_put_off, was_put_off
 from gatewayd.matching import LocalMatching, MatchResult, MatchRun
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.custodian import make_raw
-from tests.unit.kernel import Gateway, links_all, matcher, recipe, registry
+from tests.unit.kernel import Gateway, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +61,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
     transport = FakeTransport(account="main")
     for number in range(1, 8):
         transport.deliver(make_raw(number, subject=f"Booking {number}"))
-    with Gateway(tmp_path, transport, recipes=[recipe("acme", "calm")], imports=ImportConfig(error_queue="front")) as gateway:
+    with Gateway(tmp_path, transport, specs=[spec("acme", "calm")], imports=ImportConfig(error_queue="front")) as gateway:
         gateway.examiner.close()
         gateway.examiner = Tired(registry(matcher("calm", links_all)))
         gateway.good()
@@ -70,7 +70,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
 
 def again(gateway: Gateway) -> int:
     """How many rounds there were."""
-    found = retry_put_off(gateway.store, gateway.examiner, gateway.recipes[0], ACME, Query(), router=None)
+    found = retry_put_off(gateway.store, gateway.examiner, gateway.specs[0], ACME, Query(), router=None)
     return sum(1 for _ in found)
 
 

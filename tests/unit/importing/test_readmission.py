@@ -20,7 +20,7 @@ from gatewayd_csv import settling
 from gatewayd_csv.directory import Csv
 from gatewayd_csv.options import CsvOptions
 from tests.plugins.test_csv import write
-from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
+from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -76,7 +76,7 @@ def site(tmp_path: Path, records: Records, **imports: Any) -> Iterator[Gateway]:
         FakeTransport(account="main"),
         imports=chosen,
         plugins=[made, matcher("calm", links_all)],
-        recipes=[recipe("acme", "calm", known=True)],
+        specs=[spec("acme", "calm", known=True)],
     ) as gateway:
         # What comes from now on is new mail.
         gateway.good()
@@ -95,8 +95,8 @@ def backlog(gateway: Gateway) -> set[bool]:
 
 def look(gateway: Gateway) -> None:
     """Let the directory be looked at again, as it is every few seconds."""
-    for bench in gateway.examiner._benches.values():
-        bench.looked_at = 0.0
+    for built in gateway.examiner._objects.values():
+        built.looked_at = 0.0
 
 
 def test_new_records_lift_it_for_those_who_are_admitted_now_and_fetch_nobody_else(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_key_that_a_person_names_is_judged_in_any_case(tmp_path: Path) -> None
 
 def test_a_person_admits_for_one_operator(tmp_path: Path) -> None:
     with site(tmp_path, Records()) as gateway:
-        gateway.recipes = (recipe("acme", "calm", known=True), recipe("nord", "calm", known=True))
+        gateway.specs = (spec("acme", "calm", known=True), spec("nord", "calm", known=True))
         key = deliver(gateway, 1, "a@x.example")
         gateway.good()
         (one,) = gateway.store.refusals("main", "INBOX", after=0, limit=9)
@@ -312,9 +312,9 @@ def test_a_provisional_verdict_is_corrected_as_what_it_was_and_a_final_one_as_ba
         gateway.good()
         # It came after the last look at the directory.
         gateway.transport.deliver(make_raw(2, sender="new@x.example"), arrival=datetime.now(UTC) - timedelta(seconds=1))
-        for bench in gateway.examiner._benches.values():
-            assert bench.loaded_at
-            bench.loaded_at -= timedelta(minutes=1)
+        for built in gateway.examiner._objects.values():
+            assert built.loaded_at
+            built.loaded_at -= timedelta(minutes=1)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(gateway.examiner, "refresh", lambda _: [])
             gateway.good()
@@ -355,7 +355,7 @@ def test_one_operator_at_fault_holds_up_no_other_and_decides_later(tmp_path: Pat
         FakeTransport(account="main"),
         imports=ImportConfig(contact_types=SALES),
         plugins=[directory(base=Both), matcher("calm", links_all)],
-        recipes=[recipe("acme", "calm", known=True), recipe("nord", "calm", known=True)],
+        specs=[spec("acme", "calm", known=True), spec("nord", "calm", known=True)],
     ) as gateway:
         gateway.good()
         deliver(gateway, 1, "a@x.example")
@@ -393,7 +393,7 @@ def test_whatever_part_of_an_export_is_seen_first_nobody_of_the_whole_stays_out(
             FakeTransport(account="main"),
             imports=ImportConfig(contact_types=SALES),
             plugins=[Kept],
-            recipes=[recipe("acme", known=True)],
+            specs=[spec("acme", known=True)],
         ) as gateway:
             gateway.good()
             for number in range(8):
@@ -428,25 +428,25 @@ def test_what_a_broken_session_kept_from_being_judged_is_judged_by_a_later_visit
 
 def test_what_waits_for_an_operator_whose_file_is_faulty_comes_at_once_when_it_is_mended(tmp_path: Path) -> None:
     with site(tmp_path, Records("a@x.example")) as gateway:
-        sound = gateway.recipes
-        gateway.recipes = (recipe("acme", "calm", known=True, faulty=True),)
+        sound = gateway.specs
+        gateway.specs = (spec("acme", "calm", known=True, faulty=True),)
         deliver(gateway, 1, "a@x.example")
         assert gateway.good().tally.deferred == 1
         assert gateway.good().tally.deferred == 0, "it is not fetched again and again"
-        gateway.recipes = sound
+        gateway.specs = sound
         assert gateway.good().tally.filed == 1
 
 
 def test_what_a_faulty_file_keeps_from_being_decided_is_not_fetched_again_since_others_files_are_sound(tmp_path: Path) -> None:
     with site(tmp_path, Records("a@x.example")) as gateway:
-        mended = (recipe("acme", "calm", known=True), recipe("nord", "calm", known=True))
+        mended = (spec("acme", "calm", known=True), spec("nord", "calm", known=True))
         deliver(gateway, 2, "stranger@x.example")
         assert gateway.good().tally.not_admitted == 1
-        gateway.recipes = (mended[0], replace(mended[1], faulty=True))
+        gateway.specs = (mended[0], replace(mended[1], faulty=True))
         deliver(gateway, 1, "other@x.example")
         assert gateway.good().tally.deferred == 1
         for _ in range(3):
             look(gateway)
             assert gateway.good().tally.deferred == 0
-        gateway.recipes = mended
+        gateway.specs = mended
         assert gateway.good().tally.not_admitted == 1

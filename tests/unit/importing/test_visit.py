@@ -31,7 +31,7 @@ from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, 
 from gatewayd.testing.custodian import make_raw
 from gatewayd.testing.fake_session import FakeSession
 from tests.patience import LONG
-from tests.unit.kernel import Gateway, directory, links_all, matcher, recipe
+from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,7 +102,7 @@ def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed
         return []
 
     with Gateway(
-        gateway.folder / "other", gateway.transport, plugins=[matcher("slow", match)], recipes=[recipe("acme", "slow")]
+        gateway.folder / "other", gateway.transport, plugins=[matcher("slow", match)], specs=[spec("acme", "slow")]
     ) as other:
         other.transport.on("fetch", lambda: None)
         for _ in range(3):
@@ -325,7 +325,7 @@ def test_faults_of_a_directory_are_notes_and_stop_nothing(tmp_path: Path) -> Non
         def refresh(self) -> list[str]:
             return ["persons.csv:17: expected 4 columns, found 3"]
 
-    with Gateway(tmp_path, filled(1), plugins=[directory(base=Faulty)], recipes=[recipe("acme", known=True)]) as gateway:
+    with Gateway(tmp_path, filled(1), plugins=[directory(base=Faulty)], specs=[spec("acme", known=True)]) as gateway:
         report = gateway.good()
     assert report.notes == ("operator acme: persons.csv:17: expected 4 columns, found 3",)
     assert report.tally.filed == 1
@@ -578,7 +578,7 @@ def test_P3_the_server_is_changed_after_the_commit_and_only_what_was_filed(tmp_p
         transport,
         imports=imports(after=action, contact_types={"customer": ("sales",)}),
         plugins=[known],
-        recipes=[recipe(known=True)],
+        specs=[spec(known=True)],
     ) as gateway:
         transport.on("settle", guard(gateway))
         report = gateway.good()
@@ -807,7 +807,7 @@ def test_undecided_admission_keeps_the_keys_waiting_and_files_nothing(tmp_path: 
         filled(3),
         imports=imports(contact_types={"customer": ("sales",)}, after=DELETE),
         plugins=[directory([], [contact], base=Away)],
-        recipes=[recipe("acme", known=True), recipe("globetrot", known=True)],
+        specs=[spec("acme", known=True), spec("globetrot", known=True)],
     ) as gateway:
         report = gateway.good()
         assert (report.tally.deferred, report.tally.filed, report.settled) == (3, 0, 0)
@@ -823,7 +823,7 @@ def test_P4_a_matcher_that_raises_stops_no_mail(tmp_path: Path) -> None:
         raise ValueError("never")
 
     plugins = [matcher("raising", match), matcher("calm", links_all)]
-    with Gateway(tmp_path, filled(4), plugins=plugins, recipes=[recipe("acme", "raising", "calm")]) as gateway:
+    with Gateway(tmp_path, filled(4), plugins=plugins, specs=[spec("acme", "raising", "calm")]) as gateway:
         assert gateway.good().tally.filed == 4
         assert all([fault.by for fault in filing.faults] == ["raising"] for filing in gateway.filings())
         assert all([link.by for link in filing.links] == ["calm"] for filing in gateway.filings())

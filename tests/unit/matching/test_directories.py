@@ -12,7 +12,7 @@ import pytest
 from gatewayd.matching import directories
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
-from tests.unit.matchers import letters, linked, order, plugin, recipe, registry
+from tests.unit.matchers import letters, linked, order, plugin, registry, spec
 from tests.unit.matching.test_worker_matching import pool
 from tests.unit.supervised import until
 
@@ -37,7 +37,7 @@ def operator(found: Registry, tmp_path: Path, name: str, *does: str) -> Operator
     folder.mkdir(exist_ok=True)
     for one in does:
         (folder / one).touch()
-    return recipe(found, name, "good", "asks", folder=folder, known=True)
+    return spec(found, name, "good", "asks", folder=folder, known=True)
 
 
 @pytest.mark.parametrize("does", ["hang-contacts", "exit-contacts", "down-contacts", "hang-follow", "exit-follow"])
@@ -92,7 +92,7 @@ def test_P4_a_matcher_that_asks_without_end_is_at_fault_and_not_its_directory(tm
     )
     found = registry(tmp_path, plugin(more=nags).replace("[Good, Asks]", "[Good, Asks, Nags]"))
     with pool(found, budget=3.0) as workers:
-        (said,) = workers.examine(order(letters(1), recipe(found, "acme", "nags", folder=tmp_path, known=True))).findings
+        (said,) = workers.examine(order(letters(1), spec(found, "acme", "nags", folder=tmp_path, known=True))).findings
     ((_, fault),) = said.faults
     assert fault.by == "nags"
     assert "did not answer in time" in fault.error

@@ -25,7 +25,7 @@ from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
 from gatewayd.runtime import forkserver
 from tests.patience import AT_ONCE, LONG, Stopwatch
-from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, recipe, registry
+from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, registry, spec
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ TEXTS = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_P4_only_the_guilty_mail_gets_a_fault_and_all_else_keeps_its_links(wrong: str, tmp_path: Path) -> None:
     found = registry(tmp_path)
-    bad, good = (recipe(found, name, *by, folder=tmp_path) for name, by in (("acme", ("good", wrong, "asks")), ("nord", ("good",))))
+    bad, good = (spec(found, name, *by, folder=tmp_path) for name, by in (("acme", ("good", wrong, "asks")), ("nord", ("good",))))
     # What is ended for its memory must not run out of time first, however slow the machine.
     deadline = 20.0 if wrong in {"hoards", "allocates"} else DEADLINE
     with pool(found, deadline=deadline, budget=20 * deadline) as workers:
@@ -126,7 +126,7 @@ def test_P4_only_the_guilty_mail_gets_a_fault_and_all_else_keeps_its_links(wrong
 def test_P4_a_mail_that_comes_alone_gets_its_fault(wrong: str, tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found) as workers:
-        examined = workers.examine(order(letters(1, 1), recipe(found, "acme", wrong, "good", folder=tmp_path)))
+        examined = workers.examine(order(letters(1, 1), spec(found, "acme", wrong, "good", folder=tmp_path)))
     assert [fault.by for _, fault in examined.findings[0].faults] == [wrong]
     assert linked(examined.findings[0], "good") == [1]
 
@@ -134,7 +134,7 @@ def test_P4_a_mail_that_comes_alone_gets_its_fault(wrong: str, tmp_path: Path) -
 def test_P4_several_guilty_mails_and_several_wrong_matchers_are_all_found(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found, budget=60.0) as workers:
-        examined = workers.examine(order(letters(16, 2, 9), recipe(found, "acme", "exits", "good", "leaves", folder=tmp_path)))
+        examined = workers.examine(order(letters(16, 2, 9), spec(found, "acme", "exits", "good", "leaves", folder=tmp_path)))
     said = examined.findings[0]
     for by in ("exits", "leaves"):
         assert {mail_id for mail_id, fault in said.faults if fault.by == by} == {2, 9}
@@ -145,7 +145,7 @@ def test_P4_several_guilty_mails_and_several_wrong_matchers_are_all_found(tmp_pa
 def test_P4_of_two_hundred_mails_the_one_that_hangs_has_the_fault_and_all_others_their_links(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found, deadline=3.0, budget=120.0) as workers:
-        examined = workers.examine(order(letters(200, 151), recipe(found, "acme", "sleeps", "good", folder=tmp_path)))
+        examined = workers.examine(order(letters(200, 151), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
     said = examined.findings[0]
     assert linked(said, "sleeps") == [n for n in range(1, 201) if n != 151]
     assert {mail_id: fault.by for mail_id, fault in said.faults} == {151: "sleeps"}
@@ -156,7 +156,7 @@ def test_P4_what_no_time_is_left_for_is_put_off_and_not_left_as_faulty(tmp_path:
     found = registry(tmp_path)
     guilty = set(range(1, 41, 3))
     with pool(found, deadline=1.0, budget=2.0) as workers:
-        examined = workers.examine(order(letters(40, *guilty), recipe(found, "acme", "sleeps", "good", folder=tmp_path)))
+        examined = workers.examine(order(letters(40, *guilty), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
     said = examined.findings[0]
     final = {mail_id for mail_id, fault in said.faults if not fault.error.endswith(AGAIN)}
     put_off = {mail_id for mail_id, fault in said.faults if fault.error.endswith(AGAIN)}
@@ -170,9 +170,9 @@ def test_P4_what_no_time_is_left_for_is_put_off_and_not_left_as_faulty(tmp_path:
 def test_P4_a_matcher_that_always_sleeps_costs_a_deadline_and_the_budget_at_most(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found, budget=3.0) as workers:
-        workers.examine(order(letters(1), recipe(found, "acme", "good", folder=tmp_path)))
+        workers.examine(order(letters(1), spec(found, "acme", "good", folder=tmp_path)))
         watch = Stopwatch()
-        examined = workers.examine(order(letters(20, *range(1, 21)), recipe(found, "acme", "sleeps", "good", folder=tmp_path)))
+        examined = workers.examine(order(letters(20, *range(1, 21)), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
         took = watch.seconds
     said = examined.findings[0]
     assert {mail_id for mail_id, fault in said.faults if fault.by == "sleeps"} == set(range(1, 21))
@@ -186,9 +186,9 @@ def test_P4_several_sleeping_matchers_of_one_operator_share_its_budget(tmp_path:
     wrong = {f"sleeps-{number}": "time.sleep(1000)" for number in range(6)}
     found = registry(tmp_path, plugin(wrong))
     with pool(found, budget=2.0) as workers:
-        workers.examine(order(letters(1), recipe(found, "acme", "good", folder=tmp_path)))
+        workers.examine(order(letters(1), spec(found, "acme", "good", folder=tmp_path)))
         watch = Stopwatch()
-        examined = workers.examine(order(letters(8, 1), recipe(found, "acme", *wrong, "good", folder=tmp_path)))
+        examined = workers.examine(order(letters(8, 1), spec(found, "acme", *wrong, "good", folder=tmp_path)))
         took = watch.seconds
     assert linked(examined.findings[0], "good") == list(range(1, 9))
     # Each has a second at least, whatever the others took: 8 s. With a budget each it would be 18 s.
@@ -198,7 +198,7 @@ def test_P4_several_sleeping_matchers_of_one_operator_share_its_budget(tmp_path:
 def test_P4_what_a_matcher_keeps_in_memory_is_not_another_ones_fault(tmp_path: Path) -> None:
     text = plugin({"keeps": "self.kept = getattr(self, 'kept', []) + [bytearray(60 << 20)]", "takes": "len(bytearray(50 << 20))"})
     found = registry(tmp_path, text)
-    acme, nord = (recipe(found, name, by, folder=tmp_path) for name, by in (("acme", "keeps"), ("nord", "takes")))
+    acme, nord = (spec(found, name, by, folder=tmp_path) for name, by in (("acme", "keeps"), ("nord", "takes")))
     with pool(found) as workers:
         for _ in range(4):
             examined = workers.examine(order(letters(2, 1), acme, nord))
@@ -222,7 +222,7 @@ def test_P4_a_child_that_a_matcher_forks_says_nothing_and_ends_with_its_process(
         ),
     )
     with pool(found) as workers:
-        examined = workers.examine(order(letters(4, 2), recipe(found, "acme", "forks", "starts", "dies", "good", folder=tmp_path)))
+        examined = workers.examine(order(letters(4, 2), spec(found, "acme", "forks", "starts", "dies", "good", folder=tmp_path)))
         said = examined.findings[0]
         assert linked(said, "good") == linked(said, "forks") == [1, 2, 3, 4]
         # Its child holds no connection open: its death is seen at once, and not when the deadline is over.
@@ -234,7 +234,7 @@ def test_P4_a_child_that_a_matcher_forks_says_nothing_and_ends_with_its_process(
 def test_P4_what_a_matcher_prints_disturbs_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = registry(tmp_path, plugin({"prints": "print('here I am', flush=True); os.write(1, b'x' * 100000)"}))
     with pool(found) as workers:
-        examined = workers.examine(order(letters(3, 2), recipe(found, "acme", "prints", folder=tmp_path)))
+        examined = workers.examine(order(letters(3, 2), spec(found, "acme", "prints", folder=tmp_path)))
     assert linked(examined.findings[0], "prints") == [1, 2, 3]
     assert "here I am" not in capfd.readouterr().out
 
@@ -246,7 +246,7 @@ def test_P4_a_class_that_no_other_process_can_find_costs_its_own_links_only(tmp_
         plugin(more=local + lost).replace("[Good, Asks]", "[Good, Asks, Local]").replace("return [Known]", "return [Known, Lost]")
     )
     found = registry(tmp_path, text)
-    one = recipe(found, "acme", "local", "good", folder=tmp_path)
+    one = spec(found, "acme", "local", "good", folder=tmp_path)
     with pool(found) as workers:
         said = workers.examine(order(letters(2), one)).findings[0]
         assert linked(said, "good") == [1, 2]
@@ -259,8 +259,8 @@ def test_P4_a_matcher_that_can_not_be_built_costs_its_own_links_only(does: str, 
     wrong = f"\n\nclass Unbuilt(Good):\n    kind = 'unbuilt'\n\n    def __init__(self, options, *, operator):\n        {does}\n"
     found = registry(tmp_path, plugin(more=wrong).replace("[Good, Asks]", "[Good, Asks, Unbuilt]"))
     one, other = (
-        recipe(found, "acme", "good", "unbuilt", folder=tmp_path, known=True),
-        recipe(found, "nord", "good", folder=tmp_path),
+        spec(found, "acme", "good", "unbuilt", folder=tmp_path, known=True),
+        spec(found, "nord", "good", folder=tmp_path),
     )
     batches = 1 if "sleep" in does else 3
     with pool(found, budget=6.0) as workers:
@@ -290,7 +290,7 @@ def test_P4_a_file_that_can_not_be_imported_there_costs_only_those_who_use_it(do
         .replace('"shelf"', '"rack"'),
         name="late",
     )
-    one, other = recipe(found, "acme", "late", "sleeps", folder=tmp_path), recipe(found, "nord", "good", folder=tmp_path)
+    one, other = spec(found, "acme", "late", "sleeps", folder=tmp_path), spec(found, "nord", "good", folder=tmp_path)
     with pool(found) as workers:
         ours, others = workers.examine(order(letters(2), one, other)).findings
     assert (linked(others, "good"), others.faults) == ([1, 2], ())
@@ -328,9 +328,9 @@ def test_P4_a_mail_that_ends_the_parser_is_filed_with_its_bytes_and_a_fault(
     sources = {n: reading(raw % n, does if n in {3, 6} else "") for n in range(1, 8)}
     with pool(found, budget=8.0) as workers:
         given = tuple(letter(number, source=source) for number, source in sources.items())
-        examined = workers.examine(order(given, recipe(found, "acme", "good", folder=tmp_path)))
+        examined = workers.examine(order(given, spec(found, "acme", "good", folder=tmp_path)))
         # Alone, too.
-        alone = workers.examine(order(given[2:3], recipe(found, "acme", "good", folder=tmp_path)))
+        alone = workers.examine(order(given[2:3], spec(found, "acme", "good", folder=tmp_path)))
     assert [bool(mail.faults) for mail in examined.mails] == [mail.id in {3, 6} for mail in examined.mails]
     assert [mail.subject for mail in examined.mails] == ["" if n in {3, 6} else f"fine {n}" for n in sources]
     assert [mail.source.raw for mail in examined.mails] == [source.raw for source in sources.values()]  # type: ignore[attr-defined]
@@ -341,9 +341,9 @@ def test_P4_a_mail_that_ends_the_parser_is_filed_with_its_bytes_and_a_fault(
 
 def test_letters_that_no_worker_can_take_are_not_filed_as_broken(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    reading = sys.modules[type(recipe(found, "x", "good", folder=tmp_path).matchers[0][1]).__module__].Reading
+    reading = sys.modules[type(spec(found, "x", "good", folder=tmp_path).matchers[0][1]).__module__].Reading
     with pool(found) as workers, pytest.raises(PluginError, match="letters can't be given to a worker process"):
-        workers.examine(order((letter(1, source=reading(b"")),), recipe(found, "acme", "asks", folder=tmp_path)))
+        workers.examine(order((letter(1, source=reading(b"")),), spec(found, "acme", "asks", folder=tmp_path)))
 
 
 def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> None:
@@ -351,8 +351,8 @@ def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> N
     with pool(found) as workers:
         gone = RawMail(1, SpoolSource(str(tmp_path / "gone"), 0, 100))
         with pytest.raises(TransientError, match="the spool can't be read"):
-            workers.examine(order((gone, *letters(3)[1:]), recipe(found, "acme", "good", folder=tmp_path)))
-        assert linked(workers.examine(order(letters(2), recipe(found, "acme", "good", folder=tmp_path))).findings[0], "good") == [
+            workers.examine(order((gone, *letters(3)[1:]), spec(found, "acme", "good", folder=tmp_path)))
+        assert linked(workers.examine(order(letters(2), spec(found, "acme", "good", folder=tmp_path))).findings[0], "good") == [
             1,
             2,
         ]
@@ -364,7 +364,7 @@ class Ending:
 
     config = WorkersConfig()
 
-    def labour(self, *_: object, **__: object) -> TaskOutcome:
+    def run_task(self, *_: object, **__: object) -> TaskOutcome:
         return TaskOutcome(failure=TaskFailure(None, "it exited with 6"))
 
 
@@ -376,7 +376,7 @@ def test_where_every_process_ends_as_it_begins_no_letter_is_to_blame() -> None:
 def test_where_what_forks_them_ends_nothing_is_filed_as_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pickle.py").write_text("import os\nos._exit(6)\n")
     found = registry(tmp_path / "plugins")
-    one = recipe(found, "acme", "good", folder=tmp_path)
+    one = spec(found, "acme", "good", folder=tmp_path)
     forkserver.close()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pool(found) as workers:
@@ -390,7 +390,7 @@ def test_where_what_forks_them_ends_nothing_is_filed_as_broken(tmp_path: Path, m
 
 def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) -> None:
     found = registry(tmp_path / "plugins")
-    given = order(letters(3), recipe(found, "acme", "good", folder=tmp_path))
+    given = order(letters(3), spec(found, "acme", "good", folder=tmp_path))
     failed: list[TransientError] = []
     workers = Pool(found)
 
@@ -449,7 +449,7 @@ def test_however_many_ask_at_once_there_are_no_more_processes_than_there_may_be(
 
 def test_P4_a_worker_killed_from_outside_while_it_works_changes_nothing(tmp_path: Path) -> None:
     found = registry(tmp_path, plugin({"slow": "time.sleep(0.8)"}))
-    one = recipe(found, "acme", "good", "slow", "asks", folder=tmp_path, known=True)
+    one = spec(found, "acme", "good", "slow", "asks", folder=tmp_path, known=True)
     with pool(found, deadline=10.0) as workers:
         quiet = workers.examine(order(letters(3, 2), one, admits=False))
         under = workers.begin(order(letters(3, 2), one, admits=False))
@@ -465,7 +465,7 @@ def test_P4_a_worker_killed_from_outside_while_it_works_changes_nothing(tmp_path
 
 def test_P4_workers_killed_while_they_wait_are_replaced_and_nobody_notices(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "good", folder=tmp_path)
+    one = spec(found, "acme", "good", folder=tmp_path)
     with pool(found, processes=3) as workers:
         unders = [workers.begin(order(letters(50), one)) for _ in range(6)]
         for under in unders:
@@ -480,7 +480,7 @@ def test_P4_workers_killed_while_they_wait_are_replaced_and_nobody_notices(tmp_p
 
 def test_results_nobody_waits_for_hold_no_process(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "good", folder=tmp_path)
+    one = spec(found, "acme", "good", folder=tmp_path)
     with pool(found) as workers:
         forgotten = [workers.begin(order(letters(100), one)) for _ in range(5)]
         began = time.monotonic()
@@ -491,7 +491,7 @@ def test_results_nobody_waits_for_hold_no_process(tmp_path: Path) -> None:
 
 def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "sleeps", folder=tmp_path)
+    one = spec(found, "acme", "sleeps", folder=tmp_path)
     with pool(found, deadline=LONG) as workers:
         under = workers.begin(order(letters(1, 1), one))
         until(lambda: any(process.overdue for process in workers.pool._all))
@@ -516,7 +516,7 @@ def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tm
 
 def test_P4_processes_that_are_slow_keep_nobody_waiting(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    sleeper, good = recipe(found, "acme", "sleeps", folder=tmp_path), recipe(found, "nord", "good", folder=tmp_path)
+    sleeper, good = spec(found, "acme", "sleeps", folder=tmp_path), spec(found, "nord", "good", folder=tmp_path)
     with pool(found, processes=2, deadline=LONG, budget=LONG) as workers:
         slow = [workers.begin(order(letters(2, 1), sleeper)) for _ in range(4)]
         until(lambda: any(process.overdue for process in workers.pool._all))
@@ -531,7 +531,7 @@ def test_P4_processes_that_are_slow_keep_nobody_waiting(tmp_path: Path) -> None:
 
 def test_P4_who_waits_longest_is_next(tmp_path: Path) -> None:
     found = registry(tmp_path, plugin({"slow": "time.sleep(0.2)"}))
-    one = recipe(found, "acme", "slow", folder=tmp_path)
+    one = spec(found, "acme", "slow", folder=tmp_path)
     done: list[int] = []
     with pool(found) as workers:
         workers.examine(order(letters(1), one))
@@ -552,7 +552,7 @@ def test_P4_who_waits_longest_is_next(tmp_path: Path) -> None:
 
 def test_the_memory_and_the_number_of_processes_stay_bounded_over_many_batches(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "good", "asks", folder=tmp_path, known=True)
+    one = spec(found, "acme", "good", "asks", folder=tmp_path, known=True)
 
     def resident(workers: Pool) -> int:
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 for pid in workers.pids())
@@ -575,7 +575,7 @@ def test_the_memory_and_the_number_of_processes_stay_bounded_over_many_batches(t
 
 def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "sleeps", folder=tmp_path)
+    one = spec(found, "acme", "sleeps", folder=tmp_path)
     workers = Pool(found, processes=2, deadline=LONG)
     unders = [workers.begin(order(letters(1, 1), one)) for _ in range(4)]
     until(lambda: workers.count >= 2)
@@ -603,16 +603,16 @@ def reasons(examined: MatchResult) -> set[str]:
 
 def test_a_changed_plugin_file_is_taken_over_with_the_next_batch_by_fresh_processes(tmp_path: Path) -> None:
     old = registry(tmp_path, plugin(version="1"))
-    was = recipe(old, "acme", "good", folder=tmp_path)
+    was = spec(old, "acme", "good", folder=tmp_path)
     with pool(old, processes=2) as workers:
         workers.apply(old, {"acme": was}, workers.config)
         assert reasons(workers.examine(order(letters(2), was))) == {"good 1"}
         before = workers.pids()
         for version in "234":
             new = registry(tmp_path, plugin(version=version))
-            now = recipe(new, "acme", "good", folder=tmp_path)
+            now = spec(new, "acme", "good", folder=tmp_path)
             workers.apply(new, {"acme": now}, workers.config)
-            # Also for a visit that began long before, and has the recipe of then.
+            # Also for a visit that began long before, and has the spec of then.
             assert reasons(workers.examine(order(letters(2), was))) == {f"good {version}"}
             assert reasons(workers.examine(order(letters(2), now))) == {f"good {version}"}
         until(lambda: not any(map(runs, before)))
@@ -626,13 +626,13 @@ def test_a_changed_plugin_file_is_taken_over_with_the_next_batch_by_fresh_proces
 def test_a_batch_that_is_under_way_while_code_changes_comes_to_its_end(tmp_path: Path) -> None:
     slow = {"slow": "time.sleep(0.7)"}
     old = registry(tmp_path, plugin(slow, version="1"))
-    was = recipe(old, "acme", "slow", "good", folder=tmp_path)
+    was = spec(old, "acme", "slow", "good", folder=tmp_path)
     with pool(old, deadline=10.0) as workers:
         workers.apply(old, {"acme": was}, workers.config)
         under = workers.begin(order(letters(2, 1), was))
         time.sleep(0.3)
         new = registry(tmp_path, plugin(slow, version="2"))
-        workers.apply(new, {"acme": recipe(new, "acme", "slow", "good", folder=tmp_path)}, workers.config)
+        workers.apply(new, {"acme": spec(new, "acme", "slow", "good", folder=tmp_path)}, workers.config)
         done = under.result(lambda: None)
         assert (linked(done.findings[0], "good"), done.findings[0].faults) == ([1, 2], ())
         assert reasons(workers.examine(order(letters(2), was))) == {"good 2", "slow 2"}
@@ -650,8 +650,8 @@ class Clock:
 
 def test_P4_three_faulty_batches_open_the_breaker_and_a_trial_closes_it(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "leaves", "good", folder=tmp_path)
-    other = recipe(found, "nord", "leaves", folder=tmp_path)
+    one = spec(found, "acme", "leaves", "good", folder=tmp_path)
+    other = spec(found, "nord", "leaves", folder=tmp_path)
     with pool(found) as workers:
         clock = Clock()
         workers.breakers._clock = clock
@@ -675,7 +675,7 @@ def test_P4_three_faulty_batches_open_the_breaker_and_a_trial_closes_it(tmp_path
 
 def test_P4_a_trial_that_was_never_made_closes_no_breaker(tmp_path: Path) -> None:
     found = registry(tmp_path)
-    one = recipe(found, "acme", "leaves", folder=tmp_path, known=True)
+    one = spec(found, "acme", "leaves", folder=tmp_path, known=True)
     with pool(found) as workers:
         clock = Clock()
         workers.breakers._clock = clock

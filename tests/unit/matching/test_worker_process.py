@@ -16,7 +16,7 @@ from gatewayd.matching import RawMail
 from gatewayd.matching.worker import TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, seal
 from gatewayd.matching.worker_process import WorkerDied, WorkerProcess
 from gatewayd.message.mail import BytesSource
-from tests.unit.matchers import letters, plugin, recipe, registry
+from tests.unit.matchers import letters, plugin, registry, spec
 from tests.unit.matching.test_worker_matching import runs
 from tests.unit.supervised import until
 
@@ -41,15 +41,15 @@ def replies(process: WorkerProcess) -> Iterator[object]:
             return
 
 
-def labour(folder: Path, does: str = "return None", *, number: int = 1) -> WorkerTask:
-    """A labour of one call of a matcher that does this."""
+def task(folder: Path, does: str = "return None", *, number: int = 1) -> WorkerTask:
+    """A task of one call of a matcher that does this."""
     found = registry(folder, plugin({"does": does}))
-    sealed = seal(recipe(found, "acme", "does", folder=folder), found)
-    return WorkerTask(letters=letters(number, *range(1, number + 1)), recipes={7: sealed}, calls=(TaskCall(7, "does"),), refused={})
+    sealed = seal(spec(found, "acme", "does", folder=folder), found)
+    return WorkerTask(letters=letters(number, *range(1, number + 1)), specs={7: sealed}, calls=(TaskCall(7, "does"),), refused={})
 
 
 def test_it_says_what_it_begins_with_and_what_it_found(process: WorkerProcess, tmp_path: Path) -> None:
-    process.send(labour(tmp_path, number=2))
+    process.send(task(tmp_path, number=2))
     said = list(replies(process))
     assert said[:3] == [TaskReady(), TaskNext(None), TaskNext(0)] or said[:2] == [TaskReady(), TaskNext(0)]
     assert isinstance(said[-1], TaskEnded)
@@ -68,19 +68,19 @@ def test_it_says_what_it_begins_with_and_what_it_found(process: WorkerProcess, t
     ],
 )
 def test_how_it_ended_is_told(process: WorkerProcess, does: str, how: str, tmp_path: Path) -> None:
-    process.send(labour(tmp_path, does))
+    process.send(task(tmp_path, does))
     with pytest.raises(WorkerDied, match=how):
         list(replies(process))
 
 
 def test_an_answer_that_makes_no_sense_is_a_death(process: WorkerProcess, tmp_path: Path) -> None:
-    process.send(labour(tmp_path, "os.write(int(sys.argv[1]), b'\\0\\0\\0\\4junk')"))
+    process.send(task(tmp_path, "os.write(int(sys.argv[1]), b'\\0\\0\\0\\4junk')"))
     with pytest.raises(WorkerDied, match="its answer can't be read: UnpicklingError"):
         list(replies(process))
 
 
 def test_an_answer_that_is_too_long_is_never_taken_in(process: WorkerProcess, tmp_path: Path) -> None:
-    process.send(labour(tmp_path, "os.write(int(sys.argv[1]), b'\\x7f\\0\\0\\0'); time.sleep(1000)"))
+    process.send(task(tmp_path, "os.write(int(sys.argv[1]), b'\\x7f\\0\\0\\0'); time.sleep(1000)"))
     with pytest.raises(WorkerDied, match="its answer can't be had: bad message length"):
         list(replies(process))
 
@@ -89,7 +89,7 @@ def test_what_is_sent_to_a_dead_one_says_so(process: WorkerProcess) -> None:
     process.end()
     until(lambda: not process.alive)
     with pytest.raises(WorkerDied, match="SIGKILL"):
-        process.send(WorkerTask(letters=(RawMail(1, BytesSource(b"x" * (1 << 20))),), recipes={}, refused={}))
+        process.send(WorkerTask(letters=(RawMail(1, BytesSource(b"x" * (1 << 20))),), specs={}, refused={}))
     process.calm()
     process.kill()
     process.kill()
@@ -122,7 +122,7 @@ def test_modules_of_the_folder_where_the_daemon_was_started_are_not_taken_for_py
     monkeypatch.chdir(tmp_path)
     one = WorkerProcess(MEMORY)
     try:
-        one.send(labour(tmp_path / "plugins"))
+        one.send(task(tmp_path / "plugins"))
         assert isinstance(list(replies(one))[-1], TaskEnded)
     finally:
         one.kill()
@@ -132,11 +132,11 @@ PARENT = """
 import sys, time
 from pathlib import Path
 from gatewayd.matching.worker_process import Process
-from tests.unit.matching.test_worker_process import labour
+from tests.unit.matching.test_worker_process import task
 
 process = Process(128 << 20)
 if sys.argv[2]:
-    process.send(labour(Path(sys.argv[1]), sys.argv[2]))
+    process.send(task(Path(sys.argv[1]), sys.argv[2]))
     while not Path(sys.argv[1], "there").exists():
         time.sleep(0.01)
 print(process.pid, flush=True)

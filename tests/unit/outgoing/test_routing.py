@@ -34,7 +34,7 @@ from gatewayd.outgoing.routing import Rate, Router
 from gatewayd.testing import make_mail
 from gatewayd.testing.custodian import make_raw
 from gatewayd_threads.matcher import Threads
-from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, recipe, registry
+from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -380,7 +380,7 @@ def batch(folder: Path, number: int, *, backlog: bool) -> tuple[Batch, Any]:
     asked = [Waiting(entry_id=one, listed=Listed(str(one)), backlog=backlog, tries=0) for one in range(1, number + 1)]
     fetched = fetch(Session(), "INBOX", asked, Spool(folder / "spool"))  # type: ignore[arg-type]
     examiner = LocalMatching(registry())
-    return fetched, examiner.begin(order(fetched, [recipe("acme")], ImportConfig())).result(lambda: None)
+    return fetched, examiner.begin(order(fetched, [spec("acme")], ImportConfig())).result(lambda: None)
 
 
 def fired(folder: Path, number: int, onward: Onward, *, backlog: bool) -> int:
@@ -430,7 +430,7 @@ def test_findings_bring_what_a_mail_follows_into_its_filing(tmp_path: Path) -> N
     fetched, _ = batch(tmp_path, 2, backlog=False)
     examiner = LocalMatching(registry(Answers))
     with fetched.spool:
-        examined = examiner.begin(order(fetched, [recipe("acme", "threads")], ImportConfig())).result(lambda: None)
+        examined = examiner.begin(order(fetched, [spec("acme", "threads")], ImportConfig())).result(lambda: None)
         assert [len(found.follows) for found in examined.findings] == [4]
         for which, follows in ((router(), 1), (None, 0)):
             done = outcomes(fetched, examined, ImportConfig(), None, onward=Onward(account="main", router=which))
@@ -443,7 +443,7 @@ def test_a_garbled_follows_is_the_matchers_fault(garbled: Any) -> None:
         return [Follows(*garbled)]
 
     examiner = LocalMatching(registry(matcher("odd", say)))
-    said = examiner.match(recipe("acme", "odd"), "odd", [make_mail(mail_id=1)])
+    said = examiner.match(spec("acme", "odd"), "odd", [make_mail(mail_id=1)])
     assert said.found == ()
     assert [(fault.by, mail_id) for mail_id, fault in said.faults] == [("odd", 1)]
 
@@ -479,8 +479,8 @@ class Remembering:
 @pytest.mark.parametrize("fire", [False, True])
 def test_a_retried_mail_goes_on_only_where_a_person_asks_for_it(tmp_path: Path, *, fire: bool) -> None:
     temper = Temper()
-    known = recipe("acme", "moody", known=True)
-    with Gateway(tmp_path, plugins=[matcher("moody", temper.match), directory([BOOKING])], recipes=[known]) as gateway:
+    known = spec("acme", "moody", known=True)
+    with Gateway(tmp_path, plugins=[matcher("moody", temper.match), directory([BOOKING])], specs=[known]) as gateway:
         for number in range(3):
             gateway.transport.deliver(make_raw(number))
         gateway.good()
@@ -505,7 +505,7 @@ def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(t
         backfill = Backfill(
             store=store,
             examining=gateway.examiner,
-            recipe=recipe("later"),
+            spec=spec("later"),
             lease=lease,
             imports=ImportConfig(),
             owner=None,

@@ -13,7 +13,7 @@ from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirector
 from gatewayd.registry.loading import Trials, load
 from gatewayd.testing import FakeDirectory, FakeTransport, make_mail
 from gatewayd.testing.custodian import make_raw
-from tests.unit.kernel import Gateway, matcher, recipe, registry
+from tests.unit.kernel import Gateway, matcher, registry, spec
 from tests.unit.outbound import Post
 from tests.unit.registry.test_loading import loaded, write
 
@@ -63,7 +63,7 @@ def test_a_matcher_that_can_not_be_built_says_what_to_do() -> None:
         def __init__(self, *_: Any, **__: Any) -> None:
             raise REFUSED
 
-    job = OperatorRequest(recipe=recipe("acme", "unbuilt"), mails=(make_mail(mail_id=1),))
+    job = OperatorRequest(spec=spec("acme", "unbuilt"), mails=(make_mail(mail_id=1),))
     found = LocalMatching(registry(Unbuilt)).examine(job)
     assert [fault.error for _, fault in found.faults] == [SAID]
 

@@ -42,7 +42,7 @@ from gatewayd.registry.guarded_session import open_session
 from gatewayd.testing import FakeDirectory, FakeForwarder, FakeServer, FakeTransport, make_mail
 from gatewayd.testing.contract_forwarder import make_parcel
 from gatewayd.testing.fake_session import FakeSession
-from tests.unit.kernel import Gateway, directory, matcher, recipe, registry
+from tests.unit.kernel import Gateway, directory, matcher, registry, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -435,7 +435,7 @@ def test_what_a_matcher_asks_wrongly_is_its_own_fault(method: str, values: Any) 
         ask = getattr(known, method)
         return ask("customer", "id", values) if method == "find" else ask(values)
 
-    job = OperatorRequest(recipe=recipe("acme", "asks", known=True), mails=(make_mail(),))
+    job = OperatorRequest(spec=spec("acme", "asks", known=True), mails=(make_mail(),))
     found = LocalMatching(registry(matcher("asks", match), directory([NORD]))).examine(job)
     ((_, fault),) = found.faults
     assert fault.by == "asks"
@@ -464,7 +464,7 @@ def test_a_wrong_finding_is_the_matchers_fault_on_that_mail_alone(cls: type, fie
             yield dataclasses.replace(SOUND[cls], mail_id=mail.id) if mail.id == 2 else wrong[0]
 
     examiner = LocalMatching(registry(matcher("says", match), directory([NORD])))
-    job = OperatorRequest(recipe=recipe("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
+    job = OperatorRequest(spec=spec("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
     for one in _wrongs(getattr(SOUND[cls], field)):
         wrong[0] = dataclasses.replace(SOUND[cls], **{field: one})
         found = examiner.examine(job)

@@ -172,7 +172,7 @@ def test_a_visit_gets_all_that_is_known_of_its_account_and_others_are_told_of_it
     run = charge.run
     assert run is not None
     assert (run.charge, run.config, run.lease) == (charge, config.accounts["main"], charge.lease)
-    assert (run.recipes, run.router, run.registry) == (parts.house.recipes, None, config.registry)
+    assert (run.specs, run.router, run.registry) == (parts.house.specs, None, config.registry)
     assert (run.watched, run.on_news) == (watched, True)
     # The next one has a session and news of its own.
     assert (charge.watched, charge.on_news, charge.due) == (None, False, None)

@@ -860,7 +860,7 @@ def test_accounts_that_are_not_imported_are_told_of_and_left_alone(house: House)
 def test_accounts_without_a_usable_file_are_told_of(house: House) -> None:
     daemon = house.daemon()
     fault = Fault(file="accounts/broken.yaml", line=3, column=1, what="unknown key 'hots'")
-    daemon.supervisor.apply(replace(house.config(), faults=(fault,)), house.recipes)
+    daemon.supervisor.apply(replace(house.config(), faults=(fault,)), house.specs)
     until(lambda: condition(house, "broken") == "faulty")
     told = house.health("broken")
     assert told is not None

@@ -14,7 +14,7 @@ from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from tests.unit.kernel import Gateway
 from tests.unit.log import logged
-from tests.unit.matchers import plugin, recipe, registry
+from tests.unit.matchers import plugin, registry, spec
 from tests.unit.matching.test_worker_matching import Pool
 from tests.unit.supervised import mails, until
 
@@ -38,22 +38,22 @@ class Site:
         self.plugins = folder / "plugins"
         self.matchers = tuple(matchers)
         self.found: Registry = registry(self.plugins, text)
-        self.now: OperatorSpec = self._recipe()
+        self.now: OperatorSpec = self._spec()
         self.workers = Pool(self.found)
         self.transport = FakeTransport(account="main")
-        self.gateway = Gateway(folder / "state", self.transport, recipes=(self.now,))
+        self.gateway = Gateway(folder / "state", self.transport, specs=(self.now,))
         self.gateway.examiner = self.workers  # type: ignore[assignment]
         self.rematcher = Rematcher(self.gateway.store, self.workers)
 
-    def _recipe(self) -> OperatorSpec:
-        return recipe(self.found, "acme", *self.matchers, folder=self.plugins, known=True)
+    def _spec(self) -> OperatorSpec:
+        return spec(self.found, "acme", *self.matchers, folder=self.plugins, known=True)
 
     def apply(self, fingerprints: dict[str, str], *, text: str = "", matchers: Sequence[str] = (), faulty: bool = False) -> None:
         """Take a config over, as the daemon does."""
         if text:
             self.found = registry(self.plugins, text)
         self.matchers = tuple(matchers) or self.matchers
-        self.now = self._recipe() if not faulty else recipe(self.found, "acme", folder=self.plugins)
+        self.now = self._spec() if not faulty else spec(self.found, "acme", folder=self.plugins)
         if faulty:
             self.now = replace(self.now, faulty=True)
         config = Config(

@@ -18,7 +18,7 @@ from gatewayd.message.mail import unread
 from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.custodian import Custodian, make_filing, make_raw
-from tests.unit.kernel import BOOKING, Gateway, directory, matcher, recipe
+from tests.unit.kernel import BOOKING, Gateway, directory, matcher, spec
 from tests.unit.outgoing.test_routing import router, rule
 from tests.unit.supervised import until
 
@@ -77,10 +77,10 @@ class Site:
 
     def __init__(self, folder: Path, records: Records, **imports: object) -> None:
         self.records = records
-        self.recipe = recipe("acme", "books", known=True)
+        self.spec = spec("acme", "books", known=True)
         self.imports = ImportConfig(**imports)  # type: ignore[arg-type]
         made = [directory(base=known(records)), matcher("books", books)]
-        self.gateway = Gateway(folder, FakeTransport(account="main"), imports=self.imports, plugins=made, recipes=[self.recipe])
+        self.gateway = Gateway(folder, FakeTransport(account="main"), imports=self.imports, plugins=made, specs=[self.spec])
         self.router: Router = router(rule(1, "duty", linked=("reservation",)), rule(2, "crm", unlinked=True))
         self.store = self.gateway.store
         self.hand = Custodian.of(self.store, "main", owner=self.gateway.owner.name)
@@ -99,10 +99,10 @@ class Site:
         return outcome.entry_id
 
     def look(self) -> None:
-        self.gateway.examiner.refresh(self.recipe)
+        self.gateway.examiner.refresh(self.spec)
 
     def correct(self) -> int:
-        return sum(correct(self.store, self.gateway.examiner, self.recipe, self.accounts, router=self.router))
+        return sum(correct(self.store, self.gateway.examiner, self.spec, self.accounts, router=self.router))
 
     def linked(self) -> set[int]:
         return {one.id for one in self.store.filings(ACME, Query()) if one.links}
@@ -195,7 +195,7 @@ def test_mail_that_was_filed_without_the_directory_is_mended_with_rules(tmp_path
         assert [fault.by for fault in view.faults] == ["directory"]
         # Whoever is first mends it, the queue or the correction.
         one.records.down, one.records.booking = False, True
-        list(retry(one.store, one.gateway.examiner, one.recipe, ACME, Query(), router=one.router))
+        list(retry(one.store, one.gateway.examiner, one.spec, ACME, Query(), router=one.router))
         assert (one.linked(), one.sent()) == ({view.id}, [])
         one.look()
         assert one.correct() == 1
@@ -223,7 +223,7 @@ def test_an_account_that_is_gone_corrects_what_is_filed_and_admits_nothing_until
         back = one.file(2, stale(undecided=True), filed=False)
         one.records.booking, one.records.version = True, 2
         one.look()
-        assert sum(correct(one.store, one.gateway.examiner, one.recipe, {}, router=one.router)) == 1
+        assert sum(correct(one.store, one.gateway.examiner, one.spec, {}, router=one.router)) == 1
         assert [each.id for each in one.store.filings(ACME, Query())] == [filed]
         assert one.correct() == 1
         assert {each.id for each in one.store.filings(ACME, Query())} == {filed, back}
@@ -233,7 +233,7 @@ def test_what_an_account_has_left_that_is_gone_for_a_week_is_final(tmp_path: Pat
     with site(tmp_path) as one:
         one.file(2, stale(undecided=True, since=NOW - timedelta(days=8)), filed=False)
         one.look()
-        assert sum(correct(one.store, one.gateway.examiner, one.recipe, {}, router=one.router)) == 0
+        assert sum(correct(one.store, one.gateway.examiner, one.spec, {}, router=one.router)) == 0
         assert one.correct() == 0
 
 
@@ -267,7 +267,7 @@ class Blind(Matching):
             def result(self, _: Callable[[], None]) -> MatchResult:
                 empty = [unread(one.source, "it ends the parser", mail_id=one.id) for one in order.letters]
                 return MatchResult(
-                    mails=tuple(empty), findings=tuple(OperatorResult(operator=one.operator.name) for one in order.recipes)
+                    mails=tuple(empty), findings=tuple(OperatorResult(operator=one.operator.name) for one in order.specs)
                 )
 
             def drop(self) -> None:
@@ -282,7 +282,7 @@ def test_what_no_parser_could_bear_this_time_keeps_its_links_in_the_queue(tmp_pa
         faulty = make_filing(links=[BOOKING], faults=[FilingFault("codes", "raised")], queue="desk")
         mail_id = one.hand.outcome("1", make_raw(1), faulty).entry_id
         one.hand.commit(one.hand.outcome("1", make_raw(1), faulty))
-        ((view,),) = retry(one.store, Blind(None), one.recipe, ACME, Query(), router=None)
+        ((view,),) = retry(one.store, Blind(None), one.spec, ACME, Query(), router=None)
         assert (view.id, [link.id for link in view.links], view.queue) == (mail_id, ["R9"], "desk")
 
 
@@ -292,7 +292,7 @@ def test_what_no_parser_could_bear_this_time_stays_provisional(tmp_path: Path) -
         filed = one.hand.outcome("1", make_raw(1), make_filing(links=[BOOKING]))
         one.hand.commit(replace(filed, provisional=(stale(),)))
         blind = Blind(Basis(loaded_at=datetime.now(UTC), version="2"))
-        assert sum(correct(one.store, blind, one.recipe, one.accounts, router=one.router)) == 0
+        assert sum(correct(one.store, blind, one.spec, one.accounts, router=one.router)) == 0
         assert one.linked() == {filed.entry_id}
         one.records.version = 2
         one.look()
@@ -343,7 +343,7 @@ def corrector(one: Site, hurried: list[str]) -> Iterator[Corrector]:
         registry=one.gateway.examiner._registry,
         accounts=one.accounts,
     )
-    made.apply(config, {"acme": one.recipe}, one.router)
+    made.apply(config, {"acme": one.spec}, one.router)
     try:
         yield made
     finally:
