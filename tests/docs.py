@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent / "docs"
 KERNEL = Path(__file__).parent.parent / "gatewayd"
+PLUGINS = Path(__file__).parent.parent / "plugins"
 CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
 #: The kernel's rooms from the ground up: each imports only from those before it, for types as well.
 ROOMS = [
@@ -110,7 +111,7 @@ def _role(role: type) -> Iterator[str]:
 
 
 def rooms() -> str:
-    """Return the part of CONTRIBUTING.md that names every file of the kernel, room by room."""
+    """Return the part of CONTRIBUTING.md that names every file of the kernel and of its own plugins, room by room."""
     return "\n".join(_rooms()) + "\n"
 
 
@@ -119,15 +120,22 @@ def _rooms() -> Iterator[str]:
         if (file := KERNEL / f"{room}.py").exists():
             yield from (f"**`{room}.py`**: {_first_sentence(file)}", "")
             continue
-        folder = KERNEL / room
-        yield from (f"**`{room}/`**: {_first_sentence(folder / '__init__.py')}", "", "| | |", "|---|---|")
-        for path in sorted(folder.rglob("*.py")):
-            inner = path.relative_to(folder)
-            if inner.name != "__init__.py":
-                yield f"| `{inner}` | {_first_sentence(path)} |"
-            elif inner.parent.parts:
-                yield f"| `{inner.parent}/` | {_first_sentence(path)} |"
-        yield ""
+        yield from _room(KERNEL / room, f"{room}/")
+    for folder in sorted(PLUGINS.glob("gatewayd_*")):
+        yield from _room(folder, f"plugins/{folder.name}/")
+
+
+def _room(folder: Path, name: str) -> Iterator[str]:
+    yield from (f"**`{name}`**: {_first_sentence(folder / '__init__.py')}", "", "| | |", "|---|---|")
+    for path in sorted(folder.rglob("*.py")):
+        inner = path.relative_to(folder)
+        if "migrations" in inner.parts:
+            continue
+        if inner.name != "__init__.py":
+            yield f"| `{inner}` | {_first_sentence(path)} |"
+        elif inner.parent.parts:
+            yield f"| `{inner.parent}/` | {_first_sentence(path)} |"
+    yield ""
 
 
 def _first_sentence(path: Path) -> str:

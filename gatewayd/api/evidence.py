@@ -1,4 +1,4 @@
-"""What a message is held against: its size and its arrival as a server gives them, and the length of the bytes that came."""
+"""Compares the size and arrival that a server listed for a message with what it says now, and with the bytes that came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frozen values by which a daemon and the people beside it speak through the store: health, and what was asked for."""
+"""Health and requests: what daemons and commands tell each other through the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frozen values of the desk: who asks, what for, and mail as it is shown."""
+"""Queries and their results: who asks for mail, for which, and how it is shown."""
 
 from __future__ import annotations
 

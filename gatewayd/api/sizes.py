@@ -1,4 +1,4 @@
-"""What the sizes are worth that a server lists, and what is fetched once more because they are only estimates."""
+"""When the sizes that a server lists count as estimates, and which messages are fetched again because of that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of batches, in numbers."""
+"""How many messages of a batch were filed, duplicates, not admitted, gone or put off."""
 
 from __future__ import annotations
 

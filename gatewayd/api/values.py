@@ -1,4 +1,6 @@
-"""The frozen values that gatewayd's rooms hand to each other. They hold data and no behaviour that does I/O.
+"""Values that all rooms and plugins share: records, links, keys and pages of a listing, fetched messages, actions.
+
+They hold data and no behaviour that does I/O.
 
 Values that go from process to process in great numbers have no slots: pickle then handles them without a line of Python.
 """

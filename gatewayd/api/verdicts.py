@@ -1,4 +1,4 @@
-"""Verdicts that may change: mail that was not admitted, and what was said by records that were older than the mail."""
+"""Decisions to admit or link that are made again when newer records of a directory are there."""
 
 from __future__ import annotations
 

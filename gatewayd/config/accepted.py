@@ -1,4 +1,4 @@
-"""Run against the last good config, which the state folder keeps file by file (design section 8).
+"""Keeps a copy of each config file that was accepted, which stands in for it while it is faulty (design section 8).
 
 ``accepted/`` in the state folder holds a copy of ``gatewayd.yaml``, of each operator's and account's file, and of each
 single-file plugin, as it was when it last was sound. A faulty file runs as its copy says, which is checked anew in its

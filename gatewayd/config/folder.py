@@ -1,4 +1,7 @@
-"""Read the whole config folder. A fault of one file never stops another: what is faulty is left out, or stood in for."""
+"""Reads the whole config folder, and decides for each faulty file whether its last good copy stands in for it.
+
+A fault of one file never stops another: what is faulty is left out, or stood in for.
+"""
 
 from __future__ import annotations
 

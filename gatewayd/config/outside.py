@@ -1,4 +1,4 @@
-"""Try what a config names outside of its files: secrets, CA files, and the folder that systemd hands over."""
+"""Checks what the config refers to outside its files: secrets, CA files, the folder that systemd hands over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How everything is, for ``systemctl status`` and the metrics."""
+"""Measures how everything is, for ``systemctl status`` and the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One batch: cut from what waits, fetched into its spool, and what became of each of its keys."""
+"""What becomes of each message of a batch: filed, not admitted, gone, or put off and until when."""
 
 from __future__ import annotations
 

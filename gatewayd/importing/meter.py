@@ -1,4 +1,4 @@
-"""What a visit takes of what it may take, so that no server keeps it for ever."""
+"""The limits of one visit in bytes, messages and time, so that no server keeps it for ever."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The batches of one folder: while one is filed, those behind it are examined, and the next is fetched."""
+"""The pipeline of one folder: while one batch is filed, the next is matched, and the one behind it fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One visit: one round of work on one account. List, then for what waits: fetch, examine, file, settle.
+"""A visit, from taking the lease of an account to giving it back. List, then for what waits: fetch, examine, file, settle.
 
 Custody is the ledger's: keys are committed as waiting, with their page's cursor, before anything is fetched, and all
 further work is the ledger's waiting keys, however often we crash (promises P1, P2). The session is used by one thread,

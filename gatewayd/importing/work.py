@@ -1,4 +1,4 @@
-"""The work of one visit, under a lease that stands."""
+"""The steps of a visit in their order, once its lease is held: list, settle, fetch, match, file, settle."""
 
 from __future__ import annotations
 

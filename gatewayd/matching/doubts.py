@@ -1,4 +1,4 @@
-"""When a verdict is provisional, and by whom a mail is judged again."""
+"""When a decision to admit or link is provisional, and for which operators a mail is judged again."""
 
 from __future__ import annotations
 

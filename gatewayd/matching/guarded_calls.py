@@ -1,4 +1,4 @@
-"""Call one operator's directory and matchers on a batch of views, each in its own guard (promise P4)."""
+"""Decides which mails an operator admits, by sender and contact type, and calls its matchers, each in a guard (promise P4)."""
 
 from __future__ import annotations
 

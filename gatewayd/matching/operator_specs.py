@@ -1,4 +1,4 @@
-"""From a config to specs."""
+"""Makes the spec of each operator from the config: which directory and matchers to build, with which options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker process and its parent say to each other: tasks, and what comes of them. All of it pickles."""
+"""The messages between a worker process and its parent: tasks, progress and results. All of it pickles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lanes: how many worker processes there may be for one purpose, and who is next. One purpose never waits for another."""
+"""The worker processes for one purpose: how many there may be, and who gets the next. No purpose waits for another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One worker process and the connection to it."""
+"""Starts a worker process, speaks with it, and kills it."""
 
 from __future__ import annotations
 

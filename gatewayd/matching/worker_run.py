@@ -1,4 +1,6 @@
-"""One order in worker processes. A thread of its own sees to it, so that no process waits for whoever wants the result.
+"""Matches one batch in worker processes, and finds the mail that a matcher fails at.
+
+A thread of its own sees to it, so that no process waits for whoever wants the result.
 
 All calls of an order go to one process. Where it ends in the middle of a call, what was found by then is kept, the calls
 behind it go on, and then ``blame`` finds out whose fault it was (promise P4).

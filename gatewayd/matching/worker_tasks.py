@@ -1,4 +1,4 @@
-"""One task in one worker process: what it found out, and where it stopped if it did not come to its end."""
+"""Gives a worker process one task, kills it when a call takes too long, and says how far it came."""
 
 from __future__ import annotations
 

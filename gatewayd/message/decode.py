@@ -1,4 +1,4 @@
-"""Encoded bytes to bytes, leniently (RFC 2045 section 6), and what is read of text. Nothing here ever raises."""
+"""Undoes base64 and quoted-printable leniently (RFC 2045 section 6), and cleans decoded text. Nothing here ever raises."""
 
 from __future__ import annotations
 

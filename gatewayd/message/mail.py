@@ -1,4 +1,7 @@
-"""Raw bytes to a mail's view. It can't raise, and it is bounded in parts, depth and bytes (promises P4, P5, P8)."""
+"""``Mail``: what plugins see of a message; raw bytes are parsed into it, and its text is chosen among the parts.
+
+It can't raise, and it is bounded in parts, depth and bytes (promises P4, P5, P8).
+"""
 
 from __future__ import annotations
 

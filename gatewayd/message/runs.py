@@ -1,4 +1,4 @@
-"""Patterns that match again and again, one match behind the other."""
+"""Where a run of matches of one pattern ends, each behind the other, without a list of them."""
 
 from __future__ import annotations
 

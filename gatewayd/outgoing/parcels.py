@@ -1,4 +1,4 @@
-"""From what the store gave out to what a courier takes: through whom it goes, and all that it needs on its way."""
+"""Makes of a delivery in the store the parcel that a forwarder takes: through which account, to whom, with which original."""
 
 from __future__ import annotations
 

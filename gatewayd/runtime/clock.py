@@ -1,4 +1,4 @@
-"""When somebody is due. Pure: no threads, no clock of its own; times are seconds of one monotonic clock."""
+"""Due times by name: who is due next. Pure: no threads, no clock of its own; times are seconds of one monotonic clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store's verbs for what listings and audits prove."""
+"""The store's verbs for finished listings of folders and for audits."""
 
 from __future__ import annotations
 

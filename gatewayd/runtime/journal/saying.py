@@ -1,4 +1,4 @@
-"""How an event is said: its name, and fields that hold no text of a mail."""
+"""Writes an event to the log: its name and its fields, without text of a mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of telling the administrators what needs them, and of the secrets that they change."""
+"""Log events about notices to administrators, and about secrets that were changed."""
 
 from __future__ import annotations
 
