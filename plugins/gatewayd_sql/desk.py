@@ -8,7 +8,7 @@ from sqlalchemy import and_, delete, distinct, exists, false, func, select, true
 
 from gatewayd import Cause, PermanentError
 from gatewayd_sql.database import pieces
-from gatewayd_sql.dialect import InsertOrIgnore, clock
+from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
 from gatewayd_sql.raw import StoredSource
 from gatewayd_sql.said import link_row, queue_of, say
 from gatewayd_sql.sealing import seal
@@ -67,11 +67,12 @@ class DeskTables:
     def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None) -> Sequence[int]:
         """Return ids of the account's mails that the operator has no filing of, and that are no other user's."""
         filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
-        others = exists().where(filing.c.owner.is_not(None), filing.c.owner != (owner or ""), filing.c.mail_id == mail.c.id)
-        query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
-        query = query.order_by(mail.c.id).limit(limit)
         with self._db.reading() as connection:
-            return list(connection.scalars(query))
+            # Filings are found by operator and mail: of a mail alone, all personal ones that there are would be gone through.
+            here = exists().where(one_of(filing.c.operator, connection.scalars(each(filing.c.operator, true()))))
+            others = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None), filing.c.owner != (owner or ""))
+            query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
+            return list(connection.scalars(query.order_by(mail.c.id).limit(limit)))
 
     def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
         """Replace what matchers said of these filings; what people said stays."""

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from gatewayd import Place
-from gatewayd.testing.custodian import Custodian
+from gatewayd.testing.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.unit.linear import cpu_seconds
@@ -37,3 +37,24 @@ def test_P4_a_whole_listing_is_not_held_against_all_that_is_gone_by_the_gateway_
         # What is gone and listed again is another message, or the same: it is fetched.
         assert one.enter(standing=[*keys[1:], "past 7"]) == 1
         assert one.states(keys[0], "past 7", "past 8") == {keys[0]: "vanished", "past 7": "waiting", "past 8": "filed"}
+
+
+def test_P4_old_mail_of_one_account_is_not_held_against_all_personal_mail_of_others(tmp_path: Path) -> None:
+    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store.open()
+    with closing(store):
+        general, personal = Custodian.of(store), Custodian.of(store, "irina")
+        ids = [general.file(str(number), make_raw(number)) for number in range(100)]
+        mine = personal.file("1", make_raw(1000), make_filing(owner="irina"))
+        with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database:
+            database.execute(
+                f"WITH RECURSIVE past(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM past WHERE n < {GONE // 10}) "
+                f"INSERT INTO filing (operator, mail_id, owner, unread, filed_at) SELECT 'acme', {mine} + n, 'irina', 0, 0 FROM past"
+            )
+            database.commit()
+
+        def unfiled() -> object:
+            return store.unfiled("shared", "globetrot", after=0, limit=1000)
+
+        assert unfiled() == ids
+        assert min(cpu_seconds(unfiled) for _ in range(3)) < 0.3
