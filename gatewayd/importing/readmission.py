@@ -121,8 +121,12 @@ class Readmission:
     def finish(self) -> None:
         """Remember by what all of it was judged, once every folder was."""
         # Once a faulty file is mended, its operator's settings are others, and all is judged again.
-        left = self._open - {one.operator.name for one in self.specs if one.faulty}
+        faulty = {one.operator.name for one in self.specs if one.faulty}
+        left = self._open - faulty
         judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in left}
+        if not all(map(self._sound, self._now)):
+            # What waited for a file that is mended now is hurried once all directories are sound: till then it is not forgotten.
+            judged = {name: one for name, one in judged.items() if name in faulty or not self._is_other(name)}
         kept = {name: one for name, one in self._before.items() if name in self._now} | judged
         if self._wanted is not None and kept != self._before:
             self._store.remember_judged(self.lease, kept)
@@ -160,12 +164,14 @@ class Readmission:
     def _hasten(self) -> None:
         """Let be due now what waited for a directory, or for an operator's file that was mended since."""
         loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
-        before = {name: one.settings for name, one in self._before.items()}
-        mended = any(before.get(name, one.settings) != one.settings for name, one in self._now.items())
-        if mended and not any(one.faulty for one in self.specs):
+        if any(map(self._is_other, self._now)) and not any(one.faulty for one in self.specs):
             self._store.hasten(self.lease, before=None)
         elif loads:
             self._store.hasten(self.lease, before=min(loads))
+
+    def _is_other(self, name: str) -> bool:
+        """Whether an operator's settings are others than when all was judged last."""
+        return name in self._before and self._before[name].settings != self._now[name].settings
 
     def _changed(self, spec: OperatorSpec) -> Rejudged:
         """Return what an operator may judge otherwise by now."""

@@ -450,3 +450,34 @@ def test_what_a_faulty_file_keeps_from_being_decided_is_not_fetched_again_since_
             assert gateway.good().tally.deferred == 0
         gateway.specs = mended
         assert gateway.good().tally.not_admitted == 1
+
+
+def test_what_waits_for_a_file_that_is_mended_while_another_directory_is_down_comes_when_that_is_back(tmp_path: Path) -> None:
+    ours, theirs = Records("a@x.example"), Records()
+
+    class Both(known(ours)):  # type: ignore[misc]
+        def contents(self) -> Contents:
+            return known(theirs)().contents() if self.operator.name == "nord" else super().contents()
+
+        def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
+            return known(theirs)().contacts(emails) if self.operator.name == "nord" else super().contacts(emails)
+
+    acme, nord = recipe("acme", "calm", known=True), recipe("nord", "calm", known=True)
+    with Gateway(
+        tmp_path,
+        FakeTransport(account="main"),
+        imports=ImportConfig(contact_types=SALES),
+        plugins=[directory(base=Both), matcher("calm", links_all)],
+        recipes=[replace(acme, faulty=True), nord],
+    ) as gateway:
+        gateway.good()
+        deliver(gateway, 1, "a@x.example")
+        assert gateway.good().tally.deferred == 1
+        assert gateway.good().tally.deferred == 0
+        gateway.recipes = (acme, nord)
+        theirs.outdated = "it is gone"
+        look(gateway)
+        assert gateway.good().tally.filed == 0
+        theirs.outdated = ""
+        look(gateway)
+        assert gateway.good().tally.filed == 1
