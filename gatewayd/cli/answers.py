@@ -36,7 +36,8 @@ def progress_bar() -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console  # noqa: PLC0415  imported late: only a terminal needs it
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
+    # What is printed meanwhile is for whoever reads standard output: rich would show it on the terminal, and nowhere else.
+    with Bar(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         tasks = {}
 
         def show(progress: Progress) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,3 +104,18 @@ def test_a_plugin_that_prints_is_not_in_the_way_of_json(
     said = capfd.readouterr().out
     assert said
     assert all(isinstance(json.loads(line), dict) for line in said.splitlines())
+
+
+def test_lines_of_json_go_to_standard_output_while_a_terminal_shows_the_progress(tmp_path: Path) -> None:
+    """The usual `import --json > file` of a person at a terminal: its bar takes nothing of the output to itself."""
+    house = House(tmp_path)
+    house.operator("acme")
+    house.write("plugins/chatty.py", PLUGIN)
+    house.write("accounts/main.yaml", "kind: chatty\noperators: [acme]\nimport: {}\n")
+    leader, terminal = pty.openpty()
+    command = [sys.executable, "-m", "gatewayd", "--config", str(house.folder), "import", "--json"]
+    shown = os.environ | {"TERM": "xterm"}
+    with os.fdopen(leader, "rb"), os.fdopen(terminal, "wb") as stderr:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=120, env=shown, check=False)
+    assert [json.loads(line)["account"] for line in done.stdout.splitlines()] == ["main"]
+    assert done.returncode == 0
