@@ -249,7 +249,7 @@ class Csv(Directory):
 
     def _columns_gone(self, before: Index, headers: Mapping[str, tuple[tuple[str, ...], str]]) -> list[str]:
         """Tell of columns that may be missing and decide something where they are: without them the rest says something else."""
-        sound = {name: columns for name, (columns, fault) in headers.items() if not fault}
+        sound = {name: columns for name, (columns, fault) in headers.items() if before.rows.get(name) and not fault}
         return [
             f"{name}:1: the column {column!r} is gone; {self._accepted}"
             for name, columns in sound.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -68,16 +69,17 @@ def gained(db: sqlite3.Connection, before: Path) -> bool:
     """Note the addresses that have contacts now which they had not in the index ``before``; False if that is not known."""
     # What is written must not be in one transaction with an index that may be broken.
     db.commit()
-    # An index never changes once it is whole, so nothing of it needs to be locked.
-    db.execute("ATTACH ? AS before", (f"file:{quote(str(before))}?mode=ro&immutable=1",))
     rows = "SELECT email, kind, role FROM {}.contacts WHERE email IS NOT NULL"
     query = f"SELECT DISTINCT email FROM ({rows.format('main')} EXCEPT {rows.format('before')}) LIMIT ?"  # noqa: S608  our own words
     try:
+        # An index never changes once it is whole, so nothing of it needs to be locked.
+        db.execute("ATTACH ? AS before", (f"file:{quote(str(before))}?mode=ro&immutable=1",))
         found = db.execute(query, (_MOST_GAINED + 1,)).fetchall()
     except sqlite3.DatabaseError:
-        # One that is broken somewhere must not hold up the one that takes its place.
+        # One that is broken somewhere, from its first page on, must not hold up the one that takes its place.
         found = None
-    db.execute("DETACH before")
+    with suppress(sqlite3.OperationalError):
+        db.execute("DETACH before")
     if found is None or len(found) > _MOST_GAINED:
         return False
     db.executemany("INSERT INTO gained VALUES (?)", found)

@@ -88,6 +88,19 @@ def test_an_index_that_is_broken_somewhere_holds_no_new_one_up(tmp_path: Path) -
     assert directory.contacts({"d15000@x.example"})
 
 
+def test_an_index_that_breaks_from_its_first_page_on_holds_no_new_one_up(tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    write(folder, persons=PERSONS)
+    directory = csv_of(folder, tmp_path / "state")
+    assert directory.refresh() == []
+    path = tmp_path / "state/acme.index"
+    path.write_bytes(b"\xff" * path.stat().st_size)
+    write(folder, persons=PERSONS + "P3,Carl,carl@x.example,no\n")
+    os.utime(folder / "persons.csv", (1, 1))
+    assert directory.refresh() == []
+    assert directory.persons({"carl@x.example"})
+
+
 @pytest.mark.parametrize(("name", "column"), [("contacts", "contact_type"), ("persons", "temporary")])
 def test_a_column_that_decides_is_not_lost_before_a_person_says_so(tmp_path: Path, name: str, column: str) -> None:
     """Without it nobody is a contact of any type, and temporary persons are like all others."""
@@ -107,6 +120,17 @@ def test_a_column_that_decides_is_not_lost_before_a_person_says_so(tmp_path: Pat
     assert directory.accept() == []
     assert directory.contents().outdated == ""
     assert directory.refresh() == []
+
+
+def test_a_column_of_a_file_that_had_no_rows_decided_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "acme"
+    write(folder, persons="id,name,email,temporary\n")
+    directory = csv_of(folder, tmp_path / "state")
+    assert directory.refresh() == []
+    write(folder, persons="id,name,email\nP1,Anna,anna@x.example\n")
+    os.utime(folder / "persons.csv", (1, 1))
+    assert directory.refresh() == []
+    assert directory.persons({"anna@x.example"})
 
 
 def test_a_column_that_is_only_shown_may_go(tmp_path: Path) -> None:
