@@ -20,7 +20,7 @@ from gatewayd.api.roles import Directory, Matcher, Transport
 from gatewayd.config.account import sending
 from gatewayd.config.files import Unreadable, content, names
 from gatewayd.config.folder import Fallbacks, FolderReading, shown
-from gatewayd.config.main import main
+from gatewayd.config.main import ACCEPTED, ORIGIN, main
 from gatewayd.config.rights import ours_alone
 from gatewayd.errors import PluginError
 from gatewayd.registry import loading
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCEPTED", "ORIGIN", "accept", "running", "running_from", "was_accepted"]
 
-ACCEPTED = "accepted"
-#: Beside the copies: the config folder that they are of.
-ORIGIN = "folder"
 #: No file of a config or plugin is larger.
 _LONGEST = 64 << 20
 _GROUPS = ("operators", "accounts", "plugins")

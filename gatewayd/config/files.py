@@ -90,9 +90,12 @@ def content(file: str, path: Path) -> bytes:
     return raw
 
 
-def text(file: str, raw: bytes) -> str:
-    """Return the text of a file that is called ``file``; raises Unreadable."""
-    if not raw.strip():
+def text(file: str, raw: bytes, *, accepted: bool = False) -> str:
+    """Return the text of a file that is called ``file``; raises Unreadable.
+
+    One that was ``accepted`` may hold nothing, as earlier releases let it: what ran goes on when gatewayd is upgraded.
+    """
+    if not (raw.strip() or accepted):
         raise Unreadable(Fault(file=file, what=_EMPTY))
     try:
         found = raw.decode("utf-8-sig")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.api.regular_files import read_regular
 from gatewayd.api.store import Store
 from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from gatewayd.registry.discovery import PluginFile
     from gatewayd.registry.loading import Registry
 
-__all__ = ["FILE", "Main", "limits", "log", "log_of", "main", "metrics", "refused", "workers"]
+__all__ = ["ACCEPTED", "FILE", "ORIGIN", "Main", "limits", "log", "log_of", "main", "metrics", "refused", "workers"]
 
 FILE = "gatewayd.yaml"
-#: In the state folder: what became of trials of plugins.
+#: In the state folder: copies of the files that were accepted, and beside them the config folder that they are of.
+ACCEPTED, ORIGIN = "accepted", "folder"
+#: There, too: what became of trials of plugins.
 _TRIED = "plugins.json"
+#: A larger file is none of ours.
+_MOST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +82,23 @@ def main(folder: Path, copy: Path | None = None) -> Main:
     if copy is None and not os.path.lexists(folder / FILE):
         fault = Fault(file=FILE, what="missing, expected it in the config folder; it may be {} where $STATE_DIRECTORY is set")
         raise ConfigError(f"{folder} has no {FILE}", faults=[fault], advice="Name the config folder with --config FOLDER.")
-    document = read(FILE, folder=folder, copy=copy)
+    document = read(FILE, folder=folder, copy=copy or _as_empty_as_ever(folder))
     if () in document.faulty:
         raise refused(document.faults)
     checker = Checker(document, folder=folder)
     found = checker.model(GatewaydFile, document.data, ())
     return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder, copy), state=_state(checker, folder))
+
+
+def _as_empty_as_ever(folder: Path) -> Path | None:
+    """Return the copy of a ``gatewayd.yaml`` in which nothing stands, nor stood when an earlier release accepted it."""
+    root = Path(_given(), ACCEPTED)
+    try:
+        empty = not any(read_regular(path, _MOST).strip() for path in (folder / FILE, root / FILE))
+        ours = empty and Path(read_regular(root / ORIGIN, _MOST).decode()).resolve() == folder.resolve()
+    except (OSError, ValueError):
+        return None
+    return root / FILE if ours else None
 
 
 def log_of(folder: Path) -> LogConfig:
@@ -119,11 +135,15 @@ def _state(checker: Checker, folder: Path) -> Path | None:
     name = checker.document.data.get("state")
     if isinstance(name, str):
         return Path(folder, name)
-    # systemd gives several folders separated by colons (systemd.exec(5)); the first is ours.
-    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    given = _given()
     if not given and "state" not in checker.document.data:
         checker.fault((), "missing key 'state', expected it here, or a folder in $STATE_DIRECTORY")
     return Path(given).absolute() if given else None
+
+
+def _given() -> str:
+    # systemd gives several folders separated by colons (systemd.exec(5)); the first is ours.
+    return os.environ.get("STATE_DIRECTORY", "").split(":")[0]
 
 
 def workers(block: WorkersBlock | None) -> WorkersConfig:

@@ -101,7 +101,7 @@ def read(file: str, *, folder: Path, copy: Path | None = None) -> Document:
     raw = None
     try:
         raw = content(file, copy or folder / file)
-        data = reader.read(text(file, raw))
+        data = reader.read(text(file, raw, accepted=copy is not None))
     except Unreadable as error:
         reader.faults += [fault for fault in error.args if fault]
         reader.faulty.add(())

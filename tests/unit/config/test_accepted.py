@@ -216,6 +216,29 @@ def test_a_main_file_that_was_emptied_is_refused(
         assert [fault.file for fault in caught.value.faults] == ["gatewayd.yaml"]
 
 
+def test_what_was_empty_when_it_was_accepted_runs_on(
+    folder: Path, accepted: config.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier release took it, and said of the main file that it may be empty: an upgrade stops nobody's mail for that."""
+    state = accepted.state
+    monkeypatch.setenv("STATE_DIRECTORY", str(state))
+    for name in ("gatewayd.yaml", "operators/acme.yaml"):
+        (folder / name).write_bytes(b"")
+        (state / "accepted" / name).write_bytes(b"")
+    (folder / "accounts/irina.yaml").unlink()
+    account = "kind: imap\noperators: [acme]\nhost: h.example\nusername: u\npassword: !env P\nimport: {}\n"
+    (folder / "accounts/sales.yaml").write_text(account)
+    running = config.running(folder)
+    assert running.state == state
+    assert not running.operators["acme"].faulty
+    assert list(running.accounts) == ["sales"]
+    # It is told, and what was emptied since is another matter.
+    assert [fault.file for fault in running.faults] == ["operators/acme.yaml"]
+    (state / "accepted/gatewayd.yaml").write_text("log: {level: debug}\n")
+    with pytest.raises(ConfigError, match=r"gatewayd\.yaml is faulty"):
+        config.running(folder)
+
+
 def test_a_faulty_main_file_refuses_all_and_the_copies_stay(folder: Path, accepted: config.Config) -> None:
     copies = _copies(folder)
     _write(folder, {"gatewayd.yaml": _MAIN + "sotre: {}\n", "accounts/sales.yaml": _FAULTY})

@@ -462,19 +462,19 @@ def test_what_waits_for_a_file_that_is_mended_while_another_directory_is_down_co
         def contacts(self, emails: Collection[str]) -> Mapping[str, Sequence[Contact]]:
             return known(theirs)().contacts(emails) if self.operator.name == "nord" else super().contacts(emails)
 
-    acme, nord = recipe("acme", "calm", known=True), recipe("nord", "calm", known=True)
+    acme, nord = spec("acme", "calm", known=True), spec("nord", "calm", known=True)
     with Gateway(
         tmp_path,
         FakeTransport(account="main"),
         imports=ImportConfig(contact_types=SALES),
         plugins=[directory(base=Both), matcher("calm", links_all)],
-        recipes=[replace(acme, faulty=True), nord],
+        specs=[replace(acme, faulty=True), nord],
     ) as gateway:
         gateway.good()
         deliver(gateway, 1, "a@x.example")
         assert gateway.good().tally.deferred == 1
         assert gateway.good().tally.deferred == 0
-        gateway.recipes = (acme, nord)
+        gateway.specs = (acme, nord)
         theirs.outdated = "it is gone"
         look(gateway)
         assert gateway.good().tally.filed == 0
