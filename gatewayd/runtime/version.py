@@ -19,12 +19,15 @@ def _version() -> str:
     if git is not None and git.exists():
         commit = _commit(git)
         return f"{_RELEASE}+g{commit[:9]}" if commit else _RELEASE
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  it takes long, and a checkout needs none of it
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415  it takes long, and a checkout needs none of it
 
     try:
-        return version("gatewayd")
+        installed = distribution("gatewayd")
     except PackageNotFoundError:
         return _RELEASE
+    # An unpacked archive may be run where another release is installed, or built.
+    ours = Path(str(installed.locate_file("gatewayd/version.py"))).resolve() == Path(__file__).resolve()
+    return (installed.version or _RELEASE) if ours else _RELEASE
 
 
 def _commit(git: Path) -> str:

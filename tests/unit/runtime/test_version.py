@@ -75,5 +75,16 @@ def test_what_is_not_in_a_checkout_tells_what_is_installed(tmp_path: Path) -> No
     assert re.fullmatch(r"0\.1\.0(\+g[0-9a-f]{9})?", told(tmp_path))
 
 
+def test_an_unpacked_archive_is_not_taken_for_what_is_installed_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("site/gatewayd", "archive/gatewayd"):
+        (tmp_path / name).mkdir(parents=True)
+        shutil.copy(MODULE, tmp_path / name / MODULE.name)
+    (tmp_path / "site/gatewayd-0.0.9.dist-info").mkdir()
+    (tmp_path / "site/gatewayd-0.0.9.dist-info/METADATA").write_text("Metadata-Version: 2.4\nName: gatewayd\nVersion: 0.0.9\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert told(tmp_path / "site") == "0.0.9"
+    assert told(tmp_path / "archive") == "0.1.0"
+
+
 def test_plugins_and_people_are_told() -> None:
     assert gatewayd.__version__ == version.__version__
