@@ -19,7 +19,7 @@ __all__ = ["COMMANDS"]
 @click.pass_obj
 def _run(app: App) -> int:
     """Look after all accounts until SIGTERM: the service. SIGHUP, and changed files, are taken over while it runs."""
-    from gatewayd.daemon import Daemon  # noqa: PLC0415  imported late: no other command needs it
+    from gatewayd.daemon.process import Daemon  # noqa: PLC0415  imported late: no other command needs it
 
     try:
         Daemon(app.folder).run()

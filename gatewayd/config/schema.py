@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Schemas", "first_line", "opened", "schemas", "write"]
 
 #: The files, in the order in which they are written.
-_NAMES = ("gatewayd.config.schema.json", "operator.schema.json", "account.schema.json")
+_NAMES = ("gatewayd.schema.json", "operator.schema.json", "account.schema.json")
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -123,7 +123,7 @@ def _gatewayd(registry: Registry) -> dict[str, object]:
     }
     own = {**block, "properties": {"after": _mapping(block, "properties")["after"]}}
     _replace(schema, "notify", _one_of([mail, *(made.kind(one, made.of(one.Options), own) for one in tell)]))
-    return made.whole("gatewayd.config.schema.json", schema)
+    return made.whole("gatewayd.schema.json", schema)
 
 
 def _operator(registry: Registry) -> dict[str, object]:

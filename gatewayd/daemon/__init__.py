@@ -1,5 +1,1 @@
-"""The process: signals, reload, systemd. One call runs it from beginning to end."""
-
-from gatewayd.daemon.process import Daemon
-
-__all__ = ["Daemon"]
+"""The daemon as a process: signals, reload, systemd, and who is told what happens."""

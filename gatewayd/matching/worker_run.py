@@ -1,9 +1,7 @@
 """Matches one batch in worker processes, and finds the mail that a matcher fails at.
 
-A thread of its own sees to it, so that no process waits for whoever wants the result.
-
-All calls of an order go to one process. Where it ends in the middle of a call, what was found by then is kept, the calls
-behind it go on, and then ``blame`` finds out whose fault it was (promise P4).
+A thread of its own sees to it, so that no process waits for whoever wants the result. All calls go to one process. Where it
+ends within a call, what was found is kept, the calls behind it go on, and ``blame`` finds the guilty mail (promise P4).
 """
 
 from __future__ import annotations

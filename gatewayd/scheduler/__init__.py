@@ -1,4 +1,4 @@
-"""Who works when: due times, watching, back-off, leases, worker processes. The only room with threads."""
+"""Who works when: which account is due, whose it is, who watches it, and its visits."""
 
 from __future__ import annotations
 

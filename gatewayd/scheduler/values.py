@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.importing.fetching import Bounds
-from gatewayd.outgoing.outbox import DeliveryListener
+from gatewayd.outgoing.values import DeliveryListener
 from gatewayd.runtime.backoff import Backoff
 
 if TYPE_CHECKING:

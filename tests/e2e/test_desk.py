@@ -176,7 +176,7 @@ def test_plugins_list_shows_what_is_out_of_use(house: House) -> None:
 def test_schema_writes_files_for_editors(house: House, tmp_path: Path) -> None:
     house.good("schema", tmp_path)
     assert {path.name for path in tmp_path.glob("*.schema.json")} == {
-        "gatewayd.config.schema.json",
+        "gatewayd.schema.json",
         "operator.schema.json",
         "account.schema.json",
     }

@@ -146,7 +146,7 @@ def test_state_and_store_wait_for_a_restart_and_the_rest_does_not(load: Callable
 def test_the_folders_that_make_the_config_are_watched(load: Callable[..., config.Config], tmp_path: Path) -> None:
     assert config.watched(load()) == (tmp_path, tmp_path / "operators", tmp_path / "accounts", tmp_path / "plugins")
     shutil.rmtree(tmp_path / "accounts")
-    bare = load(gatewayd="state: state\n", operators_acme="", operators_nord="")
+    bare = load(gatewayd="state: state\n", operators_acme="{}\n", operators_nord="{}\n")
     assert config.watched(bare) == (tmp_path, tmp_path / "operators")
     inside = load(gatewayd="state: state\nplugins: {folder: operators}\n")
     assert config.watched(inside) == (tmp_path, tmp_path / "operators")

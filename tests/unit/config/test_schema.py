@@ -143,7 +143,7 @@ def test_the_sample_has_no_faults_but_missing_secrets(monkeypatch: pytest.Monkey
 def test_schemas_are_written_as_files(tmp_path: Path, registry: loading.Registry) -> None:
     with schema.opened(tmp_path / "new") as files:
         written = schema.write(files, registry)
-    assert [path.name for path in written] == ["gatewayd.config.schema.json", "operator.schema.json", "account.schema.json"]
+    assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
     for path in written:
         made = json.loads(path.read_text(encoding="utf-8"))
         assert made == schema.schemas(registry)[path.name]
@@ -179,7 +179,7 @@ def test_no_plugin_takes_a_word_of_the_kernel(registry: loading.Registry) -> Non
 
 def test_without_plugins_any_mapping_with_a_kind_will_do() -> None:
     empty = loading.Registry(plugins=(), _classes={})
-    rules: Any = schema.schemas(empty)["gatewayd.config.schema.json"]
+    rules: Any = schema.schemas(empty)["gatewayd.schema.json"]
     assert _fits({"state": "x", "store": {"kind": "sql"}}, rules, rules["$defs"])
 
 

@@ -131,10 +131,10 @@ def test_modules_of_the_folder_where_the_daemon_was_started_are_not_taken_for_py
 PARENT = """
 import sys, time
 from pathlib import Path
-from gatewayd.matching.worker_process import Process
+from gatewayd.matching.worker_process import WorkerProcess
 from tests.unit.matching.test_worker_process import task
 
-process = Process(128 << 20)
+process = WorkerProcess(128 << 20)
 if sys.argv[2]:
     process.send(task(Path(sys.argv[1]), sys.argv[2]))
     while not Path(sys.argv[1], "there").exists():

@@ -138,10 +138,10 @@ def test_another_process_runs_just_the_code_that_was_read_here(tmp_path: Path) -
     path.write_text("1/0")
     code = """
 import pickle, sys
-from gatewayd import plugins
+from gatewayd.registry import loading
 from gatewayd.api.roles import Matcher
 files, options = pickle.load(sys.stdin.buffer)
-registry = plugins.load(files=files)
+registry = loading.load(files=files)
 offered = registry.get(Matcher, "vouchers")
 options = pickle.loads(options)
 assert type(options) is offered.Options
@@ -202,7 +202,7 @@ def test_the_fingerprint_of_an_installed_plugin_is_that_of_its_package() -> None
     registry = loading.load()
     fingerprints = {kind: registry.fingerprint(Transport, kind) for kind in registry.kinds(Transport)}
     assert len(set(fingerprints.values())) == len(fingerprints)
-    code = "from gatewayd import plugins; from gatewayd.api.roles import Transport; print(plugins.load().fingerprint(Transport, 'imap'))"
+    code = "from gatewayd.registry import loading; from gatewayd.api.roles import Transport; print(loading.load().fingerprint(Transport, 'imap'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == fingerprints["imap"]
 
@@ -238,7 +238,7 @@ def _distribution(folder: Path, value: str, **files: str) -> None:
 
 
 def _fingerprint(folder: Path) -> str:
-    code = "from gatewayd import plugins; from gatewayd.api.roles import Matcher; print(plugins.load().fingerprint(Matcher, 'vouchers'))"
+    code = "from gatewayd.registry import loading; from gatewayd.api.roles import Matcher; print(loading.load().fingerprint(Matcher, 'vouchers'))"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(folder)}, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -277,7 +277,9 @@ def test_the_fingerprint_of_a_third_partys_plugin_hangs_on_its_own_code_alone(
 def test_a_distribution_that_was_removed_by_halves_stops_no_other(tmp_path: Path) -> None:
     _distribution(tmp_path, "json")
     (tmp_path / "third-1.0.dist-info" / "METADATA").unlink()
-    code = "from gatewayd import plugins; print(*(f'{one.name}={one.source}' for one in plugins.load().plugins), sep='\\n')"
+    code = (
+        "from gatewayd.registry import loading; print(*(f'{one.name}={one.source}' for one in loading.load().plugins), sep='\\n')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
@@ -287,8 +289,8 @@ def test_a_distribution_that_was_removed_by_halves_stops_no_other(tmp_path: Path
 _SHOW = """
 import sys
 from pathlib import Path
-from gatewayd import plugins
-found = plugins.load(Path(sys.argv[1]), without=sys.argv[2:])
+from gatewayd.registry import loading
+found = loading.load(Path(sys.argv[1]), without=sys.argv[2:])
 print(*(f"{one.path.name if one.path else one.source}: {one.error or one.offers}" for one in found.plugins if one.name == "third"), sep="\\n")
 """
 

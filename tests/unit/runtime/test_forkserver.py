@@ -321,7 +321,7 @@ def _asks(does: str) -> int:
 
 NOBODY = """
 import os
-from gatewayd import forkserver
+from gatewayd.runtime import forkserver
 
 def group():
     ours, theirs = os.pipe()
@@ -341,7 +341,7 @@ assert group() == 65534, group()
 
 SHUT = """
 import os, sys
-from gatewayd import forkserver
+from gatewayd.runtime import forkserver
 from tests.unit.runtime.test_forkserver import child
 os.chdir(sys.argv[1])
 # What root could do beyond that, no child can do for it.

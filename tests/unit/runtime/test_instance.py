@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SLEEPER = """
 import sys, time
 from pathlib import Path
-from gatewayd.runtime.instance import Owner
-owner = Owner(Path(sys.argv[1]))
+from gatewayd.runtime.instance import Instance
+owner = Instance(Path(sys.argv[1]))
 owner.spool().put("k", [b"x" * 100])
 print(owner.name, flush=True)
 time.sleep(60)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PACKAGE = """
-from gatewayd import deferred
-__getattr__ = deferred.attributes(__name__, {"good": "one two", "bad": "three"})
+from gatewayd.runtime import lazy_imports
+__getattr__ = lazy_imports.attributes(__name__, {"good": "one two", "bad": "three"})
 """
 
 

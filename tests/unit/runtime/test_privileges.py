@@ -68,13 +68,13 @@ def test_root_has_the_schemas_written_where_the_config_lies(tmp_path: Path) -> N
         folder.mkdir()
     os.chown(state, SOMEBODY, SOMEBODY)
     (config / "gatewayd.yaml").write_text(f"state: {state}\n")
-    (config / "gatewayd.config.schema.json").write_text(" " * 1_000_000)
+    (config / "gatewayd.schema.json").write_text(" " * 1_000_000)
     for folder in (config, config / "new"):
         command = [sys.executable, "-m", "gatewayd", "--config", str(config), "schema", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         written = [Path(line) for line in done.stdout.splitlines()]
-        assert [path.name for path in written] == ["gatewayd.config.schema.json", "operator.schema.json", "account.schema.json"]
+        assert [path.name for path in written] == ["gatewayd.schema.json", "operator.schema.json", "account.schema.json"]
         assert all(json.loads(path.read_text()) for path in written)
         assert {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in written} == {(0, 0o644)}
 

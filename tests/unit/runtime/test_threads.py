@@ -87,8 +87,8 @@ def test_a_thread_that_hangs_does_not_keep_the_process_from_ending() -> None:
     code = """
 import time
 from functools import partial
-from gatewayd.runtime.threads import Slot
-slot = Slot(1)
+from gatewayd.runtime.threads import VisitSlot
+slot = VisitSlot(1)
 slot.run(lambda: slot.fetcher.submit(time.sleep, 600).result())
 time.sleep(0.2)
 print("ends")
