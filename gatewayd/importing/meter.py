@@ -56,10 +56,11 @@ class Meter:
         """Count new messages that were entered; raises ListingFull where they are as many as may be, or the visit is full.
 
         A listing that takes all of each visit would otherwise keep what waits in its folder from ever being fetched. Raises
-        TransientError as ``check`` does.
+        TransientError as ``check`` does, where that was so before these: what was entered is fetched.
         """
         self._listed += new
         if self._allowance:
+            self._allowance.check()
             self._allowance.take(messages=new)
         if self._listed >= self._bounds.visit_messages:
             raise ListingFull(
@@ -67,8 +68,6 @@ class Meter:
             )
         if full := self._full():
             raise ListingFull(full)
-        if self._allowance:
-            self._allowance.check()
 
     def check(self) -> None:
         """Raise VisitFull where it has taken what it may; TransientError where that is all that there is for a day."""

@@ -251,7 +251,7 @@ class Csv(Directory):
         """Tell of columns that may be missing and decide something where they are: without them the rest says something else."""
         sound = {name: columns for name, (columns, fault) in headers.items() if before.rows.get(name) and not fault}
         return [
-            f"{name}:1: the column {column!r} is gone; {self._accepted}"
+            f"{name}:1: a column that decides is gone, {column!r}; {self._accepted}"
             for name, columns in sound.items()
             for column in TABLES[name].deciding
             if column in before.columns.get(name, ()) and column not in columns

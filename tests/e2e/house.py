@@ -105,7 +105,7 @@ class Daemon:
         """The ids of its worker processes."""
         pipes = _pipes(self.process.pid)
         pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-        return [pid for pid in pids if _name(pid) == "gatewayd.matching.worker" and _pipes(pid) & pipes]
+        return [pid for pid in pids if _name(pid) == "gatewayd.worker" and _pipes(pid) & pipes]
 
 
 def _pipes(pid: int) -> set[str]:

@@ -184,9 +184,9 @@ def main(control: int, programs: Sequence[str]) -> None:
     if child is None:
         return
     request, files = child
-    # What ps(1) and top(1) call it.
+    # What ps(1) and top(1) call it, who show 15 characters (proc_pid_comm(5)).
     with suppress(OSError):
-        Path("/proc/self/comm").write_text(request.program)
+        Path("/proc/self/comm").write_text(f"gatewayd.{request.program.removesuffix('.program').rpartition('.')[2]}")
     sys.argv = [request.program, *map(str, files), *request.arguments]
     import_module(request.program).main(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
