@@ -139,7 +139,7 @@ def test_P4_bad_matchers_cost_their_own_links_only_and_are_matched_again_once_me
         later = [one for name in BAD for one in site.send(name, f"later than {name}")]
         site.filed(*later, seconds=5)
         house.write("plugins/ours.py", plugin(dict.fromkeys(BAD, "return None"), version="mended"))
-        until("all is matched again", 60, lambda: all(name in by for name in BAD for by in site.links(name).values()))
+        until("all is matched again", 240, lambda: all(name in by for name in BAD for by in site.links(name).values()))
         assert not [row for row in house.faults() if "asks" not in row and "directory" not in row]
         until("no breaker is open", 10, lambda: not _open(house))
 
