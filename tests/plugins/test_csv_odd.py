@@ -113,7 +113,9 @@ def test_a_column_that_decides_is_not_lost_before_a_person_says_so(tmp_path: Pat
     os.utime(folder / f"{name}.csv", (1, 1))
     for _ in range(2):
         (told,) = directory.refresh()
-        assert told.startswith(f"{name}.csv:1: a column that decides is gone, {column!r}; if that is meant, `gatewayd directory load")
+        assert told.startswith(
+            f"{name}.csv:1: a column that decides is gone, {column!r}; if that is meant, `gatewayd directory load"
+        )
         assert directory.contents().outdated
         assert directory.contents().contact_types == (("customer", "sales", 1),)
         assert [one.id for one in directory.persons({"anna@x.example"})["anna@x.example"]] == ["P1"]
