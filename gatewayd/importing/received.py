@@ -244,16 +244,21 @@ def fetch(
     except GatewaydError as caught:
         spool.close()
         raise error or caught from caught
-    answered = {one.key for one in (*above, *came)}
     return Batch(
         asked=asked,
         came=[*above, *had.fetched],
         spool=spool,
         error=had.error,
-        broke_at=next((one for one in asked if one.listed.key not in answered), None) if error else None,
+        broke_at=_unanswered(asked, [*above, *came]) if error else None,
         sizes=had.sizes,
         unlike=had.unlike,
     )
+
+
+def _unanswered(asked: Sequence[Waiting], came: Sequence[Fetched]) -> Waiting | None:
+    """Return the first message of which nothing was said."""
+    answered = {one.key for one in came}
+    return next((one for one in asked if one.listed.key not in answered), None)
 
 
 def _fetched(

@@ -3,7 +3,7 @@
 Rules send each mail on when it comes in new, never for backlog, a rematch or a retry, unless a person asks for it. The links that
 an answer to mail of ours will inherit count as its own.
 
-What goes to a target as mail must pass ``robots``: whoever gets it may answer, or forward it back. A target that gets no mail,
+What goes to a target as mail must pass ``loops``: whoever gets it may answer, or forward it back. A target that gets no mail,
 such as a webhook, takes robots' mail too: a program must hear of bounces and receipts, and mails nobody by itself. What such a
 program sends because of it comes in as new mail; if that never ends, the rate does, which bounds targets of every kind.
 

@@ -1,6 +1,6 @@
 """A draft to bytes: ASCII, lines of at most 998 characters, and the same bytes for the same draft.
 
-Header lines are made by ``heading``; the standard library folds lists of addresses with names beyond ASCII so that
+Header lines are made by ``header_writing``; the standard library folds lists of addresses with names beyond ASCII so that
 their commas are lost in encoded words. It builds the bodies.
 """
 

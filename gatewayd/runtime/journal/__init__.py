@@ -77,7 +77,7 @@ LOG.propagate = False
 LOG.addHandler(logging.NullHandler())
 
 _MOST = 20  # lines about one thing's parts
-#: What ``plugins.where`` makes of an exception: its class in front, its place at the end, and between them its text.
+#: What ``loading.where`` makes of an exception: its class in front, its place at the end, and between them its text.
 _CLASS = re.compile(r"(\w*(?:Error|Exception|Warning|Exit|Expired|Failed|Lost|Interrupt|Iteration))(?::|\Z)")
 _PLACE = re.compile(r"\(([\w.+-]+:\d+)\)\Z")
 

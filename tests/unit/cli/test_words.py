@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import gatewayd
 from gatewayd import cli
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def test_every_command_of_every_module_is_a_word() -> None:
 def test_a_word_that_is_asked_for_is_its_command(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run([word, "--help"]) == 0
     assert f"Usage: gatewayd {word}" in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"gatewayd, version {gatewayd.__version__}\n"
 
 
 def test_a_word_that_is_nearly_one_of_ours_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def test_a_checkout_tells_its_commit(checkout: Path, made: Callable[[Path], Path
     assert told(folder) == f"0.1.0+g{git(folder, 'rev-parse', 'HEAD')[:9]}"
 
 
-@pytest.mark.parametrize("head", ["", "ref: refs/heads/none", "nonsense", "ref: " + "../" * 9 + "etc/passwd", "\0"])
+@pytest.mark.parametrize("head", ["", "ref: refs/heads/none", "nonsense", "abcdef", "ref: " + "../" * 9 + "etc/passwd", "\0"])
 def test_what_is_no_checkout_of_git_tells_the_release(checkout: Path, head: str) -> None:
     (checkout / ".git/HEAD").write_text(head)
     assert told(checkout) == "0.1.0"

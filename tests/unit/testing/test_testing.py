@@ -50,7 +50,8 @@ def test_a_contract_that_is_not_met_shows_the_values(tmp_path: Path) -> None:
 )
 def test_a_name_of_the_release_before_works_and_warns(module: str, old: str, new: str) -> None:
     home = import_module(module)
-    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is called {new} now"):
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is called {new} now") as warned:
         assert getattr(home, old) is getattr(home, new)
+    assert warned[0].filename == __file__, "who uses the old name is told where he does"
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         home.Nothing  # noqa: B018  that it is not there is what is tested
