@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from gatewayd.api.hosts import HostAddress
     from gatewayd.api.ledger import (
         Anchor,
-        Deferred,
         Entry,
         Filed,
         Filing,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         NotAdmitted,
         Outcome,
         Owed,
+        Retry,
         State,
         Vanished,
         Waiting,
@@ -151,7 +151,6 @@ __all__ = [
     "Courier",
     "DaemonHealth",
     "DatabaseCheck",
-    "Deferred",
     "Delivery",
     "DeliveryQuery",
     "DeliverySettled",
@@ -223,6 +222,7 @@ __all__ = [
     "Refused",
     "Request",
     "Reread",
+    "Retry",
     "RivalView",
     "Rivals",
     "Secret",
@@ -276,7 +276,7 @@ if not TYPE_CHECKING:
         "api.connection": "ANSWER_BYTES LEAST_RATE Connection",
         "api.hosts": "HostAddress",
         "api.ledger": (
-            "Anchor Deferred Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed State "
+            "Anchor Entry Filed Filing FilingFault FolderState Held Known Lease NotAdmitted Outcome Owed Retry State "
             "Vanished Waiting"
         ),
         "api.delivery": (
@@ -312,7 +312,7 @@ if not TYPE_CHECKING:
         "api.verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "api.queries": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
     }
-    __getattr__ = lazy_imports.attributes(__name__, _NAMES)
+    __getattr__ = lazy_imports.attributes(__name__, _NAMES, former={"Deferred": "Retry"})
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

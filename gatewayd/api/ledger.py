@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AGAIN",
     "Anchor",
-    "Deferred",
     "Entry",
     "Filed",
     "Filing",
@@ -28,6 +27,7 @@ __all__ = [
     "NotAdmitted",
     "Outcome",
     "Owed",
+    "Retry",
     "State",
     "Vanished",
     "Waiting",
@@ -258,7 +258,7 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deferred:
+class Retry:
     """It could not be had or decided this time: it keeps waiting, with one more try counted."""
 
     entry_id: int
@@ -272,4 +272,4 @@ class Deferred:
 
 
 #: What became of one waiting key.
-Outcome: TypeAlias = Filed | NotAdmitted | Vanished | Deferred
+Outcome: TypeAlias = Filed | NotAdmitted | Vanished | Retry

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.api.ledger import Deferred, Filed, Filing, FilingFault, NotAdmitted, Vanished
+from gatewayd.api.ledger import Filed, Filing, FilingFault, NotAdmitted, Retry, Vanished
 from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
 from gatewayd.api.values import Came, Failed, Gone
 from gatewayd.errors import AuthError, GatewaydError, PermanentError
@@ -225,7 +225,7 @@ def _decided(
 
 def _not_filed(
     mail: Mail, waiting: Waiting, found: Sequence[OperatorResult], arrival: datetime | None, now: datetime
-) -> Deferred | NotAdmitted:
+) -> Retry | NotAdmitted:
     """Return what becomes of a mail that no operator admits: it waits where one of them can't decide that."""
     open_ = [each for each in found if mail.id in each.pending]
     if open_:
@@ -256,8 +256,8 @@ def contact_types(imports: ImportConfig) -> ContactTypes:
     return tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
 
 
-def _deferred(waiting: Waiting, cause: str) -> Deferred:
-    return Deferred(entry_id=waiting.entry_id, cause=cause, retry_after=retry_after(waiting.tries))
+def _deferred(waiting: Waiting, cause: str) -> Retry:
+    return Retry(entry_id=waiting.entry_id, cause=cause, retry_after=retry_after(waiting.tries))
 
 
 def retry_after(tries: int) -> float:

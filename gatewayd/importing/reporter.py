@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gatewayd.api.ledger import Deferred, Filed
+from gatewayd.api.ledger import Filed, Retry
 from gatewayd.importing.values import VisitReport
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Reporter:
 
     def due(self, outcomes: Sequence[Outcome]) -> None:
         """Say when is due what of a batch keeps waiting, or is fetched once more."""
-        self.later(one.retry_after for one in outcomes if isinstance(one, Deferred))
+        self.later(one.retry_after for one in outcomes if isinstance(one, Retry))
         self.later(one.reread_after for one in outcomes if isinstance(one, Filed) and one.reread_after is not None)
 
     def proven(self, folder: str) -> None:

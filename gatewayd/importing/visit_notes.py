@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.api.ledger import Deferred, Filed
+from gatewayd.api.ledger import Filed, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _LEFT = "nothing is done to them on the server"
 
 def problems_of(batch: Batch, done: Sequence[Outcome]) -> Iterator[str]:
     """Yield what keeps messages from being had."""
-    causes = {one.entry_id: one.cause for one in done if isinstance(one, Deferred)}
+    causes = {one.entry_id: one.cause for one in done if isinstance(one, Retry)}
     waits = [f"{one.listed.key}: {causes[one.entry_id]}" for one in _unlike(batch) if one.entry_id in causes]
     if waits:
         yield f"{len(waits)} messages wait, such as {waits[0]}"
@@ -28,7 +28,7 @@ def problems_of(batch: Batch, done: Sequence[Outcome]) -> Iterator[str]:
 
 def notes_of(batch: Batch, done: Sequence[Outcome], after: Action | None, reread_after: float) -> Iterator[str]:
     """Yield what is taken, but not trusted with what the account wants done on the server, ``after``, or not at once."""
-    causes = {one.entry_id for one in done if isinstance(one, Deferred)}
+    causes = {one.entry_id for one in done if isinstance(one, Retry)}
     taken = {one.listed.key for one in _unlike(batch) if one.entry_id not in causes}
     if taken:
         odd = f"{len(taken)} messages have another size than the server lists, as many on this server do"

@@ -6,6 +6,7 @@ It is for packages of which most processes use a part. Type checkers read the im
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,16 +16,21 @@ if TYPE_CHECKING:
 __all__ = ["attributes"]
 
 
-def attributes(package: str, names: Mapping[str, str]) -> Callable[[str], object]:
+def attributes(package: str, names: Mapping[str, str], *, former: Mapping[str, str] | None = None) -> Callable[[str], object]:
     """Return a package's ``__getattr__``. ``names`` are by the module that has them, with spaces between.
 
-    The modules are attributes, too. Raises ImportError where one can't be imported.
+    The modules are attributes, too. ``former`` are new names by those of the release before, which still work, with a
+    DeprecationWarning. Raises ImportError where a module can't be imported.
     """
     home = {name: module for module, those in names.items() for name in those.split()}
 
     def attribute(name: str) -> object:
         if name in names:
             return import_module(f"{package}.{name}")
+        if former and name in former:
+            warnings.warn(f"{package}.{name} is called {former[name]} now", DeprecationWarning, stacklevel=2)
+            renamed: object = getattr(sys.modules[package], former[name])
+            return renamed
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import (
-    Deferred,
     DirectoryHealth,
     Entry,
     FilingFault,
@@ -19,6 +18,7 @@ from gatewayd import (
     NotAdmitted,
     Provisional,
     Query,
+    Retry,
     Vanished,
     Viewer,
 )
@@ -152,10 +152,10 @@ class AdmissionContract:
         one = Custodian.of(store)
         one.enter("1", "2", "3")
         down = {"cause": "the directory is down", "retry_after": 9999.0, "senders": ("a@x",)}
-        undecided = Deferred(entry_id=one.entry("1"), since=_NOW, **down)  # type: ignore[arg-type]
+        undecided = Retry(entry_id=one.entry("1"), since=_NOW, **down)  # type: ignore[arg-type]
         # That directory could be asked, and did not answer: it is tried as rarely as anything.
-        again = Deferred(entry_id=one.entry("3"), **down)  # type: ignore[arg-type]
-        one.commit(undecided, Deferred(entry_id=one.entry("2"), cause="busy", retry_after=9999), again)
+        again = Retry(entry_id=one.entry("3"), **down)  # type: ignore[arg-type]
+        one.commit(undecided, Retry(entry_id=one.entry("2"), cause="busy", retry_after=9999), again)
         assert one.waiting() == []
         assert store.with_refused(["shared", "other"]) == {"shared"}
         assert store.hasten(one.lease, before=_NOW) == 0

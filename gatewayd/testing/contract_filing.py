@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import CHUNK, Deferred, NotAdmitted, PermanentError, Query, Source, Tally, TransientError, Vanished, Viewer
+from gatewayd import CHUNK, NotAdmitted, PermanentError, Query, Retry, Source, Tally, TransientError, Vanished, Viewer
 from gatewayd.testing.custodian import Custodian, make_filing, make_listing, make_raw
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class FilingContract:
             one.outcome("2", make_raw(1)),
             NotAdmitted(entry_id=one.entry("3"), anchor="", cause="no agent"),
             Vanished(entry_id=one.entry("4"), cause="gone"),
-            Deferred(entry_id=one.entry("5"), cause="garbled", retry_after=60),
+            Retry(entry_id=one.entry("5"), cause="garbled", retry_after=60),
         )
         assert tally == Tally(filed=1, duplicate=1, not_admitted=1, vanished=1, deferred=1)
         assert one.states() == {"1": "filed", "2": "duplicate", "3": "not admitted", "4": "vanished", "5": "waiting"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Action, Deferred, Entry, Listed, NotAdmitted, Query, Tally, Viewer
+from gatewayd import Action, Entry, Listed, NotAdmitted, Query, Retry, Tally, Viewer
 from gatewayd.testing.custodian import Custodian, make_listing, make_raw
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class LedgerContract:
         some = store.waiting("shared", "INBOX", after=every[1].entry_id, limit=2)
         assert [waiting.listed.key for waiting in some] == ["3", "4"]
         later = [
-            Deferred(entry_id=waiting.entry_id, cause="garbled", retry_after=after)
+            Retry(entry_id=waiting.entry_id, cause="garbled", retry_after=after)
             for waiting, after in zip(every, (60, -1), strict=False)
         ]
         assert one.commit(*later) == Tally(deferred=2)

@@ -12,7 +12,6 @@ import pytest
 
 from gatewayd import (
     Action,
-    Deferred,
     Entry,
     FilingFault,
     Known,
@@ -20,6 +19,7 @@ from gatewayd import (
     NotAdmitted,
     Query,
     Record,
+    Retry,
     Sizes,
     Vanished,
     Viewer,
@@ -188,7 +188,7 @@ class ProofContract:
         for key, size in {"1": len(make_raw(1)), "2": 9, "3": 9, "4": len(make_raw(4))}.items():
             one.enter(Entry(listed=Listed(key, size, _NOON)))
         one.commit(one.outcome("1", make_raw(1)), one.outcome("2", make_raw(2)), one.outcome("4", make_raw(4)))
-        one.commit(Deferred(entry_id=one.entry("3"), cause="busy", retry_after=60))
+        one.commit(Retry(entry_id=one.entry("3"), cause="busy", retry_after=60))
         listed = [
             Listed("1", len(make_raw(1)), _NOON),
             Listed("2", 9, _NOON),

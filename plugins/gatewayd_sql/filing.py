@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
-from gatewayd import Commit, Deferred, Filed, Filing, NotAdmitted, PermanentError, Posted, Tally, Vanished
+from gatewayd import Commit, Filed, Filing, NotAdmitted, PermanentError, Posted, Retry, Tally, Vanished
 from gatewayd_sql.bounced import bounced
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import InsertOrIgnore, clock, one_of
@@ -155,7 +155,7 @@ class _Batch:
         # Only what waits: an earlier run may have filed it. And each once.
         real = {outcome.entry_id: outcome for outcome in outcomes if outcome.entry_id in entries}
         filed = self._file(came := [each for each in real.values() if isinstance(each, Filed)], entries)
-        deferred = [each for each in real.values() if isinstance(each, Deferred)]
+        deferred = [each for each in real.values() if isinstance(each, Retry)]
         left = [each for each in real.values() if isinstance(each, NotAdmitted)]
         vanished = [each for each in real.values() if isinstance(each, Vanished)]
         for out in left:

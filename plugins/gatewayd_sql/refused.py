@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from gatewayd import Deferred, Lease, NotAdmitted
+    from gatewayd import Lease, NotAdmitted, Retry
     from gatewayd_sql.database import Database
 
 __all__ = ["Refusals", "keep", "move"]
@@ -67,7 +67,7 @@ _HASTEN = update(ledger).where(_SLEEP, ledger.c.id.in_(_FOR_IT))
 _DOUBT = update(refused).where(refused.c.entry_id == bindparam("entry")).values(since=bindparam("from"))
 
 
-def keep(connection: Connection, left: Sequence[NotAdmitted], deferred: Sequence[Deferred]) -> None:
+def keep(connection: Connection, left: Sequence[NotAdmitted], deferred: Sequence[Retry]) -> None:
     """Keep who sent what is not admitted, and what waits because that could not be decided."""
     _KEEP.run(connection, [_row(one.entry_id, one.senders, final=True, since=seconds(one.since)) for one in left])
     waits = [one for one in deferred if one.senders is not None]

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from gatewayd import (
     AuthError,
     Came,
-    Deferred,
     Failed,
     Filed,
     FilingFault,
@@ -24,6 +23,7 @@ from gatewayd import (
     Listed,
     NotAdmitted,
     PermanentError,
+    Retry,
     Rivals,
     Spool,
     TooLarge,
@@ -104,7 +104,7 @@ def test_every_key_gets_the_outcome_of_its_answer(tmp_path: Path) -> None:
         session: Any = Answers(came(spool, 2), Gone(key="3", cause="expunged"), Failed(key="1", cause="refused"), came(spool, 5))
         batch = fetch(session, "INBOX", asked, spool)
         done = examined(batch)
-    assert {number: type(one) for number, one in done.items()} == {1: Deferred, 2: Filed, 3: Vanished, 4: Deferred, 5: Filed}
+    assert {number: type(one) for number, one in done.items()} == {1: Retry, 2: Filed, 3: Vanished, 4: Retry, 5: Filed}
     assert (done[1].cause, done[3].cause, done[4].cause) == ("refused", "expunged", "the server did not answer for it")
     assert done[2].digest == batch.came[0].digest  # type: ignore[union-attr]
     assert [link.mail_id for _, link in done[5].filings[0].links] == [5]
@@ -133,7 +133,7 @@ def test_P4_a_session_that_ends_at_once_lets_others_go_before_that_message(tmp_p
         session: Any = Answers(error)
         done = examined(fetch(session, "INBOX", [waiting(1), waiting(2)], spool))
     assert [one.entry_id for one in done.values()] == ([1] if blamed else [])
-    assert all(isinstance(one, Deferred) and blamed in one.cause for one in done.values())
+    assert all(isinstance(one, Retry) and blamed in one.cause for one in done.values())
 
 
 def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Pat
         found = LocalMatching(registry()).begin(order(batch, [spec()], ImportConfig())).result(lambda: None)
         assert outcomes(batch, found, ImportConfig(), None, ours=True) == []
         (deferred,) = outcomes(batch, found, ImportConfig(), None)
-    assert isinstance(deferred, Deferred)
+    assert isinstance(deferred, Retry)
 
 
 @pytest.mark.parametrize("first", [None, TransientError("lost")])
@@ -261,7 +261,7 @@ def test_P4_P8_a_message_without_end_waits_with_its_bound_as_cause_and_what_came
         assert [type(one) for one in batch.came] == [Came, Failed]
         assert isinstance(batch.error, TooLarge)
         done = examined(batch)
-    assert {number: type(one) for number, one in done.items()} == {1: Filed, 2: Deferred}
+    assert {number: type(one) for number, one in done.items()} == {1: Filed, 2: Retry}
     assert f"more than {200 + MIB} bytes" in done[2].cause
 
 
@@ -272,7 +272,7 @@ def test_P8_what_is_listed_above_the_largest_message_is_not_asked_for(tmp_path: 
         batch = fetch(session, "INBOX", asked, spool, 2 * MIB)  # type: ignore[arg-type]
         assert session.asked == ["1"]
         done = examined(batch)
-    assert {number: type(one) for number, one in done.items()} == {1: Filed, 5: Deferred}
+    assert {number: type(one) for number, one in done.items()} == {1: Filed, 5: Retry}
     assert "message_bytes" in done[5].cause
 
 

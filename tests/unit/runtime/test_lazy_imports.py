@@ -43,3 +43,9 @@ def test_a_name_that_nobody_has_is_none_of_ours() -> None:
     with pytest.raises(AttributeError, match="module 'gatewayd' has no attribute 'nonsense'"):
         _ = gatewayd.nonsense  # type: ignore[attr-defined]
     assert gatewayd.errors.GatewaydError is gatewayd.GatewaydError
+
+
+def test_a_name_of_the_release_before_warns_where_it_is_used() -> None:
+    with pytest.warns(DeprecationWarning, match=r"gatewayd\.Deferred is called Retry now") as caught:
+        assert gatewayd.Deferred is gatewayd.Retry  # type: ignore[attr-defined]
+    assert caught[0].filename == __file__
