@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -71,9 +72,14 @@ class Delivery:
         """The target, or the addresses."""
         return self.target or ", ".join(self.to)
 
-    def lane(self, operator: str) -> str:
-        """Return through what it goes, so that what shares a server shares a connection: an account, or a target."""
+    def destination(self, operator: str) -> str:
+        """Return the account or target that it goes through: deliveries that share a server share a connection."""
         return f"account {self.account}" if self.account else f"target {operator}/{self.target}"
+
+    def lane(self, operator: str) -> str:
+        """Return ``destination``; deprecated, and gone in the next release."""
+        warnings.warn("Delivery.lane is called destination now", DeprecationWarning, stacklevel=2)
+        return self.destination(operator)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,37 +199,37 @@ def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: 
 def _deliver(app: App, *, as_json: bool) -> int:
     """Deliver all that is due now, here. Exits 1 if anything failed, was put off or parked."""
     app.warn_of_faults()
-    lanes = app.store.lanes(dead=app.owner.dead)
-    rounds = [_lane(app, lane) for lane, seconds in lanes.items() if seconds <= 0]
+    destinations = app.store.destinations(dead=app.owner.dead)
+    rounds = [_deliver_to(app, name) for name, seconds in destinations.items() if seconds <= 0]
     tried = [one for one in rounds if one.taken or one.error]
     if as_json:
         for one in tried:
             output.json_line(_round_row(one))
     else:
-        rows = [(one.lane, str(one.delivered), str(one.waiting), str(one.parked), _wrong(one)) for one in tried]
-        output.table(("lane", "#delivered", "#put off", "#parked", "what is wrong, and what to do"), rows)
-    later = {lane: seconds for lane, seconds in lanes.items() if seconds > 0}
+        rows = [(one.destination, str(one.delivered), str(one.waiting), str(one.parked), _wrong(one)) for one in tried]
+        output.table(("destination", "#delivered", "#put off", "#parked", "what is wrong, and what to do"), rows)
+    later = {name: seconds for name, seconds in destinations.items() if seconds > 0}
     if not tried:
         output.note("Nothing is due now." if later else "Nothing is due.")
-    for lane, seconds in later.items():
+    for name, seconds in later.items():
         output.note(
-            f"{lane}: waits, and is due in {output.span(seconds)}; see `gatewayd outbox list`, `outbox retry ID` hurries it."
+            f"{name}: waits, and is due in {output.span(seconds)}; see `gatewayd outbox list`, `outbox retry ID` hurries it."
         )
     return 1 if any(one.error or one.waiting or one.parked for one in tried) else 0
 
 
-def _lane(app: App, lane: str) -> DeliveryRound:
-    """Deliver all that is due of one lane; its error is its own, the other lanes go on (P4)."""
+def _deliver_to(app: App, destination: str) -> DeliveryRound:
+    """Deliver all that is due of one destination; its error is its own, the other destinations go on (P4)."""
     with standard_output_kept(), observed(app) as telling:
         tools = DeliveryTools(store=app.store, owner=app.owner, settler=app.thread)
-        return _delivered(Outbox(app.config), lane, replace(tools, settled=telling.settled) if telling else tools)
+        return _delivered(Outbox(app.config), destination, replace(tools, settled=telling.settled) if telling else tools)
 
 
-def _delivered(outbox: Outbox, lane: str, tools: DeliveryTools) -> DeliveryRound:
-    total = DeliveryRound(lane=lane)
+def _delivered(outbox: Outbox, destination: str, tools: DeliveryTools) -> DeliveryRound:
+    total = DeliveryRound(destination=destination)
     while True:
         try:
-            done = outbox.deliver(lane, tools, failures=0)
+            done = outbox.deliver(destination, tools, failures=0)
         except GatewaydError as error:
             return replace(total, error=error.alone())
         total = replace(
@@ -251,7 +251,9 @@ def _wrong(one: DeliveryRound) -> str:
 
 def _round_row(one: DeliveryRound) -> dict[str, output.Json]:
     return {
-        "lane": one.lane,
+        "destination": one.destination,
+        # The name in the release before.
+        "lane": one.destination,
         "delivered": one.delivered,
         "put_off": one.waiting,
         "parked": one.parked,

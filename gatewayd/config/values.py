@@ -202,7 +202,7 @@ class LimitsConfig:
     backoff: float = 900.0
     #: Seconds of the least pause after a refused log-in.
     auth_pause: float = 900.0
-    #: Through how many lanes of the outbox is delivered at once.
+    #: To how many destinations is delivered at once.
     deliveries: int = 8
     #: Seconds after which a delivery is parked, and warned of.
     give_up: float = 432000.0

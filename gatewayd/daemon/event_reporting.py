@@ -124,9 +124,9 @@ class EventReporter:
         for one in targets:
             journal.target_suspended(one)
 
-    def settled(self, lane: str, taken: Taken, settled: Settled) -> None:
+    def settled(self, destination: str, taken: Taken, settled: Settled) -> None:
         """Tell what became of one try of a delivery; observers hear of its end alone."""
-        journal.delivery_settled(lane, taken, settled)
+        journal.delivery_settled(destination, taken, settled)
         self._metrics.settled(settled.state)
         if settled.state == "waiting":
             return

@@ -41,7 +41,7 @@ class DestinationHealth:
 
     def tell(self, done: DeliveryRound, *, failures: int) -> None:
         """Tell what a round says of its account. A webhook has none; raises what the store raises."""
-        kind, _, account = done.lane.partition(" ")
+        kind, _, account = done.destination.partition(" ")
         if kind != "account" or not (done.tried or done.error):
             return
         error, now = done.error.message if done.error else "", time.monotonic()

@@ -1,4 +1,4 @@
-"""A round on one lane that is under way, as the loop of the outbox sees it."""
+"""A round on one destination that is under way, as the loop of the outbox sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["DestinationPause", "DestinationRun", "described", "file_of"]
 
 @dataclass(slots=True)
 class DestinationPause:
-    """A lane that failed so often in a row, and until when it is left alone."""
+    """A destination that failed so often in a row, and until when it is left alone."""
 
     failures: int
     until: float
@@ -27,8 +27,8 @@ class DestinationPause:
 class DestinationRun:
     """One round: ``opened`` and ``move`` are its thread's, the rest is the loop's."""
 
-    def __init__(self, lane: str, groups: tuple[str, ...]) -> None:
-        self.lane = lane
+    def __init__(self, destination: str, groups: tuple[str, ...]) -> None:
+        self.destination = destination
         #: What it counts for in the line.
         self.groups = groups
         #: Its server has said nothing for a while: it no longer counts as working.
@@ -62,16 +62,16 @@ class DestinationRun:
                 courier.abort()
 
 
-def described(config: Config, lane: str) -> AccountConfig | TargetConfig | None:
-    """Return what the config says of the account or target of a lane."""
-    kind, _, name = lane.partition(" ")
+def described(config: Config, destination: str) -> AccountConfig | TargetConfig | None:
+    """Return what the config says of the account or target of a destination."""
+    kind, _, name = destination.partition(" ")
     if kind == "account":
         return config.accounts.get(name)
     operator, _, target = name.partition("/")
     return config.operators[operator].targets.get(target) if operator in config.operators else None
 
 
-def file_of(lane: str) -> str:
-    """Return the file of the config that says how a lane is gone."""
-    kind, _, name = lane.partition(" ")
+def file_of(destination: str) -> str:
+    """Return the file of the config that says how a destination is gone."""
+    kind, _, name = destination.partition(" ")
     return f"accounts/{name}.yaml" if kind == "account" else f"operators/{name.partition('/')[0]}.yaml"

@@ -1,6 +1,6 @@
-"""Delivers what is due: one thread asks the store which lanes are, others work on them, each lane by one at a time.
+"""Delivers what is due: one thread asks the store which destinations are, others work on them, each destination by one at a time.
 
-A lane whose server hangs or fails never takes the others' room (promise P4): what says nothing for a while no longer counts
+A destination whose server hangs or fails never takes the others' room (promise P4): what says nothing for a while no longer counts
 as working, and what failed the last time has room of its own.
 """
 
@@ -17,7 +17,7 @@ from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.outgoing.destination_health import DestinationHealth
 from gatewayd.outgoing.destination_run import DestinationPause, DestinationRun, file_of
 from gatewayd.outgoing.outbox import LIMIT, DeliveryListener, DeliveryRound, DeliveryTools, Outbox, abandoned
-from gatewayd.outgoing.retry_now import RetryNow, changed_lanes, put_off_by_operators
+from gatewayd.outgoing.retry_now import RetryNow, changed_destinations, put_off_by_operators
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
@@ -37,7 +37,7 @@ __all__ = ["Dispatcher"]
 
 #: Groups of the line, as in the pool of visits.
 _WORKING, _ALL, _SUSPECTS = "working", "all", "suspects"
-#: How many lanes there may be in all for one that works: the others wait for servers that say nothing.
+#: How many destinations there may be in all for one that works: the others wait for servers that say nothing.
 _WAITING = 4
 #: How often the store is asked what is due, and what is overdue, in seconds.
 _ASK, _OVERDUE = 1.0, 60.0
@@ -65,7 +65,7 @@ class Dispatcher:
     ) -> None:
         """``policy`` takes the place of the one that the config's limits make.
 
-        After ``slow`` seconds without a word from its server a lane no longer counts as working.
+        After ``slow`` seconds without a word from its server a destination no longer counts as working.
         """
         self._store = store
         self._owner = owner
@@ -92,7 +92,7 @@ class Dispatcher:
         self._thread: threading.Thread | None = None
 
     def apply(self, config: Config) -> None:
-        """Work with this config from now on. A lane that rests is tried at once if its file says something else by now."""
+        """Work with this config from now on. A destination that rests is tried at once if its file says something else by now."""
         self._inbox.put(partial(self._take_over, config, first=self._thread is None))
         if self._thread is None:
             self._settler = WorkerThreads(1, "delivery-settler")
@@ -116,7 +116,7 @@ class Dispatcher:
         self._inbox.put(self._begin_to_stop)
 
     def stop(self, timeout: float) -> int:
-        """End within ``timeout`` seconds, and return how many lanes did not: what they took is tried by the next start."""
+        """End within ``timeout`` seconds, and return how many destinations did not: what they took is tried by the next start."""
         if self._thread is None or self._settler is None:
             return 0
         until = time.monotonic() + timeout
@@ -167,20 +167,20 @@ class Dispatcher:
     def _take_over(self, config: Config, *, first: bool) -> None:
         before = config if first else self._config
         self._config, self._outbox = config, Outbox(config, self._policy)
-        # A lane that rests for its own trouble goes on resting, whatever became of an operator's file.
+        # A destination that rests for its own trouble goes on resting, whatever became of an operator's file.
         self._due.add(put_off_by_operators(before, config))
-        self._hurry(changed_lanes(before, config))
+        self._hurry(changed_destinations(before, config))
 
     def _try_again(self, files: Collection[str]) -> None:
-        self._hurry({lane for lane in (*self._rests, *self._runs) if file_of(lane) in files})
+        self._hurry({destination for destination in (*self._rests, *self._runs) if file_of(destination) in files})
 
-    def _hurry(self, lanes: Collection[str]) -> None:
-        """Try what waits in lanes at once, also behind what is under way there."""
-        for run in (self._runs[lane] for lane in lanes if lane in self._runs):
+    def _hurry(self, destinations: Collection[str]) -> None:
+        """Try what waits in destinations at once, also behind what is under way there."""
+        for run in (self._runs[destination] for destination in destinations if destination in self._runs):
             run.outdated = True
-        for rest in (self._rests[lane] for lane in lanes if lane in self._rests):
+        for rest in (self._rests[destination] for destination in destinations if destination in self._rests):
             rest.until = 0.0
-        self._due.add(lanes)
+        self._due.add(destinations)
         self._ask_soon()
 
     def _ask_soon(self) -> None:
@@ -188,23 +188,27 @@ class Dispatcher:
             self._ask_at = 0.0
 
     def _ask(self, now: float) -> None:
-        """Let all lanes that are due stand in line."""
+        """Let all destinations that are due stand in line."""
         self._ask_at = now + _ASK
         self._due.tell()
         self._health.catch_up()
-        # What is taken of a lane that is at work is not looked at below.
-        lanes = self._store.lanes(dead=partial(abandoned, self._owner))
+        # What is taken of a destination that is at work is not looked at below.
+        destinations = self._store.destinations(dead=partial(abandoned, self._owner))
         self._away = 0
-        for lane, seconds in lanes.items():
-            rest = self._rests.get(lane)
+        for destination, seconds in destinations.items():
+            rest = self._rests.get(destination)
             at = max(now + seconds, rest.until if rest else 0.0)
             if at > now:
                 self._ask_at = min(self._ask_at, at)
-            elif lane not in self._runs:
-                # Behind who stands there already, since when ever it is due: a lane with much to go never keeps others waiting.
-                self._line.add(lane, (_SUSPECTS,) if rest else (_ALL, _WORKING), at=now)
+            elif destination not in self._runs:
+                # Behind those that wait already, however long it is due: a destination with much to go keeps no others waiting.
+                self._line.add(destination, (_SUSPECTS,) if rest else (_ALL, _WORKING), at=now)
         # What nobody delivers to any more need not be remembered.
-        self._rests = {lane: rest for lane, rest in self._rests.items() if lane in lanes or lane in self._runs}
+        self._rests = {
+            destination: rest
+            for destination, rest in self._rests.items()
+            if destination in destinations or destination in self._runs
+        }
         if now >= self._overdue_at:
             self._overdue_at = now + _OVERDUE
             for one in self._store.overdue(self._config.limits.warn):
@@ -222,7 +226,7 @@ class Dispatcher:
             slot.submit(self._deliver, run).add_done_callback(partial(self._returned, run, slot))
 
     def _look(self, now: float) -> None:
-        """Find the lanes whose servers say nothing: their room is given to others. And end what was told to end."""
+        """Find the destinations whose servers say nothing: their room is given to others. And end what was told to end."""
         for run in self._runs.values():
             run.look(now)
             if not run.slow and _WORKING in run.groups and now - run.moved > self._slow:
@@ -238,7 +242,7 @@ class Dispatcher:
     # --- the work -----------------------------------------------------------------------------------------------------
 
     def _deliver(self, run: DestinationRun) -> DeliveryRound:
-        """Do one round on a lane; in its thread."""
+        """Do one round on a destination; in its thread."""
         assert self._settler is not None  # noqa: S101  it was made with the first thread
         tools = DeliveryTools(
             store=self._store,
@@ -249,40 +253,40 @@ class Dispatcher:
             moved=run.move,
             stopping=lambda: self._stopping,
         )
-        rest = self._rests.get(run.lane)
-        return self._outbox.deliver(run.lane, tools, failures=rest.failures if rest else 0)
+        rest = self._rests.get(run.destination)
+        return self._outbox.deliver(run.destination, tools, failures=rest.failures if rest else 0)
 
     def _returned(self, run: DestinationRun, slot: WorkerThreads, future: Future[DeliveryRound]) -> None:
-        error, before = future.exception(), self._rests.get(run.lane)
+        error, before = future.exception(), self._rests.get(run.destination)
         failures = before.failures + 1 if before else 1
         if error is None:
             done = future.result()
         elif isinstance(error, GatewaydError):
             rest = _STORE_AWAY.wait(failures, luck=0.5)
-            done = DeliveryRound(lane=run.lane, error=error, rest=rest, failures=failures)
+            done = DeliveryRound(destination=run.destination, error=error, rest=rest, failures=failures)
         else:
-            bug = PluginError(f"the work on {run.lane} failed: {where(error)}")
-            done = DeliveryRound(lane=run.lane, error=bug, rest=_OVERDUE, failures=failures)
+            bug = PluginError(f"the work on {run.destination} failed: {where(error)}")
+            done = DeliveryRound(destination=run.destination, error=bug, rest=_OVERDUE, failures=failures)
         self._inbox.put(partial(self._finished, run, slot, done))
 
     def _finished(self, run: DestinationRun, slot: WorkerThreads, done: DeliveryRound) -> None:
-        del self._runs[run.lane]
+        del self._runs[run.destination]
         self._idle.append(slot)
         self._line.back([group for group in run.groups if not (run.slow and group == _WORKING)])
-        before = self._rests.pop(run.lane, None)
+        before = self._rests.pop(run.destination, None)
         if done.error is not None:
-            self._rests[run.lane] = DestinationPause(done.failures, time.monotonic() + done.rest)
-            journal.lane_failed(run.lane, done.error, retry_in=done.rest, failures=done.failures)
+            self._rests[run.destination] = DestinationPause(done.failures, time.monotonic() + done.rest)
+            journal.destination_failed(run.destination, done.error, retry_in=done.rest, failures=done.failures)
         elif before is not None and not done.tried:
             # Nothing was tried: it is as it was.
-            self._rests[run.lane] = before
+            self._rests[run.destination] = before
         elif before is not None:
-            journal.lane_healed(run.lane, failures=before.failures)
+            journal.destination_healed(run.destination, failures=before.failures)
         if run.outdated:
-            self._hurry({run.lane})
+            self._hurry({run.destination})
         elif done.taken >= LIMIT and done.error is None:
             self._ask_soon()
-        rest = self._rests.get(run.lane)
+        rest = self._rests.get(run.destination)
         self._health.tell(done, failures=rest.failures if rest else 0)
 
     def _new_slot(self) -> WorkerThreads:
@@ -291,5 +295,5 @@ class Dispatcher:
         return slot
 
     def _limit(self, group: str) -> int:
-        lanes = self._config.limits.deliveries
-        return _WAITING * lanes if group == _ALL else lanes
+        destinations = self._config.limits.deliveries
+        return _WAITING * destinations if group == _ALL else destinations

@@ -1,4 +1,4 @@
-"""Deliver what is due, lane by lane: at least once, with a stable idempotency key, or parked with the reason (promise P7)."""
+"""Deliver what is due at one destination: at least once, with a stable idempotency key, or parked with the reason (promise P7)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMIT", "DeliveryListener", "DeliveryRound", "DeliveryTools", "Outbox", "Policy", "abandoned"]
 
-#: So many deliveries of a lane are taken at a time, and go by one connection.
+#: So many deliveries of a destination are taken at a time, and go by one connection.
 LIMIT = 100
 
 
 def abandoned(owner: Instance, taker: str) -> bool:
-    """Whether nobody delivers what ``taker`` took of a lane that this process is not at work on.
+    """Whether nobody delivers what ``taker`` took of a destination that this process is not at work on.
 
     That is so for a dead process, and for this one itself: where the store went away before it answered that something was taken,
     or before it could be given back, nobody knows of it any more.
@@ -30,20 +30,20 @@ def abandoned(owner: Instance, taker: str) -> bool:
 
 
 class Outbox:
-    """Delivers with one config. Any number of lanes may be worked on at once, each by one thread."""
+    """Delivers with one config. Any number of destinations may be worked on at once, each by one thread."""
 
     def __init__(self, config: Config, policy: Policy | None = None) -> None:
         """``policy`` takes the place of the one that the config's limits make."""
         self._config = config
         self._policy = policy or Policy.of(config.limits)
 
-    def deliver(self, lane: str, tools: DeliveryTools, *, failures: int) -> DeliveryRound:
-        """Do one round on a lane: up to ``LIMIT`` of what is due. ``failures`` of it came before this one in a row.
+    def deliver(self, destination: str, tools: DeliveryTools, *, failures: int) -> DeliveryRound:
+        """Do one round on a destination: up to ``LIMIT`` of what is due. ``failures`` of it came before this one in a row.
 
         Raises what the store raises before anything was taken.
         """
         began = time.monotonic()
-        taken = tools.store.take(lane, tools.owner.name, limit=LIMIT, dead=partial(abandoned, tools.owner))
+        taken = tools.store.take(destination, tools.owner.name, limit=LIMIT, dead=partial(abandoned, tools.owner))
         if not taken:
-            return DeliveryRound(lane=lane)
-        return DestinationWork(self._config, self._policy, tools, lane, taken, failures=failures, began=began).run()
+            return DeliveryRound(destination=destination)
+        return DestinationWork(self._config, self._policy, tools, destination, taken, failures=failures, began=began).run()

@@ -29,7 +29,7 @@ _LONGEST_HOP = 900
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Through whom a lane's deliveries go."""
+    """Through whom a destination's deliveries go."""
 
     forwarder: Forwarder
     #: Of the account; None where no mail is sent.

@@ -24,8 +24,8 @@ __all__ = ["Policy"]
 
 #: Seconds after the first failure of a delivery; the longest wait is so many times that of an account.
 _FIRST, _TIMES = 60.0, 4
-#: Seconds after the first failure of a lane, and the longest pause after refused log-ins.
-_FIRST_OF_LANE, _LONGEST_PAUSE = 10.0, 3600.0
+#: Seconds after the first failure of a destination, and the longest pause after refused log-ins.
+_FIRST_OF_DESTINATION, _LONGEST_PAUSE = 10.0, 3600.0
 #: What another side says is kept up to so many characters.
 _LONGEST_WORDS = 1000
 
@@ -38,9 +38,9 @@ class Policy:
     give_up: float
     #: Between two tries of one delivery, which its server does not take yet.
     again: Backoff
-    #: Between two tries of a lane, whose server can't be reached.
-    lane: Backoff
-    #: Between two tries of a lane where one side could not prove who it is.
+    #: Between two tries of a destination, whose server can't be reached.
+    destination: Backoff
+    #: Between two tries of a destination where one side could not prove who it is.
     pause: Backoff
 
     @classmethod
@@ -49,7 +49,7 @@ class Policy:
         return cls(
             give_up=limits.give_up,
             again=Backoff(first=_FIRST, longest=_TIMES * limits.backoff),
-            lane=Backoff(first=_FIRST_OF_LANE, longest=limits.backoff),
+            destination=Backoff(first=_FIRST_OF_DESTINATION, longest=limits.backoff),
             pause=Backoff(first=limits.auth_pause, longest=max(limits.auth_pause, _LONGEST_PAUSE)),
         )
 
@@ -97,11 +97,11 @@ class Policy:
         return Settled(id=taken.id, tries=taken.tries, state="parked", words=_bounded(words))
 
     def rest(self, error: GatewaydError, failures: int, *, luck: float) -> float:
-        """Return how many seconds a lane is left alone that failed so often in a row, at last by ``error``."""
+        """Return how many seconds a destination is left alone that failed so often in a row, at last by ``error``."""
         if isinstance(error, AuthError):
             return self.pause.wait(failures, luck=luck)
         asked = error.retry_after if isinstance(error, TransientError) else None
-        return self.lane.wait(failures, luck=luck, retry_after=asked)
+        return self.destination.wait(failures, luck=luck, retry_after=asked)
 
 
 def _words(recipients: Sequence[Recipient], *, of: int) -> str:

@@ -1,4 +1,4 @@
-"""Which lanes are to be tried at once, because what was in their way is another by now; kept until the store has taken it."""
+"""Remember which destinations to try at once because their config has changed, until the store has taken that over."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.runtime.instance import Instance
 
-__all__ = ["RetryNow", "changed_lanes", "put_off_by_operators"]
+__all__ = ["RetryNow", "changed_destinations", "put_off_by_operators"]
 
 
 class RetryNow:
-    """Lets what waits in lanes be due. Used by the outbox' thread."""
+    """Lets what waits in destinations be due. Used by the outbox' thread."""
 
     def __init__(self, store: Store, owner: Instance) -> None:
         self._store = store
         self._owner = owner
-        self._lanes: set[str] = set()
+        self._destinations: set[str] = set()
         self._looked_back = False
 
-    def add(self, lanes: Collection[str]) -> None:
+    def add(self, destinations: Collection[str]) -> None:
         """Let these be due the next time that the store is asked."""
-        self._lanes.update(lanes)
+        self._destinations.update(destinations)
 
     def tell(self) -> None:
         """Tell the store; raises what it raises, and what it was away for is told it the next time."""
         if not self._looked_back:
-            self._lanes |= self._left_over()
+            self._destinations |= self._left_over()
             self._looked_back = True
-        lanes, self._lanes = self._lanes, set()
+        destinations, self._destinations = self._destinations, set()
         try:
-            if lanes:
-                self._store.hurry(lanes)
+            if destinations:
+                self._store.hurry(destinations)
         except TransientError:
-            self._lanes |= lanes
+            self._destinations |= destinations
             raise
 
     def _left_over(self) -> set[str]:
-        """Return the lanes where the daemon before may have been refused. Of webhooks nobody knows why they wait."""
+        """Return the destinations where the daemon before may have been refused. Of webhooks nobody knows why they wait."""
         paused = {f"account {one.account}" for one in self._store.healths() if one.condition == "paused"}
-        lanes = self._store.lanes(dead=partial(abandoned, self._owner))
-        return {lane for lane in lanes if lane in paused or not lane.startswith("account ")}
+        destinations = self._store.destinations(dead=partial(abandoned, self._owner))
+        return {destination for destination in destinations if destination in paused or not destination.startswith("account ")}
 
 
-def changed_lanes(before: Config, now: Config) -> set[str]:
-    """Return the lanes whose account or target is another by now."""
-    lanes = {f"account {name}" for name in before.accounts.keys() | now.accounts.keys()}
+def changed_destinations(before: Config, now: Config) -> set[str]:
+    """Return the destinations whose account or target is another by now."""
+    destinations = {f"account {name}" for name in before.accounts.keys() | now.accounts.keys()}
     operators = (*before.operators.values(), *now.operators.values())
-    lanes |= {f"target {operator.name}/{target}" for operator in operators for target in operator.targets}
-    return {lane for lane in lanes if described(before, lane) != described(now, lane)}
+    destinations |= {f"target {operator.name}/{target}" for operator in operators for target in operator.targets}
+    return {destination for destination in destinations if described(before, destination) != described(now, destination)}
 
 
 def put_off_by_operators(before: Config, now: Config) -> set[str]:
-    """Return the lanes in which something may wait for what changed in an operator's file."""
+    """Return the destinations in which something may wait for what changed in an operator's file."""
 
     def matters(config: Config, name: str) -> object:
         operator = config.operators.get(name)

@@ -23,7 +23,7 @@ __all__ = ["DeliveryListener", "DeliveryRound", "DeliveryTools"]
 class DeliveryListener:
     """Who hears of deliveries, besides the log. Must not wait."""
 
-    #: What became of one try of a delivery, by lane, is committed. In the outbox' settling thread.
+    #: What became of one try of a delivery, by destination, is committed. In the outbox' settling thread.
     settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
     #: Something is wrong that a person must see to, still or for the first time; and it is not, still or any more. By kind
     #: and name, see ``Alarm``. From any thread.
@@ -33,13 +33,13 @@ class DeliveryListener:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryTools:
-    """What the work on a lane works with; handed in, so that the command line and the daemon each bring their own."""
+    """What the work on a destination works with; handed in, so that the command line and the daemon each bring their own."""
 
     store: Store
     owner: Instance
     #: One thread, which commits what became of deliveries.
     settler: Executor
-    #: Told of each lane's tries, once they are committed. In the settler's thread; must not wait.
+    #: Told of each destination's tries, once they are committed. In the settler's thread; must not wait.
     settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
     #: Told the courier as soon as it is open, so that another thread can abort it, and None before it is closed.
     opened: Callable[[Courier | None], None] = lambda _: None
@@ -51,16 +51,16 @@ class DeliveryTools:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRound:
-    """What was done on a lane. The numbers are of tries that are on the disk."""
+    """What was done on a destination. The numbers are of tries that are on the disk."""
 
-    lane: str
+    destination: str
     #: How many deliveries were taken.
     taken: int = 0
     delivered: int = 0
     #: Tried, or found without a way, and to be tried again.
     waiting: int = 0
     parked: int = 0
-    #: What ended it early, and for how many seconds the lane is to be left alone for it.
+    #: What ended it early, and for how many seconds the destination is to be left alone for it.
     error: GatewaydError | None = None
     rest: float = 0.0
     #: How many rounds ended early in a row, this one included, without a delivery in between.

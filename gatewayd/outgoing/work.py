@@ -1,7 +1,7 @@
-"""The work on one lane: take what is due, open its courier once, deliver one after the other, and commit what became of it.
+"""The work on one destination: take what is due, open its courier once, deliver one after the other, and commit what became of it.
 
-What the server says of one delivery is that delivery's matter. What breaks the connection is the lane's: what was in hand is
-undecided and tried later, what was behind it is given back as it was, and the lane is left alone for a while. Before the
+What the server says of one delivery is that delivery's matter. What breaks the connection is the destination's: what was in hand is
+undecided and tried later, what was behind it is given back as it was, and the destination is left alone for a while. Before the
 connection is closed all that is known is on the disk (promise P7).
 """
 
@@ -38,21 +38,21 @@ __all__ = ["DestinationWork"]
 
 #: Nothing more is begun so many seconds after it was taken: others may take it when its time is over.
 _ENOUGH = DELIVERY_SECONDS / 2
-#: A connection that breaks is opened anew at once; so often in a row without one word about a delivery, and the lane rests.
+#: A connection that breaks is opened anew at once; so often in a row without one word about a delivery, and the destination rests.
 _BREAKS = 3
 #: Seconds between two tries of a commit while the store is away.
 _STORE_AWAY = 0.5
 
 
 class DestinationWork:
-    """One round of work on what was taken of one lane."""
+    """One round of work on what was taken of one destination."""
 
     def __init__(
         self,
         config: Config,
         policy: Policy,
         tools: DeliveryTools,
-        lane: str,
+        destination: str,
         taken: Sequence[Taken],
         *,
         failures: int,
@@ -62,7 +62,7 @@ class DestinationWork:
         self._config = config
         self._policy = policy
         self._tools = tools
-        self._lane = lane
+        self._destination = destination
         self._taken = {one.id: one for one in taken}
         #: What was neither tried nor put off.
         self._left = dict(self._taken)
@@ -80,7 +80,7 @@ class DestinationWork:
         if error is not None:
             rest = self._rest(error)
         if error is not None and self._shut and not self._tools.stopping():
-            # Nothing can go this way: all that was taken says why, and is due when the lane is tried again.
+            # Nothing can go this way: all that was taken says why, and is due when the destination is tried again.
             error = self._guarded(partial(self._put_all_off, error, rest)) or error
         # What of these fails is the store's matter, and what was taken and not given back is due again later.
         failed = [self._guarded(self._books.close), self._guarded(self._give_back)]
@@ -93,7 +93,7 @@ class DestinationWork:
 
     def _round(self, error: GatewaydError | None = None, rest: float = 0.0) -> DeliveryRound:
         return DeliveryRound(
-            lane=self._lane,
+            destination=self._destination,
             taken=len(self._taken),
             delivered=self._count["delivered"],
             waiting=self._count["waiting"],
@@ -114,7 +114,7 @@ class DestinationWork:
     # --- what is on its way -------------------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        """Deliver until nothing is left, it is to end, or the lane must rest: then it raises why."""
+        """Deliver until nothing is left, it is to end, or the destination must rest: then it raises why."""
         forwarder, parcels = self._parcels()
         breaks = 0
         while forwarder is not None and parcels and not self._over():
@@ -210,7 +210,7 @@ class DestinationWork:
 
     def _told(self, taken: Taken, settled: Settled) -> None:
         self._count[settled.state] += 1
-        self._tools.settled(self._lane, taken, settled)
+        self._tools.settled(self._destination, taken, settled)
 
     def _give_back(self) -> None:
         if self._left:
@@ -234,8 +234,8 @@ class DestinationWork:
             step()
         except GatewaydError as error:
             return error.alone()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  one lane's bug is its own
-            return PluginError(f"the forwarder of {self._lane} failed: {where(error)}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  one destination's bug is its own
+            return PluginError(f"the forwarder of {self._destination} failed: {where(error)}")
         return None
 
 

@@ -125,7 +125,7 @@ class AccountContract:
         assert store.known(old.lease.account, "INBOX", ["1", "2"]) == {}
         (renamed,) = store.filings(Viewer(operator="acme"), Query(account="new"))
         assert (renamed.id, renamed.account) == (view.id, "new")
-        assert list(store.lanes()) == ["account new"]
+        assert list(store.destinations()) == ["account new"]
 
     def test_P7_an_account_that_only_sends_is_renamed_with_what_waits_for_it(self, store: Store) -> None:
         mail_id = Custodian.of(store).file("1", make_raw())
@@ -137,7 +137,7 @@ class AccountContract:
         taken = store.take("account new", "me", limit=9, dead=_nobody)
         assert [one.id for one in taken] == [*old, *new]
         assert {one.delivery.account for one in taken} == {"new"}
-        assert list(store.lanes()) == ["account new"]
+        assert list(store.destinations()) == ["account new"]
         with pytest.raises(PermanentError, match="nothing is kept"):
             store.rename_account("out", "new", dead=_nobody)
 

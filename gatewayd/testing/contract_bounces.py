@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BounceContract"]
 
 _ACME = Viewer(operator="acme")
-_LANE = "account out"
+_DESTINATION = "account out"
 
 
 class BounceContract:
@@ -142,7 +142,7 @@ class BounceContract:
         (delivery_id,) = entered(store, make_delivery(1))
         (taken,) = take(store)
         self.bounce(store, 1, _hard("duty@example.com"))
-        assert (view(store, delivery_id).state, store.lanes()) == ("bounced", {})
+        assert (view(store, delivery_id).state, store.destinations()) == ("bounced", {})
         assert store.settle("one", [settled(taken, "delivered", *_delivered("duty@example.com"))]) == frozenset()
         assert view(store, delivery_id).state == "bounced"
 
@@ -203,7 +203,12 @@ class BounceContract:
     def test_a_suspended_target_gets_nothing_until_a_person_says_so(self, store: Store, later: Callable[[float], None]) -> None:
         self.suspend(store)
         ids = entered(store, make_delivery(1, target="duty"), make_delivery(2, target="duty", cause="rule 2"))
-        assert (store.lanes(), take(store), store.resume("globetrot", "duty"), store.resume("acme", "x")) == ({}, [], False, False)
+        assert (store.destinations(), take(store), store.resume("globetrot", "duty"), store.resume("acme", "x")) == (
+            {},
+            [],
+            False,
+            False,
+        )
         assert store.redeliver(_ACME, ids[:1]) == 0
         assert view(store, ids[0]).due_at is None
         later(61)
@@ -212,7 +217,7 @@ class BounceContract:
         assert store.resume("acme", "duty")
         assert not store.resume("acme", "duty")
         assert store.suspensions() == []
-        assert store.lanes()[_LANE] <= 0
+        assert store.destinations()[_DESTINATION] <= 0
         assert [each.id for each in take(store)] == ids[:1]
         assert view(store, ids[0]).suspended == ""
 
@@ -226,7 +231,7 @@ class BounceContract:
         assert view(store, again.id).due_at is None
         store.give_back("one", [back.id])
         later(DELIVERY_SECONDS + 1)
-        assert (take(store, owner="two"), store.lanes()) == ([], {})
+        assert (take(store, owner="two"), store.destinations()) == ([], {})
         assert store.resume("acme", "duty")
         assert {each.id for each in take(store)} == {*ids} - {done.id}
 

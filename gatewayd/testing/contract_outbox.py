@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["OutboxContract"]
 
 _ACME = Viewer(operator="acme")
-_LANE = "account out"
+_DESTINATION = "account out"
 
 
 def entered(store: Store, *deliveries: Delivery) -> list[int]:
@@ -37,9 +37,9 @@ def entered(store: Store, *deliveries: Delivery) -> list[int]:
     return list(store.deliver(_ACME, mail_id, deliveries or [make_delivery()]))
 
 
-def take(store: Store, lane: str = _LANE, owner: str = "one", limit: int = 100) -> Sequence[Taken]:
+def take(store: Store, destination: str = _DESTINATION, owner: str = "one", limit: int = 100) -> Sequence[Taken]:
     """Take what is due while everybody lives."""
-    return store.take(lane, owner, limit=limit, dead=lambda _: False)
+    return store.take(destination, owner, limit=limit, dead=lambda _: False)
 
 
 def settled(taken: Taken, state: DeliveryState, *recipients: Recipient, words: str = "", due_in: float = 0.0) -> Settled:
@@ -109,13 +109,13 @@ class OutboxContract:
         ):
             with pytest.raises(PermanentError, match=rf"^operator {viewer.operator} has no mail {mail_id}$"):
                 store.deliver(viewer, mail_id, [make_delivery()])
-        assert store.lanes() == {}
+        assert store.destinations() == {}
         assert store.deliver(Viewer(operator="acme", users=("irina",)), personal, [make_delivery()])
         ((taken),) = take(store)
         assert (taken.owner, taken.mail_id) == ("irina", personal)
 
-    def test_lanes_tell_when_something_of_them_is_due(self, store: Store, later: Callable[[float], None]) -> None:
-        assert store.lanes() == {}
+    def test_destinations_tell_when_something_of_them_is_due(self, store: Store, later: Callable[[float], None]) -> None:
+        assert store.destinations() == {}
         entered(
             store,
             make_delivery(1),
@@ -123,21 +123,21 @@ class OutboxContract:
             make_delivery(3, "third@example.com", account="zz"),
             make_delivery(4, "duty", account="", target="duty"),
         )
-        lanes = store.lanes()
-        assert set(lanes) == {_LANE, "account zz", "target acme/duty"}
-        assert all(-5 < seconds <= 0 for seconds in lanes.values())
+        destinations = store.destinations()
+        assert set(destinations) == {_DESTINATION, "account zz", "target acme/duty"}
+        assert all(-5 < seconds <= 0 for seconds in destinations.values())
         first, second = take(store)
-        assert DELIVERY_SECONDS - 5 < store.lanes()[_LANE] <= DELIVERY_SECONDS
+        assert DELIVERY_SECONDS - 5 < store.destinations()[_DESTINATION] <= DELIVERY_SECONDS
         store.settle("one", [settled(first, "waiting", due_in=60), settled(second, "waiting", due_in=3600)])
-        assert 55 < store.lanes()[_LANE] <= 60
+        assert 55 < store.destinations()[_DESTINATION] <= 60
         later(61)
-        assert store.lanes()[_LANE] <= 0
+        assert store.destinations()[_DESTINATION] <= 0
         (again,) = take(store)
         store.settle("one", [settled(again, "delivered")])
-        assert 3500 < store.lanes()[_LANE] <= 3600 - 61
-        for lane in ("account zz", "target acme/duty"):
-            store.settle("one", [settled(each, "parked") for each in take(store, lane)])
-        assert set(store.lanes()) == {_LANE}
+        assert 3500 < store.destinations()[_DESTINATION] <= 3600 - 61
+        for destination in ("account zz", "target acme/duty"):
+            store.settle("one", [settled(each, "parked") for each in take(store, destination)])
+        assert set(store.destinations()) == {_DESTINATION}
 
     def test_who_takes_gets_the_oldest_due_first_and_nobody_else_gets_it(
         self, store: Store, later: Callable[[float], None]
@@ -175,7 +175,7 @@ class OutboxContract:
         later(DELIVERY_SECONDS - 5)
         assert take(store, owner="two") == []
         later(10)
-        assert store.lanes()[_LANE] <= 0
+        assert store.destinations()[_DESTINATION] <= 0
         (theirs,) = take(store, owner="two")
         assert (theirs.id, theirs.tries) == (mine.id, 0)
         refused = Recipient(address="duty@example.com", state="refused", words="no")
@@ -203,11 +203,11 @@ class OutboxContract:
             store.retire("nobody")
             return owner == "killed"
 
-        assert store.lanes()[_LANE] > DELIVERY_SECONDS - 20
-        assert store.lanes(dead=dead)[_LANE] <= 0
-        assert [each.id for each in store.take(_LANE, "new", limit=100, dead=dead)] == ids[:2]
+        assert store.destinations()[_DESTINATION] > DELIVERY_SECONDS - 20
+        assert store.destinations(dead=dead)[_DESTINATION] <= 0
+        assert [each.id for each in store.take(_DESTINATION, "new", limit=100, dead=dead)] == ids[:2]
         assert set(asked) == {"killed", "lives"}
-        assert store.lanes(dead=dead)[_LANE] > DELIVERY_SECONDS - 20
+        assert store.destinations(dead=dead)[_DESTINATION] > DELIVERY_SECONDS - 20
         asked.clear()
         assert store.take("account other", "new", limit=9, dead=dead) == []
         assert asked == []
@@ -232,7 +232,7 @@ class OutboxContract:
         assert (seen.state, seen.words, seen.tries, seen.due_at) == ("parked", "550 no", 2, None)
         assert seen.ended_at is not None
         assert abs(datetime.now(UTC) - seen.ended_at) < timedelta(minutes=1)
-        assert store.lanes() == {}
+        assert store.destinations() == {}
 
     def test_what_is_given_back_is_due_as_it_was(self, store: Store, later: Callable[[float], None]) -> None:
         ids = entered(store, make_delivery(1), make_delivery(2, "other@x.de"))

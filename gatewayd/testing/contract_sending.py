@@ -30,7 +30,7 @@ class SendingContract:
         seen = view(store, delivery_id)
         assert (seen.state, seen.words, seen.delivery.withheld, seen.due_at) == ("withheld", "our own hop", "our own hop", None)
         assert seen.ended_at is not None
-        assert (store.lanes(), take(store), store.overdue(-60)) == ({}, [], [])
+        assert (store.destinations(), take(store), store.overdue(-60)) == ({}, [], [])
         assert store.redeliver(_ACME, [delivery_id]) == 1
         ((taken),) = take(store)
         assert taken.delivery == make_delivery(), "a person says so"
@@ -93,10 +93,10 @@ class SendingContract:
         assert (seen.state, seen.words, seen.ended_at) == ("waiting", "", None)
         assert seen.entered_at > before
 
-    def test_lanes_that_are_hurried_have_all_that_waits_due_now(self, store: Store) -> None:
+    def test_destinations_that_are_hurried_have_all_that_waits_due_now(self, store: Store) -> None:
         entered(store, *(make_delivery(number, f"{number}@x.de", account=f"out{number // 2}") for number in range(6)))
-        for lane in ("account out0", "account out1"):
-            store.settle("one", [settled(each, "waiting", due_in=3600) for each in take(store, lane)])
+        for destination in ("account out0", "account out1"):
+            store.settle("one", [settled(each, "waiting", due_in=3600) for each in take(store, destination)])
         store.settle("one", [settled(each, "parked") for each in take(store, "account out2", limit=1)])
         (tried,) = take(store, "account out2")
         store.hurry([])

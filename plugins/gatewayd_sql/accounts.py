@@ -67,8 +67,8 @@ class Accounts:
             for table in metadata.tables.values():
                 if "account" in table.c and table is not lease:
                     _rename(connection, table, old, new)
-            lanes = update(delivery).where(delivery.c.lane == f"account {old}")
-            connection.execute(lanes.values(lane=f"account {new}"))
+            moved = update(delivery).where(delivery.c.lane == f"account {old}")
+            connection.execute(moved.values(lane=f"account {new}"))
             # A late write of whoever had it finds no lease.
             connection.execute(delete(lease).where(lease.c.account == old))
             return connection.execute(select(func.count()).select_from(mail).where(mail.c.account == new)).scalar_one()

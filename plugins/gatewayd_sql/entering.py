@@ -85,7 +85,7 @@ def _row(key: tuple[str, int, bytes], each: Delivery, time: float, *, held: bool
         "mode": each.mode,
         "cause": clean(each.cause),
         "message_id": clean(each.message_id),
-        "lane": each.lane(operator),
+        "lane": each.destination(operator),
         "once": once,
         "state": "withheld" if each.withheld else "waiting",
         "words": clean(each.withheld),

@@ -1,4 +1,4 @@
-"""What the outbox asks: lanes, taking, settling. Time is the database's.
+"""What the outbox asks: destinations, taking, settling. Time is the database's.
 
 What can be taken has a due time. Taking moves it to where the taker's time ends, so that one index tells what is due, whether
 it was ever taken or not; what is for a suspended target has none.
@@ -33,18 +33,18 @@ __all__ = ["OutboxTables"]
 _WARNED = 100
 
 
-def _lanes() -> Select[str, float]:
-    # From lane to lane along the index: what waits in them is not looked at, however much it is.
+def _destinations() -> Select[str, float]:
+    # From destination to destination along the index: what waits in them is not looked at, however much it is.
     due = delivery.c.due.is_not(None)
-    lanes = select(delivery.c.lane).where(due).order_by(delivery.c.lane).limit(1)
-    walk = select(lanes.scalar_subquery().label("lane")).cte("walk", recursive=True)
-    following = lanes.where(delivery.c.lane > walk.c.lane).correlate(walk).scalar_subquery()
-    walk = walk.union_all(select(following).where(walk.c.lane.is_not(None)))
-    soonest = select(func.min(delivery.c.due)).where(due, delivery.c.lane == walk.c.lane).correlate(walk).scalar_subquery()
-    return select(walk.c.lane, (soonest - now()).label("seconds")).where(walk.c.lane.is_not(None))
+    first = select(delivery.c.lane).where(due).order_by(delivery.c.lane).limit(1)
+    walk = select(first.scalar_subquery().label("destination")).cte("walk", recursive=True)
+    following = first.where(delivery.c.lane > walk.c.destination).correlate(walk).scalar_subquery()
+    walk = walk.union_all(select(following).where(walk.c.destination.is_not(None)))
+    soonest = select(func.min(delivery.c.due)).where(due, delivery.c.lane == walk.c.destination).correlate(walk).scalar_subquery()
+    return select(walk.c.destination, (soonest - now()).label("seconds")).where(walk.c.destination.is_not(None))
 
 
-_LANES = _lanes()
+_DESTINATIONS = _destinations()
 _TAKEN = select(delivery.c.taker, delivery.c.lane).distinct().where(delivery.c.taker.is_not(None))
 #: As if it had not been taken.
 _UNTAKEN = {"due": delivery.c.was_due, "taker": None, "was_due": None}
@@ -114,23 +114,23 @@ class OutboxTables:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def lanes(self, dead: Callable[[str], bool]) -> Mapping[str, float]:
-        """Return for every lane in how many seconds something of it is due."""
+    def destinations(self, dead: Callable[[str], bool]) -> Mapping[str, float]:
+        """Return for every destination in how many seconds something of it is due."""
         with self._db.reading() as connection:
-            lanes = {row.lane: row.seconds for row in connection.execute(_LANES)}
+            due = {row.destination: row.seconds for row in connection.execute(_DESTINATIONS)}
             takers = connection.execute(_TAKEN).all()
         gone = {one for one in {taker for taker, _ in takers} if dead(one)}
-        return lanes | {lane: min(lanes[lane], 0.0) for taker, lane in takers if taker in gone and lane in lanes}
+        return due | {name: min(due[name], 0.0) for taker, name in takers if taker in gone and name in due}
 
-    def take(self, lane: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
-        """Take what is due of a lane, oldest due first."""
+    def take(self, destination: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a destination, oldest due first."""
         with self._db.reading() as connection:
-            takers = connection.scalars(_TAKEN.where(delivery.c.lane == lane)).all()
+            takers = connection.scalars(_TAKEN.where(delivery.c.lane == destination)).all()
         gone = [one for one in takers if dead(one)]
         with self._db.writing() as connection:
             if gone:
-                connection.execute(_FREE, {"through": lane, "gone": gone})
-            due = connection.execute(_DUE, {"through": lane, "most": limit}).all()
+                connection.execute(_FREE, {"through": destination, "gone": gone})
+            due = connection.execute(_DUE, {"through": destination, "most": limit}).all()
             if not due:
                 return []
             # A target that was suspended while somebody tried it, or while this was entered.
@@ -163,9 +163,11 @@ class OutboxTables:
             with self._db.writing() as connection:
                 connection.execute(_GIVE_BACK, {"ids": sorted(delivery_ids), "owner": owner})
 
-    def hurry(self, lanes: Collection[str]) -> None:
-        """Let all that waits in these lanes be due now, but for what is being tried."""
-        later = update(delivery).where(one_of(delivery.c.lane, sorted(lanes)), delivery.c.taker.is_(None), delivery.c.due > now())
+    def hurry(self, destinations: Collection[str]) -> None:
+        """Let all that waits in these destinations be due now, but for what is being tried."""
+        later = update(delivery).where(
+            one_of(delivery.c.lane, sorted(destinations)), delivery.c.taker.is_(None), delivery.c.due > now()
+        )
         with self._db.writing() as connection:
             connection.execute(later.values(due=now()))
 

@@ -44,6 +44,7 @@ delivery = Table(
     Column("mode", Text, nullable=False),
     Column("cause", Text, nullable=False),
     Column("message_id", Text, nullable=False),
+    # The destination.
     Column("lane", Text, nullable=False),
     # Digest of goal and cause: addresses may be more than an index takes.
     Column("once", LargeBinary(32), nullable=False),

@@ -252,13 +252,13 @@ class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
         """Return whose deliveries these are."""
         return self._verbs.origins.origins(message_ids, server_ids)
 
-    def lanes(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
-        """Return for every lane in how many seconds something of it is due."""
-        return self._verbs.outbox.lanes(dead)
+    def destinations(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
+        """Return for every destination in how many seconds something of it is due."""
+        return self._verbs.outbox.destinations(dead)
 
-    def take(self, lane: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
-        """Take what is due of a lane."""
-        return self._verbs.outbox.take(lane, owner, limit=limit, dead=dead)
+    def take(self, destination: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a destination."""
+        return self._verbs.outbox.take(destination, owner, limit=limit, dead=dead)
 
     def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
         """Commit what became of tries."""
@@ -268,9 +268,9 @@ class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
         """Let what was taken and not tried be due as it was."""
         self._verbs.outbox.give_back(owner, delivery_ids)
 
-    def hurry(self, lanes: Collection[str]) -> None:
-        """Let all that waits in these lanes be due now."""
-        self._verbs.outbox.hurry(lanes)
+    def hurry(self, destinations: Collection[str]) -> None:
+        """Let all that waits in these destinations be due now."""
+        self._verbs.outbox.hurry(destinations)
 
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:
         """Return what waits for long and was not returned before."""

@@ -48,7 +48,7 @@ def test_P7_the_daemon_delivers_and_takes_a_changed_account_over_and_stops_in_ti
         enter(1)
         with house.daemon() as daemon:
             until("the first is delivered", 20, lambda: first.messages)
-            until("it is told", 10, lambda: "delivered lane=" in daemon.log)
+            until("it is told", 10, lambda: "delivered destination=" in daemon.log)
             _account(house, second)
             until("the config is taken over", 10, lambda: daemon.log.count("config loaded") > 1)
             enter(2)

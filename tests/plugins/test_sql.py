@@ -237,7 +237,7 @@ def test_mail_of_the_first_version_is_there_after_all_steps(url: str, tmp_path: 
     (lease,) = store.take_leases(["shared"], "new", dead=lambda _: False)
     assert lease.epoch == 4
     assert store.deliver(ACME, 1, [make_delivery()])
-    assert store.lanes().keys() == {"account out"}
+    assert store.destinations().keys() == {"account out"}
     store.close()
 
 
@@ -520,7 +520,7 @@ def test_what_is_entered_waits_for_a_target_that_is_being_resumed(postgresql: st
             store.deliver(ACME, mail_id, [make_delivery(target="duty")])
         assert store.deliver(Viewer(operator="acme"), mail_id, []) == []
     store.deliver(ACME, mail_id, [make_delivery(target="duty")])
-    assert store.lanes()["account out"] <= 0
+    assert store.destinations()["account out"] <= 0
     engine.dispose()
     store.close()
 
@@ -541,7 +541,7 @@ def test_the_outbox_takes_a_handful_of_statements(store: Store, statements: list
         # SQLite's BEGIN is none that the driver tells.
         return len([each for each in statements if not each.startswith("BEGIN")])
 
-    assert count(store.lanes) == 2
+    assert count(store.destinations) == 2
     assert count(lambda: store.take("account out", "me", limit=100, dead=lambda _: False)) == 2, "nothing is due"
     assert count(lambda: store.file(one.lease, batch)) <= 11 + 5 + 2 + 7, statements
     taken = store.take("account out", "me", limit=100, dead=lambda _: False)

@@ -53,7 +53,7 @@ class Post:
         self.limits = LimitsConfig()
         self.settler = WorkerThreads(1, "settler")
         self._stack.callback(self.settler.shutdown)
-        #: What became of tries, by lane, as told.
+        #: What became of tries, by destination, as told.
         self.told: list[tuple[str, Taken, Settled]] = []
         self._numbers = count(1)
         self._hand: Custodian | None = None
@@ -128,9 +128,9 @@ class Post:
         told = {"settled": lambda *one: self.told.append(one)}
         return DeliveryTools(store=self.store, owner=self.owner, settler=self.settler, **(told | fields))
 
-    def deliver(self, lane: str = "account out", *, failures: int = 0, **tools: Any) -> DeliveryRound:
+    def deliver(self, destination: str = "account out", *, failures: int = 0, **tools: Any) -> DeliveryRound:
         """Do one round."""
-        return Outbox(self.config()).deliver(lane, self.tools(**tools), failures=failures)
+        return Outbox(self.config()).deliver(destination, self.tools(**tools), failures=failures)
 
     def view(self, delivery: int) -> DeliveryView:
         (found,) = self.store.deliveries(ACME, DeliveryQuery(ids=(delivery,)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,13 @@ DELIVERY_SECONDS = 900.0
 
 class OutboxVerbs(ABC):
     """What the outbox, the desk and the administrator ask of a store."""
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Take ``lanes`` of a store that was written for the release before as its ``destinations``."""
+        super().__init_subclass__(**kwargs)
+        if "lanes" in vars(cls) and "destinations" not in vars(cls):
+            warnings.warn(f"{cls.__qualname__}.lanes is called destinations now", DeprecationWarning, stacklevel=2)
+            cls.destinations = vars(cls)["lanes"]  # type: ignore[method-assign]
 
     # --- entering -------------------------------------------------------------------------------------------------
 
@@ -58,16 +66,16 @@ class OutboxVerbs(ABC):
     # --- delivering -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def lanes(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
-        """Return for every lane in how many seconds something of it is due; 0 or less: now.
+    def destinations(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
+        """Return for every destination in how many seconds a delivery to it is due; 0 or less: now.
 
         What a living owner has taken is due when its time with that owner ends, what a ``dead`` one had is due now; what is
         for a suspended target never is.
         """
 
     @abstractmethod
-    def take(self, lane: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
-        """Take what is due of a lane for ``DELIVERY_SECONDS``, oldest due first; what a dead owner had is due at once.
+    def take(self, destination: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a destination for ``DELIVERY_SECONDS``, oldest due first; what a dead owner had is due at once.
 
         ``dead(owner)`` is asked outside the transaction and true only for an owner that surely is.
         """
@@ -85,8 +93,8 @@ class OutboxVerbs(ABC):
         """Let what was taken and not tried be due as it was."""
 
     @abstractmethod
-    def hurry(self, lanes: Collection[str]) -> None:
-        """Let all that waits in these lanes be due now, but for what is being tried."""
+    def hurry(self, destinations: Collection[str]) -> None:
+        """Let all that waits in these destinations be due now, but for what is being tried."""
 
     @abstractmethod
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:

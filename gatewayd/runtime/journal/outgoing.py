@@ -15,8 +15,8 @@ __all__ = [
     "delivery_overdue",
     "delivery_settled",
     "delivery_withheld",
-    "lane_failed",
-    "lane_healed",
+    "destination_failed",
+    "destination_healed",
     "outbox_waits",
     "target_suspended",
 ]
@@ -24,9 +24,9 @@ __all__ = [
 _LIST = "See `gatewayd outbox list`."
 
 
-def delivery_settled(lane: str, taken: Taken, settled: Settled) -> None:
+def delivery_settled(destination: str, taken: Taken, settled: Settled) -> None:
     """What became of one try: it was delivered, is tried again in ``retry_in`` seconds, or is parked."""
-    fields: dict[str, Value] = {"lane": lane, "delivery": taken.id, "mail": taken.mail_id, "operator": taken.operator}
+    fields: dict[str, Value] = {"destination": destination, "delivery": taken.id, "mail": taken.mail_id, "operator": taken.operator}
     tries = taken.tries + 1
     if settled.state == "delivered":
         say(logging.INFO, "delivered", **fields, target=taken.delivery.target, recipients=len(taken.recipients), tries=tries)
@@ -49,14 +49,14 @@ def delivery_overdue(view: DeliveryView) -> None:
     say(logging.WARNING, "delivery overdue", **fields, target=target, tries=view.tries, advice=_LIST)
 
 
-def lane_failed(lane: str, error: BaseException, *, retry_in: float, failures: int) -> None:
+def destination_failed(destination: str, error: BaseException, *, retry_in: float, failures: int) -> None:
     """Nothing goes through an account or to a target for now; it is tried again in ``retry_in`` seconds."""
-    say(logging.WARNING, "lane failed", lane=lane, retry_in=retry_in, failures=failures, **why(error))
+    say(logging.WARNING, "destination failed", destination=destination, retry_in=retry_in, failures=failures, **why(error))
 
 
-def lane_healed(lane: str, *, failures: int) -> None:
+def destination_healed(destination: str, *, failures: int) -> None:
     """It works again after so many failures."""
-    say(logging.INFO, "lane well again", lane=lane, failures=failures)
+    say(logging.INFO, "destination well again", destination=destination, failures=failures)
 
 
 def outbox_waits(error: BaseException) -> None:

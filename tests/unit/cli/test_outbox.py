@@ -188,7 +188,15 @@ def test_a_mail_shows_its_deliveries(place: Desk) -> None:
 def test_P7_deliver_delivers_all_that_is_due_here_and_now(place: Desk) -> None:
     ids = [place.enter(mail=place.mail()) for _ in range(3)]
     done = place.outbox("deliver", "--json")
-    row = {"lane": "account out", "delivered": 3, "put_off": 0, "parked": 0, "error": None, "advice": None}
+    row = {
+        "destination": "account out",
+        "lane": "account out",
+        "delivered": 3,
+        "put_off": 0,
+        "parked": 0,
+        "error": None,
+        "advice": None,
+    }
     assert (done.code, done.rows) == (0, [row])
     assert place.states(*ids) == ["delivered"] * 3
     done = place.outbox("deliver")
@@ -209,7 +217,7 @@ def test_deliver_says_what_waits_and_for_how_long_where_nothing_is_due_now(place
     assert done.err == waits, "what is due was delivered, and what is not is named still"
 
 
-def test_a_lane_with_more_than_a_round_is_emptied(place: Desk) -> None:
+def test_a_destination_with_more_than_a_round_is_emptied(place: Desk) -> None:
     mail = place.mail()
     for _ in range(101):
         place.enter(mail=mail)
@@ -218,7 +226,7 @@ def test_a_lane_with_more_than_a_round_is_emptied(place: Desk) -> None:
     assert place.server.opened == 2
 
 
-def test_P4_what_is_wrong_with_one_lane_is_said_and_the_others_go_on(place: Desk) -> None:
+def test_P4_what_is_wrong_with_one_destination_is_said_and_the_others_go_on(place: Desk) -> None:
     place.sends("other")
     bad, good = place.enter(account="other"), place.enter()
     FakeForwarder.servers["other"] = FakeServer(shut=TransientError("other: connection refused", advice="Start it."))
@@ -236,7 +244,7 @@ def test_deliver_fails_where_something_was_put_off_or_parked(place: Desk, state:
     assert "See `gatewayd outbox list`." in done.out
 
 
-def test_a_store_that_fails_is_a_lanes_error(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_is_a_destinations_error(place: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     place.enter()
 
     def take(*_: object, **__: object) -> None:

@@ -203,7 +203,7 @@ def test_P7_a_delivery_that_came_to_its_end_is_a_line_a_number_and_an_event(hall
         DeliverySettled(**about, state="delivered"),  # type: ignore[arg-type]
     ]
     assert [hall.number(f'deliveries_total{{state="{state}"}}') for state in ("waiting", "parked", "delivered")] == [1, 1, 1]
-    assert [line.partition(" lane=")[0] for line in hall.lines] == ["delivery later", "delivery parked", "delivered"]
+    assert [line.partition(" destination=")[0] for line in hall.lines] == ["delivery later", "delivery parked", "delivered"]
 
 
 def test_a_suspended_target_is_a_line(hall: Hall) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 QUICK = Policy(
     give_up=3600,
     again=Backoff(first=0.05, longest=0.2),
-    lane=Backoff(first=0.1, longest=0.2),
+    destination=Backoff(first=0.1, longest=0.2),
     pause=Backoff(first=3600, longest=3600),
 )
 
@@ -68,7 +68,7 @@ def test_P7_what_is_entered_goes_out_within_a_second_or_so(post: Post) -> None:
         until(lambda: len(server.delivered) == 2)
         assert made.alive()
         until(lambda: post.states([first, second]) == ["delivered"] * 2)
-    assert [(lane, taken.id, settled.state) for lane, taken, settled in post.told] == [
+    assert [(destination, taken.id, settled.state) for destination, taken, settled in post.told] == [
         ("account out", first, "delivered"),
         ("account out", second, "delivered"),
     ]
@@ -115,9 +115,9 @@ def test_P7_a_server_that_is_away_is_tried_again_ever_more_rarely_and_both_are_t
         until(lambda: post.view(one).tries >= 3)
         server.shut = None
         until(lambda: post.view(one).state == "delivered")
-        until(lambda: "lane well again" in log.getvalue())
-    lines = [line for line in log.getvalue().splitlines() if "lane" in line]
-    assert 'lane failed lane="account out" retry_in=' in lines[0]
+        until(lambda: "destination well again" in log.getvalue())
+    lines = [line for line in log.getvalue().splitlines() if "destination" in line]
+    assert 'destination failed destination="account out" retry_in=' in lines[0]
     assert 'failures=1 error=TransientError cause="out: connection refused"' in lines[0]
     assert "failures=2" in lines[1]
 
@@ -238,7 +238,7 @@ def test_P4_targets_that_hang_never_delay_others(post: Post) -> None:
     assert [len(server.delivered) for server in hanging] == [0] * 6
 
 
-def test_P4_a_lane_that_failed_takes_no_working_lanes_room(post: Post) -> None:
+def test_P4_a_destination_that_failed_takes_no_working_destinations_room(post: Post) -> None:
     post.limits = LimitsConfig(deliveries=1)
     bad, good = post.account("bad"), post.account("good")
     one = post.enter(account="bad")
@@ -252,7 +252,7 @@ def test_P4_a_lane_that_failed_takes_no_working_lanes_room(post: Post) -> None:
         until(lambda: len(good.delivered) == 1)
 
 
-def test_P4_a_lane_with_much_to_go_does_not_keep_others_waiting(post: Post) -> None:
+def test_P4_a_destination_with_much_to_go_does_not_keep_others_waiting(post: Post) -> None:
     post.limits = LimitsConfig(deliveries=1)
     much, little = post.account("much"), post.account("little")
     post.enter_many(3 * LIMIT, "much")
@@ -264,7 +264,7 @@ def test_P4_a_lane_with_much_to_go_does_not_keep_others_waiting(post: Post) -> N
         assert len(much.delivered) < 3 * LIMIT
 
 
-def test_no_more_lanes_are_worked_on_at_once_than_the_config_wants(post: Post) -> None:
+def test_no_more_destinations_are_worked_on_at_once_than_the_config_wants(post: Post) -> None:
     post.limits = LimitsConfig(deliveries=2)
     servers = [post.account(f"out{number}") for number in range(6)]
     for number, server in enumerate(servers):
@@ -278,15 +278,17 @@ def test_no_more_lanes_are_worked_on_at_once_than_the_config_wants(post: Post) -
     assert most == 2
 
 
-def test_P4_a_bug_in_the_work_on_a_lane_is_that_lanes(post: Post, log: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_P4_a_bug_in_the_work_on_a_destination_is_that_destinations(
+    post: Post, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = post.account("good")
     post.account("bad")
     real = Outbox.deliver
 
-    def deliver(self: Outbox, lane: str, *args: Any, **fields: Any) -> Any:
-        if lane == "account bad":
+    def deliver(self: Outbox, destination: str, *args: Any, **fields: Any) -> Any:
+        if destination == "account bad":
             raise ZeroDivisionError
-        return real(self, lane, *args, **fields)
+        return real(self, destination, *args, **fields)
 
     monkeypatch.setattr(Outbox, "deliver", deliver)
     post.enter(account="bad")
@@ -294,7 +296,7 @@ def test_P4_a_bug_in_the_work_on_a_lane_is_that_lanes(post: Post, log: io.String
     with posting(post):
         until(lambda: len(server.delivered) == 1)
         until(lambda: "ZeroDivisionError" in log.getvalue())
-    assert 'lane failed lane="account bad" retry_in=60' in log.getvalue()
+    assert 'destination failed destination="account bad" retry_in=60' in log.getvalue()
 
 
 class Away:
@@ -306,7 +308,7 @@ class Away:
         self.asked = 0
 
     def __getattr__(self, name: str) -> Any:
-        if name == "lanes":
+        if name == "destinations":
             self.asked += 1
         if name in self.fails:
             raise self.fails[name]
@@ -316,7 +318,7 @@ class Away:
 def test_P7_a_store_that_goes_away_and_comes_back_is_waited_for_and_said_once(post: Post, log: io.StringIO) -> None:
     server = post.account()
     away: Any = Away(post.store)
-    away.fails = {"lanes": TransientError("the database is away")}
+    away.fails = {"destinations": TransientError("the database is away")}
     made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())
     until(lambda: away.asked >= 2)
@@ -334,7 +336,7 @@ def test_P7_a_store_that_goes_away_and_comes_back_is_waited_for_and_said_once(po
 def test_a_bug_in_the_loop_does_not_end_it(post: Post, log: io.StringIO) -> None:
     server = post.account()
     away: Any = Away(post.store)
-    away.fails = {"lanes": ZeroDivisionError()}
+    away.fails = {"destinations": ZeroDivisionError()}
     post.enter()
     made = Dispatcher(away, post.owner, policy=QUICK)
     made.apply(post.config())

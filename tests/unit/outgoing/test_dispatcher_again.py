@@ -1,4 +1,4 @@
-"""What the outbox owes once its trouble is over: what was in a lane's way is gone, the store is back, threads can be had again."""
+"""What the outbox owes once its trouble is over: what was in a destination's way is gone, the store is back, threads can be had again."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_P7_what_is_to_be_tried_at_once_is_tried_when_a_store_that_was_away_is_b
     assert made.stop(LONG) == 0
 
 
-def test_P4_a_lane_for_which_no_thread_can_be_had_is_worked_on_when_one_can(post: Post) -> None:
+def test_P4_a_destination_for_which_no_thread_can_be_had_is_worked_on_when_one_can(post: Post) -> None:
     server = post.account()
     made = Dispatcher(post.store, post.owner, policy=QUICK)
     made.apply(post.config())
@@ -141,14 +141,16 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
         assert made.stop(LONG) == 0
     assert [each.condition for each in post.store.healths()] == ["paused"]
     assert over == []
-    assert "lane well again" not in log.getvalue()
+    assert "destination well again" not in log.getvalue()
     assert post.view(one).tries == 1
 
 
 def test_P10_what_is_wrong_is_told_each_time_for_others_may_have_said_meanwhile_that_all_is_well(post: Post) -> None:
     raised: list[str] = []
     tells = DestinationHealth(post.store, post.owner, Listener(alarm=lambda alarm: raised.append(alarm.name)))
-    refused = DeliveryRound(lane="account out", taken=1, waiting=1, error=AuthError("out: wrong password"), rest=900, failures=1)
+    refused = DeliveryRound(
+        destination="account out", taken=1, waiting=1, error=AuthError("out: wrong password"), rest=900, failures=1
+    )
     tells.tell(refused, failures=1)
     # As a changed file of the account has it.
     post.store.tell([AccountHealth(account="out", owner="me", condition="sending")])

@@ -1,4 +1,4 @@
-"""The work on one lane, with a real store: what goes out, what is tried again, and what is on the disk when (promise P7)."""
+"""The work on one destination, with a real store: what goes out, what is tried again, and what is on the disk when (promise P7)."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def test_P7_what_this_process_took_and_does_not_know_of_is_delivered_by_its_next
     server = post.account()
     one, two = post.enter(), post.enter()
     assert len(post.store.take("account out", post.owner.name, limit=1, dead=lambda _: False)) == 1
-    lanes = post.store.lanes(dead=partial(abandoned, post.owner))
-    assert lanes["account out"] <= 0
+    destinations = post.store.destinations(dead=partial(abandoned, post.owner))
+    assert destinations["account out"] <= 0
     assert post.deliver().delivered == 2
     assert sorted(parcel.id for parcel in server.delivered) == [one, two]
 
@@ -169,10 +169,10 @@ def test_P7_old_mail_is_given_up(post: Post) -> None:
     assert post.view(one).words == "given up after 0 seconds; last: 451 busy"
 
 
-# --- lanes that break -------------------------------------------------------------------------------------------------
+# --- destinations that break -------------------------------------------------------------------------------------------------
 
 
-def test_P7_a_server_that_is_away_keeps_all_waiting_with_its_words_and_the_lane_rests(post: Post) -> None:
+def test_P7_a_server_that_is_away_keeps_all_waiting_with_its_words_and_the_destination_rests(post: Post) -> None:
     server = post.account()
     ids = [post.enter() for _ in range(3)]
     server.shut = TransientError("out: connection refused")
@@ -191,7 +191,7 @@ def test_P7_a_server_that_is_away_keeps_all_waiting_with_its_words_and_the_lane_
     assert post.deliver().delivered == 3
 
 
-def test_a_refused_login_lets_the_lane_rest_for_long(post: Post) -> None:
+def test_a_refused_login_lets_the_destination_rest_for_long(post: Post) -> None:
     server = post.account()
     one = post.enter()
     server.shut = AuthError("out: 535 wrong password")
@@ -256,7 +256,7 @@ def test_a_server_that_took_something_is_tried_soon_however_often_it_broke_off_b
     assert done.rest <= 12
 
 
-def test_a_login_that_ends_in_between_lets_the_lane_rest(post: Post) -> None:
+def test_a_login_that_ends_in_between_lets_the_destination_rest(post: Post) -> None:
     server = post.account()
     ids = [post.enter() for _ in range(2)]
     server.says = {ids[0]: AuthError("530 log in again")}
@@ -279,7 +279,7 @@ def test_P7_a_permanent_error_parks_what_was_in_hand_alone(post: Post) -> None:
 # --- forwarders with bugs ---------------------------------------------------------------------------------------------
 
 
-def test_P4_a_forwarder_that_raises_what_it_may_not_costs_its_lane_alone(post: Post) -> None:
+def test_P4_a_forwarder_that_raises_what_it_may_not_costs_its_destination_alone(post: Post) -> None:
     server, other = post.account(), post.account("other")
     ids, fine = [post.enter() for _ in range(2)], post.enter(account="other")
     server.says = {ids[0]: ZeroDivisionError("secret@example.com")}
@@ -588,14 +588,14 @@ def test_a_store_that_can_not_be_read_gives_all_back(post: Post) -> None:
     assert post.deliver().delivered == 1
 
 
-def test_a_lane_gets_no_more_than_it_may_at_a_time(post: Post) -> None:
+def test_a_destination_gets_no_more_than_it_may_at_a_time(post: Post) -> None:
     server = post.account()
     post.enter_many(LIMIT + 1)
     assert (post.deliver().delivered, post.deliver().delivered) == (LIMIT, 1)
     assert server.opened == 2
 
 
-def test_a_lane_where_all_went_well_or_nothing_is_due_need_not_rest(post: Post) -> None:
+def test_a_destination_where_all_went_well_or_nothing_is_due_need_not_rest(post: Post) -> None:
     post.account()
     post.enter()
     for delivered in (1, 0):

@@ -135,7 +135,7 @@ def test_how_long_it_was_tried_is_said_as_people_say_it(age: timedelta, said: st
     assert policy.postponed(taken(age=age), "x", now=NOW, luck=0).words == f"given up after {said}; last: x"
 
 
-def test_what_waits_for_its_lane_is_due_with_the_lane() -> None:
+def test_what_waits_for_its_destination_is_due_with_the_destination() -> None:
     settled = POLICY.postponed(taken(tries=9), "connection refused", now=NOW, luck=0.5, rest=12.5)
     assert (settled.state, settled.words, settled.due_in, settled.recipients) == ("waiting", "connection refused", 12.5, ())
 
@@ -148,7 +148,7 @@ def test_words_are_bounded_and_hold_no_controls() -> None:
         assert words.isprintable()
 
 
-def test_a_lane_rests_longer_with_each_failure_and_long_after_a_refused_login() -> None:
+def test_a_destination_rests_longer_with_each_failure_and_long_after_a_refused_login() -> None:
     away = TransientError("connection refused")
     assert [POLICY.rest(away, failures, luck=0.5) for failures in (1, 2, 3, 99)] == [10, 20, 40, 750]
     assert POLICY.rest(TransientError("busy", retry_after=1234), 1, luck=0.5) == 1234
@@ -159,5 +159,5 @@ def test_a_lane_rests_longer_with_each_failure_and_long_after_a_refused_login() 
 
 def test_the_limits_of_the_config_are_the_policy() -> None:
     made = Policy.of(LimitsConfig(give_up=7, backoff=2, auth_pause=3))
-    assert made == Policy(give_up=7, again=Backoff(first=60, longest=8), lane=Backoff(first=10, longest=2), pause=made.pause)
+    assert made == Policy(give_up=7, again=Backoff(first=60, longest=8), destination=Backoff(first=10, longest=2), pause=made.pause)
     assert made.pause == Backoff(first=3, longest=3600)

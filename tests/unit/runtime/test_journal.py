@@ -100,7 +100,7 @@ WAITS = DeliveryView(
     due_at=NOON,
     ended_at=None,
 )
-OF = 'lane="account out" delivery=7 mail=17 operator=acme'
+OF = 'destination="account out" delivery=7 mail=17 operator=acme'
 LIST = 'advice="See `gatewayd outbox list`."'
 RESUME = 'advice="See `gatewayd status`, then `gatewayd outbox resume duty --operator acme`."'
 BECAUSE = 'error=TransientError cause="mail.example:993: connection refused" advice="Check `port`, and that the server runs."'
@@ -294,13 +294,13 @@ EVENTS: dict[str, tuple[Callable[[], None], list[str]]] = {
         lambda: journal.delivery_overdue(WAITS),
         ['warning delivery overdue delivery=7 mail=17 operator=acme target=duty tries=2 advice="See `gatewayd outbox list`."'],
     ),
-    "lane_failed": (
-        lambda: journal.lane_failed("account out", AWAY, retry_in=7.0, failures=2),
-        [f'warning lane failed lane="account out" retry_in=7.0 failures=2 {BECAUSE}'],
+    "destination_failed": (
+        lambda: journal.destination_failed("account out", AWAY, retry_in=7.0, failures=2),
+        [f'warning destination failed destination="account out" retry_in=7.0 failures=2 {BECAUSE}'],
     ),
-    "lane_healed": (
-        lambda: journal.lane_healed("account out", failures=3),
-        ['info lane well again lane="account out" failures=3'],
+    "destination_healed": (
+        lambda: journal.destination_healed("account out", failures=3),
+        ['info destination well again destination="account out" failures=3'],
     ),
     "outbox_waits": (lambda: journal.outbox_waits(AWAY), [f"warning outbox waits for the store {BECAUSE}"]),
     "target_suspended": (
