@@ -27,7 +27,7 @@ from gatewayd.outgoing.parcels import parcel
 from gatewayd.registry.loading import load
 from gatewayd.runtime.instance import Instance
 from gatewayd.scheduler.values import Listener
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_smtp.forwarder import Smtp
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql

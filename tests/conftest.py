@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 pytest.register_assert_rewrite("gatewayd.testing")
 
 from gatewayd.runtime import gc_tuning  # noqa: E402  see above
-from gatewayd.testing.postgresql import Postgresql  # noqa: E402  see above
 from gatewayd.testing.servers import Dovecot  # noqa: E402  see above
+from gatewayd.testing.servers.postgresql import Postgresql  # noqa: E402  see above
 from tests import leaks  # noqa: E402  see above
 from tests.e2e import warm  # noqa: E402  see above
 from tests.uncounted import counted_while_new, this_process_alone  # noqa: E402  see above

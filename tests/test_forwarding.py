@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from gatewayd.api.delivery import DeliveryState
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import ROOT, Done, House
 from tests.plugins.webhook_site import SECRET, Receiver, receiver
 from tests.world import blocks

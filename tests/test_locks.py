@@ -106,7 +106,7 @@ def test_the_contracts_need_nothing_that_the_extra_testing_does_not_bring() -> N
     others = {one.name for one in locked} - brought
     assert {"mypy", "trustme", "hypothesis"} <= others
     away = [module for module, by in packages_distributions().items() if {canonicalize_name(one) for one in by} <= others]
-    modules = ["gatewayd.testing", *(f"gatewayd.testing.{path.stem}" for path in sorted(TESTING.glob("contract_*.py")))]
+    modules = ["gatewayd.testing", *(f"gatewayd.testing.contracts.{path.stem}" for path in sorted(TESTING.glob("contracts/*.py")))]
     code = f"import sys; sys.modules.update(dict.fromkeys({away!r})); import {', '.join(modules)}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr

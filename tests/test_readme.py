@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import cli
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import ROOT
 from tests.world import PASSWORD, UNIT, URGENT, USER, World, blocks
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import ReceivedMessage, SmtpServer
+    from gatewayd.testing.servers.smtp import ReceivedMessage, SmtpServer
 
 UNITS = "/etc/systemd/system"
 UNIT = f"{UNITS}/gatewayd.service"

@@ -1,15 +1,25 @@
-"""What authors of plugins test with: contract test classes, real servers, fakes that remember."""
+"""What authors of plugins test with: contract test classes, real servers, fakes that remember, and malformed mail."""
 
 import pkgutil
 import sys
 
 if "pytest" in sys.modules:
-    # Before they are imported: what fails in a contract shows its values, as in a test of the author's own.
+    # Before they are imported: a failing assert in a contract shows its values, as in a test of the author's own.
+    # A package's name covers its modules, too.
     sys.modules["pytest"].register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
-from gatewayd.testing.fake_forwarder import FakeForwarder, FakeServer
-from gatewayd.testing.fake_transport import Asked, FakeTransport
-from gatewayd.testing.fakes import FakeDirectory, Question, make_contact, make_mail, make_record
+from gatewayd.testing.fakes import (
+    Asked,
+    FakeDirectory,
+    FakeForwarder,
+    FakeServer,
+    FakeTransport,
+    Question,
+    make_contact,
+    make_mail,
+    make_record,
+)
+from gatewayd.testing.renamed import moved_modules
 
 __all__ = [
     "Asked",
@@ -22,3 +32,5 @@ __all__ = [
     "make_mail",
     "make_record",
 ]
+
+moved_modules(__name__)

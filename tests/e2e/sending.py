@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import ReceivedMessage, SmtpServer, Step
+    from gatewayd.testing.servers.smtp import ReceivedMessage, SmtpServer, Step
 
 __all__ = ["Sending", "by_message_id", "message_id", "post_office", "quiet", "received"]
 

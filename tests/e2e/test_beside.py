@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.proxy import FaultProxy, StreamFault
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from tests.e2e.house import House, until
 from tests.patience import AT_ONCE, LONG
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.testing.proxy import free_ports
+from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import House
 from tests.patience import AT_ONCE, Stopwatch
 from tests.plugins.webhook_site import SECRET, receiver, scripted

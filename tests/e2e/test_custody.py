@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.nasties import nasties
-from gatewayd.testing.proxy import FaultProxy
+from gatewayd.testing.messages.malformed import malformed_messages
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy
 from tests.e2e.house import House
 
 if TYPE_CHECKING:
@@ -132,12 +132,12 @@ def given_by_pop3(server: Dovecot, user: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", ["imap", "pop3"])
-def test_P5_nasties_are_filed_with_the_bytes_of_the_server(kind: str, server: Dovecot, house: House) -> None:
-    user = f"nasty-{kind}"
+def test_P5_malformed_messages_are_filed_with_the_bytes_of_the_server(kind: str, server: Dovecot, house: House) -> None:
+    user = f"malformed-{kind}"
     server.user(user, "pass")
-    nasty = [raw for _, raw in nasties()]
-    assert len(nasty) >= 300
-    server.deliver(user, nasty)
+    malformed = [raw for _, raw in malformed_messages()]
+    assert len(malformed) >= 300
+    server.deliver(user, malformed)
     # Dovecot gives lone LFs as CRLF, so what counts is what the server gives; some of them then are the same message.
     given = server.raw(user).values() if kind == "imap" else given_by_pop3(server, user)
     on_server = {hashlib.sha256(raw).hexdigest() for raw in given}
@@ -145,7 +145,7 @@ def test_P5_nasties_are_filed_with_the_bytes_of_the_server(kind: str, server: Do
     (report,) = house.run("import", "main", "--json").rows
     assert report["error"] is None
     assert report["filed"] == len(on_server)
-    assert report["filed"] + report["duplicate"] == len(nasty)
+    assert report["filed"] + report["duplicate"] == len(malformed)
     assert house.stored_digests() == sorted(on_server)
     assert house.good("audit", "main", "--json").rows[0]["proven"]
     rows = house.good("mail", "list", "--limit", "1000", "--json").rows

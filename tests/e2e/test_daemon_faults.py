@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd.testing.proxy import FaultProxy, StreamFault
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from tests.e2e.house import Daemon, House, until
 from tests.e2e.mailboxes import Mailboxes
 

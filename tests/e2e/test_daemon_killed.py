@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.proxy import FaultProxy
+from gatewayd.testing.servers.proxy import FaultProxy
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 

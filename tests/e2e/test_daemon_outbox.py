@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from gatewayd import Delivery, Place, Viewer
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
-from gatewayd.testing.smtp import SILENCE, SmtpServer
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.servers.smtp import SILENCE, SmtpServer
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House, until

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.proxy import FaultProxy
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.proxy import FaultProxy
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 from tests.patience import AT_ONCE

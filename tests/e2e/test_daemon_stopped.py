@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.proxy import FaultProxy, StreamFault
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.proxy import free_ports
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import ROOT, House
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd.config.signing_key import load_signer
 from gatewayd.message.message_ids import Signer
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import House, until
 from tests.e2e.sending import Sending
 

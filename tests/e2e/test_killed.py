@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.proxy import FaultProxy
+from gatewayd.testing.servers.proxy import FaultProxy
 from tests.e2e.house import ROOT, House
 
 if TYPE_CHECKING:

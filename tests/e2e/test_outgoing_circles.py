@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import until
 from tests.e2e.sending import Sending, message_id, post_office, quiet, received
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import ReceivedMessage, Step
+    from gatewayd.testing.servers.smtp import ReceivedMessage, Step
 
 MAIL = b"From: anna@example.com\r\nTo: own@acme.example\r\nSubject: Group 756\r\nMessage-ID: <one@example.com>\r\n\r\nHello.\r\n"
 #: What a rule forwards by itself is mail of a program: others don't forward it on unless they ask for such mail.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.proxy import free_ports
-from gatewayd.testing.smtp import CUT, SmtpServer
+from gatewayd.testing.servers.proxy import free_ports
+from gatewayd.testing.servers.smtp import CUT, SmtpServer
 from tests.e2e.house import until
 from tests.e2e.sending import Sending, by_message_id, message_id
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import Step
+    from gatewayd.testing.servers.smtp import Step
 
 SEED = 20261122
 KILLS, ALL_KILLS = 7, 30

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.postgresql import Postgresql
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.postgresql import Postgresql
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import House, until
 from tests.e2e.mailboxes import Mailboxes
 from tests.e2e.sending import Sending, by_message_id

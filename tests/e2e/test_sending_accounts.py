@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import House
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import pytest
 
 from gatewayd.testing.messages import booking_messages, person
-from gatewayd.testing.proxy import FaultProxy
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy
 from tests.e2e.house import ROOT, House
 from tests.patience import AT_ONCE, BUSY, Stopwatch
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.proxy import free_ports
+from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import House, until
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from gatewayd.message.message_ids import reference
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.e2e.house import House
 from tests.e2e.sending import message_id
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gatewayd.testing.servers import Dovecot
-    from gatewayd.testing.smtp import ReceivedMessage, Step
+    from gatewayd.testing.servers.smtp import ReceivedMessage, Step
 
 #: What nobody else may read.
 SECRET = "The surprise party is on Friday."

@@ -7,15 +7,15 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from gatewayd import Secret
-from gatewayd.testing.contract_transport import Site
+from gatewayd.testing.contracts.transport import Site
 from gatewayd_imap.transport import Imap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from gatewayd import Listed
-    from gatewayd.testing.proxy import FaultProxy
     from gatewayd.testing.servers import Dovecot
+    from gatewayd.testing.servers.proxy import FaultProxy
     from gatewayd_imap.transport import ImapSession
 
 PORTS = {"tls": "imaps", "starttls": "imap", "none": "imap"}

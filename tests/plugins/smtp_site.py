@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Mode, Source
-    from gatewayd.testing.smtp import SmtpServer
+    from gatewayd.testing.servers.smtp import SmtpServer
     from gatewayd_smtp.forwarder import SmtpCourier
     from tests.plugins.smtp_raw import Raw
 

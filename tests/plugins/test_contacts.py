@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gatewayd import Contact, Finding, Kind, Link, Mail, Miss, Operator, Record
 from gatewayd.testing import FakeDirectory, make_contact, make_mail, make_record
-from gatewayd.testing.contract_matching import MatcherContract
+from gatewayd.testing.contracts.matching import MatcherContract
 from gatewayd_contacts.matcher import Contacts
 from gatewayd_contacts.options import ContactsOptions
 

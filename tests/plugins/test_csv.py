@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from gatewayd import ConfigError, Contact, Directory, Operator, Place, Record, TransientError
 from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question
-from gatewayd.testing.contract_matching import DirectoryContract
+from gatewayd.testing.contracts.matching import DirectoryContract
 from gatewayd_csv import directory as module
 from gatewayd_csv import settling
 from gatewayd_csv.build import build

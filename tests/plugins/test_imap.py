@@ -12,9 +12,9 @@ import trustme
 from pydantic import ValidationError
 
 from gatewayd import Action, AuthError, Came, Listed, Secret, Spool, TransientError
-from gatewayd.testing.contract_transport import TransportContract, message
-from gatewayd.testing.proxy import FaultProxy, StreamFault
+from gatewayd.testing.contracts.transport import TransportContract, message
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from gatewayd_imap import gatewayd_transports
 from gatewayd_imap.transport import Imap
 from tests.patience import AT_ONCE

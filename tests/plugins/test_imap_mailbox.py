@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import CHUNK, Action, Came, Failed, Gone, Listed, PermanentError, Spool, TransientError
-from gatewayd.testing.contract_transport import message
-from gatewayd.testing.nasties import nasties
-from gatewayd.testing.proxy import FaultProxy
+from gatewayd.testing.contracts.transport import message
+from gatewayd.testing.messages.malformed import malformed_messages
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy
 from tests.plugins.imap_site import FOLDER, DovecotSite, behind, keys
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def test_P8_a_batch_goes_to_the_spool_as_it_comes(site: DovecotSite, tmp_path: P
 
 
 def test_P5_malformed_mail_comes_byte_for_byte(site: DovecotSite, tmp_path: Path) -> None:
-    site.deliver([raw for _, raw in nasties()])
+    site.deliver([raw for _, raw in malformed_messages()])
     expected = [hashlib.sha256(raw).digest() for raw in site.raw()]
     with closing(site.transport().open()) as session, Spool(tmp_path / "spool") as spool:
         listed = keys(session)

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatewayd import Came, GatewaydError, Heard, Spool, TransientError
-from gatewayd.testing.contract_transport import message
-from gatewayd.testing.contract_watch import hear
-from gatewayd.testing.proxy import FaultProxy, StreamFault
+from gatewayd.testing.contracts.transport import message
+from gatewayd.testing.contracts.watch import hear
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from gatewayd_imap.watch import Idle
 from tests.patience import AT_ONCE, LONG
 from tests.plugins.imap_script import OPENED, Script, playing, session, transport

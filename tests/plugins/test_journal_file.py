@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import ConfigPath, Courier, Forwarder, Receipt, Recipient, TransientError, filing_row
-from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
+from gatewayd.testing.contracts.forwarder import ForwarderContract, Goal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,7 +25,7 @@ from gatewayd import (
     TransientError,
     Transport,
 )
-from gatewayd.testing.contract_transport import Site, TransportContract
+from gatewayd.testing.contracts.transport import Site, TransportContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from gatewayd import CHUNK, Action, AuthError, Came, Secret, Spool, TransientError
-from gatewayd.testing.contract_transport import Site, TransportContract
-from gatewayd.testing.proxy import FaultProxy, StreamFault
+from gatewayd.testing.contracts.transport import Site, TransportContract
 from gatewayd.testing.servers import Dovecot
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault
 from gatewayd_pop3 import gatewayd_transports
 from gatewayd_pop3.transport import Pop3
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gatewayd import Finding, Link, Mail, Miss, Operator, Record, Rivals
 from gatewayd.testing import FakeDirectory, make_mail, make_record
-from gatewayd.testing.contract_matching import MatcherContract
+from gatewayd.testing.contracts.matching import MatcherContract
 from gatewayd_reservations.matcher import Reservations
 from gatewayd_reservations.options import ReservationsOptions
 

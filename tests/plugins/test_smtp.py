@@ -14,8 +14,8 @@ import pytest
 from gatewayd import AuthError, Forwarder, GatewaydError, TransientError
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry.loading import load
-from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
-from gatewayd.testing.smtp import CUT, SILENCE, SmtpServer
+from gatewayd.testing.contracts.forwarder import ForwarderContract, Goal
+from gatewayd.testing.servers.smtp import CUT, SILENCE, SmtpServer
 from gatewayd_smtp.forwarder import Smtp
 from tests.patience import AT_ONCE, LONG
 from tests.plugins.smtp_raw import speaking
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gatewayd import Receipt
-    from gatewayd.testing.smtp import Step
+    from gatewayd.testing.servers.smtp import Step
 
 
 class SmtpGoal(Goal):

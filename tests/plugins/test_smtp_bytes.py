@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.nasties import nasties
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.messages.malformed import malformed_messages
+from gatewayd.testing.servers.smtp import SmtpServer
 from gatewayd_smtp.client import stuffed
 from tests.patience import LONG
 from tests.plugins.smtp_site import courier, parcel
@@ -23,7 +23,7 @@ from tests.unit.outgoing.test_forward_mime import original
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ORIGINALS = [raw for _, raw in nasties()] + list(booking_messages(100))
+ORIGINALS = [raw for _, raw in malformed_messages()] + list(booking_messages(100))
 
 
 @pytest.mark.parametrize("hidden", [[], ["8BITMIME"]], ids=["8bitmime", "7bit"])

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import TransientError
-from gatewayd.testing.smtp import CUT, SmtpServer
+from gatewayd.testing.servers.smtp import CUT, SmtpServer
 from tests.plugins.smtp_raw import speaking
 from tests.plugins.smtp_site import courier, parcel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.testing.smtp import Step
+    from gatewayd.testing.servers.smtp import Step
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import trustme
 from pydantic import ValidationError
 
 from gatewayd import AuthError, ConfigError, GatewaydError, Secret, TransientError
-from gatewayd.testing.proxy import FaultProxy, StreamFault, free_ports
-from gatewayd.testing.smtp import CUT, SILENCE, SmtpServer, Step
+from gatewayd.testing.servers.proxy import FaultProxy, StreamFault, free_ports
+from gatewayd.testing.servers.smtp import CUT, SILENCE, SmtpServer, Step
 from gatewayd_smtp.options import SmtpOptions
 from tests.plugins.smtp_raw import speaking
 from tests.plugins.smtp_site import PASSWORD, courier, forwarder, parcel, secret

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Address, Notice, TransientError
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.patience import LONG
 from tests.plugins.smtp_raw import Raw, speaking
 from tests.plugins.smtp_site import DUTY, NOON, courier, parcel

@@ -38,8 +38,8 @@ from gatewayd import (
     TransientError,
     Viewer,
 )
-from gatewayd.testing.contract_store import StoreContract
-from gatewayd.testing.custodian import Custodian, make_delivery, make_filing, make_listing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_listing, make_raw
+from gatewayd.testing.contracts.store import StoreContract
 from gatewayd_sql.migrations import HEAD, VERSION_TABLE, upgrade
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from gatewayd.testing.postgresql import Postgresql
+    from gatewayd.testing.servers.postgresql import Postgresql
 
 #: Set to the URL of a PostgreSQL database of which nothing is needed, to run the contract there and not on a server of our own.
 POSTGRESQL = os.environ.get("GATEWAYD_TEST_POSTGRESQL", "")

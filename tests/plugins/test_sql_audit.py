@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from gatewayd import Action, ConfigError, DatabaseCheck, FilingFault, GatewaydError, Place, Record, TransientError
-from gatewayd.testing.custodian import Custodian, make_filing, make_listing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Audit
-    from gatewayd.testing.postgresql import Postgresql
+    from gatewayd.testing.servers.postgresql import Postgresql
 
 RECORDS = [Record(kind="customer", id=str(number), label=f"Customer {number}") for number in range(3)]
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import exc
 
 from gatewayd import ConfigError, GatewaydError, Place, Query, TransientError, Viewer
-from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql

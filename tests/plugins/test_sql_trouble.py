@@ -15,8 +15,8 @@ import psycopg
 import pytest
 
 from gatewayd import ConfigError, Held, Lease, Place, Query, StoreReplaced, Tally, TransientError, Viewer
-from gatewayd.testing.custodian import Custodian, make_listing, make_raw
-from gatewayd.testing.postgresql import Postgresql
+from gatewayd.testing.contracts.custodian import Custodian, make_listing, make_raw
+from gatewayd.testing.servers.postgresql import Postgresql
 from gatewayd_sql.database import Database
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -31,7 +31,7 @@ CHILD = """
 import os, sys
 from pathlib import Path
 from gatewayd import GatewaydError, Place, Query, Viewer
-from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql

@@ -8,7 +8,7 @@ from gatewayd import Finding, Follows, Mail, Miss, Operator
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer
 from gatewayd.testing import FakeDirectory
-from gatewayd.testing.contract_matching import MatcherContract
+from gatewayd.testing.contracts.matching import MatcherContract
 from gatewayd_threads.matcher import Threads
 
 SIGNER = Signer(b"k" * 32)

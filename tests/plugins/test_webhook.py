@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from gatewayd import AuthError, Receipt, Secret
-from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
+from gatewayd.testing.contracts.forwarder import ForwarderContract, Goal
 from gatewayd_webhook.answer import WebhookAnswer
 from gatewayd_webhook.signature import Keys, webhook_id
 from tests.plugins.webhook_site import OLD_SECRET, RAW, SECRET, Receiver, old_secret, parcel, receiver, verified, webhook

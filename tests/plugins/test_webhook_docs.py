@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import KINDS
-from gatewayd.testing.proxy import free_ports
+from gatewayd.testing.servers.proxy import free_ports
 from gatewayd_webhook.answer import WebhookAnswer
 from gatewayd_webhook.body import body
 from tests.patience import LONG

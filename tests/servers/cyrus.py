@@ -7,7 +7,7 @@ import smtplib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from gatewayd.testing.proxy import free_ports
+from gatewayd.testing.servers.proxy import free_ports
 from tests.servers.mailserver import MailServer, closed
 
 if TYPE_CHECKING:

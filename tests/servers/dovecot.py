@@ -7,8 +7,8 @@ from pathlib import Path
 from string import Template
 from typing import ClassVar
 
-import gatewayd.testing
-from gatewayd.testing.dovecot_config import NOBODY
+import gatewayd.testing.servers
+from gatewayd.testing.servers.dovecot_config import NOBODY
 from tests.servers.mailserver import Maildirs
 
 __all__ = ["Dovecot23", "Dovecot24"]
@@ -27,7 +27,7 @@ class Dovecot23(Maildirs):
             self.room.path(f"{_FOLDER}/{name}").mkdir(parents=True)
         self.room.good(f"chown nobody {_FOLDER}/mail {_FOLDER}/home")
         values = {"folder": _FOLDER, "ssl": "no", "uid": NOBODY, "gid": NOBODY, "processes": 100, "clients": 1000}
-        template = (Path(gatewayd.testing.__file__).parent / self.language).read_text()
+        template = (Path(gatewayd.testing.servers.__file__).parent / self.language).read_text()
         text = Template(template).substitute(values, **self.ports, imaps=0, pop3s=0)
         lines = [line for line in text.splitlines() if not line.startswith(("ssl_", "instance_name"))]
         self.room.write("/etc/dovecot/dovecot.conf", "\n".join([*lines, "mailbox_idle_check_interval = 1 secs", ""]))

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from gatewayd.testing.proxy import free_ports
+from gatewayd.testing.servers.proxy import free_ports
 from tests.e2e.house import until
 from tests.patience import LONG
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gatewayd.testing.messages import booking_messages
-from gatewayd.testing.proxy import FaultProxy
+from gatewayd.testing.servers.proxy import FaultProxy
 from tests.e2e.house import House, until
 from tests.servers.expected import EXPECTED
 

@@ -13,7 +13,7 @@ from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Instance
 from gatewayd.runtime.threads import WorkerThreads
 from gatewayd.testing import FakeForwarder, FakeServer
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 

@@ -17,7 +17,7 @@ import pytest
 from gatewayd import Action, Query, Viewer
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import make_listing, make_raw
+from gatewayd.testing.contracts.custodian import make_listing, make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from gatewayd_vouchers import Vouchers
 
 from gatewayd import Link, Operator, Rivals
 from gatewayd.testing import FakeDirectory, make_mail, make_record
-from gatewayd.testing.contract_matching import MatcherContract
+from gatewayd.testing.contracts.matching import MatcherContract
 
 ROME = make_record("reservation", "R1", code="12345678", title="Rome")
 OSLO = make_record("reservation", "R2", code="87654321", title="Oslo")

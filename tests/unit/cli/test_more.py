@@ -10,7 +10,7 @@ import click
 import pytest
 
 from gatewayd import Delivery, FilingFault, NotAdmitted, Place, Viewer, cli
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

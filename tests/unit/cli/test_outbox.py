@@ -10,7 +10,7 @@ import pytest
 
 from gatewayd import Bounce, Bounced, DaemonHealth, Delivery, Place, TransientError, Viewer, cli
 from gatewayd.testing import FakeForwarder, FakeServer
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

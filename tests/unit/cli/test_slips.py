@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import FilingFault, Place, Query, Viewer, cli
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

@@ -13,7 +13,7 @@ import pytest
 from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
 from gatewayd.cli import output
 from gatewayd.runtime.instance import Instance
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

@@ -12,7 +12,7 @@ import pytest
 from gatewayd import DeliveryQuery, DeliveryView, Place, Viewer, cli
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import make_record
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

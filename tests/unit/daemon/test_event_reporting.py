@@ -33,7 +33,7 @@ from gatewayd.message.mail import BytesSource, parse
 from gatewayd.registry import loading
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.testing import make_record
-from gatewayd.testing.custodian import make_filing, make_raw
+from gatewayd.testing.contracts.custodian import make_filing, make_raw
 from tests.e2e.house import House
 from tests.unit.log import logged
 

@@ -20,7 +20,7 @@ from gatewayd.config import load
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.notices import Notices
 from gatewayd.registry.loading import Registry
-from gatewayd.testing.smtp import SmtpServer
+from gatewayd.testing.servers.smtp import SmtpServer
 from tests.plugins.webhook_site import SECRET, receiver, verified
 from tests.unit.log import logged
 

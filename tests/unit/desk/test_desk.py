@@ -13,7 +13,7 @@ from gatewayd.importing.rematch import Backfill, file_old
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:

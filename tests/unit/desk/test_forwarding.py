@@ -11,7 +11,7 @@ from gatewayd import Address, Bounce, Bounced, DeliveryQuery, DeliveryView, Perm
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.desk import Forwarding, PreparedMail
 from gatewayd.message.message_ids import HOP, Signer
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from gatewayd.desk import NewMail, PreparedMail, Writer
 from gatewayd.desk.composing import AttachedFile
 from gatewayd.message.message_ids import Signer, reference
 from gatewayd.testing import make_record
-from gatewayd.testing.custodian import Custodian, make_filing
+from gatewayd.testing.contracts.custodian import Custodian, make_filing
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:

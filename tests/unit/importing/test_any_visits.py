@@ -15,12 +15,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.testing import FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
     from gatewayd.importing.visit import VisitReport
-    from gatewayd.testing.fake_transport import Asked
+    from gatewayd.testing.fakes.transport import Asked
 
 STEPS = ("open", "listing", "page", "headers", "fetch", "message", "settle", "close")
 SALES = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")

@@ -16,7 +16,7 @@ from gatewayd.importing.rematch import Backfill, correct, file_old
 from gatewayd.matching import Matching, MatchRun, OperatorResult
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing import FakeTransport
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.importing.test_readmission import SALES, Records, deliver, known, look
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 from tests.unit.outgoing.test_routing import SIGNER, config, nothing, rule

@@ -32,8 +32,8 @@ from tests.unit.kernel import Gateway
 if TYPE_CHECKING:
     from gatewayd import Audit
     from gatewayd.importing.visit import VisitReport
-    from gatewayd.testing.fake_mailbox import Folder
-    from gatewayd.testing.fake_transport import Asked
+    from gatewayd.testing.fakes.mailbox import Folder
+    from gatewayd.testing.fakes.transport import Asked
 
 #: When something happens to the mailbox while it is visited.
 DURING = ("page", "look_up", "fetch", "message", "settle")

@@ -38,7 +38,7 @@ from gatewayd.importing.fetching import Batch, Bounds, Onward, believed, cut, fe
 from gatewayd.matching import LocalMatching, MatchResult, OperatorResult
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import directory, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from gatewayd import Anchor, Listed
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.importing.anchoring import same
 from gatewayd.importing.folder_sync import preview
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:

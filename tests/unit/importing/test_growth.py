@@ -11,7 +11,7 @@ from gatewayd.config import ImportConfig
 from gatewayd.importing.growth import has_grown
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeTransport
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:

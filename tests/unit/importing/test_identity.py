@@ -17,8 +17,8 @@ from gatewayd.config import ImportConfig
 from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.settling import anchors_of
 from gatewayd.testing import FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import make_raw
-from gatewayd.testing.fake_session import FakeSession
+from gatewayd.testing.contracts.custodian import make_raw
+from gatewayd.testing.fakes.session import FakeSession
 from tests.unit.kernel import Gateway, directory, spec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd import PluginError, TransientError
 from gatewayd.matching import Matching, MatchRun
 from gatewayd.testing import FakeTransport
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.patience import LONG
 from tests.unit.kernel import Gateway
 

@@ -13,7 +13,7 @@ from gatewayd.config import ImportConfig
 from gatewayd.importing.rematch import retry_put_off, was_put_off
 from gatewayd.matching import LocalMatching, MatchResult, MatchRun
 from gatewayd.testing import FakeTransport
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway, links_all, matcher, registry, spec
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from gatewayd import Contents, Directory, Operator, Place, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd_csv import settling
 from gatewayd_csv.directory import Csv
 from gatewayd_csv.options import CsvOptions

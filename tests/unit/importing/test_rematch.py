@@ -12,7 +12,7 @@ from gatewayd import FilingFault, Origin, Query, Viewer
 from gatewayd.api.directory import Basis
 from gatewayd.importing.rematch import correct, retry
 from gatewayd.outgoing.routing import Router
-from gatewayd.testing.custodian import make_filing, make_raw
+from gatewayd.testing.contracts.custodian import make_filing, make_raw
 from tests.unit.importing.test_backfilling import answer
 from tests.unit.outgoing.test_routing import SIGNER, config, nothing
 from tests.unit.scheduler.test_verdict_correction import ACME, SALES, Site, site, stale

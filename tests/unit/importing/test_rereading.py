@@ -13,7 +13,7 @@ from gatewayd.config import ImportConfig
 from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.settling import anchors_of
 from gatewayd.testing import Asked, FakeTransport
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.meter import Meter, VisitFull
 from gatewayd.importing.visit import VisitReport
 from gatewayd.testing import Asked, FakeTransport
-from gatewayd.testing.custodian import make_raw
-from gatewayd.testing.fake_session import FakeSession
+from gatewayd.testing.contracts.custodian import make_raw
+from gatewayd.testing.fakes.session import FakeSession
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.testing.fake_transport import Step
+    from gatewayd.testing.fakes.transport import Step
 
 LOST = TransientError("connection lost")
 

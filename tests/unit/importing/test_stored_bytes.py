@@ -12,7 +12,7 @@ import pytest
 from gatewayd import CHUNK, Action, PermanentError, Query
 from gatewayd.api.ledger import FilingFault
 from gatewayd.importing.rematch import retry
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from tests.unit.importing.test_growth import grow, mailbox
 from tests.unit.kernel import Gateway
 from tests.unit.outbound import Post

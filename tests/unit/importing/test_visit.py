@@ -28,8 +28,8 @@ from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.meter import Meter, VisitFull
 from gatewayd.importing.visit import DailyQuota, VisitReport, VisitTools
 from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import make_raw
-from gatewayd.testing.fake_session import FakeSession
+from gatewayd.testing.contracts.custodian import make_raw
+from gatewayd.testing.fakes.session import FakeSession
 from tests.patience import LONG
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Directory, Finding, Mail
     from gatewayd.importing.visit import Progress
-    from gatewayd.testing.fake_transport import Step
+    from gatewayd.testing.fakes.transport import Step
 
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Imported")
 
@@ -522,7 +522,7 @@ def test_a_key_that_was_given_up_and_is_there_is_found_by_the_audit(gateway: Gat
 
 @pytest.mark.parametrize("nonsense", [None, "7:1", Page(keys=("7:1",), cursor="1")])  # type: ignore[arg-type]
 def test_a_listing_of_anything_but_pages_is_the_transports_fault(gateway: Gateway, nonsense: object) -> None:
-    from gatewayd.testing.fake_session import FakeSession  # noqa: PLC0415
+    from gatewayd.testing.fakes.session import FakeSession  # noqa: PLC0415
 
     class Wrong(FakeSession):
         def listing(self, _folder: str, _cursor: str | None) -> Any:
@@ -723,7 +723,7 @@ def test_a_bug_of_the_transport_is_a_plugin_error_that_names_the_account(tmp_pat
 
 @pytest.mark.parametrize("nonsense", ["unknown key", "key twice", "no value"])
 def test_a_transport_that_answers_with_nonsense_is_found_out(gateway: Gateway, nonsense: str) -> None:
-    from gatewayd.testing.fake_session import FakeSession  # noqa: PLC0415  the session that a plugin's author got wrong
+    from gatewayd.testing.fakes.session import FakeSession  # noqa: PLC0415  the session that a plugin's author got wrong
 
     class Wrong(FakeSession):
         def fetch(self, folder: str, listed: Sequence[Listed], spool: Any) -> Iterator[Any]:
@@ -746,7 +746,7 @@ def test_a_transport_that_answers_with_nonsense_is_found_out(gateway: Gateway, n
 
 
 def test_a_listing_that_is_no_generator_may_fail_at_once(gateway: Gateway) -> None:
-    from gatewayd.testing.fake_session import FakeSession  # noqa: PLC0415
+    from gatewayd.testing.fakes.session import FakeSession  # noqa: PLC0415
 
     class Hasty(FakeSession):
         def listing(self, folder: str, cursor: str | None) -> Any:

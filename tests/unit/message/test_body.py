@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewayd.config.rules import Rule, why_not
-from gatewayd.testing.custodian import make_filing
+from gatewayd.testing.contracts.custodian import make_filing
 from tests.unit.mime_made import Made, many, one, read
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from gatewayd.message.body import parts_of
 from gatewayd.message.mail import BytesSource, Mail, _view, anchor, parse
 from gatewayd.message.values import CHUNK, Address
-from gatewayd.testing.messages import booking_messages, nasties, person
+from gatewayd.testing.messages import booking_messages, malformed_messages, person
 
-NASTIES = list(nasties(1))
+MALFORMED = list(malformed_messages(1))
 
 
 def view(raw: bytes) -> Mail:
@@ -373,15 +373,15 @@ def test_the_anchor_of_some_headers_is_that_of_the_whole_message() -> None:
 # --- mail that no parser likes ----------------------------------------------------------------------------------------
 
 
-def test_there_are_hundreds_of_nasties_and_they_are_repeatable() -> None:
-    assert len(NASTIES) >= 300
-    assert len({name for name, _ in NASTIES}) == len({raw for _, raw in NASTIES}) == len(NASTIES)
-    assert list(nasties(1)) == NASTIES
-    assert list(nasties(2)) != NASTIES
+def test_there_are_hundreds_of_malformed_messages_and_they_are_repeatable() -> None:
+    assert len(MALFORMED) >= 300
+    assert len({name for name, _ in MALFORMED}) == len({raw for _, raw in MALFORMED}) == len(MALFORMED)
+    assert list(malformed_messages(1)) == MALFORMED
+    assert list(malformed_messages(2)) != MALFORMED
 
 
-@pytest.mark.parametrize("raw", [pytest.param(raw, id=name) for name, raw in NASTIES])
-def test_P4_a_nasty_is_read_in_time_without_an_exception(raw: bytes) -> None:
+@pytest.mark.parametrize("raw", [pytest.param(raw, id=name) for name, raw in MALFORMED])
+def test_P4_a_malformed_message_is_read_in_time_without_an_exception(raw: bytes) -> None:
     started = time.process_time()
     mail = view(raw)
     assert time.process_time() - started < 2
@@ -391,7 +391,7 @@ def test_P4_a_nasty_is_read_in_time_without_an_exception(raw: bytes) -> None:
 
 def test_sloppiness_is_no_fault() -> None:
     prefixes = ("word", "address", "id", "date", "type", "name", "body", "charset")
-    assert [name for name, raw in NASTIES if name.startswith(prefixes) and view(raw).faults] == []
+    assert [name for name, raw in MALFORMED if name.startswith(prefixes) and view(raw).faults] == []
 
 
 @pytest.mark.parametrize(

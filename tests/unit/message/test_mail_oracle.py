@@ -22,7 +22,7 @@ from gatewayd.message.charsets import to_text
 from gatewayd.message.decode import header_text, transfer_decoded
 from gatewayd.message.header_parsing import head
 from gatewayd.message.mail import BytesSource, parse
-from gatewayd.testing.messages import booking_messages, nasties
+from gatewayd.testing.messages import booking_messages, malformed_messages
 from tests.unit.mime_made import Made
 
 if TYPE_CHECKING:
@@ -355,8 +355,8 @@ def test_wherever_a_mail_is_damaged_no_text_is_lost(put: bytes) -> None:
             assert_nothing_is_lost(raw[:at] + put + raw[at + length :])
 
 
-def test_nothing_of_the_nasties_that_cpython_finds_is_lost() -> None:
-    for name, raw in nasties(3):
+def test_nothing_of_the_malformed_messages_that_cpython_finds_is_lost() -> None:
+    for name, raw in malformed_messages(3):
         # A letter in a letter stays closed here, and is decoded if it must not have been encoded.
         if name.startswith(("body", "type", "bare")) and len(raw) < 10_000 and b"message/rfc822" not in raw:
             try:

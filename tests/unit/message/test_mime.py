@@ -14,7 +14,7 @@ from gatewayd.message import mime
 from gatewayd.message.header_parsing import head
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.sources import Window, opened
-from gatewayd.testing.messages import booking_messages, nasties
+from gatewayd.testing.messages import booking_messages, malformed_messages
 
 MIXED = b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n"
 
@@ -143,7 +143,7 @@ def test_a_needle_across_window_edges_is_found(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000, 4096])
 def test_messages_scanned_through_a_window_are_the_same(size: int) -> None:
-    messages = [*booking_messages(60, 7), *(raw for _, raw in nasties(7) if len(raw) < 20_000 // (1 + (size < 64) * 8))]
+    messages = [*booking_messages(60, 7), *(raw for _, raw in malformed_messages(7) if len(raw) < 20_000 // (1 + (size < 64) * 8))]
     for raw in messages:
         window = Window(BytesSource(raw), size)
         assert head(window, 0, len(raw)) == head(raw, 0, len(raw))

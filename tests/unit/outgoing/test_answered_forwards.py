@@ -14,7 +14,7 @@ from gatewayd.outgoing.forward_mime import forwarded
 from gatewayd.outgoing.loops import withheld
 from gatewayd.outgoing.parcels import _hops
 from gatewayd.outgoing.routing import Router
-from gatewayd.testing.contract_forwarder import make_parcel
+from gatewayd.testing.contracts.forwarder import make_parcel
 from tests.unit.outgoing.test_routing import DUTY, SIGNER, config, nothing, rule
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer
 from gatewayd.outgoing.bounces import bounce
 from gatewayd.outgoing.mail_systems import sent_by_its_author
-from gatewayd.testing.messages import nasties
+from gatewayd.testing.messages import malformed_messages
 
 SIGNER = Signer(b"k" * 32)
 OURS = SIGNER.message_id("forward", "example.com")
@@ -454,5 +454,5 @@ def test_no_damage_breaks_it(at: int, length: int, by: bytes) -> None:
     assert found is None or is_ours(found)
 
 
-def test_nasties_are_nobodys_bounce() -> None:
-    assert all(read(raw) is None for _, raw in nasties())
+def test_malformed_messages_are_nobodys_bounce() -> None:
+    assert all(read(raw) is None for _, raw in malformed_messages())

@@ -12,7 +12,7 @@ from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.outgoing.loops import by_program, hops, withheld
 from gatewayd.outgoing.mail_systems import is_null_sender
-from gatewayd.testing.messages import nasties
+from gatewayd.testing.messages import malformed_messages
 
 if TYPE_CHECKING:
     from gatewayd import Mail
@@ -229,6 +229,6 @@ def test_no_header_breaks_it(headers: list[tuple[str, bytes]]) -> None:
     assert isinstance(withheld(mail, OURS) + by_program(mail), str)
 
 
-def test_nasties_are_judged() -> None:
-    mails = [parse(BytesSource(raw)) for _, raw in nasties()]
+def test_malformed_messages_are_judged() -> None:
+    mails = [parse(BytesSource(raw)) for _, raw in malformed_messages()]
     assert all(isinstance(withheld(mail, OURS) + by_program(mail), str) for mail in mails)

@@ -28,7 +28,7 @@ from gatewayd import (
 from gatewayd.config import LimitsConfig, OperatorConfig, TargetConfig
 from gatewayd.outgoing.outbox import LIMIT, Outbox, abandoned
 from gatewayd.testing import FakeServer
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.patience import AT_ONCE
 from tests.unit.outbound import ACME, Post
 

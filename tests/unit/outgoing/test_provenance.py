@@ -13,7 +13,7 @@ from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer, is_reference, reference
 from gatewayd.outgoing.provenance import Provenance, provenance, server_ids
 from gatewayd.outgoing.returned import returned
-from gatewayd.testing.messages import nasties
+from gatewayd.testing.messages import malformed_messages
 from tests.unit.linear import cpu_seconds
 
 SIGNER = Signer(b"k" * 32)
@@ -191,8 +191,8 @@ def test_no_text_breaks_it(words: list[str]) -> None:
     assert set(found.ours) <= {OURS, OTHER}
 
 
-def test_nasties_are_nothing_of_ours() -> None:
-    assert all(provenance(parse(BytesSource(raw)), SIGNER).ours == () for _, raw in nasties())
+def test_malformed_messages_are_nothing_of_ours() -> None:
+    assert all(provenance(parse(BytesSource(raw)), SIGNER).ours == () for _, raw in malformed_messages())
 
 
 @pytest.mark.parametrize("unit", ["message-id: ", "> ", "gw.m.", "OURS ", "\n", " ", "references:\n ", "<", "x@"])

@@ -32,7 +32,7 @@ from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
 from gatewayd.outgoing.routing import Rate, Router
 from gatewayd.testing import make_mail
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd_threads.matcher import Threads
 from tests.unit.kernel import BOOKING, Gateway, directory, links_all, matcher, registry, spec
 

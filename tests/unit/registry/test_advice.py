@@ -12,7 +12,7 @@ from gatewayd.matching import LocalMatching, OperatorRequest
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.registry.loading import Trials, load
 from gatewayd.testing import FakeDirectory, FakeTransport, make_mail
-from gatewayd.testing.custodian import make_raw
+from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway, matcher, registry, spec
 from tests.unit.outbound import Post
 from tests.unit.registry.test_loading import loaded, write

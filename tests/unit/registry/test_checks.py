@@ -40,8 +40,8 @@ from gatewayd.registry.guarded_courier import WrongReceipt, open_courier
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.registry.guarded_session import open_session
 from gatewayd.testing import FakeDirectory, FakeForwarder, FakeServer, FakeTransport, make_mail
-from gatewayd.testing.contract_forwarder import make_parcel
-from gatewayd.testing.fake_session import FakeSession
+from gatewayd.testing.contracts.forwarder import make_parcel
+from gatewayd.testing.fakes.session import FakeSession
 from tests.unit.kernel import Gateway, directory, matcher, registry, spec
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from gatewayd import Place
 from gatewayd.runtime.privileges import become_owner
-from gatewayd.testing.custodian import Custodian, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.e2e.house import House

@@ -10,8 +10,8 @@ import pytest
 from gatewayd import Task, TransientError
 from gatewayd.scheduler.watcher import WatchEvent
 from gatewayd.testing import FakeTransport
-from gatewayd.testing.fake_mailbox import Asked
-from gatewayd.testing.fake_session import FakeSession
+from gatewayd.testing.fakes.mailbox import Asked
+from gatewayd.testing.fakes.session import FakeSession
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House, mails, until
 from tests.unit.turned import Turned

@@ -17,7 +17,7 @@ from gatewayd.matching.directory_looks import DirectoryLook
 from gatewayd.message.mail import unread
 from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
-from gatewayd.testing.custodian import Custodian, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from tests.unit.kernel import BOOKING, Gateway, directory, matcher, spec
 from tests.unit.outgoing.test_routing import router, rule
 from tests.unit.supervised import until

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd.testing.dovecot_config import command, configuration
+from gatewayd.testing.servers.dovecot_config import command, configuration
 
 if TYPE_CHECKING:
     from pathlib import Path

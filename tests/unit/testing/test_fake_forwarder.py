@@ -8,7 +8,7 @@ import pytest
 
 from gatewayd import Forwarder, TransientError
 from gatewayd.testing import FakeForwarder, FakeServer
-from gatewayd.testing.contract_forwarder import ForwarderContract, Goal
+from gatewayd.testing.contracts.forwarder import ForwarderContract, Goal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Action, Heard, Listed, Session, Spool, TransientError, Watch
-from gatewayd.testing.contract_transport import Site, TransportContract, message
-from gatewayd.testing.fake_transport import Asked, FakeTransport
+from gatewayd.testing.contracts.transport import Site, TransportContract, message
+from gatewayd.testing.fakes.transport import Asked, FakeTransport
 from tests.patience import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from gatewayd.testing.fake_transport import Step
+    from gatewayd.testing.fakes.transport import Step
 
 
 class FakeSite(Site):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from gatewayd.testing.proxy import free_ports
+from gatewayd.testing.servers.proxy import free_ports
 
 
 def test_free_ports_are_different_and_given_to_nobody_who_asks_for_any() -> None:

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import gatewayd.testing
+from gatewayd.testing.renamed import MovedModule
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TEST = """
 from gatewayd import Link, Matcher, Rivals
 from gatewayd.testing import make_mail, make_record
-from gatewayd.testing.contract_matching import MatcherContract
+from gatewayd.testing.contracts.matching import MatcherContract
 
 ROME = make_record("product", "1", "Rome")
 
@@ -43,9 +46,11 @@ def test_a_contract_that_is_not_met_shows_the_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "old", "new"),
     [
-        ("gatewayd.testing.proxy", "Fault", "StreamFault"),
-        ("gatewayd.testing.smtp", "Message", "ReceivedMessage"),
-        ("gatewayd.testing.fake_mailbox", "Message", "FakeMessage"),
+        ("gatewayd.testing.servers.proxy", "Fault", "StreamFault"),
+        ("gatewayd.testing.servers.smtp", "Message", "ReceivedMessage"),
+        ("gatewayd.testing.fakes.mailbox", "Message", "FakeMessage"),
+        ("gatewayd.testing.messages", "nasties", "malformed_messages"),
+        ("gatewayd.testing.messages.malformed", "nasties", "malformed_messages"),
     ],
 )
 def test_a_name_of_the_release_before_works_and_warns(module: str, old: str, new: str) -> None:
@@ -55,3 +60,23 @@ def test_a_name_of_the_release_before_works_and_warns(module: str, old: str, new
     assert warned[0].filename == __file__, "who uses the old name is told where he does"
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         home.Nothing  # noqa: B018  that it is not there is what is tested
+
+
+def test_modules_of_the_release_before_work_and_warn() -> None:
+    before = import_module("gatewayd.testing.contract_matching")
+    now = import_module("gatewayd.testing.contracts.matching")
+    told = "gatewayd.testing.contract_matching is called gatewayd.testing.contracts.matching now"
+    with pytest.warns(DeprecationWarning, match=told) as warned:
+        from gatewayd.testing.contract_matching import MatcherContract  # noqa: PLC0415
+    assert MatcherContract is now.MatcherContract
+    assert warned[0].filename == __file__, "who uses the old name is told where he does"
+    with pytest.warns(DeprecationWarning, match=told), pytest.raises(AttributeError, match="Nothing"):
+        before.Nothing  # noqa: B018  that it is not there is what is tested
+
+
+def test_every_module_of_the_release_before_leads_to_one_that_exists() -> None:
+    moved = {name: module for name, module in vars(gatewayd.testing).items() if isinstance(module, MovedModule)}
+    assert {"contract_store", "custodian", "fake_watch", "nasties", "proxy"} <= set(moved)
+    for name, module in moved.items():
+        assert import_module(f"gatewayd.testing.{name}") is module
+        import_module(module.new)

@@ -1,0 +1,1 @@
+"""Test classes to derive from: what every matcher, directory, transport, forwarder and store must do."""

@@ -1,0 +1,184 @@
+"""What every store promises of accounts, of whose mail there is, and of itself."""
+
+# ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Lease, LeaseLost, PermanentError, Query, TransientError, Viewer
+from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatewayd import Store
+
+__all__ = ["AccountContract"]
+
+_BOX = "sales at imap.example.com"
+
+
+def _nobody(_owner: str) -> bool:
+    return False
+
+
+def _lease(store: Store, account: str) -> Lease:
+    lease = store.take_lease(account, "one", dead=_nobody)
+    assert isinstance(lease, Lease)
+    return lease
+
+
+class AccountContract:
+    """Mailboxes, names, and former operators."""
+
+    # --- mailboxes ----------------------------------------------------------------------------------------------------
+
+    def test_a_mailbox_belongs_to_whoever_had_it_first(self, store: Store) -> None:
+        first, second = _lease(store, "first"), _lease(store, "second")
+        for _ in range(2):
+            assert store.claim(first, _BOX, second=False, enter=True) == ["first"]
+            assert store.claim(second, _BOX, second=False, enter=True) == ["first"]
+        assert store.claim(second, "other", second=False, enter=True) == ["second"]
+        # It had it once, and that stays: whoever gets its old mailbox waits.
+        assert store.claim(first, "other", second=False, enter=True) == ["second"]
+        assert store.mailboxes() == {_BOX: [("first", False)], "other": [("second", False)]}
+
+    def test_a_second_one_needs_the_word_once_and_is_never_the_first(self, store: Store) -> None:
+        first, second, third = (_lease(store, name) for name in ("first", "second", "third"))
+        assert store.claim(second, _BOX, second=True, enter=True) == ["second"]
+        assert store.claim(first, _BOX, second=False, enter=True) == ["first", "second"]
+        assert store.claim(second, _BOX, second=False, enter=True) == ["first", "second"]
+        assert store.claim(third, _BOX, second=False, enter=True) == ["first", "second"]
+        assert store.mailboxes() == {_BOX: [("first", False), ("second", True)]}
+
+    def test_who_has_a_mailbox_can_be_asked_without_a_claim(self, store: Store) -> None:
+        first, second = _lease(store, "first"), _lease(store, "second")
+        assert store.claim(first, _BOX, second=False, enter=False) == ["first"]
+        assert store.claim(second, _BOX, second=False, enter=True) == ["second"]
+        assert store.claim(first, _BOX, second=False, enter=False) == ["second"]
+        assert store.claim(first, _BOX, second=True, enter=False) == ["second", "first"]
+        assert store.mailboxes() == {_BOX: [("second", False)]}
+
+    def test_of_many_that_come_at_once_one_has_the_mailbox(self, open_store: Callable[[], Store]) -> None:
+        stores = [open_store() for _ in range(4)]
+        leases = [_lease(stores[0], f"account{number}") for number in range(8)]
+        with ThreadPoolExecutor(8) as threads:
+            found = list(
+                threads.map(
+                    lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=False, enter=True), enumerate(leases), timeout=60
+                )
+            )
+        assert len({tuple(one) for one in found}) == 1
+        assert len(found[0]) == 1
+
+    def test_of_many_that_come_at_once_with_the_word_each_has_the_mailbox(self, open_store: Callable[[], Store]) -> None:
+        stores = [open_store() for _ in range(4)]
+        leases = [_lease(stores[0], f"account{number}") for number in range(8)]
+        with ThreadPoolExecutor(8) as threads:
+            found = list(
+                threads.map(
+                    lambda one: stores[one[0] % 4].claim(one[1], _BOX, second=True, enter=True), enumerate(leases), timeout=60
+                )
+            )
+        assert all(lease.account in having for lease, having in zip(leases, found, strict=True))
+        assert len(stores[0].mailboxes()[_BOX]) == 8
+
+    def test_P2_a_late_claim_is_refused(self, store: Store) -> None:
+        lease = _lease(store, "late")
+        store.release(lease)
+        with pytest.raises(LeaseLost):
+            store.claim(lease, _BOX, second=False, enter=True)
+        assert store.mailboxes() == {}
+
+    def test_an_account_that_was_listed_before_mailboxes_were_known_goes_on(self, store: Store) -> None:
+        older = Custodian.of(store)
+        older.enter("1")
+        new = _lease(store, "new")
+        assert store.claim(new, _BOX, second=False, enter=True) == ["new"]
+        assert store.claim(older.lease, _BOX, second=False, enter=True) == ["new", older.lease.account]
+        # But not with another mailbox that is not its own.
+        other = _lease(store, "other")
+        assert store.claim(other, "another", second=False, enter=True) == ["other"]
+        assert store.claim(older.lease, "another", second=False, enter=True) == ["other"]
+
+    # --- names --------------------------------------------------------------------------------------------------------
+
+    def test_P1_a_renamed_account_keeps_all_and_nothing_is_filed_again(self, store: Store) -> None:
+        old = Custodian.of(store)
+        old.file("1", make_raw())
+        old.enter("1", "2")
+        (view,) = store.filings(Viewer(operator="acme"), Query())
+        store.deliver(Viewer(operator="acme"), view.id, [make_delivery(account=old.lease.account)])
+        store.claim(old.lease, _BOX, second=False, enter=True)
+        cursor = store.folder(old.lease.account, "INBOX")
+        store.release(old.lease)
+        waiting = _lease(store, "new")
+        assert store.claim(waiting, _BOX, second=False, enter=True) == [old.lease.account]
+        assert store.rename_account(old.lease.account, "new", dead=_nobody) == 1
+        assert store.claim(waiting, _BOX, second=False, enter=True) == ["new"]
+        assert store.folder("new", "INBOX") == cursor
+        assert {key: one.state for key, one in store.known("new", "INBOX", ["1", "2"]).items()} == {"1": "filed", "2": "waiting"}
+        assert store.known(old.lease.account, "INBOX", ["1", "2"]) == {}
+        (renamed,) = store.filings(Viewer(operator="acme"), Query(account="new"))
+        assert (renamed.id, renamed.account) == (view.id, "new")
+        assert list(store.destinations()) == ["account new"]
+
+    def test_P7_an_account_that_only_sends_is_renamed_with_what_waits_for_it(self, store: Store) -> None:
+        mail_id = Custodian.of(store).file("1", make_raw())
+        viewer = Viewer(operator="acme")
+        old = store.deliver(viewer, mail_id, [make_delivery(1, target="duty", account="out")])
+        # The new name sends by now.
+        new = store.deliver(viewer, mail_id, [make_delivery(2, target="crm", account="new")])
+        assert store.rename_account("out", "new", dead=_nobody) == 0
+        taken = store.take("account new", "me", limit=9, dead=_nobody)
+        assert [one.id for one in taken] == [*old, *new]
+        assert {one.delivery.account for one in taken} == {"new"}
+        assert list(store.destinations()) == ["account new"]
+        with pytest.raises(PermanentError, match="nothing is kept"):
+            store.rename_account("out", "new", dead=_nobody)
+
+    def test_what_can_not_be_renamed_stays_as_it_is(self, store: Store) -> None:
+        old = Custodian.of(store)
+        old.enter("1")
+        name = old.lease.account
+        with pytest.raises(TransientError, match="being worked on"):
+            store.rename_account(name, "new", dead=_nobody)
+        other = _lease(store, "other")
+        store.enter(other, "INBOX", [], cursor="c", start_at=None)
+        store.release(old.lease)
+        with pytest.raises(PermanentError, match="of its own"):
+            store.rename_account(name, "other", dead=_nobody)
+        with pytest.raises(PermanentError, match="nothing is kept"):
+            store.rename_account("nobody", "new", dead=_nobody)
+        assert {key: one.state for key, one in store.known(name, "INBOX", ["1"]).items()} == {"1": "waiting"}
+
+    def test_P2_who_had_it_before_writes_nothing_any_more(self, store: Store) -> None:
+        old = Custodian.of(store)
+        old.enter("1")
+        assert store.rename_account(old.lease.account, "new", dead=lambda _: True) == 0
+        with pytest.raises(LeaseLost):
+            store.enter(old.lease, "INBOX", [], cursor="late", start_at=None)
+
+    # --- whose mail there is ------------------------------------------------------------------------------------------
+
+    def test_P6_mail_of_former_operators_and_users_is_counted_and_nobody_else_s(self, store: Store) -> None:
+        general = Custodian.of(store)
+        general.file("1", make_raw(1), make_filing("acme"), make_filing("gone"))
+        general.file("2", make_raw(2), make_filing("acme", owner="irina"))
+        general.file("3", make_raw(3), make_filing("gone", owner="ivan"))
+        general.file("4", make_raw(4), make_filing("gone"))
+        everybody = [("acme", None), ("acme", "irina"), ("gone", None), ("gone", "ivan")]
+        assert store.former(everybody) == {}
+        assert store.former([("acme", None), ("acme", "irina"), ("new", None)]) == {("gone", None): 2, ("gone", "ivan"): 1}
+        assert store.former([("acme", None), ("gone", None)]) == {("acme", "irina"): 1, ("gone", "ivan"): 1}
+
+    # --- the store itself ---------------------------------------------------------------------------------------------
+
+    def test_a_store_that_was_opened_is_current_and_can_be_written(self, open_store: Callable[[], Store]) -> None:
+        store = open_store()
+        assert store.is_current()
+        store.prove_writable()

@@ -1,0 +1,126 @@
+"""What a store is tested with: a hand that does what visits do, in few words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Rivals
+from gatewayd.message.mail import BytesSource, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gatewayd import Action, FilingFault, Outcome, Record, State, Store, Tally, Waiting
+
+__all__ = ["Custodian", "make_delivery", "make_filing", "make_listing", "make_raw"]
+
+
+def make_listing(*keys: str | Listed, exists: int | None = None, doubts: Sequence[str] = ()) -> Listing:
+    """Return what a server lists now; a bare key has neither size nor arrival."""
+    listed = tuple(Listed(key) if isinstance(key, str) else key for key in keys)
+    return Listing(keys=listed, exists=exists, doubts=tuple(doubts))
+
+
+def make_raw(number: int = 1, *, subject: str = "Booking", sender: str = "anna@example.com", text: str = "Hello") -> bytes:
+    """Return the raw bytes of a small message; another number, other bytes and another Message-ID."""
+    return _unnumbered(subject, sender, text).replace(b"<NUMBER@", b"<%d@" % number)
+
+
+@lru_cache
+def _unnumbered(subject: str, sender: str, text: str) -> bytes:
+    """Build the message once for all numbers: the standard library takes milliseconds for it, and tests need thousands."""
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = "reservations@example.com"
+    message["Subject"] = subject
+    message["Message-ID"] = "<NUMBER@example.com>"
+    message["Date"] = "Sun, 22 Nov 2026 09:00:00 +0100"
+    message.set_content(text)
+    return message.as_bytes()
+
+
+def make_filing(
+    operator: str = "acme",
+    *,
+    owner: str | None = None,
+    links: Sequence[Record] = (),
+    rivals: Sequence[Record] = (),
+    faults: Sequence[FilingFault] = (),
+    queue: str = "desk",
+) -> Filing:
+    """Return a filing as matchers leave it: links of the matcher ``contacts``, rivals of ``reservations``."""
+    return Filing(
+        operator=operator,
+        owner=owner,
+        links=tuple(("contacts", Link(0, record, f"because of {record.id}")) for record in links),
+        rivals=(("reservations", Rivals(0, tuple(rivals), "several fit")),) if rivals else (),
+        faults=tuple(faults),
+        queue=queue,
+    )
+
+
+def make_delivery(
+    number: int = 1, *to: str, target: str = "", account: str = "out", cause: str = "person:anna", withheld: str = ""
+) -> Delivery:
+    """Return a delivery; another number, another Message-ID."""
+    message_id = f"<gw.f.{number}@example.com>"
+    to = to or ("duty@example.com",)
+    return Delivery(forwarder="smtp", account=account, target=target, to=to, cause=cause, message_id=message_id, withheld=withheld)
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """Works on one account of a store, under its lease."""
+
+    store: Store
+    lease: Lease
+
+    @classmethod
+    def of(cls, store: Store, account: str = "shared", *, owner: str = "one") -> Custodian:
+        """Take the account's lease, which must be free."""
+        lease = store.take_lease(account, owner, dead=lambda _: False)
+        assert not isinstance(lease, Held), lease
+        return cls(store, lease)
+
+    def enter(self, *keys: str | Entry, folder: str = "INBOX", standing: Sequence[str] | None = None, cursor: str = "c") -> int:
+        """Enter keys into the ledger; a bare key is a new one that waits."""
+        entries = [Entry(listed=Listed(key)) if isinstance(key, str) else key for key in keys]
+        return self.store.enter(
+            self.lease, folder, entries, cursor=cursor, start_at=None, standing=None if standing is None else set(standing)
+        )
+
+    def states(self, *keys: str, folder: str = "INBOX") -> Mapping[str, State]:
+        """Return the states of keys; without any, of the keys 1 to 99."""
+        known = self.store.known(self.lease.account, folder, keys or [str(number) for number in range(1, 100)])
+        return {key: was.state for key, was in known.items()}
+
+    def waiting(self, folder: str = "INBOX") -> Sequence[Waiting]:
+        """Return what waits in a folder, and is due."""
+        return self.store.waiting(self.lease.account, folder, after=0, limit=1000)
+
+    def entry(self, key: str, folder: str = "INBOX") -> int:
+        """Return the id of a key that waits, due or not."""
+        return self.store.waiting(self.lease.account, folder, after=0, limit=1, keys=[key])[0].entry_id
+
+    def outcome(self, key: str, raw: bytes, *filings: Filing, folder: str = "INBOX", owed: Action | None = None) -> Filed:
+        """Return what became of a waiting key whose bytes are ``raw``; by default it is filed for ``acme``."""
+        entry_id = self.entry(key, folder)
+        mail = parse(BytesSource(raw), mail_id=entry_id)
+        digest = sha256(raw).digest()
+        return Filed(entry_id=entry_id, mail=mail, digest=digest, filings=filings or (make_filing(),), owed=owed)
+
+    def commit(self, *outcomes: Outcome) -> Tally:
+        """File a batch."""
+        return self.store.file(self.lease, outcomes).tally
+
+    def file(self, key: str, raw: bytes, *filings: Filing, folder: str = "INBOX", owed: Action | None = None) -> int:
+        """Enter a key, file it, and return the id of its entry."""
+        self.enter(key, folder=folder)
+        outcome = self.outcome(key, raw, *filings, folder=folder, owed=owed)
+        self.commit(outcome)
+        return outcome.entry_id

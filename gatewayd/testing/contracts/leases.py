@@ -1,0 +1,177 @@
+"""What every store promises of leases, one by one and many at once."""
+
+# ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd import Held, Lease, LeaseLost, Query, Viewer
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gatewayd import Store
+
+__all__ = ["LeaseBatchContract", "LeaseContract"]
+
+_ACME = Viewer(operator="acme")
+
+
+def _nobody(_owner: str) -> bool:
+    return False
+
+
+def _names(leases: Sequence[Lease]) -> list[str]:
+    return [lease.account for lease in leases]
+
+
+class LeaseContract:
+    """Leases: one owner at a time, and no write of any other."""
+
+    def test_a_lease_is_exclusive_and_its_epoch_grows(self, store: Store) -> None:
+        first = store.take_lease("shared", "one", dead=lambda _: False)
+        assert first == Lease(account="shared", owner="one", epoch=first.epoch if isinstance(first, Lease) else 0)
+        held = store.take_lease("shared", "two", dead=lambda _: False)
+        assert isinstance(held, Held)
+        assert (held.account, held.owner) == ("shared", "one")
+        assert timedelta(0) < held.until - datetime.now(UTC) < timedelta(seconds=60)
+        assert isinstance(store.take_lease("shared", "one", dead=lambda _: False), Held)
+        assert isinstance(store.take_lease("other", "two", dead=lambda _: False), Lease)
+        store.release(first)
+        second = store.take_lease("shared", "two", dead=lambda _: False)
+        assert isinstance(second, Lease)
+        assert second.epoch > first.epoch
+
+    @pytest.mark.parametrize("how", ["released", "dead", "ended", "taken again"])
+    def test_P2_a_late_write_is_refused_and_nothing_of_it_stays(
+        self, store: Store, expire: Callable[[str], None], how: str
+    ) -> None:
+        late = Custodian.of(store)
+        late.enter("1", "2")
+        outcome = late.outcome("1", make_raw())
+        if how in {"released", "taken again"}:
+            store.release(late.lease)
+        elif how == "ended":
+            expire("shared")
+        new = store.take_lease(
+            "shared", "one" if how == "taken again" else "two", dead=lambda owner: how == "dead" and owner == "one"
+        )
+        assert isinstance(new, Lease)
+        writes: list[Callable[[], object]] = [
+            lambda: store.renew(late.lease),
+            lambda: late.enter("3", cursor="late"),
+            lambda: late.commit(outcome),
+            lambda: store.settled(late.lease, [1]),
+            lambda: store.add_filings(late.lease, [(1, make_filing("globetrot"))]),
+        ]
+        for write in writes:
+            with pytest.raises(LeaseLost, match="shared"):
+                write()
+        store.release(late.lease)
+        now = Custodian(store, new)
+        assert now.states() == {"1": "waiting", "2": "waiting"}
+        assert store.folder("shared", "INBOX") is not None
+        assert store.folder("shared", "INBOX").cursor == "c"  # type: ignore[union-attr]
+        assert not store.filings(_ACME, Query())
+        assert now.enter("3") == 1
+
+    def test_what_is_written_after_the_release_is_refused(self, store: Store) -> None:
+        one = Custodian.of(store)
+        store.release(one.lease)
+        with pytest.raises(LeaseLost):
+            one.enter("1")
+        assert store.folder("shared", "INBOX") is None
+
+    def test_an_ended_lease_that_nobody_took_still_stands_and_is_renewed(self, store: Store, expire: Callable[[str], None]) -> None:
+        one = Custodian.of(store)
+        expire("shared")
+        assert one.enter("1") == 1
+        assert isinstance(store.take_lease("shared", "two", dead=lambda _: False), Held)
+
+    def test_whether_an_owner_is_dead_is_asked_outside_the_transaction(self, store: Store) -> None:
+        Custodian.of(store)
+        other = Custodian.of(store, "other")
+        asked = []
+
+        def dead(owner: str) -> bool:
+            asked.append(owner)
+            return other.enter(str(len(asked))) == 1
+
+        assert isinstance(store.take_lease("shared", "two", dead=dead), Lease)
+        assert asked == ["one"]
+
+
+class LeaseBatchContract:
+    """Many leases at once: the same promises as for one."""
+
+    def test_all_free_leases_are_taken_at_once_and_each_only_once(self, store: Store) -> None:
+        accounts = [f"account {number:04}" for number in range(1234)]
+        held = store.take_lease(accounts[7], "two", dead=_nobody)
+        assert isinstance(held, Lease)
+        taken = store.take_leases(accounts, "one", dead=_nobody)
+        assert _names(taken) == [account for account in accounts if account != held.account]
+        assert {lease.owner for lease in taken} == {"one"}
+        assert store.take_leases(accounts, "two", dead=_nobody) == []
+        assert store.take_leases(accounts, "one", dead=_nobody) == [], "what one holds itself is not free either"
+        assert store.take_leases([], "two", dead=_nobody) == []
+        assert store.renew_leases([*taken, held]) == [*taken, held]
+        store.release_leases(taken)
+        assert store.renew_leases([*taken, held]) == [held]
+        again = store.take_leases(accounts, "two", dead=_nobody)
+        assert len(again) == 1233
+        assert again[0].epoch > taken[0].epoch
+        Custodian(store, again[0]).enter("1")
+
+    @pytest.mark.parametrize("how", ["released", "dead", "ended"])
+    def test_P2_a_late_write_is_refused_after_a_batch_was_taken(
+        self, store: Store, expire: Callable[[str], None], how: str
+    ) -> None:
+        late, other = store.take_leases(["b", "a"], "one", dead=_nobody)
+        if how == "released":
+            store.release_leases([late])
+        elif how == "ended":
+            expire(late.account)
+        taken = store.take_leases(["b", "a"], "two", dead=lambda owner: how == "dead" and owner == "one")
+        assert _names(taken) == (["a", "b"] if how == "dead" else ["a"])
+        with pytest.raises(LeaseLost, match=late.account):
+            Custodian(store, late).enter("1")
+        assert store.renew_leases([late, other]) == ([] if how == "dead" else [other])
+        store.release_leases([late])
+        assert store.renew_leases(taken) == taken, "a late release gives back nothing that another has"
+
+    def test_whether_an_owner_is_dead_is_asked_once_and_outside_the_transaction(self, store: Store) -> None:
+        store.take_leases(["a", "b", "c"], "one", dead=_nobody)
+        store.take_leases(["d", "e"], "two", dead=_nobody)
+        other = Custodian.of(store, "other")
+        asked = []
+
+        def dead(owner: str) -> bool:
+            asked.append(owner)
+            return other.enter(str(len(asked))) == 1 and owner == "one"
+
+        assert _names(store.take_leases(["a", "b", "d", "e", "f"], "three", dead=dead)) == ["a", "b", "f"]
+        assert sorted(asked) == ["one", "two"]
+
+    def test_renewed_leases_go_on_and_those_of_another_epoch_are_not_renewed(
+        self, store: Store, expire: Callable[[str], None]
+    ) -> None:
+        first, other = store.take_leases(["a", "b"], "one", dead=_nobody)
+        expire("a")
+        expire("b")
+        assert store.renew_leases([first, other]) == [first, other], "nobody took them"
+        assert isinstance(store.take_lease("a", "two", dead=_nobody), Held)
+        store.release(first)
+        (again,) = store.take_leases(["a"], "one", dead=_nobody)
+        expire("a")
+        assert store.renew_leases([first, other]) == [other]
+        store.release_leases([first])
+        assert isinstance(store.take_lease("a", "two", dead=_nobody), Lease), "an earlier epoch renewed nothing"
+        assert store.renew_leases([again, again]) == []
+        assert store.renew_leases([replace(other, account="none"), replace(other, owner="two"), other]) == [other]
+        assert store.renew_leases([]) == []

@@ -1,0 +1,69 @@
+"""What every store promises, as a test class to derive from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gatewayd.testing.contracts.accounts import AccountContract
+from gatewayd.testing.contracts.admission import AdmissionContract
+from gatewayd.testing.contracts.bounces import BounceContract
+from gatewayd.testing.contracts.daemons import DaemonContract, RequestContract
+from gatewayd.testing.contracts.desk import DeskContract
+from gatewayd.testing.contracts.filing import FilingContract
+from gatewayd.testing.contracts.leases import LeaseBatchContract, LeaseContract
+from gatewayd.testing.contracts.ledger import LedgerContract
+from gatewayd.testing.contracts.outbox import OutboxContract
+from gatewayd.testing.contracts.posting import PostingContract
+from gatewayd.testing.contracts.proofs import ProofContract
+from gatewayd.testing.contracts.refused import RefusedFilingContract
+from gatewayd.testing.contracts.rereads import RereadContract
+from gatewayd.testing.contracts.sending import SendingContract
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gatewayd import Store
+
+__all__ = ["StoreContract"]
+
+
+class StoreContract(
+    LeaseContract,
+    LeaseBatchContract,
+    AccountContract,
+    LedgerContract,
+    ProofContract,
+    RereadContract,
+    FilingContract,
+    DeskContract,
+    DaemonContract,
+    RequestContract,
+    OutboxContract,
+    SendingContract,
+    PostingContract,
+    BounceContract,
+    AdmissionContract,
+    RefusedFilingContract,
+):
+    """Derive a test class from it, give it three fixtures, and let pytest run it.
+
+        class TestSql(StoreContract):
+            @pytest.fixture
+            def open_store(self, tmp_path): ...
+
+            @pytest.fixture
+            def expire(self, tmp_path): ...
+
+            @pytest.fixture
+            def later(self, tmp_path): ...
+
+    ``open_store()`` returns a store, newly opened on one database, which is empty before the first call; ``expire(account)``
+    makes the time of the account's lease pass; ``later(seconds)`` makes beats of daemons, answers and deliveries older by as much.
+    """
+
+    @pytest.fixture
+    def store(self, open_store: Callable[[], Store]) -> Store:
+        """Return a store over an empty database."""
+        return open_store()
