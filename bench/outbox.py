@@ -151,7 +151,8 @@ def _bare(port: int, messages: Sequence[bytes]) -> float:
 
 def _ours(store: Sql, folder: Path, port: int, count: int, registry: Registry) -> float:
     options = Smtp.Options.model_validate({"host": "127.0.0.1", "port": port, "security": "none", "insecure": True})
-    account = AccountConfig(name="out", kind="smtp", operators=("acme",), options=options, sends=SendConfig(sender=_SENDER))
+    sends = SendConfig.model_validate({"from": {"name": _SENDER.name, "address": _SENDER.email}})
+    account = AccountConfig(name="out", kind="smtp", operators=("acme",), options=options, sends=sends)
     config = Config(
         folder=folder,
         state=folder,

@@ -13,7 +13,7 @@ from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
 from gatewayd.config import schema
-from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, NotifyBlock, OperatorFile
+from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, NotifyConfig, OperatorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -91,9 +91,9 @@ def _kernel() -> Iterator[str]:
             yield f"### `{field}` in {name}\n\n{inner['description']}\n"
             yield _table(inner, made.defs)
         if model is GatewaydFile:
-            made = schema.Schemas(NotifyBlock)
-            yield f"### `notify` in {name}\n\n{made.of(NotifyBlock)['description']}\n"
-            yield _table(made.of(NotifyBlock), made.defs)
+            made = schema.Schemas(NotifyConfig)
+            yield f"### `notify` in {name}\n\n{made.of(NotifyConfig)['description']}\n"
+            yield _table(made.of(NotifyConfig), made.defs)
         if model is OperatorFile:
             made = schema.Schemas(MailTarget)
             yield f"### `targets` in {name}\n\n{_TARGETS}\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -143,7 +142,7 @@ class App:
             return self.examiner
         prepare(self.config.state)
         # One account is visited at a time, and one process keeps up with it.
-        workers = WorkerMatching(self.registry, replace(self.config.workers, processes=1), looks_apart=False)
+        workers = WorkerMatching(self.registry, self.config.workers.model_copy(update={"processes": 1}), looks_apart=False)
         self._stack.callback(workers.close)
         return workers
 

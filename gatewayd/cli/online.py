@@ -53,8 +53,9 @@ def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Callable[[], 
                 name = f"{operator}/{target.name}"
                 yield name, target.options, _opens(app, target.kind, target.options, name)
     notify = app.config.notify
-    if notify and notify.options is not None:
-        yield "notify", notify.options, _opens(app, notify.kind, notify.options, "notify")
+    options = app.config.notify_options
+    if notify and notify.kind and options is not None:
+        yield "notify", options, _opens(app, notify.kind, options, "notify")
 
 
 def _account(app: App, account: AccountConfig) -> Sequence[str]:

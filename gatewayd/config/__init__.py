@@ -13,24 +13,20 @@ from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, ke
 from gatewayd.config.current import current
 from gatewayd.config.folder import load, plugins_of
 from gatewayd.config.main import log_of
-from gatewayd.config.outside import ca_files, outside_faults
-from gatewayd.config.rights import right_faults
-from gatewayd.config.values import (
+from gatewayd.config.models import (
     ERRORS,
-    AccountConfig,
-    Config,
     ImportConfig,
     LimitsConfig,
     LogConfig,
     MetricsConfig,
     NotifyConfig,
-    OperatorConfig,
-    SecretUse,
     SendConfig,
-    TargetConfig,
     UserConfig,
     WorkersConfig,
 )
+from gatewayd.config.outside import ca_files, outside_faults
+from gatewayd.config.rights import right_faults
+from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse, TargetConfig
 
 __all__ = [
     "ERRORS",

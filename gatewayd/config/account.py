@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Transport
 from gatewayd.config.faults import hint, listed
-from gatewayd.config.models import NAME, AccountFile
-from gatewayd.config.values import AccountConfig, ImportConfig, SendConfig
+from gatewayd.config.models import NAME, AccountFile, SendConfig
+from gatewayd.config.values import AccountConfig
 from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.roles import Plugin
     from gatewayd.config.checker import Checker
-    from gatewayd.config.models import ImportBlock, SendBlock
+    from gatewayd.config.models.fields import Block
     from gatewayd.config.values import OperatorConfig
     from gatewayd.config.yaml_documents import Document
     from gatewayd.registry.loading import Registry
@@ -71,8 +71,9 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
         mailbox=_mailbox(name, found, options, offered.transport),
         second=found.second,
         connections=_connections(found, offered.transport),
-        imports=_imports(found.import_) if found.import_ else None,
-        sends=_sends(found.send, checker.document) if found.send else None,
+        imports=found.imports,
+        sends=found.sends,
+        sends_lines=_lines(checker.document, "send", SendConfig) if found.sends else {},
         approved=tuple(Address(name=one.name, email=one.address) for one in found.forward.approved) if found.forward else (),
     )
 
@@ -162,15 +163,15 @@ def _limits(checker: Checker, found: AccountFile, transport: type[Transport]) ->
     given = checker.document.data.get("connections")
     if most is not None and isinstance(given, int) and given > most:
         checker.fault(("connections",), f"connections: expected at most {most}, as {found.kind} allows, found {given}")
-    after = found.import_.after if found.import_ else None
-    inboxes = [name for name in found.import_.folders if _folder(name) == "INBOX"] if found.import_ else []
+    after = found.imports.after if found.imports else None
+    inboxes = [name for name in found.imports.folders if _folder(name) == "INBOX"] if found.imports else []
     if len(inboxes) > 1:
         told = f"import.folders: {inboxes[0]!r} and {inboxes[1]!r} are one folder, expected it once"
         checker.fault(("import", "folders"), told)
-    if found.import_ and after and after.do == "move" and _folder(after.folder) in map(_folder, found.import_.folders):
+    if found.imports and after and after.do == "move" and _folder(after.folder) in map(_folder, found.imports.folders):
         told = f"import.after: expected a folder that the account does not import, found {after.folder!r}"
         checker.fault(("import", "after", "move"), told)
-    if found.import_ and isinstance(found.import_.start, datetime) and not transport.tells_arrival:
+    if found.imports and isinstance(found.imports.start, datetime) and not transport.tells_arrival:
         checker.fault(("import", "start"), f"import.start: expected all or now: {found.kind} does not tell when mail arrived")
 
 
@@ -187,32 +188,11 @@ def _connections(found: AccountFile, transport: type[Transport] | None) -> int |
 
 
 def _mailbox(name: str, found: AccountFile, options: Plugin.Options, transport: type[Transport] | None) -> str:
-    return transport(options, account=name).mailbox() if found.import_ and transport else ""
+    return transport(options, account=name).mailbox() if found.imports and transport else ""
 
 
-def _imports(block: ImportBlock) -> ImportConfig:
-    return ImportConfig(
-        folders=block.folders,
-        every=block.every,
-        enabled=block.enabled,
-        start=block.start,
-        contact_types=block.contact_types,
-        error_queue=block.error_queue,
-        after=block.after,
-    )
-
-
-def _sends(block: SendBlock, document: Document) -> SendConfig:
-    fields = {"sender": "from", **{name: name for name in ("system", "match", "cc", "bcc", "docx", "max_bytes")}}
-    around = document.values["send",]
-    lines = {name: document.values.get(("send", key), around)[0] for name, key in fields.items()}
-    return SendConfig(
-        sender=Address(name=block.from_.name, email=block.from_.address),
-        system=block.system,
-        match=block.match,
-        cc=block.cc,
-        bcc=block.bcc,
-        docx=block.docx,
-        max_bytes=block.max_bytes,
-        where={name: f"{document.file}:{line}" for name, line in lines.items()},
-    )
+def _lines(document: Document, block: str, model: type[Block]) -> Mapping[str, str]:
+    """Return for each key of a block where it is written, as file:line; for one that is not, where the block begins."""
+    begins = document.values[block,]
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    return {key: f"{document.file}:{document.values.get((block, key), begins)[0]}" for key in keys}

@@ -13,8 +13,7 @@ from gatewayd.api.roles import Transport
 from gatewayd.config.account import sending
 from gatewayd.config.faults import dotted, hint
 from gatewayd.config.forwards import words
-from gatewayd.config.models import NAME
-from gatewayd.config.values import ERRORS
+from gatewayd.config.models import ERRORS, NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,4 +120,4 @@ class CrossCheck:
             for operator in taken[:1]:
                 what = f"operator {operator!r} has a system account already, in {first[operator]}: expected one"
                 checkers[name].fault(("send", "system"), f"send.system: {what}")
-            first = dict.fromkeys(one.operators, one.sends.where["system"]) | first
+            first = dict.fromkeys(one.operators, one.sends_lines["system"]) | first

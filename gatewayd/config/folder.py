@@ -118,10 +118,10 @@ class FolderReading:
         self._faults += [fault for one in self._checkers.values() for fault in (*one.faults, *one.lesser_faults)]
         if self._main.checker.faults or found is None or state is None or store is None:
             raise main.refused(self._main.checker.faults + self._faults)
-        through(self._main.checker, told, accounts)
+        through(self._main.checker, told[0] if told else None, accounts)
         self._faults += self._main.checker.lesser_faults
         self._digests[main.FILE] = self._main.checker.document.digest
-        self._plugins(_used(operators, accounts) | {("stores", store[0])})
+        self._plugins(_used(operators, accounts) | {("stores", store[0])}, found.plugins.without)
         return Config(
             folder=self._folder,
             state=state,
@@ -132,12 +132,13 @@ class FolderReading:
             signing_key=found.signing_key,
             operators=operators,
             accounts=accounts,
-            workers=main.workers(found.workers),
-            limits=main.limits(found.limits),
-            log=main.log(found.log),
+            workers=found.workers,
+            limits=found.limits,
+            log=found.log,
             administrators={name: one.email for name, one in found.administrators.items()},
-            notify=told,
-            metrics=main.metrics(found.metrics),
+            notify=told[0] if told else None,
+            notify_options=told[1] if told else None,
+            metrics=found.metrics,
             faults=tuple(sorted(self._faults)),
             standing_in=tuple(sorted(self._standing_in)),
             secrets=tuple(self._secrets),
@@ -209,7 +210,7 @@ class FolderReading:
         for (line, column), secret in checker.document.secrets:
             self._secrets.append(SecretUse(file=checker.document.file, line=line, column=column, secret=secret))
 
-    def _plugins(self, used: set[tuple[str, str]]) -> None:
+    def _plugins(self, used: set[tuple[str, str]], without: Sequence[str]) -> None:
         """Tell of plugins that are out of use, and of single files that run as they were before.
 
         One that is gone and that nobody uses may go.
@@ -221,7 +222,7 @@ class FolderReading:
                 self._faults.append(self._fault(plugin, plugin.fault))
                 self._standing_in.append(shown(plugin.path, self._folder))
         known = {name for plugin in self._registry.plugins for name in plugin.names}
-        for index, word in enumerate(self._main.without):
+        for index, word in enumerate(without):
             if word not in known:
                 what = f"plugins.without[{index}]: there is no plugin {word!r}{hint(word, known)}"
                 self._faults.append(self._main.checker.document.fault(("plugins", "without", index), what))

@@ -50,7 +50,15 @@ def rules(checker: Checker, found: OperatorFile | None) -> tuple[Rule, ...]:
     for place, word in _named(checker.document):
         if isinstance(given, dict) and word not in given:
             checker.fault(place, f"unknown target {word!r}{hint(word, given)}")
-    return tuple(_rules(found, checker.document)) if found else ()
+    return tuple(
+        Rule(
+            number=index + 1,
+            where=f"{checker.document.file}:{checker.document.values['forward', index][0]}",
+            when=rule.when,
+            targets=rule.to,
+        )
+        for index, rule in enumerate(found.forward if found else ())
+    )
 
 
 def _named(document: Document) -> Iterator[tuple[Place, str]]:
@@ -69,22 +77,3 @@ def words(value: object, place: Place) -> Iterator[tuple[Place, str]]:
     for index, word in enumerate(value if isinstance(value, list) else []):
         if isinstance(word, str):
             yield (*place, index), word
-
-
-def _rules(found: OperatorFile, document: Document) -> Iterator[Rule]:
-    for index, rule in enumerate(found.forward):
-        when = rule.when
-        yield Rule(
-            number=index + 1,
-            where=f"{document.file}:{document.values['forward', index][0]}",
-            linked=when.linked,
-            unlinked=when.unlinked,
-            accounts=when.account,
-            from_=when.from_,
-            to=when.to,
-            subject=when.subject,
-            attachment=when.attachment,
-            queues=when.queue,
-            automatic=when.automatic,
-            targets=rule.to,
-        )

@@ -11,8 +11,7 @@ from gatewayd.api.regular_files import read_regular
 from gatewayd.api.store import Store
 from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
-from gatewayd.config.models import GatewaydFile, LimitsBlock, LogBlock, WorkersBlock
-from gatewayd.config.values import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
+from gatewayd.config.models import GatewaydFile, LogConfig
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.registry.loading import Trials, load
@@ -20,11 +19,10 @@ from gatewayd.registry.loading import Trials, load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gatewayd.config.models import MetricsBlock
     from gatewayd.registry.discovery import PluginFile
     from gatewayd.registry.loading import Registry
 
-__all__ = ["ACCEPTED", "FILE", "ORIGIN", "Main", "limits", "log", "log_of", "main", "metrics", "refused", "workers"]
+__all__ = ["ACCEPTED", "FILE", "ORIGIN", "Main", "log_of", "main", "refused"]
 
 FILE = "gatewayd.yaml"
 #: In the state folder: copies of the files that were accepted, and beside them the config folder that they are of.
@@ -47,17 +45,11 @@ class Main:
 
     def registry(self, tries: Trials | None, files: Sequence[PluginFile] = ()) -> Registry:
         """Load the plugins that it names, and in place of faulty ones ``files``."""
-        block = self.found.plugins if self.found else None
-        most = workers(self.found.workers if self.found else None).memory_mib << 20
+        says = self.found or GatewaydFile()
         file = self.state / _TRIED if self.state else None
-        bounded = replace(tries or Trials(), memory=most, file=file)
-        bounded = replace(bounded, seconds=block.deadline) if block else bounded
-        return load(self.plugins_folder, files=files, without=self.without, tries=bounded)
-
-    @property
-    def without(self) -> Sequence[str]:
-        """The plugins that are left out."""
-        return self.found.plugins.without if self.found and self.found.plugins else ()
+        memory = says.workers.memory_mib << 20
+        bounded = replace(tries or Trials(), memory=memory, file=file, seconds=says.plugins.deadline)
+        return load(self.plugins_folder, files=files, without=says.plugins.without, tries=bounded)
 
     def store(self, registry: Registry) -> tuple[str, Store.Options] | None:
         """Return kind and options of the store, None where they are faulty."""
@@ -107,7 +99,7 @@ def log_of(folder: Path) -> LogConfig:
         found = main(folder.absolute()).found
     except ConfigError:
         found = None
-    return log(found.log if found else None)
+    return found.log if found else LogConfig()
 
 
 def _plugins_folder(checker: Checker, folder: Path, copy: Path | None) -> Path | None:
@@ -144,50 +136,3 @@ def _state(checker: Checker, folder: Path) -> Path | None:
 def _given() -> str:
     # systemd gives several folders separated by colons (systemd.exec(5)); the first is ours.
     return os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-
-
-def workers(block: WorkersBlock | None) -> WorkersConfig:
-    """Return what the block says, with defaults."""
-    block = block or WorkersBlock.model_validate({})
-    return WorkersConfig(
-        processes=WorkersConfig().processes if block.processes is None else block.processes,
-        deadline=block.deadline,
-        budget=block.budget,
-        memory_mib=block.memory_mib,
-    )
-
-
-def limits(block: LimitsBlock | None) -> LimitsConfig:
-    """Return what the block says, with defaults."""
-    block = block or LimitsBlock.model_validate({})
-    return LimitsConfig(
-        visits=block.visits,
-        visits_per_host=block.visits_per_host,
-        batch_messages=block.batch_messages,
-        batch_bytes=block.batch_bytes,
-        message_bytes=block.message_bytes,
-        visit_bytes=block.visit_bytes,
-        visit_messages=block.visit_messages,
-        visit_time=block.visit_time,
-        day_bytes=block.day_bytes,
-        day_messages=block.day_messages,
-        reread_after=block.reread_after,
-        backoff=block.backoff,
-        auth_pause=block.auth_pause,
-        deliveries=block.deliveries,
-        give_up=block.give_up,
-        warn=block.warn,
-        forwards_per_hour=block.forwards_per_hour,
-        forwards_per_sender=block.forwards_per_sender,
-    )
-
-
-def log(block: LogBlock | None) -> LogConfig:
-    """Return what the block says, with defaults."""
-    block = block or LogBlock.model_validate({})
-    return LogConfig(format=block.format, level=block.level)
-
-
-def metrics(block: MetricsBlock | None) -> MetricsConfig | None:
-    """Return what the block says, None where there is none."""
-    return MetricsConfig(port=block.port, host=block.host) if block else None

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.config.faults import hint
-from gatewayd.config.models import NotifyBlock
-from gatewayd.config.values import NotifyConfig
+from gatewayd.config.models import NotifyConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from gatewayd.api.roles import Plugin
     from gatewayd.config.checker import Checker
     from gatewayd.config.values import AccountConfig
     from gatewayd.registry.loading import Registry
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["notify", "through"]
 
 
-def notify(checker: Checker, registry: Registry) -> NotifyConfig | None:
-    """Return how the administrators are told; None where they are not, or ``checker`` has its faults."""
+def notify(checker: Checker, registry: Registry) -> tuple[NotifyConfig, Plugin.Options | None] | None:
+    """Return how the administrators are told, with the options of its forwarder; None where they are not.
+
+    It is None, too, where ``checker`` has its faults.
+    """
     data = checker.document.data
     mapping = data.get("notify")
     if not isinstance(mapping, dict):
@@ -33,15 +36,15 @@ def notify(checker: Checker, registry: Registry) -> NotifyConfig | None:
     if word is not None and offered is None:
         return None
     # Without a forwarder every key is the kernel's.
-    own = {key: value for key, value in mapping.items() if offered is None or key in NotifyBlock.model_fields}
-    block = checker.model(NotifyBlock, own, ("notify",), beside=(offered.Options,) if offered else ())
+    own = {key: value for key, value in mapping.items() if offered is None or key in NotifyConfig.model_fields}
+    block = checker.model(NotifyConfig, own, ("notify",), beside=(offered.Options,) if offered else ())
     rest = {key: value for key, value in mapping.items() if key not in own}
-    options = checker.model(offered.Options, rest, ("notify",), beside=(NotifyBlock,)) if offered else None
+    options = checker.model(offered.Options, rest, ("notify",), beside=(NotifyConfig,)) if offered else None
     if block and block.through and not data.get("administrators"):
         checker.fault(("notify", "through"), "notify.through: nobody would get a mail, expected 'administrators'")
     if block is None or (offered and options is None):
         return None
-    return NotifyConfig(through=block.through or "", kind=block.kind or "", options=options, after=block.after)
+    return block, options
 
 
 def through(checker: Checker, found: NotifyConfig | None, accounts: Mapping[str, AccountConfig]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.roles import Directory, Matcher, Operator, Plugin
 from gatewayd.config.forwards import rules, targets
 from gatewayd.config.models import OperatorFile
-from gatewayd.config.values import OperatorConfig, UserConfig
+from gatewayd.config.values import OperatorConfig
 
 if TYPE_CHECKING:
     from gatewayd.config.checker import Checker
@@ -27,10 +27,9 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
     matchers = _matchers(checker, registry, subject)
     goals = targets(checker, registry)
     sends_on = rules(checker, found)
-    users = {word: UserConfig(name=user.name, email=user.email) for word, user in found.users.items()} if found else {}
     if found is None or checker.faults:
         # Its users stay known where they can be: their personal mail is theirs, whatever else is wrong.
-        return OperatorConfig(name=name, users=users, faulty=True)
+        return OperatorConfig(name=name, users=found.users if found else {}, faulty=True)
     return OperatorConfig(
         name=name,
         title=found.title,
@@ -40,8 +39,8 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
         matchers=matchers,
         targets=goals,
         rules=sends_on,
-        queues=None if found.queues is None else {word: queue.title for word, queue in found.queues.items()},
-        users=users,
+        queues=found.queues,
+        users=found.users,
     )
 
 

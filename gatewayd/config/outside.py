@@ -65,7 +65,7 @@ def ca_files(config: Config) -> Iterator[tuple[str, Place, Path]]:
     named: list[tuple[str, Place, object]] = [(f"accounts/{name}.yaml", (), one.options) for name, one in config.accounts.items()]
     for name, operator in config.operators.items():
         named += [(f"operators/{name}.yaml", ("targets", target), one.options) for target, one in operator.targets.items()]
-    named += [(main.FILE, ("notify",), config.notify.options if config.notify else None)]
+    named += [(main.FILE, ("notify",), config.notify_options)]
     for file, place, options in named:
         ca_file = getattr(options, "ca_file", None)
         if isinstance(ca_file, Path):

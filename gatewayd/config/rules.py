@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Filing
     from gatewayd.api.values import Kind
+    from gatewayd.config.models import RuleConditions
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Address
 
@@ -46,29 +47,14 @@ def compiled(pattern: str) -> _Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule of an operator. All that it says must hold; what is empty or None says nothing."""
+    """One rule of an operator."""
 
     #: Its place in the operator's file, counted from 1.
     number: int
-    #: Where it stands, as file:line. A rule that only moved within its file is the same.
+    #: Where it is written, as file:line. A rule that only moved within its file is equal.
     where: str = field(compare=False)
-    #: The mail is linked to a record of one of these kinds.
-    linked: tuple[Kind, ...] = ()
-    #: The mail is linked to nothing.
-    unlinked: bool = False
-    #: It came by one of these accounts. A user's personal mail is taken only by a rule that names its account.
-    accounts: tuple[str, ...] = ()
-    #: One of its From, or To and Cc, addresses is one of these, or of one of these domains (``@example.com``); in lower case.
-    from_: tuple[str, ...] = ()
-    to: tuple[str, ...] = ()
-    #: An RE2 pattern that is found in the decoded subject.
-    subject: str = ""
-    #: Whether it has an attachment.
-    attachment: bool | None = None
-    #: It stands in one of these error queues.
-    queues: tuple[str, ...] = ()
-    #: Mail that programs sent of themselves, to lists or in bulk, is taken too.
-    automatic: bool = False
+    #: All that these say must hold; what is empty or None says nothing.
+    when: RuleConditions
     #: Names of the operator's targets.
     targets: tuple[str, ...]
 
@@ -77,35 +63,35 @@ def why_not(rule: Rule, *, account: str, mail: Mail, filing: Filing) -> str:
     """Return the first condition of a rule that does not hold, in words with what was found; empty if all hold.
 
     ``account`` is by which the mail came; ``filing`` has what the operator's matchers said, with the links that it will inherit.
-    ``rule.automatic`` is not looked at: it matters only for targets that get mail, and ``routing`` knows which do.
+    ``rule.when.automatic`` is not looked at: it matters only for targets that get mail, and ``routing`` knows which do.
     """
-    return next(filter(None, _objections(rule, account, mail, filing)), "")
+    return next(filter(None, _objections(rule.when, account, mail, filing)), "")
 
 
-def _objections(rule: Rule, account: str, mail: Mail, filing: Filing) -> Iterator[str]:
+def _objections(when: RuleConditions, account: str, mail: Mail, filing: Filing) -> Iterator[str]:
     """Yield for each condition, in the order of the file, why it does not hold; an empty text for one that does."""
-    if rule.linked:
-        yield _not_linked(rule.linked, filing)
-    if rule.unlinked and filing.links:
+    if when.linked:
+        yield _not_linked(when.linked, filing)
+    if when.unlinked and filing.links:
         yield f"linked to {_kinds(filing)}, expected to be linked to nothing"
-    if filing.owner is not None and account not in rule.accounts:
+    if filing.owner is not None and account not in when.accounts:
         # A colleague's own mail goes nowhere by a rule that was written for the shared mailbox.
         yield f"personal mail of {filing.owner}, and the rule does not name the account {account}"
-    if rule.accounts and account not in rule.accounts:
-        yield f"came by {account}, not by {_or(rule.accounts)}"
-    if rule.from_:
-        yield _not_among(rule.from_, mail.from_, "from")
-    if rule.to:
-        yield _not_among(rule.to, (*mail.to, *mail.cc), "to")
-    if rule.subject and not compiled(rule.subject).search(mail.subject):
-        yield f"subject does not match {rule.subject!r}"
-    if rule.attachment is not None and rule.attachment != bool(mail.attachments):
+    if when.accounts and account not in when.accounts:
+        yield f"came by {account}, not by {_or(when.accounts)}"
+    if when.from_:
+        yield _not_among(when.from_, mail.from_, "from")
+    if when.to:
+        yield _not_among(when.to, (*mail.to, *mail.cc), "to")
+    if when.subject and not compiled(when.subject).search(mail.subject):
+        yield f"subject does not match {when.subject!r}"
+    if when.attachment is not None and when.attachment != bool(mail.attachments):
         count = len(mail.attachments)
         yield f"has {count} attachment{'' if count == 1 else 's'}" if count else "has no attachment"
     # A filing names its account's queue, and stands in it only for its faults.
     queue = filing.queue if filing.faults else ""
-    if rule.queues and queue not in rule.queues:
-        yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {_or(rule.queues)}"
+    if when.queues and queue not in when.queues:
+        yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {_or(when.queues)}"
 
 
 def _not_linked(kinds: Sequence[Kind], filing: Filing) -> str:

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
-from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, NotifyBlock, OperatorFile
+from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, NotifyConfig, OperatorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -112,10 +112,10 @@ def first_line(thing: object) -> str:
 def _gatewayd(registry: Registry) -> dict[str, object]:
     stores = registry.classes(Store)
     tell = [one for one in registry.classes(Forwarder) if not one.sends_mail]
-    made = Schemas(GatewaydFile, NotifyBlock, *(plugin.Options for plugin in (*stores, *tell)))
+    made = Schemas(GatewaydFile, NotifyConfig, *(plugin.Options for plugin in (*stores, *tell)))
     schema = made.of(GatewaydFile)
     _replace(schema, "store", made.kinds(stores))
-    block = made.of(NotifyBlock)
+    block = made.of(NotifyConfig)
     mail = {
         **block,
         "properties": {name: one for name, one in _mapping(block, "properties").items() if name != "kind"},

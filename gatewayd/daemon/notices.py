@@ -104,7 +104,7 @@ class Notices:
         notify = config.notify
         if notify is None:
             raise ConfigError("nobody is to be told", advice="Give `gatewayd.yaml` a `notify`.")
-        account = config.accounts.get(notify.through)
+        account = config.accounts.get(notify.through or "")
         sender = account.sends.sender if account and account.sends else None
         domain = sender.email.rpartition("@")[2] if sender else "gatewayd.invalid"
         notice = Notice(
@@ -116,8 +116,8 @@ class Notices:
             sender=sender,
             to=tuple(dict.fromkeys(config.administrators.values())),
         )
-        if notify.options is not None:
-            return config.registry.get(Forwarder, notify.kind)(notify.options, name="notify"), notice
+        if notify.kind and config.notify_options is not None:
+            return config.registry.get(Forwarder, notify.kind)(config.notify_options, name="notify"), notice
         if account is None or sender is None:
             raise GatewaydError(f"there is no account {notify.through!r} that sends", advice="Correct `notify.through`.")
         return config.registry.get(Forwarder, account.kind)(account.options, name=account.name), notice
@@ -125,4 +125,4 @@ class Notices:
 
 def _way(config: Config) -> tuple[object, ...]:
     """Return all that may be in a notice's way."""
-    return config.notify, config.administrators, config.accounts
+    return config.notify, config.notify_options, config.administrators, config.accounts

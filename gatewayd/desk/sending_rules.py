@@ -50,14 +50,14 @@ def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -
             refusal=f"it sends no Word documents, and {documents} is or holds one, whatever its name",
         ),
     ]
-    return (*(_placed(one, account, sends) for one in found), size_check(account, sends, size))
+    return (*(_placed(one, account) for one in found), size_check(account, sends, size))
 
 
 def size_check(account: AccountConfig, sends: SendConfig, size: int) -> RuleCheck:
     """Return what the account's ``max_bytes`` says of a mail of so many bytes."""
     most = sends.max_bytes
     refusal = f"it sends at most {most} bytes, and this mail has {size}"
-    return _placed(_checked("max_bytes", f"{size} of {most} bytes", allowed=size <= most, refusal=refusal), account, sends)
+    return _placed(_checked("max_bytes", f"{size} of {most} bytes", allowed=size <= most, refusal=refusal), account)
 
 
 def refused(checked: Iterable[RuleCheck]) -> Iterator[PermanentError]:
@@ -72,8 +72,8 @@ def _checked(rule: str, words: str, *, allowed: bool, refusal: str) -> RuleCheck
     return RuleCheck(rule=rule, account="", where="", allowed=allowed, words=words if allowed else refusal)
 
 
-def _placed(checked: RuleCheck, account: AccountConfig, sends: SendConfig) -> RuleCheck:
-    return replace(checked, account=account.name, where=sends.where.get(checked.rule, f"accounts/{account.name}.yaml"))
+def _placed(checked: RuleCheck, account: AccountConfig) -> RuleCheck:
+    return replace(checked, account=account.name, where=account.sends_lines.get(checked.rule, f"accounts/{account.name}.yaml"))
 
 
 def _count(number: int, what: str) -> str:

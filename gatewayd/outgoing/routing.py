@@ -76,7 +76,7 @@ class _Judged:
 
     def why_not(self, rule: Rule, target: TargetConfig) -> str:
         """Return why the rule does not take the mail for the target; what is withheld is taken, so that a person sees it."""
-        if rule.automatic or not target.account or self.circle or not self.program:
+        if rule.when.automatic or not target.account or self.circle or not self.program:
             return ""
         return f"{self.program}, and the rule does not say `automatic: true`"
 

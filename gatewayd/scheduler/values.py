@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, Condition, DaemonHealth
     from gatewayd.api.ledger import Filed
     from gatewayd.api.store import Store
-    from gatewayd.config.values import LimitsConfig
+    from gatewayd.config.models import LimitsConfig
     from gatewayd.importing.visit import VisitReport
     from gatewayd.matching import Matching
     from gatewayd.runtime.instance import Instance

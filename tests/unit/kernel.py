@@ -115,7 +115,7 @@ class Gateway:
         self._stack = ExitStack()
         self.folder = folder
         self.transport = transport or FakeTransport(account="main")
-        self.imports = imports or ImportConfig(folders=tuple(self.transport.folders))
+        self.imports = imports or ImportConfig.model_construct(folders=tuple(self.transport.folders))
         self.specs = specs or (spec(),)
         self.user = user
         self.bounds = bounds or Bounds(messages=3)

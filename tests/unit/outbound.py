@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from gatewayd import Address, Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
+from gatewayd import Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
 from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.outgoing.outbox import DeliveryTools, Outbox
 from gatewayd.registry.loading import Registry
@@ -68,7 +68,7 @@ class Post:
         """Add an account that sends, or change it."""
         fields: dict[str, Any] = {
             "operators": ("acme",),
-            "sends": SendConfig(sender=Address(name="Acme", email=f"{name}@acme.example")),
+            "sends": SendConfig.model_validate({"from": {"name": "Acme", "address": f"{name}@acme.example"}}),
         }
         self.accounts[name] = AccountConfig(name=name, kind="fake", options=Forwarder.Options(), **(fields | changes))
         return self.servers.setdefault(name, FakeServer())

@@ -70,7 +70,11 @@ class House:
     def add(self, name: str, *, host: str = "", every: float = 60.0, timeout: float = 5.0, **server: object) -> FakeTransport:
         """Add an account with a server of its own; ``server`` is for ``FakeTransport``."""
         found = self.servers[name] = FakeTransport(account=name, timeout=timeout, **server)  # type: ignore[arg-type]
-        self.change(name, options=Site(host=host, timeout=timeout), imports=ImportConfig(folders=tuple(found.folders), every=every))
+        self.change(
+            name,
+            options=Site(host=host, timeout=timeout),
+            imports=ImportConfig.model_construct(folders=tuple(found.folders), every=every),
+        )
         return found
 
     def change(self, name: str, *, options: Site | None = None, imports: ImportConfig | None = None, text: str = "") -> None:
@@ -115,7 +119,7 @@ class House:
         listener: Listener | None = None,
     ) -> Daemon:
         """Start a supervisor with the config as it is now."""
-        limits = LimitsConfig(
+        limits = LimitsConfig.model_construct(
             visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause, day_messages=day_messages
         )
         daemon = Daemon(self, store or self.store, limits, pace or Timings(first=FIRST), listener or Listener())

@@ -1,24 +1,27 @@
 """The kernel's own fields of the three kinds of YAML file. A plugin's fields stand beside them and are the plugin's."""
 
-from gatewayd.config.models.account import AccountFile, ImportBlock, SendBlock
-from gatewayd.config.models.fields import NAME, Name, Start
-from gatewayd.config.models.main import GatewaydFile, LimitsBlock, LogBlock, MetricsBlock, NotifyBlock, WorkersBlock
-from gatewayd.config.models.operator import MailTarget, OperatorFile, WhenBlock
+from gatewayd.config.models.account import AccountFile, ImportConfig, SendConfig
+from gatewayd.config.models.fields import ERRORS, NAME, Name, Start
+from gatewayd.config.models.main import GatewaydFile, LimitsConfig, LogConfig, MetricsConfig, NotifyConfig, WorkersConfig
+from gatewayd.config.models.operator import MailTarget, OperatorFile, QueueBlock, RuleConditions, UserConfig
 
 __all__ = [
+    "ERRORS",
     "NAME",
     "AccountFile",
     "GatewaydFile",
-    "ImportBlock",
-    "LimitsBlock",
-    "LogBlock",
+    "ImportConfig",
+    "LimitsConfig",
+    "LogConfig",
     "MailTarget",
-    "MetricsBlock",
+    "MetricsConfig",
     "Name",
-    "NotifyBlock",
+    "NotifyConfig",
     "OperatorFile",
-    "SendBlock",
+    "QueueBlock",
+    "RuleConditions",
+    "SendConfig",
     "Start",
-    "WhenBlock",
-    "WorkersBlock",
+    "UserConfig",
+    "WorkersConfig",
 ]

@@ -7,29 +7,31 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from gatewayd.api.options import Duration
-from gatewayd.config.models.fields import After, AnyStart, Block, Email, Name, Text, Texts, User, distinct
+from gatewayd.config.models.fields import ERRORS, After, AnyStart, Block, Email, Name, Text, Texts, User, distinct
+from gatewayd.message.values import Address
 
-__all__ = ["AccountFile", "ForwardBlock", "ImportBlock", "SendBlock", "SenderBlock"]
+__all__ = ["AccountFile", "ForwardBlock", "ImportConfig", "SendConfig", "SenderBlock"]
 
 
-class ImportBlock(Block):
+class ImportConfig(Block):
     """What is imported from an account, and how often."""
 
-    folders: Texts = Field(("INBOX",), description="Folders to import.", min_length=1)
-    every: Duration = Field(60.0, description="How often the account is looked at.", ge=1)
-    enabled: bool = Field(True, description="`false`: nothing is imported for now.")
+    folders: Texts = Field(default=("INBOX",), description="Folders to import.", min_length=1)
+    every: Duration = Field(default=60.0, description="How often the account is looked at.", ge=1)
+    enabled: bool = Field(default=True, description="`false`: nothing is imported for now.")
     start: AnyStart = Field(
-        "all", description="What a folder's first listing takes: `all`, `now`, or what arrived since a date (from 00:00 UTC on)."
+        default="all",
+        description="What a folder's first listing takes: `all`, `now`, or what arrived since a date (from 00:00 UTC on).",
     )
     contact_types: dict[Literal["customer", "supplier"], Texts] = Field(
-        {}, description="Only mail from customers' or suppliers' contacts of these types is admitted. Empty: all mail is."
+        default={}, description="Only mail from customers' or suppliers' contacts of these types is admitted. Empty: all mail is."
     )
     error_queue: Name = Field(
-        "errors",
+        default=ERRORS,
         description="Queue of its filings that need a person: one of `queues` of each operator that has them.",
     )
     after: After = Field(
-        None,
+        default=None,
         description="What is done on the server once a mail is filed: `keep` (nothing), `seen`, `delete` or `{move: FOLDER}`. "
         "Where the server only estimates sizes, it is done when the same bytes came again: see `limits.reread_after`.",
         json_schema_extra={"default": "keep"},
@@ -46,46 +48,61 @@ class ApprovedBlock(Block):
 class ForwardBlock(Block):
     """Forwarding of an account's mail by people."""
 
-    approved: tuple[ApprovedBlock, ...] = Field((), description="Addresses that a person may forward its mail to.")
+    approved: tuple[ApprovedBlock, ...] = Field(default=(), description="Addresses that a person may forward its mail to.")
 
 
 class SenderBlock(Block):
     """From whom an account sends."""
 
-    name: str = Field("", description="The name that people see.", max_length=200)
+    name: str = Field(default="", description="The name that people see.", max_length=200)
     address: Email = Field(description="The mail address.")
 
 
-class SendBlock(Block):
+class SendConfig(Block):
     """What an account may send."""
 
     from_: SenderBlock = Field(description="From whom mail is, unless its writer says otherwise.", alias="from")
-    system: bool = Field(False, description="`true`: replies and new mail of its operators go through it; one for each operator.")
-    match: bool = Field(False, description="`true`: mail that is from another address than `from` is refused.")
-    cc: bool = Field(True, description="`false`: mail with Cc is refused.")
-    bcc: bool = Field(True, description="`false`: mail with Bcc is refused.")
-    docx: bool = Field(False, description="`true`: Word documents (.docx) may be attached. They are known by their content.")
-    max_bytes: int = Field(
-        36700160, description="How large a mail may be when it is sent, in bytes; servers may allow less.", ge=1024, le=1 << 30
+    system: bool = Field(
+        default=False, description="`true`: replies and new mail of its operators go through it; one for each operator."
     )
+    match: bool = Field(default=False, description="`true`: mail that is from another address than `from` is refused.")
+    cc: bool = Field(default=True, description="`false`: mail with Cc is refused.")
+    bcc: bool = Field(default=True, description="`false`: mail with Bcc is refused.")
+    docx: bool = Field(
+        default=False, description="`true`: Word documents (.docx) may be attached. They are known by their content."
+    )
+    max_bytes: int = Field(
+        default=36700160,
+        description="How large a mail may be when it is sent, in bytes; servers may allow less.",
+        ge=1024,
+        le=1 << 30,
+    )
+
+    @property
+    def sender(self) -> Address:
+        """``from`` as an address."""
+        return Address(name=self.from_.name, email=self.from_.address)
 
 
 class AccountFile(Block):
     """`accounts/<name>.yaml`: One mailbox to import from or account to send from. Its kind's own fields stand beside these."""
 
     kind: str = Field(description="The transport that imports, or the forwarder that sends.")
-    description: str = Field("", description="What the account is, for people.", max_length=1000)
+    description: str = Field(default="", description="What the account is, for people.", max_length=1000)
     operators: Annotated[tuple[Name, ...], BeforeValidator(distinct)] = Field(
-        (), description="General account: the operators that it serves. Either this or `user`.", min_length=1
+        default=(), description="General account: the operators that it serves. Either this or `user`.", min_length=1
     )
-    user: User | None = Field(None, description="Personal account: whose it is, as `operator/user`.")
+    user: User | None = Field(default=None, description="Personal account: whose it is, as `operator/user`.")
     connections: Annotated[int, Field(ge=1, le=100)] | Literal["unlimited"] = Field(
-        2, description="How many connections may be open at once: a number or `unlimited`; never more than the transport allows."
+        default=2,
+        description="How many connections may be open at once: a number or `unlimited`; never more than the transport allows.",
     )
     second: bool = Field(
-        False,
+        default=False,
         description="`true`: the account may import a mailbox that another one has or had. All its mail is filed once more then.",
     )
-    import_: ImportBlock | None = Field(None, description="What is imported. Without it, nothing is.", alias="import")
-    send: SendBlock | None = Field(None, description="What is sent, and how. An account whose kind sends needs it.")
-    forward: ForwardBlock | None = Field(None, description="Forwarding of the account's mail by people.")
+    imports: ImportConfig | None = Field(default=None, description="What is imported. Without it, nothing is.", alias="import")
+    sends: SendConfig | None = Field(
+        default=None, description="What is sent, and how. An account whose kind sends needs it.", alias="send"
+    )
+    forward: ForwardBlock | None = Field(default=None, description="Forwarding of the account's mail by people.")

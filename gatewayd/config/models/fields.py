@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
 
 __all__ = [
+    "ERRORS",
     "NAME",
     "After",
     "AnyStart",
@@ -44,6 +45,8 @@ class Block(Options):
     model_config = ConfigDict(use_attribute_docstrings=False, defer_build=True)
 
 
+#: The error queue that every operator has.
+ERRORS = "errors"
 #: The name of an account, operator, user or target.
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _USER = re.compile(rf"{NAME.pattern}/{NAME.pattern}")
@@ -53,7 +56,8 @@ Start: TypeAlias = Literal["all", "now"] | datetime
 
 
 def _start(value: object) -> Start:
-    if value == "all" or value == "now":  # noqa: PLR1714  mypy narrows this to the words
+    # YAML gives no datetime: it is from Python.
+    if value == "all" or value == "now" or isinstance(value, datetime):  # noqa: PLR1714  mypy narrows this to the words
         return value
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
         try:
@@ -67,6 +71,9 @@ def _start(value: object) -> Start:
 def _after(value: object) -> Action | None:
     if value == "keep":
         return None
+    if isinstance(value, Action | None):
+        # From Python: of YAML a null is refused before.
+        return value
     if value == "seen":
         return Action(do="seen")
     if value == "delete":

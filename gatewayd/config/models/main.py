@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -12,129 +13,143 @@ from gatewayd.config.models.fields import Block, Email, Name, Text, Texts
 __all__ = [
     "AdministratorBlock",
     "GatewaydFile",
-    "LimitsBlock",
-    "LogBlock",
-    "MetricsBlock",
-    "NotifyBlock",
+    "LimitsConfig",
+    "LogConfig",
+    "MetricsConfig",
+    "NotifyConfig",
     "PluginsBlock",
-    "WorkersBlock",
+    "WorkersConfig",
+    "processes",
 ]
 
 
 class PluginsBlock(Block):
     """Plugins that are not gatewayd's own."""
 
-    folder: ConfigPath | None = Field(None, description="Folder of single-file plugins, each a `.py` file.")
+    folder: ConfigPath | None = Field(default=None, description="Folder of single-file plugins, each a `.py` file.")
     without: Texts = Field(
-        (),
+        default=(),
         description="Plugins that are left out, by their names or those of their files or distributions.",
     )
     deadline: Duration = Field(
-        20.0,
+        default=20.0,
         description="How long it may take to import one, in a process of its own. If it takes longer, it is out of use.",
         ge=1,
         le=600,
     )
 
 
-class WorkersBlock(Block):
+def processes(cpus: int) -> int:
+    """Return the default number of worker processes: one for each usable CPU, at least 2 and at most 8."""
+    return min(max(cpus, 2), 8)
+
+
+class WorkersConfig(Block):
     """The processes in which mail is examined: parsed, admitted and matched."""
 
-    processes: int | None = Field(
-        None,
+    processes: int = Field(
+        default_factory=lambda: processes(len(os.sched_getaffinity(0))),
         description="How many there are. Default: as many as CPUs may be used, at least 2, at most 8. "
         "0: commands examine by themselves, without any guard.",
         ge=0,
         le=64,
     )
-    deadline: Duration = Field(10.0, description="How long a matcher may take for a batch.", ge=1, le=3600)
+    deadline: Duration = Field(default=10.0, description="How long a matcher may take for a batch.", ge=1, le=3600)
     budget: Duration = Field(
-        30.0,
+        default=30.0,
         description="How long all the work on a batch for one operator may take; then as long again the search for a mail that a "
         "matcher can't bear.",
         ge=1,
         le=86400,
     )
     memory_mib: int = Field(
-        512, description="MiB of memory that a process may take beyond what it has when its plugins are loaded.", ge=64, le=65536
+        default=512,
+        description="MiB of memory that a process may take beyond what it has when its plugins are loaded.",
+        ge=64,
+        le=65536,
     )
 
     @model_validator(mode="after")
-    def _ordered(self) -> WorkersBlock:
+    def _ordered(self) -> WorkersConfig:
         if self.budget < self.deadline:
             msg = "budget: expected at least the deadline of one matcher"
             raise ValueError(msg)
         return self
 
 
-class LimitsBlock(Block):
+class LimitsConfig(Block):
     """What bounds the work on all accounts together."""
 
-    visits: int = Field(16, description="How many accounts are visited at once.", ge=1, le=1000)
-    visits_per_host: int = Field(8, description="How many of them at one server.", ge=1, le=1000)
-    batch_messages: int = Field(200, description="How many messages make a batch at most.", ge=1, le=1000)
+    visits: int = Field(default=16, description="How many accounts are visited at once.", ge=1, le=1000)
+    visits_per_host: int = Field(default=8, description="How many of them at one server.", ge=1, le=1000)
+    batch_messages: int = Field(default=200, description="How many messages make a batch at most.", ge=1, le=1000)
     batch_bytes: int = Field(
-        16777216, description="How many bytes make a batch at most; a larger message comes alone.", ge=1, le=1 << 30
+        default=16777216, description="How many bytes make a batch at most; a larger message comes alone.", ge=1, le=1 << 30
     )
     message_bytes: int = Field(
-        268435456,
+        default=268435456,
         description="The largest message that is fetched, in bytes; a larger one waits on the server. While an account is visited, "
         "three spools of at most this and twice `batch_bytes` each may lie in the state folder.",
         ge=1 << 16,
         le=1 << 36,
     )
     visit_bytes: int = Field(
-        17179869184,
+        default=17179869184,
         description="How many bytes a server may send in one visit. What it has beyond that is had by the next one.",
         ge=1 << 30,
         le=1 << 50,
     )
     visit_messages: int = Field(
-        50000,
+        default=50000,
         description="How many new messages are listed in one visit. The others are listed by the next one.",
         ge=1000,
         le=5_000_000,
     )
     visit_time: Duration = Field(
-        3600.0,
+        default=3600.0,
         description="How long a visit may take before it ends with the step that it is at. What is left is had by the next one.",
         ge=60,
         le=604800,
     )
     day_bytes: int = Field(
-        68719476736,
+        default=68719476736,
         description="How many bytes the server of an account may send in a day. When they came, it is visited once an hour, for "
         "as many as an hour's share.",
         ge=1 << 30,
         le=1 << 50,
     )
     day_messages: int = Field(
-        500_000, description="How many new messages may be listed in a day, likewise.", ge=1000, le=100_000_000
+        default=500_000, description="How many new messages may be listed in a day, likewise.", ge=1000, le=100_000_000
     )
     reread_after: Duration = Field(
-        600.0,
+        default=600.0,
         description="How long after it was filed a message is fetched once more that is of another size than the server lists. "
         "Only if the same bytes come, is `after` done to it.",
         ge=1,
         le=604800,
     )
     backoff: Duration = Field(
-        900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
+        default=900.0, description="The longest pause between tries after faults of a network or server.", ge=1, le=86400
     )
     auth_pause: Duration = Field(
-        900.0, description="The least pause after a refused log-in. A short one may lock a mailbox at its server.", ge=1, le=604800
+        default=900.0,
+        description="The least pause after a refused log-in. A short one may lock a mailbox at its server.",
+        ge=1,
+        le=604800,
     )
-    deliveries: int = Field(8, description="Through how many accounts and to how many webhooks is delivered at once.", ge=1, le=100)
-    give_up: Duration = Field(432000.0, description="A delivery that is not taken for so long is parked.", ge=1, le=2592000)
-    warn: Duration = Field(14400.0, description="A delivery that is not taken for so long is warned of.", ge=1, le=2592000)
+    deliveries: int = Field(
+        default=8, description="Through how many accounts and to how many webhooks is delivered at once.", ge=1, le=100
+    )
+    give_up: Duration = Field(default=432000.0, description="A delivery that is not taken for so long is parked.", ge=1, le=2592000)
+    warn: Duration = Field(default=14400.0, description="A delivery that is not taken for so long is warned of.", ge=1, le=2592000)
     forwards_per_hour: int = Field(
-        1000,
+        default=1000,
         description="How many forwards by rules a target gets in an hour; further ones are withheld: they may go in a circle.",
         ge=1,
         le=1000000,
     )
     forwards_per_sender: int | None = Field(
-        None,
+        default=None,
         description="How many of them may be of one sender, where the target gets mail; further ones are withheld: the sender may "
         "answer each. Default: a thirtieth of `forwards_per_hour`, and 10 at least.",
         ge=1,
@@ -142,18 +157,20 @@ class LimitsBlock(Block):
     )
 
 
-class LogBlock(Block):
+class LogConfig(Block):
     """The log, which goes to standard error."""
 
-    format: Literal["plain", "json"] = Field("plain", description="A line of text or a JSON object for each event.")
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is at least as grave is logged.")
+    format: Literal["plain", "json"] = Field(default="plain", description="A line of text or a JSON object for each event.")
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="What is at least as grave is logged.")
 
 
-class MetricsBlock(Block):
+class MetricsConfig(Block):
     """Metrics for Prometheus, at `/metrics`."""
 
-    port: int = Field(9464, description="The port to listen on.", ge=1, le=65535)
-    host: Text = Field("127.0.0.1", description="The address to listen on. Metrics name accounts and operators: keep it local.")
+    port: int = Field(default=9464, description="The port to listen on.", ge=1, le=65535)
+    host: Text = Field(
+        default="127.0.0.1", description="The address to listen on. Metrics name accounts and operators: keep it local."
+    )
 
 
 class AdministratorBlock(Block):
@@ -162,18 +179,20 @@ class AdministratorBlock(Block):
     email: Email = Field(description="The mail address.")
 
 
-class NotifyBlock(Block):
+class NotifyConfig(Block):
     """How the administrators are told when an account stops, a directory goes stale or the store can't be written.
 
     And when it is over: little and together, at most six times an hour.
     """
 
-    through: Name | None = Field(None, description="The account that sends them a mail. Either this or `kind`.")
-    kind: Name | None = Field(None, description="The forwarder that tells them, such as `webhook`; its own fields stand beside it.")
-    after: Duration = Field(900.0, description="How long what may pass by itself lasts before it is told.", ge=1, le=86400)
+    through: Name | None = Field(default=None, description="The account that sends them a mail. Either this or `kind`.")
+    kind: Name | None = Field(
+        default=None, description="The forwarder that tells them, such as `webhook`; its own fields stand beside it."
+    )
+    after: Duration = Field(default=900.0, description="How long what may pass by itself lasts before it is told.", ge=1, le=86400)
 
     @model_validator(mode="after")
-    def _one_way(self) -> NotifyBlock:
+    def _one_way(self) -> NotifyConfig:
         if (self.through is None) == (self.kind is None):
             found = "neither" if self.kind is None else "both"
             msg = f"expected either 'through' or 'kind', found {found}"
@@ -184,19 +203,20 @@ class NotifyBlock(Block):
 class GatewaydFile(Block):
     """`gatewayd.yaml`: What concerns the whole daemon."""
 
-    state: ConfigPath | None = Field(None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")
+    state: ConfigPath | None = Field(default=None, description="Folder for all state. Default: `$STATE_DIRECTORY`.")
     store: dict[str, object] | None = Field(
-        None, description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder."
+        default=None,
+        description="What keeps everything: its `kind`, with its options. Default: `sql`, `gatewayd.db` in the state folder.",
     )
-    plugins: PluginsBlock | None = Field(None, description="Plugins that are not gatewayd's own.")
+    plugins: PluginsBlock = Field(default_factory=PluginsBlock, description="Plugins of your own, and plugins that are left out.")
     signing_key: Secret | None = Field(
-        None,
+        default=None,
         description="The key, of at least 32 characters, by which our own messages are known again; needed where several daemons "
         "share the store. Default: `signing.key` in the state folder, made by itself.",
     )
-    workers: WorkersBlock | None = Field(None, description="The processes in which mail is examined.")
-    limits: LimitsBlock | None = Field(None, description="What bounds the work on all accounts together.")
-    log: LogBlock | None = Field(None, description="The daemon's log.")
-    administrators: dict[Name, AdministratorBlock] = Field({}, description="Who is told by `notify`.")
-    notify: dict[str, object] | None = Field(None, description="How the administrators are told what needs them.")
-    metrics: MetricsBlock | None = Field(None, description="Metrics for Prometheus. Without it there are none.")
+    workers: WorkersConfig = Field(default_factory=WorkersConfig, description="The processes in which mail is examined.")
+    limits: LimitsConfig = Field(default_factory=LimitsConfig, description="Bounds of the work on all accounts together.")
+    log: LogConfig = Field(default_factory=LogConfig, description="The daemon's log.")
+    administrators: dict[Name, AdministratorBlock] = Field(default={}, description="Who is told by `notify`.")
+    notify: dict[str, object] | None = Field(default=None, description="How the administrators are told what needs them.")
+    metrics: MetricsConfig | None = Field(default=None, description="Metrics for Prometheus. Without it there are none.")

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, Field, model_validator
 from gatewayd.api.values import Kind
 from gatewayd.config.models.fields import Block, Correspondent, Email, Name, OneOrMore, Pattern, Text, Texts, distinct
 
-__all__ = ["ForwardRule", "MailTarget", "OperatorFile", "QueueBlock", "UserBlock", "WhenBlock"]
+__all__ = ["ForwardRule", "MailTarget", "OperatorFile", "QueueBlock", "RuleConditions", "UserConfig"]
 
 
-class UserBlock(Block):
+class UserConfig(Block):
     """A user of an operator."""
 
     name: Text = Field(description="The user's full name.")
@@ -34,42 +34,45 @@ class MailTarget(Block):
         description="The addresses. They are approved by standing here.", min_length=1, max_length=100
     )
     mode: Literal["attached", "inline"] = Field(
-        "attached",
+        default="attached",
         description="`attached`: the original in a new message from our own address. `inline`: the original itself, to the byte, "
         "behind Resent-* headers; receivers that check DMARC may refuse it.",
     )
 
 
-class WhenBlock(Block):
+class RuleConditions(Block):
     """What mail a rule is for. All that is given must hold."""
 
     linked: Annotated[tuple[Kind, ...], OneOrMore()] = Field(
-        (), description="The mail is linked to a record of this kind, or of one of these.", min_length=1
+        default=(), description="The mail is linked to a record of this kind, or of one of these.", min_length=1
     )
-    unlinked: bool = Field(False, description="`true`: the mail is linked to nothing.")
-    account: Annotated[tuple[Name, ...], OneOrMore()] = Field(
-        (),
+    unlinked: bool = Field(default=False, description="`true`: the mail is linked to nothing.")
+    accounts: Annotated[tuple[Name, ...], OneOrMore()] = Field(
+        default=(),
         description="It came by this account, or one of these. A user's personal mail is taken only where its account is named.",
         min_length=1,
+        alias="account",
     )
     from_: Annotated[tuple[Correspondent, ...], OneOrMore()] = Field(
-        (), description="It is from this address or domain (`@example.com`), or one of these.", min_length=1, alias="from"
+        default=(), description="It is from this address or domain (`@example.com`), or one of these.", min_length=1, alias="from"
     )
     to: Annotated[tuple[Correspondent, ...], OneOrMore()] = Field(
-        (), description="It is to this address or domain, or one of these, in To or Cc.", min_length=1
+        default=(), description="It is to this address or domain, or one of these, in To or Cc.", min_length=1
     )
-    subject: Pattern = Field("", description="A pattern (RE2's syntax) that is found in the decoded subject, such as `(?i)urgent`.")
-    attachment: bool | None = Field(None, description="Whether it has an attachment.")
-    queue: Annotated[tuple[Name, ...], OneOrMore()] = Field(
-        (), description="It stands in this error queue, or one of these.", min_length=1
+    subject: Pattern = Field(
+        default="", description="A pattern (RE2's syntax) that is found in the decoded subject, such as `(?i)urgent`."
+    )
+    attachment: bool | None = Field(default=None, description="Whether it has an attachment.")
+    queues: Annotated[tuple[Name, ...], OneOrMore()] = Field(
+        default=(), description="It stands in this error queue, or one of these.", min_length=1, alias="queue"
     )
     automatic: bool = Field(
-        False,
+        default=False,
         description="`true`: mail that programs sent of themselves, to lists or in bulk, is taken too; robots' answers never are.",
     )
 
     @model_validator(mode="after")
-    def _can_hold(self) -> WhenBlock:
+    def _can_hold(self) -> RuleConditions:
         if self.linked and self.unlinked:
             msg = "unlinked: expected it without linked: no mail is both"
             raise ValueError(msg)
@@ -79,28 +82,30 @@ class WhenBlock(Block):
 class ForwardRule(Block):
     """A rule that forwards mail to targets."""
 
-    when: WhenBlock = Field(description="What mail the rule is for; `{}` is for all.")
+    when: RuleConditions = Field(description="What mail the rule is for; `{}` is for all.")
     to: Annotated[tuple[Name, ...], OneOrMore()] = Field(description="One of the operator's targets, or several.", min_length=1)
 
 
 class OperatorFile(Block):
     """`operators/<name>.yaml`: One tour operator."""
 
-    title: str = Field("", description="The operator's name for people.", max_length=1000)
-    brands: Texts = Field((), description="The operator's brands, as they stand in booking codes.")
+    title: str = Field(default="", description="The operator's name for people.", max_length=1000)
+    brands: Texts = Field(default=(), description="The operator's brands, as they stand in booking codes.")
     directory: dict[str, object] | None = Field(
-        None, description="Where the operator's records are looked up: its `kind`, with its options. Matchers need one."
+        default=None, description="Where the operator's records are looked up: its `kind`, with its options. Matchers need one."
     )
     matchers: list[object] = Field(
-        [], description="What finds out what mail is about, in this order: `kind`, or `kind: {options}`."
+        default=[], description="What finds out what mail is about, in this order: `kind`, or `kind: {options}`."
     )
     targets: dict[Name, dict[str, object]] = Field(
-        {}, description="Places that mail can be forwarded to: for each name its `kind`, with that forwarder's options."
+        default={}, description="Places that mail can be forwarded to: for each name its `kind`, with that forwarder's options."
     )
-    forward: tuple[ForwardRule, ...] = Field((), description="What mail goes on to which target; each rule that fits fires.")
+    forward: tuple[ForwardRule, ...] = Field(
+        default=(), description="What mail goes on to which target; each rule that fits fires."
+    )
     queues: dict[Name, QueueBlock] | None = Field(
-        None,
+        default=None,
         description="The error queues that its accounts and rules may name, besides `errors`, which there always is. "
         "Without it they may have any name.",
     )
-    users: dict[Name, UserBlock] = Field({}, description="The operator's users, who may have personal accounts.")
+    users: dict[Name, UserConfig] = Field(default={}, description="The operator's users, who may have personal accounts.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +10,7 @@ import pytest
 
 from gatewayd import config
 from gatewayd.config import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
-from gatewayd.config.models import GatewaydFile
-from gatewayd.config.values import processes
+from gatewayd.config.models.main import processes
 from gatewayd.errors import ConfigError
 from gatewayd.registry import loading
 
@@ -71,7 +69,7 @@ metrics: {port: 9999, host: "::1"}
 
 def test_P8_each_limit_is_the_one_that_was_set(load: Callable[[str], config.Config]) -> None:
     # All of them, and no two the same.
-    defaults = asdict(LimitsConfig())
+    defaults = dict(LimitsConfig())
     wanted = {name: (value or 0) + number for number, (name, value) in enumerate(defaults.items(), 1)}
     lines = [f"  {name}: {value if isinstance(value, int) else f'{value:g}s'}\n" for name, value in wanted.items()]
     assert load("limits:\n" + "".join(lines)).limits == LimitsConfig(**wanted)
@@ -87,12 +85,10 @@ def test_no_worker_processes_are_no_default(load: Callable[[str], config.Config]
     assert load("workers: {processes: 0}\n").workers.processes == 0
 
 
-def test_every_field_of_the_blocks_has_a_value_of_its_own_and_is_described(load: Callable[[str], config.Config]) -> None:
+def test_every_field_of_the_blocks_is_described(load: Callable[[str], config.Config]) -> None:
     loaded = load("")
-    for name, block in (("workers", loaded.workers), ("limits", loaded.limits), ("log", loaded.log), ("metrics", MetricsConfig())):
-        model = next(one for one in GatewaydFile.model_fields[name].annotation.__args__ if one is not type(None))  # type: ignore[union-attr]
-        assert list(model.model_fields) == list(block.__dataclass_fields__)
-        assert all(field.description for field in model.model_fields.values())
+    for block in (loaded.workers, loaded.limits, loaded.log, MetricsConfig()):
+        assert all(field.description for field in type(block).model_fields.values())
 
 
 def test_a_budget_below_the_default_deadline_is_a_fault_of_the_block(load: Callable[[str], config.Config]) -> None:

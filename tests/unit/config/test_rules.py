@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from gatewayd.api.ledger import Filing, FilingFault
 from gatewayd.api.values import KINDS, Kind, Link, Record, Rivals
+from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule, compiled, why_not
 from gatewayd.message.mail import BytesSource, parse
 
@@ -50,56 +52,60 @@ def _filing(*kinds: Kind, rivals: tuple[Kind, ...] = (), faults: tuple[FilingFau
     return Filing(operator="acme", owner=None, links=links, rivals=(several,) * bool(rivals), faults=faults, queue="front-office")
 
 
-_ALL = Rule(number=1, where="operators/acme.yaml:9", targets=("duty",))
+_ALL = Rule(number=1, where="operators/acme.yaml:9", when=RuleConditions(), targets=("duty",))
 _FAULT = FilingFault("contacts", "it hangs")
+
+
+def _rule(**when: Any) -> Rule:
+    return replace(_ALL, when=RuleConditions.model_construct(**when))
 
 
 @pytest.mark.parametrize(
     ("rule", "filing", "why"),
     [
         (_ALL, _filing(), ""),
-        (replace(_ALL, linked=("person",)), _filing("person", "customer"), ""),
-        (replace(_ALL, linked=("reservation", "person")), _filing("person"), ""),
-        (replace(_ALL, linked=("reservation",)), _filing("person"), "linked to person, not to reservation"),
+        (_rule(linked=("person",)), _filing("person", "customer"), ""),
+        (_rule(linked=("reservation", "person")), _filing("person"), ""),
+        (_rule(linked=("reservation",)), _filing("person"), "linked to person, not to reservation"),
         (
-            replace(_ALL, linked=("quote", "invoice")),
+            _rule(linked=("quote", "invoice")),
             _filing("person", "customer"),
             "linked to customer and person, not to quote or invoice",
         ),
-        (replace(_ALL, linked=("person",)), _filing(), "linked to nothing, not to person"),
+        (_rule(linked=("person",)), _filing(), "linked to nothing, not to person"),
         (
-            replace(_ALL, linked=("person",)),
+            _rule(linked=("person",)),
             _filing(rivals=("person", "person")),
             "linked to nothing, not to person (which person is not decided)",
         ),
-        (replace(_ALL, linked=("person",)), _filing(rivals=("quote",)), "linked to nothing, not to person"),
-        (replace(_ALL, unlinked=True), _filing(), ""),
-        (replace(_ALL, unlinked=True), _filing(rivals=("person", "person")), ""),
-        (replace(_ALL, unlinked=True), _filing("person"), "linked to person, expected to be linked to nothing"),
-        (replace(_ALL, accounts=("sales", "reservations")), _filing(), ""),
-        (replace(_ALL, accounts=("sales", "irina")), _filing(), "came by reservations, not by sales or irina"),
-        (replace(_ALL, from_=("anna@nord.example",)), _filing(), ""),
-        (replace(_ALL, from_=("@nord.example",)), _filing(), ""),
+        (_rule(linked=("person",)), _filing(rivals=("quote",)), "linked to nothing, not to person"),
+        (_rule(unlinked=True), _filing(), ""),
+        (_rule(unlinked=True), _filing(rivals=("person", "person")), ""),
+        (_rule(unlinked=True), _filing("person"), "linked to person, expected to be linked to nothing"),
+        (_rule(accounts=("sales", "reservations")), _filing(), ""),
+        (_rule(accounts=("sales", "irina")), _filing(), "came by reservations, not by sales or irina"),
+        (_rule(from_=("anna@nord.example",)), _filing(), ""),
+        (_rule(from_=("@nord.example",)), _filing(), ""),
         (
-            replace(_ALL, from_=("@example", "@rd.example", "nord.example")),
+            _rule(from_=("@example", "@rd.example", "nord.example")),
             _filing(),
             "from anna@nord.example, not from @example, @rd.example or nord.example",
         ),
-        (replace(_ALL, to=("duty@acme.example",)), _filing(), ""),
-        (replace(_ALL, to=("@nord.example",)), _filing(), ""),
+        (_rule(to=("duty@acme.example",)), _filing(), ""),
+        (_rule(to=("@nord.example",)), _filing(), ""),
         (
-            replace(_ALL, to=("anna@nord.example",)),
+            _rule(to=("anna@nord.example",)),
             _filing(),
             "to reservations@acme.example, duty@acme.example, office@nord.example, not to anna@nord.example",
         ),
-        (replace(_ALL, subject="(?i)^urgent"), _filing(), ""),
-        (replace(_ALL, subject="Straße"), _filing(), ""),
-        (replace(_ALL, subject="^urgent"), _filing(), "subject does not match '^urgent'"),
-        (replace(_ALL, attachment=True), _filing(), ""),
-        (replace(_ALL, attachment=False), _filing(), "has 1 attachment"),
-        (replace(_ALL, queues=("errors", "front-office")), _filing(faults=(_FAULT,)), ""),
-        (replace(_ALL, queues=("front-office",)), _filing(), "stands in no error queue, not in front-office"),
-        (replace(_ALL, queues=("errors",)), _filing(faults=(_FAULT,)), "stands in the error queue front-office, not in errors"),
+        (_rule(subject="(?i)^urgent"), _filing(), ""),
+        (_rule(subject="Straße"), _filing(), ""),
+        (_rule(subject="^urgent"), _filing(), "subject does not match '^urgent'"),
+        (_rule(attachment=True), _filing(), ""),
+        (_rule(attachment=False), _filing(), "has 1 attachment"),
+        (_rule(queues=("errors", "front-office")), _filing(faults=(_FAULT,)), ""),
+        (_rule(queues=("front-office",)), _filing(), "stands in no error queue, not in front-office"),
+        (_rule(queues=("errors",)), _filing(faults=(_FAULT,)), "stands in the error queue front-office, not in errors"),
     ],
 )
 def test_each_condition_holds_or_says_what_was_found(rule: Rule, filing: Filing, why: str) -> None:
@@ -109,10 +115,10 @@ def test_each_condition_holds_or_says_what_was_found(rule: Rule, filing: Filing,
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
-        (replace(_ALL, from_=("@nord.example",)), "from nobody, not from @nord.example"),
-        (replace(_ALL, to=("@nord.example",)), "to nobody, not to @nord.example"),
-        (replace(_ALL, attachment=True), "has no attachment"),
-        (replace(_ALL, attachment=False, subject="^$"), ""),
+        (_rule(from_=("@nord.example",)), "from nobody, not from @nord.example"),
+        (_rule(to=("@nord.example",)), "to nobody, not to @nord.example"),
+        (_rule(attachment=True), "has no attachment"),
+        (_rule(attachment=False, subject="^$"), ""),
     ],
 )
 def test_a_mail_without_any_headers_fits_what_asks_for_none(rule: Rule, why: str) -> None:
@@ -122,19 +128,19 @@ def test_a_mail_without_any_headers_fits_what_asks_for_none(rule: Rule, why: str
 def test_many_addresses_are_told_in_part_and_all_are_looked_at() -> None:
     raw = b"To: " + b", ".join(b"p%d@acme.example" % number for number in range(9)) + b"\r\n\r\n"
     mail = parse(BytesSource(raw))
-    rule = replace(_ALL, to=("x@acme.example",))
+    rule = _rule(to=("x@acme.example",))
     told = "to p0@acme.example, p1@acme.example, p2@acme.example and 6 more, not to x@acme.example"
     assert why_not(rule, account="a", mail=mail, filing=_filing()) == told
-    assert why_not(replace(_ALL, to=("p8@acme.example",)), account="a", mail=mail, filing=_filing()) == ""
+    assert why_not(_rule(to=("p8@acme.example",)), account="a", mail=mail, filing=_filing()) == ""
 
 
 @pytest.mark.parametrize("wanted", ["anna@müller.example", "@müller.example", "@xn--mller-kva.example"])
 def test_a_domain_is_meant_in_either_spelling(wanted: str) -> None:
-    assert why_not(replace(_ALL, from_=(wanted,)), account="a", mail=_ABROAD, filing=_filing()) == ""
+    assert why_not(_rule(from_=(wanted,)), account="a", mail=_ABROAD, filing=_filing()) == ""
 
 
 def test_the_first_condition_that_does_not_hold_is_told() -> None:
-    rule = replace(_ALL, linked=("quote",), accounts=("sales",), subject="never")
+    rule = _rule(linked=("quote",), accounts=("sales",), subject="never")
     assert why_not(rule, account="reservations", mail=_MAIL, filing=_filing("quote")) == "came by reservations, not by sales"
 
 
@@ -142,7 +148,7 @@ def test_P6_personal_mail_is_taken_only_by_a_rule_that_names_its_account() -> No
     personal = replace(_filing(), owner="irina")
     said = why_not(_ALL, account="irina-own", mail=_MAIL, filing=personal)
     assert said == "personal mail of irina, and the rule does not name the account irina-own"
-    named = replace(_ALL, accounts=("irina-own",))
+    named = _rule(accounts=("irina-own",))
     assert why_not(named, account="irina-own", mail=_MAIL, filing=personal) == ""
 
 
@@ -173,7 +179,7 @@ def test_P4_a_pattern_that_ruins_others_takes_time_in_step_with_the_subject(patt
     mail = replace(_BARE, subject="a" * 4095 + "!")
     began = time.process_time()
     for _ in range(20):
-        why_not(replace(_ALL, subject=pattern), account="a", mail=mail, filing=_filing())
+        why_not(_rule(subject=pattern), account="a", mail=mail, filing=_filing())
     assert time.process_time() - began < 5
 
 
@@ -188,7 +194,7 @@ def test_any_pattern_is_refused_or_can_be_searched_for(pattern: str, subject: st
 
 @given(st.text(max_size=10), st.text(max_size=20), st.text(max_size=20))
 def test_a_text_is_found_wherever_it_stands(word: str, before: str, behind: str) -> None:
-    rule = replace(_ALL, subject="".join(rf"\x{{{ord(letter):x}}}" for letter in word))
+    rule = _rule(subject="".join(rf"\x{{{ord(letter):x}}}" for letter in word))
     mail = replace(_BARE, subject=before + word + behind)
     assert why_not(rule, account="a", mail=mail, filing=_filing()) == ""
 
@@ -196,15 +202,12 @@ def test_a_text_is_found_wherever_it_stands(word: str, before: str, behind: str)
 @given(st.binary(max_size=300))
 def test_any_mail_can_be_judged(raw: bytes) -> None:
     mail = parse(BytesSource(b"Subject: " + raw))
-    rule = replace(_ALL, subject="(?s)^.*$", attachment=bool(mail.attachments))
+    rule = _rule(subject="(?s)^.*$", attachment=bool(mail.attachments))
     assert why_not(rule, account="a", mail=mail, filing=_filing()) == ""
 
 
 _RULES = st.builds(
-    Rule,
-    number=st.just(1),
-    where=st.just("x:1"),
-    targets=st.just(("duty",)),
+    _rule,
     linked=st.lists(st.sampled_from(KINDS), max_size=2, unique=True).map(tuple),
     unlinked=st.booleans(),
     accounts=st.lists(st.sampled_from(["sales", "reservations"]), max_size=2, unique=True).map(tuple),
@@ -222,14 +225,14 @@ def test_a_rule_fires_exactly_where_all_that_it_says_holds(
 ) -> None:
     filing = _filing(*kinds, faults=faults)
     holds = [
-        not rule.linked or bool({*rule.linked} & {*kinds}),
-        not rule.unlinked or not kinds,
-        not rule.accounts or "reservations" in rule.accounts,
-        not rule.from_ or bool({*rule.from_} & {"anna@nord.example", "@nord.example"}),
-        not rule.to or "duty@acme.example" in rule.to,
-        rule.subject in {"", "URGENT"},
-        rule.attachment in {None, True},
-        not rule.queues or (bool(faults) and "front-office" in rule.queues),
+        not rule.when.linked or bool({*rule.when.linked} & {*kinds}),
+        not rule.when.unlinked or not kinds,
+        not rule.when.accounts or "reservations" in rule.when.accounts,
+        not rule.when.from_ or bool({*rule.when.from_} & {"anna@nord.example", "@nord.example"}),
+        not rule.when.to or "duty@acme.example" in rule.when.to,
+        rule.when.subject in {"", "URGENT"},
+        rule.when.attachment in {None, True},
+        not rule.when.queues or (bool(faults) and "front-office" in rule.when.queues),
     ]
     why = why_not(rule, account="reservations", mail=_MAIL, filing=filing)
     assert (why == "") == all(holds)

@@ -152,7 +152,7 @@ def test_schemas_are_written_as_files(tmp_path: Path, registry: loading.Registry
 
 def test_defaults_are_written_as_files_write_them(registry: loading.Registry) -> None:
     rules: Any = schema.schemas(registry)["account.schema.json"]
-    block = rules["$defs"]["ImportBlock"]["properties"]
+    block = rules["$defs"]["ImportConfig"]["properties"]
     assert (block["every"]["default"], block["after"]["default"], block["folders"]["default"]) == ("60s", "keep", ["INBOX"])
     pop3 = next(one for one in rules["allOf"][0]["oneOf"] if one["title"] == "pop3")
     assert pop3["properties"]["timeout"]["default"] == "60s"

@@ -10,6 +10,7 @@ import pytest
 
 from gatewayd import Forwarder, Store, Transport, config
 from gatewayd.api.options import Secret
+from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule
 from gatewayd.config.values import TargetConfig
 from gatewayd.message.values import Address
@@ -88,26 +89,27 @@ def test_an_account_that_only_sends(load: Callable[..., config.Config]) -> None:
     out = loaded.accounts["out"]
     assert (out.kind, out.operators, out.user, out.imports, out.connections) == ("post", ("acme",), None, None, 2)
     assert dict(out.options) == {"town": "Rome"}
-    assert out.sends == config.SendConfig(sender=Address(name="Acme", email="out@acme.example"))
+    assert out.sends == config.SendConfig.model_validate({"from": {"name": "Acme", "address": "out@acme.example"}})
+    assert out.sends.sender == Address(name="Acme", email="out@acme.example")
     assert loaded.accounts["sales"].sends is None
     assert loaded.faults == ()
 
 
 def test_each_rule_of_an_account_knows_where_it_is_said(load: Callable[..., config.Config]) -> None:
     more = "  cc: false\n  bcc: false\n\n  match: true\n  docx: true\n  system: true\n  max_bytes: 2048\n"
-    sends = load({"accounts/out.yaml": _OUT + more}).accounts["out"].sends
+    out = load({"accounts/out.yaml": _OUT + more}).accounts["out"]
+    sends = out.sends
     assert sends
     assert (sends.cc, sends.bcc, sends.match, sends.docx, sends.system, sends.max_bytes) == (False, False, True, True, True, 2048)
-    lines = {"sender": 5, "cc": 6, "bcc": 7, "match": 9, "docx": 10, "system": 11, "max_bytes": 12}
-    assert sends.where == {name: f"accounts/out.yaml:{line}" for name, line in lines.items()}
+    lines = {"from": 5, "cc": 6, "bcc": 7, "match": 9, "docx": 10, "system": 11, "max_bytes": 12}
+    assert out.sends_lines == {name: f"accounts/out.yaml:{line}" for name, line in lines.items()}
 
 
 def test_what_is_not_said_stands_where_the_block_does(load: Callable[..., config.Config]) -> None:
-    sends = load({"accounts/out.yaml": _OUT + "  docx: true\n"}).accounts["out"].sends
-    assert sends
-    assert {name: int(where.rpartition(":")[2]) for name, where in sends.where.items()} == {
+    out = load({"accounts/out.yaml": _OUT + "  docx: true\n"}).accounts["out"]
+    assert {name: int(where.rpartition(":")[2]) for name, where in out.sends_lines.items()} == {
         **dict.fromkeys(("system", "match", "cc", "bcc", "max_bytes"), 5),
-        "sender": 5,
+        "from": 5,
         "docx": 6,
     }
 
@@ -176,20 +178,22 @@ def test_targets_and_rules_of_an_operator(load: Callable[..., config.Config]) ->
     assert hook.options
     assert dict(hook.options) == {"tune": "loud", "key": Secret("env", "KEY")}
     assert acme.rules == (
-        Rule(number=1, where="", linked=("reservation",), subject="(?i)urgent", targets=("duty",)),
+        Rule(number=1, where="", when=RuleConditions(linked=("reservation",), subject="(?i)urgent"), targets=("duty",)),
         Rule(
             number=2,
             where="",
-            unlinked=True,
-            accounts=("sales",),
-            from_=("@nord.example",),
-            to=("x@acme.example",),
-            attachment=False,
-            queues=("late",),
-            automatic=True,
+            when=RuleConditions.model_construct(
+                unlinked=True,
+                accounts=("sales",),
+                from_=("@nord.example",),
+                to=("x@acme.example",),
+                attachment=False,
+                queues=("late",),
+                automatic=True,
+            ),
             targets=("duty", "hook"),
         ),
-        Rule(number=3, where="", targets=("hook",)),
+        Rule(number=3, where="", when=RuleConditions(), targets=("hook",)),
     )
     assert [rule.where for rule in acme.rules] == [f"operators/acme.yaml:{line}" for line in (6, 7, 9)]
 

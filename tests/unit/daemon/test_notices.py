@@ -277,9 +277,9 @@ def test_P4_a_forwarder_that_exits_is_told_and_not_tried_each_second(tmp_path: P
     told = Told(tmp_path, "notify: {through: out}", out(1))
     config = load(told.folder)
     assert config.notify
-    notify = replace(config.notify, kind="exits", options=Forwarder.Options())
+    notify = config.notify.model_copy(update={"kind": "exits"})
     registry = Registry(plugins=(), _classes={("forwarders", "exits"): Exits})
-    told.notices.apply(replace(config, registry=registry, notify=notify))
+    told.notices.apply(replace(config, registry=registry, notify=notify, notify_options=Forwarder.Options()))
     told.alarms.raised(alarm())
     with logged() as log:
         told.alarms.raised(alarm())

@@ -33,9 +33,10 @@ TARGETS = {
 }
 
 
-def sender(name: str, **changed: Any) -> AccountConfig:
-    sends = replace(SendConfig(sender=DESK, where={"max_bytes": f"accounts/{name}.yaml:9"}), **changed)
-    return AccountConfig(name=name, kind="smtp", operators=("acme",), options=Transport.Options(), sends=sends)
+def sender(name: str, who: Address = DESK, **changed: Any) -> AccountConfig:
+    sends = SendConfig.model_validate({"from": {"name": who.name, "address": who.email}, **changed})
+    lines = {"max_bytes": f"accounts/{name}.yaml:9"}
+    return AccountConfig(name=name, kind="smtp", operators=("acme",), options=Transport.Options(), sends=sends, sends_lines=lines)
 
 
 class World:
@@ -47,7 +48,7 @@ class World:
         self.accounts = {
             "main": AccountConfig(name="main", kind="imap", operators=("acme",), options=Transport.Options(), approved=APPROVED),
             "acme-out": sender("acme-out", system=True),
-            "night-out": sender("night-out", sender=Address(name="Night", email="night@acme.example"), max_bytes=1024),
+            "night-out": sender("night-out", Address(name="Night", email="night@acme.example"), max_bytes=1024),
         }
         self.mail_id = self.file(make_raw(1))
 

@@ -15,6 +15,7 @@ from gatewayd import Address, DeliveryQuery, DeliveryView, FilingView, Permanent
 from gatewayd.api.endpoint import Endpoint
 from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
+from gatewayd.config.models.account import SenderBlock
 from gatewayd.desk import NewMail, PreparedMail, Writer
 from gatewayd.desk.composing import AttachedFile
 from gatewayd.message.message_ids import Signer, reference
@@ -23,17 +24,15 @@ from gatewayd.testing.contracts.custodian import Custodian, make_filing
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from gatewayd.desk import SentMail
 
 ACME, IRINA = Viewer(operator="acme"), Viewer(operator="acme", users=("irina",))
 NORD = make_record("customer", "C1", "Nord GmbH")
-WHERE = {
-    name: f"accounts/acme-out.yaml:{line}" for line, name in enumerate(["sender", "match", "cc", "bcc", "docx", "max_bytes"], 7)
-}
-SENDS = SendConfig(sender=Address(name="Acme Tours", email="desk@acme.example"), system=True, where=WHERE)
+WHERE = {name: f"accounts/acme-out.yaml:{line}" for line, name in enumerate(["from", "match", "cc", "bcc", "docx", "max_bytes"], 7)}
+SENDS = SendConfig.model_validate({"from": {"name": "Acme Tours", "address": "desk@acme.example"}, "system": True})
 LETTER = NewMail(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
 
 
@@ -48,7 +47,9 @@ def login(username: str) -> Login:
 ACCOUNTS = {
     one.name: one
     for one in (
-        AccountConfig(name="acme-out", kind="smtp", operators=("acme",), options=Transport.Options(), sends=SENDS),
+        AccountConfig(
+            name="acme-out", kind="smtp", operators=("acme",), options=Transport.Options(), sends=SENDS, sends_lines=WHERE
+        ),
         AccountConfig(name="main", kind="imap", operators=("acme",), options=login("Reservations@acme.example")),
         AccountConfig(name="irina", kind="imap", operators=("acme",), user="irina", options=login("irina")),
         AccountConfig(
@@ -56,7 +57,8 @@ ACCOUNTS = {
             kind="smtp",
             operators=("globetrot",),
             options=Transport.Options(),
-            sends=replace(SENDS, sender=Address(name="", email="otto@nord.example")),
+            sends=SendConfig.model_validate({"from": {"address": "otto@nord.example"}, "system": True}),
+            sends_lines=WHERE,
         ),
     )
 }
@@ -82,9 +84,9 @@ class World:
     def writer(self) -> Writer:
         return Writer(desk=self.desk, signer=self.signer, operators=self.operators, accounts=self.accounts)
 
-    def allow(self, **changed: Any) -> None:
+    def allow(self, lines: Mapping[str, str] = WHERE, **changed: Any) -> None:
         account = self.accounts["acme-out"]
-        self.accounts["acme-out"] = replace(account, sends=replace(SENDS, **changed))
+        self.accounts["acme-out"] = replace(account, sends=SENDS.model_copy(update=changed), sends_lines=lines)
 
     def file(self, raw: bytes = MAIL, key: str = "1", owner: str | None = None) -> int:
         return self.main.file(key, raw, make_filing("acme", owner=owner, links=[NORD]))
@@ -217,7 +219,7 @@ DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
 def test_a_refusal_names_the_rule_and_where_it_stands(
     world: World, rule: str, value: Any, letter: dict[str, Any], told: str
 ) -> None:
-    world.allow(**{rule: value})
+    world.allow(WHERE, **{rule: value})
     prepared = world.prepared(**letter)
     assert not prepared.allowed
     assert [one.rule for one in prepared.checks if not one.allowed] == [rule]
@@ -225,7 +227,7 @@ def test_a_refusal_names_the_rule_and_where_it_stands(
     assert told in caught.message
     assert caught.message.startswith("account acme-out refuses it: ")
     assert caught.advice == f"The rule is `{rule}`, in {WHERE[rule]}."
-    world.allow(**{rule: {"max_bytes": 1 << 20}.get(rule, rule != "match")})
+    world.allow(WHERE, **{rule: {"max_bytes": 1 << 20}.get(rule, rule != "match")})
     assert world.send(**letter).delivery_ids
 
 
@@ -266,7 +268,7 @@ def test_a_sender_that_matches_may_be_written_in_any_case(world: World) -> None:
 
 
 def test_a_rule_without_a_line_names_the_file(world: World) -> None:
-    world.allow(cc=False, where={})
+    world.allow({}, cc=False)
     assert world.refusal(cc=("b@x.de",)).advice == "The rule is `cc`, in accounts/acme-out.yaml."
 
 
@@ -328,7 +330,7 @@ def test_who_is_answered_in_the_other_spelling_of_the_domain_is_the_sender(world
     prepared = world.reply(world.file(raw.encode()))
     assert to(prepared) == ("anna@xn--bcher-kva.example",)
     assert not prepared.notes
-    world.allow(match=True, sender=Address(name="", email="desk@m\u00fcller.example"))
+    world.allow(match=True, from_=SenderBlock(address="desk@m\u00fcller.example"))
     assert all(one.allowed for one in world.prepared(sender="desk@xn--mller-kva.example").checks if one.rule == "match")
 
 
@@ -432,7 +434,7 @@ def test_P8_endless_names_of_the_original_are_cut(world: World) -> None:
 
 
 def test_our_own_address_is_known_in_both_of_its_forms(world: World) -> None:
-    world.allow(match=True, sender=Address(name="", email="desk@m\u00fcnchen.example"))
+    world.allow(match=True, from_=SenderBlock(address="desk@m\u00fcnchen.example"))
     assert world.prepared().allowed
     assert world.prepared(sender="desk@xn--mnchen-3ya.example").allowed
     # A name to log in with may look like an address and be none.

@@ -154,9 +154,9 @@ def test_from_the_beginning_and_by_other_contact_types_all_are_judged_and_withou
         assert one.gateway.good().tally.filed == 0, "it does not say that its records changed"
         assert one.gateway.good(from_beginning=True).tally.filed == 1
         one.globex.emails.append("b@x.example")
-        one.gateway.imports = replace(one.gateway.imports, contact_types={"customer": ("sales", "other")})
+        one.gateway.imports = one.gateway.imports.model_copy(update={"contact_types": {"customer": ("sales", "other")}})
         assert one.gateway.good().tally.filed == 1
-        one.gateway.imports = replace(one.gateway.imports, contact_types={})
+        one.gateway.imports = one.gateway.imports.model_copy(update={"contact_types": {}})
         assert one.gateway.good().tally.filed == 2, "and the one that neither admitted"
         assert len(one.filed()) == 4
 

@@ -16,7 +16,7 @@ class Used:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.allowance = DailyQuota(LimitsConfig(day_bytes=100, day_messages=100), lambda: self.now)
+        self.allowance = DailyQuota(LimitsConfig.model_construct(day_bytes=100, day_messages=100), lambda: self.now)
 
     def wait(self) -> float | None:
         """Seconds to be waited for; None where none are."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from gatewayd import Contact
 
-SALES: Mapping[Literal["customer", "supplier"], tuple[str, ...]] = {"customer": ("sales",)}
+SALES: dict[Literal["customer", "supplier"], tuple[str, ...]] = {"customer": ("sales",)}
 NORD = make_record("customer", "C1", "Nord")
 
 
@@ -148,7 +148,7 @@ def test_without_contact_types_all_is_admitted_and_no_directory_is_asked(tmp_pat
         for number in (1, 2):
             deliver(gateway, number, "a@x.example")
         gateway.good()
-        gateway.imports = replace(gateway.imports, contact_types={})
+        gateway.imports = gateway.imports.model_copy(update={"contact_types": {}})
         assert gateway.good().tally.filed == 2
         assert backlog(gateway) == {True}
 
@@ -159,7 +159,7 @@ def test_other_contact_types_lift_it(tmp_path: Path) -> None:
         deliver(gateway, 1, "a@x.example")
         assert gateway.good().tally.not_admitted == 1
         gateway.good()
-        gateway.imports = replace(gateway.imports, contact_types=SALES)
+        gateway.imports = gateway.imports.model_copy(update={"contact_types": SALES})
         assert gateway.good().tally.filed == 1
 
 

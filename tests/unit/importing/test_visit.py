@@ -228,7 +228,7 @@ def test_P4_a_folder_whose_whole_listing_is_more_than_a_visit_may_bring_has_its_
 def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_it_is_visited(tmp_path: Path) -> None:
     """A server that renumbers its folder all the time makes rows of the ledger all the time."""
     now, entries, waits = 0.0, 0, 0
-    allowance = DailyQuota(LimitsConfig(day_messages=240), lambda: now)
+    allowance = DailyQuota(LimitsConfig.model_construct(day_messages=240), lambda: now)
     with Gateway(tmp_path, filled(20), bounds=Bounds(), allowance=allowance) as gateway:
         while now < 86400:
             report = gateway.visit()
@@ -249,7 +249,7 @@ def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_
 def test_P8_what_a_server_may_send_in_a_day_bounds_its_visits_together_and_nothing_is_lost(tmp_path: Path) -> None:
     now = 0.0
     size = sum(len(make_raw(number)) for number in range(1, 31))
-    allowance = DailyQuota(LimitsConfig(day_bytes=size // 2), lambda: now)
+    allowance = DailyQuota(LimitsConfig.model_construct(day_bytes=size // 2), lambda: now)
     with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5), allowance=allowance) as gateway:
         first, second = gateway.visit(), gateway.visit()
         assert first.error
@@ -282,7 +282,7 @@ def test_P8_what_came_before_a_visit_broke_off_counts_for_the_day_too(tmp_path: 
         raise LOST
 
     transport = Talkers(("INBOX",), account="main")
-    allowance = DailyQuota(LimitsConfig(day_bytes=1000), lambda: 0.0)
+    allowance = DailyQuota(LimitsConfig.model_construct(day_bytes=1000), lambda: 0.0)
     with Gateway(tmp_path, transport, allowance=allowance) as gateway:
         messages = []
         for _ in range(3):

@@ -52,7 +52,7 @@ class Pool(WorkerMatching):
             breaker=lambda *what: self.changes.append(what),
             directory_back=self.back.append,
         )
-        config = WorkersConfig(processes=processes, deadline=deadline, budget=budget, memory_mib=128)
+        config = WorkersConfig.model_construct(processes=processes, deadline=deadline, budget=budget, memory_mib=128)
         super().__init__(registry, config, events, looks_apart=looks_apart)
 
     def examine(self, order: MatchRequest) -> MatchResult:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule, why_not
 from gatewayd.testing.contracts.custodian import make_filing
 from tests.unit.mime_made import Made, many, one, read
@@ -189,7 +190,7 @@ def test_what_the_text_shows_and_signatures_are_no_attachments_but_can_be_had(
 
 
 def test_a_rule_for_attachments_does_not_fire_for_a_logo() -> None:
-    rule = Rule(number=1, where="acme.yaml:1", attachment=True, targets=("duty",))
+    rule = Rule(number=1, where="acme.yaml:1", when=RuleConditions(attachment=True), targets=("duty",))
     logo, pdf = read(many("related", HTML, LOGO)), read(many("mixed", HTML, LOGO, one("application/pdf", "x")))
     assert why_not(rule, account="a", mail=logo, filing=make_filing()) == "has no attachment"
     assert why_not(rule, account="a", mail=pdf, filing=make_filing()) == ""

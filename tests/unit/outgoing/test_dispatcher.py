@@ -348,7 +348,7 @@ def test_a_bug_in_the_loop_does_not_end_it(post: Post, log: io.StringIO) -> None
 
 def test_what_waits_for_long_is_warned_of_once(post: Post, log: io.StringIO) -> None:
     server = post.account()
-    post.limits = LimitsConfig(warn=1e-6)
+    post.limits = LimitsConfig.model_construct(warn=1e-6)
     one = post.enter()
     server.shut = AuthError("no")
     with posting(post):

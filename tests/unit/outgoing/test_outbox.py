@@ -164,7 +164,7 @@ def test_P7_old_mail_is_given_up(post: Post) -> None:
     server = post.account()
     one = post.enter()
     server.says = {one: (("waiting", "451 busy"),)}
-    post.limits = LimitsConfig(give_up=1e-6)
+    post.limits = LimitsConfig.model_construct(give_up=1e-6)
     assert post.deliver().parked == 1
     assert post.view(one).words == "given up after 0 seconds; last: 451 busy"
 
@@ -425,7 +425,7 @@ def test_P7_without_a_way_it_waits_with_the_reason_and_goes_when_there_is_one(po
     done = post.deliver()
     assert (done.waiting, done.error, server.opened) == (1, None, 0)
     assert post.view(one).words == words
-    post.limits = LimitsConfig(give_up=1e-6)
+    post.limits = LimitsConfig.model_construct(give_up=1e-6)
     post.now(one)
     assert post.deliver().parked == 1
     assert post.view(one).words == f"given up after 0 seconds; last: {words}"

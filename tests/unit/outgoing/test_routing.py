@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gatewayd import (
-    Address,
     Bounce,
     Delivery,
     Filed,
@@ -24,6 +23,7 @@ from gatewayd import (
     Waiting,
 )
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
+from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule
 from gatewayd.importing.fetching import Batch, Onward, fetch, order, outcomes
 from gatewayd.importing.rematch import Backfill, file_old, retry
@@ -50,11 +50,11 @@ CRM = TargetConfig(name="crm", kind="webhook", options=Forwarder.Options())
 
 
 def rule(number: int, *targets: str, **when: Any) -> Rule:
-    return Rule(number=number, where=f"operators/acme.yaml:{number}", targets=targets, **when)
+    return Rule(number=number, where=f"operators/acme.yaml:{number}", targets=targets, when=RuleConditions.model_construct(**when))
 
 
 def config(*rules: Rule, limit: int = 1000) -> Config:
-    sends = SendConfig(sender=Address(name="Acme", email="out@Example.com"))
+    sends = SendConfig.model_validate({"from": {"name": "Acme", "address": "out@Example.com"}})
     return Config(
         folder=Path(),
         state=Path(),

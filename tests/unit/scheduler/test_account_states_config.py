@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Address
 from gatewayd.config import ImportConfig, SendConfig
 from gatewayd.errors import Fault
 from tests.patience import LONG
@@ -39,7 +38,7 @@ def parts(house: House) -> Iterator[Parts]:
 
 def sends_only(parts: Parts, name: str) -> None:
     """Let an account send, and import nothing."""
-    sends = SendConfig(sender=Address(name="", email="desk@acme.example"))
+    sends = SendConfig.model_validate({"from": {"address": "desk@acme.example"}})
     parts.house.add(name)
     parts.house.accounts[name] = replace(parts.house.accounts[name], imports=None, sends=sends)
 

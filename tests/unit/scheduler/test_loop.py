@@ -161,7 +161,7 @@ def test_what_could_not_be_had_is_looked_for_when_it_is_due_again_though_nobody_
 
 def test_missing_folder_is_shown_but_the_visit_counts(house: House) -> None:
     house.add("main", every=0.3)
-    house.change("main", imports=ImportConfig(folders=("INBOX", "Gone"), every=0.3))
+    house.change("main", imports=ImportConfig.model_construct(folders=("INBOX", "Gone"), every=0.3))
     house.daemon()
     until(lambda: (told := house.health("main")) and "Gone" in told.error and told.failures == 0 and told.condition == "polling")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AccountHealth, Address, Forwarder
+from gatewayd import AccountHealth, Forwarder
 from gatewayd.config import AccountConfig, Config, SendConfig
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.errors import Fault
@@ -29,7 +29,7 @@ class Sender(House):
 
     def write(self, text: str = "") -> None:
         """Write the account's file anew, soundly."""
-        sends = SendConfig(sender=Address(name="Acme", email="out@acme.example"))
+        sends = SendConfig.model_validate({"from": {"name": "Acme", "address": "out@acme.example"}})
         self.accounts["out"] = AccountConfig(
             name="out", kind="fake", description=text, operators=("acme",), options=Forwarder.Options(), sends=sends
         )
