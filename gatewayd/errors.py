@@ -34,6 +34,7 @@ __all__ = [
     "StoreReplaced",
     "TooLarge",
     "TransientError",
+    "enumerated",
     "joined",
     "kept",
     "sentences",
@@ -79,6 +80,12 @@ def joined(texts: Iterable[str]) -> str:
     """Return several texts in one line; each may end with the full stop of an advice."""
     *before, last = [*texts] or [""]
     return "; ".join([*(one.rstrip(".") for one in before), last])
+
+
+def enumerated(words: Iterable[str], last: str = "or") -> str:
+    """Return words as ``a, b or c``."""
+    *before, end = [*words] or [""]
+    return f"{', '.join(before)} {last} {end}" if before else end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -13,6 +13,8 @@ from base64 import b64encode
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from gatewayd.message.control_characters import replace_hidden
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -54,7 +56,7 @@ def quoted(words: bytes | str, secrets: Sequence[str], limit: int = 200) -> str:
     if any(_holds(texts, secret) for secret in known):
         return HIDDEN
     text = " ".join(raw[: 4 * limit].decode("utf-8", "replace").split())
-    return "".join(sign if sign.isprintable() else "?" for sign in text)[:limit].strip()
+    return replace_hidden(text, lambda _: "?")[:limit].strip()
 
 
 def repeats(words: bytes | str, secret: str) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal, overload
 
-__all__ = ["minute", "moment", "second"]
+__all__ = ["minute", "moment", "second", "span"]
+
+#: Units of time with their seconds, the largest first.
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def minute(when: datetime | None) -> str:
@@ -28,3 +31,10 @@ def moment(when: datetime | None, precision: Literal["seconds", "milliseconds"] 
 def moment(when: datetime | None, precision: Literal["seconds", "milliseconds"] = "seconds") -> str | None:
     """Return a time in UTC for programs, as RFC 3339 has it: ``2026-01-31T09:05:00Z``; None where there is none."""
     return None if when is None else when.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def span(seconds: float, *, in_full: bool = False) -> str:
+    """Return a span of time in the largest unit of which it has two or more: ``3h``, or ``3 hours`` if ``in_full``."""
+    whole = max(0, int(seconds))
+    unit, length = next((one for one in _UNITS if whole >= 2 * one[1]), _UNITS[-1])
+    return f"{whole // length} {unit}s" if in_full else f"{whole // length}{unit[0]}"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-import unicodedata
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from gatewayd.api.queries import Json
-from gatewayd.api.timestamps import minute, moment
+from gatewayd.api.timestamps import minute, moment, span
 from gatewayd.errors import ConfigError
+from gatewayd.message.control_characters import escaped_json, replace_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,36 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "more", "note", "related", "span", "table"]
 
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPACES = "\t\r\n\u2028\u2029"
 _PIPE_WIDTH = 1000
 
 
 def clean(text: str) -> str:
     """Return text on one line without control, formatting and bidirectional characters."""
-    if text.isascii() and text.isprintable():
-        return text
-    spaced = (" " if char in _SPACES else char for char in text)
-    return "".join(char for char in spaced if unicodedata.category(char) not in _INVISIBLE)
-
-
-def _escaped(text: str) -> str:
-    """Return JSON with what ``clean`` would take out as escapes: it is data there, and nobody's terminal obeys it."""
-    if text.isprintable():
-        return text
-    hidden = {char for char in text if unicodedata.category(char) in _INVISIBLE}
-    # A pair of surrogates for what is above U+FFFF (RFC 8259 section 7).
-    codes = {char: char.encode("utf-16-be", "surrogatepass").hex() for char in hidden}
-    return "".join(re.sub("(.{4})", r"\\u\1", codes[char]) if char in codes else char for char in text)
-
-
-def span(seconds: float) -> str:
-    """Return a span of time in its largest unit, as people say it: ``45s``, ``12m``, ``3h``, ``9d``."""
-    whole = max(0, int(seconds))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if whole >= 2 * length:
-            return f"{whole // length}{unit}"
-    return f"{whole}s"
+    return replace_hidden(text, lambda char: " " if char in _SPACES else "")
 
 
 def count(number: int, one: str, many: str = "") -> str:
@@ -62,7 +38,7 @@ def count(number: int, one: str, many: str = "") -> str:
 
 def json_line(row: Mapping[str, Json]) -> None:
     """Print one object on one line."""
-    click.echo(_escaped(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"})))
+    click.echo(escaped_json(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"})))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

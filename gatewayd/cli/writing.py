@@ -241,7 +241,7 @@ def _hidden(prepared: PreparedMail) -> Sequence[str]:
     if prepared.outgoing is None:
         return ()
     mail = prepared.outgoing.mail
-    named = {one.email.lower() for one in (*mail.to, *mail.cc)}
+    named = {one.key for one in (*mail.to, *mail.cc)}
     return [address for one in prepared.planned for address in one.delivery.to if address.lower() not in named]
 
 

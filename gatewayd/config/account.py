@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Transport
-from gatewayd.config.faults import hint, listed
+from gatewayd.config.faults import hint
 from gatewayd.config.models import NAME, AccountFile, SendConfig
 from gatewayd.config.values import AccountConfig
+from gatewayd.errors import enumerated
 from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _offered(checker: Checker, registry: Registry) -> _Offered | None:
     kinds = sorted({*imports, *sends})
     word = data.get("kind")
     if "kind" not in data:
-        checker.fault((), f"missing key 'kind', expected {listed(kinds) or 'the kind of a plugin'}")
+        checker.fault((), f"missing key 'kind', expected {enumerated(map(repr, kinds)) or 'the kind of a plugin'}")
     if not isinstance(word, str):
         return None
     if word not in kinds:
@@ -105,7 +106,7 @@ def _blocks(checker: Checker, offered: _Offered, registry: Registry) -> None:
     """Find out whether the kind can do what the blocks ask for."""
     data, kind = checker.document.data, offered.kind
     if offered.forwarder is None and "send" in data:
-        kinds = listed(sending(registry))
+        kinds = enumerated(map(repr, sending(registry)))
         more = f": of kind {kinds}" if kinds else ""
         checker.fault(("send",), f"send: {kind} only imports, expected an account of its own that sends{more}", key=True)
     if offered.transport is None:
@@ -146,7 +147,7 @@ def _several(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple
             _operator(checker, operators, word, ("operators", index))
         elif word not in operators:
             near = hint(word, get_close_matches(word, operators, n=1))
-            what = f"there is no operators/{word}.yaml, and the account goes on for {listed(serves, 'and')} alone"
+            what = f"there is no operators/{word}.yaml, and the account goes on for {enumerated(map(repr, serves), 'and')} alone"
             checker.lesser(("operators", index), f"unknown operator {word!r}{near or ':'} {what}")
     return serves
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gatewayd.api.roles import Plugin
-from gatewayd.config.faults import dotted, hint, listed, translated
-from gatewayd.errors import GatewaydError, PluginError
+from gatewayd.config.faults import dotted, hint, translated
+from gatewayd.errors import GatewaydError, PluginError, enumerated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +110,7 @@ class Checker:
         word = mapping.get("kind")
         if isinstance(word, str):
             return self.kind(registry, role, word, (*place, "kind"))
-        kinds = listed(registry.kinds(role))
+        kinds = enumerated(map(repr, registry.kinds(role)))
         self.fault((*place, "kind"), f"missing key {dotted((*place, 'kind'))!r}, expected {kinds or 'the kind of a plugin'}")
         return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import BaseModel
 
 from gatewayd.api.options import Secret
+from gatewayd.errors import enumerated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gatewayd.config.yaml_documents import Document, Place
     from gatewayd.errors import Fault
 
-__all__ = ["dotted", "hint", "listed", "translated"]
+__all__ = ["dotted", "hint", "translated"]
 
 #: What was expected, by pydantic's type of error.
 _EXPECTED = {
@@ -64,13 +65,7 @@ def hint(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, words, n=1)
     if near:
         return f", did you mean {near[0]!r}?"
-    return f", expected {listed(words)}" if words else ""
-
-
-def listed(words: Sequence[str], last: str = "or") -> str:
-    """Return ``words`` as ``'a', 'b' or 'c'``."""
-    quoted = [repr(word) for word in words]
-    return f" {last} ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+    return f", expected {enumerated(map(repr, words))}" if words else ""
 
 
 def dotted(place: Place) -> str:

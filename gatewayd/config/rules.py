@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import re2
 
+from gatewayd.errors import enumerated
 from gatewayd.message.envelope import spellings
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _objections(when: RuleConditions, account: str, mail: Mail, filing: Filing) 
         # A colleague's own mail goes nowhere by a rule that was written for the shared mailbox.
         yield f"personal mail of {filing.owner}, and the rule does not name the account {account}"
     if when.accounts and account not in when.accounts:
-        yield f"came by {account}, not by {_or(when.accounts)}"
+        yield f"came by {account}, not by {enumerated(when.accounts)}"
     if when.from_:
         yield _not_among(when.from_, mail.from_, "from")
     if when.to:
@@ -91,7 +92,7 @@ def _objections(when: RuleConditions, account: str, mail: Mail, filing: Filing) 
     # A filing names its account's queue, and stands in it only for its faults.
     queue = filing.queue if filing.faults else ""
     if when.queues and queue not in when.queues:
-        yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {_or(when.queues)}"
+        yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {enumerated(when.queues)}"
 
 
 def _not_linked(kinds: Sequence[Kind], filing: Filing) -> str:
@@ -99,8 +100,8 @@ def _not_linked(kinds: Sequence[Kind], filing: Filing) -> str:
         return ""
     found = _kinds(filing) or "nothing"
     rivals = sorted({record.kind for _, several in filing.rivals for record in several.records if record.kind in kinds})
-    open_ = f" (which {_or(rivals)} is not decided)" if rivals else ""
-    return f"linked to {found}, not to {_or(kinds)}{open_}"
+    open_ = f" (which {enumerated(rivals)} is not decided)" if rivals else ""
+    return f"linked to {found}, not to {enumerated(kinds)}{open_}"
 
 
 def _kinds(filing: Filing) -> str:
@@ -108,14 +109,10 @@ def _kinds(filing: Filing) -> str:
 
 
 def _not_among(wanted: Sequence[str], found: Sequence[Address], way: str) -> str:
-    emails = [address.email.lower() for address in found]
+    emails = [address.key for address in found]
     meant = {one for each in wanted for one in spellings(each)}
     if any(email in meant or f"@{email.rpartition('@')[2]}" in meant for email in emails):
         return ""
     more = f" and {len(emails) - _TOLD} more" if len(emails) > _TOLD else ""
     told = f"{', '.join(emails[:_TOLD])}{more}" if emails else "nobody"
-    return f"{way} {told}, not {way} {_or(wanted)}"
-
-
-def _or(words: Sequence[str]) -> str:
-    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    return f"{way} {told}, not {way} {enumerated(wanted)}"

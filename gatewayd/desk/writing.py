@@ -14,6 +14,7 @@ from gatewayd.desk.composing import LONGEST_NAME, Draft, QuotedOriginal, address
 from gatewayd.desk.values import PlannedDelivery, PreparedMail
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_parsing
+from gatewayd.message.addresses import address_list
 from gatewayd.message.envelope import compared
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
@@ -201,7 +202,7 @@ def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Add
     # From the bytes: a name of a decoded header could pass for an address.
     head = mail.source.read(0, header_parsing.MAX_HEAD)
     fields, _ = header_parsing.split_head(head, 0, len(head), header_parsing.MAX_HEAD)
-    found, _ = header_parsing.addresses(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
+    found, _ = address_list(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
     others = tuple(one for one in found if compared(one.email) not in shared)
     if len(others) < len(found):
         notes.append("Reply-To names a shared mailbox of our own, which gets no answer")
@@ -218,16 +219,16 @@ def _written(address: Address) -> Address:
 
 
 def _same(one: Address, other: Address) -> bool:
-    return one.email.lower() == other.email.lower()
+    return one.key == other.key
 
 
 def _distinct(people: Iterable[Address], but: Iterable[Address] = ()) -> tuple[Address, ...]:
     """Return each address once, the first time that it stands there; none of ``but``."""
-    taken = {one.email.lower() for one in but}
+    taken = {one.key for one in but}
     found: dict[str, Address] = {}
     for one in people:
-        if one.email.lower() not in taken:
-            found.setdefault(one.email.lower(), one)
+        if one.key not in taken:
+            found.setdefault(one.key, one)
     return tuple(found.values())
 
 

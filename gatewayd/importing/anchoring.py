@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.message import header_parsing
+from gatewayd.message.dates import date
 from gatewayd.message.mail import anchor
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class AnchorHeaders:
         block = b"".join(block.splitlines(keepends=True)[:_LINES])
         head = header_parsing.head(block, 0, len(block))
         has = {name for name, value in head.fields if value.strip()}
-        sent_at = header_parsing.date(head.first["date"]) if "date" in head.first else None
+        sent_at = date(head.first["date"]) if "date" in head.first else None
         return cls(mark=anchor(block) if {"message-id", "date"} <= has else "", sent_at=sent_at)
 
 

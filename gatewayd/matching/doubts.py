@@ -24,7 +24,7 @@ _MOST, _LONGEST = 100, 320
 
 def senders(mail: Mail) -> tuple[str, ...]:
     """Return the From addresses in lower case, each once."""
-    return tuple(dict.fromkeys(one.email.lower()[:_LONGEST] for one in mail.from_ if one.email))[:_MOST]
+    return tuple(dict.fromkeys(one.key[:_LONGEST] for one in mail.from_ if one.email))[:_MOST]
 
 
 def since(basis: Basis | None, arrival: datetime | None, now: datetime) -> datetime | None:

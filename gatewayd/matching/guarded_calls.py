@@ -61,7 +61,7 @@ def refused(mails: Sequence[Mail], contact_types: ContactTypes, directory: Direc
     if directory is None:
         raise DirectoryFailed("there is no directory to look contact types up in")
     wanted = {(kind, word.casefold()) for kind, words in contact_types for word in words}
-    senders = {mail.id: {address.email.lower() for address in mail.from_} for mail in mails}
+    senders = {mail.id: {address.key for address in mail.from_} for mail in mails}
     contacts = directory.contacts(set().union(*senders.values()))
     admitted = {
         email for email, known in contacts.items() if any((one.owner.kind, one.contact_type.casefold()) in wanted for one in known)

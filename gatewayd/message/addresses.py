@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from gatewayd.message.comments import comment_end, uncommented
-from gatewayd.message.encoded_words import SPACE, header_text
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.iso2022 import iso_2022
-from gatewayd.message.runs import end_of_run
+from gatewayd.message.lexing import SPACE, comment_end, end_of_run, uncommented
 from gatewayd.message.values import Address
 
-__all__ = ["addresses"]
+__all__ = ["address_list"]
 
 # --- one address ------------------------------------------------------------------------------------------------------
 
@@ -94,7 +93,7 @@ _QUOTED_AGAIN = re.compile(r'"((?:[^"\\]|\\.)++)"|\\"([^"\\]++)\\"', re.DOTALL)
 _COMMAS = 2
 
 
-def addresses(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
+def address_list(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     """Return the addresses of a header value, at most ``limit``, and whether there are more.
 
     Each character of ``value`` stands for one byte.

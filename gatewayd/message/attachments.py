@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from gatewayd.message.decode import BASE64, transfer_decoded
+from gatewayd.message.transfer_encoding import BASE64, transfer_decoded
 from gatewayd.message.values import CHUNK, Attachment
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote
 
 from gatewayd.message.attachments import type_of
-from gatewayd.message.decode import transfer_decoded
 from gatewayd.message.encoded_words import header_text
 from gatewayd.message.mime import TEXTS, Leaf
+from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.uuencode import embedded
 from gatewayd.message.values import CHUNK, Container, Part
 

@@ -14,7 +14,7 @@ from gatewayd.message.iso2022 import escaped, euc_jp, hz, iso_2022
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["clean", "codec", "to_text"]
+__all__ = ["codec", "to_text"]
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
@@ -221,22 +221,3 @@ def _wide(data: bytes, named: str) -> str | None:
     if named != "utf_16":
         return named
     return "utf_16_be" if high > low else "utf_16_le"
-
-
-# --- what can be stored -----------------------------------------------------------------------------------------------
-
-_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), " ")
-#: The property Bidi_Control of Unicode. They have a line look as if it said something else, and mean nothing to a search.
-_DIRECTIONS = dict.fromkeys((0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "")
-_IN_TEXT = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-_IN_LINE = _CONTROLS | _DIRECTIONS | _IN_TEXT
-
-
-def clean(text: str, *, line: bool = True) -> str:
-    """Return ``text`` as databases and JSON can keep it: U+FFFD for NULs and lone surrogates.
-
-    ``line``: no control characters either, and none that change the direction in which it is shown.
-    """
-    if text.isprintable():
-        return text
-    return text.translate(_IN_LINE if line else _IN_TEXT)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gatewayd.message.attachments import type_of
 from gatewayd.message.cms import content_of
-from gatewayd.message.decode import transfer_decoded
 from gatewayd.message.header_parsing import HeaderBlock, head
 from gatewayd.message.mime import CONTAINERS, Leaf, Multipart, tree
 from gatewayd.message.rtf import rtf_bytes
 from gatewayd.message.sources import BytesSource, pieces
 from gatewayd.message.tnef import begins_tnef, tnef
+from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.values import Container, Part
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from gatewayd.message.comments import uncommented
+from gatewayd.message.lexing import uncommented
 
 __all__ = ["date"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import binascii
 import re
 
-from gatewayd.message.charsets import clean, codec, to_text
+from gatewayd.message.charsets import codec, to_text
+from gatewayd.message.control_characters import clean
+from gatewayd.message.lexing import SPACE
 
-__all__ = ["SPACE", "header_text"]
-
-#: White space of a header. Python's own notion of it takes bytes of UTF-8, such as 0x85 and 0xA0, for blanks.
-SPACE = " \t\r\n\v\f"
+__all__ = ["header_text"]
 
 # A word may hold what it should not: blanks, question marks, 8-bit bytes.
 _WORD = re.compile(r"=\?([^? \t\r\n\v\f]{1,75})\?([bBqQ])\?(.*?)\?=", re.DOTALL)

@@ -7,16 +7,14 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from gatewayd.message.addresses import addresses
-from gatewayd.message.comments import comments
-from gatewayd.message.dates import date
-from gatewayd.message.encoded_words import SPACE, header_text
-from gatewayd.message.parameters import field
+from gatewayd.message.encoded_words import header_text
+from gatewayd.message.lexing import SPACE, comments, cut
+from gatewayd.message.mime_fields import field
 
 if TYPE_CHECKING:
     from gatewayd.message.sources import Raw
 
-__all__ = ["MAX_HEAD", "SPACE", "Fields", "HeaderBlock", "addresses", "anchor_of", "date", "first_of", "head", "ids", "split_head"]
+__all__ = ["MAX_HEAD", "Fields", "HeaderBlock", "anchor_of", "first_of", "head", "ids", "split_head"]
 
 #: At most this many bytes of header blocks are read of one message (promise P8).
 MAX_HEAD = 1 << 20
@@ -178,6 +176,8 @@ _PLAIN_ID = re.compile(r"<[!-;=?-~]++>")
 _ID = re.compile(r"<([^<>]{1,2000})>")
 #: An id that lost its brackets.
 _BARE_ID = re.compile(r"[^<>(),;:\"@\s]{1,900}@[^<>(),;:\"@\s]{1,900}", re.ASCII)
+#: An id that has parentheses, which are no comment.
+_PARENTHESES = re.compile(r"<[^<>()\s]*+[()][^<>\s]*+>")
 
 
 def ids(value: str) -> list[str]:
@@ -188,27 +188,15 @@ def ids(value: str) -> list[str]:
     found = _PLAIN_ID.findall(value)
     if len(found) == value.count("<") and found and value.isascii() and "(" not in value and "=?" not in value:
         return found
-    text = _without_comments(header_text(value))
+    text = header_text(value)
+    if "(" in text:
+        text = cut(text, comments(_PARENTHESES.sub(lambda match: "-" * len(match[0]), text)))
     # What is folded within an id leaves blanks in it.
     found = ["".join(one.split()) for one in _ID.findall(text) if "@" in one or len(one.split()) == 1]
     if found:
         return [f"<{one}>" for one in found]
     words = [word.strip("<>") for word in text.replace(",", " ").split()]
     return [f"<{word}>" for word in words] if all(map(_BARE_ID.fullmatch, words)) else []
-
-
-#: An id that has parentheses, which are no comment.
-_PARENTHESES = re.compile(r"<[^<>()\s]*+[()][^<>\s]*+>")
-
-
-def _without_comments(text: str) -> str:
-    if "(" not in text:
-        return text
-    out, at = [], 0
-    for start, end in comments(_PARENTHESES.sub(lambda match: "-" * len(match[0]), text)):
-        out.append(text[at:start])
-        at = end
-    return " ".join((*out, text[at:]))
 
 
 _ANCHORS = (("message-id", b"message-id:"), ("date", b"date:"), ("from", b"from:"), ("subject", b"subject:"))

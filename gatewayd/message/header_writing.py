@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gatewayd.errors import PermanentError
-from gatewayd.message.decode import clean
+from gatewayd.message.control_characters import clean
 from gatewayd.message.envelope import wire
 
 if TYPE_CHECKING:

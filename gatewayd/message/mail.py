@@ -11,13 +11,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatewayd.message import containers, header_parsing, mime
+from gatewayd.message.addresses import address_list
 from gatewayd.message.attachments import attachment
 from gatewayd.message.body import Alternatives, Body, arranged
-from gatewayd.message.decode import clean, header_text, to_text, transfer_decoded
-from gatewayd.message.html_text import html_to_text
-from gatewayd.message.htmlcharset import declared
+from gatewayd.message.charsets import to_text
+from gatewayd.message.control_characters import clean
+from gatewayd.message.dates import date
+from gatewayd.message.encoded_words import header_text
+from gatewayd.message.html_text import declared, html_to_text
 from gatewayd.message.rtf import rtf_to_text
 from gatewayd.message.sources import BytesSource, opened, pieces
+from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.values import CHUNK
 
 if TYPE_CHECKING:
@@ -198,7 +202,7 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
         subject=_subject(next((value for name, value in headers if name == "subject"), ""), faults),
         message_id=_message_id(first.get("message-id", "")),
         references=_references(first),
-        sent_at=header_parsing.date(first["date"]) if "date" in first else None,
+        sent_at=date(first["date"]) if "date" in first else None,
         received_at=received_at,
         attachments=files[: len(body.attached)],
         inline=files[len(body.attached) :],
@@ -270,7 +274,7 @@ def _joined(name: str, top: header_parsing.HeaderBlock) -> str:
 def _addresses(name: str, value: str, faults: list[str]) -> tuple[Address, ...]:
     if not value:
         return ()
-    found, more = header_parsing.addresses(value, _MAX_ADDRESSES)
+    found, more = address_list(value, _MAX_ADDRESSES)
     if more:
         faults.append(f"its header {name} has more than {_MAX_ADDRESSES} addresses")
     return found

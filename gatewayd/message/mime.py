@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from gatewayd.message import mimefields
-from gatewayd.message.decode import transfer_decoded
+from gatewayd.message import mime_fields
 from gatewayd.message.encoded_words import header_text
 from gatewayd.message.header_parsing import MAX_HEAD, HeaderBlock, first_of, split_head
+from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.values import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.message.mimefields import ContentType, Disposition
+    from gatewayd.message.mime_fields import ContentType, Disposition
     from gatewayd.message.sources import Raw
     from gatewayd.message.values import Container
 
@@ -99,7 +99,7 @@ _Waiting: TypeAlias = tuple[_Span, int, str, "Multipart", str]
 def tree(raw: Raw, top: HeaderBlock, scan: ScanLimits, *, depth: int = 0, within: tuple[Container, ...] = ()) -> Node:
     """Return the tree below the head ``top``; what exceeds a bound is named in ``scan.faults``."""
     fields: Mapping[str, str] = top.first
-    media = mimefields.content_type(fields, "text/plain")
+    media = mime_fields.content_type(fields, "text/plain")
     if not media.kind.startswith("multipart/"):
         return _leaf(raw, fields, media, (top.body, len(raw)), scan, within=within)
     root = parent = Multipart("")
@@ -124,7 +124,7 @@ def tree(raw: Raw, top: HeaderBlock, scan: ScanLimits, *, depth: int = 0, within
         span, depth, default, parent, around = todo.pop()
         fields, body = _part_head(raw, scan, span[0], span[1])
         span = (body, span[1], span[2])
-        media = mimefields.content_type(fields, default)
+        media = mime_fields.content_type(fields, default)
 
 
 def _adopted(todo: list[_Waiting], parent: Multipart, kind: str) -> bool:
@@ -233,13 +233,13 @@ def _leaf(
 ) -> Leaf:
     start, end = span
     encoding = fields.get("content-transfer-encoding")
-    encoding = mimefields.encoding(encoding[:_USUAL]) if encoding else "7bit"
+    encoding = mime_fields.encoding(encoding[:_USUAL]) if encoding else "7bit"
     kind, name = media.kind, media.name
     part = Part(offset=start, length=end - start, type=kind, encoding=encoding, charset=media.charset, within=within)
     disposition = fields.get("content-disposition")
     shown: Disposition = ""
     if disposition:
-        shown, given = mimefields.disposition(disposition)
+        shown, given = mime_fields.disposition(disposition)
         name = given or name
     if kind in TEXTS:
         return Leaf(part, name, shown)

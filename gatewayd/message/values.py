@@ -72,8 +72,16 @@ class Address:
 
     #: The decoded display name; may be empty.
     name: str
-    #: ``local@domain`` as it stands in the mail; compare it by ``compared(email)``.
+    #: ``local@domain`` as the mail has it.
     email: str
+
+    @property
+    def key(self) -> str:
+        """``email`` in lower case: directories are asked for it.
+
+        To compare two addresses whose domain may be in A-labels or U-labels, use ``compared(email)``.
+        """
+        return self.email.lower()
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>" if self.name else self.email

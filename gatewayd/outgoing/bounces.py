@@ -14,9 +14,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from gatewayd.api.delivery import Bounce, Bounced
-from gatewayd.message.comments import uncommented
-from gatewayd.message.decode import clean, header_text
+from gatewayd.message.control_characters import clean
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.header_parsing import split_head
+from gatewayd.message.lexing import uncommented
 from gatewayd.message.message_ids import HOP, is_reference, written_in
 from gatewayd.outgoing.bounce_phrases import CODE, is_answer, is_permanent
 from gatewayd.outgoing.mail_systems import (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_writing
-from gatewayd.message.decode import clean
+from gatewayd.message.control_characters import clean
 from gatewayd.message.message_ids import reference
 from gatewayd.message.values import Address
 from gatewayd.outgoing.original_scan import LONGEST_LINE, OriginalScan, pieces, raw_heads, without_return_path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.timestamps import minute, moment
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_writing
-from gatewayd.message.decode import clean
+from gatewayd.message.control_characters import clean
 from gatewayd.message.mail import BytesSource
 from gatewayd.message.values import Address
 from gatewayd.outgoing.forward_mime import as_it_is

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.api.delivery import Settled
+from gatewayd.api.timestamps import span
 from gatewayd.errors import AuthError, TransientError, joined
-from gatewayd.message.decode import clean
+from gatewayd.message.control_characters import clean
 from gatewayd.outgoing.provenance import server_ids
 from gatewayd.runtime.backoff import Backoff
 
@@ -87,7 +88,7 @@ class Policy:
         """Return what an undecided try makes of a delivery: it waits, ``rest`` seconds where they are given, or is given up."""
         age = (now - taken.entered_at).total_seconds()
         if age >= self.give_up:
-            return self.refused(taken, f"given up after {_span(age)}; last: {words}")
+            return self.refused(taken, f"given up after {span(age, in_full=True)}; last: {words}")
         due_in = self.again.wait(taken.tries + 1, luck=luck, retry_after=retry_after) if rest is None else rest
         return Settled(id=taken.id, tries=taken.tries, state="waiting", words=_bounded(words), due_in=due_in)
 
@@ -117,11 +118,3 @@ def _said(one: Recipient, *, named: bool) -> str:
 
 def _bounded(words: str) -> str:
     return clean(words).strip()[:_LONGEST_WORDS]
-
-
-def _span(seconds: float) -> str:
-    """Return a span of time as people say it."""
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{int(seconds // length)} {unit}"
-    return f"{int(seconds)} seconds"

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from gatewayd.message.body import parts_of
 from gatewayd.message.containers import ContainerContents
-from gatewayd.message.decode import transfer_decoded
 from gatewayd.message.header_parsing import ids
 from gatewayd.message.message_ids import written_in
+from gatewayd.message.transfer_encoding import transfer_decoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.message.decode import clean
+from gatewayd.message.control_characters import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -79,7 +79,7 @@ class Contacts(Matcher):
 
 def _senders(mail: Mail) -> tuple[str, ...]:
     """The From addresses in lower case, each once, in their order."""
-    return tuple(dict.fromkeys(address.email.lower() for address in mail.from_ if address.email))
+    return tuple(dict.fromkeys(address.key for address in mail.from_ if address.email))
 
 
 def _by_person(persons: Iterable[tuple[Record, str]], led: Mapping[str, Sequence[Record]]) -> dict[str, tuple[Record, str]]:

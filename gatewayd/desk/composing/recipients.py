@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError
-from gatewayd.message import header_parsing
+from gatewayd.message.addresses import address_list
+from gatewayd.message.control_characters import BREAKS
 from gatewayd.message.envelope import wire
 
 if TYPE_CHECKING:
@@ -16,15 +17,13 @@ if TYPE_CHECKING:
 
     from gatewayd.message.values import Address
 
-__all__ = ["BREAKS", "LONGEST_NAME", "addresses", "strict"]
+__all__ = ["LONGEST_NAME", "addresses", "strict"]
 
 #: How many addresses one word of a person may hold.
 _MOST = 1000
 # What is quoted may be anything. Behind an address in angle brackets stands a comma or nothing: what else does would be lost.
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|(?P<unclosed>))|(?P<unparted>>\s*[^\s,;])')
 _BETWEEN = re.compile(r"[,;]")
-#: Control characters, and what else some programs take for the end of a line.
-BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 #: How much of somebody else's name our own mail carries, in characters.
 LONGEST_NAME = 200
 
@@ -57,7 +56,7 @@ def _parsed(word: str) -> tuple[Address, ...]:
 def _one(word: str) -> Address:
     """Return the one address of what was typed between two commas."""
     # The parser takes each character for one byte, as it stands in mail.
-    found, _ = header_parsing.addresses(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
+    found, _ = address_list(word.encode("utf-8", "replace").decode("latin-1"), _MOST)
     if len(found) != 1 or not _typed(found[0], word):
         raise _no_address(word)
     return found[0]

@@ -16,9 +16,10 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.desk.composing.recipients import BREAKS, strict
+from gatewayd.desk.composing.recipients import strict
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_writing
+from gatewayd.message.control_characters import BREAKS
 from gatewayd.message.html_text import html_to_text
 from gatewayd.message.message_ids import reference
 
@@ -77,7 +78,7 @@ class Draft:
         """Return the bare addresses of all that get it, each once, as an envelope has them."""
         found: dict[str, str] = {}
         for one in map(strict, (*self.to, *self.cc, *self.bcc)):
-            found.setdefault(one.email.lower(), one.email)
+            found.setdefault(one.key, one.email)
         return tuple(found.values())
 
 

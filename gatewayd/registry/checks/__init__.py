@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from gatewayd.api.forwarder import Receipt
 from gatewayd.api.session import Heard
 from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
+from gatewayd.errors import enumerated
 from gatewayd.registry.checks.fields import Wrong, shown, text, within
 from gatewayd.registry.checks.shapes import KEY, MANY, SAID, SHAPES
 
@@ -80,8 +81,7 @@ def finding(value: object) -> Finding:
 
 def _checked(value: object, *classes: type) -> object:
     if type(value) not in classes:
-        names = [one.__name__ for one in classes]
-        raise Wrong(value, " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names))
+        raise Wrong(value, enumerated(one.__name__ for one in classes))
     within(SHAPES[type(value)], value, type(value).__name__)
     return value
 

@@ -8,12 +8,12 @@ import os
 import re
 import sys
 import traceback
-import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 from gatewayd.api.timestamps import moment
+from gatewayd.message.control_characters import escaped_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,6 @@ EVENTS = "gatewayd"
 FIELDS = "gatewayd_fields"
 
 _LONGEST = 1000
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _BARE = re.compile(r"[\w@.:/+*%-]+")
 #: syslog's priorities, as sd-daemon(3) wants them at the beginning of a line.
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -57,7 +56,7 @@ class LogHandler(logging.StreamHandler[TextIO]):
             line = line if self._journald else f"{_time(record)} {level:7} {line}"
             line = line.encode(self._encoding, "backslashreplace").decode(self._encoding)
         else:
-            line = _escaped(json.dumps({"ts": _time(record), "level": level, "event": event, **shown}))
+            line = escaped_json(json.dumps({"ts": _time(record), "level": level, "event": event, **shown}))
         return f"<{_PRIORITIES.get(record.levelno, 6)}>{line}" if self._journald else line
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
@@ -105,16 +104,4 @@ def _plain(value: Value) -> str:
         return ",".join(map(_plain, value))
     if not isinstance(value, str):
         return str(value)
-    return value if _BARE.fullmatch(value) else _escaped(json.dumps(value, ensure_ascii=False))
-
-
-def _escaped(text: str) -> str:
-    r"""Return JSON text without control, formatting and bidirectional characters: each stands as ``\uXXXX``."""
-    if text.isprintable() and text.isascii():
-        return text
-    return "".join(_escape(char) if unicodedata.category(char) in _HIDDEN else char for char in text)
-
-
-def _escape(char: str) -> str:
-    # A pair of surrogates for what is above U+FFFF (RFC 8259 section 7).
-    return re.sub("(.{4})", r"\\u\1", char.encode("utf-16-be", "surrogatepass").hex())
+    return value if _BARE.fullmatch(value) else escaped_json(json.dumps(value, ensure_ascii=False))

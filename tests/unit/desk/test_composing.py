@@ -27,7 +27,7 @@ from gatewayd.desk.composing import (
     written,
 )
 from gatewayd.message.body import Alternatives
-from gatewayd.message.decode import header_text
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.mail import BytesSource, Mail, parse
 from gatewayd.message.message_ids import reference
 

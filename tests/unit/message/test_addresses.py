@@ -9,15 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gatewayd.message.addresses import addresses
-from gatewayd.message.comments import comments, uncommented
+from gatewayd.message.addresses import address_list
+from gatewayd.message.lexing import comments, uncommented
 from gatewayd.message.mail import BytesSource, parse
 from tests.unit.linear import assert_linear, peak
 
 
 def read(value: str | bytes) -> list[tuple[str, str]]:
     raw = value if isinstance(value, bytes) else value.encode()
-    found, _ = addresses(raw.decode("latin-1"), 1000)
+    found, _ = address_list(raw.decode("latin-1"), 1000)
     return [(one.name, one.email) for one in found]
 
 
@@ -245,7 +245,7 @@ def test_honest_lists_are_read_as_the_standard_library_wrote_them(people: list[t
 
 @given(st.text(alphabet='ab@<>"\\(),;: =?q\xe4\xa0\x85\r\n[].', max_size=120))
 def test_any_list_is_borne(value: str) -> None:
-    for _, email in [(one.name, one.email) for one in addresses(value, 1000)[0]]:
+    for _, email in [(one.name, one.email) for one in address_list(value, 1000)[0]]:
         assert email
         assert "\ufffd" not in email
 
@@ -255,7 +255,7 @@ def test_any_list_is_borne(value: str) -> None:
     ["(", "()", "(\\", '"', '"\\', "<", '<"', "a:", "a ", " ", "a@b<", "=?a?q?", "(a)", ";", "\\", '"a" ', "a@b,", "a,", "a a,", "[", "[a", "[mailto:", "a@b ", ". ", " .", "@", "<a@", "a.", '"a"@', "a (", '<"a" ', "=?a?b?x?= ", "a,b <c@d>,", "a@[", ")", "(((a)", '("', "<a>"],
 )  # fmt: skip
 def test_hostile_lists_take_linear_time(unit: str) -> None:
-    assert_linear(lambda text: addresses(text, 1000), unit)
+    assert_linear(lambda text: address_list(text, 1000), unit)
     assert_linear(uncommented, unit)
 
 
@@ -298,4 +298,4 @@ def test_the_first_address_is_the_sender() -> None:
 @pytest.mark.parametrize("unit", ["a[]", '<""', "=?a?q?b?= ", "a.", "[mailto:"])
 def test_P8_a_hostile_header_takes_little_memory(unit: str) -> None:
     """A pattern that may go back remembers each place to which it might."""
-    assert peak(lambda: addresses(unit * (500_000 // len(unit)), 1000)) < 20 << 20
+    assert peak(lambda: address_list(unit * (500_000 // len(unit)), 1000)) < 20 << 20

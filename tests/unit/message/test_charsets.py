@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.message.charsets import clean, codec, to_text
+from gatewayd.message.charsets import codec, to_text
+from gatewayd.message.control_characters import clean
 from gatewayd.message.encoded_words import header_text
-from gatewayd.message.htmlcharset import declared
+from gatewayd.message.html_text import declared
 from gatewayd.message.iso2022 import euc_jp, hz, iso_2022
 from gatewayd.message.mail import BytesSource, parse
 from tests.unit.linear import assert_linear

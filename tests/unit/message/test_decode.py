@@ -11,10 +11,13 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gatewayd.message.decode import clean, codec, header_text, parameter, to_text, transfer_decoded
-from gatewayd.message.header_parsing import addresses
+from gatewayd.message.addresses import address_list
+from gatewayd.message.charsets import codec, to_text
+from gatewayd.message.control_characters import clean
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.html_text import html_to_text
-from gatewayd.message.parameters import field
+from gatewayd.message.mime_fields import field, parameter
+from gatewayd.message.transfer_encoding import transfer_decoded
 from tests.unit.linear import assert_linear
 
 
@@ -204,7 +207,7 @@ def test_hostile_parameters_take_linear_time(unit: str) -> None:
 
 @pytest.mark.parametrize("unit", ["(", '"', '"\\', "<", "a:", "a ", " ", "a@b<", "=?a?q?", "(a)", ";", "\\", '"a" ', "a@b,"])
 def test_hostile_address_lists_take_linear_time(unit: str) -> None:
-    assert_linear(lambda text: addresses(text, 1000), unit)
+    assert_linear(lambda text: address_list(text, 1000), unit)
 
 
 # --- transfer encodings -----------------------------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from gatewayd.message import mime
 from gatewayd.message.charsets import to_text
-from gatewayd.message.decode import header_text, transfer_decoded
+from gatewayd.message.encoded_words import header_text
 from gatewayd.message.header_parsing import head
 from gatewayd.message.mail import BytesSource, parse
+from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.testing.messages import booking_messages, malformed_messages
 from tests.unit.mime_made import Made
 

@@ -1,4 +1,4 @@
-"""Undoes base64 and quoted-printable leniently (RFC 2045 section 6), and cleans decoded text. Nothing here ever raises."""
+"""Undoes base64 and quoted-printable leniently (RFC 2045 section 6), piece by piece. It never raises."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import binascii
 import re
 from typing import TYPE_CHECKING
 
-from gatewayd.message.charsets import clean, codec, to_text
-from gatewayd.message.encoded_words import header_text
-from gatewayd.message.parameters import parameter
-from gatewayd.message.runs import end_of_run
+from gatewayd.message.lexing import end_of_run
 from gatewayd.message.uuencode import uudecoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["BASE64", "clean", "codec", "header_text", "parameter", "to_text", "transfer_decoded"]
+__all__ = ["BASE64", "transfer_decoded"]
 
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(BASE64 + b"="))

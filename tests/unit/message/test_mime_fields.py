@@ -9,8 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gatewayd.message.mail import BytesSource, Mail, parse
-from gatewayd.message.mimefields import content_type, disposition, encoding
-from gatewayd.message.parameters import field, parameter
+from gatewayd.message.mime_fields import content_type, disposition, encoding, field, parameter
 from tests.unit.linear import assert_linear, peak
 
 

@@ -1,22 +1,25 @@
-"""Structured MIME fields: a first word and its parameters (RFC 2045 section 5.1, RFC 2231), however they are written.
+"""Content-Type, Content-Transfer-Encoding and Content-Disposition of a part (RFC 2045, 2183), with their parameters (RFC 2231).
 
-A field with something left over is not thrown away: what can be read is taken.
+Mail writes these fields in many wrong ways. Whatever can be read of a broken field is used.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from gatewayd.message.charsets import clean, to_text
-from gatewayd.message.comments import comments
-from gatewayd.message.encoded_words import SPACE, header_text
-from gatewayd.message.runs import end_of_run
+from gatewayd.message.charsets import to_text
+from gatewayd.message.control_characters import clean
+from gatewayd.message.encoded_words import header_text
+from gatewayd.message.lexing import SPACE, comments, cut, end_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["field", "parameter"]
+__all__ = ["ContentType", "content_type", "disposition", "encoding", "field", "parameter"]
+
+# --- structured fields and their parameters ---------------------------------------------------------------------------
 
 _NAME = r'[^ \t\r\n\v\f=;"(),]++'
 _BLANK = r"[ \t\r\n\v\f]*+"
@@ -80,15 +83,14 @@ def _mended(raw: str) -> str:
 
 
 def _without_comments(raw: str) -> str:
-    kept = [match.span() for match in _NAMED.finditer(raw)]
-    out, at = [], 0
+    names = [match.span() for match in _NAMED.finditer(raw)]
+    removed = []
     for start, end in comments(raw):
-        while kept and kept[0][1] <= start:
-            del kept[0]
-        if not (kept and kept[0][0] <= start):
-            out.append(raw[at:start])
-            at = end
-    return " ".join((*out, raw[at:]))
+        while names and names[0][1] <= start:
+            del names[0]
+        if not (names and names[0][0] <= start):
+            removed.append((start, end))
+    return cut(raw, removed)
 
 
 def _uncommented_name(value: str) -> str:
@@ -129,3 +131,81 @@ def _sections(found: Mapping[str, str], name: str) -> Iterator[tuple[str, bool]]
 
 def _percent(data: bytes) -> bytes:
     return re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes.fromhex(match[1].decode()), data)
+
+
+# --- the three fields -------------------------------------------------------------------------------------------------
+
+_TYPE = re.compile(r"([!#-'*+.0-9A-Z^-~-]{1,127}) ?/ ?([!#-'*+.0-9A-Z^-~-]{1,127})(?=[ ,:;\"(]|$)", re.IGNORECASE)
+
+
+class ContentType(NamedTuple):
+    """A Content-Type value that was read (RFC 2045 section 5)."""
+
+    kind: str
+    charset: str = ""
+    name: str = ""
+    boundary: str = ""
+
+
+Disposition: TypeAlias = Literal["", "inline", "attachment"]
+
+
+def content_type(fields: Mapping[str, str], default: str) -> ContentType:
+    """Return the type of a part; ``default`` is its kind where it names none."""
+    value = fields.get("content-type")
+    if value is None:
+        return ContentType(default)
+    return _usual_type(value) if len(value) < _USUAL else _read_type(value)
+
+
+def disposition(value: str) -> tuple[Disposition, str]:
+    """Return what a Content-Disposition says of how a part is to be shown, and the part's file name."""
+    return _usual_disposition(value) if len(value) < _USUAL else _read_disposition(value)
+
+
+def _read_type(value: str) -> ContentType:
+    word, extra = field(value)
+    found = _TYPE.match(word)
+    # RFC 2045 section 5.2: what is no media type is read as plain text.
+    kind = f"{found[1]}/{found[2]}".lower() if found else "text/plain"
+    charset = clean(extra.get("charset") or parameter(extra, "charset"))[:64].lower()
+    boundary = (extra.get("boundary") or parameter(extra, "boundary")).rstrip(SPACE)
+    if boundary and not found and word[:9].lower() == "multipart":
+        kind = "multipart/mixed"
+    return ContentType(kind, charset, parameter(extra, "name"), boundary)
+
+
+#: Encodings by their letters and digits: mail is free with the rest.
+_ENCODINGS = {
+    **dict.fromkeys(("base64", "xbase64", "b64"), "base64"),
+    **dict.fromkeys(("quotedprintable", "xquotedprintable", "qp"), "quoted-printable"),
+    **dict.fromkeys(("xuuencode", "uuencode", "xuue", "uue", "uu"), "x-uuencode"),
+}
+
+
+@lru_cache(maxsize=64)
+def encoding(value: str) -> str:
+    """Return a Content-Transfer-Encoding in lower case, under the name of the standard; give it no more than a line."""
+    words = clean(field(value)[0].lower())[:64]
+    word = words.partition(" ")[0]
+    # Two words may be one: "quoted printable".
+    known = (_ENCODINGS.get("".join(filter(str.isalnum, each))) for each in (word, words))
+    return next(filter(None, known), word) or "7bit"
+
+
+def _read_disposition(value: str) -> tuple[Disposition, str]:
+    word, extra = field(value)
+    name = parameter(extra, "filename")
+    word = word.partition(" ")[0].lower().replace("-", "")
+    if word == "formdata" and not name:
+        return "", ""
+    if word in {"", "inline"}:
+        return "inline" if word else "", name or parameter(extra, "name")
+    # RFC 2183 section 2.8: what is not known is an attachment.
+    return "attachment", name or parameter(extra, "name")
+
+
+#: Most parts of most mails have one of a few types and encodings; only short values are remembered.
+_USUAL = 80
+_usual_type = lru_cache(maxsize=256)(_read_type)
+_usual_disposition = lru_cache(maxsize=64)(_read_disposition)
