@@ -1,4 +1,4 @@
-"""What the commands share: config, plugins, store, examiner, and who asks. Each is made when first asked for."""
+"""What the commands share: config, plugins, store, matching, and who asks. Each is made when first asked for."""
 
 from __future__ import annotations
 
@@ -128,18 +128,18 @@ class App:
             raise TransientError(f"{self.config.state}: {error.strerror}", advice=advice) from error
 
     @cached_property
-    def examiner(self) -> LocalMatching:
-        """The examiner of this process."""
+    def local_matching(self) -> LocalMatching:
+        """Matching in this process."""
         prepare(self.config.state)
-        examiner = LocalMatching(self.registry)
-        self._stack.callback(examiner.close)
-        return examiner
+        local_matching = LocalMatching(self.registry)
+        self._stack.callback(local_matching.close)
+        return local_matching
 
     @cached_property
-    def examining(self) -> DirectoryAnswers:
-        """What examines and asks directories: worker processes with deadlines, unless the config wants none."""
+    def matching(self) -> DirectoryAnswers:
+        """Matches mail and asks directories: in worker processes with deadlines, unless the config wants none."""
         if not self.config.workers.processes:
-            return self.examiner
+            return self.local_matching
         prepare(self.config.state)
         # One account is visited at a time, and one process keeps up with it.
         workers = WorkerMatching(self.registry, self.config.workers.model_copy(update={"processes": 1}), looks_apart=False)
@@ -159,9 +159,9 @@ class App:
         with_users = frozenset(name for name, one in self.config.operators.items() if one.users)
         return Desk(
             store=self.store,
-            examiner=self.examiner,
+            local_matching=self.local_matching,
             specs=self.specs,
-            guarded=lambda: self.examining,
+            guarded=lambda: self.matching,
             with_users=with_users,
             router=lambda: self.router,
         )

@@ -51,7 +51,7 @@ def check_directories(app: App) -> Sequence[DirectoryFaults]:
 
 def look(app: App, name: str, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
     """Look at an operator's directory; a person who waits long for it is told so."""
-    waiting = app.thread.submit(app.examining.look, app.specs[name], accept=accept, patient=patient)
+    waiting = app.thread.submit(app.matching.look, app.specs[name], accept=accept, patient=patient)
     with suppress(TimeoutError):
         return waiting.result(_PATIENCE)
     output.note(f"gatewayd: waiting for the directory of {name} ...")

@@ -126,7 +126,7 @@ def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
         for name in sorted({name for one in accounts for name in one.operators} & app.specs.keys()):
             # Hardly ever is there one, and a directory need not be asked for nothing.
             if app.store.provisional(name, before=datetime.now(UTC), after=0, limit=1):
-                deque(correct(app.store, app.examining, app.specs[name], app.config.accounts, router=app.router), maxlen=0)
+                deque(correct(app.store, app.matching, app.specs[name], app.config.accounts, router=app.router), maxlen=0)
     except GatewaydError as error:
         output.error(error)
         return True
@@ -183,7 +183,7 @@ def _match_put_off(app: App, operators: Collection[str]) -> None:
     for name in operators:
         viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
         with suppress(GatewaydError):
-            for _ in retry_put_off(app.store, app.examining, app.specs[name], viewer, Query(), router=app.router):
+            for _ in retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router):
                 pass
 
 
@@ -192,7 +192,7 @@ def _visited(
 ) -> Answer:
     tools = VisitTools(
         # First: a worker process gets ready while the store is opened.
-        examiner=app.examining,
+        matching=app.matching,
         store=app.store,
         owner=app.owner,
         router=app.router,

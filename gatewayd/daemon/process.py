@@ -168,7 +168,7 @@ class Daemon:
         return Dependencies(
             store=self._store,
             owner=self._owner,
-            examiner=self._workers,
+            matching=self._workers,
             limits=self._config.limits,
             daemon=self._health,
             listener=replace(self._telling.listener, filed=self._filed),

@@ -39,19 +39,19 @@ class Desk:
     """The desk of one process."""
 
     store: Store
-    examiner: LocalMatching
+    local_matching: LocalMatching
     #: The operators' specs, by name.
     specs: Mapping[str, OperatorSpec]
     #: The operators that have users, and with them personal mail.
     with_users: Collection[str] = ()
-    #: In whose guards matchers and directories are called, made when it is asked for; None: in the examiner's.
+    #: Calls matchers and directories in guards of its own, made when it is first asked for; None: ``local_matching`` does.
     guarded: Callable[[], DirectoryAnswers] | None = None
     #: By which mail goes on, made when it is asked for: its key may be missing, and that is no matter of reading mail.
     router: Callable[[], Router | None] = lambda: None
 
     @property
-    def _examining(self) -> DirectoryAnswers:
-        return self.guarded() if self.guarded else self.examiner
+    def _matching(self) -> DirectoryAnswers:
+        return self.guarded() if self.guarded else self.local_matching
 
     def list(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return filings, newest first."""
@@ -108,7 +108,7 @@ class Desk:
 
     def _asked(self, operator: str, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
         try:
-            return self._examining.ask(self.specs[operator], question)
+            return self._matching.ask(self.specs[operator], question)
         except DirectoryFailed as error:
             advice = "`gatewayd check` says what is wrong with it."
             raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error
@@ -116,7 +116,7 @@ class Desk:
     def explain(self, operator: str, source: Source, *, account: str = NO_ACCOUNT, queue: str = "") -> Explained:
         """Return what every matcher and forward rule of the operator says of a message that came by ``account``, and why."""
         spec = self.specs[operator]
-        return explained(self._examining, spec, source, router=self.router(), account=account, queue=queue)
+        return explained(self._matching, spec, source, router=self.router(), account=account, queue=queue)
 
     def source(self, viewer: Viewer, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read."""
@@ -157,6 +157,6 @@ class Desk:
         """
         spec = self.specs[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)
-        examining, router = self._examining, self.router()
-        yield from retry(self.store, examining, spec, viewer, query, router=router, fire=forward)
-        yield from retry_put_off(self.store, examining, spec, viewer, query, router=router, fire=forward)
+        matching, router = self._matching, self.router()
+        yield from retry(self.store, matching, spec, viewer, query, router=router, fire=forward)
+        yield from retry_put_off(self.store, matching, spec, viewer, query, router=router, fire=forward)

@@ -37,13 +37,13 @@ class Explained:
 
 
 def explained(
-    examining: Matching, spec: OperatorSpec, source: Source, *, router: Router | None, account: str, queue: str
+    matching: Matching, spec: OperatorSpec, source: Source, *, router: Router | None, account: str, queue: str
 ) -> Explained:
     """Explain a mail that came by ``account``, whose error queue is ``queue``. Raises what ``MatchRun.result`` raises."""
-    examining.refresh(spec)
-    order = MatchRequest(letters=(RawMail(_ID, source),), specs=(spec,), explain=True)
-    examined = examining.begin(order).result(lambda: None)
-    (mail,), (found,) = examined.mails, examined.findings
+    matching.refresh(spec)
+    request = MatchRequest(raw_mails=(RawMail(_ID, source),), specs=(spec,), explain=True)
+    matched = matching.begin(request).result(lambda: None)
+    (mail,), (found,) = matched.mails, matched.results
     (filing,) = filings([mail], [found], owner=None, queue=queue)[mail.id]
     ids = {one.message_id for _, one in filing.follows}
     return Explained(

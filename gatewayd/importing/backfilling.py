@@ -61,7 +61,7 @@ class Backfiller:
     def _filer(self, spec: OperatorSpec) -> Backfill:
         return Backfill(
             store=self.tools.store,
-            examining=self.tools.examiner,
+            matching=self.tools.matching,
             spec=spec,
             lease=self.lease,
             imports=self.imports,
@@ -77,9 +77,9 @@ class Backfiller:
             return
         types = contact_types(self.imports)
         for page in self._senders(spec.operator.name, wanted):
-            letters = tuple(RawMail(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
-            order = MatchRequest(letters=letters, specs=(spec,), contact_types=types, admit_only=True)
-            (found,) = self.tools.examiner.begin(order).result(self.tick).findings
+            raw_mails = tuple(RawMail(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
+            request = MatchRequest(raw_mails=raw_mails, specs=(spec,), contact_types=types, admit_only=True)
+            (found,) = self.tools.matching.begin(request).result(self.tick).results
             if found.pending:
                 readmission.leave_open(spec.operator.name)
             left = found.refused | found.pending

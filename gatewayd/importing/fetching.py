@@ -38,7 +38,7 @@ __all__ = [
     "cut",
     "fetch",
     "filings",
-    "order",
+    "match_request",
     "outcomes",
     "retry_after",
     "stand_in",
@@ -97,11 +97,11 @@ class Progress:
     total: int
 
 
-def order(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
-    """Return what is to be examined of the batch."""
+def match_request(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
+    """Return what is to be matched of the batch."""
     now = datetime.now(UTC)
     return MatchRequest(
-        letters=tuple(
+        raw_mails=tuple(
             RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
             for one, came in _came(batch)
         ),
@@ -112,7 +112,7 @@ def order(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) ->
 
 def outcomes(
     batch: Batch,
-    examined: MatchResult,
+    matched: MatchResult,
     imports: ImportConfig,
     owner: str | None,
     *,
@@ -144,8 +144,8 @@ def outcomes(
         first = _deferred(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")
         # Where it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
         done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
-    standing_in = batch.unlike.keys() - believed(batch, examined, sizes)
-    decided = _decided(batch, examined, imports, owner, onward=onward, standing_in=standing_in)
+    standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
+    decided = _decided(batch, matched, imports, owner, onward=onward, standing_in=standing_in)
     return [*done, *_held_against_before(batch, decided, reread_after, grown or {})]
 
 
@@ -161,13 +161,13 @@ def _held_against_before(
             yield each
 
 
-def believed(batch: Batch, examined: MatchResult, sizes: Sizes) -> frozenset[str]:
+def believed(batch: Batch, matched: MatchResult, sizes: Sizes) -> frozenset[str]:
     """Return the keys whose bytes are taken though the server lists another size: its sizes are estimates.
 
     What a server sends in place of a message looks alike each time and has no Message-ID and no Date of its own; and where
     sizes are estimates, they are so often. A size that is wrong once stands against the message.
     """
-    odd = [(one, mail) for mail, (_, one) in zip(examined.mails, _came(batch), strict=True) if one.key in batch.unlike]
+    odd = [(one, mail) for mail, (_, one) in zip(matched.mails, _came(batch), strict=True) if one.key in batch.unlike]
     listed: dict[bytes, set[int]] = {}
     for one, _ in odd:
         listed.setdefault(one.digest, set()).add(batch.unlike[one.key])
@@ -182,20 +182,20 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
 
 
 def _decided(
-    batch: Batch, examined: MatchResult, imports: ImportConfig, owner: str | None, *, onward: Onward, standing_in: Collection[str]
+    batch: Batch, matched: MatchResult, imports: ImportConfig, owner: str | None, *, onward: Onward, standing_in: Collection[str]
 ) -> Iterator[Outcome]:
-    found, now = examined.findings, datetime.now(UTC)
-    back = onward.returned(examined.mails)
-    admitted = filings(examined.mails, found, owner=owner, queue=imports.error_queue)
+    found, now = matched.results, datetime.now(UTC)
+    back = onward.returned(matched.mails)
+    admitted = filings(matched.mails, found, owner=owner, queue=imports.error_queue)
     filed = onward.owned(admitted, back)
     refused = refused_by(found, filed, partial(onward.owned, back=back))
     new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
     never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
-    routed = [(mail, each) for mail in examined.mails if mail.id not in never for each in filed[mail.id]]
-    going: dict[int, list[Filing]] = {mail.id: [] for mail in examined.mails}
+    routed = [(mail, each) for mail in matched.mails if mail.id not in never for each in filed[mail.id]]
+    going: dict[int, list[Filing]] = {mail.id: [] for mail in matched.mails}
     for mail_id, filing in onward.routed(routed, new=new, back=back):
         going[mail_id].append(filing)
-    for mail, (waiting, one) in zip(examined.mails, _came(batch), strict=True):
+    for mail, (waiting, one) in zip(matched.mails, _came(batch), strict=True):
         # What was there before the folder was listed is older than that, also where the server does not say by how much.
         arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
         if one.key in standing_in:

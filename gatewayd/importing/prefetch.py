@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = ["PrefetchedBatch", "Prefetcher"]
 
-#: How many batches are fetched or examined or filed at a time: one of each, so that nobody waits for another.
+#: How many batches are fetched, matched or filed at a time: one of each, so that nobody waits for another.
 _UNDER_WAY = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PrefetchedBatch:
-    """A batch that was fetched, and its examination, which goes on by itself."""
+    """A batch that was fetched, and its match run, which goes on by itself."""
 
     batch: Batch
-    examination: MatchRun
+    match_run: MatchRun
 
     def drop(self) -> None:
         """Let both go; what was filed by then is filed."""
-        self.examination.drop()
+        self.match_run.drop()
         self.batch.spool.close()
 
 
 class Prefetcher:
-    """Fetches in the session's thread, which begins each examination, too: what has come waits for no batch that is filed."""
+    """Fetches in the session's thread, which begins each match run, too: what has come waits for no batch that is filed."""
 
     def __init__(
         self,

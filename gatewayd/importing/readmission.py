@@ -152,7 +152,7 @@ class Readmission:
             name = spec.operator.name
             # A look that is due may be waited for.
             self.tick()
-            basis = self._bases[name] = self.tools.examiner.basis(spec)
+            basis = self._bases[name] = self.tools.matching.basis(spec)
             settings = digest(types, spec.directory, spec.faulty)
             self._now[name] = Judged(settings=settings, version=basis.version if basis else "")
         if all(map(self._sound, self._now)):
@@ -182,7 +182,7 @@ class Readmission:
         if now == before or not self._sound(name):
             return Rejudged()
         known = before is not None and before.settings == now.settings
-        changed = self.tools.examiner.changed(spec, before.version) if before and known else None
+        changed = self.tools.matching.changed(spec, before.version) if before and known else None
         return Rejudged(every=True) if changed is None else Rejudged(senders=frozenset(changed))
 
     def _sound(self, operator: str) -> bool:
@@ -214,10 +214,10 @@ class Readmission:
         if not self.imports.contact_types:
             self._store.rejudge(self.lease, admitted=[one.entry_id for one in several], refused=[])
             return
-        letters = tuple(RawMail(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
+        raw_mails = tuple(RawMail(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
         types = contact_types(self.imports)
-        order = MatchRequest(letters=letters, specs=tuple(self.specs), contact_types=types, admit_only=True)
-        found = self.tools.examiner.begin(order).result(self.tick).findings
+        request = MatchRequest(raw_mails=raw_mails, specs=tuple(self.specs), contact_types=types, admit_only=True)
+        found = self.tools.matching.begin(request).result(self.tick).results
         ids = {one.entry_id for one in several}
         admitted = {one for each in found for one in ids - each.refused - each.pending}
         self._open |= {each.operator for each in found if each.pending - admitted}

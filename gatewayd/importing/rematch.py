@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BATCH", "Backfill", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
 
-#: How many stored mails are examined at once.
+#: How many stored mails are matched at once.
 BATCH = 100
 
 
 def retry(
     store: Store,
-    examining: Matching,
+    matching: Matching,
     spec: OperatorSpec,
     viewer: Viewer,
     query: Query,
@@ -52,7 +52,7 @@ def retry(
 
     What keeps its fault stays in its queue. ``fire``: rules send on what they fit now. ``tick`` is called every few seconds.
     """
-    examining.refresh(spec)
+    matching.refresh(spec)
     before = query.before
     while page := store.filings(viewer, replace(query, faulty=True, before=before, limit=BATCH)):
         before = page[-1].id
@@ -61,10 +61,10 @@ def retry(
             continue
         # A filing that was discarded meanwhile has no source for nobody but its viewer.
         sources = {one.id: store.source(viewer, one.id) for one in batch}
-        letters = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
-        examined = examining.begin(MatchRequest(letters=letters, specs=(spec,))).result(tick)
-        filed = filings(examined.mails, examined.findings, owner=None, queue="")
-        seen = _seen(examined.mails)
+        raw_mails = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
+        matched = matching.begin(MatchRequest(raw_mails=raw_mails, specs=(spec,))).result(tick)
+        filed = filings(matched.mails, matched.results, owner=None, queue="")
+        seen = _seen(matched.mails)
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
         for one in batch:
             if one.id in seen:
@@ -83,7 +83,7 @@ def _seen(mails: Sequence[Mail]) -> dict[int, Mail]:
 
 def correct(
     store: Store,
-    examining: Matching,
+    matching: Matching,
     spec: OperatorSpec,
     accounts: Mapping[str, AccountConfig],
     *,
@@ -95,7 +95,7 @@ def correct(
     Rules fire for what they fit now, where they would have fired for it. A verdict on which the directory has nothing new to say is
     confirmed; one about which it can't be asked stays provisional. ``tick`` is called every few seconds.
     """
-    basis, name, after = examining.basis(spec), spec.operator.name, 0
+    basis, name, after = matching.basis(spec), spec.operator.name, 0
     if basis is None or basis.fault or basis.loaded_at is None:
         return
     while batch := store.provisional(name, before=basis.loaded_at, after=after, limit=BATCH):
@@ -112,7 +112,7 @@ def correct(
         right = {one.mail_id for one in batch} - left - {one.mail_id for group in groups.values() for one in group}
         changed = 0
         for (account_name, filed), group in groups.items():
-            again = _Again(store, examining, spec, accounts.get(account_name), router)
+            again = _Again(store, matching, spec, accounts.get(account_name), router)
             done, refused = again.verdicts(account_name, group, filed=filed, tick=tick)
             changed += store.correct(name, done) if done else 0
             right |= refused
@@ -132,7 +132,7 @@ class _Again:
     """Examines stored mail of one account again."""
 
     store: Store
-    examining: Matching
+    matching: Matching
     spec: OperatorSpec
     #: None where the config no longer has it.
     account: AccountConfig | None
@@ -143,20 +143,20 @@ class _Again:
     ) -> tuple[Sequence[tuple[int, Filing]], frozenset[int]]:
         """Return the filings as they are now, as (mail id, filing), and the ids of mails that are not admitted."""
         imports = self.account.imports if self.account else None
-        letters = tuple(RawMail(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
+        raw_mails = tuple(RawMail(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
         types = contact_types(imports) if imports and not filed else ()
-        examined = self.examining.begin(MatchRequest(letters=letters, specs=(self.spec,), contact_types=types)).result(tick)
-        (found,) = examined.findings
+        matched = self.matching.begin(MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=types)).result(tick)
+        (found,) = matched.results
         user, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
         # What is filed is whose it was filed for, whoever has the account by now, so that no rule for general mail takes it.
         owners = {one.mail_id: one.owner if filed else user for one in group}
         made = {
             mail_id: [replace(one, owner=owners[mail_id]) for one in each]
-            for mail_id, each in filings(examined.mails, [found], owner=None, queue=queue).items()
+            for mail_id, each in filings(matched.mails, [found], owner=None, queue=queue).items()
         }
         # What the directory can't be asked about now stays as it is.
         unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
-        mails = [mail for mail_id, mail in _seen(examined.mails).items() if mail_id not in unasked | found.refused]
+        mails = [mail for mail_id, mail in _seen(matched.mails).items() if mail_id not in unasked | found.refused]
         onward = Onward(account=account, router=self.router)
         back = onward.returned(mails)
         # What comes back from another operator's delivery is not this one's.
@@ -174,7 +174,7 @@ def was_put_off(filing: FilingView) -> bool:
 
 def retry_put_off(
     store: Store,
-    examining: Matching,
+    matching: Matching,
     spec: OperatorSpec,
     viewer: Viewer,
     query: Query,
@@ -187,7 +187,7 @@ def retry_put_off(
     before = None
     while True:
         left = 0
-        for batch in retry(store, examining, spec, viewer, query, router=router, fire=fire, tick=tick, only=was_put_off):
+        for batch in retry(store, matching, spec, viewer, query, router=router, fire=fire, tick=tick, only=was_put_off):
             left += sum(map(was_put_off, batch))
             yield batch
         if not left or (before is not None and left >= before):
@@ -200,7 +200,7 @@ class Backfill:
     """Files stored mail of one account, as backlog, for an operator that has no filing of it."""
 
     store: Store
-    examining: Matching
+    matching: Matching
     spec: OperatorSpec
     lease: Lease
     imports: ImportConfig
@@ -218,15 +218,15 @@ class Backfill:
         """
         name = self.spec.operator.name
         known = (name,) if admitted else ()
-        letters = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
-        order = MatchRequest(letters=letters, specs=(self.spec,), contact_types=contact_types(self.imports))
-        examined = self.examining.begin(order).result(self.tick)
-        (found,) = examined.findings
-        back = self.onward.returned(examined.mails)
-        made = filings(examined.mails, [found], owner=self.owner, queue=self.imports.error_queue)
+        raw_mails = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
+        request = MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=contact_types(self.imports))
+        matched = self.matching.begin(request).result(self.tick)
+        (found,) = matched.results
+        back = self.onward.returned(matched.mails)
+        made = filings(matched.mails, [found], owner=self.owner, queue=self.imports.error_queue)
         # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
         mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.onward.owned(made, back).items()}
-        wanted = [(mail, filing) for mail in examined.mails for filing in mine[mail.id]]
+        wanted = [(mail, filing) for mail in matched.mails for filing in mine[mail.id]]
         others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
         if admitted and others:
             self.store.forget_refused(self.lease, name, others)
@@ -238,7 +238,7 @@ def file_old(backfill: Backfill) -> Iterator[int]:
 
     Raises TransientError where admission can't be decided.
     """
-    backfill.examining.refresh(backfill.spec)
+    backfill.matching.refresh(backfill.spec)
     account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
     while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.owner):
         after = ids[-1]

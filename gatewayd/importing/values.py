@@ -69,7 +69,7 @@ class VisitTools:
     """What a visit works with; handed in, so that the command line and the daemon each bring their own."""
 
     store: Store
-    examiner: Matching
+    matching: Matching
     owner: Instance
     #: By which mail goes on; None: by nothing.
     router: Router | None = None

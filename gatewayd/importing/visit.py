@@ -1,8 +1,8 @@
-"""A visit, from taking the lease of an account to giving it back. List, then for what waits: fetch, examine, file, settle.
+"""A visit, from taking the lease of an account to giving it back. List, then for what waits: fetch, match, file, settle.
 
 Custody is the ledger's: keys are committed as waiting, with their page's cursor, before anything is fetched, and all
 further work is the ledger's waiting keys, however often we crash (promises P1, P2). The session is used by one thread,
-the executor's, so that the next batch is fetched while this one is examined and filed; whoever waits for that thread
+the executor's, so that the next batch is fetched while this one is matched and filed; whoever waits for that thread
 renews the lease meanwhile.
 """
 

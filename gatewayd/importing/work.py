@@ -12,7 +12,7 @@ from gatewayd.api.sizes import Sizes
 from gatewayd.api.tally import Tally
 from gatewayd.errors import GatewaydError, PermanentError, PluginError, TransientError
 from gatewayd.importing.backfilling import Backfiller
-from gatewayd.importing.fetching import Batch, Bounds, Onward, Progress, cut, order, outcomes
+from gatewayd.importing.fetching import Batch, Bounds, Onward, Progress, cut, match_request, outcomes
 from gatewayd.importing.folder_listing import FolderListing
 from gatewayd.importing.growth import grown
 from gatewayd.importing.mailboxes import claim, distinct
@@ -115,7 +115,7 @@ class VisitWork:
 
     def _refresh(self) -> None:
         for spec in () if self._refreshed else self._specs:
-            for fault in self._tools.examiner.refresh(spec):
+            for fault in self._tools.matching.refresh(spec):
                 self._reporter.note(f"operator {spec.operator.name}: {fault}")
         self._refreshed = True
 
@@ -213,8 +213,8 @@ class VisitWork:
                 self._leave(error)
 
     def _worked(self, folder: str, bounds: Bounds) -> None:
-        with closing(self._examined(folder, bounds)) as examined:
-            for batch, found in examined:
+        with closing(self._matched(folder, bounds)) as matched:
+            for batch, found in matched:
                 self._file(folder, batch, found)
                 self._in_vain = len(batch.asked) if batch.error and not (batch.came or batch.disk_failed) else 0
                 total = max(self._reporter.report.listed, self._done)
@@ -222,15 +222,15 @@ class VisitWork:
                 self._calls.check(batch.error)
                 self._go_on()
 
-    def _examined(self, folder: str, bounds: Bounds) -> Generator[tuple[Batch, MatchResult], None, None]:
-        """Yield what waits in the folder, batch by batch; while one is filed, the next is examined, and that after it fetched."""
+    def _matched(self, folder: str, bounds: Bounds) -> Generator[tuple[Batch, MatchResult], None, None]:
+        """Yield what waits in the folder, batch by batch; while one is filed, the next is matched, and that after it fetched."""
         sizes = partial(self._tools.store.sizes, self._account.name, folder)
         session = self._sessions.current()
         ahead = Prefetcher(session, folder, self._batches(folder, bounds), tools=self._tools, begin=self._begin, sizes=sizes)
         try:
             while (first := ahead.first()) is not None:
                 begun = self._calls.done(first)
-                yield begun.batch, begun.examination.result(self._calls.tick)
+                yield begun.batch, begun.match_run.result(self._calls.tick)
                 ahead.done()
         finally:
             ahead.cancel()
@@ -239,7 +239,7 @@ class VisitWork:
             ahead.close()
 
     def _begin(self, batch: Batch) -> MatchRun:
-        return self._tools.examiner.begin(order(batch, self._specs, self._imports))
+        return self._tools.matching.begin(match_request(batch, self._specs, self._imports))
 
     def _batches(self, folder: str, bounds: Bounds) -> Iterator[Sequence[Waiting]]:
         after, keys = 0, self._task.keys or None
@@ -248,11 +248,11 @@ class VisitWork:
             self._refresh()
             yield from cut(self._readmission.marked(waiting), bounds)
 
-    def _file(self, folder: str, batch: Batch, examined: MatchResult) -> None:
+    def _file(self, folder: str, batch: Batch, matched: MatchResult) -> None:
         sizes = self._tools.store.sizes(self._account.name, folder) if batch.unlike else Sizes()
         grew, again, ours = grown(batch, self._tools.store.stored_source), self._tools.bounds.reread_after, self._tools.stopping()
         user, onward = self._account.user, self._onward
-        done = outcomes(batch, examined, self._imports, user, onward=onward, sizes=sizes, ours=ours, reread_after=again, grown=grew)
+        done = outcomes(batch, matched, self._imports, user, onward=onward, sizes=sizes, ours=ours, reread_after=again, grown=grew)
         commit = self._tools.store.file(self._lease, done)
         self._reporter.came(commit.tally)
         self._reporter.due(done)

@@ -57,8 +57,8 @@ def explained(failure: TaskFailure, config: WorkersConfig) -> str:
 def matched_apart(
     runner: TaskRunner,
     call: TaskCall,
-    sealed: PickledSpec,
-    letters: Sequence[RawMail],
+    pickled: PickledSpec,
+    raw_mails: Sequence[RawMail],
     failure: TaskFailure,
     *,
     budget: float,
@@ -68,19 +68,19 @@ def matched_apart(
 
     Those for which that could not be found out within ``budget`` seconds have a fault that says so, and are matched again.
     """
-    return _Search(runner, call, sealed, failure, budget=budget, explain=explain).said(letters)
+    return _Search(runner, call, pickled, failure, budget=budget, explain=explain).said(raw_mails)
 
 
 class _Search:
     """Finds the mails of a batch that a matcher can't bear, by calling it with halves."""
 
     def __init__(
-        self, runner: TaskRunner, call: TaskCall, sealed: PickledSpec, failure: TaskFailure, *, budget: float, explain: bool
+        self, runner: TaskRunner, call: TaskCall, pickled: PickledSpec, failure: TaskFailure, *, budget: float, explain: bool
     ) -> None:
         self._runner = runner
         self._by = call.by
         self._call = replace(call, spec=0)
-        self._sealed = sealed
+        self._pickled = pickled
         self._failure = failure
         self._left = budget
         self._explain = explain
@@ -90,13 +90,13 @@ class _Search:
         #: Seconds that the matcher takes for a mail at most, as far as it came to its end; None: it never has.
         self._pace: float | None = None
 
-    def said(self, letters: Sequence[RawMail]) -> MatcherResult:
+    def said(self, raw_mails: Sequence[RawMail]) -> MatcherResult:
         overran = self._failure.overran
-        if overran and len(letters) == 1:
-            self._blame(letters[0])
-            letters = ()
+        if overran and len(raw_mails) == 1:
+            self._blame(raw_mails[0])
+            raw_mails = ()
         # It is known that the whole does not come to its end; whether it ends its process may have been another's doing.
-        parts = [*reversed(_halves(letters))] if overran else [tuple(letters)] if letters else []
+        parts = [*reversed(_halves(raw_mails))] if overran else [tuple(raw_mails)] if raw_mails else []
         apart = overran
         while parts:
             part = parts.pop()
@@ -110,7 +110,7 @@ class _Search:
     def _tried(self, part: Sequence[RawMail], *, apart: bool) -> list[tuple[RawMail, ...]]:
         """Call the matcher with a part; return what is to be tried next."""
         task = WorkerTask(
-            letters=tuple(part), specs={0: self._sealed}, calls=(self._call,), refused={}, views=False, explain=self._explain
+            raw_mails=tuple(part), specs={0: self._pickled}, calls=(self._call,), refused={}, views=False, explain=self._explain
         )
         outcome = self._runner.run_task(task, TaskSeconds(self._seconds(part)), apart=apart)
         # On a machine that has other things to do it takes long to start a process, and is no work on the batch.
@@ -157,12 +157,12 @@ class _Search:
 
 
 def admitted_apart(
-    runner: TaskRunner, sealed: PickledSpec, letters: Sequence[RawMail], task: WorkerTask, failure: TaskFailure, *, budget: float
+    runner: TaskRunner, pickled: PickledSpec, raw_mails: Sequence[RawMail], task: WorkerTask, failure: TaskFailure, *, budget: float
 ) -> Admission:
     """Return which mails an operator admits, asked once more without any of its matchers."""
     again = WorkerTask(
-        letters=tuple(letters),
-        specs={0: sealed},
+        raw_mails=tuple(raw_mails),
+        specs={0: pickled},
         contact_types=task.contact_types,
         calls=(TaskCall(0),),
         refused={},
@@ -177,8 +177,8 @@ def admitted_apart(
     return Admission(undecided=why) if task.contact_types else Admission(broken=why)
 
 
-def parsed_apart(runner: TaskRunner, letters: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
-    """Return the views of letters, and empty views of those that can't be parsed, which say why.
+def parsed_apart(runner: TaskRunner, raw_mails: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
+    """Return the views of mails, and empty views of those that can't be parsed, which say why.
 
     Raises TransientError where it is no letter's fault.
     """
@@ -189,10 +189,10 @@ def parsed_apart(runner: TaskRunner, letters: Sequence[RawMail]) -> tuple[dict[i
         raise TransientError(text, advice="See what they logged.")
     had: dict[int, Mail] = {}
     unbearable: dict[int, Mail] = {}
-    parts = _halves(letters)
+    parts = _halves(raw_mails)
     while parts:
         part = parts.pop()
-        outcome = runner.run_task(WorkerTask(letters=part, specs={}, refused={}), _share(runner, left, part), apart=True)
+        outcome = runner.run_task(WorkerTask(raw_mails=part, specs={}, refused={}), _share(runner, left, part), apart=True)
         left -= outcome.seconds + min(outcome.start, _STARTS)
         if outcome.failure is None:
             had |= {mail.id: mail for mail in outcome.mails}
@@ -210,6 +210,6 @@ def _share(runner: TaskRunner, left: float, part: Sequence[RawMail]) -> TaskSeco
     return TaskSeconds(min(runner.config.deadline, max(left / levels, _LEAST)))
 
 
-def _halves(letters: Sequence[RawMail]) -> list[tuple[RawMail, ...]]:
-    half = (len(letters) + 1) // 2
-    return [part for part in (tuple(letters[:half]), tuple(letters[half:])) if part]
+def _halves(raw_mails: Sequence[RawMail]) -> list[tuple[RawMail, ...]]:
+    half = (len(raw_mails) + 1) // 2
+    return [part for part in (tuple(raw_mails[:half]), tuple(raw_mails[half:])) if part]

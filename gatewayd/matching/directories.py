@@ -77,8 +77,8 @@ class Directories:
 
     def __init__(
         self,
-        lane: WorkerPool,
-        seal: Callable[[OperatorSpec], PickledSpec],
+        pool: WorkerPool,
+        pickle_spec: Callable[[OperatorSpec], PickledSpec],
         back: Callable[[str], None],
         *,
         looked: Callable[[DirectoryLook], object] | None = None,
@@ -87,8 +87,8 @@ class Directories:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``back`` is told of an operator whose directory answers again, ``looked`` of each look; both must not wait."""
-        self._lane = lane
-        self._seal = seal
+        self._pool = pool
+        self._pickle = pickle_spec
         self._back = back
         self._looked = looked
         self._patience = patience
@@ -234,8 +234,8 @@ class Directories:
         began_at, before, pause = datetime.now(UTC), known.look, _LOOK
         version = before.version if before else ""
         try:
-            task = WorkerTask(specs={0: self._seal(known.spec)}, refused={}, refresh=True, known=version)
-            outcome = run_task(self._lane, task, TaskSeconds(LONGEST), self._wanted)
+            task = WorkerTask(specs={0: self._pickle(known.spec)}, refused={}, refresh=True, known=version)
+            outcome = run_task(self._pool, task, TaskSeconds(LONGEST), self._wanted)
         except Exception as error:  # noqa: BLE001  a bug must not end the looks at it
             if not isinstance(error, GatewaydError):
                 journal.own_fault("directories", error)

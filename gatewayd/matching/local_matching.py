@@ -129,9 +129,9 @@ class LocalMatching(DirectoryAnswers):
         self.refresh(spec)
         return question.put(self.directory(spec))
 
-    def begin(self, order: MatchRequest) -> MatchRun:
+    def begin(self, request: MatchRequest) -> MatchRun:
         """See ``Matching``. It is done here and now, when its result is asked for."""
-        return _LocalRun(self, order)
+        return _LocalRun(self, request)
 
     def examine(self, job: OperatorRequest) -> OperatorResult:
         """Return what is to be said of each mail of the job. Never raises for a directory, a matcher or a mail."""
@@ -211,35 +211,35 @@ class LocalMatching(DirectoryAnswers):
 
 
 class _LocalRun(MatchRun):
-    """An order that this process sees to."""
+    """A batch that this process matches."""
 
-    def __init__(self, examiner: LocalMatching, order: MatchRequest) -> None:
-        self._examiner = examiner
-        self._order = order
+    def __init__(self, matching: LocalMatching, request: MatchRequest) -> None:
+        self._matching = matching
+        self._request = request
 
     def result(self, tick: Callable[[], None]) -> MatchResult:
         """See ``MatchRun``."""
-        if not self._order.letters:
-            return MatchResult(mails=(), findings=())
-        order = self._order
-        mails = tuple(one.seen() for one in order.letters)
+        if not self._request.raw_mails:
+            return MatchResult(mails=(), results=())
+        request = self._request
+        mails = tuple(one.seen() for one in request.raw_mails)
         found = []
         since = time.monotonic()
-        for spec in order.specs:
+        for spec in request.specs:
             if time.monotonic() - since > _TICK:
                 since = time.monotonic()
                 tick()
-            admitted = frozenset(one.id for one in order.letters if spec.operator.name in one.admitted)
+            admitted = frozenset(one.id for one in request.raw_mails if spec.operator.name in one.admitted)
             job = OperatorRequest(
                 spec=spec,
                 mails=mails,
-                contact_types=order.contact_types,
+                contact_types=request.contact_types,
                 admitted=admitted,
-                admit_only=order.admit_only,
-                explain=order.explain,
+                admit_only=request.admit_only,
+                explain=request.explain,
             )
-            found.append(self._examiner.examine(job))
-        return MatchResult(mails=mails, findings=tuple(found))
+            found.append(self._matching.examine(job))
+        return MatchResult(mails=mails, results=tuple(found))
 
     def drop(self) -> None:
         """See ``MatchRun``."""

@@ -118,7 +118,7 @@ class RawMail:
 class MatchRequest:
     """One batch for all operators of its account."""
 
-    letters: tuple[RawMail, ...]
+    raw_mails: tuple[RawMail, ...]
     specs: tuple[OperatorSpec, ...]
     #: See ``OperatorRequest``.
     contact_types: ContactTypes = ()
@@ -128,14 +128,14 @@ class MatchRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchResult:
-    """What became of an order: each letter's view, and each operator's findings in the order of its specs."""
+    """What became of a request: the view of each mail, and the result of each operator in the order of the specs."""
 
     mails: tuple[Mail, ...]
-    findings: tuple[OperatorResult, ...]
+    results: tuple[OperatorResult, ...]
 
 
 class MatchRun(ABC):
-    """One order that is under way."""
+    """A batch that is under way."""
 
     @abstractmethod
     def result(self, tick: Callable[[], None]) -> MatchResult:
@@ -165,8 +165,8 @@ class Matching(ABC):
         return None
 
     @abstractmethod
-    def begin(self, order: MatchRequest) -> MatchRun:
-        """Begin with an order, which may go on while the caller does other work. Never raises for a matcher or a mail."""
+    def begin(self, request: MatchRequest) -> MatchRun:
+        """Begin with a batch, which may go on while the caller does other work. Never raises for a matcher or a mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

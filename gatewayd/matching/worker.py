@@ -30,7 +30,7 @@ from gatewayd.matching.worker_messages import (
     TaskNext,
     TaskReady,
     WorkerTask,
-    seal,
+    pickle_spec,
 )
 from gatewayd.registry import discovery
 from gatewayd.registry.guarded_directory import DirectoryFailed
@@ -55,7 +55,7 @@ __all__ = [
     "TaskReady",
     "WorkerTask",
     "main",
-    "seal",
+    "pickle_spec",
 ]
 
 #: What the fork server is asked for.
@@ -70,11 +70,11 @@ _BUSY, _ANSWERED = (pickle.dumps(TaskAsking(busy), 5) for busy in (True, False))
 class _Operator:
     """One operator's spec, in this process."""
 
-    def __init__(self, sealed: PickledSpec, asking: Callable[[bool], None]) -> None:
-        self.sealed = sealed
+    def __init__(self, pickled: PickledSpec, asking: Callable[[bool], None]) -> None:
+        self.pickled = pickled
         #: Why the spec can't be had; empty where it can.
         self.error = ""
-        files, inner = pickle.loads(sealed.code)  # noqa: S301  our parent's own bytes
+        files, inner = pickle.loads(pickled.code)  # noqa: S301  our parent's own bytes
         try:
             for file in files:
                 discovery.single(file).load()
@@ -82,17 +82,17 @@ class _Operator:
         except (Exception, SystemExit) as error:  # noqa: BLE001  a plugin's code costs its own links only (P4)
             self.error = where(error)
         else:
-            self.examiner = LocalMatching(registry, asking=asking)
+            self.matching = LocalMatching(registry, asking=asking)
 
     def close(self) -> None:
         if not self.error:
-            self.examiner.close()
+            self.matching.close()
 
     def refresh(self, known: str, *, accept: bool) -> TaskEnded:
         if self.error:
             return TaskEnded(faults=(self.error,), failed=True)
-        found = self.examiner.look(self.spec, accept=accept)
-        changed = self.examiner.changed(self.spec, known) if known and found.contents.version != known else None
+        found = self.matching.look(self.spec, accept=accept)
+        changed = self.matching.changed(self.spec, known) if known and found.contents.version != known else None
         return TaskEnded(
             faults=found.faults,
             failed=found.failed,
@@ -105,22 +105,22 @@ class _Operator:
         if self.error:
             return TaskEnded(faults=(self.error,), failed=True)
         # What it can't follow it answers by what was there before.
-        self.examiner.follow(self.spec)
+        self.matching.follow(self.spec)
         try:
-            return TaskEnded(found=question.put(self.examiner.directory(self.spec)))
+            return TaskEnded(found=question.put(self.matching.directory(self.spec)))
         except (GatewaydError, DirectoryFailed) as error:
             return TaskEnded(faults=(error.sentences if isinstance(error, GatewaydError) else str(error),), failed=True)
 
     def admit(self, mails: Sequence[Mail], contact_types: ContactTypes) -> Admission:
         if self.error:
             return Admission(undecided=self.error) if contact_types else Admission(broken=self.error)
-        outdated = self.examiner.follow(self.spec)
-        return replace(self.examiner.admit(self.spec, mails, contact_types), outdated=outdated)
+        outdated = self.matching.follow(self.spec)
+        return replace(self.matching.admit(self.spec, mails, contact_types), outdated=outdated)
 
     def match(self, by: str, mails: Sequence[Mail], *, explain: bool) -> MatcherResult:
         if self.error:
             return MatcherResult(faults=tuple((mail.id, FilingFault(by, self.error)) for mail in mails))
-        said = self.examiner.match(self.spec, by, mails, explain=explain)
+        said = self.matching.match(self.spec, by, mails, explain=explain)
         # Misses are kept nowhere.
         return said if explain else MatcherResult(tuple([one for one in said.found if not isinstance(one, Miss)]), said.faults)
 
@@ -133,28 +133,28 @@ class _Worker:
         #: Bytes of data beyond which this process is spent.
         self._enough = data() + int(memory * _SPENT)
 
-    def _open(self, sealed: PickledSpec) -> _Operator:
-        known = self._operators.pop(sealed.operator, None)
-        if known is not None and known.sealed != sealed:
+    def _open(self, pickled: PickledSpec) -> _Operator:
+        known = self._operators.pop(pickled.operator, None)
+        if known is not None and known.pickled != pickled:
             known.close()
             known = None
         # The one that was used last stands last.
-        self._operators[sealed.operator] = known = known or _Operator(sealed, self._asking)
+        self._operators[pickled.operator] = known = known or _Operator(pickled, self._asking)
         if len(self._operators) > _OPERATORS:
             self._operators.pop(next(iter(self._operators))).close()
         return known
 
     def replies(self, task: WorkerTask) -> Iterator[TaskNext | MemorySpent | TaskEnded]:
         if task.refresh:
-            for sealed in task.specs.values():
-                yield replace(self._open(sealed).refresh(task.known, accept=task.accept), spent=self._is_spent())
+            for pickled in task.specs.values():
+                yield replace(self._open(pickled).refresh(task.known, accept=task.accept), spent=self._is_spent())
             return
         if task.question is not None:
-            for sealed in task.specs.values():
-                yield replace(self._open(sealed).answer(task.question), spent=self._is_spent())
+            for pickled in task.specs.values():
+                yield replace(self._open(pickled).answer(task.question), spent=self._is_spent())
             return
         try:
-            mails = tuple([one.seen() for one in task.letters])
+            mails = tuple([one.seen() for one in task.raw_mails])
         except GatewaydError as error:
             # Where the bytes lie can't be read now: that is nobody's fault here.
             yield TaskEnded(error=error.alone())
@@ -192,7 +192,7 @@ class _Worker:
         if call.by:
             left = refused.get(call.spec, frozenset())
             return operator.match(call.by, [mail for mail in mails if mail.id not in left], explain=task.explain)
-        judged = [mail for mail, one in zip(mails, task.letters, strict=True) if name not in one.admitted]
+        judged = [mail for mail, one in zip(mails, task.raw_mails, strict=True) if name not in one.admitted]
         admission = operator.admit(judged, task.contact_types)
         refused[call.spec] = admission.refused
         return admission
@@ -232,7 +232,7 @@ def _replies(worker: _Worker, data: bytes) -> Iterator[Reply]:
     try:
         task: WorkerTask = pickle.loads(data)  # noqa: S301  our parent's own bytes
     except Exception as error:  # noqa: BLE001  the class of a source, say, that this process can't import
-        yield TaskEnded(error=PluginError(f"letters can't be given to a worker process: {where(error)}"))
+        yield TaskEnded(error=PluginError(f"mails can't be given to a worker process: {where(error)}"))
     else:
         yield TaskReady()
         yield from worker.replies(task)

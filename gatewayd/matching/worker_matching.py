@@ -12,7 +12,7 @@ from gatewayd.errors import GatewaydError, PermanentError, joined
 from gatewayd.matching import DirectoryAnswers, DirectoryCheck
 from gatewayd.matching.breakers import Breakers
 from gatewayd.matching.directories import LONGEST, Directories
-from gatewayd.matching.worker import WorkerTask, seal
+from gatewayd.matching.worker import WorkerTask, pickle_spec
 from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_run import WorkerMatchRun
 from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
@@ -77,7 +77,7 @@ class WorkerMatching(DirectoryAnswers):
         self.breakers = breakers or Breakers()
         self._door = threading.Lock()
         self._specs: Mapping[str, OperatorSpec] = {}
-        self._sealed: dict[tuple[str, tuple[str, ...]], tuple[OperatorSpec, PickledSpec]] = {}
+        self._pickled: dict[tuple[str, tuple[str, ...]], tuple[OperatorSpec, PickledSpec]] = {}
         #: Matchers for which a process ended, and until when that counts.
         self._suspects: dict[tuple[str, str], float] = {}
         self._unsendable: dict[tuple[str, str], tuple[OperatorSpec, str]] = {}
@@ -88,15 +88,15 @@ class WorkerMatching(DirectoryAnswers):
         self.pool = WorkerPool(max(config.processes, 1), more=more, memory=memory, keep=True)
         self.apart = WorkerPool(_APART, more=0, memory=memory, keep=False, calm=True)
         self.looks = WorkerPool(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
-        self.directories = Directories(self.looks, self._seal_directory, self._directory_back, looked=self.events.looked)
+        self.directories = Directories(self.looks, self._pickle_directory, self._directory_back, looked=self.events.looked)
         # Where none can be started, whoever needs one is told.
         with suppress(OSError):
             prepare()
 
-    def begin(self, order: MatchRequest) -> MatchRun:
+    def begin(self, request: MatchRequest) -> MatchRun:
         """See ``Matching``. Specs are taken as they are in the config that runs now, however long the caller had his."""
-        specs = tuple([self._specs.get(one.operator.name, one) for one in order.specs])
-        return WorkerMatchRun(self, replace(order, specs=specs))
+        specs = tuple([self._specs.get(one.operator.name, one) for one in request.specs])
+        return WorkerMatchRun(self, replace(request, specs=specs))
 
     def refresh(self, spec: OperatorSpec) -> list[str]:
         """See ``Matching``."""
@@ -114,8 +114,8 @@ class WorkerMatching(DirectoryAnswers):
         """See ``DirectoryAnswers``. Its time is ``budget``, or that of the daemon's looks."""
         longest = LONGEST if patient else self.config.budget
         unsendable = [(by, why) for by in ("", *(by for by, _ in spec.matchers)) if (why := self.unsendable(spec, by))]
-        sealed = self.sealed(spec, [by for by, _ in spec.matchers if by not in dict(unsendable)])
-        task = WorkerTask(specs={0: sealed}, refused={}, refresh=True, accept=accept)
+        pickled = self.pickled(spec, [by for by, _ in spec.matchers if by not in dict(unsendable)])
+        task = WorkerTask(specs={0: pickled}, refused={}, refresh=True, accept=accept)
         outcome = self._asked(task, longest, "workers.budget", "; `gatewayd directory load` waits longer")
         unbuilt = (*((by or "directory", why) for by, why in unsendable), *outcome.unbuilt)
         return DirectoryCheck(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
@@ -129,7 +129,7 @@ class WorkerMatching(DirectoryAnswers):
         self.look(bare)
         if why := self.unsendable(bare, ""):
             raise DirectoryFailed(why)
-        task = WorkerTask(specs={0: self.sealed(bare, ())}, refused={}, question=question)
+        task = WorkerTask(specs={0: self.pickled(bare, ())}, refused={}, question=question)
         outcome = self._asked(task, self.config.deadline, "workers.deadline")
         if outcome.failed:
             raise DirectoryFailed(joined(outcome.faults))
@@ -147,16 +147,16 @@ class WorkerMatching(DirectoryAnswers):
         how = overran if outcome.failure.overran else f"its process failed: {outcome.failure.how}"
         return TaskOutcome(faults=(how,), failed=True)
 
-    def sealed(self, spec: OperatorSpec, matchers: Collection[str]) -> PickledSpec:
+    def pickled(self, spec: OperatorSpec, matchers: Collection[str]) -> PickledSpec:
         """Return a spec with just these matchers, as processes take it; all of them, and its directory, can be sent."""
         kept = tuple([by for by, _ in spec.matchers if by in matchers])
         directory = None if self.unsendable(spec, "") else spec.directory
         key = (spec.operator.name, kept)
         with self._door:
-            known = self._sealed.get(key)
+            known = self._pickled.get(key)
             if known is None or known[0] != spec:
                 part = replace(spec, matchers=tuple([one for one in spec.matchers if one[0] in kept]), directory=directory)
-                known = self._sealed[key] = (spec, seal(part, self._registry))
+                known = self._pickled[key] = (spec, pickle_spec(part, self._registry))
             return known[1]
 
     def unsendable(self, spec: OperatorSpec, by: str) -> str:
@@ -171,7 +171,7 @@ class WorkerMatching(DirectoryAnswers):
     def _why_unsendable(self, spec: OperatorSpec, by: str) -> str:
         one = tuple([matcher for matcher in spec.matchers if matcher[0] == by])
         try:
-            seal(replace(spec, matchers=one, directory=None if by else spec.directory), self._registry)
+            pickle_spec(replace(spec, matchers=one, directory=None if by else spec.directory), self._registry)
         except Exception as error:  # noqa: BLE001  whatever a plugin's class or options raise; it costs its own links only (P4)
             return f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
         return ""
@@ -185,8 +185,8 @@ class WorkerMatching(DirectoryAnswers):
         """Whether a process ended for a matcher lately."""
         return self._suspects.get((operator, by), 0.0) > time.monotonic()
 
-    def _seal_directory(self, spec: OperatorSpec) -> PickledSpec:
-        return self.sealed(spec, ())
+    def _pickle_directory(self, spec: OperatorSpec) -> PickledSpec:
+        return self.pickled(spec, ())
 
     def _directory_back(self, operator: str) -> None:
         self.events.directory_back(operator)
@@ -194,15 +194,15 @@ class WorkerMatching(DirectoryAnswers):
     @property
     def count(self) -> int:
         """How many processes there are."""
-        return sum(lane.count for lane in self._lanes)
+        return sum(pool.count for pool in self._pools)
 
     @property
     def deaths(self) -> int:
         """How many processes had to be replaced."""
-        return sum(lane.deaths for lane in self._lanes)
+        return sum(pool.deaths for pool in self._pools)
 
     @property
-    def _lanes(self) -> Sequence[WorkerPool]:
+    def _pools(self) -> Sequence[WorkerPool]:
         return tuple(dict.fromkeys((self.pool, self.apart, self.looks)))
 
     def apply(self, registry: Registry, specs: Mapping[str, OperatorSpec], config: WorkersConfig) -> None:
@@ -210,20 +210,20 @@ class WorkerMatching(DirectoryAnswers):
         with self._door:
             changed = self._registry.files != registry.files or self.config != config
             self._registry, self._specs, self.config = registry, specs, config
-            self._sealed.clear()
+            self._pickled.clear()
             self._unsendable.clear()
             if changed:
                 self._suspects.clear()
             self.pool.limit = max(config.processes, 1)
-            for lane in self._lanes:
-                lane.memory = config.memory_mib << 20
+            for pool in self._pools:
+                pool.memory = config.memory_mib << 20
         self.directories.attend(specs)
         if changed:
-            for lane in self._lanes:
-                lane.renew()
+            for pool in self._pools:
+                pool.renew()
 
     def close(self) -> None:
         """End all processes."""
         self.directories.close()
-        for lane in self._lanes:
-            lane.close()
+        for pool in self._pools:
+            pool.close()

@@ -28,7 +28,7 @@ __all__ = [
     "TaskNext",
     "TaskReady",
     "WorkerTask",
-    "seal",
+    "pickle_spec",
 ]
 
 
@@ -53,7 +53,7 @@ class TaskCall:
 class WorkerTask:
     """What a worker is to do with one batch."""
 
-    letters: tuple[RawMail, ...] = ()
+    raw_mails: tuple[RawMail, ...] = ()
     specs: Mapping[int, PickledSpec]
     contact_types: ContactTypes = ()
     calls: tuple[TaskCall, ...] = ()
@@ -74,7 +74,7 @@ class WorkerTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskReady:
-    """The process has started and has taken the task in, with the code that its letters need: its time runs from now on."""
+    """The process has started and has taken the task in, with the code that its mails need: its time runs from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class TaskEnded:
     found: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     #: Whose contacts changed since the version that was known; None where that can't be told.
     changed: frozenset[str] | None = None
-    #: The letters can't be read now; nothing was done.
+    #: The mails can't be read now; nothing was done.
     error: GatewaydError | None = None
     #: The memory is all but used up: this was the last task.
     spent: bool = False
@@ -124,7 +124,7 @@ class TaskEnded:
 Reply: TypeAlias = TaskReady | TaskNext | TaskAsking | MemorySpent | TaskEnded
 
 
-def seal(spec: OperatorSpec, registry: Registry) -> PickledSpec:
+def pickle_spec(spec: OperatorSpec, registry: Registry) -> PickledSpec:
     """Return a spec as workers take it: the single files that it needs, then what is unpickled with their help."""
     wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in spec.matchers]
     if spec.directory:

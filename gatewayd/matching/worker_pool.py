@@ -53,7 +53,7 @@ class WorkerPool:
         """Return a process that is free, which the caller then must ``give_back``, ``discard`` or ``end``.
 
         ``wanted`` is called now and then while it waits; what it raises ends the waiting. Raises TransientError where none can
-        be started, or once the lane is closed.
+        be started, or once the pool is closed.
         """
         ticket = object()
         dead: list[WorkerProcess] = []

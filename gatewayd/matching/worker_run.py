@@ -45,10 +45,10 @@ class _DroppedError(Exception):
 
 
 class WorkerMatchRun(MatchRun):
-    """One order that is under way in a thread of its own."""
+    """One request that is under way in a thread of its own."""
 
-    def __init__(self, workers: WorkerMatching, order: MatchRequest) -> None:
-        self._inquiry = _RunState(workers, order)
+    def __init__(self, workers: WorkerMatching, request: MatchRequest) -> None:
+        self._inquiry = _RunState(workers, request)
         self._future: Future[MatchResult] = Future()
         started(self._run, "examining")
 
@@ -74,17 +74,17 @@ class WorkerMatchRun(MatchRun):
 
 
 class _RunState:
-    """The work on one order. Used by its own thread, but for ``drop``."""
+    """The work on one request. Used by its own thread, but for ``drop``."""
 
-    def __init__(self, workers: WorkerMatching, order: MatchRequest) -> None:
+    def __init__(self, workers: WorkerMatching, request: MatchRequest) -> None:
         self._workers = workers
-        self._order = order
+        self._request = request
         self.config = workers.config
         self._door = threading.Lock()
         self._dropped = False
         self._process: WorkerProcess | None = None
-        self._mails: dict[int, Mail] = {one.id: one.view for one in order.letters if one.view}
-        #: Empty views of letters that no parser can bear.
+        self._mails: dict[int, Mail] = {one.id: one.view for one in request.raw_mails if one.view}
+        #: Empty views of mails that no parser can bear.
         self._unbearable: dict[int, Mail] = {}
         self._admissions: dict[int, Admission] = {}
         #: By which records each spec's directory answers, as far as is known before it is asked.
@@ -93,11 +93,11 @@ class _RunState:
         #: Calls that failed in the batch; they are made again apart when all others are done.
         self._failed: dict[TaskCall, TaskFailure] = {}
         #: What is left of each operator's budget, in seconds.
-        self._left = dict.fromkeys(range(len(order.specs)), self.config.budget)
+        self._left = dict.fromkeys(range(len(request.specs)), self.config.budget)
         #: The same of what it may take to find out which mails are guilty.
         self._search = dict(self._left)
         self._called: set[TaskCall] = set()
-        self._calls = tuple(self._wanted()) if order.letters else ()
+        self._calls = tuple(self._wanted()) if request.raw_mails else ()
 
     def drop(self) -> None:
         with self._door:
@@ -106,17 +106,19 @@ class _RunState:
                 self._process.end()
 
     def _wanted(self) -> Iterator[TaskCall]:
-        for index, spec in enumerate(self._order.specs):
+        for index, spec in enumerate(self._request.specs):
             if spec.faulty:
                 continue
             if error := self._workers.unsendable(spec, ""):
-                self._admissions[index] = Admission(undecided=error) if self._order.contact_types else Admission(broken=error)
+                self._admissions[index] = Admission(undecided=error) if self._request.contact_types else Admission(broken=error)
             else:
                 yield TaskCall(index)
-            for by, _ in spec.matchers if not self._order.admit_only else ():
+            for by, _ in spec.matchers if not self._request.admit_only else ():
                 call = TaskCall(index, by)
                 if error := self._workers.unsendable(spec, by) or self._not_now(call):
-                    self._said[call] = MatcherResult(faults=tuple((one.id, FilingFault(by, error)) for one in self._order.letters))
+                    self._said[call] = MatcherResult(
+                        faults=tuple((one.id, FilingFault(by, error)) for one in self._request.raw_mails)
+                    )
                 else:
                     yield call
 
@@ -127,11 +129,11 @@ class _RunState:
         return ""
 
     def run(self) -> MatchResult:
-        """Do it. Raises TransientError where no process can be had or letters can't be read now."""
-        if not self._order.letters:
-            return MatchResult(mails=(), findings=())
+        """Do it. Raises TransientError where no process can be had or mails can't be read now."""
+        if not self._request.raw_mails:
+            return MatchResult(mails=(), results=())
         try:
-            self._bases = {index: self._workers.basis(spec) for index, spec in enumerate(self._order.specs)}
+            self._bases = {index: self._workers.basis(spec) for index, spec in enumerate(self._request.specs)}
             self._all_together()
             for call, failure in self._failed.items():
                 if not self._admissions.get(call.spec, Admission()).undecided:
@@ -141,7 +143,7 @@ class _RunState:
             for call in self._called:
                 self._workers.breakers.given_up(self._operator(call), call.by)
         views = self._mails | self._unbearable
-        return MatchResult(mails=tuple([views[one.id] for one in self._order.letters]), findings=tuple(self._findings()))
+        return MatchResult(mails=tuple([views[one.id] for one in self._request.raw_mails]), results=tuple(self._findings()))
 
     # --- all calls in one process -------------------------------------------------------------------------------------
 
@@ -186,25 +188,25 @@ class _RunState:
         )
 
     def _bearable(self) -> tuple[RawMail, ...]:
-        return tuple(one for one in self._order.letters if one.id not in self._unbearable)
+        return tuple(one for one in self._request.raw_mails if one.id not in self._unbearable)
 
     def _unseen(self) -> tuple[RawMail, ...]:
-        """Return the letters whose views are still wanted."""
+        """Return the mails whose views are still wanted."""
         return tuple(one for one in self._bearable() if one.id not in self._mails)
 
     def _task(self, calls: tuple[TaskCall, ...]) -> WorkerTask:
         specs = {
-            index: self._workers.sealed(self._order.specs[index], [call.by for call in self._calls if call.spec == index])
+            index: self._workers.pickled(self._request.specs[index], [call.by for call in self._calls if call.spec == index])
             for index in {call.spec for call in calls}
         }
         return WorkerTask(
-            letters=self._bearable(),
+            raw_mails=self._bearable(),
             specs=specs,
-            contact_types=self._order.contact_types,
+            contact_types=self._request.contact_types,
             calls=calls,
             refused={index: admission.refused for index, admission in self._admissions.items()},
             views=bool(self._unseen()),
-            explain=self._order.explain,
+            explain=self._request.explain,
         )
 
     def _take_in(self, outcome: TaskOutcome) -> None:
@@ -226,20 +228,20 @@ class _RunState:
         if call.by:
             self._failed[call] = failure
         elif call.spec not in self._admissions:
-            sealed = self._workers.sealed(self._order.specs[call.spec], [])
+            pickled = self._workers.pickled(self._request.specs[call.spec], [])
             budget = self._left[call.spec]
-            self._admissions[call.spec] = admitted_apart(self, sealed, task.letters, task, failure, budget=budget)
+            self._admissions[call.spec] = admitted_apart(self, pickled, task.raw_mails, task, failure, budget=budget)
             # It may be that a matcher can't be built: then each is called apart from the others.
             alone = TaskFailure(None, failure.how)
             self._failed |= {one: alone for one in self._calls if one.by and one.spec == call.spec and one not in self._said}
 
     def _matched_apart(self, call: TaskCall, failure: TaskFailure) -> MatcherResult:
         began = time.monotonic()
-        sealed = self._workers.sealed(self._order.specs[call.spec], [call.by])
+        pickled = self._workers.pickled(self._request.specs[call.spec], [call.by])
         refused = self._admissions.get(call.spec, Admission()).refused
-        letters = [one for one in self._bearable() if one.id not in refused]
-        budget, explain = self._search[call.spec], self._order.explain
-        said = matched_apart(self, call, sealed, letters, failure, budget=budget, explain=explain)
+        raw_mails = [one for one in self._bearable() if one.id not in refused]
+        budget, explain = self._search[call.spec], self._request.explain
+        said = matched_apart(self, call, pickled, raw_mails, failure, budget=budget, explain=explain)
         self._search[call.spec] -= time.monotonic() - began
         if said.faults:
             self._workers.suspect(self._operator(call), call.by)
@@ -247,8 +249,8 @@ class _RunState:
 
     def run_task(self, task: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
         """See ``TaskRunner``."""
-        lane = self._workers.apart if apart else self._workers.pool
-        outcome = run_task(lane, task, seconds, self._at)
+        pool = self._workers.apart if apart else self._workers.pool
+        outcome = run_task(pool, task, seconds, self._at)
         if outcome.failure is not None and not self._dropped:  # else we ended it, since nobody wants its result
             call = outcome.failure.call
             operator = task.specs[call.spec].operator if call else ""
@@ -265,26 +267,26 @@ class _RunState:
     # --- what came of it ----------------------------------------------------------------------------------------------
 
     def _findings(self) -> Iterator[OperatorResult]:
-        ids = [one.id for one in self._order.letters]
-        for index, spec in enumerate(self._order.specs):
-            spoilt = unmatched(spec, ids, self._order.contact_types)
+        ids = [one.id for one in self._request.raw_mails]
+        for index, spec in enumerate(self._request.specs):
+            spoilt = unmatched(spec, ids, self._request.contact_types)
             yield spoilt or self._found(index, ids)
 
     def _found(self, index: int, ids: Sequence[int]) -> OperatorResult:
-        spec, admission = self._order.specs[index], self._admissions.get(index, Admission())
+        spec, admission = self._request.specs[index], self._admissions.get(index, Admission())
         said = {by: self._said.get(TaskCall(index, by), MatcherResult()) for by, _ in spec.matchers}
         return findings(spec.operator.name, ids, admission, said, self._bases.get(index))
 
     def _operator(self, call: TaskCall) -> str:
-        return self._order.specs[call.spec].operator.name
+        return self._request.specs[call.spec].operator.name
 
     def _tell(self) -> None:
         """Tell breakers and directories how it went, of calls that were really made."""
-        letters = {one.id for one in self._bearable()}
-        for index, spec in enumerate(self._order.specs):
+        raw_mails = {one.id for one in self._bearable()}
+        for index, spec in enumerate(self._request.specs):
             admission = self._admissions.get(index)
             made = [call for call in self._called if call.spec == index and call in self._said]
-            if admission is None or not made or letters <= admission.refused:
+            if admission is None or not made or raw_mails <= admission.refused:
                 continue
             for call in made:
                 self._tell_breaker(call)

@@ -82,42 +82,42 @@ class TaskSeconds:
 
 
 def run_task(
-    lane: WorkerPool, task: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+    pool: WorkerPool, task: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
 ) -> TaskOutcome:
-    """Have a task done by a process of the lane. ``wanted`` is told which one, and what it raises ends it.
+    """Have a task done by a process of the pool. ``wanted`` is told which one, and what it raises ends it.
 
-    Raises TransientError where no process can be had, or the letters can't be read now.
+    Raises TransientError where no process can be had, or the mails can't be read now.
     """
-    process = _sent(lane, task, wanted)
+    process = _sent(pool, task, wanted)
     one = _RunningTask(process, task, seconds, wanted)
     try:
-        one.listen(lane)
+        one.listen(pool)
         one.outcome.seconds = time.monotonic() - one.ready_at
         one.outcome.start = one.ready_at - one.began
         # From now on it may be somebody else's.
         wanted(None)
     except BaseException:
-        lane.end(process)
+        pool.end(process)
         raise
     if one.outcome.failure is not None:
-        lane.discard(process)
+        pool.discard(process)
     elif one.spent:
-        lane.end(process)
+        pool.end(process)
     else:
-        lane.give_back(process)
+        pool.give_back(process)
     if one.error is not None:
         raise one.error
     return one.outcome
 
 
-def _sent(lane: WorkerPool, task: WorkerTask, wanted: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
+def _sent(pool: WorkerPool, task: WorkerTask, wanted: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
     for left in reversed(range(_TRIES)):
-        process = lane.take(lambda: wanted(None))
+        process = pool.take(lambda: wanted(None))
         try:
             process.send(task)
         except WorkerDied as died:
             # It died while it was idle.
-            lane.discard(process)
+            pool.discard(process)
             if not left:
                 raise TransientError(f"no worker process can be had: {died}", advice="See what they logged.") from died
         else:
@@ -146,11 +146,11 @@ class _RunningTask:
         self.finished = False
         self.error: GatewaydError | None = None
 
-    def listen(self, lane: WorkerPool) -> None:
+    def listen(self, pool: WorkerPool) -> None:
         """Take in what the process finds out, until it is done or must be given up."""
         try:
             while not self.finished:
-                reply = self._reply(lane)
+                reply = self._reply(pool)
                 if reply is None:
                     self._fail("it did not answer in time", overran=True)
                 else:
@@ -169,7 +169,7 @@ class _RunningTask:
     def _patience(self) -> float:
         return self._seconds(self._call) if self._process.ready else _START
 
-    def _reply(self, lane: WorkerPool) -> Reply | None:
+    def _reply(self, pool: WorkerPool) -> Reply | None:
         patience = self._patience
         while True:
             left = patience - (time.monotonic() - self._since)
@@ -178,11 +178,11 @@ class _RunningTask:
                 return reply
             self._wanted(self._process)
             if self._process.ready:
-                self._slow(lane, patience - left)
+                self._slow(pool, patience - left)
 
-    def _slow(self, lane: WorkerPool, seconds: float) -> None:
+    def _slow(self, pool: WorkerPool, seconds: float) -> None:
         if seconds >= _LONG and not self._process.overdue:
-            lane.slow(self._process)
+            pool.slow(self._process)
         if seconds >= _TOO_LONG and not self._process.calmed:
             self._process.calm()
 

@@ -69,7 +69,7 @@ class Dependencies:
 
     store: Store
     owner: Instance
-    examiner: Matching
+    matching: Matching
     limits: LimitsConfig
     #: How this daemon is, given how many accounts it holds.
     daemon: Callable[[int], DaemonHealth]

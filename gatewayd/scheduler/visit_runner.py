@@ -164,7 +164,7 @@ class VisitRunner:
     def _visit(self, run: RunningVisit, slot: VisitSlot, session: Session | None) -> VisitReport:
         tools = VisitTools(
             store=self._kit.store,
-            examiner=self._kit.examiner,
+            matching=self._kit.matching,
             owner=self._kit.owner,
             router=run.router,
             fetcher=slot.fetcher,

@@ -55,9 +55,9 @@ class Parts:
             changed=lambda health, _: self.conditions.append((health.account, health.condition)),
         )
         limits = LimitsConfig(visits=visits)
-        examiner = LocalMatching(Registry(plugins=(), _classes={}))
+        matching = LocalMatching(Registry(plugins=(), _classes={}))
         kit = Dependencies(
-            store=house.store, owner=self.owner, examiner=examiner, limits=limits, daemon=self._health, listener=listener
+            store=house.store, owner=self.owner, matching=matching, limits=limits, daemon=self._health, listener=listener
         )
         self.watcher = Watcher(lambda _: None, lambda _: None)
         self.closer = SessionCloser(self.watcher)

@@ -122,13 +122,13 @@ class Gateway:
         self.allowance = allowance
         self.owner = self._stack.enter_context(Instance(folder))
         self.store = self.another_store()
-        self.examiner = LocalMatching(registry(*plugins))
-        self._stack.callback(self.examiner.close)
+        self.matching = LocalMatching(registry(*plugins))
+        self._stack.callback(self.matching.close)
         self.thread = self._stack.enter_context(ThreadPoolExecutor(1))
         self.progress: Callable[[Progress], None] = lambda _: None
         self.router: Router | None = None
         self.stopping: Callable[[], bool] = lambda: False
-        self.desk = Desk(store=self.store, examiner=self.examiner, specs={one.operator.name: one for one in self.specs})
+        self.desk = Desk(store=self.store, local_matching=self.matching, specs={one.operator.name: one for one in self.specs})
 
     def another_store(self, url: str | None = None) -> Sql:
         """The same store, as another process opens it."""
@@ -155,7 +155,7 @@ class Gateway:
         )
         tools = VisitTools(
             store=self.store,
-            examiner=self.examiner,
+            matching=self.matching,
             owner=self.owner,
             router=self.router,
             fetcher=self.thread,

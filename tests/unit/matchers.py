@@ -200,21 +200,21 @@ def spec(registry: Registry, name: str, *matchers: str, folder: Path, known: boo
     )
 
 
-def letter(number: int, *, guilty: bool = False, source: Source | None = None) -> RawMail:
+def raw_mail(number: int, *, guilty: bool = False, source: Source | None = None) -> RawMail:
     """A letter; ``guilty`` is what matchers do wrong for."""
     subject = b"guilty" if guilty else b"fine"
     raw = b"From: anna@example.com\r\nSubject: %s %d\r\n\r\nText\r\n" % (subject, number)
     return RawMail(number, source or BytesSource(raw))
 
 
-def letters(count: int, *guilty: int) -> tuple[RawMail, ...]:
+def raw_mails(count: int, *guilty: int) -> tuple[RawMail, ...]:
     """Letters from 1 on."""
-    return tuple(letter(number, guilty=number in guilty) for number in range(1, count + 1))
+    return tuple(raw_mail(number, guilty=number in guilty) for number in range(1, count + 1))
 
 
-def order(letters: tuple[RawMail, ...], *specs: OperatorSpec, admits: bool = False) -> MatchRequest:
+def match_request(raw_mails: tuple[RawMail, ...], *specs: OperatorSpec, admits: bool = False) -> MatchRequest:
     """An order of all of it; with ``admits`` the directory is asked for admission."""
-    return MatchRequest(letters=letters, specs=specs, contact_types=(("customer", ("sales",)),) if admits else ())
+    return MatchRequest(raw_mails=raw_mails, specs=specs, contact_types=(("customer", ("sales",)),) if admits else ())
 
 
 def linked(found: OperatorResult, by: str) -> list[int]:

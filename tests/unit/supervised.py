@@ -163,8 +163,8 @@ def kit_of(owner: Instance, store: Store, limits: LimitsConfig, pace: Timings, l
     def health(accounts: int) -> DaemonHealth:
         return DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
-    examiner = LocalMatching(Registry(plugins=(), _classes={}))
-    return Dependencies(store=store, owner=owner, examiner=examiner, limits=limits, daemon=health, listener=listener, pace=pace)
+    matching = LocalMatching(Registry(plugins=(), _classes={}))
+    return Dependencies(store=store, owner=owner, matching=matching, limits=limits, daemon=health, listener=listener, pace=pace)
 
 
 class Daemon:

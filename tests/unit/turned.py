@@ -31,7 +31,7 @@ def kit(
     return Dependencies(
         store=store or house.store,
         owner=owner,
-        examiner=LocalMatching(Registry(plugins=(), _classes={})),
+        matching=LocalMatching(Registry(plugins=(), _classes={})),
         limits=LimitsConfig(visits=visits),
         daemon=lambda accounts: DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
         listener=listener or Listener(),

@@ -45,12 +45,12 @@ def processes(cpus: int) -> int:
 
 
 class WorkersConfig(Block):
-    """The processes in which mail is examined: parsed, admitted and matched."""
+    """The processes in which mail is matched: parsed, admitted and matched."""
 
     processes: int = Field(
         default_factory=lambda: processes(len(os.sched_getaffinity(0))),
         description="How many there are. Default: as many as CPUs may be used, at least 2, at most 8. "
-        "0: commands examine by themselves, without any guard.",
+        "0: commands match in their own process, without any guard.",
         ge=0,
         le=64,
     )
@@ -214,7 +214,7 @@ class GatewaydFile(Block):
         description="The key, of at least 32 characters, by which our own messages are known again; needed where several daemons "
         "share the store. Default: `signing.key` in the state folder, made by itself.",
     )
-    workers: WorkersConfig = Field(default_factory=WorkersConfig, description="The processes in which mail is examined.")
+    workers: WorkersConfig = Field(default_factory=WorkersConfig, description="The processes in which mail is matched.")
     limits: LimitsConfig = Field(default_factory=LimitsConfig, description="Bounds of the work on all accounts together.")
     log: LogConfig = Field(default_factory=LogConfig, description="The daemon's log.")
     administrators: dict[Name, AdministratorBlock] = Field(default={}, description="Who is told by `notify`.")

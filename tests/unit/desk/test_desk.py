@@ -239,12 +239,12 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
                 raise TransientError("away")
             return super().contacts(*asked, **more)
 
-    examiner = LocalMatching(registry(matcher("calm", links_all), directory([], [CONTACT], base=Down)))
+    matching = LocalMatching(registry(matcher("calm", links_all), directory([], [CONTACT], base=Down)))
     taken = lease(gateway)
     try:
         old = Backfill(
             store=gateway.store,
-            examining=examiner,
+            matching=matching,
             spec=spec("later", "calm", known=True),
             lease=taken,
             imports=ImportConfig(**imports),

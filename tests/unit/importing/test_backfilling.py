@@ -247,37 +247,37 @@ def test_P6_what_comes_back_from_anothers_delivery_is_not_handed_over(tmp_path: 
 
 
 class Unsure(Matching):
-    """The examiner, but of mail that is admitted already it says that nothing can be decided: the directory broke meanwhile."""
+    """The matching, but of mail that is admitted already it says that nothing can be decided: the directory broke meanwhile."""
 
-    def __init__(self, examiner: LocalMatching) -> None:
-        self._examiner = examiner
+    def __init__(self, matching: LocalMatching) -> None:
+        self._matching = matching
 
     def refresh(self, spec: OperatorSpec) -> list[str]:
-        return self._examiner.refresh(spec)
+        return self._matching.refresh(spec)
 
     def basis(self, spec: OperatorSpec) -> Basis | None:
-        return self._examiner.basis(spec)
+        return self._matching.basis(spec)
 
     def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:
-        return self._examiner.changed(spec, version)
+        return self._matching.changed(spec, version)
 
-    def begin(self, order: MatchRequest) -> MatchRun:
-        ids = frozenset(one.id for one in order.letters)
+    def begin(self, request: MatchRequest) -> MatchRun:
+        ids = frozenset(one.id for one in request.raw_mails)
         found = OperatorResult(operator="globex", pending=ids, undecided="the directory can't be opened")
-        examined = self._examiner.begin(order)
+        matched = self._matching.begin(request)
         return (
-            Decided(replace(examined.result(lambda: None), findings=(found,)))
-            if any(one.admitted for one in order.letters)
-            else examined
+            Decided(replace(matched.result(lambda: None), results=(found,)))
+            if any(one.admitted for one in request.raw_mails)
+            else matched
         )
 
 
 class Decided(MatchRun):
-    def __init__(self, examined: MatchResult) -> None:
-        self._examined = examined
+    def __init__(self, matched: MatchResult) -> None:
+        self._matched = matched
 
     def result(self, _: Callable[[], None] = lambda: None) -> MatchResult:
-        return self._examined
+        return self._matched
 
     def drop(self) -> None:
         pass
@@ -288,11 +288,11 @@ def test_what_cannot_be_decided_once_its_sender_is_admitted_is_not_forgotten(tmp
         deliver(one.gateway, 1, "a@x.example")
         one.gateway.good()
         one.turn("a@x.example")
-        examiner = one.gateway.examiner
-        one.gateway.examiner = Unsure(examiner)  # type: ignore[assignment]
+        matching = one.gateway.matching
+        one.gateway.matching = Unsure(matching)  # type: ignore[assignment]
         assert one.gateway.visit().tally.filed == 0
         assert one.refused() == ["a@x.example"]
-        one.gateway.examiner = examiner
+        one.gateway.matching = matching
         assert one.gateway.good().tally.filed == 1
 
 
@@ -320,7 +320,7 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
         assert isinstance(lease, Lease)
         old = Backfill(
             store=one.gateway.store,
-            examining=one.gateway.examiner,
+            matching=one.gateway.matching,
             spec=GLOBEX,
             lease=lease,
             imports=one.gateway.imports,
@@ -346,7 +346,7 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
         assert isinstance(lease, Lease)
         old = Backfill(
             store=one.gateway.store,
-            examining=one.gateway.examiner,
+            matching=one.gateway.matching,
             spec=GLOBEX,
             lease=lease,
             imports=one.gateway.imports,
@@ -361,18 +361,18 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
 def provisional(one: Shared, number: int, sender: str) -> None:
     """Have a mail come that is judged by records that were loaded before it came."""
     one.gateway.transport.deliver(make_raw(number, sender=sender), arrival=datetime.now(UTC) - timedelta(seconds=1))
-    for built in one.gateway.examiner._objects.values():
+    for built in one.gateway.matching._objects.values():
         assert built.loaded_at
         built.loaded_at -= timedelta(minutes=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(one.gateway.examiner, "refresh", lambda _: [])
+        patch.setattr(one.gateway.matching, "refresh", lambda _: [])
         one.gateway.good()
 
 
 def corrected(one: Shared) -> int:
     """Look at the directory, and give provisional verdicts again, as the daemon does."""
-    one.gateway.examiner.refresh(GLOBEX)
-    return sum(correct(one.gateway.store, one.gateway.examiner, GLOBEX, {"main": account(one)}, router=one.gateway.router))
+    one.gateway.matching.refresh(GLOBEX)
+    return sum(correct(one.gateway.store, one.gateway.matching, GLOBEX, {"main": account(one)}, router=one.gateway.router))
 
 
 def account(one: Shared) -> AccountConfig:
@@ -446,9 +446,9 @@ def test_P1_what_an_operator_could_not_decide_while_its_accounts_file_was_away_i
         assert one.filed() == []
         # Its records are the same as before when it is back.
         one.globex.down = False
-        one.gateway.examiner.refresh(GLOBEX)
+        one.gateway.matching.refresh(GLOBEX)
         unread = {name: replace(account(one), imports=None) for name in away}
-        assert sum(correct(one.gateway.store, one.gateway.examiner, GLOBEX, unread, router=None)) == 0
+        assert sum(correct(one.gateway.store, one.gateway.matching, GLOBEX, unread, router=None)) == 0
         one.gateway.good()
         assert corrected(one) == 1
         assert (one.filed(), one.refused()) == (["a@x.example"], ["c@x.example"])

@@ -34,7 +34,7 @@ from gatewayd import (
 from gatewayd.api.directory import Basis
 from gatewayd.api.sizes import Sizes
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Batch, Bounds, Onward, believed, cut, fetch, filings, order, outcomes
+from gatewayd.importing.fetching import Batch, Bounds, Onward, believed, cut, fetch, filings, match_request, outcomes
 from gatewayd.matching import LocalMatching, MatchResult, OperatorResult
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
@@ -88,11 +88,11 @@ def came(spool: Spool, number: int, raw: bytes | None = None) -> Came:
     return spool.put(str(number), [make_raw(number) if raw is None else raw])
 
 
-def examined(batch: Batch, *, imports: ImportConfig | None = None, known: bool = False) -> dict[int, Any]:
+def matched(batch: Batch, *, imports: ImportConfig | None = None, known: bool = False) -> dict[int, Any]:
     contact = make_contact(make_record("customer", "C1"), "anna@example.com", contact_type="sales")
-    examiner = LocalMatching(registry(matcher("calm", links_all), directory([], [contact])))
+    matching = LocalMatching(registry(matcher("calm", links_all), directory([], [contact])))
     imports = imports or ImportConfig()
-    found = examiner.begin(order(batch, [spec("acme", "calm", known=known)], imports)).result(lambda: None)
+    found = matching.begin(match_request(batch, [spec("acme", "calm", known=known)], imports)).result(lambda: None)
     done = outcomes(batch, found, imports, None)
     assert len({one.entry_id for one in done}) == len(done), "a key with two outcomes"
     return {one.entry_id: one for one in done}
@@ -103,7 +103,7 @@ def test_every_key_gets_the_outcome_of_its_answer(tmp_path: Path) -> None:
         asked = [waiting(number) for number in range(1, 6)]
         session: Any = Answers(came(spool, 2), Gone(key="3", cause="expunged"), Failed(key="1", cause="refused"), came(spool, 5))
         batch = fetch(session, "INBOX", asked, spool)
-        done = examined(batch)
+        done = matched(batch)
     assert {number: type(one) for number, one in done.items()} == {1: Retry, 2: Filed, 3: Vanished, 4: Retry, 5: Filed}
     assert (done[1].cause, done[3].cause, done[4].cause) == ("refused", "expunged", "the server did not answer for it")
     assert done[2].digest == batch.came[0].digest  # type: ignore[union-attr]
@@ -116,7 +116,7 @@ def test_what_came_before_an_error_is_kept_and_the_rest_waits_on(tmp_path: Path,
         session: Any = Answers(came(spool, 1), error)
         batch = fetch(session, "INBOX", [waiting(1), waiting(2), waiting(3)], spool)
         assert batch.error is error
-        assert examined(batch).keys() == {1}
+        assert matched(batch).keys() == {1}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_came_before_an_error_is_kept_and_the_rest_waits_on(tmp_path: Path,
 def test_P4_a_session_that_ends_at_once_lets_others_go_before_that_message(tmp_path: Path, error: Exception, blamed: str) -> None:
     with Spool(tmp_path / "spool") as spool:
         session: Any = Answers(error)
-        done = examined(fetch(session, "INBOX", [waiting(1), waiting(2)], spool))
+        done = matched(fetch(session, "INBOX", [waiting(1), waiting(2)], spool))
     assert [one.entry_id for one in done.values()] == ([1] if blamed else [])
     assert all(isinstance(one, Retry) and blamed in one.cause for one in done.values())
 
@@ -140,7 +140,7 @@ def test_P4_a_session_that_we_ended_ourselves_is_no_messages_fault(tmp_path: Pat
     with Spool(tmp_path / "spool") as spool:
         session: Any = Answers(TransientError("aborted"))
         batch = fetch(session, "INBOX", [waiting(1), waiting(2)], spool)
-        found = LocalMatching(registry()).begin(order(batch, [spec()], ImportConfig())).result(lambda: None)
+        found = LocalMatching(registry()).begin(match_request(batch, [spec()], ImportConfig())).result(lambda: None)
         assert outcomes(batch, found, ImportConfig(), None, ours=True) == []
         (deferred,) = outcomes(batch, found, ImportConfig(), None)
     assert isinstance(deferred, Retry)
@@ -164,7 +164,7 @@ def test_P8_waits_grow_to_a_day_and_no_further(tries: int) -> None:
     session: Any = Answers(Failed(key="1", cause="busy"))
     spool: Any = None
     batch = Batch(asked=[waiting(1, tries=tries)], came=list(session.fetch("", [], spool)), spool=spool)
-    wait = examined(batch)[1].retry_after
+    wait = matched(batch)[1].retry_after
     assert 0.8 * min(10 * 2**tries, 86400) <= wait <= 1.2 * min(10 * 2**tries, 86400)
 
 
@@ -173,7 +173,7 @@ def test_nobody_is_asked_about_a_batch_without_mail(tmp_path: Path) -> None:
         batch = Batch(asked=[waiting(1)], came=[Gone(key="1")], spool=spool)
         imports = ImportConfig(contact_types={"customer": ("sales",)})
         # There is no directory to decide with, and nothing to decide.
-        assert {type(one) for one in examined(batch, imports=imports).values()} == {Vanished}
+        assert {type(one) for one in matched(batch, imports=imports).values()} == {Vanished}
 
 
 def test_what_no_operator_admits_is_not_admitted_and_keeps_its_anchor(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_what_no_operator_admits_is_not_admitted_and_keeps_its_anchor(tmp_path: 
         raw = make_raw(2, sender="stranger@example.com")
         batch = Batch(asked=[waiting(1), waiting(2)], came=[came(spool, 1), came(spool, 2, raw)], spool=spool)
         spool.seal()
-        done = examined(batch, imports=imports, known=True)
+        done = matched(batch, imports=imports, known=True)
     assert (type(done[1]), type(done[2])) == (Filed, NotAdmitted)
     assert done[2].anchor
 
@@ -191,7 +191,7 @@ def test_P4_a_mail_that_no_parser_can_bear_is_filed_with_the_fault(tmp_path: Pat
     with Spool(tmp_path / "spool") as spool:
         batch = Batch(asked=[waiting(1)], came=[came(spool, 1, b"\0" * 100)], spool=spool)
         spool.seal()
-        (filed,) = examined(batch).values()
+        (filed,) = matched(batch).values()
     assert isinstance(filed, Filed)
     assert [fault.by for fault in filed.filings[0].faults] == ["parser"]
 
@@ -202,7 +202,7 @@ def test_the_arrival_is_the_servers_or_now(tmp_path: Path) -> None:
         asked = [Waiting(entry_id=1, listed=Listed("1", 1, arrival), backlog=False, tries=0), waiting(2)]
         batch = Batch(asked=asked, came=[came(spool, 1), came(spool, 2)], spool=spool)
         spool.seal()
-        done = examined(batch)
+        done = matched(batch)
     assert done[1].mail.received_at == arrival
     assert abs((datetime.now(UTC) - done[2].mail.received_at).total_seconds()) < 60
 
@@ -260,7 +260,7 @@ def test_P4_P8_a_message_without_end_waits_with_its_bound_as_cause_and_what_came
         batch = fetch(Endless(), "INBOX", asked, spool)  # type: ignore[arg-type]
         assert [type(one) for one in batch.came] == [Came, Failed]
         assert isinstance(batch.error, TooLarge)
-        done = examined(batch)
+        done = matched(batch)
     assert {number: type(one) for number, one in done.items()} == {1: Filed, 2: Retry}
     assert f"more than {200 + MIB} bytes" in done[2].cause
 
@@ -271,7 +271,7 @@ def test_P8_what_is_listed_above_the_largest_message_is_not_asked_for(tmp_path: 
         asked = [waiting(1, size=100), waiting(5, size=5 * MIB)]
         batch = fetch(session, "INBOX", asked, spool, 2 * MIB)  # type: ignore[arg-type]
         assert session.asked == ["1"]
-        done = examined(batch)
+        done = matched(batch)
     assert {number: type(one) for number, one in done.items()} == {1: Filed, 5: Retry}
     assert "message_bytes" in done[5].cause
 
@@ -285,7 +285,7 @@ def test_only_sizes_that_the_server_tells_speak_against_estimates(tmp_path: Path
         arrived = [came(spool, one.entry_id) for one in asked]
         spool.seal()
         batch = Batch(asked=asked, came=arrived, spool=spool, unlike={one.listed.key: 9 for one in odd})
-        found = MatchResult(mails=tuple(parse(each.source, mail_id=int(each.key)) for each in arrived), findings=())
+        found = MatchResult(mails=tuple(parse(each.source, mail_id=int(each.key)) for each in arrived), results=())
         assert len(believed(batch, found, Sizes())) == taken
 
 
@@ -302,9 +302,7 @@ def test_what_was_there_before_the_folder_was_listed_came_before_its_records_wer
         batch = Batch(asked=asked, came=arrived, spool=spool)
         mails = (parse(arrived[0].source, mail_id=1),)
         found = OperatorResult(operator="acme", basis=Basis(loaded_at=datetime(2026, 11, 1, tzinfo=UTC), version="7"))
-        (filed,) = outcomes(
-            batch, MatchResult(mails=mails, findings=(found,)), ImportConfig(), None, onward=Onward(forward=forward)
-        )
+        (filed,) = outcomes(batch, MatchResult(mails=mails, results=(found,)), ImportConfig(), None, onward=Onward(forward=forward))
     assert isinstance(filed, Filed)
     assert [one.fire for one in filed.provisional] == ([] if is_backlog else [True])
 
@@ -323,7 +321,7 @@ def test_rules_fire_later_for_what_an_operator_could_not_decide_if_they_would_ha
             OperatorResult(operator="acme"),
             OperatorResult(operator="nord", pending=frozenset({1, 2}), undecided="its files are gone"),
         )
-        done = outcomes(batch, MatchResult(mails=mails, findings=found), ImportConfig(), None, onward=Onward(forward=forward))
+        done = outcomes(batch, MatchResult(mails=mails, results=found), ImportConfig(), None, onward=Onward(forward=forward))
     assert [[(each.operator, each.fire) for each in one.provisional] for one in done if isinstance(one, Filed)] == [
         [("nord", fires)]
     ] * 2

@@ -1,4 +1,4 @@
-"""What a visit does ahead: the next batches are fetched and examined while one is filed, and nothing behind a fault."""
+"""What a visit does ahead: the next batches are fetched and matched while one is filed, and nothing behind a fault."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Watched(Matching):
     def refresh(self, spec: OperatorSpec) -> list[str]:
         return self.inner.refresh(spec)
 
-    def begin(self, order: MatchRequest) -> MatchRun:
-        self.began(len(order.letters))
-        return _Watched(self, self.inner.begin(order))
+    def begin(self, request: MatchRequest) -> MatchRun:
+        self.began(len(request.raw_mails))
+        return _Watched(self, self.inner.begin(request))
 
 
 class _Watched(MatchRun):
@@ -59,15 +59,15 @@ def filled(count: int) -> FakeTransport:
 
 
 def watched(gateway: Gateway, began: Callable[[int], object]) -> Watched:
-    examiner = Watched(gateway.examiner, began)
-    gateway.examiner = examiner  # type: ignore[assignment]  # the visit knows it as any Examining
-    return examiner
+    matching = Watched(gateway.matching, began)
+    gateway.matching = matching  # type: ignore[assignment]  # the visit knows it as any Matching
+    return matching
 
 
 def test_the_next_batches_are_examined_while_one_is_filed(tmp_path: Path) -> None:
     with Gateway(tmp_path, filled(9)) as gateway:
         begun = threading.Semaphore(0)
-        examiner = watched(gateway, lambda _: begun.release())
+        matching = watched(gateway, lambda _: begun.release())
 
         def filed(progress: Progress) -> None:
             if progress.done == 3:
@@ -77,7 +77,7 @@ def test_the_next_batches_are_examined_while_one_is_filed(tmp_path: Path) -> Non
         gateway.progress = filed
         assert gateway.good().tally.filed == 9
         # Once each: a batch that is filed is let go like one that is not.
-        assert examiner.dropped == 3
+        assert matching.dropped == 3
 
 
 def test_P1_a_session_that_broke_is_asked_for_nothing_more(tmp_path: Path) -> None:
@@ -101,5 +101,5 @@ def test_P1_a_batch_whose_examination_does_not_begin_keeps_waiting(tmp_path: Pat
         assert isinstance(report.error, PluginError)
         assert "no thread for 3" in report.error.message
         assert len(gateway.transport.steps("fetch")) == 1
-        gateway.examiner = inner  # type: ignore[assignment]  # as it was
+        gateway.matching = inner  # type: ignore[assignment]  # as it was
         assert gateway.good().tally.filed == 10

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def corrected(one: Site, account: Mapping[str, object], *, router: Router | None = None) -> int:
     """Correct with the account changed so; return how many verdicts are others."""
     changed: Mapping[str, AccountConfig] = {"main": replace(one.accounts["main"], **account)}  # type: ignore[arg-type]
-    return sum(correct(one.store, one.gateway.examiner, one.spec, changed, router=router or one.router))
+    return sum(correct(one.store, one.gateway.matching, one.spec, changed, router=router or one.router))
 
 
 def news(one: Site) -> None:
@@ -47,17 +47,17 @@ def enter(one: Site, raw: bytes, verdict: Provisional, *, operator: str = "acme"
 
 
 class Says:
-    """The examiner, but it says otherwise by which records the directory answers."""
+    """The matching, but it says otherwise by which records the directory answers."""
 
-    def __init__(self, examiner: LocalMatching, basis: Basis | None) -> None:
-        self._examiner = examiner
+    def __init__(self, matching: LocalMatching, basis: Basis | None) -> None:
+        self._matching = matching
         self._basis = basis
 
     def basis(self, _: OperatorSpec) -> Basis | None:
         return self._basis
 
-    def begin(self, order: MatchRequest) -> MatchRun:
-        return self._examiner.begin(order)
+    def begin(self, request: MatchRequest) -> MatchRun:
+        return self._matching.begin(request)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_without_a_sound_directory_nothing_is_corrected_and_nothing_confirmed(tm
     with site(tmp_path) as one:
         mail_id = one.file(1, stale())
         news(one)
-        says = Says(one.gateway.examiner, basis)
+        says = Says(one.gateway.matching, basis)
         assert list(correct(one.store, says, one.spec, one.accounts, router=one.router)) == []  # type: ignore[arg-type]
         assert one.correct() == 1
         assert one.linked() == {mail_id}
@@ -84,7 +84,7 @@ def test_records_that_tell_no_version_are_asked_again_though_it_may_be_the_same(
     with site(tmp_path) as one:
         one.records.version = ""  # type: ignore[assignment]
         one.look()
-        basis = one.gateway.examiner.basis(one.spec)
+        basis = one.gateway.matching.basis(one.spec)
         assert basis
         mail_id = one.file(1, stale(version=basis.version))
         one.records.booking = True
@@ -147,7 +147,7 @@ def test_odd_mail_that_could_be_read_is_corrected_and_taken_out_of_its_queue_lik
         one.hand.enter("1")
         one.hand.commit(one.hand.outcome("1", raw, make_filing(faults=[FilingFault("books", "raised")], queue="desk")))
         news(one)
-        ((view,),) = retry(one.store, one.gateway.examiner, one.spec, ACME, Query(), router=None)
+        ((view,),) = retry(one.store, one.gateway.matching, one.spec, ACME, Query(), router=None)
         assert ([link.id for link in view.links], [fault.by for fault in view.faults if fault.by != "parser"]) == (["R9"], [])
 
 
@@ -156,8 +156,8 @@ def test_a_retry_looks_at_the_directory_first(tmp_path: Path) -> None:
         one.hand.enter("1")
         one.hand.commit(one.hand.outcome("1", b"A: b\r\n\r\n", make_filing(faults=[FilingFault("books", "raised")], queue="desk")))
         one.records.version = 7
-        list(retry(one.store, one.gateway.examiner, one.spec, ACME, Query(), router=None))
-        basis = one.gateway.examiner.basis(one.spec)
+        list(retry(one.store, one.gateway.matching, one.spec, ACME, Query(), router=None))
+        basis = one.gateway.matching.basis(one.spec)
         assert basis
         assert basis.version == "7"
 
@@ -179,7 +179,7 @@ def test_P6_personal_mail_that_is_corrected_is_its_users_whatever_became_of_the_
         enter(one, make_raw(1), stale(), owner="irina")
         news(one)
         known = {name: replace(one.accounts[name], **more) for name, more in accounts.items()}  # type: ignore[arg-type]
-        assert sum(correct(one.store, one.gateway.examiner, one.spec, known, router=one.router)) == 1
+        assert sum(correct(one.store, one.gateway.matching, one.spec, known, router=one.router)) == 1
         (view,) = one.store.filings(Viewer(operator="acme", users=("irina",)), Query())
         assert (view.owner, [link.id for link in view.links]) == ("irina", ["R9"])
         assert one.store.filings(ACME, Query()) == []

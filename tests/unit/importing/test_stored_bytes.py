@@ -90,7 +90,7 @@ def test_P4_mail_whose_bytes_are_gone_keeps_its_links_and_no_other_from_being_ma
             ids.append(outcome.entry_id)
         damage(tmp_path, f"DELETE FROM chunk WHERE content_id = {ids[0]}")
         one.records.booking = True
-        assert list(retry(one.store, one.gateway.examiner, one.spec, ACME, Query(), router=None))
+        assert list(retry(one.store, one.gateway.matching, one.spec, ACME, Query(), router=None))
         assert one.linked() == {ids[1]}
         assert [view.id for view in one.store.filings(ACME, Query(faulty=True))] == [ids[0]]
 

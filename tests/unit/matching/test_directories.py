@@ -12,7 +12,7 @@ import pytest
 from gatewayd.matching import directories
 from tests.patience import AT_ONCE, LONG
 from tests.unit.log import logged
-from tests.unit.matchers import letters, linked, order, plugin, registry, spec
+from tests.unit.matchers import linked, match_request, plugin, raw_mails, registry, spec
 from tests.unit.matching.test_worker_matching import pool
 from tests.unit.supervised import until
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from gatewayd.registry.loading import Registry
 
 
-def basis(examined: MatchResult) -> Basis:
-    (found,) = examined.findings
+def basis(matched: MatchResult) -> Basis:
+    (found,) = matched.results
     assert found.basis
     return found.basis
 
@@ -45,12 +45,12 @@ def test_P4_admission_that_can_not_be_asked_for_is_undecided_for_that_operator_o
     found = registry(tmp_path)
     one, other = operator(found, tmp_path, "acme", does), operator(found, tmp_path, "nord")
     with pool(found) as workers:
-        ours, others = workers.examine(order(letters(2), one, other, admits=True)).findings
+        ours, others = workers.match(match_request(raw_mails(2), one, other, admits=True)).results
         assert ours.undecided
         assert not ours.faults
         assert (others.undecided, others.refused) == ("", frozenset({1, 2}))
         # Where nobody is to be admitted, mail is filed all the same.
-        ours, others = workers.examine(order(letters(2), one, other)).findings
+        ours, others = workers.match(match_request(raw_mails(2), one, other)).results
         assert not ours.undecided
         assert linked(ours, "good") == linked(others, "good") == linked(others, "asks") == [1, 2]
 
@@ -59,17 +59,17 @@ def test_what_follow_raises_counts_as_what_refresh_raises(tmp_path: Path) -> Non
     found = registry(tmp_path)
     one = operator(found, tmp_path, "acme", "down-follow")
     with pool(found) as workers:
-        (ours,) = workers.examine(order(letters(2), one, admits=True)).findings
+        (ours,) = workers.match(match_request(raw_mails(2), one, admits=True)).results
         assert (set(ours.pending), set(ours.refused), ours.undecided) == ({1, 2}, set(), "the database is away")
-        (ours,) = workers.examine(order(letters(2), one)).findings
+        (ours,) = workers.match(match_request(raw_mails(2), one)).results
         assert ours.basis
         assert ours.basis.fault == "the database is away"
         assert linked(ours, "asks") == [1, 2], "what it answers all the same is taken"
         # It is tried again like one that can't be asked, and is back when it follows.
         assert workers.directories._known["acme"].retry_at is not None
         (tmp_path / "acme/down-follow").unlink()
-        assert workers.examine(order(letters(2), one, admits=True)).findings[0].refused == {1, 2}
-        workers.examine(order(letters(2), one))
+        assert workers.match(match_request(raw_mails(2), one, admits=True)).results[0].refused == {1, 2}
+        workers.match(match_request(raw_mails(2), one))
         assert workers.back == ["acme"]
 
 
@@ -79,7 +79,7 @@ def test_P4_a_directory_that_fails_in_a_matchers_call_costs_that_call_only(does:
     one, other = operator(found, tmp_path, "acme", does), operator(found, tmp_path, "nord")
     # On a busy machine it takes seconds until a directory is asked at all, and a call that ends before has its matcher to blame.
     with pool(found, deadline=4.0, budget=24.0) as workers:
-        ours, others = workers.examine(order(letters(2), one, other)).findings
+        ours, others = workers.match(match_request(raw_mails(2), one, other)).results
     assert (linked(ours, "good"), linked(ours, "asks")) == ([1, 2], [])
     assert {(mail_id, fault.by) for mail_id, fault in ours.faults} == {(1, "directory"), (2, "directory")}
     assert linked(others, "asks") == [1, 2]
@@ -92,7 +92,7 @@ def test_P4_a_matcher_that_asks_without_end_is_at_fault_and_not_its_directory(tm
     )
     found = registry(tmp_path, plugin(more=nags).replace("[Good, Asks]", "[Good, Asks, Nags]"))
     with pool(found, budget=3.0) as workers:
-        (said,) = workers.examine(order(letters(1), spec(found, "acme", "nags", folder=tmp_path, known=True))).findings
+        (said,) = workers.match(match_request(raw_mails(1), spec(found, "acme", "nags", folder=tmp_path, known=True))).results
     ((_, fault),) = said.faults
     assert fault.by == "nags"
     assert "did not answer in time" in fault.error
@@ -116,11 +116,11 @@ def test_P4_directories_that_hang_when_they_are_refreshed_keep_nobody_waiting(tm
         assert time.monotonic() - began < LONG / 2
         for thread in threads:
             thread.join()
-        # It is waited for once, and its mail is examined.
+        # It is waited for once, and its mail is matched.
         began = time.monotonic()
         assert workers.refresh(hanging[0]) == []
         assert time.monotonic() - began < AT_ONCE
-        assert linked(workers.examine(order(letters(2), hanging[0])).findings[0], "asks") == [1, 2]
+        assert linked(workers.match(match_request(raw_mails(2), hanging[0])).results[0], "asks") == [1, 2]
         pids = workers.pids()
     assert len(pids) <= 10
 
@@ -131,7 +131,7 @@ def test_one_process_does_for_directories_and_mail_that_are_not_kept_apart(tmp_p
     with pool(found, looks_apart=False) as workers:
         assert workers.refresh(one) == []
         first = workers.pids()
-        assert linked(workers.examine(order(letters(2), one)).findings[0], "asks") == [1, 2]
+        assert linked(workers.match(match_request(raw_mails(2), one)).results[0], "asks") == [1, 2]
         assert (workers.pids(), workers.count) == (first, 1)
 
 
@@ -160,14 +160,14 @@ def test_a_directory_that_could_not_be_asked_is_tried_later_and_later(tmp_path: 
         workers.directories._clock = lambda: clock[0]
         workers.directories.told("unknown", failed=True)
         workers.refresh(one)
-        workers.examine(order(letters(1), one))
+        workers.match(match_request(raw_mails(1), one))
         times = []
         for second in range(1500):
             clock[0] = second
             times += [second] if workers.directories.due() else []
         assert times[:6] == [15, 45, 105, 225, 465, 765]
         (tmp_path / "acme/down-find").unlink()
-        workers.examine(order(letters(1), one))
+        workers.match(match_request(raw_mails(1), one))
         assert workers.back == ["acme"]
         clock[0] += 1000
         assert workers.directories.due() == []
@@ -218,13 +218,13 @@ def test_a_batch_waits_for_a_look_at_what_was_seen_to_change(tmp_path: Path, mon
     one = operator(found, tmp_path, "acme")
     (tmp_path / "acme/contents").write_text("1")
     with pool(found) as workers:
-        assert basis(workers.examine(order(letters(1), one))).version == "1"
+        assert basis(workers.match(match_request(raw_mails(1), one))).version == "1"
         (tmp_path / "acme/contents").write_text("2")
-        assert basis(workers.examine(order(letters(1), one))).version == "1", "nobody has seen that yet"
+        assert basis(workers.match(match_request(raw_mails(1), one))).version == "1", "nobody has seen that yet"
         workers.directories.touched([tmp_path / "elsewhere/contents"])
-        assert basis(workers.examine(order(letters(1), one))).version == "1", "that is no file of the directory"
+        assert basis(workers.match(match_request(raw_mails(1), one))).version == "1", "that is no file of the directory"
         workers.directories.touched([tmp_path / "acme/contents"])
-        assert basis(workers.examine(order(letters(1), one))).version == "2"
+        assert basis(workers.match(match_request(raw_mails(1), one))).version == "2"
 
 
 def test_a_batch_waits_for_a_look_that_is_overdue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_a_batch_waits_for_a_look_that_is_overdue(tmp_path: Path, monkeypatch: p
     with pool(found) as workers:
         workers.refresh(one)
         (tmp_path / "acme/contents").write_text("2")
-        assert basis(workers.examine(order(letters(1), one))).version == "2"
+        assert basis(workers.match(match_request(raw_mails(1), one))).version == "2"
 
 
 def test_P4_nobody_waits_for_ever_for_a_look_nor_twice_in_vain(tmp_path: Path) -> None:
@@ -249,11 +249,11 @@ def test_P4_nobody_waits_for_ever_for_a_look_nor_twice_in_vain(tmp_path: Path) -
         (tmp_path / "acme/hang-refresh").touch()
         workers.directories.touched([tmp_path / "acme"])
         began = time.monotonic()
-        said = basis(workers.examine(order(letters(1), one)))
+        said = basis(workers.match(match_request(raw_mails(1), one)))
         assert (said.version, said.fault) == ("1", "its files have changed and are not taken over yet")
         assert time.monotonic() - began >= 1.0
         workers.directories._patience = 60.0
-        assert basis(workers.examine(order(letters(1), one))).fault
+        assert basis(workers.match(match_request(raw_mails(1), one))).fault
         assert time.monotonic() - began < 20
 
 
@@ -307,12 +307,12 @@ def test_P4_a_bug_or_a_lack_of_threads_ends_no_looks_at_a_directory(tmp_path: Pa
     bugs = [ZeroDivisionError()]
     with pool(found) as workers, logged() as log:
 
-        def seal(one: OperatorSpec) -> PickledSpec:
+        def pickle_spec(one: OperatorSpec) -> PickledSpec:
             if bugs:
                 raise bugs.pop()
-            return workers.sealed(one, ())
+            return workers.pickled(one, ())
 
-        made = directories.Directories(workers.looks, seal, lambda _: None, looked=looks.append)
+        made = directories.Directories(workers.looks, pickle_spec, lambda _: None, looked=looks.append)
         made.attend({"acme": operator(found, tmp_path, "acme")})
         until(lambda: len(looks) > 1, within=10)
         assert "ZeroDivisionError" in looks[0].error

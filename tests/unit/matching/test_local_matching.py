@@ -1,4 +1,4 @@
-"""Examining: whatever a matcher, a directory or an option does, it costs its own links only (P4), and says so."""
+"""Matching: whatever a matcher, a directory or an option does, it costs its own links only (P4), and says so."""
 
 from __future__ import annotations
 
@@ -242,16 +242,16 @@ def test_P4_a_matcher_that_cannot_be_built_costs_its_own_links_only(error: BaseE
 
 
 def test_a_directory_that_cannot_be_built_is_a_fault_and_answers_nobody() -> None:
-    examiner = LocalMatching(registry(matcher("calm", says_miss)))
+    matching = LocalMatching(registry(matcher("calm", says_miss)))
     unknown = spec("acme", "calm", known=True)
-    found = examiner.examine(OperatorRequest(spec=unknown, mails=mails(1)))
+    found = matching.examine(OperatorRequest(spec=unknown, mails=mails(1)))
     assert (faulty(found, "directory"), [miss.mail_id for _, miss in found.misses]) == ({1}, [1])
     with pytest.raises(PermanentError, match=r"acme has no directory: no plugin offers the directory 'known'"):
-        examiner.directory(unknown)
+        matching.directory(unknown)
     with pytest.raises(PermanentError, match="globetrot has no directory: its file names none"):
-        examiner.directory(spec("globetrot", bare=True))
-    assert examiner.refresh(unknown) == []
-    looked = examiner.look(unknown)
+        matching.directory(spec("globetrot", bare=True))
+    assert matching.refresh(unknown) == []
+    looked = matching.look(unknown)
     ((by, why),) = looked.unbuilt
     assert looked.failed
     assert (by, "no plugin offers the directory 'known'" in why) == ("directory", True)
@@ -276,16 +276,16 @@ def test_objects_are_built_once_and_again_when_the_recipe_changes() -> None:
             closed.append(self.operator.name)
             raise OSError("it promised not to")
 
-    examiner = LocalMatching(registry(directory(base=Counted), matcher("calm", links_all)))
+    matching = LocalMatching(registry(directory(base=Counted), matcher("calm", links_all)))
     first, other = spec("acme", known=True), spec("globetrot", known=True)
-    assert examiner.refresh(first) == ["a faulty row"]
-    kept = examiner.directory(first)
-    assert examiner.directory(first) is kept
-    examiner.directory(other)
+    assert matching.refresh(first) == ["a faulty row"]
+    kept = matching.directory(first)
+    assert matching.directory(first) is kept
+    matching.directory(other)
     changed = spec("acme", "calm", known=True)
-    assert examiner.directory(changed) is not kept
+    assert matching.directory(changed) is not kept
     assert closed == ["acme"], "what the old spec opened is let go of"
-    examiner.close()
+    matching.close()
     assert closed == ["acme", "acme", "globetrot"], "one that raises keeps no other open"
 
 
@@ -295,8 +295,8 @@ def test_refresh_says_what_is_wrong_and_never_raises(error: Exception) -> None:
         def refresh(self) -> list[str]:
             raise error
 
-    examiner = LocalMatching(registry(directory(base=Stale)))
-    looked = examiner.look(spec(known=True))
+    matching = LocalMatching(registry(directory(base=Stale)))
+    looked = matching.look(spec(known=True))
     (text,) = looked.faults
     assert str(error) in text
     assert (looked.failed, looked.unbuilt) == (True, ())
@@ -311,9 +311,9 @@ def test_a_directory_with_faulty_rows_is_usable_and_so_is_one_that_mended() -> N
                 raise TransientError("away")
             return ["a faulty row"]
 
-    examiner, known = LocalMatching(registry(directory(base=Mending))), spec(known=True)
-    assert examiner.refresh(known) == ["away"]
-    looked = examiner.look(known)
+    matching, known = LocalMatching(registry(directory(base=Mending))), spec(known=True)
+    assert matching.refresh(known) == ["away"]
+    looked = matching.look(known)
     assert (looked.faults, looked.failed) == (("a faulty row",), False)
 
 
@@ -481,8 +481,8 @@ def test_P6_two_operators_share_no_directory_and_no_matcher() -> None:
         def find(self, *_: Any, **__: Any) -> Mapping[str, Sequence[Record]]:
             return {"B-756": [make_record("reservation", f"of {self.operator.name}")]}
 
-    examiner = LocalMatching(registry(Remembering, directory(base=Own)))
+    matching = LocalMatching(registry(Remembering, directory(base=Own)))
     for name in ("acme", "globetrot", "acme"):
-        found = examiner.examine(OperatorRequest(spec=spec(name, "remembering", known=True), mails=mails(1)))
+        found = matching.examine(OperatorRequest(spec=spec(name, "remembering", known=True), mails=mails(1)))
         assert [link.record.id for _, link in found.links] == [f"of {name}"]
     assert seen["acme"] is not seen["globetrot"]

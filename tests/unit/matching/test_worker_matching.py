@@ -25,7 +25,7 @@ from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
 from gatewayd.runtime import forkserver
 from tests.patience import AT_ONCE, LONG, Stopwatch
-from tests.unit.matchers import WRONG, faults, letter, letters, linked, order, plugin, registry, spec
+from tests.unit.matchers import WRONG, faults, linked, match_request, plugin, raw_mail, raw_mails, registry, spec
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class Pool(WorkerMatching):
         config = WorkersConfig.model_construct(processes=processes, deadline=deadline, budget=budget, memory_mib=128)
         super().__init__(registry, config, events, looks_apart=looks_apart)
 
-    def examine(self, order: MatchRequest) -> MatchResult:
-        return self.begin(order).result(lambda: None)
+    def match(self, request: MatchRequest) -> MatchResult:
+        return self.begin(request).result(lambda: None)
 
     def pids(self) -> set[int]:
-        return {process.pid for lane in self._lanes for process in lane._all}
+        return {process.pid for pool in self._pools for process in pool._all}
 
 
 @contextmanager
@@ -112,13 +112,13 @@ def test_P4_only_the_guilty_mail_gets_a_fault_and_all_else_keeps_its_links(wrong
     # What is ended for its memory must not run out of time first, however slow the machine.
     deadline = 20.0 if wrong in {"hoards", "allocates"} else DEADLINE
     with pool(found, deadline=deadline, budget=20 * deadline) as workers:
-        examined = workers.examine(order(letters(5, 4), bad, good))
-    ours, others = examined.findings
+        matched = workers.match(match_request(raw_mails(5, 4), bad, good))
+    ours, others = matched.results
     assert {mail_id for mail_id, fault in ours.faults if fault.by == wrong} == {4}
     assert TEXTS[wrong].lower() in next(fault.error for _, fault in ours.faults if fault.by == wrong).lower()
     assert linked(ours, wrong) == [1, 2, 3, 5]
     assert linked(ours, "good") == linked(others, "good") == [1, 2, 3, 4, 5]
-    assert [mail.subject for mail in examined.mails] == [f"{'guilty' if n == 4 else 'fine'} {n}" for n in range(1, 6)]
+    assert [mail.subject for mail in matched.mails] == [f"{'guilty' if n == 4 else 'fine'} {n}" for n in range(1, 6)]
     assert others.faults == ()
 
 
@@ -126,16 +126,16 @@ def test_P4_only_the_guilty_mail_gets_a_fault_and_all_else_keeps_its_links(wrong
 def test_P4_a_mail_that_comes_alone_gets_its_fault(wrong: str, tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found) as workers:
-        examined = workers.examine(order(letters(1, 1), spec(found, "acme", wrong, "good", folder=tmp_path)))
-    assert [fault.by for _, fault in examined.findings[0].faults] == [wrong]
-    assert linked(examined.findings[0], "good") == [1]
+        matched = workers.match(match_request(raw_mails(1, 1), spec(found, "acme", wrong, "good", folder=tmp_path)))
+    assert [fault.by for _, fault in matched.results[0].faults] == [wrong]
+    assert linked(matched.results[0], "good") == [1]
 
 
 def test_P4_several_guilty_mails_and_several_wrong_matchers_are_all_found(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found, budget=60.0) as workers:
-        examined = workers.examine(order(letters(16, 2, 9), spec(found, "acme", "exits", "good", "leaves", folder=tmp_path)))
-    said = examined.findings[0]
+        matched = workers.match(match_request(raw_mails(16, 2, 9), spec(found, "acme", "exits", "good", "leaves", folder=tmp_path)))
+    said = matched.results[0]
     for by in ("exits", "leaves"):
         assert {mail_id for mail_id, fault in said.faults if fault.by == by} == {2, 9}
         assert linked(said, by) == [n for n in range(1, 17) if n not in {2, 9}]
@@ -145,8 +145,8 @@ def test_P4_several_guilty_mails_and_several_wrong_matchers_are_all_found(tmp_pa
 def test_P4_of_two_hundred_mails_the_one_that_hangs_has_the_fault_and_all_others_their_links(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found, deadline=3.0, budget=120.0) as workers:
-        examined = workers.examine(order(letters(200, 151), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
-    said = examined.findings[0]
+        matched = workers.match(match_request(raw_mails(200, 151), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
+    said = matched.results[0]
     assert linked(said, "sleeps") == [n for n in range(1, 201) if n != 151]
     assert {mail_id: fault.by for mail_id, fault in said.faults} == {151: "sleeps"}
     assert "did not answer in time" in said.faults[0][1].error
@@ -156,8 +156,8 @@ def test_P4_what_no_time_is_left_for_is_put_off_and_not_left_as_faulty(tmp_path:
     found = registry(tmp_path)
     guilty = set(range(1, 41, 3))
     with pool(found, deadline=1.0, budget=2.0) as workers:
-        examined = workers.examine(order(letters(40, *guilty), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
-    said = examined.findings[0]
+        matched = workers.match(match_request(raw_mails(40, *guilty), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
+    said = matched.results[0]
     final = {mail_id for mail_id, fault in said.faults if not fault.error.endswith(AGAIN)}
     put_off = {mail_id for mail_id, fault in said.faults if fault.error.endswith(AGAIN)}
     assert final <= guilty
@@ -170,11 +170,11 @@ def test_P4_what_no_time_is_left_for_is_put_off_and_not_left_as_faulty(tmp_path:
 def test_P4_a_matcher_that_always_sleeps_costs_a_deadline_and_the_budget_at_most(tmp_path: Path) -> None:
     found = registry(tmp_path)
     with pool(found, budget=3.0) as workers:
-        workers.examine(order(letters(1), spec(found, "acme", "good", folder=tmp_path)))
+        workers.match(match_request(raw_mails(1), spec(found, "acme", "good", folder=tmp_path)))
         watch = Stopwatch()
-        examined = workers.examine(order(letters(20, *range(1, 21)), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
+        matched = workers.match(match_request(raw_mails(20, *range(1, 21)), spec(found, "acme", "sleeps", "good", folder=tmp_path)))
         took = watch.seconds
-    said = examined.findings[0]
+    said = matched.results[0]
     assert {mail_id for mail_id, fault in said.faults if fault.by == "sleeps"} == set(range(1, 21))
     assert linked(said, "good") == list(range(1, 21))
     assert any("(workers.budget)" in fault.error for _, fault in said.faults)
@@ -186,11 +186,11 @@ def test_P4_several_sleeping_matchers_of_one_operator_share_its_budget(tmp_path:
     wrong = {f"sleeps-{number}": "time.sleep(1000)" for number in range(6)}
     found = registry(tmp_path, plugin(wrong))
     with pool(found, budget=2.0) as workers:
-        workers.examine(order(letters(1), spec(found, "acme", "good", folder=tmp_path)))
+        workers.match(match_request(raw_mails(1), spec(found, "acme", "good", folder=tmp_path)))
         watch = Stopwatch()
-        examined = workers.examine(order(letters(8, 1), spec(found, "acme", *wrong, "good", folder=tmp_path)))
+        matched = workers.match(match_request(raw_mails(8, 1), spec(found, "acme", *wrong, "good", folder=tmp_path)))
         took = watch.seconds
-    assert linked(examined.findings[0], "good") == list(range(1, 9))
+    assert linked(matched.results[0], "good") == list(range(1, 9))
     # Each has a second at least, whatever the others took: 8 s. With a budget each it would be 18 s.
     assert took < 17
 
@@ -201,8 +201,8 @@ def test_P4_what_a_matcher_keeps_in_memory_is_not_another_ones_fault(tmp_path: P
     acme, nord = (spec(found, name, by, folder=tmp_path) for name, by in (("acme", "keeps"), ("nord", "takes")))
     with pool(found) as workers:
         for _ in range(4):
-            examined = workers.examine(order(letters(2, 1), acme, nord))
-            assert [one.faults for one in examined.findings] == [(), ()]
+            matched = workers.match(match_request(raw_mails(2, 1), acme, nord))
+            assert [one.faults for one in matched.results] == [(), ()]
         # Nothing went wrong: a process whose memory is used up is replaced.
         assert workers.ended == []
 
@@ -222,8 +222,10 @@ def test_P4_a_child_that_a_matcher_forks_says_nothing_and_ends_with_its_process(
         ),
     )
     with pool(found) as workers:
-        examined = workers.examine(order(letters(4, 2), spec(found, "acme", "forks", "starts", "dies", "good", folder=tmp_path)))
-        said = examined.findings[0]
+        matched = workers.match(
+            match_request(raw_mails(4, 2), spec(found, "acme", "forks", "starts", "dies", "good", folder=tmp_path))
+        )
+        said = matched.results[0]
         assert linked(said, "good") == linked(said, "forks") == [1, 2, 3, 4]
         # Its child holds no connection open: its death is seen at once, and not when the deadline is over.
         assert faults(said)[2].error == "its process ended: it exited with 7"
@@ -234,8 +236,8 @@ def test_P4_a_child_that_a_matcher_forks_says_nothing_and_ends_with_its_process(
 def test_P4_what_a_matcher_prints_disturbs_nobody(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = registry(tmp_path, plugin({"prints": "print('here I am', flush=True); os.write(1, b'x' * 100000)"}))
     with pool(found) as workers:
-        examined = workers.examine(order(letters(3, 2), spec(found, "acme", "prints", folder=tmp_path)))
-    assert linked(examined.findings[0], "prints") == [1, 2, 3]
+        matched = workers.match(match_request(raw_mails(3, 2), spec(found, "acme", "prints", folder=tmp_path)))
+    assert linked(matched.results[0], "prints") == [1, 2, 3]
     assert "here I am" not in capfd.readouterr().out
 
 
@@ -248,7 +250,7 @@ def test_P4_a_class_that_no_other_process_can_find_costs_its_own_links_only(tmp_
     found = registry(tmp_path, text)
     one = spec(found, "acme", "local", "good", folder=tmp_path)
     with pool(found) as workers:
-        said = workers.examine(order(letters(2), one)).findings[0]
+        said = workers.match(match_request(raw_mails(2), one)).results[0]
         assert linked(said, "good") == [1, 2]
         assert {fault.by for _, fault in said.faults} == {"local"}
         assert "expected a class that stands at the top of its module" in said.faults[0][1].error
@@ -265,14 +267,14 @@ def test_P4_a_matcher_that_can_not_be_built_costs_its_own_links_only(does: str, 
     batches = 1 if "sleep" in does else 3
     with pool(found, budget=6.0) as workers:
         for _ in range(batches):
-            examined = workers.examine(order(letters(3), one, other, admits=False))
-            said = examined.findings[0]
-            assert linked(said, "good") == linked(examined.findings[1], "good") == [1, 2, 3]
+            matched = workers.match(match_request(raw_mails(3), one, other, admits=False))
+            said = matched.results[0]
+            assert linked(said, "good") == linked(matched.results[1], "good") == [1, 2, 3]
             assert {(mail_id, fault.by) for mail_id, fault in said.faults} == {(n, "unbuilt") for n in (1, 2, 3)}
         # It is not even built any more.
         deaths = workers.deaths
         if batches == 3:
-            workers.examine(order(letters(3), one, other))
+            workers.match(match_request(raw_mails(3), one, other))
             assert workers.deaths == deaths
 
 
@@ -292,7 +294,7 @@ def test_P4_a_file_that_can_not_be_imported_there_costs_only_those_who_use_it(do
     )
     one, other = spec(found, "acme", "late", "sleeps", folder=tmp_path), spec(found, "nord", "good", folder=tmp_path)
     with pool(found) as workers:
-        ours, others = workers.examine(order(letters(2), one, other)).findings
+        ours, others = workers.match(match_request(raw_mails(2), one, other)).results
     assert (linked(others, "good"), others.faults) == ([1, 2], ())
     assert {(mail_id, fault.by) for mail_id, fault in ours.faults} >= {(1, "late"), (2, "late")}
 
@@ -318,7 +320,7 @@ def test_P4_a_mail_that_ends_the_parser_is_filed_with_its_bytes_and_a_fault(
     does: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "reading_that_ends.py").write_text(READING)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     # Processes are forked from one that has this path.
     forkserver.close()
     monkeypatch.syspath_prepend(tmp_path)
@@ -327,23 +329,23 @@ def test_P4_a_mail_that_ends_the_parser_is_filed_with_its_bytes_and_a_fault(
     raw = b"From: anna@example.com\r\nSubject: fine %d\r\n\r\n"
     sources = {n: reading(raw % n, does if n in {3, 6} else "") for n in range(1, 8)}
     with pool(found, budget=8.0) as workers:
-        given = tuple(letter(number, source=source) for number, source in sources.items())
-        examined = workers.examine(order(given, spec(found, "acme", "good", folder=tmp_path)))
+        given = tuple(raw_mail(number, source=source) for number, source in sources.items())
+        matched = workers.match(match_request(given, spec(found, "acme", "good", folder=tmp_path)))
         # Alone, too.
-        alone = workers.examine(order(given[2:3], spec(found, "acme", "good", folder=tmp_path)))
-    assert [bool(mail.faults) for mail in examined.mails] == [mail.id in {3, 6} for mail in examined.mails]
-    assert [mail.subject for mail in examined.mails] == ["" if n in {3, 6} else f"fine {n}" for n in sources]
-    assert [mail.source.raw for mail in examined.mails] == [source.raw for source in sources.values()]  # type: ignore[attr-defined]
-    assert all(how in mail.faults[0] for mail in (*examined.mails, *alone.mails) if mail.faults)
-    assert linked(examined.findings[0], "good") == [1, 2, 4, 5, 7]
+        alone = workers.match(match_request(given[2:3], spec(found, "acme", "good", folder=tmp_path)))
+    assert [bool(mail.faults) for mail in matched.mails] == [mail.id in {3, 6} for mail in matched.mails]
+    assert [mail.subject for mail in matched.mails] == ["" if n in {3, 6} else f"fine {n}" for n in sources]
+    assert [mail.source.raw for mail in matched.mails] == [source.raw for source in sources.values()]  # type: ignore[attr-defined]
+    assert all(how in mail.faults[0] for mail in (*matched.mails, *alone.mails) if mail.faults)
+    assert linked(matched.results[0], "good") == [1, 2, 4, 5, 7]
     assert [(mail.subject, len(mail.faults)) for mail in alone.mails] == [("", 1)]
 
 
 def test_letters_that_no_worker_can_take_are_not_filed_as_broken(tmp_path: Path) -> None:
     found = registry(tmp_path)
     reading = sys.modules[type(spec(found, "x", "good", folder=tmp_path).matchers[0][1]).__module__].Reading
-    with pool(found) as workers, pytest.raises(PluginError, match="letters can't be given to a worker process"):
-        workers.examine(order((letter(1, source=reading(b"")),), spec(found, "acme", "asks", folder=tmp_path)))
+    with pool(found) as workers, pytest.raises(PluginError, match="mails can't be given to a worker process"):
+        workers.match(match_request((raw_mail(1, source=reading(b"")),), spec(found, "acme", "asks", folder=tmp_path)))
 
 
 def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> None:
@@ -351,8 +353,10 @@ def test_letters_that_can_not_be_read_now_are_nobodys_fault(tmp_path: Path) -> N
     with pool(found) as workers:
         gone = RawMail(1, SpoolSource(str(tmp_path / "gone"), 0, 100))
         with pytest.raises(TransientError, match="the spool can't be read"):
-            workers.examine(order((gone, *letters(3)[1:]), spec(found, "acme", "good", folder=tmp_path)))
-        assert linked(workers.examine(order(letters(2), spec(found, "acme", "good", folder=tmp_path))).findings[0], "good") == [
+            workers.match(match_request((gone, *raw_mails(3)[1:]), spec(found, "acme", "good", folder=tmp_path)))
+        assert linked(
+            workers.match(match_request(raw_mails(2), spec(found, "acme", "good", folder=tmp_path))).results[0], "good"
+        ) == [
             1,
             2,
         ]
@@ -370,7 +374,7 @@ class Ending:
 
 def test_where_every_process_ends_as_it_begins_no_letter_is_to_blame() -> None:
     with pytest.raises(TransientError, match="worker processes end as soon as they begin: it exited with 6"):
-        parsed_apart(Ending(), letters(3))
+        parsed_apart(Ending(), raw_mails(3))
 
 
 def test_where_what_forks_them_ends_nothing_is_filed_as_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,28 +382,28 @@ def test_where_what_forks_them_ends_nothing_is_filed_as_broken(tmp_path: Path, m
     found = registry(tmp_path / "plugins")
     one = spec(found, "acme", "good", folder=tmp_path)
     forkserver.close()
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pool(found) as workers:
         with pytest.raises(
             TransientError, match=r"no worker process can be started: .* ended or hung 2 times, at last with exit code 6"
         ):
-            workers.examine(order(letters(3), one))
-        monkeypatch.delenv("PYTHONPATH")
-        assert linked(workers.examine(order(letters(3), one)).findings[0], "good") == [1, 2, 3]
+            workers.match(match_request(raw_mails(3), one))
+        monkeypatch.undo()
+        assert linked(workers.match(match_request(raw_mails(3), one)).results[0], "good") == [1, 2, 3]
 
 
 def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) -> None:
     found = registry(tmp_path / "plugins")
-    given = order(letters(3), spec(found, "acme", "good", folder=tmp_path))
+    given = match_request(raw_mails(3), spec(found, "acme", "good", folder=tmp_path))
     failed: list[TransientError] = []
     workers = Pool(found)
 
-    def examine() -> None:
+    def match() -> None:
         with pytest.raises(TransientError) as error:
-            workers.examine(given)
+            workers.match(given)
         failed.append(error.value)
 
-    workers.examine(given)
+    workers.match(given)
     server = parent_of(min(workers.pids()))
     there = workers.pids()
     for process in there:
@@ -407,7 +411,7 @@ def test_what_forks_them_may_hang_and_they_are_closed_at_once(tmp_path: Path) ->
     until(lambda: not any(map(runs, there)))
     # Who comes now needs a new one.
     os.kill(server, signal.SIGSTOP)
-    waits = threading.Thread(target=examine)
+    waits = threading.Thread(target=match)
     waits.start()
     time.sleep(0.3)
     watch = Stopwatch()
@@ -451,13 +455,13 @@ def test_P4_a_worker_killed_from_outside_while_it_works_changes_nothing(tmp_path
     found = registry(tmp_path, plugin({"slow": "time.sleep(0.8)"}))
     one = spec(found, "acme", "good", "slow", "asks", folder=tmp_path, known=True)
     with pool(found, deadline=10.0) as workers:
-        quiet = workers.examine(order(letters(3, 2), one, admits=False))
-        under = workers.begin(order(letters(3, 2), one, admits=False))
+        quiet = workers.match(match_request(raw_mails(3, 2), one, admits=False))
+        under = workers.begin(match_request(raw_mails(3, 2), one, admits=False))
         time.sleep(0.3)
         for pid in workers.pids():
             os.kill(pid, 9)
         disturbed = under.result(lambda: None)
-        assert disturbed.findings == quiet.findings
+        assert disturbed.results == quiet.results
         assert [mail.subject for mail in disturbed.mails] == [mail.subject for mail in quiet.mails]
         assert workers.deaths == 1
         assert workers.changes == []
@@ -467,14 +471,14 @@ def test_P4_workers_killed_while_they_wait_are_replaced_and_nobody_notices(tmp_p
     found = registry(tmp_path)
     one = spec(found, "acme", "good", folder=tmp_path)
     with pool(found, processes=3) as workers:
-        unders = [workers.begin(order(letters(50), one)) for _ in range(6)]
+        unders = [workers.begin(match_request(raw_mails(50), one)) for _ in range(6)]
         for under in unders:
             under.result(lambda: None)
         pids = workers.pids()
         for pid in pids:
             os.kill(pid, 9)
         until(lambda: not any(map(runs, pids)))
-        assert linked(workers.examine(order(letters(3), one)).findings[0], "good") == [1, 2, 3]
+        assert linked(workers.match(match_request(raw_mails(3), one)).results[0], "good") == [1, 2, 3]
         assert workers.ended == []
 
 
@@ -482,9 +486,9 @@ def test_results_nobody_waits_for_hold_no_process(tmp_path: Path) -> None:
     found = registry(tmp_path)
     one = spec(found, "acme", "good", folder=tmp_path)
     with pool(found) as workers:
-        forgotten = [workers.begin(order(letters(100), one)) for _ in range(5)]
+        forgotten = [workers.begin(match_request(raw_mails(100), one)) for _ in range(5)]
         began = time.monotonic()
-        assert len(workers.examine(order(letters(3), one)).mails) == 3
+        assert len(workers.match(match_request(raw_mails(3), one)).mails) == 3
         assert time.monotonic() - began < AT_ONCE
         assert all(len(one.result(lambda: None).mails) == 100 for one in forgotten)
 
@@ -493,7 +497,7 @@ def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tm
     found = registry(tmp_path)
     one = spec(found, "acme", "sleeps", folder=tmp_path)
     with pool(found, deadline=LONG) as workers:
-        under = workers.begin(order(letters(1, 1), one))
+        under = workers.begin(match_request(raw_mails(1, 1), one))
         until(lambda: any(process.overdue for process in workers.pool._all))
         began = time.monotonic()
         under.drop()
@@ -504,9 +508,9 @@ def test_an_order_that_is_dropped_ends_its_call_and_gives_its_trial_to_others(tm
             raise TransientError("the lease is lost")
 
         with pytest.raises(TransientError, match="the lease is lost"):
-            workers.begin(order(letters(1, 1), one)).result(tick)
+            workers.begin(match_request(raw_mails(1, 1), one)).result(tick)
         until(lambda: not any(process.overdue for process in workers.pool._all))
-        assert linked(workers.examine(order(letters(1), one)).findings[0], "sleeps") == [1]
+        assert linked(workers.match(match_request(raw_mails(1), one)).results[0], "sleeps") == [1]
         assert workers.deaths == 0
         assert workers.ended == [], "nobody failed"
 
@@ -518,11 +522,11 @@ def test_P4_processes_that_are_slow_keep_nobody_waiting(tmp_path: Path) -> None:
     found = registry(tmp_path)
     sleeper, good = spec(found, "acme", "sleeps", folder=tmp_path), spec(found, "nord", "good", folder=tmp_path)
     with pool(found, processes=2, deadline=LONG, budget=LONG) as workers:
-        slow = [workers.begin(order(letters(2, 1), sleeper)) for _ in range(4)]
+        slow = [workers.begin(match_request(raw_mails(2, 1), sleeper)) for _ in range(4)]
         until(lambda: any(process.overdue for process in workers.pool._all))
         for _ in range(20):
             began = time.monotonic()
-            workers.examine(order(letters(2), good))
+            workers.match(match_request(raw_mails(2), good))
             assert time.monotonic() - began < AT_ONCE
         assert not any(one._future.done() for one in slow)  # type: ignore[attr-defined]
         for one in slow:
@@ -534,10 +538,10 @@ def test_P4_who_waits_longest_is_next(tmp_path: Path) -> None:
     one = spec(found, "acme", "slow", folder=tmp_path)
     done: list[int] = []
     with pool(found) as workers:
-        workers.examine(order(letters(1), one))
+        workers.match(match_request(raw_mails(1), one))
 
         def work(number: int) -> None:
-            workers.examine(order(letters(1, 1), one))
+            workers.match(match_request(raw_mails(1, 1), one))
             done.append(number)
 
         threads = []
@@ -559,7 +563,7 @@ def test_the_memory_and_the_number_of_processes_stay_bounded_over_many_batches(t
 
     def work(workers: Pool, count: int) -> None:
         for _ in range(count):
-            workers.examine(order(letters(20), one))
+            workers.match(match_request(raw_mails(20), one))
 
     with pool(found, processes=2) as workers:
         work(workers, 100)
@@ -577,7 +581,7 @@ def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: 
     found = registry(tmp_path)
     one = spec(found, "acme", "sleeps", folder=tmp_path)
     workers = Pool(found, processes=2, deadline=LONG)
-    unders = [workers.begin(order(letters(1, 1), one)) for _ in range(4)]
+    unders = [workers.begin(match_request(raw_mails(1, 1), one)) for _ in range(4)]
     until(lambda: workers.count >= 2)
     time.sleep(0.5)
     pids = workers.pids()
@@ -589,7 +593,7 @@ def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: 
             under.result(lambda: None)
     until(lambda: not any(map(runs, pids)))
     with pytest.raises(TransientError, match="being ended"):
-        workers.examine(order(letters(1), one))
+        workers.match(match_request(raw_mails(1), one))
     # Who used one learns a moment later that it is gone.
     until(lambda: workers.count == 0)
 
@@ -597,8 +601,8 @@ def test_close_leaves_no_process_behind_and_nothing_starts_afterwards(tmp_path: 
 # --- new code -----------------------------------------------------------------------------------------------------------
 
 
-def reasons(examined: MatchResult) -> set[str]:
-    return {link.because for _, link in examined.findings[0].links}
+def reasons(matched: MatchResult) -> set[str]:
+    return {link.because for _, link in matched.results[0].links}
 
 
 def test_a_changed_plugin_file_is_taken_over_with_the_next_batch_by_fresh_processes(tmp_path: Path) -> None:
@@ -606,20 +610,20 @@ def test_a_changed_plugin_file_is_taken_over_with_the_next_batch_by_fresh_proces
     was = spec(old, "acme", "good", folder=tmp_path)
     with pool(old, processes=2) as workers:
         workers.apply(old, {"acme": was}, workers.config)
-        assert reasons(workers.examine(order(letters(2), was))) == {"good 1"}
+        assert reasons(workers.match(match_request(raw_mails(2), was))) == {"good 1"}
         before = workers.pids()
         for version in "234":
             new = registry(tmp_path, plugin(version=version))
             now = spec(new, "acme", "good", folder=tmp_path)
             workers.apply(new, {"acme": now}, workers.config)
             # Also for a visit that began long before, and has the spec of then.
-            assert reasons(workers.examine(order(letters(2), was))) == {f"good {version}"}
-            assert reasons(workers.examine(order(letters(2), now))) == {f"good {version}"}
+            assert reasons(workers.match(match_request(raw_mails(2), was))) == {f"good {version}"}
+            assert reasons(workers.match(match_request(raw_mails(2), now))) == {f"good {version}"}
         until(lambda: not any(map(runs, before)))
         # What did not change keeps its processes.
         before = workers.pids()
         workers.apply(new, {"acme": now}, workers.config)
-        workers.examine(order(letters(2), now))
+        workers.match(match_request(raw_mails(2), now))
         assert workers.pids() == before
 
 
@@ -629,13 +633,13 @@ def test_a_batch_that_is_under_way_while_code_changes_comes_to_its_end(tmp_path:
     was = spec(old, "acme", "slow", "good", folder=tmp_path)
     with pool(old, deadline=10.0) as workers:
         workers.apply(old, {"acme": was}, workers.config)
-        under = workers.begin(order(letters(2, 1), was))
+        under = workers.begin(match_request(raw_mails(2, 1), was))
         time.sleep(0.3)
         new = registry(tmp_path, plugin(slow, version="2"))
         workers.apply(new, {"acme": spec(new, "acme", "slow", "good", folder=tmp_path)}, workers.config)
         done = under.result(lambda: None)
-        assert (linked(done.findings[0], "good"), done.findings[0].faults) == ([1, 2], ())
-        assert reasons(workers.examine(order(letters(2), was))) == {"good 2", "slow 2"}
+        assert (linked(done.results[0], "good"), done.results[0].faults) == ([1, 2], ())
+        assert reasons(workers.match(match_request(raw_mails(2), was))) == {"good 2", "slow 2"}
 
 
 # --- breakers -----------------------------------------------------------------------------------------------------------
@@ -656,20 +660,20 @@ def test_P4_three_faulty_batches_open_the_breaker_and_a_trial_closes_it(tmp_path
         clock = Clock()
         workers.breakers._clock = clock
         for _ in range(3):
-            workers.examine(order(letters(2, 1), one))
+            workers.match(match_request(raw_mails(2, 1), one))
         assert workers.changes == [("acme", "leaves", "opened")]
-        said = workers.examine(order(letters(2), one)).findings[0]
+        said = workers.match(match_request(raw_mails(2), one)).results[0]
         assert {mail_id: fault.by for mail_id, fault in said.faults} == {1: "leaves", 2: "leaves"}
         assert "it is not called for now" in said.faults[0][1].error
         assert linked(said, "good") == [1, 2]
         # Another operator's is another one's.
-        assert linked(workers.examine(order(letters(2), other)).findings[0], "leaves") == [1, 2]
+        assert linked(workers.match(match_request(raw_mails(2), other)).results[0], "leaves") == [1, 2]
         clock.now += 601
         # A trial that fails, one with no mail to try it with, one that goes well.
-        workers.examine(order(letters(2, 1), one))
+        workers.match(match_request(raw_mails(2, 1), one))
         assert workers.breakers.open() == [("acme", "leaves")]
         clock.now += 601
-        assert linked(workers.examine(order(letters(2), one)).findings[0], "leaves") == [1, 2]
+        assert linked(workers.match(match_request(raw_mails(2), one)).results[0], "leaves") == [1, 2]
         assert workers.changes == [("acme", "leaves", "opened"), ("acme", "leaves", "closed")]
 
 
@@ -680,12 +684,12 @@ def test_P4_a_trial_that_was_never_made_closes_no_breaker(tmp_path: Path) -> Non
         clock = Clock()
         workers.breakers._clock = clock
         for _ in range(3):
-            workers.examine(order(letters(1, 1), one))
+            workers.match(match_request(raw_mails(1, 1), one))
         clock.now += 601
         # Nobody is admitted, then admission is undecided: the matcher is not called.
-        assert workers.examine(order(letters(1), one, admits=True)).findings[0].refused == {1}
+        assert workers.match(match_request(raw_mails(1), one, admits=True)).results[0].refused == {1}
         (tmp_path / "down-contacts").touch()
-        assert workers.examine(order(letters(1), one, admits=True)).findings[0].undecided
+        assert workers.match(match_request(raw_mails(1), one, admits=True)).results[0].undecided
         assert workers.breakers.open() == [("acme", "leaves")]
-        assert linked(workers.examine(order(letters(1), one)).findings[0], "leaves") == [1]
+        assert linked(workers.match(match_request(raw_mails(1), one)).results[0], "leaves") == [1]
         assert workers.breakers.open() == []

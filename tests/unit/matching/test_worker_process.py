@@ -13,10 +13,10 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.matching import RawMail
-from gatewayd.matching.worker import TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, seal
+from gatewayd.matching.worker import TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, pickle_spec
 from gatewayd.matching.worker_process import WorkerDied, WorkerProcess
 from gatewayd.message.mail import BytesSource
-from tests.unit.matchers import letters, plugin, registry, spec
+from tests.unit.matchers import plugin, raw_mails, registry, spec
 from tests.unit.matching.test_worker_matching import runs
 from tests.unit.supervised import until
 
@@ -44,8 +44,10 @@ def replies(process: WorkerProcess) -> Iterator[object]:
 def task(folder: Path, does: str = "return None", *, number: int = 1) -> WorkerTask:
     """A task of one call of a matcher that does this."""
     found = registry(folder, plugin({"does": does}))
-    sealed = seal(spec(found, "acme", "does", folder=folder), found)
-    return WorkerTask(letters=letters(number, *range(1, number + 1)), specs={7: sealed}, calls=(TaskCall(7, "does"),), refused={})
+    pickled = pickle_spec(spec(found, "acme", "does", folder=folder), found)
+    return WorkerTask(
+        raw_mails=raw_mails(number, *range(1, number + 1)), specs={7: pickled}, calls=(TaskCall(7, "does"),), refused={}
+    )
 
 
 def test_it_says_what_it_begins_with_and_what_it_found(process: WorkerProcess, tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_what_is_sent_to_a_dead_one_says_so(process: WorkerProcess) -> None:
     process.end()
     until(lambda: not process.alive)
     with pytest.raises(WorkerDied, match="SIGKILL"):
-        process.send(WorkerTask(letters=(RawMail(1, BytesSource(b"x" * (1 << 20))),), specs={}, refused={}))
+        process.send(WorkerTask(raw_mails=(RawMail(1, BytesSource(b"x" * (1 << 20))),), specs={}, refused={}))
     process.calm()
     process.kill()
     process.kill()

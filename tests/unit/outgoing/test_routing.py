@@ -25,7 +25,7 @@ from gatewayd import (
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule
-from gatewayd.importing.fetching import Batch, Onward, fetch, order, outcomes
+from gatewayd.importing.fetching import Batch, Onward, fetch, match_request, outcomes
 from gatewayd.importing.rematch import Backfill, file_old, retry
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource, parse
@@ -379,14 +379,14 @@ def batch(folder: Path, number: int, *, backlog: bool) -> tuple[Batch, Any]:
 
     asked = [Waiting(entry_id=one, listed=Listed(str(one)), backlog=backlog, tries=0) for one in range(1, number + 1)]
     fetched = fetch(Session(), "INBOX", asked, Spool(folder / "spool"))  # type: ignore[arg-type]
-    examiner = LocalMatching(registry())
-    return fetched, examiner.begin(order(fetched, [spec("acme")], ImportConfig())).result(lambda: None)
+    matching = LocalMatching(registry())
+    return fetched, matching.begin(match_request(fetched, [spec("acme")], ImportConfig())).result(lambda: None)
 
 
 def fired(folder: Path, number: int, onward: Onward, *, backlog: bool) -> int:
-    fetched, examined = batch(folder, number, backlog=backlog)
+    fetched, matched = batch(folder, number, backlog=backlog)
     with fetched.spool:
-        done = outcomes(fetched, examined, ImportConfig(), None, onward=onward)
+        done = outcomes(fetched, matched, ImportConfig(), None, onward=onward)
     assert len(done) == number
     assert all(isinstance(one, Filed) for one in done)
     return sum(len(filing.deliveries) for one in done if isinstance(one, Filed) for filing in one.filings)
@@ -406,10 +406,10 @@ def test_rules_fire_for_new_mail_and_for_old_mail_that_a_person_wants_sent_on(tm
 
 def test_what_may_stand_in_for_a_message_takes_nothing_of_what_a_target_gets_in_an_hour(tmp_path: Path) -> None:
     which = router(rule(1, "duty"), limit=1)
-    fetched, examined = batch(tmp_path, 2, backlog=False)
+    fetched, matched = batch(tmp_path, 2, backlog=False)
     with fetched.spool:
         done = outcomes(
-            replace(fetched, unlike={"1": 9}), examined, ImportConfig(), None, onward=Onward(account="main", router=which)
+            replace(fetched, unlike={"1": 9}), matched, ImportConfig(), None, onward=Onward(account="main", router=which)
         )
     filed = [one for one in done if isinstance(one, Filed)]
     assert [(one.key, [each.withheld for filing in one.filings for each in filing.deliveries]) for one in filed] == [("2", [""])]
@@ -428,12 +428,12 @@ class Answers(Threads):
 
 def test_findings_bring_what_a_mail_follows_into_its_filing(tmp_path: Path) -> None:
     fetched, _ = batch(tmp_path, 2, backlog=False)
-    examiner = LocalMatching(registry(Answers))
+    matching = LocalMatching(registry(Answers))
     with fetched.spool:
-        examined = examiner.begin(order(fetched, [spec("acme", "threads")], ImportConfig())).result(lambda: None)
-        assert [len(found.follows) for found in examined.findings] == [4]
+        matched = matching.begin(match_request(fetched, [spec("acme", "threads")], ImportConfig())).result(lambda: None)
+        assert [len(found.follows) for found in matched.results] == [4]
         for which, follows in ((router(), 1), (None, 0)):
-            done = outcomes(fetched, examined, ImportConfig(), None, onward=Onward(account="main", router=which))
+            done = outcomes(fetched, matched, ImportConfig(), None, onward=Onward(account="main", router=which))
             assert [len(one.filings[0].follows) for one in done if isinstance(one, Filed)] == [follows] * 2
 
 
@@ -442,8 +442,8 @@ def test_a_garbled_follows_is_the_matchers_fault(garbled: Any) -> None:
     def say(_mails: Sequence[Mail], _directory: Directory) -> Sequence[Finding]:
         return [Follows(*garbled)]
 
-    examiner = LocalMatching(registry(matcher("odd", say)))
-    said = examiner.match(spec("acme", "odd"), "odd", [make_mail(mail_id=1)])
+    matching = LocalMatching(registry(matcher("odd", say)))
+    said = matching.match(spec("acme", "odd"), "odd", [make_mail(mail_id=1)])
     assert said.found == ()
     assert [(fault.by, mail_id) for mail_id, fault in said.faults] == [("odd", 1)]
 
@@ -487,7 +487,7 @@ def test_a_retried_mail_goes_on_only_where_a_person_asks_for_it(tmp_path: Path, 
         temper.cross = False
         which = router(rule(1, "desk", linked=("reservation",), accounts=("main",)))
         store: Any = Remembering(gateway.store)
-        list(retry(store, gateway.examiner, known, ACME, Query(), router=which, fire=fire))
+        list(retry(store, gateway.matching, known, ACME, Query(), router=which, fire=fire))
     assert [len(one.deliveries) for one in store.written] == [int(fire)] * 3
 
 
@@ -504,7 +504,7 @@ def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(t
         onward = Onward(account="main", router=which, forward=fire)
         backfill = Backfill(
             store=store,
-            examining=gateway.examiner,
+            matching=gateway.matching,
             spec=spec("later"),
             lease=lease,
             imports=ImportConfig(),

@@ -463,11 +463,11 @@ def test_a_wrong_finding_is_the_matchers_fault_on_that_mail_alone(cls: type, fie
         for mail in mails:
             yield dataclasses.replace(SOUND[cls], mail_id=mail.id) if mail.id == 2 else wrong[0]
 
-    examiner = LocalMatching(registry(matcher("says", match), directory([NORD])))
+    matching = LocalMatching(registry(matcher("says", match), directory([NORD])))
     job = OperatorRequest(spec=spec("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
     for one in _wrongs(getattr(SOUND[cls], field)):
         wrong[0] = dataclasses.replace(SOUND[cls], **{field: one})
-        found = examiner.examine(job)
+        found = matching.examine(job)
         ((mail_id, fault),) = found.faults
         assert (mail_id, fault.by) == (1, "says")
         assert fault.error.startswith(f"{cls.__name__}.{field}")

@@ -42,7 +42,7 @@ class Site:
         self.workers = Pool(self.found)
         self.transport = FakeTransport(account="main")
         self.gateway = Gateway(folder / "state", self.transport, specs=(self.now,))
-        self.gateway.examiner = self.workers  # type: ignore[assignment]
+        self.gateway.matching = self.workers  # type: ignore[assignment]
         self.rematcher = Rematcher(self.gateway.store, self.workers)
 
     def _spec(self) -> OperatorSpec:

@@ -99,10 +99,10 @@ class Site:
         return outcome.entry_id
 
     def look(self) -> None:
-        self.gateway.examiner.refresh(self.spec)
+        self.gateway.matching.refresh(self.spec)
 
     def correct(self) -> int:
-        return sum(correct(self.store, self.gateway.examiner, self.spec, self.accounts, router=self.router))
+        return sum(correct(self.store, self.gateway.matching, self.spec, self.accounts, router=self.router))
 
     def linked(self) -> set[int]:
         return {one.id for one in self.store.filings(ACME, Query()) if one.links}
@@ -195,7 +195,7 @@ def test_mail_that_was_filed_without_the_directory_is_mended_with_rules(tmp_path
         assert [fault.by for fault in view.faults] == ["directory"]
         # Whoever is first mends it, the queue or the correction.
         one.records.down, one.records.booking = False, True
-        list(retry(one.store, one.gateway.examiner, one.spec, ACME, Query(), router=one.router))
+        list(retry(one.store, one.gateway.matching, one.spec, ACME, Query(), router=one.router))
         assert (one.linked(), one.sent()) == ({view.id}, [])
         one.look()
         assert one.correct() == 1
@@ -223,7 +223,7 @@ def test_an_account_that_is_gone_corrects_what_is_filed_and_admits_nothing_until
         back = one.file(2, stale(undecided=True), filed=False)
         one.records.booking, one.records.version = True, 2
         one.look()
-        assert sum(correct(one.store, one.gateway.examiner, one.spec, {}, router=one.router)) == 1
+        assert sum(correct(one.store, one.gateway.matching, one.spec, {}, router=one.router)) == 1
         assert [each.id for each in one.store.filings(ACME, Query())] == [filed]
         assert one.correct() == 1
         assert {each.id for each in one.store.filings(ACME, Query())} == {filed, back}
@@ -233,7 +233,7 @@ def test_what_an_account_has_left_that_is_gone_for_a_week_is_final(tmp_path: Pat
     with site(tmp_path) as one:
         one.file(2, stale(undecided=True, since=NOW - timedelta(days=8)), filed=False)
         one.look()
-        assert sum(correct(one.store, one.gateway.examiner, one.spec, {}, router=one.router)) == 0
+        assert sum(correct(one.store, one.gateway.matching, one.spec, {}, router=one.router)) == 0
         assert one.correct() == 0
 
 
@@ -262,12 +262,12 @@ class Blind(Matching):
     def basis(self, _: OperatorSpec) -> Basis | None:
         return self._basis
 
-    def begin(self, order: MatchRequest) -> MatchRun:
+    def begin(self, request: MatchRequest) -> MatchRun:
         class Seen(MatchRun):
             def result(self, _: Callable[[], None]) -> MatchResult:
-                empty = [unread(one.source, "it ends the parser", mail_id=one.id) for one in order.letters]
+                empty = [unread(one.source, "it ends the parser", mail_id=one.id) for one in request.raw_mails]
                 return MatchResult(
-                    mails=tuple(empty), findings=tuple(OperatorResult(operator=one.operator.name) for one in order.specs)
+                    mails=tuple(empty), results=tuple(OperatorResult(operator=one.operator.name) for one in request.specs)
                 )
 
             def drop(self) -> None:
@@ -329,7 +329,7 @@ class Workers:
         return [DirectoryHealth(operator="acme", condition="current", version=str(self._one.records.version))]
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._one.gateway.examiner, name)
+        return getattr(self._one.gateway.matching, name)
 
 
 @contextmanager
@@ -340,7 +340,7 @@ def corrector(one: Site, hurried: list[str]) -> Iterator[Corrector]:
         state=one.gateway.folder,
         store_kind="sql",
         store_options=one.store.options,
-        registry=one.gateway.examiner._registry,
+        registry=one.gateway.matching._registry,
         accounts=one.accounts,
     )
     made.apply(config, {"acme": one.spec}, one.router)
