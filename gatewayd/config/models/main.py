@@ -45,7 +45,7 @@ def processes(cpus: int) -> int:
 
 
 class WorkersConfig(Block):
-    """The processes in which mail is matched: parsed, admitted and matched."""
+    """The worker processes, in which mail is parsed, admitted and matched."""
 
     processes: int = Field(
         default_factory=lambda: processes(len(os.sched_getaffinity(0))),
