@@ -116,9 +116,8 @@ class _RunState:
             for by, _ in spec.matchers if not self._request.admit_only else ():
                 call = TaskCall(index, by)
                 if error := self._workers.unsendable(spec, by) or self._not_now(call):
-                    self._said[call] = MatcherResult(
-                        faults=tuple((one.id, FilingFault(by, error)) for one in self._request.raw_mails)
-                    )
+                    fault = FilingFault(by, error)
+                    self._said[call] = MatcherResult(faults=tuple((one.id, fault) for one in self._request.raw_mails))
                 else:
                     yield call
 
@@ -297,6 +296,5 @@ class _RunState:
     def _tell_breaker(self, call: TaskCall) -> None:
         self._called.discard(call)
         faulty = any(fault.by == call.by for _, fault in self._said[call].faults)
-        changed = self._workers.breakers.told(self._operator(call), call.by, faulty=faulty)
-        if changed:
+        if changed := self._workers.breakers.told(self._operator(call), call.by, faulty=faulty):
             self._workers.events.breaker(self._operator(call), call.by, changed)
