@@ -218,6 +218,18 @@ def test_files_and_functions_are_small() -> None:
     assert not differ, "\n".join(f"{name}: {larger.get(name, 'is listed but small now')}" for name in differ)
 
 
+def test_a_file_that_is_named_is_there() -> None:
+    """A module that moves leaves its path in strings and comments, where no type checker sees it."""
+    wrong = [
+        f"{_where(path, number)}: {name} is no file"
+        for path in _sources(KERNEL, PLUGINS, ROOT / "tests", ROOT / "bench")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for name in re.findall(r"(?<![\w/}])gatewayd\w*/[\w/]+\.py\b", line)
+        if not (ROOT / name).exists() and not (PLUGINS / name).exists()
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_one_name_of_a_class_means_one_thing() -> None:
     places: dict[str, list[str]] = {}
     for path in _sources(KERNEL, PLUGINS):

@@ -26,7 +26,7 @@ def _version() -> str:
     except PackageNotFoundError:
         return _RELEASE
     # An unpacked archive may be run where another release is installed, or built.
-    ours = Path(str(installed.locate_file("gatewayd/version.py"))).resolve() == Path(__file__).resolve()
+    ours = Path(str(installed.locate_file("gatewayd/runtime/version.py"))).resolve() == Path(__file__).resolve()
     return (installed.version or _RELEASE) if ours else _RELEASE
 
 

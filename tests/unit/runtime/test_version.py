@@ -18,18 +18,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MODULE = Path(version.__file__)
+#: Where it lies in a checkout, and in what is installed.
+PLACE = MODULE.relative_to(Path(gatewayd.__file__).parent.parent)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A checkout of one commit, with the module in it."""
-    module = tmp_path / "checkout/gatewayd" / MODULE.name
-    module.parent.mkdir(parents=True)
-    shutil.copy(MODULE, module)
+    copied(tmp_path / "checkout")
     git(tmp_path / "checkout", "init", "--quiet", "--initial-branch", "main")
     git(tmp_path / "checkout", "add", ".")
     git(tmp_path / "checkout", "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "--quiet", "--message", "One")
     return tmp_path / "checkout"
+
+
+def copied(folder: Path) -> None:
+    (folder / PLACE).parent.mkdir(parents=True)
+    shutil.copy(MODULE, folder / PLACE)
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -37,7 +42,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def told(folder: Path) -> str:
-    found = runpy.run_path(str(folder / "gatewayd" / MODULE.name))["__version__"]
+    found = runpy.run_path(str(folder / PLACE))["__version__"]
     assert isinstance(found, str)
     return found
 
@@ -70,15 +75,13 @@ def test_what_is_no_checkout_of_git_tells_the_release(checkout: Path, head: str)
 
 
 def test_what_is_not_in_a_checkout_tells_what_is_installed(tmp_path: Path) -> None:
-    (tmp_path / "gatewayd").mkdir()
-    shutil.copy(MODULE, tmp_path / "gatewayd" / MODULE.name)
+    copied(tmp_path)
     assert re.fullmatch(r"0\.1\.0(\+g[0-9a-f]{9})?", told(tmp_path))
 
 
 def test_an_unpacked_archive_is_not_taken_for_what_is_installed_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("site/gatewayd", "archive/gatewayd"):
-        (tmp_path / name).mkdir(parents=True)
-        shutil.copy(MODULE, tmp_path / name / MODULE.name)
+    for name in ("site", "archive"):
+        copied(tmp_path / name)
     (tmp_path / "site/gatewayd-0.0.9.dist-info").mkdir()
     (tmp_path / "site/gatewayd-0.0.9.dist-info/METADATA").write_text("Metadata-Version: 2.4\nName: gatewayd\nVersion: 0.0.9\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
