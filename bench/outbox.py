@@ -25,8 +25,8 @@ from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.forward_mime import forwarded
 from gatewayd.outgoing.parcels import parcel
 from gatewayd.registry.loading import load
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.instance import Instance
-from gatewayd.scheduler.values import Listener
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_smtp.forwarder import Smtp
 from gatewayd_sql.options import SqlOptions
@@ -36,7 +36,19 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+    from gatewayd.api.delivery import Settled
     from gatewayd.registry.loading import Registry
+
+
+class _Settled(Events):
+    """Remembers how each try ended."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+
+    def delivery_settled(self, destination: str, taken: Taken, settled: Settled) -> None:  # noqa: ARG002  the event's own
+        self.states.append(settled.state)
+
 
 _SENDER = Address(name="Acme Tours", email="out@acme.example")
 _DUTY = "duty@example.com"
@@ -162,14 +174,14 @@ def _ours(store: Sql, folder: Path, port: int, count: int, registry: Registry) -
         operators={"acme": OperatorConfig(name="acme")},
         accounts={"out": account},
     )
-    settled: list[str] = []
+    heard = _Settled()
     with Instance(folder) as owner:
-        posting = Dispatcher(store, owner, Listener(settled=lambda _, __, one: settled.append(one.state)))
+        posting = Dispatcher(store, owner, heard)
         began = time.perf_counter()
         posting.apply(config)
-        while len(settled) < count:
+        while len(heard.states) < count:
             time.sleep(0.005)
         seconds = time.perf_counter() - began
         posting.stop(5)
-    assert settled == ["delivered"] * count
+    assert heard.states == ["delivered"] * count
     return seconds

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.values import Kind
 
-__all__ = ["Basis", "Contents", "DirectoryCondition", "DirectoryHealth", "edition"]
+__all__ = ["Basis", "Contents", "DirectoryCondition", "DirectoryHealth", "DirectoryLook", "edition"]
 
 #: How a directory is: not looked at yet, being looked at for long, holding what lies behind it, answering from what lay behind it
 #: before, or not able to answer.
@@ -88,3 +88,39 @@ class DirectoryHealth:
     warnings: tuple[str, ...] = ()
     #: What is wrong with it as a whole; empty where nothing is.
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryLook:
+    """How a directory was when it was looked at."""
+
+    operator: str
+    began: datetime
+    #: When the last good load began, which may be this look.
+    loaded_at: datetime | None
+    contents: Contents
+    #: Why the directory is at fault; empty where it is not.
+    error: str
+    #: Faults that were not told before.
+    news: tuple[str, ...]
+    #: The contents are others than before.
+    is_new: bool
+    #: Why it was at fault before this look.
+    error_before: str
+
+    @property
+    def condition(self) -> DirectoryCondition:
+        """How it is."""
+        if not self.error:
+            return "current"
+        return "outdated" if self.contents.version else "down"
+
+    @property
+    def version(self) -> str:
+        """The version of its contents."""
+        return edition(self.contents.version, self.loaded_at)
+
+    @property
+    def good(self) -> bool:
+        """Whether it is a good load."""
+        return not self.error

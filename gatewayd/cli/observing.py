@@ -11,6 +11,7 @@ from gatewayd.daemon.event_reporting import EventReporter
 from gatewayd.daemon.observers import Observers
 from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.registry.loading import OBSERVERS
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ _PATIENCE = 10.0
 
 
 @contextmanager
-def observed(app: App) -> Iterator[EventReporter | None]:
-    """Give what tells the observers while the block lasts; None where there are none. What they print is no output of ours."""
+def observed(app: App) -> Iterator[Events]:
+    """Yield events that observers hear of while the block lasts. What observers print does not go to standard output."""
     if not any(app.registry.observers(f"gatewayd_{hook}") for hook in OBSERVERS):
-        yield None
+        yield Events()
         return
     with standard_output_kept():
         observers = Observers(app.registry)

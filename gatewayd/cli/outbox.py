@@ -220,9 +220,9 @@ def _deliver(app: App, *, as_json: bool) -> int:
 
 def _deliver_to(app: App, destination: str) -> DeliveryRound:
     """Deliver all that is due of one destination; its error is its own, the other destinations go on (P4)."""
-    with standard_output_kept(), observed(app) as telling:
-        tools = DeliveryTools(store=app.store, owner=app.owner, settler=app.thread)
-        return _delivered(Outbox(app.config), destination, replace(tools, settled=telling.settled) if telling else tools)
+    with standard_output_kept(), observed(app) as events:
+        tools = DeliveryTools(store=app.store, owner=app.owner, settler=app.thread, events=events)
+        return _delivered(Outbox(app.config), destination, tools)
 
 
 def _delivered(outbox: Outbox, destination: str, tools: DeliveryTools) -> DeliveryRound:

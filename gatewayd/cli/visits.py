@@ -22,6 +22,7 @@ from gatewayd.importing.folder_sync import preview
 from gatewayd.importing.rematch import correct, retry_put_off
 from gatewayd.importing.visit import VisitTools, visit
 from gatewayd.registry.lazy_plugin import standard_output_kept
+from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.daemon.event_reporting import EventReporter
     from gatewayd.importing.visit import Progress, VisitReport
 
 __all__ = ["COMMANDS", "visit_all"]
@@ -157,25 +157,28 @@ def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -
 
 def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:
     """Visit one account, or have the daemon do it that holds it; its error is its own, the other accounts go on (P4)."""
-    with observed(app) as telling:
-        filed = _Filings(telling, account.name)
-        answer = _visited(app, account, task, show, filed)
-    _match_put_off(app, filed.put_off)
+    with observed(app) as events:
+        heard = _VisitEvents(events)
+        answer = _visited(app, account, task, show, heard)
+    _match_put_off(app, heard.put_off)
     return answer
 
 
-class _Filings:
-    """Hears of what is filed: tells observers, and keeps for whom something was put off."""
+class _VisitEvents(Events):
+    """The events of one visit: observers hear of them, suspended targets are printed, and what was put off is remembered."""
 
-    def __init__(self, telling: EventReporter | None, account: str) -> None:
-        self._telling = telling
-        self._account = account
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        #: The operators whose mail was filed without matching, for want of time.
         self.put_off: set[str] = set()
 
-    def __call__(self, folder: str, mails: Sequence[Filed]) -> None:
-        if self._telling is not None:
-            self._telling.filed(self._account, folder, mails)
+    def mails_filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
+        self._events.mails_filed(account, folder, mails)
         self.put_off |= {filing.operator for one in mails for filing in one.filings if filing.is_put_off}
+
+    def targets_suspended(self, suspensions: Sequence[Suspension]) -> None:
+        for one in suspensions:
+            output.note(f"Target {one.operator}/{one.target} is suspended: {one.cause}; see `gatewayd status`.")
 
 
 def _match_put_off(app: App, operators: Collection[str]) -> None:
@@ -187,9 +190,7 @@ def _match_put_off(app: App, operators: Collection[str]) -> None:
                 pass
 
 
-def _visited(
-    app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], filed: Callable[[str, Sequence[Filed]], None]
-) -> Answer:
+def _visited(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], events: Events) -> Answer:
     tools = VisitTools(
         # First: a worker process gets ready while the store is opened.
         matching=app.matching,
@@ -199,8 +200,7 @@ def _visited(
         fetcher=app.thread,
         bounds=Bounds.of(app.config.limits),
         progress=show,
-        filed=filed,
-        suspended=_suspended,
+        events=events,
     )
     specs = [app.specs[name] for name in account.operators]
     try:
@@ -222,11 +222,6 @@ def _remember(app: App, done: VisitReport) -> None:
         app.store.tell(
             [AccountHealth(account=done.account, owner=app.owner.name, condition="new", checked_at=checked, mail_at=mail)]
         )
-
-
-def _suspended(targets: Sequence[Suspension]) -> None:
-    for one in targets:
-        output.note(f"Target {one.operator}/{one.target} is suspended: {one.cause}; see `gatewayd status`.")
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:

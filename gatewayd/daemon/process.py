@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from gatewayd.config.main import FILE as MAIN
 from gatewayd.config.signing_key import load_signer
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.directory_watcher import DirectoryWatcher
-from gatewayd.daemon.event_reporting import EventReporter
+from gatewayd.daemon.event_reporting import DaemonEvents
 from gatewayd.daemon.main_wait import Early, MainWait
 from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
@@ -32,7 +31,7 @@ from gatewayd.daemon.starting import first_config
 from gatewayd.daemon.status_meter import StatusMeter
 from gatewayd.errors import ConfigError, Fault, TransientError
 from gatewayd.matching import specs
-from gatewayd.matching.worker_matching import WorkerEvents, WorkerMatching
+from gatewayd.matching.worker_matching import WorkerMatching
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.routing import Rate, Router
 from gatewayd.registry.loading import Trials
@@ -45,12 +44,9 @@ from gatewayd.scheduler.rematching import Rematcher
 from gatewayd.scheduler.verdict_correction import Corrector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from gatewayd.api.ledger import Filed
     from gatewayd.config import Config
-    from gatewayd.matching.directory_looks import DirectoryLook
 
 __all__ = ["Daemon"]
 
@@ -123,63 +119,39 @@ class Daemon:
         self._observers = Observers(config.registry, dropped=self._metrics.dropped)
         stack.callback(self._observers.close)
         self._alarms = Alarms()
-        self._telling = EventReporter(self._metrics, self._observers, self._alarms)
+        self._events = DaemonEvents(self._metrics, self._observers, self._alarms)
         self._measuring = StatusMeter(self._store, self._metrics, self._notifier, self._alarms)
         stack.callback(self._measuring.close)
         self._notices = Notices(self._alarms)
         stack.callback(self._notices.close)
-        self._workers = WorkerMatching(config.registry, config.workers, self._worker_events())
+        self._workers = WorkerMatching(config.registry, config.workers, self._events)
         stack.callback(self._workers.close)
         folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
         stack.callback(folders.stop)
         started(folders.run, "folders")
-        self._rematcher = Rematcher(self._store, self._workers)
+        self._rematcher = self._events.rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
-        self._posting = Dispatcher(self._store, self._owner, self._telling.listener)
+        self._posting = self._events.dispatcher = Dispatcher(self._store, self._owner, self._events)
         stack.callback(self._posting.stop, _STOP / 4)
         self._serving = MetricsServing(self._metrics, config.metrics)
         stack.callback(self._serving.close)
         self._serving.look()
-        self._supervisor = Supervisor(self._kit())
+        self._supervisor = Supervisor(
+            Dependencies(
+                store=self._store,
+                owner=self._owner,
+                examiner=self._workers,
+                limits=config.limits,
+                daemon=self._health,
+                events=self._events,
+            )
+        )
         self._secrets = SecretWatcher(self._owner, self._supervisor.retry, self._posting.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
-        self._corrector = Corrector(self._store, self._workers, self._owner.name, self._supervisor.hurry)
+        self._corrector = self._events.corrector = Corrector(self._store, self._workers, self._owner.name, self._supervisor.hurry)
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
         self._measuring.apply(config, self._faults, self._standing_in())
-
-    def _worker_events(self) -> WorkerEvents:
-        told = self._telling.worker_events()
-
-        def breaker(operator: str, by: str, changed: str) -> None:
-            told.breaker(operator, by, changed)
-            self._rematcher.breaker(operator, by, changed)
-
-        def back(operator: str) -> None:
-            self._rematcher.directory_back(operator)
-
-        def looked(look: DirectoryLook) -> None:
-            self._telling.looked(look)
-            self._corrector.looked(look)
-
-        return replace(told, breaker=breaker, directory_back=back, looked=looked)
-
-    def _kit(self) -> Dependencies:
-        return Dependencies(
-            store=self._store,
-            owner=self._owner,
-            matching=self._workers,
-            limits=self._config.limits,
-            daemon=self._health,
-            listener=replace(self._telling.listener, filed=self._filed),
-        )
-
-    def _filed(self, account: str, folder: str, mails: Sequence[Filed]) -> None:
-        self._telling.filed(account, folder, mails)
-        if any(filing.deliveries for one in mails for filing in one.filings):
-            self._posting.wake()
-        for operator in {filing.operator for one in mails for filing in one.filings if filing.is_put_off}:
-            self._rematcher.put_off(operator)
 
     def _health(self, accounts: int) -> DaemonHealth:
         """How this daemon is."""
@@ -233,7 +205,7 @@ class Daemon:
             for name in difference.operators_changed:
                 # Its matchers are others now: what was filed while one was not called is matched again.
                 for by in self._workers.breakers.forget(name):
-                    self._workers.events.breaker(name, by, "closed")
+                    self._events.breaker_changed(name, by, "closed")
         # `systemctl status` tells at once how it went.
         self._measuring.apply(self._config, self._faults, self._standing_in())
         self._notifier.ready()
@@ -252,7 +224,7 @@ class Daemon:
         self._secrets.apply(config)
         if not first:
             self._keep(config)
-        self._telling.config_loaded(config)
+        self._events.config_loaded(config)
         if first:
             journal.daemon_started(
                 owner=self._owner.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes

@@ -9,13 +9,12 @@ from gatewayd.api.health import Answer
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.api.tally import Tally
 from gatewayd.importing.fetching import Bounds
+from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from gatewayd.api.delivery import Suspension
-    from gatewayd.api.ledger import Filed
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.errors import GatewaydError
@@ -85,7 +84,5 @@ class VisitTools:
     stopping: Callable[[], bool] = lambda: False
     #: Told the session as soon as it is open, so that another thread can abort it.
     opened: Callable[[Session], None] = lambda _: None
-    #: Told of the mails of each batch that are new, once they are committed.
-    filed: Callable[[str, Sequence[Filed]], None] = lambda _, __: None
-    #: Told of targets that are suspended for a bounce, once that is committed.
-    suspended: Callable[[Sequence[Suspension]], None] = lambda _: None
+    #: Hears of new mails and suspended targets, once they are committed.
+    events: Events = field(default_factory=Events)

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.api.directory import Basis, Contents
+from gatewayd.api.directory import Basis, Contents, DirectoryLook
 from gatewayd.errors import GatewaydError
-from gatewayd.matching.directory_looks import DirectoryLook, VersionStep, health, said
+from gatewayd.matching.directory_looks import VersionStep, health, said
 from gatewayd.matching.worker import WorkerTask
 from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
 from gatewayd.registry.loading import where

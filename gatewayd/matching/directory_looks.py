@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from gatewayd.api.directory import DirectoryHealth, edition
+from gatewayd.api.directory import DirectoryHealth, DirectoryLook, edition
 from gatewayd.errors import joined
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from gatewayd.api.directory import Contents, DirectoryCondition
     from gatewayd.matching.worker_tasks import TaskOutcome
 
-__all__ = ["DirectoryLook", "VersionStep", "health", "said"]
+__all__ = ["VersionStep", "health", "said"]
 
 
 class VersionStep(NamedTuple):
@@ -24,42 +22,6 @@ class VersionStep(NamedTuple):
     after: str
     #: Whose contacts changed; None where that is not known.
     changed: frozenset[str] | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryLook:
-    """How a directory was when it was looked at."""
-
-    operator: str
-    began: datetime
-    #: When the last good load began, which may be this look.
-    loaded_at: datetime | None
-    contents: Contents
-    #: Why the directory is at fault; empty where it is not.
-    error: str
-    #: Faults that were not told before.
-    news: tuple[str, ...]
-    #: The contents are others than before.
-    is_new: bool
-    #: Why it was at fault before this look.
-    error_before: str
-
-    @property
-    def condition(self) -> DirectoryCondition:
-        """How it is."""
-        if not self.error:
-            return "current"
-        return "outdated" if self.contents.version else "down"
-
-    @property
-    def version(self) -> str:
-        """The version of its contents."""
-        return edition(self.contents.version, self.loaded_at)
-
-    @property
-    def good(self) -> bool:
-        """Whether it is a good load."""
-        return not self.error
 
 
 def said(operator: str, outcome: TaskOutcome, began: datetime, before: DirectoryLook | None, *, longest: float) -> DirectoryLook:

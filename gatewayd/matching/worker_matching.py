@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError, joined
@@ -18,20 +18,20 @@ from gatewayd.matching.worker_run import WorkerMatchRun
 from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
 from gatewayd.registry.guarded_directory import DirectoryFailed
 from gatewayd.registry.loading import where
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.forkserver import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from gatewayd.api.directory import Basis
     from gatewayd.api.values import Record
     from gatewayd.config import WorkersConfig
     from gatewayd.matching import DirectoryQuestion, MatchRequest, MatchRun, OperatorSpec
-    from gatewayd.matching.directory_looks import DirectoryLook
     from gatewayd.matching.worker import PickledSpec
     from gatewayd.registry.loading import Registry
 
-__all__ = ["WorkerEvents", "WorkerMatching"]
+__all__ = ["WorkerMatching"]
 
 #: How many processes there may be beyond the configured ones while some of those are at one call for long.
 _MORE = 4
@@ -41,20 +41,6 @@ _APART, _MORE_LOOKS = 2, 16
 _SUSPECT = 600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerEvents:
-    """Who is told of what; called by threads of the workers, and must not wait."""
-
-    #: A process died or overran: operator and matcher (empty for the parser), and how.
-    ended: Callable[[str, str, str], None] = lambda _, __, ___: None
-    #: A matcher's breaker was ``opened`` or ``closed``: operator, matcher, what.
-    breaker: Callable[[str, str, str], None] = lambda _, __, ___: None
-    #: An operator's directory came back after it could not be refreshed or asked.
-    directory_back: Callable[[str], None] = lambda _: None
-    #: An operator's directory was looked at. Without somebody who is told, visits hand its faults on.
-    looked: Callable[[DirectoryLook], object] | None = None
-
-
 class WorkerMatching(DirectoryAnswers):
     """A pool of worker processes. Every method may be called from any thread."""
 
@@ -62,7 +48,7 @@ class WorkerMatching(DirectoryAnswers):
         self,
         registry: Registry,
         config: WorkersConfig,
-        events: WorkerEvents | None = None,
+        events: Events | None = None,
         *,
         breakers: Breakers | None = None,
         looks_apart: bool = True,
@@ -73,7 +59,7 @@ class WorkerMatching(DirectoryAnswers):
         """
         self._registry = registry
         self.config = config
-        self.events = events or WorkerEvents()
+        self.events = events or Events()
         self.breakers = breakers or Breakers()
         self._door = threading.Lock()
         self._specs: Mapping[str, OperatorSpec] = {}
@@ -88,7 +74,8 @@ class WorkerMatching(DirectoryAnswers):
         self.pool = WorkerPool(max(config.processes, 1), more=more, memory=memory, keep=True)
         self.apart = WorkerPool(_APART, more=0, memory=memory, keep=False, calm=True)
         self.looks = WorkerPool(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
-        self.directories = Directories(self.looks, self._pickle_directory, self._directory_back, looked=self.events.looked)
+        looked = self.events.directory_looked_at if self.events.hears_of_directories else None
+        self.directories = Directories(self.looks, self._pickle_directory, self.events.directory_back, looked=looked)
         # Where none can be started, whoever needs one is told.
         with suppress(OSError):
             prepare()
@@ -187,9 +174,6 @@ class WorkerMatching(DirectoryAnswers):
 
     def _pickle_directory(self, spec: OperatorSpec) -> PickledSpec:
         return self.pickled(spec, ())
-
-    def _directory_back(self, operator: str) -> None:
-        self.events.directory_back(operator)
 
     @property
     def count(self) -> int:

@@ -253,7 +253,7 @@ class _RunState:
         if outcome.failure is not None and not self._dropped:  # else we ended it, since nobody wants its result
             call = outcome.failure.call
             operator = task.specs[call.spec].operator if call else ""
-            self._workers.events.ended(operator, call.by if call else "", explained(outcome.failure, self.config))
+            self._workers.events.worker_replaced(operator, call.by if call else "", explained(outcome.failure, self.config))
         return outcome
 
     def _at(self, process: WorkerProcess | None) -> None:
@@ -297,4 +297,4 @@ class _RunState:
         self._called.discard(call)
         faulty = any(fault.by == call.by for _, fault in self._said[call].faults)
         if changed := self._workers.breakers.told(self._operator(call), call.by, faulty=faulty):
-            self._workers.events.breaker(self._operator(call), call.by, changed)
+            self._workers.events.breaker_changed(self._operator(call), call.by, changed)

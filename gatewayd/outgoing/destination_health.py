@@ -13,7 +13,8 @@ from gatewayd.errors import AuthError, TransientError
 if TYPE_CHECKING:
     from gatewayd.api.health import Condition
     from gatewayd.api.store import Store
-    from gatewayd.outgoing.outbox import DeliveryListener, DeliveryRound
+    from gatewayd.outgoing.outbox import DeliveryRound
+    from gatewayd.runtime.events import Events
     from gatewayd.runtime.instance import Instance
 
 __all__ = ["DestinationHealth"]
@@ -31,9 +32,9 @@ class _Told:
 class DestinationHealth:
     """Tells the store of each account how its last round went. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Instance, listener: DeliveryListener) -> None:
+    def __init__(self, store: Store, owner: Instance, events: Events) -> None:
         self._store = store
-        self._listener = listener
+        self._events = events
         self._owner = owner
         self._told: dict[str, _Told] = {}
         #: What the store did not take yet.
@@ -52,9 +53,11 @@ class DestinationHealth:
         # Before the store is told, which may be away.
         if health.error:
             passing = health.condition != "paused"
-            self._listener.alarm(Alarm(kind="account", name=account, error=health.error, advice=health.advice, passing=passing))
+            self._events.alarm_raised(
+                Alarm(kind="account", name=account, error=health.error, advice=health.advice, passing=passing)
+            )
         else:
-            self._listener.over("account", account)
+            self._events.alarm_over("account", account)
         self._told[account], self._untold[account] = _Told(error, now), health
         self.catch_up()
 

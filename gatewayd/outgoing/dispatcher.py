@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from gatewayd.errors import GatewaydError, PluginError
 from gatewayd.outgoing.destination_health import DestinationHealth
 from gatewayd.outgoing.destination_run import DestinationPause, DestinationRun, file_of
-from gatewayd.outgoing.outbox import LIMIT, DeliveryListener, DeliveryRound, DeliveryTools, Outbox, abandoned
+from gatewayd.outgoing.outbox import LIMIT, DeliveryRound, DeliveryTools, Outbox, abandoned
 from gatewayd.outgoing.retry_now import RetryNow, changed_destinations, put_off_by_operators
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.fair_queue import FairQueue
 from gatewayd.runtime.threads import WorkerThreads, started
 
@@ -58,7 +59,7 @@ class Dispatcher:
         self,
         store: Store,
         owner: Instance,
-        listener: DeliveryListener | None = None,
+        events: Events | None = None,
         *,
         policy: Policy | None = None,
         slow: float = 5.0,
@@ -69,7 +70,7 @@ class Dispatcher:
         """
         self._store = store
         self._owner = owner
-        self._listener = listener or DeliveryListener()
+        self._events = events or Events()
         self._policy = policy
         self._slow = slow
         self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -80,7 +81,7 @@ class Dispatcher:
         self._runs: dict[str, DestinationRun] = {}
         self._rests: dict[str, DestinationPause] = {}
         self._due = RetryNow(store, owner)
-        self._health = DestinationHealth(store, owner, self._listener)
+        self._health = DestinationHealth(store, owner, self._events)
         self._idle: list[WorkerThreads] = []
         self._slots: list[WorkerThreads] = []
         self._settler: WorkerThreads | None = None
@@ -248,7 +249,7 @@ class Dispatcher:
             store=self._store,
             owner=self._owner,
             settler=self._settler,
-            settled=self._listener.settled,
+            events=self._events,
             opened=run.opened,
             moved=run.move,
             stopping=lambda: self._stopping,

@@ -7,14 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatewayd.outgoing.policy import Policy
-from gatewayd.outgoing.values import DeliveryListener, DeliveryRound, DeliveryTools
+from gatewayd.outgoing.values import DeliveryRound, DeliveryTools
 from gatewayd.outgoing.work import DestinationWork
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
     from gatewayd.runtime.instance import Instance
 
-__all__ = ["LIMIT", "DeliveryListener", "DeliveryRound", "DeliveryTools", "Outbox", "Policy", "abandoned"]
+__all__ = ["LIMIT", "DeliveryRound", "DeliveryTools", "Outbox", "Policy", "abandoned"]
 
 #: So many deliveries of a destination are taken at a time, and go by one connection.
 LIMIT = 100

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor
 
-    from gatewayd.api.delivery import Settled, Taken
     from gatewayd.api.forwarder import Courier
-    from gatewayd.api.health import Alarm, AlarmKind
     from gatewayd.api.store import Store
     from gatewayd.errors import GatewaydError
     from gatewayd.runtime.instance import Instance
 
-__all__ = ["DeliveryListener", "DeliveryRound", "DeliveryTools"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryListener:
-    """Who hears of deliveries, besides the log. Must not wait."""
-
-    #: What became of one try of a delivery, by destination, is committed. In the outbox' settling thread.
-    settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
-    #: Something is wrong that a person must see to, still or for the first time; and it is not, still or any more. By kind
-    #: and name, see ``Alarm``. From any thread.
-    alarm: Callable[[Alarm], None] = lambda _: None
-    over: Callable[[AlarmKind, str], None] = lambda _, __: None
+__all__ = ["DeliveryRound", "DeliveryTools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +27,8 @@ class DeliveryTools:
     owner: Instance
     #: One thread, which commits what became of deliveries.
     settler: Executor
-    #: Told of each destination's tries, once they are committed. In the settler's thread; must not wait.
-    settled: Callable[[str, Taken, Settled], None] = lambda _, __, ___: None
+    #: Hears of each try, once it is committed.
+    events: Events = field(default_factory=Events)
     #: Told the courier as soon as it is open, so that another thread can abort it, and None before it is closed.
     opened: Callable[[Courier | None], None] = lambda _: None
     #: Told whenever there is a word about a delivery.

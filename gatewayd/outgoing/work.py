@@ -210,7 +210,7 @@ class DestinationWork:
 
     def _told(self, taken: Taken, settled: Settled) -> None:
         self._count[settled.state] += 1
-        self._tools.settled(self._destination, taken, settled)
+        self._tools.events.delivery_settled(self._destination, taken, settled)
 
     def _give_back(self) -> None:
         if self._left:

@@ -158,7 +158,7 @@ class AccountStates:
         charge.error = charge.advice = ""
         self.rest(charge, politely=politely)
         self._reception.forget(charge)
-        self._kit.listener.gone(charge.name)
+        self._kit.events.account_gone(charge.name)
         if charge.name in self._idle:
             # Its last visit, which went on meanwhile, may have had the last word.
             self._tell([self._idle[charge.name]])
@@ -232,10 +232,10 @@ class AccountStates:
         self._tell([one for name, one in self._idle.items() if name not in same], first=was is None)
         for name, one in before.items():
             if name not in self._idle and name not in config.accounts:
-                self._kit.listener.gone(name)
+                self._kit.events.account_gone(name)
             elif one.condition == "faulty" and name in config.accounts:
                 # Nobody else would say so of an account that only sends, or that another daemon visits.
-                self._kit.listener.over("account", name)
+                self._kit.events.alarm_over("account", name)
 
     def _others(self, config: Config) -> Sequence[AccountHealth]:
         owner = self._kit.owner.name
@@ -259,9 +259,9 @@ class AccountStates:
         self._reception.tell(others, first=first)
         for one in others:
             if one.error:
-                self._kit.listener.alarm(Alarm(kind="account", name=one.account, error=one.error, advice=one.advice))
+                self._kit.events.alarm_raised(Alarm(kind="account", name=one.account, error=one.error, advice=one.advice))
             elif one.condition == "disabled":
-                self._kit.listener.gone(one.account)
+                self._kit.events.account_gone(one.account)
 
 
 def _imports(account: AccountConfig | None) -> bool:

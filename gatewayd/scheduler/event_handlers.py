@@ -124,8 +124,7 @@ class EventHandlers:
         charge.run, charge.ended_at = None, now
         seconds = now - run.began
         answer = done.report.answer()
-        journal.visit_done(answer, seconds=seconds, again=charge.says_again(answer, now))
-        self._kit.listener.visited(done.report, seconds)
+        self._kit.events.visit_ended(answer, done.report.error, seconds=seconds, again=charge.says_again(answer, now))
         if isinstance(done.report.error, StoreReplaced):
             self._ownership.replaced = done.report.error
         if isinstance(done.report.error, LeaseLost) and charge.lease == run.lease:

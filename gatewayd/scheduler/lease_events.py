@@ -7,18 +7,17 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd.api.health import Alarm
 from gatewayd.errors import StoreReplaced
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import compare_in, spread
 
 if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
+    from gatewayd.runtime.events import Events
     from gatewayd.scheduler.account_state import AccountState
     from gatewayd.scheduler.account_states import AccountStates
     from gatewayd.scheduler.leases import LeaseManager, LeaseRound
     from gatewayd.scheduler.request_inbox import RequestInbox
-    from gatewayd.scheduler.values import Listener
 
 __all__ = ["LeaseEvents"]
 
@@ -26,8 +25,8 @@ __all__ = ["LeaseEvents"]
 class LeaseEvents:
     """Takes accounts on, gives them up, and drops all sessions before their leases can end."""
 
-    def __init__(self, charges: AccountStates, keeper: LeaseManager, reception: RequestInbox, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, charges: AccountStates, keeper: LeaseManager, reception: RequestInbox, events: Events) -> None:
+        self._events = events
         self._charges = charges
         self._keeper = keeper
         self._reception = reception
@@ -69,13 +68,9 @@ class LeaseEvents:
         if isinstance(done.error, StoreReplaced):
             self.replaced = done.error
         if done.error is not None:
-            self._listener.alarm(Alarm(kind="store", error=done.error.message, advice=done.error.advice))
-        else:
-            self._listener.over("store", "")
-        if done.error is not None and not self._away:
-            journal.store_away(done.error)
-        elif done.error is None and self._away:
-            journal.store_back(seconds=time.monotonic() - self._keeper.good_at)
+            self._events.store_away(done.error, again=self._away)
+        elif self._away:
+            self._events.store_back(seconds=time.monotonic() - self._keeper.good_at)
         self._away = done.error is not None
 
     def lose(self, charge: AccountState, cause: str) -> None:

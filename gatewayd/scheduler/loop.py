@@ -56,7 +56,7 @@ class Supervisor:
         self._keeper = LeaseManager(kit, self._on_round)
         self._reception = RequestInbox(kit, self._on_asked)
         self._charges = AccountStates(kit, self._pool, self._keeper, self._reception, self._closer)
-        self._ownership = LeaseEvents(self._charges, self._keeper, self._reception, kit.listener)
+        self._ownership = LeaseEvents(self._charges, self._keeper, self._reception, kit.events)
         self._happenings = EventHandlers(
             kit, self._charges, ownership=self._ownership, pool=self._pool, reception=self._reception, closer=self._closer
         )

@@ -131,8 +131,7 @@ class RequestInbox:
             health = charge.health(self._kit.owner.name, now)
             due.append((charge, health))
             if before is None or (before[0], before[2]) != (health.condition, health.error):
-                self._kit.listener.changed(health, before[0] if before else "new")
-                journal.account_condition(name, before=before[0] if before else "new", condition=health.condition)
+                self._kit.events.account_changed(health, before[0] if before else "new")
         return due
 
     # --- in its own thread ------------------------------------------------------------------------------------------

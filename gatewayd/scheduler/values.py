@@ -7,22 +7,19 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.importing.fetching import Bounds
-from gatewayd.outgoing.values import DeliveryListener
 from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from gatewayd.api.delivery import Suspension
-    from gatewayd.api.health import AccountHealth, Condition, DaemonHealth
-    from gatewayd.api.ledger import Filed
+    from gatewayd.api.health import DaemonHealth
     from gatewayd.api.store import Store
     from gatewayd.config.models import LimitsConfig
-    from gatewayd.importing.visit import VisitReport
     from gatewayd.matching import Matching
     from gatewayd.runtime.instance import Instance
 
-__all__ = ["Dependencies", "Listener", "Timings"]
+__all__ = ["Dependencies", "Timings"]
 
 #: The longest pause after refused log-ins, in seconds.
 _LONGEST_PAUSE = 3600.0
@@ -48,22 +45,6 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listener(DeliveryListener):
-    """Who hears of what happens, besides the log. Called in the supervisor's threads; must not wait."""
-
-    #: A visit ended, after so many seconds. In the loop's thread.
-    visited: Callable[[VisitReport, float], None] = lambda _, __: None
-    #: An account is in another condition than before, or has another fault. In the loop's thread.
-    changed: Callable[[AccountHealth, Condition], None] = lambda _, __: None
-    #: The mails of a batch that are new are committed, by account and folder. In the visit's thread.
-    filed: Callable[[str, str, Sequence[Filed]], None] = lambda _, __, ___: None
-    #: Targets are suspended for a bounce in a batch that is committed. In the visit's thread.
-    suspended: Callable[[Sequence[Suspension]], None] = lambda _: None
-    #: An account is no longer ours, or no longer there. In the loop's thread.
-    gone: Callable[[str], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
     """What the supervisor works with."""
 
@@ -73,7 +54,7 @@ class Dependencies:
     limits: LimitsConfig
     #: How this daemon is, given how many accounts it holds.
     daemon: Callable[[int], DaemonHealth]
-    listener: Listener = field(default_factory=Listener)
+    events: Events = field(default_factory=Events)
     pace: Timings = field(default_factory=Timings)
 
     @property

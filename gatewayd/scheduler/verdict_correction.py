@@ -19,10 +19,10 @@ from gatewayd.runtime.threads import started
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from gatewayd.api.directory import DirectoryLook
     from gatewayd.api.store import Store
     from gatewayd.config import Config
     from gatewayd.matching import OperatorSpec
-    from gatewayd.matching.directory_looks import DirectoryLook
     from gatewayd.matching.worker_matching import WorkerMatching
     from gatewayd.outgoing.routing import Router
 

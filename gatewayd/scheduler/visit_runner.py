@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.api.ledger import Held
@@ -174,8 +173,7 @@ class VisitRunner:
             patience=self._kit.pace.lease / 3,
             stopping=lambda: run.stop,
             opened=run.opened,
-            filed=partial(self._kit.listener.filed, run.config.name),
-            suspended=self._kit.listener.suspended,
+            events=self._kit.events,
         )
         chosen = run.registry.get(Transport, run.config.kind)
         transport = chosen(run.config.options, account=run.config.name)

@@ -12,7 +12,7 @@ from gatewayd.config import LimitsConfig
 from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Instance
-from gatewayd.scheduler import Dependencies, Listener
+from gatewayd.scheduler import Dependencies
 from gatewayd.scheduler.account_state import WatchedSession
 from gatewayd.scheduler.account_states import AccountStates
 from gatewayd.scheduler.leases import LeaseManager
@@ -22,6 +22,7 @@ from gatewayd.scheduler.session_closer import SessionCloser
 from gatewayd.scheduler.visit_runner import RunningVisit, VisitRunner
 from gatewayd.scheduler.watcher import Watcher
 from tests.patience import AT_ONCE
+from tests.unit.heard import events
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,22 +44,20 @@ class Parts:
         house.accounts.clear()
         self.house = house
         self.owner = Instance(house.folder)
-        #: What the listener heard.
+        #: What was heard.
         self.gone: list[str] = []
         self.alarms: list[Alarm] = []
         self.over: list[tuple[AlarmKind, str]] = []
         self.conditions: list[tuple[str, str]] = []
-        listener = Listener(
-            gone=self.gone.append,
-            alarm=self.alarms.append,
-            over=lambda kind, name: self.over.append((kind, name)),
-            changed=lambda health, _: self.conditions.append((health.account, health.condition)),
+        heard = events(
+            account_gone=self.gone.append,
+            alarm_raised=self.alarms.append,
+            alarm_over=lambda kind, name: self.over.append((kind, name)),
+            account_changed=lambda health, _: self.conditions.append((health.account, health.condition)),
         )
         limits = LimitsConfig(visits=visits)
         matching = LocalMatching(Registry(plugins=(), _classes={}))
-        kit = Dependencies(
-            store=house.store, owner=self.owner, matching=matching, limits=limits, daemon=self._health, listener=listener
-        )
+        kit = Dependencies(store=house.store, owner=self.owner, matching=matching, limits=limits, daemon=self._health, events=heard)
         self.watcher = Watcher(lambda _: None, lambda _: None)
         self.closer = SessionCloser(self.watcher)
         # What a visit did is not taken in: an account is being visited until the test says that it is not.

@@ -16,6 +16,7 @@ from gatewayd.testing import FakeForwarder, FakeServer
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
+from tests.unit.heard import events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +126,7 @@ class Post:
         return self.enter(target, account="", target=target, cause="rule 1")
 
     def tools(self, **fields: Any) -> DeliveryTools:
-        told = {"settled": lambda *one: self.told.append(one)}
+        told = {"events": events(delivery_settled=lambda *one: self.told.append(one))}
         return DeliveryTools(store=self.store, owner=self.owner, settler=self.settler, **(told | fields))
 
     def deliver(self, destination: str = "account out", *, failures: int = 0, **tools: Any) -> DeliveryRound:

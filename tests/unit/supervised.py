@@ -13,8 +13,9 @@ from gatewayd import DaemonHealth, Place, Query, Transport, Viewer
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
 from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.instance import Instance
-from gatewayd.scheduler import Dependencies, Listener, Supervisor, Timings
+from gatewayd.scheduler import Dependencies, Supervisor, Timings
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -116,24 +117,24 @@ class House:
         backoff: float = 2.0,
         auth_pause: float = 900.0,
         day_messages: int = 500_000,
-        listener: Listener | None = None,
+        events: Events | None = None,
     ) -> Daemon:
         """Start a supervisor with the config as it is now."""
         limits = LimitsConfig.model_construct(
             visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause, day_messages=day_messages
         )
-        daemon = Daemon(self, store or self.store, limits, pace or Timings(first=FIRST), listener or Listener())
+        daemon = Daemon(self, store or self.store, limits, pace or Timings(first=FIRST), events or Events())
         self._stack.callback(daemon.stop)
         return daemon
 
-    def kit(self, *, store: Store | None = None, pace: Timings | None = None, listener: Listener | None = None) -> Dependencies:
+    def kit(self, *, store: Store | None = None, pace: Timings | None = None, events: Events | None = None) -> Dependencies:
         """What a supervisor works with, whose owner lives as long as the house."""
         owner = self._stack.enter_context(Instance(self.folder))
-        return kit_of(owner, store or self.store, LimitsConfig(), pace or Timings(), listener or Listener())
+        return kit_of(owner, store or self.store, LimitsConfig(), pace or Timings(), events or Events())
 
-    def supervisor(self, *, pace: Timings | None = None, listener: Listener | None = None) -> Supervisor:
+    def supervisor(self, *, pace: Timings | None = None, events: Events | None = None) -> Supervisor:
         """A supervisor with the config as it is now, whose loop does not run: the test does what it would do."""
-        supervisor = Supervisor(self.kit(pace=pace, listener=listener))
+        supervisor = Supervisor(self.kit(pace=pace, events=events))
         self._stack.callback(supervisor.stop, AT_ONCE)
         supervisor._charges.apply(self.config(), self.specs, None)
         return supervisor
@@ -157,24 +158,24 @@ class House:
         self._stack.close()
 
 
-def kit_of(owner: Instance, store: Store, limits: LimitsConfig, pace: Timings, listener: Listener) -> Dependencies:
+def kit_of(owner: Instance, store: Store, limits: LimitsConfig, pace: Timings, events: Events) -> Dependencies:
     """What the supervisor of an owner works with."""
 
     def health(accounts: int) -> DaemonHealth:
         return DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
     matching = LocalMatching(Registry(plugins=(), _classes={}))
-    return Dependencies(store=store, owner=owner, matching=matching, limits=limits, daemon=health, listener=listener, pace=pace)
+    return Dependencies(store=store, owner=owner, matching=matching, limits=limits, daemon=health, events=events, pace=pace)
 
 
 class Daemon:
     """One supervisor, with an owner of its own."""
 
-    def __init__(self, house: House, store: Store, limits: LimitsConfig, pace: Timings, listener: Listener) -> None:
+    def __init__(self, house: House, store: Store, limits: LimitsConfig, pace: Timings, events: Events) -> None:
         self._house = house
         self._stack = ExitStack()
         self.owner = self._stack.enter_context(Instance(house.folder))
-        self.supervisor = Supervisor(kit_of(self.owner, store, limits, pace, listener))
+        self.supervisor = Supervisor(kit_of(self.owner, store, limits, pace, events))
         self.supervisor.start(house.config(), house.specs)
         self._stopped = False
 

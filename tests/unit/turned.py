@@ -10,8 +10,9 @@ from gatewayd import DaemonHealth
 from gatewayd.config import LimitsConfig
 from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
+from gatewayd.runtime.events import Events
 from gatewayd.runtime.instance import Instance
-from gatewayd.scheduler import Dependencies, Listener, Supervisor, Timings
+from gatewayd.scheduler import Dependencies, Supervisor, Timings
 from tests.patience import AT_ONCE, Stopwatch
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def kit(
-    house: House, owner: Instance, store: Store | None = None, *, visits: int = 8, listener: Listener | None = None
+    house: House, owner: Instance, store: Store | None = None, *, visits: int = 8, events: Events | None = None
 ) -> Dependencies:
     """What a supervisor works with, in a hurry."""
     return Dependencies(
@@ -34,7 +35,7 @@ def kit(
         matching=LocalMatching(Registry(plugins=(), _classes={})),
         limits=LimitsConfig(visits=visits),
         daemon=lambda accounts: DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
-        listener=listener or Listener(),
+        events=events or Events(),
         pace=Timings(poll=0.02, tell=0.02, first=60.0),
     )
 

@@ -9,12 +9,13 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from gatewayd import DaemonHealth, Lease, Task, TransientError
-from gatewayd.scheduler import Listener, Timings
+from gatewayd.scheduler import Timings
 from gatewayd.scheduler.account_state import WatchedSession
 from gatewayd.scheduler.leases import LeaseManager, LeaseRound
 from gatewayd.scheduler.visit_runner import RunningVisit
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE
+from tests.unit.heard import events
 from tests.unit.supervised import until
 
 if TYPE_CHECKING:
@@ -119,13 +120,13 @@ class Stand:
         self.heard: list[object] = []
         for name in names:
             house.add(name, can_watch=True)
-        listener = Listener(
-            alarm=self.heard.append,
-            over=lambda *what: self.heard.append(what),
-            gone=self.heard.append,
-            changed=lambda health, _: self.heard.append((health.account, health.condition, health.error, health.advice)),
+        heard = events(
+            alarm_raised=self.heard.append,
+            alarm_over=lambda *what: self.heard.append(what),
+            account_gone=self.heard.append,
+            account_changed=lambda health, _: self.heard.append((health.account, health.condition, health.error, health.advice)),
         )
-        self.supervisor = house.supervisor(pace=Timings(lease=LEASE), listener=listener)
+        self.supervisor = house.supervisor(pace=Timings(lease=LEASE), events=heard)
         self.ownership, self.charges = self.supervisor._ownership, self.supervisor._charges
         self.keeper, self.reception = self.supervisor._keeper, self.supervisor._reception
 

@@ -19,9 +19,8 @@ from tests.unit.supervised import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.api.directory import Basis
+    from gatewayd.api.directory import Basis, DirectoryLook
     from gatewayd.matching import MatchResult, OperatorSpec
-    from gatewayd.matching.directory_looks import DirectoryLook
     from gatewayd.matching.worker import PickledSpec
     from gatewayd.registry.loading import Registry
 

@@ -20,11 +20,12 @@ from gatewayd.api.spool import SpoolSource
 from gatewayd.config import WorkersConfig
 from gatewayd.matching import RawMail
 from gatewayd.matching.blame import parsed_apart
-from gatewayd.matching.worker_matching import WorkerEvents, WorkerMatching
+from gatewayd.matching.worker_matching import WorkerMatching
 from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
 from gatewayd.runtime import forkserver
 from tests.patience import AT_ONCE, LONG, Stopwatch
+from tests.unit.heard import events
 from tests.unit.matchers import WRONG, faults, linked, match_request, plugin, raw_mail, raw_mails, registry, spec
 from tests.unit.supervised import until
 
@@ -47,13 +48,13 @@ class Pool(WorkerMatching):
         self.ended: list[tuple[str, str, str]] = []
         self.changes: list[tuple[str, str, str]] = []
         self.back: list[str] = []
-        events = WorkerEvents(
-            ended=lambda *what: self.ended.append(what),
-            breaker=lambda *what: self.changes.append(what),
+        heard = events(
+            worker_replaced=lambda *what: self.ended.append(what),
+            breaker_changed=lambda *what: self.changes.append(what),
             directory_back=self.back.append,
         )
         config = WorkersConfig.model_construct(processes=processes, deadline=deadline, budget=budget, memory_mib=128)
-        super().__init__(registry, config, events, looks_apart=looks_apart)
+        super().__init__(registry, config, heard, looks_apart=looks_apart)
 
     def match(self, request: MatchRequest) -> MatchResult:
         return self.begin(request).result(lambda: None)

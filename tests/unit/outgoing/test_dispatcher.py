@@ -15,9 +15,9 @@ from gatewayd.outgoing.destination_run import DestinationRun
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.outbox import LIMIT, Outbox, Policy
 from gatewayd.runtime.backoff import Backoff
-from gatewayd.scheduler.values import Listener
 from gatewayd.testing import FakeServer
 from tests.patience import AT_ONCE, LONG
+from tests.unit.heard import events
 from tests.unit.log import logged
 from tests.unit.outbound import ACME, Post
 from tests.unit.supervised import until
@@ -50,8 +50,8 @@ def log() -> Iterator[io.StringIO]:
 @contextmanager
 def posting(post: Post, **fields: Any) -> Iterator[Dispatcher]:
     """A posting that works, and is stopped at once."""
-    listener = Listener(settled=lambda *one: post.told.append(one))
-    made = Dispatcher(post.store, post.owner, listener, **({"policy": QUICK} | fields))
+    heard = events(delivery_settled=lambda *one: post.told.append(one))
+    made = Dispatcher(post.store, post.owner, heard, **({"policy": QUICK} | fields))
     made.apply(post.config())
     yield made
     began = time.monotonic()

@@ -13,8 +13,8 @@ from gatewayd.config import OperatorConfig
 from gatewayd.outgoing.destination_health import DestinationHealth
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.outbox import DeliveryRound
-from gatewayd.scheduler.values import Listener
 from tests.patience import LONG
+from tests.unit.heard import events
 from tests.unit.log import logged
 from tests.unit.outbound import Post
 from tests.unit.outgoing.test_dispatcher import QUICK, Away, Once
@@ -131,7 +131,7 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
     server.shut = AuthError("out: wrong password")
     one = post.enter()
     over: list[str] = []
-    made = Dispatcher(post.store, post.owner, Listener(over=lambda _, name: over.append(name)), policy=QUICK)
+    made = Dispatcher(post.store, post.owner, events(alarm_over=lambda _, name: over.append(name)), policy=QUICK)
     made.apply(post.config())
     until(lambda: any(each.condition == "paused" for each in post.store.healths()))
     server.shut, server.hangs = None, {one}
@@ -147,7 +147,7 @@ def test_P10_an_account_that_was_refused_is_not_said_to_be_well_because_a_try_wa
 
 def test_P10_what_is_wrong_is_told_each_time_for_others_may_have_said_meanwhile_that_all_is_well(post: Post) -> None:
     raised: list[str] = []
-    tells = DestinationHealth(post.store, post.owner, Listener(alarm=lambda alarm: raised.append(alarm.name)))
+    tells = DestinationHealth(post.store, post.owner, events(alarm_raised=lambda alarm: raised.append(alarm.name)))
     refused = DeliveryRound(
         destination="account out", taken=1, waiting=1, error=AuthError("out: wrong password"), rest=900, failures=1
     )

@@ -30,6 +30,7 @@ from gatewayd.outgoing.outbox import LIMIT, Outbox, abandoned
 from gatewayd.testing import FakeServer
 from gatewayd.testing.contracts.custodian import make_raw
 from tests.patience import AT_ONCE
+from tests.unit.heard import events
 from tests.unit.outbound import ACME, Post
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def test_a_server_that_goes_away_in_between_lets_the_rest_wait_with_its_words(po
         server.shut = refused
 
     server.says = {ids[1]: TransientError("broke")}
-    done = post.deliver(settled=settled)
+    done = post.deliver(events=events(delivery_settled=settled))
     assert done.error is refused
     assert post.states(ids) == ["delivered", "waiting", "waiting"]
     assert [post.view(one).words for one in ids] == ["", "broke", "refused now"]

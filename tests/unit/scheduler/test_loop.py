@@ -14,9 +14,10 @@ from gatewayd import Answer, AuthError, DaemonHealth, Lease, PermanentError, Req
 from gatewayd.config import ImportConfig
 from gatewayd.errors import Fault
 from gatewayd.runtime.instance import Instance
-from gatewayd.scheduler import Listener, Timings
+from gatewayd.scheduler import Timings
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE, LONG
+from tests.unit.heard import events
 from tests.unit.supervised import FIRST, House, Site, mails, until
 
 if TYPE_CHECKING:
@@ -352,7 +353,7 @@ def test_refused_log_in_pauses_the_account_and_is_tried_again(house: House) -> N
     server = house.add("main", every=0.2)
     server.on("open", AuthError("wrong password", advice="Correct the password."))
     heard: list[tuple[AccountHealth, str]] = []
-    house.daemon(auth_pause=1.5, listener=Listener(changed=lambda health, before: heard.append((health, before))))
+    house.daemon(auth_pause=1.5, events=events(account_changed=lambda health, before: heard.append((health, before))))
     until(lambda: condition(house) == "paused")
     assert [health.condition for health, _ in heard][-1] == "paused"
     until(lambda: condition(house) == "polling")

@@ -12,6 +12,7 @@ from gatewayd.scheduler import rematching
 from gatewayd.scheduler.rematching import Rematcher
 from gatewayd.testing import FakeTransport
 from gatewayd_sql.options import SqlOptions
+from tests.unit.heard import events
 from tests.unit.kernel import Gateway
 from tests.unit.log import logged
 from tests.unit.matchers import plugin, registry, spec
@@ -138,7 +139,7 @@ def test_what_was_queued_while_a_breaker_was_open_is_matched_once_it_closes(tmp_
     with site(tmp_path, "good", "wrong") as one:
         clock = [0.0]
         one.workers.breakers._clock = lambda: clock[0]
-        one.workers.events = type(one.workers.events)(breaker=one.rematcher.breaker)
+        one.workers.events = events(breaker_changed=one.rematcher.breaker)
         one.apply({"good": "1", "wrong": "1"})
         for number in range(3):
             one.deliver(f"guilty {number}")

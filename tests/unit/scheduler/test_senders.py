@@ -11,7 +11,7 @@ from gatewayd import AccountHealth, Forwarder
 from gatewayd.config import AccountConfig, Config, SendConfig
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.errors import Fault
-from gatewayd.scheduler import Listener
+from tests.unit.heard import events
 from tests.unit.supervised import House, until
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def test_the_alarm_of_a_faulty_file_is_over_when_the_account_sends_again_though_
     alarms = Alarms()
     house.faulty = True
     daemon = house.daemon(
-        listener=Listener(alarm=alarms.raised, over=alarms.over, gone=lambda name: alarms.forget("account", name))
+        events=events(alarm_raised=alarms.raised, alarm_over=alarms.over, account_gone=lambda name: alarms.forget("account", name))
     )
     until(lambda: [one.alarm.name for one in alarms.standing()] == ["out"])
     house.faulty = False

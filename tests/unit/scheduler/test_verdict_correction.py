@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gatewayd import Contents, FilingFault, Link, PermanentError, Provisional, Query, TransientError, Viewer
-from gatewayd.api.directory import Basis
+from gatewayd.api.directory import Basis, DirectoryLook
 from gatewayd.config import AccountConfig, Config, ImportConfig
 from gatewayd.importing.rematch import correct, retry
 from gatewayd.matching import Matching, MatchResult, MatchRun, OperatorResult
-from gatewayd.matching.directory_looks import DirectoryLook
 from gatewayd.message.mail import unread
 from gatewayd.scheduler.verdict_correction import Corrector
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
