@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -107,8 +107,7 @@ class Daemon:
 
     def _open(self, stack: ExitStack) -> None:
         config = self._config
-        self._store = open_store(self._folder, config)
-        stack.callback(self._store.close)
+        self._store = stack.enter_context(closing(open_store(self._folder, config)))
         try:
             self._owner = stack.enter_context(Instance(config.state, "daemon"))
         except OSError as error:
@@ -116,16 +115,12 @@ class Daemon:
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
         self._signer = load_signer(config.signing_key, config.state)
         self._rate = Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
-        self._observers = Observers(config.registry, dropped=self._metrics.dropped)
-        stack.callback(self._observers.close)
+        self._observers = stack.enter_context(closing(Observers(config.registry, dropped=self._metrics.dropped)))
         self._alarms = Alarms()
         self._events = DaemonEvents(self._metrics, self._observers, self._alarms)
-        self._measuring = StatusMeter(self._store, self._metrics, self._notifier, self._alarms)
-        stack.callback(self._measuring.close)
-        self._notices = Notices(self._alarms)
-        stack.callback(self._notices.close)
-        self._workers = WorkerMatching(config.registry, config.workers, self._events)
-        stack.callback(self._workers.close)
+        self._measuring = stack.enter_context(closing(StatusMeter(self._store, self._metrics, self._notifier, self._alarms)))
+        self._notices = stack.enter_context(closing(Notices(self._alarms)))
+        self._workers = stack.enter_context(closing(WorkerMatching(config.registry, config.workers, self._events)))
         folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
         stack.callback(folders.stop)
         started(folders.run, "folders")
@@ -133,19 +128,17 @@ class Daemon:
         stack.callback(self._rematcher.stop, 0.5)
         self._posting = self._events.dispatcher = Dispatcher(self._store, self._owner, self._events)
         stack.callback(self._posting.stop, _STOP / 4)
-        self._serving = MetricsServing(self._metrics, config.metrics)
-        stack.callback(self._serving.close)
+        self._serving = stack.enter_context(closing(MetricsServing(self._metrics, config.metrics)))
         self._serving.look()
-        self._supervisor = Supervisor(
-            Dependencies(
-                store=self._store,
-                owner=self._owner,
-                examiner=self._workers,
-                limits=config.limits,
-                daemon=self._health,
-                events=self._events,
-            )
+        tools = Dependencies(
+            store=self._store,
+            owner=self._owner,
+            examiner=self._workers,
+            limits=config.limits,
+            daemon=self._health,
+            events=self._events,
         )
+        self._supervisor = Supervisor(tools)
         self._secrets = SecretWatcher(self._owner, self._supervisor.retry, self._posting.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
         self._corrector = self._events.corrector = Corrector(self._store, self._workers, self._owner.name, self._supervisor.hurry)

@@ -261,8 +261,7 @@ class VisitWork:
         self._reporter.remark(folder, problems_of(batch, done), notes_of(batch, done, self._imports.after, again))
         new = [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed]
         self._tools.events.mails_filed(self._account.name, folder, new)
-        if commit.suspended:
-            self._tools.events.targets_suspended(commit.suspended)
+        self._tools.events.targets_suspended(commit.suspended)
 
     def _reread(self, folder: str) -> None:
         rereader = Rereader(
