@@ -133,7 +133,7 @@ class Daemon:
         tools = Dependencies(
             store=self._store,
             owner=self._owner,
-            examiner=self._workers,
+            matching=self._workers,
             limits=config.limits,
             daemon=self._health,
             events=self._events,
