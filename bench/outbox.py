@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import Address, Delivery, Place, Query, Taken, Viewer
+from gatewayd import Address, Delivery, Folders, Query, Taken, Viewer
 from gatewayd.api.delivery import Recipient
 from gatewayd.config import AccountConfig, Config, OperatorConfig, SendConfig
 from gatewayd.outgoing.dispatcher import Dispatcher
@@ -107,7 +107,7 @@ def _server() -> Iterator[int]:
 
 def _round(folder: Path, port: int, count: int, registry: Registry) -> tuple[float, float]:
     """Return the seconds that the bare loop and gatewayd took for as many deliveries."""
-    store = Sql(SqlOptions(url=None), place=Place(config=folder, state=folder))
+    store = Sql(SqlOptions(url=None), place=Folders(config=folder, state=folder))
     store.open()
     with closing(store):
         _fill(store, count)

@@ -66,7 +66,7 @@ if TYPE_CHECKING:
         filing_row,
     )
     from gatewayd.api.redaction import HIDDEN, quoted, repeats
-    from gatewayd.api.roles import Command, Directory, Matcher, Operator, Place, Transport
+    from gatewayd.api.roles import Command, Directory, Folders, Matcher, Operator, Transport
     from gatewayd.api.session import Heard, Session, Watch
     from gatewayd.api.sizes import Reread, Sizes
     from gatewayd.api.spool import Spool
@@ -173,6 +173,7 @@ __all__ = [
     "FilingView",
     "Finding",
     "FolderState",
+    "Folders",
     "Follows",
     "Forwarder",
     "GatewaydError",
@@ -209,7 +210,6 @@ __all__ = [
     "Parcel",
     "Part",
     "PermanentError",
-    "Place",
     "PluginError",
     "Posted",
     "ProofVerbs",
@@ -300,7 +300,7 @@ if not TYPE_CHECKING:
         "message.values": "CHUNK Address Attachment Container Part Source",
         "outgoing.notices": "notice_mail notice_row",
         "api.options": "ConfigPath Duration Secret",
-        "api.roles": "Command Directory Matcher Operator Place Transport",
+        "api.roles": "Command Directory Matcher Operator Folders Transport",
         "api.redaction": "HIDDEN quoted repeats",
         "api.session": "Heard Session Watch",
         "api.sizes": "Reread Sizes",
@@ -312,7 +312,7 @@ if not TYPE_CHECKING:
         "api.verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "api.queries": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",
     }
-    __getattr__ = lazy_imports.attributes(__name__, _NAMES, former={"Deferred": "Retry"})
+    __getattr__ = lazy_imports.attributes(__name__, _NAMES, former={"Deferred": "Retry", "Place": "Folders"})
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Contact, Finding, Kind, Record
     from gatewayd.message.mail import Mail
 
-__all__ = ["Command", "Directory", "Matcher", "Operator", "Place", "Plugin", "Transport"]
+__all__ = ["Command", "Directory", "Folders", "Matcher", "Operator", "Plugin", "Transport"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Operator:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Folders:
     """The folders that a plugin may use."""
 
     #: The config folder: read only.
@@ -101,7 +101,7 @@ class Transport(Plugin):
 class Directory(Plugin):
     """Looks up an operator's records, a whole batch in one query."""
 
-    def __init__(self, options: Directory.Options, *, operator: Operator, place: Place) -> None:
+    def __init__(self, options: Directory.Options, *, operator: Operator, place: Folders) -> None:
         """Keep what is given. Does no I/O and can't fail."""
         self.options = options
         self.operator = operator

@@ -13,7 +13,7 @@ import click
 from gatewayd import config
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.queries import Query, Viewer
-from gatewayd.api.roles import Place, Transport
+from gatewayd.api.roles import Folders, Transport
 from gatewayd.api.store import Store
 from gatewayd.cli import output
 from gatewayd.config.signing_key import load_signer
@@ -115,7 +115,7 @@ class App:
 
     def _store(self) -> Store:
         chosen = self.registry.get(Store, self.config.store_kind)
-        return chosen(self.config.store_options, place=Place(config=self.folder, state=self.config.state))
+        return chosen(self.config.store_options, place=Folders(config=self.folder, state=self.config.state))
 
     @cached_property
     def owner(self) -> Instance:

@@ -14,7 +14,7 @@ from gatewayd.errors import GatewaydError, PluginError, enumerated
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gatewayd.config.yaml_documents import Document, Place
+    from gatewayd.config.yaml_documents import Document, YamlPath
     from gatewayd.errors import Fault
     from gatewayd.registry.loading import Registry
 
@@ -36,18 +36,18 @@ class Checker:
         self.lesser_faults: list[Fault] = []
         self._context = {"folder": folder}
 
-    def fault(self, place: Place, what: str, *, key: bool = False) -> None:
+    def fault(self, place: YamlPath, what: str, *, key: bool = False) -> None:
         """Add a fault, unless the place has one already."""
         if not self.document.spoilt(place):
             self.faults.append(self.document.fault(place, what, key=key))
 
-    def lesser(self, place: Place, what: str) -> None:
+    def lesser(self, place: YamlPath, what: str) -> None:
         """Add a fault that costs only a part of the file."""
         if not self.document.spoilt(place):
             self.lesser_faults.append(self.document.fault(place, what))
 
     def model(
-        self, model: type[_Model], data: Mapping[str, object], place: Place, *, beside: Sequence[type[BaseModel]] = ()
+        self, model: type[_Model], data: Mapping[str, object], place: YamlPath, *, beside: Sequence[type[BaseModel]] = ()
     ) -> _Model | None:
         """Validate ``data``, which stands at ``place``; ``beside`` are models that share the mapping."""
         try:
@@ -60,7 +60,7 @@ class Checker:
             return None
         return None if self.document.spoilt_within(place) else found
 
-    def _broken(self, place: Place, error: Exception) -> None:
+    def _broken(self, place: YamlPath, error: Exception) -> None:
         # The error's text may quote a value, which may be a secret; its class and place can't.
         step = error.__traceback__
         while step and step.tb_next:
@@ -80,7 +80,7 @@ class Checker:
         rest = {key: value for key, value in data.items() if key not in names}
         return found, self.model(options, rest, (), beside=(kernel,)) if options else None
 
-    def kind(self, registry: Registry, role: type[_Role], word: str, place: Place) -> type[_Role] | None:
+    def kind(self, registry: Registry, role: type[_Role], word: str, place: YamlPath) -> type[_Role] | None:
         """Return the class that a plugin offers as ``word``."""
         kinds = registry.kinds(role)
         if word in kinds:
@@ -88,7 +88,7 @@ class Checker:
         self.unknown(registry, role.__name__.lower(), word, kinds, place)
         return None
 
-    def offered(self, registry: Registry, role: type[_Role], word: str, place: Place) -> type[_Role] | None:
+    def offered(self, registry: Registry, role: type[_Role], word: str, place: YamlPath) -> type[_Role] | None:
         """Return the class of a kind that there is, if its plugin can be imported here, too."""
         try:
             return registry.get(role, word)
@@ -96,7 +96,7 @@ class Checker:
             self.fault(place, f"{word!r} can't be used: {error.sentences}")
             return None
 
-    def unknown(self, registry: Registry, what: str, word: str, kinds: Sequence[str], place: Place) -> None:
+    def unknown(self, registry: Registry, what: str, word: str, kinds: Sequence[str], place: YamlPath) -> None:
         """Report that no plugin offers ``word``; ``kinds`` are what could stand there."""
         failed = [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.error and not plugin.left_out]
         failed += [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.left_out and word in plugin.names]
@@ -105,7 +105,7 @@ class Checker:
             advice += f"; out of use: {', '.join(failed)}"
         self.fault(place, f"unknown {what} {word!r}{advice}")
 
-    def named(self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: Place) -> type[_Role] | None:
+    def named(self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: YamlPath) -> type[_Role] | None:
         """Return the class that the ``kind`` of a mapping names."""
         word = mapping.get("kind")
         if isinstance(word, str):
@@ -115,7 +115,7 @@ class Checker:
         return None
 
     def plugin(
-        self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: Place
+        self, registry: Registry, role: type[_Role], mapping: Mapping[str, object], place: YamlPath
     ) -> tuple[str, Plugin.Options] | None:
         """Check a mapping of a ``kind`` and its options; return both."""
         offered = self.named(registry, role, mapping, place)
@@ -123,7 +123,7 @@ class Checker:
         options = self.model(offered.Options, rest, place) if offered else None
         return None if offered is None or options is None else (offered.kind, options)
 
-    def tried(self, place: Place, build: Callable[[], object]) -> None:
+    def tried(self, place: YamlPath, build: Callable[[], object]) -> None:
         """Report that an object can't be built from options that are right one by one."""
         try:
             build()

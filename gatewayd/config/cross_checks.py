@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.checker import Checker
     from gatewayd.config.values import AccountConfig, OperatorConfig
-    from gatewayd.config.yaml_documents import Place
+    from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.loading import Registry
 
 __all__ = ["CrossCheck"]
@@ -57,13 +57,13 @@ class CrossCheck:
             for operator in one.operators if one.imports else ():
                 self._queue(checkers[name], operator, ("import", "error_queue"), one.imports.error_queue if one.imports else "")
 
-    def _queue(self, checker: Checker, operator: str, place: Place, word: str) -> None:
+    def _queue(self, checker: Checker, operator: str, place: YamlPath, word: str) -> None:
         known = self.operators.get(operator)
         if known is not None and not known.has_queue(word):
             near = hint(word, [*(known.queues or ()), ERRORS])
             checker.fault(place, f"{dotted(place)}: operator {operator!r} has no queue {word!r}{near}")
 
-    def _target(self, checker: Checker, operator: str, place: Place, mapping: Mapping[str, object]) -> None:
+    def _target(self, checker: Checker, operator: str, place: YamlPath, mapping: Mapping[str, object]) -> None:
         kind, word = mapping.get("kind"), mapping.get("account")
         if not isinstance(word, str) or kind not in sending(self.registry):
             return
@@ -77,7 +77,7 @@ class CrossCheck:
             what = f"expected {found.kind!r}, the kind of account {word!r}, found {kind!r}"
             checker.fault((*place, "kind"), f"{dotted((*place, 'kind'))}: {what}")
 
-    def _serving(self, checker: Checker, operator: str, place: Place, word: str, *, sends: bool) -> AccountConfig | None:
+    def _serving(self, checker: Checker, operator: str, place: YamlPath, word: str, *, sends: bool) -> AccountConfig | None:
         """Return the account if it serves the operator and sends, or imports; None where that is a fault, or it has its own."""
         fits = [name for name, one in self.accounts.items() if operator in one.operators and self._able(one, sends=sends)]
         found = self.accounts.get(word)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from gatewayd.config.yaml_documents import Document, Place
+    from gatewayd.config.yaml_documents import Document, YamlPath
     from gatewayd.errors import Fault
 
 __all__ = ["dotted", "hint", "translated"]
@@ -68,17 +68,17 @@ def hint(word: str, known: Iterable[str]) -> str:
     return f", expected {enumerated(map(repr, words))}" if words else ""
 
 
-def dotted(place: Place) -> str:
+def dotted(place: YamlPath) -> str:
     """Return a place for people: ``import.folders[0]``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
-def translated(error: ValidationError, document: Document, at: Place, models: Sequence[type[BaseModel]]) -> Iterator[Fault]:
+def translated(error: ValidationError, document: Document, at: YamlPath, models: Sequence[type[BaseModel]]) -> Iterator[Fault]:
     """Yield the faults of one validation, one for each place.
 
     ``at`` is where the validated mapping stands; ``models`` are all that share it, for the nearest known key.
     """
-    mismatches: dict[Place, list[ErrorDetails]] = {}
+    mismatches: dict[YamlPath, list[ErrorDetails]] = {}
     errors = error.errors(include_url=False)
     for one in errors:
         if any(other["loc"][: len(one["loc"])] == one["loc"] for other in errors if other["loc"] != one["loc"]):
@@ -103,7 +103,7 @@ def translated(error: ValidationError, document: Document, at: Place, models: Se
         yield document.fault(place, f"{dotted(place)}: {_mismatch(several, _value(document, place))}")
 
 
-def _place(document: Document, at: Place, loc: tuple[str | int, ...]) -> Place:
+def _place(document: Document, at: YamlPath, loc: tuple[str | int, ...]) -> YamlPath:
     """Return the place in the file for pydantic's ``loc``, which also names members of unions."""
     place = at
     for part in loc:
@@ -112,7 +112,7 @@ def _place(document: Document, at: Place, loc: tuple[str | int, ...]) -> Place:
     return place
 
 
-def _said(document: Document, place: Place, message: str) -> Fault:
+def _said(document: Document, place: YamlPath, message: str) -> Fault:
     """A validator's own words. Where they begin with a key of the mapping, the fault stands at that key's value."""
     key = re.match(r"(\w+):", message)
     if key and (*place, key[1]) in document.values:
@@ -120,7 +120,7 @@ def _said(document: Document, place: Place, message: str) -> Fault:
     return document.fault(place, f"{dotted(place)}: {message}" if place else message)
 
 
-def _key(document: Document, place: Place, error: ErrorDetails) -> Fault:
+def _key(document: Document, place: YamlPath, error: ErrorDetails) -> Fault:
     said = str(error["ctx"]["error"]) if error["type"] == "value_error" else f"expected {_expected(error, place[-1])}"
     return document.fault(place, f"unknown key {dotted(place)!r}, {said}", key=True)
 
@@ -162,14 +162,14 @@ def _described(value: object) -> str:
     return names.get(type(value), "something else")
 
 
-def _value(document: Document, place: Place) -> object:
+def _value(document: Document, place: YamlPath) -> object:
     value: object = document.data
     for part in place:
         value = value[part] if isinstance(value, dict | list) else None  # type: ignore[index]
     return value
 
 
-def _fields(model: type[BaseModel], place: Place) -> list[str]:
+def _fields(model: type[BaseModel], place: YamlPath) -> list[str]:
     """Return the keys that the mapping at ``place`` inside ``model`` may have; none where it is another model's."""
     for depth, part in enumerate(place):
         fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}

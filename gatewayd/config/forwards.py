@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gatewayd.config.checker import Checker
     from gatewayd.config.models import OperatorFile
-    from gatewayd.config.yaml_documents import Document, Place
+    from gatewayd.config.yaml_documents import Document, YamlPath
     from gatewayd.registry.loading import Registry
 
 __all__ = ["rules", "targets", "words"]
@@ -32,7 +32,7 @@ def targets(checker: Checker, registry: Registry) -> Mapping[str, TargetConfig]:
 
 
 def _target(checker: Checker, registry: Registry, name: str, mapping: Mapping[str, object]) -> TargetConfig | None:
-    place: Place = ("targets", name)
+    place: YamlPath = ("targets", name)
     offered = checker.named(registry, Forwarder, mapping, place)
     if offered is None:
         return None
@@ -61,16 +61,16 @@ def rules(checker: Checker, found: OperatorFile | None) -> tuple[Rule, ...]:
     )
 
 
-def _named(document: Document) -> Iterator[tuple[Place, str]]:
+def _named(document: Document) -> Iterator[tuple[YamlPath, str]]:
     """Yield each name of a target in the rules, with its place."""
     given = document.data.get("forward")
     for index, rule in enumerate(given if isinstance(given, list) else []):
         to = rule.get("to") if isinstance(rule, dict) else None
-        place: Place = ("forward", index, "to")
+        place: YamlPath = ("forward", index, "to")
         yield from words(to, place)
 
 
-def words(value: object, place: Place) -> Iterator[tuple[Place, str]]:
+def words(value: object, place: YamlPath) -> Iterator[tuple[YamlPath, str]]:
     """Yield each text of a list, or the one that stands alone, with its place."""
     if isinstance(value, str):
         yield place, value

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatewayd.config.values import Config, SecretUse
-    from gatewayd.config.yaml_documents import Place
+    from gatewayd.config.yaml_documents import YamlPath
 
 __all__ = ["ca_files", "outside_faults"]
 
@@ -60,9 +60,11 @@ def _secret_fault(use: SecretUse, config: Config) -> str:
     return ""
 
 
-def ca_files(config: Config) -> Iterator[tuple[str, Place, Path]]:
+def ca_files(config: Config) -> Iterator[tuple[str, YamlPath, Path]]:
     """Yield the CA files that a config names, each with the file and the place that name it."""
-    named: list[tuple[str, Place, object]] = [(f"accounts/{name}.yaml", (), one.options) for name, one in config.accounts.items()]
+    named: list[tuple[str, YamlPath, object]] = [
+        (f"accounts/{name}.yaml", (), one.options) for name, one in config.accounts.items()
+    ]
     for name, operator in config.operators.items():
         named += [(f"operators/{name}.yaml", ("targets", target), one.options) for target, one in operator.targets.items()]
     named += [(main.FILE, ("notify",), config.notify_options)]

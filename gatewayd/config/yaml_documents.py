@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Document", "Place", "read"]
+__all__ = ["Document", "YamlPath", "read"]
 
 #: The keys and indexes that lead to a value.
-Place: TypeAlias = tuple[str | int, ...]
+YamlPath: TypeAlias = tuple[str | int, ...]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 20
@@ -56,18 +56,18 @@ class Document:
     #: The keys and values of the file; empty where it can't be read at all.
     data: dict[str, object] = field(default_factory=dict, repr=False)
     #: Where each value stands, and each key of a mapping.
-    values: dict[Place, Mark] = field(default_factory=dict, repr=False)
-    keys: dict[Place, Mark] = field(default_factory=dict, repr=False)
+    values: dict[YamlPath, Mark] = field(default_factory=dict, repr=False)
+    keys: dict[YamlPath, Mark] = field(default_factory=dict, repr=False)
     #: What is wrong with the file as YAML.
     faults: tuple[Fault, ...] = ()
     #: Places that a fault was reported for already: what stands there means nothing.
-    faulty: frozenset[Place] = frozenset()
+    faulty: frozenset[YamlPath] = frozenset()
     #: Every reference to a secret.
     secrets: tuple[tuple[Mark, Secret], ...] = ()
     #: SHA-256 of the file's bytes; empty where they can't be read.
     digest: str = ""
 
-    def fault(self, place: Place, what: str, *, key: bool = False) -> Fault:
+    def fault(self, place: YamlPath, what: str, *, key: bool = False) -> Fault:
         """Return a fault at ``place``, or at the nearest place around it that the file has; at its key if ``key``."""
         marks = self.keys if key and place in self.keys else self.values
         while place and place not in marks:
@@ -75,11 +75,11 @@ class Document:
         line, column = marks.get(place, (1, 1))
         return Fault(file=self.file, line=line, column=column, what=what)
 
-    def spoilt(self, place: Place) -> bool:
+    def spoilt(self, place: YamlPath) -> bool:
         """Whether a fault of the YAML itself covers ``place``, so that nothing more can be said about it."""
         return any(place[:length] in self.faulty for length in range(len(place) + 1))
 
-    def spoilt_within(self, place: Place) -> bool:
+    def spoilt_within(self, place: YamlPath) -> bool:
         """Whether a fault of the YAML itself lies at or below ``place``, so that its value is not what the file means."""
         return any(faulty[: len(place)] == place for faulty in self.faulty)
 
@@ -127,14 +127,14 @@ class _Reader:
     def __init__(self, file: str, folder: Path) -> None:
         self.file = file
         self.folder = folder
-        self.values: dict[Place, Mark] = {}
-        self.keys: dict[Place, Mark] = {}
+        self.values: dict[YamlPath, Mark] = {}
+        self.keys: dict[YamlPath, Mark] = {}
         self.faults: list[Fault] = []
-        self.faulty: set[Place] = set()
+        self.faulty: set[YamlPath] = set()
         self.secrets: list[tuple[Mark, Secret]] = []
         self.events: Iterator[yaml.Event] = iter(())
 
-    def fault(self, mark: Mark, what: str, place: Place) -> None:
+    def fault(self, mark: Mark, what: str, place: YamlPath) -> None:
         self.faults.append(Fault(file=self.file, line=mark[0], column=mark[1], what=what))
         self.faulty.add(place)
 
@@ -166,7 +166,7 @@ class _Reader:
         what += f" (it began in line {begun})" if 0 < begun < line else ""
         return Fault(file=self.file, line=line, column=column, what=what)
 
-    def value(self, event: yaml.Event, place: Place) -> object:
+    def value(self, event: yaml.Event, place: YamlPath) -> object:
         mark = _at(event.start_mark)
         self.values[place] = mark
         if len(place) > _MAX_DEPTH:
@@ -183,13 +183,13 @@ class _Reader:
             self.fault(mark, "an unknown tag, expected !env, !file or !credential before a name", place)
         return self.sequence(place) if isinstance(event, yaml.SequenceStartEvent) else self.mapping(place)
 
-    def sequence(self, place: Place) -> list[object]:
+    def sequence(self, place: YamlPath) -> list[object]:
         items: list[object] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             items.append(self.value(event, (*place, len(items))))
         return items
 
-    def mapping(self, place: Place) -> dict[str, object]:
+    def mapping(self, place: YamlPath) -> dict[str, object]:
         found: dict[str, object] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self.key(event, place, found)
@@ -200,7 +200,7 @@ class _Reader:
                 found[key] = self.value(next(self.events), (*place, key))
         return found
 
-    def key(self, event: yaml.Event, place: Place, taken: dict[str, object]) -> str | None:
+    def key(self, event: yaml.Event, place: YamlPath, taken: dict[str, object]) -> str | None:
         """Return a key of a mapping, None where there is a fault that makes key and value meaningless."""
         mark = _at(event.start_mark)
         here = (*place, _FAULTY_KEY)
@@ -225,7 +225,7 @@ class _Reader:
             return None
         return key
 
-    def scalar(self, event: yaml.ScalarEvent, place: Place) -> object:
+    def scalar(self, event: yaml.ScalarEvent, place: YamlPath) -> object:
         mark = _at(event.start_mark)
         text = str(event.value)
         bare = event.style in (None, "")
@@ -245,7 +245,7 @@ class _Reader:
             self.fault(mark, "nothing stands here, expected a value, or no key at all", place)
         return value
 
-    def secret(self, tag: str, name: str, mark: Mark, place: Place) -> Secret | None:
+    def secret(self, tag: str, name: str, mark: Mark, place: YamlPath) -> Secret | None:
         by = next((by for by in get_args(_By) if tag == f"!{by}"), None)
         if by is None:
             self.fault(mark, "an unknown tag, expected !env, !file or !credential", place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.api.roles import Place
+from gatewayd.api.roles import Folders
 from gatewayd.api.store import Store
 from gatewayd.config import was_accepted
 from gatewayd.runtime import journal
@@ -25,7 +25,7 @@ def open_store(folder: Path, config: Config) -> Store:
     """
     prepare(config.state)
     kind = config.registry.get(Store, config.store_kind)
-    store = kind(config.store_options, place=Place(config=folder, state=config.state))
+    store = kind(config.store_options, place=Folders(config=folder, state=config.state))
     lost = was_accepted(config.state) and store.is_new()
     store.open()
     if lost:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.api.roles import Operator, Place
+from gatewayd.api.roles import Folders, Operator
 from gatewayd.matching.values import OperatorSpec
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def specs(config: Config) -> Mapping[str, OperatorSpec]:
             operator=Operator(name=one.name, title=one.title, brands=tuple(one.brands)),
             directory=(one.directory_kind, one.directory_options) if one.directory_kind and one.directory_options else None,
             matchers=tuple(one.matchers),
-            place=Place(config=config.folder, state=config.state / "operators" / one.name),
+            place=Folders(config=config.folder, state=config.state / "operators" / one.name),
             faulty=one.faulty,
         )
         for one in config.operators.values()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.directory import Basis
     from gatewayd.api.ledger import FilingFault
-    from gatewayd.api.roles import Directory, Matcher, Operator, Place
+    from gatewayd.api.roles import Directory, Folders, Matcher, Operator
     from gatewayd.api.values import Follows, Kind, Link, Miss, Record, Rivals
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Source
@@ -48,7 +48,7 @@ class OperatorSpec:
     operator: Operator
     directory: tuple[str, Directory.Options] | None
     matchers: tuple[tuple[str, Matcher.Options], ...]
-    place: Place
+    place: Folders
     #: The operator's file is faulty: its mail is filed with that fault, unmatched.
     faulty: bool = False
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO, TypeVar
 
-    from gatewayd import Contact, Kind, Operator, Place, Record
+    from gatewayd import Contact, Folders, Kind, Operator, Record
     from gatewayd_csv.tables import Stamp
 
     _Answer = TypeVar("_Answer")
@@ -45,7 +45,7 @@ class Csv(Directory):
     Options = CsvOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
     options: CsvOptions
 
-    def __init__(self, options: CsvOptions, *, operator: Operator, place: Place) -> None:
+    def __init__(self, options: CsvOptions, *, operator: Operator, place: Folders) -> None:
         super().__init__(options, operator=operator, place=place)
         self._path = place.state / f"{operator.name}.index"
         self._index: Index | None = None

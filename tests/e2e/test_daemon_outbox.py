@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from gatewayd import Delivery, Place, Viewer
+from gatewayd import Delivery, Folders, Viewer
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd.testing.servers.smtp import SILENCE, SmtpServer
 from gatewayd_sql.options import SqlOptions
@@ -28,7 +28,7 @@ def test_P7_the_daemon_delivers_and_takes_a_changed_account_over_and_stops_in_ti
     house = House(tmp_path)
     house.operator("acme", matchers="[contacts]")
     house.state.mkdir()
-    store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))
+    store = Sql(SqlOptions(url=None), place=Folders(config=house.folder, state=house.state))
     with SmtpServer() as first, SmtpServer() as second, closing(store):
         _account(house, first)
         store.open()

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import ConfigError, Contact, Directory, Operator, Place, Record, TransientError
+from gatewayd import ConfigError, Contact, Directory, Folders, Operator, Record, TransientError
 from gatewayd.registry.guarded_directory import GuardedDirectory
 from gatewayd.testing import FakeDirectory, Question
 from gatewayd.testing.contracts.matching import DirectoryContract
@@ -45,7 +45,7 @@ MADE: list[Csv] = []
 
 def csv_of(folder: Path, state: Path) -> Csv:
     options = CsvOptions.model_validate({"folder": str(folder)})
-    MADE.append(Csv(options, operator=Operator(name="acme"), place=Place(config=folder, state=state)))
+    MADE.append(Csv(options, operator=Operator(name="acme"), place=Folders(config=folder, state=state)))
     return MADE[-1]
 
 
@@ -437,11 +437,11 @@ def test_a_build_that_fails_leaves_no_file(folder: Path, tmp_path: Path) -> None
 
 REFRESH = """
 import pathlib, sys
-from gatewayd import Operator, Place
+from gatewayd import Operator, Folders
 from gatewayd_csv.directory import Csv
 folder, state = map(pathlib.Path, sys.argv[1:])
 options = Csv.Options.model_validate({"folder": str(folder)})
-Csv(options, operator=Operator(name="acme"), place=Place(config=folder, state=state)).refresh()
+Csv(options, operator=Operator(name="acme"), place=Folders(config=folder, state=state)).refresh()
 """
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import Place
+from gatewayd import Folders
 from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -88,7 +88,7 @@ def _program() -> Iterator[_Program]:
 
 def test_P7_what_the_program_takes_is_delivered_and_the_rest_is_tried_again(house: House) -> None:
     house.state.mkdir()
-    store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))
+    store = Sql(SqlOptions(url=None), place=Folders(config=house.folder, state=house.state))
     with closing(store), _program() as program:
         house.write("operators/acme.yaml", FILES["operators/acme.yaml"].replace("4711", str(program.server_address[1])))
         store.open()

@@ -25,10 +25,10 @@ from gatewayd import (
     ConfigError,
     DaemonHealth,
     DeliveryQuery,
+    Folders,
     Follows,
     Lease,
     Lengths,
-    Place,
     Provisional,
     Query,
     Record,
@@ -86,7 +86,7 @@ def run(url: str, *statements: str) -> list[tuple[object, ...]]:
 
 
 def store_at(url: str | None, folder: Path) -> Sql:
-    return Sql(SqlOptions(url=url), place=Place(config=folder, state=folder))
+    return Sql(SqlOptions(url=url), place=Folders(config=folder, state=folder))
 
 
 @pytest.fixture
@@ -144,11 +144,11 @@ def test_nothing_heavy_is_imported_before_it_is_needed(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         import gatewayd_sql
-        from gatewayd import Place
+        from gatewayd import Folders
         heavy = lambda: sorted(set(sys.modules) & {"sqlalchemy", "alembic"})
         print(heavy())
         (sql,) = gatewayd_sql.gatewayd_stores()
-        store = sql(sql.Options(), place=Place(config=Path(), state=Path(sys.argv[1])))
+        store = sql(sql.Options(), place=Folders(config=Path(), state=Path(sys.argv[1])))
         store.open()
         print(heavy())
     """

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from gatewayd import Action, ConfigError, DatabaseCheck, FilingFault, GatewaydError, Place, Record, TransientError
+from gatewayd import Action, ConfigError, DatabaseCheck, FilingFault, Folders, GatewaydError, Record, TransientError
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -38,7 +38,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def store(url: str, tmp_path: Path) -> Iterator[Sql]:
-    store = Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=url), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     yield store
     store.close()
@@ -133,7 +133,7 @@ def test_a_sound_database_says_so(store: Sql, url: str) -> None:
 
 
 def test_a_database_that_is_away_is_not_called_damaged(tmp_path: Path) -> None:
-    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     with closing(store):
         (tmp_path / "gatewayd.db").rename(tmp_path / "away.db")
@@ -167,7 +167,7 @@ def test_P1_rows_that_belong_to_nothing_are_faults(store: Sql, url: str) -> None
 )
 def test_P1_a_damaged_page_of_the_database_is_noticed(tmp_path: Path, table: str, how: str) -> None:
     path = tmp_path / "gatewayd.db"
-    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
     store.close()
@@ -196,7 +196,7 @@ def test_P1_a_damaged_page_of_the_database_is_noticed(tmp_path: Path, table: str
 
 def test_P1_postgresql_checks_itself_by_amcheck(postgresql_server: Postgresql, tmp_path: Path) -> None:
     url = postgresql_server.new_database()
-    store = Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=url), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
     assert store.check().unchecked
@@ -220,7 +220,7 @@ def test_P1_postgresql_checks_itself_by_amcheck(postgresql_server: Postgresql, t
 def test_a_table_that_somebody_holds_or_that_is_large_is_not_called_damaged(postgresql_server: Postgresql, tmp_path: Path) -> None:
     url = postgresql_server.new_database()
     patience = "&options=-c%20lock_timeout%3D300ms%20-c%20statement_timeout%3D1s"
-    store = Sql(SqlOptions(url=f"{url}{patience}"), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=f"{url}{patience}"), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     with closing(store):
         fill(store)
@@ -240,7 +240,7 @@ def test_a_table_that_somebody_holds_or_that_is_large_is_not_called_damaged(post
 
 
 def test_a_text_that_is_none_is_damage_and_no_lost_connection(tmp_path: Path) -> None:
-    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     fill(store)
     with closing(sqlite3.connect(tmp_path / "gatewayd.db")) as database, database:

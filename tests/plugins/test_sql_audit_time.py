@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd import Place
+from gatewayd import Folders
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -36,7 +36,7 @@ _MAILS = (
 
 def store_with(folder: Path, number: int) -> Sql:
     folder.mkdir()
-    store = Sql(SqlOptions(url=None), place=Place(config=folder, state=folder))
+    store = Sql(SqlOptions(url=None), place=Folders(config=folder, state=folder))
     store.open()
     with closing(sqlite3.connect(folder / "gatewayd.db")) as database:
         for statement in _MAILS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import exc
 
-from gatewayd import ConfigError, GatewaydError, Place, Query, TransientError, Viewer
+from gatewayd import ConfigError, Folders, GatewaydError, Query, TransientError, Viewer
 from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
@@ -25,7 +25,7 @@ ACME = Viewer(operator="acme")
 
 def store_at(folder: Path) -> Sql:
     url = f"sqlite:///{folder}/gatewayd.db"
-    return Sql(SqlOptions(url=url), place=Place(config=folder, state=folder))
+    return Sql(SqlOptions(url=url), place=Folders(config=folder, state=folder))
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -140,5 +140,5 @@ def test_a_fault_of_ours_is_not_taken_for_the_database_s() -> None:
 def test_a_server_that_is_not_there_is_named_by_its_socket(tmp_path: Path) -> None:
     url = f"postgresql://gw@/mail?host={tmp_path}"
     with pytest.raises(TransientError, match="the database server can't be reached") as caught:
-        Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path)).open()
+        Sql(SqlOptions(url=url), place=Folders(config=tmp_path, state=tmp_path)).open()
     assert caught.value.message.startswith(f"{tmp_path}/mail: ")

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from gatewayd import Place
+from gatewayd import Folders
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -20,7 +20,7 @@ GONE = 200_000
 
 
 def test_P4_a_whole_listing_is_not_held_against_all_that_is_gone_by_the_gateway_itself(tmp_path: Path) -> None:
-    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     with closing(store):
         one = Custodian.of(store)
@@ -40,7 +40,7 @@ def test_P4_a_whole_listing_is_not_held_against_all_that_is_gone_by_the_gateway_
 
 
 def test_P4_old_mail_of_one_account_is_not_held_against_all_personal_mail_of_others(tmp_path: Path) -> None:
-    store = Sql(SqlOptions(url=None), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=None), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     with closing(store):
         general, personal = Custodian.of(store), Custodian.of(store, "irina")

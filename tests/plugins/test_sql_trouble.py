@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from gatewayd import ConfigError, Held, Lease, Place, Query, StoreReplaced, Tally, TransientError, Viewer
+from gatewayd import ConfigError, Folders, Held, Lease, Query, StoreReplaced, Tally, TransientError, Viewer
 from gatewayd.testing.contracts.custodian import Custodian, make_listing, make_raw
 from gatewayd.testing.servers.postgresql import Postgresql
 from gatewayd_sql.database import Database
@@ -30,14 +30,14 @@ ACME = Viewer(operator="acme")
 CHILD = """
 import os, sys
 from pathlib import Path
-from gatewayd import GatewaydError, Place, Query, Viewer
+from gatewayd import GatewaydError, Folders, Query, Viewer
 from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.errors import translated
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 import gatewayd_sql.verbs, gatewayd_sql.migrations.versions.v0001_first, alembic.command
 folder = Path(sys.argv[1])
-store = Sql(SqlOptions(), place=Place(config=folder, state=folder))
+store = Sql(SqlOptions(), place=Folders(config=folder, state=folder))
 def told(call):
     try:
         return call()
@@ -59,7 +59,7 @@ def said(code: str, *arguments: object) -> str:
 
 def store_at(folder: Path, query: str = "") -> Sql:
     url = f"sqlite:///{folder}/gatewayd.db{query}"
-    return Sql(SqlOptions(url=url), place=Place(config=folder, state=folder))
+    return Sql(SqlOptions(url=url), place=Folders(config=folder, state=folder))
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ UNPRIVILEGED = """
 import tempfile
 with tempfile.TemporaryDirectory() as elsewhere:
     # What is imported by now need not be readable for the other user.
-    warm = Sql(SqlOptions(), place=Place(config=folder, state=Path(elsewhere)))
+    warm = Sql(SqlOptions(), place=Folders(config=folder, state=Path(elsewhere)))
     warm.open()
     warm.close()
 if os.geteuid() == 0:
@@ -308,7 +308,7 @@ def test_a_connection_that_is_in_use_at_the_close_is_closed_after_it(tmp_path: P
 
 def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(postgresql_server: Postgresql, tmp_path: Path) -> None:
     url = postgresql_server.new_database()
-    store = Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=url), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     lease = store.take_lease("sales", "me", dead=lambda _: False)
     assert isinstance(lease, Lease)
@@ -328,7 +328,7 @@ def test_a_postgresql_database_that_was_restored_under_a_process_is_noticed(post
 def test_P1_a_damaged_postgresql_database_says_so(tmp_path: Path) -> None:
     with Postgresql() as server:
         url = server.new_database()
-        store = Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path))
+        store = Sql(SqlOptions(url=url), place=Folders(config=tmp_path, state=tmp_path))
         store.open()
         Custodian.of(store).file("1", make_raw())
         store.close()
@@ -358,7 +358,7 @@ def test_a_postgresql_database_that_does_not_hold_all_characters_is_refused(
         server.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
     url = postgresql_server.url.replace("/postgres?", f"/{name}?")
     with pytest.raises(ConfigError, match=f"{name}: the database's encoding is {encoding}") as caught:
-        Sql(SqlOptions(url=url), place=Place(config=tmp_path, state=tmp_path)).open()
+        Sql(SqlOptions(url=url), place=Folders(config=tmp_path, state=tmp_path)).open()
     assert "ENCODING 'UTF8'" in caught.value.advice
     postgresql_server.drop(url)
 
@@ -367,7 +367,7 @@ def test_what_a_process_is_told_of_encodings_does_not_keep_mail_out(
     postgresql_server: Postgresql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
-    store = Sql(SqlOptions(url=postgresql_server.new_database()), place=Place(config=tmp_path, state=tmp_path))
+    store = Sql(SqlOptions(url=postgresql_server.new_database()), place=Folders(config=tmp_path, state=tmp_path))
     store.open()
     with closing(store):
         Custodian.of(store).file("1", make_raw(subject="Zürich \u2708"))

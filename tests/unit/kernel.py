@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd import Directory, Held, Link, Listing, Matcher, Operator, Place, Query, Viewer
+from gatewayd import Directory, Folders, Held, Link, Listing, Matcher, Operator, Query, Viewer
 from gatewayd.api.health import Task
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
@@ -66,7 +66,7 @@ def directory(
     class Made(base):  # type: ignore[misc, valid-type]
         kind = "known"
 
-        def __init__(self, _options: Directory.Options, *, operator: Operator, place: Place) -> None:
+        def __init__(self, _options: Directory.Options, *, operator: Operator, place: Folders) -> None:
             super().__init__(records, contacts)
             self.operator, self.place = operator, place
 
@@ -89,7 +89,7 @@ def spec(name: str = "acme", *matchers: str, known: bool = False, faulty: bool =
         operator=Operator(name=name),
         directory=None if bare else ("known" if known else "shelf", Directory.Options()),
         matchers=tuple((one, Matcher.Options()) for one in matchers),
-        place=Place(config=Path(), state=Path()),
+        place=Folders(config=Path(), state=Path()),
         faulty=faulty,
     )
 
@@ -132,7 +132,7 @@ class Gateway:
 
     def another_store(self, url: str | None = None) -> Sql:
         """The same store, as another process opens it."""
-        store = Sql(SqlOptions(url=url), place=Place(config=self.folder, state=self.folder))
+        store = Sql(SqlOptions(url=url), place=Folders(config=self.folder, state=self.folder))
         store.open()
         self._stack.callback(store.close)
         return store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd import Matcher, Operator, Place
+from gatewayd import Folders, Matcher, Operator
 from gatewayd.api.roles import Directory
 from gatewayd.matching import MatchRequest, OperatorSpec, RawMail
 from gatewayd.message.mail import BytesSource
@@ -196,7 +196,7 @@ def spec(registry: Registry, name: str, *matchers: str, folder: Path, known: boo
         operator=Operator(name=name),
         directory=(kind, options),
         matchers=tuple((one, registry.get(Matcher, one).Options()) for one in matchers),
-        place=Place(config=folder, state=folder),
+        place=Folders(config=folder, state=folder),
     )
 
 

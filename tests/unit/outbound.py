@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from gatewayd import Courier, Delivery, DeliveryQuery, Forwarder, Place, Viewer
+from gatewayd import Courier, Delivery, DeliveryQuery, Folders, Forwarder, Viewer
 from gatewayd.config import AccountConfig, Config, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.outgoing.outbox import DeliveryTools, Outbox
 from gatewayd.registry.loading import Registry
@@ -60,7 +60,7 @@ class Post:
         self._hand: Custodian | None = None
 
     def another_store(self) -> Sql:
-        store = Sql(SqlOptions(url=None), place=Place(config=self.folder, state=self.folder))
+        store = Sql(SqlOptions(url=None), place=Folders(config=self.folder, state=self.folder))
         store.open()
         self._stack.callback(store.close)
         return store

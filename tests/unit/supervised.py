@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from pydantic import Field
 
-from gatewayd import DaemonHealth, Place, Query, Transport, Viewer
+from gatewayd import DaemonHealth, Folders, Query, Transport, Viewer
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig
 from gatewayd.matching import LocalMatching
 from gatewayd.registry.loading import Registry
@@ -63,7 +63,7 @@ class House:
         self.store = self.another_store()
 
     def another_store(self) -> Sql:
-        store = Sql(SqlOptions(url=None), place=Place(config=self.folder, state=self.folder))
+        store = Sql(SqlOptions(url=None), place=Folders(config=self.folder, state=self.folder))
         store.open()
         self._stack.callback(store.close)
         return store

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gatewayd.api.health import AccountHealth, Answer, Cause, DaemonHealth, Lengths, Request, Task
     from gatewayd.api.ledger import Anchor, Entry, Filing, FolderState, Held, Known, Lease, Outcome, Owed, State, Waiting
     from gatewayd.api.queries import EntryView, FilingView, Query, Viewer
-    from gatewayd.api.roles import Place
+    from gatewayd.api.roles import Folders
     from gatewayd.api.tally import Commit
     from gatewayd.api.values import Record
     from gatewayd.message.values import Source
@@ -44,7 +44,7 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
     database by this one's name, such as a backup: what was written is seen by nobody, so nothing may be done on a mail server.
     """
 
-    def __init__(self, options: Store.Options, *, place: Place) -> None:
+    def __init__(self, options: Store.Options, *, place: Folders) -> None:
         """Keep what is given. Does no I/O and can't fail."""
         self.options = options
         self.place = place

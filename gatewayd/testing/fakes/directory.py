@@ -8,7 +8,7 @@ from email.policy import SMTP
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd import Contact, Directory, Operator, Place, Record
+from gatewayd import Contact, Directory, Folders, Operator, Record
 from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class FakeDirectory(Directory):
     kind = "fake"
 
     def __init__(self, records: Iterable[Record] = (), contacts: Iterable[Contact] = ()) -> None:
-        place = Place(config=Path(), state=Path())
+        place = Folders(config=Path(), state=Path())
         super().__init__(Directory.Options(), operator=Operator(name="fake"), place=place)
         self.records = tuple(records)
         self.known_contacts = tuple(contacts)

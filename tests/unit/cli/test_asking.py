@@ -6,7 +6,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gatewayd import DaemonHealth, Place
+from gatewayd import DaemonHealth, Folders
 from gatewayd.api.ledger import Lease
 from gatewayd.runtime.instance import Instance
 from gatewayd_sql.options import SqlOptions
@@ -23,7 +23,7 @@ def test_a_request_for_an_account_whose_file_goes_is_withdrawn_and_not_waited_fo
     house.operator("acme")
     house.account("main", "imap", 1, "anna")
     house.state.mkdir()
-    store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))
+    store = Sql(SqlOptions(url=None), place=Folders(config=house.folder, state=house.state))
     store.open()
     with closing(store), Instance(house.state, "daemon") as daemon:
         # A daemon that lives, and lets go of the account as soon as its file is gone.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import pytest
 
-from gatewayd import Delivery, FilingFault, NotAdmitted, Place, Viewer, cli
+from gatewayd import Delivery, FilingFault, Folders, NotAdmitted, Viewer, cli
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -57,7 +57,7 @@ class Desk:
         self.house.operator("acme", customers="id,name,main_contact\nC1,Nord Tours,\nC2,Ost Tours,\nC3,West Tours,\n")
         for account in ("main", "other"):
             self.house.account(account, "imap", 1, "anna")
-        self.store = Sql(SqlOptions(url=None), place=Place(config=self.house.folder, state=self.house.state))
+        self.store = Sql(SqlOptions(url=None), place=Folders(config=self.house.folder, state=self.house.state))
         self.house.state.mkdir()
         self.store.open()
         hand, other = Custodian.of(self.store, "main"), Custodian.of(self.store, "other")

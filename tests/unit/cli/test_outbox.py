@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from gatewayd import Bounce, Bounced, DaemonHealth, Delivery, Place, TransientError, Viewer, cli
+from gatewayd import Bounce, Bounced, DaemonHealth, Delivery, Folders, TransientError, Viewer, cli
 from gatewayd.testing import FakeForwarder, FakeServer
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
@@ -51,7 +51,7 @@ class Desk:
                 f"operators/{operator}.yaml", "title: A\ntargets: {duty: {kind: fake, account: out, to: [duty@example.com]}}\n"
             )
         self.sends(operators="acme, globetrot")
-        self.store = Sql(SqlOptions(url=None), place=Place(config=self.house.folder, state=self.house.state))
+        self.store = Sql(SqlOptions(url=None), place=Folders(config=self.house.folder, state=self.house.state))
         self.house.state.mkdir()
         self.store.open()
         self.hand = Custodian.of(self.store)

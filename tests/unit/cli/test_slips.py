@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import FilingFault, Place, Query, Viewer, cli
+from gatewayd import FilingFault, Folders, Query, Viewer, cli
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
 from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
@@ -30,7 +30,7 @@ class Slips:
         self.house.account(
             "main", "imap", 1, "anna", more="operators: [acme, globetrot]\n", imports="  error_queue: front-office\n"
         )
-        self.store = Sql(SqlOptions(url=None), place=Place(config=self.house.folder, state=self.house.state))
+        self.store = Sql(SqlOptions(url=None), place=Folders(config=self.house.folder, state=self.house.state))
         self.house.state.mkdir()
         self.store.open()
         faults = [FilingFault("contacts", "ValueError: no")]

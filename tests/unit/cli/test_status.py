@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from gatewayd import AccountHealth, DaemonHealth, FilingFault, Place, cli
+from gatewayd import AccountHealth, DaemonHealth, FilingFault, Folders, cli
 from gatewayd.cli import output
 from gatewayd.runtime.instance import Instance
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
@@ -58,7 +58,7 @@ class Desk:
         self.house = House(folder)
         self.house.operator("acme", matchers="[contacts]")
         self.house.account("reservations", "imap", 1, "anna")
-        self.store = Sql(SqlOptions(url=None), place=Place(config=self.house.folder, state=self.house.state))
+        self.store = Sql(SqlOptions(url=None), place=Folders(config=self.house.folder, state=self.house.state))
         self.house.state.mkdir()
         self.store.open()
         self._capfd = capfd

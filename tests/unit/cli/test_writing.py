@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from gatewayd import DeliveryQuery, DeliveryView, Place, Viewer, cli
+from gatewayd import DeliveryQuery, DeliveryView, Folders, Viewer, cli
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import make_record
 from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
@@ -66,7 +66,7 @@ class Shell:
         self.house.operator("acme", matchers="[contacts]", more=OPERATOR)
         self.house.account("main", "imap", 1, "reservations@acme.example", more=APPROVED)
         self.house.write("accounts/acme-out.yaml", OUT)
-        self.store = Sql(SqlOptions(url=None), place=Place(config=self.house.folder, state=self.house.state))
+        self.store = Sql(SqlOptions(url=None), place=Folders(config=self.house.folder, state=self.house.state))
         self.house.state.mkdir()
         self.store.open()
         self.main = Custodian.of(self.store, "main")

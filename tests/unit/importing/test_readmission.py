@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gatewayd import Contents, Directory, Operator, Place, TransientError
+from gatewayd import Contents, Directory, Folders, Operator, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
@@ -385,7 +385,7 @@ def test_whatever_part_of_an_export_is_seen_first_nobody_of_the_whole_stays_out(
         class Kept(Csv):
             kind = "known"
 
-            def __init__(self, _: Directory.Options, *, operator: Operator, place: Place) -> None:
+            def __init__(self, _: Directory.Options, *, operator: Operator, place: Folders) -> None:
                 super().__init__(files, operator=operator, place=replace(place, state=tmp_path / "index"))
 
         with Gateway(

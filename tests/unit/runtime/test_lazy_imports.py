@@ -45,7 +45,8 @@ def test_a_name_that_nobody_has_is_none_of_ours() -> None:
     assert gatewayd.errors.GatewaydError is gatewayd.GatewaydError
 
 
-def test_a_name_of_the_release_before_warns_where_it_is_used() -> None:
-    with pytest.warns(DeprecationWarning, match=r"gatewayd\.Deferred is called Retry now") as caught:
-        assert gatewayd.Deferred is gatewayd.Retry  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("old", "new"), [("Deferred", "Retry"), ("Place", "Folders")])
+def test_a_name_of_the_release_before_warns_where_it_is_used(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"gatewayd\.{old} is called {new} now") as caught:
+        assert getattr(gatewayd, old) is getattr(gatewayd, new)
     assert caught[0].filename == __file__

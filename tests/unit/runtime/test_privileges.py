@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatewayd import Place
+from gatewayd import Folders
 from gatewayd.runtime.privileges import become_owner
 from gatewayd.testing.contracts.custodian import Custodian, make_raw
 from gatewayd_sql.options import SqlOptions
@@ -86,7 +86,7 @@ def test_root_is_told_how_a_mail_is_written_where_the_owner_may_not(tmp_path: Pa
     house.operator("acme")
     house.account("main", "imap", 1, "anna")
     house.state.mkdir()
-    store = Sql(SqlOptions(url=None), place=Place(config=house.folder, state=house.state))
+    store = Sql(SqlOptions(url=None), place=Folders(config=house.folder, state=house.state))
     store.open()
     with closing(store):
         mail = Custodian.of(store, "main").file("1", make_raw(1))

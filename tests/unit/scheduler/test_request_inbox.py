@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import AccountHealth, Answer, Lease, Place, Task, TransientError
+from gatewayd import AccountHealth, Answer, Folders, Lease, Task, TransientError
 from gatewayd.importing.visit import DailyQuota
 from gatewayd.runtime.instance import Instance
 from gatewayd.scheduler.account_state import AccountState
@@ -35,7 +35,7 @@ class Moody(Sql):
     error: BaseException | None = None
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(SqlOptions(url=None), place=Place(config=folder, state=folder))
+        super().__init__(SqlOptions(url=None), place=Folders(config=folder, state=folder))
         self.free = threading.Event()
         self.free.set()
         self.waited = 0
