@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gatewayd.api.values import Listed
 
-__all__ = ["REREAD_AFTER", "Reread", "Sizes", "reread_wait"]
+__all__ = ["REREAD_AFTER", "Reread", "Sizes"]
 
 #: How long after it was filed a message is fetched once more, in seconds: what a server or a virus scanner sends in place of a
 #: message that is not ready yet, it may send for some minutes.
 REREAD_AFTER = 600.0
-
-#: What differed is fetched later and later, each time so many times as late as before.
-_LATER = 4
 
 #: So many messages, and one of so many, must be of other sizes than the server lists before its sizes count as estimates.
 _ESTIMATES, _OFTEN = 3, 4
@@ -52,8 +49,3 @@ class Reread:
     tries: int = 0
     #: How often other bytes came under this key than were filed before.
     others: int = 0
-
-
-def reread_wait(after: float, others: int) -> float:
-    """Return in how many seconds a message is fetched once more that differed so often before; ``after`` is the first wait."""
-    return after * float(_LATER**others)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.health import Answer
     from gatewayd.cli.app import App
-    from gatewayd.importing.visit import Progress
+    from gatewayd.importing.values import Progress
 
 __all__ = ["ANSWER", "MANY", "answer_json", "answer_row", "progress_bar", "tell_answer"]
 

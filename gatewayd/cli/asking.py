@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.health import Answer
 from gatewayd.cli import output
 from gatewayd.errors import TransientError
-from gatewayd.importing.visit import Progress
+from gatewayd.importing.values import Progress
 from gatewayd.runtime.instance import host_and_process
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress
 from gatewayd.cli.asking import asked
 from gatewayd.cli.observing import observed
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
-from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.folder_sync import preview
 from gatewayd.importing.rematch import correct, retry_put_off
-from gatewayd.importing.visit import VisitTools, visit
+from gatewayd.importing.values import Bounds, VisitTools
+from gatewayd.importing.visit import visit
 from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.runtime.events import Events
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gatewayd.api.values import Listed
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
-    from gatewayd.importing.visit import Progress, VisitReport
+    from gatewayd.importing.values import Progress, VisitReport
 
 __all__ = ["COMMANDS", "visit_all"]
 

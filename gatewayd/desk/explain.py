@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gatewayd.importing.fetching import filings
+from gatewayd.importing.outcomes import filings
 from gatewayd.matching import MatchRequest, RawMail
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def explained(
     request = MatchRequest(raw_mails=(RawMail(_ID, source),), specs=(spec,), explain=True)
     matched = matching.begin(request).result(lambda: None)
     (mail,), (found,) = matched.mails, matched.results
-    (filing,) = filings([mail], [found], owner=None, queue=queue)[mail.id]
+    (filing,) = filings([mail], [found], user=None, queue=queue)[mail.id]
     ids = {one.message_id for _, one in filing.follows}
     return Explained(
         mail=mail,

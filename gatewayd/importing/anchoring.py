@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Anchor
     from gatewayd.api.queries import EntryView
+    from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.api.values import Listed, Page
 
-__all__ = ["AnchorHeaders", "RenumberedEntries", "alike", "same"]
+__all__ = ["AnchorHeaders", "RenumberedEntries", "alike", "headers_of", "same"]
 
 #: How many entries the store is asked for at once.
 _AT_ONCE = 1000
@@ -44,6 +45,14 @@ class AnchorHeaders:
         has = {name for name, value in head.fields if value.strip()}
         sent_at = date(head.first["date"]) if "date" in head.first else None
         return cls(mark=anchor(block) if {"message-id", "date"} <= has else "", sent_at=sent_at)
+
+
+def headers_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, AnchorHeaders]]:
+    """Return what the headers of messages say, by key; runs in the session's thread.
+
+    So no more than one header block is in memory at a time, however many a server sends.
+    """
+    return [(key, AnchorHeaders.of(block)) for key, block in session.headers(folder, keys)]
 
 
 @dataclass(slots=True, kw_only=True)

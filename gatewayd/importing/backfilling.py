@@ -1,4 +1,4 @@
-"""Mail that is here is filed for further operators of its account, as backlog: from the raw bytes, and nothing is fetched."""
+"""File mail that is here for further operators of its account, as backlog: from the raw bytes, and nothing is fetched."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.errors import PermanentError
-from gatewayd.importing.fetching import contact_types
+from gatewayd.api.tally import Tally
+from gatewayd.errors import PermanentError, TransientError
+from gatewayd.importing.outcomes import contact_types, filings
 from gatewayd.importing.readmission import PAGE, sent_by
-from gatewayd.importing.rematch import BATCH, Backfill, file_old
+from gatewayd.importing.rematch import BATCH
 from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import BytesSource
 
@@ -17,79 +18,133 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.api.ledger import Lease
-    from gatewayd.config import AccountConfig, ImportConfig
-    from gatewayd.importing.fetching import Onward
+    from gatewayd.api.store import Store
+    from gatewayd.config import ImportConfig
+    from gatewayd.importing.context import VisitContext
+    from gatewayd.importing.outcomes import Onward
     from gatewayd.importing.readmission import Readmission, Rejudged
-    from gatewayd.importing.values import VisitTools
-    from gatewayd.matching import OperatorSpec
+    from gatewayd.matching import Matching, OperatorSpec
 
-__all__ = ["Backfiller"]
+__all__ = ["Backfill", "Backfiller", "file_old"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backfiller:
-    """Files what one account has, for the length of one visit. Both of its methods yield how many filings of a batch are new."""
+class Backfill:
+    """Files stored mail of one account, as backlog, for an operator that has no filing of it."""
 
-    tools: VisitTools
+    store: Store
+    matching: Matching
+    spec: OperatorSpec
     lease: Lease
-    account: AccountConfig
     imports: ImportConfig
-    specs: Sequence[OperatorSpec]
+    #: The user whose account it is.
+    owner: str | None
     onward: Onward
-    #: Called every few seconds, and between two pages; raises where the visit is to end.
+    #: Called every few seconds.
     tick: Callable[[], None]
 
-    def old(self, operator: str) -> Iterator[int]:
+    def file(self, mail_ids: Sequence[int], *, admitted: bool = False) -> tuple[int, str]:
+        """File what the operator admits; return how many filings are new, and why some could not be decided.
+
+        ``admitted``: it admits all of them, so what it gets no filing of is another operator's or a user's. That is no longer kept
+        as refused by it.
+        """
+        name = self.spec.operator.name
+        known = (name,) if admitted else ()
+        raw_mails = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
+        request = MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=contact_types(self.imports))
+        matched = self.matching.begin(request).result(self.tick)
+        (found,) = matched.results
+        back = self.onward.returned(matched.mails)
+        made = filings(matched.mails, [found], user=self.owner, queue=self.imports.error_queue)
+        # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
+        mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.onward.owned(made, back).items()}
+        wanted = [(mail, filing) for mail in matched.mails for filing in mine[mail.id]]
+        others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
+        if admitted and others:
+            self.store.forget_refused(self.lease, name, others)
+        return self.store.add_filings(self.lease, self.onward.routed(wanted, back=back)), found.undecided
+
+
+def file_old(backfill: Backfill) -> Iterator[int]:
+    """File the account's old mail for an operator that was added later; yield how many of each batch were new.
+
+    Raises TransientError where admission can't be decided.
+    """
+    backfill.matching.refresh(backfill.spec)
+    account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
+    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.owner):
+        after = ids[-1]
+        new, undecided = backfill.file(ids)
+        if undecided:
+            raise TransientError(f"operator {name}: {undecided}")
+        yield new
+
+
+class Backfiller:
+    """Files what one account has, for the length of one visit, and counts it in the visit's report."""
+
+    def __init__(self, context: VisitContext) -> None:
+        self._context = context
+        self._store = context.store
+        self._account = context.account
+
+    def file_old(self, operator: str) -> None:
         """File the account's old mail for an operator that was added later, on purpose (design section 8)."""
-        spec = next((one for one in self.specs if one.operator.name == operator), None)
+        spec = next((one for one in self._context.specs if one.operator.name == operator), None)
         if spec is None:
             advice = "Add it to the account's `operators` first."
-            raise PermanentError(f"account {self.account.name} does not serve operator {operator!r}", advice=advice)
-        yield from file_old(self._filer(spec))
+            raise PermanentError(f"account {self._account.name} does not serve operator {operator!r}", advice=advice)
+        for new in file_old(self._backfill(spec)):
+            self._count(new)
 
-    def admitted(self, readmission: Readmission) -> Iterator[int]:
+    def file_admitted(self, readmission: Readmission) -> None:
         """File what operators admit by now of the mail that they refused and others did not.
 
         What can't be decided stays as it is. So does what is provisional: ``rematch.correct`` gives that again, with its
         rules.
         """
         for spec, wanted in readmission.wants():
-            filer = self._filer(spec)
+            backfill = self._backfill(spec)
             for senders in self._admitted(spec, wanted, readmission):
-                yield from self._filed(filer, senders, readmission)
+                self._file(backfill, senders, readmission)
 
-    def _filer(self, spec: OperatorSpec) -> Backfill:
+    def _count(self, filed: int) -> None:
+        self._context.reporter.filed(Tally(filed=filed))
+        self._context.go_on()
+
+    def _backfill(self, spec: OperatorSpec) -> Backfill:
         return Backfill(
-            store=self.tools.store,
-            matching=self.tools.matching,
+            store=self._store,
+            matching=self._context.tools.matching,
             spec=spec,
-            lease=self.lease,
-            imports=self.imports,
-            owner=self.account.user,
-            onward=self.onward,
-            tick=self.tick,
+            lease=self._context.lease,
+            imports=self._context.imports,
+            owner=self._account.user,
+            onward=self._context.onward,
+            tick=self._context.sessions.keep_alive,
         )
 
     def _admitted(self, spec: OperatorSpec, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
         """Yield the senders whom the operator admits now, page by page; None is whoever it may be."""
-        if not self.imports.contact_types:
+        if not self._context.imports.contact_types:
             yield None
             return
-        types = contact_types(self.imports)
+        types = contact_types(self._context.imports)
         for page in self._senders(spec.operator.name, wanted):
             raw_mails = tuple(RawMail(number, BytesSource(b""), view=sent_by(number, [one])) for number, one in enumerate(page))
             request = MatchRequest(raw_mails=raw_mails, specs=(spec,), contact_types=types, admit_only=True)
-            (found,) = self.tools.matching.begin(request).result(self.tick).results
+            (found,) = self._context.tools.matching.begin(request).result(self._context.sessions.keep_alive).results
             if found.pending:
                 readmission.leave_open(spec.operator.name)
             left = found.refused | found.pending
             if admitted := [one for number, one in enumerate(page) if number not in left]:
                 yield admitted
-            self.tick()
+            self._context.sessions.keep_alive()
 
     def _senders(self, operator: str, wanted: Rejudged) -> Iterator[Sequence[str]]:
         """Yield pages of those who sent what the operator refused, and are to be judged again."""
-        read = partial(self.tools.store.refused_senders, self.account.name, operator, limit=PAGE)
+        read = partial(self._store.refused_senders, self._account.name, operator, limit=PAGE)
         if not wanted.every:
             changed = sorted(wanted.senders)
             yield from filter(None, (read(among=changed[start : start + PAGE]) for start in range(0, len(changed), PAGE)))
@@ -99,17 +154,18 @@ class Backfiller:
             after = page[-1]
             yield page
 
-    def _filed(self, filer: Backfill, senders: Sequence[str] | None, readmission: Readmission) -> Iterator[int]:
-        store, name, after = self.tools.store, filer.spec.operator.name, 0
-        while page := store.refused_mails(self.account.name, name, senders=senders, after=after, limit=PAGE):
+    def _file(self, backfill: Backfill, senders: Sequence[str] | None, readmission: Readmission) -> None:
+        """File what these senders sent; None is whoever it may be."""
+        name, after = backfill.spec.operator.name, 0
+        while page := self._store.refused_mails(self._account.name, name, senders=senders, after=after, limit=PAGE):
             after = page[-1]
-            doubted = store.doubted(name, page)
+            doubted = self._store.doubted(name, page)
             final = [one for one in page if one not in doubted]
             if doubted:
                 readmission.leave_open(name)
             for start in range(0, len(final), BATCH):
-                new, undecided = filer.file(final[start : start + BATCH], admitted=True)
+                new, undecided = backfill.file(final[start : start + BATCH], admitted=True)
                 if undecided:
                     readmission.leave_open(name)
-                yield new
-            self.tick()
+                self._count(new)
+            self._context.sessions.keep_alive()

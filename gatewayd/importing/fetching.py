@@ -1,297 +1,213 @@
-"""What becomes of each message of a batch: filed, not admitted, gone, or put off and until when."""
+"""Cut what waits into batches, fetch a batch, and check what comes against what was listed.
+
+A server may send something else in place of a message, such as an error text: that is never taken for the message.
+"""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from gatewayd.api.ledger import Filed, Filing, FilingFault, NotAdmitted, Retry, Vanished
-from gatewayd.api.sizes import REREAD_AFTER, Sizes, reread_wait
-from gatewayd.api.values import Came, Failed, Gone
-from gatewayd.errors import AuthError, GatewaydError, PermanentError
-from gatewayd.importing.received import Batch, Bounds, cut, fetch
-from gatewayd.matching import MatchRequest, RawMail, provisional, senders, since
-from gatewayd.matching.tenancy import refused_by
-from gatewayd.registry.loading import where
+from gatewayd.api.evidence import difference, fits
+from gatewayd.api.sizes import Sizes
+from gatewayd.api.spool import MESSAGE_BYTES, SpoolFailed
+from gatewayd.api.values import Came, Failed, Gone, Listed
+from gatewayd.errors import GatewaydError, TooLarge, kept
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from gatewayd.api.ledger import Outcome, Waiting
-    from gatewayd.api.values import Follows, Link, Rivals
-    from gatewayd.config import ImportConfig
-    from gatewayd.matching import ContactTypes, MatchResult, OperatorResult, OperatorSpec
-    from gatewayd.message.mail import Mail
-    from gatewayd.outgoing.returned import Returned
-    from gatewayd.outgoing.routing import Router
+    from gatewayd.api.ledger import Waiting
+    from gatewayd.api.session import Session
+    from gatewayd.api.spool import Spool
+    from gatewayd.api.values import Fetched
+    from gatewayd.importing.values import Bounds
 
-__all__ = [
-    "Batch",
-    "Bounds",
-    "Onward",
-    "Progress",
-    "believed",
-    "contact_types",
-    "cut",
-    "fetch",
-    "filings",
-    "match_request",
-    "outcomes",
-    "retry_after",
-    "stand_in",
-]
-
-#: One of these has every message that was ever delivered (RFC 5321 section 4.4, RFC 5322 section 3.6).
-_DELIVERED = frozenset({"message-id", "date", "received"})
-
-#: The first and the longest wait of a key that could not be had, in seconds.
-_FIRST_WAIT, _LONGEST_WAIT = 10.0, 86400.0
-#: Stands for the arrival of backlog of which the server does not tell one.
-_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["Batch", "cut", "fetch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Onward:
-    """How mail of one account goes on."""
+class Batch:
+    """One batch as it came, in its spool."""
 
-    account: str = ""
-    #: None: nothing is sent on, and no Message-ID is proven to be ours.
-    router: Router | None = None
-    #: Rules fire for old mail, too: a person asked for it.
-    forward: bool = False
+    asked: Sequence[Waiting]
+    came: Sequence[Fetched]
+    spool: Spool
+    #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
+    error: BaseException | None = None
+    #: The first message of which the server said nothing at all, if the session ended.
+    broke_at: Waiting | None = None
+    #: By key, the sizes that the server lists now, where they are not those of the listing.
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    #: By key, the size that the server still lists, where the bytes have another length. The same bytes came twice, unless the
+    #: server's sizes are estimates.
+    unlike: Mapping[str, int] = field(default_factory=dict)
 
-    def returned(self, mails: Sequence[Mail]) -> Mapping[int, Returned]:
-        """Return what mails bring back of our own, by their ids."""
-        return self.router.returned(mails) if self.router else {}
-
-    def owned(self, filed: Mapping[int, list[Filing]], back: Mapping[int, Returned]) -> dict[int, list[Filing]]:
-        """Return new filings by mail: what comes back is filed for those alone whose deliveries it comes back from."""
-        if self.router is None:
-            return dict(filed)
-        return {mail_id: list(self.router.owned(self.account, each, back[mail_id])) for mail_id, each in filed.items()}
-
-    def routed(
-        self, filed: Sequence[tuple[Mail, Filing]], *, new: Collection[int] = (), back: Mapping[int, Returned]
-    ) -> list[tuple[int, Filing]]:
-        """Return filings of a batch, as (mail id, filing), with what is sent on; of what they follow, only mail of ours is left.
-
-        ``new`` has the ids of the mails for which rules fire in any case, ``back`` what the mails bring back.
-        """
-        if self.router is None:
-            return [(mail.id, replace(filing, follows=()) if filing.follows else filing) for mail, filing in filed]
-        fire = {mail.id for mail, _ in filed} if self.forward else new
-        return self.router.routed(self.account, filed, fire=fire, back=back)
+    @property
+    def disk_failed(self) -> bool:
+        """Whether our own disk ended it, and no message: one that is alone may be too large for it, and lets others go first."""
+        return isinstance(self.error, SpoolFailed) and len(self.asked) > 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a visit is."""
-
-    account: str
-    folder: str
-    #: Keys done in this visit, and keys known to be there for it.
-    done: int
-    total: int
-
-
-def match_request(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
-    """Return what is to be matched of the batch."""
-    now = datetime.now(UTC)
-    return MatchRequest(
-        raw_mails=tuple(
-            RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
-            for one, came in _came(batch)
-        ),
-        specs=tuple(specs),
-        contact_types=contact_types(imports),
-    )
+def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
+    """Cut waiting keys into batches bounded by count and bytes."""
+    batch: list[Waiting] = []
+    size = 0
+    for one in waiting:
+        more = one.listed.size if one.listed.size is not None else 1 << 20
+        if batch and (len(batch) >= bounds.messages or size + more > bounds.size):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += more
+    if batch:
+        yield batch
 
 
-def outcomes(
-    batch: Batch,
-    matched: MatchResult,
-    imports: ImportConfig,
-    owner: str | None,
+def fetch(
+    session: Session,
+    folder: str,
+    asked: Sequence[Waiting],
+    spool: Spool,
+    largest: int = MESSAGE_BYTES,
     *,
-    onward: Onward = Onward(),
-    sizes: Sizes = Sizes(),  # noqa: B008  it is frozen
-    ours: bool = False,
-    reread_after: float = REREAD_AFTER,
-    grown: Mapping[int, int] | None = None,
-) -> Sequence[Outcome]:
-    """Return what became of each key of the batch.
+    estimates: Callable[[Sizes], bool] = lambda sizes: sizes.are_estimates,
+) -> Batch:
+    """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread.
 
-    ``sizes`` says of the messages before whether they were of the sizes that the server lists. ``ours``: it was our doing if
-    the session ended. What is taken with other bytes than are listed is due once more after ``reread_after`` seconds.
-    ``grown``: see ``growth.grown``.
+    What is listed above ``largest`` bytes is not asked for, and of nothing more than its bound is kept. ``estimates`` is given
+    how many sizes of the batch are right and wrong, and says whether the server's sizes are only estimates. Raises only where
+    our own disk fails, or what broke the fetch off before that; the spool is closed then.
     """
-    asked = {one.listed.key: one for one in batch.asked}
-    done: list[Outcome] = []
-    for one in batch.came:
-        waiting = asked.pop(one.key)
-        if isinstance(one, Gone):
-            done.append(Vanished(entry_id=waiting.entry_id, cause=one.cause, refused=waiting.readmitted is not None))
-        elif isinstance(one, Failed):
-            done.append(_deferred(waiting, one.cause))
-    if batch.error is None:
-        done += [_deferred(waiting, "the server did not answer for it") for waiting in asked.values()]
-    elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError) or batch.disk_failed):
-        # It may be this very message that ends sessions: next time others go first (P4).
-        why = batch.error.sentences if isinstance(batch.error, GatewaydError) else where(batch.error)
-        first = _deferred(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")
-        # Where it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
-        done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
-    standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
-    decided = _decided(batch, matched, imports, owner, onward=onward, standing_in=standing_in)
-    return [*done, *_held_against_before(batch, decided, reread_after, grown or {})]
+    wanted = [one.listed for one in asked if (one.listed.size or 0) <= largest]
+    why = "it has {} bytes, and `limits.message_bytes` allows {}: raise that to have it"
+    above = [one.listed for one in asked if (one.listed.size or 0) > largest]
+    came, error = _fetched(session, folder, wanted, spool, largest)
+    batch = Batch(
+        asked=asked,
+        came=[*(Failed(key=one.key, cause=why.format(one.size, largest)) for one in above), *came],
+        spool=spool,
+        error=error,
+    )
+    if error is not None:
+        answered = {one.key for one in batch.came}
+        batch = replace(batch, broke_at=next((one for one in asked if one.listed.key not in answered), None))
+    try:
+        spool.seal()
+        sizes = {one.key: one.size for one in wanted}
+        odd = {one.key: one for one in came if isinstance(one, Came) and not fits(one.source, sizes[one.key])}
+        return _checked(session, folder, batch, odd, largest=largest, estimates=estimates) if odd else batch
+    except GatewaydError as caught:
+        spool.close()
+        raise error or caught from caught
 
 
-def _held_against_before(
-    batch: Batch, decided: Iterable[Outcome], reread_after: float, grown: Mapping[int, int]
-) -> Iterator[Outcome]:
-    """Yield the outcomes; what is filed says when it must come once more, and which mail it is, having grown."""
-    odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
-    for each in decided:
-        if isinstance(each, Filed):
-            yield replace(each, reread_after=odd.get(each.entry_id), grown_from=grown.get(each.entry_id))
-        else:
-            yield each
+def _fetched(
+    session: Session, folder: str, wanted: Sequence[Listed], spool: Spool, largest: int
+) -> tuple[list[Fetched], BaseException | None]:
+    """Return what came, and what broke it off; it is raised again when what came before is filed."""
+    came: list[Fetched] = []
+    left = {one.key for one in wanted}
+    spool.expect(wanted, largest)
+    try:
+        for one in session.fetch(folder, wanted, spool) if wanted else ():
+            # Only what was asked for, and once: the session's guard checks that.
+            left.discard(one.key)
+            came.append(one)
+    except TooLarge as caught:
+        return [*came, *(Failed(key=key, cause=caught.sentences) for key in left & {spool.broken})], caught.alone()
+    except BaseException as caught:  # noqa: BLE001  see above
+        return came, kept(caught)
+    return came, None
 
 
-def believed(batch: Batch, matched: MatchResult, sizes: Sizes) -> frozenset[str]:
-    """Return the keys whose bytes are taken though the server lists another size: its sizes are estimates.
+# --- what came with another size than was listed ----------------------------------------------------------------------
 
-    What a server sends in place of a message looks alike each time and has no Message-ID and no Date of its own; and where
-    sizes are estimates, they are so often. A size that is wrong once stands against the message.
+
+def _checked(
+    session: Session, folder: str, batch: Batch, odd: Mapping[str, Came], *, largest: int, estimates: Callable[[Sizes], bool]
+) -> Batch:
+    """Return the batch with what can be believed of ``odd``, the messages with other sizes than were listed, by key.
+
+    The server is asked for their sizes again: what it no longer has is gone, and the size that it lists now counts. A message
+    of another size still is fetched once more, unless the server's sizes are estimates; then it waits, or is ``unlike``.
     """
-    odd = [(one, mail) for mail, (_, one) in zip(matched.mails, _came(batch), strict=True) if one.key in batch.unlike]
-    listed: dict[bytes, set[int]] = {}
-    for one, _ in odd:
-        listed.setdefault(one.digest, set()).add(batch.unlike[one.key])
-    own = {one.key for one, mail in odd if mail.message_id and mail.sent_at and len(listed[one.digest]) == 1}
-    exact = sum(waiting.listed.size is not None and one.key not in batch.unlike for waiting, one in _came(batch))
-    return frozenset(own) if (sizes + Sizes(exact=exact, other=len(own))).are_estimates else frozenset()
+    listed = {one.listed.key: one.listed for one in batch.asked}
+    well = [one for one in batch.came if one.key not in odd]
+    exact = sum(listed[one.key].size is not None for one in well if isinstance(one, Came))
+    try:
+        if batch.error is not None:
+            # The session ended, and nobody can be asked. Where all is fetched once more anyway, what came is kept: else no mail
+            # would come that stands before one that ends sessions.
+            if not estimates(Sizes(exact=exact, other=len(odd))):
+                return replace(batch, came=well)
+            return replace(batch, unlike={key: size for key in odd if (size := listed[key].size) is not None})
+        check = _SizeCheck(listed, odd)
+        check.look([one for one in session.look_up(folder, list(odd)) if one.key in odd])
+        inexact = estimates(Sizes(exact=exact, other=len(check.wanted)))
+    except Exception as caught:  # noqa: BLE001  it is raised when what came well is filed
+        return replace(batch, came=well, error=batch.error or kept(caught))
+    # Where sizes are estimates, what came at first is as good as what would come now.
+    again: Sequence[Fetched] = [odd[one.key] for one in check.wanted]
+    error = None
+    if not inexact:
+        again, error = _fetched(session, folder, check.wanted, batch.spool, largest)
+        batch.spool.seal()
+    check.compare(again)
+    came = [check.fetched.get(one.key, one) for one in batch.came if one.key not in odd or one.key in check.fetched]
+    return replace(batch, came=came, error=error, sizes=check.sizes, unlike=check.unlike)
 
 
-def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
-    asked = {one.listed.key: one for one in batch.asked}
-    return ((asked[one.key], one) for one in batch.came if isinstance(one, Came))
+class _SizeCheck:
+    """Messages that came with other sizes than were listed, one by one."""
 
+    def __init__(self, listed: Mapping[str, Listed], odd: Mapping[str, Came]) -> None:
+        self._listed = listed
+        self._odd = odd
+        self.fetched: dict[str, Fetched] = {}
+        self.sizes: dict[str, int] = {}
+        self.unlike: dict[str, int] = {}
+        #: What is to be fetched once more, as the server lists it now.
+        self.wanted: list[Listed] = []
 
-def _decided(
-    batch: Batch, matched: MatchResult, imports: ImportConfig, owner: str | None, *, onward: Onward, standing_in: Collection[str]
-) -> Iterator[Outcome]:
-    found, now = matched.results, datetime.now(UTC)
-    back = onward.returned(matched.mails)
-    admitted = filings(matched.mails, found, owner=owner, queue=imports.error_queue)
-    filed = onward.owned(admitted, back)
-    refused = refused_by(found, filed, partial(onward.owned, back=back))
-    new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
-    never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
-    routed = [(mail, each) for mail in matched.mails if mail.id not in never for each in filed[mail.id]]
-    going: dict[int, list[Filing]] = {mail.id: [] for mail in matched.mails}
-    for mail_id, filing in onward.routed(routed, new=new, back=back):
-        going[mail_id].append(filing)
-    for mail, (waiting, one) in zip(matched.mails, _came(batch), strict=True):
-        # What was there before the folder was listed is older than that, also where the server does not say by how much.
-        arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
-        if one.key in standing_in:
-            yield _deferred(waiting, stand_in(batch.unlike[one.key], one))
-        elif going[mail.id]:
-            fire = onward.forward or mail.id in new
-            # Those who can't decide yet do so later: the mail is kept. What comes back is for those alone whose it is.
-            concerned = found if filed[mail.id] == admitted[mail.id] else ()
-            verdicts = (provisional(each, mail.id, arrival, now, fire=fire) for each in concerned)
-            yield Filed(
-                entry_id=mail.id,
-                mail=mail,
-                digest=one.digest,
-                filings=tuple(going[mail.id]),
-                owed=imports.after if _is_delivered(mail) else None,
-                listed_size=batch.sizes.get(one.key),
-                key=one.key,
-                backlog=waiting.backlog,
-                bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
-                provisional=tuple(verdict for verdict in verdicts if verdict),
-                refused_by=refused.get(mail.id, ()),
-                senders=senders(mail) if mail.id in refused else (),
-            )
-        else:
-            yield _not_filed(mail, waiting, found, arrival, now)
+    def look(self, now: Sequence[Listed]) -> None:
+        """Take in what the server says of them now."""
+        times = Counter(one.key for one in now)
+        there = {one.key: one for one in now}
+        for key, one in self._odd.items():
+            again = there.get(key)
+            if again is None:
+                cause = "expunged while it was fetched; what the server sent in its place is not kept"
+                self.fetched[key] = Gone(key=key, cause=cause)
+            elif times[key] > 1:
+                self.fetched[key] = Failed(key=key, cause=f"{times[key]} messages are listed under its key")
+            elif moved := difference(Listed(key, None, self._listed[key].arrival), Listed(key, None, again.arrival)):
+                self.fetched[key] = Failed(key=key, cause=f"another message has its key by now: {moved}")
+            elif again.size != self._listed[key].size and again.size is not None and fits(one.source, again.size):
+                self._takes(one, again.size)
+            else:
+                self.wanted.append(again if again.size is not None else self._listed[key])
 
+    def compare(self, again: Sequence[Fetched]) -> None:
+        """Take in what came when they were fetched once more."""
+        wanted = {one.key: one for one in self.wanted}
+        for one in again:
+            if not isinstance(one, Came):
+                self.fetched[one.key] = one
+                continue
+            size = wanted[one.key].size
+            if size is None or fits(one.source, size):
+                self._takes(one, size)
+            elif one.digest == self._odd[one.key].digest:
+                self.fetched[one.key] = one
+                self.unlike[one.key] = size
+            else:
+                lengths = f"{self._odd[one.key].source.size}, then {one.source.size}"
+                cause = f"the server lists {size} bytes, and sends others each time: {lengths}"
+                self.fetched[one.key] = Failed(key=one.key, cause=cause)
 
-def _not_filed(
-    mail: Mail, waiting: Waiting, found: Sequence[OperatorResult], arrival: datetime | None, now: datetime
-) -> Retry | NotAdmitted:
-    """Return what becomes of a mail that no operator admits: it waits where one of them can't decide that."""
-    open_ = [each for each in found if mail.id in each.pending]
-    if open_:
-        faulty = any(each.basis and not each.basis.sound for each in open_)
-        why = "; ".join(f"operator {each.operator}: {each.undecided}" for each in open_)
-        return replace(_deferred(waiting, why), senders=senders(mail), since=now if faulty else None)
-    doubts = [when for each in found if (when := since(each.basis, arrival, now))]
-    cause = "from nobody of the account's contact types"
-    return NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=max(doubts, default=None))
-
-
-def _is_delivered(mail: Mail) -> bool:
-    """Whether anything may ever be done on the server to what came.
-
-    Not to what has nothing that every delivered message has: a server that can't read a message may list what it sends in its
-    place.
-    """
-    return not _DELIVERED.isdisjoint(name for name, _ in mail.headers)
-
-
-def stand_in(size: int, came: Came) -> str:
-    """Return why a message waits whose bytes are not of the size that the server lists."""
-    return f"the server lists {size} bytes, and sends {came.source.size}: they may stand in for the message"
-
-
-def contact_types(imports: ImportConfig) -> ContactTypes:
-    """Return an account's ``contact_types`` as a job carries them."""
-    return tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
-
-
-def _deferred(waiting: Waiting, cause: str) -> Retry:
-    return Retry(entry_id=waiting.entry_id, cause=cause, retry_after=retry_after(waiting.tries))
-
-
-def retry_after(tries: int) -> float:
-    """Return in how many seconds a message is asked for again that could not be had so often before."""
-    wait: float = min(_FIRST_WAIT * 2 ** min(tries, 20), _LONGEST_WAIT)
-    return wait * random.uniform(0.8, 1.2)  # noqa: S311  jitter
-
-
-def filings(mails: Sequence[Mail], findings: Sequence[OperatorResult], *, owner: str | None, queue: str) -> dict[int, list[Filing]]:
-    """Return each mail's filings, one for every operator that admits it."""
-    filed: dict[int, list[Filing]] = {mail.id: [] for mail in mails}
-    parser = {mail.id: [FilingFault("parser", fault) for fault in mail.faults] for mail in mails if mail.faults}
-    for found in findings:
-        links: dict[int, list[tuple[str, Link]]] = {}
-        rivals: dict[int, list[tuple[str, Rivals]]] = {}
-        follows: dict[int, list[tuple[str, Follows]]] = {}
-        faults = {mail_id: list(of_mail) for mail_id, of_mail in parser.items()}
-        for by, link in found.links:
-            links.setdefault(link.mail_id, []).append((by, link))
-        for by, several in found.rivals:
-            rivals.setdefault(several.mail_id, []).append((by, several))
-        for by, one in found.follows:
-            follows.setdefault(one.mail_id, []).append((by, one))
-        for mail_id, fault in found.faults:
-            faults.setdefault(mail_id, []).append(fault)
-        for mail_id in filed.keys() - found.refused - found.pending:
-            filing = Filing(
-                operator=found.operator,
-                owner=owner,
-                links=tuple(links.get(mail_id, ())),
-                rivals=tuple(rivals.get(mail_id, ())),
-                faults=tuple(faults.get(mail_id, ())),
-                follows=tuple(follows.get(mail_id, ())),
-                queue=queue,
-            )
-            filed[mail_id].append(filing)
-    return filed
+    def _takes(self, one: Came, size: int | None) -> None:
+        self.fetched[one.key] = one
+        if size is not None and size != self._listed[one.key].size:
+            self.sizes[one.key] = size

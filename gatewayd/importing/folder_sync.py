@@ -14,17 +14,19 @@ from gatewayd.api.evidence import difference
 from gatewayd.api.ledger import Entry
 from gatewayd.api.timestamps import minute
 from gatewayd.api.values import Listed, Page
-from gatewayd.importing.anchoring import RenumberedEntries, alike, same
+from gatewayd.importing.anchoring import RenumberedEntries, alike, headers_of, same
+from gatewayd.importing.mailboxes import distinct
 from gatewayd.importing.proof import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from gatewayd.api.ledger import FolderState, Known
+    from gatewayd.api.ledger import Known
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
     from gatewayd.config import AccountConfig
     from gatewayd.importing.anchoring import AnchorHeaders
+    from gatewayd.importing.context import VisitContext
 
 __all__ = ["FolderSync", "PageEntry", "preview"]
 
@@ -51,43 +53,39 @@ class PageEntry:
 class FolderSync:
     """Lists one folder of an account, in one visit."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        account: str,
-        folder: str,
-        start: datetime | Literal["all", "now"],
-        pages: Callable[[str | None], Iterable[Page]],
-        heads: Callable[[Sequence[str]], Iterable[tuple[str, AnchorHeaders]]],
-    ) -> None:
-        """``start`` says what the first listing takes; ``pages`` and ``heads`` ask the session, the former behind a cursor."""
-        self._store = store
-        self._account = account
+    def __init__(self, context: VisitContext, folder: str) -> None:
+        self._context = context
+        self._store = context.store
+        self._account = context.account.name
         self._folder = folder
-        self._start = start
-        self._pages = pages
-        self._heads_of = heads
-        self._state = store.folder(account, folder)
+        self._start = context.imports.start
+        self._state = self._store.folder(self._account, folder)
         self._first = self._state is None
         #: Its first listing has not come to its end.
         self._unchecked = self._state is None or self._state.checked_at is None
         self.proof = Proof(self._state)
 
-    def new(self, keys: Collection[str]) -> Iterator[PageEntry]:
-        """Yield the pages that are new since the last visit; offered ones of ``keys`` are taken.
+    def new(self) -> Iterator[PageEntry]:
+        """Yield the pages that are new since the last visit; offered keys that the task names are taken.
 
         It goes on from the cursor, because only so a renumbered folder is noticed.
         """
-        state = self._state
-        start_at = state.start_at if state else self._start_at()
+        state, keys = self._state, self._context.task.keys
+        if state:
+            start_at = state.start_at
+        else:
+            start_at = datetime.now(UTC) if self._start == "now" else self._start if self._start != "all" else None
         if state and keys:
-            yield self._taken(state, keys)
+            # Wherever the cursor stands.
+            known = self._store.known(self._account, self._folder, keys)
+            offered = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was.state == "offered"]
+            yield PageEntry(entries=offered, cursor=state.cursor, start_at=start_at, standing=None)
         past = RenumberedEntries(store=self._store, account=self._account, folder=self._folder)
         self.proof.begin(whole=state is None)
         for page, alone in _looked_ahead(self._pages(state.cursor if state else None)):
             seen = self.proof.seen(page, alone=alone)
             yield from self._entering(seen, start_at, take=keys, past=None if self._first else past)
+        self.proof.end()
 
     def unsure(self) -> bool:
         """Whether the whole folder is to be compared at once: something contradicts what the ledger has."""
@@ -102,27 +100,28 @@ class FolderSync:
         stood = self._state is not None and self._state.doubt and self._state.compared_at
         return not (stood and datetime.now(UTC) - stood < _AGAIN)
 
-    def again(self, *, take_offered: bool) -> Iterator[PageEntry]:
+    def again(self) -> Iterator[PageEntry]:
         """Yield the whole folder anew, once ``new`` has come to its end; what is not in it is gone, if it is sound."""
+        take = None if self._context.task.from_beginning else ()
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
         self.proof.begin(whole=True)
         for page, alone in _looked_ahead(self._pages(None)):
             seen = self.proof.seen(page, alone=alone)
-            yield from self._entering(seen, start_at, take=None if take_offered else (), past=None)
+            yield from self._entering(seen, start_at, take=take, past=None)
+        self.proof.end()
         if (standing := self.proof.standing()) is not None and (now := self._store.folder(self._account, self._folder)):
             yield PageEntry(entries=(), cursor=now.cursor, start_at=start_at, standing=standing)
 
-    def _start_at(self) -> datetime | None:
-        if isinstance(self._start, datetime):
-            return self._start
-        return datetime.now(UTC) if self._start == "now" else None
-
-    def _taken(self, state: FolderState, keys: Collection[str]) -> PageEntry:
-        """Let the offered ones of ``keys`` wait, wherever the cursor stands."""
-        known = self._store.known(self._account, self._folder, keys)
-        entries = [Entry(listed=Listed(key), backlog=True) for key, was in known.items() if was.state == "offered"]
-        return PageEntry(entries=entries, cursor=state.cursor, start_at=state.start_at, standing=None)
+    def _pages(self, cursor: str | None) -> Iterator[Page]:
+        """Yield the pages behind the cursor, as the server lists them."""
+        call, first = self._context.sessions.call, cursor is None
+        pages = call(lambda session: session.listing(self._folder, cursor))
+        while (page := call(lambda _: next(pages, None))) is not None:
+            if first:
+                distinct(self._context.account, self._store, self._folder, page.keys)
+            first = False
+            yield page
 
     def _entering(
         self, page: Page, start_at: datetime | None, *, take: Collection[str] | None, past: RenumberedEntries | None
@@ -171,7 +170,8 @@ class FolderSync:
         """Return what headers say of the fresh ones, and of those that may have come after the last proven check."""
         late = [one for one in listed if self.proof.is_late(one) and _is_other(one, known.get(one.key))]
         keys = list(dict.fromkeys(one.key for one in (*fresh, *late)))
-        return dict(one for start in range(0, len(keys), _AT_ONCE) for one in self._heads_of(keys[start : start + _AT_ONCE]))
+        pieces = (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
+        return dict(one for piece in pieces for one in self._context.sessions.call(headers_of, self._folder, piece))
 
     def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, AnchorHeaders]) -> Entry | None:
         """Return what is entered for a message that is listed; None where the ledger has it as it is."""

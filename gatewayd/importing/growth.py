@@ -14,7 +14,7 @@ from gatewayd.message.values import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gatewayd.importing.received import Batch
+    from gatewayd.importing.fetching import Batch
     from gatewayd.message.values import Source
 
 __all__ = ["grown", "has_grown"]

@@ -10,7 +10,8 @@ from gatewayd.api.values import Came
 if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.importing.daily_quota import DailyQuota
-    from gatewayd.importing.fetching import Batch, Bounds
+    from gatewayd.importing.fetching import Batch
+    from gatewayd.importing.values import Bounds
 
 __all__ = ["ListingFull", "Meter", "VisitFull"]
 

@@ -6,32 +6,28 @@ that one operator of the account refused and another did not is here already: no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gatewayd.api.verdicts import Judged
 from gatewayd.config import digest
-from gatewayd.importing.fetching import contact_types
+from gatewayd.importing.outcomes import contact_types
 from gatewayd.matching import MatchRequest, RawMail, senders
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.values import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.api.directory import Basis
-    from gatewayd.api.ledger import Lease, Waiting
+    from gatewayd.api.ledger import Waiting
     from gatewayd.api.session import Session
-    from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Refused
-    from gatewayd.config import ImportConfig
-    from gatewayd.importing.values import VisitTools
+    from gatewayd.importing.context import VisitContext
     from gatewayd.matching import OperatorSpec
     from gatewayd.message.mail import Mail
 
-    _Headers: TypeAlias = Callable[[str, Sequence[str]], Sequence[tuple[str, Sequence[str]]]]
-
-__all__ = ["PAGE", "Readmission", "Rejudged", "senders_of", "sent_by"]
+__all__ = ["PAGE", "Readmission", "Rejudged", "sent_by"]
 
 #: How many senders are judged at once.
 PAGE = 1000
@@ -56,44 +52,40 @@ class Rejudged:
         return self.every or one.since is not None or (bool(self.senders) and changed)
 
 
-@dataclass(slots=True, kw_only=True)
 class Readmission:
     """Judges again, for the length of one visit, what of an account is not admitted."""
 
-    tools: VisitTools
-    lease: Lease
-    specs: Sequence[OperatorSpec]
-    imports: ImportConfig
-    #: Called every few seconds, and between two pages; raises where the visit is to end.
-    tick: Callable[[], None]
-    #: All of it is judged: a person asked for that.
-    every: bool = False
-    _bases: dict[str, Basis | None] = field(default_factory=dict)
-    _now: dict[str, Judged] = field(default_factory=dict)
-    _before: Mapping[str, Judged] = field(default_factory=dict)
-    #: Operators that could not decide about somebody.
-    _open: set[str] = field(default_factory=set)
-    #: What is judged again of keys; None where there is nothing to judge. And the same for each operator.
-    _wanted: Rejudged | None = None
-    _wants: Mapping[str, Rejudged] = field(default_factory=dict)
-    _began: bool = False
-    #: Waiting entries of the folder at work that were not admitted before, see ``Store.readmitted``.
-    _again: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    def __init__(self, context: VisitContext) -> None:
+        self._context = context
+        self._store = context.store
+        self._lease = context.lease
+        self._imports = context.imports
+        self._specs = context.specs
+        self._matching = context.tools.matching
+        self._bases: dict[str, Basis | None] = {}
+        self._now: dict[str, Judged] = {}
+        self._before: Mapping[str, Judged] = {}
+        #: Operators that could not decide about somebody.
+        self._open: set[str] = set()
+        #: What is judged again of keys; None where there is nothing to judge. And the same for each operator.
+        self._wanted: Rejudged | None = None
+        self._wants: Mapping[str, Rejudged] = {}
+        self._began = False
+        #: Waiting entries of the folder at work that were not admitted before, see ``Store.readmitted``.
+        self._again: Mapping[int, Sequence[str]] = {}
 
-    def judge(self, folder: str, headers: _Headers, *, keys: Collection[str] = ()) -> None:
-        """Judge again what of a folder is to be, ``keys`` of it in any case, so that it waits if it is admitted now.
-
-        ``headers`` asks the session who sent the mails of keys.
-        """
-        account = self.lease.account
+    def judge(self, folder: str) -> None:
+        """Judge again what of a folder is to be, the task's keys in any case, so that it waits if it is admitted now."""
+        account, keys = self._lease.account, self._context.task.keys
         wanted = self._begun()
         if wanted is not None:
             if keys:
-                named = self._store.refusals(account, folder, after=0, limit=len(keys), keys=keys)
-                self._judge(self._named(folder, headers, named))
-            for page in self._pages(folder, wanted):
-                self._judge(self._named(folder, headers, [one for one in page if one in wanted]))
-                self.tick()
+                self._judge(folder, self._store.refusals(account, folder, after=0, limit=len(keys), keys=keys))
+            after, provisional = 0, not wanted
+            while page := self._store.refusals(account, folder, after=after, limit=PAGE, provisional=provisional):
+                after = page[-1].entry_id
+                self._judge(folder, [one for one in page if one in wanted])
+                self._context.sessions.keep_alive()
         self._again = self._store.readmitted(account, folder)
 
     def marked(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
@@ -109,7 +101,7 @@ class Readmission:
         """Yield whom each operator whose directory is sound may judge otherwise by now."""
         if self._begun() is None:
             return
-        for spec in self.specs:
+        for spec in self._specs:
             wanted = self._wants[spec.operator.name]
             if wanted and self._sound(spec.operator.name):
                 yield spec, wanted
@@ -121,7 +113,7 @@ class Readmission:
     def finish(self) -> None:
         """Remember by what all of it was judged, once every folder was."""
         # Once a faulty file is mended, its operator's settings are others, and all is judged again.
-        faulty = {one.operator.name for one in self.specs if one.faulty}
+        faulty = {one.operator.name for one in self._specs if one.faulty}
         left = self._open - faulty
         judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in left}
         if not all(map(self._sound, self._now)):
@@ -129,11 +121,7 @@ class Readmission:
             judged = {name: one for name, one in judged.items() if name in faulty or not self._is_other(name)}
         kept = {name: one for name, one in self._before.items() if name in self._now} | judged
         if self._wanted is not None and kept != self._before:
-            self._store.remember_judged(self.lease, kept)
-
-    @property
-    def _store(self) -> Store:
-        return self.tools.store
+            self._store.remember_judged(self._lease, kept)
 
     # --- who is judged ------------------------------------------------------------------------------------------------
 
@@ -141,33 +129,32 @@ class Readmission:
         """Return what is judged again; found out before anything new is judged, so that this is not taken for judged by it."""
         if not self._began:
             self._began = True
-            account = self.lease.account
+            account = self._lease.account
             self._wanted = self._begin() if account in self._store.with_refused([account]) else None
         return self._wanted
 
     def _begin(self) -> Rejudged:
-        self._before = self._store.judged(self.lease.account)
-        types = sorted((kind, sorted(word.casefold() for word in words)) for kind, words in contact_types(self.imports))
-        for spec in self.specs:
+        self._before = self._store.judged(self._lease.account)
+        types = sorted((kind, sorted(word.casefold() for word in words)) for kind, words in contact_types(self._imports))
+        for spec in self._specs:
             name = spec.operator.name
             # A look that is due may be waited for.
-            self.tick()
-            basis = self._bases[name] = self.tools.matching.basis(spec)
+            self._context.sessions.keep_alive()
+            basis = self._bases[name] = self._matching.basis(spec)
             settings = digest(types, spec.directory, spec.faulty)
             self._now[name] = Judged(settings=settings, version=basis.version if basis else "")
-        if all(map(self._sound, self._now)):
-            self._hasten()
-        self._wants = {spec.operator.name: self._changed(spec) for spec in self.specs}
-        every = self.every or not self.imports.contact_types or any(one.every for one in self._wants.values())
-        return Rejudged(every=every, senders=frozenset().union(*(one.senders for one in self._wants.values())))
-
-    def _hasten(self) -> None:
-        """Let be due now what waited for a directory, or for an operator's file that was mended since."""
         loads = [basis.loaded_at for basis in self._bases.values() if basis and basis.loaded_at]
-        if any(map(self._is_other, self._now)) and not any(one.faulty for one in self.specs):
-            self._store.hasten(self.lease, before=None)
-        elif loads:
-            self._store.hasten(self.lease, before=min(loads))
+        if all(map(self._sound, self._now)):
+            # What waited for a directory, or for an operator's file that was mended since, is due now.
+            if any(map(self._is_other, self._now)) and not any(one.faulty for one in self._specs):
+                self._store.hasten(self._lease, before=None)
+            elif loads:
+                self._store.hasten(self._lease, before=min(loads))
+        self._wants = {spec.operator.name: self._changed(spec) for spec in self._specs}
+        every = (
+            self._context.task.from_beginning or not self._imports.contact_types or any(one.every for one in self._wants.values())
+        )
+        return Rejudged(every=every, senders=frozenset().union(*(one.senders for one in self._wants.values())))
 
     def _is_other(self, name: str) -> bool:
         """Whether an operator's settings are others than when all was judged last."""
@@ -177,54 +164,47 @@ class Readmission:
         """Return what an operator may judge otherwise by now."""
         name = spec.operator.name
         now, before = self._now[name], self._before.get(name)
-        if self.every or not self.imports.contact_types:
+        if self._context.task.from_beginning or not self._imports.contact_types:
             return Rejudged(every=True)
         if now == before or not self._sound(name):
             return Rejudged()
         known = before is not None and before.settings == now.settings
-        changed = self.tools.matching.changed(spec, before.version) if before and known else None
+        changed = self._matching.changed(spec, before.version) if before and known else None
         return Rejudged(every=True) if changed is None else Rejudged(senders=frozenset(changed))
 
     def _sound(self, operator: str) -> bool:
         basis = self._bases.get(operator)
         return basis is None or not basis.fault
 
-    def _pages(self, folder: str, wanted: Rejudged) -> Iterator[Sequence[Refused]]:
-        after, provisional = 0, not wanted
-        while page := self._store.refusals(self.lease.account, folder, after=after, limit=PAGE, provisional=provisional):
-            after = page[-1].entry_id
-            yield page
-
-    def _named(self, folder: str, headers: _Headers, several: Sequence[Refused]) -> Sequence[Refused]:
-        """Return them with their senders: where those were not kept, the headers tell. Who is gone stays nobody's."""
-        unknown = {one.key: one.entry_id for one in several if one.senders is None} if self.imports.contact_types else {}
-        found: dict[int, Sequence[str]] = dict.fromkeys(unknown.values(), ())
-        keys = list(unknown)
-        for start in range(0, len(keys), _HEADERS):
-            found |= {unknown[key]: names for key, names in headers(folder, keys[start : start + _HEADERS])}
-        if found:
-            self._store.name_senders(self.lease, found)
-        return [replace(one, senders=tuple(found[one.entry_id])) if one.entry_id in found else one for one in several]
-
     # --- what is said of them -----------------------------------------------------------------------------------------
 
-    def _judge(self, several: Sequence[Refused]) -> None:
+    def _judge(self, folder: str, several: Sequence[Refused]) -> None:
+        """Let wait what an operator admits now; what is not admitted by sound directories is not judged by newer ones again."""
         if not several:
             return
-        if not self.imports.contact_types:
-            self._store.rejudge(self.lease, admitted=[one.entry_id for one in several], refused=[])
+        if not self._imports.contact_types:
+            self._store.rejudge(self._lease, admitted=[one.entry_id for one in several], refused=[])
             return
-        raw_mails = tuple(RawMail(one.entry_id, BytesSource(b""), view=sent_by(one.entry_id, one.senders or ())) for one in several)
-        types = contact_types(self.imports)
-        request = MatchRequest(raw_mails=raw_mails, specs=tuple(self.specs), contact_types=types, admit_only=True)
-        found = self.tools.matching.begin(request).result(self.tick).results
-        ids = {one.entry_id for one in several}
-        admitted = {one for each in found for one in ids - each.refused - each.pending}
-        self._open |= {each.operator for each in found if each.pending - admitted}
-        undecided = {one for each in found for one in each.pending}
+        # Where the senders were not kept, the headers have them. Mail that is gone has none.
+        found: dict[int, Sequence[str]] = {one.entry_id: () for one in several if one.senders is None}
+        unknown = {one.key: one.entry_id for one in several if one.senders is None}
+        keys = list(unknown)
+        for start in range(0, len(keys), _HEADERS):
+            named = self._context.sessions.call(_senders_of, folder, keys[start : start + _HEADERS])
+            found |= {unknown[key]: names for key, names in named}
+        if found:
+            self._store.name_senders(self._lease, found)
+        names = {one.entry_id: found.get(one.entry_id, one.senders or ()) for one in several}
+        raw_mails = tuple(RawMail(entry_id, BytesSource(b""), view=sent_by(entry_id, each)) for entry_id, each in names.items())
+        types = contact_types(self._imports)
+        request = MatchRequest(raw_mails=raw_mails, specs=tuple(self._specs), contact_types=types, admit_only=True)
+        results = self._matching.begin(request).result(self._context.sessions.keep_alive).results
+        admitted = {one for each in results for one in names.keys() - each.refused - each.pending}
+        self._open |= {each.operator for each in results if each.pending - admitted}
+        undecided = {one for each in results for one in each.pending}
         final = [one.entry_id for one in several if one.entry_id not in undecided | admitted and self._is_final(one)]
         if admitted or final:
-            self._store.rejudge(self.lease, admitted=sorted(admitted), refused=final)
+            self._store.rejudge(self._lease, admitted=sorted(admitted), refused=final)
 
     def _is_final(self, one: Refused) -> bool:
         """Whether a verdict that was provisional was given by newer records now."""
@@ -232,7 +212,7 @@ class Readmission:
         return one.since is not None and all(basis.loaded_at and basis.loaded_at > one.since and not basis.fault for basis in bases)
 
 
-def senders_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
+def _senders_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
     """Return who sent the mails of these keys, as their headers say; runs in the session's thread. Who is gone is left out."""
     return [(key, senders(parse(BytesSource(block)))) for key, block in session.headers(folder, keys)]
 

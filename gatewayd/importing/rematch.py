@@ -1,4 +1,4 @@
-"""Examine stored mail again: what stands in an error queue, mail for an operator that had none of it, and provisional verdicts.
+"""Match stored mail again: mail in an error queue, and mail whose verdict is provisional.
 
 Nothing is fetched again, and links made by hand stay as they are. Rules send it on only where a person asks for it, and where a
 verdict was provisional.
@@ -13,24 +13,23 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.queries import Query
 from gatewayd.api.verdicts import PROVISIONAL_SECONDS
-from gatewayd.errors import TransientError
-from gatewayd.importing.fetching import Onward, contact_types, filings
+from gatewayd.importing.outcomes import Onward, contact_types, filings
 from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import was_read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from gatewayd.api.ledger import Filing, Lease
+    from gatewayd.api.ledger import Filing
     from gatewayd.api.queries import FilingView, Viewer
     from gatewayd.api.store import Store
     from gatewayd.api.verdicts import Doubted
-    from gatewayd.config import AccountConfig, ImportConfig
+    from gatewayd.config import AccountConfig
     from gatewayd.matching import Matching, OperatorSpec
     from gatewayd.message.mail import Mail
     from gatewayd.outgoing.routing import Router
 
-__all__ = ["BATCH", "Backfill", "correct", "file_old", "retry", "retry_put_off", "was_put_off"]
+__all__ = ["BATCH", "correct", "retry", "retry_put_off", "was_put_off"]
 
 #: How many stored mails are matched at once.
 BATCH = 100
@@ -63,7 +62,7 @@ def retry(
         sources = {one.id: store.source(viewer, one.id) for one in batch}
         raw_mails = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
         matched = matching.begin(MatchRequest(raw_mails=raw_mails, specs=(spec,))).result(tick)
-        filed = filings(matched.mails, matched.results, owner=None, queue="")
+        filed = filings(matched.mails, matched.results, user=None, queue="")
         seen = _seen(matched.mails)
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
         for one in batch:
@@ -152,7 +151,7 @@ class _Again:
         owners = {one.mail_id: one.owner if filed else user for one in group}
         made = {
             mail_id: [replace(one, owner=owners[mail_id]) for one in each]
-            for mail_id, each in filings(matched.mails, [found], owner=None, queue=queue).items()
+            for mail_id, each in filings(matched.mails, [found], user=None, queue=queue).items()
         }
         # What the directory can't be asked about now stays as it is.
         unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
@@ -193,56 +192,3 @@ def retry_put_off(
         if not left or (before is not None and left >= before):
             return
         before = left
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backfill:
-    """Files stored mail of one account, as backlog, for an operator that has no filing of it."""
-
-    store: Store
-    matching: Matching
-    spec: OperatorSpec
-    lease: Lease
-    imports: ImportConfig
-    #: The user whose account it is.
-    owner: str | None
-    onward: Onward
-    #: Called every few seconds.
-    tick: Callable[[], None]
-
-    def file(self, mail_ids: Sequence[int], *, admitted: bool = False) -> tuple[int, str]:
-        """File what the operator admits; return how many filings are new, and why some could not be decided.
-
-        ``admitted``: it admits all of them, so what it gets no filing of is another operator's or a user's. That is no longer kept
-        as refused by it.
-        """
-        name = self.spec.operator.name
-        known = (name,) if admitted else ()
-        raw_mails = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
-        request = MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=contact_types(self.imports))
-        matched = self.matching.begin(request).result(self.tick)
-        (found,) = matched.results
-        back = self.onward.returned(matched.mails)
-        made = filings(matched.mails, [found], owner=self.owner, queue=self.imports.error_queue)
-        # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
-        mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.onward.owned(made, back).items()}
-        wanted = [(mail, filing) for mail in matched.mails for filing in mine[mail.id]]
-        others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
-        if admitted and others:
-            self.store.forget_refused(self.lease, name, others)
-        return self.store.add_filings(self.lease, self.onward.routed(wanted, back=back)), found.undecided
-
-
-def file_old(backfill: Backfill) -> Iterator[int]:
-    """File the account's old mail for an operator that was added later; yield how many of each batch were new.
-
-    Raises TransientError where admission can't be decided.
-    """
-    backfill.matching.refresh(backfill.spec)
-    account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
-    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.owner):
-        after = ids[-1]
-        new, undecided = backfill.file(ids)
-        if undecided:
-            raise TransientError(f"operator {name}: {undecided}")
-        yield new

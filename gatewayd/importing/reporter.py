@@ -1,4 +1,4 @@
-"""What a visit's report is made of, while the visit goes on."""
+"""Write the report of a visit while the visit goes on: counts, problems, and what a person should know of each batch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from gatewayd.api.ledger import Filed, Retry
 from gatewayd.importing.values import VisitReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from gatewayd.api.ledger import Outcome
-    from gatewayd.api.session import Session
     from gatewayd.api.tally import Tally
+    from gatewayd.api.values import Action
     from gatewayd.errors import GatewaydError
+    from gatewayd.importing.fetching import Batch
 
 __all__ = ["Reporter"]
+
+_LEFT = "nothing is done to them on the server"
 
 
 class Reporter:
@@ -34,15 +37,8 @@ class Reporter:
         """Say what a person should know and stopped nothing."""
         self.report = replace(self.report, notes=(*self.report.notes, text))
 
-    def remark(self, folder: str, problems: Iterable[str], notes: Iterable[str]) -> None:
-        """Say what a batch of a folder showed."""
-        for text in problems:
-            self.problem(f"{folder}: {text}")
-        for text in notes:
-            self.note(f"{folder}: {text}")
-
     def fail(self, error: GatewaydError) -> None:
-        """Say what went wrong, unless something did before it."""
+        """Say what ended the visit, unless another error was said before."""
         if self.report.error is None:
             self.report = replace(self.report, error=error.alone())
 
@@ -50,7 +46,7 @@ class Reporter:
         """Count keys that were new to the ledger."""
         self.report = replace(self.report, listed=self.report.listed + new)
 
-    def came(self, tally: Tally) -> None:
+    def filed(self, tally: Tally) -> None:
         """Count what became of mails."""
         self.report = replace(self.report, tally=self.report.tally + tally)
 
@@ -58,19 +54,39 @@ class Reporter:
         """Count actions that were done on the server."""
         self.report = replace(self.report, settled=self.report.settled + number)
 
-    def later(self, seconds: Iterable[float]) -> None:
-        """Say in how many seconds keys are due that are not due yet."""
-        self.report = replace(self.report, later=max([self.report.later, *seconds]))
-
-    def due(self, outcomes: Sequence[Outcome]) -> None:
-        """Say when is due what of a batch keeps waiting, or is fetched once more."""
-        self.later(one.retry_after for one in outcomes if isinstance(one, Retry))
-        self.later(one.reread_after for one in outcomes if isinstance(one, Filed) and one.reread_after is not None)
+    def later(self, seconds: float) -> None:
+        """Say in how many seconds a key is due that is not due yet; the report has the longest time."""
+        self.report = replace(self.report, later=max(self.report.later, seconds))
 
     def proven(self, folder: str) -> None:
         """Say that nothing of a folder is missing."""
         self.report = replace(self.report, unproven=tuple(one for one in self.report.unproven if one != folder))
 
-    def keep(self, session: Session) -> None:
-        """Hand the session to whoever reads the report."""
-        self.report = replace(self.report, session=session)
+    def batch(self, folder: str, batch: Batch, done: Sequence[Outcome], *, after: Action | None, reread_after: float) -> None:
+        """Say of a batch what is due later, what could not be had, and what is filed but not trusted.
+
+        ``after`` is what the account wants done on the server with what is filed. ``reread_after``: see ``outcomes``.
+        """
+        waits = {one.entry_id: one for one in done if isinstance(one, Retry)}
+        filed = [one for one in done if isinstance(one, Filed)]
+        for seconds in (*(one.retry_after for one in waits.values()), *(one.reread_after or 0.0 for one in filed)):
+            self.later(seconds)
+        odd = [one for one in batch.asked if one.listed.key in batch.unlike]
+        if deferred := [f"{one.listed.key}: {waits[one.entry_id].cause}" for one in odd if one.entry_id in waits]:
+            self.problem(f"{folder}: {len(deferred)} messages wait, such as {deferred[0]}")
+        taken = {one.listed.key for one in odd if one.entry_id not in waits}
+        for text in _not_trusted(filed if after else [], taken, reread_after):
+            self.note(f"{folder}: {text}")
+
+
+def _not_trusted(filed: Sequence[Filed], taken: set[str], reread_after: float) -> Iterator[str]:
+    """Yield what is filed and not trusted with an action on the server; ``taken`` are keys whose sizes are not those listed."""
+    if taken:
+        odd = f"{len(taken)} messages have another size than the server lists, as many on this server do"
+        yield f"{odd}: they are filed, and fetched once more in {reread_after:g} s; {_LEFT} unless the same bytes come then"
+    bare = [one.key for one in filed if one.owed is None and one.key not in taken]
+    if bare:
+        yield (
+            f"{len(bare)} messages, such as {bare[0]}, have neither Message-ID nor Date nor Received: "
+            f"a server may send such in place of others, so {_LEFT}"
+        )

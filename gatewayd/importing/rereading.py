@@ -11,19 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gatewayd.api.ledger import Waiting
-from gatewayd.api.sizes import reread_wait
 from gatewayd.api.values import Came
-from gatewayd.importing.fetching import cut, fetch, retry_after
-from gatewayd.importing.replaced_keys import OTHERS, wait_anew
+from gatewayd.importing.fetching import cut, fetch
+from gatewayd.importing.outcomes import reread_wait, retry_after
+from gatewayd.importing.settling import OTHERS, wait_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from gatewayd.api.ledger import Lease
     from gatewayd.api.session import Session
     from gatewayd.api.sizes import Reread
+    from gatewayd.importing.context import VisitContext
     from gatewayd.importing.fetching import Batch
-    from gatewayd.importing.values import VisitTools
 
 __all__ = ["Rereader"]
 
@@ -34,7 +33,7 @@ _TRIES = 4
 
 
 @dataclass(slots=True, kw_only=True)
-class _Had:
+class _Fetched:
     """What came of messages when they were fetched once more."""
 
     #: The digests of their bytes, by key.
@@ -46,46 +45,38 @@ class _Had:
     error: BaseException | None = None
 
 
-@dataclass(slots=True, kw_only=True)
 class Rereader:
     """Fetches one account's mail once more, for the length of one visit."""
 
-    tools: VisitTools
-    lease: Lease
-    #: Does one step with the session, in its thread.
-    in_session: Callable[..., Batch]
-    #: Told of each batch.
-    fetched: Callable[[Batch], None]
-    #: Raises what broke a batch off.
-    check: Callable[[BaseException | None], None]
-    #: Asks whether the visit may go on; raises where it may not.
-    go_on: Callable[[], None]
-    problem: Callable[[str], None]
-    #: In how many seconds all is due that was not due yet.
-    later: float = field(default=0.0, init=False)
-    _done: set[int] = field(default_factory=set, init=False)
+    def __init__(self, context: VisitContext) -> None:
+        self._context = context
+        self._store = context.store
+        self._lease = context.lease
+        #: Entries that were asked for in this visit.
+        self._done: set[int] = set()
 
     def reread(self, folder: str) -> bool:
-        """Have what is due of a folder; whether other bytes came than are filed, so that their keys wait anew."""
+        """Fetch what is due of a folder; whether other bytes came than are filed, so that their keys wait anew."""
         others = 0
-        while found := self.tools.store.rereads(self.lease.account, folder, limit=_AHEAD):
+        while found := self._store.rereads(self._lease.account, folder, limit=_AHEAD):
             due = {one.listed.key: one for one in found if one.due_in <= 0 and one.entry_id not in self._done}
             self._done |= {one.entry_id for one in due.values()}
-            for asked in cut([_asked(one) for one in due.values()], self.tools.bounds):
+            waiting = [Waiting(entry_id=one.entry_id, listed=one.listed, backlog=True, tries=one.tries) for one in due.values()]
+            for asked in cut(waiting, self._context.tools.bounds):
                 others += self._batch(folder, due, asked)
-                self.go_on()
+                self._context.go_on()
             if not due or len(found) < _AHEAD:
-                self.later = max(one.due_in for one in found)
+                self._context.reporter.later(max(one.due_in for one in found))
                 break
         return others > 0
 
     def _batch(self, folder: str, due: Mapping[str, Reread], asked: Sequence[Waiting]) -> int:
         """Have a batch, and commit what that proves; return how many keys wait anew."""
-        had = self._had(folder, asked)
+        had = self._fetched(folder, asked)
         same = {key for key, digest in had.digests.items() if digest == due[key].digest}
         other = had.digests.keys() - same
         # What differs each time is no other message.
-        again = self._had(folder, [one for one in asked if one.listed.key in other]) if other and not had.error else _Had()
+        again = self._fetched(folder, [one for one in asked if one.listed.key in other]) if other and not had.error else _Fetched()
         anew = {key for key in other if again.digests.get(key) == had.digests[key] and due[key].others < OTHERS}
         differs = {key: due[key] for key in other & again.digests.keys() - anew}
         undone = {key for key, one in differs.items() if one.others >= OTHERS or one.tries >= _TRIES}
@@ -94,9 +85,9 @@ class Rereader:
         if error is not None:
             # It may be this very message that ends sessions: next time others go first (P4).
             left = [one for one in left if one.listed.key in had.answered] if had.answered else left[:1]
-        after = self.tools.bounds.reread_after
-        self.tools.store.reread(
-            self.lease,
+        after = self._context.tools.bounds.reread_after
+        self._store.reread(
+            self._lease,
             proven={due[key].entry_id: had.sizes[key] for key in same},
             later={
                 one.entry_id: reread_wait(after, one.tries) if one.listed.key in differs else retry_after(one.tries) for one in left
@@ -105,29 +96,31 @@ class Rereader:
         )
         if anew:
             others = [(replace(due[key].listed, size=had.sizes[key]), due[key].others) for key in sorted(anew)]
-            self.problem(wait_anew(self.tools.store, self.lease, folder, others, "other bytes came when it was fetched once more"))
+            self._context.reporter.problem(
+                wait_anew(self._store, self._lease, folder, others, "other bytes came when it was fetched once more")
+            )
         if undone:
             such = f"{len(undone)} messages, such as {min(undone)}, come with other bytes each time"
-            self.problem(f"{folder}: {such}: they stay as they are filed, and nothing is done to them on the server")
-        self.check(error)
+            self._context.reporter.problem(
+                f"{folder}: {such}: they stay as they are filed, and nothing is done to them on the server"
+            )
+        self._context.sessions.check(error)
         return len(anew)
 
-    def _had(self, folder: str, asked: Sequence[Waiting]) -> _Had:
+    def _fetched(self, folder: str, asked: Sequence[Waiting]) -> _Fetched:
         """Fetch a batch, and keep no more of it than its digests."""
-        batch = self.in_session(self._fetched, folder, asked)
-        self.fetched(batch)
-        return _Had(
+        tools = self._context.tools
+
+        def fetched(session: Session) -> Batch:
+            # Its own bounds apply; nothing of it is read any more when it is closed.
+            with closing(tools.owner.spool()) as spool:
+                return fetch(session, folder, asked, spool, tools.bounds.message, estimates=lambda _: True)
+
+        batch = self._context.sessions.call(fetched)
+        self._context.meter.fetched(batch)
+        return _Fetched(
             digests={one.key: one.digest for one in batch.came if isinstance(one, Came)},
             sizes={**{one.listed.key: one.listed.size for one in asked}, **batch.unlike, **batch.sizes},
             answered={one.key for one in batch.came},
             error=batch.error,
         )
-
-    def _fetched(self, session: Session, folder: str, asked: Sequence[Waiting]) -> Batch:
-        # Its own bounds apply; nothing of it is read any more when it is closed.
-        with closing(self.tools.owner.spool()) as spool:
-            return fetch(session, folder, asked, spool, self.tools.bounds.message, estimates=lambda _: True)
-
-
-def _asked(one: Reread) -> Waiting:
-    return Waiting(entry_id=one.entry_id, listed=one.listed, backlog=True, tries=one.tries)

@@ -7,139 +7,154 @@ arrival, its headers must be those that were filed: a key may be given again to 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gatewayd.api.evidence import difference
-from gatewayd.errors import PermanentError
-from gatewayd.importing.replaced_keys import OTHERS, wait_anew
+from gatewayd.api.ledger import Entry
+from gatewayd.errors import PermanentError, PluginError, TransientError
 from gatewayd.message.mail import anchor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Lease, Owed
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
-    from gatewayd.api.values import Action, Listed
+    from gatewayd.api.values import Listed
+    from gatewayd.importing.context import VisitContext
 
-__all__ = ["Settler", "anchors_of"]
+__all__ = ["OTHERS", "Settler", "anchors_of", "wait_anew"]
 
+_T = TypeVar("_T")
+
+#: So often what comes under one key is taken for another message: a server that sends others each time would fill the store.
+OTHERS = 2
 #: How many owed actions are settled at once: as many keys as a session promises to bear.
 _AHEAD = 1000
 #: A header block of fewer bytes is whole: transports cut none that is as short.
 _SHORT = 1 << 14
 
 
-@dataclass(slots=True, kw_only=True)
 class Settler:
     """Settles one account's mail, for the length of one visit."""
 
-    store: Store
-    lease: Lease
-    #: What the account wants done now; what it wanted earlier is left undone.
-    wanted: Action | None
-    #: Asks the server for what is there now of keys of a folder.
-    look_up: Callable[[str, Sequence[str]], Sequence[Listed]]
-    #: Asks the server for the headers of keys of a folder; returns the anchor of each key whose headers it gives.
-    anchors: Callable[[str, Sequence[str]], Sequence[tuple[str, str]]]
-    #: Does an action to keys of a folder, on the server.
-    act: Callable[[str, Sequence[str], Action], None]
-    #: Told how many actions were done just now.
-    settled: Callable[[int], None]
-    problem: Callable[[str], None]
-    note: Callable[[str], None]
-    #: Asks whether the visit may go on; raises where it may not.
-    go_on: Callable[[], None]
+    def __init__(self, context: VisitContext, sound: set[str]) -> None:
+        """``sound`` are the folders that were listed in this visit without a doubt. A folder where a message turns out to be
+        another one is taken out.
+        """
+        self._context = context
+        self._store = context.store
+        self._lease = context.lease
+        self._reporter = context.reporter
+        self._sound = sound
+        #: An action broke the session: the next visit tries again.
+        self._broke = False
 
-    def settle(self, sound: set[str]) -> None:
-        """Settle what is owed in the ``sound`` folders, those listed in this visit without a doubt.
+    def settle(self) -> None:
+        """Settle what is owed in the sound folders.
 
         What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in another
-        folder, for its keys may be of old numbers. A folder where a message is found to be another one is taken out of ``sound``.
+        folder, for its keys may be of old numbers. Where an action breaks the session, the rest is left to the next visit.
         """
+        try:
+            for folder, action, group in () if self._broke else self._owed():
+                self._context.go_on()
+                if action != str(self._context.imports.after):
+                    # The account wanted it earlier.
+                    self._store.settled(self._lease, [one.entry_id for one in group], undone=True)
+                    undone = f"{action} is left undone, the account no longer asks for it"
+                    self._reporter.note(f"{folder}: {len(group)} messages: {undone}")
+                elif folder in self._sound:
+                    self._settle(folder, group)
+        except (PluginError, TransientError) as error:
+            self._broke = True
+            self._context.leave(error)
+
+    def _owed(self) -> Iterator[tuple[str, str, Sequence[Owed]]]:
+        """Yield what is owed, by folder and action. What stays owed is not read again: there may be as much of it as mail."""
         after = 0
-        while owed := self.store.owed(self.lease.account, after=after, limit=_AHEAD):
-            # What stays owed is not read again: there may be as much of it as there is mail.
+        while owed := self._store.owed(self._lease.account, after=after, limit=_AHEAD):
             after = owed[-1].entry_id
             groups: dict[tuple[str, str], list[Owed]] = {}
             for one in owed:
                 groups.setdefault((one.folder, str(one.action)), []).append(one)
-            for (folder, action), group in groups.items():
-                self.go_on()
-                ids = [one.entry_id for one in group]
-                if action != str(self.wanted):
-                    self.store.settled(self.lease, ids, undone=True)
-                    self.note(f"{folder}: {len(ids)} messages: {action} is left undone, the account no longer asks for it")
-                elif folder in sound:
-                    self._group(folder, group, sound)
+            yield from ((folder, action, group) for (folder, action), group in groups.items())
 
-    def _group(self, folder: str, group: Sequence[Owed], sound: set[str]) -> None:
+    def _settle(self, folder: str, group: Sequence[Owed]) -> None:
+        """Do one action to messages of a folder that are still what was filed; what is no longer there counts as done."""
+        action = group[0].action
         try:
-            now = self._there(folder, group, sound)
-            if now is None:
-                return
+            now = self._looked_up(folder, group)
+            # What the server does not show may be there all the same, as another message.
             untold = {one.entry_id for one in group if one.key in now and _is_untold(one.listed, now[one.key])}
             there = [one for one in group if one.key in now and one.entry_id not in untold]
-            if not self._named(folder, there, sound):
-                # The folder is not sound any more.
+            if folder not in self._sound or self._others(folder, there):
                 return
             if there:
-                # What the server does not show may be there all the same, as another message.
-                self.act(folder, [one.key for one in there], group[0].action)
+                self._context.sessions.call(lambda session: session.settle(folder, [one.key for one in there], action))
         except PermanentError as error:
-            self.problem(f"{folder}: {group[0].action}: {error.sentences}")
-        else:
-            self._done(folder, group, untold)
-
-    def _done(self, folder: str, group: Sequence[Owed], untold: set[int]) -> None:
+            self._reporter.problem(f"{folder}: {action}: {error.sentences}")
+            return
         if ids := [one.entry_id for one in group if one.entry_id not in untold]:
-            self.store.settled(self.lease, ids)
-            self.settled(len(ids))
-        if untold:
-            such = f"{len(untold)} messages, such as {next(one.key for one in group if one.entry_id in untold)}"
-            self.problem(
-                f"{folder}: {group[0].action}: the server says neither size nor arrival of {such}: nothing is done to them"
-            )
+            self._store.settled(self._lease, ids)
+            self._reporter.settled(len(ids))
+        if such := [one.key for one in group if one.entry_id in untold]:
+            silent = f"the server says neither size nor arrival of {len(such)} messages, such as {such[0]}"
+            self._reporter.problem(f"{folder}: {action}: {silent}: nothing is done to them")
 
-    def _there(self, folder: str, group: Sequence[Owed], sound: set[str]) -> Mapping[str, Listed] | None:
-        """Return what the server says of those that are there and still what was filed: what is no longer there counts as done.
+    def _looked_up(self, folder: str, group: Sequence[Owed]) -> Mapping[str, Listed]:
+        """Return what the server says now of the messages that are there, by key.
 
-        None where one is another message by now: nothing in that folder is what it seems.
+        Where one is another message by now, nothing in that folder is what it seems: it is not sound any more.
         """
-        keys = [one.key for one in group]
-        found = [each for start in range(0, len(keys), _AHEAD) for each in self.look_up(folder, keys[start : start + _AHEAD])]
+        found = self._asked(lambda session, keys: list(session.look_up(folder, keys)), [one.key for one in group])
         now, times = {each.key: each for each in found}, Counter(each.key for each in found)
-        other = [
-            f"{one.key} ({why})"
-            for one in group
-            if (each := now.get(one.key)) is not None and (why := _changed(one, each, times[each.key]))
-        ]
-        if not other:
-            return now
-        text = f"messages are no longer what was filed, such as {other[0]}"
-        sound.discard(folder)
-        self.store.prove(self.lease, folder, checked_at=None, compared_at=None, doubt=text)
-        self.problem(f"{folder}: {text}: nothing is done to them, and the whole folder is compared at the next visit")
-        return None
+        changed = ((one, _changed(one, now[one.key], times[one.key])) for one in group if one.key in now)
+        if other := [f"{one.key} ({why})" for one, why in changed if why]:
+            text = f"messages are no longer what was filed, such as {other[0]}"
+            self._sound.discard(folder)
+            self._store.prove(self._lease, folder, checked_at=None, compared_at=None, doubt=text)
+            self._reporter.problem(f"{folder}: {text}: nothing is done to them, and the whole folder is compared at the next visit")
+        return now
 
-    def _named(self, folder: str, group: Sequence[Owed], sound: set[str]) -> bool:
-        """Whether messages without an arrival have the headers that were filed, as far as the server gives them."""
+    def _others(self, folder: str, group: Sequence[Owed]) -> bool:
+        """Whether messages without an arrival have other headers than were filed, as far as the server gives them."""
         bare = {one.key: one for one in group if one.listed.arrival is None and one.anchor}
-        keys = list(bare)
-        found = [each for start in range(0, len(keys), _AHEAD) for each in self.anchors(folder, keys[start : start + _AHEAD])]
+        found = self._asked(lambda session, keys: anchors_of(session, folder, keys), list(bare))
         other = [bare[key] for key, mark in found if mark != bare[key].anchor]
         if not other:
-            return True
-        sound.discard(folder)
+            return False
+        self._sound.discard(folder)
         if left := [one for one in other if one.others >= OTHERS]:
-            self.store.settled(self.lease, [one.entry_id for one in left], undone=True)
-            self.problem(
+            self._store.settled(self._lease, [one.entry_id for one in left], undone=True)
+            self._reporter.problem(
                 f"{folder}: {len(left)} messages, such as {left[0].key}, have other headers each time: nothing is done to them"
             )
         if anew := [(one.listed, one.others) for one in other if one.others < OTHERS]:
-            self.problem(wait_anew(self.store, self.lease, folder, anew, "it has other headers, and the same size"))
-        return False
+            why = "it has other headers, and the same size"
+            self._reporter.problem(wait_anew(self._store, self._lease, folder, anew, why))
+        return True
+
+    def _asked(self, ask: Callable[[Session, Sequence[str]], Sequence[_T]], keys: Sequence[str]) -> list[_T]:
+        """Return what the session answers for keys, as many at a time as a session bears."""
+        pieces = [keys[start : start + _AHEAD] for start in range(0, len(keys), _AHEAD)]
+        return [each for piece in pieces for each in self._context.sessions.call(ask, piece)]
+
+
+def wait_anew(store: Store, lease: Lease, folder: str, others: Sequence[tuple[Listed, int]], why: str) -> str:
+    """Let keys wait that name another message than is filed under them: it gives up its key. Return what a person must know.
+
+    Each key is given with how often it named another message before; ``why`` says what differs. What is there now is backlog:
+    nothing proves that it is new.
+    """
+    entries = [
+        Entry(listed=one, backlog=True, cause=f"its key was another message's before: {why}", contradiction=why, others=before + 1)
+        for one, before in others
+    ]
+    if (state := store.folder(lease.account, folder)) is not None:
+        store.enter(lease, folder, entries, cursor=state.cursor, start_at=state.start_at)
+    such = f"{len(others)} messages, such as {others[0][0].key}, are others than what was sent for them before ({why})"
+    return f"{folder}: {such}: these are fetched as mail of their own"
 
 
 def _changed(owed: Owed, now: Listed, times: int) -> str:

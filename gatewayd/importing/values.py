@@ -1,4 +1,4 @@
-"""The frozen values of a visit: what it works with, and what it did."""
+"""The frozen values of a visit: its bounds, what it works with, how far it is, and what it did."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
+from gatewayd.api.sizes import REREAD_AFTER
+from gatewayd.api.spool import MESSAGE_BYTES
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.api.tally import Tally
-from gatewayd.importing.fetching import Bounds
 from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
@@ -17,14 +18,58 @@ if TYPE_CHECKING:
 
     from gatewayd.api.session import Session
     from gatewayd.api.store import Store
+    from gatewayd.config import LimitsConfig
     from gatewayd.errors import GatewaydError
     from gatewayd.importing.daily_quota import DailyQuota
-    from gatewayd.importing.fetching import Progress
     from gatewayd.matching import Matching
     from gatewayd.outgoing.routing import Router
     from gatewayd.runtime.instance import Instance
 
-__all__ = ["VisitReport", "VisitTools"]
+__all__ = ["Bounds", "Progress", "VisitReport", "VisitTools"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """Bounds of a visit and of each of its batches. A message above the bytes makes a batch of its own."""
+
+    #: More make fewer commits, and each commit writes the same pages of the indexes again; fewer file what came sooner.
+    messages: int = 200
+    #: Bytes as the server says; a message of unknown size counts as one MiB.
+    size: int = 16 << 20
+    #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``, and as much again of what is
+    #: fetched twice.
+    message: int = MESSAGE_BYTES
+    #: How many bytes a server may send in a visit, how many new messages are listed, and how many seconds it may take
+    #: before it ends with what it is at.
+    visit_bytes: int = 16 << 30
+    visit_messages: int = 50_000
+    visit_time: float = 3600.0
+    #: How many seconds after it was filed a message is fetched once more that is of another size than the server lists.
+    reread_after: float = REREAD_AFTER
+
+    @classmethod
+    def of(cls, limits: LimitsConfig) -> Bounds:
+        """Return what the config's limits say."""
+        return cls(
+            messages=limits.batch_messages,
+            size=limits.batch_bytes,
+            message=limits.message_bytes,
+            visit_bytes=limits.visit_bytes,
+            visit_messages=limits.visit_messages,
+            visit_time=limits.visit_time,
+            reread_after=limits.reread_after,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a visit is."""
+
+    account: str
+    folder: str
+    #: Keys done in this visit, and keys known to be there for it.
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session, Watch
     from gatewayd.config import AccountConfig
     from gatewayd.errors import GatewaydError
-    from gatewayd.importing.visit import DailyQuota, VisitReport
+    from gatewayd.importing.daily_quota import DailyQuota
+    from gatewayd.importing.values import VisitReport
     from gatewayd.scheduler.values import Dependencies
     from gatewayd.scheduler.visit_runner import RunningVisit
 

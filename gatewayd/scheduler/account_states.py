@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import AccountHealth, Alarm, Task
-from gatewayd.importing.visit import DailyQuota
+from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import DueTimes
 from gatewayd.scheduler.account_state import AccountState

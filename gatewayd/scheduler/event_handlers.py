@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
 from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
-from gatewayd.importing.visit import VisitReport
+from gatewayd.importing.values import VisitReport
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.runtime.clock import compare_in

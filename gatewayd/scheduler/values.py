@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
-from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.values import Bounds
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.events import Events
 

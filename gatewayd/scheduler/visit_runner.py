@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from gatewayd.api.ledger import Held
 from gatewayd.api.roles import Transport
 from gatewayd.errors import GatewaydError, LeaseLost, PluginError
-from gatewayd.importing.visit import VisitReport, VisitTools, visit
+from gatewayd.importing.values import VisitReport, VisitTools
+from gatewayd.importing.visit import visit
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
 from gatewayd.scheduler.account_state import WatchedSession
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.api.ledger import Lease
     from gatewayd.api.session import Session
     from gatewayd.config import AccountConfig
-    from gatewayd.importing.fetching import Progress
+    from gatewayd.importing.values import Progress
     from gatewayd.matching import OperatorSpec
     from gatewayd.outgoing.routing import Router
     from gatewayd.registry.loading import Registry

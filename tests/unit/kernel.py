@@ -11,8 +11,8 @@ from gatewayd import Directory, Folders, Held, Link, Listing, Matcher, Operator,
 from gatewayd.api.health import Task
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.desk import Desk
-from gatewayd.importing.fetching import Bounds
-from gatewayd.importing.visit import VisitTools, visit
+from gatewayd.importing.values import Bounds, VisitTools
+from gatewayd.importing.visit import visit
 from gatewayd.matching import LocalMatching, OperatorSpec
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Instance
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from gatewayd import Audit, Contact, FilingView, Finding, Kind, Mail, Record, State
     from gatewayd.api.roles import Plugin
-    from gatewayd.importing.visit import DailyQuota, Progress, VisitReport
+    from gatewayd.importing.daily_quota import DailyQuota
+    from gatewayd.importing.values import Progress, VisitReport
     from gatewayd.outgoing.routing import Router
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")

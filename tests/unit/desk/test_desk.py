@@ -8,8 +8,8 @@ import pytest
 
 from gatewayd import Held, PermanentError, Query, TransientError, Viewer
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Onward
-from gatewayd.importing.rematch import Backfill, file_old
+from gatewayd.importing.backfilling import Backfill, file_old
+from gatewayd.importing.outcomes import Onward
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record

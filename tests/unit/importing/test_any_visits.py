@@ -19,7 +19,7 @@ from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
 
 if TYPE_CHECKING:
-    from gatewayd.importing.visit import VisitReport
+    from gatewayd.importing.values import VisitReport
     from gatewayd.testing.fakes.transport import Asked
 
 STEPS = ("open", "listing", "page", "headers", "fetch", "message", "settle", "close")

@@ -11,8 +11,9 @@ import pytest
 
 from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
 from gatewayd.config import AccountConfig, ImportConfig
-from gatewayd.importing.fetching import Onward
-from gatewayd.importing.rematch import Backfill, correct, file_old
+from gatewayd.importing.backfilling import Backfill, file_old
+from gatewayd.importing.outcomes import Onward
+from gatewayd.importing.rematch import correct
 from gatewayd.matching import Matching, MatchRun, OperatorResult
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing import FakeTransport

@@ -25,13 +25,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.values import Bounds
 from gatewayd.testing import FakeTransport
 from tests.unit.kernel import Gateway
 
 if TYPE_CHECKING:
     from gatewayd import Audit
-    from gatewayd.importing.visit import VisitReport
+    from gatewayd.importing.values import VisitReport
     from gatewayd.testing.fakes.mailbox import Folder
     from gatewayd.testing.fakes.transport import Asked
 

@@ -6,7 +6,7 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.importing.visit import DailyQuota
+from gatewayd.importing.daily_quota import DailyQuota
 
 DAY = 86400.0
 

@@ -34,7 +34,9 @@ from gatewayd import (
 from gatewayd.api.directory import Basis
 from gatewayd.api.sizes import Sizes
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Batch, Bounds, Onward, believed, cut, fetch, filings, match_request, outcomes
+from gatewayd.importing.fetching import Batch, cut, fetch
+from gatewayd.importing.outcomes import Onward, believed, filings, match_request, outcomes
+from gatewayd.importing.values import Bounds
 from gatewayd.matching import LocalMatching, MatchResult, OperatorResult
 from gatewayd.message.mail import parse
 from gatewayd.testing import FakeTransport, make_contact, make_mail, make_record
@@ -210,7 +212,7 @@ def test_the_arrival_is_the_servers_or_now(tmp_path: Path) -> None:
 def test_P6_filings_of_two_operators_are_kept_apart() -> None:
     mails = [make_mail(mail_id=1), make_mail(mail_id=2)]
     found = [OperatorResult(operator="acme", refused=frozenset({2})), OperatorResult(operator="globetrot")]
-    filed = filings(mails, found, owner="irina", queue="front")
+    filed = filings(mails, found, user="irina", queue="front")
     assert [(mail_id, one.operator) for mail_id, several in filed.items() for one in several] == [
         (1, "acme"),
         (1, "globetrot"),
@@ -227,7 +229,7 @@ def test_links_rivals_and_faults_come_to_the_mail_that_they_are_of() -> None:
         rivals=(("codes", Rivals(2, (record, record), "two fit")),),
         faults=((2, FilingFault("codes", "raised")),),
     )
-    filed = filings([make_mail(mail_id=1), make_mail(mail_id=2)], [found], owner=None, queue="front")
+    filed = filings([make_mail(mail_id=1), make_mail(mail_id=2)], [found], user=None, queue="front")
     (first,), (second,) = filed[1], filed[2]
     assert (first.links, first.rivals, first.faults) == (found.links, (), ())
     assert (second.links, second.rivals, second.faults) == ((), found.rivals, (found.faults[0][1],))

@@ -14,8 +14,8 @@ import pytest
 
 from gatewayd import Action, Lease, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.settling import anchors_of
+from gatewayd.importing.values import Bounds
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd.testing.fakes.session import FakeSession

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from gatewayd.importing.visit import Progress
+    from gatewayd.importing.values import Progress
     from gatewayd.matching import MatchRequest, MatchResult, OperatorSpec
 
 LOST = TransientError("connection lost")

@@ -10,8 +10,8 @@ import pytest
 
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.settling import anchors_of
+from gatewayd.importing.values import Bounds
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.kernel import Gateway
@@ -19,7 +19,7 @@ from tests.unit.kernel import Gateway
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.importing.visit import VisitReport
+    from gatewayd.importing.values import VisitReport
 
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Done")
 LOST = TransientError("connection lost")

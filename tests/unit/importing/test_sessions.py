@@ -9,9 +9,8 @@ import pytest
 from gatewayd import Action, TransientError
 from gatewayd.api.spool import SpoolFailed
 from gatewayd.config import ImportConfig
-from gatewayd.importing.fetching import Bounds
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.visit import VisitReport
+from gatewayd.importing.values import Bounds, VisitReport
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd.testing.fakes.session import FakeSession

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gatewayd import Action, Lease, Listed, Owed, PermanentError
+from gatewayd.config import ImportConfig
+from gatewayd.importing.reporter import Reporter
 from gatewayd.importing.settling import Settler
 
 if TYPE_CHECKING:
@@ -39,20 +42,22 @@ class Books:
 
 def settled(books: Books, act: Any) -> int:
     """Settle what is owed in INBOX, and return how much of it was."""
-    done: list[int] = []
-    Settler(
-        store=cast("Any", books),
-        lease=Lease(account="main", owner="me", epoch=1),
-        wanted=DELETE,
+    reporter = Reporter("main", ())
+    session = SimpleNamespace(
         look_up=lambda _, keys: [Listed(key, 100) for key in keys],
-        anchors=lambda _, __: [],
-        act=act,
-        settled=done.append,
-        problem=lambda _: None,
-        note=lambda _: None,
+        headers=lambda _, __: [],
+        settle=act,
+    )
+    context: Any = SimpleNamespace(
+        store=books,
+        lease=Lease(account="main", owner="me", epoch=1),
+        imports=ImportConfig(after=DELETE),
+        sessions=SimpleNamespace(call=lambda step, *args: step(session, *args)),
+        reporter=reporter,
         go_on=lambda: None,
-    ).settle({"INBOX"})
-    return sum(done)
+    )
+    Settler(context, {"INBOX"}).settle()
+    return reporter.report.settled
 
 
 def refuse(*_: object) -> None:

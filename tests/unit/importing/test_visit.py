@@ -24,9 +24,9 @@ from gatewayd import (
 )
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.config import ImportConfig, LimitsConfig
-from gatewayd.importing.fetching import Bounds
+from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.visit import DailyQuota, VisitReport, VisitTools
+from gatewayd.importing.values import Bounds, VisitReport, VisitTools
 from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd.testing.fakes.session import FakeSession
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatewayd import Directory, Finding, Mail
-    from gatewayd.importing.visit import Progress
+    from gatewayd.importing.values import Progress
     from gatewayd.testing.fakes.transport import Step
 
 SEEN, DELETE, MOVE = Action(do="seen"), Action(do="delete"), Action(do="move", folder="Imported")

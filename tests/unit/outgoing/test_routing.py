@@ -25,8 +25,10 @@ from gatewayd import (
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
 from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule
-from gatewayd.importing.fetching import Batch, Onward, fetch, match_request, outcomes
-from gatewayd.importing.rematch import Backfill, file_old, retry
+from gatewayd.importing.backfilling import Backfill, file_old
+from gatewayd.importing.fetching import Batch, fetch
+from gatewayd.importing.outcomes import Onward, match_request, outcomes
+from gatewayd.importing.rematch import retry
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer

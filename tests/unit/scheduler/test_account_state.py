@@ -5,7 +5,7 @@ from __future__ import annotations
 from gatewayd import Answer
 from gatewayd.api.roles import Transport
 from gatewayd.config import AccountConfig, LimitsConfig
-from gatewayd.importing.visit import DailyQuota
+from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.scheduler.account_state import AccountState
 
 

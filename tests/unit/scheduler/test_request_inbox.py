@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import AccountHealth, Answer, Folders, Lease, Task, TransientError
-from gatewayd.importing.visit import DailyQuota
+from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.runtime.instance import Instance
 from gatewayd.scheduler.account_state import AccountState
 from gatewayd.scheduler.request_inbox import RequestInbox

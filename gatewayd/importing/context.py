@@ -1,0 +1,83 @@
+"""What all steps of one visit share: the account, its lease, its sessions, and the report that they write."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from gatewayd.errors import PermanentError, PluginError, TransientError
+from gatewayd.importing.meter import Meter
+from gatewayd.importing.outcomes import Onward
+from gatewayd.importing.reporter import Reporter
+from gatewayd.importing.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from gatewayd.api.health import Task
+    from gatewayd.api.ledger import Lease
+    from gatewayd.api.roles import Transport
+    from gatewayd.api.session import Session
+    from gatewayd.config import AccountConfig, ImportConfig
+    from gatewayd.errors import GatewaydError
+    from gatewayd.importing.values import VisitTools
+    from gatewayd.matching import OperatorSpec
+
+__all__ = ["VisitContext"]
+
+
+class VisitContext:
+    """Handed to each step of a visit. Used by the visit's thread."""
+
+    def __init__(
+        self,
+        account: AccountConfig,
+        imports: ImportConfig,
+        *,
+        transport: Transport,
+        session: Session | None,
+        specs: Sequence[OperatorSpec],
+        tools: VisitTools,
+        lease: Lease,
+        task: Task,
+    ) -> None:
+        """``session`` is one that is open already."""
+        self.account = account
+        self.imports = imports
+        self.specs = specs
+        self.tools = tools
+        self.store = tools.store
+        self.lease = lease
+        self.task = task
+        self.meter = Meter(tools.bounds, tools.allowance)
+        self.sessions = Sessions(account.name, transport, session, tools=tools, lease=lease, meter=self.meter)
+        self.reporter = Reporter(account.name, imports.folders)
+        self.onward = Onward(account=account.name, router=tools.router, forward=task.forward)
+
+    @contextmanager
+    def alone(self, folder: str) -> Generator[None]:
+        """Let a folder's trouble end that folder's work alone."""
+        try:
+            yield
+        except PermanentError as error:
+            self.reporter.problem(f"{folder}: {error.sentences}")
+        except (PluginError, TransientError) as error:
+            self.leave(error)
+
+    def leave(self, error: GatewaydError) -> None:
+        """Leave what broke the session to the next visit, and go on with another session: the rest must not wait for it.
+
+        Raises the error where the session is not its cause, and where that could not be opened or closed.
+        """
+        if error is not self.sessions.raised or not self.sessions.is_open:
+            raise error
+        self.reporter.fail(error)
+        self.go_on()
+        for text in self.sessions.close():
+            self.reporter.problem(text)
+            raise error
+
+    def go_on(self) -> None:
+        """Ask, between two steps, whether the visit may go on; raises VisitStopped, VisitFull, or TransientError for the day."""
+        self.sessions.stop()
+        self.meter.check()

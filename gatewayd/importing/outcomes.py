@@ -1,0 +1,267 @@
+"""Decide what becomes of each message of a batch: filed, not admitted, gone, or tried again, and when."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from gatewayd.api.ledger import Filed, Filing, FilingFault, NotAdmitted, Retry, Vanished
+from gatewayd.api.sizes import REREAD_AFTER, Sizes
+from gatewayd.api.values import Came, Failed, Gone
+from gatewayd.errors import AuthError, GatewaydError, PermanentError
+from gatewayd.matching import MatchRequest, RawMail, provisional, senders, since
+from gatewayd.matching.tenancy import refused_by
+from gatewayd.registry.loading import where
+from gatewayd.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from gatewayd.api.ledger import Outcome, Waiting
+    from gatewayd.api.values import Follows, Link, Rivals
+    from gatewayd.config import ImportConfig
+    from gatewayd.importing.fetching import Batch
+    from gatewayd.matching import ContactTypes, MatchResult, OperatorResult, OperatorSpec
+    from gatewayd.message.mail import Mail
+    from gatewayd.outgoing.returned import Returned
+    from gatewayd.outgoing.routing import Router
+
+__all__ = ["Onward", "believed", "contact_types", "filings", "match_request", "outcomes", "reread_wait", "retry_after"]
+
+#: One of these has every message that was ever delivered (RFC 5321 section 4.4, RFC 5322 section 3.6).
+_DELIVERED = frozenset({"message-id", "date", "received"})
+
+#: When a key that could not be had is asked for again.
+_RETRY = Backoff(first=10.0, longest=1.2 * 86400.0)
+#: Taken as the arrival of backlog for which the server gives none.
+_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onward:
+    """How mail of one account goes on."""
+
+    account: str = ""
+    #: None: nothing is sent on, and no Message-ID is proven to be ours.
+    router: Router | None = None
+    #: Rules fire for old mail, too: a person asked for it.
+    forward: bool = False
+
+    def returned(self, mails: Sequence[Mail]) -> Mapping[int, Returned]:
+        """Return what mails bring back of our own, by their ids."""
+        return self.router.returned(mails) if self.router else {}
+
+    def owned(self, filed: Mapping[int, list[Filing]], back: Mapping[int, Returned]) -> dict[int, list[Filing]]:
+        """Return new filings by mail: what comes back is filed for those alone whose deliveries it comes back from."""
+        if self.router is None:
+            return dict(filed)
+        return {mail_id: list(self.router.owned(self.account, each, back[mail_id])) for mail_id, each in filed.items()}
+
+    def routed(
+        self, filed: Sequence[tuple[Mail, Filing]], *, new: Collection[int] = (), back: Mapping[int, Returned]
+    ) -> list[tuple[int, Filing]]:
+        """Return filings of a batch, as (mail id, filing), with what is sent on; of what they follow, only mail of ours is left.
+
+        ``new`` has the ids of the mails for which rules fire in any case, ``back`` what the mails bring back.
+        """
+        if self.router is None:
+            return [(mail.id, replace(filing, follows=()) if filing.follows else filing) for mail, filing in filed]
+        fire = {mail.id for mail, _ in filed} if self.forward else new
+        return self.router.routed(self.account, filed, fire=fire, back=back)
+
+
+def match_request(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
+    """Return what is to be matched of the batch."""
+    now = datetime.now(UTC)
+    return MatchRequest(
+        raw_mails=tuple(
+            RawMail(one.entry_id, came.source, one.listed.arrival or now, admitted=one.readmitted or ())
+            for one, came in _came(batch)
+        ),
+        specs=tuple(specs),
+        contact_types=contact_types(imports),
+    )
+
+
+def outcomes(
+    batch: Batch,
+    matched: MatchResult,
+    imports: ImportConfig,
+    user: str | None,
+    *,
+    onward: Onward = Onward(),
+    sizes: Sizes = Sizes(),  # noqa: B008  it is frozen
+    ours: bool = False,
+    reread_after: float = REREAD_AFTER,
+    grown: Mapping[int, int] = MappingProxyType({}),
+) -> Sequence[Outcome]:
+    """Return what became of each key of the batch.
+
+    ``sizes`` says of the messages before whether they were of the sizes that the server lists. ``ours``: it was our doing if
+    the session ended. What is taken with other bytes than are listed is due once more after ``reread_after`` seconds.
+    ``grown``: see ``growth.grown``.
+    """
+    asked = {one.listed.key: one for one in batch.asked}
+    done: list[Outcome] = []
+    for one in batch.came:
+        waiting = asked.pop(one.key)
+        if isinstance(one, Gone):
+            done.append(Vanished(entry_id=waiting.entry_id, cause=one.cause, refused=waiting.readmitted is not None))
+        elif isinstance(one, Failed):
+            done.append(_retry(waiting, one.cause))
+    if batch.error is None:
+        done += [_retry(waiting, "the server did not answer for it") for waiting in asked.values()]
+    elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError) or batch.disk_failed):
+        # It may be this very message that ends sessions: next time others go first (P4).
+        why = batch.error.sentences if isinstance(batch.error, GatewaydError) else where(batch.error)
+        first = _retry(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")
+        # Where it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
+        done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
+    standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
+    odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
+    decided = _decided(batch, matched, imports, user, onward=onward, standing_in=standing_in)
+    return done + [
+        replace(one, reread_after=odd.get(one.entry_id), grown_from=grown.get(one.entry_id)) if isinstance(one, Filed) else one
+        for one in decided
+    ]
+
+
+def believed(batch: Batch, matched: MatchResult, sizes: Sizes) -> frozenset[str]:
+    """Return the keys whose bytes are taken though the server lists another size: its sizes are estimates.
+
+    What a server sends in place of a message looks alike each time and has no Message-ID and no Date of its own; and where
+    sizes are estimates, they are so often. A size that is wrong once stands against the message.
+    """
+    odd = [(one, mail) for mail, (_, one) in zip(matched.mails, _came(batch), strict=True) if one.key in batch.unlike]
+    listed: dict[bytes, set[int]] = {}
+    for one, _ in odd:
+        listed.setdefault(one.digest, set()).add(batch.unlike[one.key])
+    own = {one.key for one, mail in odd if mail.message_id and mail.sent_at and len(listed[one.digest]) == 1}
+    exact = sum(waiting.listed.size is not None and one.key not in batch.unlike for waiting, one in _came(batch))
+    return frozenset(own) if (sizes + Sizes(exact=exact, other=len(own))).are_estimates else frozenset()
+
+
+def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
+    asked = {one.listed.key: one for one in batch.asked}
+    return ((asked[one.key], one) for one in batch.came if isinstance(one, Came))
+
+
+def _decided(
+    batch: Batch, matched: MatchResult, imports: ImportConfig, user: str | None, *, onward: Onward, standing_in: Collection[str]
+) -> Iterator[Outcome]:
+    found, now = matched.results, datetime.now(UTC)
+    back = onward.returned(matched.mails)
+    admitted = filings(matched.mails, found, user=user, queue=imports.error_queue)
+    filed = onward.owned(admitted, back)
+    refused = refused_by(found, filed, partial(onward.owned, back=back))
+    new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
+    never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
+    routed = [(mail, each) for mail in matched.mails if mail.id not in never for each in filed[mail.id]]
+    going: dict[int, list[Filing]] = {mail.id: [] for mail in matched.mails}
+    for mail_id, filing in onward.routed(routed, new=new, back=back):
+        going[mail_id].append(filing)
+    for mail, (waiting, one) in zip(matched.mails, _came(batch), strict=True):
+        # What was there before the folder was listed is older than that, also where the server does not say by how much.
+        arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
+        if one.key in standing_in:
+            sizes = f"the server lists {batch.unlike[one.key]} bytes, and sends {one.source.size}"
+            yield _retry(waiting, f"{sizes}: they may stand in for the message")
+        elif going[mail.id]:
+            fire = onward.forward or mail.id in new
+            # Those who can't decide yet do so later: the mail is kept. What comes back is for those alone whose it is.
+            concerned = found if filed[mail.id] == admitted[mail.id] else ()
+            verdicts = (provisional(each, mail.id, arrival, now, fire=fire) for each in concerned)
+            yield Filed(
+                entry_id=mail.id,
+                mail=mail,
+                digest=one.digest,
+                filings=tuple(going[mail.id]),
+                owed=imports.after if _is_delivered(mail) else None,
+                listed_size=batch.sizes.get(one.key),
+                key=one.key,
+                backlog=waiting.backlog,
+                bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
+                provisional=tuple(verdict for verdict in verdicts if verdict),
+                refused_by=refused.get(mail.id, ()),
+                senders=senders(mail) if mail.id in refused else (),
+            )
+        else:
+            yield _not_filed(mail, waiting, found, arrival, now)
+
+
+def _not_filed(
+    mail: Mail, waiting: Waiting, found: Sequence[OperatorResult], arrival: datetime | None, now: datetime
+) -> Retry | NotAdmitted:
+    """Return what becomes of a mail that no operator admits: it waits where one of them can't decide that."""
+    open_ = [each for each in found if mail.id in each.pending]
+    if open_:
+        faulty = any(each.basis and not each.basis.sound for each in open_)
+        why = "; ".join(f"operator {each.operator}: {each.undecided}" for each in open_)
+        return replace(_retry(waiting, why), senders=senders(mail), since=now if faulty else None)
+    doubts = [when for each in found if (when := since(each.basis, arrival, now))]
+    cause = "from nobody of the account's contact types"
+    return NotAdmitted(entry_id=mail.id, anchor=mail.anchor, cause=cause, senders=senders(mail), since=max(doubts, default=None))
+
+
+def _is_delivered(mail: Mail) -> bool:
+    """Whether anything may ever be done on the server to what came.
+
+    Not to what has nothing that every delivered message has: a server that can't read a message may list what it sends in its
+    place.
+    """
+    return not _DELIVERED.isdisjoint(name for name, _ in mail.headers)
+
+
+def contact_types(imports: ImportConfig) -> ContactTypes:
+    """Return an account's ``contact_types`` as a job carries them."""
+    return tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
+
+
+def _retry(waiting: Waiting, cause: str) -> Retry:
+    return Retry(entry_id=waiting.entry_id, cause=cause, retry_after=retry_after(waiting.tries))
+
+
+def retry_after(tries: int) -> float:
+    """Return in how many seconds a message is asked for again that could not be had; ``tries`` were made before this one."""
+    return _RETRY.wait(tries + 1, luck=random.random())  # noqa: S311  jitter
+
+
+def reread_wait(first: float, times: int) -> float:
+    """Return in how many seconds a message is fetched once more whose bytes differed ``times`` times before."""
+    return Backoff(first=first, longest=math.inf, factor=4.0, spread=0.0).wait(times + 1, luck=0.0)
+
+
+def filings(mails: Sequence[Mail], results: Sequence[OperatorResult], *, user: str | None, queue: str) -> dict[int, list[Filing]]:
+    """Return each mail's filings, one for every operator that admits it."""
+    filed: dict[int, list[Filing]] = {mail.id: [] for mail in mails}
+    parser = {mail.id: [FilingFault("parser", fault) for fault in mail.faults] for mail in mails if mail.faults}
+    for found in results:
+        links: dict[int, list[tuple[str, Link]]] = {}
+        rivals: dict[int, list[tuple[str, Rivals]]] = {}
+        follows: dict[int, list[tuple[str, Follows]]] = {}
+        faults = {mail_id: list(of_mail) for mail_id, of_mail in parser.items()}
+        for by, link in found.links:
+            links.setdefault(link.mail_id, []).append((by, link))
+        for by, several in found.rivals:
+            rivals.setdefault(several.mail_id, []).append((by, several))
+        for by, one in found.follows:
+            follows.setdefault(one.mail_id, []).append((by, one))
+        for mail_id, fault in found.faults:
+            faults.setdefault(mail_id, []).append(fault)
+        for mail_id in filed.keys() - found.refused - found.pending:
+            filing = Filing(
+                operator=found.operator,
+                owner=user,
+                links=tuple(links.get(mail_id, ())),
+                rivals=tuple(rivals.get(mail_id, ())),
+                faults=tuple(faults.get(mail_id, ())),
+                follows=tuple(follows.get(mail_id, ())),
+                queue=queue,
+            )
+            filed[mail_id].append(filing)
+    return filed
