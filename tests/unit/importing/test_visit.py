@@ -714,7 +714,7 @@ def test_a_bug_of_the_transport_is_a_plugin_error_that_names_the_account(tmp_pat
         assert isinstance(report.error, PluginError)
         assert "the transport of account main failed: " in report.error.message
         assert type(bug).__name__ in report.error.message
-        assert "fake_transport.py:" in report.error.message
+        assert "transport.py:" in report.error.message
         if step == "message":
             assert report.tally.filed == 4, "what came before is filed"
         gateway.good(keys=gateway.transport.keys())
