@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from gatewayd.message.values import CHUNK, Address, Attachment, Container, Part, Source
     from gatewayd.outgoing.forward_mime import Written, forwarded
     from gatewayd.outgoing.notices import notice_mail, notice_row
+    from gatewayd.runtime.atomic_files import replace_file
     from gatewayd.runtime.version import __version__
 
 __all__ = [
@@ -262,6 +263,7 @@ __all__ = [
     "parse",
     "quoted",
     "repeats",
+    "replace_file",
     "socket_errors",
     "tls_context",
     "wire",
@@ -308,6 +310,7 @@ if not TYPE_CHECKING:
         "api.store": "DELIVERY_SECONDS LEASE_SECONDS AdmissionVerbs ProofVerbs Store",
         "api.tally": "Commit Tally",
         "api.timestamps": "moment",
+        "runtime.atomic_files": "replace_file",
         "runtime.version": "__version__",
         "api.verdicts": "PROVISIONAL_SECONDS Doubted Judged Provisional Refused",
         "api.queries": "Audit DatabaseCheck EntryView FilingView Json LinkView Listing Query RivalView Viewer filing_row",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.errors import PermanentError
+from gatewayd.runtime.atomic_files import write_file
 
 if TYPE_CHECKING:
     from gatewayd.cli.app import App
@@ -155,26 +155,11 @@ class _Installation:
         else:
             _say(f"{'replaced' if now is not None else 'wrote   '} {here}")
             self.unit_replaced |= ours and now is not None
-        _write(here, text)
+        here.parent.mkdir(parents=True, exist_ok=True)
+        write_file(here, text.encode(), mode=0o644)
 
     def _here(self, path: Path) -> Path:
         return self.root / str(path).lstrip("/")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all, readable by everybody."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(number, "w", encoding="utf-8") as file:  # noqa: PTH123  a descriptor
-            file.write(text)
-            os.fchmod(number, 0o644)
-            file.flush()
-            os.fsync(number)
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink()
-        raise
 
 
 def _warn(root: Path, program: Path, parts: list[Path], version: int | None) -> None:

@@ -10,8 +10,6 @@ The state folder is the service's, so a process that has more power than the ser
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder
@@ -25,6 +23,7 @@ from gatewayd.config.rights import ours_alone
 from gatewayd.errors import PluginError
 from gatewayd.registry import loading
 from gatewayd.registry.discovery import PluginFile
+from gatewayd.runtime.atomic_files import sync, write_file
 from gatewayd.runtime.privileges import mighty
 
 if TYPE_CHECKING:
@@ -95,16 +94,16 @@ def accept(config: Config) -> None:
         (root / group).mkdir(mode=0o700, exist_ok=True)
     changed = {path: raw for path, raw in _sound(config, root) if raw != _held(path)}
     for path, raw in changed.items():
-        _write(path, raw)
+        write_file(path, raw)
     kept = {*config.digests, *_plugins_kept(config)}
     gone = [path for group in _GROUPS for path in (root / group).iterdir() if f"{group}/{path.name}" not in kept]
     for path in gone:
         path.unlink(missing_ok=True)
     origin = str(config.folder).encode()
     if _held(root / ORIGIN) != origin:
-        _write(root / ORIGIN, origin)
-    for folder in {path.parent for path in (*changed, *gone)}:
-        _sync(folder)
+        write_file(root / ORIGIN, origin)
+    for folder in {path.parent for path in gone}:
+        sync(folder)
 
 
 def was_accepted(state: Path) -> bool:
@@ -215,27 +214,3 @@ def _held(copy: Path) -> bytes | None:
 
 def _digest(raw: bytes | None) -> str:
     return "" if raw is None else hashlib.sha256(raw).hexdigest()
-
-
-def _write(path: Path, raw: bytes) -> None:
-    """Write a file whole or not at all."""
-    # Another daemon may keep the same copies: each has a name of its own until the file is whole.
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    """Let what was renamed and removed in a folder outlive a crash of the machine."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

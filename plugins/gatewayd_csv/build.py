@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import unicodedata
 from contextlib import closing
@@ -89,7 +88,6 @@ def build(
             db.execute("INSERT INTO about VALUES (?)", (json.dumps(about),))
             db.execute(f"PRAGMA user_version={FORMAT}")
             db.commit()
-        _sync(target)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
@@ -262,11 +260,3 @@ def _leave_orphans_out(db: sqlite3.Connection, files: Mapping[str, _File]) -> No
         for line, owner in db.execute(f"SELECT line, owner {orphans} ORDER BY line", (kind,)):
             files["contacts.csv"].faults.add(line, f"there is no {kind} {owner[:50]!r} in {name}")
         db.execute(f"DELETE {orphans}", (kind,))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

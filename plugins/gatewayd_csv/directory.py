@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from gatewayd import ConfigError, Contents, Directory, TransientError
+from gatewayd import ConfigError, Contents, Directory, TransientError, replace_file
 from gatewayd_csv.build import build
 from gatewayd_csv.doubts import losses
 from gatewayd_csv.index import Index
@@ -239,7 +238,8 @@ class Csv(Directory):
                 ]
                 # What is wrong with single rows may be why: another encoding, say.
                 return self._unusable(found, faults, [text for text in new.faults if text.partition(":")[0] in lost][:_SOME])
-        self._put_in_place()
+        replace_file(self._new, self._path)
+        self._follow()
         return []
 
     def _gone(self, before: Index, found: tuple[Stamp, ...]) -> list[str]:
@@ -268,15 +268,6 @@ class Csv(Directory):
         # What can't be read may be readable the next time, and its stamp does not tell.
         self._refused = (None if any(UNREADABLE in fault for fault in faults) else found, told)
         return list(told)
-
-    def _put_in_place(self) -> None:
-        self._new.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._follow()
 
 
 def _locked(file: BinaryIO, *, wait: bool) -> bool:

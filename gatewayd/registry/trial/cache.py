@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import stat
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.registry.trial.values import TrialResult
+from gatewayd.runtime.atomic_files import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ class TrialCache:
             kept = {**self._kept(), **fresh}
             newest = sorted(kept, key=lambda key: -kept[key][1])[:_MOST]
             with suppress(OSError):
-                self._write({key: [kept[key][0].row(), kept[key][1]] for key in newest})
+                write_file(self._file, json.dumps({key: [kept[key][0].row(), kept[key][1]] for key in newest}).encode())
 
     def _key(self, found: FoundPlugin) -> str:
         return f"{self._around} {found.name} {found.fingerprint}"
@@ -86,17 +86,6 @@ class TrialCache:
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             # As good as none.
             return {}
-
-    def _write(self, rows: Mapping[str, object]) -> None:
-        assert self._file is not None  # noqa: S101  for the type checker
-        beside = self._file.with_name(f".{self._file.name}.{secrets.token_hex(4)}")
-        try:
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                json.dump(rows, file)
-            beside.replace(self._file)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
 
 
 def _around() -> str:
