@@ -140,7 +140,7 @@ class TransientError(GatewaydError):
 
 
 class LeaseLost(TransientError):
-    """The account's lease went to another owner. Nothing of this visit may be written any more."""
+    """The account's lease went to another holder. Nothing of this visit may be written any more."""
 
 
 class StoreReplaced(TransientError):

@@ -90,7 +90,7 @@ def test_the_page_names_each_metric_and_no_other() -> None:
     named = {name for row in rows for name in re.findall(r"gatewayd_\w+", row[0])}
     metrics = Metrics(version="1")
     metrics.told(
-        [AccountHealth(account="a", owner="o", condition="new")],
+        [AccountHealth(account="a", holder="o", condition="new")],
         Lengths(waiting={"a": (1, datetime.now(UTC))}, queued={"o": 1}, undelivered={"o": 1}, stuck={"o": 1}),
     )
     served = set(re.findall(r"^# TYPE (\w+) ", metrics.text(), re.MULTILINE))

@@ -94,7 +94,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A delivery that this owner may try now."""
+    """A delivery that its taker may try now."""
 
     id: int
     operator: str

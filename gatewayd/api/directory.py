@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.api.renamed_fields import HasHolder
+
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
@@ -71,12 +73,12 @@ def edition(version: str, loaded_at: datetime | None) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryHealth:
+class DirectoryHealth(HasHolder):
     """How one operator's directory is (promise P10). Times are UTC."""
 
     operator: str
-    #: The daemon that says so.
-    owner: str = ""
+    #: The daemon that reports it.
+    holder: str = ""
     condition: DirectoryCondition = "new"
     #: When the last good load began, and when it was last looked at.
     loaded_at: datetime | None = None

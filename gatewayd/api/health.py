@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.api.renamed_fields import HasHolder
 from gatewayd.api.tally import Tally
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ Condition: TypeAlias = Literal["new", "working", "watching", "polling", "backing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountHealth:
+class AccountHealth(HasHolder):
     """How one account is (promise P10). Times are UTC."""
 
     account: str
-    #: The daemon that says so.
-    owner: str
+    #: The daemon that reports it.
+    holder: str
     condition: Condition
     #: When the server last proved that nothing is missing: a listing to its end, or an answer while it was watched.
     checked_at: datetime | None = None
@@ -85,10 +86,11 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonHealth:
+class DaemonHealth(HasHolder):
     """How one daemon is."""
 
-    owner: str
+    #: Its name as a holder of leases.
+    holder: str
     version: str
     started_at: datetime
     #: How many accounts it holds.

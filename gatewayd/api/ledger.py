@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from gatewayd.api.renamed_fields import HasHolder
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -41,21 +43,22 @@ State: TypeAlias = Literal["offered", "waiting", "filed", "duplicate", "not admi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(HasHolder):
     """The right to work on an account. Every write of a visit is fenced by it."""
 
     account: str
-    owner: str
-    #: Grows with every change of owner, so that a late write of an earlier owner is refused.
+    #: Who holds it: the name of a process.
+    holder: str
+    #: Grows with every change of holder, so that a late write of an earlier holder is refused.
     epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(HasHolder):
     """Somebody else holds the account's lease."""
 
     account: str
-    owner: str
+    holder: str
     #: When the lease ends if it is not renewed.
     until: datetime
 

@@ -55,7 +55,7 @@ def _renamed(app: App, old: str, new: str) -> int:
     told = False
     while True:
         try:
-            return app.store.rename_account(old, new, dead=app.owner.dead)
+            return app.store.rename_account(old, new, dead=app.instance.dead)
         except TransientError as error:
             if time.monotonic() > until:
                 raise

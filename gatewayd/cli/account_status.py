@@ -71,13 +71,13 @@ def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Ite
     for name in sorted({*app.config.accounts, *faults}):
         count, since = lengths.waiting.get(name, (0, None))
         found = healths.get(name)
-        attended = found if found and found.owner in living else None
+        attended = found if found and found.holder in living else None
         condition, error, advice = _condition(app, name, attended, faults.get(name), starting=bool(living) and found is None)
         if mute and condition == "unattended":
             condition, error = "backing off", "the store can't be written"
         if name in waits:
             condition, error, advice = "paused", waits[name].message, waits[name].advice
-        secret = ages.since(name, attended.owner) if attended else None
+        secret = ages.since(name, attended.holder) if attended else None
         age = f"Its secret is that of {output.minute(secret)}." if secret and condition == "paused" and name not in waits else ""
         yield ShownAccount(
             name=name,
@@ -153,7 +153,7 @@ def account_row(one: ShownAccount) -> Mapping[str, output.Json]:
         "type": "account",
         "account": one.name,
         "condition": one.condition,
-        "owner": health.owner if health and one.condition != "unattended" else None,
+        "owner": health.holder if health and one.condition != "unattended" else None,
         "checked_at": output.moment(health.checked_at) if health else None,
         "mail_at": output.moment(health.mail_at) if health else None,
         "working_since": output.moment(one.working_since),

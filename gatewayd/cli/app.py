@@ -107,7 +107,7 @@ class App:
 
     def daemons(self) -> Sequence[DaemonHealth]:
         """The daemons that live: one that was killed on this machine says for a while that it does."""
-        return [one for one in self.store.daemons() if not has_ended(self.config.state, one.owner)]
+        return [one for one in self.store.daemons() if not has_ended(self.config.state, one.holder)]
 
     def has_store(self) -> bool:
         """Whether there is a store of this version, so that to open it changes nothing."""
@@ -118,8 +118,8 @@ class App:
         return chosen(self.config.store_options, place=Folders(config=self.folder, state=self.config.state))
 
     @cached_property
-    def owner(self) -> Instance:
-        """This process as an owner of leases."""
+    def instance(self) -> Instance:
+        """This process as a holder of leases."""
         prepare(self.config.state)
         try:
             return self._stack.enter_context(Instance(self.config.state))

@@ -36,9 +36,9 @@ def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) ->
     again, however late, would do it. Raises TransientError where the holder is no daemon that takes requests, or where all
     daemons end meanwhile.
     """
-    if held.owner not in {daemon.owner for daemon in app.daemons()}:
+    if held.holder not in {daemon.holder for daemon in app.daemons()}:
         raise TransientError(
-            f"account {held.account} is being worked on by {host_and_process(held.owner)}",
+            f"account {held.account} is being worked on by {host_and_process(held.holder)}",
             advice=f"Wait for it; its lease ends at {output.moment(held.until)} if it does not renew it.",
         )
     request_id = app.store.ask(held.account, task)

@@ -55,9 +55,9 @@ class SecretAges:
             self._secrets.setdefault(use.file, []).append(use.secret)
         self._others = {fault.file: fault.what for fault in other_copies(app)}
 
-    def since(self, account: str, owner: str) -> datetime | None:
+    def since(self, account: str, holder: str) -> datetime | None:
         """Return since when the daemon that has an account has its secret; None where that is not known here."""
-        copies = self._daemons.get(process_of(owner))
+        copies = self._daemons.get(process_of(holder))
         return copies.since(self._secrets.get(f"accounts/{account}.yaml", ())) if copies else None
 
     def other(self, account: str) -> str:

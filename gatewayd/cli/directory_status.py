@@ -45,7 +45,7 @@ def directories(app: App, living: Collection[str]) -> Sequence[ShownDirectory]:
         if spec.directory is None or spec.faulty:
             continue
         found = healths.get(name)
-        attended = found is not None and found.owner in living
+        attended = found is not None and found.holder in living
         condition = found.condition if found and attended else "new" if living and found is None else "unattended"
         shown.append(ShownDirectory(operator=name, condition=condition, health=found))
     return shown
@@ -80,7 +80,7 @@ def json_directories(shown: Sequence[ShownDirectory]) -> None:
         health = one.health
         row: dict[str, output.Json] = {"type": "directory", "operator": one.operator, "condition": one.condition}
         known: dict[str, output.Json] = {
-            "owner": health.owner if health and one.condition != "unattended" else None,
+            "owner": health.holder if health and one.condition != "unattended" else None,
             "loaded_at": output.moment(health.loaded_at) if health else None,
             "looked_at": output.moment(health.looked_at) if health else None,
             "rows": dict(health.rows) if health else {},

@@ -199,7 +199,7 @@ def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: 
 def _deliver(app: App, *, as_json: bool) -> int:
     """Deliver all that is due now, here. Exits 1 if anything failed, was put off or parked."""
     app.warn_of_faults()
-    destinations = app.store.destinations(dead=app.owner.dead)
+    destinations = app.store.destinations(dead=app.instance.dead)
     rounds = [_deliver_to(app, name) for name, seconds in destinations.items() if seconds <= 0]
     tried = [one for one in rounds if one.taken or one.error]
     if as_json:
@@ -221,7 +221,7 @@ def _deliver(app: App, *, as_json: bool) -> int:
 def _deliver_to(app: App, destination: str) -> DeliveryRound:
     """Deliver all that is due of one destination; its error is its own, the other destinations go on (P4)."""
     with standard_output_kept(), observed(app) as events:
-        tools = DeliveryTools(store=app.store, owner=app.owner, settler=app.thread, events=events)
+        tools = DeliveryTools(store=app.store, instance=app.instance, settler=app.thread, events=events)
         return _delivered(Outbox(app.config), destination, tools)
 
 

@@ -56,7 +56,7 @@ def _reread(app: App, session: Session, audit: Audit) -> Audit:
 
 def _sent(app: App, session: Session, folder: str, batch: Sequence[Listed]) -> Sequence[tuple[str, bytes, bool]]:
     """Return what the server sends now: each key, its digest, and whether it has a Message-ID and a Date of its own."""
-    with app.owner.spool() as spool:
+    with app.instance.spool() as spool:
         spool.expect(batch, MESSAGE_BYTES)
         came = [one for one in session.fetch(folder, batch, spool) if isinstance(one, Came)]
         spool.seal()

@@ -87,13 +87,13 @@ def _status(app: App, *, as_json: bool) -> int:
 
 def _collected(app: App) -> _Status:
     daemons, lengths, wrong = app.daemons(), app.store.lengths(), unwritable(app.store)
-    mute = silent(app.config.state, [one.owner for one in daemons]) if wrong else []
+    mute = silent(app.config.state, [one.holder for one in daemons]) if wrong else []
     return _Status(
         daemons=daemons,
         silent=mute,
         store=wrong,
-        accounts=list(accounts(app, {one.owner for one in daemons}, lengths, mute=bool(mute))),
-        directories=directories(app, {one.owner for one in daemons}),
+        accounts=list(accounts(app, {one.holder for one in daemons}, lengths, mute=bool(mute))),
+        directories=directories(app, {one.holder for one in daemons}),
         queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
         lengths=lengths,
         suspensions=app.store.suspensions(),
@@ -141,7 +141,7 @@ def _outbox(status: _Status) -> Iterator[str]:
 def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
     deaths = f", {output.count(one.worker_deaths, 'worker')} replaced" if one.worker_deaths else ""
     held = f"{output.count(one.accounts, 'account')}, {output.count(one.workers, 'worker')}{deaths}"
-    yield f"Daemon {one.owner}: version {one.version}, up {_span(now - one.started_at)}, {held}."
+    yield f"Daemon {one.holder}: version {one.version}, up {_span(now - one.started_at)}, {held}."
     for breaker in one.open_breakers:
         yield f"  The matcher {breaker} failed too often and is not called for now; see `gatewayd queue causes`."
     for target in one.open_targets:
@@ -187,7 +187,7 @@ def _print_json(status: _Status) -> None:
 def _daemon_row(one: DaemonHealth) -> Mapping[str, output.Json]:
     return {
         "type": "daemon",
-        "owner": one.owner,
+        "owner": one.holder,
         "version": one.version,
         "started_at": output.moment(one.started_at),
         "accounts": one.accounts,

@@ -30,9 +30,9 @@ def unwritable(store: Store) -> GatewaydError | None:
     return None
 
 
-def silent(state: Path, owners: Collection[str]) -> Sequence[int]:
-    """Return the processes of daemons that run and can't say so by the store; ``owners`` are those that can."""
-    speaking = {process_of(owner) for owner in owners}
+def silent(state: Path, holders: Collection[str]) -> Sequence[int]:
+    """Return the processes of daemons that run and can't say so by the store; ``holders`` are those that can."""
+    speaking = {process_of(holder) for holder in holders}
     return [pid for pid in running_daemons(state) if pid not in speaking]
 
 

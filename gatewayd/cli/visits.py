@@ -195,7 +195,7 @@ def _visited(app: App, account: AccountConfig, task: Task, show: Callable[[Progr
         # First: a worker process gets ready while the store is opened.
         matching=app.matching,
         store=app.store,
-        owner=app.owner,
+        instance=app.instance,
         router=app.router,
         fetcher=app.thread,
         bounds=Bounds.of(app.config.limits),
@@ -220,7 +220,7 @@ def _remember(app: App, done: VisitReport) -> None:
     mail = now if done.tally.filed else None
     with suppress(GatewaydError):
         app.store.tell(
-            [AccountHealth(account=done.account, owner=app.owner.name, condition="new", checked_at=checked, mail_at=mail)]
+            [AccountHealth(account=done.account, holder=app.instance.name, condition="new", checked_at=checked, mail_at=mail)]
         )
 
 

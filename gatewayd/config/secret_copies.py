@@ -72,10 +72,10 @@ class SecretCopies:
         found = [self.by_name.get(str(one)) for one in several]
         return max((one.since for one in found if one and one.mark), default=None)
 
-    def tell(self, owner: Instance) -> None:
+    def tell(self, instance: Instance) -> None:
         """Tell it in the room of a daemon; raises OSError."""
         told = {name: [copy.since.timestamp(), copy.mark] for name, copy in self.by_name.items()}
-        owner.write(_FILE, json.dumps({"key": self.key.hex(), "copies": told}))
+        instance.write(_FILE, json.dumps({"key": self.key.hex(), "copies": told}))
 
 
 def new_key() -> bytes:

@@ -31,9 +31,9 @@ _DIGEST = 16
 class SecretWatcher:
     """Looks from the first ``apply`` to ``stop``, in a thread of its own: a file behind a dead network may keep it waiting."""
 
-    def __init__(self, owner: Instance, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
+    def __init__(self, instance: Instance, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
         """``changed`` are called with the files of the config that name what is another by now."""
-        self._owner = owner
+        self._instance = instance
         self._changed = changed
         self._every = every
         self._key = new_key()
@@ -98,7 +98,7 @@ class SecretWatcher:
             return
         # While the disk is full there is nothing to do about it.
         with suppress(OSError):
-            SecretCopies(self._key, self._copies).tell(self._owner)
+            SecretCopies(self._key, self._copies).tell(self._instance)
             self._told = dict(self._copies)
 
     def _say(self, changed: Collection[str], users: Mapping[str, Collection[str]]) -> None:

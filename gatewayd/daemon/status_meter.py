@@ -90,7 +90,7 @@ class StatusMeter:
     def _measure(self) -> None:
         try:
             healths, lengths = self._store.healths(), self._store.lengths()
-            living = {one.owner for one in self._store.daemons()}
+            living = {one.holder for one in self._store.daemons()}
         except GatewaydError:
             # The supervisor has said so already, and goes on trying.
             return
@@ -101,5 +101,5 @@ class StatusMeter:
         known = {*self._accounts, *(fault.file.removeprefix("accounts/").removesuffix(".yaml") for fault in self._faults)}
         ours = [one for one in healths if one.account in known]
         # A daemon that was killed visits nothing any more.
-        self._metrics.told([one if one.owner in living else replace(one, working_since=None) for one in ours], lengths)
+        self._metrics.told([one if one.holder in living else replace(one, working_since=None) for one in ours], lengths)
         self._faulty = sum(bool(one.error) for one in ours)

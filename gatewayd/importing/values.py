@@ -114,7 +114,7 @@ class VisitTools:
 
     store: Store
     matching: Matching
-    owner: Instance
+    instance: Instance
     #: By which mail goes on; None: by nothing.
     router: Router | None = None
     #: One thread, for everything that the session does.

@@ -71,7 +71,7 @@ def visit(
     """
     if account.imports is None:
         raise PermanentError(f"account {account.name} has no import block", advice="Add `import:` to its file.")
-    held = lease or tools.store.take_lease(account.name, tools.owner.name, dead=tools.owner.dead)
+    held = lease or tools.store.take_lease(account.name, tools.instance.name, dead=tools.instance.dead)
     if isinstance(held, Held):
         return held
     not_released = None
@@ -272,7 +272,7 @@ class _Steps:
             odd.append(sizes)
             return sum(odd, self._store.sizes(self._account.name, folder)).are_estimates
 
-        spool = self._tools.owner.spool()
+        spool = self._tools.instance.spool()
         batch = fetch(session, folder, asked, spool, self._tools.bounds.message, estimates=estimates)
         try:
             return FetchedBatch(batch, self._tools.matching.begin(match_request(batch, self._context.specs, self._imports)))

@@ -32,10 +32,10 @@ class _Told:
 class DestinationHealth:
     """Tells the store of each account how its last round went. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Instance, events: Events) -> None:
+    def __init__(self, store: Store, instance: Instance, events: Events) -> None:
         self._store = store
         self._events = events
-        self._owner = owner
+        self._instance = instance
         self._told: dict[str, _Told] = {}
         #: What the store did not take yet.
         self._untold: dict[str, AccountHealth] = {}
@@ -75,11 +75,11 @@ class DestinationHealth:
         now = datetime.now(UTC)
         if done.error is None:
             sent = now if done.delivered else None
-            return AccountHealth(account=account, owner=self._owner.name, condition="sending", checked_at=now, mail_at=sent)
+            return AccountHealth(account=account, holder=self._instance.name, condition="sending", checked_at=now, mail_at=sent)
         condition: Condition = "paused" if isinstance(done.error, AuthError) else "backing off"
         return AccountHealth(
             account=account,
-            owner=self._owner.name,
+            holder=self._instance.name,
             condition=condition,
             due_at=now + timedelta(seconds=done.rest),
             failures=failures,

@@ -58,7 +58,7 @@ class Dispatcher:
     def __init__(
         self,
         store: Store,
-        owner: Instance,
+        instance: Instance,
         events: Events | None = None,
         *,
         policy: Policy | None = None,
@@ -69,7 +69,7 @@ class Dispatcher:
         After ``slow`` seconds without a word from its server a destination no longer counts as working.
         """
         self._store = store
-        self._owner = owner
+        self._instance = instance
         self._events = events or Events()
         self._policy = policy
         self._slow = slow
@@ -80,8 +80,8 @@ class Dispatcher:
         self._line = FairQueue(self._limit)
         self._runs: dict[str, DestinationRun] = {}
         self._rests: dict[str, DestinationPause] = {}
-        self._due = RetryNow(store, owner)
-        self._health = DestinationHealth(store, owner, self._events)
+        self._due = RetryNow(store, instance)
+        self._health = DestinationHealth(store, instance, self._events)
         self._idle: list[WorkerThreads] = []
         self._slots: list[WorkerThreads] = []
         self._settler: WorkerThreads | None = None
@@ -194,7 +194,7 @@ class Dispatcher:
         self._due.tell()
         self._health.catch_up()
         # What is taken of a destination that is at work is not looked at below.
-        destinations = self._store.destinations(dead=partial(abandoned, self._owner))
+        destinations = self._store.destinations(dead=partial(abandoned, self._instance))
         self._away = 0
         for destination, seconds in destinations.items():
             rest = self._rests.get(destination)
@@ -247,7 +247,7 @@ class Dispatcher:
         assert self._settler is not None  # noqa: S101  it was made with the first thread
         tools = DeliveryTools(
             store=self._store,
-            owner=self._owner,
+            instance=self._instance,
             settler=self._settler,
             events=self._events,
             opened=run.opened,

@@ -20,13 +20,13 @@ __all__ = ["LIMIT", "DeliveryRound", "DeliveryTools", "Outbox", "Policy", "aband
 LIMIT = 100
 
 
-def abandoned(owner: Instance, taker: str) -> bool:
+def abandoned(instance: Instance, taker: str) -> bool:
     """Whether nobody delivers what ``taker`` took of a destination that this process is not at work on.
 
     That is so for a dead process, and for this one itself: where the store went away before it answered that something was taken,
     or before it could be given back, nobody knows of it any more.
     """
-    return taker == owner.name or owner.dead(taker)
+    return taker == instance.name or instance.dead(taker)
 
 
 class Outbox:
@@ -43,7 +43,7 @@ class Outbox:
         Raises what the store raises before anything was taken.
         """
         began = time.monotonic()
-        taken = tools.store.take(destination, tools.owner.name, limit=LIMIT, dead=partial(abandoned, tools.owner))
+        taken = tools.store.take(destination, tools.instance.name, limit=LIMIT, dead=partial(abandoned, tools.instance))
         if not taken:
             return DeliveryRound(destination=destination)
         return DestinationWork(self._config, self._policy, tools, destination, taken, failures=failures, began=began).run()

@@ -28,14 +28,14 @@ class ResultCommitter:
     """Keeps what became of deliveries until it is on the disk. Used by one thread; the commits are the executor's."""
 
     def __init__(
-        self, store: Store, owner: str, executor: Executor, *, told: Callable[[Taken, Settled], None], wait: Callable[[], bool]
+        self, store: Store, taker: str, executor: Executor, *, told: Callable[[Taken, Settled], None], wait: Callable[[], bool]
     ) -> None:
         """``told`` hears of each that is committed, in the executor's thread. ``wait`` waits a moment where the store is away.
 
         It returns whether to go on trying: what was sent and is not on the disk would be sent again.
         """
         self._store = store
-        self._owner = owner
+        self._taker = taker
         self._executor = executor
         self._told = told
         self._wait = wait
@@ -87,7 +87,7 @@ class ResultCommitter:
     def _settled(self, batch: Sequence[Settled]) -> frozenset[int]:
         while True:
             try:
-                return self._store.settle(self._owner, batch)
+                return self._store.settle(self._taker, batch)
             except TransientError:
                 if not self._wait():
                     raise

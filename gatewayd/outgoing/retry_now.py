@@ -22,9 +22,9 @@ __all__ = ["RetryNow", "changed_destinations", "put_off_by_operators"]
 class RetryNow:
     """Lets what waits in destinations be due. Used by the outbox' thread."""
 
-    def __init__(self, store: Store, owner: Instance) -> None:
+    def __init__(self, store: Store, instance: Instance) -> None:
         self._store = store
-        self._owner = owner
+        self._instance = instance
         self._destinations: set[str] = set()
         self._looked_back = False
 
@@ -48,7 +48,7 @@ class RetryNow:
     def _left_over(self) -> set[str]:
         """Return the destinations where the daemon before may have been refused. Of webhooks nobody knows why they wait."""
         paused = {f"account {one.account}" for one in self._store.healths() if one.condition == "paused"}
-        destinations = self._store.destinations(dead=partial(abandoned, self._owner))
+        destinations = self._store.destinations(dead=partial(abandoned, self._instance))
         return {destination for destination in destinations if destination in paused or not destination.startswith("account ")}
 
 

@@ -24,7 +24,7 @@ class DeliveryTools:
     """What the work on a destination works with; handed in, so that the command line and the daemon each bring their own."""
 
     store: Store
-    owner: Instance
+    instance: Instance
     #: One thread, which commits what became of deliveries.
     settler: Executor
     #: Hears of each try, once it is committed.

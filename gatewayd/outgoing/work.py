@@ -72,7 +72,7 @@ class DestinationWork:
         self._ways: dict[tuple[str, str, str | None], Route] = {}
         #: The last try to open a connection failed.
         self._shut = False
-        self._books = ResultCommitter(tools.store, tools.owner.name, tools.settler, told=self._told, wait=self._wait)
+        self._books = ResultCommitter(tools.store, tools.instance.name, tools.settler, told=self._told, wait=self._wait)
 
     def run(self) -> DeliveryRound:
         """Do it, and report it. Never raises: what ended it early is the round's error."""
@@ -214,7 +214,7 @@ class DestinationWork:
 
     def _give_back(self) -> None:
         if self._left:
-            self._tools.store.give_back(self._tools.owner.name, list(self._left))
+            self._tools.store.give_back(self._tools.instance.name, list(self._left))
 
     # --- when to end --------------------------------------------------------------------------------------------------
 

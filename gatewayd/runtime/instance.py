@@ -1,7 +1,7 @@
-"""This process as an owner of leases: a name, a room for its spools, and a way for others to see that it has died.
+"""This process as a holder of leases: a name, a room for its spools, and a way for others to see that it has died.
 
-A lease must outlive a short pause of its owner, but nobody should wait for the lease of a process that was killed. So
-every owner locks a file in a room of its own below the state folder; the operating system lets go of the lock when the
+A lease must outlive a short pause of its holder, but nobody should wait for the lease of a process that was killed. So
+every holder locks a file in a room of its own below the state folder; the operating system lets go of the lock when the
 process ends, however it ends. Owners with another state folder are judged by their lease's time alone, and so are those with a
 copy of it, as a second machine often begins: what is no lock here may be one there.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Instance", "Role", "enter", "has_ended", "host_and_process", "prepare", "process_of", "running_daemons"]
 
-#: What an owner is: what others see of it where the store can't tell.
+#: What an instance is: what others see of it where the store can't tell.
 Role: TypeAlias = Literal["daemon", "command"]
 
 #: Another at each start of a machine (random(4)). The service may not be allowed to read it.
@@ -64,10 +64,10 @@ def prepare(state: Path) -> None:
 
 
 class Instance:
-    """An owner of leases, from its making until ``close`` or the end of the process."""
+    """A holder of leases, from its making until ``close`` or the end of the process."""
 
     def __init__(self, state: Path, role: Role = "command") -> None:
-        """Make the owner's room below ``state`` and remove the rooms, and with them the spools, of owners that died.
+        """Make its room below ``state``, and remove the rooms of holders that died, with their spools.
 
         Raises OSError where the state folder can't be written.
         """
@@ -87,17 +87,17 @@ class Instance:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{self._home}:{token}"
 
     def spool(self) -> Spool:
-        """Return a new spool in this owner's room."""
+        """Return a new spool in its room."""
         return Spool(self._room / f"{next(self._numbers)}.spool")
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of this owner's room, whole or not at all; raises OSError."""
+        """Write a file of its room, whole or not at all; raises OSError."""
         new = self._room / f".{name}"
         new.write_text(text)
         new.replace(self._room / name)
 
     def dead(self, name: str) -> bool:
-        """Whether the owner called ``name`` surely has ended. False where that can't be seen from here."""
+        """Whether the holder called ``name`` surely has ended. False where that can't be seen from here."""
         return has_ended(self._rooms.parent, name)
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class Instance:
 
 
 def has_ended(state: Path, name: str) -> bool:
-    """Whether the owner called ``name`` surely has ended; False where this state folder can't tell. Writes nothing."""
+    """Whether the holder called ``name`` surely has ended; False where this state folder can't tell. Writes nothing."""
     host, _, home, token = ["", "", "", *name.rsplit(":", 3)][-4:]
     rooms = state / "owners"
     try:
@@ -150,7 +150,7 @@ def _home(rooms: Path) -> str:
 
 
 def _lives_here(host: str, home: str, here: str) -> bool:
-    """Whether an owner's rooms are these ones, and not those of a copy of the whole machine."""
+    """Whether the rooms of a holder are these ones, and not those of a copy of the whole machine."""
     theirs, _, boot = home.rpartition(".")
     ours, _, booted = here.rpartition(".")
     return theirs == ours and (host == socket.gethostname() or (boot == booted != ""))
@@ -189,12 +189,12 @@ def running_daemons(state: Path) -> dict[int, Path]:
 
 
 def host_and_process(name: str) -> str:
-    """Return an owner's name as people want to read it."""
+    """Return the name of a holder as people want to read it."""
     host, pid, *_ = [*name.split(":"), "", ""]
     return f"process {pid} on {host}"
 
 
 def process_of(name: str) -> int:
-    """Return the number of an owner's process, as it is on its own host; 0 for a name that has none."""
+    """Return the number of the process of a holder, as it is on its own host; 0 for a name that has none."""
     number = [*name.rsplit(":", 3), "", ""][1]
     return int(number) if number.isascii() and number.isdigit() else 0

@@ -102,7 +102,7 @@ class Metrics(Collector):
         self._mails.labels("deferred").inc(tally.deferred)
 
     def visited(self, result: Literal["done", "failed", "held"], *, seconds: float) -> None:
-        """Count a visit; ``held`` is one that found the account with another owner."""
+        """Count a visit; ``held`` is one that found the account held by another process."""
         self._visits.labels(result).inc()
         self._visit_seconds.observe(seconds)
 

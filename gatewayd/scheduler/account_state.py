@@ -189,7 +189,7 @@ class AccountState:
         pause = min(self.every, _FIRST_PAUSE * 2.0 ** min(self.empty - _EMPTY, 20))
         return max(0.0, self.ended_at + pause - now)
 
-    def health(self, owner: str, now: float) -> AccountHealth:
+    def health(self, holder: str, now: float) -> AccountHealth:
         """Return how it is, as it is told to others; ``now`` is the time on the loop's clock."""
 
         def at(when: float | None) -> datetime | None:
@@ -197,7 +197,7 @@ class AccountState:
 
         return AccountHealth(
             account=self.name,
-            owner=owner,
+            holder=holder,
             condition=self.shown,
             checked_at=self.checked_at,
             mail_at=self.mail_at,

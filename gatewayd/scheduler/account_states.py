@@ -238,10 +238,10 @@ class AccountStates:
                 self._kit.events.alarm_over("account", name)
 
     def _others(self, config: Config) -> Sequence[AccountHealth]:
-        owner = self._kit.owner.name
+        holder = self._kit.instance.name
         idle = [account for account in config.accounts.values() if not _imports(account)]
         others = [
-            AccountHealth(account=account.name, owner=owner, condition="sending" if account.sends else "disabled")
+            AccountHealth(account=account.name, holder=holder, condition="sending" if account.sends else "disabled")
             for account in idle
         ]
         faults: dict[str, str] = {}
@@ -251,7 +251,7 @@ class AccountStates:
                 faults.setdefault(name, str(fault))
         advice = "Correct its file; `gatewayd check` shows all faults."
         return others + [
-            AccountHealth(account=name, owner=owner, condition="faulty", error=fault, advice=advice)
+            AccountHealth(account=name, holder=holder, condition="faulty", error=fault, advice=advice)
             for name, fault in faults.items()
         ]
 

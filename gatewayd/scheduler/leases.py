@@ -101,7 +101,7 @@ class LeaseManager:
 
     def _end(self, leases: Sequence[Lease]) -> None:
         self._kit.store.release_leases([*leases, *self._giving, *self._taken])
-        self._kit.store.retire(self._kit.owner.name)
+        self._kit.store.retire(self._kit.instance.name)
 
     def _round(self, held: Sequence[Lease], giving: Sequence[Lease], wanted: Sequence[str], accounts: int) -> None:
         done = LeaseRound(began=time.monotonic(), asked=frozenset(held))
@@ -132,19 +132,19 @@ class LeaseManager:
     def _bury(self) -> None:
         """Let those daemons no longer count that were killed: else a share of the accounts would wait for them."""
         for one in self._kit.store.daemons():
-            if self._kit.owner.dead(one.owner):
-                self._kit.store.retire(one.owner)
+            if self._kit.instance.dead(one.holder):
+                self._kit.store.retire(one.holder)
 
     def _take(self, done: LeaseRound, wanted: Sequence[str], room: int) -> LeaseRound:
         """Take as many as there is room for, whoever had them before; of many, any."""
         taken: list[Lease] = []
-        owner = self._kit.owner
+        instance = self._kit.instance
         names = random.sample(wanted, len(wanted))
         step = max(_AT_ONCE, room)
         try:
             for start in range(0, min(len(names), _ASKED * step), step):
                 if len(taken) < room:
-                    taken += self._kit.store.take_leases(names[start : start + step], owner.name, dead=owner.dead)
+                    taken += self._kit.store.take_leases(names[start : start + step], instance.name, dead=instance.dead)
             if len(taken) > room:
                 self._kit.store.release_leases(taken[room:])
             healths = {one.account: one for one in self._kit.store.healths()} if taken else {}

@@ -102,7 +102,7 @@ class RequestInbox:
         now = time.monotonic()
         # A copy: a store that fails gives back to it what was to be told.
         changed = [charge for charge, _ in list(self._changed.values()) if _ours(charge)]
-        healths = [(charge, charge.health(self._kit.owner.name, now)) for charge in changed]
+        healths = [(charge, charge.health(self._kit.instance.name, now)) for charge in changed]
         last = self._thread.submit(self._tell, healths) if healths else None
         self._thread.shutdown(wait=False)
         # Answers may wait, too.
@@ -128,7 +128,7 @@ class RequestInbox:
                 continue
             del self._changed[name]
             self._told[name] = essence
-            health = charge.health(self._kit.owner.name, now)
+            health = charge.health(self._kit.instance.name, now)
             due.append((charge, health))
             if before is None or (before[0], before[2]) != (health.condition, health.error):
                 self._kit.events.account_changed(health, before[0] if before else "new")
@@ -175,7 +175,7 @@ class RequestInbox:
             # What the daemon before found out by sending stands: what was refused then is tried by that.
             failed = {one.account: one for one in self._kit.store.healths() if one.condition in _FAILED} if self._first else {}
             news = [
-                replace(failed[one.account], owner=one.owner) if one.condition == "sending" and one.account in failed else one
+                replace(failed[one.account], holder=one.holder) if one.condition == "sending" and one.account in failed else one
                 for one in self._others.values()
             ]
             if news:

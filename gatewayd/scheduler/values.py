@@ -49,7 +49,7 @@ class Dependencies:
     """What the supervisor works with."""
 
     store: Store
-    owner: Instance
+    instance: Instance
     matching: Matching
     limits: LimitsConfig
     #: How this daemon is, given how many accounts it holds.

@@ -41,11 +41,11 @@ class _Stopped(Exception):
 class Corrector:
     """Its methods may be called from any thread; none of them waits but ``stop``."""
 
-    def __init__(self, store: Store, workers: WorkerMatching, owner: str, hurry: Callable[[Collection[str]], None]) -> None:
-        """``owner`` is this daemon, and ``hurry`` lets accounts be visited soon."""
+    def __init__(self, store: Store, workers: WorkerMatching, holder: str, hurry: Callable[[Collection[str]], None]) -> None:
+        """``holder`` is this daemon, and ``hurry`` lets accounts be visited soon."""
         self._store = store
         self._workers = workers
-        self._owner = owner
+        self._holder = holder
         self._hurry = hurry
         self._door = threading.Condition()
         #: The last good look at each directory that was not followed up, and whose records changed with it.
@@ -136,7 +136,7 @@ class Corrector:
             return
         self._tell_at = now + _QUIET
         try:
-            self._store.tell_directories([replace(one, owner=self._owner) for one in self._workers.directories.healths()])
+            self._store.tell_directories([replace(one, holder=self._holder) for one in self._workers.directories.healths()])
             self._failed.pop("", None)
         except GatewaydError as error:
             self._say("", error)

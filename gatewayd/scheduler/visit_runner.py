@@ -165,7 +165,7 @@ class VisitRunner:
         tools = VisitTools(
             store=self._kit.store,
             matching=self._kit.matching,
-            owner=self._kit.owner,
+            instance=self._kit.instance,
             router=run.router,
             fetcher=slot.fetcher,
             bounds=self._kit.bounds,
@@ -181,7 +181,7 @@ class VisitRunner:
         specs = [run.specs[name] for name in run.config.operators]
         report = visit(run.config, transport, specs, tools, run.task, lease=run.lease, session=session, keep=True)
         if isinstance(report, Held):
-            raise LeaseLost(f"the lease of account {run.config.name} is lost: {report.owner} has it")
+            raise LeaseLost(f"the lease of account {run.config.name} is lost: {report.holder} has it")
         return report
 
     def _watch(self, run: RunningVisit, slot: VisitSlot, session: Session) -> WatchedSession | None:

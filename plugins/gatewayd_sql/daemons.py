@@ -40,7 +40,7 @@ class Daemons:
     def beat(self, one: DaemonHealth) -> int:
         """Say that a daemon lives; return how many do."""
         row = {
-            "owner": one.owner,
+            "owner": one.holder,
             "version": clean(one.version),
             "started_at": seconds(one.started_at),
             "beat_at": now(),
@@ -56,10 +56,10 @@ class Daemons:
             connection.execute(delete(daemon).where(daemon.c.beat_at < now() - _FORGOTTEN))
             return connection.execute(select(func.count()).select_from(daemon).where(_LIVES)).scalar_one()
 
-    def retire(self, owner: str) -> None:
+    def retire(self, holder: str) -> None:
         """Say that a daemon ends."""
         with self._db.writing() as connection:
-            connection.execute(delete(daemon).where(daemon.c.owner == owner))
+            connection.execute(delete(daemon).where(daemon.c.owner == holder))
 
     def living(self) -> Sequence[DaemonHealth]:
         """Return the daemons that live, longest first."""
@@ -68,7 +68,7 @@ class Daemons:
             rows = connection.execute(query).all()
         return [
             DaemonHealth(
-                owner=row.owner,
+                holder=row.owner,
                 version=row.version,
                 started_at=moment(row.started_at),
                 accounts=row.accounts,
@@ -98,7 +98,7 @@ class Daemons:
         found = [
             AccountHealth(
                 account=row.account,
-                owner=row.owner,
+                holder=row.owner,
                 condition=row.condition,
                 checked_at=moment(row.checked_at),
                 mail_at=moment(row.mail_at),
@@ -153,7 +153,7 @@ def _open(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
 def _health(one: AccountHealth) -> dict[str, object]:
     return {
         "account": one.account,
-        "owner": one.owner,
+        "owner": one.holder,
         "condition": one.condition,
         "checked_at": seconds(one.checked_at),
         "mail_at": seconds(one.mail_at),

@@ -44,7 +44,7 @@ class DirectoryTables:
         found = [
             DirectoryHealth(
                 operator=row.operator,
-                owner=row.owner,
+                holder=row.owner,
                 condition=row.condition,
                 loaded_at=moment(row.loaded_at),
                 looked_at=moment(row.looked_at),
@@ -63,7 +63,7 @@ class DirectoryTables:
 def _row(one: DirectoryHealth) -> dict[str, object]:
     return {
         "operator": one.operator,
-        "owner": one.owner,
+        "owner": one.holder,
         "condition": one.condition,
         "loaded_at": seconds(one.loaded_at),
         "looked_at": seconds(one.looked_at),

@@ -46,7 +46,7 @@ def fence(connection: Connection, lease: Lease) -> float:
     A lease whose time has passed still stands while nobody took it. Raises LeaseLost, and StoreReplaced where it stands in a table
     that was made anew.
     """
-    row = connection.execute(_FENCE, {"of": lease.account, "holder": lease.owner, "taken": lease.epoch}).one_or_none()
+    row = connection.execute(_FENCE, {"of": lease.account, "holder": lease.holder, "taken": lease.epoch}).one_or_none()
     if row is None:
         raise LeaseLost(
             f"the lease of account {lease.account} is lost: another process has it by now",
@@ -63,15 +63,15 @@ class Leases:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def take(self, account: str, owner: str, *, dead: Callable[[str], bool]) -> Lease | Held:
-        """Take the lease if it is free, ended, or its owner is dead."""
+    def take(self, account: str, holder: str, *, dead: Callable[[str], bool]) -> Lease | Held:
+        """Take the lease if it is free, ended, or its holder is dead."""
         for _ in range(_TRIES):
             found = self._read(account)
             free = found.owner is None or found.until <= found.now
             if not (free or dead(found.owner)):
-                return Held(account=account, owner=found.owner, until=moment(found.until))
-            if self._snatch(account, owner, found):
-                return Lease(account=account, owner=owner, epoch=found.epoch + 1)
+                return Held(account=account, holder=found.owner, until=moment(found.until))
+            if self._snatch(account, holder, found):
+                return Lease(account=account, holder=holder, epoch=found.epoch + 1)
         raise TransientError(
             f"the lease of account {account} changes hands all the time",
             advice="If it lasts, stop all but one of those who work on it.",
@@ -87,14 +87,14 @@ class Leases:
             connection.execute(InsertOrIgnore(table), {"account": account, "owner": None, "epoch": 0, "until": 0.0})
             return connection.execute(query).one()
 
-    def _snatch(self, account: str, owner: str, found: Row[tuple[str | None, int, float, float]]) -> bool:
+    def _snatch(self, account: str, holder: str, found: Row[tuple[str | None, int, float, float]]) -> bool:
         # Whoever took it since has raised the epoch; whoever renewed it since is alive, unless it is known to be dead.
         free = or_(table.c.owner.is_(None), table.c.until <= now())
         dead = table.c.owner == found.owner if found.until > found.now else free
         taken = (
             update(table)
             .where(table.c.account == account, table.c.epoch == found.epoch, or_(free, dead))
-            .values(owner=owner, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
+            .values(owner=holder, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
         )
         with self._db.writing() as connection:
             return connection.execute(taken).rowcount == 1
@@ -106,7 +106,7 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Give the lease back, so that even its late writes are refused."""
-        held = and_(table.c.account == lease.account, table.c.owner == lease.owner, table.c.epoch == lease.epoch)
+        held = and_(table.c.account == lease.account, table.c.owner == lease.holder, table.c.epoch == lease.epoch)
         with self._db.writing() as connection:
             connection.execute(update(table).where(held).values(owner=None, until=0.0))
 
@@ -115,8 +115,8 @@ class Leases:
     # Rows are locked in the order of accounts, and those that somebody else has locked are left out: a visit that commits a
     # large batch locks its lease's row for as long, and no other account may wait for that (promise P4).
 
-    def take_many(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
-        """Take those leases that are free, ended or of a dead owner; one read where there are none."""
+    def take_many(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        """Take those leases that are free, ended or of a dead holder; one read where there are none."""
         holders = self._holders(accounts)
         gone = [one for one in {holder for holder in holders.values() if holder is not None} if dead(one)]
         wanted = sorted(account for account in set(accounts) if holders.get(account) is None or holders[account] in gone)
@@ -126,11 +126,11 @@ class Leases:
         new = [{"account": account, "owner": None, "epoch": 0, "until": 0.0} for account in wanted if account not in holders]
         open_ = select(table.c.account).where(one_of(table.c.account, wanted), free).order_by(table.c.account)
         take = update(table).where(table.c.account.in_(open_.with_for_update(skip_locked=True)))
-        take = take.values(owner=owner, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
+        take = take.values(owner=holder, epoch=table.c.epoch + 1, until=now() + LEASE_SECONDS)
         with self._db.writing() as connection:
             _NEW.run(connection, new)
             rows = connection.execute(take.returning(table.c.account, table.c.epoch)).all()
-        return [Lease(account=account, owner=owner, epoch=epoch) for account, epoch in sorted(rows)]
+        return [Lease(account=account, holder=holder, epoch=epoch) for account, epoch in sorted(rows)]
 
     def _holders(self, accounts: Collection[str]) -> dict[str, str | None]:
         """Return who holds each account's lease now; None where nobody does. Accounts without a lease yet are left out."""
@@ -143,7 +143,7 @@ class Leases:
         """Renew them, and return those that still stand."""
         if not leases:
             return []
-        held = {(lease.account, lease.owner, lease.epoch) for lease in leases}
+        held = {(lease.account, lease.holder, lease.epoch) for lease in leases}
         accounts = {lease.account for lease in leases}
         query = select(table.c.account, table.c.owner, table.c.epoch).where(one_of(table.c.account, accounts))
         with self._db.writing() as connection:
@@ -157,12 +157,12 @@ class Leases:
             if len(locked) < len(accounts):
                 # What is left out is being renewed by a fenced write this moment, or taken: the next renewal will see that.
                 standing |= held.intersection(map(tuple, connection.execute(query)))
-        return [lease for lease in leases if (lease.account, lease.owner, lease.epoch) in standing]
+        return [lease for lease in leases if (lease.account, lease.holder, lease.epoch) in standing]
 
     def release_many(self, leases: Sequence[Lease]) -> None:
         """Give them back."""
         rows = [
-            {"of": lease.account, "holder": lease.owner, "taken": lease.epoch, "owner": None, "until": 0.0}
+            {"of": lease.account, "holder": lease.holder, "taken": lease.epoch, "owner": None, "until": 0.0}
             for lease in sorted(leases, key=lambda lease: lease.account)
         ]
         if rows:

@@ -63,10 +63,10 @@ _DUE = (
 _TAKE = (
     update(delivery)
     .where(one_of(delivery.c.id, name="ids"))
-    .values(taker=bindparam("owner"), was_due=func.coalesce(delivery.c.was_due, delivery.c.due), due=now() + DELIVERY_SECONDS)
+    .values(taker=bindparam("by"), was_due=func.coalesce(delivery.c.was_due, delivery.c.due), due=now() + DELIVERY_SECONDS)
 )
 _HOLD = update(delivery).where(one_of(delivery.c.id, name="ids")).values(due=None, taker=None, was_due=None)
-_GIVE_BACK = update(delivery).where(one_of(delivery.c.id, name="ids"), delivery.c.taker == bindparam("owner")).values(_UNTAKEN)
+_GIVE_BACK = update(delivery).where(one_of(delivery.c.id, name="ids"), delivery.c.taker == bindparam("by")).values(_UNTAKEN)
 _TRIED = (
     select(
         delivery.c.id,
@@ -122,7 +122,7 @@ class OutboxTables:
         gone = {one for one in {taker for taker, _ in takers} if dead(one)}
         return due | {name: min(due[name], 0.0) for taker, name in takers if taker in gone and name in due}
 
-    def take(self, destination: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+    def take(self, destination: str, taker: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
         """Take what is due of a destination, oldest due first."""
         with self._db.reading() as connection:
             takers = connection.scalars(_TAKEN.where(delivery.c.lane == destination)).all()
@@ -139,17 +139,17 @@ class OutboxTables:
             ids = [row.id for row in due if (row.operator, row.target) not in held]
             if keep:
                 connection.execute(_HOLD, {"ids": keep})
-            connection.execute(_TAKE, {"ids": ids, "owner": owner})
+            connection.execute(_TAKE, {"ids": ids, "by": taker})
             return taken(connection, self._db, ids)
 
-    def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+    def settle(self, taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         """Commit what became of tries; return the ids for which it was taken."""
         if not settled:
             return frozenset()
         words = {(one.id, one.tries): one for one in settled}
         with self._db.writing() as connection:
             rows = connection.execute(_TRIED, {"ids": sorted({one.id for one in settled})}).all()
-            real = [(row, words[row.id, row.tries]) for row in rows if row.taker == owner and (row.id, row.tries) in words]
+            real = [(row, words[row.id, row.tries]) for row in rows if row.taker == taker and (row.id, row.tries) in words]
             again = {row.operator for row, one in real if one.state == "waiting"}
             held = suspended(connection, again) if again else set()
             _SAID.run(connection, [said for _, one in real for said in _said(one)])
@@ -157,11 +157,11 @@ class OutboxTables:
             _NAMED.run(connection, [{"id": clean(each), "delivery_id": one.id} for _, one in real for each in one.server_ids])
         return frozenset(one.id for _, one in real)
 
-    def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:
+    def give_back(self, taker: str, delivery_ids: Collection[int]) -> None:
         """Let what was taken and not tried be due as it was."""
         if delivery_ids:
             with self._db.writing() as connection:
-                connection.execute(_GIVE_BACK, {"ids": sorted(delivery_ids), "owner": owner})
+                connection.execute(_GIVE_BACK, {"ids": sorted(delivery_ids), "by": taker})
 
     def hurry(self, destinations: Collection[str]) -> None:
         """Let all that waits in these destinations be due now, but for what is being tried."""

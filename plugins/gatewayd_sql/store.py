@@ -70,9 +70,9 @@ class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
         """Let go of all connections."""
         self._verbs.close()
 
-    def take_lease(self, account: str, owner: str, *, dead: Callable[[str], bool]) -> Lease | Held:
+    def take_lease(self, account: str, holder: str, *, dead: Callable[[str], bool]) -> Lease | Held:
         """Take the account's lease, or say who holds it."""
-        return self._verbs.leases.take(account, owner, dead=dead)
+        return self._verbs.leases.take(account, holder, dead=dead)
 
     def renew(self, lease: Lease) -> None:
         """Renew the lease."""
@@ -82,9 +82,9 @@ class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
         """Give the lease back."""
         self._verbs.leases.release(lease)
 
-    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
-        """Take those leases that are free, ended or of a dead owner."""
-        return self._verbs.leases.take_many(accounts, owner, dead=dead)
+    def take_leases(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        """Take those leases that are free, ended or of a dead holder."""
+        return self._verbs.leases.take_many(accounts, holder, dead=dead)
 
     def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         """Renew leases, and return those that still stand."""
@@ -98,9 +98,9 @@ class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
         """Say that a daemon lives; return how many do."""
         return self._verbs.daemons.beat(daemon)
 
-    def retire(self, owner: str) -> None:
+    def retire(self, holder: str) -> None:
         """Say that a daemon ends."""
-        self._verbs.daemons.retire(owner)
+        self._verbs.daemons.retire(holder)
 
     def daemons(self) -> Sequence[DaemonHealth]:
         """Return the daemons that live."""
@@ -256,17 +256,17 @@ class Sql(SqlAccounts, ProofsOfSql, AdmissionTables):
         """Return for every destination in how many seconds something of it is due."""
         return self._verbs.outbox.destinations(dead)
 
-    def take(self, destination: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+    def take(self, destination: str, taker: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
         """Take what is due of a destination."""
-        return self._verbs.outbox.take(destination, owner, limit=limit, dead=dead)
+        return self._verbs.outbox.take(destination, taker, limit=limit, dead=dead)
 
-    def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+    def settle(self, taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         """Commit what became of tries."""
-        return self._verbs.outbox.settle(owner, settled)
+        return self._verbs.outbox.settle(taker, settled)
 
-    def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:
+    def give_back(self, taker: str, delivery_ids: Collection[int]) -> None:
         """Let what was taken and not tried be due as it was."""
-        self._verbs.outbox.give_back(owner, delivery_ids)
+        self._verbs.outbox.give_back(taker, delivery_ids)
 
     def hurry(self, destinations: Collection[str]) -> None:
         """Let all that waits in these destinations be due now."""

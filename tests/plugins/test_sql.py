@@ -359,12 +359,12 @@ def test_P1_the_audit_names_damage_of_a_past_key_as_the_server_did(store: Store,
 
 def test_daemons_that_died_are_forgotten_after_a_day(store: Store, url: str) -> None:
     for owner in ("one", "two"):
-        assert store.beat(DaemonHealth(owner=owner, version="1", started_at=datetime.now(UTC)))
+        assert store.beat(DaemonHealth(holder=owner, version="1", started_at=datetime.now(UTC)))
     run(url, "UPDATE daemon SET beat_at = beat_at - 86399 WHERE owner = 'one'")
-    assert store.beat(DaemonHealth(owner="two", version="1", started_at=datetime.now(UTC))) == 1
+    assert store.beat(DaemonHealth(holder="two", version="1", started_at=datetime.now(UTC))) == 1
     assert run(url, "SELECT owner FROM daemon ORDER BY owner") == [("one",), ("two",)]
     run(url, "UPDATE daemon SET beat_at = beat_at - 2 WHERE owner = 'one'")
-    store.beat(DaemonHealth(owner="two", version="1", started_at=datetime.now(UTC)))
+    store.beat(DaemonHealth(holder="two", version="1", started_at=datetime.now(UTC)))
     assert run(url, "SELECT owner FROM daemon") == [("two",)]
 
 
@@ -416,8 +416,8 @@ def test_P4_no_lease_waits_for_a_batch_that_another_account_commits(postgresql: 
         ((until, now),) = run(postgresql, "SELECT until, extract(epoch FROM now()) FROM lease WHERE account = 'calm'")
         assert LEASE_SECONDS - 5 < float(str(until)) - float(str(now)) <= LEASE_SECONDS
         assert store.take_leases(["busy", "calm", "new"], "two", dead=lambda owner: owner == "one") == [
-            Lease(account="calm", owner="two", epoch=calm.epoch + 1),
-            Lease(account="new", owner="two", epoch=1),
+            Lease(account="calm", holder="two", epoch=calm.epoch + 1),
+            Lease(account="new", holder="two", epoch=1),
         ]
         with pytest.raises(TransientError, match="locked by another process"):
             store.renew(busy)
@@ -459,7 +459,7 @@ def test_thousands_of_accounts_take_a_handful_of_statements(store: Store, statem
         (lambda: store.take_leases([f"other {number}" for number in range(2000)], "one", dead=lambda _: False), 3),
         (lambda: store.take_leases(accounts, "two", dead=lambda _: False), 1),
         (lambda: store.renew_leases(leases), 2),
-        (lambda: store.tell([AccountHealth(account=account, owner="one", condition="new") for account in accounts]), 1),
+        (lambda: store.tell([AccountHealth(account=account, holder="one", condition="new") for account in accounts]), 1),
         (lambda: store.requests(accounts), 1),
         (lambda: store.ask("a", Task()), 2),
         (store.healths, 1),

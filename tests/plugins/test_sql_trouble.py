@@ -216,7 +216,7 @@ def test_a_lease_that_somebody_else_snatches_is_theirs(store: Sql, times: int) -
     if times == 1:
         held = store.take_lease("shared", "late", dead=dead)
         assert isinstance(held, Held)
-        assert held.owner == "0"
+        assert held.holder == "0"
     else:
         with pytest.raises(TransientError, match="changes hands"):
             store.take_lease("shared", "late", dead=dead)

@@ -57,7 +57,7 @@ class Parts:
         )
         limits = LimitsConfig(visits=visits)
         matching = LocalMatching(Registry(plugins=(), _classes={}))
-        kit = Dependencies(store=house.store, owner=self.owner, matching=matching, limits=limits, daemon=self._health, events=heard)
+        kit = Dependencies(store=house.store, instance=self.owner, matching=matching, limits=limits, daemon=self._health, events=heard)
         self.watcher = Watcher(lambda _: None, lambda _: None)
         self.closer = SessionCloser(self.watcher)
         # What a visit did is not taken in: an account is being visited until the test says that it is not.
@@ -69,7 +69,7 @@ class Parts:
         self.charges = AccountStates(kit, self.pool, self.keeper, self.reception, self.closer)
 
     def _health(self, accounts: int) -> DaemonHealth:
-        return DaemonHealth(owner=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
+        return DaemonHealth(holder=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
     def apply(self, *faults: Fault) -> Config:
         """Take the config over as it is now."""
@@ -88,7 +88,7 @@ class Parts:
         self.house.add(name, host=host, can_watch=can_watch)
         self.apply()
         charge = self.charge(name)
-        charge.lease = Lease(account=name, owner=self.owner.name, epoch=1)
+        charge.lease = Lease(account=name, holder=self.owner.name, epoch=1)
         return charge
 
     def watched(self, charge: AccountState) -> WatchedSession:

@@ -157,7 +157,7 @@ class Gateway:
         tools = VisitTools(
             store=self.store,
             matching=self.matching,
-            owner=self.owner,
+            instance=self.owner,
             router=self.router,
             fetcher=self.thread,
             bounds=self.bounds,

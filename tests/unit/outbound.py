@@ -127,7 +127,7 @@ class Post:
 
     def tools(self, **fields: Any) -> DeliveryTools:
         told = {"events": events(delivery_settled=lambda *one: self.told.append(one))}
-        return DeliveryTools(store=self.store, owner=self.owner, settler=self.settler, **(told | fields))
+        return DeliveryTools(store=self.store, instance=self.owner, settler=self.settler, **(told | fields))
 
     def deliver(self, destination: str = "account out", *, failures: int = 0, **tools: Any) -> DeliveryRound:
         """Do one round."""

@@ -162,10 +162,10 @@ def kit_of(owner: Instance, store: Store, limits: LimitsConfig, pace: Timings, e
     """What the supervisor of an owner works with."""
 
     def health(accounts: int) -> DaemonHealth:
-        return DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
+        return DaemonHealth(holder=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
     matching = LocalMatching(Registry(plugins=(), _classes={}))
-    return Dependencies(store=store, owner=owner, matching=matching, limits=limits, daemon=health, events=events, pace=pace)
+    return Dependencies(store=store, instance=owner, matching=matching, limits=limits, daemon=health, events=events, pace=pace)
 
 
 class Daemon:

@@ -31,10 +31,10 @@ def kit(
     """What a supervisor works with, in a hurry."""
     return Dependencies(
         store=store or house.store,
-        owner=owner,
+        instance=owner,
         matching=LocalMatching(Registry(plugins=(), _classes={})),
         limits=LimitsConfig(visits=visits),
-        daemon=lambda accounts: DaemonHealth(owner=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
+        daemon=lambda accounts: DaemonHealth(holder=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
         events=events or Events(),
         pace=Timings(poll=0.02, tell=0.02, first=60.0),
     )

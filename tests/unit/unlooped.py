@@ -100,7 +100,7 @@ class Bench:
 
     def lease(self, name: str) -> Lease:
         """A lease that this daemon has taken."""
-        [lease] = self.house.store.take_leases([name], self.kit.owner.name, dead=lambda _: False)
+        [lease] = self.house.store.take_leases([name], self.kit.instance.name, dead=lambda _: False)
         return lease
 
     def is_free(self, name: str) -> bool:
@@ -109,7 +109,7 @@ class Bench:
 
     def beside(self, name: str) -> None:
         """Let another daemon live, too."""
-        self.house.store.beat(DaemonHealth(owner=name, version="0", started_at=datetime.now(UTC)))
+        self.house.store.beat(DaemonHealth(holder=name, version="0", started_at=datetime.now(UTC)))
 
 
 class Stand:
@@ -137,7 +137,7 @@ class Stand:
 
     def lease(self, name: str) -> Lease:
         """The account's lease, whoever has it."""
-        found = self.house.store.take_lease(name, self.supervisor._kit.owner.name, dead=lambda _: True)
+        found = self.house.store.take_lease(name, self.supervisor._kit.instance.name, dead=lambda _: True)
         assert isinstance(found, Lease)
         return found
 

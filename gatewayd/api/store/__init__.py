@@ -63,10 +63,10 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
     # --- leases ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def take_lease(self, account: str, owner: str, *, dead: Callable[[str], bool]) -> Lease | Held:
-        """Take the account's lease if it is free, ended, or its owner is ``dead``; else say who holds it.
+    def take_lease(self, account: str, holder: str, *, dead: Callable[[str], bool]) -> Lease | Held:
+        """Take the account's lease if it is free, ended, or its holder is ``dead``; else say who holds it.
 
-        Time is the database's. ``dead(owner)`` is asked outside the transaction and true only for an owner that surely is.
+        Time is the database's. ``dead(holder)`` is asked outside the transaction and true only for one that surely is.
         """
 
     @abstractmethod
@@ -78,8 +78,8 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
         """Give the lease back; says nothing where it is lost already."""
 
     @abstractmethod
-    def take_leases(self, accounts: Collection[str], owner: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
-        """Take at once the leases of those of ``accounts`` that are free, ended or of a dead owner; see ``take_lease``."""
+    def take_leases(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+        """Take at once the leases of those of ``accounts`` that are free, ended or of a dead holder; see ``take_lease``."""
 
     @abstractmethod
     def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
@@ -96,7 +96,7 @@ class Store(Plugin, AccountVerbs, ProofVerbs, OutboxVerbs, AdmissionVerbs):
         """Say that a daemon lives, for ``LEASE_SECONDS`` from now; return how many do, this one included."""
 
     @abstractmethod
-    def retire(self, owner: str) -> None:
+    def retire(self, holder: str) -> None:
         """Say that a daemon ends."""
 
     @abstractmethod

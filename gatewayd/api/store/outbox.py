@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DELIVERY_SECONDS", "OutboxVerbs"]
 
-#: How long a delivery that was taken stays with its owner, in seconds; what was not settled by then may be taken by others.
+#: How long a delivery that was taken stays with its taker, in seconds; what was not settled by then may be taken by others.
 DELIVERY_SECONDS = 900.0
 
 
@@ -69,27 +69,27 @@ class OutboxVerbs(ABC):
     def destinations(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
         """Return for every destination in how many seconds a delivery to it is due; 0 or less: now.
 
-        What a living owner has taken is due when its time with that owner ends, what a ``dead`` one had is due now; what is
+        What a living taker has taken is due when its time with that taker ends, what a ``dead`` one had is due now; what is
         for a suspended target never is.
         """
 
     @abstractmethod
-    def take(self, destination: str, owner: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
-        """Take what is due of a destination for ``DELIVERY_SECONDS``, oldest due first; what a dead owner had is due at once.
+    def take(self, destination: str, taker: str, *, limit: int, dead: Callable[[str], bool]) -> Sequence[Taken]:
+        """Take what is due of a destination for ``DELIVERY_SECONDS``, oldest due first; what a dead taker had is due at once.
 
-        ``dead(owner)`` is asked outside the transaction and true only for an owner that surely is.
+        ``dead(taker)`` is asked outside the transaction and true only for one that surely is.
         """
 
     @abstractmethod
-    def settle(self, owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+    def settle(self, taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         """Commit what became of tries; return the ids for which it was taken.
 
-        Where another owner has taken a delivery since, or has tried it, nothing changes: not even what the recipients said.
+        Where another process has taken a delivery since, or has tried it, nothing changes: not even what the recipients said.
         Servers' ids are kept with the delivery.
         """
 
     @abstractmethod
-    def give_back(self, owner: str, delivery_ids: Collection[int]) -> None:
+    def give_back(self, taker: str, delivery_ids: Collection[int]) -> None:
         """Let what was taken and not tried be due as it was."""
 
     @abstractmethod

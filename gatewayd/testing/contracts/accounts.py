@@ -22,7 +22,7 @@ __all__ = ["AccountContract"]
 _BOX = "sales at imap.example.com"
 
 
-def _nobody(_owner: str) -> bool:
+def _nobody(_holder: str) -> bool:
     return False
 
 

@@ -263,7 +263,7 @@ class AdmissionContract:
     def test_how_directories_are_is_kept_until_it_is_told_anew(self, store: Store) -> None:
         full = DirectoryHealth(
             operator="acme",
-            owner="me",
+            holder="me",
             condition="outdated",
             loaded_at=_NOW,
             looked_at=_NOW + timedelta(seconds=5),
@@ -273,13 +273,13 @@ class AdmissionContract:
             warnings=("persons.csv:18: 'x' is no mail address",),
             error="contacts.csv: the file is gone",
         )
-        store.tell_directories([full, DirectoryHealth(operator="Nord", owner="me")])
+        store.tell_directories([full, DirectoryHealth(operator="Nord", holder="me")])
         nord, acme = store.directories()
-        assert nord == DirectoryHealth(operator="Nord", owner="me")
+        assert nord == DirectoryHealth(operator="Nord", holder="me")
         assert (acme.rows, acme.loaded_at, acme.error) == (full.rows, full.loaded_at, full.error)
-        store.tell_directories([DirectoryHealth(operator="acme", owner="you", condition="current")])
+        store.tell_directories([DirectoryHealth(operator="acme", holder="you", condition="current")])
         store.tell_directories([])
-        assert [(one.operator, one.owner, one.condition) for one in store.directories()] == [
+        assert [(one.operator, one.holder, one.condition) for one in store.directories()] == [
             ("Nord", "me", "new"),
             ("acme", "you", "current"),
         ]

@@ -231,7 +231,7 @@ class BounceContract:
         assert view(store, again.id).due_at is None
         store.give_back("one", [back.id])
         later(DELIVERY_SECONDS + 1)
-        assert (take(store, owner="two"), store.destinations()) == ([], {})
+        assert (take(store, taker="two"), store.destinations()) == ([], {})
         assert store.resume("acme", "duty")
         assert {each.id for each in take(store)} == {*ids} - {done.id}
 

@@ -81,9 +81,9 @@ class Custodian:
     lease: Lease
 
     @classmethod
-    def of(cls, store: Store, account: str = "shared", *, owner: str = "one") -> Custodian:
+    def of(cls, store: Store, account: str = "shared", *, holder: str = "one") -> Custodian:
         """Take the account's lease, which must be free."""
-        lease = store.take_lease(account, owner, dead=lambda _: False)
+        lease = store.take_lease(account, holder, dead=lambda _: False)
         assert not isinstance(lease, Held), lease
         return cls(store, lease)
 

@@ -40,7 +40,7 @@ class DaemonContract:
 
     def test_daemons_live_as_long_as_they_beat(self, store: Store, later: Callable[[float], None]) -> None:
         one = DaemonHealth(
-            owner="one",
+            holder="one",
             version="1.2",
             started_at=_NOON,
             accounts=9,
@@ -50,7 +50,7 @@ class DaemonContract:
             open_targets=("acme/duty", "acme/Übersicht 🧳"),
             config_faults=("accounts/a.yaml: runs as last accepted",),
         )
-        two = DaemonHealth(owner="two", version="1.3", started_at=_NOON - timedelta(days=3))
+        two = DaemonHealth(holder="two", version="1.3", started_at=_NOON - timedelta(days=3))
         assert store.daemons() == []
         assert store.beat(one) == 1
         assert store.beat(two) == 2
@@ -72,7 +72,7 @@ class DaemonContract:
     def test_what_accounts_tell_stands_in_place_of_what_they_told_before(self, store: Store) -> None:
         full = AccountHealth(
             account="b",
-            owner="one",
+            holder="one",
             condition="backing off",
             checked_at=_NOON,
             mail_at=_NOON - timedelta(seconds=1),
@@ -83,12 +83,12 @@ class DaemonContract:
             error="the server says nö",
             advice="Wait.",
         )
-        new = AccountHealth(account="A", owner="two", condition="new")
+        new = AccountHealth(account="A", holder="two", condition="new")
         assert store.healths() == []
         store.tell([])
         store.tell([full, replace(full, account="ä"), new])
         assert store.healths() == [new, full, replace(full, account="ä")]
-        better = AccountHealth(account="b", owner="two", condition="watching", checked_at=_NOON)
+        better = AccountHealth(account="b", holder="two", condition="watching", checked_at=_NOON)
         store.tell([full, better])
         store.tell([replace(new, error="a\0b\udc80")])
         better = replace(better, mail_at=full.mail_at, compared_at=full.compared_at)
@@ -96,13 +96,15 @@ class DaemonContract:
 
     def test_P10_when_something_was_last_is_never_forgotten(self, store: Store) -> None:
         first = datetime(2026, 1, 1, tzinfo=UTC)
-        told = AccountHealth(account="shared", owner="one", condition="polling", checked_at=first, mail_at=first, compared_at=first)
+        told = AccountHealth(
+            account="shared", holder="one", condition="polling", checked_at=first, mail_at=first, compared_at=first
+        )
         store.tell([replace(told, due_at=first, working_since=first)])
-        store.tell([AccountHealth(account="shared", owner="two", condition="faulty", error="a fault")])
-        assert store.healths() == [replace(told, owner="two", condition="faulty", error="a fault")]
+        store.tell([AccountHealth(account="shared", holder="two", condition="faulty", error="a fault")])
+        assert store.healths() == [replace(told, holder="two", condition="faulty", error="a fault")]
         later = first + timedelta(hours=1)
-        store.tell([AccountHealth(account="shared", owner="two", condition="polling", checked_at=later)])
-        assert store.healths() == [replace(told, owner="two", checked_at=later)]
+        store.tell([AccountHealth(account="shared", holder="two", condition="polling", checked_at=later)])
+        assert store.healths() == [replace(told, holder="two", checked_at=later)]
 
     def test_lengths_count_what_waits_and_what_stands_in_queues(self, store: Store) -> None:
         assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={})

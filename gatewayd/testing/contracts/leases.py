@@ -23,7 +23,7 @@ __all__ = ["LeaseBatchContract", "LeaseContract"]
 _ACME = Viewer(operator="acme")
 
 
-def _nobody(_owner: str) -> bool:
+def _nobody(_holder: str) -> bool:
     return False
 
 
@@ -32,14 +32,14 @@ def _names(leases: Sequence[Lease]) -> list[str]:
 
 
 class LeaseContract:
-    """Leases: one owner at a time, and no write of any other."""
+    """Leases: one holder at a time, and no write of any other."""
 
     def test_a_lease_is_exclusive_and_its_epoch_grows(self, store: Store) -> None:
         first = store.take_lease("shared", "one", dead=lambda _: False)
-        assert first == Lease(account="shared", owner="one", epoch=first.epoch if isinstance(first, Lease) else 0)
+        assert first == Lease(account="shared", holder="one", epoch=first.epoch if isinstance(first, Lease) else 0)
         held = store.take_lease("shared", "two", dead=lambda _: False)
         assert isinstance(held, Held)
-        assert (held.account, held.owner) == ("shared", "one")
+        assert (held.account, held.holder) == ("shared", "one")
         assert timedelta(0) < held.until - datetime.now(UTC) < timedelta(seconds=60)
         assert isinstance(store.take_lease("shared", "one", dead=lambda _: False), Held)
         assert isinstance(store.take_lease("other", "two", dead=lambda _: False), Lease)
@@ -60,7 +60,7 @@ class LeaseContract:
         elif how == "ended":
             expire("shared")
         new = store.take_lease(
-            "shared", "one" if how == "taken again" else "two", dead=lambda owner: how == "dead" and owner == "one"
+            "shared", "one" if how == "taken again" else "two", dead=lambda holder: how == "dead" and holder == "one"
         )
         assert isinstance(new, Lease)
         writes: list[Callable[[], object]] = [
@@ -94,13 +94,13 @@ class LeaseContract:
         assert one.enter("1") == 1
         assert isinstance(store.take_lease("shared", "two", dead=lambda _: False), Held)
 
-    def test_whether_an_owner_is_dead_is_asked_outside_the_transaction(self, store: Store) -> None:
+    def test_whether_a_holder_is_dead_is_asked_outside_the_transaction(self, store: Store) -> None:
         Custodian.of(store)
         other = Custodian.of(store, "other")
         asked = []
 
-        def dead(owner: str) -> bool:
-            asked.append(owner)
+        def dead(holder: str) -> bool:
+            asked.append(holder)
             return other.enter(str(len(asked))) == 1
 
         assert isinstance(store.take_lease("shared", "two", dead=dead), Lease)
@@ -116,7 +116,7 @@ class LeaseBatchContract:
         assert isinstance(held, Lease)
         taken = store.take_leases(accounts, "one", dead=_nobody)
         assert _names(taken) == [account for account in accounts if account != held.account]
-        assert {lease.owner for lease in taken} == {"one"}
+        assert {lease.holder for lease in taken} == {"one"}
         assert store.take_leases(accounts, "two", dead=_nobody) == []
         assert store.take_leases(accounts, "one", dead=_nobody) == [], "what one holds itself is not free either"
         assert store.take_leases([], "two", dead=_nobody) == []
@@ -137,7 +137,7 @@ class LeaseBatchContract:
             store.release_leases([late])
         elif how == "ended":
             expire(late.account)
-        taken = store.take_leases(["b", "a"], "two", dead=lambda owner: how == "dead" and owner == "one")
+        taken = store.take_leases(["b", "a"], "two", dead=lambda holder: how == "dead" and holder == "one")
         assert _names(taken) == (["a", "b"] if how == "dead" else ["a"])
         with pytest.raises(LeaseLost, match=late.account):
             Custodian(store, late).enter("1")
@@ -145,15 +145,15 @@ class LeaseBatchContract:
         store.release_leases([late])
         assert store.renew_leases(taken) == taken, "a late release gives back nothing that another has"
 
-    def test_whether_an_owner_is_dead_is_asked_once_and_outside_the_transaction(self, store: Store) -> None:
+    def test_whether_a_holder_is_dead_is_asked_once_and_outside_the_transaction(self, store: Store) -> None:
         store.take_leases(["a", "b", "c"], "one", dead=_nobody)
         store.take_leases(["d", "e"], "two", dead=_nobody)
         other = Custodian.of(store, "other")
         asked = []
 
-        def dead(owner: str) -> bool:
-            asked.append(owner)
-            return other.enter(str(len(asked))) == 1 and owner == "one"
+        def dead(holder: str) -> bool:
+            asked.append(holder)
+            return other.enter(str(len(asked))) == 1 and holder == "one"
 
         assert _names(store.take_leases(["a", "b", "d", "e", "f"], "three", dead=dead)) == ["a", "b", "f"]
         assert sorted(asked) == ["one", "two"]
@@ -173,5 +173,5 @@ class LeaseBatchContract:
         store.release_leases([first])
         assert isinstance(store.take_lease("a", "two", dead=_nobody), Lease), "an earlier epoch renewed nothing"
         assert store.renew_leases([again, again]) == []
-        assert store.renew_leases([replace(other, account="none"), replace(other, owner="two"), other]) == [other]
+        assert store.renew_leases([replace(other, account="none"), replace(other, holder="two"), other]) == [other]
         assert store.renew_leases([]) == []

@@ -37,9 +37,9 @@ def entered(store: Store, *deliveries: Delivery) -> list[int]:
     return list(store.deliver(_ACME, mail_id, deliveries or [make_delivery()]))
 
 
-def take(store: Store, destination: str = _DESTINATION, owner: str = "one", limit: int = 100) -> Sequence[Taken]:
+def take(store: Store, destination: str = _DESTINATION, taker: str = "one", limit: int = 100) -> Sequence[Taken]:
     """Take what is due while everybody lives."""
-    return store.take(destination, owner, limit=limit, dead=lambda _: False)
+    return store.take(destination, taker, limit=limit, dead=lambda _: False)
 
 
 def settled(taken: Taken, state: DeliveryState, *recipients: Recipient, words: str = "", due_in: float = 0.0) -> Settled:
@@ -148,9 +148,9 @@ class OutboxContract:
         store.give_back("one", [each.id for each in rest])
         later(5)
         assert [each.id for each in take(store, limit=3)] == ids[1:], "the first is due after the others by now"
-        (last,) = take(store, owner="two")
+        (last,) = take(store, taker="two")
         assert (last.id, last.tries) == (ids[0], 1)
-        assert take(store) == take(store, owner="two") == take(store, "account none") == []
+        assert take(store) == take(store, taker="two") == take(store, "account none") == []
 
     def test_what_is_taken_has_all_that_a_try_needs(self, store: Store) -> None:
         delivery = make_delivery(7, "a@x.de", "b@y.de", "a@x.de", target="düty", cause="rule 2")
@@ -173,10 +173,10 @@ class OutboxContract:
         entered(store)
         (mine,) = take(store)
         later(DELIVERY_SECONDS - 5)
-        assert take(store, owner="two") == []
+        assert take(store, taker="two") == []
         later(10)
         assert store.destinations()[_DESTINATION] <= 0
-        (theirs,) = take(store, owner="two")
+        (theirs,) = take(store, taker="two")
         assert (theirs.id, theirs.tries) == (mine.id, 0)
         refused = Recipient(address="duty@example.com", state="refused", words="no")
         assert store.settle("one", [settled(mine, "parked", refused)]) == frozenset()
@@ -184,24 +184,24 @@ class OutboxContract:
         store.give_back("one", [mine.id])
         assert take(store) == []
         assert store.settle("two", [settled(theirs, "waiting", words="busy")]) == {theirs.id}
-        (again,) = take(store, owner="two")
+        (again,) = take(store, taker="two")
         assert store.settle("two", [settled(theirs, "parked")]) == frozenset(), "it was tried since"
         assert store.settle("two", [settled(again, "delivered"), settled(replace(again, id=10**9), "delivered")]) == {again.id}
         assert store.settle("two", [settled(again, "parked")]) == store.settle("two", []) == frozenset()
         assert view(store, again.id).state == "delivered"
 
-    def test_P7_what_a_dead_owner_had_is_due_at_once(self, store: Store, later: Callable[[float], None]) -> None:
+    def test_P7_what_a_dead_taker_had_is_due_at_once(self, store: Store, later: Callable[[float], None]) -> None:
         ids = entered(store, *(make_delivery(number, f"{number}@x.de") for number in range(3)))
         later(10)
-        take(store, owner="killed", limit=2)
-        take(store, owner="lives", limit=1)
+        take(store, taker="killed", limit=2)
+        take(store, taker="lives", limit=1)
         asked: list[str] = []
 
-        def dead(owner: str) -> bool:
+        def dead(taker: str) -> bool:
             # It may take its time, and even write: no transaction waits for it.
-            asked.append(owner)
+            asked.append(taker)
             store.retire("nobody")
-            return owner == "killed"
+            return taker == "killed"
 
         assert store.destinations()[_DESTINATION] > DELIVERY_SECONDS - 20
         assert store.destinations(dead=dead)[_DESTINATION] <= 0
@@ -243,13 +243,13 @@ class OutboxContract:
         store.give_back("one", [])
         assert take(store) == []
         store.give_back("one", [second.id, 10**9])
-        assert [each.id for each in take(store, owner="two")] == [second.id]
+        assert [each.id for each in take(store, taker="two")] == [second.id]
         later(1)
         store.give_back("one", [first.id])
         assert [(each.id, each.tries) for each in take(store)] == [(first.id, 0)]
         assert view(store, second.id).tries == 0
         later(DELIVERY_SECONDS + 1)
-        store.give_back("three", [each.id for each in take(store, owner="three")])
+        store.give_back("three", [each.id for each in take(store, taker="three")])
         due_at = view(store, second.id).due_at
         assert due_at is not None
         assert datetime.now(UTC) - due_at > timedelta(seconds=DELIVERY_SECONDS), "also where others had it before"

@@ -77,7 +77,7 @@ class SendingContract:
         ]
         assert len(store.settle("one", words)) == 4
         store.give_back("one", [tried.id])
-        assert [each.id for each in take(store, owner="two")] == [tried.id]
+        assert [each.id for each in take(store, taker="two")] == [tried.id]
         before = view(store, parked.id).entered_at
         assert store.redeliver(_ACME, [*ids, ids[0], 10**9]) == 3, "what is delivered stays so, and what is tried is left alone"
         found = {each.id: each for each in take(store)}

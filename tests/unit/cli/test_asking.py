@@ -29,7 +29,7 @@ def test_a_request_for_an_account_whose_file_goes_is_withdrawn_and_not_waited_fo
         # A daemon that lives, and lets go of the account as soon as its file is gone.
         lease = store.take_lease("main", daemon.name, dead=lambda _: False)
         assert isinstance(lease, Lease)
-        store.beat(DaemonHealth(owner=daemon.name, version="1", started_at=datetime.now(UTC)))
+        store.beat(DaemonHealth(holder=daemon.name, version="1", started_at=datetime.now(UTC)))
         with house.start("import", "main", "--from-beginning", "--forward") as command:
             try:
                 until("it is asked", AT_ONCE, lambda: store.requests() or None)

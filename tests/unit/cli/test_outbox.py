@@ -415,7 +415,7 @@ def test_P10_status_says_what_waits_and_what_needs_a_person(place: Desk) -> None
 
 def test_P10_status_names_targets_that_rules_send_too_much_to(place: Desk) -> None:
     assert isinstance(DAEMON, DaemonHealth)
-    place.store.beat(DaemonHealth(owner="me", version="1", started_at=DAEMON.started_at, open_targets=("acme/duty",)))
+    place.store.beat(DaemonHealth(holder="me", version="1", started_at=DAEMON.started_at, open_targets=("acme/duty",)))
     assert "  Rules send more to acme/duty than limits.forwards_per_hour" in place.run("status").out
     (row,) = [row for row in place.run("status", "--json").rows if row["type"] == "daemon"]
     assert row["open_targets"] == ["acme/duty"]

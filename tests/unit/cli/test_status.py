@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime.now(UTC)
-DAEMON = DaemonHealth(owner="me", version="1.2.3", started_at=NOW - timedelta(hours=3), accounts=2, workers=2)
+DAEMON = DaemonHealth(holder="me", version="1.2.3", started_at=NOW - timedelta(hours=3), accounts=2, workers=2)
 WELL = AccountHealth(
     account="reservations",
-    owner="me",
+    holder="me",
     condition="watching",
     checked_at=NOW - timedelta(hours=3, minutes=30),
     mail_at=NOW - timedelta(days=2, hours=1),
@@ -103,7 +103,7 @@ def test_P10_without_a_daemon_it_says_so_and_how_to_start_one(place: Desk) -> No
 
 
 def test_P10_what_a_dead_daemon_said_is_not_how_the_account_is(place: Desk) -> None:
-    place.store.tell([replace(WELL, owner="dead")])
+    place.store.tell([replace(WELL, holder="dead")])
     assert place.line("reservations") == ["reservations", "unattended", "3h", "ago", "2d", "ago"]
     (row,) = place.status("--json").of("account")
     assert (row["condition"], row["owner"], row["due_at"]) == ("unattended", None, None)
@@ -177,7 +177,7 @@ def test_P10_of_an_account_that_is_being_visited_it_says_since_when(two: Desk) -
 
 
 def test_P10_what_a_dead_daemon_worked_at_is_not_being_visited(place: Desk) -> None:
-    place.store.tell([replace(WELL, owner="dead", condition="working", due_at=None, working_since=NOW)])
+    place.store.tell([replace(WELL, holder="dead", condition="working", due_at=None, working_since=NOW)])
     assert place.line("reservations")[1:3] == ["unattended", "3h"]
     (row,) = place.status("--json").of("account")
     assert (row["working_since"], row["due_at"]) == (None, None)

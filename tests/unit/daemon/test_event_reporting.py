@@ -146,7 +146,7 @@ def test_a_visit_is_counted_by_its_result(hall: Hall, error: TransientError | No
 
 
 def test_a_changed_account_is_an_event(hall: Hall) -> None:
-    health = AccountHealth(account="main", owner="me", condition="paused")
+    health = AccountHealth(account="main", holder="me", condition="paused")
     hall.telling.account_changed(health, "watching")
     assert hall.ears.heard == [AccountChanged(health=health, before="watching")]
 

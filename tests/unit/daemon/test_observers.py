@@ -119,7 +119,7 @@ def soon(true: Callable[[], object]) -> None:
 
 def test_each_event_reaches_its_hook(scene: Scene) -> None:
     observers = scene.start(ears=HEARS_ALL)
-    health = AccountHealth(account="main", owner="me", condition="paused")
+    health = AccountHealth(account="main", holder="me", condition="paused")
     events: list[Event] = [
         filed(1),
         MailFailed(account="main", mail_id=1, operator="acme", by="vouchers", error="KeyError: 1 (vouchers.py:3)"),

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def test_P10_a_daemon_that_was_killed_visits_nothing_any_more(tmp_path: Path, owner: str, least: float) -> None:
     with Post(tmp_path) as post:
         post.account()
-        post.store.beat(DaemonHealth(owner="living", version="1", started_at=datetime.now(UTC), accounts=1, workers=0))
+        post.store.beat(DaemonHealth(holder="living", version="1", started_at=datetime.now(UTC), accounts=1, workers=0))
         began = datetime.now(UTC) - timedelta(hours=1)
-        post.store.tell([AccountHealth(account="out", owner=owner, condition="working", working_since=began)])
+        post.store.tell([AccountHealth(account="out", holder=owner, condition="working", working_since=began)])
         metrics = Metrics(version="1")
         measuring = StatusMeter(post.store, metrics, Notifier({}), Alarms())
         measuring.apply(post.config(), (), frozenset())

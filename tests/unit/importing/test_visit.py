@@ -310,7 +310,7 @@ def test_second_visit_of_an_account_is_told_who_holds_it(gateway: Gateway) -> No
     gateway.good()
     (second,) = held
     assert isinstance(second, Held)
-    assert (second.account, second.owner) == ("main", gateway.owner.name)
+    assert (second.account, second.holder) == ("main", gateway.owner.name)
 
 
 def test_account_that_imports_nothing_is_refused_before_its_lease_is_taken(gateway: Gateway) -> None:
@@ -862,7 +862,7 @@ def test_P2_a_visit_that_lost_its_lease_writes_nothing_more_and_leaves_no_spool(
     assert len(gateway.transport.steps("fetch")) >= 2
     held = gateway.try_visit()
     assert isinstance(held, Held), "the other's lease is not given back by us"
-    assert held.owner == "another"
+    assert held.holder == "another"
 
 
 def test_a_lease_is_kept_while_the_session_is_slow(gateway: Gateway) -> None:

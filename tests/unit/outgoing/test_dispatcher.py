@@ -124,7 +124,7 @@ def test_P7_a_server_that_is_away_is_tried_again_ever_more_rarely_and_both_are_t
 
 def test_P10_an_account_that_sends_says_how_it_is(post: Post) -> None:
     def health() -> AccountHealth:
-        (found,) = post.store.healths() or [AccountHealth(account="out", owner="", condition="new")]
+        (found,) = post.store.healths() or [AccountHealth(account="out", holder="", condition="new")]
         return found
 
     server = post.account()

@@ -153,7 +153,7 @@ def test_P10_what_is_wrong_is_told_each_time_for_others_may_have_said_meanwhile_
     )
     tells.tell(refused, failures=1)
     # As a changed file of the account has it.
-    post.store.tell([AccountHealth(account="out", owner="me", condition="sending")])
+    post.store.tell([AccountHealth(account="out", holder="me", condition="sending")])
     tells.tell(refused, failures=1)
     assert [each.condition for each in post.store.healths()] == ["paused"]
     assert raised == ["out", "out"]

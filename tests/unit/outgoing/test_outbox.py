@@ -462,9 +462,9 @@ def test_P7_what_was_delivered_is_on_the_disk_before_the_connection_is_closed_at
     ahead: list[int] = []
     real = post.store.settle
 
-    def settle(owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+    def settle(taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         time.sleep(0.005)
-        done = real(owner, settled)
+        done = real(taker, settled)
         commits.append(len(settled))
         return done
 
@@ -490,11 +490,11 @@ def test_P7_a_store_that_is_away_for_a_moment_makes_no_repeat(post: Post) -> Non
     ids = [post.enter() for _ in range(3)]
     real, failures, tries = post.store.settle, [TransientError("the database is locked")] * 2, list[float]()
 
-    def settle(owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+    def settle(taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         tries.append(time.monotonic())
         if failures:
             raise failures.pop()
-        return real(owner, settled)
+        return real(taker, settled)
 
     post.store.settle = settle  # type: ignore[method-assign]
     assert post.deliver().delivered == 3

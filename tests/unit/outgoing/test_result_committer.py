@@ -44,9 +44,9 @@ def test_a_single_result_waits_a_moment_for_others_and_is_told_once_it_is_on_the
     commits: list[float] = []
     real = post.store.settle
 
-    def settle(owner: str, settled: Sequence[Settled]) -> frozenset[int]:
+    def settle(taker: str, settled: Sequence[Settled]) -> frozenset[int]:
         commits.append(time.monotonic())
-        return real(owner, settled)
+        return real(taker, settled)
 
     post.store.settle = settle  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:

@@ -48,7 +48,7 @@ def labelled(made: Metrics, name: str) -> dict[str, float]:
 
 def health(account: str, condition: Condition = "watching", *, age: float | None = 0) -> AccountHealth:
     checked = None if age is None else datetime.now(UTC) - timedelta(seconds=age)
-    return AccountHealth(account=account, owner="me", condition=condition, checked_at=checked)
+    return AccountHealth(account=account, holder="me", condition=condition, checked_at=checked)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def health(parts: Parts, name: str, condition: Condition) -> AccountHealth:
 
     def told() -> AccountHealth | None:
         one = parts.house.health(name)
-        return one if one and (one.owner, one.condition) == (parts.owner.name, condition) else None
+        return one if one and (one.holder, one.condition) == (parts.owner.name, condition) else None
 
     until(told)
     found = told()
@@ -212,7 +212,7 @@ def test_it_is_told_why_nobody_visits_an_account(parts: Parts) -> None:
     # Of all that is wrong with a file, the first will do.
     assert (told.error, told.advice) == (str(first), ADVICE)
     assert [health(parts, "sender", "sending").error, health(parts, "off", "disabled").error] == ["", ""]
-    mine = {one.account for one in parts.house.store.healths() if one.owner == parts.owner.name}
+    mine = {one.account for one in parts.house.store.healths() if one.holder == parts.owner.name}
     assert mine == {"sender", "off", "bad"}
 
 

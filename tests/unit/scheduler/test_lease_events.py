@@ -78,7 +78,7 @@ def test_what_was_taken_is_due_soon_and_told_of(house: House, log: io.StringIO) 
     stand = Stand(house, "main", "other")
     now = time.monotonic()
     [charge] = stand.own("main")
-    assert charge.lease == Lease(account="main", owner=stand.supervisor._kit.owner.name, epoch=1)
+    assert charge.lease == Lease(account="main", holder=stand.supervisor._kit.instance.name, epoch=1)
     assert charge.due is not None
     # Of one account, within the fiftieth part of a second.
     assert now <= charge.due <= time.monotonic() + 0.02
@@ -93,7 +93,7 @@ def test_what_was_taken_is_due_soon_and_told_of(house: House, log: io.StringIO) 
 def test_what_was_told_of_an_account_before_is_gone_on_from(house: House) -> None:
     stand = Stand(house, "main")
     before = datetime.now(UTC) - timedelta(hours=1)
-    told = AccountHealth(account="main", owner="before", condition="polling", mail_at=before, compared_at=before)
+    told = AccountHealth(account="main", holder="before", condition="polling", mail_at=before, compared_at=before)
     now = time.monotonic()
     stand.done(stand.lease("main"), healths=(told,))
     charge = stand.charge("main")
@@ -234,7 +234,7 @@ def test_what_is_not_more_than_our_share_stays(house: House, share: int | None) 
 def test_any_of_the_idle_accounts_are_given_away_and_not_the_same_ones_in_every_daemon(house: House) -> None:
     names = [f"account-{number}" for number in range(40)]
     stand = Stand(house, *names)
-    stand.done(*[Lease(account=name, owner="made up", epoch=1) for name in names], share=20)
+    stand.done(*[Lease(account=name, holder="made up", epoch=1) for name in names], share=20)
     left = [charge.name for charge, _ in stand.charges.held()]
     assert len(left) == 20
     assert left not in (names[:20], names[20:])

@@ -97,10 +97,10 @@ def test_what_is_held_is_renewed_and_what_another_daemon_took_is_not_kept(bench:
 
 
 def test_what_is_wanted_is_taken_with_what_was_told_of_it(bench: Bench) -> None:
-    told = AccountHealth(account="main", owner="before", condition="polling", error="there is no folder Archiv")
+    told = AccountHealth(account="main", holder="before", condition="polling", error="there is no folder Archiv")
     bench.house.store.tell([told])
     done = bench.round([], ["main"], 1)
-    assert done.taken == (Lease(account="main", owner=bench.kit.owner.name, epoch=1),)
+    assert done.taken == (Lease(account="main", holder=bench.kit.instance.name, epoch=1),)
     assert done.healths == {"main": told}
     assert (done.share, done.kept, done.error) == (1, frozenset(), None)
 
@@ -150,7 +150,7 @@ def test_what_a_killed_daemon_had_is_taken_and_it_counts_no_more(bench: Bench) -
     bench.house.store.take_lease("main", killed.name, dead=lambda _: False)
     done = bench.round([], ["main"], 3)
     assert (done.share, len(done.taken)) == (2, 1)
-    assert {one.owner for one in bench.house.store.daemons()} == {bench.kit.owner.name, "alive"}
+    assert {one.holder for one in bench.house.store.daemons()} == {bench.kit.instance.name, "alive"}
 
 
 # --- many accounts ----------------------------------------------------------------------------------------------------

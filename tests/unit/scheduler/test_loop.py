@@ -627,12 +627,12 @@ def test_a_daemon_that_was_killed_keeps_no_share_for_itself(house: House) -> Non
         house.add(f"account-{number}")
     with Instance(house.folder) as killed:
         pass
-    beat = DaemonHealth(owner=killed.name, version="0", started_at=datetime.now(UTC), accounts=6)
+    beat = DaemonHealth(holder=killed.name, version="0", started_at=datetime.now(UTC), accounts=6)
     house.store.beat(beat)
     house.store.take_leases(list(house.servers), killed.name, dead=lambda _: False)
     daemon = house.daemon()
     until(lambda: daemon.held() == set(house.servers))
-    assert [one.owner for one in house.store.daemons()] == [daemon.owner.name]
+    assert [one.holder for one in house.store.daemons()] == [daemon.owner.name]
 
 
 def test_a_write_that_is_refused_ends_the_account_here(house: House) -> None:

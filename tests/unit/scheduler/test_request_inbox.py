@@ -68,7 +68,7 @@ class Desk:
     def charge(self, name: str) -> AccountState:
         """An account that is ours."""
         self._house.add(name)
-        lease = Lease(account=name, owner=self.kit.owner.name, epoch=1)
+        lease = Lease(account=name, holder=self.kit.instance.name, epoch=1)
         return AccountState(self._house.accounts[name], DailyQuota(self.kit.limits), lease=lease, condition="polling")
 
     def work(self) -> None:
@@ -115,9 +115,9 @@ def test_an_answer_that_the_store_did_not_take_is_given_later(desk: Desk, error:
 def test_how_accounts_are_that_nobody_visits_is_told_when_the_store_is_back(desk: Desk) -> None:
     desk.store.error = _AWAY
     desk.store.free.clear()
-    desk.reception.tell([AccountHealth(account="old", owner="me", condition="disabled")])
-    desk.reception.tell([AccountHealth(account="off", owner="me", condition="disabled")])
-    desk.reception.tell([AccountHealth(account="off", owner="me", condition="faulty")])
+    desk.reception.tell([AccountHealth(account="old", holder="me", condition="disabled")])
+    desk.reception.tell([AccountHealth(account="off", holder="me", condition="disabled")])
+    desk.reception.tell([AccountHealth(account="off", holder="me", condition="faulty")])
     until(lambda: desk.store.waited)
     desk.store.free.set()
     desk.reception._thread.submit(lambda: None).result(AT_ONCE)
@@ -139,7 +139,7 @@ def test_nothing_is_told_of_an_account_that_others_tell_of(desk: Desk, gone: str
     else:
         left.lease = None
         desk.reception.forget(left)
-    desk.reception.tell([AccountHealth(account="left", owner="me", condition="disabled")])
+    desk.reception.tell([AccountHealth(account="left", holder="me", condition="disabled")])
     desk.store.free.set()
     desk.reception._thread.submit(lambda: None).result(AT_ONCE)
     desk.store.error = None

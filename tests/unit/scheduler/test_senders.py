@@ -40,7 +40,7 @@ class Sender(House):
 
     def refused(self) -> None:
         """Have the account's last delivery refused."""
-        self.store.tell([AccountHealth(account="out", owner="me", condition="paused", error="out: wrong password", failures=1)])
+        self.store.tell([AccountHealth(account="out", holder="me", condition="paused", error="out: wrong password", failures=1)])
 
     def config(self) -> Config:
         made = super().config()
@@ -52,7 +52,7 @@ class Sender(House):
     def owner(self, name: str) -> str:
         """Who says how an account is."""
         found = self.health(name)
-        return found.owner if found else ""
+        return found.holder if found else ""
 
     def condition(self, name: str) -> str:
         found = self.health(name)
@@ -84,7 +84,7 @@ def test_an_account_that_was_refused_when_it_sent_stays_so_over_starts_and_reloa
 @pytest.mark.parametrize("before", [False, True])
 def test_an_account_that_sends_is_said_to_by_each_daemon_from_its_start(house: Sender, *, before: bool) -> None:
     if before:
-        house.store.tell([AccountHealth(account="out", owner="who is gone", condition="sending")])
+        house.store.tell([AccountHealth(account="out", holder="who is gone", condition="sending")])
     daemon = house.daemon()
     until(lambda: house.condition("out") == "sending" and house.owner("out") == daemon.owner.name)
 

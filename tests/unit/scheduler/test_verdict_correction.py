@@ -82,7 +82,7 @@ class Site:
         self.gateway = Gateway(folder, FakeTransport(account="main"), imports=self.imports, plugins=made, specs=[self.spec])
         self.router: Router = router(rule(1, "duty", linked=("reservation",)), rule(2, "crm", unlinked=True))
         self.store = self.gateway.store
-        self.hand = Custodian.of(self.store, "main", owner=self.gateway.owner.name)
+        self.hand = Custodian.of(self.store, "main", holder=self.gateway.owner.name)
 
     @property
     def accounts(self) -> Mapping[str, AccountConfig]:
@@ -359,7 +359,7 @@ def test_a_good_look_is_followed_up(tmp_path: Path) -> None:
             corrects.looked(look(one, error="it is gone"))
             corrects.looked(look(one))
             until(lambda: one.linked() == {mail_id})
-            until(lambda: [each.owner for each in one.store.directories()] == ["me"])
+            until(lambda: [each.holder for each in one.store.directories()] == ["me"])
             assert hurried == [], "nothing of the account is not admitted"
         assert not [thread for thread in threading.enumerate() if thread.name == "correcting"]
 
