@@ -387,7 +387,7 @@ def test_daemons_that_start_at_once_share_the_leases(url: str, open_store: Calla
     assert len(held) == len(set(held))
     rest = stores[0].take_leases(accounts, "0", dead=lambda _: False)
     assert sorted([*held, *(lease.account for lease in rest)]) == sorted(accounts)
-    owners = {(lease.account, lease.owner) for leases in (*taken, rest) for lease in leases}
+    owners = {(lease.account, lease.holder) for leases in (*taken, rest) for lease in leases}
     assert owners == set(run(url, "SELECT account, owner FROM lease"))
 
 
