@@ -57,7 +57,9 @@ class Parts:
         )
         limits = LimitsConfig(visits=visits)
         matching = LocalMatching(Registry(plugins=(), _classes={}))
-        kit = Dependencies(store=house.store, instance=self.owner, matching=matching, limits=limits, daemon=self._health, events=heard)
+        kit = Dependencies(
+            store=house.store, instance=self.owner, matching=matching, limits=limits, daemon=self._health, events=heard
+        )
         self.watcher = Watcher(lambda _: None, lambda _: None)
         self.closer = SessionCloser(self.watcher)
         # What a visit did is not taken in: an account is being visited until the test says that it is not.
