@@ -141,9 +141,8 @@ class Daemon:
         self._supervisor = Supervisor(tools)
         self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._posting.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
-        self._corrector = self._events.corrector = Corrector(
-            self._store, self._workers, self._instance.name, self._supervisor.hurry
-        )
+        holder = self._instance.name
+        self._corrector = self._events.corrector = Corrector(self._store, self._workers, holder, self._supervisor.hurry)
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
         self._measuring.apply(config, self._faults, self._standing_in())
