@@ -109,7 +109,7 @@ class Daemon:
         config = self._config
         self._store = stack.enter_context(closing(open_store(self._folder, config)))
         try:
-            self._instance = stack.enter_context(Instance(config.state, "daemon"))
+            self._holder = stack.enter_context(Instance(config.state, "daemon"))
         except OSError as error:
             advice = "Make the state folder writable for this user, and see that its disk is not full."
             raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
@@ -126,23 +126,22 @@ class Daemon:
         started(folders.run, "folders")
         self._rematcher = self._events.rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
-        self._posting = self._events.dispatcher = Dispatcher(self._store, self._instance, self._events)
+        self._posting = self._events.dispatcher = Dispatcher(self._store, self._holder, self._events)
         stack.callback(self._posting.stop, _STOP / 4)
         self._serving = stack.enter_context(closing(MetricsServing(self._metrics, config.metrics)))
         self._serving.look()
         tools = Dependencies(
             store=self._store,
-            instance=self._instance,
+            instance=self._holder,
             matching=self._workers,
             limits=config.limits,
             daemon=self._health,
             events=self._events,
         )
         self._supervisor = Supervisor(tools)
-        self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._posting.retry, self._notices.retry)
+        self._secrets = SecretWatcher(self._holder, self._supervisor.retry, self._posting.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
-        holder = self._instance.name
-        self._corrector = self._events.corrector = Corrector(self._store, self._workers, holder, self._supervisor.hurry)
+        self._corrector = self._events.corrector = Corrector(self._store, self._workers, self._holder.name, self._supervisor.hurry)
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
         self._measuring.apply(config, self._faults, self._standing_in())
@@ -151,7 +150,7 @@ class Daemon:
         """How this daemon is."""
         standing_in = self._standing_in()
         return DaemonHealth(
-            holder=self._instance.name,
+            holder=self._holder.name,
             version=__version__,
             started_at=self._started_at,
             accounts=accounts,
@@ -221,7 +220,7 @@ class Daemon:
         self._events.config_loaded(config)
         if first:
             journal.daemon_started(
-                owner=self._instance.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes
+                owner=self._holder.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes
             )
 
     @staticmethod

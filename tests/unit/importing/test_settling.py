@@ -50,7 +50,7 @@ def settled(books: Books, act: Any) -> int:
     )
     context: Any = SimpleNamespace(
         store=books,
-        lease=Lease(account="main", owner="me", epoch=1),
+        lease=Lease(account="main", holder="me", epoch=1),
         imports=ImportConfig(after=DELETE),
         sessions=SimpleNamespace(call=lambda step, *args: step(session, *args)),
         reporter=reporter,
