@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gatewayd.runtime import lazy_imports
 
-__all__ = ["Dovecot", "Snapshot", "modified_utf7"]
-
-if TYPE_CHECKING:
-    from gatewayd.testing.servers.dovecot import Dovecot, Snapshot, modified_utf7
-else:
-    # Dovecot needs trustme; the contracts, which use the proxy beside it, need pytest alone.
-    __getattr__ = lazy_imports.attributes(__name__, {"dovecot": "Dovecot Snapshot modified_utf7"})
+# Dovecot needs trustme; the contracts, which use the proxy beside it, need pytest alone.
+__getattr__, __dir__, __all__ = lazy_imports.attributes(__name__, __file__)

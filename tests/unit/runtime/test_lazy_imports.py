@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 _PACKAGE = """
 from gatewayd.runtime import lazy_imports
-__getattr__ = lazy_imports.attributes(__name__, {"good": "one two", "bad": "three"})
+__getattr__, __dir__, __all__ = lazy_imports.attributes(__name__, __file__)
+"""
+_STUB = """
+from late.good import one as one
+from late.good import two as two
+from late.bad import three as three
 """
 
 
@@ -23,6 +28,7 @@ def _run(folder: Path, code: str) -> str:
     package = folder / "late"
     package.mkdir()
     (package / "__init__.py").write_text(_PACKAGE)
+    (package / "__init__.pyi").write_text(_STUB)
     (package / "good.py").write_text("one, two = 1, 2\n")
     (package / "bad.py").write_text("three = ''.nonsense\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=folder)
