@@ -41,7 +41,7 @@ class Backfill:
     owner: str | None
     onward: Onward
     #: Called every few seconds.
-    tick: Callable[[], None]
+    keep_alive: Callable[[], None]
 
     def file(self, mail_ids: Sequence[int], *, admitted: bool = False) -> tuple[int, str]:
         """File what the operator admits; return how many filings are new, and why some could not be decided.
@@ -53,7 +53,7 @@ class Backfill:
         known = (name,) if admitted else ()
         raw_mails = tuple(RawMail(mail_id, self.store.stored_source(mail_id), admitted=known) for mail_id in mail_ids)
         request = MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=contact_types(self.imports))
-        matched = self.matching.begin(request).result(self.tick)
+        matched = self.matching.begin(request).result(self.keep_alive)
         (found,) = matched.results
         back = self.onward.returned(matched.mails)
         made = filings(matched.mails, [found], user=self.owner, queue=self.imports.error_queue)
@@ -122,7 +122,7 @@ class Backfiller:
             imports=self._context.imports,
             owner=self._account.user,
             onward=self._context.onward,
-            tick=self._context.sessions.keep_alive,
+            keep_alive=self._context.sessions.keep_alive,
         )
 
     def _admitted(self, spec: OperatorSpec, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:

@@ -6,7 +6,7 @@ verdict was provisional.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -44,12 +44,12 @@ def retry(
     *,
     router: Router | None,
     fire: bool = False,
-    tick: Callable[[], None] = lambda: None,
+    keep_alive: Callable[[], None] = lambda: None,
     only: Callable[[FilingView], bool] = lambda _: True,
 ) -> Iterator[Sequence[FilingView]]:
     """Match the viewer's faulty filings that fit ``query`` again; yield each batch as it stands then.
 
-    What keeps its fault stays in its queue. ``fire``: rules send on what they fit now. ``tick`` is called every few seconds.
+    What keeps its fault stays in its queue. ``fire``: rules send on what they fit now. ``keep_alive`` is called every few seconds.
     """
     matching.refresh(spec)
     before = query.before
@@ -61,7 +61,7 @@ def retry(
         # A filing that was discarded meanwhile has no source for nobody but its viewer.
         sources = {one.id: store.source(viewer, one.id) for one in batch}
         raw_mails = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
-        matched = matching.begin(MatchRequest(raw_mails=raw_mails, specs=(spec,))).result(tick)
+        matched = matching.begin(MatchRequest(raw_mails=raw_mails, specs=(spec,))).result(keep_alive)
         filed = filings(matched.mails, matched.results, user=None, queue="")
         seen = _seen(matched.mails)
         came_by: dict[str, list[tuple[Mail, Filing]]] = {one.account: [] for one in batch}
@@ -87,12 +87,12 @@ def correct(
     accounts: Mapping[str, AccountConfig],
     *,
     router: Router | None,
-    tick: Callable[[], None] = lambda: None,
+    keep_alive: Callable[[], None] = lambda: None,
 ) -> Iterator[int]:
     """Give an operator's provisional verdicts again by the records as they are now; yield how many of each batch are others.
 
     Rules fire for what they fit now, where they would have fired for it. A verdict on which the directory has nothing new to say is
-    confirmed; one about which it can't be asked stays provisional. ``tick`` is called every few seconds.
+    confirmed; one about which it can't be asked stays provisional. ``keep_alive`` is called every few seconds.
     """
     basis, name, after = matching.basis(spec), spec.operator.name, 0
     if basis is None or basis.fault or basis.loaded_at is None:
@@ -110,9 +110,9 @@ def correct(
         left = {one.mail_id for one in batch if not one.filed and _is_away(accounts.get(one.account), one.verdict.since)}
         right = {one.mail_id for one in batch} - left - {one.mail_id for group in groups.values() for one in group}
         changed = 0
-        for (account_name, filed), group in groups.items():
-            again = _Again(store, matching, spec, accounts.get(account_name), router)
-            done, refused = again.verdicts(account_name, group, filed=filed, tick=tick)
+        for (account_name, _), group in groups.items():
+            account = accounts.get(account_name)
+            done, refused = _verdicts(store, matching, group, account, spec=spec, router=router, keep_alive=keep_alive)
             changed += store.correct(name, done) if done else 0
             right |= refused
         if right:
@@ -126,44 +126,43 @@ def _is_away(account: AccountConfig | None, since: datetime) -> bool:
     return young and (account is None or account.imports is None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """Examines stored mail of one account again."""
+def _verdicts(
+    store: Store,
+    matching: Matching,
+    group: Sequence[Doubted],
+    account: AccountConfig | None,
+    *,
+    spec: OperatorSpec,
+    router: Router | None,
+    keep_alive: Callable[[], None],
+) -> tuple[Sequence[tuple[int, Filing]], frozenset[int]]:
+    """Return the filings of mail of one account as they are now, as (mail id, filing), and the ids of mails that are not admitted.
 
-    store: Store
-    matching: Matching
-    spec: OperatorSpec
-    #: None where the config no longer has it.
-    account: AccountConfig | None
-    router: Router | None
-
-    def verdicts(
-        self, account: str, group: Sequence[Doubted], *, filed: bool, tick: Callable[[], None]
-    ) -> tuple[Sequence[tuple[int, Filing]], frozenset[int]]:
-        """Return the filings as they are now, as (mail id, filing), and the ids of mails that are not admitted."""
-        imports = self.account.imports if self.account else None
-        raw_mails = tuple(RawMail(one.mail_id, self.store.stored_source(one.mail_id), one.received_at) for one in group)
-        types = contact_types(imports) if imports and not filed else ()
-        matched = self.matching.begin(MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=types)).result(tick)
-        (found,) = matched.results
-        user, queue = self.account.user if self.account else None, imports.error_queue if imports else "errors"
-        # What is filed is whose it was filed for, whoever has the account by now, so that no rule for general mail takes it.
-        owners = {one.mail_id: one.owner if filed else user for one in group}
-        made = {
-            mail_id: [replace(one, owner=owners[mail_id]) for one in each]
-            for mail_id, each in filings(matched.mails, [found], user=None, queue=queue).items()
-        }
-        # What the directory can't be asked about now stays as it is.
-        unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
-        mails = [mail for mail_id, mail in _seen(matched.mails).items() if mail_id not in unasked | found.refused]
-        onward = Onward(account=account, router=self.router)
-        back = onward.returned(mails)
-        # What comes back from another operator's delivery is not this one's.
-        mine = made if filed else onward.owned({mail.id: made[mail.id] for mail in mails}, back)
-        wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == self.spec.operator.name]
-        new = {one.mail_id for one in group if one.verdict.fire}
-        others = {mail.id for mail in mails} - {mail.id for mail, _ in wanted}
-        return onward.routed(wanted, new=new, back=back), found.refused | others
+    ``group`` is filed already, or is to be admitted first. ``account`` is None where the config no longer has it.
+    """
+    imports, filed = account.imports if account else None, group[0].filed
+    raw_mails = tuple(RawMail(one.mail_id, store.stored_source(one.mail_id), one.received_at) for one in group)
+    types = contact_types(imports) if imports and not filed else ()
+    matched = matching.begin(MatchRequest(raw_mails=raw_mails, specs=(spec,), contact_types=types)).result(keep_alive)
+    (found,) = matched.results
+    user, queue = account.user if account else None, imports.error_queue if imports else "errors"
+    # Filed mail stays with the user for whom it was filed, whoever has the account now, so that no rule for general mail takes it.
+    users = {one.mail_id: one.owner if filed else user for one in group}
+    made = {
+        mail_id: [replace(one, owner=users[mail_id]) for one in each]
+        for mail_id, each in filings(matched.mails, [found], user=None, queue=queue).items()
+    }
+    # What the directory can't be asked about now stays as it is.
+    unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
+    mails = [mail for mail_id, mail in _seen(matched.mails).items() if mail_id not in unasked | found.refused]
+    onward = Onward(account=group[0].account, router=router)
+    back = onward.returned(mails)
+    # What comes back from another operator's delivery is not this one's.
+    mine = made if filed else onward.owned({mail.id: made[mail.id] for mail in mails}, back)
+    wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == spec.operator.name]
+    new = {one.mail_id for one in group if one.verdict.fire}
+    others = {mail.id for mail in mails} - {mail.id for mail, _ in wanted}
+    return onward.routed(wanted, new=new, back=back), found.refused | others
 
 
 def was_put_off(filing: FilingView) -> bool:
@@ -180,13 +179,13 @@ def retry_put_off(
     *,
     router: Router | None,
     fire: bool = False,
-    tick: Callable[[], None] = lambda: None,
+    keep_alive: Callable[[], None] = lambda: None,
 ) -> Iterator[Sequence[FilingView]]:
     """Match again, as ``retry`` does, what no time was left for, until nothing is put off or one more round is in vain."""
     before = None
     while True:
         left = 0
-        for batch in retry(store, matching, spec, viewer, query, router=router, fire=fire, tick=tick, only=was_put_off):
+        for batch in retry(store, matching, spec, viewer, query, router=router, fire=fire, keep_alive=keep_alive, only=was_put_off):
             left += sum(map(was_put_off, batch))
             yield batch
         if not left or (before is not None and left >= before):

@@ -82,7 +82,7 @@ def visit(
         context = VisitContext(
             account, account.imports, transport=transport, session=session, specs=specs, tools=tools, lease=held, task=task
         )
-        report = _Steps(context).run(claimed=session is not None, keep=keep)
+        report = _Visit(context).run(claimed=session is not None, keep=keep)
     except GatewaydError as error:
         report = VisitReport(account=account.name, error=error.alone())
     finally:
@@ -95,7 +95,7 @@ def visit(
     return replace(report, error=report.error or not_released)
 
 
-class _Steps:
+class _Visit:
     """The steps of one visit, in their order."""
 
     def __init__(self, context: VisitContext) -> None:
@@ -120,7 +120,7 @@ class _Steps:
             if not claimed:
                 claim(self._account, self._store, self._lease, enter=True)
             try:
-                self._visit()
+                self._steps()
             finally:
                 self._meter.count()
             if keep and not reporter.report.error:
@@ -138,7 +138,7 @@ class _Steps:
                 reporter.problem(text)
         return replace(reporter.report, session=kept)
 
-    def _visit(self) -> None:
+    def _steps(self) -> None:
         settler, rereader, backfiller = Settler(self._context, self._sound), Rereader(self._context), Backfiller(self._context)
         for folder in self._imports.folders:
             with self._context.alone(folder):

@@ -29,7 +29,7 @@ __all__ = ["LocalMatching"]
 
 _Built = TypeVar("_Built")
 
-#: Seconds of work without a tick, and until a directory is looked at again.
+#: Seconds of work without a call of ``keep_alive``, and until a directory is looked at again.
 _TICK, _LOOK = 5.0, 5.0
 
 
@@ -217,7 +217,7 @@ class _LocalRun(MatchRun):
         self._matching = matching
         self._request = request
 
-    def result(self, tick: Callable[[], None]) -> MatchResult:
+    def result(self, keep_alive: Callable[[], None]) -> MatchResult:
         """See ``MatchRun``."""
         if not self._request.raw_mails:
             return MatchResult(mails=(), results=())
@@ -228,7 +228,7 @@ class _LocalRun(MatchRun):
         for spec in request.specs:
             if time.monotonic() - since > _TICK:
                 since = time.monotonic()
-                tick()
+                keep_alive()
             admitted = frozenset(one.id for one in request.raw_mails if spec.operator.name in one.admitted)
             job = OperatorRequest(
                 spec=spec,

@@ -138,8 +138,8 @@ class MatchRun(ABC):
     """A batch that is under way."""
 
     @abstractmethod
-    def result(self, tick: Callable[[], None]) -> MatchResult:
-        """Wait for what it found out. ``tick`` is called every few seconds meanwhile; what it raises ends the waiting."""
+    def result(self, keep_alive: Callable[[], None]) -> MatchResult:
+        """Wait for what it found out. ``keep_alive`` is called every few seconds meanwhile; what it raises ends the waiting."""
 
     @abstractmethod
     def drop(self) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WorkerMatchRun"]
 
-#: Seconds of waiting without a tick.
+#: Seconds of waiting without a call of ``keep_alive``.
 _TICK = 5.0
 #: The least time that a matcher gets, in seconds, however long others of its operator took.
 _LEAST = 1.0
@@ -58,11 +58,11 @@ class WorkerMatchRun(MatchRun):
         except BaseException as error:  # noqa: BLE001  it is raised where the result is asked for
             self._future.set_exception(kept(error))
 
-    def result(self, tick: Callable[[], None]) -> MatchResult:
+    def result(self, keep_alive: Callable[[], None]) -> MatchResult:
         """See ``MatchRun``."""
         try:
             while not wait([self._future], timeout=_TICK).done:
-                tick()
+                keep_alive()
         except BaseException:
             self.drop()
             raise

@@ -175,7 +175,7 @@ class Rematcher:
 
     def _put_off_again(self, spec: OperatorSpec, viewer: Viewer) -> None:
         done = mended = 0
-        for batch in retry_put_off(self._store, self._workers, spec, viewer, Query(), router=self._router, tick=self._go_on):
+        for batch in retry_put_off(self._store, self._workers, spec, viewer, Query(), router=self._router, keep_alive=self._go_on):
             self._go_on()
             done, mended = done + len(batch), mended + sum(not one.faults for one in batch)
         if done:
@@ -184,7 +184,7 @@ class Rematcher:
     def _retry(self, spec: OperatorSpec, viewer: Viewer, by: str) -> None:
         mended = done = 0
         query = Query(fault_by=by)
-        for batch in retry(self._store, self._workers, spec, viewer, query, router=self._router, tick=self._go_on):
+        for batch in retry(self._store, self._workers, spec, viewer, query, router=self._router, keep_alive=self._go_on):
             self._go_on()
             still = sum(any(fault.by == by for fault in one.faults) for one in batch)
             done, mended = done + len(batch), mended + len(batch) - still

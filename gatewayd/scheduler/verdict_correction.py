@@ -153,7 +153,7 @@ class Corrector:
             return
         done = 0
         accounts = config.accounts
-        for count in correct(self._store, self._workers, spec, accounts, router=self._router, tick=self._go_on):
+        for count in correct(self._store, self._workers, spec, accounts, router=self._router, keep_alive=self._go_on):
             done += count
             self._tell()
             self._go_on()

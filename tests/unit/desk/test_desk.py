@@ -250,7 +250,7 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
             imports=ImportConfig(**imports),
             owner=None,
             onward=Onward(),
-            tick=lambda: None,
+            keep_alive=lambda: None,
         )
         return list(file_old(old))
     finally:

@@ -327,7 +327,7 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
             imports=one.gateway.imports,
             owner=None,
             onward=Onward(),
-            tick=lambda: None,
+            keep_alive=lambda: None,
         )
         assert sum(file_old(old)) == 0
         assert one.refused() == ["a@x.example"]
@@ -353,7 +353,7 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
             imports=one.gateway.imports,
             owner=owner,
             onward=Onward(),
-            tick=lambda: None,
+            keep_alive=lambda: None,
         )
         assert sum(file_old(old)) == (1 if owner == "irina" else 0), "it goes with its user alone"
         assert one.filed("globex") == []

@@ -43,8 +43,8 @@ class _Watched(MatchRun):
         self.by = by
         self.inner = inner
 
-    def result(self, tick: Callable[[], None]) -> MatchResult:
-        return self.inner.result(tick)
+    def result(self, keep_alive: Callable[[], None]) -> MatchResult:
+        return self.inner.result(keep_alive)
 
     def drop(self) -> None:
         self.by.dropped += 1

@@ -40,8 +40,8 @@ class _Tired(MatchRun):
         self._inner = inner
         self._tired = tired
 
-    def result(self, tick: Callable[[], None]) -> MatchResult:
-        matched = self._inner.result(tick)
+    def result(self, keep_alive: Callable[[], None]) -> MatchResult:
+        matched = self._inner.result(keep_alive)
         (found,) = matched.results
         innocent = [mail.id for mail in matched.mails if mail.id not in self._tired.guilty][: self._tired.can]
         faults = [

@@ -512,7 +512,7 @@ def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(t
             imports=ImportConfig(),
             owner=None,
             onward=onward,
-            tick=lambda: None,
+            keep_alive=lambda: None,
         )
         assert next(file_old(backfill)) == 3
     assert [len(one.deliveries) for one in store.written] == [int(fire)] * 3
