@@ -62,8 +62,7 @@ class RenumberedEntries:
     store: Store
     account: str
     folder: str
-    #: Whether there were such entries, and with an arrival.
-    had_any: bool = False
+    #: Whether there were such entries with an arrival.
     had_arrivals: bool = False
     _left: list[Anchor] | None = None
 
@@ -88,7 +87,6 @@ class RenumberedEntries:
 
     def _begin(self, going: list[Anchor]) -> None:
         self._left = going
-        self.had_any = bool(going)
         self.had_arrivals = any(one.arrival is not None for one in going)
 
     def forget(self, taken: Collection[int]) -> None:
@@ -140,13 +138,13 @@ def _pairs(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[A
     fits: dict[str, list[Anchor]] = {}
     for listed in fresh:
         mark = anchors.get(listed.key)
-        fits[listed.key] = [one for one in by_anchor.get(mark, ()) if _arrived_alike(one, listed)] if mark else []
+        fits[listed.key] = [
+            one
+            for one in (by_anchor.get(mark, ()) if mark else ())
+            if one.arrival is None or listed.arrival is None or one.arrival == listed.arrival
+        ]
     claims = Counter(one.entry_id for fitting in fits.values() for one in fitting)
     return [(one, fits[one.key][0]) for one in fresh if len(fits[one.key]) == 1 and claims[fits[one.key][0].entry_id] == 1]
-
-
-def _arrived_alike(one: Anchor, listed: Listed) -> bool:
-    return one.arrival is None or listed.arrival is None or one.arrival == listed.arrival
 
 
 def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Listed, Anchor]]:

@@ -146,7 +146,7 @@ class FolderSync:
             self.proof.anchored(pairs, had_arrivals=past.had_arrivals, resumed=lambda: self._anchored_before(page))
         # A whole folder under new numbers is backlog, also where the transport can't tell.
         backlog = page.backlog or bool(page.others_gone and (old or again))
-        reading = _Reading(page=page, known=known, start_at=start_at, take=take, backlog=backlog, same=old, like=like, again=again)
+        reading = _Reading(known=known, start_at=start_at, take=take, backlog=backlog, same=old, like=like, again=again)
         entries = [entry for one in listed if (entry := self._entry(one, reading, heads)) is not None]
         doubt = self.proof.contradiction if any(entry.contradiction for entry in entries) else ""
         if entries or standing is not None or self._state is None or page.cursor != self._state.cursor:
@@ -191,10 +191,9 @@ class FolderSync:
         backlog = reading.backlog and (self._first or anchored is not None or offered or not self.proof.is_new(one, sent_at))
         if backlog and not (self._unchecked or offered or anchored is not None):
             self.proof.backlog.append(one.key)
-        cause = f"there before the start ({self._since()})" if offered else ""
-        state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
         like = None if anchored else reading.like.get(one.key)
-        return Entry(listed=one, state=state, backlog=backlog, cause=cause, same_as=anchored, like=like)
+        entry = Entry(listed=one, backlog=backlog, same_as=anchored, like=like)
+        return self._offered(entry) if offered else entry
 
     def _known(self, one: Listed, was: Known, reading: _Reading) -> Entry | None:
         """Return what is entered for a key that is as the ledger has it."""
@@ -202,9 +201,8 @@ class FolderSync:
         if was.state == "vanished":
             # What was only offered before it went is no more than that now.
             early = reading.start_at is not None and (one.arrival is None or one.arrival < reading.start_at)
-            offered = was.backlog and early and not taken
-            cause = f"there before the start ({self._since()})" if offered else ""
-            return Entry(listed=one, state="offered" if offered else "waiting", backlog=was.backlog, cause=cause)
+            entry = Entry(listed=one, backlog=was.backlog)
+            return self._offered(entry) if was.backlog and early and not taken else entry
         if was.state == "offered" and taken:
             return Entry(listed=one, backlog=True)
         lacks = (was.listed.size is None and one.size is not None) or (was.listed.arrival is None and one.arrival is not None)
@@ -227,12 +225,14 @@ class FolderSync:
         offered = backlog and self._is_before(one, reading.start_at) and not reading.takes(one.key)
         if backlog and not (offered or as_before):
             self.proof.backlog.append(one.key)
-        state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
         cause = f"its key was another message's before: {differs}"
+        state: Literal["offered", "waiting"] = "offered" if offered else "waiting"
         return Entry(listed=one, state=state, backlog=backlog, cause=cause, contradiction=differs)
 
-    def _since(self) -> str:
-        return minute(self._start) if isinstance(self._start, datetime) else self._start
+    def _offered(self, entry: Entry) -> Entry:
+        """Return the entry of a message from before the account's start: it is offered, and waits only once it is taken."""
+        start = minute(self._start) if isinstance(self._start, datetime) else self._start
+        return replace(entry, state="offered", cause=f"there before the start ({start})")
 
     def _is_before(self, one: Listed, start_at: datetime | None) -> bool:
         """Whether backlog was there before the account's start. Without an arrival only the first listing can tell."""
@@ -245,9 +245,8 @@ class FolderSync:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
-    """One page, and what it is read with."""
+    """How the messages of one page are read."""
 
-    page: Page
     known: Mapping[str, Known]
     start_at: datetime | None
     take: Collection[str] | None

@@ -5,6 +5,7 @@ It may become shorter again, where such a field changes or goes.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gatewayd.api.values import Came
@@ -38,19 +39,17 @@ _HEADER, _MOST = 1 << 18, 1 << 12
 
 
 def grown(batch: Batch, stored: Callable[[int], Source]) -> Mapping[int, int]:
-    """Return what has grown since it was filed: by its new entry, the mail that it is. ``stored`` gives the bytes of a mail."""
+    """Return the messages that have grown since they were filed, as {new entry: mail}. ``stored`` gives the bytes of a mail."""
     before = {one.listed.key: (one.entry_id, one.before) for one in batch.asked if one.before is not None}
     came = [one for one in batch.came if isinstance(one, Came) and one.key in before and one.key not in batch.unlike]
-    found = [(*before[one.key], one.source) for one in came]
-    return {entry_id: mail_id for entry_id, mail_id, source in found if _has_grown(stored, mail_id, source)}
-
-
-def _has_grown(stored: Callable[[int], Source], mail_id: int, now: Source) -> bool:
-    try:
-        return has_grown(stored(mail_id), now)
-    except PermanentError:
-        # What is gone here can't be held against it: it is filed.
-        return False
+    found: dict[int, int] = {}
+    for one in came:
+        entry_id, mail_id = before[one.key]
+        # A mail that is no longer stored can't be compared: the new one is filed.
+        with suppress(PermanentError):
+            if has_grown(stored(mail_id), one.source):
+                found[entry_id] = mail_id
+    return found
 
 
 def has_grown(before: Source, now: Source) -> bool:

@@ -49,17 +49,13 @@ def distinct(account: AccountConfig, store: Store, folder: str, listed: Sequence
     first = {one.key: one for one in listed[:_LOOKED] if one.size is not None}
     if account.second or len(first) < _ENOUGH or store.folder(account.name, folder) is not None:
         return
-    for other in _namesakes(account, store.mailboxes()):
+    # Whatever host and domain are called.
+    user = _user(account.mailbox)
+    namesakes = [having for name, having in store.mailboxes().items() if user and name != account.mailbox and _user(name) == user]
+    for other in [name for having in namesakes for name, _ in having if name != account.name]:
         known = {key: was for key, was in store.known(other, folder, first.keys()).items() if not was.gone and was.listed.size}
         if len(known) >= _ENOUGH and not any(difference(was.listed, first[key]) for key, was in known.items()):
             raise _waits(account, [other], name=f"under another name, with the same messages in {folder}, ")
-
-
-def _namesakes(account: AccountConfig, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -> Iterator[str]:
-    """Yield the other accounts whose user has the same name, whatever its host and domain are called."""
-    for name, having in mailboxes.items():
-        if name != account.mailbox and _user(name) == _user(account.mailbox) != "":
-            yield from (other for other, _ in having if other != account.name)
 
 
 def _user(mailbox: str) -> str:
