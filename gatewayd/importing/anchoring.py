@@ -1,4 +1,4 @@
-"""Mail that is known again under new keys, once a server has renumbered a folder (design section 4)."""
+"""Recognise known mail under new keys after a server has renumbered a folder (design section 4)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _LINES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnchorHeaders:
-    """What is read of the headers of a message that is not fetched."""
+    """What the headers of a message that is not fetched say."""
 
-    #: See ``mail.anchor``; empty without Message-ID or Date, for such a message may be like many others.
+    #: See ``mail.anchor``; empty without Message-ID or Date, because such a message may look like many others.
     mark: str = ""
-    #: What its Date header says.
+    #: The Date header.
     sent_at: datetime | None = None
 
     @classmethod
     def of(cls, block: bytes) -> AnchorHeaders:
-        """Read the first lines of a header block: each costs the interpreter a microsecond or two, and some have 200."""
+        """Read the first lines of a header block: each costs a microsecond or two, and some blocks have 200."""
         block = b"".join(block.splitlines(keepends=True)[:_LINES])
         head = header_parsing.head(block, 0, len(block))
         has = {name for name, value in head.fields if value.strip()}
@@ -57,7 +57,7 @@ def headers_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple
 
 @dataclass(slots=True, kw_only=True)
 class RenumberedEntries:
-    """The entries that went at once when the server renumbered the folder; asked for once in a listing."""
+    """The entries whose keys all went when the server renumbered the folder; read once in a listing."""
 
     store: Store
     account: str
@@ -67,10 +67,10 @@ class RenumberedEntries:
     _left: list[Anchor] | None = None
 
     def before(self, page: Page, still: int) -> Sequence[Anchor]:
-        """Return what keys of this page may be the same message as; ``still`` keys of it are known to the ledger.
+        """Return the entries that fresh keys of this page may be; ``still`` keys of the page are in the ledger.
 
-        A server that renumbers leaves hardly any key as it was. Where more stand, what is gone was taken out, and what is
-        fresh is mail of its own, however alike it looks.
+        A server that renumbers leaves hardly any key as it was. If more are left, the others were deleted, and the fresh ones are
+        new mail, however similar.
         """
         if page.others_gone:
             every = self.store.anchors(self.account, self.folder, standing=[one.key for one in page.keys])
@@ -79,7 +79,7 @@ class RenumberedEntries:
         elif not page.backlog:
             return ()
         elif self._left is None:
-            # The visit that listed the first page after the renumbering did not get here.
+            # An earlier visit listed the first page after the renumbering, and ended before this one.
             every = self.store.anchors(self.account, self.folder, standing=None)
             newest = max((one.gone_at for one in every if one.gone_at), default=None)
             self._begin([one for one in every if one.gone_at == newest])
@@ -90,14 +90,14 @@ class RenumberedEntries:
         self.had_arrivals = any(one.arrival is not None for one in going)
 
     def forget(self, taken: Collection[int]) -> None:
-        """Let nobody else be the same as these entries."""
+        """Leave these entries out from now on: no other key is the same message."""
         gone = frozenset(taken)
         self._left = [one for one in self._left if one.entry_id not in gone] if self._left and gone else self._left
 
     def offered(self, page: Page, fresh: Sequence[Listed]) -> set[str]:
-        """Return keys of a wholly renumbered folder that were offered before; none where the server tells arrivals.
+        """Return keys of a renumbered folder that were offered before; empty if the server gives arrivals.
 
-        They were never fetched, so only their sizes are known: most of them must have come back.
+        They were never fetched, so only their sizes are known: most of these must have come back.
         """
         if not page.others_gone or not any(one.arrival is None for one in fresh):
             return set()
@@ -117,21 +117,21 @@ class RenumberedEntries:
 
 
 def same(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
-    """Return for each fresh key the one gone entry that it is the same message as (design section 4, renumbering).
+    """Return for each fresh key the one gone entry that is the same message (design section 4, renumbering).
 
-    They fit if Message-ID, Date, From and Subject are the same, and the arrival too; where the server does not tell it, the
-    sizes. A key that fits none or several, and an entry that several keys fit, is left to be fetched: the digest decides then.
+    They fit if Message-ID, Date, From and Subject are the same, and the arrival too, or the size if the server gives no arrival.
+    A key that fits no entry or several, or an entry that several keys fit, is fetched: the digest decides then.
     """
     return {listed.key: one.entry_id for listed, one in _sized_alike(_pairs(fresh, anchors, gone))}
 
 
 def alike(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> dict[str, int]:
-    """Return for each fresh key the one gone entry that it fits but for its size: it may have grown, as only its bytes can tell."""
+    """Return for each fresh key the one gone entry that it fits whatever its size: it may have grown, which only its bytes show."""
     return {listed.key: one.entry_id for listed, one in _pairs(fresh, anchors, gone)}
 
 
 def _pairs(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[Anchor]) -> list[tuple[Listed, Anchor]]:
-    """Return which fresh key and which gone entry fit each other and nobody else, whatever their sizes are."""
+    """Return the pairs of fresh key and gone entry that fit each other and no other, whatever their sizes."""
     by_anchor: dict[str, list[Anchor]] = {}
     for one in gone:
         by_anchor.setdefault(one.anchor, []).append(one)
@@ -148,11 +148,11 @@ def _pairs(fresh: Sequence[Listed], anchors: Mapping[str, str], gone: Sequence[A
 
 
 def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Listed, Anchor]]:
-    """Yield the pairs with equal sizes or, where they differ, those of several that grew by the same.
+    """Yield the pairs with equal sizes, and those that grew by the same number of bytes as most others.
 
-    Most grow by nothing; a server that adds a header to all mail while it renumbers makes all of it longer by the same. A
-    single message whose arrival is not known proves nothing, nor one whose size alone is another: it may be another with the
-    same headers, and to fetch it costs little.
+    Most do not grow. A server that adds a header to all mail while it renumbers makes all of it longer by the same. A single
+    message whose arrival is not known proves nothing, nor does one that alone has another size: it may be another message with
+    the same headers, and to fetch it costs little.
     """
     growths = [None if one.size is None or listed.size is None else listed.size - one.size for listed, one in pairs]
     told = [listed.arrival is not None and one.arrival is not None for listed, one in pairs]
@@ -163,6 +163,6 @@ def _sized_alike(pairs: Sequence[tuple[Listed, Anchor]]) -> Iterator[tuple[Liste
 
 
 def _usual(growths: Sequence[int | None], told: Sequence[bool], *, by_arrival: bool) -> set[int | None]:
-    """Return by how much most grew of those whose arrivals are known, or of those whose arrivals are not."""
+    """Return by how much most messages grew: those whose arrivals are known, or those whose arrivals are not."""
     often = Counter(growth for growth, one in zip(growths, told, strict=True) if one is by_arrival)
     return {growth for growth, times in often.items() if times > 1 and 2 * times > often.total()}

@@ -1,4 +1,4 @@
-"""File mail that is here for further operators of its account, as backlog: from the raw bytes, and nothing is fetched."""
+"""File stored mail for further operators of its account, as backlog. Nothing is fetched again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Backfill", "Backfiller", "file_old"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backfill:
-    """Files stored mail of one account, as backlog, for an operator that has no filing of it."""
+    """Files stored mail of one account for an operator that has no filing of it."""
 
     store: Store
     matching: Matching
@@ -44,10 +44,10 @@ class Backfill:
     keep_alive: Callable[[], None]
 
     def file(self, mail_ids: Sequence[int], *, admitted: bool = False) -> tuple[int, str]:
-        """File what the operator admits; return how many filings are new, and why some could not be decided.
+        """File the mails that the operator admits; return how many filings are new, and why some could not be decided.
 
-        ``admitted``: it admits all of them, so what it gets no filing of is another operator's or a user's. That is no longer kept
-        as refused by it.
+        ``admitted``: the operator admits all of them. A mail that it gets no filing of then is another operator's or a user's, and
+        no longer counts as refused.
         """
         name = self.spec.operator.name
         known = (name,) if admitted else ()
@@ -57,7 +57,7 @@ class Backfill:
         (found,) = matched.results
         back = self.onward.returned(matched.mails)
         made = filings(matched.mails, [found], user=self.owner, queue=self.imports.error_queue)
-        # What comes back from another operator's delivery, or a user's, is not this one's, whoever asks for it.
+        # Mail that comes back from another operator's delivery, or a user's, is not this operator's, whoever asks for it.
         mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.onward.owned(made, back).items()}
         wanted = [(mail, filing) for mail in matched.mails for filing in mine[mail.id]]
         others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
@@ -69,7 +69,7 @@ class Backfill:
 def file_old(backfill: Backfill) -> Iterator[int]:
     """File the account's old mail for an operator that was added later; yield how many of each batch were new.
 
-    Raises TransientError where admission can't be decided.
+    Raises TransientError if admission can't be decided.
     """
     backfill.matching.refresh(backfill.spec)
     account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
@@ -82,7 +82,7 @@ def file_old(backfill: Backfill) -> Iterator[int]:
 
 
 class Backfiller:
-    """Files what one account has, for the length of one visit, and counts it in the visit's report."""
+    """Files stored mail of the account in one visit, and counts it in the report."""
 
     def __init__(self, context: VisitContext) -> None:
         self._context = context
@@ -99,10 +99,9 @@ class Backfiller:
             self._count(new)
 
     def file_admitted(self, readmission: Readmission) -> None:
-        """File what operators admit by now of the mail that they refused and others did not.
+        """File for operators the mail that they refused, others did not, and they admit now.
 
-        What can't be decided stays as it is. So does what is provisional: ``rematch.correct`` gives that again, with its
-        rules.
+        Mail that can't be decided stays as it is. So does mail with a provisional verdict: ``rematch.correct`` gives that again.
         """
         for spec, wanted in readmission.wants():
             backfill = self._backfill(spec)
@@ -126,7 +125,7 @@ class Backfiller:
         )
 
     def _admitted(self, spec: OperatorSpec, wanted: Rejudged, readmission: Readmission) -> Iterator[Sequence[str] | None]:
-        """Yield the senders whom the operator admits now, page by page; None is whoever it may be."""
+        """Yield the senders whom the operator admits now, page by page; None is any sender."""
         if not self._context.imports.contact_types:
             yield None
             return
@@ -143,7 +142,7 @@ class Backfiller:
             self._context.sessions.keep_alive()
 
     def _senders(self, operator: str, wanted: Rejudged) -> Iterator[Sequence[str]]:
-        """Yield pages of those who sent what the operator refused, and are to be judged again."""
+        """Yield the senders of refused mail who are to be judged again, page by page."""
         read = partial(self._store.refused_senders, self._account.name, operator, limit=PAGE)
         if not wanted.every:
             changed = sorted(wanted.senders)
@@ -155,7 +154,7 @@ class Backfiller:
             yield page
 
     def _file(self, backfill: Backfill, senders: Sequence[str] | None, readmission: Readmission) -> None:
-        """File what these senders sent; None is whoever it may be."""
+        """File the refused mail of these senders; None is any sender."""
         name, after = backfill.spec.operator.name, 0
         while page := self._store.refused_mails(self._account.name, name, senders=senders, after=after, limit=PAGE):
             after = page[-1]

@@ -1,4 +1,4 @@
-"""What one account's server may bring in a day, so that it takes no more of the disk than its share, visit after visit."""
+"""Limit what one account's server may send in a day, so that visit after visit it takes no more than its share of the disk."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["DailyQuota"]
 
 _DAY = 86400.0
-#: What is used up is waited for until so many seconds' worth of it is there again.
+#: A quota that is used up is waited for until so many seconds' worth of it has come back.
 _WAIT = 3600.0
 _ADVICE = "It goes on by itself. Raise the limit where so much is meant to come; else see to what the server lists and sends."
 
 
 class DailyQuota:
-    """A day's bytes and new messages; what was taken comes back evenly over the next day. One thread at a time uses it."""
+    """A day's bytes and new messages; what was taken comes back evenly over the next day. Used by one thread at a time."""
 
     def __init__(self, limits: LimitsConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class DailyQuota:
             bucket.left = min(bucket.whole, bucket.left + bucket.whole * passed / _DAY) - number
 
     def check(self) -> None:
-        """Raise TransientError where more came than may."""
+        """Raise TransientError if more came than may; its ``retry_after`` says when enough has come back."""
         self.take()
         for bucket in (self._bytes, self._messages):
             if bucket.left < 0:

@@ -34,7 +34,7 @@ class Batch:
     asked: Sequence[Waiting]
     came: Sequence[Fetched]
     spool: Spool
-    #: What ended the session in the middle of the batch; the keys not in ``came`` then keep waiting.
+    #: The error that ended the session in the middle of the batch; keys that are not in ``came`` then keep waiting.
     error: BaseException | None = None
     #: The first message of which the server said nothing at all, if the session ended.
     broke_at: Waiting | None = None
@@ -46,12 +46,12 @@ class Batch:
 
     @property
     def disk_failed(self) -> bool:
-        """Whether our own disk ended it, and no message: one that is alone may be too large for it, and lets others go first."""
+        """Whether our own disk ended it, and no message did. A message that was alone may be too large for the disk: it waits."""
         return isinstance(self.error, SpoolFailed) and len(self.asked) > 1
 
 
 def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
-    """Cut waiting keys into batches bounded by count and bytes."""
+    """Cut waiting keys into batches, bounded by count and bytes."""
     batch: list[Waiting] = []
     size = 0
     for one in waiting:
@@ -76,9 +76,9 @@ def fetch(
 ) -> Batch:
     """Fetch one batch into its spool; what came before an error is kept. Runs in the session's thread.
 
-    What is listed above ``largest`` bytes is not asked for, and of nothing more than its bound is kept. ``estimates`` is given
-    how many sizes of the batch are right and wrong, and says whether the server's sizes are only estimates. Raises only where
-    our own disk fails, or what broke the fetch off before that; the spool is closed then.
+    A message that is listed with more than ``largest`` bytes is not asked for, and of each no more than its bound is kept.
+    ``estimates`` is called with how many sizes of the batch are right and wrong, and says whether the server's sizes are only
+    estimates. If our own disk fails, closes the spool and raises that, or the error that broke the fetch off before.
     """
     wanted = [one.listed for one in asked if (one.listed.size or 0) <= largest]
     why = "it has {} bytes, and `limits.message_bytes` allows {}: raise that to have it"
@@ -106,7 +106,7 @@ def fetch(
 def _fetched(
     session: Session, folder: str, wanted: Sequence[Listed], spool: Spool, largest: int
 ) -> tuple[list[Fetched], BaseException | None]:
-    """Return what came, and what broke it off; it is raised again when what came before is filed."""
+    """Return what came, and the error that broke it off, which is raised once what came before is filed."""
     came: list[Fetched] = []
     left = {one.key for one in wanted}
     spool.expect(wanted, largest)
@@ -130,23 +130,24 @@ def _checked(
 ) -> Batch:
     """Return the batch with what can be believed of ``odd``, the messages with other sizes than were listed, by key.
 
-    The server is asked for their sizes again: what it no longer has is gone, and the size that it lists now counts. A message
-    of another size still is fetched once more, unless the server's sizes are estimates; then it waits, or is ``unlike``.
+    The server is asked for their sizes again: a message that it no longer has is gone, and the size that it lists now counts. A
+    message that still has another size is fetched once more, unless the server's sizes are estimates. If the same bytes come,
+    it is ``unlike``; else it waits.
     """
     listed = {one.listed.key: one.listed for one in batch.asked}
     well = [one for one in batch.came if one.key not in odd]
     exact = sum(listed[one.key].size is not None for one in well if isinstance(one, Came))
     try:
         if batch.error is not None:
-            # The session ended, and nobody can be asked. Where all is fetched once more anyway, what came is kept: else no mail
-            # would come that stands before one that ends sessions.
+            # The session ended, so the server can't be asked. If sizes are estimates, all is fetched once more later, and what
+            # came is kept: else no mail would ever come that is fetched with a message that ends sessions.
             if not estimates(Sizes(exact=exact, other=len(odd))):
                 return replace(batch, came=well)
             return replace(batch, unlike={key: size for key in odd if (size := listed[key].size) is not None})
         check = _SizeCheck(listed, odd)
         check.look([one for one in session.look_up(folder, list(odd)) if one.key in odd])
         inexact = estimates(Sizes(exact=exact, other=len(check.wanted)))
-    except Exception as caught:  # noqa: BLE001  it is raised when what came well is filed
+    except Exception as caught:  # noqa: BLE001  it is raised once what came well is filed
         return replace(batch, came=well, error=batch.error or kept(caught))
     # Where sizes are estimates, what came at first is as good as what would come now.
     again: Sequence[Fetched] = [odd[one.key] for one in check.wanted]
@@ -160,7 +161,7 @@ def _checked(
 
 
 class _SizeCheck:
-    """Messages that came with other sizes than were listed, one by one."""
+    """Decides what to believe of messages that came with other sizes than were listed, one by one."""
 
     def __init__(self, listed: Mapping[str, Listed], odd: Mapping[str, Came]) -> None:
         self._listed = listed
@@ -168,11 +169,11 @@ class _SizeCheck:
         self.fetched: dict[str, Fetched] = {}
         self.sizes: dict[str, int] = {}
         self.unlike: dict[str, int] = {}
-        #: What is to be fetched once more, as the server lists it now.
+        #: Messages to be fetched once more, as the server lists them now.
         self.wanted: list[Listed] = []
 
     def look(self, now: Sequence[Listed]) -> None:
-        """Take in what the server says of them now."""
+        """Take in how the server lists them now."""
         times = Counter(one.key for one in now)
         there = {one.key: one for one in now}
         for key, one in self._odd.items():

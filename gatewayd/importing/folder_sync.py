@@ -1,7 +1,7 @@
-"""What a folder's listing means for the ledger: which keys are new, which are known mail under new keys, which wait.
+"""Decide what a folder's listing means for the ledger: which keys are new, which are known mail under new keys, which wait.
 
-A message is its key *and* its size and arrival: a key that is listed with others than the ledger has is another message.
-It reads the store and writes nothing: each ``PageEntry`` that it yields is one transaction of ``Store.enter``.
+A message is its key *and* its size and arrival: a key that is listed with another size or arrival than the ledger has is another
+message. This module reads the store and writes nothing: each ``PageEntry`` that it yields is one transaction of ``Store.enter``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ __all__ = ["FolderSync", "PageEntry", "preview"]
 
 #: How many headers a session is asked for at once.
 _AT_ONCE = 1000
-#: States of what was fetched.
+#: States of messages that were fetched.
 _FINAL = frozenset({"filed", "duplicate", "not admitted"})
-#: How long a whole listing that cleared nothing up is not repeated for the same doubt.
+#: How long a whole listing is not repeated for a doubt that it did not clear up.
 _AGAIN = timedelta(minutes=10)
 
 
@@ -46,7 +46,7 @@ class PageEntry:
     cursor: str
     start_at: datetime | None
     standing: frozenset[str] | None
-    #: Why the whole folder is to be compared, should this listing not come to its end.
+    #: Why the whole folder must be compared if this listing does not come to its end.
     doubt: str = ""
 
 
@@ -61,20 +61,19 @@ class FolderSync:
         self._start = context.imports.start
         self._state = self._store.folder(self._account, folder)
         self._first = self._state is None
-        #: Its first listing has not come to its end.
+        #: The folder's first listing has not come to its end.
         self._unchecked = self._state is None or self._state.checked_at is None
         self.proof = Proof(self._state)
 
     def new(self) -> Iterator[PageEntry]:
-        """Yield the pages that are new since the last visit; offered keys that the task names are taken.
+        """Yield the pages that are new since the last visit. Offered keys that the task names wait from now on.
 
-        It goes on from the cursor, because only so a renumbered folder is noticed.
+        It goes on from the cursor, because only so does a renumbered folder show.
         """
         state, keys = self._state, self._context.task.keys
+        start_at = self._start if isinstance(self._start, datetime) else datetime.now(UTC) if self._start == "now" else None
         if state:
             start_at = state.start_at
-        else:
-            start_at = datetime.now(UTC) if self._start == "now" else self._start if self._start != "all" else None
         if state and keys:
             # Wherever the cursor stands.
             known = self._store.known(self._account, self._folder, keys)
@@ -88,7 +87,7 @@ class FolderSync:
         self.proof.end()
 
     def unsure(self) -> bool:
-        """Whether the whole folder is to be compared at once: something contradicts what the ledger has."""
+        """Whether the whole folder must be compared at once, because something contradicts the ledger."""
         if self.proof.contradicted and not self.proof.whole:
             return True
         if not self.proof.whole and (exists := self.proof.exists) is not None:
@@ -101,7 +100,7 @@ class FolderSync:
         return not (stood and datetime.now(UTC) - stood < _AGAIN)
 
     def again(self) -> Iterator[PageEntry]:
-        """Yield the whole folder anew, once ``new`` has come to its end; what is not in it is gone, if it is sound."""
+        """Yield the whole folder anew, once ``new`` has come to its end. If the listing is sound, keys that it lacks are gone."""
         take = None if self._context.task.from_beginning else ()
         state = self._store.folder(self._account, self._folder)
         start_at = state.start_at if state else None
@@ -126,9 +125,9 @@ class FolderSync:
     def _entering(
         self, page: Page, start_at: datetime | None, *, take: Collection[str] | None, past: RenumberedEntries | None
     ) -> Iterator[PageEntry]:
-        """Yield the page, unless it says nothing new.
+        """Yield the page, unless nothing in it is new.
 
-        ``take`` names offered keys that are taken now; None takes all of the page. ``past`` None knows nothing again.
+        ``take`` has offered keys that wait from now on; None takes all of the page. Without ``past`` no key is known mail.
         """
         standing = frozenset(one.key for one in page.keys) if page.others_gone else None
         known = self._store.known(self._account, self._folder, [one.key for one in page.keys])
@@ -153,7 +152,7 @@ class FolderSync:
             yield PageEntry(entries=entries, cursor=page.cursor, start_at=start_at, standing=standing, doubt=doubt)
 
     def _one_each(self, page: Page, known: Mapping[str, Known]) -> list[Listed]:
-        """Return the page's messages, one for each key: of several under one key, one that is as the ledger has it."""
+        """Return one message for each key of the page: if several have one key, the one that is as the ledger has it."""
         found: dict[str, Listed] = {}
         for one in page.keys:
             was = known.get(one.key)
@@ -162,19 +161,19 @@ class FolderSync:
         return list(found.values())
 
     def _anchored_before(self, page: Page) -> bool:
-        """Whether an earlier visit, which did not come to the listing's end, knew mail again in a renumbered folder."""
+        """Whether an earlier visit, which did not come to the listing's end, recognised mail in a renumbered folder."""
         standing = self._store.standing(self._account, self._folder) if not page.others_gone else {}
         return any(state in _FINAL for state in standing)
 
     def _heads(self, listed: Sequence[Listed], known: Mapping[str, Known], fresh: Collection[Listed]) -> dict[str, AnchorHeaders]:
-        """Return what headers say of the fresh ones, and of those that may have come after the last proven check."""
+        """Return the headers of the fresh messages, and of others that may have come after the last proven check."""
         late = [one for one in listed if self.proof.is_late(one) and _is_other(one, known.get(one.key))]
         keys = list(dict.fromkeys(one.key for one in (*fresh, *late)))
         pieces = (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
         return dict(one for piece in pieces for one in self._context.sessions.call(headers_of, self._folder, piece))
 
     def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, AnchorHeaders]) -> Entry | None:
-        """Return what is entered for a message that is listed; None where the ledger has it as it is."""
+        """Return the entry of a listed message; None if the ledger has it already."""
         was = reading.known.get(one.key)
         differs = difference(was.listed, one) if was else ""
         sent_at = heads[one.key].sent_at if one.key in heads else None
@@ -196,10 +195,10 @@ class FolderSync:
         return self._offered(entry) if offered else entry
 
     def _known(self, one: Listed, was: Known, reading: _Reading) -> Entry | None:
-        """Return what is entered for a key that is as the ledger has it."""
+        """Return the entry of a key whose size and arrival are as the ledger has them; None if nothing changes."""
         taken = reading.takes(one.key)
         if was.state == "vanished":
-            # What was only offered before it went is no more than that now.
+            # If it was only offered before it vanished, it is only offered now.
             early = reading.start_at is not None and (one.arrival is None or one.arrival < reading.start_at)
             entry = Entry(listed=one, backlog=was.backlog)
             return self._offered(entry) if was.backlog and early and not taken else entry
@@ -209,7 +208,7 @@ class FolderSync:
         return Entry(listed=one) if lacks else None
 
     def _back(self, one: Listed, reading: _Reading, sent_at: datetime | None) -> Entry:
-        """Return the entry of a key that was gone and is there again: only the bytes can tell whether it is the same message."""
+        """Return the entry of a key that was gone and is back: only the bytes can show whether it is the same message."""
         backlog = reading.backlog and not self.proof.is_new(one, sent_at)
         if backlog:
             self.proof.backlog.append(one.key)
@@ -219,7 +218,7 @@ class FolderSync:
         """Return the entry of another message under a key that the ledger has."""
         if not was.gone:
             self.proof.contradicts(one, was, differs)
-        # A message that never came, and is merely listed with another size, is as new as it was.
+        # A message that was never fetched, and is merely listed with another size, is as new as it was.
         as_before = was.state == "waiting" and not difference(replace(was.listed, size=None), one)
         backlog = was.backlog if as_before else not self.proof.is_new(one, sent_at)
         offered = backlog and self._is_before(one, reading.start_at) and not reading.takes(one.key)
@@ -235,7 +234,7 @@ class FolderSync:
         return replace(entry, state="offered", cause=f"there before the start ({start})")
 
     def _is_before(self, one: Listed, start_at: datetime | None) -> bool:
-        """Whether backlog was there before the account's start. Without an arrival only the first listing can tell."""
+        """Whether backlog was there before the account's start. Without an arrival only the first listing can show that."""
         if start_at is None:
             return False
         if self._start == "now" and self._first:
@@ -251,11 +250,11 @@ class _Reading:
     start_at: datetime | None
     take: Collection[str] | None
     backlog: bool
-    #: Entries, gone under their old keys, that fresh keys are the same message as.
+    #: Entries that went under their old keys, by the fresh key that is the same message.
     same: Mapping[str, int]
-    #: The same where sizes differ: entries that fresh keys may be, grown.
+    #: Entries that fresh keys may be if these have grown: only the size differs.
     like: Mapping[str, int]
-    #: Keys that were offered before, under other numbers.
+    #: Keys that were offered before, under other keys.
     again: Collection[str]
 
     def takes(self, key: str) -> bool:
@@ -267,7 +266,7 @@ def _is_other(one: Listed, was: Known | None) -> bool:
 
 
 def _looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
-    """Yield pages, and whether a page that claims to be the whole folder, and has fewer messages than it counts, is alone."""
+    """Yield each page, and whether it is alone: it claims to be the whole folder, lacks messages, and no page follows it."""
     rest = iter(pages)
     for page in rest:
         if not (page.others_gone and page.exists is not None and len(page.keys) < page.exists):
@@ -284,7 +283,7 @@ def _looked_ahead(pages: Iterable[Page]) -> Iterator[tuple[Page, bool]]:
 
 
 def preview(account: AccountConfig, session: Session, store: Store) -> Iterator[tuple[str, Listed]]:
-    """Yield folder and key of what a visit would list as new. Writes nothing, here or on the server."""
+    """Yield folder and message for each that a visit would list as new. Writes nothing, here or on the server."""
     for folder in account.imports.folders if account.imports else ():
         state = store.folder(account.name, folder)
         for page in session.listing(folder, state.cursor if state else None):

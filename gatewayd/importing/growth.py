@@ -1,6 +1,6 @@
-"""Mail that grew on its server: a program has written fields of its own into the header of what is otherwise the same.
+"""Recognise mail that grew on its server, because a program wrote fields of its own into the header.
 
-It may become shorter again, where such a field changes or goes.
+It may also become shorter again, if such a field changes or goes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["grown", "has_grown"]
 
-#: What programs write into the header of mail that they keep in files of the kind mbox, and send along.
+#: Fields that programs write into the header of mail that they keep in mbox files, and send along.
 _WRITTEN = frozenset(
     {
         b"content-length",
@@ -34,7 +34,7 @@ _WRITTEN = frozenset(
         b"x-uidl",
     }
 )
-#: How many bytes of a header are looked at, and how many such fields may have.
+#: How many bytes of a header are read, and how many such fields may have.
 _HEADER, _MOST = 1 << 18, 1 << 12
 
 
@@ -53,7 +53,7 @@ def grown(batch: Batch, stored: Callable[[int], Source]) -> Mapping[int, int]:
 
 
 def has_grown(before: Source, now: Source) -> bool:
-    """Whether a message differs from what it was by nothing but fields that servers write, and is of another size for them."""
+    """Whether a message differs from an earlier copy only by fields that servers write, and has another size because of them."""
     if not 0 < abs(now.size - before.size) <= _MOST:
         return False
     old, new = _header(before), _header(now)
@@ -64,7 +64,7 @@ def has_grown(before: Source, now: Source) -> bool:
 
 
 def _header(source: Source) -> bytes:
-    """Return the header with the empty line behind it; nothing where it has no end within bounds."""
+    """Return the header with the empty line behind it; empty if it does not end within bounds."""
     block = source.read(0, min(source.size, _HEADER))
     ends = [at + len(end) for end in (b"\r\n\r\n", b"\n\n") if (at := block.find(end)) >= 0]
     return block[: min(ends, default=0)]

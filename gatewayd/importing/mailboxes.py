@@ -1,4 +1,4 @@
-"""One mailbox, one account: a second one would import all its mail once more, so it waits for a person's word."""
+"""Keep a second account from importing the same mailbox: all mail would be filed twice, so a person must allow it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["claim", "distinct", "taken"]
 
-#: So many of a folder's first messages are compared, and so many must be another account's.
+#: How many of a folder's first messages are compared, and how many of these must be another account's.
 _LOOKED, _ENOUGH = 50, 3
 
 
 def claim(account: AccountConfig, store: Store, lease: Lease, *, enter: bool) -> None:
-    """Raise ConfigError where another account has or had the mailbox, and nobody said that this one may import it, too.
+    """Raise ConfigError if another account has or had the mailbox, and this one's file does not say `second: true`.
 
-    With ``enter`` it is kept that the account has it: once it has logged in, and before anything is listed.
+    With ``enter`` it is stored that the account has the mailbox: after the log-in, and before anything is listed.
     """
     having = store.claim(lease, account.mailbox, second=account.second, enter=enter) if account.mailbox else ()
     if account.mailbox and account.name not in having:
@@ -32,7 +32,7 @@ def claim(account: AccountConfig, store: Store, lease: Lease, *, enter: bool) ->
 
 
 def taken(config: Config, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -> Iterator[tuple[str, ConfigError]]:
-    """Yield the accounts that wait for a word, by name, and why; ``mailboxes`` are those of the store."""
+    """Yield the names of accounts that wait until a person allows them, and why; ``mailboxes`` are those of the store."""
     for name, one in config.accounts.items():
         having = dict(mailboxes.get(one.mailbox, ()))
         imports = one.imports is not None and one.imports.enabled
@@ -41,10 +41,10 @@ def taken(config: Config, mailboxes: Mapping[str, Sequence[tuple[str, bool]]]) -
 
 
 def distinct(account: AccountConfig, store: Store, folder: str, listed: Sequence[Listed]) -> None:
-    """Raise ConfigError where a folder that was never listed holds another account's messages: one mailbox under two host names.
+    """Raise ConfigError if a folder that was never listed holds another account's messages: one mailbox under two host names.
 
-    Only accounts whose user has the same name are looked at, and a few messages must be the same in key, size and arrival: then
-    it is the same mailbox, or a copy of it that kept its numbers. Nothing is asked of the server for it, nor of other servers.
+    Only accounts whose user has the same name are compared, and a few messages must be the same in key, size and arrival: then
+    it is the same mailbox, or a copy of it that kept its numbers. No server is asked anything for it.
     """
     first = {one.key: one for one in listed[:_LOOKED] if one.size is not None}
     if account.second or len(first) < _ENOUGH or store.folder(account.name, folder) is not None:

@@ -1,4 +1,4 @@
-"""The limits of one visit in bytes, messages and time, so that no server keeps it for ever."""
+"""End a visit that has taken its share of bytes, messages or time, so that no server keeps it for ever."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _REST = "what is left is had by the next visit"
 
 
 class ListingFull(Exception):
-    """As much of a folder was listed as may be in one visit; its text says so."""
+    """No more of a folder is listed in this visit; the text says why."""
 
 
 class VisitFull(Exception):
-    """The visit has taken what it may; its text says what that is."""
+    """The visit has reached a limit; the text says which."""
 
 
 class Meter:
-    """Counts bytes and seconds from the visit's begin on."""
+    """Counts bytes, messages and seconds from the beginning of the visit."""
 
-    def __init__(self, bounds: Bounds, allowance: DailyQuota | None = None) -> None:
-        """``allowance`` is what this and further visits may take together; None: whatever there is."""
+    def __init__(self, bounds: Bounds, quota: DailyQuota | None = None) -> None:
+        """``quota`` is what the account's visits may take together in a day; None is no limit."""
         self._bounds = bounds
-        self._allowance = allowance
+        self._quota = quota
         self._began = time.monotonic()
         self._session: Session | None = None
-        #: How many bytes had come over the session before, and how many came of messages: not every transport counts.
+        #: Bytes that came over the session before this visit, and bytes of messages: not every transport counts what comes.
         self._before = self._fetched = 0
-        #: How many bytes came over the sessions that broke in this visit.
+        #: Bytes that came over the sessions that broke in this visit.
         self._broken = 0
         self._listed = 0
-        #: How many bytes were taken of the allowance.
+        #: Bytes that were taken from the quota.
         self._taken = 0
 
     def opened(self, session: Session, *, before: bool) -> None:
@@ -54,15 +54,15 @@ class Meter:
         self._fetched += sum(one.source.size for one in batch.came if isinstance(one, Came))
 
     def listed(self, new: int) -> None:
-        """Count new messages that were entered; raises ListingFull where they are as many as may be, or the visit is full.
+        """Count new messages that were entered. Raises ListingFull if the visit may list no more, or is full.
 
-        A listing that takes all of each visit would otherwise keep what waits in its folder from ever being fetched. Raises
-        TransientError as ``check`` does, where that was so before these: what was entered is fetched.
+        Otherwise a listing that takes up each visit would keep the mail that waits in its folder from ever being fetched. Raises
+        TransientError as ``check`` does if the day's quota was used up before these messages.
         """
         self._listed += new
-        if self._allowance:
-            self._allowance.check()
-            self._allowance.take(messages=new)
+        if self._quota:
+            self._quota.check()
+            self._quota.take(messages=new)
         if self._listed >= self._bounds.visit_messages:
             raise ListingFull(
                 f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
@@ -71,14 +71,14 @@ class Meter:
             raise ListingFull(full)
 
     def check(self) -> None:
-        """Raise VisitFull where it has taken what it may; TransientError where that is all that there is for a day."""
+        """Raise VisitFull if the visit has reached a limit, TransientError if the day's quota is used up."""
         if full := self._full():
             raise VisitFull(full)
-        if self._allowance:
-            self._allowance.check()
+        if self._quota:
+            self._quota.check()
 
     def _full(self) -> str:
-        """Return what it has taken that it may not go beyond; empty where it may go on."""
+        """Return which limit the visit has reached; empty if it may go on."""
         bounds = self._bounds
         if self.count() > bounds.visit_bytes:
             return f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}"
@@ -87,10 +87,10 @@ class Meter:
         return ""
 
     def count(self) -> int:
-        """Return how many bytes came by now, and take them of the allowance."""
+        """Return how many bytes have come, and take them from the quota."""
         size = max(self._came(), self._fetched)
-        if self._allowance:
-            self._allowance.take(size=size - self._taken)
+        if self._quota:
+            self._quota.take(size=size - self._taken)
         self._taken = size
         return size
 

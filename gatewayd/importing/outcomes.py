@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Onward", "believed", "contact_types", "filings", "match_request", "outcomes", "reread_wait", "retry_after"]
 
-#: One of these has every message that was ever delivered (RFC 5321 section 4.4, RFC 5322 section 3.6).
+#: Every message that was ever delivered has one of these (RFC 5321 section 4.4, RFC 5322 section 3.6).
 _DELIVERED = frozenset({"message-id", "date", "received"})
 
-#: When a key that could not be had is asked for again.
+#: When a message that could not be fetched is tried again.
 _RETRY = Backoff(first=10.0, longest=1.2 * 86400.0)
 #: Taken as the arrival of backlog for which the server gives none.
 _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,20 +44,20 @@ _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Onward:
-    """How mail of one account goes on."""
+    """Routes the mail of one account: what comes back from our deliveries, for whom it is filed, and what rules send on."""
 
     account: str = ""
-    #: None: nothing is sent on, and no Message-ID is proven to be ours.
+    #: With None nothing is sent on, and no Message-ID is proven to be ours.
     router: Router | None = None
-    #: Rules fire for old mail, too: a person asked for it.
+    #: Rules fire for old mail, too, because a person asked for it.
     forward: bool = False
 
     def returned(self, mails: Sequence[Mail]) -> Mapping[int, Returned]:
-        """Return what mails bring back of our own, by their ids."""
+        """Return by mail id what each mail brings back from our own deliveries."""
         return self.router.returned(mails) if self.router else {}
 
     def owned(self, filed: Mapping[int, list[Filing]], back: Mapping[int, Returned]) -> dict[int, list[Filing]]:
-        """Return new filings by mail: what comes back is filed for those alone whose deliveries it comes back from."""
+        """Return new filings by mail id: mail that comes back from a delivery is filed only for whose delivery it was."""
         if self.router is None:
             return dict(filed)
         return {mail_id: list(self.router.owned(self.account, each, back[mail_id])) for mail_id, each in filed.items()}
@@ -65,9 +65,9 @@ class Onward:
     def routed(
         self, filed: Sequence[tuple[Mail, Filing]], *, new: Collection[int] = (), back: Mapping[int, Returned]
     ) -> list[tuple[int, Filing]]:
-        """Return filings of a batch, as (mail id, filing), with what is sent on; of what they follow, only mail of ours is left.
+        """Return filings of a batch, as (mail id, filing), with their deliveries; they follow only mail that is proven to be ours.
 
-        ``new`` has the ids of the mails for which rules fire in any case, ``back`` what the mails bring back.
+        ``new`` has the ids of the mails for which rules fire in any case; ``back``: see ``returned``.
         """
         if self.router is None:
             return [(mail.id, replace(filing, follows=()) if filing.follows else filing) for mail, filing in filed]
@@ -76,7 +76,7 @@ class Onward:
 
 
 def match_request(batch: Batch, specs: Sequence[OperatorSpec], imports: ImportConfig) -> MatchRequest:
-    """Return what is to be matched of the batch."""
+    """Return the request to match the messages of the batch that came."""
     now = datetime.now(UTC)
     return MatchRequest(
         raw_mails=tuple(
@@ -102,9 +102,9 @@ def outcomes(
 ) -> Sequence[Outcome]:
     """Return what became of each key of the batch.
 
-    ``sizes`` says of the messages before whether they were of the sizes that the server lists. ``ours``: it was our doing if
-    the session ended. What is taken with other bytes than are listed is due once more after ``reread_after`` seconds.
-    ``grown``: see ``growth.grown``.
+    ``user`` is the user whose personal account it is. ``sizes`` counts how many messages of earlier batches had the listed
+    size. ``ours``: if the session ended, we ended it. A message that is filed with another size than listed is fetched once more
+    after ``reread_after`` seconds. ``grown``: see ``growth.grown``.
     """
     asked = {one.listed.key: one for one in batch.asked}
     done: list[Outcome] = []
@@ -117,10 +117,10 @@ def outcomes(
     if batch.error is None:
         done += [_retry(waiting, "the server did not answer for it") for waiting in asked.values()]
     elif not (ours or batch.came or isinstance(batch.error, AuthError | PermanentError) or batch.disk_failed):
-        # It may be this very message that ends sessions: next time others go first (P4).
+        # Perhaps this very message ends sessions: next time others go first (P4).
         why = batch.error.sentences if isinstance(batch.error, GatewaydError) else where(batch.error)
         first = _retry(batch.broke_at or batch.asked[0], f"the session ended when it was fetched: {why}")
-        # Where it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
+        # If it was not alone it may be innocent: then it is due again while the guilty one, asked for alone, still waits.
         done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
     standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
     odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
@@ -132,10 +132,10 @@ def outcomes(
 
 
 def believed(batch: Batch, matched: MatchResult, sizes: Sizes) -> frozenset[str]:
-    """Return the keys whose bytes are taken though the server lists another size: its sizes are estimates.
+    """Return the keys whose bytes are filed although the server lists another size, because its sizes are estimates.
 
-    What a server sends in place of a message looks alike each time and has no Message-ID and no Date of its own; and where
-    sizes are estimates, they are so often. A size that is wrong once stands against the message.
+    Something that a server sends in place of a message looks the same each time, and has no Message-ID and no Date of its own.
+    Where sizes are estimates, many are wrong; a single wrong size speaks against the message.
     """
     odd = [(one, mail) for mail, (_, one) in zip(matched.mails, _came(batch), strict=True) if one.key in batch.unlike]
     listed: dict[bytes, set[int]] = {}
@@ -166,14 +166,14 @@ def _decided(
     for mail_id, filing in onward.routed(routed, new=new, back=back):
         going[mail_id].append(filing)
     for mail, (waiting, one) in zip(matched.mails, _came(batch), strict=True):
-        # What was there before the folder was listed is older than that, also where the server does not say by how much.
+        # Backlog is older than the first listing, even if the server does not say how old.
         arrival = waiting.listed.arrival or (_BEFORE if waiting.backlog else None)
         if one.key in standing_in:
             sizes = f"the server lists {batch.unlike[one.key]} bytes, and sends {one.source.size}"
             yield _retry(waiting, f"{sizes}: they may stand in for the message")
         elif going[mail.id]:
             fire = onward.forward or mail.id in new
-            # Those who can't decide yet do so later: the mail is kept. What comes back is for those alone whose it is.
+            # Operators that can't decide yet do so later: the mail is kept. Mail that comes back concerns no other operator.
             concerned = found if filed[mail.id] == admitted[mail.id] else ()
             verdicts = (provisional(each, mail.id, arrival, now, fire=fire) for each in concerned)
             yield Filed(
@@ -197,7 +197,7 @@ def _decided(
 def _not_filed(
     mail: Mail, waiting: Waiting, found: Sequence[OperatorResult], arrival: datetime | None, now: datetime
 ) -> Retry | NotAdmitted:
-    """Return what becomes of a mail that no operator admits: it waits where one of them can't decide that."""
+    """Return what becomes of a mail that no operator admits: it waits if one of them can't decide yet."""
     open_ = [each for each in found if mail.id in each.pending]
     if open_:
         faulty = any(each.basis and not each.basis.sound for each in open_)
@@ -209,16 +209,15 @@ def _not_filed(
 
 
 def _is_delivered(mail: Mail) -> bool:
-    """Whether anything may ever be done on the server to what came.
+    """Whether a mail has a header that every delivered message has. Nothing is ever done on the server to one that has none.
 
-    Not to what has nothing that every delivered message has: a server that can't read a message may list what it sends in its
-    place.
+    A server that can't read a message may list and send an error text in its place.
     """
     return not _DELIVERED.isdisjoint(name for name, _ in mail.headers)
 
 
 def contact_types(imports: ImportConfig) -> ContactTypes:
-    """Return an account's ``contact_types`` as a job carries them."""
+    """Return an account's ``contact_types`` as a match request has them."""
     return tuple((kind, tuple(words)) for kind, words in imports.contact_types.items())
 
 
@@ -227,12 +226,12 @@ def _retry(waiting: Waiting, cause: str) -> Retry:
 
 
 def retry_after(tries: int) -> float:
-    """Return in how many seconds a message is asked for again that could not be had; ``tries`` were made before this one."""
+    """Return the seconds until a message that could not be fetched is tried again; ``tries`` were made before this one."""
     return _RETRY.wait(tries + 1, luck=random.random())  # noqa: S311  jitter
 
 
 def reread_wait(first: float, times: int) -> float:
-    """Return in how many seconds a message is fetched once more whose bytes differed ``times`` times before."""
+    """Return the seconds until a message is fetched once more; its bytes differed ``times`` times before."""
     return Backoff(first=first, longest=math.inf, factor=4.0, spread=0.0).wait(times + 1, luck=0.0)
 
 

@@ -1,4 +1,4 @@
-"""What the listings of one visit prove of a folder, and what they leave in doubt."""
+"""Decide what the listings of one visit prove about a folder, and what they leave in doubt."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Proof"]
 
-#: How old the last proven check may get in the store before it is written anew.
+#: How old the stored time of the last proven check may get before it is stored anew.
 _FRESH = timedelta(minutes=5)
 
 
 class Proof:
-    """What is known of one folder when its listings have come to their end."""
+    """Collects what the listings of one folder show, page by page."""
 
     def __init__(self, state: FolderState | None) -> None:
         self._state = state
         self._began = datetime.now(UTC)
-        #: The listing that is read now covers the whole folder.
+        #: The current listing covers the whole folder.
         self.whole = False
-        #: How many messages the server counts, as it said last.
+        #: How many messages the server counts, by its last answer.
         self.exists: int | None = None
-        #: What is in doubt after the listing that is read now.
+        #: The doubts of the current listing.
         self.doubts: list[str] = []
-        #: Keys that are other messages' by now, each with why, and how many owed actions are left undone for that.
+        #: Keys that name other messages now, each with the difference, and how many owed actions are left undone for that.
         self.contradicted: list[str] = []
         self.undone = 0
         #: Keys that count as backlog, though the folder was listed before.
@@ -46,7 +46,7 @@ class Proof:
     # --- while it is listed -----------------------------------------------------------------------------------------
 
     def begin(self, *, whole: bool) -> None:
-        """A listing begins: what was in doubt before is what it has to clear up."""
+        """Begin a listing: it has to clear up what was in doubt before."""
         self.whole = whole
         self._compared = self._compared or whole
         self.exists = None
@@ -54,13 +54,13 @@ class Proof:
         self._seen = set()
 
     def doubt(self, text: str) -> None:
-        """Something contradicts what is known."""
+        """Note something that contradicts the ledger or the server's other answers."""
         self._doubted = True
         if text not in self.doubts:
             self.doubts.append(text)
 
     def seen(self, page: Page, *, alone: bool) -> Page:
-        """Take in a page, and return it as far as it can be believed; ``alone``: it is all there is of a whole listing."""
+        """Take in a page and return it. ``alone``: it is a whole listing that lacks messages, so no other key counts as gone."""
         names = Counter(one.key for one in page.keys)
         for key, times in names.items():
             if times > 1:
@@ -74,19 +74,22 @@ class Proof:
         return replace(page, others_gone=False) if alone else page
 
     def anchored(self, pairs: Sequence[tuple[Listed, Anchor]], *, had_arrivals: bool, resumed: Callable[[], bool]) -> None:
-        """Take in which keys of a renumbered folder were known again; ``resumed`` tells whether some were in an earlier visit."""
+        """Take in which keys of a renumbered folder are known mail, as (listed, entry).
+
+        ``had_arrivals``: entries that went had an arrival. ``resumed`` says whether an earlier visit recognised some already.
+        """
         self.undone += sum(one.owes and one.size != listed.size for listed, one in pairs)
         if had_arrivals:
             self._stood = True
             self._kept = self._kept or any(one.arrival is not None for _, one in pairs) or resumed()
 
     def fits(self, one: Listed, was: Known) -> None:
-        """Take in a key that is as the ledger has it."""
+        """Take in a key whose size and arrival are as the ledger has them."""
         self._stood = True
         self._kept = self._kept or (one.arrival is not None and was.listed.arrival is not None)
 
     def contradicts(self, one: Listed, was: Known, differs: str) -> None:
-        """Take in a key that is another message's by now."""
+        """Take in a key that names another message now."""
         self._stood = True
         self.contradicted.append(f"{one.key} ({differs})")
         self.undone += was.owes
@@ -109,16 +112,16 @@ class Proof:
 
     @property
     def contradiction(self) -> str:
-        """What the ledger keeps of contradictions until the whole folder has been compared."""
+        """The doubt that the ledger keeps until the whole folder has been compared; empty if nothing is contradicted."""
         return f"keys name other messages than before, such as {self.contradicted[0]}" if self.contradicted else ""
 
     def standing(self) -> frozenset[str] | None:
-        """Return all keys of a whole listing that is sound; None where it can't be believed that the others are gone."""
+        """Return all keys of a whole listing that is sound; None if the other keys may still be there."""
         sound = self.exists is not None and len(self._seen) >= self.exists and not self.doubts
         return frozenset(self._seen) if sound else None
 
     def end(self) -> None:
-        """The listing came to its end: a whole one must have listed as much as the server counts."""
+        """End a listing: a whole one must have as many messages as the server counts."""
         if self.whole and self.exists is not None and len(self._seen) < self.exists:
             self.doubt(f"the server counts {self.exists} messages and lists {len(self._seen)}")
 
@@ -129,15 +132,15 @@ class Proof:
 
     @property
     def left(self) -> str:
-        """What is in doubt still: what was before, unless the whole folder was compared since, or what is now."""
+        """The doubt that is left: the one from before, unless the whole folder was compared since, or else the new ones."""
         before = self._state.doubt if self._state and not self._compared else ""
         return before or "; ".join(self.doubts)
 
     def times(self) -> tuple[datetime | None, datetime | None] | None:
-        """Return what is written down, as (last proven check, last comparison of the whole); None where nothing needs to be."""
+        """Return the times to store, as (last proven check, last comparison of the whole folder); None if that can wait."""
         before = self._state
         if self.left and not self._compared:
-            # It is written down already, and when the whole was compared last says how soon it is again.
+            # The doubt is stored already, and the time of the last comparison decides how soon the next one comes.
             return None
         checked_at = None if self.left else self._began
         compared_at = self._began if self._compared else None
@@ -146,7 +149,7 @@ class Proof:
         return (checked_at, compared_at) if stale or doubtful else None
 
     def problems(self) -> list[str]:
-        """Return what a person must know: one line each."""
+        """Return the problems that a person must know, one line each."""
         found = [self.left] if self.left else []
         if self.contradicted:
             number, such = len(self.contradicted), ", ".join(self.contradicted[:3])
@@ -154,7 +157,7 @@ class Proof:
         return found
 
     def notes(self) -> list[str]:
-        """Return what a person should know and stops nothing."""
+        """Return what a person should know, though it stops nothing."""
         found = []
         if self.undone:
             found.append(f"{self.undone} owed actions are left undone, because their messages are no longer what was filed")

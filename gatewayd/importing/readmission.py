@@ -1,7 +1,7 @@
-"""Not admitted is a state: newer records, changed settings or a person lift it, and only what is admitted now is fetched.
+"""Judge again mail that was not admitted, when records or settings changed or a person asks; only admitted mail is fetched.
 
-Senders are judged, not mail: their addresses are kept beside the ledger. Where they were not, the headers tell them, once. Mail
-that one operator of the account refused and another did not is here already: nothing of it is fetched.
+Senders are judged, not mail: their addresses are kept beside the ledger, or are read from the headers once. Mail that one
+operator of the account refused and another did not is stored already, and is not fetched again.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _HEADERS = 100
 
 @dataclass(frozen=True, slots=True)
 class Rejudged:
-    """Which of the mail that is not admitted is judged again."""
+    """The part of the mail that is not admitted that is judged again."""
 
-    #: All of them.
+    #: All of it.
     every: bool = False
-    #: Those of these senders.
+    #: The mail of these senders.
     senders: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
@@ -53,7 +53,7 @@ class Rejudged:
 
 
 class Readmission:
-    """Judges again, for the length of one visit, what of an account is not admitted."""
+    """Judges again, in one visit, mail of an account that is not admitted."""
 
     def __init__(self, context: VisitContext) -> None:
         self._context = context
@@ -67,7 +67,7 @@ class Readmission:
         self._before: Mapping[str, Judged] = {}
         #: Operators that could not decide about somebody.
         self._open: set[str] = set()
-        #: What is judged again of keys; None where there is nothing to judge. And the same for each operator.
+        #: The mail to judge again; None if there is none that is not admitted. And the same for each operator.
         self._wanted: Rejudged | None = None
         self._wants: Mapping[str, Rejudged] = {}
         self._began = False
@@ -75,7 +75,7 @@ class Readmission:
         self._again: Mapping[int, Sequence[str]] = {}
 
     def judge(self, folder: str) -> None:
-        """Judge again what of a folder is to be, the task's keys in any case, so that it waits if it is admitted now."""
+        """Judge again mail of a folder, the task's keys in any case, so that it waits if it is admitted now."""
         account, keys = self._lease.account, self._context.task.keys
         wanted = self._begun()
         if wanted is not None:
@@ -89,7 +89,7 @@ class Readmission:
         self._again = self._store.readmitted(account, folder)
 
     def marked(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
-        """Return what waits in the folder that was judged last, with which of it was not admitted before."""
+        """Return what waits in the folder that was judged last; mail that was not admitted before is marked as readmitted."""
         if not self._again:
             return waiting
         return [
@@ -98,7 +98,7 @@ class Readmission:
         ]
 
     def wants(self) -> Iterator[tuple[OperatorSpec, Rejudged]]:
-        """Yield whom each operator whose directory is sound may judge otherwise by now."""
+        """Yield each operator whose directory is sound, with the mail that it may judge differently now."""
         if self._begun() is None:
             return
         for spec in self._specs:
@@ -107,17 +107,17 @@ class Readmission:
                 yield spec, wanted
 
     def leave_open(self, operator: str) -> None:
-        """Let the operator be asked about the same senders again at the next visit."""
+        """Have the operator asked about the same senders again at the next visit."""
         self._open.add(operator)
 
     def finish(self) -> None:
-        """Remember by what all of it was judged, once every folder was."""
+        """Store which settings and records all mail was judged by, once every folder was."""
         # Once a faulty file is mended, its operator's settings are others, and all is judged again.
         faulty = {one.operator.name for one in self._specs if one.faulty}
         left = self._open - faulty
         judged = {name: one for name, one in self._now.items() if self._sound(name) and name not in left}
         if not all(map(self._sound, self._now)):
-            # What waited for a file that is mended now is hurried once all directories are sound: till then it is not forgotten.
+            # Mail that waited for a file that is mended now is due at once when all directories are sound: remember it till then.
             judged = {name: one for name, one in judged.items() if name in faulty or not self._is_other(name)}
         kept = {name: one for name, one in self._before.items() if name in self._now} | judged
         if self._wanted is not None and kept != self._before:
@@ -126,7 +126,7 @@ class Readmission:
     # --- who is judged ------------------------------------------------------------------------------------------------
 
     def _begun(self) -> Rejudged | None:
-        """Return what is judged again; found out before anything new is judged, so that this is not taken for judged by it."""
+        """Return the mail to judge again. This is decided before new mail is judged, so that new mail does not count as judged."""
         if not self._began:
             self._began = True
             account = self._lease.account
@@ -157,11 +157,11 @@ class Readmission:
         return Rejudged(every=every, senders=frozenset().union(*(one.senders for one in self._wants.values())))
 
     def _is_other(self, name: str) -> bool:
-        """Whether an operator's settings are others than when all was judged last."""
+        """Whether an operator's settings changed since all mail was judged last."""
         return name in self._before and self._before[name].settings != self._now[name].settings
 
     def _changed(self, spec: OperatorSpec) -> Rejudged:
-        """Return what an operator may judge otherwise by now."""
+        """Return the mail that an operator may judge differently now."""
         name = spec.operator.name
         now, before = self._now[name], self._before.get(name)
         if self._context.task.from_beginning or not self._imports.contact_types:
@@ -179,7 +179,7 @@ class Readmission:
     # --- what is said of them -----------------------------------------------------------------------------------------
 
     def _judge(self, folder: str, several: Sequence[Refused]) -> None:
-        """Let wait what an operator admits now; what is not admitted by sound directories is not judged by newer ones again."""
+        """Judge these by their senders: those that an operator admits now wait; a refusal by newer records than before is final."""
         if not several:
             return
         if not self._imports.contact_types:
@@ -207,17 +207,17 @@ class Readmission:
             self._store.rejudge(self._lease, admitted=sorted(admitted), refused=final)
 
     def _is_final(self, one: Refused) -> bool:
-        """Whether a verdict that was provisional was given by newer records now."""
+        """Whether a provisional verdict was given again by newer records."""
         bases = [basis for basis in self._bases.values() if basis]
         return one.since is not None and all(basis.loaded_at and basis.loaded_at > one.since and not basis.fault for basis in bases)
 
 
 def _senders_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, Sequence[str]]]:
-    """Return who sent the mails of these keys, as their headers say; runs in the session's thread. Who is gone is left out."""
+    """Return the senders of these keys, from their headers. Runs in the session's thread. Messages that are gone are left out."""
     return [(key, senders(parse(BytesSource(block)))) for key, block in session.headers(folder, keys)]
 
 
 def sent_by(number: int, senders: Iterable[str]) -> Mail:
-    """Return the view of a mail of which nothing but its senders is known."""
+    """Return the view of a mail of which only the senders are known."""
     empty = parse(BytesSource(b""), mail_id=number)
     return replace(empty, from_=tuple(Address(name="", email=email) for email in senders))

@@ -1,7 +1,6 @@
 """Match stored mail again: mail in an error queue, and mail whose verdict is provisional.
 
-Nothing is fetched again, and links made by hand stay as they are. Rules send it on only where a person asks for it, and where a
-verdict was provisional.
+Nothing is fetched again, and links made by hand stay. Rules fire only if a person asks for it, or a verdict was provisional.
 """
 
 from __future__ import annotations
@@ -47,9 +46,10 @@ def retry(
     keep_alive: Callable[[], None] = lambda: None,
     only: Callable[[FilingView], bool] = lambda _: True,
 ) -> Iterator[Sequence[FilingView]]:
-    """Match the viewer's faulty filings that fit ``query`` again; yield each batch as it stands then.
+    """Match the viewer's faulty filings that fit ``query`` again; yield each batch as it is then.
 
-    What keeps its fault stays in its queue. ``fire``: rules send on what they fit now. ``keep_alive`` is called every few seconds.
+    A filing that keeps its fault stays in its queue. ``fire``: rules fire for filings that they fit now. ``keep_alive`` is called
+    every few seconds. ``only`` picks filings.
     """
     matching.refresh(spec)
     before = query.before
@@ -58,7 +58,7 @@ def retry(
         batch = [one for one in page if only(one)]
         if not batch:
             continue
-        # A filing that was discarded meanwhile has no source for nobody but its viewer.
+        # A filing that was discarded meanwhile has no source.
         sources = {one.id: store.source(viewer, one.id) for one in batch}
         raw_mails = tuple(RawMail(one.id, source, one.received_at) for one in batch if (source := sources[one.id]))
         matched = matching.begin(MatchRequest(raw_mails=raw_mails, specs=(spec,))).result(keep_alive)
@@ -76,7 +76,7 @@ def retry(
 
 
 def _seen(mails: Sequence[Mail]) -> dict[int, Mail]:
-    """Return what could be read, by id: what no parser could bear this time keeps the links that it has."""
+    """Return the mails that could be read, by id. A mail that the parser failed on this time keeps its links."""
     return {mail.id: mail for mail in mails if was_read(mail)}
 
 
@@ -89,10 +89,10 @@ def correct(
     router: Router | None,
     keep_alive: Callable[[], None] = lambda: None,
 ) -> Iterator[int]:
-    """Give an operator's provisional verdicts again by the records as they are now; yield how many of each batch are others.
+    """Give an operator's provisional verdicts again by the records as they are now; yield how many of each batch changed.
 
-    Rules fire for what they fit now, where they would have fired for it. A verdict on which the directory has nothing new to say is
-    confirmed; one about which it can't be asked stays provisional. ``keep_alive`` is called every few seconds.
+    Rules fire for mail that they fit now, if they would have fired for it then. A verdict for which the directory has nothing new
+    is confirmed; one for which it can't be asked stays provisional. ``keep_alive`` is called every few seconds.
     """
     basis, name, after = matching.basis(spec), spec.operator.name, 0
     if basis is None or basis.fault or basis.loaded_at is None:
@@ -100,7 +100,7 @@ def correct(
     while batch := store.provisional(name, before=basis.loaded_at, after=after, limit=BATCH):
         after = batch[-1].mail_id
         known = {one.mail_id for one in batch if basis.told and one.verdict.version == basis.version and not one.verdict.undecided}
-        # One account's mail at a time, and what is filed apart from what is to be admitted first.
+        # One account's mail at a time, and filed mail apart from mail that must be admitted first.
         groups: dict[tuple[str, bool], list[Doubted]] = {}
         for one in batch:
             account = accounts.get(one.account)
@@ -121,7 +121,7 @@ def correct(
 
 
 def _is_away(account: AccountConfig | None, since: datetime) -> bool:
-    """Whether nobody says for whom an account is imported, but perhaps its file is put back: a verdict is kept for a week."""
+    """Whether an account has gone from the config, but its file may be put back: the verdict is kept for a week."""
     young = datetime.now(UTC) - since < timedelta(seconds=PROVISIONAL_SECONDS)
     return young and (account is None or account.imports is None)
 
@@ -138,7 +138,7 @@ def _verdicts(
 ) -> tuple[Sequence[tuple[int, Filing]], frozenset[int]]:
     """Return the filings of mail of one account as they are now, as (mail id, filing), and the ids of mails that are not admitted.
 
-    ``group`` is filed already, or is to be admitted first. ``account`` is None where the config no longer has it.
+    All of ``group`` is filed already, or must be admitted first. ``account`` is None if the config no longer has it.
     """
     imports, filed = account.imports if account else None, group[0].filed
     raw_mails = tuple(RawMail(one.mail_id, store.stored_source(one.mail_id), one.received_at) for one in group)
@@ -152,12 +152,12 @@ def _verdicts(
         mail_id: [replace(one, owner=users[mail_id]) for one in each]
         for mail_id, each in filings(matched.mails, [found], user=None, queue=queue).items()
     }
-    # What the directory can't be asked about now stays as it is.
+    # Mail for which the directory can't be asked now stays as it is.
     unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
     mails = [mail for mail_id, mail in _seen(matched.mails).items() if mail_id not in unasked | found.refused]
     onward = Onward(account=group[0].account, router=router)
     back = onward.returned(mails)
-    # What comes back from another operator's delivery is not this one's.
+    # Mail that comes back from another operator's delivery is not this operator's.
     mine = made if filed else onward.owned({mail.id: made[mail.id] for mail in mails}, back)
     wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == spec.operator.name]
     new = {one.mail_id for one in group if one.verdict.fire}
@@ -166,7 +166,7 @@ def _verdicts(
 
 
 def was_put_off(filing: FilingView) -> bool:
-    """Whether a filing waits to be matched again by itself."""
+    """Whether a filing was put off, and is matched again without being asked for."""
     return any(fault.error.endswith(AGAIN) for fault in filing.faults)
 
 
@@ -181,7 +181,7 @@ def retry_put_off(
     fire: bool = False,
     keep_alive: Callable[[], None] = lambda: None,
 ) -> Iterator[Sequence[FilingView]]:
-    """Match again, as ``retry`` does, what no time was left for, until nothing is put off or one more round is in vain."""
+    """Match put-off filings again, as ``retry`` does, until none is put off or one more round does not help."""
     before = None
     while True:
         left = 0

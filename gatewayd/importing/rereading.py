@@ -1,7 +1,7 @@
-"""What was filed with other bytes than the server lists is fetched once more, some time later: only the same bytes prove it.
+"""Fetch mail once more that was filed with another size than the server lists: only if the same bytes come is it proven.
 
-A server whose sizes are estimates may send something else in place of a message for a while, such as the notice of a scanner, and
-no size gives that away. So nothing is owed for such mail before its bytes came a second time.
+A server whose sizes are estimates may for a while send something else in place of a message, such as the notice of a scanner, and
+no size shows that. So nothing is owed for such mail before its bytes have come a second time.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ __all__ = ["Rereader"]
 
 #: How many keys are read from the ledger at once.
 _AHEAD = 1000
-#: So often is fetched what differs each time.
+#: How often a message is fetched whose bytes differ each time.
 _TRIES = 4
 
 
 @dataclass(slots=True, kw_only=True)
 class _Fetched:
-    """What came of messages when they were fetched once more."""
+    """The messages of a batch when they were fetched once more."""
 
     #: The digests of their bytes, by key.
     digests: dict[str, bytes] = field(default_factory=dict)
-    #: The sizes that the server lists by now.
+    #: The sizes that the server lists now.
     sizes: dict[str, int | None] = field(default_factory=dict)
-    #: Keys that were answered for, with bytes or not.
+    #: Keys that the server answered for, with bytes or without.
     answered: set[str] = field(default_factory=set)
     error: BaseException | None = None
 
 
 class Rereader:
-    """Fetches one account's mail once more, for the length of one visit."""
+    """Fetches one account's mail once more, in one visit."""
 
     def __init__(self, context: VisitContext) -> None:
         self._context = context
@@ -56,7 +56,7 @@ class Rereader:
         self._done: set[int] = set()
 
     def reread(self, folder: str) -> bool:
-        """Fetch what is due of a folder; whether other bytes came than are filed, so that their keys wait anew."""
+        """Fetch the mail of a folder that is due; whether some keys wait anew, because other bytes came than are filed."""
         others = 0
         while found := self._store.rereads(self._lease.account, folder, limit=_AHEAD):
             due = {one.listed.key: one for one in found if one.due_in <= 0 and one.entry_id not in self._done}
@@ -71,11 +71,11 @@ class Rereader:
         return others > 0
 
     def _batch(self, folder: str, due: Mapping[str, Reread], asked: Sequence[Waiting]) -> int:
-        """Have a batch, and commit what that proves; return how many keys wait anew."""
+        """Fetch a batch, and commit what that proves; return how many keys wait anew."""
         had = self._fetched(folder, asked)
         same = {key for key, digest in had.digests.items() if digest == due[key].digest}
         other = had.digests.keys() - same
-        # What differs each time is no other message.
+        # Bytes that differ each time do not make another message.
         again = self._fetched(folder, [one for one in asked if one.listed.key in other]) if other and not had.error else _Fetched()
         anew = {key for key in other if again.digests.get(key) == had.digests[key] and due[key].others < OTHERS}
         differs = {key: due[key] for key in other & again.digests.keys() - anew}
@@ -83,7 +83,7 @@ class Rereader:
         error = had.error or again.error
         left = [due[one.listed.key] for one in asked if one.listed.key not in same | anew | undone]
         if error is not None:
-            # It may be this very message that ends sessions: next time others go first (P4).
+            # Perhaps this very message ends sessions: next time others go first (P4).
             left = [one for one in left if one.listed.key in had.answered] if had.answered else left[:1]
         after = self._context.tools.bounds.reread_after
         self._store.reread(
@@ -112,8 +112,8 @@ class Rereader:
         tools = self._context.tools
 
         def fetched(session: Session) -> Batch:
-            # Its own bounds apply; nothing of it is read any more when it is closed.
-            with closing(tools.instance.spool()) as spool:
+            # The spool is read no more when it is closed.
+            with closing(tools.owner.spool()) as spool:
                 return fetch(session, folder, asked, spool, tools.bounds.message, estimates=lambda _: True)
 
         batch = self._context.sessions.call(fetched)

@@ -1,7 +1,8 @@
-"""Do on the server what is owed: after the commit, and again by a later visit if this one fails (promise P3).
+"""Do owed actions on the server: after the commit, and again in a later visit if this one fails (promise P3).
 
-A message is its key *and* its size and arrival: nothing is done to one that is no longer what was filed. Where the server tells no
-arrival, its headers must be those that were filed: a key may be given again to a message of the same size (RFC 1939 section 7).
+A message is its key *and* its size and arrival: nothing is done to one that is no longer the message that was filed. If the server
+gives no arrival, the headers must be those that were filed: a key may be given again to a message of the same size (RFC 1939
+section 7).
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ __all__ = ["OTHERS", "Settler", "anchors_of", "wait_anew"]
 
 _T = TypeVar("_T")
 
-#: So often what comes under one key is taken for another message: a server that sends others each time would fill the store.
+#: How often a key may become another message. A server that sends another message each time would fill the store.
 OTHERS = 2
 #: How many owed actions are settled at once: as many keys as a session promises to bear.
 _AHEAD = 1000
-#: A header block of fewer bytes is whole: transports cut none that is as short.
+#: A header block of fewer bytes is whole: transports cut none so short.
 _SHORT = 1 << 14
 
 
 class Settler:
-    """Settles one account's mail, for the length of one visit."""
+    """Settles one account's mail in one visit."""
 
     def __init__(self, context: VisitContext, sound: set[str]) -> None:
         """``sound`` are the folders that were listed in this visit without a doubt. A folder where a message turns out to be
@@ -53,14 +54,14 @@ class Settler:
     def settle(self) -> None:
         """Settle what is owed in the sound folders.
 
-        What the server refuses for good stays owed and keeps nothing else from being done; so does what is owed in another
-        folder, for its keys may be of old numbers. Where an action breaks the session, the rest is left to the next visit.
+        An action that the server refuses for good stays owed, and the others go on. Actions in other folders stay owed, too: their
+        keys may be of old numbers. If an action breaks the session, the rest is left to the next visit.
         """
         try:
             for folder, action, group in () if self._broke else self._owed():
                 self._context.go_on()
                 if action != str(self._context.imports.after):
-                    # The account wanted it earlier.
+                    # The account asked for it earlier.
                     self._store.settled(self._lease, [one.entry_id for one in group], undone=True)
                     undone = f"{action} is left undone, the account no longer asks for it"
                     self._reporter.note(f"{folder}: {len(group)} messages: {undone}")
@@ -71,7 +72,7 @@ class Settler:
             self._context.leave(error)
 
     def _owed(self) -> Iterator[tuple[str, str, Sequence[Owed]]]:
-        """Yield what is owed, by folder and action. What stays owed is not read again: there may be as much of it as mail."""
+        """Yield owed actions by folder and action. Those that stay owed are not read again: there may be as many as mails."""
         after = 0
         while owed := self._store.owed(self._lease.account, after=after, limit=_AHEAD):
             after = owed[-1].entry_id
@@ -81,11 +82,11 @@ class Settler:
             yield from ((folder, action, group) for (folder, action), group in groups.items())
 
     def _settle(self, folder: str, group: Sequence[Owed]) -> None:
-        """Do one action to messages of a folder that are still what was filed; what is no longer there counts as done."""
+        """Do one action to messages of a folder that are still those that were filed; those that are gone count as done."""
         action = group[0].action
         try:
             now = self._looked_up(folder, group)
-            # What the server does not show may be there all the same, as another message.
+            # A message of which the server says nothing may be another one by now.
             untold = {one.entry_id for one in group if one.key in now and _is_untold(one.listed, now[one.key])}
             there = [one for one in group if one.key in now and one.entry_id not in untold]
             if folder not in self._sound or self._others(folder, there):
@@ -103,9 +104,9 @@ class Settler:
             self._reporter.problem(f"{folder}: {action}: {silent}: nothing is done to them")
 
     def _looked_up(self, folder: str, group: Sequence[Owed]) -> Mapping[str, Listed]:
-        """Return what the server says now of the messages that are there, by key.
+        """Return how the server lists the messages now, by key.
 
-        Where one is another message by now, nothing in that folder is what it seems: it is not sound any more.
+        If one of them is another message by now, no key of the folder can be trusted: the folder is not sound any more.
         """
         found = self._asked(lambda session, keys: list(session.look_up(folder, keys)), [one.key for one in group])
         now, times = {each.key: each for each in found}, Counter(each.key for each in found)
@@ -118,7 +119,7 @@ class Settler:
         return now
 
     def _others(self, folder: str, group: Sequence[Owed]) -> bool:
-        """Whether messages without an arrival have other headers than were filed, as far as the server gives them."""
+        """Whether messages without an arrival have other headers than were filed, as far as the server gives headers."""
         bare = {one.key: one for one in group if one.listed.arrival is None and one.anchor}
         found = self._asked(lambda session, keys: anchors_of(session, folder, keys), list(bare))
         other = [bare[key] for key, mark in found if mark != bare[key].anchor]
@@ -136,16 +137,16 @@ class Settler:
         return True
 
     def _asked(self, ask: Callable[[Session, Sequence[str]], Sequence[_T]], keys: Sequence[str]) -> list[_T]:
-        """Return what the session answers for keys, as many at a time as a session bears."""
+        """Ask the session about keys, as many at a time as a session takes, and return all answers."""
         pieces = [keys[start : start + _AHEAD] for start in range(0, len(keys), _AHEAD)]
         return [each for piece in pieces for each in self._context.sessions.call(ask, piece)]
 
 
 def wait_anew(store: Store, lease: Lease, folder: str, others: Sequence[tuple[Listed, int]], why: str) -> str:
-    """Let keys wait that name another message than is filed under them: it gives up its key. Return what a person must know.
+    """Let keys wait that name another message than the one that is filed under them, which gives up its key.
 
-    Each key is given with how often it named another message before; ``why`` says what differs. What is there now is backlog:
-    nothing proves that it is new.
+    ``others`` has each key with how often it named another message before; ``why`` says what differs. The messages that are there
+    now are backlog: nothing proves that they are new. Return what a person must know.
     """
     entries = [
         Entry(listed=one, backlog=True, cause=f"its key was another message's before: {why}", contradiction=why, others=before + 1)
@@ -158,7 +159,7 @@ def wait_anew(store: Store, lease: Lease, folder: str, others: Sequence[tuple[Li
 
 
 def _changed(owed: Owed, now: Listed, times: int) -> str:
-    """Return why a key is not surely the message that was filed under it; empty where it is."""
+    """Return why a key may not be the message that was filed under it; empty if it is."""
     if times > 1:
         return f"{times} messages have this key"
     if owed.listed.size is None and now.size is not None and now.size != owed.size:
@@ -167,14 +168,14 @@ def _changed(owed: Owed, now: Listed, times: int) -> str:
 
 
 def _is_untold(before: Listed, now: Listed) -> bool:
-    """Whether nothing is said of a message of which something was known: nobody can tell whether it is the one that was filed."""
+    """Whether the server says neither size nor arrival, though one was known: it may be another message than was filed."""
     return now.size is None and now.arrival is None and (before.size is not None or before.arrival is not None)
 
 
 def anchors_of(session: Session, folder: str, keys: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the anchors of messages whose headers the server gives; runs in the session's thread.
+    """Return (key, anchor) of messages whose headers the server gives. Runs in the session's thread.
 
-    A long block without an end may have been cut before a header that the anchor is made of: it says nothing.
+    A long block without an end may have been cut before a header that the anchor needs: it is left out.
     """
     return [
         (key, anchor(block))

@@ -30,26 +30,26 @@ __all__ = ["Bounds", "Progress", "VisitReport", "VisitTools"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Bounds of a visit and of each of its batches. A message above the bytes makes a batch of its own."""
+    """Bounds of a visit and of each of its batches. A message larger than ``size`` makes a batch of its own."""
 
-    #: More make fewer commits, and each commit writes the same pages of the indexes again; fewer file what came sooner.
+    #: Messages in a batch. More make fewer commits, each of which writes the same index pages again; fewer are filed sooner.
     messages: int = 200
-    #: Bytes as the server says; a message of unknown size counts as one MiB.
+    #: Bytes in a batch, as the server lists them; a message of unknown size counts as one MiB.
     size: int = 16 << 20
-    #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``, and as much again of what is
-    #: fetched twice.
+    #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``, and as much again if messages
+    #: are fetched twice.
     message: int = MESSAGE_BYTES
-    #: How many bytes a server may send in a visit, how many new messages are listed, and how many seconds it may take
-    #: before it ends with what it is at.
+    #: How many bytes a server may send in a visit, how many new messages are listed, and after how many seconds the visit ends
+    #: once the step in hand is done.
     visit_bytes: int = 16 << 30
     visit_messages: int = 50_000
     visit_time: float = 3600.0
-    #: How many seconds after it was filed a message is fetched once more that is of another size than the server lists.
+    #: Seconds until a message that was filed with another size than the server lists is fetched once more.
     reread_after: float = REREAD_AFTER
 
     @classmethod
     def of(cls, limits: LimitsConfig) -> Bounds:
-        """Return what the config's limits say."""
+        """Return the bounds that the config's limits set."""
         return cls(
             messages=limits.batch_messages,
             size=limits.batch_bytes,
@@ -67,7 +67,7 @@ class Progress:
 
     account: str
     folder: str
-    #: Keys done in this visit, and keys known to be there for it.
+    #: How many keys are done in this visit, and how many are known to be there for it.
     done: int
     total: int
 
@@ -83,7 +83,7 @@ class VisitReport:
     settled: int = 0
     #: Seconds after which all keys that were deferred are due again.
     later: float = 0.0
-    #: Folders that were not listed to their end, or in which the server contradicts itself: perhaps something is missing.
+    #: Folders that were not listed to their end, or in which the server contradicts itself: mail may be missing.
     unproven: tuple[str, ...] = ()
     #: What stopped a folder or an action, each one line.
     problems: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class VisitReport:
     session: Session | None = None
 
     def answer(self) -> Answer:
-        """Return it as it can be told to another process."""
+        """Return the report in the form in which another process gets it."""
         return Answer(
             account=self.account,
             listed=self.listed,
@@ -110,24 +110,24 @@ class VisitReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitTools:
-    """What a visit works with; handed in, so that the command line and the daemon each bring their own."""
+    """What a visit works with. The command line and the daemon each bring their own."""
 
     store: Store
     matching: Matching
-    instance: Instance
-    #: By which mail goes on; None: by nothing.
+    owner: Instance
+    #: Decides what mail is sent on; with None no mail is.
     router: Router | None = None
-    #: One thread, for everything that the session does.
+    #: One thread, which does every step of the session.
     fetcher: Executor
     bounds: Bounds = field(default_factory=Bounds)
-    #: What all visits of the account take of together; None: whatever there is, since a person asked for it.
-    allowance: DailyQuota | None = None
+    #: What the account's server may still send today, over all visits; None is no limit, because a person asked for the visit.
+    quota: DailyQuota | None = None
     progress: Callable[[Progress], None] = lambda _: None
     #: How long the session is waited for before the lease is renewed, in seconds.
     patience: float = LEASE_SECONDS / 3
-    #: Whether the visit is to end as soon as it can; asked between two steps.
+    #: Whether the visit must end as soon as it can; asked between two steps.
     stopping: Callable[[], bool] = lambda: False
-    #: Told the session as soon as it is open, so that another thread can abort it.
+    #: Called with the session as soon as it is open, so that another thread can abort it.
     opened: Callable[[Session], None] = lambda _: None
     #: Hears of new mails and suspended targets, once they are committed.
     events: Events = field(default_factory=Events)

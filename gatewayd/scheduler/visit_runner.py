@@ -169,7 +169,7 @@ class VisitRunner:
             router=run.router,
             fetcher=slot.fetcher,
             bounds=self._kit.bounds,
-            allowance=run.charge.allowance,
+            quota=run.charge.allowance,
             progress=run.progress,
             patience=self._kit.pace.lease / 3,
             stopping=lambda: run.stop,

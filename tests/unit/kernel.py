@@ -161,7 +161,7 @@ class Gateway:
             router=self.router,
             fetcher=self.thread,
             bounds=self.bounds,
-            allowance=self.allowance,
+            quota=self.allowance,
             progress=self.progress,
             patience=patience,
             stopping=self.stopping,
