@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gatewayd.api.store import Store
     from gatewayd.config import ImportConfig
     from gatewayd.importing.context import VisitContext
-    from gatewayd.importing.outcomes import Onward
+    from gatewayd.importing.outcomes import AccountRouting
     from gatewayd.importing.readmission import Readmission, Rejudged
     from gatewayd.matching import Matching, OperatorSpec
 
@@ -38,8 +38,8 @@ class Backfill:
     lease: Lease
     imports: ImportConfig
     #: The user whose account it is.
-    owner: str | None
-    onward: Onward
+    user: str | None
+    routing: AccountRouting
     #: Called every few seconds.
     keep_alive: Callable[[], None]
 
@@ -55,15 +55,15 @@ class Backfill:
         request = MatchRequest(raw_mails=raw_mails, specs=(self.spec,), contact_types=contact_types(self.imports))
         matched = self.matching.begin(request).result(self.keep_alive)
         (found,) = matched.results
-        back = self.onward.returned(matched.mails)
-        made = filings(matched.mails, [found], user=self.owner, queue=self.imports.error_queue)
+        back = self.routing.returned(matched.mails)
+        made = filings(matched.mails, [found], user=self.user, queue=self.imports.error_queue)
         # Mail that comes back from another operator's delivery, or a user's, is not this operator's, whoever asks for it.
-        mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.onward.owned(made, back).items()}
+        mine = {mail_id: [one for one in each if one.operator == name] for mail_id, each in self.routing.owned(made, back).items()}
         wanted = [(mail, filing) for mail in matched.mails for filing in mine[mail.id]]
         others = [mail_id for mail_id in mail_ids if not mine[mail_id] and mail_id not in found.pending]
         if admitted and others:
             self.store.forget_refused(self.lease, name, others)
-        return self.store.add_filings(self.lease, self.onward.routed(wanted, back=back)), found.undecided
+        return self.store.add_filings(self.lease, self.routing.routed(wanted, back=back)), found.undecided
 
 
 def file_old(backfill: Backfill) -> Iterator[int]:
@@ -73,7 +73,7 @@ def file_old(backfill: Backfill) -> Iterator[int]:
     """
     backfill.matching.refresh(backfill.spec)
     account, name, after = backfill.lease.account, backfill.spec.operator.name, 0
-    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.owner):
+    while ids := backfill.store.unfiled(account, name, after=after, limit=BATCH, owner=backfill.user):
         after = ids[-1]
         new, undecided = backfill.file(ids)
         if undecided:
@@ -119,8 +119,8 @@ class Backfiller:
             spec=spec,
             lease=self._context.lease,
             imports=self._context.imports,
-            owner=self._account.user,
-            onward=self._context.onward,
+            user=self._account.user,
+            routing=self._context.routing,
             keep_alive=self._context.sessions.keep_alive,
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.errors import PermanentError, PluginError, TransientError
 from gatewayd.importing.meter import Meter
-from gatewayd.importing.outcomes import Onward
+from gatewayd.importing.outcomes import AccountRouting
 from gatewayd.importing.reporter import Reporter
 from gatewayd.importing.sessions import Sessions
 
@@ -52,7 +52,7 @@ class VisitContext:
         self.meter = Meter(tools.bounds, tools.quota)
         self.sessions = Sessions(account.name, transport, session, tools=tools, lease=lease, meter=self.meter)
         self.reporter = Reporter(account.name, imports.folders)
-        self.onward = Onward(account=account.name, router=tools.router, forward=task.forward)
+        self.routing = AccountRouting(account=account.name, router=tools.router, forward=task.forward)
 
     @contextmanager
     def alone(self, folder: str) -> Generator[None]:

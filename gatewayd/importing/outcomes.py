@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gatewayd.outgoing.returned import Returned
     from gatewayd.outgoing.routing import Router
 
-__all__ = ["Onward", "believed", "contact_types", "filings", "match_request", "outcomes", "reread_wait", "retry_after"]
+__all__ = ["AccountRouting", "believed", "contact_types", "filings", "match_request", "outcomes", "reread_wait", "retry_after"]
 
 #: Every message that was ever delivered has one of these (RFC 5321 section 4.4, RFC 5322 section 3.6).
 _DELIVERED = frozenset({"message-id", "date", "received"})
@@ -43,7 +43,7 @@ _BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Onward:
+class AccountRouting:
     """Routes the mail of one account: what comes back from our deliveries, for whom it is filed, and what rules send on."""
 
     account: str = ""
@@ -94,7 +94,7 @@ def outcomes(
     imports: ImportConfig,
     user: str | None,
     *,
-    onward: Onward = Onward(),
+    routing: AccountRouting = AccountRouting(),
     sizes: Sizes = Sizes(),  # noqa: B008  it is frozen
     ours: bool = False,
     reread_after: float = REREAD_AFTER,
@@ -124,7 +124,7 @@ def outcomes(
         done.append(first if len(batch.asked) == 1 else replace(first, retry_after=first.retry_after / 2))
     standing_in = batch.unlike.keys() - believed(batch, matched, sizes)
     odd = {one.entry_id: reread_wait(reread_after, one.others) for one in batch.asked if one.listed.key in batch.unlike}
-    decided = _decided(batch, matched, imports, user, onward=onward, standing_in=standing_in)
+    decided = _decided(batch, matched, imports, user, routing=routing, standing_in=standing_in)
     return done + [
         replace(one, reread_after=odd.get(one.entry_id), grown_from=grown.get(one.entry_id)) if isinstance(one, Filed) else one
         for one in decided
@@ -152,18 +152,24 @@ def _came(batch: Batch) -> Iterator[tuple[Waiting, Came]]:
 
 
 def _decided(
-    batch: Batch, matched: MatchResult, imports: ImportConfig, user: str | None, *, onward: Onward, standing_in: Collection[str]
+    batch: Batch,
+    matched: MatchResult,
+    imports: ImportConfig,
+    user: str | None,
+    *,
+    routing: AccountRouting,
+    standing_in: Collection[str],
 ) -> Iterator[Outcome]:
     found, now = matched.results, datetime.now(UTC)
-    back = onward.returned(matched.mails)
+    back = routing.returned(matched.mails)
     admitted = filings(matched.mails, found, user=user, queue=imports.error_queue)
-    filed = onward.owned(admitted, back)
-    refused = refused_by(found, filed, partial(onward.owned, back=back))
+    filed = routing.owned(admitted, back)
+    refused = refused_by(found, filed, partial(routing.owned, back=back))
     new = {waiting.entry_id for waiting, _ in _came(batch) if not waiting.backlog}
     never = {waiting.entry_id for waiting, one in _came(batch) if one.key in standing_in}
     routed = [(mail, each) for mail in matched.mails if mail.id not in never for each in filed[mail.id]]
     going: dict[int, list[Filing]] = {mail.id: [] for mail in matched.mails}
-    for mail_id, filing in onward.routed(routed, new=new, back=back):
+    for mail_id, filing in routing.routed(routed, new=new, back=back):
         going[mail_id].append(filing)
     for mail, (waiting, one) in zip(matched.mails, _came(batch), strict=True):
         # Backlog is older than the first listing, even if the server does not say how old.
@@ -172,7 +178,7 @@ def _decided(
             sizes = f"the server lists {batch.unlike[one.key]} bytes, and sends {one.source.size}"
             yield _retry(waiting, f"{sizes}: they may stand in for the message")
         elif going[mail.id]:
-            fire = onward.forward or mail.id in new
+            fire = routing.forward or mail.id in new
             # Operators that can't decide yet do so later: the mail is kept. Mail that comes back concerns no other operator.
             concerned = found if filed[mail.id] == admitted[mail.id] else ()
             verdicts = (provisional(each, mail.id, arrival, now, fire=fire) for each in concerned)
@@ -185,7 +191,7 @@ def _decided(
                 listed_size=batch.sizes.get(one.key),
                 key=one.key,
                 backlog=waiting.backlog,
-                bounce=onward.router.bounce(mail, back[mail.id]) if onward.router else None,
+                bounce=routing.router.bounce(mail, back[mail.id]) if routing.router else None,
                 provisional=tuple(verdict for verdict in verdicts if verdict),
                 refused_by=refused.get(mail.id, ()),
                 senders=senders(mail) if mail.id in refused else (),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.ledger import AGAIN
 from gatewayd.api.queries import Query
 from gatewayd.api.verdicts import PROVISIONAL_SECONDS
-from gatewayd.importing.outcomes import Onward, contact_types, filings
+from gatewayd.importing.outcomes import AccountRouting, contact_types, filings
 from gatewayd.matching import MatchRequest, RawMail
 from gatewayd.message.mail import was_read
 
@@ -69,9 +69,9 @@ def retry(
             if one.id in seen:
                 filing = replace(filed[one.id][0], owner=one.owner, queue=one.queue or "")
                 came_by[one.account].append((seen[one.id], filing))
-        back = Onward(router=router).returned(list(seen.values()))
-        onward = {account: Onward(account=account, router=router, forward=fire) for account in came_by}
-        store.refile(viewer, [routed for account, done in came_by.items() for routed in onward[account].routed(done, back=back)])
+        back = AccountRouting(router=router).returned(list(seen.values()))
+        routing = {account: AccountRouting(account=account, router=router, forward=fire) for account in came_by}
+        store.refile(viewer, [routed for account, done in came_by.items() for routed in routing[account].routed(done, back=back)])
         yield store.filings(viewer, Query(ids=tuple(one.id for one in batch), limit=BATCH))
 
 
@@ -155,14 +155,14 @@ def _verdicts(
     # Mail for which the directory can't be asked now stays as it is.
     unasked = {mail_id for mail_id, fault in found.faults if fault.by == "directory"} | found.pending
     mails = [mail for mail_id, mail in _seen(matched.mails).items() if mail_id not in unasked | found.refused]
-    onward = Onward(account=group[0].account, router=router)
-    back = onward.returned(mails)
+    routing = AccountRouting(account=group[0].account, router=router)
+    back = routing.returned(mails)
     # Mail that comes back from another operator's delivery is not this operator's.
-    mine = made if filed else onward.owned({mail.id: made[mail.id] for mail in mails}, back)
+    mine = made if filed else routing.owned({mail.id: made[mail.id] for mail in mails}, back)
     wanted = [(mail, each) for mail in mails for each in mine[mail.id] if each.operator == spec.operator.name]
     new = {one.mail_id for one in group if one.verdict.fire}
     others = {mail.id for mail in mails} - {mail.id for mail, _ in wanted}
-    return onward.routed(wanted, new=new, back=back), found.refused | others
+    return routing.routed(wanted, new=new, back=back), found.refused | others
 
 
 def was_put_off(filing: FilingView) -> bool:

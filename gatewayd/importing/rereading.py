@@ -113,7 +113,7 @@ class Rereader:
 
         def fetched(session: Session) -> Batch:
             # The spool is read no more when it is closed.
-            with closing(tools.owner.spool()) as spool:
+            with closing(tools.instance.spool()) as spool:
                 return fetch(session, folder, asked, spool, tools.bounds.message, estimates=lambda _: True)
 
         batch = self._context.sessions.call(fetched)

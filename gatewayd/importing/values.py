@@ -114,7 +114,7 @@ class VisitTools:
 
     store: Store
     matching: Matching
-    owner: Instance
+    instance: Instance
     #: Decides what mail is sent on; with None no mail is.
     router: Router | None = None
     #: One thread, which does every step of the session.

@@ -232,7 +232,7 @@ class _Visit:
                     matched,
                     self._imports,
                     self._account.user,
-                    onward=self._context.onward,
+                    routing=self._context.routing,
                     sizes=self._store.sizes(name, folder) if batch.unlike else Sizes(),
                     ours=self._tools.stopping(),
                     reread_after=reread_after,

@@ -165,7 +165,7 @@ class VisitRunner:
         tools = VisitTools(
             store=self._kit.store,
             matching=self._kit.matching,
-            instance=self._kit.instance,
+            instance=self._kit.owner,
             router=run.router,
             fetcher=slot.fetcher,
             bounds=self._kit.bounds,

@@ -9,7 +9,7 @@ import pytest
 from gatewayd import Held, PermanentError, Query, TransientError, Viewer
 from gatewayd.config import ImportConfig
 from gatewayd.importing.backfilling import Backfill, file_old
-from gatewayd.importing.outcomes import Onward
+from gatewayd.importing.outcomes import AccountRouting
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
@@ -248,8 +248,8 @@ def later(gateway: Gateway, *, down: bool = False, **imports: Any) -> list[int]:
             spec=spec("later", "calm", known=True),
             lease=taken,
             imports=ImportConfig(**imports),
-            owner=None,
-            onward=Onward(),
+            user=None,
+            routing=AccountRouting(),
             keep_alive=lambda: None,
         )
         return list(file_old(old))

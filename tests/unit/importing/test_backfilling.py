@@ -12,7 +12,7 @@ import pytest
 from gatewayd import Contents, Forwarder, Lease, Origin, TransientError
 from gatewayd.config import AccountConfig, ImportConfig
 from gatewayd.importing.backfilling import Backfill, file_old
-from gatewayd.importing.outcomes import Onward
+from gatewayd.importing.outcomes import AccountRouting
 from gatewayd.importing.rematch import correct
 from gatewayd.matching import Matching, MatchRun, OperatorResult
 from gatewayd.outgoing.routing import Router
@@ -325,8 +325,8 @@ def test_what_an_operator_refuses_when_old_mail_is_filed_for_it_stays_known_as_r
             spec=GLOBEX,
             lease=lease,
             imports=one.gateway.imports,
-            owner=None,
-            onward=Onward(),
+            user=None,
+            routing=AccountRouting(),
             keep_alive=lambda: None,
         )
         assert sum(file_old(old)) == 0
@@ -351,8 +351,8 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
             spec=GLOBEX,
             lease=lease,
             imports=one.gateway.imports,
-            owner=owner,
-            onward=Onward(),
+            user=owner,
+            routing=AccountRouting(),
             keep_alive=lambda: None,
         )
         assert sum(file_old(old)) == (1 if owner == "irina" else 0), "it goes with its user alone"

@@ -35,7 +35,7 @@ from gatewayd.api.directory import Basis
 from gatewayd.api.sizes import Sizes
 from gatewayd.config import ImportConfig
 from gatewayd.importing.fetching import Batch, cut, fetch
-from gatewayd.importing.outcomes import Onward, believed, filings, match_request, outcomes
+from gatewayd.importing.outcomes import AccountRouting, believed, filings, match_request, outcomes
 from gatewayd.importing.values import Bounds
 from gatewayd.matching import LocalMatching, MatchResult, OperatorResult
 from gatewayd.message.mail import parse
@@ -304,7 +304,9 @@ def test_what_was_there_before_the_folder_was_listed_came_before_its_records_wer
         batch = Batch(asked=asked, came=arrived, spool=spool)
         mails = (parse(arrived[0].source, mail_id=1),)
         found = OperatorResult(operator="acme", basis=Basis(loaded_at=datetime(2026, 11, 1, tzinfo=UTC), version="7"))
-        (filed,) = outcomes(batch, MatchResult(mails=mails, results=(found,)), ImportConfig(), None, onward=Onward(forward=forward))
+        (filed,) = outcomes(
+            batch, MatchResult(mails=mails, results=(found,)), ImportConfig(), None, routing=AccountRouting(forward=forward)
+        )
     assert isinstance(filed, Filed)
     assert [one.fire for one in filed.provisional] == ([] if is_backlog else [True])
 
@@ -323,7 +325,9 @@ def test_rules_fire_later_for_what_an_operator_could_not_decide_if_they_would_ha
             OperatorResult(operator="acme"),
             OperatorResult(operator="nord", pending=frozenset({1, 2}), undecided="its files are gone"),
         )
-        done = outcomes(batch, MatchResult(mails=mails, results=found), ImportConfig(), None, onward=Onward(forward=forward))
+        done = outcomes(
+            batch, MatchResult(mails=mails, results=found), ImportConfig(), None, routing=AccountRouting(forward=forward)
+        )
     assert [[(each.operator, each.fire) for each in one.provisional] for one in done if isinstance(one, Filed)] == [
         [("nord", fires)]
     ] * 2

@@ -27,7 +27,7 @@ from gatewayd.config.models import RuleConditions
 from gatewayd.config.rules import Rule
 from gatewayd.importing.backfilling import Backfill, file_old
 from gatewayd.importing.fetching import Batch, fetch
-from gatewayd.importing.outcomes import Onward, match_request, outcomes
+from gatewayd.importing.outcomes import AccountRouting, match_request, outcomes
 from gatewayd.importing.rematch import retry
 from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource, parse
@@ -385,10 +385,10 @@ def batch(folder: Path, number: int, *, backlog: bool) -> tuple[Batch, Any]:
     return fetched, matching.begin(match_request(fetched, [spec("acme")], ImportConfig())).result(lambda: None)
 
 
-def fired(folder: Path, number: int, onward: Onward, *, backlog: bool) -> int:
+def fired(folder: Path, number: int, routing: AccountRouting, *, backlog: bool) -> int:
     fetched, matched = batch(folder, number, backlog=backlog)
     with fetched.spool:
-        done = outcomes(fetched, matched, ImportConfig(), None, onward=onward)
+        done = outcomes(fetched, matched, ImportConfig(), None, routing=routing)
     assert len(done) == number
     assert all(isinstance(one, Filed) for one in done)
     return sum(len(filing.deliveries) for one in done if isinstance(one, Filed) for filing in one.filings)
@@ -396,14 +396,14 @@ def fired(folder: Path, number: int, onward: Onward, *, backlog: bool) -> int:
 
 def test_P7_ten_thousand_old_mails_with_a_rule_that_fits_all_fire_nothing(tmp_path: Path) -> None:
     which = router(rule(1, "duty", "crm"), limit=100_000)
-    assert fired(tmp_path, 10_000, Onward(account="main", router=which), backlog=True) == 0
+    assert fired(tmp_path, 10_000, AccountRouting(account="main", router=which), backlog=True) == 0
 
 
 def test_rules_fire_for_new_mail_and_for_old_mail_that_a_person_wants_sent_on(tmp_path: Path) -> None:
     which = router(rule(1, "duty", "crm"))
-    assert fired(tmp_path, 3, Onward(account="main", router=which), backlog=False) == 6
-    assert fired(tmp_path, 3, Onward(account="main", router=which, forward=True), backlog=True) == 6
-    assert fired(tmp_path, 3, Onward(account="main"), backlog=False) == 0
+    assert fired(tmp_path, 3, AccountRouting(account="main", router=which), backlog=False) == 6
+    assert fired(tmp_path, 3, AccountRouting(account="main", router=which, forward=True), backlog=True) == 6
+    assert fired(tmp_path, 3, AccountRouting(account="main"), backlog=False) == 0
 
 
 def test_what_may_stand_in_for_a_message_takes_nothing_of_what_a_target_gets_in_an_hour(tmp_path: Path) -> None:
@@ -411,7 +411,7 @@ def test_what_may_stand_in_for_a_message_takes_nothing_of_what_a_target_gets_in_
     fetched, matched = batch(tmp_path, 2, backlog=False)
     with fetched.spool:
         done = outcomes(
-            replace(fetched, unlike={"1": 9}), matched, ImportConfig(), None, onward=Onward(account="main", router=which)
+            replace(fetched, unlike={"1": 9}), matched, ImportConfig(), None, routing=AccountRouting(account="main", router=which)
         )
     filed = [one for one in done if isinstance(one, Filed)]
     assert [(one.key, [each.withheld for filing in one.filings for each in filing.deliveries]) for one in filed] == [("2", [""])]
@@ -435,7 +435,7 @@ def test_findings_bring_what_a_mail_follows_into_its_filing(tmp_path: Path) -> N
         matched = matching.begin(match_request(fetched, [spec("acme", "threads")], ImportConfig())).result(lambda: None)
         assert [len(found.follows) for found in matched.results] == [4]
         for which, follows in ((router(), 1), (None, 0)):
-            done = outcomes(fetched, matched, ImportConfig(), None, onward=Onward(account="main", router=which))
+            done = outcomes(fetched, matched, ImportConfig(), None, routing=AccountRouting(account="main", router=which))
             assert [len(one.filings[0].follows) for one in done if isinstance(one, Filed)] == [follows] * 2
 
 
@@ -503,15 +503,15 @@ def test_old_mail_for_a_later_operator_goes_on_only_where_a_person_asks_for_it(t
         gateway.good()
         store: Any = Remembering(gateway.store)
         lease: Any = gateway.store.take_lease("main", "x", dead=lambda _: False)
-        onward = Onward(account="main", router=which, forward=fire)
+        routing = AccountRouting(account="main", router=which, forward=fire)
         backfill = Backfill(
             store=store,
             matching=gateway.matching,
             spec=spec("later"),
             lease=lease,
             imports=ImportConfig(),
-            owner=None,
-            onward=onward,
+            user=None,
+            routing=routing,
             keep_alive=lambda: None,
         )
         assert next(file_old(backfill)) == 3
