@@ -1,4 +1,4 @@
-"""Compares the size and arrival that a server listed for a message with what it says now, and with the bytes that came."""
+"""Compare the size and arrival that a server listed for a message with what it lists now, and with the bytes that came."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Length", "difference", "fits"]
 
-#: Arrivals that are closer together than this are the same, in seconds: not every server and store keeps parts of a second.
+#: Arrivals that are fewer seconds apart are the same: not every server and store keeps fractions of a second.
 _SAME_ARRIVAL = 1.0
 
 
 def difference(before: Listed, now: Listed) -> str:
-    """Return in words how size and arrival of a key differ from what they were; empty where they do not.
+    """Return in words how size and arrival of a key differ from what they were; empty if they do not.
 
-    What is not known on one side differs from nothing.
+    A size or arrival that is unknown on one side does not count as different.
 
     >>> from gatewayd.api.values import Listed
     >>> difference(Listed("7:6", 128), Listed("7:6", 148))
@@ -39,9 +39,9 @@ def difference(before: Listed, now: Listed) -> str:
 class Length:
     """The length of a message, in all the ways in which servers count it.
 
-    RFC 1939 and RFC 3501 count octets with CRLF. Servers that keep mail with bare LF may count it as it is kept, or may count
-    CRLF and send LF. And a message that does not end in a line break gets one by POP3, which sends nothing but lines (RFC 1939
-    section 3), and which not every server counts.
+    RFC 1939 and RFC 3501 count octets with CRLF. Servers that store mail with bare LF may count it as it is stored, or may count
+    CRLF and send LF. A message that does not end in a line break gets one in POP3, which sends only lines (RFC 1939 section 3),
+    and not every server counts that.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Length:
         self._end = b""
 
     def update(self, data: bytes) -> None:
-        """Take in the bytes that follow."""
+        """Add the next bytes of the message."""
         if not data:
             return
         self._octets += len(data)
@@ -60,7 +60,7 @@ class Length:
         self._end = (self._end + data[-2:])[-2:]
 
     def fits(self, size: int | None) -> bool:
-        """Whether a server that counts in one of these ways may say this size; None fits all."""
+        """Whether a server that counts in one of these ways may list this size; None always fits."""
         octets, bare = self._octets, self._lines - self._pairs
         ways = {octets, octets - self._pairs, octets + bare}
         if self._end == b"\r\n":
@@ -69,7 +69,7 @@ class Length:
 
 
 def fits(source: Source, size: int | None) -> bool:
-    """Whether a message is of the size that a server lists, in whatever way it counts. It is read only where it must be."""
+    """Whether a message has the size that a server lists, in whatever way it counts. The message is read only if need be."""
     if size is None or source.size == size:
         return True
     length = Length()

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 __all__ = ["REREAD_AFTER", "Reread", "Sizes"]
 
-#: How long after it was filed a message is fetched once more, in seconds: what a server or a virus scanner sends in place of a
-#: message that is not ready yet, it may send for some minutes.
+#: How many seconds after it was filed a message is fetched once more. A server or a virus scanner may for some minutes send
+#: something else in place of a message that is not ready yet.
 REREAD_AFTER = 600.0
 
-#: So many messages, and one of so many, must be of other sizes than the server lists before its sizes count as estimates.
+#: How many messages, and which share of all (one in so many), must have other sizes than listed before sizes count as estimates.
 _ESTIMATES, _OFTEN = 3, 4
 
 
@@ -30,22 +30,22 @@ class Sizes:
 
     @property
     def are_estimates(self) -> bool:
-        """Whether they are wrong so often that a wrong size alone says nothing against a message."""
+        """Whether so many are wrong that a wrong size alone says nothing against a message."""
         return self.other >= _ESTIMATES and self.other * _OFTEN >= self.other + self.exact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reread:
-    """A filed key whose bytes are not of the size that the server lists: only if the same come once more, are they proven."""
+    """A filed key whose bytes do not have the size that the server lists: they are proven only if the same bytes come again."""
 
     entry_id: int
-    #: As it was when its message was filed.
+    #: As the server listed it when its message was filed.
     listed: Listed
     #: The SHA-256 of the bytes that are filed.
     digest: bytes
     #: Seconds until it is due; 0 or less where it is.
     due_in: float
-    #: How often it could not be had.
+    #: How often it could not be fetched.
     tries: int = 0
     #: How often other bytes came under this key than were filed before.
     others: int = 0

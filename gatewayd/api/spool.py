@@ -1,4 +1,4 @@
-"""The spool: a temporary file that holds a batch's raw bytes while it is worked on."""
+"""Keep a batch's raw bytes in a temporary file, the spool, while the batch is worked on."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 __all__ = ["MESSAGE_BYTES", "Spool", "SpoolFailed", "SpoolSource", "allowed"]
 
-#: The largest message that is fetched, where `limits` does not say otherwise.
+#: The largest message that is fetched, unless `limits` says otherwise.
 MESSAGE_BYTES = 256 << 20
 
 
 class SpoolFailed(TransientError):
-    """A spool can't be written or read: its disk is full, or fails. That is no server's fault, and no message's."""
+    """A spool can't be written or read: its disk is full, or fails. Neither a server nor a message is at fault."""
 
 
 def allowed(size: int | None, largest: int = MESSAGE_BYTES) -> int:
-    """Return how many bytes may come of a message that was listed with ``size``; None: as many as of any.
+    """Return how many bytes may come of a message that was listed with ``size``; for None, as many as of any message.
 
-    Twice the size, since some servers count a line break as one byte, and 1 MiB, since some estimate.
+    That is twice the size, since some servers count a line break as one byte, and 1 MiB more, since some estimate.
     """
     return largest if size is None else min(largest, 2 * size + CHUNK)
 
 
 @dataclass(frozen=True)
 class SpoolSource:
-    """One message in a spool file. Pickles small; readable as long as its spool is open."""
+    """One message in a spool file. Pickles small; readable while its spool is open."""
 
     path: str
     start: int
@@ -50,7 +50,7 @@ class SpoolSource:
     def read(self, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset`` on, fewer at the message's end."""
         try:
-            # Held until it was read from: another thread may make the cache forget it, and nobody's file is closed.
+            # Hold the reader: another thread may drop it from the cache, which must not close its file before it is read.
             reader = _reader(self.path)
             return os.pread(reader.file, max(0, min(size, self.size - offset)), self.start + offset)
         except OSError as error:
@@ -58,7 +58,7 @@ class SpoolSource:
 
 
 class _Reader:
-    """A spool file that is open for reading, until nobody holds it any more."""
+    """A spool file that is open for reading until the last reference is gone."""
 
     __slots__ = ("file",)
 
@@ -76,7 +76,7 @@ _reader = lru_cache(maxsize=4)(_Reader)
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Tell a full disk from a lost connection, which is an OSError too."""
+    """Raise SpoolFailed for errors of our disk: a lost connection is an OSError, too."""
     try:
         yield
     except OSError as error:
@@ -98,33 +98,33 @@ class Spool:
         with _disk_errors():
             self._file = path.open("xb")
         self._end = 0
-        #: The file's position is behind what was put whole: a message broke off.
+        #: A message broke off, so that the file's position is behind the last whole message.
         self._torn = False
-        #: The key of the message of which more came than may; empty where there was none.
+        #: The key of the message of which too much came; empty if there is none.
         self.broken = ""
 
     def expect(self, listed: Sequence[Listed], largest: int) -> None:
-        """Set the bounds of what will be put from now on: of each message as it was listed, of any other, and of all together."""
+        """Set the bounds for the messages to come: of each by its listed size, of any other, and of all together."""
         self._allowed = {one.key: allowed(one.size, largest) for one in listed}
         self._largest = max(self._allowed.values(), default=0)
-        # What is estimated too low in one place is not so in all.
+        # Where sizes are estimates, not all of them are too low.
         self._room = self._end + largest + sum(2 * one.size for one in listed if one.size is not None)
 
     def allowed(self, key: str) -> int:
-        """Return how many bytes may come of this message; of one that was not listed, as many as of the largest that was."""
+        """Return how many bytes may come of this message; if it was not listed, as many as of the largest that was."""
         return self._allowed.get(key, self._largest)
 
     def put(self, key: str, chunks: Iterable[bytes]) -> Came:
         """Write one message and return it as come. If ``chunks`` raises, nothing of the message stays in the spool.
 
-        Raises TooLarge where more of it comes than ``allowed``, or more than the whole spool may hold. The rest of it is then
-        still to come from the server: read it away within a bound, or close the connection.
+        Raises TooLarge if more of it comes than ``allowed``, or more than the whole spool may hold. The rest of it is then still
+        to come from the server: read it away within a bound, or close the connection. Raises SpoolFailed if our disk fails.
         """
         digest = hashlib.sha256()
         start = self._end
         own, room = self.allowed(key), self._room - start
         if self._torn:
-            # Only now: to seek is to flush, and on a full disk that would hide what broke the message off.
+            # Only now: seeking flushes, and on a full disk that would hide what broke the message off.
             with _disk_errors():
                 self._file.seek(start)
             self._torn = False
@@ -165,7 +165,7 @@ class Spool:
         with suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)
-        # A reader that is kept would keep the file's space, too.
+        # A cached reader would keep the file's space.
         _reader.cache_clear()
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""How many messages of a batch were filed, duplicates, not admitted, gone or put off."""
+"""Count how the messages of a batch ended: filed, duplicate, not admitted, vanished or tried again."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """What the store made of a batch."""
+    """The result of filing a batch."""
 
     tally: Tally
-    #: Ids of the mails that are new; the others of the batch were duplicates, or waited no more.
+    #: Ids of the mails that are new; the others of the batch were duplicates, or no longer waited.
     filed: frozenset[int] = frozenset()
     #: Targets that are suspended for a bounce in this batch.
     suspended: tuple[Suspension, ...] = ()
