@@ -19,7 +19,7 @@ from gatewayd.cli.observing import observed
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.importing.folder_sync import preview
 from gatewayd.importing.rematch import correct, retry_put_off
-from gatewayd.importing.values import Bounds, VisitTools
+from gatewayd.importing.values import VisitTools
 from gatewayd.importing.visit import visit
 from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.runtime.events import Events
@@ -198,7 +198,7 @@ def _visited(app: App, account: AccountConfig, task: Task, show: Callable[[Progr
         instance=app.owner,
         router=app.router,
         fetcher=app.thread,
-        bounds=Bounds.of(app.config.limits),
+        limits=app.config.limits,
         progress=show,
         events=events,
     )

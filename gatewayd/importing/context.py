@@ -49,7 +49,7 @@ class VisitContext:
         self.store = tools.store
         self.lease = lease
         self.task = task
-        self.meter = Meter(tools.bounds, tools.quota)
+        self.meter = Meter(tools.limits, tools.quota)
         self.sessions = Sessions(account.name, transport, session, tools=tools, lease=lease, meter=self.meter)
         self.reporter = Reporter(account.name, imports.folders)
         self.routing = AccountRouting(account=account.name, router=tools.router, forward=task.forward)

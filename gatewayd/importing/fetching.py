@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from gatewayd.api.session import Session
     from gatewayd.api.spool import Spool
     from gatewayd.api.values import Fetched
-    from gatewayd.importing.values import Bounds
 
 __all__ = ["Batch", "cut", "fetch"]
 
@@ -50,17 +49,20 @@ class Batch:
         return isinstance(self.error, SpoolFailed) and len(self.asked) > 1
 
 
-def cut(waiting: Iterable[Waiting], bounds: Bounds) -> Iterator[Sequence[Waiting]]:
-    """Cut waiting keys into batches, bounded by count and bytes."""
+def cut(waiting: Iterable[Waiting], *, messages: int, size: int) -> Iterator[Sequence[Waiting]]:
+    """Cut waiting keys into batches of at most so many messages and bytes.
+
+    Bytes are those that the server lists; a message of unknown size counts as one MiB, and a larger one than ``size`` comes alone.
+    """
     batch: list[Waiting] = []
-    size = 0
+    has = 0
     for one in waiting:
         more = one.listed.size if one.listed.size is not None else 1 << 20
-        if batch and (len(batch) >= bounds.messages or size + more > bounds.size):
+        if batch and (len(batch) >= messages or has + more > size):
             yield batch
-            batch, size = [], 0
+            batch, has = [], 0
         batch.append(one)
-        size += more
+        has += more
     if batch:
         yield batch
 

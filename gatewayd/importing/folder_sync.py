@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderSync", "PageEntry", "preview"]
 
-#: How many headers a session is asked for at once.
-_AT_ONCE = 1000
 #: States of messages that were fetched.
 _FINAL = frozenset({"filed", "duplicate", "not admitted"})
 #: How long a whole listing is not repeated for a doubt that it did not clear up.
@@ -169,8 +167,7 @@ class FolderSync:
         """Return the headers of the fresh messages, and of others that may have come after the last proven check."""
         late = [one for one in listed if self.proof.is_late(one) and _is_other(one, known.get(one.key))]
         keys = list(dict.fromkeys(one.key for one in (*fresh, *late)))
-        pieces = (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
-        return dict(one for piece in pieces for one in self._context.sessions.call(headers_of, self._folder, piece))
+        return dict(self._context.sessions.ask(headers_of, self._folder, keys))
 
     def _entry(self, one: Listed, reading: _Reading, heads: Mapping[str, AnchorHeaders]) -> Entry | None:
         """Return the entry of a listed message; None if the ledger has it already."""

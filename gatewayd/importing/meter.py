@@ -9,9 +9,9 @@ from gatewayd.api.values import Came
 
 if TYPE_CHECKING:
     from gatewayd.api.session import Session
+    from gatewayd.config import LimitsConfig
     from gatewayd.importing.daily_quota import DailyQuota
     from gatewayd.importing.fetching import Batch
-    from gatewayd.importing.values import Bounds
 
 __all__ = ["ListingFull", "Meter", "VisitFull"]
 
@@ -29,9 +29,9 @@ class VisitFull(Exception):
 class Meter:
     """Counts bytes, messages and seconds from the beginning of the visit."""
 
-    def __init__(self, bounds: Bounds, quota: DailyQuota | None = None) -> None:
+    def __init__(self, limits: LimitsConfig, quota: DailyQuota | None = None) -> None:
         """``quota`` is what the account's visits may take together in a day; None is no limit."""
-        self._bounds = bounds
+        self._limits = limits
         self._quota = quota
         self._began = time.monotonic()
         self._session: Session | None = None
@@ -63,7 +63,7 @@ class Meter:
         if self._quota:
             self._quota.check()
             self._quota.take(messages=new)
-        if self._listed >= self._bounds.visit_messages:
+        if self._listed >= self._limits.visit_messages:
             raise ListingFull(
                 f"{self._listed} messages were new in this visit, and `limits.visit_messages` allows no more: {_REST}"
             )
@@ -79,11 +79,11 @@ class Meter:
 
     def _full(self) -> str:
         """Return which limit the visit has reached; empty if it may go on."""
-        bounds = self._bounds
-        if self.count() > bounds.visit_bytes:
-            return f"more than {bounds.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}"
-        if time.monotonic() - self._began > bounds.visit_time:
-            return f"it took more than {bounds.visit_time:g} s, which is `limits.visit_time`: {_REST}"
+        limits = self._limits
+        if self.count() > limits.visit_bytes:
+            return f"more than {limits.visit_bytes} bytes came, which is `limits.visit_bytes`: {_REST}"
+        if time.monotonic() - self._began > limits.visit_time:
+            return f"it took more than {limits.visit_time:g} s, which is `limits.visit_time`: {_REST}"
         return ""
 
     def count(self) -> int:

@@ -188,10 +188,8 @@ class Readmission:
         # Where the senders were not kept, the headers have them. Mail that is gone has none.
         found: dict[int, Sequence[str]] = {one.entry_id: () for one in several if one.senders is None}
         unknown = {one.key: one.entry_id for one in several if one.senders is None}
-        keys = list(unknown)
-        for start in range(0, len(keys), _HEADERS):
-            named = self._context.sessions.call(_senders_of, folder, keys[start : start + _HEADERS])
-            found |= {unknown[key]: names for key, names in named}
+        named = self._context.sessions.ask(_senders_of, folder, list(unknown), at_once=_HEADERS)
+        found |= {unknown[key]: names for key, names in named}
         if found:
             self._store.name_senders(self._lease, found)
         names = {one.entry_id: found.get(one.entry_id, one.senders or ()) for one in several}

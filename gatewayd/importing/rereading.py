@@ -57,12 +57,12 @@ class Rereader:
 
     def reread(self, folder: str) -> bool:
         """Fetch the mail of a folder that is due; whether some keys wait anew, because other bytes came than are filed."""
-        others = 0
+        others, limits = 0, self._context.tools.limits
         while found := self._store.rereads(self._lease.account, folder, limit=_AHEAD):
             due = {one.listed.key: one for one in found if one.due_in <= 0 and one.entry_id not in self._done}
             self._done |= {one.entry_id for one in due.values()}
             waiting = [Waiting(entry_id=one.entry_id, listed=one.listed, backlog=True, tries=one.tries) for one in due.values()]
-            for asked in cut(waiting, self._context.tools.bounds):
+            for asked in cut(waiting, messages=limits.batch_messages, size=limits.batch_bytes):
                 others += self._batch(folder, due, asked)
                 self._context.go_on()
             if not due or len(found) < _AHEAD:
@@ -85,7 +85,7 @@ class Rereader:
         if error is not None:
             # Perhaps this very message ends sessions: next time others go first (P4).
             left = [one for one in left if one.listed.key in had.answered] if had.answered else left[:1]
-        after = self._context.tools.bounds.reread_after
+        after = self._context.tools.limits.reread_after
         self._store.reread(
             self._lease,
             proven={due[key].entry_id: had.sizes[key] for key in same},
@@ -114,7 +114,7 @@ class Rereader:
         def fetched(session: Session) -> Batch:
             # The spool is read no more when it is closed.
             with closing(tools.instance.spool()) as spool:
-                return fetch(session, folder, asked, spool, tools.bounds.message, estimates=lambda _: True)
+                return fetch(session, folder, asked, spool, tools.limits.message_bytes, estimates=lambda _: True)
 
         batch = self._context.sessions.call(fetched)
         self._context.meter.fetched(batch)

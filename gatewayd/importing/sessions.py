@@ -10,7 +10,7 @@ from gatewayd.registry.guarded_session import open_session
 from gatewayd.registry.loading import where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
     from gatewayd.api.ledger import Lease
@@ -69,6 +69,13 @@ class Sessions:
     def call(self, step: Callable[..., _T], *args: object) -> _T:
         """Call ``step(session, *args)`` in the session's thread, and return what comes of it."""
         return self.wait(self._tools.fetcher.submit(step, self.current(), *args))
+
+    def ask(
+        self, step: Callable[[Session, str, Sequence[str]], Iterable[_T]], folder: str, keys: Sequence[str], *, at_once: int = 1000
+    ) -> list[_T]:
+        """Call ``step(session, folder, keys)`` as ``call`` does, for so many of the keys at a time, and return all answers."""
+        pieces = [keys[start : start + at_once] for start in range(0, len(keys), at_once)]
+        return [each for piece in pieces for each in self.call(lambda *args: list(step(*args)), folder, piece)]
 
     def wait(self, future: Future[_T]) -> _T:
         """Wait for the session's thread, and keep the lease meanwhile. Each of its steps has a deadline of its own."""

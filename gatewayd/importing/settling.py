@@ -8,7 +8,7 @@ section 7).
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gatewayd.api.evidence import difference
 from gatewayd.api.ledger import Entry
@@ -16,7 +16,7 @@ from gatewayd.errors import PermanentError, PluginError, TransientError
 from gatewayd.message.mail import anchor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gatewayd.api.ledger import Lease, Owed
     from gatewayd.api.session import Session
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from gatewayd.importing.context import VisitContext
 
 __all__ = ["OTHERS", "Settler", "anchors_of", "wait_anew"]
-
-_T = TypeVar("_T")
 
 #: How often a key may become another message. A server that sends another message each time would fill the store.
 OTHERS = 2
@@ -108,7 +106,7 @@ class Settler:
 
         If one of them is another message by now, no key of the folder can be trusted: the folder is not sound any more.
         """
-        found = self._asked(lambda session, keys: list(session.look_up(folder, keys)), [one.key for one in group])
+        found = self._context.sessions.ask(lambda session, *asked: session.look_up(*asked), folder, [one.key for one in group])
         now, times = {each.key: each for each in found}, Counter(each.key for each in found)
         changed = ((one, _changed(one, now[one.key], times[one.key])) for one in group if one.key in now)
         if other := [f"{one.key} ({why})" for one, why in changed if why]:
@@ -121,7 +119,7 @@ class Settler:
     def _others(self, folder: str, group: Sequence[Owed]) -> bool:
         """Whether messages without an arrival have other headers than were filed, as far as the server gives headers."""
         bare = {one.key: one for one in group if one.listed.arrival is None and one.anchor}
-        found = self._asked(lambda session, keys: anchors_of(session, folder, keys), list(bare))
+        found = self._context.sessions.ask(anchors_of, folder, list(bare))
         other = [bare[key] for key, mark in found if mark != bare[key].anchor]
         if not other:
             return False
@@ -135,11 +133,6 @@ class Settler:
             why = "it has other headers, and the same size"
             self._reporter.problem(wait_anew(self._store, self._lease, folder, anew, why))
         return True
-
-    def _asked(self, ask: Callable[[Session, Sequence[str]], Sequence[_T]], keys: Sequence[str]) -> list[_T]:
-        """Ask the session about keys, as many at a time as a session takes, and return all answers."""
-        pieces = [keys[start : start + _AHEAD] for start in range(0, len(keys), _AHEAD)]
-        return [each for piece in pieces for each in self._context.sessions.call(ask, piece)]
 
 
 def wait_anew(store: Store, lease: Lease, folder: str, others: Sequence[tuple[Listed, int]], why: str) -> str:

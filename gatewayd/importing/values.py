@@ -1,4 +1,4 @@
-"""The frozen values of a visit: its bounds, what it works with, how far it is, and what it did."""
+"""The frozen values of a visit: what it works with, how far it is, and what it did."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.api.health import Answer
-from gatewayd.api.sizes import REREAD_AFTER
-from gatewayd.api.spool import MESSAGE_BYTES
 from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.api.tally import Tally
 from gatewayd.runtime.events import Events
@@ -25,40 +23,7 @@ if TYPE_CHECKING:
     from gatewayd.outgoing.routing import Router
     from gatewayd.runtime.instance import Instance
 
-__all__ = ["Bounds", "Progress", "VisitReport", "VisitTools"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """Bounds of a visit and of each of its batches. A message larger than ``size`` makes a batch of its own."""
-
-    #: Messages in a batch. More make fewer commits, each of which writes the same index pages again; fewer are filed sooner.
-    messages: int = 200
-    #: Bytes in a batch, as the server lists them; a message of unknown size counts as one MiB.
-    size: int = 16 << 20
-    #: The largest message that is fetched, in bytes. A spool holds at most this and twice ``size``, and as much again if messages
-    #: are fetched twice.
-    message: int = MESSAGE_BYTES
-    #: How many bytes a server may send in a visit, how many new messages are listed, and after how many seconds the visit ends
-    #: once the step in hand is done.
-    visit_bytes: int = 16 << 30
-    visit_messages: int = 50_000
-    visit_time: float = 3600.0
-    #: Seconds until a message that was filed with another size than the server lists is fetched once more.
-    reread_after: float = REREAD_AFTER
-
-    @classmethod
-    def of(cls, limits: LimitsConfig) -> Bounds:
-        """Return the bounds that the config's limits set."""
-        return cls(
-            messages=limits.batch_messages,
-            size=limits.batch_bytes,
-            message=limits.message_bytes,
-            visit_bytes=limits.visit_bytes,
-            visit_messages=limits.visit_messages,
-            visit_time=limits.visit_time,
-            reread_after=limits.reread_after,
-        )
+__all__ = ["Progress", "VisitReport", "VisitTools"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +82,10 @@ class VisitTools:
     instance: Instance
     #: Decides what mail is sent on; with None no mail is.
     router: Router | None = None
+    #: The bounds of the visit and of each of its batches.
+    limits: LimitsConfig
     #: One thread, which does every step of the session.
     fetcher: Executor
-    bounds: Bounds = field(default_factory=Bounds)
     #: What the account's server may still send today, over all visits; None is no limit, because a person asked for the visit.
     quota: DailyQuota | None = None
     progress: Callable[[Progress], None] = lambda _: None

@@ -30,7 +30,7 @@ from gatewayd.importing.readmission import Readmission
 from gatewayd.importing.rereading import Rereader
 from gatewayd.importing.sessions import VisitStopped
 from gatewayd.importing.settling import Settler
-from gatewayd.importing.values import Bounds, Progress, VisitReport, VisitTools
+from gatewayd.importing.values import Progress, VisitReport, VisitTools
 from gatewayd.registry.loading import where
 
 if TYPE_CHECKING:
@@ -208,11 +208,11 @@ class _Visit:
 
     def _fetch_waiting(self, folder: str) -> None:
         """Fetch, match and file what waits; fewer at a time where sessions end before any of a batch came: one may be the cause."""
-        most = self._tools.bounds.messages
+        most = self._tools.limits.batch_messages
         while most:
             self._in_vain = 0
             try:
-                self._file_batches(folder, replace(self._tools.bounds, messages=most))
+                self._file_batches(folder, most)
                 most = 0
             except (PluginError, TransientError) as error:
                 if self._in_vain <= 1:
@@ -220,11 +220,11 @@ class _Visit:
                 most = max(_TELLING, self._in_vain // _PARTS) if self._in_vain > _TELLING else 1
                 self._context.leave(error)
 
-    def _file_batches(self, folder: str, bounds: Bounds) -> None:
+    def _file_batches(self, folder: str, most: int) -> None:
         """Fetch, match and file batch by batch: while one is filed, the next is matched, and the one behind it fetched."""
-        name, reread_after = self._account.name, bounds.reread_after
+        name, reread_after = self._account.name, self._tools.limits.reread_after
         fetched = partial(self._fetch, folder, self._sessions.current(), [])
-        ahead = Prefetcher(self._sessions, self._tools.fetcher, self._waiting(folder, bounds), fetched)
+        ahead = Prefetcher(self._sessions, self._tools.fetcher, self._waiting(folder, most), fetched)
         with closing(ahead.matched()) as batches:
             for batch, matched in batches:
                 done = outcomes(
@@ -253,8 +253,8 @@ class _Visit:
                 self._sessions.check(batch.error)
                 self._context.go_on()
 
-    def _waiting(self, folder: str, bounds: Bounds) -> Iterator[Sequence[Waiting]]:
-        """Yield what waits in the folder and is due, cut into batches."""
+    def _waiting(self, folder: str, most: int) -> Iterator[Sequence[Waiting]]:
+        """Yield the keys that wait in the folder and are due, cut into batches of at most ``most`` messages."""
         after, keys = 0, self._task.keys or None
         while waiting := self._store.waiting(self._account.name, folder, after=after, limit=_AHEAD, keys=keys):
             after = waiting[-1].entry_id
@@ -262,7 +262,7 @@ class _Visit:
                 for fault in self._tools.matching.refresh(spec):
                     self._reporter.note(f"operator {spec.operator.name}: {fault}")
             self._refreshed = True
-            yield from cut(self._readmission.marked(waiting), bounds)
+            yield from cut(self._readmission.marked(waiting), messages=most, size=self._tools.limits.batch_bytes)
 
     def _fetch(self, folder: str, session: Session, odd: list[Sizes], asked: Sequence[Waiting]) -> FetchedBatch:
         """Fetch one batch into a spool, and have it matched. Runs in the session's thread."""
@@ -273,7 +273,7 @@ class _Visit:
             return sum(odd, self._store.sizes(self._account.name, folder)).are_estimates
 
         spool = self._tools.instance.spool()
-        batch = fetch(session, folder, asked, spool, self._tools.bounds.message, estimates=estimates)
+        batch = fetch(session, folder, asked, spool, self._tools.limits.message_bytes, estimates=estimates)
         try:
             return FetchedBatch(batch, self._tools.matching.begin(match_request(batch, self._context.specs, self._imports)))
         except BaseException:

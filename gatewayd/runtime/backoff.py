@@ -32,7 +32,8 @@ class Backoff:
         [10, 20, 40, 750]
         """
         grown = self.first * self.factor ** min(max(failures - 1, 0), _STEPS)
-        wait = min(grown, self.longest / (1.0 + self.spread)) * (1.0 - self.spread + 2.0 * self.spread * luck)
+        least, most = 1.0 - self.spread, 1.0 + self.spread
+        wait = min(grown, self.longest / most) * (least + (most - least) * luck)
         return max(wait, min(retry_after or 0.0, _LONGEST_ASKED))
 
     def rarely(self, *, luck: float) -> float:

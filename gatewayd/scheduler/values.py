@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gatewayd.api.store import LEASE_SECONDS
-from gatewayd.importing.values import Bounds
 from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.events import Events
 
@@ -56,11 +55,6 @@ class Dependencies:
     daemon: Callable[[int], DaemonHealth]
     events: Events = field(default_factory=Events)
     pace: Timings = field(default_factory=Timings)
-
-    @property
-    def bounds(self) -> Bounds:
-        """Bounds of a visit."""
-        return Bounds.of(self.limits)
 
     @property
     def backoff(self) -> Backoff:

@@ -168,7 +168,7 @@ class VisitRunner:
             instance=self._kit.owner,
             router=run.router,
             fetcher=slot.fetcher,
-            bounds=self._kit.bounds,
+            limits=self._kit.limits,
             quota=run.charge.allowance,
             progress=run.progress,
             patience=self._kit.pace.lease / 3,

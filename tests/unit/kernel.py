@@ -5,13 +5,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatewayd import Directory, Folders, Held, Link, Listing, Matcher, Operator, Query, Viewer
 from gatewayd.api.health import Task
-from gatewayd.config import AccountConfig, ImportConfig
+from gatewayd.config import AccountConfig, ImportConfig, LimitsConfig
 from gatewayd.desk import Desk
-from gatewayd.importing.values import Bounds, VisitTools
+from gatewayd.importing.values import VisitTools
 from gatewayd.importing.visit import visit
 from gatewayd.matching import LocalMatching, OperatorSpec
 from gatewayd.registry.loading import Registry
@@ -78,6 +78,11 @@ def directory(
     return Made
 
 
+def limited(**limits: Any) -> LimitsConfig:
+    """Limits with these values, also such as no config may have: tests want small ones."""
+    return LimitsConfig.model_construct(**limits)
+
+
 def registry(*classes: type[Plugin]) -> Registry:
     roles = {Matcher: "matchers", Directory: "directories"}
     offered = {(roles[role], one.kind): one for one in classes for role in roles if issubclass(one, role)}
@@ -110,7 +115,7 @@ class Gateway:
         plugins: Sequence[type[Plugin]] = (),
         specs: Sequence[OperatorSpec] = (),
         user: str | None = None,
-        bounds: Bounds | None = None,
+        limits: LimitsConfig | None = None,
         allowance: DailyQuota | None = None,
     ) -> None:
         self._stack = ExitStack()
@@ -119,7 +124,7 @@ class Gateway:
         self.imports = imports or ImportConfig.model_construct(folders=tuple(self.transport.folders))
         self.specs = specs or (spec(),)
         self.user = user
-        self.bounds = bounds or Bounds(messages=3)
+        self.limits = limits or limited(batch_messages=3)
         self.allowance = allowance
         self.owner = self._stack.enter_context(Instance(folder))
         self.store = self.another_store()
@@ -160,7 +165,7 @@ class Gateway:
             instance=self.owner,
             router=self.router,
             fetcher=self.thread,
-            bounds=self.bounds,
+            limits=self.limits,
             quota=self.allowance,
             progress=self.progress,
             patience=patience,

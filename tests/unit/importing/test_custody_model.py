@@ -25,9 +25,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.importing.values import Bounds
 from gatewayd.testing import FakeTransport
-from tests.unit.kernel import Gateway
+from tests.unit.kernel import Gateway, limited
 
 if TYPE_CHECKING:
     from gatewayd import Audit
@@ -107,8 +106,8 @@ class Custody(RuleBasedStateMachine):
         self.tells_arrival = has_cursor or tells_arrival
         self.estimates = estimates
         # No time passes here: what is to be fetched once more is due at once.
-        bounds = Bounds(messages=4, reread_after=0.0)
-        self.gateway = Gateway(folder, self.server, imports=ImportConfig(after=after), bounds=bounds)
+        bounds = limited(batch_messages=4, reread_after=0.0)
+        self.gateway = Gateway(folder, self.server, imports=ImportConfig(after=after), limits=bounds)
         self.stack.callback(self.gateway.close)
 
     # --- what the server does -----------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from gatewayd import (
     Waiting,
 )
 from gatewayd.importing.fetching import cut, fetch
-from gatewayd.importing.values import Bounds
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
 from tests.unit.batches import Answers, matched, waiting
@@ -39,7 +38,7 @@ MIB = 1 << 20
 @given(st.lists(st.none() | st.integers(0, 5 * MIB), max_size=60), st.integers(1, 10), st.integers(1, 4 * MIB))
 def test_P8_batches_are_bounded_by_count_and_bytes_and_lose_nothing(sizes: list[int | None], messages: int, size: int) -> None:
     asked = [waiting(number, one) for number, one in enumerate(sizes)]
-    batches = list(cut(asked, Bounds(messages=messages, size=size)))
+    batches = list(cut(asked, messages=messages, size=size))
     assert [one for batch in batches for one in batch] == asked, "lost, doubled or out of order"
     assert all(batches)
     assert all(len(batch) <= messages for batch in batches)

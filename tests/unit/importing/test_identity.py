@@ -15,11 +15,10 @@ import pytest
 from gatewayd import Action, Lease, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.importing.settling import anchors_of
-from gatewayd.importing.values import Bounds
 from gatewayd.testing import FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd.testing.fakes.session import FakeSession
-from tests.unit.kernel import Gateway, directory, spec
+from tests.unit.kernel import Gateway, directory, limited, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +66,7 @@ def test_P1_mail_that_comes_to_a_restored_folder_is_filed(tmp_path: Path, new: i
     """UIDVALIDITY stays, UIDNEXT goes back, and may have overtaken the cursor by the time of the visit."""
     transport = filled(5)
     backup = transport.back_up()
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=100)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=100)) as gateway:
         gateway.good()
         for number in (6, 7, 8):
             transport.deliver(make_raw(number))
@@ -90,7 +89,7 @@ def test_P1_mail_that_comes_to_a_restored_folder_is_filed(tmp_path: Path, new: i
 def test_P3_deletes_that_were_owed_before_a_restore_are_done_to_nothing_else(tmp_path: Path, when: str) -> None:
     transport = filled(3)
     backup = transport.back_up()
-    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), bounds=Bounds(messages=100)) as gateway:
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), limits=limited(batch_messages=100)) as gateway:
         transport.deliver(make_raw(4))
         transport.deliver(make_raw(5))
         transport.on("settle", LOST)
@@ -330,7 +329,7 @@ def test_P1_nothing_is_given_up_because_a_short_listing_lacks_it(tmp_path: Path)
 
 def test_P1_a_message_behind_the_cursor_that_was_never_listed_is_found_by_the_count(tmp_path: Path) -> None:
     transport = filled(9, overlap=2)
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=100)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=100)) as gateway:
         hide(transport, "1:3")
         # Its count is not told, so nothing shows.
         transport.on("listing", lambda: None)
@@ -373,7 +372,7 @@ def test_keys_may_be_asked_for_by_the_first_visit(tmp_path: Path) -> None:
 
 def test_P1_the_whole_listing_says_what_is_gone_so_that_the_count_says_what_is_missing(tmp_path: Path) -> None:
     transport = filled(6, overlap=2)
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=100)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=100)) as gateway:
         gateway.good()
         for key in ("1:1", "1:2"):
             transport.vanish(key)
@@ -548,7 +547,7 @@ def test_P1_one_wrong_size_among_right_ones_stands_against_the_message(tmp_path:
     transport = filled(100)
     for key in ("1:7", "1:8", "1:9"):
         transport.message(key).listed_size = 7
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=30)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=30)) as gateway:
         gateway.visit()
         gateway.visit(keys=["1:7", "1:8", "1:9"])
         assert len(gateway.filings()) == 97
@@ -721,7 +720,7 @@ def test_what_has_none_of_the_headers_that_mail_is_known_by_is_settled_like_othe
 def test_P3_a_size_that_is_told_only_before_a_settle_is_the_one_that_was_filed(tmp_path: Path, size: int, *, done: bool) -> None:
     transport = FakeTransport(account="main")
     message = transport.message(transport.deliver(make_raw(1), size=None))
-    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), bounds=Bounds(reread_after=0)) as gateway:
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), limits=limited(reread_after=0)) as gateway:
         transport.on("settle", LOST)
         assert gateway.visit().error is LOST
         transport.on("look_up", lambda: setattr(message, "listed_size", len(make_raw(1)) + size))

@@ -11,10 +11,9 @@ import pytest
 from gatewayd import Action, TransientError
 from gatewayd.config import ImportConfig
 from gatewayd.importing.settling import anchors_of
-from gatewayd.importing.values import Bounds
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
-from tests.unit.kernel import Gateway
+from tests.unit.kernel import Gateway, limited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +46,7 @@ def scanned(number: int, text: str = "This message is being scanned.") -> bytes:
 
 
 def house(folder: Path, transport: FakeTransport, after: Action | None = DELETE) -> Gateway:
-    return Gateway(folder, transport, imports=ImportConfig(after=after), bounds=Bounds(messages=4))
+    return Gateway(folder, transport, imports=ImportConfig(after=after), limits=limited(batch_messages=4))
 
 
 def later(gateway: Gateway) -> VisitReport:
@@ -89,7 +88,7 @@ def test_when_it_is_due_is_asked_of_the_ledger_by_whichever_visit_comes(tmp_path
     with house(tmp_path, transport) as gateway:
         gateway.good()
         assert 500 < gateway.good().later <= 600, "also where the daemon was started anew"
-        gateway.bounds = Bounds(reread_after=0.0)
+        gateway.limits = limited(reread_after=0.0)
         come(transport, 5)
         report = gateway.good()
         assert (report.tally.filed, report.settled) == (1, 1)
@@ -160,7 +159,7 @@ def test_what_is_due_again_at_once_is_due_with_the_next_visit(tmp_path: Path, mo
         come(transport, number)
     with house(tmp_path, transport) as gateway:
         gateway.good()
-        gateway.bounds = Bounds(messages=4, reread_after=0.0)
+        gateway.limits = limited(batch_messages=4, reread_after=0.0)
         for visits in (1, 2):
             later(gateway)
             assert fetches(transport)["1:5"] == 1 + 2 * visits
@@ -239,7 +238,7 @@ def test_P4_a_message_that_ends_each_session_keeps_no_other_one_from_being_filed
     for one in range(1, 11):
         come(transport, one)
     transport.deadly = f"1:{number}"
-    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), bounds=Bounds(messages=200)) as gateway:
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), limits=limited(batch_messages=200)) as gateway:
         assert gateway.visit().tally.filed == first, "what can be had is kept, as everywhere"
         for _ in range(2):
             gateway.visit()

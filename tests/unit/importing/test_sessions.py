@@ -10,11 +10,11 @@ from gatewayd import Action, TransientError
 from gatewayd.api.spool import SpoolFailed
 from gatewayd.config import ImportConfig
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.values import Bounds, VisitReport
+from gatewayd.importing.values import VisitReport
 from gatewayd.testing import Asked, FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd.testing.fakes.session import FakeSession
-from tests.unit.kernel import Gateway
+from tests.unit.kernel import Gateway, limited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,7 +83,7 @@ def test_P4_a_message_that_ends_the_session_before_others_come_keeps_none_of_the
     transport = Curt(account="main")
     keys = [transport.deliver(make_raw(number)) for number in range(1, 251)]
     transport.poison = keys[place]
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=200)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=200)) as gateway:
         report = gateway.visit()
         assert report.error is LOST
         assert len(transport.steps("open")) <= 6, "it asks for fewer at a time, and not for ever"
@@ -101,7 +101,7 @@ def test_P4_a_full_disk_is_no_messages_fault_and_all_come_at_once_when_there_is_
     transport = FakeTransport(account="main")
     for number in range(1, 10):
         transport.deliver(make_raw(number))
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=5)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=5)) as gateway:
         for _ in range(3):
             transport.on("message", SpoolFailed("the spool can't be written: No space left on device"))
             report = gateway.visit()
@@ -115,7 +115,7 @@ def test_P4_a_message_that_is_too_large_for_the_disk_lets_others_go_first(tmp_pa
     transport = FakeTransport(account="main")
     large = transport.deliver(make_raw(1))
     transport.deliver(make_raw(2))
-    with Gateway(tmp_path, transport, bounds=Bounds(messages=1)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(batch_messages=1)) as gateway:
         transport.on("message", SpoolFailed("the spool can't be written: No space left on device"))
         assert gateway.visit().tally.deferred == 1
         assert gateway.good().tally.filed == 1
@@ -182,7 +182,7 @@ def test_P8_what_came_over_a_session_that_broke_counts_for_the_visit() -> None:
         def came(self) -> int:
             return self.said
 
-    meter, transport = Meter(Bounds(visit_bytes=1000)), FakeTransport()
+    meter, transport = Meter(limited(visit_bytes=1000)), FakeTransport()
     for said, total in ((400, 400), (500, 900)):
         session = Talkative(transport)
         meter.opened(session, before=False)

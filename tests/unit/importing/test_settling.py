@@ -52,7 +52,7 @@ def settled(books: Books, act: Any) -> int:
         store=books,
         lease=Lease(account="main", holder="me", epoch=1),
         imports=ImportConfig(after=DELETE),
-        sessions=SimpleNamespace(call=lambda step, *args: step(session, *args)),
+        sessions=SimpleNamespace(call=lambda step: step(session), ask=lambda step, folder, keys: step(session, folder, keys)),
         reporter=reporter,
         go_on=lambda: None,
     )

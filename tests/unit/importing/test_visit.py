@@ -26,12 +26,12 @@ from gatewayd.api.store import LEASE_SECONDS
 from gatewayd.config import ImportConfig, LimitsConfig
 from gatewayd.importing.daily_quota import DailyQuota
 from gatewayd.importing.meter import Meter, VisitFull
-from gatewayd.importing.values import Bounds, VisitReport, VisitTools
+from gatewayd.importing.values import VisitReport, VisitTools
 from gatewayd.testing import Asked, FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
 from gatewayd.testing.fakes.session import FakeSession
 from tests.patience import LONG
-from tests.unit.kernel import Gateway, directory, links_all, matcher, spec
+from tests.unit.kernel import Gateway, directory, limited, links_all, matcher, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -115,8 +115,8 @@ def test_P8_batches_keep_their_bounds_and_the_next_is_fetched_while_one_is_filed
 def test_P8_a_visit_ends_when_the_server_has_sent_what_it_may_and_the_next_goes_on(tmp_path: Path) -> None:
     """Mail without end takes no account's turn for ever, and nothing of it is lost."""
     sizes = [len(make_raw(number)) for number in range(1, 31)]
-    bounds = Bounds(messages=5, visit_bytes=sum(sizes[:12]))
-    with Gateway(tmp_path, filled(30), bounds=bounds) as gateway:
+    bounds = limited(batch_messages=5, visit_bytes=sum(sizes[:12]))
+    with Gateway(tmp_path, filled(30), limits=bounds) as gateway:
         report = gateway.visit()
         assert report.tally.filed == 15
         assert report.error is None
@@ -134,7 +134,7 @@ def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -
         def came(self) -> int:
             return Talkative.said
 
-    meter = Meter(Bounds(visit_bytes=100))
+    meter = Meter(limited(visit_bytes=100))
     meter.opened(Talkative(filled(0)), before=True)
     Talkative.said += 100
     meter.check()
@@ -145,7 +145,7 @@ def test_P8_what_a_server_sent_counts_whatever_it_was_and_only_in_this_visit() -
 
 def test_a_visit_that_is_told_to_end_settles_no_further_page(tmp_path: Path) -> None:
     transport = filled(1001)
-    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), bounds=Bounds(messages=1000)) as gateway:
+    with Gateway(tmp_path, transport, imports=ImportConfig(after=DELETE), limits=limited(batch_messages=1000)) as gateway:
         told: list[bool] = []
         gateway.stopping = lambda: bool(told)
         transport.on("settle", lambda: told.append(True))
@@ -159,7 +159,7 @@ def test_what_a_server_refuses_to_settle_keeps_no_other_folder_waiting_however_m
     transport = filled(1000, "INBOX", "Archive")
     transport.deliver(make_raw(1001), "Archive")
     imports = ImportConfig(folders=("INBOX", "Archive"), after=DELETE)
-    with Gateway(tmp_path, transport, imports=imports, bounds=Bounds(messages=1000)) as gateway:
+    with Gateway(tmp_path, transport, imports=imports, limits=limited(batch_messages=1000)) as gateway:
         for _ in range(3):
             transport.on("settle", PermanentError("it may not be"), folder="INBOX")
         report = gateway.visit()
@@ -168,7 +168,7 @@ def test_what_a_server_refuses_to_settle_keeps_no_other_folder_waiting_however_m
 
 def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp_path: Path) -> None:
     transport = filled(2500)
-    with Gateway(tmp_path, transport, bounds=Bounds(visit_messages=1000, size=1 << 30)) as gateway:
+    with Gateway(tmp_path, transport, limits=limited(visit_messages=1000, batch_bytes=1 << 30)) as gateway:
         first, second, third = (gateway.visit() for _ in range(3))
         assert [one.listed for one in (first, second, third)] == [1000, 1000, 500]
         assert [one.tally.filed for one in (first, second, third)] == [1000, 1000, 500]
@@ -179,7 +179,7 @@ def test_P8_a_visit_lists_no_more_new_messages_than_it_may_and_fetches_those(tmp
 
 
 def test_P8_a_visit_ends_when_its_time_is_over_and_the_next_goes_on(tmp_path: Path) -> None:
-    with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5, visit_time=0.0)) as gateway:
+    with Gateway(tmp_path, filled(30), limits=limited(batch_messages=5, visit_time=0.0)) as gateway:
         report = gateway.visit()
         assert report.tally.filed == 0
         assert report.notes == (f"it took more than 0 s, which is `limits.visit_time`: {REST}",)
@@ -215,7 +215,7 @@ def test_P4_a_folder_whose_whole_listing_is_more_than_a_visit_may_bring_has_its_
         gateway.good()
         # The server counts one that it does not list: until that is cleared up, each visit lists the whole.
         transport.message(transport.deliver(make_raw(7))).hidden = True
-        gateway.bounds = Bounds(messages=3, visit_bytes=350)
+        gateway.limits = limited(batch_messages=3, visit_bytes=350)
         for number in (8, 9):
             transport.deliver(make_raw(number))
             reports = [gateway.visit() for _ in range(6)]
@@ -229,7 +229,7 @@ def test_P8_a_server_brings_a_day_s_share_of_messages_and_no_more_however_often_
     """A server that renumbers its folder all the time makes rows of the ledger all the time."""
     now, entries, waits = 0.0, 0, 0
     allowance = DailyQuota(LimitsConfig.model_construct(day_messages=240), lambda: now)
-    with Gateway(tmp_path, filled(20), bounds=Bounds(), allowance=allowance) as gateway:
+    with Gateway(tmp_path, filled(20), limits=limited(), allowance=allowance) as gateway:
         while now < 86400:
             report = gateway.visit()
             entries += report.listed
@@ -250,7 +250,7 @@ def test_P8_what_a_server_may_send_in_a_day_bounds_its_visits_together_and_nothi
     now = 0.0
     size = sum(len(make_raw(number)) for number in range(1, 31))
     allowance = DailyQuota(LimitsConfig.model_construct(day_bytes=size // 2), lambda: now)
-    with Gateway(tmp_path, filled(30), bounds=Bounds(messages=5), allowance=allowance) as gateway:
+    with Gateway(tmp_path, filled(30), limits=limited(batch_messages=5), allowance=allowance) as gateway:
         first, second = gateway.visit(), gateway.visit()
         assert first.error
         assert second.error
@@ -388,7 +388,7 @@ def test_renumbered_mail_is_known_again_and_not_fetched(tmp_path: Path, *, has_c
 
 
 def test_headers_are_asked_for_in_pieces_that_a_session_promises_to_bear(tmp_path: Path) -> None:
-    with Gateway(tmp_path, filled(2300, has_cursor=False), bounds=Bounds(messages=3000, size=1 << 30)) as gateway:
+    with Gateway(tmp_path, filled(2300, has_cursor=False), limits=limited(batch_messages=3000, batch_bytes=1 << 30)) as gateway:
         gateway.good()
         gateway.transport.renumber()
         assert gateway.good().tally.filed == 0
