@@ -25,33 +25,23 @@ class DailyQuota:
 
     def __init__(self, limits: LimitsConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._bytes = _Bucket(limits.day_bytes, "bytes came", "day_bytes")
-        self._messages = _Bucket(limits.day_messages, "messages were new", "day_messages")
+        self._whole = {"day_bytes": float(limits.day_bytes), "day_messages": float(limits.day_messages)}
+        self._left = dict(self._whole)
         self._at = clock()
 
     def take(self, *, size: int = 0, messages: int = 0) -> None:
-        """Count what came."""
+        """Count bytes and new messages that came."""
         now = self._clock()
         passed, self._at = now - self._at, now
-        for bucket, number in ((self._bytes, size), (self._messages, messages)):
-            bucket.left = min(bucket.whole, bucket.left + bucket.whole * passed / _DAY) - number
+        for limit, number in (("day_bytes", size), ("day_messages", messages)):
+            whole = self._whole[limit]
+            self._left[limit] = min(whole, self._left[limit] + whole * passed / _DAY) - number
 
     def check(self) -> None:
         """Raise TransientError if more came than may; its ``retry_after`` says when enough has come back."""
         self.take()
-        for bucket in (self._bytes, self._messages):
-            if bucket.left < 0:
-                raise bucket.empty()
-
-
-class _Bucket:
-    def __init__(self, whole: int, what: str, limit: str) -> None:
-        self.whole = whole
-        self.left = float(whole)
-        self._what = what
-        self._limit = limit
-
-    def empty(self) -> TransientError:
-        wait = _WAIT - self.left / self.whole * _DAY
-        what = f"more {self._what} within a day than `limits.{self._limit}` allows, which is {self.whole}"
-        return TransientError(what, advice=_ADVICE, retry_after=wait)
+        for limit, left in self._left.items():
+            if left < 0:
+                whole, came = self._whole[limit], "bytes came" if limit == "day_bytes" else "messages were new"
+                what = f"more {came} within a day than `limits.{limit}` allows, which is {whole:.0f}"
+                raise TransientError(what, advice=_ADVICE, retry_after=_WAIT - left / whole * _DAY)

@@ -24,6 +24,8 @@ class Proof:
 
     def __init__(self, state: FolderState | None) -> None:
         self._state = state
+        #: When the last proven check was.
+        self._checked_at = state.checked_at if state else None
         self._began = datetime.now(UTC)
         #: The current listing covers the whole folder.
         self.whole = False
@@ -96,17 +98,15 @@ class Proof:
 
     def is_late(self, one: Listed) -> bool:
         """Whether a message arrived after the last proven check."""
-        checked_at = self._state.checked_at if self._state else None
-        return checked_at is not None and one.arrival is not None and one.arrival > checked_at
+        return self._checked_at is not None and one.arrival is not None and one.arrival > self._checked_at
 
     def is_new(self, one: Listed, sent_at: datetime | None) -> bool:
         """Whether a message of a folder that was renumbered or restored is surely new.
 
         It arrived after the last proven check, was written after it, too, and what was there before has kept its arrivals.
         """
-        checked_at = self._state.checked_at if self._state else None
-        late = self.is_late(one) and sent_at is not None and checked_at is not None and sent_at > checked_at
-        return late and (self._kept or not self._stood)
+        written_late = sent_at is not None and self._checked_at is not None and sent_at > self._checked_at
+        return self.is_late(one) and written_late and (self._kept or not self._stood)
 
     # --- when it is listed ------------------------------------------------------------------------------------------
 
@@ -138,13 +138,12 @@ class Proof:
 
     def times(self) -> tuple[datetime | None, datetime | None] | None:
         """Return the times to store, as (last proven check, last comparison of the whole folder); None if that can wait."""
-        before = self._state
         if self.left and not self._compared:
             # The doubt is stored already, and the time of the last comparison decides how soon the next one comes.
             return None
         checked_at = None if self.left else self._began
         compared_at = self._began if self._compared else None
-        stale = before is None or before.checked_at is None or self._began - before.checked_at > _FRESH
+        stale = self._checked_at is None or self._began - self._checked_at > _FRESH
         doubtful = self._doubted or bool(self.contradicted)
         return (checked_at, compared_at) if stale or doubtful else None
 

@@ -150,7 +150,7 @@ class _Visit:
         backfiller.file_admitted(self._readmission)
         if not self._reporter.report.problems and not self._reporter.report.error:
             self._readmission.finish()
-        for folder in [one for one in self._imports.folders if one in self._sound]:
+        for folder in [folder for folder in self._imports.folders if folder in self._sound]:
             with self._context.alone(folder):
                 if rereader.reread(folder):
                     self._sound.discard(folder)
@@ -194,9 +194,15 @@ class _Visit:
     def _enter(self, folder: str, pages: Iterable[PageEntry]) -> int:
         """Commit each page: its keys wait from then on, and its cursor has passed them. Return how many keys were new."""
         listed = 0
-        for one in pages:
+        for page in pages:
             new = self._store.enter(
-                self._lease, folder, one.entries, cursor=one.cursor, start_at=one.start_at, standing=one.standing, doubt=one.doubt
+                self._lease,
+                folder,
+                page.entries,
+                cursor=page.cursor,
+                start_at=page.start_at,
+                standing=page.standing,
+                doubt=page.doubt,
             )
             listed += new
             self._reporter.listed(new)
@@ -244,7 +250,7 @@ class _Visit:
                 self._meter.fetched(batch)
                 self._reporter.filed(commit.tally)
                 self._reporter.batch(folder, batch, done, after=self._imports.after, reread_after=reread_after)
-                new = [one for one in done if isinstance(one, Filed) and one.entry_id in commit.filed]
+                new = [outcome for outcome in done if isinstance(outcome, Filed) and outcome.entry_id in commit.filed]
                 self._tools.events.mails_filed(name, folder, new)
                 self._tools.events.targets_suspended(commit.suspended)
                 total = max(self._reporter.report.listed, self._done)
