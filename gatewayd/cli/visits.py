@@ -195,7 +195,7 @@ def _visited(app: App, account: AccountConfig, task: Task, show: Callable[[Progr
         # First: a worker process gets ready while the store is opened.
         matching=app.matching,
         store=app.store,
-        instance=app.owner,
+        instance=app.instance,
         router=app.router,
         fetcher=app.thread,
         limits=app.config.limits,

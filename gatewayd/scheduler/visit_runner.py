@@ -165,7 +165,7 @@ class VisitRunner:
         tools = VisitTools(
             store=self._kit.store,
             matching=self._kit.matching,
-            instance=self._kit.owner,
+            instance=self._kit.instance,
             router=run.router,
             fetcher=slot.fetcher,
             limits=self._kit.limits,
