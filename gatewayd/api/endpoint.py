@@ -7,10 +7,11 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
@@ -59,6 +60,9 @@ _NAMED, _SHOWS = 5, 5.0
 class Server(BaseModel):
     """The YAML fields of a server. Mix it into an ``Options`` model."""
 
+    #: The standard port of the protocol for each ``security``; by class.
+    ports: ClassVar[Mapping[str, int]] = {}
+
     host: str = Field(
         description="Name or address of the server.",
         max_length=253,
@@ -77,6 +81,16 @@ class Server(BaseModel):
         gt=0,
         le=3600,
     )
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to: the given one, else the standard one for ``security``."""
+        return self.port or self.ports[self.security]
+
+    @property
+    def where(self) -> str:
+        """Host and port, as messages name the server."""
+        return f"{self.host}:{self.effective_port}"
 
     @field_validator("host")
     @classmethod

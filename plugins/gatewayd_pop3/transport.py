@@ -187,7 +187,7 @@ class Pop3Session(Session):
             if not self._aborted:
                 return wire
             wire.close()
-        raise TransientError(f"{self._options.host}:{self._options.effective_port}: the session was aborted")
+        raise TransientError(f"{self._options.where}: the session was aborted")
 
     def _mailbox(self) -> tuple[Wire, Maildrop]:
         wire = self._connected()

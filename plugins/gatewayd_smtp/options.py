@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SmtpOptions"]
 
-_PORTS = {"tls": 465, "starttls": 587, "none": 25}
-
 
 class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
     """How to reach and log in to an SMTP server. The port is 465 for ``tls``, 587 for ``starttls``, 25 for ``none``."""
+
+    # RFC 8314 section 3.3, RFC 6409.
+    ports = {"tls": 465, "starttls": 587, "none": 25}  # noqa: RUF012  nobody changes it
 
     username: str | None = Field(
         None, description="Name to log in with; without it mail is handed over with no log-in.", min_length=1, max_length=1000
@@ -43,16 +44,6 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
             msg = "username and password go together; expected both, or neither for a server that takes mail without a log-in"
             raise ValueError(msg)
         return self
-
-    @property
-    def effective_port(self) -> int:
-        """The port to connect to: the given one, else the standard one for ``security`` (RFC 8314 section 3.3, RFC 6409)."""
-        return self.port or _PORTS[self.security]
-
-    @property
-    def where(self) -> str:
-        """Host and port, as messages name the server."""
-        return f"{self.host}:{self.effective_port}"
 
     @property
     def command_seconds(self) -> float:
