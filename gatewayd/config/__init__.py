@@ -8,10 +8,9 @@ who could change or read what he should not.
 
 from __future__ import annotations
 
-from gatewayd.config.accepted import accept, running, was_accepted
+from gatewayd.config.accepted import accept, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
-from gatewayd.config.current import current
-from gatewayd.config.folder import load, plugins_of
+from gatewayd.config.loading import current, load, plugins_of, running
 from gatewayd.config.main import log_of
 from gatewayd.config.models import (
     ERRORS,

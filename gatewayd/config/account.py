@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Transport
 from gatewayd.config.faults import hint
-from gatewayd.config.models import NAME, AccountFile, SendConfig
+from gatewayd.config.models import NAME, AccountFile, SendConfig, yaml_keys
 from gatewayd.config.values import AccountConfig
 from gatewayd.errors import enumerated
 from gatewayd.message.values import Address
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
     from gatewayd.api.roles import Plugin
     from gatewayd.config.checker import Checker
-    from gatewayd.config.models.fields import Block
     from gatewayd.config.values import OperatorConfig
-    from gatewayd.config.yaml_documents import Document
+    from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.loading import Registry
 
-__all__ = ["account", "sending"]
+__all__ = ["account"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +43,6 @@ class _Offered:
         return offered.Options if offered else None
 
 
-def sending(registry: Registry) -> tuple[str, ...]:
-    """Return the kinds of account that send, sorted."""
-    return registry.sending()
-
-
 def account(checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
     """Return what an account's file says, None where it is faulty; ``checker`` has its faults then."""
     name = PurePath(checker.document.file).stem
@@ -62,6 +56,10 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
     if found is None or offered is None or options is None or checker.faults:
         return None
     owner, _, user = (found.user or "").partition("/")
+    limits = (
+        None if found.connections == "unlimited" else found.connections,
+        offered.transport.max_sessions if offered.transport else None,
+    )
     return AccountConfig(
         name=name,
         kind=found.kind,
@@ -69,19 +67,19 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
         operators=serves or (owner,),
         user=user or None,
         options=options,
-        mailbox=_mailbox(name, found, options, offered.transport),
+        mailbox=offered.transport(options, account=name).mailbox() if found.imports and offered.transport else "",
         second=found.second,
-        connections=_connections(found, offered.transport),
+        connections=min((limit for limit in limits if limit is not None), default=None),
         imports=found.imports,
         sends=found.sends,
-        sends_lines=_lines(checker.document, "send", SendConfig) if found.sends else {},
+        sends_lines={key: checker.document.where(("send", key)) for key in yaml_keys(SendConfig)} if found.sends else {},
         approved=tuple(Address(name=one.name, email=one.address) for one in found.forward.approved) if found.forward else (),
     )
 
 
 def _offered(checker: Checker, registry: Registry) -> _Offered | None:
     """Look the account's kind up among what imports and what sends."""
-    data, imports, sends = checker.document.data, registry.kinds(Transport), sending(registry)
+    data, imports, sends = checker.document.data, registry.kinds(Transport), registry.sending()
     kinds = sorted({*imports, *sends})
     word = data.get("kind")
     if "kind" not in data:
@@ -106,7 +104,7 @@ def _blocks(checker: Checker, offered: _Offered, registry: Registry) -> None:
     """Find out whether the kind can do what the blocks ask for."""
     data, kind = checker.document.data, offered.kind
     if offered.forwarder is None and "send" in data:
-        kinds = enumerated(map(repr, sending(registry)))
+        kinds = enumerated(map(repr, registry.sending()))
         more = f": of kind {kinds}" if kinds else ""
         checker.fault(("send",), f"send: {kind} only imports, expected an account of its own that sends{more}", key=True)
     if offered.transport is None:
@@ -128,11 +126,9 @@ def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[
         checker.fault((), f"expected either 'operators' or 'user', found {found}")
     serves = _several(checker, operators)
     owner, slash, user = str(data.get("user", "")).partition("/")
-    if not slash or not _operator(checker, operators, owner, ("user",)):
-        return serves
-    known = operators[owner]
+    known = _known(checker, operators, owner, ("user",)) if slash else None
     # Of a faulty operator the users are not known: the account goes on.
-    if not known.faulty and user not in known.users:
+    if known and not known.faulty and user not in known.users:
         checker.fault(("user",), f"unknown user {user!r} of operator {owner!r}{hint(user, known.users)}")
     return serves
 
@@ -144,7 +140,7 @@ def _several(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple
     serves = tuple(word for word in words if word in operators)
     for index, word in enumerate(listed_ if isinstance(listed_, list) else []):
         if not serves or not isinstance(word, str) or not NAME.fullmatch(word):
-            _operator(checker, operators, word, ("operators", index))
+            _known(checker, operators, word, ("operators", index))
         elif word not in operators:
             near = hint(word, get_close_matches(word, operators, n=1))
             what = f"there is no operators/{word}.yaml, and the account goes on for {enumerated(map(repr, serves), 'and')} alone"
@@ -152,10 +148,12 @@ def _several(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple
     return serves
 
 
-def _operator(checker: Checker, operators: Mapping[str, OperatorConfig], word: object, place: tuple[str | int, ...]) -> bool:
-    if isinstance(word, str) and word not in operators:
+def _known(checker: Checker, operators: Mapping[str, OperatorConfig], word: object, place: YamlPath) -> OperatorConfig | None:
+    if not isinstance(word, str):
+        return None
+    if word not in operators:
         checker.fault(place, f"unknown operator {word!r}{hint(word, operators)}")
-    return isinstance(word, str) and word in operators
+    return operators.get(word)
 
 
 def _limits(checker: Checker, found: AccountFile, transport: type[Transport]) -> None:
@@ -179,21 +177,3 @@ def _limits(checker: Checker, found: AccountFile, transport: type[Transport]) ->
 def _folder(name: str) -> str:
     # Of all names INBOX alone is one in any case (RFC 3501 section 5.1).
     return "INBOX" if name.upper() == "INBOX" else name
-
-
-def _connections(found: AccountFile, transport: type[Transport] | None) -> int | None:
-    wanted = None if found.connections == "unlimited" else found.connections
-    most = transport.max_sessions if transport else None
-    limits = [limit for limit in (wanted, most) if limit is not None]
-    return min(limits, default=None)
-
-
-def _mailbox(name: str, found: AccountFile, options: Plugin.Options, transport: type[Transport] | None) -> str:
-    return transport(options, account=name).mailbox() if found.imports and transport else ""
-
-
-def _lines(document: Document, block: str, model: type[Block]) -> Mapping[str, str]:
-    """Return for each key of a block where it is written, as file:line; for one that is not, where the block begins."""
-    begins = document.values[block,]
-    keys = [field.alias or name for name, field in model.model_fields.items()]
-    return {key: f"{document.file}:{document.values.get((block, key), begins)[0]}" for key in keys}

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from gatewayd.api.roles import Plugin
 from gatewayd.config.faults import dotted, hint, translated
+from gatewayd.config.models import yaml_keys
 from gatewayd.errors import GatewaydError, PluginError, enumerated
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Checker:
         Where both know a field, it is the kernel's.
         """
         data = self.document.data
-        names = {info.alias or name for name, info in kernel.model_fields.items()}
+        names = yaml_keys(kernel)
         own = {key: value for key, value in {"kind": "", **data}.items() if key in names}
         found = self.model(kernel, own, (), beside=(options,) if options else ())
         rest = {key: value for key, value in data.items() if key not in names}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from pydantic import BaseModel
 
 from gatewayd.api.options import Secret
+from gatewayd.config.models import yaml_keys
 from gatewayd.errors import enumerated
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _fields(model: type[BaseModel], place: YamlPath) -> list[str]:
             return []
         # An index, or a free key such as a user's name, leads deeper without leaving the model.
         model = _model(fields.get(str(part))) or model
-    return [info.alias or name for name, info in model.model_fields.items()]
+    return yaml_keys(model)
 
 
 def _model(annotation: object) -> type[BaseModel] | None:

@@ -1,4 +1,4 @@
-"""Read ``gatewayd.yaml``. Only its faults refuse the whole config."""
+"""Read ``gatewayd.yaml``, the one file whose faults refuse the whole config."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.regular_files import read_regular
 from gatewayd.api.store import Store
 from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
-from gatewayd.config.models import GatewaydFile, LogConfig
+from gatewayd.config.models import GatewaydFile, LogConfig, NotifyConfig
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.registry.loading import Trials, load
@@ -19,23 +20,24 @@ from gatewayd.registry.loading import Trials, load
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gatewayd.api.roles import Plugin
     from gatewayd.registry.discovery import PluginFile
     from gatewayd.registry.loading import Registry
 
-__all__ = ["ACCEPTED", "FILE", "ORIGIN", "Main", "log_of", "main", "refused"]
+__all__ = ["ACCEPTED", "FILE", "MOST", "ORIGIN", "Main", "accepted_from", "log_of", "main", "refused", "systemd_state"]
 
 FILE = "gatewayd.yaml"
 #: In the state folder: copies of the files that were accepted, and beside them the config folder that they are of.
 ACCEPTED, ORIGIN = "accepted", "folder"
 #: There, too: what became of trials of plugins.
 _TRIED = "plugins.json"
-#: A larger file is none of ours.
-_MOST = 1 << 20
+#: A larger file is none of ours, in bytes.
+MOST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Main:
-    """What ``gatewayd.yaml`` says; its faults stand in ``checker``, and then the rest of it is not complete."""
+    """``gatewayd.yaml`` as it was read. If ``checker`` has faults, the rest is not complete."""
 
     checker: Checker
     found: GatewaydFile | None
@@ -56,6 +58,31 @@ class Main:
         mapping = self.checker.document.data.get("store", {"kind": "sql"})
         return self.checker.plugin(registry, Store, mapping, ("store",)) if isinstance(mapping, dict) else None
 
+    def notify(self, registry: Registry) -> tuple[NotifyConfig | None, Plugin.Options | None]:
+        """Return how the administrators are told, and the options of the forwarder that does so.
+
+        Both are None where they are not told, or ``checker`` has the faults.
+        """
+        checker, data = self.checker, self.checker.document.data
+        mapping = data.get("notify")
+        if not isinstance(mapping, dict):
+            return None, None
+        word = mapping.get("kind")
+        offered = checker.kind(registry, Forwarder, word, ("notify", "kind")) if isinstance(word, str) else None
+        if offered and offered.sends_mail:
+            checker.fault(("notify", "kind"), f"notify.kind: {word} sends mail, expected 'through' with the account that sends")
+            return None, None
+        if word is not None and offered is None:
+            return None, None
+        # Without a forwarder every key is the kernel's.
+        own = {key: value for key, value in mapping.items() if offered is None or key in NotifyConfig.model_fields}
+        block = checker.model(NotifyConfig, own, ("notify",), beside=(offered.Options,) if offered else ())
+        rest = {key: value for key, value in mapping.items() if key not in own}
+        options = checker.model(offered.Options, rest, ("notify",), beside=(NotifyConfig,)) if offered else None
+        if block and block.through and not data.get("administrators"):
+            checker.fault(("notify", "through"), "notify.through: nobody would get a mail, expected 'administrators'")
+        return (None, None) if block is None or (offered and options is None) else (block, options)
+
 
 def refused(faults: Sequence[Fault]) -> ConfigError:
     """Return the error for a faulty ``gatewayd.yaml``, with all faults that were found."""
@@ -64,7 +91,7 @@ def refused(faults: Sequence[Fault]) -> ConfigError:
 
 
 def main(folder: Path, copy: Path | None = None) -> Main:
-    """Read ``gatewayd.yaml``, or a copy of it as if it stood in its place.
+    """Read ``gatewayd.yaml``, or a copy of it in its place.
 
     Raises ConfigError where there is nothing to go on with.
     """
@@ -74,7 +101,7 @@ def main(folder: Path, copy: Path | None = None) -> Main:
     if copy is None and not os.path.lexists(folder / FILE):
         fault = Fault(file=FILE, what="missing, expected it in the config folder; it may be {} where $STATE_DIRECTORY is set")
         raise ConfigError(f"{folder} has no {FILE}", faults=[fault], advice="Name the config folder with --config FOLDER.")
-    document = read(FILE, folder=folder, copy=copy or _as_empty_as_ever(folder))
+    document = read(FILE, folder=folder, copy=copy or _accepted_empty(folder))
     if () in document.faulty:
         raise refused(document.faults)
     checker = Checker(document, folder=folder)
@@ -82,19 +109,8 @@ def main(folder: Path, copy: Path | None = None) -> Main:
     return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder, copy), state=_state(checker, folder))
 
 
-def _as_empty_as_ever(folder: Path) -> Path | None:
-    """Return the copy of a ``gatewayd.yaml`` in which nothing stands, nor stood when an earlier release accepted it."""
-    root = Path(_given(), ACCEPTED)
-    try:
-        empty = not any(read_regular(path, _MOST).strip() for path in (folder / FILE, root / FILE))
-        ours = empty and Path(read_regular(root / ORIGIN, _MOST).decode()).resolve() == folder.resolve()
-    except (OSError, ValueError):
-        return None
-    return root / FILE if ours else None
-
-
 def log_of(folder: Path) -> LogConfig:
-    """Return what ``gatewayd.yaml`` says of the log, the default where it can't be read."""
+    """Return the config of the log, the default where ``gatewayd.yaml`` can't be read."""
     try:
         found = main(folder.absolute()).found
     except ConfigError:
@@ -102,23 +118,46 @@ def log_of(folder: Path) -> LogConfig:
     return found.log if found else LogConfig()
 
 
-def _plugins_folder(checker: Checker, folder: Path, copy: Path | None) -> Path | None:
-    """Return the folder of single-file plugins; raises ConfigError where it can't be had: every kind would seem unknown.
+def accepted_from(folder: Path, root: Path) -> bool:
+    """Whether the accepted copies in ``root`` are known to be of this config folder."""
+    try:
+        return Path(read_regular(root / ORIGIN, MOST).decode()).resolve() == folder.resolve()
+    except (OSError, ValueError):
+        return False
 
-    Of a copy it is then as if none was named: plugins have copies of their own.
+
+def systemd_state() -> str:
+    """Return the state folder that systemd gives, empty if it gives none."""
+    # There may be several, separated by colons (systemd.exec(5)); the first is ours.
+    return os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+
+
+def _accepted_empty(folder: Path) -> Path | None:
+    """Return the copy of an empty ``gatewayd.yaml`` that an earlier release accepted while it was empty, too."""
+    root = Path(systemd_state(), ACCEPTED)
+    try:
+        empty = not any(read_regular(path, MOST).strip() for path in (folder / FILE, root / FILE))
+    except (OSError, ValueError):
+        return None
+    return root / FILE if empty and accepted_from(folder, root) else None
+
+
+def _plugins_folder(checker: Checker, folder: Path, copy: Path | None) -> Path | None:
+    """Return the folder of single-file plugins; raises ConfigError where it is missing: every kind would seem unknown.
+
+    In a copy it is then as if none was named: plugins have copies of their own.
     """
     block = checker.document.data.get("plugins")
-    if block is None:
+    if block is None or (isinstance(block, dict) and "folder" not in block):
         return None
-    name = block.get("folder") if isinstance(block, dict) else None
-    if isinstance(block, dict) and "folder" not in block:
-        return None
-    if isinstance(name, str):
+    name = block["folder"] if isinstance(block, dict) else None
+    if isinstance(name, str) and name:
         found = Path(folder, name)
-        if name and is_folder(found):
+        if is_folder(found):
             return found
-        if name and copy:
+        if copy:
             return None
+    if isinstance(name, str):
         checker.fault(("plugins", "folder"), f"plugins.folder: there is no folder {name!r}")
     raise refused(checker.faults)
 
@@ -127,12 +166,7 @@ def _state(checker: Checker, folder: Path) -> Path | None:
     name = checker.document.data.get("state")
     if isinstance(name, str):
         return Path(folder, name)
-    given = _given()
+    given = systemd_state()
     if not given and "state" not in checker.document.data:
         checker.fault((), "missing key 'state', expected it here, or a folder in $STATE_DIRECTORY")
     return Path(given).absolute() if given else None
-
-
-def _given() -> str:
-    # systemd gives several folders separated by colons (systemd.exec(5)); the first is ours.
-    return os.environ.get("STATE_DIRECTORY", "").split(":")[0]

@@ -1,32 +1,36 @@
-"""Read one operator's file."""
+"""Read one operator's file: its directory, matchers, targets and forward rules."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Operator, Plugin
-from gatewayd.config.forwards import rules, targets
-from gatewayd.config.models import OperatorFile
-from gatewayd.config.values import OperatorConfig
+from gatewayd.config.faults import hint
+from gatewayd.config.models import MailTarget, OperatorFile
+from gatewayd.config.rules import Rule
+from gatewayd.config.values import OperatorConfig, TargetConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from gatewayd.config.checker import Checker
+    from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.loading import Registry
 
-__all__ = ["operator"]
+__all__ = ["operator", "words"]
 
 
 def operator(checker: Checker, registry: Registry) -> OperatorConfig:
-    """Return what an operator's file says, or that it is faulty; ``checker`` has its faults then."""
-    data = checker.document.data
+    """Return the operator of one file, ``faulty`` if it has faults; these are in ``checker``."""
     name = PurePath(checker.document.file).stem
-    found = checker.model(OperatorFile, data, ())
+    found = checker.model(OperatorFile, checker.document.data, ())
     directory = _directory(checker, registry)
     subject = Operator(name=name, title=found.title, brands=found.brands) if found else Operator(name=name)
     matchers = _matchers(checker, registry, subject)
-    goals = targets(checker, registry)
-    sends_on = rules(checker, found)
+    targets = _targets(checker, registry)
+    _unknown_targets(checker)
     if found is None or checker.faults:
         # Its users stay known where they can be: their personal mail is theirs, whatever else is wrong.
         return OperatorConfig(name=name, users=found.users if found else {}, faulty=True)
@@ -37,8 +41,11 @@ def operator(checker: Checker, registry: Registry) -> OperatorConfig:
         directory_kind=directory[0] if directory else None,
         directory_options=directory[1] if directory else None,
         matchers=matchers,
-        targets=goals,
-        rules=sends_on,
+        targets=targets,
+        rules=tuple(
+            Rule(number=index + 1, where=checker.document.where(("forward", index)), when=rule.when, targets=rule.to)
+            for index, rule in enumerate(found.forward)
+        ),
         queues=found.queues,
         users=found.users,
     )
@@ -71,7 +78,7 @@ def _matchers(checker: Checker, registry: Registry, subject: Operator) -> tuple[
 
 
 def _matcher(checker: Checker, registry: Registry, item: object, index: int) -> tuple[type[Matcher], Plugin.Options] | None:
-    place: tuple[str | int, ...] = ("matchers", index)
+    place: YamlPath = ("matchers", index)
     options: object = {}
     word = item
     if isinstance(item, dict) and len(item) == 1:
@@ -83,3 +90,45 @@ def _matcher(checker: Checker, registry: Registry, item: object, index: int) -> 
     offered = checker.kind(registry, Matcher, word, place)
     checked = checker.model(offered.Options, options, place) if offered else None
     return (offered, checked) if offered and checked is not None else None
+
+
+def _targets(checker: Checker, registry: Registry) -> Mapping[str, TargetConfig]:
+    """Return the targets by name, without the faulty ones."""
+    given = checker.document.data.get("targets")
+    found: dict[str, TargetConfig] = {}
+    for name, mapping in given.items() if isinstance(given, dict) else ():
+        one = _target(checker, registry, name, mapping) if isinstance(mapping, dict) else None
+        found |= {name: one} if one else {}
+    return found
+
+
+def _target(checker: Checker, registry: Registry, name: str, mapping: Mapping[str, object]) -> TargetConfig | None:
+    place: YamlPath = ("targets", name)
+    offered = checker.named(registry, Forwarder, mapping, place)
+    if offered is None:
+        return None
+    if offered.sends_mail:
+        mail = checker.model(MailTarget, mapping, place)
+        return TargetConfig(name=name, **dict(mail)) if mail else None
+    rest = {key: value for key, value in mapping.items() if key != "kind"}
+    options = checker.model(offered.Options, rest, place)
+    return TargetConfig(name=name, kind=offered.kind, options=options) if options is not None else None
+
+
+def _unknown_targets(checker: Checker) -> None:
+    data = checker.document.data
+    rules, targets = data.get("forward"), data.get("targets", {})
+    for index, rule in enumerate(rules if isinstance(rules, list) else []):
+        to = rule.get("to") if isinstance(rule, dict) else None
+        for place, word in words(to, ("forward", index, "to")):
+            if isinstance(targets, dict) and word not in targets:
+                checker.fault(place, f"unknown target {word!r}{hint(word, targets)}")
+
+
+def words(value: object, place: YamlPath) -> Iterator[tuple[YamlPath, str]]:
+    """Yield each text of a list, or a text by itself, with its place."""
+    if isinstance(value, str):
+        yield place, value
+    for index, word in enumerate(value if isinstance(value, list) else []):
+        if isinstance(word, str):
+            yield (*place, index), word

@@ -75,6 +75,12 @@ class Document:
         line, column = marks.get(place, (1, 1))
         return Fault(file=self.file, line=line, column=column, what=what)
 
+    def where(self, place: YamlPath) -> str:
+        """Return the file and line of ``place``, or of the place around it: ``accounts/out.yaml:5``."""
+        while place not in self.values:
+            place = place[:-1]
+        return f"{self.file}:{self.values[place][0]}"
+
     def spoilt(self, place: YamlPath) -> bool:
         """Whether a fault of the YAML itself covers ``place``, so that nothing more can be said about it."""
         return any(place[:length] in self.faulty for length in range(len(place) + 1))

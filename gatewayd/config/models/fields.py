@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import core_schema
 
 from gatewayd.api.options import Options
@@ -36,6 +36,7 @@ __all__ = [
     "Texts",
     "User",
     "distinct",
+    "yaml_keys",
 ]
 
 
@@ -131,6 +132,11 @@ def _pattern(value: object) -> str:
         raise ValueError(msg)
     compiled(value)
     return value
+
+
+def yaml_keys(model: type[BaseModel]) -> list[str]:
+    """Return the keys of a model's fields as YAML has them."""
+    return [info.alias or name for name, info in model.model_fields.items()]
 
 
 def distinct(value: object) -> object:

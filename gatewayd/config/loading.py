@@ -1,0 +1,157 @@
+"""Load the config folder: as its files are now (``load``), or as the daemon (``running``) and commands (``current``) go by it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gatewayd.api.regular_files import read_regular
+from gatewayd.config.fallbacks import Fallbacks
+from gatewayd.config.folder import FolderReading
+from gatewayd.config.main import ACCEPTED, FILE, MOST, accepted_from, main, systemd_state
+from gatewayd.config.rights import ours_alone
+from gatewayd.errors import ConfigError
+from gatewayd.registry import loading as plugins
+from gatewayd.runtime.privileges import mighty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gatewayd.config.main import Main
+    from gatewayd.config.values import Config
+    from gatewayd.registry.loading import Registry, Trials
+
+__all__ = ["current", "load", "plugins_of", "running"]
+
+#: Where ``gatewayd install`` has the service keep its state.
+_INSTALLED = Path("/var/lib/gatewayd")
+_STATE = re.compile(r"""^["']?state["']?:[ ]*["']?([^"'#\n{}\[\]]+?)["']?[ ]*(?:#.*)?$""", re.MULTILINE)
+
+
+def load(
+    folder: Path,
+    registry: Registry | None = None,
+    *,
+    enter: Callable[[Path], None] = lambda _: None,
+    tries: Trials | None = None,
+) -> Config:
+    """Read the config folder. Plugins are loaded from where ``gatewayd.yaml`` says, or are those of ``registry``.
+
+    ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
+    Raises ConfigError, with every fault that was found, where ``gatewayd.yaml`` is missing or faulty; all other faults
+    stand in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
+    """
+    folder = folder.absolute()
+    found = main(folder)
+    return _read(folder, found, found.state, Fallbacks(), registry, enter=enter, tries=tries)
+
+
+def running(
+    folder: Path,
+    previous: Config | None = None,
+    registry: Registry | None = None,
+    *,
+    enter: Callable[[Path], None] = lambda _: None,
+    tries: Trials | None = None,
+) -> Config:
+    """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
+
+    For a faulty file its copy stands in if that is sound now, else what ``previous`` has, the config that runs, if it still
+    fits the plugins and operators of today. What was never accepted waits: the account is left out, the operator is
+    ``faulty``. A single-file plugin that can't be loaded, or is gone while somebody uses it, runs as last accepted as well.
+    ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
+    Raises ConfigError where ``gatewayd.yaml`` is missing or faulty: keep what runs, or don't start.
+    """
+    folder = folder.absolute()
+    found = main(folder)
+    state = previous.state if previous else found.state
+    fallbacks = Fallbacks(state / ACCEPTED if state else None, previous)
+    return _read(folder, found, state, fallbacks, registry, enter=enter, tries=tries)
+
+
+def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None, tries: Trials | None = None) -> Config:
+    """Read the config folder as the daemon runs it: each faulty file runs as last accepted, ``gatewayd.yaml`` too.
+
+    ``enter`` is called with the state folder before any plugin's code is. ``Config.faults`` and ``standing_in`` tell of
+    ``gatewayd.yaml`` as of other files. Raises ConfigError where that is faulty and was never accepted.
+    """
+    folder = folder.absolute()
+    try:
+        return running(folder, enter=enter, tries=tries)
+    except ConfigError as refused:
+        found = _accepted(folder)
+        if found is None or found.state is None:
+            raise
+        config = _read(folder, found, found.state, Fallbacks(found.state / ACCEPTED), enter=enter, tries=tries)
+        faults = {*refused.faults, *config.faults}
+        digests = {**config.digests, FILE: ""}
+        return replace(config, faults=tuple(sorted(faults)), standing_in=(*config.standing_in, FILE), digests=digests)
+
+
+def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Trials) -> Registry:
+    """Load the plugins that a config folder names, as far as it can be read: they can be looked at before there is a config."""
+    try:
+        found = main(folder.absolute())
+    except ConfigError:
+        return plugins.load(tries=tries)
+    if found.state:
+        enter(found.state)
+    return found.registry(tries)
+
+
+def _read(
+    folder: Path,
+    found: Main,
+    state: Path | None,
+    fallbacks: Fallbacks,
+    registry: Registry | None = None,
+    *,
+    enter: Callable[[Path], None],
+    tries: Trials | None,
+) -> Config:
+    if state:
+        enter(state)
+    if registry is None:
+        registry = found.registry(tries, fallbacks.plugins(found.plugins_folder))
+    return FolderReading(folder, found, registry, fallbacks).config()
+
+
+def _accepted(folder: Path) -> Main | None:
+    """Return ``gatewayd.yaml`` as it was last accepted; None where that is not known.
+
+    The copy is in the state folder, and it is the faulty file that says where that is. So a copy counts only where it names
+    the very folder that it is in, and was taken from this config folder.
+    """
+    for state in dict.fromkeys(_states(folder)):
+        root = state / ACCEPTED
+        if not accepted_from(folder, root):
+            continue
+        try:
+            found = main(folder, root / FILE)
+        except (OSError, ValueError, ConfigError):
+            continue
+        if found.state and found.state.resolve() == state.resolve() and not found.checker.faults and _trusted(found):
+            return found
+    return None
+
+
+def _states(folder: Path) -> Iterator[Path]:
+    """Yield where the state folder may be, the likeliest first."""
+    try:
+        text = read_regular(folder / FILE, MOST).decode(errors="replace")
+    except OSError:
+        text = ""
+    yield from (folder / found[1] for found in _STATE.finditer(text) if "\0" not in found[1])
+    if given := systemd_state():
+        yield Path(given)
+    yield _INSTALLED
+
+
+def _trusted(found: Main) -> bool:
+    """Whether the plugins' folder may be taken from a copy, which the service could have written.
+
+    A process that has more power than the service runs no code that the service could choose.
+    """
+    return found.plugins_folder is None or not mighty() or ours_alone(found.plugins_folder)
