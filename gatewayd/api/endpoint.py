@@ -100,15 +100,15 @@ class Server(BaseModel):
         try:
             host.encode("idna")
         except UnicodeError:
-            msg = "expected a name or address whose parts between the dots have 1 to 63 characters"
-            raise ValueError(msg) from None
+            raise ValueError("expected a name or address whose parts between the dots have 1 to 63 characters") from None
         return host
 
     @model_validator(mode="after")
     def _insecure_is_spelled_out(self) -> Self:
         if self.security == "none" and not self.insecure:
-            msg = "security: none sends the password in plain text; expected tls or starttls, or insecure: true beside it"
-            raise ValueError(msg)
+            raise ValueError(
+                "security: none sends the password in plain text; expected tls or starttls, or insecure: true beside it"
+            )
         return self
 
 

@@ -80,8 +80,7 @@ def _duration(value: object, info: ValidationInfo) -> object:
     found = re.fullmatch("([0-9]{1,9})([smhd])", value) if isinstance(value, str) else None
     if not found:
         seconds = "" if _is_file(info) else ", or seconds as a number"
-        msg = f"expected a duration such as 60s, 5m, 2h or 1d{seconds}"
-        raise ValueError(msg)
+        raise ValueError(f"expected a duration such as 60s, 5m, 2h or 1d{seconds}")
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
@@ -95,11 +94,9 @@ Duration = Annotated[
 
 def _config_path(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        msg = "expected a path"
-        raise ValueError(msg)
+        raise ValueError("expected a path")
     if str(value).startswith("~"):
-        msg = "expected a path without ~, which only shells replace"
-        raise ValueError(msg)
+        raise ValueError("expected a path without ~, which only shells replace")
     folder = (info.context or {}).get("folder", Path())
     return Path(folder, value)
 
@@ -185,6 +182,7 @@ class Secret:
     @classmethod
     def _validate(cls, value: object) -> Secret:
         if not isinstance(value, cls):
-            msg = "expected a reference to a secret: !credential NAME, !env NAME or !file PATH, never the secret itself"
-            raise ValueError(msg)  # noqa: TRY004  pydantic turns a ValueError into a fault with its place
+            # Pydantic turns a ValueError, and no TypeError, into a fault with its place.
+            what = "expected a reference to a secret: !credential NAME, !env NAME or !file PATH, never the secret itself"
+            raise ValueError(what)  # noqa: TRY004  see above
         return value

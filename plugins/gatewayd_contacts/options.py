@@ -24,6 +24,5 @@ class ContactsOptions(Matcher.Options, use_attribute_docstrings=False):
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            msg = "expected at least one"
-            raise ValueError(msg)
+            raise ValueError("expected at least one")
         return value

@@ -43,8 +43,7 @@ class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
     @classmethod
     def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
-            msg = "expected at least one"
-            raise ValueError(msg)
+            raise ValueError("expected at least one")
         return value
 
     @field_validator("prefixes")
@@ -52,8 +51,7 @@ class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
     def _one_each(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         several = next((one for one in value if re.search(r"[\s,;|]", one)), None)
         if several is not None:
-            msg = f"expected each by itself, without blanks, commas and semicolons, found {several!r}"
-            raise ValueError(msg)
+            raise ValueError(f"expected each by itself, without blanks, commas and semicolons, found {several!r}")
         return value
 
     @field_validator("pattern")
@@ -62,9 +60,7 @@ class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
         try:
             groups = re.compile(pattern).groups
         except (re.error, OverflowError, RecursionError) as error:
-            msg = f"expected a regular expression, but {error}"
-            raise ValueError(msg) from None
+            raise ValueError(f"expected a regular expression, but {error}") from None
         if groups > 1:
-            msg = f"expected at most one group, found {groups}; write (?:…) for a group that is not the number"
-            raise ValueError(msg)
+            raise ValueError(f"expected at most one group, found {groups}; write (?:…) for a group that is not the number")
         return pattern

@@ -41,8 +41,9 @@ class SmtpOptions(Forwarder.Options, Server, use_attribute_docstrings=False):
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
         if (self.username is None) != (self.password is None):
-            msg = "username and password go together; expected both, or neither for a server that takes mail without a log-in"
-            raise ValueError(msg)
+            raise ValueError(
+                "username and password go together; expected both, or neither for a server that takes mail without a log-in"
+            )
         return self
 
     @property

@@ -27,9 +27,9 @@ class SqlOptions(Store.Options, use_attribute_docstrings=False):
     @classmethod
     def _known_database(cls, url: str | None) -> str | None:
         if url is not None and (not url.startswith(_SCHEMES) or url in _SCHEMES):
-            msg = "expected sqlite:////absolute/path.db or postgresql://user@host/name"
-            raise ValueError(msg)
+            raise ValueError("expected sqlite:////absolute/path.db or postgresql://user@host/name")
         if url is not None and _PASSWORD.search(url):
-            msg = "a password never stands in the url, expected it in the file that PGPASSFILE names, or peer authentication"
-            raise ValueError(msg)
+            raise ValueError(
+                "a password never stands in the url, expected it in the file that PGPASSFILE names, or peer authentication"
+            )
         return url

@@ -26,22 +26,20 @@ _HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 def _split(value: object) -> SplitResult:
     """Return a URL in its parts; raises ValueError with what was expected."""
     if not isinstance(value, str) or len(value) > _MAX_URL or not _VISIBLE.fullmatch(value):
-        msg = f"expected a URL of at most {_MAX_URL} ASCII characters without spaces (names in other scripts as xn--...)"
-        raise ValueError(msg)
+        raise ValueError(
+            f"expected a URL of at most {_MAX_URL} ASCII characters without spaces (names in other scripts as xn--...)"
+        )
     try:
         parts = urlsplit(value)
         # A name whose parts are empty or too long is an error of Unicode's (RFC 1035 section 2.3.4).
         str(parts.hostname).encode("idna")
         port = parts.port
     except ValueError:
-        msg = "expected a URL such as https://crm.example.com/mail: its host or its port can't be one"
-        raise ValueError(msg) from None
+        raise ValueError("expected a URL such as https://crm.example.com/mail: its host or its port can't be one") from None
     if parts.scheme not in ("https", "http") or not _HOST.fullmatch(parts.hostname or ""):
-        msg = "expected a URL such as https://crm.example.com/mail"
-        raise ValueError(msg)
+        raise ValueError("expected a URL such as https://crm.example.com/mail")
     if port == 0 or "@" in parts.netloc or "#" in value:
-        msg = "expected a URL without user, password, fragment and port 0"
-        raise ValueError(msg)
+        raise ValueError("expected a URL without user, password, fragment and port 0")
     return parts
 
 
@@ -55,8 +53,7 @@ def _template(value: object) -> str:
     text = _url(value)
     fields = [found for found in Formatter().parse(text) if found[1] is not None]
     if any(name not in ("operator", "id") or form or conversion for _, name, form, conversion in fields):
-        msg = "expected a URL with {id} and {operator} at most, such as https://mail.example.com/{operator}/{id}"
-        raise ValueError(msg)
+        raise ValueError("expected a URL with {id} and {operator} at most, such as https://mail.example.com/{operator}/{id}")
     return text
 
 
@@ -64,8 +61,7 @@ def _host(value: object) -> str:
     name = value.strip("[]") if isinstance(value, str) else ""
     if _HOST.fullmatch(name):
         return name.lower().rstrip(".")
-    msg = "expected the name or address of a host as it stands in `url`, such as crm.internal"
-    raise ValueError(msg)
+    raise ValueError("expected the name or address of a host as it stands in `url`, such as crm.internal")
 
 
 _URL_SCHEMA = {"type": "string", "pattern": "^https?://[!-~]+$"}
@@ -100,8 +96,7 @@ class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
     @model_validator(mode="after")
     def _plain_text_is_spelled_out(self) -> Self:
         if self.parts.scheme == "http" and not self.insecure:
-            msg = "url: http sends mail in plain text; expected https, or insecure: true beside it"
-            raise ValueError(msg)
+            raise ValueError("url: http sends mail in plain text; expected https, or insecure: true beside it")
         return self
 
     @property

@@ -65,8 +65,7 @@ def _start(value: object) -> Start:
             return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
             pass
-    msg = "expected all, now or a date such as 2026-01-31"
-    raise ValueError(msg)
+    raise ValueError("expected all, now or a date such as 2026-01-31")
 
 
 def _after(value: object) -> Action | None:
@@ -81,22 +80,19 @@ def _after(value: object) -> Action | None:
         return Action(do="delete")
     if isinstance(value, dict) and list(value) == ["move"] and isinstance(value["move"], str) and value["move"].strip():
         return Action(do="move", folder=value["move"])
-    msg = "expected keep, seen, delete or {move: FOLDER}"
-    raise ValueError(msg)
+    raise ValueError("expected keep, seen, delete or {move: FOLDER}")
 
 
 def _user(value: object) -> str:
     if isinstance(value, str) and _USER.fullmatch(value):
         return value
-    msg = "expected operator/user, such as acme/irina"
-    raise ValueError(msg)
+    raise ValueError("expected operator/user, such as acme/irina")
 
 
 def _name(value: object) -> str:
     if isinstance(value, str) and NAME.fullmatch(value):
         return value
-    msg = "expected a name such as acme (a-z, 0-9, - _ .; at most 64)"
-    raise ValueError(msg)
+    raise ValueError("expected a name such as acme (a-z, 0-9, - _ .; at most 64)")
 
 
 def _email(value: object) -> str:
@@ -107,8 +103,7 @@ def _email(value: object) -> str:
         and _is_domain(value)
     ):
         return value
-    msg = "expected a mail address such as irina@example.com"
-    raise ValueError(msg)
+    raise ValueError("expected a mail address such as irina@example.com")
 
 
 def _is_domain(address: str) -> bool:
@@ -122,14 +117,12 @@ def _is_domain(address: str) -> bool:
 def _correspondent(value: object) -> str:
     if isinstance(value, str) and re.fullmatch(r"[^@*\s<>,;\"]*@[^@*\s<>,;\"]+", value) and len(value) <= _MAX_EMAIL:
         return value.lower()
-    msg = "expected a mail address or a domain such as @example.com"
-    raise ValueError(msg)
+    raise ValueError("expected a mail address or a domain such as @example.com")
 
 
 def _pattern(value: object) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_PATTERN:
-        msg = f"expected a pattern such as (?i)urgent, of at most {_MAX_PATTERN} characters"
-        raise ValueError(msg)
+        raise ValueError(f"expected a pattern such as (?i)urgent, of at most {_MAX_PATTERN} characters")
     compiled(value)
     return value
 
@@ -144,8 +137,7 @@ def distinct(value: object) -> object:
     if isinstance(value, list):
         twice = next((item for item in value if isinstance(item, str) and value.count(item) > 1), None)
         if twice is not None:
-            msg = f"{twice!r} stands here twice, expected it once"
-            raise ValueError(msg)
+            raise ValueError(f"{twice!r} stands here twice, expected it once")
     return value
 
 

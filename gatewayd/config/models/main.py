@@ -72,8 +72,7 @@ class WorkersConfig(Block):
     @model_validator(mode="after")
     def _ordered(self) -> WorkersConfig:
         if self.budget < self.deadline:
-            msg = "budget: expected at least the deadline of one matcher"
-            raise ValueError(msg)
+            raise ValueError("budget: expected at least the deadline of one matcher")
         return self
 
 
@@ -195,8 +194,7 @@ class NotifyConfig(Block):
     def _one_way(self) -> NotifyConfig:
         if (self.through is None) == (self.kind is None):
             found = "neither" if self.kind is None else "both"
-            msg = f"expected either 'through' or 'kind', found {found}"
-            raise ValueError(msg)
+            raise ValueError(f"expected either 'through' or 'kind', found {found}")
         return self
 
 

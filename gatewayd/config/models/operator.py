@@ -74,8 +74,7 @@ class RuleConditions(Block):
     @model_validator(mode="after")
     def _can_hold(self) -> RuleConditions:
         if self.linked and self.unlinked:
-            msg = "unlinked: expected it without linked: no mail is both"
-            raise ValueError(msg)
+            raise ValueError("unlinked: expected it without linked: no mail is both")
         return self
 
 
