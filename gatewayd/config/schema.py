@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, TextIO
 
 from pydantic.json_schema import models_json_schema
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
+    from pydantic.json_schema import JsonSchemaValue
 
     from gatewayd.registry.loading import Registry
 
@@ -59,23 +60,23 @@ class Schemas:
     def __init__(self, *models: type[BaseModel]) -> None:
         by_model, shared = models_json_schema([(model, "validation") for model in models], ref_template="#/$defs/{model}")
         self._refs = {model: schema["$ref"].rpartition("/")[2] for (model, _), schema in by_model.items()}
-        self.defs: dict[str, dict[str, object]] = {name: _as_written(schema) for name, schema in shared["$defs"].items()}
+        self.defs = {name: _as_written(schema) for name, schema in shared["$defs"].items()}
 
-    def of(self, model: type[BaseModel]) -> dict[str, object]:
+    def of(self, model: type[BaseModel]) -> JsonSchemaValue:
         """Return the schema of a model, as a copy."""
         return dict(self.defs[self._refs[model]])
 
-    def kinds(self, offered: Sequence[type[Plugin]]) -> dict[str, object]:
+    def kinds(self, offered: Sequence[type[Plugin]]) -> JsonSchemaValue:
         """Return a schema that takes the fields of the plugin that ``kind`` names."""
         return _one_of([self.kind(plugin, self.of(plugin.Options)) for plugin in offered])
 
-    def kind(self, plugin: type[Plugin], *fields: Mapping[str, object], lacks: Sequence[str] = ()) -> dict[str, object]:
+    def kind(self, plugin: type[Plugin], *fields: JsonSchemaValue, lacks: Sequence[str] = ()) -> JsonSchemaValue:
         """Return a schema that takes the kind of a plugin and the ``fields`` of these models, but for those that it ``lacks``.
 
         Where several models know a field, it is the last one's.
         """
-        properties = {name: field for model in fields for name, field in _mapping(model, "properties").items() if name not in lacks}
-        required = ["kind", *(name for model in fields for name in _words(model, "required"))]
+        properties = {name: field for model in fields for name, field in model.get("properties", {}).items() if name not in lacks}
+        required = ["kind", *(name for model in fields for name in model.get("required", []))]
         return {
             "type": "object",
             "title": plugin.kind,
@@ -85,23 +86,9 @@ class Schemas:
             "additionalProperties": False,
         }
 
-    def whole(self, name: str, schema: Mapping[str, object]) -> dict[str, object]:
+    def whole(self, name: str, schema: JsonSchemaValue) -> JsonSchemaValue:
         """Return a file's whole schema."""
         return {"$schema": _DIALECT, "$id": name, **schema, "$defs": self.defs}
-
-
-def _as_written(schema: Mapping[str, object]) -> dict[str, object]:
-    """Return a model's schema as files are written: without null, for a missing key, and with durations as text."""
-    properties = {}
-    for name, field in _mapping(schema, "properties").items():
-        own = cast("dict[str, object]", field)
-        others = [choice for choice in cast("list[dict[str, object]]", own.get("anyOf", [])) if choice != {"type": "null"}]
-        default = own.get("default")
-        if own.get("type") == "string" and isinstance(default, float):
-            own = {**own, "default": f"{default:g}s"}
-        rest = {key: value for key, value in own.items() if key != "anyOf" and (key, value) != ("default", None)}
-        properties[name] = (others[0] if len(others) == 1 else {"anyOf": others} if others else {}) | rest
-    return {**schema, "properties": properties} if properties else dict(schema)
 
 
 def first_line(thing: object) -> str:
@@ -109,53 +96,56 @@ def first_line(thing: object) -> str:
     return (thing.__doc__ or "").strip().split("\n")[0]
 
 
-def _gatewayd(registry: Registry) -> dict[str, object]:
+def _as_written(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """Return a model's schema as files are written: without null, for a missing key, and with durations as text."""
+    properties = {}
+    for name, field in schema.get("properties", {}).items():
+        others = [choice for choice in field.get("anyOf", []) if choice != {"type": "null"}]
+        rest = {key: value for key, value in field.items() if key != "anyOf" and (key, value) != ("default", None)}
+        if field.get("type") == "string" and isinstance(field.get("default"), float):
+            rest["default"] = f"{field['default']:g}s"
+        properties[name] = (others[0] if len(others) == 1 else {"anyOf": others} if others else {}) | rest
+    return {**schema, "properties": properties} if properties else dict(schema)
+
+
+def _gatewayd(registry: Registry) -> JsonSchemaValue:
     stores = registry.classes(Store)
     tell = [one for one in registry.classes(Forwarder) if not one.sends_mail]
     made = Schemas(GatewaydFile, NotifyConfig, *(plugin.Options for plugin in (*stores, *tell)))
-    schema = made.of(GatewaydFile)
-    _replace(schema, "store", made.kinds(stores))
     block = made.of(NotifyConfig)
-    mail = {
-        **block,
-        "properties": {name: one for name, one in _mapping(block, "properties").items() if name != "kind"},
-        "required": ["through"],
-    }
-    own = {**block, "properties": {"after": _mapping(block, "properties")["after"]}}
-    _replace(schema, "notify", _one_of([mail, *(made.kind(one, made.of(one.Options), own) for one in tell)]))
-    return made.whole("gatewayd.schema.json", schema)
+    through = {name: one for name, one in block["properties"].items() if name != "kind"}
+    own = {**block, "properties": {"after": block["properties"]["after"]}}
+    kinds = [made.kind(one, made.of(one.Options), own) for one in tell]
+    notify = _one_of([{**block, "properties": through, "required": ["through"]}, *kinds])
+    return made.whole("gatewayd.schema.json", _with(made.of(GatewaydFile), store=made.kinds(stores), notify=notify))
 
 
-def _operator(registry: Registry) -> dict[str, object]:
-    directories = registry.classes(Directory)
-    matchers = registry.classes(Matcher)
-    forwarders = registry.classes(Forwarder)
+def _operator(registry: Registry) -> JsonSchemaValue:
+    directories, matchers, forwarders = registry.classes(Directory), registry.classes(Matcher), registry.classes(Forwarder)
     made = Schemas(OperatorFile, MailTarget, *(plugin.Options for plugin in (*directories, *matchers, *forwarders)))
-    schema = made.of(OperatorFile)
-    _replace(schema, "directory", made.kinds(directories))
-    alone = {"enum": [matcher.kind for matcher in matchers]}
-    _replace(schema, "matchers", {"type": "array", "items": {"oneOf": [alone, *(_entry(made, one) for one in matchers)]}})
-    _replace(schema, "targets", {"type": "object", "additionalProperties": _targets(made, forwarders)})
+    entries = [
+        {
+            "type": "object",
+            "description": first_line(matcher),
+            "properties": {matcher.kind: made.of(matcher.Options)},
+            "required": [matcher.kind],
+            "additionalProperties": False,
+        }
+        for matcher in matchers
+    ]
+    mail = made.of(MailTarget)
+    targets = [made.kind(one, mail) for one in forwarders if one.sends_mail]
+    targets += [made.kind(one, made.of(one.Options)) for one in forwarders if not one.sends_mail]
+    schema = _with(
+        made.of(OperatorFile),
+        directory=made.kinds(directories),
+        matchers={"type": "array", "items": {"oneOf": [{"enum": [matcher.kind for matcher in matchers]}, *entries]}},
+        targets={"type": "object", "additionalProperties": _one_of(targets)},
+    )
     return made.whole("operator.schema.json", schema)
 
 
-def _targets(made: Schemas, forwarders: Sequence[type[Forwarder]]) -> dict[str, object]:
-    mail = made.of(MailTarget)
-    senders = [made.kind(one, mail) for one in forwarders if one.sends_mail]
-    return _one_of([*senders, *(made.kind(one, made.of(one.Options)) for one in forwarders if not one.sends_mail)])
-
-
-def _entry(made: Schemas, matcher: type[Matcher]) -> dict[str, object]:
-    return {
-        "type": "object",
-        "description": first_line(matcher),
-        "properties": {matcher.kind: made.of(matcher.Options)},
-        "required": [matcher.kind],
-        "additionalProperties": False,
-    }
-
-
-def _account(registry: Registry) -> dict[str, object]:
+def _account(registry: Registry) -> JsonSchemaValue:
     transports = {one.kind: one for one in registry.classes(Transport)}
     forwarders = {one.kind: one for one in registry.classes(Forwarder) if one.sends_mail}
     offered: dict[str, type[Plugin]] = {**forwarders, **transports}
@@ -172,20 +162,12 @@ def _account(registry: Registry) -> dict[str, object]:
     return made.whole("account.schema.json", {**text, "allOf": [_one_of(kinds), {"oneOf": owned}]})
 
 
-def _one_of(schemas: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def _one_of(schemas: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
     return {"oneOf": schemas} if schemas else {"type": "object"}
 
 
-def _replace(schema: dict[str, object], name: str, by: Mapping[str, object]) -> None:
-    """Put what the plugins say in the place of a field that the kernel's model leaves open; keep its description."""
-    properties = dict(_mapping(schema, "properties"))
-    properties[name] = {**by, "description": _mapping(properties, name).get("description", "")}
-    schema["properties"] = properties
-
-
-def _mapping(schema: Mapping[str, object], key: str) -> Mapping[str, object]:
-    return cast("Mapping[str, object]", schema.get(key, {}))
-
-
-def _words(schema: Mapping[str, object], key: str) -> list[str]:
-    return cast("list[str]", schema.get(key, []))
+def _with(schema: JsonSchemaValue, **fields: JsonSchemaValue) -> JsonSchemaValue:
+    """Return a schema with those of plugins for ``fields`` that the kernel's model leaves open; descriptions stay."""
+    known = schema["properties"]
+    described = {name: {**field, "description": known[name].get("description", "")} for name, field in fields.items()}
+    return {**schema, "properties": {**known, **described}}

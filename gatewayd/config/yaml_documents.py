@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import yaml
 
@@ -88,13 +88,6 @@ class Document:
     def spoilt_within(self, place: YamlPath) -> bool:
         """Whether a fault of the YAML itself lies at or below ``place``, so that its value is not what the file means."""
         return any(faulty[: len(place)] == place for faulty in self.faulty)
-
-
-class _HasLine(Protocol):
-    """A mark of the pure or the C reader: line and column, counted from 0."""
-
-    line: int
-    column: int
 
 
 def read(file: str, *, folder: Path, copy: Path | None = None) -> Document:
@@ -276,5 +269,6 @@ _EXPECTED = {"env": "the name of an environment variable", "file": "a path (with
 _FAULTY_KEY = -1
 
 
-def _at(mark: _HasLine | None) -> Mark:
+def _at(mark: yaml.Mark | None) -> Mark:
+    # YAML counts from 0.
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
