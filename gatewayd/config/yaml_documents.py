@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from yaml._yaml import Mark as CMark
+
 __all__ = ["Document", "YamlPath", "read"]
 
 #: The keys and indexes that lead to a value.
@@ -269,6 +271,6 @@ _EXPECTED = {"env": "the name of an environment variable", "file": "a path (with
 _FAULTY_KEY = -1
 
 
-def _at(mark: yaml.Mark | None) -> Mark:
+def _at(mark: yaml.Mark | CMark | None) -> Mark:
     # YAML counts from 0.
     return (mark.line + 1, mark.column + 1) if mark else (0, 0)
