@@ -13,7 +13,10 @@ from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
 from gatewayd.config import schema
-from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, Name, NotifyConfig, OperatorFile
+from gatewayd.config.models.account import AccountFile
+from gatewayd.config.models.fields import Name
+from gatewayd.config.models.main import GatewaydFile, NotifyConfig
+from gatewayd.config.models.operator import MailTarget, OperatorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,17 +12,10 @@ from gatewayd.config.accepted import accept, was_accepted
 from gatewayd.config.changes import Changes, changes, digest, fingerprint_of, kept, watched
 from gatewayd.config.loading import current, load, plugins_of, running
 from gatewayd.config.main import log_of
-from gatewayd.config.models import (
-    ERRORS,
-    ImportConfig,
-    LimitsConfig,
-    LogConfig,
-    MetricsConfig,
-    NotifyConfig,
-    SendConfig,
-    UserConfig,
-    WorkersConfig,
-)
+from gatewayd.config.models.account import ImportConfig, SendConfig
+from gatewayd.config.models.fields import ERRORS
+from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, NotifyConfig, WorkersConfig
+from gatewayd.config.models.operator import UserConfig
 from gatewayd.config.outside import ca_files, outside_faults
 from gatewayd.config.rights import right_faults
 from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse, TargetConfig

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import PurePath
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Transport
 from gatewayd.config.faults import hint
-from gatewayd.config.models import NAME, AccountFile, SendConfig, yaml_keys
+from gatewayd.config.models.account import AccountFile, SendConfig
+from gatewayd.config.models.fields import NAME, yaml_keys
 from gatewayd.config.values import AccountConfig
 from gatewayd.errors import enumerated
 from gatewayd.message.values import Address
@@ -19,7 +19,6 @@ from gatewayd.message.values import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gatewayd.api.roles import Plugin
     from gatewayd.config.checker import Checker
     from gatewayd.config.values import OperatorConfig
     from gatewayd.config.yaml_documents import YamlPath
@@ -28,38 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["account"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Offered:
-    """What a kind of account can do; at least one of the two."""
-
-    kind: str
-    transport: type[Transport] | None
-    forwarder: type[Forwarder] | None
-
-    @property
-    def options(self) -> type[Plugin.Options] | None:
-        """The fields of its own, which are the same for both."""
-        offered = self.transport or self.forwarder
-        return offered.Options if offered else None
-
-
 def account(checker: Checker, registry: Registry, operators: Mapping[str, OperatorConfig]) -> AccountConfig | None:
-    """Return what an account's file says, None where it is faulty; ``checker`` has its faults then."""
+    """Return the account of one file, None if it has faults; these are in ``checker``."""
     name = PurePath(checker.document.file).stem
-    offered = _offered(checker, registry)
-    found, options = checker.shared(AccountFile, offered.options if offered else None)
+    transport, forwarder = _offered(checker, registry)
+    offered = transport or forwarder
+    found, options = checker.shared(AccountFile, offered.Options if offered else None)
     serves = _owners(checker, operators)
     if offered:
-        _blocks(checker, offered, registry)
-    if found and offered and offered.transport:
-        _limits(checker, found, offered.transport)
+        _blocks(checker, registry, offered.kind, imports=transport is not None, sends=forwarder is not None)
+    if found and transport:
+        _limits(checker, found, transport)
     if found is None or offered is None or options is None or checker.faults:
         return None
     owner, _, user = (found.user or "").partition("/")
-    limits = (
-        None if found.connections == "unlimited" else found.connections,
-        offered.transport.max_sessions if offered.transport else None,
-    )
+    limits = [None if found.connections == "unlimited" else found.connections, transport.max_sessions if transport else None]
     return AccountConfig(
         name=name,
         kind=found.kind,
@@ -67,7 +49,7 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
         operators=serves or (owner,),
         user=user or None,
         options=options,
-        mailbox=offered.transport(options, account=name).mailbox() if found.imports and offered.transport else "",
+        mailbox=transport(options, account=name).mailbox() if found.imports and transport else "",
         second=found.second,
         connections=min((limit for limit in limits if limit is not None), default=None),
         imports=found.imports,
@@ -77,37 +59,35 @@ def account(checker: Checker, registry: Registry, operators: Mapping[str, Operat
     )
 
 
-def _offered(checker: Checker, registry: Registry) -> _Offered | None:
-    """Look the account's kind up among what imports and what sends."""
+def _offered(checker: Checker, registry: Registry) -> tuple[type[Transport] | None, type[Forwarder] | None]:
+    """Return what the account's kind offers; neither where there is a fault. Both have the same options."""
     data, imports, sends = checker.document.data, registry.kinds(Transport), registry.sending()
     kinds = sorted({*imports, *sends})
     word = data.get("kind")
     if "kind" not in data:
         checker.fault((), f"missing key 'kind', expected {enumerated(map(repr, kinds)) or 'the kind of a plugin'}")
     if not isinstance(word, str):
-        return None
+        return None, None
     if word not in kinds:
         what = "transport or forwarder of mail" if word in registry.kinds(Forwarder) else "transport or forwarder"
         checker.unknown(registry, what, word, kinds, ("kind",))
-        return None
+        return None, None
     transport = checker.offered(registry, Transport, word, ("kind",)) if word in imports else None
     forwarder = checker.offered(registry, Forwarder, word, ("kind",)) if word in sends else None
-    if transport is None and forwarder is None:
-        return None
     if transport and forwarder and transport.Options is not forwarder.Options:
         checker.fault(("kind",), f"the transport and the forwarder {word!r} don't have the same options: their plugins don't fit")
-        return None
-    return _Offered(word, transport, forwarder)
+        return None, None
+    return transport, forwarder
 
 
-def _blocks(checker: Checker, offered: _Offered, registry: Registry) -> None:
-    """Find out whether the kind can do what the blocks ask for."""
-    data, kind = checker.document.data, offered.kind
-    if offered.forwarder is None and "send" in data:
+def _blocks(checker: Checker, registry: Registry, kind: str, *, imports: bool, sends: bool) -> None:
+    """Check that the kind, which imports or sends, can do what the blocks ask for."""
+    data = checker.document.data
+    if not sends and "send" in data:
         kinds = enumerated(map(repr, registry.sending()))
         more = f": of kind {kinds}" if kinds else ""
         checker.fault(("send",), f"send: {kind} only imports, expected an account of its own that sends{more}", key=True)
-    if offered.transport is None:
+    if not imports:
         for word in ("import", "forward"):
             if word in data:
                 checker.fault((word,), f"{word}: {kind} only sends, expected it in the file of an account that imports", key=True)
@@ -119,7 +99,7 @@ def _blocks(checker: Checker, offered: _Offered, registry: Registry) -> None:
 
 
 def _owners(checker: Checker, operators: Mapping[str, OperatorConfig]) -> tuple[str, ...]:
-    """Find out whether the operators and the user exist; return those of ``operators`` that do."""
+    """Check that the operators and the user exist; return the operators of ``operators`` that do."""
     data = checker.document.data
     if ("operators" in data) == ("user" in data):
         found = "both" if "user" in data else "neither"
@@ -157,20 +137,22 @@ def _known(checker: Checker, operators: Mapping[str, OperatorConfig], word: obje
 
 
 def _limits(checker: Checker, found: AccountFile, transport: type[Transport]) -> None:
-    """Find out whether the transport can do what the kernel's fields ask for."""
+    """Check that the transport can do what the kernel's fields ask for."""
     most = transport.max_sessions
     given = checker.document.data.get("connections")
     if most is not None and isinstance(given, int) and given > most:
         checker.fault(("connections",), f"connections: expected at most {most}, as {found.kind} allows, found {given}")
-    after = found.imports.after if found.imports else None
-    inboxes = [name for name in found.imports.folders if _folder(name) == "INBOX"] if found.imports else []
+    imports = found.imports
+    if imports is None:
+        return
+    inboxes = [name for name in imports.folders if _folder(name) == "INBOX"]
     if len(inboxes) > 1:
-        told = f"import.folders: {inboxes[0]!r} and {inboxes[1]!r} are one folder, expected it once"
-        checker.fault(("import", "folders"), told)
-    if found.imports and after and after.do == "move" and _folder(after.folder) in map(_folder, found.imports.folders):
-        told = f"import.after: expected a folder that the account does not import, found {after.folder!r}"
-        checker.fault(("import", "after", "move"), told)
-    if found.imports and isinstance(found.imports.start, datetime) and not transport.tells_arrival:
+        what = f"import.folders: {inboxes[0]!r} and {inboxes[1]!r} are one folder, expected it once"
+        checker.fault(("import", "folders"), what)
+    if imports.after and imports.after.do == "move" and _folder(imports.after.folder) in map(_folder, imports.folders):
+        what = f"import.after: expected a folder that the account does not import, found {imports.after.folder!r}"
+        checker.fault(("import", "after", "move"), what)
+    if isinstance(imports.start, datetime) and not transport.tells_arrival:
         checker.fault(("import", "start"), f"import.start: expected all or now: {found.kind} does not tell when mail arrived")
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from gatewayd.api.roles import Plugin
 from gatewayd.config.faults import dotted, hint, translated
-from gatewayd.config.models import yaml_keys
+from gatewayd.config.models.fields import yaml_keys
 from gatewayd.errors import GatewaydError, PluginError, enumerated
 
 if TYPE_CHECKING:

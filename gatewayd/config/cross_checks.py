@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from gatewayd.api.roles import Transport
 from gatewayd.config.faults import dotted, hint
-from gatewayd.config.models import ERRORS, NAME
+from gatewayd.config.models.fields import ERRORS, NAME
 from gatewayd.config.operator import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewayd.config.checker import Checker
-    from gatewayd.config.models import NotifyConfig
+    from gatewayd.config.models.main import NotifyConfig
     from gatewayd.config.values import AccountConfig, OperatorConfig
     from gatewayd.config.yaml_documents import YamlPath
     from gatewayd.registry.loading import Registry

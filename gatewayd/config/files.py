@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.regular_files import read_regular
-from gatewayd.config.models import NAME
+from gatewayd.config.models.fields import NAME
 from gatewayd.errors import Fault
 
 if TYPE_CHECKING:

@@ -41,8 +41,8 @@ def shown(path: Path, folder: Path) -> str:
 class FolderReading:
     """One reading of a config folder."""
 
-    def __init__(self, folder: Path, main: Main, registry: Registry, fallbacks: Fallbacks) -> None:
-        self._folder = folder
+    def __init__(self, main: Main, registry: Registry, fallbacks: Fallbacks) -> None:
+        self._folder = main.folder
         self._main = main
         self._registry = registry
         self._fallbacks = fallbacks
@@ -92,19 +92,14 @@ class FolderReading:
         )
 
     def _operators(self) -> dict[str, OperatorConfig]:
-        check = partial(operator, registry=self._registry)
-        found: dict[str, OperatorConfig] = {}
-        for name, file in self._files("operators"):
-            found[name] = self._settled(file, check, partial(self._fallbacks.operator, name, self._registry))
-        return found
+        check, previous = partial(operator, registry=self._registry), partial(self._fallbacks.operator, registry=self._registry)
+        return {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("operators")}
 
     def _accounts(self, operators: Mapping[str, OperatorConfig]) -> dict[str, AccountConfig]:
         check = partial(account, registry=self._registry, operators=operators)
-        found: dict[str, AccountConfig] = {}
-        for name, file in self._files("accounts"):
-            one = self._settled(file, check, partial(self._fallbacks.account, name, self._registry, operators))
-            found |= {name: one} if one else {}
-        return found
+        previous = partial(self._fallbacks.account, registry=self._registry, operators=operators)
+        found = {name: self._settled(file, check, partial(previous, name)) for name, file in self._files("accounts")}
+        return {name: one for name, one in found.items() if one}
 
     def _files(self, group: str) -> list[tuple[str, str]]:
         """Return names and files of all operators or accounts, by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.regular_files import read_regular
 from gatewayd.config.fallbacks import Fallbacks
@@ -27,25 +27,18 @@ __all__ = ["current", "load", "plugins_of", "running"]
 
 #: Where ``gatewayd install`` has the service keep its state.
 _INSTALLED = Path("/var/lib/gatewayd")
+_Enter: TypeAlias = "Callable[[Path], None]"
 _STATE = re.compile(r"""^["']?state["']?:[ ]*["']?([^"'#\n{}\[\]]+?)["']?[ ]*(?:#.*)?$""", re.MULTILINE)
 
 
-def load(
-    folder: Path,
-    registry: Registry | None = None,
-    *,
-    enter: Callable[[Path], None] = lambda _: None,
-    tries: Trials | None = None,
-) -> Config:
+def load(folder: Path, registry: Registry | None = None, *, enter: _Enter = lambda _: None, tries: Trials | None = None) -> Config:
     """Read the config folder. Plugins are loaded from where ``gatewayd.yaml`` says, or are those of ``registry``.
 
     ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
     Raises ConfigError, with every fault that was found, where ``gatewayd.yaml`` is missing or faulty; all other faults
     stand in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
     """
-    folder = folder.absolute()
-    found = main(folder)
-    return _read(folder, found, found.state, Fallbacks(), registry, enter=enter, tries=tries)
+    return _read(main(folder), Fallbacks(), registry, enter, tries)
 
 
 def running(
@@ -53,7 +46,7 @@ def running(
     previous: Config | None = None,
     registry: Registry | None = None,
     *,
-    enter: Callable[[Path], None] = lambda _: None,
+    enter: _Enter = lambda _: None,
     tries: Trials | None = None,
 ) -> Config:
     """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
@@ -64,36 +57,33 @@ def running(
     ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
     Raises ConfigError where ``gatewayd.yaml`` is missing or faulty: keep what runs, or don't start.
     """
-    folder = folder.absolute()
     found = main(folder)
     state = previous.state if previous else found.state
-    fallbacks = Fallbacks(state / ACCEPTED if state else None, previous)
-    return _read(folder, found, state, fallbacks, registry, enter=enter, tries=tries)
+    return _read(found, Fallbacks(state / ACCEPTED if state else None, previous), registry, enter, tries)
 
 
-def current(folder: Path, *, enter: Callable[[Path], None] = lambda _: None, tries: Trials | None = None) -> Config:
+def current(folder: Path, *, enter: _Enter = lambda _: None, tries: Trials | None = None) -> Config:
     """Read the config folder as the daemon runs it: each faulty file runs as last accepted, ``gatewayd.yaml`` too.
 
     ``enter`` is called with the state folder before any plugin's code is. ``Config.faults`` and ``standing_in`` tell of
     ``gatewayd.yaml`` as of other files. Raises ConfigError where that is faulty and was never accepted.
     """
-    folder = folder.absolute()
     try:
         return running(folder, enter=enter, tries=tries)
     except ConfigError as refused:
-        found = _accepted(folder)
+        found = _accepted(folder.absolute())
         if found is None or found.state is None:
             raise
-        config = _read(folder, found, found.state, Fallbacks(found.state / ACCEPTED), enter=enter, tries=tries)
+        config = _read(found, Fallbacks(found.state / ACCEPTED), None, enter, tries)
         faults = {*refused.faults, *config.faults}
         digests = {**config.digests, FILE: ""}
         return replace(config, faults=tuple(sorted(faults)), standing_in=(*config.standing_in, FILE), digests=digests)
 
 
-def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Trials) -> Registry:
+def plugins_of(folder: Path, *, enter: _Enter, tries: Trials) -> Registry:
     """Load the plugins that a config folder names, as far as it can be read: they can be looked at before there is a config."""
     try:
-        found = main(folder.absolute())
+        found = main(folder)
     except ConfigError:
         return plugins.load(tries=tries)
     if found.state:
@@ -101,21 +91,12 @@ def plugins_of(folder: Path, *, enter: Callable[[Path], None], tries: Trials) ->
     return found.registry(tries)
 
 
-def _read(
-    folder: Path,
-    found: Main,
-    state: Path | None,
-    fallbacks: Fallbacks,
-    registry: Registry | None = None,
-    *,
-    enter: Callable[[Path], None],
-    tries: Trials | None,
-) -> Config:
-    if state:
+def _read(found: Main, fallbacks: Fallbacks, registry: Registry | None, enter: _Enter, tries: Trials | None) -> Config:
+    if state := fallbacks.previous.state if fallbacks.previous else found.state:
         enter(state)
     if registry is None:
         registry = found.registry(tries, fallbacks.plugins(found.plugins_folder))
-    return FolderReading(folder, found, registry, fallbacks).config()
+    return FolderReading(found, registry, fallbacks).config()
 
 
 def _accepted(folder: Path) -> Main | None:

@@ -12,7 +12,7 @@ from gatewayd.api.regular_files import read_regular
 from gatewayd.api.store import Store
 from gatewayd.config.checker import Checker
 from gatewayd.config.files import is_folder
-from gatewayd.config.models import GatewaydFile, LogConfig, NotifyConfig
+from gatewayd.config.models.main import GatewaydFile, LogConfig, NotifyConfig
 from gatewayd.config.yaml_documents import read
 from gatewayd.errors import ConfigError, Fault
 from gatewayd.registry.loading import Trials, load
@@ -39,6 +39,8 @@ MOST = 1 << 20
 class Main:
     """``gatewayd.yaml`` as it was read. If ``checker`` has faults, the rest is not complete."""
 
+    #: The config folder, absolute.
+    folder: Path
     checker: Checker
     found: GatewaydFile | None
     #: Absolute; None where nobody names it.
@@ -95,6 +97,7 @@ def main(folder: Path, copy: Path | None = None) -> Main:
 
     Raises ConfigError where there is nothing to go on with.
     """
+    folder = folder.absolute()
     if not is_folder(folder):
         what = f"{folder}, the config folder, is no folder" if os.path.lexists(folder) else f"there is no config folder {folder}"
         raise ConfigError(what, advice="Name it with --config FOLDER.")
@@ -106,13 +109,14 @@ def main(folder: Path, copy: Path | None = None) -> Main:
         raise refused(document.faults)
     checker = Checker(document, folder=folder)
     found = checker.model(GatewaydFile, document.data, ())
-    return Main(checker=checker, found=found, plugins_folder=_plugins_folder(checker, folder, copy), state=_state(checker, folder))
+    plugins = _plugins_folder(checker, folder, copy)
+    return Main(folder=folder, checker=checker, found=found, plugins_folder=plugins, state=_state(checker, folder))
 
 
 def log_of(folder: Path) -> LogConfig:
     """Return the config of the log, the default where ``gatewayd.yaml`` can't be read."""
     try:
-        found = main(folder.absolute()).found
+        found = main(folder).found
     except ConfigError:
         found = None
     return found.log if found else LogConfig()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Operator, Plugin
 from gatewayd.config.faults import hint
-from gatewayd.config.models import MailTarget, OperatorFile
+from gatewayd.config.models.operator import MailTarget, OperatorFile
 from gatewayd.config.rules import Rule
 from gatewayd.config.values import OperatorConfig, TargetConfig
 

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.config.folder import shown
 from gatewayd.config.main import FILE
 from gatewayd.errors import Fault
 from gatewayd.runtime.privileges import mighty
@@ -70,7 +71,8 @@ def right_faults(config: Config) -> tuple[Fault, ...]:
     found |= {path: exposed(path) for path in _ours(config)}
     found |= {path: exposed(path, secret=True) for path in _secrets(config)}
     what = "{}, expected that nobody can but root and the service's user"
-    return tuple(sorted(Fault(file=_shown(path, config), what=what.format(who)) for path, who in found.items() if who))
+    names = {path: str(path) if path == config.folder else shown(path, config.folder) for path in found}
+    return tuple(sorted(Fault(file=names[path], what=what.format(who)) for path, who in found.items() if who))
 
 
 def _ours(config: Config) -> Iterator[Path]:
@@ -92,8 +94,3 @@ def _within(folder: Path, end: str) -> list[Path]:
         return [path for path in folder.iterdir() if path.name.endswith(end)]
     except OSError:
         return []
-
-
-def _shown(path: Path, config: Config) -> str:
-    inside = path != config.folder and path.is_relative_to(config.folder)
-    return path.relative_to(config.folder).as_posix() if inside else str(path)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.ledger import Filing
     from gatewayd.api.values import Kind
-    from gatewayd.config.models import RuleConditions
+    from gatewayd.config.models.operator import RuleConditions
     from gatewayd.message.mail import Mail
     from gatewayd.message.values import Address
 

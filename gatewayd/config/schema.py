@@ -12,7 +12,9 @@ from pydantic.json_schema import models_json_schema
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.roles import Directory, Matcher, Plugin, Transport
 from gatewayd.api.store import Store
-from gatewayd.config.models import AccountFile, GatewaydFile, MailTarget, NotifyConfig, OperatorFile
+from gatewayd.config.models.account import AccountFile
+from gatewayd.config.models.main import GatewaydFile, NotifyConfig
+from gatewayd.config.models.operator import MailTarget, OperatorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

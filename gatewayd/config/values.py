@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from gatewayd.config.models import ERRORS, LimitsConfig, LogConfig, WorkersConfig
+from gatewayd.config.models.fields import ERRORS
+from gatewayd.config.models.main import LimitsConfig, LogConfig, WorkersConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from gatewayd.api.options import Secret
     from gatewayd.api.roles import Directory, Matcher, Plugin
     from gatewayd.api.store import Store
-    from gatewayd.config.models import ImportConfig, MetricsConfig, NotifyConfig, QueueBlock, SendConfig, UserConfig
+    from gatewayd.config.models.account import ImportConfig, SendConfig
+    from gatewayd.config.models.main import MetricsConfig, NotifyConfig
+    from gatewayd.config.models.operator import QueueBlock, UserConfig
     from gatewayd.config.rules import Rule
     from gatewayd.errors import Fault
     from gatewayd.message.values import Address

@@ -10,7 +10,7 @@ from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
-    from gatewayd.config.models import MetricsConfig
+    from gatewayd.config.models.main import MetricsConfig
     from gatewayd.runtime.metrics import Metrics, MetricsServer
 
 __all__ = ["MetricsServing"]

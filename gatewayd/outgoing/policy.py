@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import DeliveryState, Recipient, Taken
     from gatewayd.api.forwarder import Receipt
-    from gatewayd.config.models import LimitsConfig
+    from gatewayd.config.models.main import LimitsConfig
     from gatewayd.errors import GatewaydError
 
 __all__ = ["Policy"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from concurrent.futures import Future
 
-    from gatewayd.config.models import LimitsConfig
+    from gatewayd.config.models.main import LimitsConfig
     from gatewayd.scheduler.account_state import AccountState
     from gatewayd.scheduler.visit_runner import RunningVisit, VisitOutcome, VisitRunner
 

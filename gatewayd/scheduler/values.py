@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.health import DaemonHealth
     from gatewayd.api.store import Store
-    from gatewayd.config.models import LimitsConfig
+    from gatewayd.config.models.main import LimitsConfig
     from gatewayd.matching import Matching
     from gatewayd.runtime.instance import Instance
 

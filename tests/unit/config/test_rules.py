@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gatewayd.api.ledger import Filing, FilingFault
 from gatewayd.api.values import KINDS, Kind, Link, Record, Rivals
-from gatewayd.config.models import RuleConditions
+from gatewayd.config.models.operator import RuleConditions
 from gatewayd.config.rules import Rule, compiled, why_not
 from gatewayd.message.mail import BytesSource, parse
 

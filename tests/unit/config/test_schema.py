@@ -14,7 +14,7 @@ from gatewayd.api.forwarder import Forwarder
 from gatewayd.api.options import Secret
 from gatewayd.api.roles import Transport
 from gatewayd.config import schema
-from gatewayd.config.models import AccountFile
+from gatewayd.config.models.account import AccountFile
 from gatewayd.config.yaml_documents import read
 from gatewayd.registry import loading
 from tests import docs_configuration

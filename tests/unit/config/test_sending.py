@@ -10,7 +10,7 @@ import pytest
 
 from gatewayd import Forwarder, Store, Transport, config
 from gatewayd.api.options import Secret
-from gatewayd.config.models import RuleConditions
+from gatewayd.config.models.operator import RuleConditions
 from gatewayd.config.rules import Rule
 from gatewayd.config.values import TargetConfig
 from gatewayd.message.values import Address

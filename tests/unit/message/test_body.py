@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.config.models import RuleConditions
+from gatewayd.config.models.operator import RuleConditions
 from gatewayd.config.rules import Rule, why_not
 from gatewayd.testing.contracts.custodian import make_filing
 from tests.unit.mime_made import Made, many, one, read

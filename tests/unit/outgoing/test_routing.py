@@ -23,7 +23,7 @@ from gatewayd import (
     Waiting,
 )
 from gatewayd.config import AccountConfig, Config, ImportConfig, LimitsConfig, OperatorConfig, SendConfig, TargetConfig
-from gatewayd.config.models import RuleConditions
+from gatewayd.config.models.operator import RuleConditions
 from gatewayd.config.rules import Rule
 from gatewayd.importing.backfilling import Backfill, file_old
 from gatewayd.importing.fetching import Batch, fetch
