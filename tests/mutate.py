@@ -43,7 +43,6 @@ _PATHS = (
     "gatewayd/outgoing/parcels.py",
     "gatewayd/outgoing/policy.py",
     "gatewayd/outgoing/result_committer.py",
-    "gatewayd/outgoing/work.py",
     "gatewayd/desk/sending_rules.py",
     "gatewayd/scheduler/leases.py",
     "gatewayd/scheduler/lease_events.py",

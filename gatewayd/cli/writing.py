@@ -36,8 +36,8 @@ def _addresses(flag: str, told: str) -> Callable[[Callable[..., Any]], Callable[
     return click.option(flag, multiple=True, metavar="ADDRESS", help=f"{told}; may be repeated.")
 
 
-def _letter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags that a letter is made of."""
+def _new_mail_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags of a new mail."""
     options = (
         _addresses("--cc", "Who gets a copy"),
         _addresses("--bcc", "Who gets a copy that the others don't see"),
@@ -61,12 +61,12 @@ def _sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @operator_options
 @_addresses("--to", "Who gets it, as name@domain or 'Name <name@domain>'")
 @click.option("--subject", required=True, help="The subject.")
-@_letter_options
+@_new_mail_options
 @_sending_options
 @click.pass_obj
 def _send(app: App, /, operator: str | None, users: Sequence[str], *, explain: bool, as_json: bool, **asked: Any) -> int:
     """Send a new mail by the operator's system account, as that account allows."""
-    prepared = _writer(app).letter(app.viewer(operator, users), _letter(**asked), who=app.who)
+    prepared = _writer(app).new_mail(app.viewer(operator, users), _new_mail(**asked), who=app.who)
     return _done(app, prepared, explain=explain, as_json=as_json)
 
 
@@ -76,7 +76,7 @@ def _send(app: App, /, operator: str | None, users: Sequence[str], *, explain: b
 @click.option("--all", "to_all", is_flag=True, help="To the mail's other recipients too.")
 @_addresses("--to", "Who else gets it")
 @click.option("--subject", default="", help="The subject; by default that of the mail, with a single Re:.")
-@_letter_options
+@_new_mail_options
 @_sending_options
 @click.pass_obj
 def _reply(
@@ -93,7 +93,7 @@ def _reply(
 ) -> int:
     """Answer a mail, one that came in or one of our own, with the original quoted."""
     viewer = app.viewer(operator, users)
-    prepared = _writer(app).reply(viewer, mail_id, _letter(**asked), who=app.who, to_all=to_all)
+    prepared = _writer(app).reply(viewer, mail_id, _new_mail(**asked), who=app.who, to_all=to_all)
     return _done(app, prepared, explain=explain, as_json=as_json)
 
 
@@ -131,7 +131,7 @@ def _writer(app: App) -> Writer:
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def _letter(*, text: Path | None, html: Path | None, attach: Sequence[Path], sender: str | None, **asked: Any) -> NewMail:
+def _new_mail(*, text: Path | None, html: Path | None, attach: Sequence[Path], sender: str | None, **asked: Any) -> NewMail:
     if text is None and html is None:
         raise click.UsageError("there is nothing to send: give --text FILE, --html FILE or both; --text - reads standard input")
     if text is not None and text == html == Path("-"):

@@ -1,6 +1,6 @@
-"""What people do: list, open, link, read, retry, write, forward. The command line calls it, and later the page for people.
+"""Do for people all that they do with mail: list, open, link, search, explain, retry, and send. The command line calls it.
 
-Every verb takes the viewer who asks, and answers about nothing that this viewer may not see (promise P6).
+Each method takes the viewer who asks, and shows nothing that this viewer may not see (promise P6).
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.api.queries import Query
-from gatewayd.desk.explain import NO_ACCOUNT, Explained, explained
 from gatewayd.desk.forwarding import Forwarding
 from gatewayd.desk.sending_rules import refused
-from gatewayd.desk.values import NewMail, PlannedDelivery, PreparedMail, RuleCheck, SentMail
+from gatewayd.desk.values import Explained, NewMail, PlannedDelivery, PreparedMail, RuleCheck, SentMail
 from gatewayd.desk.writing import Writer
 from gatewayd.errors import PermanentError, TransientError
+from gatewayd.importing.outcomes import filings
 from gatewayd.importing.rematch import retry, retry_put_off
-from gatewayd.matching import DirectoryQuestion
+from gatewayd.matching import DirectoryQuestion, MatchRequest, RawMail
 from gatewayd.message.mail import file_of, parse
 from gatewayd.registry.guarded_directory import DirectoryFailed
 
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Desk", "Explained", "Forwarding", "NewMail", "PlannedDelivery", "PreparedMail", "RuleCheck", "SentMail", "Writer"]
 
+#: In place of the account of a mail that came by none; no account has this name.
+_NO_ACCOUNT = "no account"
+#: The id of a mail that is explained, in its request.
+_ID = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
@@ -42,11 +47,11 @@ class Desk:
     local_matching: LocalMatching
     #: The operators' specs, by name.
     specs: Mapping[str, OperatorSpec]
-    #: The operators that have users, and with them personal mail.
+    #: The operators that have users, and so personal mail.
     with_users: Collection[str] = ()
     #: Calls matchers and directories in guards of its own, made when it is first asked for; None: ``local_matching`` does.
     guarded: Callable[[], DirectoryAnswers] | None = None
-    #: By which mail goes on, made when it is asked for: its key may be missing, and that is no matter of reading mail.
+    #: Applies the forward rules. Made when it is first needed: its key may be missing, and reading mail does not need it.
     router: Callable[[], Router | None] = lambda: None
 
     @property
@@ -66,13 +71,11 @@ class Desk:
 
     def mail(self, viewer: Viewer, mail_id: int) -> Mail:
         """Return the view of a stored mail, parsed again from its raw bytes."""
-        source = self.store.source(viewer, mail_id)
-        if source is None:
-            raise self._no_mail(viewer, mail_id)
+        source = self.source(viewer, mail_id)
         return parse(source, mail_id=mail_id, received_at=self.get(viewer, mail_id).received_at)
 
     def files(self, filing: FilingView, mail: Mail) -> tuple[Attachment, ...]:
-        """Return all files of a mail: its attachments as they were listed when it was filed, then what else can be had of it."""
+        """Return all files of a mail: its attachments as they were listed when it was filed, then the other files in it."""
         listed = {(one.part.within, one.part.offset) for one in filing.attachments}
         more = (one for one in (*mail.attachments, *mail.inline) if (one.part.within, one.part.offset) not in listed)
         return (*filing.attachments, *more)
@@ -98,7 +101,7 @@ class Desk:
         return self.store.link(viewer, mail_id, records, who=who, because="linked by hand")
 
     def unlink(self, viewer: Viewer, mail_id: int, kind: Kind, ids: Sequence[str], *, who: str) -> int:
-        """Take links away for good; return how many there were."""
+        """Remove links for good; return how many there were."""
         self.get(viewer, mail_id)
         return self.store.unlink(viewer, mail_id, [(kind, one) for one in ids], who=who)
 
@@ -113,10 +116,25 @@ class Desk:
             advice = "`gatewayd check` says what is wrong with it."
             raise TransientError(f"the directory of {operator} can't answer: {error}", advice=advice) from error
 
-    def explain(self, operator: str, source: Source, *, account: str = NO_ACCOUNT, queue: str = "") -> Explained:
-        """Return what every matcher and forward rule of the operator says of a message that came by ``account``, and why."""
-        spec = self.specs[operator]
-        return explained(self._matching, spec, source, router=self.router(), account=account, queue=queue)
+    def explain(self, operator: str, source: Source, *, account: str = _NO_ACCOUNT, queue: str = "") -> Explained:
+        """Return the findings of every matcher and forward rule of an operator on a message, as if it were new mail, and why.
+
+        It is explained as if it came by ``account``, whose error queue is ``queue``. Nothing is stored. Raises what
+        ``MatchRun.result`` raises.
+        """
+        matching, router, spec = self._matching, self.router(), self.specs[operator]
+        matching.refresh(spec)
+        request = MatchRequest(raw_mails=(RawMail(_ID, source),), specs=(spec,), explain=True)
+        matched = matching.begin(request).result(lambda: None)
+        (mail,), (found,) = matched.mails, matched.results
+        (filing,) = filings([mail], [found], user=None, queue=queue)[mail.id]
+        ids = {one.message_id for _, one in filing.follows}
+        return Explained(
+            mail=mail,
+            findings=found,
+            ours={one for one in ids if router and router.wrote(one)},
+            rulings=router.explain(spec.operator.name, account, mail, filing) if router else (),
+        )
 
     def source(self, viewer: Viewer, mail_id: int) -> Source:
         """Return where the raw bytes of a mail can be read."""
@@ -132,7 +150,7 @@ class Desk:
     # --- what goes out ----------------------------------------------------------------------------------------------
 
     def send(self, prepared: PreparedMail) -> SentMail:
-        """Commit what a ``Writer`` or ``Forwarding`` prepared: from then on it is the outbox's.
+        """Commit a mail that a ``Writer`` or ``Forwarding`` prepared: from then on the outbox delivers it.
 
         Raises PermanentError for the first rule that refuses it.
         """
@@ -150,10 +168,10 @@ class Desk:
     def retry(
         self, viewer: Viewer, mail_ids: Collection[int] | None, queue: str | None = None, *, forward: bool = False
     ) -> Iterator[Sequence[FilingView]]:
-        """Match what stands in the error queue again, all or these ids; yield each batch as it stands then.
+        """Match the filings in the error queue again, all or these ids; yield each batch as it is afterwards.
 
-        What keeps its fault stays in the queue. Links made by hand stay. Nothing is fetched again, and rules send on what
-        they fit now only with ``forward``. What no time was left for is in a further batch.
+        Filings that keep a fault stay in the queue. Links made by hand stay. Nothing is fetched again, and rules send mail on
+        only with ``forward``. Filings for which no time was left are in a further batch.
         """
         spec = self.specs[viewer.operator]
         query = Query(ids=None if mail_ids is None else tuple(mail_ids), queue=queue)

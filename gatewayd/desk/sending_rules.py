@@ -1,8 +1,7 @@
-"""What an account may send: its rules, each with where it stands and what it says of a mail."""
+"""Check a mail against the rules of the account that is to send it; each verdict names the rule's place in the config."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.desk.composing import strict
@@ -20,7 +19,7 @@ __all__ = ["checks", "refused", "size_check", "system_account"]
 
 
 def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tuple[AccountConfig, SendConfig]:
-    """Return the account that sends for an operator, and what it may send; raises PermanentError where there is none."""
+    """Return the account that sends for an operator, and its ``send:``; raises PermanentError where there is none."""
     for one in accounts.values():
         if one.sends and one.sends.system and operator in one.operators:
             return one, one.sends
@@ -31,50 +30,42 @@ def system_account(accounts: Mapping[str, AccountConfig], operator: str) -> tupl
 
 
 def checks(account: AccountConfig, sends: SendConfig, draft: Draft, size: int) -> tuple[RuleCheck, ...]:
-    """Return what every rule of the account says of a draft that takes ``size`` bytes."""
-    own, sender = strict(sends.sender).email, draft.sender.email
+    """Return the verdict of every rule of the account on a draft that takes ``size`` bytes."""
+    own, sender = strict(sends.sender), draft.sender
+    cc, bcc = len(draft.cc), len(draft.bcc)
     documents = ", ".join(one.name for one in draft.attachments if is_word(one))
-    found = [
-        _checked(
+    found = f"from {sender.email}" + ("" if sends.match else ", any sender is allowed")
+    refusal = f"it sends no Word documents, and {documents} is or holds one, whatever its name"
+    return (
+        _check(
+            account,
             "match",
-            f"from {sender}" + ("" if sends.match else ", any sender is allowed"),
-            allowed=not sends.match or sender.lower() == own.lower(),
-            refusal=f"mail must be from {own}, not from {sender}",
+            found,
+            f"mail must be from {own.email}, not from {sender.email}",
+            allowed=not sends.match or sender.key == own.key,
         ),
-        _checked("cc", _count(len(draft.cc), "Cc"), allowed=sends.cc or not draft.cc, refusal="it sends no Cc"),
-        _checked("bcc", _count(len(draft.bcc), "Bcc"), allowed=sends.bcc or not draft.bcc, refusal="it sends no Bcc"),
-        _checked(
-            "docx",
-            f"Word documents: {documents or 'none'}",
-            allowed=sends.docx or not documents,
-            refusal=f"it sends no Word documents, and {documents} is or holds one, whatever its name",
-        ),
-    ]
-    return (*(_placed(one, account) for one in found), size_check(account, sends, size))
+        _check(account, "cc", f"{cc or 'no'} Cc", "it sends no Cc", allowed=sends.cc or not cc),
+        _check(account, "bcc", f"{bcc or 'no'} Bcc", "it sends no Bcc", allowed=sends.bcc or not bcc),
+        _check(account, "docx", f"Word documents: {documents or 'none'}", refusal, allowed=sends.docx or not documents),
+        size_check(account, sends, size),
+    )
 
 
 def size_check(account: AccountConfig, sends: SendConfig, size: int) -> RuleCheck:
-    """Return what the account's ``max_bytes`` says of a mail of so many bytes."""
+    """Return the verdict of the account's ``max_bytes`` on a mail of so many bytes."""
     most = sends.max_bytes
     refusal = f"it sends at most {most} bytes, and this mail has {size}"
-    return _placed(_checked("max_bytes", f"{size} of {most} bytes", allowed=size <= most, refusal=refusal), account)
+    return _check(account, "max_bytes", f"{size} of {most} bytes", refusal, allowed=size <= most)
 
 
 def refused(checked: Iterable[RuleCheck]) -> Iterator[PermanentError]:
-    """Yield an error for each rule that refuses."""
+    """Yield an error for each rule that refuses the mail."""
     for one in checked:
         if not one.allowed:
             message = f"account {one.account} refuses it: {one.words}"
             yield PermanentError(message, advice=f"The rule is `{one.rule}`, in {one.where}.")
 
 
-def _checked(rule: str, words: str, *, allowed: bool, refusal: str) -> RuleCheck:
-    return RuleCheck(rule=rule, account="", where="", allowed=allowed, words=words if allowed else refusal)
-
-
-def _placed(checked: RuleCheck, account: AccountConfig) -> RuleCheck:
-    return replace(checked, account=account.name, where=account.sends_lines.get(checked.rule, f"accounts/{account.name}.yaml"))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number else f"no {what}"
+def _check(account: AccountConfig, rule: str, found: str, refusal: str, *, allowed: bool) -> RuleCheck:
+    where = account.sends_lines.get(rule, f"accounts/{account.name}.yaml")
+    return RuleCheck(rule=rule, account=account.name, where=where, allowed=allowed, words=found if allowed else refusal)

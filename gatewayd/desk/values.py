@@ -1,4 +1,4 @@
-"""What people hand to the desk to be sent, and what it makes of it before anything is."""
+"""Define the values of the desk: an explained mail, and mail that a person writes, as typed, prepared with its checks, and sent."""
 
 from __future__ import annotations
 
@@ -6,11 +6,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from gatewayd.api.delivery import Delivery, Outgoing
     from gatewayd.api.queries import Viewer
     from gatewayd.desk.composing import AttachedFile
+    from gatewayd.matching import OperatorResult
+    from gatewayd.message.mail import Mail
+    from gatewayd.outgoing.routing import RuleVerdict
 
-__all__ = ["NewMail", "PlannedDelivery", "PreparedMail", "RuleCheck", "SentMail"]
+__all__ = ["Explained", "NewMail", "PlannedDelivery", "PreparedMail", "RuleCheck", "SentMail"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """The findings on a mail, and why."""
+
+    mail: Mail
+    findings: OperatorResult
+    #: Message-IDs of our own mail that it answers.
+    ours: Collection[str]
+    #: The verdict of each of the operator's forward rules, as if the mail were new.
+    rulings: Sequence[RuleVerdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,18 +37,18 @@ class NewMail:
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
-    #: Of an answer it may be empty: then it is that of the mail that is answered.
+    #: Empty in an answer: the subject of the mail that it answers.
     subject: str = ""
     text: str = ""
     html: str = ""
     attachments: tuple[AttachedFile, ...] = ()
-    #: From whom, where that is not the account's ``from``.
+    #: The From, if it is not the account's ``from``.
     sender: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleCheck:
-    """One rule of a sending account, and what it says of a mail."""
+    """The verdict of one rule of a sending account on a mail."""
 
     account: str
     #: The field of its ``send:``.
@@ -39,36 +56,36 @@ class RuleCheck:
     #: As file:line.
     where: str
     allowed: bool
-    #: What was found.
+    #: What was checked, or why it is refused.
     words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedDelivery:
-    """A delivery that will be entered, and from whom it is."""
+    """A delivery that will be entered, and its senders."""
 
     delivery: Delivery
-    #: What its From says; empty where that stays the original's, or no mail goes out.
+    #: Its From; empty if it is the original's, or no mail goes out.
     sender: str
-    #: The envelope's sender, who gets bounces; empty where no mail goes out.
+    #: The envelope's sender, who gets bounces; empty if no mail goes out.
     envelope: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedMail:
-    """What is ready to be sent, or will be refused. Nothing of it is in the store yet."""
+    """A mail that is ready to be sent or will be refused. Nothing of it is in the store yet."""
 
     viewer: Viewer
-    #: The mail that is new; None where a stored one is forwarded.
+    #: The new mail; None if a stored one is forwarded.
     outgoing: Outgoing | None = None
     #: The stored mail that is forwarded; None for a new one.
     mail_id: int | None = None
     #: One for a new mail.
     planned: tuple[PlannedDelivery, ...]
-    #: Of the mail, in bytes; what is put around an original comes on top.
+    #: Of the mail, in bytes, without our lines around an original.
     size: int
     checks: tuple[RuleCheck, ...]
-    #: What a person should know before it is sent.
+    #: Remarks for the person before it is sent.
     notes: tuple[str, ...] = ()
 
     @property
@@ -79,7 +96,7 @@ class PreparedMail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMail:
-    """What is in the outbox now."""
+    """A mail that is in the outbox."""
 
     #: The new mail, or the one that is forwarded.
     mail_id: int

@@ -1,6 +1,6 @@
-"""Whether a file is, or holds, a Word document: by what is in it, whatever its name says.
+"""Decide whether a file is or contains a Word document, by its bytes, whatever its name is.
 
-It reads only, and within bounds: what holds more than it may look through counts as a document, for nobody can say that it is none.
+It reads only, and within bounds: a file with more in it than may be searched counts as a document, since it may be one.
 """
 
 from __future__ import annotations

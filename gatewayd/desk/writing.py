@@ -1,4 +1,4 @@
-"""New mail and answers. What leaves goes by the operator's system account, and exactly as that account allows."""
+"""Prepare new mail and answers that people write, by the operator's system account and within its rules."""
 
 from __future__ import annotations
 
@@ -36,33 +36,33 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """Prepares new mail and answers. Preparing writes nothing, so that all can be shown before; ``Desk.send`` sends."""
+    """Prepares new mail and answers. Nothing is stored, so that all can be shown first; ``Desk.send`` sends."""
 
     desk: Desk
     signer: Signer
     operators: Mapping[str, OperatorConfig]
     accounts: Mapping[str, AccountConfig]
 
-    def letter(self, viewer: Viewer, letter: NewMail, *, who: str) -> PreparedMail:
+    def new_mail(self, viewer: Viewer, new_mail: NewMail, *, who: str) -> PreparedMail:
         """Prepare a new mail. It is filed as general mail of the operator.
 
-        Raises PermanentError for what can't be a mail, or where the operator has no account that sends.
+        Raises PermanentError if it can't be a mail, or the operator has no account that sends.
         """
         account, sends = sending_rules.system_account(self.accounts, viewer.operator)
-        return self._prepared(viewer, account, sends, self._draft(letter, sends), who=who)
+        return self._prepared(viewer, account, sends, self._draft(new_mail, sends), who=who)
 
-    def reply(self, viewer: Viewer, mail_id: int, letter: NewMail, *, who: str, to_all: bool = False) -> PreparedMail:
+    def reply(self, viewer: Viewer, mail_id: int, new_mail: NewMail, *, who: str, to_all: bool = False) -> PreparedMail:
         """Prepare an answer to a mail that came in, or to one of our own, with the original quoted.
 
-        It goes to Reply-To, else From; of our own mail to its recipients; ``to_all``: to the other recipients too, but not to
-        our own addresses. Those of ``letter`` come on top. It is filed for whom the mail is filed: an answer to personal
-        mail is that user's, and says so in its Reply-To.
+        It goes to Reply-To, else From; an answer to our own mail to its recipients. ``to_all``: to the other recipients too, but
+        not to our own addresses. The recipients of ``new_mail`` come on top. It is filed for the same operator and user as the
+        mail: an answer to personal mail is that user's, and has the user's address as its Reply-To.
         """
         filing, mail = self.desk.get(viewer, mail_id), self.desk.mail(viewer, mail_id)
         account, sends = sending_rules.system_account(self.accounts, viewer.operator)
         to, cc, notes = self._answered(filing, mail, to_all=to_all)
-        text, html = quoted(letter.text, letter.html, QuotedOriginal.of(mail))
-        draft = self._draft(replace(letter, subject=letter.subject or answered(mail.subject), text=text, html=html), sends)
+        text, html = quoted(new_mail.text, new_mail.html, QuotedOriginal.of(mail))
+        draft = self._draft(replace(new_mail, subject=new_mail.subject or answered(mail.subject), text=text, html=html), sends)
         draft = replace(
             draft,
             to=_distinct((*to, *draft.to)),
@@ -73,24 +73,24 @@ class Writer:
         )
         return self._prepared(viewer, account, sends, draft, who=who, answers=filing, notes=notes)
 
-    # --- what becomes of a letter -----------------------------------------------------------------------------------
+    # --- from the typed mail to a delivery --------------------------------------------------------------------------
 
-    def _draft(self, letter: NewMail, sends: SendConfig) -> Draft:
+    def _draft(self, new_mail: NewMail, sends: SendConfig) -> Draft:
         sender = strict(sends.sender)
-        if letter.sender:
-            typed = addresses([letter.sender])
+        if new_mail.sender:
+            typed = addresses([new_mail.sender])
             if len(typed) != 1:
                 raise PermanentError(f"a mail is from one address, not from {len(typed)}")
-            sender = replace(typed[0], name=typed[0].name or (sender.name if _same(typed[0], sender) else ""))
+            sender = replace(typed[0], name=typed[0].name or (sender.name if typed[0].key == sender.key else ""))
         return Draft(
             sender=sender,
-            to=_distinct(addresses(letter.to)),
-            cc=_distinct(addresses(letter.cc)),
-            bcc=_distinct(addresses(letter.bcc)),
-            subject=letter.subject,
-            text=letter.text,
-            html=letter.html,
-            attachments=letter.attachments,
+            to=_distinct(addresses(new_mail.to)),
+            cc=_distinct(addresses(new_mail.cc)),
+            bcc=_distinct(addresses(new_mail.bcc)),
+            subject=new_mail.subject,
+            text=new_mail.text,
+            html=new_mail.html,
+            attachments=new_mail.attachments,
             message_id=self.signer.message_id("mail", sender.email.rpartition("@")[2]),
             date=datetime.now(UTC).replace(microsecond=0),
         )
@@ -109,12 +109,19 @@ class Writer:
         if not draft.recipients:
             why = f" ({notes[-1]})" if notes else ""
             raise PermanentError(f"it would go to nobody{why}", advice="Give at least one address with --to.")
-        # Writing takes several times its memory: what is too large already is not written first.
+        # Writing a mail takes several times its size in memory: one that is too large is refused before.
         least = len(draft.text) + len(draft.html) + sum(len(one.data) for one in draft.attachments)
         for refusal in sending_rules.refused([sending_rules.size_check(account, sends, least)]):
             raise refusal
-        outgoing = _outgoing(draft, account, answers)
-        size = outgoing.mail.source.size
+        raw = written(draft)
+        outgoing = Outgoing(
+            mail=parse(BytesSource(raw), received_at=draft.date),
+            digest=hashlib.sha256(raw).digest(),
+            account=account.name,
+            owner=answers.owner if answers else None,
+            answers=answers.id if answers else None,
+        )
+        size = len(raw)
         delivery = Delivery(
             forwarder=account.kind,
             account=account.name,
@@ -137,7 +144,7 @@ class Writer:
     def _answered(
         self, filing: FilingView, mail: Mail, *, to_all: bool
     ) -> tuple[tuple[Address, ...], tuple[Address, ...], list[str]]:
-        """Return to whom an answer goes, who gets it as Cc, and what there is to say of others."""
+        """Return an answer's To and Cc, and notes about recipients that are not those of the mail."""
         ours = filing.direction == "out"
         notes = list[str]()
         first = mail.to if ours else _reply_to(mail, self._own(filing.operator, personal=False), notes) or mail.from_
@@ -149,7 +156,7 @@ class Writer:
         return _distinct((*to, *more)), tuple(_usable(mail.cc, own, notes)), notes
 
     def _own(self, operator: str, *, personal: bool = True) -> frozenset[str]:
-        """Return the addresses of the operator's own accounts, as they are compared; ``personal`` includes those of its users.
+        """Return the keys of the addresses of the operator's own accounts; ``personal`` includes those of its users.
 
         An answer to all goes to none of them. A single answer may go to a colleague, but not to a shared mailbox.
         """
@@ -166,7 +173,7 @@ class Writer:
         return frozenset(map(compared, found))
 
     def _reply_to(self, filing: FilingView) -> Address | None:
-        """Return where answers to a user's mail go: to the user, and not into the shared mailbox (promise P6)."""
+        """Return the Reply-To of a user's mail: answers go to the user, and not into the shared mailbox (promise P6)."""
         if filing.owner is None:
             return None
         user = self._user(filing.operator, filing.owner)
@@ -178,28 +185,17 @@ class Writer:
         return Address(name=user.name, email=user.email)
 
     def _user(self, operator: str, name: str | None) -> UserConfig | None:
-        """Return a user; None also where the operator's file is faulty: then nobody is known."""
+        """Return a user; None also if the operator's file is faulty: then no user is known."""
         known = self.operators.get(operator)
         return known.users.get(name) if known and name else None
 
 
-def _outgoing(draft: Draft, account: AccountConfig, answers: FilingView | None) -> Outgoing:
-    raw = written(draft)
-    return Outgoing(
-        mail=parse(BytesSource(raw), received_at=draft.date),
-        digest=hashlib.sha256(raw).digest(),
-        account=account.name,
-        owner=answers.owner if answers else None,
-        answers=answers.id if answers else None,
-    )
-
-
 def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Address, ...]:
-    """Return where the mail wants its answers, and note it where that is not its sender: anybody may write it there.
+    """Return the Reply-To of a mail, and note it if it is not the sender: anybody may write any address there.
 
-    Our ``shared`` mailboxes don't count: forms on web pages and some lists write them there, and nobody would get the answer.
+    Our ``shared`` mailboxes are left out: web forms and some lists write them there, and nobody would get the answer.
     """
-    # From the bytes: a name of a decoded header could pass for an address.
+    # From the raw bytes: a name in a decoded header could pass for an address.
     head = mail.source.read(0, header_parsing.MAX_HEAD)
     fields, _ = header_parsing.split_head(head, 0, len(head), header_parsing.MAX_HEAD)
     found, _ = address_list(", ".join(value for name, value in fields if name == "reply-to"), _MOST)
@@ -213,17 +209,8 @@ def _reply_to(mail: Mail, shared: frozenset[str], notes: list[str]) -> tuple[Add
     return found
 
 
-def _written(address: Address) -> Address:
-    """Return an address of somebody else's mail as ours may carry it: its name on one line, and no longer than a name."""
-    return strict(replace(address, name=" ".join(address.name[:LONGEST_NAME].split())))
-
-
-def _same(one: Address, other: Address) -> bool:
-    return one.key == other.key
-
-
 def _distinct(people: Iterable[Address], but: Iterable[Address] = ()) -> tuple[Address, ...]:
-    """Return each address once, the first time that it stands there; none of ``but``."""
+    """Return each address once, at its first place, without those of ``but``."""
     taken = {one.key for one in but}
     found: dict[str, Address] = {}
     for one in people:
@@ -233,11 +220,12 @@ def _distinct(people: Iterable[Address], but: Iterable[Address] = ()) -> tuple[A
 
 
 def _usable(people: Iterable[Address], own: frozenset[str], notes: list[str]) -> list[Address]:
-    """Return those that can be written to and are not ourselves; what is no address is left out, and noted."""
+    """Return the addresses that can be written to and are not our own; what is no address is left out, and noted."""
     usable = []
     for one in people:
         try:
-            found = _written(one)
+            # A name in somebody else's mail may be long, and have line breaks.
+            found = strict(replace(one, name=" ".join(one.name[:LONGEST_NAME].split())))
         except PermanentError as error:
             notes.append(f"left out: {error.sentences}")
             continue

@@ -1,1 +1,1 @@
-"""What goes out: what mail goes on, what would go in a circle, and how it is delivered."""
+"""Decide which mail goes on, withhold mail that would go in a circle, deliver, and recognise bounces."""

@@ -1,4 +1,4 @@
-"""The words of mail systems: by which they say that they gave something up, that they still try, and what subjects they write.
+"""List the phrases of mail systems in letters and subjects: for mail that was given up, and for mail that is still tried.
 
 They are those of the servers that are in use, in the languages that they write. They are compared without case and accents.
 """

@@ -1,8 +1,8 @@
-"""Bounces of our own deliveries: reports that programs can read (RFC 3464), and letters in which servers say the same in words.
+"""Recognise a bounce of one of our deliveries: a report for programs (RFC 3464), or a letter in which a server reports it in words.
 
-Ours they are only by a Message-ID that only we can have made, or by the id that a server gave our mail when it took it. It must
-be that of the mail which came back: a report may quote others of ours. What rests on a letter's words alone says so, and counts
-for less. Nothing here ever raises for a mail.
+A bounce is known as ours by a Message-ID that only we can have made, or by the id that a server gave our mail when it took it. It
+must be the id of the mail that came back: a report may quote other mail of ours. A bounce that rests on a letter's words alone is
+marked as such, and counts for less. No mail makes these functions raise.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from gatewayd.message.encoded_words import header_text
 from gatewayd.message.header_parsing import split_head
 from gatewayd.message.lexing import uncommented
 from gatewayd.message.message_ids import HOP, is_reference, written_in
-from gatewayd.outgoing.bounce_phrases import CODE, is_answer, is_permanent
+from gatewayd.outgoing.bounce_phrases import CODE, is_about_failure, is_answer, is_permanent
 from gatewayd.outgoing.mail_systems import (
     delayed,
-    fails_by_subject,
     failure,
     from_daemon,
     notice,
@@ -82,13 +81,15 @@ _LAST = re.compile(
 
 
 def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingProxyType({})) -> Bounce | None:
-    """Return whose bounce the mail is; None where it is none, or none of a delivery of ours.
+    """Return the bounce that the mail is; None if it is none of a delivery of ours.
 
-    Only recipients that were given up count: a delay is no bounce. ``renamed`` has Message-IDs of ours by what stands before the
-    @ of those that servers gave them.
+    Only recipients that were given up count: a delay is no bounce. ``renamed`` has Message-IDs of ours by the ids that servers gave
+    them, up to the @.
     """
     report = _content_type(mail).startswith("multipart/report")
-    if _is_other(mail) or not (report or _by_system(mail)):
+    # A mail system's From, the null sender, or a subject that no person writes.
+    by_system = from_daemon(mail) or null_sent(mail) or (is_about_failure(mail.subject) and not sent_by_its_author(mail))
+    if _is_other(mail) or not (report or by_system):
         return None
     blocks = _blocks(_part(mail, _REPORTS))
     named = _named(mail, blocks[0], signer, renamed)
@@ -102,28 +103,19 @@ def bounce(mail: Mail, signer: Signer, *, renamed: Mapping[str, str] = MappingPr
     return Bounce(message_id=named.message_id, recipients=recipients, evidence=evidence) if recipients else None
 
 
-def _by_system(mail: Mail) -> bool:
-    """Whether a mail system can have sent it: by its From, the null sender, or a subject that is none of a person's."""
-    return from_daemon(mail) or null_sent(mail) or (fails_by_subject(mail) and not sent_by_its_author(mail))
-
-
 def _is_letter(mail: Mail, named: _Named) -> bool:
-    """Whether what it says in words is believed: a mail system wrote it, and no robot or person, who may quote anything."""
+    """Whether its words are believed: a mail system wrote them, and no robot or person, who may quote anything."""
     kind = _content_type(mail)
     if sent_by_daemon(mail) or (kind.startswith("multipart/report") and "delivery-status" in kind):
         return True
     if is_answer(mail.subject):
         return False
     if from_daemon(mail):
-        return null_sent(mail) or fails_by_subject(mail) or named.returned
-    # Robots answer with the null sender, too.
-    said = not _is_reply(mail) or bool(CODE.search(notice(mail)))
-    return named.returned and (fails_by_subject(mail) or (named.evidence == "report" and said))
-
-
-def _is_reply(mail: Mail) -> bool:
-    """Whether it says that it answers by itself (RFC 3834 section 5.1); the reports of some mail systems do so, too."""
-    return any(name == "auto-submitted" and "auto-replied" in value[:1000].lower() for name, value in mail.headers)
+        return null_sent(mail) or is_about_failure(mail.subject) or named.returned
+    # Robots answer with the null sender, too (RFC 3834 section 5.1); but some mail systems mark their reports as answers.
+    replied = any(name == "auto-submitted" and "auto-replied" in value[:1000].lower() for name, value in mail.headers)
+    said = not replied or bool(CODE.search(notice(mail)))
+    return named.returned and (is_about_failure(mail.subject) or (named.evidence == "report" and said))
 
 
 def _is_other(mail: Mail) -> bool:
@@ -153,9 +145,12 @@ class _Named(NamedTuple):
 
 
 def _named(mail: Mail, report: Mapping[str, str], signer: Signer, renamed: Mapping[str, str]) -> _Named | None:
-    """Return which mail of ours came back, by the surest of what names it; None where it is none of ours."""
-    returned, _ = _split(_part(mail, _RETURNED))
-    for found in (*_ids(report, returned), *_second(returned)):
+    """Return which mail of ours came back, by the surest id in it; None if it is none of ours."""
+    part = _part(mail, _RETURNED)
+    returned, _ = split_head(part, 0, len(part), PART)
+    # A mail of ours whose Message-ID was replaced has a second name, which ends its References, and those of no answer to it.
+    references = [value.split()[-1:] for name, value in returned if name == "references"]
+    for found in (*_ids(report, returned), *(one for last in references for one in last if is_reference(one))):
         if message_id := signer.proven(found) or renamed.get(_local(found), ""):
             return _Named(message_id, "report", bool(returned))
     within = b"\n".join(texts(mail))
@@ -163,7 +158,7 @@ def _named(mail: Mail, report: Mapping[str, str], signer: Signer, renamed: Mappi
         one[1].decode("latin-1") for one in _MESSAGE_ID.finditer(within)
     ]
     if ids:
-        # It says which mail it returns: no other one that stands in it, and that this one answers, is meant.
+        # It names the mail that it returns: no other mail that it quotes or answers is meant.
         second = next((one[1].decode("ascii") for one in _LAST.finditer(within)), "")
         message_id = next((one for each in (ids[0], second) if (one := signer.proven(each) or renamed.get(_local(each), ""))), "")
         return _Named(message_id, "text", returned=True) if message_id else None
@@ -178,7 +173,7 @@ def _named(mail: Mail, report: Mapping[str, str], signer: Signer, renamed: Mappi
 
 
 def _ids(report: Mapping[str, str], returned: Fields) -> Iterator[str]:
-    """Yield where the Message-ID of what was returned can stand, the surest first.
+    """Yield the fields that may hold the Message-ID of the returned mail, the surest first.
 
     An inline forward has ours as its Resent-Message-ID, and the Message-ID of the original may be one of ours, too.
     """
@@ -187,14 +182,6 @@ def _ids(report: Mapping[str, str], returned: Fields) -> Iterator[str]:
     yield from (value for name, value in returned if name == "resent-message-id")
     yield from [value for name, value in returned if name == HOP.lower()][:1]
     yield from (value for name, value in returned if name == "message-id")
-
-
-def _second(returned: Fields) -> Iterator[str]:
-    """Yield the second name of a mail of ours whose Message-ID was replaced: it ends its References, and no answer's to it."""
-    for name, value in returned:
-        if name == "references":
-            last = value.split()[-1:]
-            yield from (one for one in last if is_reference(one))
 
 
 def _local(message_id: str) -> str:
@@ -214,17 +201,14 @@ def _blocks(report: bytes) -> Sequence[Mapping[str, str]]:
     """Return the report's groups of fields: those of the mail, then those of each recipient (RFC 3464 section 2.1)."""
     found: list[Mapping[str, str]] = []
     for block in _EMPTY_LINE.split(report.replace(b"\r\n", b"\n"), 2 * _MAX_RECIPIENTS):
-        fields, _ = _split(block.strip(b"\n") + b"\n")
+        lines = block.strip(b"\n") + b"\n"
+        fields, _ = split_head(lines, 0, len(lines), PART)
         if fields:
             found.append(dict(reversed(fields)))
-    # Some leave the empty line behind the first group out, or the group itself.
+    # Some servers leave out the empty line behind the first group, or the group itself.
     if found and _is_group(found[0]):
         found.insert(0, found[0])
     return found or [{}]
-
-
-def _split(block: bytes) -> tuple[Fields, int]:
-    return split_head(block, 0, len(block), PART)
 
 
 def _is_group(fields: Mapping[str, str]) -> bool:
@@ -232,7 +216,7 @@ def _is_group(fields: Mapping[str, str]) -> bool:
 
 
 def _recipient(fields: Mapping[str, str]) -> Bounced | None:
-    """Return what a group says of a recipient that was given up; None for any other group."""
+    """Return the recipient of a group if it was given up; None for any other group."""
     names = ("original-recipient", "final-recipient", "x-actual-recipient")
     address = next(filter(None, (_address(fields[name]) for name in names if name in fields)), "")
     diagnostic = header_text(fields.get("diagnostic-code", "")).partition(";")
@@ -247,7 +231,7 @@ def _recipient(fields: Mapping[str, str]) -> Bounced | None:
 
 
 def _status(value: str, diagnostic: str) -> str:
-    """Return the status (RFC 3463), as the report says or else as the server's words do; 5.0.0 where nobody says."""
+    """Return the status (RFC 3463): the report's field, else the one in the server's words, else 5.0.0."""
     found = _STATUS.search(value) or _STATUS.search(diagnostic)
     if found:
         return found[1]
@@ -261,21 +245,17 @@ def _address(value: str) -> str:
     address = uncommented(address if semicolon else kind)
     if "<" in address:
         address = address.partition("<")[2].partition(">")[0]
-    address = clean(_ESCAPED.sub(lambda found: _sign(found[1]), address)).strip(" \t>'\"")
+    unescaped = _ESCAPED.sub(lambda found: chr(number) if (number := int(found[1], 16)) <= sys.maxunicode else "", address)
+    address = clean(unescaped).strip(" \t>'\"")
     local, _, domain = address.rpartition("@")
     return address[:_MAX_ADDRESS] if local and domain and len(address.split()) == 1 else ""
-
-
-def _sign(digits: str) -> str:
-    number = int(digits, 16)
-    return chr(number) if number <= sys.maxunicode else ""
 
 
 # --- what a letter says -----------------------------------------------------------------------------------------------
 
 
 def _told(mail: Mail) -> tuple[Bounced, ...]:
-    """Return whom a letter says that it could not reach; one without an address where it names nobody. Empty if it says nothing."""
+    """Return the recipients that a letter reports as not reached; one without an address if it names nobody."""
     letter = notice(mail)
     said = failure(mail, letter)
     listed = ", ".join(value for name, value in mail.headers if name == "x-failed-recipients")
@@ -288,7 +268,7 @@ def _told(mail: Mail) -> tuple[Bounced, ...]:
 
 
 def _addressed(mail: Mail, letter: str) -> list[str]:
-    """Return the addresses that a letter names as those it could not reach: not those of the mail itself, and none for help."""
+    """Return the addresses that a letter reports as not reached: without those of the mail itself and those for help."""
     ours = {each.email.casefold() for each in (*mail.to, *mail.from_)}
     for text in (_SUMMARY.sub("", letter), letter):
         found = dict.fromkeys(each[0].strip(_AROUND)[:_MAX_ADDRESS] for each in _EMAIL.finditer(text))

@@ -1,9 +1,8 @@
-"""How the accounts are that send, as their last deliveries showed (promise P10)."""
+"""Tell the store and the administrators how the sending accounts are, as their last deliveries showed (promise P10)."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,38 +18,45 @@ if TYPE_CHECKING:
 
 __all__ = ["DestinationHealth"]
 
-#: That all is well is told so often at most, in seconds; what is wrong is told at once.
+#: Seconds between two reports that an account is well; an error is reported at once.
 _QUIET = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    error: str
-    at: float
-
-
 class DestinationHealth:
-    """Tells the store of each account how its last round went. Used by the outbox' thread."""
+    """Reports of each account how its last round went. Used by the dispatcher's thread."""
 
     def __init__(self, store: Store, instance: Instance, events: Events) -> None:
         self._store = store
         self._events = events
         self._instance = instance
-        self._told: dict[str, _Told] = {}
-        #: What the store did not take yet.
+        #: The error that was reported last of each account, and when.
+        self._told: dict[str, tuple[str, float]] = {}
+        #: Reports that the store has not taken yet.
         self._untold: dict[str, AccountHealth] = {}
 
     def tell(self, done: DeliveryRound, *, failures: int) -> None:
-        """Tell what a round says of its account. A webhook has none; raises what the store raises."""
+        """Report what a round showed of its account; a webhook has none. Raises what the store raises."""
         kind, _, account = done.destination.partition(" ")
         if kind != "account" or not (done.tried or done.error):
             return
         error, now = done.error.message if done.error else "", time.monotonic()
         before = self._told.get(account)
-        if not error and before is not None and not before.error and now - before.at < _QUIET:
+        if not error and before is not None and not before[0] and now - before[1] < _QUIET:
             return
-        health = self._health(account, done, failures)
-        # Before the store is told, which may be away.
+        failed: Condition = "paused" if isinstance(done.error, AuthError) else "backing off"
+        at = datetime.now(UTC)
+        health = AccountHealth(
+            account=account,
+            holder=self._instance.name,
+            condition=failed if done.error else "sending",
+            checked_at=None if done.error else at,
+            mail_at=at if done.delivered and not done.error else None,
+            due_at=at + timedelta(seconds=done.rest) if done.error else None,
+            failures=failures if done.error else 0,
+            error=error,
+            advice=done.error.advice if done.error else "",
+        )
+        # The administrators first: the store may be away.
         if health.error:
             passing = health.condition != "paused"
             self._events.alarm_raised(
@@ -58,11 +64,11 @@ class DestinationHealth:
             )
         else:
             self._events.alarm_over("account", account)
-        self._told[account], self._untold[account] = _Told(error, now), health
+        self._told[account], self._untold[account] = (error, now), health
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Tell what the store was away for; raises what it raises."""
+        """Give the store the reports that it was away for; raises what it raises."""
         untold, self._untold = self._untold, {}
         try:
             if untold:
@@ -70,19 +76,3 @@ class DestinationHealth:
         except TransientError:
             self._untold = untold
             raise
-
-    def _health(self, account: str, done: DeliveryRound, failures: int) -> AccountHealth:
-        now = datetime.now(UTC)
-        if done.error is None:
-            sent = now if done.delivered else None
-            return AccountHealth(account=account, holder=self._instance.name, condition="sending", checked_at=now, mail_at=sent)
-        condition: Condition = "paused" if isinstance(done.error, AuthError) else "backing off"
-        return AccountHealth(
-            account=account,
-            holder=self._instance.name,
-            condition=condition,
-            due_at=now + timedelta(seconds=done.rest),
-            failures=failures,
-            error=done.error.message,
-            advice=done.error.advice,
-        )

@@ -1,4 +1,4 @@
-"""A forward as it goes out: the original's bytes as they are, and what stands around or before them (promise P5)."""
+"""Write a forward for SMTP: the original's bytes as they are, and our lines around or before them (promise P5)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gatewayd.api.forwarder import Parcel
     from gatewayd.message.values import Source
 
-__all__ = ["Written", "as_it_is", "forwarded"]
+__all__ = ["Written", "as_it_is", "base64_lines", "boundary_of", "forwarded", "required", "text_part"]
 
 _LINE = 57
 _FIELD = re.compile(rb"[!-9;-~]{1,256}[ \t]*:")
@@ -35,35 +35,34 @@ _HOP = re.compile(r"[!-9;-~]+: [\x20-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A message ready for SMTP: lines end with CRLF, none is over 998 bytes, the last one is ended, and there are no NULs."""
+    """A message ready for SMTP: all lines end with CRLF, no line is over 998 bytes, and there are no NULs."""
 
     #: In bytes, as SIZE counts them (RFC 1870 section 3).
     size: int
-    #: It has bytes over 127: only for a server that offers 8BITMIME (RFC 6152).
+    #: It has bytes over 127, so only a server that offers 8BITMIME takes it (RFC 6152).
     eight_bit: bool
-    #: What stands before the original and behind it.
+    #: Our bytes before the original and behind it.
     _head: bytes = field(repr=False)
     _tail: bytes = field(repr=False)
     _original: Source = field(repr=False)
     _base64: bool
+    #: Where the original's bytes begin that are sent.
+    _start: int = 0
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield it in pieces of some 100 KB, as often as it is asked for; raises what the source raises."""
-        original = pieces(self._original)
-        yield from chain((self._head,), map(_encoded, original) if self._base64 else original, (self._tail,))
+        """Yield the message in pieces of some 100 KB; can be called again. Raises what the source raises."""
+        original = pieces(self._original, self._start)
+        yield from chain((self._head,), map(base64_lines, original) if self._base64 else original, (self._tail,))
 
 
 def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False) -> Written:
-    """Return what a parcel looks like on the wire, the same for the same parcel.
+    """Return a parcel as it goes over the wire, the same for the same parcel.
 
-    ``eight_bit`` and ``smtputf8`` say whether the server offers 8BITMIME and SMTPUTF8. The original is read in pieces, to see what
-    it is made of. What SMTP can't carry, or a server would rewrite, goes as base64 where the mode is ``attached``. Raises
-    PermanentError with the reason where the mode wants the bytes as they are and they can't be.
+    ``eight_bit`` and ``smtputf8``: whether the server offers 8BITMIME and SMTPUTF8. The original is read once in pieces before. If
+    SMTP can't carry it, or a server would rewrite it, the mode ``attached`` sends it as base64; the other modes, which send the
+    bytes as they are, raise PermanentError with the reason.
     """
-    sender = parcel.sender
-    if sender is None:
-        raise PermanentError("there is nobody that it could be from", advice="Give the account a `from` in its `send:`.")
-    boundary = f"=_gw_{hashlib.sha256(parcel.message_id.encode()).hexdigest()[:40]}"
+    sender, boundary = required(parcel.sender), boundary_of(parcel.message_id)
     seen = OriginalScan.of(parcel.source, boundary.encode())
     if parcel.mode == "attached":
         return _attached(parcel, sender, boundary, seen, eight_bit=eight_bit, smtputf8=smtputf8)
@@ -74,12 +73,13 @@ def forwarded(parcel: Parcel, *, eight_bit: bool, smtputf8: bool = False) -> Wri
     if not _FIELD.match(parcel.source.read(0, 300)):
         advice = "`mode: attached` carries any mail."
         raise PermanentError("the original can't be resent: it does not begin with a header", advice=advice)
-    head, rest = without_return_path(parcel.source)
-    return _written(_lines(_resent(parcel, sender)) + head, rest, b"", eight_bit=seen.eight_bit)
+    head, start = without_return_path(parcel.source)
+    head = _lines(_resent(parcel, sender)) + head
+    return Written(len(head) + parcel.source.size - start, seen.eight_bit, head, b"", parcel.source, _base64=False, _start=start)
 
 
 def as_it_is(message: Source) -> Written:
-    """Return a message that we wrote whole, in ASCII and with lines as SMTP has them."""
+    """Return a message of ours that is ASCII and has its lines as SMTP wants them."""
     return _written(b"", message, b"", eight_bit=False)
 
 
@@ -107,7 +107,7 @@ def _resent(parcel: Parcel, sender: Address) -> Iterator[str]:
 
 
 def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
-    """Yield the header lines of a new message of ours, but for what says how its body is built."""
+    """Yield the header lines of a new message of ours, all but those of its body."""
     yield header_writing.addressed("From", [sender])
     yield header_writing.addressed("To", [Address(name="", email=email) for email in parcel.addressed])
     yield header_writing.text("Subject", f"Fwd: {parcel.filing.subject}")
@@ -116,7 +116,7 @@ def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
     # A relay may replace the line above.
     yield f"References: {reference(parcel.message_id)}"
     if parcel.cause.startswith("rule"):
-        # RFC 3834 section 5; the other is what Exchange asks for.
+        # RFC 3834 section 5; Exchange wants the line below.
         yield "Auto-Submitted: auto-generated"
     yield "X-Auto-Response-Suppress: All"
     yield from _hops(parcel)
@@ -124,7 +124,7 @@ def _heading(parcel: Parcel, sender: Address) -> Iterator[str]:
 
 
 def _hops(parcel: Parcel) -> Iterator[str]:
-    """Yield the hop lines; one that came with the mail and could be more than one line is left out."""
+    """Yield the hop lines, without those of the original that could be more than one line."""
     return (hop for hop in parcel.hops if len(hop) <= LONGEST_LINE and _HOP.fullmatch(hop))
 
 
@@ -156,10 +156,7 @@ def _attached(parcel: Parcel, sender: Address, boundary: str, seen: OriginalScan
         f"Content-Transfer-Encoding: {'8bit' if high else '7bit'}",
         "",
         f"--{boundary}",
-        "Content-Type: text/plain; charset=utf-8",
-        "Content-Transfer-Encoding: quoted-printable",
-        "",
-        *encodestring(_said(parcel).encode()).decode("ascii").splitlines(),
+        *text_part(_said(parcel)),
         f"--{boundary}",
         *original,
         "",
@@ -168,7 +165,7 @@ def _attached(parcel: Parcel, sender: Address, boundary: str, seen: OriginalScan
 
 
 def _said(parcel: Parcel) -> str:
-    """Return the text before the original: who forwarded what, and because of what."""
+    """Return the text before the original: who forwarded it, and its main headers."""
     filing = parcel.filing
     lines = [
         f"Forwarded by {_AGAIN.sub('', parcel.cause.removeprefix('person:'))} of {filing.operator}.",
@@ -181,5 +178,27 @@ def _said(parcel: Parcel) -> str:
     return "".join(f"{clean(line)}\n" for line in lines)
 
 
-def _encoded(piece: bytes) -> bytes:
-    return encodebytes(piece).replace(b"\n", b"\r\n")
+# --- shared with other mail of ours -----------------------------------------------------------------------------------
+
+
+def required(sender: Address | None) -> Address:
+    """Return the sender; raises PermanentError if there is none."""
+    if sender is None:
+        raise PermanentError("there is nobody that it could be from", advice="Give the account a `from` in its `send:`.")
+    return sender
+
+
+def boundary_of(text: str) -> str:
+    """Return the boundary of a multipart message of ours, the same for the same text."""
+    return f"=_gw_{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+
+def text_part(text: str) -> list[str]:
+    """Return the lines of a text as the body of a message or part, with its Content headers."""
+    body = encodestring(text.encode()).decode("ascii").splitlines()
+    return ["Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: quoted-printable", "", *body]
+
+
+def base64_lines(data: bytes) -> bytes:
+    """Return bytes as base64 in lines (RFC 2045 section 6.8)."""
+    return encodebytes(data).replace(b"\n", b"\r\n")

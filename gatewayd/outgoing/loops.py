@@ -1,10 +1,10 @@
-"""Circles and robots: which mail a rule must not send on as mail, or it would never come to an end (promise P7).
+"""Decide whether a rule may send a mail on as mail, or whether that could make a circle without end (promise P7).
 
-Circles, robots' answers and the reports of mail systems are withheld, whatever the rule says. What programs send of themselves,
-to lists or in bulk, makes no circle; but few want it sent on, so that only a rule which asks for it takes it.
+Circles, robots' answers and the reports of mail systems are withheld, whatever the rule says. Mail that programs send of
+themselves, to lists or in bulk, makes no circle; but few people want it sent on, so only a rule that asks for it takes it.
 
-What is a mark of a robot says so of this very mail. X-Auto-Response-Suppress is none: it asks robots not to answer, and people's
-programs write it, too.
+A robot's mark is a header that describes this very mail. X-Auto-Response-Suppress is none: it asks robots not to answer, and
+people's programs write it, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gatewayd.message.message_ids import HOP
 from gatewayd.outgoing.bounce_phrases import is_answer
 from gatewayd.outgoing.mail_systems import failure, from_daemon, is_null_sender, notice, null_sent, robot_mark, sent_by_daemon
-from gatewayd.outgoing.provenance import provenance
+from gatewayd.outgoing.provenance import headers_by_name, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from gatewayd.message.message_ids import Signer
     from gatewayd.outgoing.provenance import Provenance
 
-__all__ = ["MAX_HOPS", "by_program", "hops", "withheld"]
+__all__ = ["MAX_HOPS", "by_program", "withheld"]
 
-#: How often a mail may have been forwarded, by gatewayds, whoever's they are, or as its subject says; and how many servers it may
-#: have come through.
+#: How often a mail may have been forwarded, by any gatewayd or as its subject says, and through how many servers it may have come.
 MAX_HOPS = 5
 _MAX_RECEIVED = 50
 
@@ -42,24 +41,26 @@ _COMPLAINTS = ("feedback-type", "x-feedback-type", "x-hmxmroriginalrecipient", "
 _NO = {"", "no", "false"}
 
 
-def hops(mail: Mail) -> Sequence[str]:
-    """Return the values of the mail's hop headers, the newest first."""
-    return [value for name, value in mail.headers if name == _HOP]
-
-
 def withheld(mail: Mail, signer: Signer, ours: Provenance | None = None) -> str:
     """Return why no rule may forward the mail, in words for people; empty where one may. ``ours`` is its provenance, if known."""
-    headers = _headers(mail)
-    return _circle(signer, headers, ours or provenance(mail, signer)) or _answer(mail, headers) or _system(mail, headers)
+    headers = headers_by_name(mail)
+    circle = _circle(signer, headers, ours or provenance(mail, signer))
+    if circle:
+        return circle
+    if "auto-replied" in _words(headers, "auto-submitted"):
+        return "it is the answer of a robot (Auto-Submitted: auto-replied)"
+    mark = robot_mark(mail)
+    return f"it is the answer of a robot ({mark})" if mark else _system(mail, headers)
 
 
 def by_program(mail: Mail) -> str:
-    """Return by what a program's mail, or one to many, is known as such (RFC 3834 section 5, RFC 2919); empty for any other."""
-    headers = _headers(mail)
+    """Return the mark of a mail by a program or to many (RFC 3834 section 5, RFC 2919), in words; empty for any other mail."""
+    headers = headers_by_name(mail)
     sent = [word for word in _words(headers, "auto-submitted") if word != "no"]
     if sent:
         return f"a program sent it of itself (Auto-Submitted: {sent[0][:50]})"
-    machine = next((name for name in _PROGRAMS if _says(headers, name)), "")
+    says = (name for name in _PROGRAMS if any(value.strip().lower() not in _NO for value in headers.get(name, ())))
+    machine = next(says, "")
     if machine:
         return f"a program sent it of itself ({machine.title()})"
     bulk = [word for word in _words(headers, "precedence") if word in {"bulk", "list", "junk"}]
@@ -69,18 +70,11 @@ def by_program(mail: Mail) -> str:
     return f"it came through a mailing list ({listed.title()})" if listed else ""
 
 
-def _headers(mail: Mail) -> Mapping[str, Sequence[str]]:
-    headers: dict[str, list[str]] = {}
-    for name, value in mail.headers:
-        headers.setdefault(name, []).append(value)
-    return headers
-
-
 def _circle(signer: Signer, headers: Mapping[str, Sequence[str]], ours: Provenance) -> str:
     hopped = headers.get(_HOP, ())
     within = [one for one in ours.ours if signer.purpose(one) == "forward"]
     why = ""
-    # Whoever got a forward can copy its hop into any mail: alone it proves nothing of this one.
+    # Anybody who got a forward can copy its hop into another mail: alone it proves nothing.
     if any(signer.proven(value) in within for value in hopped if signer.purpose(value)):
         why = f"we have forwarded it before ({HOP})"
     elif ours.itself:
@@ -99,19 +93,8 @@ def _circle(signer: Signer, headers: Mapping[str, Sequence[str]], ours: Provenan
     return ""
 
 
-def _answer(mail: Mail, headers: Mapping[str, Sequence[str]]) -> str:
-    if "auto-replied" in _words(headers, "auto-submitted"):
-        return "it is the answer of a robot (Auto-Submitted: auto-replied)"
-    mark = robot_mark(mail)
-    return f"it is the answer of a robot ({mark})" if mark else ""
-
-
-def _says(headers: Mapping[str, Sequence[str]], name: str) -> bool:
-    return any(value.strip().lower() not in _NO for value in headers.get(name, ()))
-
-
 def _system(mail: Mail, headers: Mapping[str, Sequence[str]]) -> str:
-    # The first one is the only one that counts (RFC 2045 section 5.2), as in the parser.
+    # Only the first Content-Type counts (RFC 2045 section 5.2), as in the parser.
     if headers.get("content-type", ("",))[0].lower().startswith("multipart/report"):
         return "it is a report of a mail system (multipart/report)"
     if any(name in headers for name in _COMPLAINTS) or any(one.type == "message/feedback-report" for one in mail.attachments):
@@ -121,7 +104,7 @@ def _system(mail: Mail, headers: Mapping[str, Sequence[str]]) -> str:
     sender = mail.sender
     if sender is not None and sender.email.strip() and is_null_sender(sender.email):
         return "it is a message of a mail system (From: MAILER-DAEMON)"
-    # A postmaster is a person, too: what he writes is mail, and what his server does not deliver is not.
+    # A postmaster is a person, too: his own letters are mail, his server's failure reports are not.
     written = is_answer(mail.subject) and not sent_by_daemon(mail)
     if from_daemon(mail) and not written and failure(mail, notice(mail)):
         return "it is a message of a mail system that could not deliver a mail"

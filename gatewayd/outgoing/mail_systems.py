@@ -1,8 +1,7 @@
-"""What mail systems write: the null sender in all its spellings, the names of their daemons, and failures in plain words; and
-the marks of robots that answer for people.
+"""Recognise mail of mail systems, by the null sender, their daemons' names or their words, and answers of robots by their marks.
 
-Reports that programs can read have fields (RFC 3464); many servers only write a letter. Its words are those of the servers that
-are in use, in the languages that they write.
+Reports for programs have fields (RFC 3464); many servers only write a letter. Its words are those of the servers that are in use,
+in the languages that they write.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "delayed",
-    "fails_by_subject",
     "failure",
     "from_daemon",
     "is_null_sender",
@@ -92,23 +90,23 @@ def is_null_sender(value: str) -> bool:
 
 
 def null_sent(mail: Mail) -> bool:
-    """Whether a mail came with the null sender, as far as a server has noted it."""
-    for name in _ENVELOPE:
-        for known, value in mail.headers:
-            if known == name:
-                return is_null_sender(value)
-    return False
+    """Whether a server has noted that a mail came with the null sender."""
+    noted = _noted_sender(mail)
+    return noted is not None and is_null_sender(noted)
 
 
 def sent_by_its_author(mail: Mail) -> bool:
-    """Whether the envelope's sender is its From, as of a person's mail: mail systems send theirs with the null sender."""
+    """Whether the envelope's sender is its From, as in a person's mail: mail systems send with the null sender."""
     author = compared(mail.sender.email) if mail.sender else ""
-    noted = next((value for known in _ENVELOPE for name, value in mail.headers if name == known), "")
-    return bool(author) and compared(noted[:1000].strip(" \t<>")) == author
+    return bool(author) and compared((_noted_sender(mail) or "")[:1000].strip(" \t<>")) == author
+
+
+def _noted_sender(mail: Mail) -> str | None:
+    return next((value for known in _ENVELOPE for name, value in mail.headers if name == known), None)
 
 
 def robot_mark(mail: Mail) -> str:
-    """Return the header by which a mail is known as the answer of a robot, which is older than RFC 3834; empty if there is none."""
+    """Return the header, older than RFC 3834, that marks a mail as the answer of a robot; empty if there is none."""
     for name, value in mail.headers:
         said = value.strip().lower()[:100]
         if name in {"precedence", "x-precedence"} and said.replace("-", "_").startswith("auto_reply"):
@@ -128,15 +126,12 @@ def _is_of_answers(name: str) -> bool:
 
 
 def from_daemon(mail: Mail) -> bool:
-    """Whether its From can be that of a mail system, or it says otherwise that it is a report of failure.
-
-    A postmaster is a person, too.
-    """
+    """Whether its From may be a mail system's, or another header marks it as a report of failure. A postmaster is a person, too."""
     return _is_from(mail, _EITHER)
 
 
 def sent_by_daemon(mail: Mail) -> bool:
-    """Whether its From is one that only programs have, or it says otherwise that it is a report of failure."""
+    """Whether its From is one that only programs have, or another header marks it as a report of failure."""
     return _is_from(mail, _PROGRAM)
 
 
@@ -145,11 +140,6 @@ def _is_from(mail: Mail, names: re.Pattern[str]) -> bool:
         (name == "from" and (names.search(value[:1000]) or is_null_sender(value))) or (name in _REPORTS and value.strip())
         for name, value in mail.headers
     )
-
-
-def fails_by_subject(mail: Mail) -> bool:
-    """Whether its subject is one under which mail systems report a failure."""
-    return bounce_phrases.is_about_failure(mail.subject)
 
 
 def delayed(mail: Mail, letter: str) -> bool:
@@ -169,9 +159,9 @@ def failure(mail: Mail, letter: str) -> str:
 
 
 def notice(mail: Mail) -> str:
-    """Return the letter of a report: its text, as far as that goes before the mail which it returns; at most 16,384 characters.
+    """Return the letter of a report: its text before the mail that it returns, at most 16,384 characters.
 
-    Some begin with a few header lines of that mail, and go on with what became of it.
+    Some letters begin with a few header lines of that mail.
     """
     text = mail.text[:_NOTICE]
     for ends in islice(_RETURNED.finditer(text), _SUMMARIES):

@@ -1,18 +1,16 @@
-"""A notice to the administrators as it goes out: as a mail, and as a line of JSON. No word of any mail stands in it."""
+"""Write a notice to the administrators, as a mail and as a line of JSON. It has no word of any mail."""
 
 from __future__ import annotations
 
 from email.utils import format_datetime
-from quopri import encodestring
 from typing import TYPE_CHECKING
 
 from gatewayd.api.timestamps import minute, moment
-from gatewayd.errors import PermanentError
 from gatewayd.message import header_writing
 from gatewayd.message.control_characters import clean
 from gatewayd.message.mail import BytesSource
 from gatewayd.message.values import Address
-from gatewayd.outgoing.forward_mime import as_it_is
+from gatewayd.outgoing.forward_mime import as_it_is, required, text_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["notice_mail", "notice_row"]
 
-#: So many are named; of the rest the number is told.
+#: So many alarms are named; of the others only the number.
 _MOST = 20
 
 
@@ -40,26 +38,21 @@ def _row(one: Standing) -> Json:
 
 
 def notice_mail(notice: Notice) -> Written:
-    """Return a notice as a mail (RFC 5322), ready for SMTP; raises PermanentError where nobody is named as its sender."""
-    if notice.sender is None:
-        raise PermanentError("there is nobody that it could be from", advice="Give the account a `from` in its `send:`.")
-    body = encodestring("".join(f"{line}\n" for line in _lines(notice)).encode()).decode("ascii").splitlines()
-    lines = [*_heading(notice, notice.sender), "", *body, ""]
+    """Return a notice as a mail (RFC 5322), ready for SMTP; raises PermanentError if it has no sender."""
+    lines = [
+        header_writing.addressed("From", [required(notice.sender)]),
+        header_writing.addressed("To", [Address(name="", email=email) for email in notice.to]),
+        header_writing.text("Subject", _subject(notice)),
+        f"Date: {format_datetime(notice.at)}",
+        f"Message-ID: {notice.message_id}",
+        # RFC 3834 section 5; Exchange wants the line below.
+        "Auto-Submitted: auto-generated",
+        "X-Auto-Response-Suppress: All",
+        "MIME-Version: 1.0",
+        *text_part("".join(f"{line}\n" for line in _lines(notice))),
+        "",
+    ]
     return as_it_is(BytesSource("\r\n".join(lines).encode("ascii")))
-
-
-def _heading(notice: Notice, sender: Address) -> Iterator[str]:
-    yield header_writing.addressed("From", [sender])
-    yield header_writing.addressed("To", [Address(name="", email=email) for email in notice.to])
-    yield header_writing.text("Subject", _subject(notice))
-    yield f"Date: {format_datetime(notice.at)}"
-    yield f"Message-ID: {notice.message_id}"
-    # RFC 3834 section 5; the other is what Exchange asks for.
-    yield "Auto-Submitted: auto-generated"
-    yield "X-Auto-Response-Suppress: All"
-    yield "MIME-Version: 1.0"
-    yield "Content-Type: text/plain; charset=utf-8"
-    yield "Content-Transfer-Encoding: quoted-printable"
 
 
 def _subject(notice: Notice) -> str:

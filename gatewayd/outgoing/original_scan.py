@@ -1,4 +1,4 @@
-"""What the original of a forward is made of: whether SMTP can carry it, and which of its lines a server would rewrite."""
+"""Scan the original of a forward: whether SMTP can carry it, and whether a server would rewrite some of its lines."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ if TYPE_CHECKING:
 
 __all__ = ["LONGEST_LINE", "OriginalScan", "pieces", "raw_heads", "without_return_path"]
 
-#: Bytes that are read at once; a multiple of 57, which a line of base64 stands for, so that only the last piece ends within one.
+#: Bytes that are read at once: a multiple of the 57 bytes of a base64 line, so that only the last piece ends within a line.
 _PIECE = 57 * 4096
 #: Without its CRLF (RFC 5321 section 4.5.3.1.6).
 LONGEST_LINE = 998
 _MESSAGE = re.compile(rb"message/(?:rfc822|global)\b", re.IGNORECASE)
 _BOUNDARY = re.compile(rb'boundary[ \t]*=[ \t]*"?([^";\r\n]{1,200}+)', re.IGNORECASE)
 _RETURN_PATH = re.compile(rb"^Return-Path[ \t]*:[^\r\n]*+\r\n(?:[ \t][^\r\n]*+\r\n)*", re.IGNORECASE | re.MULTILINE)
-#: A header that is longer is sent on as it is.
+#: A longer header is sent on unchanged.
 _LONGEST_HEAD = 1 << 20
 
 
 @dataclass(slots=True)
 class OriginalScan:
-    """What was seen of an original's bytes."""
+    """The properties of an original's bytes that matter to SMTP."""
 
     nul: bool = False
     #: A CR or LF that is no part of a CRLF.
     bare: bool = False
     long: bool = False
     eight_bit: bool = False
-    #: It holds the line by which ours would be divided.
+    #: It contains the boundary of our own message.
     divided: bool = False
+    #: It ends with CRLF.
     ended: bool = False
 
     @classmethod
@@ -45,7 +46,7 @@ class OriginalScan:
             seen.nul |= b"\0" in piece
             seen.eight_bit |= not piece.isascii()
             seen.divided |= boundary in before + piece
-            # A CRLF over the border of two pieces is counted with its LF: the CR before it is alone until then.
+            # A CRLF over the border of two pieces is counted with its LF; until then its CR counts as lone.
             crlf = piece.count(b"\r\n") + (before[-1:] == b"\r" and piece[:1] == b"\n")
             lone += piece.count(b"\r") - crlf
             seen.bare |= piece.count(b"\n") != crlf
@@ -60,7 +61,7 @@ class OriginalScan:
         return seen
 
     def why_not(self, *, eight_bit: bool) -> str:
-        """Return why SMTP can't carry it; empty where it can."""
+        """Return why SMTP can't carry it; empty if it can."""
         if self.nul:
             return "it has NULs"
         if self.bare:
@@ -71,9 +72,9 @@ class OriginalScan:
 
 
 def raw_heads(source: Source) -> set[str]:
-    """Return what the raw 8-bit bytes in headers of an original and its parts are: ``utf-8``, ``other``, both or neither.
+    """Return the kinds of raw 8-bit bytes in headers of an original and its parts: ``utf-8``, ``other``, both or neither.
 
-    Its lines end with CRLF and are no longer than SMTP allows.
+    The original's lines must end with CRLF and be no longer than SMTP allows.
     """
     found, boundaries = set[str](), set[bytes]()
     within, message = True, False
@@ -107,34 +108,19 @@ def _lines(source: Source) -> Iterator[bytes]:
     yield rest
 
 
-@dataclass(frozen=True, slots=True)
-class _Behind:
-    """A source without its first ``start`` bytes."""
+def without_return_path(source: Source) -> tuple[bytes, int]:
+    """Return an original's header without Return-Path, and where the rest of the original begins.
 
-    source: Source
-    start: int
-
-    @property
-    def size(self) -> int:
-        return self.source.size - self.start
-
-    def read(self, offset: int, size: int) -> bytes:
-        return self.source.read(self.start + offset, size)
-
-
-def without_return_path(source: Source) -> tuple[bytes, Source]:
-    """Return an original's header without Return-Path, and what stands behind it.
-
-    The server that delivered the original wrote that field; who sends it on takes it out (RFC 5321 section 4.4).
+    The server that delivered the original wrote that field; whoever sends it on removes it (RFC 5321 section 4.4).
     """
     head = source.read(0, _LONGEST_HEAD)
     end = head.find(b"\r\n\r\n") + len(b"\r\n")
     if end < len(b"\r\n"):
         end = len(head) if source.size == len(head) else 0
-    return _RETURN_PATH.sub(b"", head[:end]), _Behind(source, end)
+    return _RETURN_PATH.sub(b"", head[:end]), end
 
 
-def pieces(source: Source) -> Iterator[bytes]:
-    """Yield a source in pieces of some 230 KB."""
-    for offset in range(0, source.size, _PIECE):
+def pieces(source: Source, start: int = 0) -> Iterator[bytes]:
+    """Yield a source from ``start`` on in pieces of some 230 KB."""
+    for offset in range(start, source.size, _PIECE):
         yield source.read(offset, min(_PIECE, source.size - offset))

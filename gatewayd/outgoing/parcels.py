@@ -1,8 +1,7 @@
-"""Makes of a delivery in the store the parcel that a forwarder takes: through which account, to whom, with which original."""
+"""Compose the parcel of a delivery, which a forwarder takes: through which account it goes, to whom, with which original."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatewayd.api.forwarder import Forwarder, Parcel
@@ -17,55 +16,37 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import Taken
     from gatewayd.api.queries import FilingView
     from gatewayd.api.store import Store
-    from gatewayd.config import AccountConfig, Config, OperatorConfig
+    from gatewayd.config import AccountConfig, Config, SendConfig
     from gatewayd.message.values import Address, Source
 
-__all__ = ["Route", "filings", "parcel", "way"]
+__all__ = ["filings", "parcel", "route"]
 
-#: Hops are looked for in so many bytes of the original, and at most so many are carried on.
+#: So many bytes of the original are searched for hops, and at most so many hops are carried on.
 _HEAD, _HOPS = 262_144, 5
 _LONGEST_HOP = 900
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """Through whom a destination's deliveries go."""
-
-    forwarder: Forwarder
-    #: Of the account; None where no mail is sent.
-    sender: Address | None
-
-
-def way(config: Config, taken: Taken) -> Route:
-    """Return the way of a delivery, as the config is now.
+def route(config: Config, taken: Taken) -> tuple[Forwarder, Address | None]:
+    """Return by whom a delivery goes, as the config is now, and the address of the account that sends; None if no mail is sent.
 
     Raises ConfigError that says what is in its way; PluginError where no plugin offers the forwarder.
     """
-    operator = _operator(config, taken)
-    delivery = taken.delivery
+    delivery, operator = taken.delivery, config.operators.get(taken.operator)
+    if operator is None or operator.faulty:
+        wrong = "is not there any more" if operator is None else "is faulty"
+        raise ConfigError(f"operators/{taken.operator}.yaml {wrong}")
     target = operator.targets.get(delivery.target)
     if delivery.target and target is None:
         raise ConfigError(f"operator {taken.operator} has no target {delivery.target!r} any more")
     if delivery.account:
-        account = _account(config, taken)
-        chosen = config.registry.get(Forwarder, account.kind)
-        sender = account.sends.sender if account.sends else None
-        return Route(forwarder=chosen(account.options, name=account.name), sender=sender)
+        account, sends = _sending_account(config, taken)
+        return config.registry.get(Forwarder, account.kind)(account.options, name=account.name), sends.sender
     if target is None or target.options is None:
         raise ConfigError(f"target {taken.operator}/{delivery.target} gets mail now, and needs an account")
-    chosen = config.registry.get(Forwarder, target.kind)
-    return Route(forwarder=chosen(target.options, name=f"{taken.operator}/{target.name}"), sender=None)
+    return config.registry.get(Forwarder, target.kind)(target.options, name=f"{taken.operator}/{target.name}"), None
 
 
-def _operator(config: Config, taken: Taken) -> OperatorConfig:
-    operator = config.operators.get(taken.operator)
-    if operator is None or operator.faulty:
-        wrong = "is not there any more" if operator is None else "is faulty"
-        raise ConfigError(f"operators/{taken.operator}.yaml {wrong}")
-    return operator
-
-
-def _account(config: Config, taken: Taken) -> AccountConfig:
+def _sending_account(config: Config, taken: Taken) -> tuple[AccountConfig, SendConfig]:
     name = taken.delivery.account
     account = config.accounts.get(name)
     if account is None:
@@ -77,11 +58,11 @@ def _account(config: Config, taken: Taken) -> AccountConfig:
         raise ConfigError(f"account {name} does not serve operator {taken.operator} any more")
     if account.user not in {None, taken.owner}:
         raise ConfigError(f"account {name} belongs to user {account.user}, who does not have this mail")
-    return account
+    return account, account.sends
 
 
 def filings(store: Store, taken: Sequence[Taken]) -> Mapping[tuple[str, int], FilingView]:
-    """Return the filings of what was taken, by operator and mail, with one question for each operator."""
+    """Return the filings of deliveries, by operator and mail, with one question to the store for each operator."""
     found: dict[tuple[str, int], FilingView] = {}
     for operator in {one.operator for one in taken}:
         ours = [one for one in taken if one.operator == operator]
@@ -92,7 +73,7 @@ def filings(store: Store, taken: Sequence[Taken]) -> Mapping[tuple[str, int], Fi
 
 
 def parcel(taken: Taken, filing: FilingView | None, sender: Address | None) -> Parcel:
-    """Return a delivery ready to go, to those who wait for it; raises PermanentError where there is no filing of it."""
+    """Return the parcel of a delivery, to the recipients that wait for it; raises PermanentError if it has no filing."""
     if filing is None:
         raise PermanentError(f"operator {taken.operator} has no mail {taken.mail_id}")
     delivery = taken.delivery
@@ -113,7 +94,7 @@ def parcel(taken: Taken, filing: FilingView | None, sender: Address | None) -> P
 
 
 def _hops(source: Source) -> list[str]:
-    """Return the hop lines that the original came with, as far as they are plain text."""
+    """Return the hop lines of the original that are plain text."""
     raw = source.read(0, _HEAD)
     fields, _ = split_head(raw, 0, len(raw), _HEAD)
     values = [value for name, value in fields if name == HOP.lower()]

@@ -1,4 +1,4 @@
-"""What one try of a delivery makes of it: when it is tried again, when it is parked. Pure: no clock, no store, no network."""
+"""Decide the result of a try of a delivery: delivered, waiting for its next try, or parked. Pure: no clock, store or network."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Policy"]
 
-#: Seconds after the first failure of a delivery; the longest wait is so many times that of an account.
+#: Seconds after the first failure of a delivery; its longest wait is so many times that of a destination.
 _FIRST, _TIMES = 60.0, 4
 #: Seconds after the first failure of a destination, and the longest pause after refused log-ins.
 _FIRST_OF_DESTINATION, _LONGEST_PAUSE = 10.0, 3600.0
-#: What another side says is kept up to so many characters.
+#: So many characters of another side's words are kept.
 _LONGEST_WORDS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How long is waited, and how long it is tried at all."""
+    """How long to wait between tries, and when to give up."""
 
-    #: Seconds after which what was not taken over is parked.
+    #: Seconds after which a delivery is parked.
     give_up: float
-    #: Between two tries of one delivery, which its server does not take yet.
+    #: Between two tries of a delivery that its server does not take yet.
     again: Backoff
-    #: Between two tries of a destination, whose server can't be reached.
+    #: Between two tries of a destination whose server can't be reached.
     destination: Backoff
     #: Between two tries of a destination where one side could not prove who it is.
     pause: Backoff
@@ -55,10 +55,10 @@ class Policy:
         )
 
     def settled(self, taken: Taken, receipt: Receipt, *, now: datetime, luck: float) -> Settled:
-        """Return what a receipt makes of a delivery.
+        """Return the result of a delivery by its receipt.
 
-        While one recipient waits it waits, until it is given up. Else it is delivered if all have it, and parked if one has not.
-        ``luck`` is from 0 to 1, as in ``Backoff``.
+        It waits while one recipient waits, until it is given up; else it is delivered if all recipients have it, and parked if
+        one was refused. ``luck`` is from 0 to 1, as in ``Backoff``.
         """
         tried = tuple(replace(one, words=_bounded(one.words)) for one in receipt.recipients)
         taken_over = {one.words for one in receipt.recipients if one.state == "delivered"} if taken.delivery.account else set()
@@ -85,7 +85,7 @@ class Policy:
         retry_after: float | None = None,
         rest: float | None = None,
     ) -> Settled:
-        """Return what an undecided try makes of a delivery: it waits, ``rest`` seconds where they are given, or is given up."""
+        """Return the result of an undecided try: the delivery waits, for ``rest`` seconds if given, or is given up."""
         age = (now - taken.entered_at).total_seconds()
         if age >= self.give_up:
             return self.refused(taken, f"given up after {span(age, in_full=True)}; last: {words}")
@@ -94,11 +94,11 @@ class Policy:
 
     @staticmethod
     def refused(taken: Taken, words: str) -> Settled:
-        """Return what a delivery is that no further try will help: parked, with the reason."""
+        """Return the result of a delivery that no further try can help: parked, with the reason."""
         return Settled(id=taken.id, tries=taken.tries, state="parked", words=_bounded(words))
 
     def rest(self, error: GatewaydError, failures: int, *, luck: float) -> float:
-        """Return how many seconds a destination is left alone that failed so often in a row, at last by ``error``."""
+        """Return how many seconds a destination rests that failed ``failures`` times in a row, at last by ``error``."""
         if isinstance(error, AuthError):
             return self.pause.wait(failures, luck=luck)
         asked = error.retry_after if isinstance(error, TransientError) else None
@@ -106,14 +106,12 @@ class Policy:
 
 
 def _words(recipients: Sequence[Recipient], *, of: int) -> str:
-    """Return what was said of them in one line; whose words they are where there are several recipients."""
-    said = [one for one in recipients if one.words] or recipients
-    return _bounded(joined(dict.fromkeys(_said(one, named=of > 1) for one in said)))
-
-
-def _said(one: Recipient, *, named: bool) -> str:
-    words = one.words or ("not taken yet" if one.state == "waiting" else one.state)
-    return f"{one.address}: {words}" if named else words
+    """Return the servers' words about recipients in one line; each with the recipient's address if there are several."""
+    said = []
+    for one in [one for one in recipients if one.words] or recipients:
+        words = one.words or ("not taken yet" if one.state == "waiting" else one.state)
+        said.append(f"{one.address}: {words}" if of > 1 else words)
+    return _bounded(joined(dict.fromkeys(said)))
 
 
 def _bounded(words: str) -> str:

@@ -1,8 +1,8 @@
-"""Which messages of our own a mail comes of: it is one of them, answers one, brings one back, or names one.
+"""Find the messages of our own to which a mail belongs: it is one of them, answers one, brings one back, or names one.
 
-Only Message-IDs that prove themselves count (``message_ids``). Some relays give our mail a Message-ID of their own (Amazon SES);
+Only Message-IDs with our signature count (``message_ids``). Some relays give our mail a Message-ID of their own (Amazon SES);
 then the reference that we put into it is found, or the id that the relay named when it took the mail, which the store knows.
-Nothing here ever raises for a mail, and what is read of one is bounded.
+No mail makes these functions raise, and they read a bounded part of it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gatewayd.message.message_ids import written_in
 from gatewayd.message.transfer_encoding import transfer_decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
 
-__all__ = ["PART", "Provenance", "part_of", "provenance", "server_ids", "texts"]
+__all__ = ["PART", "Provenance", "headers_by_name", "part_of", "provenance", "server_ids", "texts"]
 
 #: How much is read of one part, in bytes, of how many parts, and of how many ids in each place.
 PART = 1 << 16
@@ -50,17 +50,17 @@ _GUESSABLE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Message-IDs of ours that stand in a mail, by where they stand. Each is as we wrote it, and the nearest is first."""
+    """Message-IDs of ours in a mail, by their place in it. Each is as we wrote it, and the nearest is first."""
 
-    #: It is this message itself, come back.
+    #: The mail is this message itself, come back.
     itself: tuple[str, ...] = ()
-    #: They stand in a report, or in a message within it.
+    #: In a report, or in a message within the mail.
     carried: tuple[str, ...] = ()
-    #: It answers them.
+    #: The mail answers them.
     answered: tuple[str, ...] = ()
-    #: They stand in its text.
+    #: In its text.
     mentioned: tuple[str, ...] = ()
-    #: What stands before the @ of Message-IDs that are not ours: a server may have given one to a mail of ours.
+    #: Message-IDs that are not ours, up to the @: a server may have given one to a mail of ours.
     foreign: tuple[str, ...] = ()
 
     @property
@@ -70,10 +70,8 @@ class Provenance:
 
 
 def provenance(mail: Mail, signer: Signer) -> Provenance:
-    """Return which messages of ours stand in a mail."""
-    headers: dict[str, list[str]] = {}
-    for name, value in mail.headers:
-        headers.setdefault(name, []).append(value)
+    """Return the messages of ours that a mail names, and where."""
+    headers = headers_by_name(mail)
     answered = [*(one for value in headers.get("in-reply-to", ()) for one in ids(value)), *reversed(mail.references)]
     carried = _carried(mail) if mail.attachments else []
     itself = [value for name in _OWN for value in headers.get(name, ())]
@@ -84,6 +82,14 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
         mentioned=_proven(_named(texts(mail)), signer),
         foreign=_foreign([*answered[:_MAX_FOREIGN], *_message_ids(carried)], signer),
     )
+
+
+def headers_by_name(mail: Mail) -> Mapping[str, Sequence[str]]:
+    """Return the values of a mail's headers by name, each in the mail's order."""
+    headers: dict[str, list[str]] = {}
+    for name, value in mail.headers:
+        headers.setdefault(name, []).append(value)
+    return headers
 
 
 def part_of(mail: Mail, number: int, insides: ContainerContents | None = None) -> bytes:

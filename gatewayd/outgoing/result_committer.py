@@ -1,4 +1,4 @@
-"""What became of deliveries is committed in groups, while the next one is on its way."""
+"""Commit the results of deliveries in groups, while the next delivery is on its way."""
 
 from __future__ import annotations
 
@@ -18,71 +18,67 @@ if TYPE_CHECKING:
 
 __all__ = ["ResultCommitter"]
 
-#: At most so many results are ahead of the disk: what a killed daemon sends a second time.
+#: At most so many results are not on the disk yet: a killed daemon sends these deliveries a second time.
 _AHEAD = 8
-#: Fewer than so many wait for so many seconds: a commit costs as much as several deliveries to a quick server.
+#: Fewer results than the first number wait for more, for so many seconds: a commit costs as much as several quick deliveries.
 _COMPANY, _MOMENT = 4, 0.005
 
 
 class ResultCommitter:
-    """Keeps what became of deliveries until it is on the disk. Used by one thread; the commits are the executor's."""
+    """Keeps the results of deliveries until they are on the disk. Used by one thread; the executor's thread commits."""
 
     def __init__(
         self, store: Store, taker: str, executor: Executor, *, told: Callable[[Taken, Settled], None], wait: Callable[[], bool]
     ) -> None:
-        """``told`` hears of each that is committed, in the executor's thread. ``wait`` waits a moment where the store is away.
+        """``told`` is called with each result that is committed, in the executor's thread.
 
-        It returns whether to go on trying: what was sent and is not on the disk would be sent again.
+        ``wait`` is called while the store is away: it waits a moment, and returns whether to try again. A result that is not
+        committed means that the delivery is sent a second time.
         """
         self._store = store
         self._taker = taker
         self._executor = executor
         self._told = told
         self._wait = wait
-        #: What is known and not on its way to the disk; filled by the one thread, emptied by the other.
+        #: Results that no commit has taken yet; filled by the one thread, emptied by the other.
         self._known: deque[tuple[Taken, Settled]] = deque()
         self._commits: deque[Future[None]] = deque()
         self._added = self._written = 0
         self._closing = False
-        #: Why something could not be committed: it is sent again later, so nothing more may follow it.
+        #: The first error of a commit: its deliveries are sent again later, so nothing more may be sent after them.
         self.error: BaseException | None = None
 
     def add(self, taken: Taken, settled: Settled) -> None:
-        """Have it committed soon; waits while too much is ahead of the disk. Raises what the store raised before."""
+        """Have a result committed soon; waits while too many are not on the disk. Raises what the store raised before."""
         self._closing = False
         self._known.append((taken, settled))
         self._added += 1
-        self._commits.append(self._executor.submit(self._guarded_commit))
+        self._commits.append(self._executor.submit(self._commit))
         while self._commits and (self._commits[0].done() or self._added - self._written >= _AHEAD):
             self._commits.popleft().result()
 
     def close(self) -> None:
-        """Return when all is on the disk; raises what the store raised, and each time again."""
+        """Return when all results are on the disk. Raises what the store raised, each time that it is called."""
         self._closing = True
         wait(self._commits)
         self._commits.clear()
         if self.error is not None:
             raise self.error
 
-    def _guarded_commit(self) -> None:
+    def _commit(self) -> None:
+        """Commit the results that there are by now; a few wait a moment for more."""
         try:
-            self._commit()
+            if self._known and len(self._known) < _COMPANY and not self._closing:
+                time.sleep(_MOMENT)
+            batch = [self._known.popleft() for _ in range(len(self._known))]
+            ours = self._settled([settled for _, settled in batch]) if batch else frozenset()
+            self._written += len(batch)
+            for taken, settled in batch:
+                if taken.id in ours:
+                    self._told(taken, settled)
         except BaseException as error:
             self.error = self.error or kept(error)
             raise
-
-    def _commit(self) -> None:
-        """Commit what is known by now; what few there are wait a moment for company."""
-        if not self._known:
-            return
-        if len(self._known) < _COMPANY and not self._closing:
-            time.sleep(_MOMENT)
-        batch = [self._known.popleft() for _ in range(len(self._known))]
-        ours = self._settled([settled for _, settled in batch])
-        self._written += len(batch)
-        for taken, settled in batch:
-            if taken.id in ours:
-                self._told(taken, settled)
 
     def _settled(self, batch: Sequence[Settled]) -> frozenset[int]:
         while True:

@@ -1,4 +1,4 @@
-"""What a batch brings back of our own deliveries, and whose they are; one question to the store for all of it."""
+"""Find which of our deliveries the mails of a batch bring back, and whose they are, with one question to the store."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Returned", "returned"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What a mail brings back."""
+    """The deliveries of ours that a mail brings back."""
 
-    #: Which messages of ours stand in it, those that it answers by another name among them.
+    #: The messages of ours that the mail names, with those that it answers by a server's id.
     provenance: Provenance
-    #: Whose deliveries they are, the nearest first. Of some nobody knows: they are no longer in the store.
+    #: Whose deliveries they are, the nearest first; without those that are no longer in the store.
     origins: tuple[Origin, ...]
     #: Message-IDs of ours by the ids that servers gave them.
     renamed: Mapping[str, str]
@@ -32,7 +32,7 @@ class Returned:
 def returned(
     mails: Iterable[Mail], signer: Signer, origins: Callable[[Collection[str], Collection[str]], Sequence[Origin]]
 ) -> Mapping[int, Returned]:
-    """Return what each mail brings back, by its id; ``origins`` is the store's verb, and what it raises is raised."""
+    """Return the deliveries that each mail brings back, by its id. ``origins`` is the store's verb; raises what it raises."""
     found = {mail.id: provenance(mail, signer) for mail in mails}
     message_ids = {one for each in found.values() for one in each.ours}
     server_ids = {one for each in found.values() for one in each.foreign}

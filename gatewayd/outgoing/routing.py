@@ -1,14 +1,14 @@
-"""What mail goes on by an operator's rules, to which targets, and what of it is withheld since it would go in a circle.
+"""Decide by an operator's rules which mail goes on to which targets, and withhold mail that would go in a circle.
 
 Rules send each mail on when it comes in new, never for backlog, a rematch or a retry, unless a person asks for it. The links that
 an answer to mail of ours will inherit count as its own.
 
-What goes to a target as mail must pass ``loops``: whoever gets it may answer, or forward it back. A target that gets no mail,
-such as a webhook, takes robots' mail too: a program must hear of bounces and receipts, and mails nobody by itself. What such a
-program sends because of it comes in as new mail; if that never ends, the rate does, which bounds targets of every kind.
+Mail to a target must pass ``loops``: whoever gets it may answer, or forward it back. A target that gets no mail, such as a
+webhook, takes robots' mail too: a program must hear of bounces and receipts, and mails nobody by itself. If the program sends
+mail because of it, that comes in as new mail; a circle of this kind is ended by the rate, which bounds targets of every kind.
 
-What comes back from a delivery is filed for whose delivery it is (``tenancy``), and goes on by no rule where others read the
-mailbox and it is personal.
+Mail that comes back from a delivery is filed for those whose delivery it is (``tenancy``). If it is personal and others read the
+mailbox, no rule sends it on.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ if TYPE_CHECKING:
     from gatewayd.api.delivery import Bounce, Origin
     from gatewayd.api.ledger import Filing
     from gatewayd.api.values import Record
-    from gatewayd.config import Config, OperatorConfig, TargetConfig
+    from gatewayd.config import AccountConfig, Config, OperatorConfig, TargetConfig
     from gatewayd.config.rules import Rule
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
 
-__all__ = ["Rate", "Router", "RuleVerdict"]
+__all__ = ["Rate", "Router", "RuleVerdict", "to_target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleVerdict:
-    """What one rule says of a mail."""
+    """The verdict of one rule on a mail."""
 
     number: int
-    #: Where the rule stands, as file:line.
+    #: The rule's place, as file:line.
     where: str
     targets: tuple[str, ...]
-    #: Something goes to at least one of the targets.
+    #: At least one of the targets gets something.
     fires: bool
-    #: Why it does not fire, or what of it is withheld.
+    #: Why it does not fire, or which targets it withholds the mail from, and why.
     because: str
 
 
@@ -64,7 +64,7 @@ _Inherits: TypeAlias = "Mapping[tuple[str, str | None, str], Sequence[Record]]"
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What stands in a mail itself against sending it on as mail. It says nothing against targets that get none."""
+    """Reasons in the mail itself against sending it on as mail. Targets that get no mail are not concerned."""
 
     #: Why no rule may send it on.
     circle: str
@@ -75,7 +75,7 @@ class _Judged:
         return self.circle if target.account else ""
 
     def why_not(self, rule: Rule, target: TargetConfig) -> str:
-        """Return why the rule does not take the mail for the target; what is withheld is taken, so that a person sees it."""
+        """Return why the rule does not take the mail for the target; withheld mail is taken, so that a person sees it."""
         if rule.when.automatic or not target.account or self.circle or not self.program:
             return ""
         return f"{self.program}, and the rule does not say `automatic: true`"
@@ -101,14 +101,14 @@ class Router:
         self._rate = rate or Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
 
     def returned(self, mails: Iterable[Mail]) -> Mapping[int, Returned]:
-        """Return what each mail of a batch brings back of our own, by its id.
+        """Return which of our own mail each mail of a batch brings back, by its id.
 
         Raises TransientError where the store can't be asked whose it is.
         """
         return returned(mails, self._signer, self._origins)
 
     def owned(self, account: str, filings: Sequence[Filing], back: Returned) -> Sequence[Filing]:
-        """Return the filings of a mail that came by ``account``: for those alone whose deliveries it brings back."""
+        """Return the filings of a mail that came by ``account``: only those of whose deliveries it brings back."""
         known = self._config.accounts.get(account)
         return owned(known, filings, back.origins) if known else filings
 
@@ -120,18 +120,20 @@ class Router:
         fire: Collection[int],
         back: Mapping[int, Returned] = MappingProxyType({}),
     ) -> list[tuple[int, Filing]]:
-        """Return the filings of a batch that came in by ``account``, as (mail id, filing), with what rules send on.
+        """Return the filings of a batch that came in by ``account``, as (mail id, filing), with the deliveries that rules make.
 
-        Of what they follow, only mail that is proven to be ours is left, under its Message-ID as we wrote it; ``back`` has what
-        the mails bring back, as ``returned`` says. Rules fire for the mails whose ids are in ``fire``. Raises TransientError
-        where the store can't be asked for what is inherited.
+        They follow only mail that is proven to be ours, under its Message-ID as we wrote it. ``back`` is the result of
+        ``returned``. Rules fire for the mails whose ids are in ``fire``. Raises TransientError where the store can't be asked
+        for the records that filings inherit.
         """
         proven = [(mail, self._proven(filing, back.get(mail.id))) for mail, filing in filed]
         inherits = self._inherits([filing for mail, filing in proven if mail.id in fire])
-        return [
-            (mail.id, self._sent_on(account, mail, filing, inherits, back.get(mail.id)) if mail.id in fire else filing)
-            for mail, filing in proven
-        ]
+        done = []
+        for mail, filing in proven:
+            found = self._deliveries(account, mail, filing, inherits, back.get(mail.id)) if mail.id in fire else ()
+            deliveries = tuple(found)
+            done.append((mail.id, replace(filing, deliveries=deliveries) if deliveries else filing))
+        return done
 
     def wrote(self, message_id: str) -> str:
         """Return a Message-ID as we wrote it that is proven to be that of a reply or new mail of ours; else an empty text."""
@@ -158,28 +160,23 @@ class Router:
         return [self._ruling(rule, config, self._why_not(rule, account, mail, filing), judged) for rule in config.rules]
 
     def _proven(self, filing: Filing, back: Returned | None) -> Filing:
-        """Return a filing that follows only mail of ours; what it answers by another name is ours as well."""
+        """Return the filing so that it follows only mail of ours; mail that it answers by a server's id is ours, too."""
         renamed = [one for one in back.renamed.values() if self.wrote(one)] if back else []
         if not filing.follows and not renamed:
             return filing
         proven = ((by, replace(one, message_id=self.wrote(one.message_id))) for by, one in filing.follows)
         said = [(by, one) for by, one in proven if one.message_id]
         known = {(by, one.message_id) for by, one in said}
-        for by in self._following(filing.operator) if renamed else ():
-            because = "it answers our mail {}, which its server renamed"
-            said += [(by, Follows(0, one, because.format(one))) for one in renamed if (by, one) not in known]
+        because = "it answers our mail {}, which its server renamed"
+        config = self._config.operators.get(filing.operator)
+        for by, _ in config.matchers if config and renamed else ():
+            with suppress(PluginError):
+                if self._config.registry.get(Matcher, by).follows:
+                    said += [(by, Follows(0, one, because.format(one))) for one in renamed if (by, one) not in known]
         return replace(filing, follows=tuple(said))
 
-    def _following(self, operator: str) -> Iterator[str]:
-        """Yield the operator's matchers that follow our mail."""
-        known = self._config.operators.get(operator)
-        for kind, _ in known.matchers if known else ():
-            with suppress(PluginError):
-                if self._config.registry.get(Matcher, kind).follows:
-                    yield kind
-
     def _inherits(self, filings: Sequence[Filing]) -> _Inherits:
-        """Return what filings will inherit; the store is asked only where there is a rule to which it matters."""
+        """Return the records that filings will inherit; asks the store only if a rule may need them."""
         ruled = {name for name, one in self._config.operators.items() if one.rules}
         wanted = {_heir(each, one) for each in filings if each.operator in ruled for _, one in each.follows}
         return self._inheritable(wanted) if wanted else {}
@@ -206,10 +203,6 @@ class Router:
             because = "; ".join(said)
         return RuleVerdict(number=rule.number, where=rule.where, targets=rule.targets, fires=fires, because=because)
 
-    def _sent_on(self, account: str, mail: Mail, filing: Filing, inherits: _Inherits, back: Returned | None) -> Filing:
-        deliveries = tuple(self._deliveries(account, mail, filing, inherits, back))
-        return replace(filing, deliveries=deliveries) if deliveries else filing
-
     def _deliveries(
         self, account: str, mail: Mail, filing: Filing, inherits: _Inherits, back: Returned | None
     ) -> Iterator[Delivery]:
@@ -221,7 +214,7 @@ class Router:
         if not fitting:
             return
         judged = self._judged(mail, back)
-        # A target gets a mail once, whatever rules name it: by the first one that takes the mail for it.
+        # A target gets a mail once, by the first rule that takes the mail for it.
         chosen: dict[str, Rule] = {}
         for rule in fitting:
             for name in rule.targets:
@@ -229,32 +222,27 @@ class Router:
                     chosen.setdefault(name, rule)
         for name, rule in chosen.items():
             target = config.targets[name]
-            why = judged.withheld(target) or self._refusal(filing.operator, target, mail)
-            yield self._delivery(target, rule, why)
+            # A program causes no mail from the sender of the mail that it is told of: for its target all senders count together.
+            sender = mail.sender.email if mail.sender and target.account else ""
+            itself = bool(target.account) and compared(sender) in set(map(compared, target.to))
+            why = judged.withheld(target) or self._rate.refusal(filing.operator, name, sender, itself=itself)
+            delivery = to_target(target, self._signer, self._config.accounts, cause=f"rule {rule.number}")
+            yield replace(delivery, withheld=why)
 
-    def _refusal(self, operator: str, target: TargetConfig, mail: Mail) -> str:
-        """Return why a target gets no more; what is not refused is counted."""
-        if not target.account:
-            # A program causes no mail from whoever wrote what it is told of: of its target all senders count together.
-            return self._rate.refusal(operator, target.name)
-        sender = mail.sender.email if mail.sender else ""
-        return self._rate.refusal(operator, target.name, sender, itself=compared(sender) in set(map(compared, target.to)))
 
-    def _delivery(self, target: TargetConfig, rule: Rule, why: str) -> Delivery:
-        return Delivery(
-            forwarder=target.kind,
-            account=target.account,
-            target=target.name,
-            to=target.to or (target.name,),
-            mode=target.mode,
-            cause=f"rule {rule.number}",
-            message_id=self._signer.message_id("forward", self._domain(target)),
-            withheld=why,
-        )
-
-    def _domain(self, target: TargetConfig) -> str:
-        account = self._config.accounts.get(target.account)
-        return account.sends.sender.email.rpartition("@")[2] if account and account.sends else ""
+def to_target(target: TargetConfig, signer: Signer, accounts: Mapping[str, AccountConfig], *, cause: str) -> Delivery:
+    """Return a delivery to a target, with a new Message-ID."""
+    account = accounts.get(target.account)
+    domain = account.sends.sender.email.rpartition("@")[2] if account and account.sends else ""
+    return Delivery(
+        forwarder=target.kind,
+        account=target.account,
+        target=target.name,
+        to=target.to or (target.name,),
+        mode=target.mode,
+        cause=cause,
+        message_id=signer.message_id("forward", domain),
+    )
 
 
 def _heir(filing: Filing, follows: Follows) -> tuple[str, str | None, str]:

@@ -1,4 +1,4 @@
-"""The frozen values of the outbox' work: what it works with, and what it did."""
+"""Define the values of a round of deliveries: its tools and its report."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ __all__ = ["DeliveryRound", "DeliveryTools"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryTools:
-    """What the work on a destination works with; handed in, so that the command line and the daemon each bring their own."""
+    """The tools of a round; the command line and the daemon bring their own."""
 
     store: Store
     instance: Instance
-    #: One thread, which commits what became of deliveries.
+    #: One thread, which commits the results of deliveries.
     settler: Executor
     #: Hears of each try, once it is committed.
     events: Events = field(default_factory=Events)
-    #: Told the courier as soon as it is open, so that another thread can abort it, and None before it is closed.
+    #: Called with the courier as soon as it is open, so that another thread can abort it, and with None before it is closed.
     opened: Callable[[Courier | None], None] = lambda _: None
-    #: Told whenever there is a word about a delivery.
+    #: Called at each sign of life: a delivery has a result.
     moved: Callable[[], None] = lambda: None
-    #: Whether the work is to end as soon as it can; asked between two deliveries.
+    #: Whether the round is to end as soon as it can; asked between two deliveries.
     stopping: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRound:
-    """What was done on a destination. The numbers are of tries that are on the disk."""
+    """The report of a round at a destination. The numbers are of results that are on the disk."""
 
     destination: str
     #: How many deliveries were taken.
     taken: int = 0
     delivered: int = 0
-    #: Tried, or found without a way, and to be tried again.
+    #: Put off, and to be tried again.
     waiting: int = 0
     parked: int = 0
-    #: What ended it early, and for how many seconds the destination is to be left alone for it.
+    #: The error that ended the round early, and for how many seconds the destination rests after it.
     error: GatewaydError | None = None
     rest: float = 0.0
     #: How many rounds ended early in a row, this one included, without a delivery in between.
@@ -56,5 +56,5 @@ class DeliveryRound:
 
     @property
     def tried(self) -> int:
-        """How many deliveries there is a word of; without one, nothing is known of the other side."""
+        """How many deliveries have a result; with none, nothing is known of the other side."""
         return self.delivered + self.waiting + self.parked

@@ -1,4 +1,4 @@
-"""Who waits for a visit: first due, first served, each once, and nobody behind a host that is full. Pure."""
+"""Serve names that wait: first due, first served, each once, and none behind a group that is full, such as a host. Pure."""
 
 from __future__ import annotations
 

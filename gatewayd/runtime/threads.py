@@ -90,30 +90,28 @@ def _do(future: Future[object], work: Callable[[], object]) -> None:
         future.set_result(done)
 
 
-class VisitSlot:
+class VisitSlot(WorkerThreads):
     """Room for one visit at a time: its own thread, and one for its session."""
 
     def __init__(self, number: int) -> None:
         #: One thread, for everything that a session does.
         self.fetcher = WorkerThreads(1, f"session-{number}")
         try:
-            self._visitor = WorkerThreads(1, f"visit-{number}")
+            super().__init__(1, f"visit-{number}")
         except RuntimeError:
             # No thread is to be had: the other one must not be one fewer for whoever comes next.
             self.fetcher.shutdown(wait=False)
             raise
 
-    def run(self, work: Callable[[], _T]) -> Future[_T]:
-        """Do a visit."""
-        return self._visitor.submit(work)
-
-    def shutdown(self) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as Executor has it
         """Let both threads end when they are done."""
-        self._visitor.shutdown(wait=False)
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
         self.fetcher.shutdown(wait=False)
+        if wait:
+            self.join(None)
 
-    def join(self, timeout: float) -> bool:
+    def join(self, timeout: float | None) -> bool:
         """Wait at most ``timeout`` seconds for both threads to end; return whether they have."""
-        until = time.monotonic() + timeout
-        visitor = self._visitor.join(timeout)
-        return self.fetcher.join(max(0.0, until - time.monotonic())) and visitor
+        until = None if timeout is None else time.monotonic() + timeout
+        visitor = super().join(timeout)
+        return self.fetcher.join(None if until is None else max(0.0, until - time.monotonic())) and visitor

@@ -77,7 +77,7 @@ class AccountStates:
     def work(self, now: float) -> None:
         """Start the visits that are due by now and have room."""
         for name, at in self._due.pop(now):
-            self._pool.offer(self._charges[name], at=at)
+            self._pool.offer_visit(self._charges[name], at=at)
         self._pool.start(self._begin)
 
     def put(self, charge: AccountState, seconds: float) -> None:

@@ -22,6 +22,7 @@ from gatewayd.scheduler.watcher import Watcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from concurrent.futures import Future
 
     from gatewayd.api.health import Request
     from gatewayd.config import Config
@@ -127,8 +128,8 @@ class Supervisor:
     def _on_said(self, said: Sequence[WatchEvent]) -> None:
         self._inbox.put(partial(self._happenings.said, said))
 
-    def _on_finished(self, run: RunningVisit, slot: VisitSlot, done: VisitOutcome) -> None:
-        self._inbox.put(partial(self._happenings.finished, run, slot, done))
+    def _on_finished(self, run: RunningVisit, slot: VisitSlot, done: Future[VisitOutcome]) -> None:
+        self._inbox.put(partial(self._happenings.finished, run, slot, done.result()))
 
     def _on_round(self, done: LeaseRound) -> None:
         self._inbox.put(partial(self._ownership.done, done))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +13,7 @@ from gatewayd.importing.values import VisitReport, VisitTools
 from gatewayd.importing.visit import visit
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
+from gatewayd.runtime.bounded_pool import PooledRun
 from gatewayd.scheduler.account_state import WatchedSession
 from gatewayd.scheduler.session_closer import break_off
 
@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False)
-class RunningVisit:
+class RunningVisit(PooledRun):
     """A visit that is under way. The loop's thread asks it to end, the visit's own threads say how far it is."""
 
     charge: AccountState
@@ -56,13 +56,7 @@ class RunningVisit:
     requests: tuple[int, ...] = ()
     #: The server announced something.
     on_news: bool = False
-    #: What it takes of what is bounded.
-    groups: tuple[str, ...] = ()
     began: float = field(default_factory=time.monotonic)
-    #: When there was a sign of life last.
-    moved: float = field(default_factory=time.monotonic)
-    #: It does not count as working for now.
-    slow: bool = False
     done: int = 0
     total: int = 0
     #: Its session is watched again: news that come now are not known to it.
@@ -71,9 +65,8 @@ class RunningVisit:
     again: bool = False
     #: The session that is watched again is lost already.
     lost: GatewaydError | None = None
-    #: Told to end, and when it is told so less politely; told to end at once.
+    #: Told to end; told to end at once.
     stop: bool = False
-    abort_at: float = math.inf
     aborted: bool = False
     _session: Session | None = None
 
@@ -96,8 +89,9 @@ class RunningVisit:
 
     def abort(self) -> None:
         """End it at once, whatever its session waits for."""
-        self.stop = self.aborted = True
-        self.break_off()
+        if not self.aborted:
+            self.stop = self.aborted = True
+            self.break_off()
 
     def break_off(self) -> None:
         """Break the connection that it has."""

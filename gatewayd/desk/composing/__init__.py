@@ -1,4 +1,4 @@
-"""Mail that we write ourselves: letters, and answers to mail that came in. Bytes in, bytes out; nothing here does I/O."""
+"""Compose mail that we write ourselves: new mail, and answers to mail that came in. Bytes in, bytes out; nothing here does I/O."""
 
 from gatewayd.desk.composing.answering import QUOTED, QuotedOriginal, answered, quoted, references
 from gatewayd.desk.composing.recipients import LONGEST_NAME, addresses, strict

@@ -1,4 +1,4 @@
-"""What an answer takes over from the mail that it answers: subject, references and quotation."""
+"""Make the subject, references and quotation of an answer from the mail that it answers."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotedOriginal:
-    """What is quoted of a mail."""
+    """The parts of a mail that an answer quotes."""
 
-    #: Name or address of who wrote it; empty where nobody knows.
+    #: The sender's name or address; empty if it is unknown.
     name: str
     date: datetime | None
-    #: As it is read: never the html itself, which is not to be trusted.
+    #: The readable text; never the html itself, which is not trusted.
     text: str
 
     @classmethod
     def of(cls, mail: Mail) -> QuotedOriginal:
-        """Return what is quoted of this one."""
+        """Return the parts of a mail that are quoted."""
         sender = mail.sender
         return cls(name=(sender.name or sender.email) if sender else "", date=mail.sent_at or mail.received_at, text=mail.text)
 
@@ -61,28 +61,16 @@ def references(mail: Mail) -> tuple[str, ...]:
 
 
 def quoted(text: str, html: str, original: QuotedOriginal) -> tuple[str, str]:
-    """Return text and html of an answer with the original quoted below; without a text, it is made of the html."""
-    return _below_text(text or html_to_text(html), original), _below_html(html, original) if html else ""
-
-
-def _introduced(original: QuotedOriginal) -> str:
+    """Return text and html of an answer with the original quoted below; an empty text is made of the html."""
     when = f"On {minute(original.date)}" if original.date else "Some time ago"
-    return f"{when}, {' '.join(original.name[:LONGEST_NAME].split()) or 'somebody'} wrote:"
-
-
-def _lines(original: QuotedOriginal) -> list[str]:
-    lines = original.text[:QUOTED].strip("\n").splitlines()
-    return [*lines, "[...]"] if len(original.text) > QUOTED else lines
-
-
-def _below_text(text: str, original: QuotedOriginal) -> str:
-    # Behind the last line of an earlier quotation stands ">>" (RFC 3676 section 4.5).
-    lines = [f">{line}" if line.startswith(">") else f"> {line}".rstrip() for line in _lines(original)]
-    return "\n".join((text.rstrip("\n"), "", _introduced(original), *lines, ""))
-
-
-def _below_html(html: str, original: QuotedOriginal) -> str:
-    lines = "<br>\n".join(escape(line) for line in _lines(original))
-    below = f'\n<p>{escape(_introduced(original))}</p>\n<blockquote type="cite">\n{lines}\n</blockquote>\n'
-    ends = [found.start() for found in _BODY_END.finditer(html)]
-    return html[: ends[-1]] + below + html[ends[-1] :] if ends else html + below
+    introduced = f"{when}, {' '.join(original.name[:LONGEST_NAME].split()) or 'somebody'} wrote:"
+    lines = original.text[:QUOTED].strip("\n").splitlines() + (["[...]"] if len(original.text) > QUOTED else [])
+    # A line that is a quotation already begins with ">>" (RFC 3676 section 4.5).
+    below = [f">{line}" if line.startswith(">") else f"> {line}".rstrip() for line in lines]
+    plain = "\n".join(((text or html_to_text(html)).rstrip("\n"), "", introduced, *below, ""))
+    if not html:
+        return plain, ""
+    quotation = "<br>\n".join(map(escape, lines))
+    added = f'\n<p>{escape(introduced)}</p>\n<blockquote type="cite">\n{quotation}\n</blockquote>\n'
+    end = max((found.start() for found in _BODY_END.finditer(html)), default=len(html))
+    return plain, html[:end] + added + html[end:]

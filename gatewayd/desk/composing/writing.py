@@ -1,14 +1,12 @@
-"""A draft to bytes: ASCII, lines of at most 998 characters, and the same bytes for the same draft.
+"""Write a draft as bytes: ASCII, lines of at most 998 characters, and the same bytes for the same draft.
 
-Header lines are made by ``header_writing``; the standard library folds lists of addresses with names beyond ASCII so that
-their commas are lost in encoded words. It builds the bodies.
+``header_writing`` makes the header lines: the standard library loses commas of address lists in encoded words where names are not
+ASCII. The standard library makes the bodies.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from base64 import encodebytes
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.message import EmailMessage
@@ -22,6 +20,7 @@ from gatewayd.message import header_writing
 from gatewayd.message.control_characters import BREAKS
 from gatewayd.message.html_text import html_to_text
 from gatewayd.message.message_ids import reference
+from gatewayd.outgoing.forward_mime import base64_lines, boundary_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,7 +36,7 @@ _REFERENCES = 30
 #: Printable ASCII in angle brackets; a line of it stays below 998 characters (RFC 5322 sections 2.1.1 and 3.6.4).
 _ID = re.compile(r"<[!-;=?-~]{1,900}>")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
-#: In characters. What stands on one line is no text; servers refuse headers of some 100 KB.
+#: The most characters of a header's value; servers refuse headers of some 100 KB.
 _LONGEST_LINE = 10_000
 
 
@@ -58,11 +57,11 @@ class Draft:
     sender: Address
     to: tuple[Address, ...] = ()
     cc: tuple[Address, ...] = ()
-    #: Get it, and are named nowhere in it.
+    #: They get the mail, and are named nowhere in it.
     bcc: tuple[Address, ...] = ()
     reply_to: Address | None = None
     subject: str = ""
-    #: Without it, it is made of ``html``.
+    #: Made of ``html`` if empty.
     text: str = ""
     html: str = ""
     attachments: tuple[AttachedFile, ...] = ()
@@ -70,12 +69,12 @@ class Draft:
     message_id: str
     date: datetime
     in_reply_to: str = ""
-    #: Oldest first; of many the first and the last 30 are kept, and what is no Message-ID is left out.
+    #: Oldest first. Of many the first and the last 30 are written, and only Message-IDs.
     references: tuple[str, ...] = ()
 
     @property
     def recipients(self) -> tuple[str, ...]:
-        """Return the bare addresses of all that get it, each once, as an envelope has them."""
+        """Return the bare addresses of all recipients, each once, as an envelope has them."""
         found: dict[str, str] = {}
         for one in map(strict, (*self.to, *self.cc, *self.bcc)):
             found.setdefault(one.key, one.email)
@@ -83,9 +82,9 @@ class Draft:
 
 
 def written(draft: Draft) -> bytes:
-    """Return the message (RFC 5322, RFC 2045), CRLF at its line ends.
+    """Return the message (RFC 5322, RFC 2045) with CRLF at its line ends.
 
-    Raises PermanentError for line breaks or control characters in a field, NUL in a text, and addresses that can't be.
+    Raises PermanentError for line breaks or control characters in a field, NUL in a text, and addresses that are none.
     """
     body = _body(draft)
     return "\r\n".join((*_heading(draft), "")).encode("ascii") + body
@@ -109,7 +108,7 @@ def _heading(draft: Draft) -> Iterator[str]:
     if _ID.fullmatch(draft.in_reply_to):
         yield header_writing.verbatim("In-Reply-To", [draft.in_reply_to])
     known = [one for one in dict.fromkeys(draft.references) if _ID.fullmatch(one)]
-    # A relay may replace our Message-ID; the last reference names this mail itself, so that an answer still does.
+    # A relay may replace our Message-ID; the last reference names this mail itself, and an answer keeps it.
     yield header_writing.verbatim("References", [*known[:1], *known[1:][-_REFERENCES:], reference(draft.message_id)])
 
 
@@ -120,7 +119,7 @@ def _people(name: str, people: tuple[Address, ...]) -> str:
 
 
 def _line(what: str, value: str) -> str:
-    """Return what is to stand on one line; raises PermanentError where it could be more than that."""
+    """Return a header's value; raises PermanentError if it is more than one line, or too long."""
     if BREAKS.search(value):
         raise PermanentError(f"{what} has line breaks or control characters: {value[:100]!r}")
     if len(value) > _LONGEST_LINE:
@@ -140,11 +139,11 @@ def _encodable(what: str, value: str) -> str:
 
 
 def _body(draft: Draft) -> bytes:
-    """Return the body with the header lines that say how it is built; the empty line between them is in it."""
+    """Return the body with its MIME header lines and the empty line between them."""
     html = _text("the html", draft.html)
     plain = _text("the text", draft.text or html_to_text(html))
-    # No text can hold what is made of all of it.
-    boundary = f"=_gw_{hashlib.sha256(f'{draft.message_id}{plain}{html}'.encode()).hexdigest()[:40]}"
+    # No text can contain a digest of itself.
+    boundary = boundary_of(f"{draft.message_id}{plain}{html}")
     body = _written_text(plain, "plain")
     if html:
         body = _multipart("alternative", f"{boundary}a", [body, _written_text(html, "html")])
@@ -167,14 +166,14 @@ def _multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
 
 
 def _attached(attached: AttachedFile) -> bytes:
-    """Return a file as a part. Both lines are written here: a library's header would decode what a file's name only looks like."""
+    """Return a file as a part. Its header is written here: the library would decode a file name that looks like an encoded word."""
     kind = attached.type.lower()
     if not _TYPE.fullmatch(kind):
         raise PermanentError(
             f"{attached.name!r} has no type that mail knows: {attached.type!r}", advice="Expected such as application/pdf."
         )
     if kind.startswith(("message/", "multipart/")):
-        # Those may not be base64 (RFC 2045 section 6.4).
+        # These types may not be base64 (RFC 2045 section 6.4).
         kind = "application/octet-stream"
     name = _line("the name of a file", attached.name).strip() or "attachment"
     lines = (
@@ -184,11 +183,11 @@ def _attached(attached: AttachedFile) -> bytes:
         "",
         "",
     )
-    return "\r\n".join(lines).encode("ascii") + encodebytes(attached.data).replace(b"\n", b"\r\n")
+    return "\r\n".join(lines).encode("ascii") + base64_lines(attached.data)
 
 
 def _text(what: str, value: str) -> str:
-    """Return a text with LF at its line ends, the last one too; an empty one stays empty."""
+    """Return a text with LF at all line ends, also at its end; an empty text stays empty."""
     if "\0" in value:
         raise PermanentError(f"{what} has a NUL character", advice="Give a text file in UTF-8.")
     lines = _encodable(what, value).replace("\r\n", "\n").replace("\r", "\n")

@@ -33,7 +33,7 @@ ACME, IRINA = Viewer(operator="acme"), Viewer(operator="acme", users=("irina",))
 NORD = make_record("customer", "C1", "Nord GmbH")
 WHERE = {name: f"accounts/acme-out.yaml:{line}" for line, name in enumerate(["from", "match", "cc", "bcc", "docx", "max_bytes"], 7)}
 SENDS = SendConfig.model_validate({"from": {"name": "Acme Tours", "address": "desk@acme.example"}, "system": True})
-LETTER = NewMail(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
+NEW_MAIL = NewMail(to=("Anna <anna@nord.example>",), subject="Rome", text="Dear Anna\n")
 
 
 class Login(Transport.Options, Endpoint):
@@ -92,7 +92,7 @@ class World:
         return self.main.file(key, raw, make_filing("acme", owner=owner, links=[NORD]))
 
     def prepared(self, **changed: Any) -> PreparedMail:
-        return self.writer.letter(ACME, replace(LETTER, **changed), who="anna")
+        return self.writer.new_mail(ACME, replace(NEW_MAIL, **changed), who="anna")
 
     def send(self, **changed: Any) -> SentMail:
         return self.desk.send(self.prepared(**changed))
@@ -105,8 +105,8 @@ class World:
         return caught.value
 
     def reply(self, mail_id: int, viewer: Viewer = ACME, *, to_all: bool = False, **changed: Any) -> PreparedMail:
-        letter = NewMail(**{"text": "In May.\n", **changed})
-        return self.writer.reply(viewer, mail_id, letter, who="anna", to_all=to_all)
+        new_mail = NewMail(**{"text": "In May.\n", **changed})
+        return self.writer.reply(viewer, mail_id, new_mail, who="anna", to_all=to_all)
 
     def deliveries(self, viewer: Viewer = IRINA) -> list[DeliveryView]:
         return list(self.store.deliveries(viewer, DeliveryQuery()))
@@ -133,7 +133,7 @@ def header(prepared: PreparedMail, name: str) -> str:
 # --- new mail ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_letter_is_filed_as_our_own_and_waits_in_the_outbox(world: World) -> None:
+def test_a_new_mail_is_filed_as_our_own_and_waits_in_the_outbox(world: World) -> None:
     sent = world.send(bcc=("boss@acme.example",))
     filing = world.filing(sent.mail_id)
     assert (filing.direction, filing.unread, filing.account, filing.owner) == ("out", False, "acme-out", None)
@@ -202,7 +202,7 @@ DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
 
 
 @pytest.mark.parametrize(
-    ("rule", "value", "letter", "told"),
+    ("rule", "value", "new_mail", "told"),
     [
         ("match", True, {"sender": "irina@acme.example"}, "must be from desk@acme.example, not from irina@acme.example"),
         ("cc", False, {"cc": ("b@x.de",)}, "sends no Cc"),
@@ -217,18 +217,18 @@ DOCX = document("[Content_Types].xml", "_rels/.rels", "word/document.xml")
     ],
 )
 def test_a_refusal_names_the_rule_and_where_it_stands(
-    world: World, rule: str, value: Any, letter: dict[str, Any], told: str
+    world: World, rule: str, value: Any, new_mail: dict[str, Any], told: str
 ) -> None:
     world.allow(WHERE, **{rule: value})
-    prepared = world.prepared(**letter)
+    prepared = world.prepared(**new_mail)
     assert not prepared.allowed
     assert [one.rule for one in prepared.checks if not one.allowed] == [rule]
-    caught = world.refusal(**letter)
+    caught = world.refusal(**new_mail)
     assert told in caught.message
     assert caught.message.startswith("account acme-out refuses it: ")
     assert caught.advice == f"The rule is `{rule}`, in {WHERE[rule]}."
     world.allow(WHERE, **{rule: {"max_bytes": 1 << 20}.get(rule, rule != "match")})
-    assert world.send(**letter).delivery_ids
+    assert world.send(**new_mail).delivery_ids
 
 
 def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: World) -> None:
@@ -239,12 +239,12 @@ def test_P8_what_is_too_large_already_is_refused_before_it_is_written(world: Wor
 
 
 def test_a_mail_of_just_as_many_bytes_as_it_may_have_is_allowed(world: World) -> None:
-    letter = {"text": "x" * 1000}
-    size = next(int(one.words.partition(" of ")[0]) for one in world.prepared(**letter).checks if one.rule == "max_bytes")
+    new_mail = {"text": "x" * 1000}
+    size = next(int(one.words.partition(" of ")[0]) for one in world.prepared(**new_mail).checks if one.rule == "max_bytes")
     world.allow(max_bytes=size)
-    assert world.prepared(**letter).allowed
+    assert world.prepared(**new_mail).allowed
     world.allow(max_bytes=size - 1)
-    assert not world.prepared(**letter).allowed
+    assert not world.prepared(**new_mail).allowed
 
 
 def test_all_rules_are_shown_with_what_was_found(world: World) -> None:

@@ -11,10 +11,12 @@ import pytest
 
 from gatewayd import DELIVERY_SECONDS, AccountHealth, AuthError, Store, TransientError
 from gatewayd.config import LimitsConfig
-from gatewayd.outgoing.destination_run import DestinationRun
+from gatewayd.outgoing.destinations import DestinationRun
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.outbox import LIMIT, Outbox, Policy
 from gatewayd.runtime.backoff import Backoff
+from gatewayd.runtime.bounded_pool import BoundedPool
+from gatewayd.runtime.threads import WorkerThreads
 from gatewayd.testing import FakeServer
 from tests.patience import AT_ONCE, LONG
 from tests.unit.heard import events
@@ -405,19 +407,23 @@ def test_one_that_never_began_ends_at_once(post: Post) -> None:
 
 def test_P7_a_connection_is_aborted_when_others_may_take_what_it_has() -> None:
     server = FakeServer()
-    run = DestinationRun("account out", ())
+    run = DestinationRun("account out")
+    pool: BoundedPool[DestinationRun, WorkerThreads, None] = BoundedPool(
+        lambda number: WorkerThreads(1, f"pool-{number}"), lambda *_: None, lambda *_: None, limit=lambda: 1, slow=LONG
+    )
+    pool.runs.add(run)
     began = run.moved
     run.opened(server.courier())
-    run.look(began + DELIVERY_SECONDS - 1)
+    pool.look(began + DELIVERY_SECONDS - 1)
     assert server.aborted == 0
     # A sign of life does not make the time longer for which the store gave it out.
     run.move()
-    run.look(began + DELIVERY_SECONDS)
-    run.look(began + DELIVERY_SECONDS + 1)
+    pool.look(began + DELIVERY_SECONDS)
+    pool.look(began + DELIVERY_SECONDS + 1)
     assert server.aborted == 1
     run.opened(server.courier())
     run.opened(None)
-    run.look(began + DELIVERY_SECONDS + 2)
+    pool.look(began + DELIVERY_SECONDS + 2)
     assert server.aborted == 1, "what is being closed is left alone"
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import HOP, Signer
-from gatewayd.outgoing.loops import by_program, hops, withheld
+from gatewayd.outgoing.loops import by_program, withheld
 from gatewayd.outgoing.mail_systems import is_null_sender
 from gatewayd.testing.messages import malformed_messages
 
@@ -207,11 +207,6 @@ def test_P7_a_hop_that_a_stranger_copied_holds_back_none_of_his_mail() -> None:
 def test_messages_of_mail_systems_are_not_forwarded(sender: str) -> None:
     mail = parse(BytesSource(f"From: {sender}\r\nSubject: Undelivered\r\n\r\nx".encode()))
     assert "MAILER-DAEMON" in withheld(mail, OURS)
-
-
-def test_hops_are_given_newest_first() -> None:
-    mail = parse(BytesSource(f"{HOP}: <2@example.com>\r\nX: y\r\n{HOP.upper()}: <1@example.com>\r\n\r\n".encode()))
-    assert hops(mail) == ["<2@example.com>", "<1@example.com>"]
 
 
 @given(

@@ -240,7 +240,7 @@ def test_the_rate_is_that_of_an_hour_for_each_target() -> None:
     rate = Rate(2, clock=lambda: now[0])
 
     def tripped(target: str = "duty", operator: str = "acme") -> bool:
-        return rate.tripped(operator, target)
+        return bool(rate.refusal(operator, target))
 
     assert [tripped(), tripped("desk"), tripped(operator="globetrot")] == [False] * 3
     now[0] = 1800.0
@@ -254,13 +254,13 @@ def test_the_rate_is_that_of_an_hour_for_each_target() -> None:
 
 
 def test_a_rate_of_nothing_lets_nothing_go() -> None:
-    assert Rate(0).tripped("acme", "duty")
+    assert Rate(0).refusal("acme", "duty")
 
 
 def test_P7_threads_together_never_get_more_than_the_rate() -> None:
     rate = Rate(500)
     with ThreadPoolExecutor(8) as pool:
-        refused = list(pool.map(lambda _: rate.tripped("acme", "duty"), range(4000)))
+        refused = list(pool.map(lambda _: bool(rate.refusal("acme", "duty")), range(4000)))
     assert refused.count(False) == 500
 
 

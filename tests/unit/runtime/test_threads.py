@@ -89,7 +89,7 @@ import time
 from functools import partial
 from gatewayd.runtime.threads import VisitSlot
 slot = VisitSlot(1)
-slot.run(lambda: slot.fetcher.submit(time.sleep, 600).result())
+slot.submit(lambda: slot.fetcher.submit(time.sleep, 600).result())
 time.sleep(0.2)
 print("ends")
 """
@@ -101,7 +101,7 @@ print("ends")
 
 def test_a_slot_has_a_thread_for_the_visit_and_one_for_its_session() -> None:
     slot = VisitSlot(7)
-    names = slot.run(
+    names = slot.submit(
         lambda: (threading.current_thread().name, slot.fetcher.submit(lambda: threading.current_thread().name).result(AT_ONCE))
     )
     assert names.result(AT_ONCE) == ("visit-7", "session-7")

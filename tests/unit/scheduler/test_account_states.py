@@ -184,7 +184,7 @@ def test_who_may_not_be_visited_when_his_turn_comes_leaves_his_room_to_others(
     parts: Parts, how: Callable[[Parts, AccountState], None]
 ) -> None:
     charge = parts.ours()
-    parts.pool.offer(charge, at=0.0)
+    parts.pool.offer_visit(charge, at=0.0)
     how(parts, charge)
     before = charge.run
     parts.work()

@@ -59,7 +59,7 @@ def test_an_account_at_rest_has_no_session_and_is_not_due_nor_in_line(parts: Par
     charge = parts.ours(can_watch=True)
     parts.watched(charge)
     parts.charges.put(charge, 60.0)
-    parts.pool.offer(charge, at=0.0)
+    parts.pool.offer_visit(charge, at=0.0)
     parts.charges.rest(charge, politely=politely)
     assert parts.charges.next() is None
     assert charge.due is None

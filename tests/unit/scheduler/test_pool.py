@@ -76,7 +76,7 @@ def test_accounts_that_are_not_to_be_visited_after_all_cost_no_threads(house: Ho
         pool = turned.supervisor._pool
         before = visitors()
         for _ in range(5):
-            pool.offer(turned.charge(), at=0.0)
+            pool.offer_visit(turned.charge(), at=0.0)
             pool.start(lambda _: None)
         assert visitors() - before <= 1
 
