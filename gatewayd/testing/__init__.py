@@ -1,4 +1,4 @@
-"""What authors of plugins test with: contract test classes, real servers, fakes that remember, and malformed mail."""
+"""Test tools for authors of plugins: contract test classes, real servers, fakes that remember, and malformed mail."""
 
 import pkgutil
 import sys

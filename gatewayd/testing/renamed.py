@@ -26,8 +26,6 @@ _MOVED = {
     **{name: f"servers.{name}" for name in ("dovecot_config", "postgresql", "proxy", "smtp")},
     "custodian": "contracts.custodian",
     "nasties": "messages.malformed",
-    "nasty_headers": "messages.malformed_headers",
-    "nasty_lines": "messages.malformed_lines",
 }
 
 

@@ -1,4 +1,4 @@
-"""What every store promises of accounts, of whose mail there is, and of itself."""
+"""Tests of every store: mailboxes and names of accounts, former operators, and the store itself."""
 
 # ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import Lease, LeaseLost, PermanentError, Query, TransientError, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw, nobody_is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,18 +22,12 @@ __all__ = ["AccountContract"]
 _BOX = "sales at imap.example.com"
 
 
-def _nobody(_holder: str) -> bool:
-    return False
-
-
 def _lease(store: Store, account: str) -> Lease:
-    lease = store.take_lease(account, "one", dead=_nobody)
-    assert isinstance(lease, Lease)
-    return lease
+    return Custodian.of(store, account).lease
 
 
 class AccountContract:
-    """Mailboxes, names, and former operators."""
+    """Part of ``StoreContract``."""
 
     # --- mailboxes ----------------------------------------------------------------------------------------------------
 
@@ -94,35 +88,33 @@ class AccountContract:
             store.claim(lease, _BOX, second=False, enter=True)
         assert store.mailboxes() == {}
 
-    def test_an_account_that_was_listed_before_mailboxes_were_known_goes_on(self, store: Store) -> None:
-        older = Custodian.of(store)
-        older.enter("1")
+    def test_an_account_that_was_listed_before_mailboxes_were_known_goes_on(self, store: Store, shared: Custodian) -> None:
+        shared.enter("1")
         new = _lease(store, "new")
         assert store.claim(new, _BOX, second=False, enter=True) == ["new"]
-        assert store.claim(older.lease, _BOX, second=False, enter=True) == ["new", older.lease.account]
+        assert store.claim(shared.lease, _BOX, second=False, enter=True) == ["new", shared.lease.account]
         # But not with another mailbox that is not its own.
         other = _lease(store, "other")
         assert store.claim(other, "another", second=False, enter=True) == ["other"]
-        assert store.claim(older.lease, "another", second=False, enter=True) == ["other"]
+        assert store.claim(shared.lease, "another", second=False, enter=True) == ["other"]
 
     # --- names --------------------------------------------------------------------------------------------------------
 
-    def test_P1_a_renamed_account_keeps_all_and_nothing_is_filed_again(self, store: Store) -> None:
-        old = Custodian.of(store)
-        old.file("1", make_raw())
-        old.enter("1", "2")
+    def test_P1_a_renamed_account_keeps_all_and_nothing_is_filed_again(self, store: Store, shared: Custodian) -> None:
+        shared.file("1", make_raw())
+        shared.enter("1", "2")
         (view,) = store.filings(Viewer(operator="acme"), Query())
-        store.deliver(Viewer(operator="acme"), view.id, [make_delivery(account=old.lease.account)])
-        store.claim(old.lease, _BOX, second=False, enter=True)
-        cursor = store.folder(old.lease.account, "INBOX")
-        store.release(old.lease)
+        store.deliver(Viewer(operator="acme"), view.id, [make_delivery(account=shared.lease.account)])
+        store.claim(shared.lease, _BOX, second=False, enter=True)
+        cursor = store.folder(shared.lease.account, "INBOX")
+        store.release(shared.lease)
         waiting = _lease(store, "new")
-        assert store.claim(waiting, _BOX, second=False, enter=True) == [old.lease.account]
-        assert store.rename_account(old.lease.account, "new", dead=_nobody) == 1
+        assert store.claim(waiting, _BOX, second=False, enter=True) == [shared.lease.account]
+        assert store.rename_account(shared.lease.account, "new", dead=nobody_is_dead) == 1
         assert store.claim(waiting, _BOX, second=False, enter=True) == ["new"]
         assert store.folder("new", "INBOX") == cursor
         assert {key: one.state for key, one in store.known("new", "INBOX", ["1", "2"]).items()} == {"1": "filed", "2": "waiting"}
-        assert store.known(old.lease.account, "INBOX", ["1", "2"]) == {}
+        assert store.known(shared.lease.account, "INBOX", ["1", "2"]) == {}
         (renamed,) = store.filings(Viewer(operator="acme"), Query(account="new"))
         assert (renamed.id, renamed.account) == (view.id, "new")
         assert list(store.destinations()) == ["account new"]
@@ -133,44 +125,41 @@ class AccountContract:
         old = store.deliver(viewer, mail_id, [make_delivery(1, target="duty", account="out")])
         # The new name sends by now.
         new = store.deliver(viewer, mail_id, [make_delivery(2, target="crm", account="new")])
-        assert store.rename_account("out", "new", dead=_nobody) == 0
-        taken = store.take("account new", "me", limit=9, dead=_nobody)
+        assert store.rename_account("out", "new", dead=nobody_is_dead) == 0
+        taken = store.take("account new", "me", limit=9, dead=nobody_is_dead)
         assert [one.id for one in taken] == [*old, *new]
         assert {one.delivery.account for one in taken} == {"new"}
         assert list(store.destinations()) == ["account new"]
         with pytest.raises(PermanentError, match="nothing is kept"):
-            store.rename_account("out", "new", dead=_nobody)
+            store.rename_account("out", "new", dead=nobody_is_dead)
 
-    def test_what_can_not_be_renamed_stays_as_it_is(self, store: Store) -> None:
-        old = Custodian.of(store)
-        old.enter("1")
-        name = old.lease.account
+    def test_what_can_not_be_renamed_stays_as_it_is(self, store: Store, shared: Custodian) -> None:
+        shared.enter("1")
+        name = shared.lease.account
         with pytest.raises(TransientError, match="being worked on"):
-            store.rename_account(name, "new", dead=_nobody)
+            store.rename_account(name, "new", dead=nobody_is_dead)
         other = _lease(store, "other")
         store.enter(other, "INBOX", [], cursor="c", start_at=None)
-        store.release(old.lease)
+        store.release(shared.lease)
         with pytest.raises(PermanentError, match="of its own"):
-            store.rename_account(name, "other", dead=_nobody)
+            store.rename_account(name, "other", dead=nobody_is_dead)
         with pytest.raises(PermanentError, match="nothing is kept"):
-            store.rename_account("nobody", "new", dead=_nobody)
+            store.rename_account("nobody", "new", dead=nobody_is_dead)
         assert {key: one.state for key, one in store.known(name, "INBOX", ["1"]).items()} == {"1": "waiting"}
 
-    def test_P2_who_had_it_before_writes_nothing_any_more(self, store: Store) -> None:
-        old = Custodian.of(store)
-        old.enter("1")
-        assert store.rename_account(old.lease.account, "new", dead=lambda _: True) == 0
+    def test_P2_who_had_it_before_writes_nothing_any_more(self, store: Store, shared: Custodian) -> None:
+        shared.enter("1")
+        assert store.rename_account(shared.lease.account, "new", dead=lambda _: True) == 0
         with pytest.raises(LeaseLost):
-            store.enter(old.lease, "INBOX", [], cursor="late", start_at=None)
+            store.enter(shared.lease, "INBOX", [], cursor="late", start_at=None)
 
     # --- whose mail there is ------------------------------------------------------------------------------------------
 
-    def test_P6_mail_of_former_operators_and_users_is_counted_and_nobody_else_s(self, store: Store) -> None:
-        general = Custodian.of(store)
-        general.file("1", make_raw(1), make_filing("acme"), make_filing("gone"))
-        general.file("2", make_raw(2), make_filing("acme", owner="irina"))
-        general.file("3", make_raw(3), make_filing("gone", owner="ivan"))
-        general.file("4", make_raw(4), make_filing("gone"))
+    def test_P6_mail_of_former_operators_and_users_is_counted_and_nobody_else_s(self, store: Store, shared: Custodian) -> None:
+        shared.file("1", make_raw(1), make_filing("acme"), make_filing("gone"))
+        shared.file("2", make_raw(2), make_filing("acme", owner="irina"))
+        shared.file("3", make_raw(3), make_filing("gone", owner="ivan"))
+        shared.file("4", make_raw(4), make_filing("gone"))
         everybody = [("acme", None), ("acme", "irina"), ("gone", None), ("gone", "ivan")]
         assert store.former(everybody) == {}
         assert store.former([("acme", None), ("acme", "irina"), ("new", None)]) == {("gone", None): 2, ("gone", "ivan"): 1}

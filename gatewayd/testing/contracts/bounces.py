@@ -1,4 +1,4 @@
-"""What every store promises of bounces, and of the targets that they suspend."""
+"""Tests of every store: bounces of our deliveries, and targets that are suspended because of them."""
 
 # ruff: noqa: N802  tests are made of expected numbers and named after promises
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import DELIVERY_SECONDS, Bounce, Bounced, DeliveryQuery, Recipient, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import ACME, Custodian, make_delivery, make_filing, make_raw
 from gatewayd.testing.contracts.outbox import entered, settled, take, view
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BounceContract"]
 
-_ACME = Viewer(operator="acme")
 _DESTINATION = "account out"
 
 
 class BounceContract:
-    """What comes back."""
+    """Part of ``StoreContract``."""
 
     def bounce(
         self,
@@ -37,7 +36,7 @@ class BounceContract:
         operators: Sequence[str] = ("acme",),
         evidence: Evidence = "report",
     ) -> Commit:
-        """File the bounce of the delivery with that number, as the n-th mail."""
+        """File the bounce of the delivery ``number`` as the ``nth`` mail, for ``operators``."""
         one = Custodian.of(store, f"bounces {nth}")
         one.enter("1")
         outcome = one.outcome("1", make_raw(5000 + nth), *(make_filing(each) for each in operators))
@@ -58,7 +57,7 @@ class BounceContract:
         ]
         assert view(store, ids[1]).state == "delivered"
         assert store.lengths().stuck == {"acme": 1}
-        assert store.redeliver(_ACME, ids) == 1
+        assert store.redeliver(ACME, ids) == 1
         (again,) = take(store)
         assert [each.state for each in again.recipients] == ["delivered", "waiting", "waiting"]
 
@@ -86,7 +85,7 @@ class BounceContract:
         for each in (cancelled, waits):
             store.settle("one", [settled(each, "waiting", *_delivered("a@x.de"), words="busy")])
         store.give_back("one", ids[3:])
-        store.cancel(_ACME, [cancelled.id], who="anna")
+        store.cancel(ACME, [cancelled.id], who="anna")
         before = [view(store, one) for one in ids]
         assert [each.state for each in before] == ["parked", "cancelled", "waiting", "waiting", "withheld"]
         for number in range(5):
@@ -101,19 +100,18 @@ class BounceContract:
         (delivery_id,) = entered(store, make_delivery(1))
         store.settle("one", [settled(each, "delivered", *_delivered("duty@example.com")) for each in take(store)])
         self.bounce(store, 1, _hard("duty@example.com"))
-        assert store.redeliver(_ACME, [delivery_id]) == 1
+        assert store.redeliver(ACME, [delivery_id]) == 1
         self.bounce(store, 1, _hard("duty@example.com"), nth=2)
         assert [each.id for each in take(store)] == [delivery_id]
 
-    def test_a_bounce_is_kept_whichever_account_of_the_operator_it_came_by(self, store: Store) -> None:
-        one = Custodian.of(store)
-        hers = one.file("1", make_raw(1), make_filing(owner="irina"))
+    def test_a_bounce_is_kept_whichever_account_of_the_operator_it_came_by(self, store: Store, shared: Custodian) -> None:
+        hers = shared.file("1", make_raw(1), make_filing(owner="irina"))
         irina = Viewer(operator="acme", users=("irina",))
         (delivery_id,) = store.deliver(irina, hers, [make_delivery(1)])
         store.settle("one", [settled(each, "delivered", *_delivered("duty@example.com")) for each in take(store)])
         self.bounce(store, 1, _hard("duty@example.com"))
         assert [each.id for each in store.deliveries(irina, DeliveryQuery(states=("bounced",)))] == [delivery_id]
-        assert store.deliveries(_ACME, DeliveryQuery()) == [], "and shown to her alone"
+        assert store.deliveries(ACME, DeliveryQuery()) == [], "and shown to her alone"
 
     def test_P6_a_bounce_is_only_for_operators_that_the_mail_is_filed_for(self, store: Store) -> None:
         ids = entered(store, make_delivery(1, target="duty"))
@@ -195,7 +193,7 @@ class BounceContract:
     def suspend(self, store: Store) -> None:
         """Suspend the target ``duty`` of ``acme``."""
         mail_id = Custodian.of(store, "sender").file("1", make_raw(9))
-        (sent,) = store.deliver(_ACME, mail_id, [make_delivery(99, "s@x.de", target="duty", account="other")])
+        (sent,) = store.deliver(ACME, mail_id, [make_delivery(99, "s@x.de", target="duty", account="other")])
         (taken,) = take(store, "account other")
         assert store.settle("one", [settled(taken, "delivered", *_delivered("s@x.de"))]) == {sent}
         assert self.bounce(store, 99, _hard("s@x.de"), nth=99).suspended
@@ -209,11 +207,11 @@ class BounceContract:
             False,
             False,
         )
-        assert store.redeliver(_ACME, ids[:1]) == 0
+        assert store.redeliver(ACME, ids[:1]) == 0
         assert view(store, ids[0]).due_at is None
         later(61)
         assert {each.id for each in store.overdue(60)} == set(ids)
-        assert store.cancel(_ACME, ids[1:], who="anna") == 1
+        assert store.cancel(ACME, ids[1:], who="anna") == 1
         assert store.resume("acme", "duty")
         assert not store.resume("acme", "duty")
         assert store.suspensions() == []

@@ -1,15 +1,16 @@
-"""What a store is tested with: a hand that does what visits do, in few words."""
+"""Do in a store what visits do, in one call each; and make the raw mail, filings and deliveries that tests file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Rivals
+from gatewayd import Delivery, Entry, Filed, Filing, Held, Lease, Link, Listed, Listing, Rivals, Viewer
 from gatewayd.message.mail import BytesSource, parse
 
 if TYPE_CHECKING:
@@ -17,11 +18,32 @@ if TYPE_CHECKING:
 
     from gatewayd import Action, FilingFault, Outcome, Record, State, Store, Tally, Waiting
 
-__all__ = ["Custodian", "make_delivery", "make_filing", "make_listing", "make_raw"]
+__all__ = [
+    "ACME",
+    "GLOBETROT",
+    "IRINA",
+    "NOON",
+    "Custodian",
+    "make_delivery",
+    "make_filing",
+    "make_listing",
+    "make_raw",
+    "nobody_is_dead",
+]
+
+ACME, GLOBETROT = Viewer(operator="acme"), Viewer(operator="globetrot")
+#: Somebody of ``acme`` who sees the personal mail of two users.
+IRINA = Viewer(operator="acme", users=("irina", "bob"))
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def nobody_is_dead(_holder: str) -> bool:
+    """Return False: for ``dead`` of a store's methods, where all processes live."""
+    return False
 
 
 def make_listing(*keys: str | Listed, exists: int | None = None, doubts: Sequence[str] = ()) -> Listing:
-    """Return what a server lists now; a bare key has neither size nor arrival."""
+    """Return a server's listing; a bare key has neither size nor arrival."""
     listed = tuple(Listed(key) if isinstance(key, str) else key for key in keys)
     return Listing(keys=listed, exists=exists, doubts=tuple(doubts))
 
@@ -53,7 +75,7 @@ def make_filing(
     faults: Sequence[FilingFault] = (),
     queue: str = "desk",
 ) -> Filing:
-    """Return a filing as matchers leave it: links of the matcher ``contacts``, rivals of ``reservations``."""
+    """Return a filing with links of the matcher ``contacts`` and rivals of ``reservations``."""
     return Filing(
         operator=operator,
         owner=owner,
@@ -75,7 +97,7 @@ def make_delivery(
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """Works on one account of a store, under its lease."""
+    """Works on one account of a store, as the holder of its lease."""
 
     store: Store
     lease: Lease
@@ -83,7 +105,7 @@ class Custodian:
     @classmethod
     def of(cls, store: Store, account: str = "shared", *, holder: str = "one") -> Custodian:
         """Take the account's lease, which must be free."""
-        lease = store.take_lease(account, holder, dead=lambda _: False)
+        lease = store.take_lease(account, holder, dead=nobody_is_dead)
         assert not isinstance(lease, Held), lease
         return cls(store, lease)
 
@@ -95,12 +117,12 @@ class Custodian:
         )
 
     def states(self, *keys: str, folder: str = "INBOX") -> Mapping[str, State]:
-        """Return the states of keys; without any, of the keys 1 to 99."""
+        """Return the states of keys; by default, of the keys 1 to 99."""
         known = self.store.known(self.lease.account, folder, keys or [str(number) for number in range(1, 100)])
         return {key: was.state for key, was in known.items()}
 
     def waiting(self, folder: str = "INBOX") -> Sequence[Waiting]:
-        """Return what waits in a folder, and is due."""
+        """Return the keys of a folder that wait and are due."""
         return self.store.waiting(self.lease.account, folder, after=0, limit=1000)
 
     def entry(self, key: str, folder: str = "INBOX") -> int:
@@ -108,7 +130,7 @@ class Custodian:
         return self.store.waiting(self.lease.account, folder, after=0, limit=1, keys=[key])[0].entry_id
 
     def outcome(self, key: str, raw: bytes, *filings: Filing, folder: str = "INBOX", owed: Action | None = None) -> Filed:
-        """Return what became of a waiting key whose bytes are ``raw``; by default it is filed for ``acme``."""
+        """Return the outcome of a waiting key whose message is ``raw``; by default it is filed for ``acme``."""
         entry_id = self.entry(key, folder)
         mail = parse(BytesSource(raw), mail_id=entry_id)
         digest = sha256(raw).digest()

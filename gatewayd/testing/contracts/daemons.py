@@ -1,4 +1,4 @@
-"""What every store promises of what daemons and people tell each other through it."""
+"""Tests of every store: reports of daemons, and requests that people leave for them."""
 
 # ruff: noqa: N802, PLR2004  tests are made of expected numbers and named after promises
 
@@ -8,20 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatewayd import (
-    LEASE_SECONDS,
-    AccountHealth,
-    Answer,
-    DaemonHealth,
-    Entry,
-    FilingFault,
-    Lengths,
-    Listed,
-    Tally,
-    Task,
-    Viewer,
-)
-from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_raw
+from gatewayd import LEASE_SECONDS, AccountHealth, Answer, DaemonHealth, Entry, FilingFault, Lengths, Listed, Tally, Task, Viewer
+from gatewayd.testing.contracts.custodian import NOON, Custodian, make_filing, make_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DaemonContract", "RequestContract"]
 
-_NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 _DAY = 86400.0
 _FAULT = FilingFault("contacts", "ValueError: no")
 
@@ -42,7 +29,7 @@ class DaemonContract:
         one = DaemonHealth(
             holder="one",
             version="1.2",
-            started_at=_NOON,
+            started_at=NOON,
             accounts=9,
             workers=2,
             worker_deaths=1,
@@ -50,7 +37,7 @@ class DaemonContract:
             open_targets=("acme/duty", "acme/Übersicht 🧳"),
             config_faults=("accounts/a.yaml: runs as last accepted",),
         )
-        two = DaemonHealth(holder="two", version="1.3", started_at=_NOON - timedelta(days=3))
+        two = DaemonHealth(holder="two", version="1.3", started_at=NOON - timedelta(days=3))
         assert store.daemons() == []
         assert store.beat(one) == 1
         assert store.beat(two) == 2
@@ -74,11 +61,11 @@ class DaemonContract:
             account="b",
             holder="one",
             condition="backing off",
-            checked_at=_NOON,
-            mail_at=_NOON - timedelta(seconds=1),
-            due_at=_NOON + timedelta(seconds=90.5),
-            working_since=_NOON - timedelta(hours=2),
-            compared_at=_NOON - timedelta(hours=3),
+            checked_at=NOON,
+            mail_at=NOON - timedelta(seconds=1),
+            due_at=NOON + timedelta(seconds=90.5),
+            working_since=NOON - timedelta(hours=2),
+            compared_at=NOON - timedelta(hours=3),
             failures=3,
             error="the server says nö",
             advice="Wait.",
@@ -88,7 +75,7 @@ class DaemonContract:
         store.tell([])
         store.tell([full, replace(full, account="ä"), new])
         assert store.healths() == [new, full, replace(full, account="ä")]
-        better = AccountHealth(account="b", holder="two", condition="watching", checked_at=_NOON)
+        better = AccountHealth(account="b", holder="two", condition="watching", checked_at=NOON)
         store.tell([full, better])
         store.tell([replace(new, error="a\0b\udc80")])
         better = replace(better, mail_at=full.mail_at, compared_at=full.compared_at)
@@ -106,12 +93,11 @@ class DaemonContract:
         store.tell([AccountHealth(account="shared", holder="two", condition="polling", checked_at=later)])
         assert store.healths() == [replace(told, holder="two", checked_at=later)]
 
-    def test_lengths_count_what_waits_and_what_stands_in_queues(self, store: Store) -> None:
+    def test_lengths_count_what_waits_and_what_stands_in_queues(self, store: Store, shared: Custodian, other: Custodian) -> None:
         assert store.lengths() == Lengths(waiting={}, queued={}, undelivered={}, stuck={})
-        one, other = Custodian.of(store), Custodian.of(store, "other")
-        one.enter("1", "2", "3", Entry(listed=Listed("4"), state="offered"))
-        one.enter("1", folder="Sent")
-        one.commit(one.outcome("1", make_raw(1), make_filing(faults=[_FAULT]), make_filing("globetrot")))
+        shared.enter("1", "2", "3", Entry(listed=Listed("4"), state="offered"))
+        shared.enter("1", folder="Sent")
+        shared.commit(shared.outcome("1", make_raw(1), make_filing(faults=[_FAULT]), make_filing("globetrot")))
         other.file("1", make_raw(2), make_filing(owner="irina", faults=[_FAULT]))
         lengths = store.lengths()
         assert lengths.queued == {"acme": 2}

@@ -1,4 +1,4 @@
-"""What every store promises of filing batches, of raw bytes and of the audit."""
+"""Tests of every store: filing batches, raw bytes, and the audit."""
 
 # ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import CHUNK, NotAdmitted, PermanentError, Query, Retry, Source, Tally, TransientError, Vanished, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw
+from gatewayd import CHUNK, NotAdmitted, PermanentError, Query, Retry, Source, Tally, TransientError, Vanished
+from gatewayd.testing.contracts.custodian import ACME, GLOBETROT, Custodian, make_filing, make_listing, make_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from gatewayd import Store
 
 __all__ = ["FilingContract"]
-
-_ACME = Viewer(operator="acme")
-_GLOBETROT = Viewer(operator="globetrot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,68 +46,64 @@ def _whole(source: Source | None) -> bytes:
 class FilingContract:
     """Filing: a batch commits whole or not at all, and raw bytes are the truth."""
 
-    def test_P1_every_key_of_a_batch_comes_to_its_end(self, store: Store) -> None:
-        one = Custodian.of(store)
-        one.enter("1", "2", "3", "4", "5")
-        tally = one.commit(
-            one.outcome("1", make_raw(1)),
-            one.outcome("2", make_raw(1)),
-            NotAdmitted(entry_id=one.entry("3"), anchor="", cause="no agent"),
-            Vanished(entry_id=one.entry("4"), cause="gone"),
-            Retry(entry_id=one.entry("5"), cause="garbled", retry_after=60),
+    def test_P1_every_key_of_a_batch_comes_to_its_end(self, store: Store, shared: Custodian) -> None:
+        shared.enter("1", "2", "3", "4", "5")
+        tally = shared.commit(
+            shared.outcome("1", make_raw(1)),
+            shared.outcome("2", make_raw(1)),
+            NotAdmitted(entry_id=shared.entry("3"), anchor="", cause="no agent"),
+            Vanished(entry_id=shared.entry("4"), cause="gone"),
+            Retry(entry_id=shared.entry("5"), cause="garbled", retry_after=60),
         )
         assert tally == Tally(filed=1, duplicate=1, not_admitted=1, vanished=1, deferred=1)
-        assert one.states() == {"1": "filed", "2": "duplicate", "3": "not admitted", "4": "vanished", "5": "waiting"}
-        assert one.commit() == Tally()
+        assert shared.states() == {"1": "filed", "2": "duplicate", "3": "not admitted", "4": "vanished", "5": "waiting"}
+        assert shared.commit() == Tally()
         # What has no anchor can't be known again: each that is gone would be taken for another.
         anchors = [each.anchor for each in store.anchors("shared", "INBOX", standing=["5"])]
         assert len(anchors) == 2
         assert all(anchors)
 
-    def test_what_no_longer_waits_is_left_alone(self, store: Store) -> None:
-        one, other = Custodian.of(store), Custodian.of(store, "other")
-        one.enter("1", "2")
-        late = one.outcome("1", make_raw(1))
-        assert one.commit(late) == Tally(filed=1)
-        assert one.commit(late, replace(late, digest=b"2" * 32)) == Tally()
-        assert one.commit(Vanished(entry_id=late.entry_id, cause="gone")) == Tally()
-        assert other.commit(one.outcome("2", make_raw(2))) == Tally(), "another account's lease files nothing here"
-        assert one.states() == {"1": "filed", "2": "waiting"}
+    def test_what_no_longer_waits_is_left_alone(self, shared: Custodian, other: Custodian) -> None:
+        shared.enter("1", "2")
+        late = shared.outcome("1", make_raw(1))
+        assert shared.commit(late) == Tally(filed=1)
+        assert shared.commit(late, replace(late, digest=b"2" * 32)) == Tally()
+        assert shared.commit(Vanished(entry_id=late.entry_id, cause="gone")) == Tally()
+        assert other.commit(shared.outcome("2", make_raw(2))) == Tally(), "another account's lease files nothing here"
+        assert shared.states() == {"1": "filed", "2": "waiting"}
 
-    def test_the_same_bytes_are_filed_once_an_account(self, store: Store) -> None:
-        one, other = Custodian.of(store), Custodian.of(store, "other")
+    def test_the_same_bytes_are_filed_once_an_account(self, store: Store, shared: Custodian, other: Custodian) -> None:
         raw = make_raw()
-        mail_id = one.file("1", raw)
-        again = one.file("2", raw, make_filing("globetrot"))
-        one.file("1", raw, folder="Sent")
-        assert one.states() == {"1": "filed", "2": "duplicate"}
-        assert one.states(folder="Sent") == {"1": "duplicate"}
-        assert store.source(_ACME, again) is None
-        assert not store.filings(_GLOBETROT, Query()), "a duplicate files nothing"
+        mail_id = shared.file("1", raw)
+        again = shared.file("2", raw, make_filing("globetrot"))
+        shared.file("1", raw, folder="Sent")
+        assert shared.states() == {"1": "filed", "2": "duplicate"}
+        assert shared.states(folder="Sent") == {"1": "duplicate"}
+        assert store.source(ACME, again) is None
+        assert not store.filings(GLOBETROT, Query()), "a duplicate files nothing"
         elsewhere = other.file("1", raw, make_filing("globetrot"))
         assert other.states() == {"1": "filed"}
-        assert [view.id for view in store.filings(_ACME, Query())] == [mail_id]
-        assert [view.id for view in store.filings(_GLOBETROT, Query())] == [elsewhere]
-        assert _whole(store.source(_GLOBETROT, elsewhere)) == _whole(store.source(_ACME, mail_id)) == raw
+        assert [view.id for view in store.filings(ACME, Query())] == [mail_id]
+        assert [view.id for view in store.filings(GLOBETROT, Query())] == [elsewhere]
+        assert _whole(store.source(GLOBETROT, elsewhere)) == _whole(store.source(ACME, mail_id)) == raw
 
     @pytest.mark.parametrize("whole", [False, True])
-    def test_P2_a_batch_with_a_broken_source_leaves_nothing(self, store: Store, *, whole: bool) -> None:
-        one = Custodian.of(store)
-        one.enter("1", "2")
-        good, bad = one.outcome("1", make_raw(1)), one.outcome("2", make_raw(2))
+    def test_P2_a_batch_with_a_broken_source_leaves_nothing(self, store: Store, shared: Custodian, *, whole: bool) -> None:
+        shared.enter("1", "2")
+        good, bad = shared.outcome("1", make_raw(1)), shared.outcome("2", make_raw(2))
         bad = replace(bad, mail=replace(bad.mail, source=_Broken(bad.mail.source, whole)))
         with pytest.raises(OSError if whole else TransientError):
-            one.commit(good, bad)
-        assert one.states() == {"1": "waiting", "2": "waiting"}
-        assert not store.filings(_ACME, Query())
-        assert one.commit(good) == Tally(filed=1)
+            shared.commit(good, bad)
+        assert shared.states() == {"1": "waiting", "2": "waiting"}
+        assert not store.filings(ACME, Query())
+        assert shared.commit(good) == Tally(filed=1)
         assert [audit.waiting for audit in store.audit("shared", {"INBOX": make_listing("1", "2")})] == [("2",)]
 
     @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 9 * CHUNK + 7])
     def test_P5_raw_bytes_come_back_byte_for_byte(self, store: Store, size: int) -> None:
         raw = (make_raw() + bytes(range(256)) * (size // 256 + 1))[:size]
         mail_id = Custodian.of(store).file("1", raw)
-        source = store.source(_ACME, mail_id)
+        source = store.source(ACME, mail_id)
         assert source is not None
         assert source.size == size
         assert _whole(source) == raw
@@ -129,40 +122,38 @@ class FilingContract:
         one.enter("2", cursor="next")
         first.close()
         second = open_store()
-        assert _whole(second.source(_ACME, mail_id)) == make_raw()
+        assert _whole(second.source(ACME, mail_id)) == make_raw()
         assert Custodian(second, one.lease).states() == {"1": "filed", "2": "waiting"}
         state = second.folder("shared", "INBOX")
         assert state is not None
         assert state.cursor == "next"
 
     def test_a_mail_that_is_not_there_has_no_source(self, store: Store) -> None:
-        assert store.source(_ACME, 7) is None
+        assert store.source(ACME, 7) is None
         with pytest.raises(PermanentError, match="7"):
             store.stored_source(7)
 
-    def test_stored_mail_can_be_filed_for_a_further_operator(self, store: Store) -> None:
-        one, other = Custodian.of(store), Custodian.of(store, "other")
-        ids = [one.file(str(number), make_raw(number)) for number in range(3)]
+    def test_stored_mail_can_be_filed_for_a_further_operator(self, store: Store, shared: Custodian, other: Custodian) -> None:
+        ids = [shared.file(str(number), make_raw(number)) for number in range(3)]
         foreign = other.file("1", make_raw(9))
         assert store.unfiled("shared", "globetrot", after=0, limit=2) == ids[:2]
         assert store.unfiled("shared", "globetrot", after=ids[0], limit=9) == ids[1:]
         assert not store.unfiled("shared", "acme", after=0, limit=9)
         new = [(mail_id, make_filing("globetrot")) for mail_id in (ids[0], ids[1], ids[0], foreign, 999)]
-        assert store.add_filings(one.lease, new) == 2
-        assert store.add_filings(one.lease, [(ids[0], make_filing("acme")), *new]) == 0
-        assert store.add_filings(one.lease, [*reversed(new), (ids[0], make_filing("acme"))]) == 0
-        assert [view.id for view in store.filings(_GLOBETROT, Query())] == [ids[1], ids[0]]
+        assert store.add_filings(shared.lease, new) == 2
+        assert store.add_filings(shared.lease, [(ids[0], make_filing("acme")), *new]) == 0
+        assert store.add_filings(shared.lease, [*reversed(new), (ids[0], make_filing("acme"))]) == 0
+        assert [view.id for view in store.filings(GLOBETROT, Query())] == [ids[1], ids[0]]
         assert store.unfiled("shared", "globetrot", after=0, limit=9) == ids[2:]
-        personal = one.file("9", make_raw(10), make_filing(owner="irina"))
+        personal = shared.file("9", make_raw(10), make_filing(owner="irina"))
         found = [store.unfiled("shared", "globetrot", after=ids[2], limit=9, owner=owner) for owner in ("irina", "otto", None)]
         assert found == [[personal], [], []]
 
-    def test_P1_the_audit_accounts_for_every_key(self, store: Store) -> None:
-        one = Custodian.of(store)
-        one.file("1", make_raw(1))
-        one.file("2", make_raw(1))
-        one.enter("3", "4")
-        one.file("1", make_raw(5), folder="Old")
+    def test_P1_the_audit_accounts_for_every_key(self, store: Store, shared: Custodian) -> None:
+        shared.file("1", make_raw(1))
+        shared.file("2", make_raw(1))
+        shared.enter("3", "4")
+        shared.file("1", make_raw(5), folder="Old")
         inbox, sent, old = store.audit("shared", {"INBOX": make_listing("1", "2", "4", "7", "5"), "Sent": make_listing()})
         assert (inbox.folder, inbox.states) == ("INBOX", {"filed": 1, "duplicate": 1, "waiting": 2})
         assert (inbox.unknown, inbox.gone, inbox.damaged, inbox.proven) == (("5", "7"), 1, (), False)

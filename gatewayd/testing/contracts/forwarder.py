@@ -1,4 +1,4 @@
-"""What every forwarder promises, as a test class to derive from. It needs no server but the one that you bring."""
+"""Test class for forwarders: derive from it and bring a server that takes deliveries."""
 
 # ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
@@ -32,23 +32,7 @@ _NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 def make_parcel(number: int = 1, *, to: Sequence[str] = ("duty@example.com",), sends_mail: bool = True) -> Parcel:
     """Return a parcel of a small mail; another number, another delivery of another mail."""
     message_id = f"<gw.f.{number}.token@example.com>"
-    return Parcel(
-        id=number,
-        message_id=message_id,
-        filing=_filing(number),
-        source=BytesSource(make_raw(number)),
-        mode="attached",
-        sender=Address(name="Acme", email="out@example.com") if sends_mail else None,
-        to=tuple(to),
-        addressed=tuple(to),
-        entered_at=_NOON,
-        cause="rule 1",
-        hops=(f"Gatewayd-Hop: {message_id}",) if sends_mail else (),
-    )
-
-
-def _filing(number: int) -> FilingView:
-    return FilingView(
+    filing = FilingView(
         id=number,
         operator="acme",
         owner=None,
@@ -72,10 +56,23 @@ def _filing(number: int) -> FilingView:
         faults=(),
         queue=None,
     )
+    return Parcel(
+        id=number,
+        message_id=message_id,
+        filing=filing,
+        source=BytesSource(make_raw(number)),
+        mode="attached",
+        sender=Address(name="Acme", email="out@example.com") if sends_mail else None,
+        to=tuple(to),
+        addressed=tuple(to),
+        entered_at=_NOON,
+        cause="rule 1",
+        hops=(f"Gatewayd-Hop: {message_id}",) if sends_mail else (),
+    )
 
 
 class Goal(ABC):
-    """A server of yours that takes deliveries, new for each test, and what a test has to do with it from outside."""
+    """Your server that takes deliveries, new for each test, and what a test does to it from outside."""
 
     @abstractmethod
     def forwarder(self) -> Forwarder:
@@ -83,14 +80,14 @@ class Goal(ABC):
 
     @abstractmethod
     def taken(self) -> Sequence[str]:
-        """Return the Message-IDs, or webhook ids made of them, of all that it has taken over, in its order."""
+        """Return the Message-IDs, or the webhook ids made of them, of all deliveries that it has taken, in their order."""
 
     def fall_silent(self) -> None:
-        """Say nothing more from now on, and keep connections open. Not asked where ``has_network`` is False."""
+        """Send nothing more from now on, but keep connections open. Not called if ``has_network`` is False."""
         raise NotImplementedError
 
     def go_away(self) -> None:
-        """Break all connections, and take no more. Not asked where ``has_network`` is False."""
+        """Break all connections, and accept no more. Not called if ``has_network`` is False."""
         raise NotImplementedError
 
 

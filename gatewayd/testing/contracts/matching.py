@@ -1,4 +1,4 @@
-"""What every matcher and every directory promises, as test classes to derive from."""
+"""Test classes for matchers and directories: derive from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store promises of the outbox: deliveries are entered once, given out to one, and settled once (promise P7)."""
+"""Tests of every store: each delivery of the outbox is entered once, taken by one process, and settled once (promise P7)."""
 
 # ruff: noqa: PLR2004, N802  tests are made of expected numbers and named after promises
 
@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatewayd import (
-    DELIVERY_SECONDS,
-    DeliveryQuery,
-    PermanentError,
-    Recipient,
-    Settled,
-    Viewer,
-)
-from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw
+from gatewayd import DELIVERY_SECONDS, DeliveryQuery, PermanentError, Recipient, Settled, Viewer
+from gatewayd.testing.contracts.custodian import ACME, Custodian, make_delivery, make_filing, make_raw, nobody_is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,38 +20,36 @@ if TYPE_CHECKING:
 
 __all__ = ["OutboxContract"]
 
-_ACME = Viewer(operator="acme")
 _DESTINATION = "account out"
 
 
 def entered(store: Store, *deliveries: Delivery) -> list[int]:
     """Enter deliveries of one new mail of ``acme``, and return their ids."""
     mail_id = Custodian.of(store).file("1", make_raw())
-    return list(store.deliver(_ACME, mail_id, deliveries or [make_delivery()]))
+    return list(store.deliver(ACME, mail_id, deliveries or [make_delivery()]))
 
 
 def take(store: Store, destination: str = _DESTINATION, taker: str = "one", limit: int = 100) -> Sequence[Taken]:
-    """Take what is due while everybody lives."""
-    return store.take(destination, taker, limit=limit, dead=lambda _: False)
+    """Take due deliveries, while all processes live."""
+    return store.take(destination, taker, limit=limit, dead=nobody_is_dead)
 
 
 def settled(taken: Taken, state: DeliveryState, *recipients: Recipient, words: str = "", due_in: float = 0.0) -> Settled:
-    """Return a word about a try."""
+    """Return the result of a try."""
     return Settled(id=taken.id, tries=taken.tries, state=state, recipients=recipients, words=words, due_in=due_in)
 
 
 def view(store: Store, delivery_id: int) -> DeliveryView:
-    """Return how a delivery of ``acme`` stands."""
-    (found,) = store.deliveries(_ACME, DeliveryQuery(ids=(delivery_id,)))
+    """Return a delivery of ``acme``."""
+    (found,) = store.deliveries(ACME, DeliveryQuery(ids=(delivery_id,)))
     return found
 
 
 class OutboxContract:
     """Entering, taking and settling."""
 
-    def test_P7_the_same_filing_goal_and_cause_never_make_two(self, store: Store) -> None:
-        one = Custodian.of(store)
-        first, second = one.file("1", make_raw(1)), one.file("2", make_raw(2))
+    def test_P7_the_same_filing_goal_and_cause_never_make_two(self, store: Store, shared: Custodian) -> None:
+        first, second = shared.file("1", make_raw(1)), shared.file("2", make_raw(2))
         long = [f"person{number}@example.com" for number in range(900)]
         wanted = [
             make_delivery(1),
@@ -68,44 +59,42 @@ class OutboxContract:
             make_delivery(5, *long),
             make_delivery(6),
         ]
-        ids = store.deliver(_ACME, first, wanted)
+        ids = store.deliver(ACME, first, wanted)
         assert (len(set(ids)), ids[5]) == (5, ids[0])
-        assert store.deliver(_ACME, first, [replace(wanted[3], message_id="<other@x>"), *wanted]) == [ids[3], *ids]
-        assert store.deliver(_ACME, first, []) == []
-        (elsewhere,) = store.deliver(_ACME, second, wanted[:1])
+        assert store.deliver(ACME, first, [replace(wanted[3], message_id="<other@x>"), *wanted]) == [ids[3], *ids]
+        assert store.deliver(ACME, first, []) == []
+        (elsewhere,) = store.deliver(ACME, second, wanted[:1])
         assert elsewhere not in ids
-        views = store.deliveries(_ACME, DeliveryQuery())
+        views = store.deliveries(ACME, DeliveryQuery())
         assert [each.id for each in views] == [elsewhere, *sorted({*ids}, reverse=True)]
         assert view(store, ids[3]).delivery == wanted[3], "the first one stands"
         assert view(store, ids[4]).delivery.to == tuple(long)
-        store.cancel(_ACME, [elsewhere], who="anna")
-        assert store.deliver(_ACME, second, wanted[:1]) == [elsewhere]
+        store.cancel(ACME, [elsewhere], who="anna")
+        assert store.deliver(ACME, second, wanted[:1]) == [elsewhere]
         assert view(store, elsewhere).state == "cancelled", "what a person cancelled is not begun anew"
 
-    def test_P7_a_mail_that_comes_several_times_is_delivered_once(self, store: Store) -> None:
-        one = Custodian.of(store)
+    def test_P7_a_mail_that_comes_several_times_is_delivered_once(self, store: Store, shared: Custodian) -> None:
 
         def comes(key: str, number: int, folder: str = "INBOX") -> Filed:
-            one.enter(key, folder=folder)
+            shared.enter(key, folder=folder)
             going = replace(make_filing(), deliveries=(make_delivery(number, cause="rule 1"),))
-            return one.outcome(key, make_raw(), going, folder=folder)
+            return shared.outcome(key, make_raw(), going, folder=folder)
 
         twice = [comes("1", 1), comes("2", 2)]
-        one.commit(*twice)
-        one.commit(twice[0], comes("3", 3))
-        one.commit(comes("1", 4, "Sent"))
+        shared.commit(*twice)
+        shared.commit(twice[0], comes("3", 3))
+        shared.commit(comes("1", 4, "Sent"))
         (only,) = take(store)
         assert (only.mail_id, only.delivery.message_id) == (twice[0].entry_id, make_delivery(1).message_id)
-        assert len(store.deliveries(_ACME, DeliveryQuery())) == 1
+        assert len(store.deliveries(ACME, DeliveryQuery())) == 1
 
-    def test_P6_only_filings_of_the_viewer_are_delivered(self, store: Store) -> None:
-        one = Custodian.of(store)
-        shared, personal = one.file("1", make_raw(1)), one.file("2", make_raw(2), make_filing(owner="irina"))
+    def test_P6_only_filings_of_the_viewer_are_delivered(self, store: Store, shared: Custodian) -> None:
+        general, personal = shared.file("1", make_raw(1)), shared.file("2", make_raw(2), make_filing(owner="irina"))
         for viewer, mail_id in (
-            (Viewer(operator="globetrot"), shared),
-            (_ACME, personal),
+            (Viewer(operator="globetrot"), general),
+            (ACME, personal),
             (Viewer(operator="acme", users=("bob",)), personal),
-            (_ACME, 10**9),
+            (ACME, 10**9),
         ):
             with pytest.raises(PermanentError, match=rf"^operator {viewer.operator} has no mail {mail_id}$"):
                 store.deliver(viewer, mail_id, [make_delivery()])
@@ -156,7 +145,7 @@ class OutboxContract:
         delivery = make_delivery(7, "a@x.de", "b@y.de", "a@x.de", target="düty", cause="rule 2")
         raw = make_raw()
         mail_id = Custodian.of(store).file("1", raw)
-        (delivery_id,) = store.deliver(_ACME, mail_id, [delivery])
+        (delivery_id,) = store.deliver(ACME, mail_id, [delivery])
         (taken,) = take(store)
         assert (taken.id, taken.operator, taken.owner, taken.mail_id, taken.tries) == (delivery_id, "acme", None, mail_id, 0)
         assert taken.delivery == replace(delivery, to=("a@x.de", "b@y.de")), "nobody gets it twice"
@@ -266,7 +255,7 @@ class OutboxContract:
         assert sorted(each.id for each in told) == ids[2:]
         assert {(each.id, each.words, each.state) for each in told} >= {(again.id, "busy", "waiting")}
         assert store.overdue(60) == []
-        assert store.redeliver(_ACME, [again.id, parked.id]) == 2
+        assert store.redeliver(ACME, [again.id, parked.id]) == 2
         assert store.overdue(60) == []
         later(61)
         assert {each.id for each in store.overdue(60)} == {again.id, parked.id}, "its age is counted anew"

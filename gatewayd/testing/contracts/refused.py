@@ -1,4 +1,4 @@
-"""What every store promises of mail that one operator of its account refused and another did not."""
+"""Tests of every store: mail that one operator of its account refused and another admitted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatewayd import LeaseLost, Provisional, Query, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw
+from gatewayd.testing.contracts.custodian import Custodian, make_filing, make_listing, make_raw, nobody_is_dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,11 @@ __all__ = ["RefusedFilingContract"]
 _NOW = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
 
 
-def _file(one: Custodian, key: str, *senders: str, by: tuple[str, ...] = ("nord",), verdict: Provisional | None = None) -> int:
+def _file(shared: Custodian, key: str, *senders: str, by: tuple[str, ...] = ("nord",), verdict: Provisional | None = None) -> int:
     """File a mail for ``acme`` that others refused; return its id."""
-    one.enter(key)
-    filed = one.outcome(key, make_raw(int(key)))
-    one.commit(replace(filed, refused_by=by, senders=senders, provisional=(verdict,) if verdict else ()))
+    shared.enter(key)
+    filed = shared.outcome(key, make_raw(int(key)))
+    shared.commit(replace(filed, refused_by=by, senders=senders, provisional=(verdict,) if verdict else ()))
     return filed.entry_id
 
 
@@ -41,11 +41,10 @@ def _senders(store: Store, *, operator: str = "nord", account: str = "shared") -
 class RefusedFilingContract:
     """Part of ``StoreContract``."""
 
-    def test_which_operators_refused_a_mail_that_is_filed_is_kept_with_who_sent_it(self, store: Store) -> None:
-        one = Custodian.of(store)
-        first = _file(one, "1", "b@x.example", "a@x.example", by=("nord", "west"))
-        second = _file(one, "2", "a@x.example")
-        _file(one, "3", "c@x.example", by=())
+    def test_which_operators_refused_a_mail_that_is_filed_is_kept_with_who_sent_it(self, store: Store, shared: Custodian) -> None:
+        first = _file(shared, "1", "b@x.example", "a@x.example", by=("nord", "west"))
+        second = _file(shared, "2", "a@x.example")
+        _file(shared, "3", "c@x.example", by=())
         assert _senders(store) == ["a@x.example", "b@x.example"]
         assert _mails(store) == [first, second]
         assert _mails(store, "a@x.example") == [first, second]
@@ -56,9 +55,8 @@ class RefusedFilingContract:
         assert (_mails(store, account="other"), _senders(store, account="other")) == ([], [])
         assert store.with_refused(["shared", "other"]) == {"shared"}
 
-    def test_senders_and_mails_come_in_pages_and_only_those_that_are_asked_for(self, store: Store) -> None:
-        one = Custodian.of(store)
-        ids = [_file(one, str(number), f"{name}@x.example") for number, name in enumerate("dacba", 1)]
+    def test_senders_and_mails_come_in_pages_and_only_those_that_are_asked_for(self, store: Store, shared: Custodian) -> None:
+        ids = [_file(shared, str(number), f"{name}@x.example") for number, name in enumerate("dacba", 1)]
         assert store.refused_senders("shared", "nord", limit=2) == ["a@x.example", "b@x.example"]
         assert store.refused_senders("shared", "nord", after="b@x.example", limit=9) == ["c@x.example", "d@x.example"]
         among = ["d@x.example", "b@x.example", "z@x.example"]
@@ -72,48 +70,47 @@ class RefusedFilingContract:
         assert _senders(store) == []
         assert _mails(store) == [mail_id]
 
-    def test_a_duplicate_is_refused_by_nobody(self, store: Store) -> None:
-        one = Custodian.of(store)
-        one.file("1", make_raw(1))
-        one.enter("2")
-        same = one.outcome("2", make_raw(1))
-        assert one.commit(replace(same, refused_by=("nord",), senders=("a@x.example",))).duplicate == 1
+    def test_a_duplicate_is_refused_by_nobody(self, store: Store, shared: Custodian) -> None:
+        shared.file("1", make_raw(1))
+        shared.enter("2")
+        same = shared.outcome("2", make_raw(1))
+        assert shared.commit(replace(same, refused_by=("nord",), senders=("a@x.example",))).duplicate == 1
         assert _mails(store) == []
         assert store.with_refused(["shared"]) == frozenset()
 
-    def test_what_is_filed_later_is_refused_no_more_and_the_audit_proves_it(self, store: Store) -> None:
-        one = Custodian.of(store)
-        first = _file(one, "1", "a@x.example", "b@x.example", by=("nord", "west"))
-        second = _file(one, "2", "a@x.example")
+    def test_what_is_filed_later_is_refused_no_more_and_the_audit_proves_it(self, store: Store, shared: Custodian) -> None:
+        first = _file(shared, "1", "a@x.example", "b@x.example", by=("nord", "west"))
+        second = _file(shared, "2", "a@x.example")
         assert store.add_filings(Custodian.of(store, "other").lease, [(first, make_filing("nord"))]) == 0, "of another account"
         assert _mails(store) == [first, second]
-        assert store.add_filings(one.lease, [(first, make_filing("nord"))]) == 1
+        assert store.add_filings(shared.lease, [(first, make_filing("nord"))]) == 1
         assert (_mails(store), _mails(store, operator="west")) == ([second], [first])
-        assert store.add_filings(one.lease, [(first, make_filing("nord"))]) == 0
+        assert store.add_filings(shared.lease, [(first, make_filing("nord"))]) == 0
         assert [each.id for each in store.filings(Viewer(operator="nord"), Query())] == [first]
         assert all(each.proven for each in store.audit("shared", {"INBOX": make_listing("1", "2")}))
-        store.add_filings(one.lease, [(first, make_filing("west")), (second, make_filing("nord"))])
+        store.add_filings(shared.lease, [(first, make_filing("west")), (second, make_filing("nord"))])
         assert store.with_refused(["shared"]) == frozenset()
 
-    def test_what_an_operator_never_gets_is_forgotten_by_whoever_has_the_account(self, store: Store) -> None:
-        one = Custodian.of(store)
-        first, second = _file(one, "1", "a@x.example", by=("nord", "west")), _file(one, "2", "a@x.example")
-        other = Custodian.of(store, "other")
+    def test_what_an_operator_never_gets_is_forgotten_by_whoever_has_the_account(
+        self, store: Store, shared: Custodian, other: Custodian
+    ) -> None:
+        first, second = _file(shared, "1", "a@x.example", by=("nord", "west")), _file(shared, "2", "a@x.example")
         store.forget_refused(other.lease, "nord", [first])
         assert _mails(store) == [first, second]
-        store.forget_refused(one.lease, "nord", [first, 4711])
+        store.forget_refused(shared.lease, "nord", [first, 4711])
         assert (_mails(store), _mails(store, operator="west")) == ([second], [first])
         store.take_lease("shared", "two", dead=lambda _: True)
         with pytest.raises(LeaseLost):
-            store.forget_refused(one.lease, "nord", [second])
+            store.forget_refused(shared.lease, "nord", [second])
         assert _mails(store) == [second]
 
-    def test_a_refusal_that_is_provisional_is_told_until_it_is_confirmed_and_stays_then(self, store: Store) -> None:
-        one = Custodian.of(store)
+    def test_a_refusal_that_is_provisional_is_told_until_it_is_confirmed_and_stays_then(
+        self, store: Store, shared: Custodian
+    ) -> None:
         lately = datetime.now(UTC) - timedelta(minutes=1)
-        doubted = _file(one, "1", "a@x.example", verdict=Provisional(operator="nord", since=lately))
-        undecided = _file(one, "2", "a@x.example", verdict=Provisional(operator="nord", since=lately, undecided=True))
-        final = _file(one, "3", "a@x.example", verdict=Provisional(operator="acme", since=lately))
+        doubted = _file(shared, "1", "a@x.example", verdict=Provisional(operator="nord", since=lately))
+        undecided = _file(shared, "2", "a@x.example", verdict=Provisional(operator="nord", since=lately, undecided=True))
+        final = _file(shared, "3", "a@x.example", verdict=Provisional(operator="acme", since=lately))
         every = [doubted, undecided, final]
         assert store.doubted("nord", every) == {doubted, undecided}
         assert store.doubted("acme", every) == {final}
@@ -121,14 +118,13 @@ class RefusedFilingContract:
         assert store.doubted("nord", every) == {undecided}
         assert _mails(store) == every
 
-    def test_a_refusal_that_is_corrected_is_none_any_more_and_nothing_is_filed_twice(self, store: Store) -> None:
-        one = Custodian.of(store)
+    def test_a_refusal_that_is_corrected_is_none_any_more_and_nothing_is_filed_twice(self, store: Store, shared: Custodian) -> None:
         verdict = Provisional(operator="nord", since=_NOW)
-        first = _file(one, "1", "a@x.example", by=("nord", "west"), verdict=verdict)
-        second = _file(one, "2", "a@x.example", verdict=verdict)
+        first = _file(shared, "1", "a@x.example", by=("nord", "west"), verdict=verdict)
+        second = _file(shared, "2", "a@x.example", verdict=verdict)
         assert store.correct("nord", [(first, make_filing("nord"))]) == 1
         assert (_mails(store), _mails(store, operator="west")) == ([second], [first])
-        assert store.add_filings(one.lease, [(first, make_filing("nord")), (second, make_filing("nord"))]) == 1
+        assert store.add_filings(shared.lease, [(first, make_filing("nord")), (second, make_filing("nord"))]) == 1
         # It was filed meanwhile, in whatever way: the correction says what is said now, and files nothing.
         assert store.correct("nord", [(second, make_filing("nord"))]) == 1
         assert [each.id for each in store.filings(Viewer(operator="nord"), Query())] == [second, first]
@@ -148,11 +144,10 @@ class RefusedFilingContract:
                 assert (added.result(), corrected.result()) == (len(some), len(some))
         assert all(each.proven for each in store.audit("shared", {"INBOX": make_listing(*keys)}))
 
-    def test_a_renamed_account_takes_along_what_its_operators_refused(self, store: Store) -> None:
-        one = Custodian.of(store)
-        mail_id = _file(one, "1", "a@x.example")
-        store.release(one.lease)
-        store.rename_account("shared", "renamed", dead=lambda _: False)
+    def test_a_renamed_account_takes_along_what_its_operators_refused(self, store: Store, shared: Custodian) -> None:
+        mail_id = _file(shared, "1", "a@x.example")
+        store.release(shared.lease)
+        store.rename_account("shared", "renamed", dead=nobody_is_dead)
         assert _mails(store, account="shared") == []
         assert _mails(store, "a@x.example", account="renamed") == [mail_id]
         assert store.with_refused(["shared", "renamed"]) == {"renamed"}

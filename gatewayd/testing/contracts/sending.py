@@ -1,4 +1,4 @@
-"""What every store promises of what people do with deliveries."""
+"""Tests of every store: people list, retry and cancel deliveries."""
 
 # ruff: noqa: PLR2004  tests are made of expected numbers and named after promises
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatewayd import DELIVERY_SECONDS, DeliveryQuery, Recipient, Viewer
-from gatewayd.testing.contracts.custodian import Custodian, make_delivery, make_filing, make_raw
+from gatewayd.testing.contracts.custodian import ACME, GLOBETROT, IRINA, Custodian, make_delivery, make_filing, make_raw
 from gatewayd.testing.contracts.outbox import entered, settled, take, view
 
 if TYPE_CHECKING:
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from gatewayd import Store
 
 __all__ = ["SendingContract"]
-
-_ACME = Viewer(operator="acme")
-_IRINA = Viewer(operator="acme", users=("irina", "bob"))
-_GLOBETROT = Viewer(operator="globetrot")
 
 
 class SendingContract:
@@ -31,36 +27,35 @@ class SendingContract:
         assert (seen.state, seen.words, seen.delivery.withheld, seen.due_at) == ("withheld", "our own hop", "our own hop", None)
         assert seen.ended_at is not None
         assert (store.destinations(), take(store), store.overdue(-60)) == ({}, [], [])
-        assert store.redeliver(_ACME, [delivery_id]) == 1
+        assert store.redeliver(ACME, [delivery_id]) == 1
         ((taken),) = take(store)
         assert taken.delivery == make_delivery(), "a person says so"
 
-    def test_deliveries_are_listed_for_those_who_may_see_them(self, store: Store) -> None:
-        one = Custodian.of(store)
+    def test_deliveries_are_listed_for_those_who_may_see_them(self, store: Store, shared: Custodian) -> None:
         mine = make_filing(owner="irina"), make_filing("globetrot")
-        first = one.file("1", make_raw(1))
-        second = one.file("2", make_raw(2), *mine)
-        (general,) = store.deliver(_ACME, first, [make_delivery(1)])
+        first = shared.file("1", make_raw(1))
+        second = shared.file("2", make_raw(2), *mine)
+        (general,) = store.deliver(ACME, first, [make_delivery(1)])
         targets = [make_delivery(number, target=name) for number, name in ((2, "duty"), (3, "desk"))]
-        hers = list(store.deliver(_IRINA, second, targets))
-        (theirs,) = store.deliver(_GLOBETROT, second, [make_delivery(4, target="duty")])
+        hers = list(store.deliver(IRINA, second, targets))
+        (theirs,) = store.deliver(GLOBETROT, second, [make_delivery(4, target="duty")])
 
-        def ids(query: DeliveryQuery, viewer: Viewer = _IRINA) -> list[int]:
+        def ids(query: DeliveryQuery, viewer: Viewer = IRINA) -> list[int]:
             return [each.id for each in store.deliveries(viewer, query)]
 
         assert ids(DeliveryQuery()) == [*reversed(hers), general]
-        assert ids(DeliveryQuery(), _ACME) == ids(DeliveryQuery(ids=(*hers, general, theirs)), _ACME) == [general]
-        assert ids(DeliveryQuery(), _GLOBETROT) == [theirs]
+        assert ids(DeliveryQuery(), ACME) == ids(DeliveryQuery(ids=(*hers, general, theirs)), ACME) == [general]
+        assert ids(DeliveryQuery(), GLOBETROT) == [theirs]
         assert ids(DeliveryQuery(mail_id=second)) == [*reversed(hers)]
         assert ids(DeliveryQuery(target="duty")) == hers[:1]
         assert ids(DeliveryQuery(before=hers[1], limit=1)) == hers[:1]
         assert ids(DeliveryQuery(limit=2)) == [*reversed(hers)]
         assert ids(DeliveryQuery(ids=())) == ids(DeliveryQuery(states=())) == []
-        store.cancel(_IRINA, hers[:1], who="irina")
+        store.cancel(IRINA, hers[:1], who="irina")
         assert ids(DeliveryQuery(states=("cancelled", "parked"))) == hers[:1]
         assert ids(DeliveryQuery(states=("waiting",), ids=tuple(hers))) == hers[1:]
-        assert store.deliveries(_IRINA, DeliveryQuery(ids=(hers[0],)))[0].owner == "irina"
-        assert store.redeliver(_GLOBETROT, [*hers, general]) == store.cancel(_ACME, hers, who="x") == 0
+        assert store.deliveries(IRINA, DeliveryQuery(ids=(hers[0],)))[0].owner == "irina"
+        assert store.redeliver(GLOBETROT, [*hers, general]) == store.cancel(ACME, hers, who="x") == 0
 
     def test_what_a_person_delivers_again_is_due_at_once(self, store: Store, later: Callable[[float], None]) -> None:
         ids = entered(store, *(make_delivery(number, f"{number}@x.de", "b@x.de", "c@x.de") for number in range(6)))
@@ -68,7 +63,7 @@ class SendingContract:
         cancelled, waits, parked, done, back, tried = take(store)
         has, lost = Recipient(address="b@x.de", state="delivered"), Recipient(address="c@x.de", state="refused", words="550 no")
         later(DELIVERY_SECONDS)
-        assert store.cancel(_ACME, [cancelled.id], who="anna") == 1
+        assert store.cancel(ACME, [cancelled.id], who="anna") == 1
         words = [
             settled(waits, "waiting", due_in=999, words="busy"),
             settled(parked, "parked", has, lost, words="550 no"),
@@ -79,7 +74,7 @@ class SendingContract:
         store.give_back("one", [tried.id])
         assert [each.id for each in take(store, taker="two")] == [tried.id]
         before = view(store, parked.id).entered_at
-        assert store.redeliver(_ACME, [*ids, ids[0], 10**9]) == 3, "what is delivered stays so, and what is tried is left alone"
+        assert store.redeliver(ACME, [*ids, ids[0], 10**9]) == 3, "what is delivered stays so, and what is tried is left alone"
         found = {each.id: each for each in take(store)}
         assert set(found) == {cancelled.id, waits.id, parked.id}
         assert {each.address: each.state for each in found[parked.id].recipients} == {
@@ -107,15 +102,13 @@ class SendingContract:
 
     def test_what_a_person_cancels_is_tried_no_more(self, store: Store) -> None:
         ids = entered(
-            store,
-            *(make_delivery(number, f"{number}@x.de") for number in range(4)),
-            make_delivery(4, "4@x.de", withheld="own hop"),
+            store, *(make_delivery(number, f"{number}@x.de") for number in range(4)), make_delivery(4, "4@x.de", withheld="own hop")
         )
         parked, done, tried = take(store, limit=3)
         store.settle("one", [settled(parked, "parked", words="no"), settled(done, "delivered")])
-        assert store.cancel(_ACME, [*ids, 10**9], who="an\0na") == 3
-        assert store.cancel(_ACME, ids, who="bob") == 0
-        states = {each.id: each.state for each in store.deliveries(_ACME, DeliveryQuery())}
+        assert store.cancel(ACME, [*ids, 10**9], who="an\0na") == 3
+        assert store.cancel(ACME, ids, who="bob") == 0
+        states = {each.id: each.state for each in store.deliveries(ACME, DeliveryQuery())}
         expected = ["cancelled", "delivered", "waiting", "cancelled", "cancelled"]
         assert states == dict(zip([parked.id, done.id, tried.id, *ids[3:]], expected, strict=True))
         seen = view(store, parked.id)
@@ -126,8 +119,8 @@ class SendingContract:
     def test_lengths_count_what_waits_to_go_out_and_what_needs_a_person(self, store: Store) -> None:
         deliveries = [make_delivery(number, f"{number}@x.de") for number in range(5)]
         mail_id = Custodian.of(store).file("1", make_raw(), make_filing(), make_filing("globetrot"))
-        store.deliver(_ACME, mail_id, [*deliveries, make_delivery(9, withheld="own hop")])
-        store.deliver(_GLOBETROT, mail_id, deliveries[:1])
+        store.deliver(ACME, mail_id, [*deliveries, make_delivery(9, withheld="own hop")])
+        store.deliver(GLOBETROT, mail_id, deliveries[:1])
         parked, done, cancelled, *_ = take(store, limit=4)
         store.settle("one", [settled(parked, "parked"), settled(done, "delivered"), settled(cancelled, "cancelled")])
         lengths = store.lengths()

@@ -1,4 +1,4 @@
-"""What every store promises, as a test class to derive from."""
+"""Test class for stores: derive from it. It is made of the other contracts for stores in this folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from gatewayd.testing.contracts.accounts import AccountContract
 from gatewayd.testing.contracts.admission import AdmissionContract
 from gatewayd.testing.contracts.bounces import BounceContract
+from gatewayd.testing.contracts.custodian import Custodian
 from gatewayd.testing.contracts.daemons import DaemonContract, RequestContract
 from gatewayd.testing.contracts.desk import DeskContract
 from gatewayd.testing.contracts.filing import FilingContract
@@ -67,3 +68,13 @@ class StoreContract(
     def store(self, open_store: Callable[[], Store]) -> Store:
         """Return a store over an empty database."""
         return open_store()
+
+    @pytest.fixture
+    def shared(self, store: Store) -> Custodian:
+        """Return the holder of the lease of the account ``shared``."""
+        return Custodian.of(store)
+
+    @pytest.fixture
+    def other(self, store: Store) -> Custodian:
+        """Return the holder of the lease of another account, ``other``."""
+        return Custodian.of(store, "other")

@@ -1,4 +1,4 @@
-"""What every transport promises, as a test class to derive from. It needs no server but the one that you bring."""
+"""Test class for transports: derive from it and bring a server with a mailbox."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AGAIN = 50
 
 
 class Site(ABC):
-    """A mailbox on a server of yours, new for each test, and what a test has to do with it from outside."""
+    """A mailbox on your server, new for each test, and what a test does to it from outside."""
 
     #: The folder that mail is delivered to.
     folder: str = "INBOX"
@@ -51,7 +51,7 @@ class Site(ABC):
 
     @abstractmethod
     def state(self) -> object:
-        """Return all that reading must not change: numbers, flags, sizes. Two equal states: nothing was changed."""
+        """Return everything that reading must not change: numbers, flags, sizes. Equal states mean that nothing was changed."""
 
     @abstractmethod
     def remove(self, position: int) -> None:
@@ -59,7 +59,7 @@ class Site(ABC):
 
 
 def message(number: int, text: bytes = b"Hello\r\n") -> bytes:
-    """Return a message with the headers that it is known again by."""
+    """Return a message with the headers by which it is recognised."""
     head = f"Message-ID: <{number}@example.com>\r\nDate: Mon, 5 Jan 2026 10:00:{number % 60:02} +0100\r\n"
     return f"{head}From: Anna <anna@example.com>\r\nSubject: Booking\r\n {number}\r\n\r\n".encode() + text
 

@@ -1,4 +1,4 @@
-"""What every transport promises of sessions that are watched or broken, and of servers that are none.
+"""Tests of every transport: sessions that are watched or aborted, and servers that are silent or speak garbage.
 
 A part of ``TransportContract``.
 """
@@ -27,7 +27,7 @@ _PATIENCE = 20.0
 
 
 def hear(watch: Watch, seconds: float = _PATIENCE) -> Heard:
-    """Listen until something is heard, as a selector does; nothing within that time is nothing heard."""
+    """Listen until something is heard, for at most ``seconds``; then return an empty ``Heard``."""
     deadline = time.monotonic() + seconds
     heard = watch.listen()
     while heard == Heard() and select.select([watch], [], [], max(0.0, deadline - time.monotonic()))[0]:

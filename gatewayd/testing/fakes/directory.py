@@ -1,4 +1,4 @@
-"""What a matcher is tested with: mail made of a few words, and a directory in memory that remembers what it was asked."""
+"""Make mail and records for tests of matchers, and a directory in memory that remembers its questions."""
 
 from __future__ import annotations
 
@@ -121,8 +121,9 @@ class FakeDirectory(Directory):
     def search(self, kind: Kind, text: str, *, limit: int = 20) -> Sequence[Record]:
         """See ``Directory``."""
         self._remember(Question("search", frozenset({text}), kind))
-        words = text.casefold().split()
-        found = [record for record in self._of(kind) if words and all(word in _searched(record) for word in words)]
+        terms = text.casefold().split()
+        searched = [(record, f"{record.id} {record.get('code')} {record.label}".casefold()) for record in self._of(kind)]
+        found = [record for record, shown in searched if terms and all(word in shown for word in terms)]
         return tuple(
             sorted(found, key=lambda record: text.casefold() not in (record.id.casefold(), record.get("code").casefold()))[:limit]
         )
@@ -157,7 +158,3 @@ def _emails(person: Record) -> tuple[str, ...]:
 
 def _lower(emails: Collection[str]) -> set[str]:
     return {email.lower() for email in emails if email}
-
-
-def _searched(record: Record) -> str:
-    return f"{record.id} {record.get('code')} {record.label}".casefold()

@@ -1,4 +1,4 @@
-"""A forwarder without a network: it remembers everything, and says and does what a test wants of it."""
+"""A forwarder without a network: it remembers all deliveries and answers as a test tells it to."""
 
 from __future__ import annotations
 
@@ -77,9 +77,11 @@ class _FakeCourier(Courier):
         does = self._server.says.get(parcel.id, "delivered")
         if isinstance(does, Exception):
             raise does
-        said = tuple((does, "" if does == "delivered" else f"it says {does}") for _ in parcel.to) if isinstance(does, str) else does
+        results = (
+            tuple((does, "" if does == "delivered" else f"it says {does}") for _ in parcel.to) if isinstance(does, str) else does
+        )
         recipients = tuple(
-            Recipient(address=address, state=state, words=words) for address, (state, words) in zip(parcel.to, said, strict=True)
+            Recipient(address=address, state=state, words=words) for address, (state, words) in zip(parcel.to, results, strict=True)
         )
         if any(one.state == "delivered" for one in recipients):
             self._server.delivered.append(parcel)

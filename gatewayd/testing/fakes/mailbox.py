@@ -1,4 +1,4 @@
-"""What a fake transport's server has: folders of numbered messages, listed in pages, and the steps that it is asked for."""
+"""The mailbox of a fake transport: folders of numbered messages, listed in pages, and a record of the steps asked for."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ class Folder:
 
         Cursors are ``generation last-number backlog-up-to``.
         """
-        words = (cursor or "").split(" ")
-        generation, last, backlog = map(int, words) if len(words) == 3 and all(map(str.isdigit, words)) else (0, 0, 0)  # noqa: PLR2004
+        numbers = (cursor or "").split(" ")
+        generation, last, backlog = map(int, numbers) if len(numbers) == 3 and all(map(str.isdigit, numbers)) else (0, 0, 0)  # noqa: PLR2004
         there = sorted(self.messages, key=lambda one: one.number)
         renumbered = cursor is not None and generation != self.generation
         if generation != self.generation:

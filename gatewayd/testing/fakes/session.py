@@ -1,4 +1,4 @@
-"""A session on a mailbox in memory."""
+"""The session of a fake transport, on a mailbox in memory."""
 
 from __future__ import annotations
 

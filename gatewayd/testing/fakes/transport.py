@@ -1,4 +1,4 @@
-"""A transport in memory: a mailbox that a test fills and disturbs, and that remembers everything it was asked."""
+"""A transport in memory: a test fills its mailbox and makes its server fail, and it remembers every step."""
 
 from __future__ import annotations
 
@@ -26,9 +26,6 @@ class _Trap:
     step: Step
     folder: str | None
     do: Callable[[], object]
-
-    def fits(self, asked: Asked) -> bool:
-        return self.step == asked.step and self.folder in {None, asked.folder}
 
 
 class FakeTransport(Transport):
@@ -182,14 +179,16 @@ class FakeTransport(Transport):
                 raise do
             do()
 
-        self._set(self._traps, [*[_Trap(step, folder, lambda: None)] * after, _Trap(step, folder, run)])
+        with self._lock:
+            self._traps += [*[_Trap(step, folder, lambda: None)] * after, _Trap(step, folder, run)]
 
     def hang(self, step: Step, *, after: int = 0, folder: str | None = None) -> None:
         """When ``step`` comes next, but for ``after`` times, let the server say nothing: once.
 
         The session waits until it is aborted or broken, or for ``timeout``, and raises TransientError.
         """
-        self._set(self._hangs, [*[_Trap(step, folder, lambda: False)] * after, _Trap(step, folder, lambda: True)])
+        with self._lock:
+            self._hangs += [*[_Trap(step, folder, lambda: False)] * after, _Trap(step, folder, lambda: True)]
 
     def calm(self) -> None:
         """Forget what ``on`` and ``hang`` said and did not come to pass."""
@@ -243,11 +242,9 @@ class FakeTransport(Transport):
             raise PermanentError(f"there is no folder {name!r}", advice=f"Folders are: {', '.join(self.folders)}.")
         return self.folders[name]
 
-    def _set(self, traps: list[_Trap], new: list[_Trap]) -> None:
-        with self._lock:
-            traps += new
-
     def _sprung(self, traps: list[_Trap], asked: Asked) -> _Trap | None:
         with self._lock:
-            place = next((place for place, trap in enumerate(traps) if trap.fits(asked)), None)
-            return None if place is None else traps.pop(place)
+            found = [trap for trap in traps if trap.step == asked.step and trap.folder in {None, asked.folder}]
+            if found:
+                traps.remove(found[0])
+            return found[0] if found else None

@@ -1,4 +1,4 @@
-"""A watch on a folder in memory: one end of a pair of sockets, whose other end the fake server speaks into."""
+"""The watch of a fake transport: one end of a pair of sockets; the fake server writes to the other."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ class FakeWatch(Watch):
 
     def listen(self) -> Heard:
         """See ``Watch``."""
-        told = b""
+        received = b""
         try:
             while piece := self._near.recv(4096):
-                told += piece
+                received += piece
         except BlockingIOError:
-            return Heard(news=_NEWS in told, proven=_ALIVE in told)
+            return Heard(news=_NEWS in received, proven=_ALIVE in received)
         except OSError:
             raise lost() from None
         raise lost()

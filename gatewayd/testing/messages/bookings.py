@@ -122,15 +122,11 @@ def _head(rng: random.Random, number: int, seed: int, subject: str, charset: str
         f"\tbh={base64.b64encode(rng.randbytes(32)).decode()};\r\n\tb={base64.b64encode(rng.randbytes(48)).decode()}\r\n"
         f"Message-ID: <{number}.{seed}.{token}@mail.example>\r\n"
         f"Date: {date}\r\n"
-        f"From: {_phrase(name, charset)}<{email}>\r\n"
+        f"From: {f'{_encoded(name, charset)} ' if name else ''}<{email}>\r\n"
         f"To: {'Reservations ' if rng.randrange(2) else ''}<{box}@tours.example>\r\n"
         f"Subject: {_encoded(subject, charset)}\r\n"
         f"{thread}X-Mailer: Agency Desk {rng.randint(3, 9)}.{rng.randint(0, 9)}\r\nMIME-Version: 1.0\r\n"
     )
-
-
-def _phrase(name: str, charset: str) -> str:
-    return f"{_encoded(name, charset)} " if name else ""
 
 
 def _encoded(text: str, charset: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gatewayd.testing.messages import malformed_headers, malformed_lines
 from gatewayd.testing.renamed import renamed
 
 if TYPE_CHECKING:
@@ -31,25 +31,37 @@ def malformed_messages(seed: int = 1) -> Iterator[tuple[str, bytes]]:
     rng = random.Random(seed)  # noqa: S311  repeatable, not secret
     yield from _hand_made()
     yield from _charsets()
-    yield from _huge()
+    # These ask for more parts, depth, header or work than any parser should give.
+    for name, rest in (_huge_trees() | _huge_heads() | _huge_texts()).items():
+        yield name, _whole(name, rest)
     yield from _line_ends()
     yield from _damaged(rng)
 
 
+def _cases(name: str) -> list[bytes]:
+    r"""Return the cases of a file, one a line; ``\r\n``, ``\xNN`` and the like are escapes for those bytes.
+
+    ``bare`` has whole messages, ``bodies`` the last header lines of a message with its body, ``charsets`` values of the parameter
+    charset, and the others header lines.
+    """
+    table = (Path(__file__).parent / "cases" / f"{name}.txt").read_text(encoding="utf-8")
+    return [line.encode("latin-1").decode("unicode_escape").encode("latin-1") for line in table.splitlines() if line]
+
+
 def _hand_made() -> Iterator[tuple[str, bytes]]:
-    for number, raw in enumerate(malformed_lines.lines(malformed_lines.BARE)):
+    for number, raw in enumerate(_cases("bare")):
         yield f"bare-{number}", raw
-    for family, table in malformed_headers.HEADERS.items():
-        for number, line in enumerate(malformed_lines.lines(table)):
+    for family in ("word", "address", "id", "date", "type", "name"):
+        for number, line in enumerate(_cases(family)):
             name = f"{family}-{number}"
             # The line comes first: where a header stands twice, most programs believe the first.
             yield name, line + b"\r\n" + _whole(name, b"Subject: nasty 756\r\n\r\nbody of %s\r\n" % name.encode())
-    for number, rest in enumerate(malformed_lines.lines(malformed_lines.BODIES)):
+    for number, rest in enumerate(_cases("bodies")):
         yield f"body-{number}", _whole(f"body-{number}", b"Subject: body 756\r\nMIME-Version: 1.0\r\n" + rest)
 
 
 def _charsets() -> Iterator[tuple[str, bytes]]:
-    for charset in malformed_lines.lines(malformed_lines.CHARSETS):
+    for charset in _cases("charsets"):
         for number, body in enumerate((b"Gr\xfc\xdfe 756 \x80\x81\xff\r\n", b"\xc4\x8d\xe2\x82\xac \xd0\x9f 756\r\n")):
             name = f"charset-{charset.decode()}-{number}"
             head = b"Subject: =?%s?q?nasty_=FC_756?=\r\nContent-Type: text/plain; charset=%s\r\n\r\n" % (charset, charset)
@@ -76,12 +88,6 @@ def _nested(depth: int, *, closed: bool) -> bytes:
     opens = b"".join(b"Content-Type: multipart/mixed; boundary=n%d\r\n\r\n--n%d\r\n" % (level, level) for level in range(depth))
     ends = b"".join(b"\r\n--n%d--" % level for level in reversed(range(depth))) if closed else b""
     return b"Subject: deep 756\r\n" + opens + b"Content-Type: text/plain\r\n\r\nat the bottom" + ends + b"\r\n"
-
-
-def _huge() -> Iterator[tuple[str, bytes]]:
-    """Yield messages that ask for more parts, depth, header or work than any parser should give."""
-    for name, rest in (_huge_trees() | _huge_heads() | _huge_texts()).items():
-        yield name, _whole(name, rest)
 
 
 def _huge_trees() -> dict[str, bytes]:

@@ -223,7 +223,7 @@ class Dovecot:
             )
             output = (self.folder / "output").open("wb")
             with output:
-                self._process = subprocess.Popen(command(self._binary, config), stdout=output, stderr=output)  # noqa: S603  our own words
+                self._process = subprocess.Popen(command(self._binary, config), stdout=output, stderr=output)  # noqa: S603  our own command
             if self._is_up():
                 return
             if attempt == 3:  # noqa: PLR2004  two further tries

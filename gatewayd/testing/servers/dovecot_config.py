@@ -1,4 +1,4 @@
-"""The configuration of a test's Dovecot, in the language of the installed version: 2.4 has another one than 2.3."""
+"""The configuration of a test's Dovecot, in the syntax of the installed version: 2.3 and 2.4 differ."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def _language(version: tuple[int, int]) -> Path:
 
 @functools.cache
 def _version(binary: str) -> tuple[int, int]:
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603  our own words
-    found = re.match(r"(\d+)\.(\d+)", said)
+    printed = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout  # noqa: S603  our own command
+    found = re.match(r"(\d+)\.(\d+)", printed)
     if found is None:
-        raise RuntimeError(f"{binary} --version says {said!r}; expected a version")
+        raise RuntimeError(f"{binary} --version says {printed!r}; expected a version")
     return int(found[1]), int(found[2])

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server for tests: private, on a socket in a temporary folder, and never safe on the disk.
+"""A real PostgreSQL server for tests: private, on a socket in a temporary folder, without durable writes.
 
 It runs as root (the server then belongs to nobody, because it refuses root) and as an ordinary user. Nothing outside its
 folder is read or changed.
@@ -57,9 +57,9 @@ class Postgresql:
         try:
             if os.geteuid() == 0:
                 os.chown(self.folder, _NOBODY, _NOBODY)
-            words = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-            self._run(str(self._initdb), *words, str(self._data)).wait(_START_SECONDS)
-            self._start()
+            arguments = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+            self._run(str(self._initdb), *arguments, str(self._data)).wait(_START_SECONDS)
+            self.start()
         except BaseException:
             self.stop()
             raise
@@ -78,10 +78,10 @@ class Postgresql:
         """Remove a database that ``new_database`` made, whoever still has it open."""
         self._tool("dropdb", "--force", url.removeprefix(_URL).partition("?")[0])
 
-    def _tool(self, name: str, *words: str) -> None:
+    def _tool(self, name: str, *arguments: str) -> None:
         program = str(Path(str(self._postgres)).with_name(name))
-        command = [program, "-h", str(self.folder), "-U", "postgres", *words]
-        subprocess.run(command, check=True, timeout=_START_SECONDS)  # noqa: S603  our own words
+        command = [program, "-h", str(self.folder), "-U", "postgres", *arguments]
+        subprocess.run(command, check=True, timeout=_START_SECONDS)  # noqa: S603  our own command
 
     def crash(self) -> None:
         """End it as a crash would: nobody is told, and at the next start it recovers what was committed."""
@@ -90,32 +90,13 @@ class Postgresql:
             self._process.wait(_START_SECONDS)
             self._process = None
 
-    def start(self) -> None:
-        """Start it again after a crash."""
-        self._start()
-
     def _url(self, name: str) -> str:
         return f"{_URL}{name}?host={self.folder}"
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start it, also again after a crash. Raises RuntimeError where that takes too long."""
         settings = [word for setting in _HASTY for word in ("-c", setting)]
         self._process = self._run(str(self._postgres), "-D", str(self._data), "-k", str(self.folder), *settings)
-        self._await()
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    def _run(self, *command: str) -> subprocess.Popen[bytes]:
-        with (self.folder / "output").open("ab") as output:
-            if os.geteuid() != 0:
-                return subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own words
-            return subprocess.Popen(  # noqa: S603  our own words
-                command, stdout=output, stderr=output, cwd=self.folder, user=_NOBODY, group=_NOBODY, extra_groups=[]
-            )
-
-    def _await(self) -> None:
-        assert self._process is not None  # noqa: S101  set by __enter__
         status = self._data / "postmaster.pid"
         deadline = time.monotonic() + _START_SECONDS
         pid = str(self._process.pid)
@@ -124,6 +105,18 @@ class Postgresql:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start:\n{self.log()}")
             time.sleep(0.02)
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _run(self, *command: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "output").open("ab") as output:
+            if os.geteuid() != 0:
+                return subprocess.Popen(command, stdout=output, stderr=output)  # noqa: S603  our own command
+            return subprocess.Popen(  # noqa: S603  our own command
+                command, stdout=output, stderr=output, cwd=self.folder, user=_NOBODY, group=_NOBODY, extra_groups=[]
+            )
 
     def log(self) -> str:
         """Return what the server has said so far."""

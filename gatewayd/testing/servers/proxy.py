@@ -1,4 +1,4 @@
-"""A TCP proxy that goes wrong on demand, between a client under test and a real server."""
+"""A TCP proxy between a client under test and a real server, which breaks the connection on demand."""
 
 from __future__ import annotations
 
@@ -191,7 +191,10 @@ class FaultProxy:
             await connection.client.drain()
             connection.sent += len(part)
             self._total += len(part)
-            self._fire()
+            if self._call and self._total >= self._call[0]:
+                _, on_bytes = self._call
+                self._call = None
+                on_bytes(self._total)
             if await self._goes_wrong(connection):
                 return False
         return True
@@ -201,12 +204,6 @@ class FaultProxy:
         if self.fault:
             stops.append(self.fault.after - connection.sent)
         return min((stop for stop in stops if stop > 0), default=None)
-
-    def _fire(self) -> None:
-        if self._call and self._total >= self._call[0]:
-            _, on_bytes = self._call
-            self._call = None
-            on_bytes(self._total)
 
     async def _goes_wrong(self, connection: _Connection) -> bool:
         fault = self.fault

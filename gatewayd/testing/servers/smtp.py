@@ -155,8 +155,8 @@ class _Handler:
         self, protocol: _Protocol, session: Session, envelope: Envelope
     ) -> str:
         """Take a mail that came whole, unless the test has other plans."""
-        if told := await protocol.told("dot"):
-            return told
+        if answer := await protocol.scripted_answer("dot"):
+            return answer
         message = ReceivedMessage(
             sender=envelope.mail_from or "",
             recipients=tuple(envelope.rcpt_tos),
@@ -168,7 +168,7 @@ class _Handler:
             connection=protocol.number,
         )
         self._server.messages.append(message)
-        return await protocol.told("taken") or f"250 2.0.0 taken as {len(self._server.messages)}"
+        return await protocol.scripted_answer("taken") or f"250 2.0.0 taken as {len(self._server.messages)}"
 
 
 class _Protocol(SMTP):
@@ -201,15 +201,15 @@ class _Protocol(SMTP):
         """Whether nothing but STARTTLS may come."""
         return bool(self.tls_context) and self._tls_protocol is None
 
-    async def told(self, step: Step, argument: str = "") -> str | None:
+    async def scripted_answer(self, step: Step, argument: str = "") -> str | None:
         """Return what the test wants to be answered; None: what the server says by itself. Ends where nothing more is to come."""
-        told = self._owner.answer(step, argument)
-        if told == CUT:
+        answer = self._owner.answer(step, argument)
+        if answer == CUT:
             self._abort()
-        if told in {CUT, SILENCE}:
+        if answer in {CUT, SILENCE}:
             # Until the connection is lost.
             await asyncio.sleep(3600)
-        return told
+        return answer
 
     def _abort(self) -> None:
         if isinstance(self.transport, asyncio.WriteTransport):
@@ -217,9 +217,9 @@ class _Protocol(SMTP):
 
     async def _obey(self, name: str, method: Callable[[str | None], Awaitable[None]], argument: str | None) -> None:
         self._owner.commands.append(f"{name} {argument or ''}".strip())
-        told = await self.told(_STEPS[name], argument or "") if name in _STEPS else None
-        if told:
-            await self.push(told)
+        answer = await self.scripted_answer(_STEPS[name], argument or "") if name in _STEPS else None
+        if answer:
+            await self.push(answer)
         elif name == "MAIL" and self._owner.users and self.session is not None and not self.session.authenticated:
             await self.push("530 5.7.0 Authentication required")
         else:
@@ -228,8 +228,8 @@ class _Protocol(SMTP):
             self._came = None
 
     async def _handle_client(self) -> None:
-        if told := await self.told("connect"):
-            await self.push(told)
+        if answer := await self.scripted_answer("connect"):
+            await self.push(answer)
             try:
                 await asyncio.sleep(3600)
             finally:

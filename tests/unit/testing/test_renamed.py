@@ -67,8 +67,8 @@ def test_modules_of_the_release_before_work_and_warn() -> None:
     now = import_module("gatewayd.testing.contracts.matching")
     told = "gatewayd.testing.contract_matching is called gatewayd.testing.contracts.matching now"
     with pytest.warns(DeprecationWarning, match=told) as warned:
-        from gatewayd.testing.contract_matching import MatcherContract  # type: ignore[import-not-found]  # noqa: PLC0415
-    assert MatcherContract is now.MatcherContract
+        contract = before.MatcherContract
+    assert contract is now.MatcherContract
     assert warned[0].filename == __file__, "who uses the old name is told where he does"
     with pytest.warns(DeprecationWarning, match=told), pytest.raises(AttributeError, match="Nothing"):
         before.Nothing  # noqa: B018  that it is not there is what is tested
