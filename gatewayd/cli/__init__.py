@@ -1,4 +1,7 @@
-"""The command line: one thin module a command group. Exit codes: 0 done, 1 something failed, 2 usage, 78 config."""
+"""The command line: parse it, run one command, and turn errors into messages and exit codes.
+
+Each group of commands has a module. Exit codes: 0 done, 1 something failed, 2 usage, 78 config.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ __all__ = ["main", "run"]
 
 #: sysexits.h: EX_CONFIG.
 _CONFIG = 78
-#: What a write to the output can fail with, and hardly anything else that has no name of a file.
+#: Errors of a write to the output. Other errors with these numbers nearly always name a file.
 _OUTPUT = {errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
-#: What a shell shows for a process that SIGINT ended.
+#: The exit code that shells show for a process that SIGINT ended.
 _INTERRUPTED = 130
 
-#: Our words, each with the module that has it among its ``COMMANDS``.
+#: Our commands, each with the module that lists it in ``COMMANDS``.
 _MODULES = {
     "account": "account",
     "audit": "audit",
@@ -54,8 +57,8 @@ _MODULES = {
 }
 
 
-class _Words(UserDict[str, click.Command]):
-    """Our commands by their words. A word's module is imported when it is asked for: no command waits for the others'."""
+class _Commands(UserDict[str, click.Command]):
+    """Our commands by name. A command's module is imported when it is asked for, so that none waits for the others' imports."""
 
     def __missing__(self, word: str) -> click.Command:
         self.data |= {command.name: command for command in import_module(f"{__name__}.{_MODULES[word]}").COMMANDS}
@@ -72,7 +75,7 @@ class _Words(UserDict[str, click.Command]):
 
 
 class _Group(click.Group):
-    """The words of gatewayd and those that plugins add; plugins are only loaded for a word that is not ours."""
+    """gatewayd's commands and those of plugins. Plugins are only loaded for a command that is not ours."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *_app(ctx).registry.kinds(Command)})
@@ -83,13 +86,13 @@ class _Group(click.Group):
         registry = _app(ctx).registry
         if cmd_name not in registry.kinds(Command):
             return None
-        from gatewayd.cli import plugin_commands  # noqa: PLC0415  imported late: our own words do without
+        from gatewayd.cli import plugin_commands  # noqa: PLC0415  imported late: our own commands do without
 
         return plugin_commands.command(registry.get(Command, cmd_name))
 
 
 def _app(ctx: click.Context) -> App:
-    """Return what the commands of this run share; words are looked up before the first of them runs."""
+    """Return the ``App`` of this run. It is made here, since commands are looked up before one runs."""
     if ctx.obj is None:
         folder: Path = ctx.params.get("folder") or _folder()
         ctx.obj = ctx.with_resource(_closing(App(folder.absolute())))
@@ -109,13 +112,13 @@ def _show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=_Group, commands=_Words(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_Group, commands=_Commands(), context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--config",
     "folder",
     type=click.Path(path_type=Path),
     default=_folder,
-    # Before --help, which lists the words of the plugins there, too.
+    # Before --help, which also lists the commands of the plugins in that folder.
     is_eager=True,
     help="The config folder.  [default: $GATEWAYD_CONFIG, else /etc/gatewayd]",
 )
@@ -140,7 +143,7 @@ class _closing:  # noqa: N801  contextlib.closing, typed for click
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. What went wrong is printed, never raised."""
+    """Run one command and return its exit code. Errors are printed, never raised."""
     try:
         code = _gatewayd.main(arguments, prog_name="gatewayd", standalone_mode=False)
         sys.stdout.flush()
@@ -165,7 +168,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _os_error(error: OSError) -> int:
-    """Say what the system refused: a file, the output, or something that a command should have told by itself."""
+    """Report an error of the operating system: about a file, the output, or one that a command should have handled."""
     if not error.filename and error.errno in _OUTPUT:
         # The reader (`head`) has seen enough, or there is no room; there is nothing left to flush into.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -178,39 +181,39 @@ def _os_error(error: OSError) -> int:
 
 
 def main() -> NoReturn:
-    """Run the command of ``sys.argv``. Ended by SIGTERM or SIGHUP, it still gives back its leases and removes its spools."""
+    """Run the command of ``sys.argv``. On SIGTERM or SIGHUP it still releases its leases and removes its spools."""
     signal.signal(signal.SIGTERM, _terminated)
-    # A terminal that is closed ends what runs in it, unless that was to outlive it (nohup(1)).
+    # Closing a terminal ends the commands in it, unless they were started to outlive it (nohup(1)).
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminated)
     _open_streams()
     for stream in (sys.stdout, sys.stderr):
-        # Where the terminal can't show a character it shows another, and no command fails for it.
+        # A character that the terminal can't show is replaced; no command fails for it.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
         code = run()
-    except _Terminated as told:
-        code = 128 + told.number
+    except _Terminated as signalled:
+        code = 128 + signalled.number
     gc_tuning.leave_all()
     sys.exit(code)
 
 
 def _open_streams() -> None:
-    """Open what we were started without (`2>&-`): the next file that is opened would be taken for the output."""
+    """Open standard streams that are closed (`2>&-`). The next file opened would get their number, and the output with it."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # It gets the lowest number that is free. Standard input stays closed to Python: an empty text is not sent for it.
+            # The new file gets the lowest free number. ``sys.stdin`` stays None, so that no empty text is sent in its place.
             os.open(os.devnull, os.O_RDWR)
-    # Python has none where it was closed.
+    # Python has set them to None if they were closed.
     sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115  as long as the process
     sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 class _Terminated(BaseException):
-    """We are told to end. No SystemExit: that would be taken for the fault of the plugin that happens to be at work."""
+    """A signal ended us. It is no SystemExit, which would count as a fault of the plugin that is running."""
 
     def __init__(self, number: int) -> None:
         self.number = number

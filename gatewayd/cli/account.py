@@ -1,4 +1,4 @@
-"""``account``: look after accounts."""
+"""``account``: give an account another name."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-#: Seconds that a daemon has to let go of an account whose file was renamed; one that died elsewhere loses it sooner.
+#: Seconds that a daemon has to release an account whose file was renamed; the lease of a dead one expires sooner.
 _PATIENCE, _LOOK = 45.0, 0.5
 
 
 @click.group("account")
 def _account() -> None:
-    """Look after accounts."""
+    """Rename accounts."""
 
 
 @_account.command("rename")
@@ -31,7 +31,7 @@ def _account() -> None:
 @click.argument("new")
 @click.pass_obj
 def _rename(app: App, old: str, new: str) -> None:
-    """Let all that is kept of account OLD be account NEW's: ledger, mail, what goes out. Nothing is imported again.
+    """Give all stored data of account OLD to account NEW: ledger, mail, deliveries. Nothing is imported again.
 
     Rename the account's file first.
     """
@@ -44,24 +44,24 @@ def _rename(app: App, old: str, new: str) -> None:
     output.note(f"Account {old} is account {new} now, with {output.count(mails, 'mail')}.")
     account = app.config.accounts.get(new)
     if app.daemons() and (account is None or account.imports is not None):
-        # It may wait for that. Nobody visits one that only sends.
+        # The account may wait for a visit. One that only sends is never visited.
         app.store.ask(new, Task())
     app.warn_of_faults()
 
 
 def _renamed(app: App, old: str, new: str) -> int:
-    """Rename it as soon as nobody works on it; return how many mails it has."""
+    """Rename the account as soon as nobody works on it; return how many mails it has. Raises TransientError after 45 s."""
     until = time.monotonic() + _PATIENCE
-    told = False
+    noted = False
     while True:
         try:
             return app.store.rename_account(old, new, dead=app.instance.dead)
         except TransientError as error:
             if time.monotonic() > until:
                 raise
-            if not told:
+            if not noted:
                 output.note(f"{error.message}; waiting until it is let go of.")
-            told = True
+            noted = True
         time.sleep(_LOOK)
 
 

@@ -1,12 +1,10 @@
-"""What ``status`` shows of accounts (promise P10)."""
+"""The accounts in ``status``: condition, error and advice of each, as a table and as JSON (promise P10)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import click
 
 from gatewayd.cli import output
 from gatewayd.cli.copies import SecretAges
@@ -28,19 +26,19 @@ _WELL = {"working", "watching", "polling", "sending", "disabled", "new"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownAccount:
-    """One account as it is shown."""
+    """An account in ``status``."""
 
     name: str
-    #: A ``Condition``, or ``unattended``: no daemon that lives has said how it is.
+    #: A ``Condition``, or ``unattended`` if no living daemon has reported on it.
     condition: str
     health: AccountHealth | None = None
     waiting: int = 0
     waiting_since: datetime | None = None
-    #: Keys that are filed, and fetched once more before anything is done to them on the server.
+    #: Filed keys that are fetched once more before anything is done to them on the server.
     rereads: int = 0
     error: str = ""
     advice: str = ""
-    #: Since when the daemon has the account's secret; None where that is not known here.
+    #: When the daemon read the account's secret; None if unknown.
     secret_since: datetime | None = None
 
     @property
@@ -50,22 +48,28 @@ class ShownAccount:
 
     @property
     def working_since(self) -> datetime | None:
-        """When the visit began that goes on; None where none does."""
+        """When the running visit began; None if none is running."""
         return self.health.working_since if self.health and self.condition == "working" else None
 
     @property
     def due_at(self) -> datetime | None:
-        """When it is due next; None where it is being visited, or nobody knows."""
+        """When its next visit is due; None while it is visited, or if unknown."""
         return self.health.due_at if self.health and self.condition != "unattended" else None
 
 
 def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Iterator[ShownAccount]:
-    """Yield every account that the config folder has a file for, sound or not, by name.
+    """Yield every account with a file in the config folder, valid or not, by name.
 
-    ``mute``: a daemon runs that can't write to the store, and so nothing is imported.
+    ``living`` names the daemons that are alive. ``mute``: a daemon runs but can't write to the store, so nothing is imported.
     """
     healths = {one.account: one for one in app.store.healths()}
-    faults = _faulty(app.config.faults)
+    # The first fault of each account's file.
+    first = {fault.file: fault for fault in reversed(app.config.faults)}
+    faults = {
+        file.removeprefix("accounts/").removesuffix(".yaml"): fault
+        for file, fault in first.items()
+        if file.startswith("accounts/") and file.endswith(".yaml")
+    }
     waits = dict(taken(app.config, app.store.mailboxes()))
     ages = SecretAges(app)
     for name in sorted({*app.config.accounts, *faults}):
@@ -92,18 +96,8 @@ def accounts(app: App, living: set[str], lengths: Lengths, *, mute: bool) -> Ite
         )
 
 
-def _faulty(faults: Sequence[Fault]) -> dict[str, Fault]:
-    """The first fault of each account's file, by the account's name."""
-    found: dict[str, Fault] = {}
-    for fault in faults:
-        folder, _, file = fault.file.partition("/")
-        if folder == "accounts" and file.endswith(".yaml"):
-            found.setdefault(file.removesuffix(".yaml"), fault)
-    return found
-
-
 def _condition(app: App, name: str, health: AccountHealth | None, fault: Fault | None, *, starting: bool) -> tuple[str, str, str]:
-    """Return condition, error and advice; ``health`` is what a living daemon says: what a dead one said is over."""
+    """Return condition, error and advice. ``health`` is the report of a living daemon; reports of dead ones don't count."""
     condition = health.condition if health else "new" if starting else "unattended"
     if fault is not None:
         runs = "it runs as last accepted" if health and health.condition != "faulty" else "it does not run"
@@ -129,41 +123,33 @@ def print_accounts(shown: Sequence[ShownAccount]) -> None:
         output.note("There are no accounts.")
     for one in [one for one in shown if one.rereads]:
         filed = f"{output.count(one.rereads, 'message')} filed with another size than the server lists"
-        click.echo(output.clean(f"Account {one.name}: {filed}. Before anything is done to them there, they are fetched once more."))
+        output.say(f"Account {one.name}: {filed}. Before anything is done to them there, they are fetched once more.")
 
 
 def _row(one: ShownAccount, now: datetime) -> tuple[str, ...]:
     health = one.health
     checked = f"{output.span((now - health.checked_at).total_seconds())} ago" if health and health.checked_at else "never"
     mail = f"{output.span((now - health.mail_at).total_seconds())} ago" if health and health.mail_at else ""
-    due = _due(one.due_at, now) if one.due_at else ""
+    due = "" if one.due_at is None else "now" if one.due_at <= now else f"in {output.span((one.due_at - now).total_seconds())}"
     worked = f" for {output.span((now - one.working_since).total_seconds())}" if one.working_since else ""
     wrong = f"{sentences(one.error)}. {one.advice}".strip() if one.error else one.advice
     return one.name, f"{one.condition}{worked}", checked, mail, str(one.waiting) if one.waiting else "", due, wrong
 
 
-def _due(when: datetime, now: datetime) -> str:
-    return f"in {output.span((when - now).total_seconds())}" if when > now else "now"
-
-
 def account_row(one: ShownAccount) -> Mapping[str, output.Json]:
-    """Return one for programs."""
+    """Return an account as a line of JSON."""
     health = one.health
     return {
         "type": "account",
         "account": one.name,
         "condition": one.condition,
         "owner": health.holder if health and one.condition != "unattended" else None,
-        "checked_at": output.moment(health.checked_at) if health else None,
-        "mail_at": output.moment(health.mail_at) if health else None,
-        "working_since": output.moment(one.working_since),
-        "due_at": output.moment(one.due_at),
-        "compared_at": output.moment(health.compared_at) if health else None,
-        "secret_since": output.moment(one.secret_since),
+        **output.fields(health, "checked_at", "mail_at"),
+        **output.fields(one, "working_since", "due_at"),
+        **output.fields(health, "compared_at"),
+        **output.fields(one, "secret_since"),
         "failures": health.failures if health else 0,
-        "waiting": one.waiting,
-        "waiting_since": output.moment(one.waiting_since),
-        "rereads": one.rereads,
+        **output.fields(one, "waiting", "waiting_since", "rereads"),
         "error": one.error or None,
         "advice": one.advice or None,
     }

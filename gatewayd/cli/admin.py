@@ -1,4 +1,4 @@
-"""Administration: ``check``, ``explain``, ``plugins``, ``schema``."""
+"""``check``, ``explain``, ``plugins`` and ``schema``: look into config, matching and plugins without changing anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gatewayd.cli.copies import other_copies
 from gatewayd.cli.directories import check_directories
 from gatewayd.cli.former import former_lines
 from gatewayd.cli.online import try_all
-from gatewayd.cli.params import ID, operator_options
+from gatewayd.cli.params import ID, Asker, json_option, operator_options
 from gatewayd.config import schema
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.importing.mailboxes import taken
@@ -23,7 +23,7 @@ from gatewayd.message.mail import BytesSource
 from gatewayd.registry.lazy_plugin import standard_output_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator
 
     from gatewayd.api.values import Finding
     from gatewayd.cli.app import App
@@ -32,27 +32,26 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-#: A larger file is no mail that a person would have explained.
+#: The largest file that ``explain`` reads.
 _MAX_FILE = 64 << 20
 
 
 @click.command("check")
-@click.option("--online", is_flag=True, help="Also log in to every account, and connect to targets; changes nothing there.")
-@click.option("--only-files", is_flag=True, help="Only read the config's files; no secret, directory or server is tried.")
+@click.option("--online", is_flag=True, help="Also log in to every account and connect to targets, changing nothing there.")
+@click.option("--only-files", is_flag=True, help="Only read the config files; try no secret, directory or server.")
 @click.pass_obj
 def _check(app: App, *, online: bool, only_files: bool) -> int:
-    """Check the config as it stands: every fault with file, line and column. Exits 78 if there is any.
+    """Check the config files as they are: report every fault with file, line and column. Exits 78 if there is any.
 
-    Exits 1 if a directory answers from what was there before, because its files can't be taken over, and if the running service has
-    another copy of a secret. Neither rows that are left out
-    nor warnings change the exit code.
+    Exits 1 if a directory still answers from its previous files because the present ones can't be loaded, or if the running
+    service has another copy of a secret. Skipped rows and warnings don't change the exit code.
     """
     if online and only_files:
         raise click.UsageError("--online does not go with --only-files")
     app.as_it_stands = True
     faults = [*app.config.faults, *(() if only_files else config.outside_faults(app.config))]
     for fault in sorted(faults):
-        click.echo(output.clean(str(fault)))
+        output.say(str(fault))
     for fault in config.right_faults(app.config):
         output.note(f"warning: {fault}")
     checked = [] if only_files else check_directories(app)
@@ -60,24 +59,21 @@ def _check(app: App, *, online: bool, only_files: bool) -> int:
     outdated = any(one.outdated for one in checked)
     others = [] if only_files else [*other_copies(app)]
     for other in others:
-        click.echo(output.clean(str(other)))
+        output.say(str(other))
     failed = try_all(app) if online else []
     things = ((app.config.accounts, "account"), (app.config.operators, "operator"))
     found = ", ".join([*(output.count(len(all_), one) for all_, one in things), output.count(len(faults) + unusable, "fault")])
-    output.note(f"{found}." if not online else f"{found}. {_failed(failed)}")
+    tried = f" {len(failed)} failed online: {', '.join(failed)}." if failed else " Nothing failed online." if online else ""
+    output.note(f"{found}.{tried}")
     if faults or unusable:
         return 78
     return 1 if failed or outdated or others else 0
 
 
-def _failed(names: Sequence[str]) -> str:
-    return f"{len(names)} failed online: {', '.join(names)}." if names else "Nothing failed online."
-
-
 def _stored_faults(app: App) -> int:
-    """Show where the config does not fit what is stored; return how many accounts wait for a word because of that."""
+    """Report where the config does not fit the stored data; return how many accounts wait for a decision because of that."""
     try:
-        # Not to be made or brought to this version by a check.
+        # A check neither creates a store nor migrates it.
         if not app.has_store():
             return 0
         waits = list(taken(app.config, app.store.mailboxes()))
@@ -87,7 +83,7 @@ def _stored_faults(app: App) -> int:
         output.note(f"warning: what is stored can't be looked at: {error.sentences}")
         return 0
     for name, why in waits:
-        click.echo(output.clean(f"accounts/{name}.yaml: {why.sentences}"))
+        output.say(f"accounts/{name}.yaml: {why.sentences}")
     return len(waits)
 
 
@@ -96,17 +92,15 @@ def _stored_faults(app: App) -> int:
 @click.argument("what", metavar="FILE.eml|ID")
 @click.option("--account", metavar="A", help="For a file: explain forward rules as if it came by this account.")
 @click.option("--traceback", "traces", is_flag=True, help="Show where in its code a matcher or directory failed.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@json_option
 @click.pass_obj
-def _explain(
-    app: App, *, what: str, operator: str | None, users: Sequence[str], account: str | None, traces: bool, as_json: bool
-) -> int:
-    """Show for a stored mail or a file why each matcher linked it or did not, and each forward rule fires or not.
+def _explain(app: App, *, what: str, asker: Asker, account: str | None, traces: bool, as_json: bool) -> int:
+    """Show for a stored mail or a file why each matcher linked it or not, and why each forward rule fires or not.
 
-    Changes nothing. Rules are explained as for new mail: they don't fire for mail that was there before. Exits 1 where a matcher
-    or the directory is at fault.
+    Changes nothing. Rules are explained as for new mail: they don't fire for mail that was there before. Exits 1 if a matcher
+    or the directory failed.
     """
-    viewer = app.viewer(operator, users)
+    viewer = app.viewer(asker)
     if what.isascii() and what.isdigit():
         source, name = app.desk.source(viewer, ID(what)), app.desk.get(viewer, ID(what)).account
     else:
@@ -123,10 +117,10 @@ def _explain(
         for by, said, record, because in rows:
             output.json_line({"operator": viewer.operator, "by": by, "said": said, "record": record, "because": because})
         for one in found.rulings:
-            row: dict[str, output.Json] = {"operator": viewer.operator, "rule": one.number, "where": one.where}
-            output.json_line({**row, "targets": list(one.targets), "fires": one.fires, "because": one.because})
+            row: dict[str, output.Json] = {"operator": viewer.operator, "rule": one.number}
+            output.json_line({**row, **output.fields(one, "where", "targets", "fires", "because")})
         return 1 if found.findings.faults else 0
-    click.echo(f"Subject: {output.clean(found.mail.subject)}")
+    output.say(f"Subject: {found.mail.subject}")
     output.table(("by", "said", "record", "because"), rows)
     rules = [
         (str(one.number), one.where, ", ".join(one.targets), "yes" if one.fires else "no", one.because) for one in found.rulings
@@ -136,7 +130,7 @@ def _explain(
 
 
 def _came_by(app: App, account: str) -> dict[str, str]:
-    """Return by which account a mail came, and that one's error queue, as far as it is known."""
+    """Return the account that a mail came by, and that account's error queue, as far as they are known."""
     known = app.config.accounts.get(account)
     queue = {"queue": known.imports.error_queue} if known and known.imports else {}
     return {"account": account, **queue} if account else {}
@@ -145,7 +139,7 @@ def _came_by(app: App, account: str) -> dict[str, str]:
 def _file(path: Path) -> Source:
     try:
         with path.open("rb") as file:
-            # A pipe, too, but not more of it than a mail has.
+            # It may be a pipe, so its size is not known before.
             raw = file.read(_MAX_FILE + 1)
     except OSError as error:
         raise PermanentError(
@@ -186,23 +180,21 @@ def _said(finding: Finding, ours: Collection[str]) -> tuple[str, str, str]:
 
 @click.group("plugins")
 def _plugins() -> None:
-    """See what plugins there are."""
+    """List plugins."""
 
 
 @_plugins.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@json_option
 @click.pass_obj
 def _plugins_list(app: App, *, as_json: bool) -> int:
-    """List every plugin that was found, what it offers, and why it is out of use if it is."""
-    app.as_it_stands = True
+    """List all plugins, what each offers, and why a plugin is not used."""
     app.as_it_stands = True
     registry = app.registry
     rows = []
     for plugin in registry.plugins:
         offers = [f"{role}: {kind}" for role, kind in plugin.offers]
         if as_json:
-            row: dict[str, output.Json] = {"name": plugin.name, "source": plugin.source, "offers": list(offers)}
-            output.json_line({**row, "error": plugin.error or None})
+            output.json_line({**output.fields(plugin, "name", "source"), "offers": [*offers], "error": plugin.error or None})
         else:
             rows.append((plugin.name, plugin.source, ", ".join(offers), plugin.error or plugin.fault or "ok"))
     output.table(("plugin", "source", "offers", "state"), rows)
@@ -215,7 +207,7 @@ def _plugins_list(app: App, *, as_json: bool) -> int:
 def _schema(app: App, folder: Path) -> None:
     """Write JSON Schemas for the config's files into FOLDER, so that editors complete and check them.
 
-    They know the plugins of the config, single files among them.
+    The schemas include the options of all plugins of the config, single-file plugins too.
     """
     with schema.opened(folder) as files:
         for path in schema.write(files, app.registry):

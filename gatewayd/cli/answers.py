@@ -1,4 +1,4 @@
-"""What ``import`` shows of visits: while they go on, and what came of them."""
+"""The output of ``import``: a progress bar while visits run, then their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["ANSWER", "MANY", "answer_json", "answer_row", "progress_bar", "tell_
 
 #: The columns of ``answer_row``.
 ANSWER = ("account", "#listed", "#filed", "#duplicate", "#not admitted", "#vanished", "#deferred", "#settled")
-#: Mails in an error queue, and that wait, are counted up to this.
+#: Mails in error queues and waiting keys are counted up to this number.
 MANY = 1000
 #: At most so many causes are shown to people.
 _CAUSES = 5
@@ -29,14 +29,14 @@ _CAUSES = 5
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """Give what draws a progress bar on a terminal, and does nothing elsewhere."""
+    """Yield a function that draws progress on a terminal, and does nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415  imported late: only a terminal needs it
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
-    # What is printed meanwhile is for whoever reads standard output: rich would show it on the terminal, and nowhere else.
+    # Else rich would show on the terminal what is printed to standard output meanwhile, and nowhere else.
     with Bar(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         tasks = {}
 
@@ -57,7 +57,7 @@ def answer_row(answer: Answer) -> Sequence[str]:
 
 
 def tell_answer(app: App, answer: Answer, queued: int | None) -> None:
-    """Tell what a person should know of a visit beside the table."""
+    """Print notes, problems and the error of a visit, and what to do about mail that was not imported."""
     for text in (*answer.notes, *answer.problems):
         output.note(f"{answer.account}: {text}")
     if answer.error:
@@ -80,7 +80,7 @@ def tell_answer(app: App, answer: Answer, queued: int | None) -> None:
 
 
 def _causes(app: App, answer: Answer) -> list[tuple[str, int]]:
-    """Return why messages wait, most messages first; nothing where this visit deferred none."""
+    """Return the causes why messages wait, with their numbers, most frequent first; none if this visit deferred nothing."""
     if not answer.tally.deferred:
         return []
     waiting = app.store.entries(answer.account, "waiting", after=0, limit=MANY)
@@ -88,19 +88,13 @@ def _causes(app: App, answer: Answer) -> list[tuple[str, int]]:
 
 
 def answer_json(app: App, answer: Answer) -> dict[str, output.Json]:
-    """Return an answer for programs."""
+    """Return an answer as a line of JSON."""
     return {
-        "account": answer.account,
-        "listed": answer.listed,
-        "filed": answer.tally.filed,
-        "duplicate": answer.tally.duplicate,
-        "not_admitted": answer.tally.not_admitted,
-        "vanished": answer.tally.vanished,
-        "deferred": answer.tally.deferred,
-        "settled": answer.settled,
+        **output.fields(answer, "account", "listed"),
+        **output.fields(answer.tally, "filed", "duplicate", "not_admitted", "vanished", "deferred"),
+        **output.fields(answer, "settled"),
         "deferred_because": [cause for cause, _ in _causes(app, answer)],
-        "problems": list(answer.problems),
-        "notes": list(answer.notes),
+        **output.fields(answer, "problems", "notes"),
         "error": answer.error or None,
         "advice": answer.advice if answer.error else None,
     }

@@ -1,4 +1,4 @@
-"""What the commands share: config, plugins, store, matching, and who asks. Each is made when first asked for."""
+"""Config, plugins, store and matching for all commands, each made when first used; and the rights of who asks."""
 
 from __future__ import annotations
 
@@ -36,34 +36,35 @@ if TYPE_CHECKING:
     from gatewayd.api.forwarder import Courier
     from gatewayd.api.health import DaemonHealth
     from gatewayd.api.session import Session
+    from gatewayd.cli.params import Asker
     from gatewayd.config import AccountConfig, Config
     from gatewayd.desk import Desk
     from gatewayd.message.message_ids import Signer
 
 __all__ = ["App"]
 
-#: Seconds of a plugin's import after which the person is told what is waited for.
+#: If a plugin's import takes longer than these seconds, the person is told.
 _PATIENCE = 1.5
 
 
 class App:
-    """One run of the command line. ``close`` lets go of all that was opened, in reverse order."""
+    """One run of the command line. ``close`` closes everything that was opened, in reverse order."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        #: Who asks, known before root becomes the owner of the state folder, who may have no name.
+        #: The user's name. It is read before root becomes the owner of the state folder, who may have no name.
         self.who = _who()
-        #: Take the config as it stands, in place of what was last accepted of it: for commands that tell what is wrong with it.
+        #: Read the config files as they are, without the last accepted copies of faulty ones: for commands that report faults.
         self.as_it_stands = False
         self._stack = ExitStack()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         self._stack.close()
 
     @cached_property
     def config(self) -> Config:
-        """The config, with its faults. What is faulty is as it was last accepted, which the person is told."""
+        """The config, with its faults. Faulty files are replaced by their last accepted copies, and the person is told."""
         if self.as_it_stands:
             return config.load(self.folder, enter=enter, tries=self._tries)
         found = config.current(self.folder, enter=enter, tries=self._tries)
@@ -74,7 +75,7 @@ class App:
 
     @cached_property
     def registry(self) -> loading.Registry:
-        """The plugins of this config; without one that can be used, those that there are."""
+        """The plugins of this config, or all that are found if the config can't be used."""
         try:
             return self.config.registry
         except ConfigError:
@@ -82,8 +83,12 @@ class App:
 
     @property
     def _tries(self) -> loading.Trials:
-        """How plugins are tried; who waits long for one is told for which."""
-        return loading.Trials(again=self.as_it_stands, say=_importing, after=_PATIENCE)
+        """How plugins are tried. A person who waits long is told for which plugin."""
+
+        def importing(name: str, source: str) -> None:
+            output.note(f"gatewayd: importing the plugin {name} ({source}) ...")
+
+        return loading.Trials(again=self.as_it_stands, say=importing, after=_PATIENCE)
 
     @cached_property
     def store(self) -> Store:
@@ -97,7 +102,7 @@ class App:
         return store
 
     def _tell_of_new(self) -> None:
-        """Say that a database is missing where there was one; raises TransientError where a daemon still has it open."""
+        """Warn that the database is missing though there was one; raises TransientError if a daemon still has it open."""
         advice = "Put it back where it was, or stop gatewayd and restore a backup"
         if daemons := running_daemons(self.config.state):
             what = f"there is no database, though the daemon runs as process {min(daemons)}: it was moved or removed"
@@ -106,11 +111,11 @@ class App:
         output.note(f"gatewayd: {what}. If there was mail in it: {advice.lower()}.")
 
     def daemons(self) -> Sequence[DaemonHealth]:
-        """The daemons that live: one that was killed on this machine says for a while that it does."""
+        """The daemons that are alive. The report of one that was killed on this machine stays in the store for a while."""
         return [one for one in self.store.daemons() if not has_ended(self.config.state, one.holder)]
 
     def has_store(self) -> bool:
-        """Whether there is a store of this version, so that to open it changes nothing."""
+        """Whether there is a store of this version, so that opening it changes nothing."""
         return self._store().is_current()
 
     def _store(self) -> Store:
@@ -168,25 +173,25 @@ class App:
 
     @cached_property
     def signer(self) -> Signer:
-        """What proves our own Message-IDs."""
+        """Signs and verifies our own Message-IDs."""
         prepare(self.config.state)
         return load_signer(self.config.signing_key, self.config.state)
 
     @cached_property
     def router(self) -> Router:
-        """By which mail goes on. It counts what this process sends to targets, and knows of no other's."""
+        """The router of forward rules. It counts only what this process sends to targets."""
         return Router(self.config, self.signer, self.store.inheritable, origins=self.store.origins)
 
     @cached_property
     def thread(self) -> Executor:
-        """One thread for a visit's session."""
+        """A thread for a visit's session."""
         threads = WorkerThreads(1, "session")
-        # What hangs in a connect is left behind: it ends with the process.
+        # A thread that hangs while connecting is not waited for; it ends with the process.
         self._stack.callback(threads.shutdown, wait=False)
         return threads
 
     def account(self, name: str) -> AccountConfig:
-        """Return an account that can be used; raises ConfigError with its faults, or for an unknown one."""
+        """Return a valid account. Raises ConfigError with its faults for a faulty one, PermanentError for an unknown one."""
         found = self.config.accounts.get(name)
         if found is not None:
             return found
@@ -208,68 +213,67 @@ class App:
 
     @contextmanager
     def session(self, account: AccountConfig) -> Iterator[Session]:
-        """Open a session outside a visit; whatever its transport raises but the five errors is a PluginError."""
+        """Open a session outside a visit. Any exception of its transport but the five errors becomes a PluginError."""
         with _guarded("transport", account), closing(open_session(self.transport(account))) as session:
             yield session
 
     @contextmanager
     def courier(self, account: AccountConfig) -> Iterator[Courier]:
-        """Log in to an account that sends; whatever its forwarder raises but the five errors is a PluginError."""
+        """Log in to an account that sends. Any exception of its forwarder but the five errors becomes a PluginError."""
         forwarder = self.registry.get(Forwarder, account.kind)(account.options, name=account.name)
         with _guarded("forwarder", account), closing(open_courier(forwarder)) as courier:
             yield courier
 
-    def viewers(self, operator: str | None, *, users: Sequence[str] = (), all_operators: bool = False) -> list[Viewer]:
-        """Return who asks: one operator, or for the administrator each of them with all its users."""
-        if all_operators and (operator or users):
-            raise click.UsageError("--all-operators goes without --operator and --user")
-        operators = self.config.operators
-        if all_operators:
-            return self._everybody()
+    def viewers(self, asker: Asker) -> list[Viewer]:
+        """Return who asks: one operator, or for the administrator each of them with all its users, former ones too.
+
+        Raises UsageError for flags that don't go together, and PermanentError for an unknown operator or user.
+        """
+        operator, operators = asker.operator, self.config.operators
+        if asker.all_operators:
+            if operator or asker.users:
+                raise click.UsageError("--all-operators goes without --operator and --user")
+            users = {name: list(one.users) for name, one in operators.items()}
+            for former, user in self._former():
+                users.setdefault(former, []).extend([user] if user else [])
+            return [Viewer(operator=name, users=tuple(all_)) for name, all_ in users.items()]
         if operator is None:
             if len(operators) != 1:
                 raise click.UsageError(f"--operator is needed; operators are: {', '.join(operators) or 'none'}")
             operator = next(iter(operators))
         if operator not in operators:
             raise PermanentError(f"there is no operator {operator!r}", advice=f"Operators are: {', '.join(operators) or 'none'}.")
-        for user in users:
+        for user in asker.users:
             if user not in operators[operator].users and not operators[operator].faulty:
                 raise PermanentError(f"operator {operator} has no user {user!r}", advice=f"See operators/{operator}.yaml.")
-        return [Viewer(operator=operator, users=tuple(users))]
-
-    def _everybody(self) -> list[Viewer]:
-        """Return all who have mail: whoever is in the config, and who was and is no longer."""
-        users = {name: list(one.users) for name, one in self.config.operators.items()}
-        for operator, user in self._former():
-            users.setdefault(operator, []).extend([user] if user else [])
-        return [Viewer(operator=name, users=tuple(all_)) for name, all_ in users.items()]
+        return [Viewer(operator=operator, users=tuple(asker.users))]
 
     def former(self) -> Mapping[tuple[str, str | None], int]:
-        """Return how many filings there are of operators and users that are no longer in the config, by operator and user."""
+        """Return the number of filings of operators and users that are no longer in the config, by (operator, user)."""
         faulty = {name for name, one in self.config.operators.items() if one.faulty}
-        # Of a faulty operator the users are not known.
+        # The users of a faulty operator are not known.
         return {who: number for who, number in self._former().items() if who[1] is None or who[0] not in faulty}
 
     def _former(self) -> Mapping[tuple[str, str | None], int]:
         known = {(name, user) for name, one in self.config.operators.items() for user in (None, *one.users)}
         return self.store.former(known)
 
-    def reader(self, mail_id: int, operator: str | None, users: Sequence[str], *, all_operators: bool) -> Viewer:
-        """Return who reads one mail; for the administrator the first that has it."""
-        viewers = self.viewers(operator, users=users, all_operators=all_operators)
-        if not all_operators:
+    def reader(self, mail_id: int, asker: Asker) -> Viewer:
+        """Return as whom one mail is read; for the administrator, the first operator that has it."""
+        viewers = self.viewers(asker)
+        if not asker.all_operators:
             return viewers[0]
         for one in viewers:
             if self.store.filings(one, Query(ids=(mail_id,))):
                 return one
         raise PermanentError(f"nobody has a mail {mail_id}", advice="See `gatewayd mail list --all-operators`.")
 
-    def viewer(self, operator: str | None, users: Sequence[str] = ()) -> Viewer:
-        """Return the one who asks."""
-        return self.viewers(operator, users=users)[0]
+    def viewer(self, asker: Asker) -> Viewer:
+        """Return the one operator, with users, who asks."""
+        return self.viewers(asker)[0]
 
     def warn_of_faults(self) -> None:
-        """Say that the config has faults where the command goes on without the faulty files."""
+        """Warn of faults in the config if the command goes on without the faulty files."""
         if self.config.faults:
             faults = output.count(len(self.config.faults), "fault")
             files = ", ".join(sorted({fault.file for fault in self.config.faults}))
@@ -284,10 +288,6 @@ def _guarded(role: str, account: AccountConfig) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(f"the {role} of account {account.name} failed: {where(error)}") from error
-
-
-def _importing(name: str, source: str) -> None:
-    output.note(f"gatewayd: importing the plugin {name} ({source}) ...")
 
 
 def _who() -> str:

@@ -1,4 +1,4 @@
-"""Have a daemon do what was asked for: through the store, and followed until it is done."""
+"""Ask the daemon, through the store, to visit an account that it holds, and wait for the result."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 __all__ = ["asked"]
 
-#: Seconds between two looks at how far it is.
+#: Seconds between two looks at the progress.
 _LOOK = 0.2
-#: Seconds without a living daemon after which nobody waits any more.
+#: Seconds without a living daemon after which we stop waiting.
 _PATIENCE = 60.0
-#: Seconds for which a file may be gone while it is saved.
+#: Seconds for which a file may be missing while an editor saves it.
 _SAVED = 5.0
 
 
 def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) -> Answer:
     """Ask the daemon that holds an account for a visit, follow it, and return its answer.
 
-    Where the account's file goes meanwhile, what was asked for is withdrawn: daemons let go of it, and whichever had such a file
-    again, however late, would do it. Raises TransientError where the holder is no daemon that takes requests, or where all
+    If the account's file disappears meanwhile, the request is withdrawn: daemons release such an account, and the first that
+    got the file again, however late, would do it. Raises TransientError if the holder is no daemon that takes requests, or if all
     daemons end meanwhile.
     """
     if held.holder not in {daemon.holder for daemon in app.daemons()}:
@@ -41,6 +41,7 @@ def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) ->
             f"account {held.account} is being worked on by {host_and_process(held.holder)}",
             advice=f"Wait for it; its lease ends at {output.moment(held.until)} if it does not renew it.",
         )
+    file = f"accounts/{held.account}.yaml"
     request_id = app.store.ask(held.account, task)
     alive = there = time.monotonic()
     while True:
@@ -56,24 +57,11 @@ def asked(app: App, held: Held, task: Task, show: Callable[[Progress], None]) ->
                 f"account {held.account}: the daemon that was asked has ended",
                 advice="Start it again: what was asked for is done then. Or run this command once more.",
             )
-        if _is_there(app, held.account):
+        if os.path.lexists(app.folder / file) or not (app.folder / "accounts").is_dir():
             there = time.monotonic()
         elif time.monotonic() - there > _SAVED:
-            # A daemon that answers at the same moment is first.
-            app.store.answer([request_id], _withdrawn(held.account))
+            # If a daemon answers at the same moment, its answer is kept.
+            error = f"its file {file} is gone, and nobody visits it any more"
+            app.store.answer([request_id], Answer(account=held.account, error=error, advice="Put it back, and run this again."))
             continue
         time.sleep(_LOOK)
-
-
-def _is_there(app: App, account: str) -> bool:
-    """Whether an account has a file, as far as can be seen."""
-    return os.path.lexists(app.folder / _file(account)) or not (app.folder / "accounts").is_dir()
-
-
-def _file(account: str) -> str:
-    return f"accounts/{account}.yaml"
-
-
-def _withdrawn(account: str) -> Answer:
-    error = f"its file {_file(account)} is gone, and nobody visits it any more"
-    return Answer(account=account, error=error, advice="Put it back, and run this again.")

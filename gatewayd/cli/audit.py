@@ -1,4 +1,4 @@
-"""``audit``: custody proven, and what became of every key."""
+"""``audit``: prove that all mail of an account on its server is stored, or list the ledger's keys by state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from gatewayd.api.ledger import State
 from gatewayd.api.queries import Listing
 from gatewayd.cli import output
+from gatewayd.cli.params import json_option
 from gatewayd.cli.rereading import reread
 from gatewayd.errors import GatewaydError, PermanentError, TransientError, sentences
 from gatewayd.registry.lazy_plugin import standard_output_kept
@@ -34,12 +35,12 @@ _STATES = click.Choice(get_args(State))
 @click.command("audit")
 @click.argument("account", metavar="ACCOUNT")
 @click.option("--list", "state", type=_STATES, help="List the ledger's keys in this state instead, with the reason.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@json_option
 @click.pass_obj
 def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int:
-    """Prove that all mail on the server now is here, whole, filed for each operator that it was filed for, in a sound database.
+    """Prove that all mail on the server is stored here, complete, with all its filings, in an undamaged database.
 
-    Exits with 1 where it can't be proven, and says what and why. What is offered or not admitted is left there on purpose.
+    Exits 1 if that can't be proven, and says what and why. Mail that is offered or not admitted is left there on purpose.
     """
     chosen = app.account(account)
     if state:
@@ -50,18 +51,17 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
     try:
         found = app.store.audit(account, listings)
     except TransientError:
-        # What is away is not damaged: whoever restored a backup for that would lose what came since.
+        # A store that can't be reached is not damaged. Restoring a backup for that would lose newer mail.
         raise
     except GatewaydError as error:
-        # What is damaged can't be read: that is what there is to say of it.
+        # A damaged store can't be read, which is the finding.
         output.error(error, account=account)
         found, database = (), replace(database, faults=tuple(dict.fromkeys([*database.faults, error.message])))
     with standard_output_kept():
         found = reread(app, chosen, found)
     proven = all(one.proven for one in found) and not database.faults
     if as_json:
-        for one in found:
-            output.json_line(_json(one, database))
+        output.json_line(*(_json(one, database) for one in found))
     else:
         _table(found)
         _say(account, found, database, proven=proven)
@@ -69,7 +69,7 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
 
 
 def _listings(app: App, account: AccountConfig) -> dict[str, Listing]:
-    """Return what the server lists now, by folder."""
+    """Return the server's present listings, by folder."""
     if account.imports is None:
         raise PermanentError(f"account {account.name} has no import block", advice="There is nothing to audit.")
     with app.session(account) as session:
@@ -87,14 +87,10 @@ def _listing(session: Session, folder: str) -> Listing:
 
 def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
     lists = ("doubts", "unknown", "changed", "waiting", "damaged", "unlike", "inexact", "doubtful", "grown", "unfiled", "rereads")
-    states: dict[str, output.Json] = dict(one.states)
     return {
         "folder": one.folder,
         "on_server": one.listed or 0,
-        "exists": one.exists,
-        "states": states,
-        **{name: list[output.Json](getattr(one, name)) for name in lists},
-        "gone": one.gone,
+        **output.fields(one, "exists", "states", *lists, "gone"),
         "database": list[output.Json](database.faults),
         "unchecked": database.unchecked or None,
         "proven": one.proven and not database.faults,
@@ -143,7 +139,7 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
 
 
 def _missing(account: str, one: Audit) -> Iterator[tuple[str, str]]:
-    """Yield what is not proven of a folder, and what to do about it."""
+    """Yield what is not proven about a folder, each with advice."""
     again = f"Run `gatewayd import {account}`, then audit again."
     if one.short:
         yield f"the server counts {one.exists} messages and lists {one.listed}", _HIDDEN
@@ -177,17 +173,8 @@ def _entries(app: App, account: str, state: State) -> Iterator[EntryView]:
 def _list(entries: Iterator[EntryView], *, as_json: bool) -> int:
     if as_json:
         for one in entries:
-            row: dict[str, output.Json] = {
-                "id": one.id,
-                "folder": one.folder,
-                "key": one.key,
-                "state": one.state,
-                "cause": one.cause,
-            }
-            arrival = output.moment(one.arrival)
-            output.json_line(
-                {**row, "tries": one.tries, "size": one.size, "arrival": arrival, "mail": one.mail_id, "gone": one.gone}
-            )
+            row = output.fields(one, "id", "folder", "key", "state", "cause", "tries", "size", "arrival")
+            output.json_line({**row, "mail": one.mail_id, "gone": one.gone})
         return 0
     rows = [(str(one.id), one.folder, one.key, "no longer" if one.gone else "yes", str(one.tries), one.cause) for one in entries]
     output.table(("#id", "folder", "key", "on server", "#tries", "reason"), rows)

@@ -1,4 +1,4 @@
-"""Where the running service has another copy of a secret than the config names by now."""
+"""Find secrets of which the running daemon has an older copy than the config names, or none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SecretAges", "other_copies"]
 
 
 def other_copies(app: App) -> Iterator[Fault]:
-    """Yield for each place that names a secret of which a daemon has another copy than can be had here, what to do about it."""
+    """Yield a fault for each place in the config whose secret differs from the daemon's copy, with advice."""
     daemons = copies_of(app.config.state)
     for use in app.config.secrets:
         found = next((what for copies in daemons.values() if (what := _said(app, use, copies))), "")
@@ -34,7 +34,7 @@ def _said(app: App, use: SecretUse, copies: SecretCopies) -> str:
     copy = copies.by_name.get(str(use.secret))
     if copy is None:
         return ""
-    # What the daemon reads anew at each log-in needs no look, nor does its own variable, which is not this shell's.
+    # The daemon reads other secrets anew at each log-in. Its environment variables are not this shell's.
     kept = use.secret.by == "credential" or use.secret == app.config.signing_key
     if (copy.mark and not kept) or not copies.is_other(use.secret):
         return ""
@@ -46,7 +46,7 @@ def _said(app: App, use: SecretUse, copies: SecretCopies) -> str:
 
 
 class SecretAges:
-    """Since when daemons have the secrets of accounts."""
+    """When daemons read the secrets of accounts."""
 
     def __init__(self, app: App) -> None:
         self._daemons = copies_of(app.config.state)
@@ -56,10 +56,10 @@ class SecretAges:
         self._others = {fault.file: fault.what for fault in other_copies(app)}
 
     def since(self, account: str, holder: str) -> datetime | None:
-        """Return since when the daemon that has an account has its secret; None where that is not known here."""
+        """Return when the daemon ``holder`` read the secret of an account; None if unknown."""
         copies = self._daemons.get(process_of(holder))
         return copies.since(self._secrets.get(f"accounts/{account}.yaml", ())) if copies else None
 
     def other(self, account: str) -> str:
-        """Return what to do where that is another than can be had here; empty where it is the same."""
+        """Return the fault of a secret that differs from the daemon's copy; empty if they are the same."""
         return self._others.get(f"accounts/{account}.yaml", "")

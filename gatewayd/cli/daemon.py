@@ -1,4 +1,4 @@
-"""``run``: the daemon."""
+"""``run``: run the daemon in the foreground, as the service does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["COMMANDS"]
 @click.command("run")
 @click.pass_obj
 def _run(app: App) -> int:
-    """Look after all accounts until SIGTERM: the service. SIGHUP, and changed files, are taken over while it runs."""
+    """Run the daemon: import and deliver for all accounts until SIGTERM. It reloads changed files, also on SIGHUP."""
     from gatewayd.daemon.process import Daemon  # noqa: PLC0415  imported late: no other command needs it
 
     try:

@@ -1,4 +1,4 @@
-"""``directory``, and what ``check`` says of directories."""
+"""``directory``: search and reload an operator's directory; and the check of directories for ``check``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from gatewayd.cli import output
 from gatewayd.cli.mail import KINDS
+from gatewayd.cli.params import Asker, json_option
 from gatewayd.config.faults import hint
 from gatewayd.registry.lazy_plugin import standard_output_kept
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "DirectoryFaults", "check_directories"]
 
-#: Seconds after which the person is told what is waited for.
+#: If a directory takes longer than these seconds, the person is told.
 _PATIENCE = 1.5
 #: At most so many contact types are named.
 _TYPES = 20
@@ -32,16 +33,16 @@ _TYPES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryFaults:
-    """What is wrong with one operator's directory and matchers."""
+    """Faults of one operator's directory and matchers."""
 
-    #: How many of them can't be used at all.
+    #: How many of them can't be used.
     unusable: int
-    #: The directory answers from what was there before.
+    #: The directory still answers from its previous files.
     outdated: bool
 
 
 def check_directories(app: App) -> Sequence[DirectoryFaults]:
-    """Show what is wrong with the operators' directories and matchers, and with contact types that nobody has."""
+    """Report faults of the operators' directories and matchers, and contact types that no record has."""
     looks = {name: look(app, name) for name in app.specs}
     checked = [_checked(app, name, looked) for name, looked in looks.items()]
     for text in _unknown_contact_types(app, {name: looked.contents for name, looked in looks.items()}):
@@ -50,7 +51,7 @@ def check_directories(app: App) -> Sequence[DirectoryFaults]:
 
 
 def look(app: App, name: str, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
-    """Look at an operator's directory; a person who waits long for it is told so."""
+    """Check an operator's directory; a person who waits long is told."""
     waiting = app.thread.submit(app.matching.look, app.specs[name], accept=accept, patient=patient)
     with suppress(TimeoutError):
         return waiting.result(_PATIENCE)
@@ -62,21 +63,21 @@ def _checked(app: App, name: str, looked: DirectoryCheck) -> DirectoryFaults:
     unusable = [] if app.specs[name].faulty else [*looked.unbuilt]
     if looked.failed and "directory" not in dict(unusable) and not app.specs[name].faulty:
         unusable.append(("directory", "; ".join(looked.faults)))
-    told = {text for _, text in unusable}
-    shown = [*unusable, *(("directory", text) for text in looked.faults if text not in told)]
+    listed = {text for _, text in unusable}
+    shown = [*unusable, *(("directory", text) for text in looked.faults if text not in listed)]
     for by, text in shown:
-        click.echo(output.clean(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}"))
+        output.say(f"operators/{name}.yaml: {text if text.startswith(by) else f'{by}: {text}'}")
     for text in looked.contents.warnings:
         output.note(f"warning: operators/{name}.yaml: directory: {text}")
     return DirectoryFaults(unusable=len(unusable), outdated=bool(looked.contents.outdated))
 
 
 def _unknown_contact_types(app: App, held: Mapping[str, Contents]) -> Iterator[str]:
-    """Yield what is wrong with the contact types that accounts import: a word that no record has admits nobody."""
+    """Yield faults of the contact types that accounts import: a type that no record has admits nobody."""
     for account in app.config.accounts.values():
         if account.imports is None:
             continue
-        # Only an operator of whom it is known: a directory need not tell what contact types it has.
+        # A directory need not tell which contact types it has.
         known = {name: held[name] for name in account.operators if name in held and held[name].contact_types is not None}
         for name, contents in known.items():
             for kind, word in _unknown(account.imports, contents):
@@ -103,25 +104,25 @@ def _nobody(name: str, kind: Kind, word: str, contents: Contents) -> str:
 
 @click.group("directory")
 def _directory() -> None:
-    """Look into an operator's directory."""
+    """Search and reload an operator's directory."""
 
 
 @_directory.command("find")
-@click.option("--operator", metavar="O", help="Whose directory; needed if there are several operators.")
+@click.option("--operator", metavar="O", help="The operator; required if there are several.")
 @click.argument("kind", type=KINDS)
 @click.argument("words", nargs=-1, required=True, metavar="WORD...")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Show at most this many.")
+@json_option
 @click.pass_obj
 def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limit: int, *, as_json: bool) -> int:
-    """Find records with all these words in id, code or name. Neither case nor accents matter. Exits 1 if there is none."""
-    name = app.viewer(operator).operator
+    """Find records with all these words in id, code or name, whatever the case and accents. Exits 1 if there is none."""
+    name = app.viewer(Asker(operator)).operator
     with standard_output_kept():
         found = app.desk.search(name, kind, " ".join(words), limit=limit + 1)
     listed = found[:limit]
     if as_json:
         for one in listed:
-            output.json_line({"kind": one.kind, "id": one.id, "label": one.label, "fields": dict(one.fields)})
+            output.json_line({**output.fields(one, "kind", "id", "label"), "fields": dict(one.fields)})
     output.table(("kind", "id", "label"), [] if as_json else [(one.kind, one.id, one.label) for one in listed])
     if len(found) > limit and not as_json:
         output.more(otherwise="more words")
@@ -131,19 +132,19 @@ def _find(app: App, kind: Kind, words: Sequence[str], operator: str | None, limi
 
 
 @_directory.command("load")
-@click.option("--operator", metavar="O", help="Whose directory; without it, every operator's.")
-@click.option("--accept", is_flag=True, help="Take it as it is now, also where most of what was there is gone.")
+@click.option("--operator", metavar="O", help="The operator; without it, all operators.")
+@click.option("--accept", is_flag=True, help="Load the files as they are, even if most rows are gone.")
 @click.pass_obj
 def _load(app: App, operator: str | None, *, accept: bool) -> int:
-    """Take over changes of what lies behind the directory now, and show what of it is faulty.
+    """Load changed files of the directory now, and show their faults.
 
-    A file that is gone, or has less than half of the rows that it had, is taken over with --accept only.
+    A file that is missing, or has lost more than half of its rows, is only loaded with --accept.
     """
-    names = [app.viewer(operator).operator] if operator else list(app.specs)
+    names = [app.viewer(Asker(operator)).operator] if operator else list(app.specs)
     looks = {name: look(app, name, accept=accept, patient=True) for name in names}
     faults = [(name, text) for name, looked in looks.items() for text in looked.faults]
     for name, text in faults:
-        click.echo(output.clean(f"{name}: {text}"))
+        output.say(f"{name}: {text}")
     for name, looked in looks.items():
         for text in looked.contents.warnings:
             output.note(f"warning: {name}: {text}")

@@ -1,12 +1,10 @@
-"""What ``status`` shows of operators' directories (promise P10)."""
+"""The operators' directories in ``status``: condition, rows and faults, as a table and as JSON (promise P10)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import click
 
 from gatewayd.cli import output
 
@@ -24,21 +22,21 @@ _FEW = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownDirectory:
-    """One directory as it is shown."""
+    """A directory in ``status``."""
 
     operator: str
-    #: A ``DirectoryCondition``, or ``unattended``: no daemon that lives has said how it is.
+    #: A ``DirectoryCondition``, or ``unattended`` if no living daemon has reported on it.
     condition: str
     health: DirectoryHealth | None = None
 
     @property
     def well(self) -> bool:
-        """Whether it answers from what lies behind it, as far as is known."""
+        """Whether it answers from its present files, as far as known."""
         return self.condition not in {"outdated", "down"}
 
 
 def directories(app: App, living: Collection[str]) -> Sequence[ShownDirectory]:
-    """Return the directories of the config's operators, by operator; ``living`` are the daemons that do."""
+    """Return the directories of the config's operators, by operator. ``living`` names the daemons that are alive."""
     healths = {one.operator: one for one in app.store.directories()}
     shown = []
     for name, spec in sorted(app.specs.items()):
@@ -52,19 +50,19 @@ def directories(app: App, living: Collection[str]) -> Sequence[ShownDirectory]:
 
 
 def print_directories(shown: Sequence[ShownDirectory]) -> None:
-    """Print them as a table, and below it what is wrong with single rows."""
+    """Print directories as a table, and below it the faults of single rows."""
     now = datetime.now(UTC)
     output.table(("directory", "condition", "loaded", "#rows", "what is wrong, and what to do"), [_row(one, now) for one in shown])
     for one in shown:
         health = one.health
         if health is None:
             continue
-        said = [*health.faults, *(f"warning: {text}" for text in health.warnings)]
-        for text in said[:_FEW]:
-            click.echo(output.clean(f"Directory {one.operator}: {text}"))
-        if len(said) > _FEW:
-            more = f"{len(said) - _FEW} more; see `gatewayd directory load --operator {one.operator}`"
-            click.echo(output.clean(f"Directory {one.operator}: {more}."))
+        problems = [*health.faults, *(f"warning: {text}" for text in health.warnings)]
+        for text in problems[:_FEW]:
+            output.say(f"Directory {one.operator}: {text}")
+        if len(problems) > _FEW:
+            more = f"{len(problems) - _FEW} more; see `gatewayd directory load --operator {one.operator}`"
+            output.say(f"Directory {one.operator}: {more}.")
 
 
 def _row(one: ShownDirectory, now: datetime) -> tuple[str, ...]:
@@ -75,17 +73,16 @@ def _row(one: ShownDirectory, now: datetime) -> tuple[str, ...]:
 
 
 def json_directories(shown: Sequence[ShownDirectory]) -> None:
-    """Print them as lines of JSON."""
+    """Print directories as lines of JSON."""
     for one in shown:
         health = one.health
-        row: dict[str, output.Json] = {"type": "directory", "operator": one.operator, "condition": one.condition}
-        known: dict[str, output.Json] = {
+        row: dict[str, output.Json] = {
+            "type": "directory",
+            **output.fields(one, "operator", "condition"),
             "owner": health.holder if health and one.condition != "unattended" else None,
-            "loaded_at": output.moment(health.loaded_at) if health else None,
-            "looked_at": output.moment(health.looked_at) if health else None,
+            **output.fields(health, "loaded_at", "looked_at"),
             "rows": dict(health.rows) if health else {},
-            "faults": list(health.faults) if health else [],
-            "warnings": list(health.warnings) if health else [],
-            "error": (health.error or None) if health else None,
+            **(output.fields(health, "faults", "warnings") if health else {"faults": [], "warnings": []}),
+            "error": health.error or None if health else None,
         }
-        output.json_line(row | known)
+        output.json_line(row)

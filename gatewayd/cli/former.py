@@ -1,4 +1,4 @@
-"""What has mail in the store and is no longer in the config, for people."""
+"""Operators, users and accounts that have mail in the store but are no longer in the config, with advice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def former_lines(former: Mapping[tuple[str, str | None], int]) -> Iterator[str]:
 
 
 def account_files(app: App) -> set[str]:
-    """Return the accounts that have a file, sound or not."""
+    """Return the accounts that have a file, valid or not."""
     return {file.removeprefix("accounts/").removesuffix(".yaml") for file in app.config.digests if file.startswith("accounts/")}
 
 

@@ -1,4 +1,4 @@
-"""``install``: the service's unit and a config to begin with. What a person has edited is never overwritten."""
+"""``install``: write the systemd unit and a first config, without overwriting files that a person has edited."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["COMMANDS", "systemd_version", "unit"]
 
 _SKELETON = Path(__file__).parent / "skeleton"
 _UNIT = "etc/systemd/system/gatewayd.service"
-#: There where the service is started at boot.
+#: This link exists if the service is started at boot.
 _ENABLED = "etc/systemd/system/multi-user.target.wants/gatewayd.service"
-#: Config file: what it is made of.
+#: Config files and their templates.
 _FILES = {
     "gatewayd.yaml": "gatewayd.yaml",
     "accounts/reservations.yaml.sample": "account.yaml",
@@ -34,18 +34,18 @@ _FOLDERS = {"": 0o755, "accounts": 0o755, "operators": 0o755, "plugins": 0o755, 
 
 #: The first systemd that knows Type=notify-reload (systemd.service(5)).
 _RELOADS = 253
-#: For it, in place of the type and the signal that the skeleton has for any: `systemctl reload` waits for its end, too.
+#: Replacements for it in the template, which fits any version. With these `systemctl reload` waits for the reload to end.
 _NEWER = {
     "# Known to every systemd. From 253 on `gatewayd install` writes notify-reload: `": "# For systemd 253 and newer: `",
     "Type=notify\n": "Type=notify-reload\n",
     "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'\n": "",
 }
-#: The first systemd that hands over credentials anew when the service is reloaded, where the unit says so (systemd.service(5)).
+#: The first systemd that can refresh credentials when the service is reloaded (systemd.service(5)).
 _REFRESHES = 260
 _REFRESH = "RefreshOnReload=credentials\n"
-#: What needs no quoting in a unit.
+#: Paths that need no quoting in a unit.
 _PLAIN = re.compile(r"/[A-Za-z0-9/._+@-]*")
-#: What the service doesn't see: ProtectHome=, PrivateTmp=.
+#: Folders that the service can't see: ProtectHome=, PrivateTmp=.
 _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  named, not written to
 
 
@@ -65,10 +65,10 @@ _HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  nam
 @click.option("--systemd-version", "version", type=int, help="Write the unit for this systemd.  [default: the root's own]")
 @click.pass_obj
 def _install(app: App, root: Path, program: Path | None, version: int | None) -> None:
-    """Install the systemd service and a config to begin with.
+    """Install the systemd service and a first config.
 
-    The config folder is that of --config. A file of it that a person has edited is left alone: ours is written beside it,
-    with .new at its end. The unit is replaced; changes to it belong into `systemctl edit gatewayd`.
+    The config folder is that of --config. A config file that a person has edited is left alone, and ours is written beside it
+    as FILE.new. The unit is replaced; put changes to it into `systemctl edit gatewayd`.
     """
     work = _Installation(root.absolute())
     command = program or Path(sys.executable).parent / "gatewayd"
@@ -89,9 +89,9 @@ def _install(app: App, root: Path, program: Path | None, version: int | None) ->
 
 
 def unit(program: Path, config: Path, *, version: int | None) -> str:
-    """Return the unit for this program, this config folder and this version of systemd, None for an unknown one.
+    """Return the text of the unit. ``version`` is that of systemd, None if unknown.
 
-    Raises PermanentError where a path has characters that a unit would have to quote.
+    Raises PermanentError for a path with characters that need quoting in a unit.
     """
     for path in (program, config):
         if not _PLAIN.fullmatch(str(path)):
@@ -122,22 +122,22 @@ def systemd_version(root: Path) -> int | None:
 
 @dataclass
 class _Installation:
-    """Writes below a root, and says what it does."""
+    """Writes files below a root, and prints what it does."""
 
     root: Path
-    #: Ours beside what a person has edited.
+    #: Our files beside those that a person has edited.
     beside: list[Path] = field(default_factory=list)
-    #: Another unit was there before.
+    #: An existing unit was replaced.
     unit_replaced: bool = False
 
     def folder(self, path: Path, mode: int) -> None:
-        """Make a folder; one that is there stays as it is."""
+        """Make a folder; an existing one is left as it is."""
         here = self._here(path)
         if not here.is_dir():
             here.parent.mkdir(parents=True, exist_ok=True)
             here.mkdir(mode=mode)
             here.chmod(mode)
-            _say(f"made     {here}/")
+            output.say(f"made     {here}/")
         elif here.stat().st_mode & 0o077 & ~mode:
             output.note(f"warning  {here}/ is open to others than root, expected: chmod {mode:o} {here}")
 
@@ -146,14 +146,14 @@ class _Installation:
         here = self._here(path)
         now = here.read_bytes() if here.exists() else None
         if now == text.encode():
-            _say(f"kept     {here}")
+            output.say(f"kept     {here}")
             return
         if now is not None and not ours:
-            _say(f"kept     {here}, which was edited; ours is {here.name}.new")
+            output.say(f"kept     {here}, which was edited; ours is {here.name}.new")
             here = here.with_name(f"{here.name}.new")
             self.beside.append(here)
         else:
-            _say(f"{'replaced' if now is not None else 'wrote   '} {here}")
+            output.say(f"{'replaced' if now is not None else 'wrote   '} {here}")
             self.unit_replaced |= ours and now is not None
         here.parent.mkdir(parents=True, exist_ok=True)
         write_file(here, text.encode(), mode=0o644)
@@ -163,7 +163,7 @@ class _Installation:
 
 
 def _warn(root: Path, program: Path, parts: list[Path], version: int | None) -> None:
-    """Say what will keep the service from starting."""
+    """Warn of everything that would keep the service from starting."""
     if not os.path.lexists(root / str(program).lstrip("/")):
         output.note(f"warning  there is no {program} in {root}; name the command with --program")
     for part in parts:
@@ -174,7 +174,7 @@ def _warn(root: Path, program: Path, parts: list[Path], version: int | None) -> 
 
 
 def _advise(config: Path, work: _Installation) -> None:
-    """Say what is left to do, and nothing that is done."""
+    """Print the steps that are left to do."""
     steps = [f"compare what is new: {', '.join(map(str, work.beside))}"] if work.beside else []
     if not all(any(work.root.glob(f"{str(config).lstrip('/')}/{group}/*.yaml")) for group in ("accounts", "operators")):
         steps += [
@@ -185,13 +185,9 @@ def _advise(config: Path, work: _Installation) -> None:
         steps += ["gatewayd check --online", "systemctl enable --now gatewayd"]
     if work.unit_replaced:
         steps += ["systemctl daemon-reload && systemctl restart gatewayd"]
-    _say("Next:" if steps else "Nothing else is to be done; after an update of the program: systemctl restart gatewayd")
+    output.say("Next:" if steps else "Nothing else is to be done; after an update of the program: systemctl restart gatewayd")
     for step in steps:
-        _say(f"  {step}")
-
-
-def _say(text: str) -> None:
-    click.echo(output.clean(text))
+        output.say(f"  {step}")
 
 
 COMMANDS = (_install,)

@@ -1,4 +1,4 @@
-"""``mail``: list, open, link and read mail; what sends it stands in ``writing``."""
+"""``mail``: list, show, link and mark mail. Sending is in ``writing``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gatewayd.api.queries import Query, file_rows, filing_row
 from gatewayd.api.values import Kind
 from gatewayd.cli import output, writing
 from gatewayd.cli.outbox import delivery_line, delivery_row
-from gatewayd.cli.params import ID, all_operators_option, operator_options
+from gatewayd.cli.params import ID, Asker, all_operators_option, json_option, limit_option, operator_options
 from gatewayd.errors import PermanentError
 from gatewayd.message.values import CHUNK
 from gatewayd.runtime.privileges import mighty
@@ -32,15 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS"]
 
 KINDS = click.Choice(get_args(Kind))
-#: So many deliveries of a mail are shown with it, the newest.
+#: How many deliveries are shown with a mail: the newest.
 _DELIVERIES = 100
-_JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
 _OUT = click.option("-o", "--output", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write to this new file.")
 
 
 @click.group("mail")
 def _mail() -> None:
-    """List, open, link, read, answer, send and forward mail."""
+    """List, show, link, mark, answer, send and forward mail."""
 
 
 @_mail.command("list")
@@ -51,37 +50,34 @@ def _mail() -> None:
 @click.option("--linked/--unlinked", default=None, help="Only mail with links, or only mail without any.")
 @click.option("--kind", type=KINDS, help="Only mail linked to a record of this kind.")
 @click.option("--record", metavar="ID", help="With --kind: only mail linked to this record.")
-@click.option("--text", metavar="WORD", help="Only mail with this in subject, sender or recipients.")
-@click.option("--before", type=ID, metavar="ID", help="Go on below this id.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
-@_JSON
+@click.option("--text", metavar="WORD", help="Only mail with this text in subject, sender or recipients.")
+@click.option("--before", type=ID, metavar="ID", help="Only ids below this one: continue a list.")
+@limit_option
+@json_option
 @click.pass_obj
-def _list(app: App, /, operator: str | None, users: Sequence[str], *, all_operators: bool, as_json: bool, **asked: Any) -> None:
+def _list(app: App, /, *, asker: Asker, as_json: bool, **asked: Any) -> None:
     """List mail, newest first."""
     if asked["record"] and not asked["kind"]:
         raise click.UsageError("--record goes with --kind")
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    viewers = app.viewers(asker)
     listed, more = merged(app, viewers, Query(**asked))
-    if not listed:
-        _nothing(app, asked["account"], as_json=as_json)
+    account = asked["account"]
+    if not listed and account and not any(fault.file == f"accounts/{account}.yaml" for fault in app.config.faults):
+        # Raises for an account that is neither in the config nor has mail.
+        app.account(account)
     print_filings(listed, as_json=as_json)
-    if more and not as_json:
+    if as_json:
+        return
+    if not listed:
+        output.note("No mail.")
+    if more:
         output.more(before=listed[-1].id)
 
 
-def _nothing(app: App, account: str | None, *, as_json: bool) -> None:
-    """Say that there is no mail; raises PermanentError for an account that is neither in the config nor has mail."""
-    faulty = any(fault.file == f"accounts/{account}.yaml" for fault in app.config.faults)
-    if account is not None and not faulty:
-        app.account(account)
-    if not as_json:
-        output.note("No mail.")
-
-
 def merged(app: App, viewers: Sequence[Viewer], query: Query) -> tuple[list[FilingView], bool]:
-    """Return what all viewers see, newest first, up to the limit, and whether there is more.
+    """Return the filings that all viewers see, newest first, up to the limit, and whether there are more.
 
-    A mail that is filed for several operators is never cut apart, so that ``--before`` its id goes on behind all of it.
+    All filings of a mail are returned together, even beyond the limit, so that ``--before`` its id continues after all of them.
     """
     asked = replace(query, limit=query.limit + 1)
     found = sorted((one for viewer in viewers for one in app.desk.list(viewer, asked)), key=lambda one: -one.id)
@@ -95,8 +91,7 @@ def merged(app: App, viewers: Sequence[Viewer], query: Query) -> tuple[list[Fili
 def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
     """Print filings as lines of JSON or as a table."""
     if as_json:
-        for filing in listed:
-            output.json_line(filing_row(filing))
+        output.json_line(*map(filing_row, listed))
         return
     rows = [
         (
@@ -119,11 +114,11 @@ def print_filings(listed: Iterable[FilingView], *, as_json: bool) -> None:
 @operator_options
 @all_operators_option
 @click.argument("mail_id", type=ID, metavar="ID")
-@_JSON
+@json_option
 @click.pass_obj
-def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, all_operators: bool, as_json: bool) -> None:
-    """Show one mail: headers, what it is related to and why, text, attachments."""
-    viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
+def _show(app: App, mail_id: int, *, asker: Asker, as_json: bool) -> None:
+    """Show one mail: headers, attachments, links with their reasons, deliveries and text."""
+    viewer = app.reader(mail_id, asker)
     filing, mail = app.desk.get(viewer, mail_id), app.desk.mail(viewer, mail_id)
     deliveries = app.store.deliveries(viewer, DeliveryQuery(mail_id=mail_id, limit=_DELIVERIES + 1))
     files = app.desk.files(filing, mail)
@@ -133,35 +128,26 @@ def _show(app: App, mail_id: int, operator: str | None, users: Sequence[str], *,
         more: dict[str, output.Json] = {"inline": file_rows(inline), "notes": list(mail.notes)}
         output.json_line({**filing_row(filing), **more, "text": mail.text, "deliveries": rows})
         return
-    click.echo(f"Mail {filing.id} of {filing.operator}, by {output.clean(f'{filing.account} {filing.folder} {filing.key}')}")
-    shown = {"from": mail.from_, "to": mail.to, "cc": mail.cc}
-    for name, addresses in shown.items():
+    output.say(f"Mail {filing.id} of {filing.operator}, by {filing.account} {filing.folder} {filing.key}")
+    for name, addresses in (("From:", mail.from_), ("To:", mail.to), ("Cc:", mail.cc)):
         if addresses:
-            click.echo(f"{name.capitalize() + ':':<12}{output.clean(', '.join(map(str, addresses)))}")
-    click.echo(f"Date:       {output.moment(filing.sent_at) or 'none'}, received {output.moment(filing.received_at)}")
-    click.echo(f"Subject:    {output.clean(filing.subject)}")
+            output.say(f"{name:<12}{', '.join(map(str, addresses))}")
+    output.say(f"Date:       {output.moment(filing.sent_at) or 'none'}, received {output.moment(filing.received_at)}")
+    output.say(f"Subject:    {filing.subject}")
     for number, one in enumerate(files, 1):
         kind = "Attachment:" if number <= len(filing.attachments) else "Inline:    "
-        click.echo(f"{kind} {number}. {output.clean(f'{one.name} ({one.type}, {one.size} bytes)')}")
-    for note in mail.notes:
-        click.echo(output.clean(f"Note:       {note}"))
-    _print_related(filing)
-    for delivery in deliveries[:_DELIVERIES]:
-        click.echo(output.clean(f"Delivery:   {delivery_line(delivery)}"))
+        output.say(f"{kind} {number}. {one.name} ({one.type}, {one.size} bytes)")
+    related = [
+        *(f"Note:       {note}" for note in mail.notes),
+        *(f"Related to: {link.kind} {link.id}, {link.label} (by {link.by}: {link.because})" for link in filing.links),
+        *(f"Rival:      {rival.kind} {rival.id}, {rival.label} ({rival.because})" for rival in filing.rivals),
+        *(f"Fault:      {fault.by}: {fault.error} (queue {filing.queue})" for fault in filing.faults),
+        *(f"Delivery:   {delivery_line(delivery)}" for delivery in deliveries[:_DELIVERIES]),
+    ]
     if len(deliveries) > _DELIVERIES:
-        click.echo(f"Delivery:   there is more: see `gatewayd outbox list --mail {mail_id}`")
-    click.echo()
-    for line in mail.text.splitlines():
-        click.echo(output.clean(line))
-
-
-def _print_related(filing: FilingView) -> None:
-    for link in filing.links:
-        click.echo(output.clean(f"Related to: {link.kind} {link.id}, {link.label} (by {link.by}: {link.because})"))
-    for rival in filing.rivals:
-        click.echo(output.clean(f"Rival:      {rival.kind} {rival.id}, {rival.label} ({rival.because})"))
-    for fault in filing.faults:
-        click.echo(output.clean(f"Fault:      {fault.by}: {fault.error} (queue {filing.queue})"))
+        related.append(f"Delivery:   there is more: see `gatewayd outbox list --mail {mail_id}`")
+    for line in (*related, "", *mail.text.splitlines()):
+        output.say(line)
 
 
 @_mail.command("raw")
@@ -170,9 +156,9 @@ def _print_related(filing: FilingView) -> None:
 @click.argument("mail_id", type=ID, metavar="ID")
 @_OUT
 @click.pass_obj
-def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, all_operators: bool, target: Path | None) -> None:
-    """Write the raw bytes of a mail, exactly as the server had them."""
-    viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
+def _raw(app: App, mail_id: int, *, asker: Asker, target: Path | None) -> None:
+    """Write the raw bytes of a mail, exactly as they came from the server."""
+    viewer = app.reader(mail_id, asker)
     _write(pieces(app.desk.source(viewer, mail_id)), target)
 
 
@@ -183,21 +169,12 @@ def _raw(app: App, mail_id: int, operator: str | None, users: Sequence[str], *, 
 @click.argument("number", type=int, metavar="N")
 @_OUT
 @click.pass_obj
-def _attachment(
-    app: App,
-    *,
-    mail_id: int,
-    number: int,
-    operator: str | None,
-    users: Sequence[str],
-    all_operators: bool,
-    target: Path | None,
-) -> None:
-    """Write the decoded attachment N of a mail, counted from 1, as `mail show` counts them, with what its text shows.
+def _attachment(app: App, *, mail_id: int, number: int, asker: Asker, target: Path | None) -> None:
+    """Write the decoded attachment N of a mail. N is its number in `mail show`, which also counts inline files.
 
-    Its own name is never used as a path.
+    The attachment's own name is never used as a path.
     """
-    viewer = app.reader(mail_id, operator, users, all_operators=all_operators)
+    viewer = app.reader(mail_id, asker)
     _write(app.desk.attachment(viewer, mail_id, number), target)
 
 
@@ -223,7 +200,7 @@ def _write(chunks: Iterator[bytes], target: Path | None) -> None:
 
 
 def _elsewhere(error: OSError) -> str:
-    """Return what to do about a file that can't be written; of root no power to write is left."""
+    """Return advice for a file that can't be written. Started by root, we have given up root's rights by now."""
     if isinstance(error, PermissionError) and os.geteuid() != 0 and mighty():
         shell = "Run it without -o, and with > FILE behind it: then your shell writes it"
         return f"It would be written by user {os.geteuid()}, the owner of the state folder. {shell}."
@@ -232,7 +209,7 @@ def _elsewhere(error: OSError) -> str:
 
 @contextmanager
 def _new(target: Path) -> Iterator[BinaryIO]:
-    """Open a new file, and take it away again if it does not become whole."""
+    """Open a new file; it is removed again if writing it fails."""
     file = target.open("xb")
     try:
         with file:
@@ -248,9 +225,9 @@ def _new(target: Path) -> Iterator[BinaryIO]:
 @click.argument("kind", type=KINDS)
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @click.pass_obj
-def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> None:
-    """Link a mail by hand to records of the directory, by their ids. No matcher ever undoes it."""
-    new = app.desk.link(app.viewer(operator, users), mail_id, kind, records, who=app.who)
+def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], asker: Asker) -> None:
+    """Link a mail to records of the directory, by their ids. No matcher removes such a link."""
+    new = app.desk.link(app.viewer(asker), mail_id, kind, records, who=app.who)
     output.note(f"{output.count(new, 'new link')}.")
 
 
@@ -260,9 +237,9 @@ def _link(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operato
 @click.argument("kind", type=KINDS)
 @click.argument("records", nargs=-1, required=True, metavar="RECORD...")
 @click.pass_obj
-def _unlink(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], operator: str | None, users: Sequence[str]) -> int:
-    """Take links away, whoever made them. No matcher makes them again."""
-    gone = app.desk.unlink(app.viewer(operator, users), mail_id, kind, records, who=app.who)
+def _unlink(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], asker: Asker) -> int:
+    """Remove links, whoever made them. No matcher makes them again."""
+    gone = app.desk.unlink(app.viewer(asker), mail_id, kind, records, who=app.who)
     output.note(f"{output.count(gone, 'link')} taken away.")
     return 0 if gone else 1
 
@@ -272,9 +249,9 @@ def _unlink(app: App, *, mail_id: int, kind: Kind, records: Sequence[str], opera
 @click.argument("mail_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.option("--unread", is_flag=True, help="Mark as unread instead.")
 @click.pass_obj
-def _read(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], *, unread: bool) -> int:
+def _read(app: App, mail_ids: Sequence[int], *, asker: Asker, unread: bool) -> int:
     """Mark mail as read; only here, not on the server."""
-    viewer = app.viewer(operator, users)
+    viewer = app.viewer(asker)
     for mail_id in mail_ids:
         app.desk.get(viewer, mail_id)
     output.note(f"{app.store.mark(viewer, mail_ids, unread=unread)} changed.")

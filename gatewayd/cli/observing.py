@@ -1,4 +1,4 @@
-"""Observers hear of what a command files and delivers by itself, as they hear of it from the daemon."""
+"""Tell observer plugins what a command files and delivers by itself, as the daemon does."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""``check --online``: all that the config names on the network is tried, changes nothing there, and each has a deadline."""
+"""``check --online``: log in to every account and connect to every target and to ``notify``, without changing anything there."""
 
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
-
-import click
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from gatewayd.api.forwarder import Forwarder
 from gatewayd.cli import output
@@ -19,53 +18,46 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.api.roles import Plugin
-    from gatewayd.api.session import Session
     from gatewayd.cli.app import App
     from gatewayd.config import AccountConfig
 
 __all__ = ["try_all"]
 
-#: A try takes as long as so many steps may, of those that its ``timeout`` is for; and so many seconds where it has none.
+_Work: TypeAlias = "Callable[[], Sequence[str]]"
+
+#: The deadline of a try: this many times its ``timeout``, which counts for one step; and the timeout if it has none.
 _STEPS, _TIMEOUT = 4, 60.0
 
 
 def try_all(app: App) -> Sequence[str]:
-    """Log in to every account, and connect to every target that gets no mail and to where notices go; say how each is.
+    """Log in to every account, connect to every target that gets no mail and to ``notify``, and print each result.
 
-    Returns what failed. Nothing is sent or changed: of a webhook only its address and certificate are tried.
+    Returns the names of those that failed. Nothing is sent: of a webhook, only address and certificate are checked.
     """
     failed = []
-    for name, options, work in _tries(app):
-        problems = _within(_STEPS * float(getattr(options, "timeout", _TIMEOUT)), work)
+    for name, options, works in _tries(app):
+        problems = _within(_STEPS * float(getattr(options, "timeout", _TIMEOUT)), partial(_problems, works))
         for problem in problems or ["ok"]:
-            click.echo(output.clean(f"{name}: {problem}"))
+            output.say(f"{name}: {problem}")
         failed += [name] if problems else []
     return failed
 
 
-def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Callable[[], Sequence[str]]]]:
-    """Yield what is tried: its name, its options, and what says what is wrong."""
+def _tries(app: App) -> Iterator[tuple[str, Plugin.Options | None, Sequence[_Work]]]:
+    """Yield each try: its name, its options, and functions that return or raise problems."""
     for account in app.config.accounts.values():
-        yield account.name, account.options, lambda account=account: _account(app, account)  # type: ignore[misc]
+        works: list[_Work] = [partial(_imports, app, account)] if account.imports or not account.sends else []
+        works += [partial(_sends, app, account)] if account.sends else []
+        yield account.name, account.options, works
     for operator, one in app.config.operators.items():
         for target in one.targets.values():
             if target.options is not None:
                 name = f"{operator}/{target.name}"
-                yield name, target.options, _opens(app, target.kind, target.options, name)
+                yield name, target.options, [partial(_connects, app, target.kind, target.options, name)]
     notify = app.config.notify
     options = app.config.notify_options
     if notify and notify.kind and options is not None:
-        yield "notify", options, _opens(app, notify.kind, options, "notify")
-
-
-def _account(app: App, account: AccountConfig) -> Sequence[str]:
-    """Log in to one account, where it imports and where it sends."""
-    problems: list[str] = []
-    if account.imports or not account.sends:
-        problems += _told(lambda: _imports(app, account))
-    if account.sends:
-        problems += _told(lambda: _sends(app, account))
-    return problems
+        yield "notify", options, [partial(_connects, app, notify.kind, options, "notify")]
 
 
 def _imports(app: App, account: AccountConfig) -> Sequence[str]:
@@ -74,16 +66,11 @@ def _imports(app: App, account: AccountConfig) -> Sequence[str]:
             return ()
         problems = [*session.problems(account.imports.folders, account.imports.after)]
         # Not to be made or brought to this version by a check.
-        if not problems and app.has_store():
-            _distinct(app, account, session)
+        for folder in account.imports.folders if not problems and app.has_store() else ():
+            # It may be another account's mailbox under another host name, unless it was imported already.
+            if app.store.folder(account.name, folder) is None and (page := next(iter(session.listing(folder, None)), None)):
+                distinct(account, app.store, folder, page.keys)
         return problems
-
-
-def _distinct(app: App, account: AccountConfig, session: Session) -> None:
-    """Raise ConfigError where it is another account's mailbox under another host name, unless it was imported already."""
-    for folder in account.imports.folders if account.imports else ():
-        if app.store.folder(account.name, folder) is None and (page := next(iter(session.listing(folder, None)), None)):
-            distinct(account, app.store, folder, page.keys)
 
 
 def _sends(app: App, account: AccountConfig) -> Sequence[str]:
@@ -91,26 +78,26 @@ def _sends(app: App, account: AccountConfig) -> Sequence[str]:
         return ()
 
 
-def _opens(app: App, kind: str, options: Forwarder.Options, name: str) -> Callable[[], Sequence[str]]:
-    def opened() -> Sequence[str]:
-        with closing(open_courier(app.registry.get(Forwarder, kind)(options, name=name))):
-            return ()
-
-    return lambda: _told(opened)
+def _connects(app: App, kind: str, options: Forwarder.Options, name: str) -> Sequence[str]:
+    with closing(open_courier(app.registry.get(Forwarder, kind)(options, name=name))):
+        return ()
 
 
-def _told(work: Callable[[], Sequence[str]]) -> Sequence[str]:
-    """Do it, and return what is wrong; whatever a plugin raises but the five errors is its own fault."""
-    try:
-        return work()
-    except GatewaydError as error:
-        return [error.sentences]
-    except (Exception, SystemExit) as error:  # noqa: BLE001  the others are tried all the same
-        return [PluginError(f"the plugin failed: {where(error)}").sentences]
+def _problems(works: Sequence[_Work]) -> Sequence[str]:
+    """Run all, and return their problems. Any exception of a plugin but the five errors is a fault of the plugin."""
+    problems: list[str] = []
+    for work in works:
+        try:
+            problems += work()
+        except GatewaydError as error:
+            problems.append(error.sentences)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the others are tried all the same
+            problems.append(PluginError(f"the plugin failed: {where(error)}").sentences)
+    return problems
 
 
-def _within(seconds: float, work: Callable[[], Sequence[str]]) -> Sequence[str]:
-    """Do it in a thread of its own, which is left behind where it takes longer: it ends with the process."""
+def _within(seconds: float, work: _Work) -> Sequence[str]:
+    """Run ``work`` in a thread of its own. A thread that takes longer is not waited for; it ends with the process."""
     thread = WorkerThreads(1, "online")
     waiting = thread.submit(work)
     thread.shutdown(wait=False)

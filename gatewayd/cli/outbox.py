@@ -1,4 +1,4 @@
-"""``outbox``: what goes out, what became of it, and another try."""
+"""``outbox``: list, retry, cancel and deliver what goes out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from gatewayd.api.delivery import DeliveryQuery, DeliveryState
 from gatewayd.cli import output
 from gatewayd.cli.observing import observed
-from gatewayd.cli.params import ID, all_operators_option, operator_options
+from gatewayd.cli.params import ID, Asker, all_operators_option, json_option, limit_option, operator_options
 from gatewayd.errors import GatewaydError, PermanentError
 from gatewayd.outgoing.outbox import LIMIT, DeliveryRound, DeliveryTools, Outbox
 from gatewayd.registry.lazy_plugin import standard_output_kept
@@ -18,60 +18,54 @@ from gatewayd.registry.lazy_plugin import standard_output_kept
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.api.delivery import DeliveryView
+    from gatewayd.api.delivery import Delivery, DeliveryView
     from gatewayd.api.queries import Viewer
     from gatewayd.cli.app import App
 
-__all__ = ["COMMANDS", "delivery_line", "delivery_row"]
+__all__ = ["COMMANDS", "delivery_line", "delivery_row", "target_fields"]
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="One object a line.")
-_TARGET = click.option("--target", metavar="T", help="Only what is for this target.")
-#: What a person can neither try again nor cancel.
+_TARGET = click.option("--target", metavar="T", help="Only deliveries for this target.")
+#: Deliveries in these states can't be tried again, or cancelled.
 _NOT_AGAIN: Sequence[DeliveryState] = ("delivered",)
 _NOT_CANCELLED: Sequence[DeliveryState] = ("delivered", "cancelled", "bounced")
-#: So many deliveries are looked up at a time.
+#: How many deliveries are looked up at a time.
 _PAGE = 1000
 
 
 @click.group("outbox")
 def _outbox() -> None:
-    """List what goes out, try it again, and cancel it."""
+    """List, retry, cancel and deliver what goes out."""
 
 
 @_outbox.command("list")
 @operator_options
 @all_operators_option
-@click.option("--state", "states", type=click.Choice(get_args(DeliveryState)), multiple=True, help="Only these; may be repeated.")
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice(get_args(DeliveryState)),
+    multiple=True,
+    help="Only deliveries in this state; may be repeated.",
+)
 @_TARGET
 @click.option("--mail", "mail_id", type=ID, metavar="ID", help="Only deliveries of this mail.")
-@click.option("--before", type=ID, metavar="ID", help="Go on below this delivery's id.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
-@_JSON
+@click.option("--before", type=ID, metavar="ID", help="Only ids below this one: continue a list.")
+@limit_option
+@json_option
 @click.pass_obj
-def _list(
-    app: App,
-    /,
-    operator: str | None,
-    users: Sequence[str],
-    *,
-    all_operators: bool,
-    as_json: bool,
-    states: Sequence[DeliveryState],
-    **asked: Any,
-) -> None:
-    """List deliveries, newest first, with what the other side said."""
+def _list(app: App, /, *, asker: Asker, as_json: bool, states: Sequence[DeliveryState], **asked: Any) -> None:
+    """List deliveries, newest first, with the last reply of the server."""
     query = DeliveryQuery(states=tuple(states) or None, **asked)
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    viewers = app.viewers(asker)
     more = replace(query, limit=query.limit + 1)
     found = sorted((one for viewer in viewers for one in app.store.deliveries(viewer, more)), key=lambda one: -one.id)
     listed = found[: query.limit]
     if as_json:
-        for one in listed:
-            output.json_line(delivery_row(one))
+        output.json_line(*map(delivery_row, listed))
         return
     if not listed:
         output.note("No deliveries.")
-    columns = ("#id", "operator", "#mail", "subject", "to", "cause", "state", "#tries", "due", "words")
+    columns = ("#id", "operator", "#mail", "subject", "to", "cause", "state", "#tries", "due", "reply")
     output.table(columns, [_row(one) for one in listed])
     if len(found) > query.limit:
         output.more(before=listed[-1].id)
@@ -79,64 +73,52 @@ def _list(
 
 def _row(one: DeliveryView) -> tuple[str, ...]:
     state = "suspended" if one.suspended and one.state == "waiting" else one.state
-    words = f"target suspended: {one.suspended}" if one.suspended else one.words
+    reply = f"target suspended: {one.suspended}" if one.suspended else one.words
     ids, subject, due = (str(one.id), one.operator, str(one.mail_id)), one.subject[:40], output.minute(one.due_at)
-    return (*ids, subject, one.delivery.goal, one.delivery.cause, state, str(one.tries), due, words)
+    return (*ids, subject, one.delivery.goal, one.delivery.cause, state, str(one.tries), due, reply)
+
+
+def target_fields(delivery: Delivery) -> dict[str, output.Json]:
+    """Return where a delivery goes, and how, as fields of JSON."""
+    account, target = delivery.account or None, delivery.target or None
+    return {"forwarder": delivery.forwarder, "account": account, "target": target, "mode": delivery.mode}
 
 
 def delivery_row(one: DeliveryView) -> dict[str, output.Json]:
     """Return a delivery as a line of JSON."""
     return {
-        "id": one.id,
-        "operator": one.operator,
+        **output.fields(one, "id", "operator"),
         "mail": one.mail_id,
-        "subject": one.subject,
-        "forwarder": one.delivery.forwarder,
-        "account": one.delivery.account or None,
-        "target": one.delivery.target or None,
-        "mode": one.delivery.mode,
-        "cause": one.delivery.cause,
-        "message_id": one.delivery.message_id,
-        "state": one.state,
-        "words": one.words,
-        "tries": one.tries,
-        "recipients": [{"address": to.address, "state": to.state, "words": to.words} for to in one.recipients],
-        "entered_at": output.moment(one.entered_at),
-        "due_at": output.moment(one.due_at),
-        "ended_at": output.moment(one.ended_at),
+        **output.fields(one, "subject"),
+        **target_fields(one.delivery),
+        **output.fields(one.delivery, "cause", "message_id"),
+        **output.fields(one, "state", "words", "tries"),
+        "recipients": [output.fields(to, "address", "state", "words") for to in one.recipients],
+        **output.fields(one, "entered_at", "due_at", "ended_at"),
         "suspended": one.suspended or None,
     }
 
 
 def delivery_line(one: DeliveryView) -> str:
-    """Return a delivery in one line, as it is shown with its mail."""
-    words = one.suspended or one.words
-    return f"{one.id}. to {one.delivery.goal}, by {one.delivery.cause}: {one.state}{', ' + words if words else ''}"
+    """Return a delivery as one line for people, as ``mail show`` prints it."""
+    reply = one.suspended or one.words
+    return f"{one.id}. to {one.delivery.goal}, by {one.delivery.cause}: {one.state}{', ' + reply if reply else ''}"
 
 
 @_outbox.command("retry")
 @operator_options
 @click.argument("delivery_ids", type=ID, nargs=-1, metavar="[ID]...")
-@click.option("--parked", is_flag=True, help="All that is parked.")
-@click.option("--withheld", is_flag=True, help="All that was withheld; be sure that it does not go in a circle.")
+@click.option("--parked", is_flag=True, help="Retry all parked deliveries.")
+@click.option("--withheld", is_flag=True, help="Retry all withheld deliveries; be sure that they don't loop.")
 @_TARGET
 @click.pass_obj
-def _retry(
-    app: App,
-    *,
-    delivery_ids: Sequence[int],
-    operator: str | None,
-    users: Sequence[str],
-    parked: bool,
-    withheld: bool,
-    target: str | None,
-) -> int:
-    """Let deliveries be due at once: these ids, or all that are parked or withheld. Who has it already gets it no second time."""
+def _retry(app: App, *, delivery_ids: Sequence[int], asker: Asker, parked: bool, withheld: bool, target: str | None) -> int:
+    """Make deliveries due at once: these ids, or all that are parked or withheld. Nobody who has the mail gets it again."""
     choices: tuple[tuple[DeliveryState, bool], ...] = (("parked", parked), ("withheld", withheld))
     states = tuple(state for state, wanted in choices if wanted)
     if bool(delivery_ids) == bool(states) or (delivery_ids and target):
         raise click.UsageError("give ids, or --parked or --withheld, these with --target if you like")
-    viewer = app.viewer(operator, users)
+    viewer = app.viewer(asker)
     ids = list(delivery_ids) or list(_all(app, viewer, DeliveryQuery(states=states, target=target, limit=_PAGE)))
     wrong = list(_unfit(app, [viewer], delivery_ids, _NOT_AGAIN))
     due = app.store.redeliver(viewer, ids)
@@ -151,7 +133,7 @@ def _retry(
 
 
 def _unfit(app: App, viewers: Sequence[Viewer], ids: Sequence[int], ended: Sequence[DeliveryState]) -> Iterator[str]:
-    """Yield for each delivery that is named why nothing can be done with it: there is none, or it has ``ended``."""
+    """Yield an error for each id that has no delivery, or whose delivery is in one of the states ``ended``."""
     pages = (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
     queries = [DeliveryQuery(ids=tuple(page), limit=_PAGE) for page in pages]
     found = {one.id: one.state for viewer in viewers for query in queries for one in app.store.deliveries(viewer, query)}
@@ -170,7 +152,7 @@ def _told(wrong: Sequence[str]) -> bool:
 
 
 def _all(app: App, viewer: Viewer, query: DeliveryQuery) -> Iterator[int]:
-    """Yield the ids of all that fit, page by page."""
+    """Yield the ids of all matching deliveries, page by page."""
     while page := app.store.deliveries(viewer, query):
         yield from (one.id for one in page)
         query = replace(query, before=page[-1].id)
@@ -181,9 +163,9 @@ def _all(app: App, viewer: Viewer, query: DeliveryQuery) -> Iterator[int]:
 @all_operators_option
 @click.argument("delivery_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.pass_obj
-def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: Sequence[str], *, all_operators: bool) -> int:
-    """Cancel what waits, is parked or withheld, and is not being tried just now."""
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+def _cancel(app: App, delivery_ids: Sequence[int], *, asker: Asker) -> int:
+    """Cancel deliveries that wait, are parked or withheld, and are not being tried at this moment."""
+    viewers = app.viewers(asker)
     wrong = list(_unfit(app, viewers, delivery_ids, _NOT_CANCELLED))
     gone = sum(app.store.cancel(viewer, delivery_ids, who=app.who) for viewer in viewers)
     output.note(f"{output.count(gone, 'delivery', 'deliveries')} cancelled.")
@@ -194,17 +176,16 @@ def _cancel(app: App, delivery_ids: Sequence[int], operator: str | None, users: 
 
 
 @_outbox.command("deliver")
-@_JSON
+@json_option
 @click.pass_obj
 def _deliver(app: App, *, as_json: bool) -> int:
-    """Deliver all that is due now, here. Exits 1 if anything failed, was put off or parked."""
+    """Deliver now, in this process, all that is due. Exits 1 if a delivery failed, was put off or parked."""
     app.warn_of_faults()
     destinations = app.store.destinations(dead=app.instance.dead)
     rounds = [_deliver_to(app, name) for name, seconds in destinations.items() if seconds <= 0]
     tried = [one for one in rounds if one.taken or one.error]
     if as_json:
-        for one in tried:
-            output.json_line(_round_row(one))
+        output.json_line(*map(_round_row, tried))
     else:
         rows = [(one.destination, str(one.delivered), str(one.waiting), str(one.parked), _wrong(one)) for one in tried]
         output.table(("destination", "#delivered", "#put off", "#parked", "what is wrong, and what to do"), rows)
@@ -219,28 +200,25 @@ def _deliver(app: App, *, as_json: bool) -> int:
 
 
 def _deliver_to(app: App, destination: str) -> DeliveryRound:
-    """Deliver all that is due of one destination; its error is its own, the other destinations go on (P4)."""
+    """Deliver all that is due for one destination. Its error does not stop the other destinations (P4)."""
+    total = DeliveryRound(destination=destination)
     with standard_output_kept(), observed(app) as events:
         tools = DeliveryTools(store=app.store, instance=app.instance, settler=app.thread, events=events)
-        return _delivered(Outbox(app.config), destination, tools)
-
-
-def _delivered(outbox: Outbox, destination: str, tools: DeliveryTools) -> DeliveryRound:
-    total = DeliveryRound(destination=destination)
-    while True:
-        try:
-            done = outbox.deliver(destination, tools, failures=0)
-        except GatewaydError as error:
-            return replace(total, error=error.alone())
-        total = replace(
-            done,
-            taken=total.taken + done.taken,
-            delivered=total.delivered + done.delivered,
-            waiting=total.waiting + done.waiting,
-            parked=total.parked + done.parked,
-        )
-        if done.error or done.taken < LIMIT:
-            return total
+        outbox = Outbox(app.config)
+        while True:
+            try:
+                done = outbox.deliver(destination, tools, failures=0)
+            except GatewaydError as error:
+                return replace(total, error=error.alone())
+            total = replace(
+                done,
+                taken=total.taken + done.taken,
+                delivered=total.delivered + done.delivered,
+                waiting=total.waiting + done.waiting,
+                parked=total.parked + done.parked,
+            )
+            if done.error or done.taken < LIMIT:
+                return total
 
 
 def _wrong(one: DeliveryRound) -> str:
@@ -264,11 +242,11 @@ def _round_row(one: DeliveryRound) -> dict[str, output.Json]:
 
 @_outbox.command("resume")
 @click.argument("target")
-@click.option("--operator", metavar="O", help="Whose target; needed if there are several operators.")
+@click.option("--operator", metavar="O", help="The operator; required if there are several.")
 @click.pass_obj
 def _resume(app: App, target: str, operator: str | None) -> None:
-    """Let a target that was suspended for a bounce get deliveries again; what waited for it is due at once."""
-    operator = app.viewer(operator).operator
+    """Resume deliveries to a target that was suspended after a bounce; waiting ones are due at once."""
+    operator = app.viewer(Asker(operator)).operator
     if not app.store.resume(operator, target):
         raise PermanentError(f"target {target!r} of operator {operator} is not suspended", advice="See `gatewayd status`.")
     output.note(f"Target {target} of operator {operator} gets deliveries again.")

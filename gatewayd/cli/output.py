@@ -1,10 +1,12 @@
-"""What a command prints: aligned tables, lines of JSON, errors. Text from mail never reaches a terminal unfiltered."""
+"""Print tables, lines of JSON, notes and errors, with control characters of other people's text removed."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -15,12 +17,27 @@ from gatewayd.errors import ConfigError
 from gatewayd.message.control_characters import escaped_json, replace_hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from gatewayd.api.queries import FilingView
     from gatewayd.errors import GatewaydError
 
-__all__ = ["Json", "clean", "count", "error", "json_line", "minute", "moment", "more", "note", "related", "span", "table"]
+__all__ = [
+    "Json",
+    "clean",
+    "count",
+    "error",
+    "fields",
+    "json_line",
+    "minute",
+    "moment",
+    "more",
+    "note",
+    "related",
+    "say",
+    "span",
+    "table",
+]
 
 _SPACES = "\t\r\n\u2028\u2029"
 _PIPE_WIDTH = 1000
@@ -36,15 +53,41 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def json_line(row: Mapping[str, Json]) -> None:
-    """Print one object on one line."""
-    click.echo(escaped_json(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"})))
+def json_line(*rows: Mapping[str, Json]) -> None:
+    """Print objects, each on one line."""
+    for row in rows:
+        click.echo(escaped_json(json.dumps(row, ensure_ascii=sys.stdout.encoding.lower() not in {"utf-8", "utf8"})))
+
+
+def fields(value: object, *names: str) -> dict[str, Json]:
+    """Return attributes of a value by their names, as JSON; without a value (None), each is null.
+
+    A time is text in UTC, a tuple is a list, and pairs in a mapping are an object.
+    """
+    return {name: None if value is None else _as_json(getattr(value, name)) for name in names}
+
+
+def _as_json(value: object) -> Json:
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(one) for one in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise TypeError(f"{type(value)} has no JSON")
+
+
+def say(text: str) -> None:
+    """Print one line of output."""
+    click.echo(clean(text))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print an aligned table; nothing where there are no rows. Columns that begin with ``#`` are numbers.
+    """Print an aligned table; nothing if there are no rows. Columns whose names begin with ``#`` are numbers.
 
-    Where it is wider than the terminal, words go on in further lines of their cell. Numbers stay whole.
+    If it is wider than the terminal, text is wrapped within its cell. Numbers stay whole.
     """
     cells = [[clean(cell) for cell in row] for row in rows]
     if not cells:
@@ -72,13 +115,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _fitted(columns: Sequence[str], widest: Sequence[int], room: int) -> list[int]:
-    """Return widths that fit: the widest column of words gives way first, so that short ones and numbers stay whole."""
-    words = [index for index, column in enumerate(columns) if not column.startswith("#")]
+    """Return column widths that fit into ``room``: the widest text column shrinks first, numbers stay whole."""
+    parts = [index for index, column in enumerate(columns) if not column.startswith("#")]
     widths = list(widest)
-    for index in words:
+    for index in parts:
         widths[index] = min(widths[index], max(room, 1))
-    while words and sum(widths) > room:
-        index = max(words, key=widths.__getitem__)
+    while parts and sum(widths) > room:
+        index = max(parts, key=widths.__getitem__)
         if widths[index] == 1:
             break
         widths[index] -= 1
@@ -86,18 +129,18 @@ def _fitted(columns: Sequence[str], widest: Sequence[int], room: int) -> list[in
 
 
 def note(text: str) -> None:
-    """Tell the person something beside the output."""
+    """Print a note to standard error, beside the output."""
     click.echo(clean(text), err=True)
 
 
 def more(*, before: int = 0, otherwise: str = "") -> None:
-    """Tell the person that ``--limit`` cut a list: it goes on below the id ``before`` where one is given."""
+    """Note that ``--limit`` cut a list. ``before`` is the id to continue from; ``otherwise`` another way to see the rest."""
     otherwise = f"go on with --before {before}" if before else otherwise
     note(f"There is more: give a larger --limit{', or ' if otherwise else ''}{otherwise}.")
 
 
 def error(caught: GatewaydError, *, account: str = "") -> None:
-    """Print an error, of an account where one is named: what is wrong, then what to do about it."""
+    """Print an error and its advice, with the account's name if one is given."""
     of = f"{account}: " if account else ""
     click.secho(f"gatewayd: {clean(of + caught.message)}", err=True, fg="red")
     if isinstance(caught, ConfigError):
@@ -108,9 +151,9 @@ def error(caught: GatewaydError, *, account: str = "") -> None:
 
 
 def related(filing: FilingView) -> str:
-    """Return in a few words what a filing is related to."""
-    words = [f"{link.kind} {link.label or link.id}" for link in filing.links]
+    """Return the links and the number of rivals of a filing, for a cell of a table."""
+    parts = [f"{link.kind} {link.label or link.id}" for link in filing.links]
     rivals = len(filing.rivals)
     if rivals:
-        words.append(count(rivals, "rival"))
-    return ", ".join(words)
+        parts.append(count(rivals, "rival"))
+    return ", ".join(parts)

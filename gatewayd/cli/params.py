@@ -1,16 +1,18 @@
-"""Options and arguments that several commands have."""
+"""Options and arguments that several commands have, such as ``--operator`` and ``--json``."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["ID", "all_operators_option", "operator_options"]
+__all__ = ["ID", "Asker", "all_operators_option", "json_option", "limit_option", "operator_options"]
 
 
 class _Id(click.IntRange):
@@ -20,13 +22,35 @@ class _Id(click.IntRange):
 #: A mail's id on the command line: what a store's integers hold.
 ID = _Id(1, 2**63 - 1)
 
-#: For commands that the administrator may have for everybody.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="Show at most this many, the newest."
+)
+#: For commands that the administrator may run for everybody; below ``operator_options``.
 all_operators_option = click.option(
     "--all-operators", is_flag=True, help="The administrator's view: every operator, former ones too, with personal mail."
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as the flags of a command say."""
+
+    operator: str | None = None
+    users: Sequence[str] = ()
+    all_operators: bool = False
+
+
 def operator_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags that say who asks."""
-    command = click.option("--user", "users", multiple=True, metavar="USER", help="See this user's personal mail too.")(command)
-    return click.option("--operator", metavar="O", help="Whose mail; needed if there are several operators.")(command)
+    """Add the flags that say who asks; the command gets them as ``asker``."""
+
+    @wraps(command)
+    def with_asker(
+        *arguments: object, operator: str | None, users: Sequence[str], all_operators: bool = False, **options: object
+    ) -> object:
+        return command(*arguments, asker=Asker(operator, users, all_operators), **options)
+
+    flagged = click.option(
+        "--user", "users", multiple=True, metavar="USER", help="Include this user's personal mail; may be repeated."
+    )(with_asker)
+    return click.option("--operator", metavar="O", help="The operator; required if there are several.")(flagged)

@@ -1,4 +1,4 @@
-"""A plugin's command as a word on the command line: the fields of its ``Options`` become flags."""
+"""Turn a plugin's ``Command`` into a command of the command line, with its ``Options`` fields as flags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-#: What a shell can be told.
+#: The largest exit code.
 _LARGEST = 255
 
 
@@ -39,7 +39,7 @@ def command(offered: type[Command]) -> click.Command:
 
 
 def _run(offered: type[Command], options: Command.Options) -> int:
-    """Run it; whatever it raises but the five errors, or returns but an exit code, is its own fault."""
+    """Run the command. Raises PluginError if it raises anything but the five errors, or returns no exit code."""
     try:
         code: object = offered(options).run()
     except (GatewaydError, click.ClickException, click.Abort):

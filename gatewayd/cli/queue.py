@@ -1,4 +1,4 @@
-"""``queue``: filings that need a person."""
+"""``queue``: list, retry and discard filings in the error queues."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from gatewayd.api.queries import Query
 from gatewayd.cli import output, refused
 from gatewayd.cli.mail import merged, print_filings
-from gatewayd.cli.params import ID, all_operators_option, operator_options
+from gatewayd.cli.params import ID, Asker, all_operators_option, json_option, limit_option, operator_options
 from gatewayd.config import ERRORS
 from gatewayd.errors import PermanentError
 
@@ -24,43 +24,34 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "cause_row"]
 
 _QUEUE = click.option("--queue", metavar="Q", help="Only this error queue.")
-#: So many mails are named on a command line at most.
+#: More mails are never named on a command line.
 _MANY = 1_000_000
 
 
 @click.group("queue")
 def _queue() -> None:
-    """What needs a person: filings for which something went wrong, and mail that is not admitted."""
+    """Error queues: filings with faults, and mail that was not admitted."""
 
 
 @_queue.command("list")
 @operator_options
 @all_operators_option
 @_QUEUE
-@click.option("--before", type=ID, metavar="ID", help="Go on below this id.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line, as in `mail list`.")
+@click.option("--before", type=ID, metavar="ID", help="Only ids below this one: continue a list.")
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a line, as in `mail list`.")
 @click.pass_obj
-def _list(
-    app: App,
-    *,
-    operator: str | None,
-    users: Sequence[str],
-    queue: str | None,
-    before: int | None,
-    limit: int,
-    all_operators: bool,
-    as_json: bool,
-) -> None:
-    """List what stands in the error queues, with the cause."""
+def _list(app: App, *, asker: Asker, queue: str | None, before: int | None, limit: int, as_json: bool) -> None:
+    """List the filings in the error queues, with the cause."""
     query = Query(faulty=True, queue=queue, before=before, limit=limit)
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+    viewers = app.viewers(asker)
     listed, more = merged(app, viewers, query)
     if as_json:
         print_filings(listed, as_json=True)
         return
     if not listed:
-        _nothing(app, viewers, queue)
+        _check_queue(app, viewers, queue)
+        output.note("Nothing stands in an error queue.")
     faults = [(one, fault) for one in listed for fault in one.faults]
     rows = [(str(one.id), one.operator, one.queue or "", fault.by, fault.error, one.subject[:40]) for one, fault in faults]
     output.table(("#id", "operator", "queue", "by", "error", "subject"), rows)
@@ -72,43 +63,28 @@ def _list(
 @operator_options
 @all_operators_option
 @_QUEUE
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@json_option
 @click.pass_obj
-def _causes(app: App, *, operator: str | None, users: Sequence[str], queue: str | None, all_operators: bool, as_json: bool) -> None:
-    """List why filings stand in the error queues, each cause once with how many they are; most first."""
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+def _causes(app: App, *, asker: Asker, queue: str | None, as_json: bool) -> None:
+    """List the causes of filings in the error queues, with their numbers, most frequent first."""
+    viewers = app.viewers(asker)
     found = [(one.operator, cause) for one in viewers for cause in app.store.causes(one) if queue in {None, cause.queue}]
     found.sort(key=lambda one: -one[1].filings)
     if as_json:
-        for whose, cause in found:
-            output.json_line(cause_row(whose, cause))
+        output.json_line(*(cause_row(whose, cause) for whose, cause in found))
         return
     if not found:
-        _nothing(app, viewers, queue)
+        _check_queue(app, viewers, queue)
+        output.note("Nothing stands in an error queue.")
     rows = [
-        (
-            str(one.filings),
-            whose,
-            one.queue,
-            one.by,
-            one.error,
-            output.minute(one.first_at),
-            output.minute(one.last_at),
-            str(one.last_id),
-        )
+        (str(one.filings), whose, one.queue, one.by, one.error, *map(output.minute, (one.first_at, one.last_at)), str(one.last_id))
         for whose, one in found
     ]
     output.table(("#filings", "operator", "queue", "by", "error", "first", "last", "#last id"), rows)
 
 
-def _nothing(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
-    """Say that there is nothing; raises PermanentError for a queue that none of the operators has."""
-    _known(app, viewers, queue)
-    output.note("Nothing stands in an error queue.")
-
-
-def _known(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
-    """Raise PermanentError for a queue that none of the operators has."""
+def _check_queue(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
+    """Raise PermanentError for a queue that no operator of the viewers has."""
     whose = [one for viewer in viewers if (one := app.config.operators.get(viewer.operator))]
     if queue is not None and whose and not any(one.has_queue(queue) for one in whose):
         have = sorted({ERRORS, *(name for one in whose for name in one.queues or ())})
@@ -119,44 +95,33 @@ def _known(app: App, viewers: Sequence[Viewer], queue: str | None) -> None:
 
 def cause_row(operator: str, cause: Cause) -> dict[str, output.Json]:
     """Return a cause as a line of JSON."""
-    return {
-        "operator": operator,
-        "queue": cause.queue,
-        "by": cause.by,
-        "error": cause.error,
-        "filings": cause.filings,
-        "first_at": output.moment(cause.first_at),
-        "last_at": output.moment(cause.last_at),
-        "last_id": cause.last_id,
-    }
+    names = ("queue", "by", "error", "filings", "first_at", "last_at", "last_id")
+    return {"operator": operator, **output.fields(cause, *names)}
 
 
 @_queue.command("retry")
 @operator_options
 @click.argument("mail_ids", type=ID, nargs=-1, metavar="[ID]...")
 @_QUEUE
-@click.option("--forward", is_flag=True, help="Let forward rules fire for what is mended, as for new mail.")
+@click.option("--forward", is_flag=True, help="Let forward rules fire for mended mail, as for new mail.")
 @click.pass_obj
-def _retry(
-    app: App, *, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], queue: str | None, forward: bool
-) -> int:
-    """Match what stands in the error queue again: these ids, or all. What fails again stays."""
-    viewer = app.viewer(operator, users)
+def _retry(app: App, *, mail_ids: Sequence[int], asker: Asker, queue: str | None, forward: bool) -> int:
+    """Match filings in the error queues again: these ids, or all. Those that fail again stay there."""
+    viewer = app.viewer(asker)
     for mail_id in mail_ids:
         found = app.desk.get(viewer, mail_id).queue
         if found is None or queue not in {None, found}:
             raise PermanentError(
                 f"mail {mail_id} does not stand in {queue or 'an error queue'}", advice="See `gatewayd queue list`."
             )
-    # What no time was left for comes once more.
+    # A mail that was put off for lack of time is yielded twice; its last result counts.
     faulty = {
         one.id: bool(one.faults) for batch in app.desk.retry(viewer, mail_ids or None, queue, forward=forward) for one in batch
     }
     if not faulty:
-        _known(app, [viewer], queue)
+        _check_queue(app, [viewer], queue)
     left = sum(faulty.values())
-    mended = len(faulty) - left
-    output.note(f"{mended} mended, {left} still faulty.")
+    output.note(f"{len(faulty) - left} mended, {left} still faulty.")
     return 1 if left else 0
 
 
@@ -165,9 +130,9 @@ def _retry(
 @all_operators_option
 @click.argument("mail_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.pass_obj
-def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Sequence[str], *, all_operators: bool) -> int:
-    """Take these out of their error queue without another try. The mail itself stays."""
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+def _discard(app: App, mail_ids: Sequence[int], *, asker: Asker) -> int:
+    """Remove filings from their error queue without another try. The mail itself stays."""
+    viewers = app.viewers(asker)
     standing = {
         one.id for viewer in viewers for one in app.store.filings(viewer, Query(ids=tuple(mail_ids), faulty=True, limit=_MANY))
     }
@@ -175,7 +140,7 @@ def _discard(app: App, mail_ids: Sequence[int], operator: str | None, users: Seq
     output.note(f"{gone} taken out of the queue.")
     left = [str(one) for one in mail_ids if one not in standing]
     if left:
-        whose = "" if all_operators else f" of operator {viewers[0].operator}"
+        whose = "" if asker.all_operators else f" of operator {viewers[0].operator}"
         what = f"in no error queue{whose}: {', '.join(left)}"
         output.error(PermanentError(what, advice="See `gatewayd queue list`."))
     return 1 if left else 0

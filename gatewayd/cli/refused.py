@@ -1,4 +1,4 @@
-"""``queue refused`` and ``queue admit``: mail that is not admitted, and how a person admits it."""
+"""``queue refused`` and ``queue admit``: list mail that was not admitted, and admit it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from gatewayd.api.health import Task
 from gatewayd.cli import output
-from gatewayd.cli.params import ID, operator_options
+from gatewayd.cli.params import ID, Asker, json_option, limit_option, operator_options
 from gatewayd.cli.visits import visit_all
 from gatewayd.errors import PermanentError
 
@@ -30,31 +30,21 @@ _PAGE = 1000
 @operator_options
 @click.option("--all-operators", is_flag=True, help="The administrator's view: every operator, with personal mail.")
 @click.option("--account", metavar="A", help="Only this account.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=50, show_default=True, help="At most so many, the newest.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@limit_option
+@json_option
 @click.pass_obj
-def _refused(
-    app: App,
-    *,
-    operator: str | None,
-    users: Sequence[str],
-    account: str | None,
-    limit: int,
-    all_operators: bool,
-    as_json: bool,
-) -> None:
-    """List mail that is not admitted, and that the server still has: its sender is none of the account's `contact_types`."""
-    viewers = app.viewers(operator, users=users, all_operators=all_operators)
+def _refused(app: App, *, asker: Asker, account: str | None, limit: int, as_json: bool) -> None:
+    """List mail on the server that was not admitted: its sender has none of the account's `contact_types`."""
+    viewers = app.viewers(asker)
     accounts = {one.name: one for viewer in viewers for one in _accounts(app, viewer) if account in {None, one.name}}
     found = ((name, folder, refused) for name in sorted(accounts) for folder, refused in _of(app, accounts[name]))
-    # Ids grow as keys are listed, whatever the account.
-    newest = nlargest(limit + 1, found, key=_id)
-    listed = sorted(newest[:limit], key=lambda one: (one[0], one[1], _id(one)))
+    # Ids grow in the order in which keys are listed, over all accounts.
+    newest = nlargest(limit + 1, found, key=lambda one: one[2].entry_id)
+    listed = sorted(newest[:limit], key=lambda one: (one[0], one[1], one[2].entry_id))
     if as_json:
         for name, folder, one in listed:
-            row: dict[str, output.Json] = {"id": one.entry_id, "account": name, "folder": folder, "key": one.key}
-            known: output.Json = None if one.senders is None else list(one.senders)
-            output.json_line({**row, "senders": known, "provisional_since": output.moment(one.since)})
+            row: dict[str, output.Json] = {"id": one.entry_id, "account": name, "folder": folder}
+            output.json_line({**row, **output.fields(one, "key", "senders"), "provisional_since": output.moment(one.since)})
         return
     if not listed:
         output.note("No mail is not admitted.")
@@ -67,17 +57,13 @@ def _refused(
         output.more()
 
 
-def _id(found: tuple[str, str, Refused]) -> int:
-    return found[2].entry_id
-
-
 @click.command("admit")
 @operator_options
 @click.argument("entry_ids", type=ID, nargs=-1, required=True, metavar="ID...")
 @click.pass_obj
-def _admit(app: App, entry_ids: Sequence[int], operator: str | None, users: Sequence[str]) -> int:
-    """Admit mail for an operator whoever sent it, and fetch it: ids of `queue refused`. Forward rules don't fire for it."""
-    viewer = app.viewer(operator, users)
+def _admit(app: App, entry_ids: Sequence[int], asker: Asker) -> int:
+    """Admit mail for an operator, whoever sent it, and fetch it. IDs are those of `queue refused`. Forward rules don't fire."""
+    viewer = app.viewer(asker)
     wanted, chosen = set(entry_ids), []
     for account in _accounts(app, viewer):
         ids = [one.entry_id for _, one in _of(app, account) if one.entry_id in wanted]

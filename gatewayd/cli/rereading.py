@@ -1,6 +1,6 @@
-"""An audit has those messages once more that are filed with bytes of another length than the server lists.
+"""Fetch messages again for an audit whose stored size differs from the size that the server lists.
 
-Some servers estimate sizes. Where such a server sends the same bytes again, in another session, what was filed is the message.
+Some servers estimate sizes. If the server sends the same bytes again, in another session, the stored mail is the message.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = ["reread"]
 
-#: How many messages, and about how many bytes, are had at a time.
+#: How many messages, and about how many bytes, are fetched at a time.
 _MESSAGES, _BYTES = 200, 16 << 20
 
 
 def reread(app: App, account: AccountConfig, found: Sequence[Audit]) -> Sequence[Audit]:
-    """Return the audits with what the server sends again, byte for byte, told apart as ``Audit.inexact``.
+    """Return the audits with each key moved from ``unlike`` to ``inexact`` for which the server sends the same bytes again.
 
-    Not what stands in for a message as far as can be seen: what has no Message-ID or no Date of its own, and what the server
-    sends under several keys of different sizes.
+    Messages that look like placeholders stay in ``unlike``: those without a Message-ID or Date of their own, and those that the
+    server sends under several keys of different sizes.
     """
     if not any(one.unlike for one in found):
         return found
@@ -43,7 +43,7 @@ def reread(app: App, account: AccountConfig, found: Sequence[Audit]) -> Sequence
 def _reread(app: App, session: Session, audit: Audit) -> Audit:
     sizes: defaultdict[bytes, set[int | None]] = defaultdict(set)
     same: dict[str, bytes] = {}
-    # As a whole: a session does one thing at a time.
+    # Listed as a whole first: a session does one thing at a time.
     for batch in _batches(list(session.look_up(audit.folder, audit.unlike))):
         listed = {one.key: one.size for one in batch}
         for key, digest, is_own in _sent(app, session, audit.folder, batch):
@@ -55,7 +55,7 @@ def _reread(app: App, session: Session, audit: Audit) -> Audit:
 
 
 def _sent(app: App, session: Session, folder: str, batch: Sequence[Listed]) -> Sequence[tuple[str, bytes, bool]]:
-    """Return what the server sends now: each key, its digest, and whether it has a Message-ID and a Date of its own."""
+    """Fetch messages; return key, digest, and whether the message has a Message-ID and a Date of its own, for each that came."""
     with app.instance.spool() as spool:
         spool.expect(batch, MESSAGE_BYTES)
         came = [one for one in session.fetch(folder, batch, spool) if isinstance(one, Came)]

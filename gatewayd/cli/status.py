@@ -1,9 +1,9 @@
-"""``status``: how every account, every daemon and every error queue is (promise P10)."""
+"""``status``: show the state of accounts, daemons, directories, error queues and the outbox (promise P10)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -12,8 +12,9 @@ from gatewayd.cli import output
 from gatewayd.cli.account_status import account_row, accounts, print_accounts
 from gatewayd.cli.directory_status import directories, json_directories, print_directories
 from gatewayd.cli.former import forgotten, forgotten_lines, former_lines
+from gatewayd.cli.params import Asker
 from gatewayd.cli.queue import cause_row
-from gatewayd.cli.store_status import NO_DAEMON, silent, store_line, store_row, tell_unreadable, unwritable
+from gatewayd.cli.store_status import NO_DAEMON, silent, store_row, tell_unreadable, unwritable
 from gatewayd.errors import GatewaydError
 
 if TYPE_CHECKING:
@@ -34,24 +35,24 @@ _CAUSES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Status:
-    """All that is shown."""
+    """Everything that ``status`` shows."""
 
     daemons: Sequence[DaemonHealth]
     accounts: Sequence[ShownAccount]
-    #: Processes of daemons that run and can't say so, and what keeps the store from being written.
+    #: Process ids of daemons that run but can't report, and the error that keeps the store from being written.
     silent: Sequence[int]
     store: GatewaydError | None
     directories: Sequence[ShownDirectory]
-    #: What stands in error queues, as (operator, cause).
+    #: Causes of filings in error queues, as (operator, cause).
     queues: Sequence[tuple[str, Cause]]
-    #: What waits in the outbox and what needs a person, by operator; and the targets that get nothing.
+    #: Numbers of deliveries that wait and that need a person, by operator; and suspended targets.
     lengths: Lengths
     suspensions: Sequence[Suspension]
-    #: What is wrong with the config folder as it is now.
+    #: Faults of the config folder as it is now.
     faults: Sequence[Fault]
-    #: Filings of operators and users that are no longer in the config.
+    #: Numbers of filings of operators and users that are no longer in the config.
     former: Mapping[tuple[str, str | None], int]
-    #: Accounts that have mail here, and no file.
+    #: Accounts that have mail here but no file.
     forgotten: Sequence[str]
 
     @property
@@ -62,10 +63,10 @@ class _Status:
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="One object a line, each with its type.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one object a line, each with its type.")
 @click.pass_obj
 def _status(app: App, *, as_json: bool) -> int:
-    """Show how every account is, what is wrong and what to do about it. Exits 1 if anything is wrong, or no daemon runs."""
+    """Show the state of every account, with errors and advice. Exits 1 if anything is wrong, or no daemon runs."""
     state = app.config.state
     try:
         status = _collected(app)
@@ -94,7 +95,7 @@ def _collected(app: App) -> _Status:
         store=wrong,
         accounts=list(accounts(app, {one.holder for one in daemons}, lengths, mute=bool(mute))),
         directories=directories(app, {one.holder for one in daemons}),
-        queues=[(one.operator, cause) for one in app.viewers(None, all_operators=True) for cause in app.store.causes(one)],
+        queues=[(one.operator, cause) for one in app.viewers(Asker(all_operators=True)) for cause in app.store.causes(one)],
         lengths=lengths,
         suspensions=app.store.suspensions(),
         faults=app.config.faults,
@@ -111,18 +112,18 @@ def _print(status: _Status) -> None:
     print_accounts(status.accounts)
     print_directories(status.directories)
     if status.store:
-        click.echo(output.clean(store_line(status.store)))
+        output.say(f"The store can't be written: {status.store.sentences}")
     for line in [line for daemon in status.daemons for line in _daemon(daemon, now)]:
-        click.echo(output.clean(line))
+        output.say(line)
     if status.faults:
         click.echo(f"The config folder has {output.count(len(status.faults), 'fault')}; see `gatewayd check`.")
     for operator, cause in status.queues[:_CAUSES]:
-        said = f"{output.count(cause.filings, 'filing')} of {operator} in {cause.queue}, by {cause.by}: {cause.error}"
-        click.echo(output.clean(f"Error queue: {said}"))
+        text = f"{output.count(cause.filings, 'filing')} of {operator} in {cause.queue}, by {cause.by}: {cause.error}"
+        output.say(f"Error queue: {text}")
     if len(status.queues) > _CAUSES:
         click.echo(f"Error queue: {len(status.queues) - _CAUSES} more causes; see `gatewayd queue causes --all-operators`.")
     for line in (*_outbox(status), *former_lines(status.former), *forgotten_lines(status.forgotten)):
-        click.echo(output.clean(line))
+        output.say(line)
 
 
 def _outbox(status: _Status) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _outbox(status: _Status) -> Iterator[str]:
 def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
     deaths = f", {output.count(one.worker_deaths, 'worker')} replaced" if one.worker_deaths else ""
     held = f"{output.count(one.accounts, 'account')}, {output.count(one.workers, 'worker')}{deaths}"
-    yield f"Daemon {one.holder}: version {one.version}, up {_span(now - one.started_at)}, {held}."
+    yield f"Daemon {one.holder}: version {one.version}, up {output.span((now - one.started_at).total_seconds())}, {held}."
     for breaker in one.open_breakers:
         yield f"  The matcher {breaker} failed too often and is not called for now; see `gatewayd queue causes`."
     for target in one.open_targets:
@@ -152,10 +153,6 @@ def _daemon(one: DaemonHealth, now: datetime) -> Iterator[str]:
         yield f"  Faulty: {file}"
 
 
-def _span(span: timedelta) -> str:
-    return output.span(span.total_seconds())
-
-
 # --- for programs -----------------------------------------------------------------------------------------------------
 
 
@@ -163,40 +160,23 @@ def _print_json(status: _Status) -> None:
     if status.store:
         output.json_line(store_row(status.store))
     for daemon in status.daemons:
-        output.json_line(_daemon_row(daemon))
-    for account in status.accounts:
-        output.json_line(account_row(account))
+        numbers = output.fields(daemon, "version", "started_at", "accounts", "workers", "worker_deaths")
+        lists = output.fields(daemon, "open_breakers", "open_targets", "config_faults")
+        output.json_line({"type": "daemon", "owner": daemon.holder, **numbers, **lists})
+    output.json_line(*map(account_row, status.accounts))
     json_directories(status.directories)
-    for operator, cause in status.queues:
-        output.json_line({"type": "queue", **cause_row(operator, cause)})
+    output.json_line(*({"type": "queue", **cause_row(operator, cause)} for operator, cause in status.queues))
     for operator in sorted({*status.lengths.undelivered, *status.lengths.stuck}):
         waiting, stuck = status.lengths.undelivered.get(operator, 0), status.lengths.stuck.get(operator, 0)
         output.json_line({"type": "outbox", "operator": operator, "waiting": waiting, "stuck": stuck})
     for one in status.suspensions:
-        what = {"operator": one.operator, "target": one.target, "since": output.moment(one.since), "cause": one.cause}
-        output.json_line({"type": "suspension", **what})
+        output.json_line({"type": "suspension", **output.fields(one, "operator", "target", "since", "cause")})
     for (operator, user), number in sorted(status.former.items(), key=str):
         output.json_line({"type": "former", "operator": operator, "user": user, "filings": number})
-    for name in status.forgotten:
-        output.json_line({"type": "forgotten", "account": name})
+    output.json_line(*({"type": "forgotten", "account": name} for name in status.forgotten))
     for fault in status.faults:
         row: dict[str, output.Json] = {"type": "fault", "file": fault.file}
         output.json_line({**row, "line": fault.line or None, "column": fault.column or None, "what": fault.what})
-
-
-def _daemon_row(one: DaemonHealth) -> Mapping[str, output.Json]:
-    return {
-        "type": "daemon",
-        "owner": one.holder,
-        "version": one.version,
-        "started_at": output.moment(one.started_at),
-        "accounts": one.accounts,
-        "workers": one.workers,
-        "worker_deaths": one.worker_deaths,
-        "open_breakers": list(one.open_breakers),
-        "open_targets": list(one.open_targets),
-        "config_faults": list(one.config_faults),
-    }
 
 
 COMMANDS = (_status,)

@@ -1,4 +1,4 @@
-"""What ``status`` says where the store can't be written, or not even read: then it is not the store that knows who runs."""
+"""``status`` if the store can't be written or read: running daemons are then found by their processes, not in the store."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from gatewayd.api.store import Store
 
-__all__ = ["NO_DAEMON", "silent", "store_line", "store_row", "tell_unreadable", "unwritable"]
+__all__ = ["NO_DAEMON", "silent", "store_row", "tell_unreadable", "unwritable"]
 
 NO_DAEMON = "no daemon runs; start it with `systemctl start gatewayd` or `gatewayd run`"
 
 
 def unwritable(store: Store) -> GatewaydError | None:
-    """Return what keeps the store from being written; None where nothing does."""
+    """Return the error that keeps the store from being written; None if it can be written."""
     try:
         store.prove_writable()
     except GatewaydError as error:
@@ -31,23 +31,18 @@ def unwritable(store: Store) -> GatewaydError | None:
 
 
 def silent(state: Path, holders: Collection[str]) -> Sequence[int]:
-    """Return the processes of daemons that run and can't say so by the store; ``holders`` are those that can."""
+    """Return the process ids of daemons that run but can't report to the store. ``holders`` are those that do."""
     speaking = {process_of(holder) for holder in holders}
     return [pid for pid in running_daemons(state) if pid not in speaking]
 
 
-def store_line(error: GatewaydError) -> str:
-    """Return for people what is wrong with the store."""
-    return f"The store can't be written: {error.sentences}"
-
-
 def store_row(error: GatewaydError) -> dict[str, output.Json]:
-    """Return for programs what is wrong with the store."""
+    """Return an error of the store as a line of JSON."""
     return {"type": "store", "error": error.message, "advice": error.advice or None}
 
 
 def tell_unreadable(state: Path, error: GatewaydError, *, as_json: bool) -> None:
-    """Say all that is known where the store can't be read."""
+    """Print what is known if the store can't be read."""
     running = running_daemons(state)
     if as_json:
         output.json_line(store_row(error))

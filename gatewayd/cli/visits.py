@@ -1,4 +1,4 @@
-"""``import``: one visit now."""
+"""``import``: visit accounts now, or ask the daemon to."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gatewayd.cli import output
 from gatewayd.cli.answers import ANSWER, MANY, answer_json, answer_row, progress_bar, tell_answer
 from gatewayd.cli.asking import asked
 from gatewayd.cli.observing import observed
+from gatewayd.cli.params import json_option
 from gatewayd.errors import ConfigError, GatewaydError, PermanentError
 from gatewayd.importing.folder_sync import preview
 from gatewayd.importing.rematch import correct, retry_put_off
@@ -25,7 +26,7 @@ from gatewayd.registry.lazy_plugin import standard_output_kept
 from gatewayd.runtime.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from gatewayd.api.delivery import Suspension
     from gatewayd.api.ledger import Filed
@@ -39,18 +40,14 @@ __all__ = ["COMMANDS", "visit_all"]
 
 @click.command("import")
 @click.argument("accounts", nargs=-1, metavar="[ACCOUNT]...")
-@click.option("--from-beginning", is_flag=True, help="List every folder anew and take what was only offered; files nothing twice.")
+@click.option("--from-beginning", is_flag=True, help="List every folder anew and take offered mail, too; nothing is filed twice.")
 @click.option("--operator", metavar="O", help="With --from-beginning: file the account's old mail for this operator, too.")
 @click.option("--forward", is_flag=True, help="Let forward rules fire for old mail, too; with --from-beginning or --key.")
 @click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="K",
-    help="Take just this key, offered, waiting, or not admitted and admitted by now; may be repeated.",
+    "--key", "keys", multiple=True, metavar="K", help="Take only this key: offered, waiting, or admitted by now; may be repeated."
 )
-@click.option("--dry-run", is_flag=True, help="Show what would come; nothing is written, here or on the server.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.option("--dry-run", is_flag=True, help="Show which keys are new; nothing is written, here or on the server.")
+@json_option
 @click.pass_obj
 def _import(
     app: App,
@@ -63,10 +60,10 @@ def _import(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Do one visit of each ACCOUNT now; without any, of every account that imports.
+    """Visit each ACCOUNT once, now; without any, every account that imports.
 
-    Where a daemon holds an account, it is asked to do the visit, and followed.
-    Without any, it exits with 78 after all visits if files of the config are faulty.
+    If a daemon holds an account, the daemon is asked to visit it.
+    Without ACCOUNT, it exits with 78 after all visits if config files are faulty.
     """
     if operator and not from_beginning:
         raise click.UsageError("--operator goes with --from-beginning")
@@ -98,7 +95,7 @@ def _chosen(app: App, names: Sequence[str]) -> Sequence[AccountConfig]:
 
 
 def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json: bool) -> bool:
-    """Visit and tell; return whether anything failed."""
+    """Visit accounts and print the results; return whether anything failed."""
     rows: list[Sequence[str]] = []
     failed = False
     with progress_bar() as show:
@@ -119,12 +116,12 @@ def visit_all(app: App, chosen: Sequence[AccountConfig], task: Task, *, as_json:
 
 
 def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
-    """Give provisional verdicts again, where no daemon does; return whether that failed."""
+    """Decide provisional verdicts again if no daemon does; return whether that failed."""
     if app.daemons():
         return False
     try:
         for name in sorted({name for one in accounts for name in one.operators} & app.specs.keys()):
-            # Hardly ever is there one, and a directory need not be asked for nothing.
+            # There is hardly ever one, and then the directory need not be asked.
             if app.store.provisional(name, before=datetime.now(UTC), after=0, limit=1):
                 deque(correct(app.store, app.matching, app.specs[name], app.config.accounts, router=app.router), maxlen=0)
     except GatewaydError as error:
@@ -134,14 +131,14 @@ def _correct(app: App, accounts: Iterable[AccountConfig]) -> bool:
 
 
 def _queued(app: App, account: AccountConfig) -> int:
-    """Return how many mails of an account stand in an error queue, up to ``MANY``."""
+    """Return how many mails of an account are in an error queue, up to ``MANY``."""
     query = Query(account=account.name, faulty=True, limit=MANY)
     viewers = [Viewer(operator=name, users=tuple(app.config.operators[name].users)) for name in account.operators]
     return min(MANY, len({filing.id for viewer in viewers for filing in app.store.filings(viewer, query)}))
 
 
 def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -> bool:
-    """Tell of keys that are not in the ledger after the visits, where what the servers list is by now, or are not admitted."""
+    """Report keys that the ledger does not have after the visits, or that are not admitted; return whether there are any."""
     folders = [(one.name, folder) for one in accounts if one.imports for folder in one.imports.folders] if keys else []
     states = [(key, one.state) for name, folder in folders for key, one in app.store.known(name, folder, keys).items()]
     unknown = [key for key in keys if key not in dict(states)]
@@ -156,11 +153,30 @@ def _unknown(app: App, accounts: Iterable[AccountConfig], keys: Sequence[str]) -
 
 
 def _visit(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None]) -> Answer:
-    """Visit one account, or have the daemon do it that holds it; its error is its own, the other accounts go on (P4)."""
+    """Visit one account, or have the daemon that holds it do so. Its error does not stop the other accounts (P4)."""
     with observed(app) as events:
         heard = _VisitEvents(events)
-        answer = _visited(app, account, task, show, heard)
-    _match_put_off(app, heard.put_off)
+        tools = VisitTools(
+            # First: a worker process gets ready while the store is opened.
+            matching=app.matching,
+            store=app.store,
+            instance=app.instance,
+            router=app.router,
+            fetcher=app.thread,
+            limits=app.config.limits,
+            progress=show,
+            events=heard,
+        )
+        try:
+            done = visit(account, app.transport(account), [app.specs[name] for name in account.operators], tools, task)
+            answer = asked(app, done, task, show) if isinstance(done, Held) else _remembered(app, done)
+        except GatewaydError as error:
+            answer = Answer(account=account.name, error=error.message, advice=error.advice)
+    for name in heard.put_off:
+        # The visit had no time left to match these. Those that fail again stay in their queue.
+        viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
+        with suppress(GatewaydError):
+            deque(retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router), maxlen=0)
     return answer
 
 
@@ -181,40 +197,8 @@ class _VisitEvents(Events):
             output.note(f"Target {one.operator}/{one.target} is suspended: {one.cause}; see `gatewayd status`.")
 
 
-def _match_put_off(app: App, operators: Collection[str]) -> None:
-    """Match again what no time was left for; what fails stands in its queue."""
-    for name in operators:
-        viewer = Viewer(operator=name, users=tuple(app.config.operators[name].users))
-        with suppress(GatewaydError):
-            for _ in retry_put_off(app.store, app.matching, app.specs[name], viewer, Query(), router=app.router):
-                pass
-
-
-def _visited(app: App, account: AccountConfig, task: Task, show: Callable[[Progress], None], events: Events) -> Answer:
-    tools = VisitTools(
-        # First: a worker process gets ready while the store is opened.
-        matching=app.matching,
-        store=app.store,
-        instance=app.instance,
-        router=app.router,
-        fetcher=app.thread,
-        limits=app.config.limits,
-        progress=show,
-        events=events,
-    )
-    specs = [app.specs[name] for name in account.operators]
-    try:
-        done = visit(account, app.transport(account), specs, tools, task)
-        if isinstance(done, Held):
-            return asked(app, done, task, show)
-        _remember(app, done)
-        return done.answer()
-    except GatewaydError as error:
-        return Answer(account=account.name, error=error.message, advice=error.advice)
-
-
-def _remember(app: App, done: VisitReport) -> None:
-    """Keep for ``status`` when the account was last checked and had mail; no daemon has it."""
+def _remembered(app: App, done: VisitReport) -> Answer:
+    """Store for ``status`` when the account was checked and had mail, since no daemon does; return the visit's answer."""
     now = datetime.now(UTC)
     checked = None if done.error or done.unproven else now
     mail = now if done.tally.filed else None
@@ -222,10 +206,11 @@ def _remember(app: App, done: VisitReport) -> None:
         app.store.tell(
             [AccountHealth(account=done.account, holder=app.instance.name, condition="new", checked_at=checked, mail_at=mail)]
         )
+    return done.answer()
 
 
 def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> bool:
-    """Show what would come; an account's error is its own. Return whether there was one."""
+    """Show which keys are new. An account's error does not stop the others; return whether there was one."""
     new: list[tuple[str, str, Listed]] = []
     failed = False
     for account in accounts:
@@ -236,9 +221,8 @@ def _dry_run(app: App, accounts: Sequence[AccountConfig], *, as_json: bool) -> b
             failed = True
             output.error(error, account=account.name)
     if as_json:
-        for name, folder, one in new:
-            row = {"account": name, "folder": folder, "key": one.key, "size": one.size, "arrival": output.moment(one.arrival)}
-            output.json_line(row)
+        keys = ({"account": name, "folder": folder, **output.fields(one, "key", "size", "arrival")} for name, folder, one in new)
+        output.json_line(*keys)
         return failed
     rows = [
         (name, folder, one.key, "" if one.size is None else str(one.size), output.minute(one.arrival)) for name, folder, one in new

@@ -1,4 +1,4 @@
-"""``mail send``, ``mail reply`` and ``mail forward``: what people send. Each commits to the outbox, which delivers."""
+"""``mail send``, ``mail reply`` and ``mail forward``: put mail that a person sends into the outbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gatewayd.cli import output
-from gatewayd.cli.params import ID, operator_options
+from gatewayd.cli.outbox import target_fields
+from gatewayd.cli.params import ID, Asker, json_option, operator_options
 from gatewayd.desk import Forwarding, NewMail, Writer
 from gatewayd.desk.composing import AttachedFile
 from gatewayd.errors import PermanentError
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-#: No account can be allowed to send more.
+#: The largest file: no account can be allowed to send more.
 _LARGEST = 1 << 30
 _TEXTS = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 _FILES = click.Path(path_type=Path, dir_okay=False)
 
 
-def _addresses(flag: str, told: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option(flag, multiple=True, metavar="ADDRESS", help=f"{told}; may be repeated.")
+def _addresses(flag: str, description: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(flag, multiple=True, metavar="ADDRESS", help=f"{description}; may be repeated.")
 
 
 def _new_mail_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,8 +43,10 @@ def _new_mail_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _addresses("--cc", "Who gets a copy"),
         _addresses("--bcc", "Who gets a copy that the others don't see"),
         click.option("--text", type=_TEXTS, metavar="FILE", help="The text, in UTF-8; - for standard input."),
-        click.option("--html", type=_TEXTS, metavar="FILE", help="The same as HTML, in UTF-8; alone, the text is made of it."),
-        click.option("--attach", type=_FILES, multiple=True, metavar="FILE", help="A file that goes with it; may be repeated."),
+        click.option(
+            "--html", type=_TEXTS, metavar="FILE", help="The text as HTML, in UTF-8; without --text, plain text is made of it."
+        ),
+        click.option("--attach", type=_FILES, multiple=True, metavar="FILE", help="A file to attach; may be repeated."),
         click.option("--from", "sender", metavar="ADDRESS", help="From whom; by default the account's `from`."),
     )
     for option in reversed(options):
@@ -52,9 +55,8 @@ def _new_mail_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the flags of whatever sends."""
-    command = click.option("--json", "as_json", is_flag=True, help="One object a line.")(command)
-    return click.option("--explain", is_flag=True, help="Show what would happen, and send nothing.")(command)
+    """Add the flags of all commands that send."""
+    return click.option("--explain", is_flag=True, help="Show what would happen, and send nothing.")(json_option(command))
 
 
 @click.command("send")
@@ -64,9 +66,9 @@ def _sending_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_new_mail_options
 @_sending_options
 @click.pass_obj
-def _send(app: App, /, operator: str | None, users: Sequence[str], *, explain: bool, as_json: bool, **asked: Any) -> int:
+def _send(app: App, /, *, asker: Asker, explain: bool, as_json: bool, **asked: Any) -> int:
     """Send a new mail by the operator's system account, as that account allows."""
-    prepared = _writer(app).new_mail(app.viewer(operator, users), _new_mail(**asked), who=app.who)
+    prepared = _writer(app).new_mail(app.viewer(asker), _new_mail(**asked), who=app.who)
     return _done(app, prepared, explain=explain, as_json=as_json)
 
 
@@ -79,20 +81,9 @@ def _send(app: App, /, operator: str | None, users: Sequence[str], *, explain: b
 @_new_mail_options
 @_sending_options
 @click.pass_obj
-def _reply(
-    app: App,
-    /,
-    mail_id: int,
-    operator: str | None,
-    users: Sequence[str],
-    *,
-    to_all: bool,
-    explain: bool,
-    as_json: bool,
-    **asked: Any,
-) -> int:
-    """Answer a mail, one that came in or one of our own, with the original quoted."""
-    viewer = app.viewer(operator, users)
+def _reply(app: App, /, mail_id: int, *, asker: Asker, to_all: bool, explain: bool, as_json: bool, **asked: Any) -> int:
+    """Answer a received or sent mail, with the original quoted."""
+    viewer = app.viewer(asker)
     prepared = _writer(app).reply(viewer, mail_id, _new_mail(**asked), who=app.who, to_all=to_all)
     return _done(app, prepared, explain=explain, as_json=as_json)
 
@@ -106,20 +97,11 @@ def _reply(
 @_sending_options
 @click.pass_obj
 def _forward(
-    app: App,
-    mail_id: int,
-    to: Sequence[str],
-    operator: str | None,
-    users: Sequence[str],
-    *,
-    inline: bool,
-    again: bool,
-    explain: bool,
-    as_json: bool,
+    app: App, mail_id: int, to: Sequence[str], *, asker: Asker, inline: bool, again: bool, explain: bool, as_json: bool
 ) -> int:
     """Forward a mail to targets, and to addresses that its account approves, by name or address."""
     forwarding = Forwarding(desk=app.desk, signer=app.signer, operators=app.config.operators, accounts=app.config.accounts)
-    viewer = app.viewer(operator, users)
+    viewer = app.viewer(asker)
     prepared = forwarding.forward(viewer, mail_id, to, who=app.who, mode="inline" if inline else None, again=again)
     return _done(app, prepared, explain=explain, as_json=as_json)
 
@@ -156,7 +138,7 @@ def _text(path: Path) -> str:
 
 def _typed() -> bytes:
     advice = "Give a file, or the text by a pipe."
-    # Python has none where it is closed.
+    # None if it is closed.
     stream: TextIO | None = sys.stdin
     if stream is None:
         raise PermanentError("standard input is closed", advice=advice)
@@ -168,14 +150,14 @@ def _typed() -> bytes:
 
 def _attached(path: Path) -> AttachedFile:
     kind, packed = mimetypes.guess_type(path.name, strict=False)
-    # What is packed is sent as it is, and not as what it would be when unpacked.
+    # A packed file is sent as it is, so its type is not that of the unpacked file.
     return AttachedFile(name=path.name, type=kind if kind and not packed else "application/octet-stream", data=_read(path))
 
 
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            # A file tells its size; a pipe does not.
+            # A pipe has no size.
             large = os.fstat(file.fileno()).st_size > _LARGEST
             data = b"" if large else file.read(_LARGEST + 1)
     except OSError as error:
@@ -193,7 +175,7 @@ def _bounded(what: object, data: bytes, *, large: bool = False) -> bytes:
 
 
 def _done(app: App, prepared: PreparedMail, *, explain: bool, as_json: bool) -> int:
-    """Show what would happen, or let it happen."""
+    """Show what would happen, or send it."""
     if explain:
         _explained(prepared, as_json=as_json)
         return 0 if prepared.allowed else 1
@@ -219,25 +201,25 @@ def _explained(prepared: PreparedMail, *, as_json: bool) -> None:
     for one in prepared.planned:
         to = ", ".join(address for address in one.delivery.to if address not in hidden)
         by = f"account {one.delivery.account}" if one.delivery.account else f"target {one.delivery.target}"
-        click.echo(output.clean(f"By:         {by} ({one.delivery.forwarder}), {one.delivery.mode}"))
+        output.say(f"By:         {by} ({one.delivery.forwarder}), {one.delivery.mode}")
         if one.envelope:
-            click.echo(output.clean(f"From:       {one.sender or 'as the original says'}; envelope: {one.envelope}"))
-        click.echo(output.clean(f"To:         {to}{f' (target {one.delivery.target})' if one.delivery.target else ''}"))
+            output.say(f"From:       {one.sender or 'as the original says'}; envelope: {one.envelope}")
+        output.say(f"To:         {to}{f' (target {one.delivery.target})' if one.delivery.target else ''}")
     if hidden:
-        click.echo(output.clean(f"Bcc:        {', '.join(hidden)}"))
+        output.say(f"Bcc:        {', '.join(hidden)}")
     if prepared.outgoing:
-        click.echo(output.clean(f"Subject:    {prepared.outgoing.mail.subject}"))
+        output.say(f"Subject:    {prepared.outgoing.mail.subject}")
     click.echo(f"Size:       {prepared.size} bytes")
     for check in prepared.checks:
         word = "allowed" if check.allowed else "refused"
-        click.echo(output.clean(f"Rule:       {check.rule} ({check.where}): {word}: {check.words}"))
+        output.say(f"Rule:       {check.rule} ({check.where}): {word}: {check.words}")
     for note in prepared.notes:
-        click.echo(output.clean(f"Note:       {note}"))
+        output.say(f"Note:       {note}")
     click.echo("Nothing was sent." if prepared.allowed else "It would be refused. Nothing was sent.")
 
 
 def _hidden(prepared: PreparedMail) -> Sequence[str]:
-    """Return who gets a new mail and is not named in it."""
+    """Return the recipients that are not named in the mail (Bcc)."""
     if prepared.outgoing is None:
         return ()
     mail = prepared.outgoing.mail
@@ -249,10 +231,7 @@ def _row(prepared: PreparedMail) -> dict[str, Json]:
     return {
         "deliveries": [
             {
-                "forwarder": one.delivery.forwarder,
-                "account": one.delivery.account or None,
-                "target": one.delivery.target or None,
-                "mode": one.delivery.mode,
+                **target_fields(one.delivery),
                 "from": one.sender or None,
                 "envelope": one.envelope or None,
                 "to": list(one.delivery.to),
@@ -262,10 +241,7 @@ def _row(prepared: PreparedMail) -> dict[str, Json]:
         "subject": prepared.outgoing.mail.subject if prepared.outgoing else None,
         "size": prepared.size,
         "allowed": prepared.allowed,
-        "rules": [
-            {"account": one.account, "rule": one.rule, "where": one.where, "allowed": one.allowed, "because": one.words}
-            for one in prepared.checks
-        ],
+        "rules": [{**output.fields(one, "account", "rule", "where", "allowed"), "because": one.words} for one in prepared.checks],
         "notes": list(prepared.notes),
     }
 
