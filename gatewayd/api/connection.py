@@ -1,7 +1,7 @@
-"""One connection to a server. Each step on it has one deadline as a whole, and a bound in bytes. It knows no protocol.
+"""A connection to a server, for any protocol. Each step on it has one deadline as a whole, and a bound in bytes.
 
-A socket's own timeout begins anew with each byte: a server that sends a byte a second never meets it. A ``Connection`` has
-what imaplib, poplib and smtplib ask of a socket: ``makefile``, ``recv``, ``sendall``, ``shutdown`` and ``close``.
+A socket's own timeout restarts with each byte, so a server that sends a byte a second never exceeds it. A ``Connection`` has
+the methods that imaplib, poplib and smtplib call on a socket: ``makefile``, ``recv``, ``sendall``, ``shutdown`` and ``close``.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 __all__ = ["ANSWER_BYTES", "LEAST_RATE", "Connection"]
 
-#: The slowest that data may move, in bytes a second, when a step's first seconds are over.
+#: The lowest rate at which data may move after a step's first seconds, in bytes per second.
 LEAST_RATE = 8 << 10
-#: How many bytes may come in one step that does not say otherwise.
+#: How many bytes may arrive in one step, by default.
 ANSWER_BYTES = 4 << 20
 _PIECE = 1 << 16
-#: In how many pieces that may come: so many over the whole connection, and one more for each so many bytes. TLS hands each record
-#: on by itself, and one may hold a single byte.
+#: In how many pieces data may arrive: ``_PIECES`` over the whole connection, and one more for each ``_LEAST_PIECE`` bytes. TLS
+#: returns each record by itself, and a record may hold a single byte.
 _PIECES, _LEAST_PIECE = 50_000, 32
-#: The step that begins with the look-up of the host and ends with the log-in.
+#: The step from the look-up of the host to the log-in.
 _CONNECT = "connect"
 _NOTHING_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Connection:
-    """A connection, plain or in TLS. Used by one thread at a time, but for ``cut``.
+    """A connection, plain or in TLS. It is used by one thread at a time, except for ``cut``.
 
-    Its methods raise what sockets and TLS raise (see ``socket_errors``), and TransientError where a step meets its bounds.
+    Its methods raise the errors of sockets and TLS (see ``socket_errors``), and TransientError if a step exceeds its bounds.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class Connection:
         choose: Choose = lambda places: places,
         made: Callable[[Connection], object] = lambda _: None,
     ) -> None:
-        """Connect, with TLS from the first byte if there is a context.
+        """Connect, with TLS from the first byte if there is a ``context``.
 
-        ``choose`` says which of the host's addresses are tried. ``made`` is told of the connection before, so that another thread
-        can cut it while it is made.
+        ``choose`` returns those of the host's addresses that are tried. ``made`` is called with the connection before it connects,
+        so that another thread can cut it meanwhile.
 
-        This begins a step of ``server.timeout`` in all, the look-up of the host's name included, which a protocol goes on with
-        until its log-in is done.
+        This begins a step of ``server.timeout`` in all, including the look-up of the host's name. The protocol's log-in belongs to
+        the same step.
         """
         self._server = server
         self.where = f"{server.host}:{port}"
-        #: How many bytes came since it was made.
+        #: How many bytes arrived in all.
         self.total = self._pieces = 0
         self._sock: socket.socket | None = None
         self._cut = False
-        #: Something came: it is no server that waits for us to speak first.
+        #: Something arrived: the server does not wait for us to speak first.
         self._greeted = False
         self._waiting = True
         self.step(_CONNECT, rate=0)
@@ -90,11 +90,11 @@ class Connection:
         most: float = math.inf,
         limit: int = ANSWER_BYTES,
     ) -> None:
-        """Begin a step. It may take ``seconds`` (default: the server's ``timeout``), and what moves lengthens that.
+        """Begin a step, which ``what`` names in errors. It may take ``seconds`` (default: the server's ``timeout``).
 
-        Each n bytes give n / ``rate`` seconds more, but never are more than ``seconds`` left: so a long step has a least rate, and
-        one that stalls ends; ``rate=0``: nothing lengthens it. ``most``: nothing lengthens it beyond so many seconds in all. At
-        most ``limit`` bytes may come. ``what`` names it in errors.
+        Each n bytes that move extend it by n / ``rate`` seconds, but never to more than ``seconds`` from now: so a long step has a
+        lowest rate, and one that stalls ends. With ``rate=0`` nothing extends it. It never lasts longer than ``most`` seconds in
+        all. At most ``limit`` bytes may arrive.
         """
         self._what = what
         self._seconds = min(self._server.timeout if seconds is None else seconds, most)
@@ -106,12 +106,12 @@ class Connection:
 
     @property
     def room(self) -> int:
-        """How many bytes may still come in this step."""
+        """How many bytes may still arrive in this step."""
         return max(0, self._limit - self._came)
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        """Go on in TLS, within the step that was begun. Files made before are of no use any more."""
-        # Kept before the handshake, which ``cut`` must be able to end.
+        """Start TLS, within the present step. Files from ``makefile`` are of no use afterwards."""
+        # Set before the handshake, so that ``cut`` can end it.
         self._sock = wrapped = context.wrap_socket(
             self._open(), server_hostname=self._server.host.rstrip("."), do_handshake_on_connect=False
         )
@@ -124,13 +124,13 @@ class Connection:
 
     @property
     def certificate(self) -> Mapping[str, Any]:
-        """What the server's trusted certificate says, as ``ssl`` reads it; empty without TLS."""
+        """The fields of the server's trusted certificate, as ``ssl`` returns them; empty without TLS."""
         return (self._sock.getpeercert() or {}) if isinstance(self._sock, ssl.SSLSocket) else {}
 
     # --- what libraries ask of a socket -----------------------------------------------------------------------------
 
     def recv(self, size: int) -> bytes:
-        """Return up to ``size`` bytes that came; none at the stream's end."""
+        """Return up to ``size`` bytes; none at the stream's end."""
         sock, size = self._arm(), self._most(size)
         try:
             piece = sock.recv(size)
@@ -140,7 +140,7 @@ class Connection:
         return piece
 
     def recv_into(self, buffer: bytearray | memoryview) -> int:
-        """Fill a buffer with what came, and return how much that is; 0 at the stream's end."""
+        """Read into a buffer, and return the number of bytes; 0 at the stream's end."""
         sock, size = self._arm(), self._most(len(buffer))
         try:
             count = sock.recv_into(memoryview(buffer)[:size])
@@ -150,7 +150,7 @@ class Connection:
         return count
 
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
-        """Send bytes, piece by piece: a server that takes them drop by drop meets the deadline."""
+        """Send bytes, piece by piece, so that a server that takes them slowly meets the deadline."""
         view = memoryview(data)
         while view:
             view = view[self.send(view[:_PIECE]) :]
@@ -166,17 +166,17 @@ class Connection:
         return count
 
     def makefile(self, mode: str = "rb") -> io.BufferedReader:
-        """Return a reader of what comes. To close it does nothing to the connection."""
+        """Return a reader. Closing it does not close the connection."""
         del mode
         return io.BufferedReader(_Reader(self))
 
     def setblocking(self, flag: bool) -> None:  # noqa: FBT001  as sockets have it
-        """With False: wait for nothing until the next ``step``; what has not come yet is a BlockingIOError or its like in TLS."""
+        """With False, do not wait until the next ``step``: reading without data raises BlockingIOError, or its like in TLS."""
         self._waiting = flag
         self._open().setblocking(flag)
 
     def fileno(self) -> int:
-        """Return what a selector waits on; -1 when it is closed."""
+        """Return the file descriptor, for selectors; -1 if closed."""
         return self._sock.fileno() if self._sock else -1
 
     def getsockname(self) -> tuple[str, int]:
@@ -189,25 +189,25 @@ class Connection:
         self._open().shutdown(how)
 
     def close(self) -> None:
-        """Close it without a word. Never raises."""
+        """Close the connection without saying goodbye. Never raises."""
         sock, self._sock = self._sock, None
         if sock is not None:
             with suppress(OSError):
                 sock.close()
 
     def cut(self) -> None:
-        """Break it under whatever another thread does with it; that thread's step ends at once. Never raises."""
+        """Break the connection while another thread uses it; that thread's step ends at once. Never raises."""
         self._cut = True
         sock = self._sock
         if sock is not None:
             with suppress(OSError):
-                # Not SSLSocket's own: that one first lets go of TLS, so that the other thread could send a last word in plain text.
+                # SSLSocket's own shutdown first drops TLS, and the other thread could then send in plain text.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     # --- bounds -----------------------------------------------------------------------------------------------------
 
     def _connected(self, port: int, choose: Choose) -> socket.socket:
-        """Return a connection to the first of the host's addresses that answers; the look-up is within the step, too."""
+        """Return a socket connected to the first of the host's addresses that answers. The look-up is part of the step."""
         until = Deadline(self._until, lambda: self._cut)
         try:
             places = looked_up(self._server.host, port, until)
@@ -218,7 +218,7 @@ class Connection:
             sock = reached(choose(places), until)
         except TimeoutError:
             raise self._late() from None
-        # A command that is sent in two pieces must not wait until the first is acknowledged.
+        # The second piece of a command must not wait until the first is acknowledged.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
@@ -240,14 +240,14 @@ class Connection:
         return self._sock
 
     def _arm(self) -> socket.socket:
-        """Return the socket, with what is left of the step as its timeout."""
+        """Return the socket, with the rest of the step as its timeout."""
         sock = self._open()
         if self._waiting:
             sock.settimeout(self._left())
         return sock
 
     def _most(self, size: int) -> int:
-        """Return how much of ``size`` may come now."""
+        """Return how much of ``size`` may be read now."""
         if self._waiting and not self.room:
             raise TransientError(
                 f"{self.where}: {self._what}: more than {self._limit} bytes came, which is the bound of this step",
@@ -282,7 +282,7 @@ class Connection:
 
 
 class _Reader(io.RawIOBase):
-    """What comes, as a file."""
+    """Reads from a connection, as a file."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -292,7 +292,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]  # io hands in a memoryview
-        """See ``Connection.recv_into``; None where nothing has come yet, and nothing is waited for."""
+        """See ``Connection.recv_into``; None if there is no data yet and the connection does not wait."""
         try:
             return self._connection.recv_into(buffer)
         except _NOTHING_YET:

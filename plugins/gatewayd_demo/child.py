@@ -1,4 +1,4 @@
-"""What both servers of the demo share: they say their port, and they end with whoever started them."""
+"""Shared by the demo's servers: print the port, and end when the parent process ends."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _GRACE = 10.0
 def main(folder: str) -> None:
     """Run ``gatewayd run`` and print its process id; end it when standard input ends, whatever way the parent ended."""
     command = [sys.executable, "-m", "gatewayd", "--config", folder, "run"]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr) as daemon:  # noqa: S603  our own words
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr) as daemon:  # noqa: S603  our own command
         sys.stdout.write(f"{daemon.pid}\n")
         sys.stdout.flush()
         sys.stdin.read()

@@ -1,10 +1,11 @@
-"""Run gatewayd as a user would, by its command line, and compare what it filed with what was expected."""
+"""Run gatewayd by its command line, as a user would, and compare the filings with the expected ones."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -82,13 +83,13 @@ class Gateway:
 
     def filings(self) -> list[Filing]:
         """Return what every operator sees, newest first."""
-        said = self._run("mail", "list", "--all-operators", "--limit", _MANY, "--json")
-        found: list[Filing] = [json.loads(line) for line in said.splitlines()]
+        text = self._run("mail", "list", "--all-operators", "--limit", _MANY, "--json")
+        found: list[Filing] = [json.loads(line) for line in text.splitlines()]
         return sorted(found, key=lambda filing: -filing["id"])
 
     def reply(self, mail_id: int, text: str) -> None:
         """Answer a mail of acme's from the desk."""
-        self._run("mail", "reply", str(mail_id), "--operator", SENDER, "--text", "-", said=text)
+        self._run("mail", "reply", str(mail_id), "--operator", SENDER, "--text", "-", text=text)
 
     def send(self) -> None:
         """Deliver what is due."""
@@ -96,18 +97,18 @@ class Gateway:
 
     def sent(self) -> list[SentLine]:
         """Return what acme's outbox holds, oldest first."""
-        said = self._run("outbox", "list", "--operator", SENDER, "--limit", _MANY, "--json")
-        found: list[SentLine] = [json.loads(line) for line in said.splitlines()]
+        text = self._run("outbox", "list", "--operator", SENDER, "--limit", _MANY, "--json")
+        found: list[SentLine] = [json.loads(line) for line in text.splitlines()]
         return found[::-1]
 
-    def _run(self, *words: str, said: str = "") -> str:
-        command = [sys.executable, "-m", "gatewayd", "--config", str(self.folder), *words]
-        done = subprocess.run(  # noqa: S603  our own words
-            command, input=said, capture_output=True, encoding="utf-8", timeout=_TIMEOUT, check=False
+    def _run(self, *arguments: str, text: str = "") -> str:
+        command = [sys.executable, "-m", "gatewayd", "--config", str(self.folder), *arguments]
+        done = subprocess.run(  # noqa: S603  our own command
+            command, input=text, capture_output=True, encoding="utf-8", timeout=_TIMEOUT, check=False
         )
         if done.returncode:
-            told = (done.stderr or done.stdout).strip()[-2000:]
-            raise TransientError(f"`gatewayd {' '.join(words)}` ended with {done.returncode}: {told}")
+            reason = (done.stderr or done.stdout).strip()[-2000:]
+            raise TransientError(f"`gatewayd {' '.join(arguments)}` ended with {done.returncode}: {reason}")
         return done.stdout
 
 
@@ -116,11 +117,10 @@ def missing(filings: Iterable[Filing], delivered: Iterable[tuple[Arriving, int]]
 
     What was sent is no matter of it.
     """
-    found: dict[tuple[str, str], list[Filing]] = {}
+    found: defaultdict[tuple[str, str], list[Filing]] = defaultdict(list)
     for filing in filings:
-        if filing["direction"] == "out":
-            continue
-        found.setdefault((filing["operator"], filing["message_id"]), []).append(filing)
+        if filing["direction"] != "out":
+            found[filing["operator"], filing["message_id"]].append(filing)
     wrong = []
     for mail, number in delivered:
         for operator in OPERATORS:

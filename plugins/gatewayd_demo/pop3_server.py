@@ -53,14 +53,11 @@ class Pop3Conversation:
     def answer(self, line: str) -> bytes:
         """Return the whole reply to one command line."""
         word, _, given = line.partition(" ")
-        command = self._commands.get(word.upper(), self._unknown)
+        command = self._commands.get(word.upper())
         try:
-            return command(given)
+            return command(given) if command else b"-ERR unknown command\r\n"
         except _Refused as refusal:
             return f"-ERR {refusal}\r\n".encode()
-
-    def _unknown(self, _: str) -> bytes:
-        raise _Refused("unknown command")
 
     def _take_user(self, given: str) -> bytes:
         self._user = given

@@ -1,4 +1,4 @@
-"""The servers of a demo, the gatewayd between them, and what was delivered and has to come of it."""
+"""Run one demo: its servers, the gatewayd between them, the mail that was delivered, and the expected results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo shows."""
+"""Print the demo's tables and texts."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def table(filings: Sequence[Filing], heading: str) -> Table:
     for filing in filings:
         # Of RFC 3339 the time, with its zone.
         time = filing["received_at"][11:]
-        words = [time, filing["operator"], filing["account"], filing["from"], filing["subject"], _related(filing)]
-        drawn.add_row(*(escape(word) for word in words))
+        cells = [time, filing["operator"], filing["account"], filing["from"], filing["subject"], _related(filing)]
+        drawn.add_row(*(escape(word) for word in cells))
     return drawn
 
 
@@ -59,8 +59,8 @@ def outbox(sent: Sequence[SentLine], heading: str) -> Table:
     drawn = Table("delivery", "to", "subject", "because of", "state", title=heading, title_justify="left")
     for one in sent:
         to = ", ".join(recipient["address"] for recipient in one["recipients"])
-        words = [str(one["id"]), to, one["subject"], one["cause"], one["state"]]
-        drawn.add_row(*(escape(word) for word in words))
+        cells = [str(one["id"]), to, one["subject"], one["cause"], one["state"]]
+        drawn.add_row(*(escape(word) for word in cells))
     return drawn
 
 
@@ -108,13 +108,13 @@ def farewell(console: Console, kept: Path | None) -> None:
 
 
 def _commands(console: Console, folder: Path, commands: Mapping[str, str]) -> None:
-    for words, purpose in commands.items():
+    for cells, purpose in commands.items():
         console.print(f"  # {purpose}", style="dim")
-        console.print(f"  gatewayd --config {escape(shlex.quote(str(folder)))} {words}", soft_wrap=True)
+        console.print(f"  gatewayd --config {escape(shlex.quote(str(folder)))} {cells}", soft_wrap=True)
 
 
 def _related(filing: Filing) -> str:
-    words = [f"{link['kind']} {link['label'] or link['id']}" for link in filing["links"]]
+    cells = [f"{link['kind']} {link['label'] or link['id']}" for link in filing["links"]]
     if filing["rivals"]:
-        words.append("to choose: " + " or ".join(rival["label"] or rival["id"] for rival in filing["rivals"]))
-    return "\n".join(words)
+        cells.append("to choose: " + " or ".join(rival["label"] or rival["id"] for rival in filing["rivals"]))
+    return "\n".join(cells)

@@ -36,15 +36,15 @@ class DemoServer:
         command = [sys.executable, "-m", self.module, *self._arguments()]
         with self.log.open("wb") as log:
             # Its own session: Ctrl-C is for the demo, which then ends its servers in order.
-            self._process = subprocess.Popen(  # noqa: S603  our own words
+            self._process = subprocess.Popen(  # noqa: S603  our own command
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
         assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
-        said = self._process.stdout.readline()
-        if not said.strip().isdigit():
+        port = self._process.stdout.readline()
+        if not port.strip().isdigit():
             self._end()
             raise TransientError(f"{self.module} did not start: {self.log.read_text(errors='replace')[-1000:].strip()}")
-        self.port = int(said)
+        self.port = int(port)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

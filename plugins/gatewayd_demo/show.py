@@ -1,4 +1,4 @@
-"""What the demo does: three servers, mail that arrives, goes on and is answered, and tables of what became of it."""
+"""The course of the demo: start servers, deliver mail, forward and answer it, and show the results in tables."""
 
 from __future__ import annotations
 

@@ -4,78 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from gatewayd_demo.mails import IRINA, OUT, RESERVATIONS
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 __all__ = ["make", "password_file", "write_accounts"]
 
-_FILES = {
-    "operators/acme.yaml": """\
-title: Acme Tours
-brands: [DB1, DB2]
-directory: {kind: csv, folder: acme}
-matchers:
-  - contacts
-  - reservations: {prefixes: [B, O, L]}
-  - threads
-targets:
-  duty: {kind: smtp, account: acme-out, to: [duty@acme.example]}
-forward:
-  - {when: {linked: supplier, attachment: true}, to: duty}
-users:
-  irina: {name: Irina Mari, email: irina@acme.example}
-""",
-    "operators/globetrot.yaml": """\
-title: Globetrot
-brands: [GT]
-directory: {kind: csv, folder: globetrot}
-matchers:
-  - reservations: {prefixes: [B]}
-""",
-    "acme/persons.csv": """\
-id,name,email,temporary
-P1,Anna Berger,anna.berger@nordreisen.example;a.berger@privat.example,no
-P2,José Duarte,jose@clube-atlantico.example,no
-P3,Marie Lefèvre,marie@voyages-lefevre.example,no
-P4,Alpenbus Disposition,dispo@alpenbus.example,no
-P5,Mary Whitfield,m.whitfield@stanmore-school.example,yes
-""",
-    "acme/customers.csv": """\
-id,name,main_contact
-C1,Nord Reisen GmbH,P1
-C2,Clube Atlântico,P2
-C3,Voyages Lefèvre,P3
-""",
-    "acme/suppliers.csv": """\
-id,name,main_contact
-S1,Hotel Bellavista Roma,
-S2,Alpenbus AG,P4
-""",
-    "acme/contacts.csv": """\
-owner_kind,owner_id,type,value,contact_type
-supplier,S1,EMAIL,prenotazioni@bellavista.example,reservations
-supplier,S1,PHONE,+39 06 555 0101,reservations
-""",
-    "acme/reservations.csv": """\
-id,code,title
-R4711,B-4711,Rome in spring
-R4712,O-4712,Lisbon and Sintra
-R4713B,B-4713,Provence by bike
-R4713O,O-4713,Provence for gourmets
-R5001,B-DB1-5001,Rome for schools
-R6100,L-6100,Harbour round trip
-""",
-    "globetrot/reservations.csv": """\
-id,code,title
-G8001,B-8001,Prague weekend
-G8002,B-GT-8002,Athens and the islands
-G6100,B-GT-6100,Harbours of the north
-""",
-}
+#: The operators' files and their directories, as they lie in the config folder.
+_FILES = Path(__file__).parent / "files"
 
 _SERVER = """\
 host: 127.0.0.1
@@ -110,8 +46,8 @@ _ACCOUNTS = {
 def make(folder: Path) -> None:
     """Write everything but the accounts, whose ports are not known yet. Passwords are made up anew."""
     _write(folder / "gatewayd.yaml", f"state: {json.dumps(str(folder / 'state'))}\n")
-    for name, text in _FILES.items():
-        _write(folder / name, text)
+    for file in _FILES.glob("*/*"):
+        _write(folder / file.relative_to(_FILES), file.read_text(encoding="utf-8"))
     for account in _ACCOUNTS:
         path = password_file(folder, account)
         path.parent.mkdir(mode=0o700, exist_ok=True)

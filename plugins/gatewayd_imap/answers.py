@@ -1,4 +1,4 @@
-"""Reads what a server answers, as imaplib hands it over (RFC 3501 section 7). Does no I/O, and can't raise.
+"""Parse a server's responses as imaplib returns them (RFC 3501 section 7). Does no I/O, and never raises.
 
 Each byte is looked at a bounded number of times, and what can't be read ends the reading of its answer.
 """

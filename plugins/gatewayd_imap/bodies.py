@@ -1,4 +1,4 @@
-"""Fetches messages: many at once, large ones piece by piece. Only the guilty one is without."""
+"""Fetch messages: many at once, large ones piece by piece. A faulty message keeps no other from being fetched."""
 
 from __future__ import annotations
 

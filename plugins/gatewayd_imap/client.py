@@ -1,4 +1,4 @@
-"""imaplib's client with what it lacks: deadlines and bounds for each step, and literals that are never whole in memory.
+"""imaplib's client with deadlines and bounds for each step, and with literals that are written to the spool piece by piece.
 
 imaplib takes lines of a megabyte, literals of any size, and keeps untagged answers without end. So each step has a bound in
 bytes (``Connection``), each line and each literal one of its own, and all steps of a visit one in lines and words beyond what they
@@ -16,7 +16,7 @@ from imap_tools import BaseMailBox
 
 from gatewayd import CHUNK, Came, Connection, GatewaydError, TooLarge, TransientError
 from gatewayd_imap.answers import BODY, by_uid, uid_in
-from gatewayd_imap.faults import errors, greeted_otherwise, refused, words
+from gatewayd_imap.faults import errors, greeted_otherwise, refused, response_text
 from gatewayd_imap.spare import LINES, Spare
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class ImapClient(imaplib.IMAP4):
         self._longest, self._before = line, b""
         self.spare.step(messages)
         # imaplib would hand out what other commands left, as if it were the answer to this one.
-        self.untagged_responses = {name: said for name, said in self.untagged_responses.items() if name == "BYE"}
+        self.untagged_responses = {name: responses for name, responses in self.untagged_responses.items() if name == "BYE"}
         self.connection.step(what, limit=answer, seconds=seconds)
         with self.errors(what, otherwise):
             yield
@@ -143,7 +143,7 @@ class ImapClient(imaplib.IMAP4):
 
     def refused(self, data: object, what: str, otherwise: type[GatewaydError] = TransientError) -> GatewaydError:
         """Return the error for what came with a NO or BAD; see ``faults.refused``."""
-        return refused(words(data), f"{self._options.where}: {what}", otherwise, self._secrets)
+        return refused(response_text(data), f"{self._options.where}: {what}", otherwise, self._secrets)
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -272,7 +272,9 @@ class ImapClient(imaplib.IMAP4):
         except self.error as error:
             return self._pending(), self.refused(error.args, "UID FETCH")
         return (
-            (data, None) if status == "OK" else (self._pending(), self.refused([status.encode() + b" " + words(data)], "UID FETCH"))
+            (data, None)
+            if status == "OK"
+            else (self._pending(), self.refused([status.encode() + b" " + response_text(data)], "UID FETCH"))
         )
 
     def _pending(self) -> Sequence[Piece | None]:

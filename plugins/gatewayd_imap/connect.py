@@ -23,7 +23,7 @@ _LOGOUT_SECONDS = 2.0
 def connect(options: ImapOptions) -> MailBox:
     """Return a logged-in mailbox. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``."""
     context = None if options.security == "none" else tls_context(options.ca_file)
-    # Before anything is said: a server may know it from before, and repeat it in its greeting.
+    # Read before we connect: a server may know the password and repeat it in its greeting, which errors must not show.
     password = options.password.reveal()
     with errors(options, (password,), "no session"):
         client = ImapClient(options, context if options.security == "tls" else None, (password,))
@@ -37,7 +37,7 @@ def connect(options: ImapOptions) -> MailBox:
 
 
 def hang_up(client: ImapClient) -> None:
-    """Log out if the server still listens, and close. Never raises, and takes a few seconds at most."""
+    """Log out if the server still answers, and close. Never raises, and takes a few seconds at most."""
     # LOGOUT from a selected folder expunges nothing (RFC 3501 section 6.1.3), CLOSE would.
     with suppress(OSError, imaplib.IMAP4.error, GatewaydError, UnicodeError), client.step("LOGOUT", seconds=_LOGOUT_SECONDS):
         client.logout()
@@ -45,27 +45,27 @@ def hang_up(client: ImapClient) -> None:
 
 
 def drop(client: ImapClient) -> None:
-    """Close the connection without a word. Never raises."""
+    """Close the connection without logging out. Never raises."""
     with suppress(OSError):
         client.shutdown()
 
 
 def capabilities(mailbox: MailBox) -> frozenset[str]:
-    """Ask what the server can do for this user; it may say more after the log-in than before."""
+    """Ask for the server's capabilities for this user. It may have more after the log-in than before."""
     _, lines = mailbox.client.capability()
     return frozenset(word for line in lines if isinstance(line, bytes) for word in line.decode("latin-1").upper().split())
 
 
 def _start_tls(client: ImapClient, options: ImapOptions, context: ssl.SSLContext) -> None:
-    """Go on in TLS (RFC 3501 section 6.2.1). What came before the handshake is dropped, so nobody can slip answers in."""
-    # A server that takes us for logged in already would keep us from STARTTLS (RFC 8314 section 5.1).
+    """Start TLS (RFC 3501 section 6.2.1). Data that came before the handshake is dropped, since anybody may have sent it."""
+    # After PREAUTH, STARTTLS is not possible (RFC 8314 section 5.1).
     if "STARTTLS" not in client.capabilities or client.state != "NONAUTH":
         raise AuthError(
             f"{options.where}: the server does not offer STARTTLS",
             advice="Use `security: tls` (port 993) if the server has it. Without TLS the password would be sent in plain text.",
         )
     with client.errors("STARTTLS was refused"):
-        # imaplib's own would wrap the socket, where the connection has to.
+        # imaplib's own starttls would wrap the socket itself.
         status, data = client.xatom("STARTTLS")
         if status != "OK":
             raise client.refused(data, "STARTTLS was refused")
@@ -87,9 +87,9 @@ def _log_in(client: ImapClient, options: ImapOptions, password: str) -> MailBox:
             f"{options.where}: the server takes no password on this connection", advice="Use `security: tls` or `starttls`."
         )
     mailbox = MailBox(client)
-    # A refusal is ours to mend.
+    # A refused log-in is for a person to correct: AuthError.
     with client.errors(f"log-in as {options.username!r} was refused", AuthError):
-        # LOGIN quotes its words, which can hold neither line breaks nor anything but ASCII; PLAIN can (RFC 4616).
+        # LOGIN takes quoted ASCII without line breaks; AUTHENTICATE PLAIN takes anything (RFC 4616).
         log_in = mailbox.login if plain_text and not disabled else mailbox.login_utf8
         log_in(options.username, password, initial_folder=None)
     return mailbox

@@ -1,4 +1,4 @@
-"""What imaplib, imap_tools and a server's NO or BAD mean in the kernel's verbs. Nothing else in this plugin decides that.
+"""Translate errors of imaplib and imap_tools, and a server's NO or BAD, into gatewayd's five errors. Nothing else does.
 
 Response codes decide (RFC 5530), and the step at which they came. Servers that can't let anybody in at the moment may say so
 without any code: those are known by their words, for a wrong password pauses an account for long.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gatewayd_imap.options import ImapOptions
 
-__all__ = ["Away", "errors", "greeted_otherwise", "refused", "words"]
+__all__ = ["Away", "errors", "greeted_otherwise", "refused", "response_text"]
 
 _CODE = re.compile(rb"\[([A-Z][A-Z-]{1,40}+)[\] ]", re.IGNORECASE)
 _LATER = {"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "OVERQUOTA", "EXPUNGEISSUED"}
@@ -34,21 +34,21 @@ _LATER_BY_WORDS = re.compile(rb"too many simultaneous connections|authenticated 
 _NOT_NOW = re.compile(
     rb"servers? (?:is |are )?(?:currently )?(?:unavailable|busy|down)|internal (?:server )?error|try again later", re.IGNORECASE
 )
-#: But not where it is about who we are.
+#: But not if the text is about the log-in.
 _WHO = re.compile(
     rb"password|credential|invalid|incorrect|wrong|fail|attempt|disabled|block|lock|suspend|denied|expired", re.IGNORECASE
 )
 _LOOKED = 1 << 13
-#: What imaplib and imap_tools raise when a server's words are not what they take them for, without looking.
+#: Errors of imaplib and imap_tools for responses that they do not expect.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
 class Away(TransientError):
-    """The server can't serve us for now, whatever is asked for: too much was asked for already, or its mailboxes are elsewhere."""
+    """The server can't serve any request for now: it limits us, or its mailboxes are away."""
 
 
-def words(data: object) -> bytes:
-    """Return the last of what a server answered, as it came."""
+def response_text(data: object) -> bytes:
+    """Return the last line of a response, as it came."""
     last = data[-1] if isinstance(data, (list, tuple)) and data else data
     if isinstance(last, tuple):
         return b" ".join(piece for piece in last if isinstance(piece, bytes))
@@ -56,21 +56,18 @@ def words(data: object) -> bytes:
 
 
 def refused(answer: bytes, what: str, otherwise: type[GatewaydError], secrets: Sequence[str]) -> GatewaydError:
-    """Return the error for a NO or BAD: by its response code, where it has none we know ``otherwise``."""
+    """Return the error for a NO or BAD by its response code, or an error of class ``otherwise`` if the code is unknown."""
     code = _CODE.search(answer[:_LOOKED])
     name = code[1].upper().decode("ascii") if code else ""
     text = f"{what}: the server answered {quoted(answer, secrets)!r}"
-    if name in _LATER or _is_later(name, answer[:_LOOKED]):
-        away = name in _AWAY or (not name and b"unavailable" in answer[:_LOOKED].lower())
+    start = answer[:_LOOKED]
+    not_now = name not in _NOT_US | _NEVER and _NOT_NOW.search(start) and not _WHO.search(start)
+    if name in _LATER or not_now or _LATER_BY_WORDS.search(start):
+        away = name in _AWAY or (not name and b"unavailable" in start.lower())
         return (Away if away else TransientError)(text, advice="If it lasts, lower `connections`.")
     if name in _NOT_US or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use IMAP.")
     return PermanentError(text) if name in _NEVER else otherwise(text)
-
-
-def _is_later(name: str, answer: bytes) -> bool:
-    not_now = name not in _NOT_US | _NEVER and _NOT_NOW.search(answer) and not _WHO.search(answer)
-    return bool(not_now or _LATER_BY_WORDS.search(answer))
 
 
 def greeted_otherwise(options: ImapOptions, line: bytes, secrets: Sequence[str]) -> TransientError:
@@ -87,7 +84,7 @@ def greeted_otherwise(options: ImapOptions, line: bytes, secrets: Sequence[str])
 def errors(
     options: ImapOptions, secrets: Sequence[str], what: str, otherwise: type[GatewaydError] = TransientError
 ) -> Iterator[None]:
-    """Translate what the libraries and sockets raise inside the block; ``otherwise`` is for a NO or BAD without a known code."""
+    """Translate errors of libraries and sockets inside the block; ``otherwise`` is for a NO or BAD without a known code."""
     text = f"{options.where}: {what}"
     try:
         with socket_errors(options, options.effective_port):
@@ -96,14 +93,14 @@ def errors(
         raise PermanentError(f"{text}: the folder is read-only", advice="Give the user the right to change it.") from None
     except imaplib.IMAP4.abort as error:
         advice = "If it never works, check that `host` and `port` are those of an IMAP server."
-        raise TransientError(f"{text}: the session ended: {quoted(words(error.args), secrets)}", advice=advice) from None
+        raise TransientError(f"{text}: the session ended: {quoted(response_text(error.args), secrets)}", advice=advice) from None
     except imaplib.IMAP4.error as error:
-        raise refused(words(error.args), text, otherwise, secrets) from None
+        raise refused(response_text(error.args), text, otherwise, secrets) from None
     except UnexpectedCommandStatusError as error:
-        raise refused(words(error.command_result[1]), text, otherwise, secrets) from None
+        raise refused(response_text(error.command_result[1]), text, otherwise, secrets) from None
     except _UNREADABLE as error:
-        said = quoted(f"{type(error).__name__}: {error}", secrets)
+        shown = quoted(f"{type(error).__name__}: {error}", secrets)
         raise TransientError(
-            f"{text}: the server's answer is no IMAP: {said}",
+            f"{text}: the server's answer is no IMAP: {shown}",
             advice="If it lasts, see to that server, and to the network in between.",
         ) from None

@@ -1,4 +1,4 @@
-"""Lists a folder: what is new behind a cursor, and the last messages before it once more.
+"""List a folder: new messages behind a cursor, and the last messages before it once more.
 
 A message is its key and its size and arrival. So the last that were listed are listed again: where they are others by now,
 the folder was restored from a backup. And no answer is believed alone: what SEARCH names is held against EXISTS and FETCH.
@@ -117,13 +117,7 @@ class _Listing:
             yield self._page((), backlog=not self._known)
 
     def _page(self, keys: tuple[Listed, ...], *, backlog: bool) -> Page:
-        return Page(
-            keys=keys,
-            cursor=str(self.position),
-            backlog=backlog,
-            exists=self.opened.exists,
-            doubts=tuple(self._doubts),
-        )
+        return Page(keys=keys, cursor=str(self.position), backlog=backlog, exists=self.opened.exists, doubts=tuple(self._doubts))
 
     def _take(self, uids: list[int], *, at_least: int = 1) -> None:
         again = [uid for uid in uids if uid <= self._last][-_AGAIN:]

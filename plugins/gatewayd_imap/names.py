@@ -1,4 +1,4 @@
-"""Names of folders as people write them in the config. Does no I/O."""
+"""Write names of folders as the config must have them. Does no I/O."""
 
 from __future__ import annotations
 
@@ -21,10 +21,5 @@ def in_quotes(name: str) -> str:
     if name.isprintable():
         return "'" + name.replace("'", "''") + "'"
     # YAML knows the escapes of Python (section 5.7 of YAML 1.2), and no two halves of a character, as JSON has them.
-    return '"' + "".join(map(_escaped, name)) + '"'
-
-
-def _escaped(sign: str) -> str:
-    if sign in '\\"':
-        return f"\\{sign}"
-    return sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii")
+    signs = (f"\\{sign}" if sign in '\\"' else sign for sign in name)
+    return '"' + "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in signs) + '"'

@@ -71,14 +71,14 @@ def uid_set(uids: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
 
 
-def copied(told: object, asked: Sequence[int]) -> list[int] | None:
+def copied(copyuid: object, asked: Sequence[int]) -> list[int] | None:
     """Return which of these UIDs a COPYUID says were copied (RFC 4315 section 3); None where it does not say, or names others.
 
     >>> copied(b"9 1,3 20:21", [1, 2, 3])
     [1, 3]
     """
-    words = told.split() if isinstance(told, bytes) else []
-    runs = words[1].split(b",") if len(words) == 3 else []  # noqa: PLR2004  the target's numbers, from, to
+    parts = copyuid.split() if isinstance(copyuid, bytes) else []
+    runs = parts[1].split(b",") if len(parts) == 3 else []  # noqa: PLR2004  the target's numbers, from, to
     read = [one for run in runs[: len(asked) + 1] if (one := _RUN.fullmatch(run))]
     if len(runs) > len(asked) or len(read) < len(runs):
         return None

@@ -1,4 +1,4 @@
-"""What would keep an account from working, for ``check --online``. Reads only."""
+"""Find what would keep an account from working, for ``check --online``: missing folders and capabilities. Reads only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder that is open for reading: what the server says of it, and which messages it says there are."""
+"""Open folders read-only, and ask which messages are in them."""
 
 from __future__ import annotations
 
@@ -200,6 +200,6 @@ class FolderReader:
         return frozenset(uids) & frozenset(found)
 
 
-def listed_as(opened: OpenedFolder, uid: int, said: Mapping[str, bytes]) -> Listed:
+def listed_as(opened: OpenedFolder, uid: int, fields: Mapping[str, bytes]) -> Listed:
     """Return a message as FETCH says that it is."""
-    return Listed(key(opened.uidvalidity, uid), number(said.get("RFC822.SIZE")), arrival(said.get("INTERNALDATE")))
+    return Listed(key(opened.uidvalidity, uid), number(fields.get("RFC822.SIZE")), arrival(fields.get("INTERNALDATE")))

@@ -1,4 +1,4 @@
-"""Does to the server what is owed: to these UIDs and to nothing else. Never a plain EXPUNGE, never CLOSE."""
+"""Mark, move or delete messages on the server: exactly these UIDs. Never a plain EXPUNGE, never CLOSE."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def _delete(mailbox: MailBox, uids: Sequence[int]) -> None:
 def _copied(mailbox: MailBox, uids: Sequence[int], folder: str) -> Sequence[int]:
     """Copy these, and return which were: all, unless COPYUID names only some of them (RFC 4315 section 3)."""
     _to(mailbox, "COPY", uid_set(uids), folder)
-    told = copied(mailbox.client.response("COPYUID")[1][-1], uids)
-    return uids if told is None else told
+    named = copied(mailbox.client.response("COPYUID")[1][-1], uids)
+    return uids if named is None else named
 
 
 def _none_left(mailbox: MailBox, options: ImapOptions, uids: set[int], action: Action) -> None:
@@ -130,12 +130,12 @@ def _to(mailbox: MailBox, command: str, uids: str, folder: str) -> None:
         raise _Refused(PermanentError(f"{refused.error.message}: can't move to {in_quotes(folder)}", advice=advice)) from None
 
 
-def _do(mailbox: MailBox, command: str, *words: str | bytes) -> None:
+def _do(mailbox: MailBox, command: str, *arguments: str | bytes) -> None:
     what, client = f"UID {command}", mailbox.client
     with client.step(what, PermanentError):
         try:
             # imaplib takes bytes as they are, which its type stubs do not know.
-            status, data = client.uid(command, *words)  # type: ignore[arg-type]
+            status, data = client.uid(command, *arguments)  # type: ignore[arg-type]
         except client.abort:
             raise
         except client.error as error:

@@ -1,4 +1,4 @@
-"""How much a server may say beyond what it was asked for. Each line and each word costs the interpreter some microseconds."""
+"""Bound the lines and words that a server sends without being asked. Each costs the interpreter some microseconds."""
 
 from __future__ import annotations
 

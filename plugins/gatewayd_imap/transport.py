@@ -1,4 +1,4 @@
-"""The transport ``imap``: folders are read as opened read-only, messages are named by UID, and bodies are peeked at."""
+"""The transport ``imap`` and its session: folders are opened read-only, messages named by UID, bodies fetched by PEEK."""
 
 from __future__ import annotations
 

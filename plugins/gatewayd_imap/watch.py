@@ -1,4 +1,4 @@
-"""IDLE: the server says when something comes to the folder that is open (RFC 2177).
+"""Watch a folder by IDLE: the server announces new mail (RFC 2177).
 
 imaplib 3.11 knows no IDLE, so while it lasts we read the socket ourselves: imaplib's file is taken away, which also frees
 its buffer, and given back at the end. Thousands of these wait in one thread, so none of ``listen`` and ``renew`` waits, and
@@ -56,7 +56,11 @@ class Idle(Watch):
 
     def begin(self) -> bool:
         """Send IDLE and wait until the server waits; False where it refuses: then the session goes on without."""
-        self._take_file()
+        # imaplib's file is taken away, and what it has read ahead is ours.
+        self._client.connection.setblocking(False)
+        with self._client.errors("IDLE"), suppress(*_NOTHING_YET):
+            self._take(self._client.file.peek())
+        self._client.file.close()
         self._step()
         with self._client.errors("IDLE"):
             self._ask(b"%b IDLE\r\n" % self._tag, _GO_ON)
@@ -74,7 +78,10 @@ class Idle(Watch):
         """See ``Watch``."""
         asked = bool(self._expected)
         with self._client.errors("IDLE"):
-            self._read_what_came()
+            size = 0
+            with suppress(*_NOTHING_YET):
+                while size < _BOUND:
+                    size += self._read()
             if self._refused:
                 raise self._client.abort("the server no longer waits")
         news, self._news = self._news, False
@@ -84,7 +91,9 @@ class Idle(Watch):
         """See ``Watch``: DONE and the next IDLE at once, so that the server is never without."""
         ends, self._tag = self._tag, self._client.idle_tag()
         with self._client.errors("IDLE"):
-            self._send(b"DONE\r\n%b IDLE\r\n" % self._tag)
+            text = b"DONE\r\n%b IDLE\r\n" % self._tag
+            if self._client.connection.send(text) < len(text):
+                raise self._client.abort("the server takes nothing more")
         self._expected = (ends, _GO_ON)
         self._since_renewal = 0
 
@@ -107,13 +116,6 @@ class Idle(Watch):
 
     # --- the connection -------------------------------------------------------------------------------------------
 
-    def _take_file(self) -> None:
-        """Take imaplib's file away, and what it has read ahead over to us."""
-        self._client.connection.setblocking(False)
-        with self._client.errors("IDLE"), suppress(*_NOTHING_YET):
-            self._take(self._client.file.peek())
-        self._client.file.close()
-
     def _finish(self) -> None:
         """Give the connection back to imaplib, at the beginning of a line."""
         self._expected = ()
@@ -121,16 +123,6 @@ class Idle(Watch):
             self._await()
         self._client.file = self._client.connection.makefile()
         self.ended = True
-
-    def _send(self, text: bytes) -> None:
-        if self._client.connection.send(text) < len(text):
-            raise self._client.abort("the server takes nothing more")
-
-    def _read_what_came(self) -> None:
-        size = 0
-        with suppress(*_NOTHING_YET):
-            while size < _BOUND:
-                size += self._read()
 
     def _step(self) -> None:
         """From now on all that is waited for has one deadline together."""
@@ -162,15 +154,12 @@ class Idle(Watch):
         if max(map(len, (*lines, self._buffer))) > _BOUND:
             raise self._client.abort(f"a line of more than {_BOUND} bytes")
         for line in lines:
-            self._line(line)
-
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"* "):
-            self._untagged(line)
-        elif not line.startswith(_GO_ON):
-            self._tagged(line)
-        elif self._expected[:1] == (_GO_ON,):
-            self._expected = self._expected[1:]
+            if line.startswith(b"* "):
+                self._untagged(line)
+            elif not line.startswith(_GO_ON):
+                self._tagged(line)
+            elif self._expected[:1] == (_GO_ON,):
+                self._expected = self._expected[1:]
 
     def _tagged(self, line: bytes) -> None:
         tag, _, answer = line.partition(b" ")
@@ -187,9 +176,9 @@ class Idle(Watch):
         """Only mail that came is news (RFC 3501 section 7.3.1): flags, deleted mail and signs of life are none."""
         if line[2:5].upper() == b"BYE":
             raise self._client.abort(line[2:])
-        told = _COUNT.match(line, 2)
-        if told and told[2].upper() == b"EXISTS":
-            self._news |= int(told[1]) != self._exists
-            self._exists = int(told[1])
-        elif told and self._exists:
+        found = _COUNT.match(line, 2)
+        if found and found[2].upper() == b"EXISTS":
+            self._news |= int(found[1]) != self._exists
+            self._exists = int(found[1])
+        elif found and self._exists:
             self._exists -= 1

@@ -20,7 +20,7 @@ __all__ = ["connect"]
 def connect(options: Pop3Options) -> Wire:
     """Return a logged-in connection. Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``.
 
-    From the connect to the answer to the password it is one step, of ``timeout`` in all.
+    Connecting and logging in are one step, of ``timeout`` in all.
     """
     context = None if options.security == "none" else tls_context(options.ca_file)
     with socket_errors(options, options.effective_port):
@@ -31,7 +31,7 @@ def connect(options: Pop3Options) -> Wire:
         if context and options.security == "starttls":
             _start_tls(wire, context)
         _log_in(wire, options)
-        # Asked after the log-in, too: a server may offer more to those it knows (RFC 2449 section 5).
+        # Asked again after the log-in: a server may then offer more (RFC 2449 section 5).
         wire.window = WINDOW if "PIPELINING" in _capabilities(wire) else 1
     except BaseException:
         wire.close()
@@ -45,13 +45,13 @@ def _expect(wire: Wire, status: bytes, otherwise: str, error: type[GatewaydError
 
 
 def _capabilities(wire: Wire) -> frozenset[str]:
-    """Return the words that CAPA lists, in upper case; none where the server has no CAPA (RFC 2449 section 5)."""
+    """Return the capabilities, in upper case; none if the server has no CAPA (RFC 2449 section 5)."""
     _, body = wire.ask("CAPA", multiline=True)
     return frozenset(line.split()[0].upper() for line in body.decode("latin-1").splitlines() if line.strip())
 
 
 def _start_tls(wire: Wire, context: ssl.SSLContext) -> None:
-    """Go on in TLS (RFC 2595 section 4). What came before the handshake counts for nothing, so nobody can slip replies in."""
+    """Start TLS (RFC 2595 section 4). Data that came before the handshake is an error, since anybody may have sent it."""
     if "STLS" not in _capabilities(wire):
         raise AuthError(
             f"{wire.where}: the server does not offer STLS",
@@ -70,8 +70,8 @@ def _log_in(wire: Wire, options: Pop3Options) -> None:
                 advice=f"Correct `{name}`, or change it at the server.",
             )
     wire.secrets = (password,)
-    # Without it a server may give another message in place of one with raw UTF-8 in its header (RFC 6856 section 2). It
-    # comes before the log-in, and a server that lists it and refuses it is as good as one that doesn't have it.
+    # Without UTF8 a server may send a substitute for a message with raw UTF-8 in its header (RFC 6856 section 2). It is sent
+    # before the log-in, and its refusal does no harm.
     if "UTF8" in _capabilities(wire):
         wire.ask("UTF8")
     for command in (f"USER {options.username}", f"PASS {password}"):

@@ -1,4 +1,4 @@
-"""What a server's ``-ERR`` means in the kernel's verbs. Nothing else in this plugin decides that.
+"""Translate a server's ``-ERR`` into gatewayd's five errors. Nothing else in this plugin does.
 
 The step and the response code decide (RFC 2449 section 8, RFC 3206). Only a refused log-in without a code is told by its words:
 RFC 1939 has none but words for a mailbox that is locked, and a wrong password pauses an account for long.
@@ -25,9 +25,9 @@ _SHOWN = 200
 
 _MAILBOX = rb"(?:mail[ -]?(?:drop|box|file)|inbox|spool|folder)"
 _TAKEN = rb"(?:lock|in use|busy|open)"
-#: The mailbox is somebody else's for now (RFC 1939 section 4): "maildrop already locked", "Unable to lock your mailbox".
+#: Another session has locked the mailbox (RFC 1939 section 4): "maildrop already locked", "Unable to lock your mailbox".
 _LOCKED = re.compile(rb"%b[^\r\n]{0,60}%b|%b[^\r\n]{0,60}%b" % (_MAILBOX, _TAKEN, _TAKEN, _MAILBOX), re.IGNORECASE)
-#: Nobody is let in at the moment, or we come too often.
+#: Nobody can log in at the moment, or we log in too often.
 _NOT_NOW = re.compile(
     rb"interval|too (?:soon|often|frequent)|try (?:it )?(?:again|later)|temporar|log-?in limit|in progress|already locked"
     rb"|(?:too many|maximum)[^\r\n]{0,30}(?:connection|session|user)"
@@ -35,25 +35,22 @@ _NOT_NOW = re.compile(
     rb"|(?:another|other|concurrent)[^\r\n]{0,30}(?:session|connection|client)",
     re.IGNORECASE,
 )
-#: But not where it is about who we are.
+#: But not if the text is about the log-in.
 _WHO = re.compile(rb"password|credential|invalid|incorrect|wrong|fail|attempt|disabled|suspend|denied|expired", re.IGNORECASE)
 
 
 def refused(wire: Wire, reply: bytes, what: str, otherwise: type[GatewaydError] = PermanentError) -> GatewaydError:
-    """Return the error for an ``-ERR``: by its response code, where it has none that we know ``otherwise``."""
+    """Return the error for an ``-ERR`` by its response code, or an error of class ``otherwise`` if the code is unknown."""
     code = _CODE.match(reply)
     name = code[1].upper() if code else b""
     text = f"{wire.where}: {what}: the server answered {quoted(reply, wire.secrets, _SHOWN)!r}"
-    locked = otherwise is AuthError and not name.startswith(_NOT_US) and _is_locked(reply[:_SHOWN])
-    if name.startswith(_LATER) or locked:
+    start = reply[:_SHOWN]
+    locked = _LOCKED.search(start) or (_NOT_NOW.search(start) and not _WHO.search(start))
+    if name.startswith(_LATER) or (locked and otherwise is AuthError and not name.startswith(_NOT_US)):
         return TransientError(text, advice="Another program may have the mailbox open; POP3 allows one at a time.")
     if name.startswith(_NOT_US) or otherwise is AuthError:
         return AuthError(text, advice="Check `username` and `password`, and that the account may use POP3.")
     return otherwise(text)
-
-
-def _is_locked(words: bytes) -> bool:
-    return bool(_LOCKED.search(words) or (_NOT_NOW.search(words) and not _WHO.search(words)))
 
 
 def closed(where: str) -> TransientError:
@@ -64,7 +61,7 @@ def closed(where: str) -> TransientError:
 
 
 def garbled(where: str, reply: bytes, secrets: Sequence[str] = ()) -> TransientError:
-    """Return the error for bytes that are no POP3."""
+    """Return the error for a reply that is no POP3."""
     other = other_protocol(reply)
     advice = "Check that `host` and `port` are those of a POP3 server: usually 995, and 110 for `starttls`."
     if other == "IMAP":

@@ -1,4 +1,4 @@
-"""Lists a mailbox by STAT, LIST and UIDL, and header blocks by TOP (RFC 1939), each within its bounds."""
+"""List a mailbox by STAT, LIST and UIDL, and header blocks by TOP (RFC 1939), each within its bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gatewayd_pop3.wire import accepted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from gatewayd import GatewaydError
     from gatewayd_pop3.options import Pop3Options
     from gatewayd_pop3.wire import Wire
 
@@ -30,6 +29,7 @@ _LISTED_BYTES, _ODD = 100, 1000
 #: Listings of more messages are believed for so many seconds.
 _SMALL, _OLD = 1_000, 60.0
 _COUNT = re.compile(rb"\+OK[ \t]{1,9}(\d{1,9})\b")
+_SIZE = re.compile(rb"\d{1,18}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,8 @@ class Maildrop:
 def listing(wire: Wire, options: Pop3Options) -> Maildrop:
     """Ask for all that the mailbox holds, in three ways: STAT, LIST and UIDL. It stays as it is for the whole connection."""
     exists = _count(wire, options.max_messages)
-    sizes = {number: _size(text) for number, text in _lines(wire, "LIST", options.max_messages)}
+    listed = ((number, _SIZE.match(text)) for number, text in _lines(wire, "LIST", options.max_messages))
+    sizes = {number: int(size[0]) if size else None for number, size in listed}
     words = {number: word(text) for number, text in _lines(wire, "UIDL", options.max_messages) if text}
     marks = dict(_marks(wire, words, sizes))
     doubts = [
@@ -101,7 +102,11 @@ def _count(wire: Wire, most: int) -> int | None:
 def _lines(wire: Wire, command: str, most: int) -> Iterator[tuple[int, bytes]]:
     for status in wire.replies([command], limit=_LISTED_BYTES * most + _MAX_HEADERS):
         if not accepted(status):
-            raise _unlisted(wire, status, command)
+            error = refused(wire, status, f"{command} was refused")
+            error.advice = (
+                error.advice or "gatewayd knows mail by its UIDL (RFC 1939 section 7). Use a server that has it, or IMAP."
+            )
+            raise error
         found = odd = 0
         for line in lines(wire.body()):
             if (read := numbered(line)) is None:
@@ -125,31 +130,14 @@ def _too_many(wire: Wire, most: int, what: str) -> PermanentError:
 def tops(wire: Wire, numbers: Sequence[int], *, most: int = _HANDED_ON) -> Iterator[tuple[int, bytes]]:
     """Yield each message's number and its header block, cut at ``most`` bytes; empty where the server refuses."""
     statuses = wire.replies([f"TOP {number} 0" for number in numbers], limit=_MAX_TOP)
-    room = _MAX_TOPS + _TOP * len(numbers)
+    room = bound = _MAX_TOPS + _TOP * len(numbers)
     for number, status in zip(numbers, statuses, strict=True):
         head = b""
         for piece in wire.body() if accepted(status) else ():
             room -= len(piece)
             if room < 0:
-                raise _too_much(wire, len(numbers))
+                text = f"more than {bound} bytes came for the headers of {len(numbers)} messages, which is the bound"
+                advice = "If it lasts, the server is faulty: use IMAP for this mailbox."
+                raise TransientError(f"{wire.where}: TOP: {text}", advice=advice)
             head += piece[: most - len(head)]
         yield number, head
-
-
-def _too_much(wire: Wire, count: int) -> TransientError:
-    bound = _MAX_TOPS + _TOP * count
-    return TransientError(
-        f"{wire.where}: TOP: more than {bound} bytes came for the headers of {count} messages, which is the bound",
-        advice="If it lasts, the server is faulty: use IMAP for this mailbox.",
-    )
-
-
-def _unlisted(wire: Wire, status: bytes, command: str) -> GatewaydError:
-    error = refused(wire, status, f"{command} was refused")
-    error.advice = error.advice or "gatewayd knows mail by its UIDL (RFC 1939 section 7). Use a server that has it, or IMAP."
-    return error
-
-
-def _size(text: bytes) -> int | None:
-    found = re.match(rb"\d{1,18}", text)
-    return int(found[0]) if found else None

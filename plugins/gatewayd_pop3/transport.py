@@ -1,23 +1,11 @@
-"""The transport ``pop3``: the whole UIDL list each visit, RETR for what waits, DELE only for what is owed."""
+"""The transport ``pop3`` and its session: the whole UIDL list at each visit, RETR to fetch, DELE to settle."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gatewayd import (
-    Action,
-    Failed,
-    GatewaydError,
-    Gone,
-    Listed,
-    Page,
-    PermanentError,
-    Session,
-    TransientError,
-    Transport,
-    quoted,
-)
+from gatewayd import Action, Failed, GatewaydError, Gone, Listed, Page, PermanentError, Session, TransientError, Transport, quoted
 from gatewayd_pop3.connect import connect
 from gatewayd_pop3.faults import refused
 from gatewayd_pop3.listing import listing, tops

@@ -62,15 +62,8 @@ def mark(named: str, size: int | None, head: bytes) -> str:
 
 def unnamed(numbers: Iterable[int], words: Mapping[int, str]) -> list[int]:
     """Return the numbers that their UIDL alone does not name, ascending; their header blocks are needed."""
-    several = _several(words.values())
+    several = {each for each, times in Counter(words.values()).items() if times > 1}
     return sorted(number for number in numbers if words.get(number, "") in several or number not in words)
-
-
-def _several(words: Iterable[str]) -> frozenset[str]:
-    once, more = set[str](), set[str]()
-    for each in words:
-        (more if each in once else once).add(each)
-    return frozenset(more)
 
 
 def keys(words: Mapping[int, str], marks: Mapping[int, str]) -> dict[str, int]:

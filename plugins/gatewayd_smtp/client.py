@@ -1,4 +1,4 @@
-"""smtplib's client on a ``Connection``: a deadline for each step as a whole, and bounds on how much a server may say.
+"""smtplib's client on a ``Connection``: one deadline for each step as a whole, and bounds on the length of replies.
 
 smtplib waits its timeout anew for each byte, reads reply lines without end, and loses the cause when it can't send.
 """
@@ -30,19 +30,19 @@ _BLOCK = 1 << 16
 
 
 class SmtpClient(smtplib.SMTP):
-    """One connection; ``open`` connects it. Errors are those of sockets, or TransientError for what is no SMTP."""
+    """A connection; ``open`` connects it. Raises the errors of sockets, and TransientError for a reply that is no SMTP."""
 
-    #: The connection. smtplib's own ``sock`` and ``file`` stay empty.
-    line: Connection
+    #: smtplib's own ``sock`` and ``file`` stay empty.
+    connection: Connection
 
     def __init__(self, options: SmtpOptions) -> None:
         self._options = options
         self._buffer = b""
-        #: From now on each step has a deadline of its own; greeting and log-in are one.
+        #: If set, each step has its own deadline. Until the log-in is done, all is one step.
         self.logged_in = False
         #: The last mail was answered before its end, and may be once more: no reply behind it can be told from that.
         self.hasty = False
-        #: What must not be shown where the server repeats it.
+        #: Secrets that errors must not show if the server repeats them.
         self.secrets: tuple[str, ...] = ()
         # The name is set once our own address is known: left to itself, smtplib asks the name server for one.
         super().__init__(local_hostname="localhost", timeout=options.timeout)
@@ -50,28 +50,28 @@ class SmtpClient(smtplib.SMTP):
     def open(self, context: ssl.SSLContext | None) -> tuple[int, bytes]:
         """Connect, with TLS from the first byte if given a context, and return the greeting."""
         options = self._options
-        self.line = Connection(options, options.effective_port, context)
+        self.connection = Connection(options, options.effective_port, context)
         try:
-            self.local_hostname = options.hello or _literal(self.line.getsockname()[0])
+            self.local_hostname = options.hello or _literal(self.connection.getsockname()[0])
             return self.getreply()
         except BaseException:
             self.close()
             raise
 
     def wrap(self, context: ssl.SSLContext) -> None:
-        """Go on in TLS. Nothing that came in plain text may count from here on (RFC 3207 section 4.2)."""
+        """Start TLS. Data that came in plain text is an error (RFC 3207 section 4.2)."""
         if self._buffer:
             raise garbled(self._options, self._buffer, self.secrets)
-        self.line.start_tls(context)
+        self.connection.start_tls(context)
 
     @property
     def is_open(self) -> bool:
         """Whether we have not closed it."""
-        return self.line.fileno() >= 0
+        return self.connection.fileno() >= 0
 
     def close(self) -> None:
-        """Close the connection without a word. Never raises."""
-        self.line.close()
+        """Close the connection without QUIT. Never raises."""
+        self.connection.close()
 
     def putcmd(self, cmd: str, args: str = "") -> None:
         """Send a command. What the server said before it was asked is no answer to it."""
@@ -81,7 +81,7 @@ class SmtpClient(smtplib.SMTP):
 
     def send(self, s: ReadableBuffer | str) -> None:
         """Send a command, or a piece of a mail."""
-        self.line.sendall(s.encode() if isinstance(s, str) else memoryview(s).cast("B"))
+        self.connection.sendall(s.encode() if isinstance(s, str) else memoryview(s).cast("B"))
 
     def send_data(self, pieces: Iterable[bytes]) -> None:
         """Send a mail and the dot behind it, with dots at the beginning of lines doubled (RFC 5321 section 4.5.2).
@@ -96,18 +96,14 @@ class SmtpClient(smtplib.SMTP):
             if len(waiting) >= _BLOCK:
                 self.send(waiting)
                 waiting = bytearray()
-        self._hear()
+        self.connection.setblocking(False)
+        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._buffer += self.connection.recv(_MAX_LINE)
         self.hasty = bool(self._buffer)
         if self._buffer.startswith(b"2"):
             raise garbled(self._options, self._buffer, self.secrets)
         self._step("the mail", self._options.command_seconds, rate=LEAST_RATE)
         self.send(waiting + b".\r\n")
-
-    def _hear(self) -> None:
-        """Take what has come by now, and wait for nothing."""
-        self.line.setblocking(False)
-        with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            self._buffer += self.line.recv(_MAX_LINE)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return a whole reply as its code and its lines; it must have come within the timeout."""
@@ -121,27 +117,27 @@ class SmtpClient(smtplib.SMTP):
     def reply(self, what: str, seconds: float) -> tuple[int, bytes]:
         """Return a whole reply as its code and its lines; it must have come within so many seconds. Errors name ``what``."""
         self._step(what, seconds)
-        words: list[bytes] = []
+        lines: list[bytes] = []
         first = b""
         while True:
             line = self._line()
             # Each line has the same code (RFC 5321 section 4.2.1): one that says yes and no is neither.
-            if not _REPLY.match(line) or len(words) >= _MAX_LINES or first not in (b"", line[:1]):
+            if not _REPLY.match(line) or len(lines) >= _MAX_LINES or first not in (b"", line[:1]):
                 raise garbled(self._options, line, self.secrets)
             first = line[:1]
-            words.append(line[4:].strip())
+            lines.append(line[4:].strip())
             if line[3:4] != b"-":
-                return int(line[:3]), b"\n".join(words)
+                return int(line[:3]), b"\n".join(lines)
 
     def _step(self, what: str, seconds: float, *, rate: int = 0) -> None:
         if self.logged_in:
-            self.line.step(what, seconds=seconds, rate=rate, limit=_MAX_LINES * _MAX_LINE)
+            self.connection.step(what, seconds=seconds, rate=rate, limit=_MAX_LINES * _MAX_LINE)
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _MAX_LINE:
                 raise garbled(self._options, self._buffer, self.secrets)
-            block = self.line.recv(_MAX_LINE)
+            block = self.connection.recv(_MAX_LINE)
             if not block:
                 raise closed(self._options)
             self._buffer += block

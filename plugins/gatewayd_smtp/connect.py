@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from gatewayd import AuthError, GatewaydError, TransientError, socket_errors, tls_context
 from gatewayd_smtp.client import SmtpClient
-from gatewayd_smtp.faults import LATER, OK, let_in, said
+from gatewayd_smtp.faults import LATER, OK, let_in, reply_text
 
 if TYPE_CHECKING:
     import ssl
 
     from gatewayd_smtp.options import SmtpOptions
 
-__all__ = ["connect", "cut", "hang_up"]
+__all__ = ["connect", "hang_up"]
 
 _QUIT_SECONDS = 1.0
-#: A command line may have 512 bytes with its CRLF (RFC 5321 section 4.5.3.1.4): a longer first answer waits to be asked for.
+#: A command line may have 512 bytes with its CRLF (RFC 5321 section 4.5.3.1.4). A longer first answer is sent when asked for.
 _LONGEST_COMMAND = 510
 _GO_ON = 334
 
@@ -34,7 +34,7 @@ def connect(options: SmtpOptions) -> SmtpClient:
             _greet(client, options)
             if context and options.security == "starttls":
                 _start_tls(client, options, context)
-                # What was offered before is forgotten: anybody may have written it (RFC 3207 section 4.2).
+                # The extensions offered before TLS don't count: anybody may have sent them (RFC 3207 section 4.2).
                 _greet(client, options)
             _log_in(client, options)
             client.logged_in = True
@@ -45,17 +45,12 @@ def connect(options: SmtpOptions) -> SmtpClient:
 
 
 def hang_up(client: SmtpClient) -> None:
-    """Take leave and close. Never raises, and takes a second at most."""
+    """Say QUIT and close. Never raises, and takes a second at most."""
     with suppress(OSError, GatewaydError):
-        client.line.step("QUIT", seconds=_QUIT_SECONDS, rate=0)
+        client.connection.step("QUIT", seconds=_QUIT_SECONDS, rate=0)
         client.putcmd("QUIT")
         client.reply("QUIT", _QUIT_SECONDS)
     client.close()
-
-
-def cut(client: SmtpClient) -> None:
-    """Break the connection under whatever another thread does with it; it then reads the stream's end. Never raises."""
-    client.line.cut()
 
 
 def _greet(client: SmtpClient, options: SmtpOptions) -> None:
@@ -63,20 +58,20 @@ def _greet(client: SmtpClient, options: SmtpOptions) -> None:
 
 
 def _start_tls(client: SmtpClient, options: SmtpOptions, context: ssl.SSLContext) -> None:
-    """Go on in TLS (RFC 3207). What came before the handshake counts for nothing, so nobody can slip answers in."""
+    """Start TLS (RFC 3207). Data that came before the handshake is an error, since anybody may have sent it."""
     offered = client.has_extn("starttls")
-    code, words = client.docmd("STARTTLS") if offered else (0, b"")
+    code, text = client.docmd("STARTTLS") if offered else (0, b"")
     if code // 100 == LATER:
-        raise TransientError(f"{options.where}: STARTTLS was refused: the server answered {said(code, words)!r}")
+        raise TransientError(f"{options.where}: STARTTLS was refused: the server answered {reply_text(code, text)!r}")
     if code // 100 != OK:
-        reason = f"refuses STARTTLS: it answered {said(code, words)!r}" if offered else "does not offer STARTTLS"
+        reason = f"refuses STARTTLS: it answered {reply_text(code, text)!r}" if offered else "does not offer STARTTLS"
         advice = "Use `security: tls` (port 465) if the server has it. Without TLS mail would be sent in plain text."
         raise AuthError(f"{options.where}: the server {reason}", advice=advice)
     client.wrap(context)
 
 
 def _log_in(client: SmtpClient, options: SmtpOptions) -> None:
-    """Log in by AUTH PLAIN (RFC 4616), where that is not offered by LOGIN; the options saw to it that TLS is on or waived."""
+    """Log in by AUTH PLAIN (RFC 4616), or by LOGIN if PLAIN is not offered. The options require TLS, or ``insecure: true``."""
     if options.username is None or options.password is None:
         return
     password = options.password.reveal()
@@ -93,9 +88,8 @@ def _log_in(client: SmtpClient, options: SmtpOptions) -> None:
         raise AuthError(f"{options.where}: the server offers no log-in by AUTH PLAIN or LOGIN on this connection", advice=advice)
     if code // 100 == OK:
         return
-    text = (
-        f"{options.where}: log-in as {options.username!r} was refused: the server answered {said(code, answer, client.secrets)!r}"
-    )
+    shown = reply_text(code, answer, client.secrets)
+    text = f"{options.where}: log-in as {options.username!r} was refused: the server answered {shown!r}"
     if code // 100 == LATER:
         raise TransientError(text, advice="If it lasts, see to that server, and to the network in between.")
     raise AuthError(text, advice="Check `username` and `password`, and that the account may send by SMTP.")
@@ -106,11 +100,11 @@ def _encoded(text: str) -> str:
 
 
 def _auth(client: SmtpClient, mechanism: str, answers: list[str]) -> tuple[int, bytes]:
-    """Give the answers to what the server asks; return the first reply that asks no more (RFC 4954 section 4)."""
+    """Answer the server's challenges; return the first reply that is no challenge (RFC 4954 section 4)."""
     first = f"AUTH {mechanism}"
     if mechanism == "PLAIN" and len(first) + len(answers[0]) < _LONGEST_COMMAND:
         first = f"{first} {answers.pop(0)}"
-    code, words = client.docmd(first)
+    code, text = client.docmd(first)
     while code == _GO_ON and answers:
-        code, words = client.docmd(answers.pop(0))
-    return code, words
+        code, text = client.docmd(answers.pop(0))
+    return code, text

@@ -1,4 +1,4 @@
-"""What a server's replies mean in the kernel's verbs. Nothing else in this plugin decides that.
+"""Translate a server's replies into gatewayd's five errors. Nothing else in this plugin does.
 
 The reply's first digit and the step at which it came decide (RFC 5321 section 4.2), its words are shown and never decide.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from gatewayd_smtp.options import SmtpOptions
 
-__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "said", "unfit"]
+__all__ = ["LATER", "NEVER", "OK", "Goodbye", "closed", "garbled", "let_in", "reply_text", "unfit"]
 
 #: The first digits of replies (RFC 5321 section 4.2.1).
 OK, LATER, NEVER = 2, 4, 5
@@ -23,9 +23,9 @@ _GOODBYE, _WHO = 421, 530
 _SHOWN = 300
 
 
-def said(code: int, words: bytes, secrets: Sequence[str] = ()) -> str:
-    """Return a server's reply as one short printable text, without what we told it in secret."""
-    return f"{code} {quoted(words, secrets, _SHOWN)}"[:_SHOWN].strip()
+def reply_text(code: int, text: bytes, secrets: Sequence[str] = ()) -> str:
+    """Return a server's reply as one short printable text, without our secrets."""
+    return f"{code} {quoted(text, secrets, _SHOWN)}"[:_SHOWN].strip()
 
 
 class Goodbye(TransientError):
@@ -40,19 +40,19 @@ def closed(options: SmtpOptions) -> Goodbye:
     )
 
 
-def garbled(options: SmtpOptions, words: bytes, secrets: Sequence[str] = ()) -> TransientError:
-    """Return the error for bytes that are no SMTP."""
-    other = other_protocol(words)
+def garbled(options: SmtpOptions, text: bytes, secrets: Sequence[str] = ()) -> TransientError:
+    """Return the error for a reply that is no SMTP."""
+    other = other_protocol(text)
     advice = "Check that `host` and `port` are those of an SMTP server: usually 465, and 587 for `starttls`."
     if other not in ("", "SMTP"):
         advice = f"It is a server of {other}. {advice}"
-    return TransientError(f"{options.where}: expected an SMTP reply, got {quoted(words, secrets, 100)!r}", advice=advice)
+    return TransientError(f"{options.where}: expected an SMTP reply, got {quoted(text, secrets, 100)!r}", advice=advice)
 
 
 def unfit(options: SmtpOptions, code: int, shown: str) -> GatewaydError | None:
-    """Return the error for a reply within a mail's transaction that is no word on the mail; None where it is one.
+    """Return the error for a reply in a mail's transaction that is not about the mail; None if it is.
 
-    ``shown`` is the reply as ``said`` returns it.
+    ``shown`` is the reply as ``reply_text`` returns it.
     """
     if code == _GOODBYE:
         return Goodbye(
@@ -66,8 +66,8 @@ def unfit(options: SmtpOptions, code: int, shown: str) -> GatewaydError | None:
 
 
 def let_in(options: SmtpOptions, reply: tuple[int, bytes], otherwise: str) -> None:
-    """Raise TransientError for a greeting, or a reply to ours, that does not let us in. No mail was looked at: none is refused."""
+    """Raise TransientError for a refusal of the connection or of EHLO. It is about no mail, so no mail counts as refused."""
     if reply[0] // 100 == OK:
         return
     advice = "Perhaps the server does not know our address, or wants another `hello`."
-    raise TransientError(f"{options.where}: {otherwise}: the server answered {said(*reply)!r}", advice=advice)
+    raise TransientError(f"{options.where}: {otherwise}: the server answered {reply_text(*reply)!r}", advice=advice)

@@ -1,4 +1,4 @@
-"""The forwarder and its courier: several mails over one connection, with a word for each recipient (RFC 5321 section 3.3)."""
+"""The forwarder ``smtp`` and its courier: several mails over one connection, with a result for each recipient (RFC 5321)."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from gatewayd import (
     socket_errors,
     wire,
 )
-from gatewayd_smtp.connect import connect, cut, hang_up
-from gatewayd_smtp.faults import LATER, NEVER, OK, Goodbye, closed, garbled, said, unfit
+from gatewayd_smtp.connect import connect, hang_up
+from gatewayd_smtp.faults import LATER, NEVER, OK, Goodbye, closed, garbled, reply_text, unfit
 from gatewayd_smtp.options import SmtpOptions
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _NO_XTEXT = re.compile(r"[^!-~]|[+=]")
 _LONGEST_ENVID = 100
 _SIZE = re.compile("[0-9]{1,20}")
 _STATES: dict[int, RecipientState] = {OK: "delivered", LATER: "waiting", NEVER: "refused"}
-#: What became of a recipient, and the server's words.
+#: The state of a recipient, and the server's reply.
 _Verdict: TypeAlias = "tuple[RecipientState, str]"
 
 
@@ -65,7 +65,7 @@ class SmtpCourier(Courier):
     def __init__(self, options: SmtpOptions, client: SmtpClient) -> None:
         self._options = options
         self._client = client
-        #: No mail is on its way. A connection that broke off within one is closed without a word.
+        #: No mail is being sent. A connection that broke within a mail is closed without QUIT.
         self._idle = True
         #: How many mails this connection has taken.
         self._taken = 0
@@ -74,7 +74,7 @@ class SmtpCourier(Courier):
         self._aborted = False
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
-        """See ``Courier.deliver``. SMTP has no word for when to come again, so no receipt has one."""
+        """See ``Courier.deliver``. SMTP servers don't say when to try again, so receipts have no ``retry_after``."""
         for parcel in parcels:
             if self._taken >= self._options.messages_per_connection or self._client.hasty:
                 self._connect_anew()
@@ -95,7 +95,7 @@ class SmtpCourier(Courier):
         with socket_errors(self._options, self._options.effective_port):
             verdicts |= self._transaction("MAIL FROM:<>", known, written) if known else {}
         self._idle = True
-        missed = {address: f"{address}: {words}" for address, (state, words) in verdicts.items() if state != "delivered"}
+        missed = {address: f"{address}: {reply}" for address, (state, reply) in verdicts.items() if state != "delivered"}
         if len(missed) == len(verdicts):
             later = any(state == "waiting" for state, _ in verdicts.values())
             raise (TransientError if later else PermanentError)(f"{self._options.where}: {'; '.join(missed.values())}")
@@ -104,30 +104,27 @@ class SmtpCourier(Courier):
     def abort(self) -> None:
         """Break the connection. No other is made after it."""
         self._aborted = True
-        cut(self._client)
+        self._client.connection.cut()
 
     def close(self) -> None:
-        """Say QUIT and close, within a second; without a word where a mail broke off."""
+        """Say QUIT and close, within a second; without QUIT if a mail broke off."""
         if self._idle:
             hang_up(self._client)
         else:
             self._client.close()
 
     def _connect_anew(self) -> None:
-        if self._idle:
-            hang_up(self._client)
-        else:
-            self._client.close()
+        self.close()
         self._taken = 0
         if self._aborted:
             raise closed(self._options)
-        # Kept before it is asked once more: whoever aborts says so first, and then breaks what is kept.
+        # ``abort`` sets its flag before it cuts the client, so one of the two threads sees the other.
         self._client = connect(self._options)
         if self._aborted:
             self._client.close()
 
     def _deliver_surely(self, parcel: Parcel) -> Receipt:
-        """Deliver a mail; over a new connection where the server leaves one that has taken others, and surely not this one."""
+        """Deliver a mail. If the server ends a connection that took other mails, but surely not this one, use a new connection."""
         self._unanswered = False
         try:
             return self._deliver(parcel)
@@ -152,7 +149,7 @@ class SmtpCourier(Courier):
         return _receipt(parcel, verdicts)
 
     def _written(self, parcel: Parcel) -> Written:
-        """Return the mail as this server can take it; raises PermanentError where it can't."""
+        """Return the mail in a form that this server accepts; raises PermanentError if there is none."""
         written = forwarded(parcel, eight_bit=self._client.has_extn("8bitmime"), smtputf8=self._client.has_extn("smtputf8"))
         limit = self._client.esmtp_features.get("size", "")
         # 0 and no number say that there is no fixed limit, and a number has 20 digits at most (RFC 1870 sections 4 and 5).
@@ -161,7 +158,7 @@ class SmtpCourier(Courier):
         return written
 
     def _wired(self, addresses: Iterable[str]) -> tuple[dict[str, str], dict[str, _Verdict]]:
-        """Return addresses as this server can take them, and the verdict on those that it can't: they keep it from nobody else."""
+        """Return the addresses that this server accepts, in its form, and a refusal for each of the others."""
         known: dict[str, str] = {}
         verdicts: dict[str, _Verdict] = {}
         for address in addresses:
@@ -172,24 +169,24 @@ class SmtpCourier(Courier):
         return known, verdicts
 
     def _wire(self, address: str) -> str:
-        """Return an address as this server can take it; raises PermanentError where it can't (RFC 6531 section 3.2)."""
+        """Return an address in the form for this server; raises PermanentError if it needs SMTPUTF8 (RFC 6531 section 3.2)."""
         known = wire(address)
         if not known.isascii() and not self._client.has_extn("smtputf8"):
             raise PermanentError(f"{address!r} is not ASCII before the @, and {self._options.where} does not offer SMTPUTF8")
         return known
 
     def _transaction(self, begin: str, known: Mapping[str, str], written: Written) -> dict[str, _Verdict]:
-        """Give a mail to the server (RFC 5321 section 3.3) and return what it said of each recipient."""
-        digit, words = self._ask(begin)
+        """Send a mail (RFC 5321 section 3.3) and return the server's verdict on each recipient."""
+        digit, reply = self._ask(begin)
         if digit != OK:
-            return dict.fromkeys(known, (_STATES[digit], words))
+            return dict.fromkeys(known, (_STATES[digit], reply))
         verdicts: dict[str, _Verdict] = {}
         accepted: list[str] = []
         for address, wired in known.items():
-            code, said_of_it = self._client.ask(f"RCPT TO:<{wired}>")
-            digit, words = self._word(code, said_of_it)
+            code, text = self._client.ask(f"RCPT TO:<{wired}>")
+            digit, reply = self._checked(code, text)
             # Behind one that was accepted it may be a word on their number: alone it is asked for once more.
-            verdicts[address] = "waiting" if code == _TOO_MANY and accepted else _STATES[digit], words
+            verdicts[address] = "waiting" if code == _TOO_MANY and accepted else _STATES[digit], reply
             accepted += [address] if digit == OK else []
         begun, verdict = self._data(written) if accepted else (False, ("refused", ""))
         if not begun:
@@ -197,9 +194,9 @@ class SmtpCourier(Courier):
         return verdicts | dict.fromkeys(accepted, verdict)
 
     def _reset(self) -> None:
-        """End a transaction that is open still. What was said of the mail stands, though a server may hang up on it now.
+        """End an open transaction. The verdicts on the mail stand, even if the server hangs up now.
 
-        In one that the server does not end, the next MAIL would be refused: that mail goes over a new connection.
+        If the server does not end it, it would refuse the next MAIL, so the next mail uses a new connection.
         """
         try:
             digit, _ = self._ask("RSET")
@@ -210,7 +207,7 @@ class SmtpCourier(Courier):
                 self._taken = self._options.messages_per_connection
 
     def _parameters(self, parcel: Parcel, addresses: Iterable[str], written: Written) -> str:
-        """Return what MAIL says of the mail, as far as the server offers to hear it."""
+        """Return the parameters of MAIL, as far as the server supports them."""
         size = f" SIZE={written.size}" if self._client.has_extn("size") else ""
         body = " BODY=8BITMIME" if written.eight_bit else ""
         utf8 = "" if "".join(addresses).isascii() else " SMTPUTF8"
@@ -221,19 +218,20 @@ class SmtpCourier(Courier):
 
     def _ask(self, command: str) -> tuple[int, str]:
         """Send a command; return the first digit of its reply, and the reply."""
-        return self._word(*self._client.ask(command))
+        return self._checked(*self._client.ask(command))
 
-    def _word(self, code: int, words: bytes) -> tuple[int, str]:
-        shown = said(code, words, self._client.secrets)
+    def _checked(self, code: int, reply: bytes) -> tuple[int, str]:
+        """Return the first digit of a reply, and its text; raises the error for a reply that ends the connection."""
+        shown = reply_text(code, reply, self._client.secrets)
         if wrong := unfit(self._options, code, shown):
             raise wrong
         return code // 100, shown
 
     def _data(self, written: Written) -> tuple[bool, _Verdict]:
-        """Send the mail itself; return whether the server wanted to have it, and the verdict."""
-        code, words = self._client.ask("DATA")
+        """Send the mail itself; return whether the server accepted DATA, and the verdict."""
+        code, reply = self._client.ask("DATA")
         if code != _SEND_IT:
-            digit, shown = self._word(code, words)
+            digit, shown = self._checked(code, reply)
             if digit == OK:
                 raise garbled(self._options, shown.encode())
             return False, (_STATES[digit], shown)
@@ -242,17 +240,17 @@ class SmtpCourier(Courier):
             self._client.send_data(written.pieces())
         except ConnectionError as error:
             return True, self._parting(error)
-        # From here on the server may have taken the mail over: only its answer tells. Without one it is sent again, with the
-        # same Message-ID.
-        reply = self._client.reply("the end of a mail", self._options.patience)
+        # From here on the server may have accepted the mail; only its reply tells. Without a reply the mail is sent again, with
+        # the same Message-ID.
+        final = self._client.reply("the end of a mail", self._options.patience)
         self._unanswered = False
-        digit, shown = self._word(*reply)
+        digit, shown = self._checked(*final)
         return True, (_STATES[digit], shown)
 
     def _parting(self, error: ConnectionError) -> _Verdict:
-        """Return what a server said that hung up on a mail: a refusal is one, else ``error`` is raised."""
+        """Return the refusal of a server that hung up within a mail; raises ``error`` if it sent none."""
         with suppress(OSError, TransientError):
-            digit, shown = self._word(*self._client.reply("a refusal", _PARTING_SECONDS))
+            digit, shown = self._checked(*self._client.reply("a refusal", _PARTING_SECONDS))
             if digit == NEVER:
                 return "refused", shown
         raise error
@@ -261,5 +259,5 @@ class SmtpCourier(Courier):
 def _receipt(parcel: Parcel, verdicts: Mapping[str, _Verdict]) -> Receipt:
     found = ((address, *verdicts[address]) for address in parcel.to)
     return Receipt(
-        id=parcel.id, recipients=tuple(Recipient(address=address, state=state, words=words) for address, state, words in found)
+        id=parcel.id, recipients=tuple(Recipient(address=address, state=state, words=reply) for address, state, reply in found)
     )

@@ -1,4 +1,4 @@
-"""Where a webhook may go: to public addresses, unless its host is allowed by name.
+"""Decide which addresses a webhook may connect to: public ones, unless its host is allowed by name.
 
 A webhook's URL is an operator's word, and what answers inside our own network (databases, metadata of clouds, routers) trusts
 whoever reaches it. So a host is resolved once, each address is judged, and the connection goes to a judged address and no other:

@@ -1,4 +1,4 @@
-"""What a server's answer means for a delivery (RFC 9110 section 15; Standard Webhooks, "Delivery success and failure")."""
+"""Decide from a server's HTTP response what becomes of a delivery (RFC 9110 section 15; Standard Webhooks, "Delivery")."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ class WebhookAnswer:
         """Whether nothing more is to be sent for now, and not only this."""
         return self.state == "waiting" and (self.status == HTTPStatus.TOO_MANY_REQUESTS or self.patience is not None)
 
-    def words(self, keys: Keys) -> str:
+    def text(self, keys: Keys) -> str:
         """Return status, reason and the beginning of the body, for people, on one line."""
-        said = printable(self.body.decode("utf-8", "replace"))
+        shown = printable(self.body.decode("utf-8", "replace"))
         text = printable(f"{self.status} {self.reason}")
-        if self.state != "delivered" and said:
-            text += f": {said}"
+        if self.state != "delivered" and shown:
+            text += f": {shown}"
         if 300 <= self.status < 400:  # noqa: PLR2004  the same
             moved = printable(self.location.partition("?")[0])
             text = f"{self.status} redirects{f' to {moved}' if moved else ''}, which is not followed: correct `url`"
@@ -80,6 +80,6 @@ class WebhookAnswer:
 
 def receipt(parcel: Parcel, answer: WebhookAnswer, keys: Keys, *, sent: bool = True) -> Receipt:
     """Return what became of a parcel that was answered so, or was not sent since the one before it was."""
-    words = answer.words(keys) if sent else f"not sent, since the server asked to wait: {answer.words(keys)}"
+    words = answer.text(keys) if sent else f"not sent, since the server asked to wait: {answer.text(keys)}"
     recipients = tuple(Recipient(address=name, state=answer.state, words=words) for name in parcel.to)
     return Receipt(id=parcel.id, recipients=recipients, retry_after=answer.patience if answer.state == "waiting" else None)

@@ -1,4 +1,4 @@
-"""What sockets, TLS and http.client raise, in the kernel's verbs. Nothing else in this plugin decides that."""
+"""Translate errors of sockets, TLS and http.client into gatewayd's five errors. Nothing else in this plugin does."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def _verb(error: Exception, options: WebhookOptions) -> GatewaydError:  # noqa: 
             f"{where}: connection lost: {error.strerror or error}",
             advice="If it lasts, see to that server, and to the network in between.",
         )
-    said = printable(f"{type(error).__name__}: {error}")
-    return TransientError(f"{where}: expected an HTTP answer, got {said}", advice="Check that `url` is that of an HTTP server.")
+    shown = printable(f"{type(error).__name__}: {error}")
+    return TransientError(f"{where}: expected an HTTP answer, got {shown}", advice="Check that `url` is that of an HTTP server.")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from gatewayd import Courier, Forwarder, PermanentError, TransientError
 from gatewayd_webhook.answer import WebhookAnswer, receipt
 from gatewayd_webhook.body import body, notice_body
+from gatewayd_webhook.connection import WebhookConnection
 from gatewayd_webhook.faults import BROKEN, errors
-from gatewayd_webhook.line import WebhookConnection
 from gatewayd_webhook.options import WebhookOptions
 from gatewayd_webhook.signature import Keys, webhook_id
 
@@ -38,21 +38,21 @@ class Webhook(Forwarder):
     def open(self) -> WebhookCourier:
         """See ``Forwarder``: connects, and asks for nothing yet."""
         keys = Keys(self.options.secret, self.options.previous_secret)
-        line = WebhookConnection(self.options)
-        line.begin()
-        return WebhookCourier(self.options, keys, line)
+        connection = WebhookConnection(self.options)
+        connection.begin()
+        return WebhookCourier(self.options, keys, connection)
 
 
 class WebhookCourier(Courier):
-    """A connection to the server. One that ended between two requests is made anew."""
+    """A connection to the server. It reconnects if it ended between two requests."""
 
-    def __init__(self, options: WebhookOptions, keys: Keys, line: WebhookConnection) -> None:
+    def __init__(self, options: WebhookOptions, keys: Keys, connection: WebhookConnection) -> None:
         self._options = options
         self._keys = keys
-        self._line = line
+        self._connection = connection
 
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
-        """See ``Courier``. A server that asks us to wait gets none of the parcels behind."""
+        """See ``Courier``. If a server asks us to wait, the parcels behind are not sent."""
         busy: WebhookAnswer | None = None
         for parcel in parcels:
             answer = busy or self._post(parcel.message_id, body(self._options, parcel))
@@ -63,49 +63,47 @@ class WebhookCourier(Courier):
         """See ``Courier``: an event of its own type."""
         answer = self._post(notice.message_id, notice_body(notice))
         if answer.state != "delivered":
-            words = f"{self._options.host}: {answer.words(self._keys)}"
-            raise (TransientError if answer.state == "waiting" else PermanentError)(
-                words, advice="See to the receiver of `notify`."
-            )
+            text = f"{self._options.host}: {answer.text(self._keys)}"
+            raise (TransientError if answer.state == "waiting" else PermanentError)(text, advice="See to the receiver of `notify`.")
         return ()
 
     def abort(self) -> None:
         """See ``Courier``."""
-        self._line.cut()
+        self._connection.cut()
 
     def close(self) -> None:
-        """See ``Courier``: HTTP has no word of leave."""
-        self._line.drop()
+        """See ``Courier``: HTTP says no goodbye."""
+        self._connection.drop()
 
     def _post(self, message_id: str, content: bytes) -> WebhookAnswer:
-        self._line.begin()
+        self._connection.begin()
         connection = HTTPConnection(self._options.host, self._options.port)
-        # Only the line connects, since only it knows where to.
+        # Only our connection connects: it knows the permitted addresses.
         connection.auto_open = 0
         connection.response_class = _Response
-        connection.sock = self._line
+        connection.sock = self._connection
         with errors(self._options):
             response = self._answered(connection, message_id, content)
             if response.status not in _FINAL:
                 raise BadStatusLine(f"status {response.status}")
         answer = _read(response)
         if response.will_close or not response.isclosed():
-            # What is left of it would be taken for the next answer.
-            self._line.close()
+            # The rest of it would be taken for the next response.
+            self._connection.close()
         response.close()
         return answer
 
     def _answered(self, connection: HTTPConnection, message_id: str, content: bytes) -> HTTPResponse:
         """Send a request and return its answer, the body still unread.
 
-        A server may refuse what it has not read to the end, and hang up: then its word counts, not that we could not go on.
-        Without one, nobody knows whether it acted on the request. It is made again later; its webhook-id lets the receiver know it.
+        A server may refuse a request before its end, and hang up: then its response counts, not that we could not send the rest.
+        Without a response, nobody knows whether it acted on the request. It is made again later, with the same webhook-id.
         """
         try:
             self._send(connection, message_id, content)
-            self._line.answer()
+            self._connection.answer()
         except (BrokenPipeError, ConnectionResetError) as lost:
-            self._line.close()
+            self._connection.close()
             with suppress(*BROKEN):
                 response = connection.getresponse()
                 # Nobody has taken what he has not got to its end.
@@ -132,7 +130,7 @@ class WebhookCourier(Courier):
 
 
 class _Response(HTTPResponse):
-    """An answer; http.client would take what may come before it, such as 103 (RFC 8297), for all of it."""
+    """A response. http.client takes an interim response, such as 103 (RFC 8297), for the final one."""
 
     def begin(self) -> None:
         """Read its head, and what comes before that."""
@@ -144,7 +142,7 @@ class _Response(HTTPResponse):
 
 
 def _read(response: HTTPResponse) -> WebhookAnswer:
-    """Return an answer with as much of its body as can be had: the status has decided, whatever becomes of the rest."""
+    """Return an answer with as much of its body as arrives. The status decides, whatever happens to the body."""
     pieces: list[bytes] = []
     with suppress(TransientError, *BROKEN):
         while piece := response.read(_PIECE):

@@ -76,8 +76,7 @@ class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
     url: _Url = Field(description="Where filings are posted to. No secret belongs into it: the request is signed.")
     secret: Secret = Field(description="What requests are signed with, as a reference: `whsec_` and base64 of 24 to 64 bytes.")
     previous_secret: Secret | None = Field(
-        None,
-        description="The secret before it. While it stands here, requests carry both signatures: no receiver misses one.",
+        None, description="The secret before it. While it stands here, requests carry both signatures: no receiver misses one."
     )
     insecure: bool = Field(False, description="Allows `http://`: mail goes over the network in plain text.")
     ca_file: ConfigPath | None = Field(None, description="Certificates to trust in place of the system's, as a PEM file.")

@@ -1,4 +1,4 @@
-"""Who a request is from: signatures after Standard Webhooks 1.0.0, "Signature scheme"."""
+"""Sign requests, after Standard Webhooks 1.0.0, "Signature scheme"."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Keys:
         signed = b"%s.%d.%s" % (webhook_id.encode(), timestamp, body)
         return " ".join(f"v1,{b64encode(hmac.digest(key, signed, 'sha256')).decode()}" for key in self._keys)
 
-    def are_in(self, words: str | bytes) -> bool:
+    def are_in(self, text: str | bytes) -> bool:
         """Whether a server's words give one of the secrets away, in whatever encoding."""
-        return any(repeats(words, secret.removeprefix(_PREFIX)) for _, secret in self._texts)
+        return any(repeats(text, secret.removeprefix(_PREFIX)) for _, secret in self._texts)
 
 
 def _key(secret: Secret, text: str) -> bytes:

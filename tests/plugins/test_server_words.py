@@ -75,7 +75,7 @@ def _folder_names(words: bytes) -> None:
 def _webhook(words: bytes) -> None:
     text = words.decode("latin-1")
     answer = WebhookAnswer(status=429, reason=text, retry_after=text, location=text, body=words)
-    answer.words(Keys())
+    answer.text(Keys())
     answer.patience  # noqa: B018  it is what is measured
 
 
@@ -141,7 +141,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "IMAP, IDLE": _idle,
     "POP3, LIST and UIDL": lambda words: list(map(uidl.numbered, uidl.lines([b"1 " + words, words, words]))),
     "POP3, what is none": lambda words: pop3_faults.garbled("", words),
-    "SMTP, what is shown": lambda words: smtp_faults.said(550, words),
+    "SMTP, what is shown": lambda words: smtp_faults.reply_text(550, words),
     "SMTP, EHLO": _ehlo,
     "HTTP, an answer": _webhook,
     "HTTP, headers": _http,

@@ -1,4 +1,4 @@
-"""What http.client takes for a socket: a connection to a judged address only, with its deadlines and its bound in bytes."""
+"""The connection that http.client uses as its socket: to permitted addresses only, with deadlines and a bound in bytes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["WebhookConnection"]
 
-#: How much of one answer is read, headers and all: nobody needs more, and memory is ours.
+#: How much of one response is read, with its headers.
 _MAX_ANSWER = 1 << 16
 
 
 class WebhookConnection:
-    """A connection to the server, made anew where it has ended. Used by one thread, but for ``cut``."""
+    """A connection to the server, which reconnects if it has ended. It is used by one thread, except for ``cut``."""
 
     def __init__(self, options: WebhookOptions) -> None:
         self._options = options
@@ -35,7 +35,7 @@ class WebhookConnection:
         self._ended = False
 
     def begin(self) -> None:
-        """Begin a request: from now on the deadline runs. Connects where there is no connection of use.
+        """Begin a request, with its deadline. Connects if there is no usable connection.
 
         Raises AuthError, TransientError, or ConfigError for an unusable ``ca_file``.
         """
@@ -46,7 +46,7 @@ class WebhookConnection:
         self._step("the request")
 
     def answer(self) -> None:
-        """The request was sent: what comes is its answer."""
+        """Begin to read the response to the request."""
         self._step("the answer")
 
     def _step(self, what: str) -> None:
@@ -54,7 +54,7 @@ class WebhookConnection:
         self._open().step(what, seconds=self._options.timeout, most=left, limit=_MAX_ANSWER)
 
     def _alive(self) -> bool:
-        """Whether the other side keeps the connection open and silent: an answer to nothing is none of ours."""
+        """Whether the server keeps the connection open and has sent nothing unasked."""
         if self._connection is None:
             return False
         try:
@@ -72,12 +72,12 @@ class WebhookConnection:
         with errors(options):
             if self._cut:
                 raise TransientError(f"{options.where}: the connection was aborted")
-            # Kept before its handshake, which ``cut`` must be able to end.
+            # Kept before its handshake, so that ``cut`` can end it.
             Connection(options, options.port, context, choose=self._public, made=self._keep)
 
     def _keep(self, connection: Connection) -> None:
         self._connection = connection
-        # Whoever cut before saw no connection: one of the two sees the other.
+        # An earlier ``cut`` saw no connection, but it has set the flag.
         if self._cut:
             connection.cut()
 
@@ -96,11 +96,11 @@ class WebhookConnection:
         self._open().sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return a reader of one answer; what http.client does to it, it does not do to the connection."""
+        """Return a reader of one response. Closing it does not close the connection."""
         return self._open().makefile(mode)
 
     def close(self) -> None:
-        """Take note that the connection is of no use any more: it is dropped before the next request, or at the end."""
+        """Mark the connection as unusable: it is dropped before the next request, or at the end."""
         self._ended = True
 
     def _open(self) -> Connection:
@@ -117,7 +117,7 @@ class WebhookConnection:
             connection.close()
 
     def cut(self) -> None:
-        """Break the connection under what another thread does with it. Never raises, and none is made anew after it."""
+        """Break the connection while another thread uses it, and never connect again. Never raises."""
         self._cut = True
         connection = self._connection
         if connection is not None:
