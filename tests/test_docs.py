@@ -78,7 +78,7 @@ def test_the_page_names_each_event_of_the_log_that_is_ever_said_and_no_other() -
     named = {event for row in _table("event | level | when, and fields besides `account`") for event in _code(row[0])}
     sources = "".join(path.read_text() for path in docs.DOCS.parent.glob("gatewayd/**/*.py"))
     functions = [one for name, one in inspect.getmembers(journal, inspect.isfunction) if f"journal.{name}" in sources]
-    texts = [one.args[1] for function in functions for one in _calls(function) if getattr(one.func, "id", "") == "say"]
+    texts = [one.args[1] for function in functions for one in _calls(function) if getattr(one.func, "id", "") == "write"]
     said = {text.value for text in texts if isinstance(text, ast.Constant)} | {"library speaks", "config fault"}
     loops = {"visit problem", "visit note"}
     assert len(said) > 25

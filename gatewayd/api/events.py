@@ -1,4 +1,4 @@
-"""What observers are told: frozen values, each after the fact. They are told at most once; certainty is the store's."""
+"""The events that observers get: frozen values, each after the fact and at most once. For certainty, ask the store."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class MailFiled:
     """A mail was filed, and is on the disk. It carries no text of the mail: ask the store, or `gatewayd mail show`."""
 
     account: str
-    #: Where it lies on the server.
+    #: Its folder and key on the server.
     folder: str
     key: str
     mail_id: int
     #: Length of the raw bytes.
     size: int
-    #: When it came to the mailbox; None where the server does not say.
+    #: When it came to the mailbox; None if the server does not say.
     received_at: datetime | None
-    #: It was there before: of a folder's first listing, or asked for from the beginning.
+    #: It is old mail: of a folder's first listing, or asked for from the beginning.
     backlog: bool
     #: One for each operator that admits it, with links, rivals and faults.
     filings: tuple[Filing, ...]
@@ -47,14 +47,14 @@ class MailFiled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailFailed:
-    """Something went wrong for one filing, and it stands in the error queue; the mail is filed all the same."""
+    """One filing has a fault, and is in the error queue; the mail is filed all the same."""
 
     account: str
     mail_id: int
     operator: str
     #: A matcher's kind, ``directory``, ``parser`` or ``config``.
     by: str
-    #: What went wrong, in one line. A matcher's error may quote the mail: don't log it.
+    #: The fault, in one line. A matcher's error may quote the mail: don't log it.
     error: str
 
 
@@ -75,7 +75,7 @@ class DeliverySettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChanged:
-    """An account is in another condition, or something else is wrong with it."""
+    """An account's condition or its fault changed."""
 
     health: AccountHealth
     before: Condition
@@ -85,12 +85,12 @@ class AccountChanged:
 class ConfigLoaded:
     """The config was taken over, at the start or while running."""
 
-    #: Names of what runs now.
+    #: The names of those that run now.
     accounts: tuple[str, ...]
     operators: tuple[str, ...]
-    #: What is faulty in the folder; such a file runs as last accepted, or not at all.
+    #: The faults in the folder. A faulty file runs as it was last accepted, or not at all.
     faults: tuple[Fault, ...] = ()
 
 
-#: What an observer can be told.
+#: The events that an observer can get.
 Event: TypeAlias = MailFiled | MailFailed | DeliverySettled | AccountChanged | ConfigLoaded

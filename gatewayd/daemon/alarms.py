@@ -1,7 +1,7 @@
-"""What a person must see to now, and when that is told: little and together, for nobody reads a hundred mails.
+"""Collect alarms, and decide when administrators are notified: seldom, and of several alarms at once.
 
-An alarm is raised by whoever knows of it, and is over when the same says so. It may be raised again and again: only the
-first time counts. What begins and is over before anybody was told is not told at all.
+The room that raises an alarm also ends it. Raising it again changes nothing but its text. An alarm that begins and ends
+between two notices is not in any.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AlarmDigest", "Alarms"]
 
-#: Seconds within which what begins and ends is told together.
+#: Seconds for which alarms are collected into one notice.
 _TOGETHER = 60.0
-#: So many notices in so many seconds, at most.
+#: At most so many notices in so many seconds.
 _NOTICES, _HOUR = 6, 3600.0
 
 _Key: TypeAlias = "tuple[AlarmKind, str]"
@@ -32,10 +32,10 @@ _Key: TypeAlias = "tuple[AlarmKind, str]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmDigest:
-    """What is to be told at once."""
+    """What one notice contains."""
 
     begun: tuple[Standing, ...] = ()
-    #: What was told of before, and is over.
+    #: Alarms of earlier notices that are over.
     over: tuple[Standing, ...] = ()
 
     def __bool__(self) -> bool:
@@ -44,10 +44,10 @@ class AlarmDigest:
 
 @dataclass(slots=True)
 class _Known:
-    """One alarm as it is known; times are on the clock of ``Alarms``."""
+    """One alarm; times are on the clock of ``Alarms``."""
 
     standing: Standing
-    #: From when on it is to be told.
+    #: From when on it belongs into a notice.
     ripe_at: float
     told: bool = False
     over_at: float | None = None
@@ -57,30 +57,30 @@ class Alarms:
     """Collects alarms. Every method may be called from any thread, and none waits."""
 
     def __init__(self, *, after: float = 900.0, clock: Callable[[], float] = time.monotonic) -> None:
-        #: Seconds after which an alarm counts that may pass by itself.
+        #: Seconds that an alarm which may pass by itself must last.
         self.after = after
         self._clock = clock
         self._known: dict[_Key, _Known] = {}
         self._told_at: deque[float] = deque(maxlen=_NOTICES)
-        self._door = Lock()
+        self._lock = Lock()
 
     def raised(self, alarm: Alarm) -> None:
-        """Take in that something is wrong, for the first time or still."""
+        """Add an alarm, or change the text of one that lasts."""
         now, key = self._clock(), (alarm.kind, alarm.name)
         ripe = now + (self.after if alarm.passing else 0.0)
-        with self._door:
+        with self._lock:
             known = self._known.get(key)
             if known is None:
                 self._known[key] = _Known(Standing(alarm=alarm, since=datetime.now(UTC)), ripe)
                 return
             known.standing = replace(known.standing, alarm=alarm)
             known.ripe_at = min(known.ripe_at, ripe)
-            # It was over for a moment, and nobody has heard of that.
+            # It was over for a moment, which no notice has reported.
             known.over_at = None
 
     def over(self, kind: AlarmKind, name: str = "") -> None:
-        """Take in that nothing is wrong, any more or still."""
-        with self._door:
+        """End an alarm, if there is one."""
+        with self._lock:
             known = self._known.get((kind, name))
             if known is None:
                 return
@@ -90,19 +90,19 @@ class Alarms:
                 known.over_at = self._clock()
 
     def forget(self, kind: AlarmKind, name: str = "") -> None:
-        """Take in that it is no longer ours to say how this is."""
-        with self._door:
+        """Drop an alarm, because somebody else is responsible for it now."""
+        with self._lock:
             self._known.pop((kind, name), None)
 
     def standing(self) -> Sequence[Standing]:
-        """Return what stands now, told or not, by kind and name."""
-        with self._door:
+        """Return the alarms that last, by kind and name, with those that no notice had yet."""
+        with self._lock:
             return [known.standing for _, known in sorted(self._known.items()) if known.over_at is None]
 
     def due(self) -> AlarmDigest:
-        """Return what is to be told now, empty where nothing is. It stays due until ``told``."""
+        """Return the notice that is due now, or an empty one. It stays due until ``told`` is called."""
         now = self._clock()
-        with self._door:
+        with self._lock:
             begun = {key: one for key, one in self._known.items() if not one.told and one.ripe_at <= now}
             over = {key: one for key, one in self._known.items() if one.over_at is not None}
             first = min([*(one.ripe_at for one in begun.values()), *(one.over_at or now for one in over.values())], default=None)
@@ -115,12 +115,12 @@ class Alarms:
             )
 
     def told(self, news: AlarmDigest) -> None:
-        """Take in that it was told. What has changed since it was made is due again."""
+        """Take note that a notice was sent. What has changed since it was made is due again."""
         now = self._clock()
-        with self._door:
+        with self._lock:
             self._told_at.append(now)
             for one in news.begun:
-                # Over meanwhile, and forgotten: that is to be told, too.
+                # If it was over meanwhile and dropped, the next notice says that it is over.
                 known = self._known.setdefault((one.alarm.kind, one.alarm.name), _Known(one, now, over_at=now))
                 known.told = True
             for one in news.over:

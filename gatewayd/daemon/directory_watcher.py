@@ -1,26 +1,29 @@
-"""Watches the folders of operators' directories, so that a changed file is looked at before the mail that comes after it."""
+"""Watch the folders of operators' directories, so that a changed file is loaded before the mail that comes after it."""
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchfiles import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
-__all__ = ["DirectoryWatcher"]
+    from watchfiles.main import AbstractEvent
 
-#: Milliseconds without a further change after which a change is told, at most, and between two looks at which folders there are.
+__all__ = ["DirectoryWatcher", "folder_changes", "inodes"]
+
+#: Milliseconds after which a change is reported at the latest, without a further change, and between two looks at the folders.
 _SETTLED, _STEP, _AGAIN = 200, 20, 500
-#: Seconds until folders that can't be watched are tried again: until then they are looked at by time alone.
+#: Seconds until folders that can't be watched are tried again. Directories are looked at from time to time anyway.
 _LATER = 5.0
 
 
 class DirectoryWatcher:
-    """Tells of changes, in whatever thread calls ``run``, until ``stop``."""
+    """Reports changed files from ``run``, in its caller's thread, until ``stop``."""
 
     def __init__(self, folders: Callable[[], Collection[Path]], touched: Callable[[Collection[Path]], None]) -> None:
         self._folders = folders
@@ -32,13 +35,13 @@ class DirectoryWatcher:
         self._stopped = True
 
     def is_set(self) -> bool:
-        """Whether it is told to end, as watchfiles asks for it."""
+        """Whether to stop; watchfiles asks this."""
         return self._stopped
 
     def run(self) -> None:
-        """Watch until it is told to end."""
+        """Watch until ``stop`` is called."""
         while not self._stopped:
-            there = _there(self._folders())
+            there = inodes(self._folders())
             try:
                 self._watch(there)
             except (OSError, RuntimeError):
@@ -49,27 +52,16 @@ class DirectoryWatcher:
         if not there:
             self._rest(_AGAIN / 1000)
             return
-        changes = watch(
-            *there,
-            watch_filter=None,
-            debounce=_SETTLED,
-            step=_STEP,
-            stop_event=self,
-            rust_timeout=_AGAIN,
-            yield_on_timeout=True,
-            recursive=False,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        )
+        changes = folder_changes(there, self, settled=_SETTLED, step=_STEP, every=_AGAIN)
         told: Collection[Path] = [*there]
         for changed in changes:
-            # First of all: nobody saw what changed before the watch stood.
-            told = {*told, *(Path(path) for _, path in changed)}
+            # The first time, all folders: files may have changed before they were watched.
+            told = {*told, *changed}
             if told:
                 self._touched(told)
             told = ()
-            # A folder that was replaced by another of its name is another one.
-            if _there(self._folders()) != there:
+            # A folder that was replaced by another of its name must be watched anew.
+            if inodes(self._folders()) != there:
                 return
 
     def _rest(self, seconds: float) -> None:
@@ -78,12 +70,33 @@ class DirectoryWatcher:
             time.sleep(min(seconds, _AGAIN / 1000))
 
 
-def _there(folders: Collection[Path]) -> dict[Path, int]:
-    """Return the folders that can be watched, each with what tells it from another of its name."""
+def inodes(folders: Iterable[Path]) -> dict[Path, int]:
+    """Return the folders that exist, each with its inode, which differs when a folder is replaced by another of its name."""
     found = {}
     for folder in sorted(folders):
-        try:
+        with suppress(OSError):
             found[folder] = folder.stat().st_ino
-        except OSError:
-            continue
     return found
+
+
+def folder_changes(folders: Iterable[Path], stop: AbstractEvent, *, settled: int, step: int, every: int) -> Iterator[set[Path]]:
+    """Yield the paths that changed in folders, or none after ``every`` ms, until ``stop`` is set. The caller may take its time.
+
+    Times are in ms: a change is reported once nothing else changed for ``step``, after ``settled`` at the latest. Without a filter,
+    since changes that it leaves out would keep the watch from returning.
+
+    Raises OSError or RuntimeError if a folder is gone, or if the system has no watches left.
+    """
+    for changes in watch(
+        *folders,
+        watch_filter=None,
+        debounce=settled,
+        step=step,
+        stop_event=stop,
+        rust_timeout=every,
+        yield_on_timeout=True,
+        recursive=False,
+        raise_interrupt=False,
+        ignore_permission_denied=True,
+    ):
+        yield {Path(path) for _, path in changes}

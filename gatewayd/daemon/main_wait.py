@@ -1,4 +1,4 @@
-"""What the main thread waits for: signals, changed files of the config, and the next look."""
+"""Wait in the main thread for signals, for changed files of the config, and for the next check."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from watchfiles import watch
-
 from gatewayd.config import watched
+from gatewayd.daemon.directory_watcher import folder_changes, inodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,14 +23,14 @@ __all__ = ["Early", "MainWait", "newer"]
 
 #: Milliseconds without a further change after which files count as written, and after which a signal is seen at the latest.
 _SETTLED, _STEP = 300, 100
-#: What people edit; what their editors leave beside it is none of it.
+#: Suffixes of files that people edit; other files are left there by editors.
 _SUFFIXES = {".yaml", ".py", ""}
 #: Seconds by which a file's time may be behind the clock's.
 _COARSE = 0.05
 
 
 class _Flag:
-    """What watchfiles asks whether to stop."""
+    """A flag that watchfiles asks whether to stop. Unlike an Event it has no lock, which a signal handler could wait for."""
 
     def __init__(self) -> None:
         self.up = False
@@ -41,7 +40,7 @@ class _Flag:
 
 
 class Early:
-    """Remembers from its making on that SIGHUP came before there was anything to reload: it would end the process."""
+    """Remembers a SIGHUP that comes before there is anything to reload. Without a handler it would end the process."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -52,10 +51,10 @@ class Early:
 
 
 class MainWait:
-    """Takes the signals over while its block lasts."""
+    """Handles the signals while its block lasts."""
 
     def __init__(self, read_at: float, early: Early | None = None) -> None:
-        """``read_at`` is when the config began to be read, as ``time.time`` has it; what came ``early`` comes first."""
+        """``read_at`` is when reading the config began, as ``time.time`` has it; ``early`` has a SIGHUP that came before."""
         self._early = early
         self._stop = _Flag()
         self._interrupted = _Flag()
@@ -96,37 +95,24 @@ class MainWait:
                 yield self._again_now()
                 continue
             folders = watched(config())
-            known, armed = _identity(folders), False
+            known, armed = inodes(folders), False
             for paths in self._changes(folders, every):
-                # What changed while nobody watched shows by its time.
+                # Files that changed while nobody watched are found by their times.
                 changed = any(map(_is_ours, paths)) or (not armed and newer(folders, self._read_at))
                 armed = True
                 yield self._again_now() if changed else "look"
-                # A folder that was replaced by another of its name is another one.
-                if _identity(watched(config())) != known:
+                # A folder that was replaced by another of its name must be watched anew.
+                if inodes(watched(config())) != known:
                     break
 
     def _again_now(self) -> Literal["reload"]:
         self._read_at = time.time()
         return "reload"
 
-    def _changes(self, folders: tuple[Path, ...], every: float) -> Iterator[set[str]]:
+    def _changes(self, folders: tuple[Path, ...], every: float) -> Iterator[set[Path]]:
         """Yield what changed, or nothing after ``every`` seconds, until a signal comes. The watch stands while others read."""
         try:
-            # Without a filter: changes that it leaves out would keep it from returning.
-            for changes in watch(
-                *folders,
-                watch_filter=None,
-                debounce=_SETTLED,
-                step=_STEP,
-                stop_event=self._interrupted,
-                rust_timeout=int(every * 1000),
-                yield_on_timeout=True,
-                recursive=False,
-                raise_interrupt=False,
-                ignore_permission_denied=True,
-            ):
-                yield {path for _, path in changes}
+            yield from folder_changes(folders, self._interrupted, settled=_SETTLED, step=_STEP, every=int(every * 1000))
         except (OSError, RuntimeError):
             # A folder is gone by now, or the system has no watches left: then its files' times are compared each time.
             until = time.monotonic() + every
@@ -135,23 +121,15 @@ class MainWait:
             yield set()
 
 
-def _is_ours(path: str) -> bool:
-    return Path(path).suffix in _SUFFIXES
-
-
-def _identity(folders: tuple[Path, ...]) -> list[tuple[Path, int]]:
-    found = []
-    for folder in folders:
-        with suppress(OSError):
-            found.append((folder, folder.stat().st_ino))
-    return found
+def _is_ours(path: Path) -> bool:
+    return path.suffix in _SUFFIXES
 
 
 def newer(folders: tuple[Path, ...], since: float) -> bool:
     """Whether something in these folders changed after a time, give or take the file system's clock."""
     for folder in folders:
         with suppress(OSError), os.scandir(folder) as entries:
-            ours = [entry.stat(follow_symlinks=False) for entry in entries if _is_ours(entry.name)]
+            ours = [entry.stat(follow_symlinks=False) for entry in entries if _is_ours(Path(entry.name))]
             if any(one.st_ctime > since - _COARSE for one in (folder.stat(), *ours)):
                 return True
     return False

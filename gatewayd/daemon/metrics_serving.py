@@ -1,4 +1,4 @@
-"""Serves the metrics, as soon as their address can be had: mail goes on meanwhile."""
+"""Serve the metrics. As long as their address can't be bound it is tried again, and mail goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MetricsServing"]
 
-#: Seconds between two tries to have the address.
+#: Seconds between two tries to bind the address.
 _AGAIN = 30.0
 
 
@@ -23,7 +23,7 @@ class MetricsServing:
     """Used by the main thread."""
 
     def __init__(self, metrics: Metrics, config: MetricsConfig | None) -> None:
-        """``config`` is where they are served; None for nowhere."""
+        """Without a ``config`` they are not served."""
         self._metrics = metrics
         self._config = config
         self._server: MetricsServer | None = None
@@ -31,7 +31,7 @@ class MetricsServing:
         self._failed = False
 
     def look(self) -> None:
-        """Begin to serve, if that is due and the address can be had."""
+        """Begin to serve, if a try is due and the address can be bound."""
         now = time.monotonic()
         if self._config is None or self._server is not None or now < self._at:
             return
@@ -46,6 +46,6 @@ class MetricsServing:
         started(self._server.run, "metrics")
 
     def close(self) -> None:
-        """Serve no longer."""
+        """Stop serving."""
         if self._server is not None:
             self._server.close()

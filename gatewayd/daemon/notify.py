@@ -1,6 +1,6 @@
-"""What we tell systemd: the sending side of sd_notify(3). Where nobody asked, nothing is said.
+"""Report the daemon's state to systemd: the sending side of sd_notify(3). Without ``$NOTIFY_SOCKET`` nothing is sent.
 
-Nothing here raises or waits: the daemon's work never depends on who listens.
+Nothing here raises or waits.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ __all__ = ["Notifier"]
 
 
 class Notifier:
-    """Speaks to the socket that ``$NOTIFY_SOCKET`` names, from one thread."""
+    """Sends to the socket that ``$NOTIFY_SOCKET`` names. Used by one thread."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         name = environment.get("NOTIFY_SOCKET", "")
-        # An abstract socket is written with an @ (sd_notify(3)); what is neither is no socket that we know.
+        # An abstract socket is written with an @ (sd_notify(3)); other kinds of sockets are not supported.
         self._address = f"\0{name[1:]}" if name.startswith("@") else name if name.startswith("/") else ""
         self._owed: dict[str, str] = {}
         #: Within how many seconds ``watchdog`` must be called again; None where nobody watches (sd_watchdog_enabled(3)).
@@ -57,7 +57,7 @@ class Notifier:
                 sender.setblocking(False)
                 sender.sendto(text.encode(errors="replace"), self._address)
         except OSError:
-            # The other side is busy or gone. A READY=1 must not get lost for that: what comes next takes it along.
+            # The other side is busy or gone. The next message has these fields, too, so that a READY=1 does not get lost.
             return
         self._owed = {}
 

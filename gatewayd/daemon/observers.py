@@ -1,8 +1,8 @@
-"""Tell observers what happened, apart from the mail's path: a bounded queue, at most once, a hanging one left behind.
+"""Call the observers of each event, beside the mail's path: at most once, from a bounded queue.
 
 Two threads at most work for it: the teller takes events from the queue and hands each call to the caller. A call that
 does not return is reported, then its caller is left behind (it is a daemon thread) and a new one goes on; that plugin
-hears nothing until its call returned.
+gets no events until its call has returned.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HOOKS: Final[Mapping[type[Event], str]] = {
 
 
 def _observers(registry: Registry) -> Mapping[str, Sequence[ObserverHook]]:
-    """Return all of them by hook. They are imported here, and not where they are told of something."""
+    """Return all observers by hook. This imports them, so that it need not happen when an event comes."""
     return {hook: registry.observers(hook) for hook in _HOOKS.values()}
 
 
@@ -60,7 +60,7 @@ class Observers:
         report_every: float = 60.0,
         dropped: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """``length`` events wait at most; times are seconds; ``dropped`` is told how many events are lost."""
+        """At most ``length`` events wait; times are in seconds; ``dropped`` is called with the number of events that are lost."""
         self._observers = _observers(registry)
         self._queue: queue.Queue[Event | None] = queue.Queue(length)
         self._report_after, self._give_up_after, self._report_every = report_after, give_up_after, report_every
@@ -68,7 +68,7 @@ class Observers:
         self._lock = threading.Lock()
         self._dropped = 0
         self._reported_at = time.monotonic() - report_every
-        #: What is called now, and what was left behind, by plugin.
+        #: The call that is under way, and those that were left behind, by plugin.
         self._current: _Call | None = None
         self._hanging: dict[str, _Call] = {}
         self._caller: queue.SimpleQueue[_Call | None] | None = None
@@ -76,7 +76,7 @@ class Observers:
         self._closed = False
 
     def tell(self, event: Event) -> None:
-        """Let all observers of such an event hear of it soon; never waits. What the queue has no room for is lost and counted."""
+        """Queue an event for its observers; never waits. If the queue is full, the event is lost and counted."""
         if self._closed or not self._observers[_HOOKS[type(event)]]:
             return
         with self._lock:
@@ -91,7 +91,7 @@ class Observers:
             self._count_dropped(1)
 
     def replace(self, registry: Registry) -> None:
-        """Tell the observers of ``registry`` from now on: plugins were loaded anew."""
+        """Call the observers of ``registry`` from now on, since plugins were loaded again."""
         self._observers = _observers(registry)
 
     def problems(self) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ class Observers:
         )
 
     def close(self, timeout: float = 1.0) -> None:
-        """Let the observers hear of what waits, for ``timeout`` seconds, and leave it then."""
+        """Let the observers have the events that wait, for at most ``timeout`` seconds."""
         self._closed = True
         if self._teller is None:
             return
@@ -130,12 +130,12 @@ class Observers:
             self._caller.put(None)
 
     def _is_deaf(self, plugin: str) -> bool:
-        """Whether a call of a plugin's present code does not return; what hangs of code that was replaced says nothing of it."""
+        """Whether a call of a plugin's present code hangs. Calls of code that was replaced don't count."""
         call = self._hanging.get(plugin)
         return call is not None and any(call.observer in each for each in self._observers.values())
 
     def _next(self) -> Event | None:
-        """Wait for an event, no longer than until lost ones must be reported."""
+        """Wait for an event; report lost events in the meantime."""
         while True:
             left = self._reported_at + self._report_every - time.monotonic()
             try:
@@ -151,7 +151,7 @@ class Observers:
             journal.events_dropped(count)
 
     def _call(self, call: _Call) -> None:
-        """Have one observer called, and wait for it as long as it is worth."""
+        """Have one observer called; report it if it hangs, then leave it behind."""
         if self._caller is None:
             self._caller = queue.SimpleQueue()
             threading.Thread(target=self._serve, args=(self._caller,), name="observer", daemon=True).start()

@@ -1,6 +1,6 @@
-"""The daemon's process, from start to stop: it wires the rooms together, and its main thread waits for signals and files.
+"""Run the daemon from start to stop: wire the rooms together, then wait for signals and changed files.
 
-All that is opened lies on one stack, so that it is let go of in reverse order, whatever happens.
+Everything that is opened lies on one stack, so that it is closed in reverse order whatever happens.
 """
 
 from __future__ import annotations
@@ -25,18 +25,16 @@ from gatewayd.daemon.metrics_serving import MetricsServing
 from gatewayd.daemon.notices import Notices
 from gatewayd.daemon.notify import Notifier
 from gatewayd.daemon.observers import Observers
-from gatewayd.daemon.opening import open_store
 from gatewayd.daemon.secret_watcher import SecretWatcher
-from gatewayd.daemon.starting import first_config
+from gatewayd.daemon.starting import first_config, new_instance, open_store
 from gatewayd.daemon.status_meter import StatusMeter
-from gatewayd.errors import ConfigError, Fault, TransientError
+from gatewayd.errors import ConfigError, Fault
 from gatewayd.matching import specs
 from gatewayd.matching.worker_matching import WorkerMatching
 from gatewayd.outgoing.dispatcher import Dispatcher
 from gatewayd.outgoing.routing import Rate, Router
 from gatewayd.registry.loading import Trials
 from gatewayd.runtime import journal
-from gatewayd.runtime.instance import Instance
 from gatewayd.runtime.metrics import Metrics
 from gatewayd.runtime.threads import started
 from gatewayd.scheduler import Dependencies, Supervisor
@@ -50,9 +48,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Daemon"]
 
-#: All that runs has ended after so many seconds; what hangs is left behind, and its work is done by the next start.
+#: Seconds until everything has ended. Whatever hangs is left behind, and the next start does its work.
 _STOP = 4.0
-#: Seconds between two looks at how everything is.
+#: Seconds between two checks of everything.
 _LOOK = 1.0
 
 
@@ -66,7 +64,7 @@ class Daemon:
     def __init__(self, folder: Path) -> None:
         """Read the config. Raises ConfigError where ``gatewayd.yaml`` is faulty, or nothing can run."""
         self._folder = folder
-        # Reading the config may take a while, with the plugins that it has imported.
+        # Reading the config may take a while, since it imports plugins.
         self._early = Early()
         self._config, self._read_at = first_config(folder)
         self._notifier = Notifier()
@@ -77,15 +75,15 @@ class Daemon:
         self._started_at = datetime.now(UTC)
 
     def run(self) -> None:
-        """Run until a signal says to end; raises StoreReplaced where another database lies in its own one's place."""
+        """Run until a signal says to end; raises StoreReplaced if the database was replaced by another."""
         journal.configure(self._config.log.format, self._config.log.level)
         with MainWait(self._read_at, self._early) as waiting, ExitStack() as stack:
             self._open(stack)
             self._notifier.ready()
-            # Not before: of thousands of files that takes a while.
+            # Not before, since that takes a while for thousands of files.
             self._keep(self._config)
             journal.config_exposed(right_faults(self._config))
-            # What stands by now stays: looking through it again and again for cycles is work for nothing.
+            # Objects that exist by now stay for good; the collector need not look at them again.
             gc.collect()
             gc.freeze()
             for event in waiting.events(lambda: self._config, _LOOK):
@@ -97,7 +95,7 @@ class Daemon:
             journal.daemon_stopping(why="the database was replaced" if self._supervisor.replaced else waiting.why)
             self._notifier.stopping()
             began = time.monotonic()
-            self._posting.halt()
+            self._dispatcher.halt()
             abandoned = self._supervisor.stop(_STOP)
         journal.daemon_stopped(seconds=time.monotonic() - began, abandoned=abandoned)
         if self._supervisor.replaced:
@@ -108,17 +106,13 @@ class Daemon:
     def _open(self, stack: ExitStack) -> None:
         config = self._config
         self._store = stack.enter_context(closing(open_store(self._folder, config)))
-        try:
-            self._holder = stack.enter_context(Instance(config.state, "daemon"))
-        except OSError as error:
-            advice = "Make the state folder writable for this user, and see that its disk is not full."
-            raise TransientError(f"{config.state}: {error.strerror}", advice=advice) from error
+        self._instance = stack.enter_context(new_instance(config.state))
         self._signer = load_signer(config.signing_key, config.state)
         self._rate = Rate(config.limits.forwards_per_hour, per_sender=config.limits.forwards_per_sender)
         self._observers = stack.enter_context(closing(Observers(config.registry, dropped=self._metrics.dropped)))
         self._alarms = Alarms()
         self._events = DaemonEvents(self._metrics, self._observers, self._alarms)
-        self._measuring = stack.enter_context(closing(StatusMeter(self._store, self._metrics, self._notifier, self._alarms)))
+        self._status_meter = stack.enter_context(closing(StatusMeter(self._store, self._metrics, self._notifier, self._alarms)))
         self._notices = stack.enter_context(closing(Notices(self._alarms)))
         self._workers = stack.enter_context(closing(WorkerMatching(config.registry, config.workers, self._events)))
         folders = DirectoryWatcher(lambda: self._workers.directories.folders, self._workers.directories.touched)
@@ -126,31 +120,33 @@ class Daemon:
         started(folders.run, "folders")
         self._rematcher = self._events.rematcher = Rematcher(self._store, self._workers)
         stack.callback(self._rematcher.stop, 0.5)
-        self._posting = self._events.dispatcher = Dispatcher(self._store, self._holder, self._events)
-        stack.callback(self._posting.stop, _STOP / 4)
+        self._dispatcher = self._events.dispatcher = Dispatcher(self._store, self._instance, self._events)
+        stack.callback(self._dispatcher.stop, _STOP / 4)
         self._serving = stack.enter_context(closing(MetricsServing(self._metrics, config.metrics)))
         self._serving.look()
         tools = Dependencies(
             store=self._store,
-            instance=self._holder,
+            instance=self._instance,
             matching=self._workers,
             limits=config.limits,
             daemon=self._health,
             events=self._events,
         )
         self._supervisor = Supervisor(tools)
-        self._secrets = SecretWatcher(self._holder, self._supervisor.retry, self._posting.retry, self._notices.retry)
+        self._secrets = SecretWatcher(self._instance, self._supervisor.retry, self._dispatcher.retry, self._notices.retry)
         stack.callback(self._secrets.stop)
-        self._corrector = self._events.corrector = Corrector(self._store, self._workers, self._holder.name, self._supervisor.hurry)
+        self._corrector = self._events.corrector = Corrector(
+            self._store, self._workers, self._instance.name, self._supervisor.hurry
+        )
         stack.callback(self._corrector.stop, 0.5)
         self._take_over(config, first=True)
-        self._measuring.apply(config, self._faults, self._standing_in())
+        self._status_meter.apply(config, self._faults, self._standing_in())
 
     def _health(self, accounts: int) -> DaemonHealth:
-        """How this daemon is."""
+        """Return this daemon's health."""
         standing_in = self._standing_in()
         return DaemonHealth(
-            holder=self._holder.name,
+            holder=self._instance.name,
             version=__version__,
             started_at=self._started_at,
             accounts=accounts,
@@ -166,13 +162,13 @@ class Daemon:
     # --- reload -------------------------------------------------------------------------------------------------------
 
     def _go_on(self, waiting: MainWait) -> None:
-        """Show that we live while a plugin is tried; raises _Ended where a signal says to end."""
+        """Show that we live while a plugin is tried; raises _Ended if a signal says to end."""
         self._alive()
         if waiting.ended:
             raise _Ended
 
     def _reload(self, waiting: MainWait) -> None:
-        """Take a changed config over; where ``gatewayd.yaml`` itself is faulty, everything goes on as it is."""
+        """Take a changed config over. If ``gatewayd.yaml`` itself is faulty, everything goes on as before."""
         self._notifier.reloading()
         try:
             tries = Trials(say=journal.plugin_tried, importing=journal.plugin_imported, go_on=partial(self._go_on, waiting))
@@ -183,7 +179,7 @@ class Daemon:
             self._faults = error.faults or (Fault(file=MAIN, what=error.sentences),)
             self._refused = True
             journal.config_refused(error, error.faults)
-        except Exception as error:  # noqa: BLE001  whatever lies in the folder by now: what runs goes on
+        except Exception as error:  # noqa: BLE001  whatever is in the folder now, the daemon goes on
             journal.own_fault("config", error)
         else:
             difference = changes(self._config, found)
@@ -196,11 +192,11 @@ class Daemon:
                 journal.config_waits_for_restart(difference.restart)
             self._take_over(self._config, first=False)
             for name in difference.operators_changed:
-                # Its matchers are others now: what was filed while one was not called is matched again.
+                # It has other matchers now: mail that was filed while a breaker was open is matched again.
                 for by in self._workers.breakers.forget(name):
                     self._events.breaker_changed(name, by, "closed")
-        # `systemctl status` tells at once how it went.
-        self._measuring.apply(self._config, self._faults, self._standing_in())
+        # `systemctl status` shows the result at once.
+        self._status_meter.apply(self._config, self._faults, self._standing_in())
         self._notifier.ready()
 
     def _take_over(self, config: Config, *, first: bool) -> None:
@@ -212,7 +208,7 @@ class Daemon:
         fingerprints = {name: fingerprint_of(one, config.registry) for name, one in config.operators.items() if not one.faulty}
         self._rematcher.apply(config, made, fingerprints, router)
         self._corrector.apply(config, made, router)
-        self._posting.apply(config)
+        self._dispatcher.apply(config)
         self._notices.apply(config)
         self._secrets.apply(config)
         if not first:
@@ -220,12 +216,12 @@ class Daemon:
         self._events.config_loaded(config)
         if first:
             journal.daemon_started(
-                owner=self._holder.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes
+                owner=self._instance.name, version=__version__, accounts=len(config.accounts), workers=config.workers.processes
             )
 
     @staticmethod
     def _keep(config: Config) -> None:
-        """Keep the sound files of the config that runs now, for a start with faulty ones."""
+        """Keep the sound files of the config, for a later start with faulty ones."""
         try:
             accept(config)
         except OSError as error:
@@ -239,12 +235,12 @@ class Daemon:
         self._serving.look()
         self._metrics.workers(self._workers.count)
         self._metrics.directories(self._workers.directories.healths())
-        self._measuring.look()
+        self._status_meter.look()
         self._notices.look()
 
     def _standing_in(self) -> frozenset[str]:
         return frozenset((*self._config.standing_in, *([MAIN] if self._refused else [])))
 
     def _alive(self) -> None:
-        if self._supervisor.alive() and self._posting.alive():
+        if self._supervisor.alive() and self._dispatcher.alive():
             self._notifier.watchdog()

@@ -1,4 +1,4 @@
-"""Looks after the secrets and CA files that the config names: who was refused with what has changed by now is tried at once."""
+"""Watch the secrets and CA files that the config names, and have refused accounts tried at once when one has changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gatewayd.runtime import journal
 from gatewayd.runtime.threads import started
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from gatewayd.config import Config
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["SecretWatcher"]
 
-#: Seconds between two looks, and how many times as long as a look takes: thousands of secrets must not keep a processor busy.
+#: Seconds between two looks, at least; and how many times as long as a look takes, so that thousands of secrets cost little.
 _LOOK, _REST = 2.0, 500
-#: A change is seen by a digest of so many bytes, which nobody is told.
+#: Bytes of the digests that changes are seen by. They never leave this process.
 _DIGEST = 16
 
 
 class SecretWatcher:
-    """Looks from the first ``apply`` to ``stop``, in a thread of its own: a file behind a dead network may keep it waiting."""
+    """Works from the first ``apply`` to ``stop``, in a thread of its own, since a file on a dead network drive may block it."""
 
     def __init__(self, instance: Instance, *changed: Callable[[Collection[str]], object], every: float = _LOOK) -> None:
-        """``changed`` are called with the files of the config that name what is another by now."""
+        """``changed`` are called with the files of the config that name a secret or CA file which has changed."""
         self._instance = instance
         self._changed = changed
         self._every = every
@@ -45,7 +45,7 @@ class SecretWatcher:
         self._told: dict[str, SecretCopy] | None = None
 
     def apply(self, config: Config) -> None:
-        """Look after the secrets of this config from now on."""
+        """Watch the secrets of this config from now on."""
         first, self._config = self._config is None, config
         self._wake.put(None)
         if first:
@@ -75,7 +75,7 @@ class SecretWatcher:
         by_name = {str(use.secret): use.secret for use in config.secrets}
         for use in config.secrets:
             users.setdefault(str(use.secret), set()).add(use.file)
-        # Ours is taken once, when the daemon starts.
+        # The signing key is read once, when the daemon starts.
         kept = str(config.signing_key) if str(config.signing_key) in self._digests else ""
         digests = {name: mark(one, self._key, _DIGEST) for name, one in by_name.items() if name != kept}
         for file, _, path in ca_files(config):
@@ -83,34 +83,24 @@ class SecretWatcher:
             digests[f"ca_file {path}"] = _version(path)
         changed = {name for name, digest in digests.items() if self._digests.get(name, digest) != digest}
         now = datetime.now(UTC)
-        new = [name for name in digests if name in by_name and self._is_new(name, digests)]
+        new = [name for name in digests if name in by_name and (name not in self._copies or self._digests[name] != digests[name])]
         fresh = {name: SecretCopy(since=now, mark=mark(by_name[name], self._key)) for name in new}
         self._copies = {name: copy for name, copy in (self._copies | fresh).items() if name in by_name}
         self._digests = {name: digest for name, digest in (self._digests | digests).items() if name in users}
-        self._tell()
-        self._say(changed, users)
-
-    def _is_new(self, name: str, digests: Mapping[str, str]) -> bool:
-        return name not in self._copies or self._digests[name] != digests[name]
-
-    def _tell(self) -> None:
-        if self._told == self._copies:
-            return
-        # While the disk is full there is nothing to do about it.
-        with suppress(OSError):
-            SecretCopies(self._key, self._copies).tell(self._instance)
-            self._told = dict(self._copies)
-
-    def _say(self, changed: Collection[str], users: Mapping[str, Collection[str]]) -> None:
-        files = sorted({file for name in changed for file in users[name]})
+        if self._told != self._copies:
+            # If the disk is full, the next look tries it again.
+            with suppress(OSError):
+                SecretCopies(self._key, self._copies).tell(self._instance)
+                self._told = dict(self._copies)
         for name in sorted(changed):
             journal.credentials_changed(name, files=sorted(users[name]))
-        for tell in self._changed if files else ():
-            tell(files)
+        if files := sorted({file for name in changed for file in users[name]}):
+            for call in self._changed:
+                call(files)
 
 
 def _version(path: Path) -> str:
-    """Return what tells a file from what it was before, as ``tls_context`` does; empty where it is not there."""
+    """Return a file's version, as ``tls_context`` compares it; empty if there is no file."""
     try:
         return str(path.stat().st_mtime_ns)
     except OSError:

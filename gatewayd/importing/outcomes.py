@@ -233,12 +233,12 @@ def _retry(waiting: Waiting, cause: str) -> Retry:
 
 def retry_after(tries: int) -> float:
     """Return the seconds until a message that could not be fetched is tried again; ``tries`` were made before this one."""
-    return _RETRY.wait(tries + 1, luck=random.random())  # noqa: S311  jitter
+    return _RETRY.wait(tries + 1, jitter=random.random())  # noqa: S311  jitter
 
 
 def reread_wait(first: float, times: int) -> float:
     """Return the seconds until a message is fetched once more; its bytes differed ``times`` times before."""
-    return Backoff(first=first, longest=math.inf, factor=4.0, spread=0.0).wait(times + 1, luck=0.0)
+    return Backoff(first=first, longest=math.inf, factor=4.0, spread=0.0).wait(times + 1, jitter=0.0)
 
 
 def filings(mails: Sequence[Mail], results: Sequence[OperatorResult], *, user: str | None, queue: str) -> dict[int, list[Filing]]:

@@ -155,7 +155,7 @@ class Dispatcher:
             if not self._away:
                 journal.outbox_waits(error)
             self._away += 1
-            self._ask_at = time.monotonic() + _STORE_AWAY.wait(self._away, luck=0.5)
+            self._ask_at = time.monotonic() + _STORE_AWAY.wait(self._away, jitter=0.5)
         except Exception as error:  # noqa: BLE001  a bug must not end the thread
             journal.own_fault("posting", error)
 
@@ -255,7 +255,7 @@ class Dispatcher:
         if error is None:
             done = future.result()
         elif isinstance(error, GatewaydError):
-            rest = _STORE_AWAY.wait(failures, luck=0.5)
+            rest = _STORE_AWAY.wait(failures, jitter=0.5)
             done = DeliveryRound(destination=run.destination, error=error, rest=rest, failures=failures)
         else:
             bug = PluginError(f"the work on {run.destination} failed: {where(error)}")

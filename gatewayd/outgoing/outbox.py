@@ -165,7 +165,7 @@ class _Round:
                 parcels.append(composed)
             else:
                 # All recipients have it already, and the delivery was not settled.
-                self._settle(taken, self.policy.settled(taken, Receipt(id=taken.id, recipients=()), now=_now(), luck=_luck()))
+                self._settle(taken, self.policy.settled(taken, Receipt(id=taken.id, recipients=()), now=_now(), jitter=_jitter()))
         return forwarder, parcels
 
     def _route(self, taken: Taken) -> tuple[Forwarder, Address | None]:
@@ -204,7 +204,7 @@ class _Round:
         for receipt in courier.deliver(parcels):
             next(expected)
             taken = self.taken[receipt.id]
-            self._settle(taken, self.policy.settled(taken, receipt, now=_now(), luck=_luck()))
+            self._settle(taken, self.policy.settled(taken, receipt, now=_now(), jitter=_jitter()))
             if self._over():
                 return
         missing = next(expected, None)
@@ -218,11 +218,11 @@ class _Round:
         if isinstance(error, PermanentError | WrongReceipt):
             self._settle(taken, self.policy.refused(taken, error.sentences))
         else:
-            self._settle(taken, self.policy.postponed(taken, error.sentences, now=_now(), luck=_luck()))
+            self._settle(taken, self.policy.postponed(taken, error.sentences, now=_now(), jitter=_jitter()))
 
     def _postpone_all(self, error: GatewaydError, rest: float) -> None:
         for taken in list(self.left.values()):
-            self._settle(taken, self.policy.postponed(taken, error.sentences, now=_now(), luck=_luck(), rest=rest))
+            self._settle(taken, self.policy.postponed(taken, error.sentences, now=_now(), jitter=_jitter(), rest=rest))
 
     def _settle(self, taken: Taken, settled: Settled) -> None:
         """Have a result committed; raises what the store raised for an earlier one."""
@@ -256,7 +256,7 @@ class _Round:
         return 1 if self.count["delivered"] else self.failures + 1
 
     def _rest(self, error: GatewaydError) -> float:
-        return self.policy.rest(error, self._in_a_row, luck=_luck())
+        return self.policy.rest(error, self._in_a_row, jitter=_jitter())
 
     def _guarded(self, step: Callable[[], object]) -> GatewaydError | None:
         """Do a step, and return the error that it raised. Any but the five errors is the forwarder's bug (P4)."""
@@ -272,7 +272,7 @@ class _Round:
         return PluginError(f"the forwarder of {self.destination} failed: {where(error)}")
 
 
-def _luck() -> float:
+def _jitter() -> float:
     return random.random()  # noqa: S311  it only spreads tries
 
 

@@ -54,11 +54,11 @@ class Policy:
             pause=Backoff(first=limits.auth_pause, longest=max(limits.auth_pause, _LONGEST_PAUSE)),
         )
 
-    def settled(self, taken: Taken, receipt: Receipt, *, now: datetime, luck: float) -> Settled:
-        """Return the result of a delivery by its receipt.
+    def settled(self, taken: Taken, receipt: Receipt, *, now: datetime, jitter: float) -> Settled:
+        """Return what a receipt makes of a delivery.
 
-        It waits while one recipient waits, until it is given up; else it is delivered if all recipients have it, and parked if
-        one was refused. ``luck`` is from 0 to 1, as in ``Backoff``.
+        While one recipient waits it waits, until it is given up. Else it is delivered if all have it, and parked if one has not.
+        ``jitter`` is from 0 to 1, as in ``Backoff``.
         """
         tried = tuple(replace(one, words=_bounded(one.words)) for one in receipt.recipients)
         taken_over = {one.words for one in receipt.recipients if one.state == "delivered"} if taken.delivery.account else set()
@@ -68,7 +68,7 @@ class Policy:
         waiting = [one for one in everybody if one.state == "waiting"]
         if waiting:
             words = _words(waiting, of=len(everybody))
-            found = self.postponed(taken, words, now=now, luck=luck, retry_after=receipt.retry_after)
+            found = self.postponed(taken, words, now=now, jitter=jitter, retry_after=receipt.retry_after)
             return replace(found, recipients=tried, server_ids=ids)
         lost = [one for one in everybody if one.state != "delivered"]
         words = _words(lost, of=len(everybody))
@@ -81,7 +81,7 @@ class Policy:
         words: str,
         *,
         now: datetime,
-        luck: float,
+        jitter: float,
         retry_after: float | None = None,
         rest: float | None = None,
     ) -> Settled:
@@ -89,7 +89,7 @@ class Policy:
         age = (now - taken.entered_at).total_seconds()
         if age >= self.give_up:
             return self.refused(taken, f"given up after {span(age, in_full=True)}; last: {words}")
-        due_in = self.again.wait(taken.tries + 1, luck=luck, retry_after=retry_after) if rest is None else rest
+        due_in = self.again.wait(taken.tries + 1, jitter=jitter, retry_after=retry_after) if rest is None else rest
         return Settled(id=taken.id, tries=taken.tries, state="waiting", words=_bounded(words), due_in=due_in)
 
     @staticmethod
@@ -97,12 +97,12 @@ class Policy:
         """Return the result of a delivery that no further try can help: parked, with the reason."""
         return Settled(id=taken.id, tries=taken.tries, state="parked", words=_bounded(words))
 
-    def rest(self, error: GatewaydError, failures: int, *, luck: float) -> float:
-        """Return how many seconds a destination rests that failed ``failures`` times in a row, at last by ``error``."""
+    def rest(self, error: GatewaydError, failures: int, *, jitter: float) -> float:
+        """Return how many seconds a destination is left alone that failed so often in a row, at last by ``error``."""
         if isinstance(error, AuthError):
-            return self.pause.wait(failures, luck=luck)
+            return self.pause.wait(failures, jitter=jitter)
         asked = error.retry_after if isinstance(error, TransientError) else None
-        return self.destination.wait(failures, luck=luck, retry_after=asked)
+        return self.destination.wait(failures, jitter=jitter, retry_after=asked)
 
 
 def _words(recipients: Sequence[Recipient], *, of: int) -> str:

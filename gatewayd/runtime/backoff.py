@@ -25,17 +25,17 @@ class Backoff:
     #: By which share of it a wait is shortened or lengthened at random, so that what failed together is not tried together.
     spread: float = 0.2
 
-    def wait(self, failures: int, *, luck: float, retry_after: float | None = None) -> float:
-        """Return seconds until the next try; ``luck`` is from 0 to 1. At least what the other side asked for.
+    def wait(self, failures: int, *, jitter: float, retry_after: float | None = None) -> float:
+        """Return seconds until the next try; ``jitter`` is from 0 to 1. At least what the other side asked for.
 
-        >>> [round(Backoff().wait(failures, luck=0.5)) for failures in (1, 2, 3, 99)]
+        >>> [round(Backoff().wait(failures, jitter=0.5)) for failures in (1, 2, 3, 99)]
         [10, 20, 40, 750]
         """
         grown = self.first * self.factor ** min(max(failures - 1, 0), _STEPS)
         least, most = 1.0 - self.spread, 1.0 + self.spread
-        wait = min(grown, self.longest / most) * (least + (most - least) * luck)
+        wait = min(grown, self.longest / most) * (least + (most - least) * jitter)
         return max(wait, min(retry_after or 0.0, _LONGEST_ASKED))
 
-    def rarely(self, *, luck: float) -> float:
+    def rarely(self, *, jitter: float) -> float:
         """Return seconds until the next try of what another try will hardly mend."""
-        return self.wait(_STEPS, luck=luck)
+        return self.wait(_STEPS, jitter=jitter)

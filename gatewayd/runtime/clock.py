@@ -20,9 +20,9 @@ _STARTS = 50.0
 _LONGEST_UNLISTED = 1800.0
 
 
-def spread(accounts: int, every: float, *, luck: float) -> float:
-    """Return seconds until the first visit of one of ``accounts`` that begin together; ``luck`` is from 0 to 1."""
-    return luck * min(every, accounts / _STARTS)
+def spread(accounts: int, every: float, *, jitter: float) -> float:
+    """Return seconds until the first visit of one of ``accounts`` that begin together; ``jitter`` is from 0 to 1."""
+    return jitter * min(every, accounts / _STARTS)
 
 
 def full_visit_every(every: float, *, watched: bool, folders: int) -> float:
@@ -30,16 +30,16 @@ def full_visit_every(every: float, *, watched: bool, folders: int) -> float:
     return max(every, min(10 * every, _LONGEST_UNLISTED)) if watched and folders == 1 else every
 
 
-def compare_in(compared_at: datetime | None, now: datetime, *, luck: float) -> float:
+def compare_in(compared_at: datetime | None, now: datetime, *, jitter: float) -> float:
     """Return seconds until the full listing is compared with the ledger again: once a day, spread.
 
     What was never compared, or not for more than a day, is due within the next hours, not at once: all accounts may be so.
     """
     if compared_at is None:
-        return luck * DAY
+        return jitter * DAY
     left = DAY - (now - compared_at).total_seconds()
     # A comparison from the future is a clock that was put back.
-    return min(max(left, 0.0), DAY) * (0.9 + 0.1 * luck) + luck * (DAY / 24 if left <= 0 else 0.0)
+    return min(max(left, 0.0), DAY) * (0.9 + 0.1 * jitter) + jitter * (DAY / 24 if left <= 0 else 0.0)
 
 
 class DueTimes:

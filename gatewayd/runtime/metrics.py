@@ -1,12 +1,13 @@
-"""Numbers for Prometheus. Counting costs next to nothing and is always done; they are served only when asked for.
+"""Count events, and serve the numbers to Prometheus if the config asks for it. Counting is always done, since it costs little.
 
-Labels are bounded: accounts and operators have a label each only while there are few of them.
+The number of labels is bounded: accounts and operators have labels of their own only while there are few of them.
 """
 
 from __future__ import annotations
 
 import socket
 import socketserver
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -19,7 +20,7 @@ from prometheus_client.registry import Collector
 from gatewayd.errors import AuthError, ConfigError, GatewaydError, LeaseLost, PermanentError, PluginError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from gatewayd.api.delivery import DeliveryState
     from gatewayd.api.directory import DirectoryHealth
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Metrics", "MetricsServer"]
 
-#: With more accounts or operators than this, none has a label of its own.
+#: With more accounts or operators than this, they have no labels of their own.
 _LABELS = 100
 _LAG = (0.05, 0.1, 0.2, 0.4, 1, 2, 5, 15, 60, 300, 900, 3600)
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 1800)
-#: Derived classes first. Whatever a plugin derives from these counts as its base, so that nobody adds labels.
+#: Derived classes first. A plugin's error counts as the class that it derives from, so that no plugin adds labels.
 _ERRORS = (LeaseLost, AuthError, ConfigError, PermanentError, PluginError, TransientError, GatewaydError)
-#: Seconds that whoever asks for the numbers may take for each step: well below the time in which the daemon must stop.
+#: Seconds that a client may take for each step: well below the time in which the daemon must stop.
 _TIMEOUT = 2.0
 #: Conditions of accounts that nothing is imported from.
 _NOT_IMPORTED = {"sending", "disabled"}
@@ -42,7 +43,7 @@ _NOT_IMPORTED = {"sending", "disabled"}
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """How things are, as last told; swapped whole, so that a scrape never sees half of it."""
+    """The latest state; it is replaced as a whole, so that a scrape never sees half of it."""
 
     healths: Sequence[AccountHealth] = ()
     waiting: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
@@ -88,67 +89,69 @@ class Metrics(Collector):
     # --- counting ---------------------------------------------------------------------------------------------------
 
     def filed(self, size: int, *, lag: float | None) -> None:
-        """Count a mail of ``size`` bytes; ``lag`` is how many seconds after its arrival, None for one that was there before."""
+        """Count a mail of ``size`` bytes that was filed ``lag`` seconds after its arrival; None if that does not count."""
         self._mails.labels("filed").inc()
         self._bytes.inc(size)
         if lag is not None:
             self._lag.observe(max(0.0, lag))
 
     def ended(self, tally: Tally) -> None:
-        """Count what became of the keys of a visit, but for those filed, which were counted then."""
+        """Count the keys of a visit by outcome. Filed ones are counted already."""
         self._mails.labels("duplicate").inc(tally.duplicate)
         self._mails.labels("not admitted").inc(tally.not_admitted)
         self._mails.labels("vanished").inc(tally.vanished)
         self._mails.labels("deferred").inc(tally.deferred)
 
     def visited(self, result: Literal["done", "failed", "held"], *, seconds: float) -> None:
-        """Count a visit; ``held`` is one that found the account held by another process."""
+        """Count a visit; ``held``: another daemon held the account."""
         self._visits.labels(result).inc()
         self._visit_seconds.observe(seconds)
 
     def fault(self, error: BaseException) -> None:
-        """Count what a visit or a session raised."""
+        """Count an error of a visit or a session by its class."""
         self._faults.labels(next((one.__name__ for one in _ERRORS if isinstance(error, one)), "other")).inc()
 
     def filing_fault(self, by: str) -> None:
-        """Count a fault that stands on a filing; ``by`` is a matcher's kind, directory, parser or config."""
+        """Count a fault of a filing; ``by`` is a matcher's kind, directory, parser or config."""
         self._filing_faults.labels(by).inc()
 
     def settled(self, state: DeliveryState) -> None:
-        """Count a try of a delivery; ``waiting`` is one that is tried again."""
+        """Count a try of a delivery; ``waiting``: it is tried again."""
         self._deliveries.labels(state).inc()
 
     def workers(self, number: int) -> None:
-        """Say how many worker processes there are."""
+        """Set the number of worker processes."""
         self._workers.set(number)
 
     def store(self, *, writable: bool) -> None:
-        """Say whether the store can be written."""
+        """Set whether the store can be written."""
         self._writable.set(writable)
 
     def worker_died(self) -> None:
-        """Count a worker process that had to be replaced, whatever ended it."""
+        """Count a worker process that had to be replaced."""
         self._deaths.inc()
 
     def dropped(self, events: int) -> None:
-        """Count events that observers never hear of."""
+        """Count events that observers never get."""
         self._dropped.inc(events)
 
     def directories(self, healths: Sequence[DirectoryHealth]) -> None:
-        """Say how operators' directories are."""
+        """Set the health of operators' directories."""
         self._directories = tuple(healths)
 
     def told(self, healths: Sequence[AccountHealth], lengths: Lengths) -> None:
-        """Say how this daemon's accounts are and how much waits; what was said before is forgotten."""
+        """Set the health of accounts and the lengths of queues, in place of those that were set before."""
         queued, undelivered, stuck = dict(lengths.queued), dict(lengths.undelivered), dict(lengths.stuck)
         self._state = _State(tuple(healths), dict(lengths.waiting), queued, undelivered, stuck)
 
     # --- being read -------------------------------------------------------------------------------------------------
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield what is known from what was told last. Ages grow also while nothing is told."""
+        """Yield the gauges, by the state that was set last. Ages also grow between two states."""
         state, now = self._state, datetime.now(UTC)
-        yield _labelled("accounts", "Accounts of this daemon, by condition.", "condition", _conditions(state))
+        yield _labelled(
+            "accounts", "Accounts of this daemon, by condition.", "condition", Counter(one.condition for one in state.healths)
+        )
         checks = [one.checked_at or self._since for one in state.healths if one.condition not in _NOT_IMPORTED]
         age = (now - min(checks)).total_seconds() if checks else 0.0
         yield _single("oldest_check_seconds", "Age of the oldest last proven check of all accounts that import.", age)
@@ -170,10 +173,7 @@ class Metrics(Collector):
         yield from self._of_directories(self._directories, now)
 
     def _of_directories(self, told: Sequence[DirectoryHealth], now: datetime) -> Iterator[GaugeMetricFamily]:
-        conditions: dict[str, int] = {}
-        for one in told:
-            conditions[one.condition] = conditions.get(one.condition, 0) + 1
-        yield _labelled("directories", "Operators' directories, by condition.", "condition", conditions)
+        yield _by_condition("directories", "Operators' directories, by condition.", (one.condition for one in told))
         age = (now - min(one.loaded_at or self._since for one in told)).total_seconds() if told else 0.0
         yield _single("oldest_load_seconds", "Age of the oldest last good load of all directories.", age)
         rows = {one.operator: sum(count for _, count in one.rows) for one in told}
@@ -186,22 +186,15 @@ class Metrics(Collector):
         return prometheus_client.generate_latest(self._registry).decode()
 
     def serve(self, host: str, port: int) -> MetricsServer:
-        """Listen on ``host`` and ``port``; the caller lends a thread to ``MetricsServer.run``.
+        """Listen on ``host`` and ``port``; the caller provides a thread for ``MetricsServer.run``.
 
-        Raises ConfigError where that is not possible.
+        Raises ConfigError if the address can't be bound.
         """
         try:
             return MetricsServer(host, port, self._registry)
         except OSError as error:
             advice = "Give another host or port, or see what listens there already."
             raise ConfigError(f"metrics can't be served on {host}:{port}: {error.strerror}", advice=advice) from error
-
-
-def _conditions(state: _State) -> Mapping[str, int]:
-    counts: dict[str, int] = {}
-    for one in state.healths:
-        counts[one.condition] = counts.get(one.condition, 0) + 1
-    return counts
 
 
 def _single(name: str, text: str, value: float) -> GaugeMetricFamily:
@@ -215,13 +208,17 @@ def _labelled(name: str, text: str, label: str, values: Mapping[str, int]) -> Ga
     return family
 
 
+def _by_condition(name: str, text: str, conditions: Iterable[str]) -> GaugeMetricFamily:
+    return _labelled(name, text, "condition", Counter(conditions))
+
+
 def _by_operator(name: str, text: str, values: Mapping[str, int]) -> GaugeMetricFamily:
     few = values if len(values) <= _LABELS else {"": sum(values.values())}
     return _labelled(name, text, "operator", few)
 
 
 class MetricsServer:
-    """Answers every request with the numbers, one at a time, in whatever thread calls ``run``."""
+    """Answers requests with the numbers, one at a time, in the thread that calls ``run``."""
 
     def __init__(self, host: str, port: int, registry: prometheus_client.CollectorRegistry) -> None:
         family = _Http6 if ":" in host else _Http
@@ -241,10 +238,10 @@ class MetricsServer:
             self._http.server_close()
 
     def close(self) -> None:
-        """Let ``run`` end at once; from any thread, also where it never ran, also twice."""
+        """Let ``run`` end at once. From any thread; also if it never ran; may be called twice."""
         self._closed = True
         try:
-            # It wakes whoever waits for a request.
+            # This wakes ``run``, which waits for a request.
             self._http.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
@@ -256,13 +253,13 @@ class _Http(WSGIServer):
     request_queue_size = 16
 
     def server_bind(self) -> None:
-        # HTTPServer's would ask the name server for this host's name.
+        # The method of HTTPServer would look this host's name up.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
         self.setup_environ()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Leave who asked too slowly, or went away, to ask again."""
+        """Do nothing: a client that was too slow, or went away, may ask again."""
 
 
 class _Http6(_Http):
@@ -273,4 +270,4 @@ class _Handler(WSGIRequestHandler):
     timeout = _TIMEOUT
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  http.server's name
-        """Say nothing: it would be a line for every scrape."""
+        """Log nothing: there would be a line for every scrape."""

@@ -1,4 +1,4 @@
-"""The state of one account, as this daemon has it in its charge. Changed by the loop's thread alone."""
+"""The state of one account, as this daemon knows it. Changed by the loop's thread alone."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["AccountState", "WatchedSession"]
 
 #: How long an account waits at most after its connection was lost for the first time, in seconds.
 _SOON = 2.0
-#: For so many seconds the log does not tell again what a visit finds wrong as the one before did.
+#: The problems of a visit are not logged again within so many seconds if the visit before had the same.
 _SAID = 3600.0
-#: News that come to nothing are followed at once so many times; then ever later, this many seconds and twice as many each time.
+#: So many announcements in a row that bring no mail are followed at once; then after so many seconds, twice as many each time.
 _EMPTY, _FIRST_PAUSE = 5, 0.25
 
 
 class WatchedSession(NamedTuple):
-    """A session that waits for the server's word between two visits."""
+    """A session on which the server announces mail between two visits."""
 
     session: Session
     watch: Watch
@@ -46,44 +46,44 @@ class AccountState:
     """One account."""
 
     config: AccountConfig
-    #: What its server may bring in a day.
-    allowance: DailyQuota
-    #: None while it is not ours.
+    #: How much its server may still send today.
+    quota: DailyQuota
+    #: None while the account is not ours.
     lease: Lease | None = None
-    #: Between two visits, where the server announces mail.
+    #: Its session between two visits, if the server announces mail.
     watched: WatchedSession | None = None
     run: RunningVisit | None = None
-    #: To be given to another daemon, or to nobody, as soon as its visit ended.
+    #: Its lease is released as soon as its visit has ended.
     leaving: bool = False
-    #: The server announced something since the last visit began.
+    #: The server announced mail since the last visit began.
     on_news: bool = False
     condition: Condition = "new"
-    #: Visits that failed since the last success; and that failed because one side could not prove who it is.
+    #: Visits that failed in a row; and those of them that failed by an AuthError.
     failures: int = 0
     refusals: int = 0
-    #: Watches that were lost before the server proved itself even once.
+    #: Watches in a row that were lost before the server proved itself once.
     flaps: int = 0
-    #: Visits on news that found nothing.
+    #: Visits in a row that followed an announcement and found nothing.
     empty: int = 0
     error: str = ""
     advice: str = ""
-    #: What visits found wrong that goes on, and when the log told of it last, on the loop's clock.
+    #: Problems and notes of the last visits, and when they were logged last, on the loop's clock.
     said: tuple[str, ...] = ()
     said_at: float = 0.0
-    #: On the loop's clock: when it is due, when the last visit ended, when the full listing is compared.
+    #: On the loop's clock: when it is due, when the last visit ended, when the full listing is compared next.
     due: float | None = None
     ended_at: float = 0.0
     compare_at: float = 0.0
-    #: The last visit did not compare it, though it was time: the next one does, whatever is announced.
+    #: The full listing is overdue: the next visit compares it, whatever is announced.
     overdue: bool = False
-    #: On the loop's clock: when the keys that visits deferred are due again, all of them.
+    #: On the loop's clock: when all keys that visits deferred are due again.
     later_at: float = 0.0
     checked_at: datetime | None = None
-    #: The last visit left it in doubt whether something is missing.
+    #: The last visit could not prove that nothing is missing.
     doubtful: bool = False
     mail_at: datetime | None = None
     compared_at: datetime | None = None
-    #: What people asked for, oldest first.
+    #: Requests of people, oldest first.
     asked: list[Request] = field(default_factory=list)
 
     @property
@@ -92,7 +92,7 @@ class AccountState:
         return self.config.name
 
     def says_again(self, answer: Answer, now: float) -> bool:
-        """Whether the log told of a visit's problems and notes within the last hour; if not, it does so now."""
+        """Whether these problems and notes were logged within the last hour; if not, they count as logged now."""
         said = (*answer.problems, *answer.notes)
         if said == self.said and now - self.said_at < _SAID:
             return True
@@ -115,21 +115,21 @@ class AccountState:
         return float(getattr(self.config.options, "timeout", 60.0))
 
     def remember(self, told: AccountHealth | None) -> None:
-        """Go on from what was told of the account by whoever had it before."""
+        """Take over the times that the store has of the account, from the daemon that held it before."""
         if told is not None:
             self.checked_at = max(filter(None, (self.checked_at, told.checked_at)), default=None)
             self.mail_at = max(filter(None, (self.mail_at, told.mail_at)), default=None)
             self.compared_at = max(filter(None, (self.compared_at, told.compared_at)), default=None)
 
-    def visited(self, report: VisitReport, *, compared: bool, kit: Dependencies) -> float:
-        """Take in what a visit did; return in how many seconds the next one is due."""
+    def visited(self, report: VisitReport, *, compared: bool, deps: Dependencies) -> float:
+        """Take in the report of a visit; return in how many seconds the next visit is due."""
         if report.tally.filed:
             self.mail_at = datetime.now(UTC)
         now = time.monotonic()
         if report.later:
             self.later_at = max(self.later_at, now + report.later)
         if report.error is not None:
-            return self._failed(report.error, kit)
+            return self._failed(report.error, deps)
         if self.failures:
             journal.account_healed(self.name, failures=self.failures)
         self.failures = self.refusals = 0
@@ -142,39 +142,38 @@ class AccountState:
         self.error, self.advice = joined(report.problems), ""
         self.condition = "watching" if self.watched else "polling"
         folders = len(self.config.imports.folders) if self.config.imports else 0
-        # No server announces a key that is due again: they are looked for as if it announced nothing.
+        # No server announces a deferred key that is due again: the account is polled for it.
         announced = self.watched is not None and now > self.later_at + self.every
         return full_visit_every(self.every, watched=announced, folders=folders)
 
-    def _failed(self, error: GatewaydError, kit: Dependencies) -> float:
+    def _failed(self, error: GatewaydError, deps: Dependencies) -> float:
         self.failures += 1
         self.refusals = self.refusals + 1 if isinstance(error, AuthError) else 0
-        # Who must be told something by a person does not get well by itself.
+        # These do not pass by themselves: a person must change something.
         self.condition = "paused" if isinstance(error, AuthError | ConfigError) else "backing off"
         self.error, self.advice = error.message, error.advice
-        luck = random.random()  # noqa: S311  a wait is no secret
+        jitter = random.random()  # noqa: S311  a wait is no secret
         if self.refusals:
-            wait = kit.pause.wait(self.refusals, luck=luck)
-            journal.account_paused(self.name, error, retry_in=wait)
-            return wait
-        retry_after = error.retry_after if isinstance(error, TransientError) else None
-        rarely = not isinstance(error, TransientError)
-        wait = kit.backoff.rarely(luck=luck) if rarely else kit.backoff.wait(self.failures, luck=luck, retry_after=retry_after)
+            wait = deps.pause.wait(self.refusals, jitter=jitter)
+        elif isinstance(error, TransientError):
+            wait = deps.backoff.wait(self.failures, jitter=jitter, retry_after=error.retry_after)
+        else:
+            wait = deps.backoff.rarely(jitter=jitter)
         if self.condition == "paused":
             journal.account_paused(self.name, error, retry_in=wait)
         else:
             journal.account_backs_off(self.name, error, retry_in=wait, failures=self.failures)
         return wait
 
-    def lost(self, error: GatewaydError, kit: Dependencies) -> float:
-        """Take in that the connection was lost between two visits; return in how many seconds a visit is due."""
+    def lost(self, error: GatewaydError, deps: Dependencies) -> float:
+        """Take in that the watched connection was lost; return in how many seconds a visit is due."""
         self.watched = None
         journal.watch_lost(self.name, error, folder=self.config.imports.folders[0] if self.config.imports else "")
         self.condition, self.error, self.advice = "polling", error.message, error.advice
         self.flaps += 1
-        luck = random.random()  # noqa: S311  a wait is no secret
-        # A server that lets us in and throws us out each time is visited less and less often, until it is merely polled.
-        return luck * _SOON if self.flaps == 1 else min(kit.backoff.wait(self.flaps - 1, luck=luck), self.every)
+        jitter = random.random()  # noqa: S311  a wait is no secret
+        # A server that drops each connection is visited ever less often, down to polling.
+        return jitter * _SOON if self.flaps == 1 else min(deps.backoff.wait(self.flaps - 1, jitter=jitter), self.every)
 
     def proven(self) -> None:
         """Take in that the server proved that nothing was missed."""
@@ -183,21 +182,21 @@ class AccountState:
             self.checked_at = datetime.now(UTC)
 
     def patience(self, now: float) -> float:
-        """Return in how many seconds news are followed: at once, unless they came to nothing time and again."""
+        """Return in how many seconds an announcement is followed: at once, unless many in a row brought no mail."""
         if self.empty < _EMPTY:
             return 0.0
         pause = min(self.every, _FIRST_PAUSE * 2.0 ** min(self.empty - _EMPTY, 20))
         return max(0.0, self.ended_at + pause - now)
 
-    def health(self, holder: str, now: float) -> AccountHealth:
-        """Return how it is, as it is told to others; ``now`` is the time on the loop's clock."""
+    def health(self, instance: str, now: float) -> AccountHealth:
+        """Return its health for the store; ``now`` is the time on the loop's clock."""
 
         def at(when: float | None) -> datetime | None:
             return None if when is None else datetime.now(UTC) + timedelta(seconds=when - now)
 
         return AccountHealth(
             account=self.name,
-            holder=holder,
+            holder=instance,
             condition=self.shown,
             checked_at=self.checked_at,
             mail_at=self.mail_at,

@@ -1,4 +1,4 @@
-"""What happens to accounts: servers speak, visits end, people ask. Runs in the loop's thread."""
+"""Handle what happens to accounts: servers announce mail, visits end, people ask, leases come and go. In the loop's thread."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from gatewayd.errors import LeaseLost, PluginError, StoreReplaced
 from gatewayd.importing.values import VisitReport
 from gatewayd.registry.loading import where
 from gatewayd.runtime import journal
-from gatewayd.runtime.clock import compare_in
+from gatewayd.runtime.clock import compare_in, spread
 from gatewayd.scheduler.visit_runner import VisitOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.api.health import Request
+    from gatewayd.api.ledger import Lease
+    from gatewayd.errors import GatewaydError
     from gatewayd.runtime.threads import VisitSlot
     from gatewayd.scheduler.account_state import AccountState
     from gatewayd.scheduler.account_states import AccountStates
-    from gatewayd.scheduler.lease_events import LeaseEvents
+    from gatewayd.scheduler.leases import LeaseManager, LeaseRound
     from gatewayd.scheduler.pool import VisitPool
     from gatewayd.scheduler.request_inbox import RequestInbox
     from gatewayd.scheduler.session_closer import SessionCloser
@@ -34,139 +36,216 @@ __all__ = ["EventHandlers"]
 
 
 class EventHandlers:
-    """Takes in what happened, and says when each account is due next."""
+    """Handles each event, and decides when the account is due next."""
 
     def __init__(
         self,
-        kit: Dependencies,
-        charges: AccountStates,
+        deps: Dependencies,
+        states: AccountStates,
         *,
-        ownership: LeaseEvents,
+        leases: LeaseManager,
         pool: VisitPool,
-        reception: RequestInbox,
-        closer: SessionCloser,
+        request_inbox: RequestInbox,
+        session_closer: SessionCloser,
     ) -> None:
-        self._kit = kit
-        self._charges = charges
-        self._ownership = ownership
+        self._deps = deps
+        self._states = states
+        self._leases = leases
         self._pool = pool
-        self._reception = reception
-        self._closer = closer
+        self._request_inbox = request_inbox
+        self._session_closer = session_closer
+        #: The last round of leases failed, which was reported.
+        self._away = False
+        #: Why this process must end: the database was replaced by another.
+        self.replaced: StoreReplaced | None = None
 
     # --- people ask -------------------------------------------------------------------------------------------------
 
     def asked(self, requests: Sequence[Request]) -> None:
-        """Take requests for accounts that are ours; they are due at once, however an account is."""
+        """Take requests for accounts that are ours. Such an account is due at once, whatever its condition."""
         for request in requests:
-            charge = self._charges.get(request.account)
-            if charge is None or charge.lease is None or charge.leaving or not self._reception.take(request):
+            state = self._states.get(request.account)
+            if state is None or state.lease is None or state.leaving or not self._request_inbox.take(request):
                 continue
             journal.request_taken(request.id, request.account, request.task)
-            if request.task.operator not in {None, *charge.config.operators}:
-                # A person's slip, and no fault of the account.
-                error = f"account {charge.name} does not serve operator {request.task.operator!r}"
-                answer = Answer(account=charge.name, error=error, advice="Add it to the account's `operators` first.")
-                self._reception.answer((request.id,), answer, seconds=0.0)
+            if request.task.operator not in {None, *state.config.operators}:
+                # A person's mistake, which must not count as a failure of the account.
+                error = f"account {state.name} does not serve operator {request.task.operator!r}"
+                answer = Answer(account=state.name, error=error, advice="Add it to the account's `operators` first.")
+                self._request_inbox.answer((request.id,), answer, seconds=0.0)
                 continue
-            charge.asked.append(request)
-            self._charges.hurry(charge)
+            state.asked.append(request)
+            self._states.hurry(state)
 
     # --- servers speak ----------------------------------------------------------------------------------------------
 
     def said(self, several: Sequence[WatchEvent]) -> None:
-        """Take in what became known of watches."""
+        """Take in events of watches."""
         for said in several:
-            charge = self._charges.get(said.name)
-            if charge is None or charge.lease is None:
+            state = self._states.get(said.name)
+            if state is None or state.lease is None:
                 continue
-            if charge.run is not None:
-                self._said_early(charge.run, said)
-            elif charge.watched is not None:
-                self._said(charge, said)
+            if state.run is None and state.watched is not None:
+                if said.proven:
+                    state.proven()
+                self._follow(state, news=said.news, lost=said.lost)
+            elif state.run is not None and state.run.listening:
+                # The visit that began this watch is not known yet to have ended.
+                state.run.again = state.run.again or said.news
+                state.run.lost = state.run.lost or said.lost
 
-    @staticmethod
-    def _said_early(run: RunningVisit, said: WatchEvent) -> None:
-        """A watch has something to say before the visit that began it is known to have ended."""
-        if run.listening:
-            run.again = run.again or said.news
-            run.lost = run.lost or said.lost
-
-    def _said(self, charge: AccountState, said: WatchEvent) -> None:
-        if said.proven:
-            charge.proven()
-        if said.news:
-            # Else an account with much news would never be compared.
-            charge.on_news = not charge.overdue
-            self._charges.hurry(charge, charge.patience(time.monotonic()))
-        if said.lost is not None and charge.watched is not None:
-            self._closer.close(charge.name, charge.watched, politely=False)
-            # It may wait in line already, for news that are no reason to connect sooner.
-            self._pool.withdraw(charge.name)
-            self._charges.put(charge, charge.lost(said.lost, self._kit))
-            if charge.asked:
-                self._charges.hurry(charge)
-        self._reception.changed(charge)
+    def _follow(self, state: AccountState, *, news: bool, lost: GatewaydError | None) -> None:
+        """Let an account be due because its server announced mail, or because its connection is lost."""
+        if lost is not None:
+            if state.watched is not None:
+                self._session_closer.close(state.name, state.watched, politely=False)
+            # It may be queued for an announcement, which is no reason to connect sooner.
+            self._pool.withdraw(state.name)
+            self._states.put(state, state.lost(lost, self._deps))
+        elif news:
+            # Else an account with many announcements would never be compared.
+            state.on_news = not state.overdue
+            self._states.hurry(state, state.patience(time.monotonic()))
+        if state.asked:
+            self._states.hurry(state)
+        self._request_inbox.changed(state)
 
     # --- visits end -------------------------------------------------------------------------------------------------
 
     def finished(self, run: RunningVisit, slot: VisitSlot, done: VisitOutcome) -> None:
-        """Take in what a visit did."""
+        """Take in how a visit ended."""
         self._pool.ended(run, slot)
         try:
             self._take_in(run, done)
-        except Exception as error:  # noqa: BLE001  half of it would be an account that nobody visits again
-            what = PluginError(f"what became of the visit of account {run.charge.name} cannot be taken in: {where(error)}")
+        except Exception as error:  # noqa: BLE001  an account whose event is handled by half would never be visited again
+            what = PluginError(f"what became of the visit of account {run.state.name} cannot be taken in: {where(error)}")
             run.lost = None
-            self._take_in(run, VisitOutcome(report=VisitReport(account=run.charge.name, error=what), watched=done.watched))
+            self._take_in(run, VisitOutcome(report=VisitReport(account=run.state.name, error=what), watched=done.watched))
 
     def _take_in(self, run: RunningVisit, done: VisitOutcome) -> None:
-        charge, now = run.charge, time.monotonic()
-        charge.run, charge.ended_at = None, now
+        state, now = run.state, time.monotonic()
+        state.run, state.ended_at = None, now
         seconds = now - run.began
         answer = done.report.answer()
-        self._kit.events.visit_ended(answer, done.report.error, seconds=seconds, again=charge.says_again(answer, now))
+        self._deps.events.visit_ended(answer, done.report.error, seconds=seconds, again=state.says_again(answer, now))
         if isinstance(done.report.error, StoreReplaced):
-            self._ownership.replaced = done.report.error
-        if isinstance(done.report.error, LeaseLost) and charge.lease == run.lease:
-            self._ownership.lose(charge, done.report.error.sentences)
-        if run.stop or charge.lease != run.lease or charge.config is not run.config or self._charges.suspended:
+            self.replaced = done.report.error
+        if isinstance(done.report.error, LeaseLost) and state.lease == run.lease:
+            self.lose(state, done.report.error.sentences)
+        if run.stop or state.lease != run.lease or state.config is not run.config or self._states.suspended:
             self._abandon(run, done)
             return
-        charge.watched = done.watched
-        charge.empty = charge.empty + 1 if run.on_news and not done.report.listed else 0
-        wait = charge.visited(done.report, compared=run.task.compare, kit=self._kit)
+        state.watched = done.watched
+        state.empty = state.empty + 1 if run.on_news and not done.report.listed else 0
+        wait = state.visited(done.report, compared=run.task.compare, deps=self._deps)
         if run.task.compare and done.report.error is None:
-            charge.compare_at = now + compare_in(charge.compared_at, datetime.now(UTC), luck=random.random())  # noqa: S311  a wait is no secret
-        charge.overdue = now >= charge.compare_at
+            state.compare_at = now + compare_in(state.compared_at, datetime.now(UTC), jitter=random.random())  # noqa: S311  a wait is no secret
+        state.overdue = now >= state.compare_at
         if run.requests:
-            self._reception.answer(run.requests, answer, seconds=seconds)
-        self._charges.put(charge, wait)
-        self._afterwards(charge, run, done)
-        self._reception.changed(charge)
-
-    def _afterwards(self, charge: AccountState, run: RunningVisit, done: VisitOutcome) -> None:
-        """Take in what happened since the visit was done, and what there is to do yet."""
-        lost = run.lost or done.unwatched
-        if lost is not None:
-            if charge.watched is not None:
-                self._closer.close(charge.name, charge.watched, politely=False)
-            self._charges.put(charge, charge.lost(lost, self._kit))
-        elif run.again:
-            charge.on_news = not charge.overdue
-            self._charges.hurry(charge, charge.patience(time.monotonic()))
-        if charge.asked:
-            self._charges.hurry(charge)
+            self._request_inbox.answer(run.requests, answer, seconds=seconds)
+        self._states.put(state, wait)
+        # The watch that the visit began may have reported something already.
+        self._follow(state, news=run.again, lost=run.lost or done.unwatched)
 
     def _abandon(self, run: RunningVisit, done: VisitOutcome) -> None:
-        """A visit ended that was told to, or whose account is another by now: what it was asked is asked again."""
-        charge = run.charge
+        """Drop a visit that was told to end, or whose lease or config changed meanwhile. Its requests are asked again."""
+        state = run.state
         if done.watched is not None:
-            self._closer.close(charge.name, done.watched, politely=False)
-        self._reception.unanswered(run.requests)
-        if charge.leaving:
-            self._charges.release(charge)
-        elif charge.lease is not None:
-            self._charges.hurry(charge)
-            self._reception.changed(charge)
+            self._session_closer.close(state.name, done.watched, politely=False)
+        self._request_inbox.unanswered(run.requests)
+        if state.leaving:
+            self._states.release(state)
+        elif state.lease is not None:
+            self._states.hurry(state)
+            self._request_inbox.changed(state)
         else:
-            self._charges.weed(charge)
+            self._states.weed(state)
+
+    # --- leases ------------------------------------------------------------------------------------------------------
+
+    def next_lease_round(self) -> float:
+        """Return when ``work_on_leases`` has something to do."""
+        return self._leases.at if self._states.suspended else min(self._leases.at, self._leases.ends_at)
+
+    def work_on_leases(self, now: float) -> None:
+        """Begin a round if it is due; drop all sessions if no round succeeded for so long that leases may end."""
+        if now >= self._leases.ends_at and not self._states.suspended:
+            self._suspend()
+        if now >= self._leases.at:
+            held = [lease for _, lease in self._states.held()]
+            self._leases.start(held, self._states.wanted(), len(self._states))
+
+    def lease_round_done(self, done: LeaseRound) -> None:
+        """Take in a round: accounts that were lost or taken, and how many this daemon is to have."""
+        if self._states.stopping:
+            for lease in done.taken:
+                self._leases.give(lease)
+            return
+        self._report_store(done.error)
+        if done.kept is not None:
+            self._leases.good_at = done.began
+            for lease in done.asked - done.kept:
+                state = self._states.get(lease.account)
+                if state is not None and state.lease == lease:
+                    self.lose(state, "it ended, or another daemon took it")
+            if self._states.suspended:
+                self._states.suspended = False
+                held = [state for state, _ in self._states.held() if state.run is None]
+                for state in held:
+                    self._states.put(state, spread(len(held), state.every, jitter=random.random()))  # noqa: S311  a wait is no secret
+        for lease in done.taken:
+            self._take(lease, done)
+        if done.share is not None:
+            self._shed(done.share)
+
+    def _report_store(self, error: GatewaydError | None) -> None:
+        if isinstance(error, StoreReplaced):
+            self.replaced = error
+        if error is not None:
+            self._deps.events.store_away(error, again=self._away)
+        elif self._away:
+            self._deps.events.store_back(seconds=time.monotonic() - self._leases.good_at)
+        self._away = error is not None
+
+    def lose(self, state: AccountState, cause: str) -> None:
+        """Drop an account whose lease another daemon has by now."""
+        journal.lease_lost(state.name, cause=cause)
+        if state.run:
+            state.run.abort()
+        self._states.let_go(state, politely=False)
+
+    def _take(self, lease: Lease, done: LeaseRound) -> None:
+        state = self._states.get(lease.account)
+        if state is None or state.lease is not None:
+            self._leases.give(lease)
+            return
+        state.lease, state.leaving, state.condition = lease, False, "new"
+        state.remember(done.healths.get(state.name))
+        jitter = random.random()  # noqa: S311  a wait is no secret
+        state.compare_at = time.monotonic() + compare_in(state.compared_at, datetime.now(UTC), jitter=jitter)
+        if state.run is None:
+            self._states.put(state, spread(len(done.taken), state.every, jitter=jitter))
+        self._request_inbox.changed(state)
+        journal.account_taken(state.name, epoch=lease.epoch)
+
+    def _shed(self, share: int) -> None:
+        """Release accounts beyond our share, idle ones first."""
+        held = [state for state, _ in self._states.held() if not state.leaving]
+        if len(held) <= share:
+            return
+        random.shuffle(held)
+        held.sort(key=lambda state: (state.run is not None, state.watched is not None))
+        for state in held[: len(held) - share]:
+            self._states.release(state)
+
+    def _suspend(self) -> None:
+        """Drop all sessions before their leases end, since the store can't be reached."""
+        self._states.suspended = True
+        for state, lease in self._states.held():
+            journal.lease_lost(lease.account, cause="it could not be renewed in time: the store can't be reached")
+            if state.run:
+                state.run.abort()
+            self._states.rest(state, politely=False)
+            state.condition, state.error = "backing off", "the store can't be reached"
+            state.advice = "See to the database; all accounts go on by themselves when it is back."
+            self._request_inbox.changed(state)

@@ -27,7 +27,7 @@ class VisitPool(BoundedPool["RunningVisit", VisitSlot, "VisitOutcome"]):
     def __init__(
         self,
         limits: LimitsConfig,
-        conductor: VisitRunner,
+        runner: VisitRunner,
         finished: Callable[[RunningVisit, VisitSlot, Future[VisitOutcome]], object],
         *,
         slow: float,
@@ -35,10 +35,10 @@ class VisitPool(BoundedPool["RunningVisit", VisitSlot, "VisitOutcome"]):
         def of_host(group: str) -> int:
             return limits.visits_per_host if group.startswith(_HOST) else max(1, limits.visits_per_host // 2)
 
-        super().__init__(VisitSlot, conductor.conduct, finished, limit=lambda: limits.visits, shared_limit=of_host, slow=slow)
+        super().__init__(VisitSlot, runner.run_visit, finished, limit=lambda: limits.visits, shared_limit=of_host, slow=slow)
 
-    def offer_visit(self, charge: AccountState, *, at: float) -> None:
+    def offer_visit(self, state: AccountState, *, at: float) -> None:
         """Let an account wait in line, by the time when it was due; does nothing if it waits already."""
-        host = getattr(charge.config.options, "host", None)
-        shared = (_HOST, _SUSPECTS_OF) if charge.failures else (_HOST,)
-        self.offer(charge.name, at=at, suspect=charge.failures > 0, shared=[f"{group}{host}" for group in shared if host])
+        host = getattr(state.config.options, "host", None)
+        shared = (_HOST, _SUSPECTS_OF) if state.failures else (_HOST,)
+        self.offer(state.name, at=at, suspect=state.failures > 0, shared=[f"{group}{host}" for group in shared if host])

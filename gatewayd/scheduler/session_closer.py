@@ -1,4 +1,4 @@
-"""Sessions that nobody needs any more are closed by threads of their own: a server that does not answer keeps nobody."""
+"""Close sessions in threads of their own, so that a server that does not answer keeps nobody waiting."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _THREADS = 4
 
 
 class SessionCloser:
-    """Closes sessions that wait for the server's word."""
+    """Closes sessions that are watched."""
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
@@ -32,7 +32,7 @@ class SessionCloser:
         self._threads.submit(self._close, name, watched, politely=politely)
 
     def end(self, timeout: float) -> bool:
-        """Close what is left; return whether that came to pass in time."""
+        """Close the rest; return whether that succeeded in time."""
         self._threads.shutdown(wait=False)
         return self._threads.join(timeout)
 
@@ -42,7 +42,7 @@ class SessionCloser:
             if politely:
                 watched.watch.end()
         except GatewaydError:
-            # It is closed all the same.
+            # It is closed below anyway.
             pass
         except Exception as error:  # noqa: BLE001  a transport's bug must not keep the next session open
             journal.own_fault("closing", error, account=name)
@@ -51,7 +51,7 @@ class SessionCloser:
 
 
 def break_off(session: Session, account: str) -> None:
-    """Break a connection. A transport that breaks its word, and raises, keeps nobody else's from being broken (P4)."""
+    """Break a connection. A transport that raises, against its contract, does not keep others from being broken (P4)."""
     try:
         session.abort()
     except BaseException as error:  # noqa: BLE001  a SystemExit, too

@@ -1,4 +1,4 @@
-"""What the supervisor is given: its tools, a pace, and who hears of what happens."""
+"""The values that the supervisor works with: its dependencies, and its timings."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Timings:
 
     #: How long a lease lasts. It is renewed each third of that.
     lease: float = LEASE_SECONDS
-    #: How often it is asked for requests, and their progress is told.
+    #: How often requests are read, and their progress is written.
     poll: float = 0.5
-    #: How soon a change of an account's condition is told, and how soon that nothing changed.
+    #: How soon a change of an account's condition is written, and how soon smaller changes are.
     tell: float = 1.0
     quiet: float = 10.0
-    #: How long a visit that is to end may go on before its session is aborted.
+    #: How long a visit may go on that was told to end, before its session is aborted.
     grace: float = 1.0
-    #: After how long without a sign of life from its server a visit no longer counts as working.
+    #: A visit whose server says nothing for so long no longer counts as working.
     slow: float = 5.0
-    #: How long to wait after a first fault that passes; the config says how long at most.
+    #: How long to wait after a first fault that may pass; the config has the longest wait.
     first: float = 10.0
 
 
@@ -51,17 +51,17 @@ class Dependencies:
     instance: Instance
     matching: Matching
     limits: LimitsConfig
-    #: How this daemon is, given how many accounts it holds.
+    #: Returns this daemon's health, given how many accounts it holds.
     daemon: Callable[[int], DaemonHealth]
     events: Events = field(default_factory=Events)
-    pace: Timings = field(default_factory=Timings)
+    timings: Timings = field(default_factory=Timings)
 
     @property
     def backoff(self) -> Backoff:
-        """How long to wait after faults that pass."""
-        return Backoff(first=self.pace.first, longest=self.limits.backoff)
+        """How long to wait after faults that may pass."""
+        return Backoff(first=self.timings.first, longest=self.limits.backoff)
 
     @property
     def pause(self) -> Backoff:
-        """How long to wait where one side could not prove who it is: a hasty try locks mailboxes."""
+        """How long to wait after a refused log-in: hasty tries lock mailboxes."""
         return Backoff(first=self.limits.auth_pause, longest=max(self.limits.auth_pause, _LONGEST_PAUSE))

@@ -1,4 +1,4 @@
-"""One visit in its slot: with the session that waited for it or a new one, and afterwards the session is watched again."""
+"""Run one visit in its slot, with the session that was watched or a new one, and watch the session again afterwards."""
 
 from __future__ import annotations
 
@@ -40,32 +40,32 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True, eq=False)
 class RunningVisit(PooledRun):
-    """A visit that is under way. The loop's thread asks it to end, the visit's own threads say how far it is."""
+    """A visit that is under way. The loop's thread tells it to end, the visit's own threads report its progress."""
 
-    charge: AccountState
-    #: As they were when it began.
+    state: AccountState
+    #: The config as it was when the visit began.
     config: AccountConfig
     specs: Mapping[str, OperatorSpec]
     router: Router | None
     registry: Registry
     lease: Lease
-    #: The session that waited for it.
+    #: The session that was watched before.
     watched: WatchedSession | None
     task: Task
     #: Ids of the requests that it answers.
     requests: tuple[int, ...] = ()
-    #: The server announced something.
+    #: The server had announced mail.
     on_news: bool = False
     began: float = field(default_factory=time.monotonic)
     done: int = 0
     total: int = 0
-    #: Its session is watched again: news that come now are not known to it.
+    #: Its session is watched again: the visit does not know of mail that is announced now.
     listening: bool = False
-    #: Something came after that.
+    #: Mail was announced since then, or another visit was asked for.
     again: bool = False
     #: The session that is watched again is lost already.
     lost: GatewaydError | None = None
-    #: Told to end; told to end at once.
+    #: It was told to end; it was aborted.
     stop: bool = False
     aborted: bool = False
     _session: Session | None = None
@@ -74,16 +74,16 @@ class RunningVisit(PooledRun):
         """Keep the session, so that it can be aborted from now on."""
         self._session = session
         self.moved = time.monotonic()
-        # Whoever aborted before saw no session: one of the two sees the other.
+        # If ``abort`` came first, it saw no session to break off.
         if self.aborted:
             self.break_off()
 
     def progress(self, progress: Progress) -> None:
-        """Remember how far it is."""
+        """Take note of the progress."""
         self.done, self.total, self.moved = progress.done, progress.total, time.monotonic()
 
     def halt(self, *, grace: float) -> None:
-        """Let it end behind what is in hand; at once after ``grace`` seconds."""
+        """Let it end after its current step; it is aborted after ``grace`` seconds."""
         self.stop = True
         self.abort_at = min(self.abort_at, time.monotonic() + grace)
 
@@ -94,55 +94,51 @@ class RunningVisit(PooledRun):
             self.break_off()
 
     def break_off(self) -> None:
-        """Break the connection that it has."""
+        """Break its connection, if it has one."""
         if session := self._session:
             break_off(session, self.config.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitOutcome:
-    """What a visit left."""
+    """The result of a visit."""
 
     report: VisitReport
-    #: Its session, which is watched already.
+    #: Its session, which is being watched.
     watched: WatchedSession | None = None
-    #: Why the session could not be watched.
+    #: Why its session could not be watched.
     unwatched: GatewaydError | None = None
 
 
 class VisitRunner:
-    """Does visits, each in its slot. Used by all slots at once."""
+    """Runs visits, each in its slot. Used by all slots at once."""
 
-    def __init__(self, kit: Dependencies, watcher: Watcher) -> None:
-        self._kit = kit
+    def __init__(self, deps: Dependencies, watcher: Watcher) -> None:
+        self._deps = deps
         self._watcher = watcher
 
-    def conduct(self, run: RunningVisit, slot: VisitSlot) -> VisitOutcome:
-        """Do one visit. Never raises: what goes wrong is the report's error."""
+    def run_visit(self, run: RunningVisit, slot: VisitSlot) -> VisitOutcome:
+        """Do one visit, and let its session be watched afterwards. Never raises: an error is the report's."""
         try:
-            return self._conduct(run, slot)
+            report = self._visit(run, slot, self._resumed(run, slot))
+            if (session := report.session) is None:
+                return VisitOutcome(report=report)
+            watched, unwatched = None, None
+            try:
+                watched = self._watch(run, slot, session)
+            except GatewaydError as error:
+                unwatched = error.alone()
+            if watched is None:
+                slot.fetcher.submit(session.close).exception()
+            return VisitOutcome(report=replace(report, session=None), watched=watched, unwatched=unwatched)
         except GatewaydError as error:
             report = VisitReport(account=run.config.name, error=error.alone())
         except BaseException as error:  # noqa: BLE001  one account's bug is its own (P4), a SystemExit's, too
             report = VisitReport(account=run.config.name, error=_bug(run, error))
         return VisitOutcome(report=report)
 
-    def _conduct(self, run: RunningVisit, slot: VisitSlot) -> VisitOutcome:
-        session = self._resumed(run, slot)
-        report = self._visit(run, slot, session)
-        if report.session is None:
-            return VisitOutcome(report=report)
-        watched, unwatched = None, None
-        try:
-            watched = self._watch(run, slot, report.session)
-        except GatewaydError as error:
-            unwatched = error.alone()
-        if watched is None:
-            slot.fetcher.submit(report.session.close).exception()
-        return VisitOutcome(report=replace(report, session=None), watched=watched, unwatched=unwatched)
-
     def _resumed(self, run: RunningVisit, slot: VisitSlot) -> Session | None:
-        """Return the session that waited, if it still stands: no reason to fail, a new one may do."""
+        """Return the session that was watched, or None where there is none or it failed: a new one may work."""
         if run.watched is None:
             return None
         session, watch = run.watched
@@ -157,21 +153,20 @@ class VisitRunner:
 
     def _visit(self, run: RunningVisit, slot: VisitSlot, session: Session | None) -> VisitReport:
         tools = VisitTools(
-            store=self._kit.store,
-            matching=self._kit.matching,
-            instance=self._kit.instance,
+            store=self._deps.store,
+            matching=self._deps.matching,
+            instance=self._deps.instance,
             router=run.router,
             fetcher=slot.fetcher,
-            limits=self._kit.limits,
-            quota=run.charge.allowance,
+            limits=self._deps.limits,
+            quota=run.state.quota,
             progress=run.progress,
-            patience=self._kit.pace.lease / 3,
+            patience=self._deps.timings.lease / 3,
             stopping=lambda: run.stop,
             opened=run.opened,
-            events=self._kit.events,
+            events=self._deps.events,
         )
-        chosen = run.registry.get(Transport, run.config.kind)
-        transport = chosen(run.config.options, account=run.config.name)
+        transport = run.registry.get(Transport, run.config.kind)(run.config.options, account=run.config.name)
         specs = [run.specs[name] for name in run.config.operators]
         report = visit(run.config, transport, specs, tools, run.task, lease=run.lease, session=session, keep=True)
         if isinstance(report, Held):
@@ -179,7 +174,7 @@ class VisitRunner:
         return report
 
     def _watch(self, run: RunningVisit, slot: VisitSlot, session: Session) -> WatchedSession | None:
-        """Let the server announce mail from now on; None where it can't, or where it is not to."""
+        """Let the server announce mail from now on; None if it can't, or if the visit was told to end."""
         imports = run.config.imports
         if run.stop or imports is None:
             return None
@@ -187,13 +182,13 @@ class VisitRunner:
         if watch is None:
             return None
         run.listening = True
-        self._watcher.add(run.config.name, watch, every=imports.every, timeout=run.charge.timeout)
+        self._watcher.add(run.config.name, watch, every=imports.every, timeout=run.state.timeout)
         journal.watch_started(run.config.name, folder=imports.folders[0])
         return WatchedSession(session, watch)
 
 
 def _in_thread(run: RunningVisit, slot: VisitSlot, call: Callable[[], _T]) -> _T:
-    """Do one step of a session in its thread. Whatever a transport raises but the five errors is its own fault."""
+    """Call a session in its thread. Whatever the transport raises beside the five errors becomes a PluginError."""
     try:
         return slot.fetcher.submit(call).result()
     except GatewaydError:

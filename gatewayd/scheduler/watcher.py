@@ -1,4 +1,4 @@
-"""One thread that listens to all watched servers. It sleeps until one of them speaks, or one has to prove that it is there."""
+"""Listen to all watched servers in one thread, which sleeps until a server speaks or has to prove that it is still there."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ class _Kept:
 
 
 class Watcher:
-    """Watches. Whoever adds a watch gives it away until ``remove`` returned, or it was said to be lost."""
+    """Watches. A watch that is added belongs to the watcher until ``remove`` returned, or until it was reported lost."""
 
     def __init__(self, say: Callable[[Sequence[WatchEvent]], None], failed: Callable[[BaseException], None]) -> None:
-        """``say`` is told what became known, ``failed`` of bugs of this room; both in the watcher's thread, and must not wait."""
+        """``say`` gets the events, ``failed`` gets bugs of the watcher; both are called in its thread, and must not wait."""
         self._say = say
         self._failed = failed
         #: How often the thread woke up.
         self.turns = 0
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
         self._fresh: list[_Kept] = []
         self._due = DueTimes()
@@ -86,7 +86,7 @@ class Watcher:
 
     def add(self, name: str, watch: Watch, *, every: float, timeout: float) -> None:
         """Watch from now on; let the server prove itself each ``every`` seconds, within ``timeout`` seconds."""
-        with self._door:
+        with self._lock:
             if name in self._kept:
                 self._forget(self._kept[name])
             kept = self._kept[name] = _Kept(name, watch, every=min(every, watch.lasts), timeout=timeout)
@@ -94,11 +94,11 @@ class Watcher:
         self._ring()
 
     def remove(self, name: str, watch: Watch) -> bool:
-        """Give the watch back to the caller, who has it for himself afterwards; return whether it was still watched.
+        """Give the watch back to the caller, who alone has it afterwards; return whether it was still watched.
 
         Waits while the thread is in a call of a watch, which may not take long; see ``stuck``.
         """
-        with self._door:
+        with self._lock:
             kept = self._kept.get(name)
             if kept is None or kept.watch is not watch:
                 return False
@@ -112,7 +112,7 @@ class Watcher:
 
     def stop(self, timeout: float) -> Collection[str]:
         """End, and return the names of those that were still watched; all of them belong to the caller now."""
-        with self._door:
+        with self._lock:
             self._ended = True
         self._ring()
         self._thread.join(timeout)
@@ -133,7 +133,7 @@ class Watcher:
                 time.sleep(_TICK)
 
     def _turn(self) -> None:
-        with self._door:
+        with self._lock:
             at = self._due.next()
             pause = 0.0 if self._fresh else None if at is None else max(0.0, at - time.monotonic())
         # Others may add and remove meanwhile: what is stale by then is sorted out below.
@@ -141,36 +141,40 @@ class Watcher:
         self.turns += 1
         said: list[WatchEvent] = []
         for kept in ready:
-            if kept is None:
-                self._hush()
-            else:
+            if kept is not None:
                 said += self._with(kept, self._listen)
+                continue
+            with suppress(BlockingIOError):
+                while self._ear.recv(4096):
+                    pass
         fresh, self._fresh = self._fresh, []
         for kept in fresh:
             said += self._with(kept, self._begin)
-        said += self._renewals()
+        with self._lock:
+            due = [self._kept[name] for name, _ in self._due.pop(time.monotonic())]
+        for kept in due:
+            said += self._with(kept, self._renew)
         if said:
             self._say(said)
 
-    def _renewals(self) -> list[WatchEvent]:
-        with self._door:
-            due = [self._kept[name] for name, _ in self._due.pop(time.monotonic())]
-        return [one for kept in due for one in self._with(kept, self._renew)]
-
     def _with(self, kept: _Kept, call: Callable[[_Kept], Heard]) -> list[WatchEvent]:
-        """Call one watch, if it is still ours. The door is shut meanwhile: who removes it has it for himself afterwards."""
-        with self._door:
+        """Call one watch, if it is still ours. The lock is held meanwhile: whoever removes the watch has it alone afterwards."""
+        with self._lock:
             if self._kept.get(kept.name) is not kept:
                 return []
             self._calls = (kept.name, time.monotonic())
+            lost: GatewaydError | None = None
             try:
                 heard = call(kept)
             except GatewaydError as error:
-                return [self._lost(kept, error)]
+                lost = error.alone()
             except BaseException as error:  # noqa: BLE001  whatever a watch raises costs only itself (P4), a SystemExit, too
-                return [self._lost(kept, PluginError(f"the watch of account {kept.name} failed: {where(error)}"))]
+                lost = PluginError(f"the watch of account {kept.name} failed: {where(error)}")
             finally:
                 self._calls = None
+            if lost is not None:
+                self._forget(kept)
+                return [WatchEvent(name=kept.name, lost=lost)]
             return [WatchEvent(name=kept.name, news=heard.news, proven=heard.proven)] if heard != _NOTHING else []
 
     def _begin(self, kept: _Kept) -> Heard:
@@ -206,10 +210,6 @@ class Watcher:
     def _put(self, kept: _Kept, seconds: float) -> None:
         self._due.put(kept.name, math.ceil((time.monotonic() + seconds) / _TICK) * _TICK)
 
-    def _lost(self, kept: _Kept, error: GatewaydError) -> WatchEvent:
-        self._forget(kept)
-        return WatchEvent(name=kept.name, lost=error)
-
     def _forget(self, kept: _Kept) -> None:
         del self._kept[kept.name]
         self._due.drop(kept.name)
@@ -225,8 +225,3 @@ class Watcher:
         # A full pipe wakes it as well as one more byte; a closed one has nobody to wake.
         with suppress(BlockingIOError, OSError):
             self._bell.send(b"!")
-
-    def _hush(self) -> None:
-        with suppress(BlockingIOError):
-            while self._ear.recv(4096):
-                pass

@@ -113,7 +113,7 @@ class House:
         store: Store | None = None,
         visits: int = 8,
         per_host: int = 8,
-        pace: Timings | None = None,
+        timings: Timings | None = None,
         backoff: float = 2.0,
         auth_pause: float = 900.0,
         day_messages: int = 500_000,
@@ -123,20 +123,20 @@ class House:
         limits = LimitsConfig.model_construct(
             visits=visits, visits_per_host=per_host, backoff=backoff, auth_pause=auth_pause, day_messages=day_messages
         )
-        daemon = Daemon(self, store or self.store, limits, pace or Timings(first=FIRST), events or Events())
+        daemon = Daemon(self, store or self.store, limits, timings or Timings(first=FIRST), events or Events())
         self._stack.callback(daemon.stop)
         return daemon
 
-    def kit(self, *, store: Store | None = None, pace: Timings | None = None, events: Events | None = None) -> Dependencies:
+    def deps(self, *, store: Store | None = None, timings: Timings | None = None, events: Events | None = None) -> Dependencies:
         """What a supervisor works with, whose owner lives as long as the house."""
         owner = self._stack.enter_context(Instance(self.folder))
-        return kit_of(owner, store or self.store, LimitsConfig(), pace or Timings(), events or Events())
+        return dependencies_of(owner, store or self.store, LimitsConfig(), timings or Timings(), events or Events())
 
-    def supervisor(self, *, pace: Timings | None = None, events: Events | None = None) -> Supervisor:
+    def supervisor(self, *, timings: Timings | None = None, events: Events | None = None) -> Supervisor:
         """A supervisor with the config as it is now, whose loop does not run: the test does what it would do."""
-        supervisor = Supervisor(self.kit(pace=pace, events=events))
+        supervisor = Supervisor(self.deps(timings=timings, events=events))
         self._stack.callback(supervisor.stop, AT_ONCE)
-        supervisor._charges.apply(self.config(), self.specs, None)
+        supervisor._states.apply(self.config(), self.specs, None)
         return supervisor
 
     def health(self, name: str) -> AccountHealth | None:
@@ -158,24 +158,26 @@ class House:
         self._stack.close()
 
 
-def kit_of(owner: Instance, store: Store, limits: LimitsConfig, pace: Timings, events: Events) -> Dependencies:
+def dependencies_of(owner: Instance, store: Store, limits: LimitsConfig, timings: Timings, events: Events) -> Dependencies:
     """What the supervisor of an owner works with."""
 
     def health(accounts: int) -> DaemonHealth:
         return DaemonHealth(holder=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
 
     matching = LocalMatching(Registry(plugins=(), _classes={}))
-    return Dependencies(store=store, instance=owner, matching=matching, limits=limits, daemon=health, events=events, pace=pace)
+    return Dependencies(
+        store=store, instance=owner, matching=matching, limits=limits, daemon=health, events=events, timings=timings
+    )
 
 
 class Daemon:
     """One supervisor, with an owner of its own."""
 
-    def __init__(self, house: House, store: Store, limits: LimitsConfig, pace: Timings, events: Events) -> None:
+    def __init__(self, house: House, store: Store, limits: LimitsConfig, timings: Timings, events: Events) -> None:
         self._house = house
         self._stack = ExitStack()
         self.owner = self._stack.enter_context(Instance(house.folder))
-        self.supervisor = Supervisor(kit_of(self.owner, store, limits, pace, events))
+        self.supervisor = Supervisor(dependencies_of(self.owner, store, limits, timings, events))
         self.supervisor.start(house.config(), house.specs)
         self._stopped = False
 
@@ -185,7 +187,7 @@ class Daemon:
 
     def held(self) -> set[str]:
         """The accounts that it holds."""
-        return {lease.account for _, lease in self.supervisor._charges.held()}
+        return {lease.account for _, lease in self.supervisor._states.held()}
 
     def stop(self, timeout: float = AT_ONCE) -> int:
         """Stop it; once."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.unit.supervised import House
 
 
-def kit(
+def deps(
     house: House, owner: Instance, store: Store | None = None, *, visits: int = 8, events: Events | None = None
 ) -> Dependencies:
     """What a supervisor works with, in a hurry."""
@@ -36,7 +36,7 @@ def kit(
         limits=LimitsConfig(visits=visits),
         daemon=lambda accounts: DaemonHealth(holder=owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts),
         events=events or Events(),
-        pace=Timings(poll=0.02, tell=0.02, first=60.0),
+        timings=Timings(poll=0.02, tell=0.02, first=60.0),
     )
 
 
@@ -47,17 +47,17 @@ class Turned:
         self._house = house
         self._owner = Instance(house.folder)
         self._owner.__enter__()
-        self.supervisor = Supervisor(kit(house, self._owner, store, visits=visits))
+        self.supervisor = Supervisor(deps(house, self._owner, store, visits=visits))
         self.apply()
 
     def apply(self) -> None:
         """Take the house's config over as it is now."""
         self.supervisor.apply(self._house.config(), self._house.specs)
 
-    def charge(self, name: str = "main") -> AccountState:
+    def state(self, name: str = "main") -> AccountState:
         """What is known of an account."""
-        self.until(lambda: self.supervisor._charges.get(name))
-        found = self.supervisor._charges.get(name)
+        self.until(lambda: self.supervisor._states.get(name))
+        found = self.supervisor._states.get(name)
         assert found is not None
         return found
 
@@ -74,7 +74,7 @@ class Turned:
 
     def due_in(self, name: str = "main") -> float:
         """In how many seconds an account is due."""
-        due = self.charge(name).due
+        due = self.state(name).due
         assert due is not None
         return due - time.monotonic()
 

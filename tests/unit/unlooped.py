@@ -80,27 +80,27 @@ class Heard(Sql):
 
 
 class Bench:
-    """A keeper with a store, and what its rounds did."""
+    """A lease manager with a store, and what its rounds did."""
 
-    def __init__(self, house: House, pace: Timings) -> None:
+    def __init__(self, house: House, timings: Timings) -> None:
         self.house = house
         self.store = Heard(house.store.options, place=house.store.place)
         self.store.listen()
         self.store.open()
         house._stack.callback(self.store.close)
         self.rounds: SimpleQueue[LeaseRound] = SimpleQueue()
-        self.kit = house.kit(store=self.store, pace=pace)
-        self.keeper = LeaseManager(self.kit, self.rounds.put)
-        house._stack.callback(self.keeper._thread.shutdown)
+        self.deps = house.deps(store=self.store, timings=timings)
+        self.leases = LeaseManager(self.deps, self.rounds.put)
+        house._stack.callback(self.leases._thread.shutdown)
 
     def round(self, held: Sequence[Lease] = (), wanted: Sequence[str] = (), accounts: int = 0) -> LeaseRound:
         """Let it do a round, and return what that did."""
-        self.keeper.start(held, wanted, accounts)
+        self.leases.start(held, wanted, accounts)
         return self.rounds.get(timeout=AT_ONCE)
 
     def lease(self, name: str) -> Lease:
         """A lease that this daemon has taken."""
-        [lease] = self.house.store.take_leases([name], self.kit.instance.name, dead=lambda _: False)
+        [lease] = self.house.store.take_leases([name], self.deps.instance.name, dead=lambda _: False)
         return lease
 
     def is_free(self, name: str) -> bool:
@@ -126,18 +126,18 @@ class Stand:
             account_gone=self.heard.append,
             account_changed=lambda health, _: self.heard.append((health.account, health.condition, health.error, health.advice)),
         )
-        self.supervisor = house.supervisor(pace=Timings(lease=LEASE), events=heard)
-        self.ownership, self.charges = self.supervisor._ownership, self.supervisor._charges
-        self.keeper, self.reception = self.supervisor._keeper, self.supervisor._reception
+        self.supervisor = house.supervisor(timings=Timings(lease=LEASE), events=heard)
+        self.handlers, self.states = self.supervisor._handlers, self.supervisor._states
+        self.leases, self.request_inbox = self.supervisor._leases, self.supervisor._request_inbox
 
-    def charge(self, name: str) -> AccountState:
-        charge = self.charges.get(name)
-        assert charge is not None
-        return charge
+    def state(self, name: str) -> AccountState:
+        state = self.states.get(name)
+        assert state is not None
+        return state
 
     def lease(self, name: str) -> Lease:
         """The account's lease, whoever has it."""
-        found = self.house.store.take_lease(name, self.supervisor._kit.instance.name, dead=lambda _: True)
+        found = self.house.store.take_lease(name, self.supervisor._deps.instance.name, dead=lambda _: True)
         assert isinstance(found, Lease)
         return found
 
@@ -154,40 +154,40 @@ class Stand:
         told = {one.account: one for one in healths}
         asked = lost | (kept or frozenset())
         done = LeaseRound(began=time.monotonic(), asked=asked, kept=kept, taken=taken, share=share, error=error, healths=told)
-        self.ownership.done(done)
+        self.handlers.lease_round_done(done)
         return done
 
     def own(self, *names: str) -> list[AccountState]:
         """Let accounts be ours."""
         self.done(*[self.lease(name) for name in names])
-        return [self.charge(name) for name in names]
+        return [self.state(name) for name in names]
 
-    def watch(self, charge: AccountState) -> None:
+    def watch(self, state: AccountState) -> None:
         """Let the account's server be watched."""
-        session = self.house.servers[charge.name].open()
+        session = self.house.servers[state.name].open()
         self.house._stack.callback(session.close)
         watch = session.watch("INBOX")
         assert watch is not None
-        charge.watched = WatchedSession(session, watch)
+        state.watched = WatchedSession(session, watch)
 
-    def visit(self, charge: AccountState) -> RunningVisit:
+    def visit(self, state: AccountState) -> RunningVisit:
         """Let the account be in the middle of a visit."""
-        assert charge.lease is not None
+        assert state.lease is not None
         registry = self.house.config().registry
-        charge.run = RunningVisit(charge, charge.config, {}, None, registry, charge.lease, None, Task())
+        state.run = RunningVisit(state, state.config, {}, None, registry, state.lease, None, Task())
         # As of all that are being visited.
-        charge.due = None
-        self.charges._due.drop(charge.name)
-        return charge.run
+        state.due = None
+        self.states._due.drop(state.name)
+        return state.run
 
     def tell(self) -> None:
         """Let everything be told that there is to tell of accounts."""
-        self.reception.work(max(time.monotonic(), self.reception._tell_at), [])
-        until(lambda: not self.reception._tells)
+        self.request_inbox.work(max(time.monotonic(), self.request_inbox._tell_at), [])
+        until(lambda: not self.request_inbox._tells)
 
     def is_given_back(self, name: str) -> bool:
         """Whether the next round gives an account's lease back."""
-        self.keeper.start([], [], 0)
+        self.leases.start([], [], 0)
         self.supervisor._inbox.get(timeout=AT_ONCE)
         return isinstance(self.house.store.take_lease(name, "another", dead=lambda _: False), Lease)
 

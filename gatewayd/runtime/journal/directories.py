@@ -1,11 +1,11 @@
-"""What happens to operators' directories. Their faults name files, lines and records; no mail's text stands in them."""
+"""Log events of operators' directories. Their faults name files, lines and records, and quote no mail."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from gatewayd.runtime.journal.saying import say
+from gatewayd.runtime.journal.lines import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,25 +17,25 @@ _MOST = 20
 
 
 def directory_loaded(operator: str, *, rows: int, faults: int, warnings: int) -> None:
-    """What lies behind a directory was taken over: so many rows, with so many faulty ones left out and so many that look wrong."""
-    say(logging.INFO, "directory loaded", operator=operator, rows=rows, faults=faults, warnings=warnings)
+    """A directory was loaded: so many rows, with so many faulty ones left out and so many that look wrong."""
+    write(logging.INFO, "directory loaded", operator=operator, rows=rows, faults=faults, warnings=warnings)
 
 
 def directory_failed(operator: str, *, cause: str, answers: bool) -> None:
-    """What lies behind a directory can't be taken over; ``answers``: what was there before stays in use."""
+    """A directory could not be loaded; ``answers``: the records from before stay in use."""
     advice = "See `gatewayd status` and `gatewayd check`."
     uses = "what was there before" if answers else None
-    say(logging.ERROR, "directory failed", operator=operator, cause=cause, uses=uses, advice=advice)
+    write(logging.ERROR, "directory failed", operator=operator, cause=cause, uses=uses, advice=advice)
 
 
 def directory_healed(operator: str) -> None:
-    """A directory that failed answers from what lies behind it again."""
-    say(logging.INFO, "directory well again", operator=operator)
+    """A directory that had failed was loaded again."""
+    write(logging.INFO, "directory well again", operator=operator)
 
 
 def directory_fault(operator: str, faults: Sequence[str]) -> None:
     """Something of a directory is faulty, such as a row that was left out."""
     for text in faults[:_MOST]:
-        say(logging.WARNING, "directory fault", operator=operator, text=text)
+        write(logging.WARNING, "directory fault", operator=operator, text=text)
     if len(faults) > _MOST:
-        say(logging.WARNING, "directory has further faults", operator=operator, faults=len(faults) - _MOST)
+        write(logging.WARNING, "directory has further faults", operator=operator, faults=len(faults) - _MOST)

@@ -1,4 +1,4 @@
-"""A line of the log: an event and its fields, in one of two layouts, on exactly one line whatever the fields hold."""
+"""Write an event and its fields as one line of the log, in one of two layouts, whatever the fields contain."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TextIO, TypeAlias
 
 from gatewayd.api.timestamps import moment
+from gatewayd.errors import GatewaydError
 from gatewayd.message.control_characters import escaped_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EVENTS", "FIELDS", "Layout", "Level", "LogHandler", "Value", "place"]
+__all__ = ["LOG", "Layout", "Level", "LogHandler", "Value", "cause_of", "place", "write"]
 
 Layout: TypeAlias = Literal["plain", "json"]
 Level: TypeAlias = Literal["debug", "info", "warning", "error"]
-#: What a field of a line may be; one that is None, empty text or an empty list is left out.
+#: The value of a field; a field that is None, empty text or an empty tuple is left out.
 Value: TypeAlias = str | int | float | tuple[str, ...] | None
 
 #: The logger that the kernel's own events go to, and the attribute of its records that holds their fields.
 EVENTS = "gatewayd"
+LOG = logging.getLogger(EVENTS)
 FIELDS = "gatewayd_fields"
 
 _LONGEST = 1000
@@ -36,7 +38,7 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 
 
 class LogHandler(logging.StreamHandler[TextIO]):
-    """Writes lines to a stream; what can't be written is lost, for a log must not stop the daemon."""
+    """Writes lines to a stream. A line that can't be written is lost, since a log must not stop the daemon."""
 
     def __init__(self, layout: Layout, stream: TextIO | None = None) -> None:
         super().__init__(stream or sys.stderr)
@@ -86,7 +88,7 @@ def _foreign(record: logging.LogRecord) -> Mapping[str, Value]:
 
 
 def place(error: BaseException) -> str:
-    """Return file and line that raised an error; empty where it was not raised."""
+    """Return the file and line that raised an error; empty if it was not raised."""
     frames = traceback.extract_tb(error.__traceback__, limit=-1)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
@@ -105,3 +107,16 @@ def _plain(value: Value) -> str:
     if not isinstance(value, str):
         return str(value)
     return value if _BARE.fullmatch(value) else escaped_json(json.dumps(value, ensure_ascii=False))
+
+
+def write(level: int, event: str, /, **fields: Value) -> None:
+    """Write one line, if the log has lines of this level."""
+    if LOG.isEnabledFor(level):
+        LOG.log(level, event, extra={FIELDS: fields})
+
+
+def cause_of(error: BaseException) -> dict[str, Value]:
+    """Return the fields for an error: our five have cause and advice without secrets, of others only class and place are logged."""
+    if isinstance(error, GatewaydError):
+        return {"error": type(error).__name__, "cause": error.message, "advice": error.advice}
+    return {"error": type(error).__name__, "at": place(error)}

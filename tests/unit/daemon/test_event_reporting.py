@@ -60,14 +60,14 @@ class Ears(Observers):
 
 
 class Hall:
-    """A telling, and all that hear it."""
+    """A reporter, and all that hear it."""
 
     def __init__(self, log: io.StringIO) -> None:
         self.log = log
         self.metrics = Metrics(version="1")
         self.ears = Ears()
         self.alarms = Alarms()
-        self.telling = EventReporter(self.metrics, self.ears, self.alarms)
+        self.reporter = EventReporter(self.metrics, self.ears, self.alarms)
 
     @property
     def lines(self) -> list[str]:
@@ -93,7 +93,7 @@ def mail(*faults: FilingFault, backlog: bool = False, arrival: datetime | None =
 
 def test_a_filed_mail_is_a_line_a_number_and_an_event(hall: Hall) -> None:
     one = mail()
-    hall.telling.mails_filed("main", "INBOX", [one])
+    hall.reporter.mails_filed("main", "INBOX", [one])
     size = len(RAW)
     assert hall.lines == [
         f"mail filed account=main mail=17 folder=INBOX key=7:12 size={size} operators=acme,globetrot links=1 faults=0"
@@ -118,14 +118,14 @@ def test_a_filed_mail_is_a_line_a_number_and_an_event(hall: Hall) -> None:
 
 @pytest.mark.parametrize(("backlog", "arrival"), [(True, NOON - timedelta(days=900)), (False, None)])
 def test_backlog_and_mail_without_arrival_have_no_lag(hall: Hall, backlog: bool, arrival: datetime | None) -> None:  # noqa: FBT001  a parameter
-    hall.telling.mails_filed("main", "INBOX", [mail(backlog=backlog, arrival=arrival)])
+    hall.reporter.mails_filed("main", "INBOX", [mail(backlog=backlog, arrival=arrival)])
     assert hall.number("lag_seconds_count") == 0
     assert hall.number('mails_total{outcome="filed"}') == 1
 
 
 def test_P9_a_fault_is_a_line_without_its_text_a_number_and_an_event(hall: Hall) -> None:
     error = "ValueError: My secret journey (vouchers.py:12)"
-    hall.telling.mails_filed("main", "INBOX", [mail(FilingFault("vouchers", error))])
+    hall.reporter.mails_filed("main", "INBOX", [mail(FilingFault("vouchers", error))])
     assert hall.lines[1] == "mail failed account=main mail=17 operator=acme by=vouchers error=ValueError at=vouchers.py:12"
     assert "secret" not in hall.log.getvalue()
     assert hall.number('filing_faults_total{by="vouchers"}') == 1
@@ -137,7 +137,7 @@ def test_P9_a_fault_is_a_line_without_its_text_a_number_and_an_event(hall: Hall)
     [(None, "done", ""), (TransientError("away"), "failed", "TransientError"), (LeaseLost("gone"), "held", "LeaseLost")],
 )
 def test_a_visit_is_counted_by_its_result(hall: Hall, error: TransientError | None, result: str, kind: str) -> None:
-    hall.telling.visit_ended(Answer(account="main", tally=Tally(filed=3, duplicate=2)), error, seconds=1.5, again=False)
+    hall.reporter.visit_ended(Answer(account="main", tally=Tally(filed=3, duplicate=2)), error, seconds=1.5, again=False)
     assert hall.number(f'visits_total{{result="{result}"}}') == 1
     assert hall.number("visit_seconds_sum") == 1.5
     assert hall.number('mails_total{outcome="duplicate"}') == 2
@@ -147,12 +147,12 @@ def test_a_visit_is_counted_by_its_result(hall: Hall, error: TransientError | No
 
 def test_a_changed_account_is_an_event(hall: Hall) -> None:
     health = AccountHealth(account="main", holder="me", condition="paused")
-    hall.telling.account_changed(health, "watching")
+    hall.reporter.account_changed(health, "watching")
     assert hall.ears.heard == [AccountChanged(health=health, before="watching")]
 
 
 def test_a_worker_that_ended_is_a_line_and_a_number_and_breakers_are_lines(hall: Hall) -> None:
-    events = hall.telling
+    events = hall.reporter
     events.worker_replaced("acme", "vouchers", "it took longer than 10 s")
     events.breaker_changed("acme", "vouchers", "opened")
     events.breaker_changed("acme", "vouchers", "closed")
@@ -170,7 +170,7 @@ def test_a_config_that_was_taken_over_is_lines_and_an_event(hall: Hall, tmp_path
     house.account("sales", "imap", 1, "anna")
     house.write("accounts/bad.yaml", "kind: imap\nhots: x\n")
     loaded = config.load(house.folder)
-    hall.telling.config_loaded(loaded)
+    hall.reporter.config_loaded(loaded)
     assert hall.lines[0] == f"config loaded accounts=1 operators=1 faults={len(loaded.faults)}"
     assert hall.lines[1].startswith("config fault place=accounts/bad.yaml:")
     assert hall.ears.heard == [ConfigLoaded(accounts=("sales",), operators=("acme",), faults=loaded.faults)]
@@ -192,7 +192,7 @@ def taken() -> Taken:
 
 
 def test_P7_a_delivery_that_came_to_its_end_is_a_line_a_number_and_an_event(hall: Hall) -> None:
-    settled = hall.telling.delivery_settled
+    settled = hall.reporter.delivery_settled
     settled("account out", taken(), Settled(id=7, tries=0, state="waiting", words="451 busy", due_in=60))
     assert hall.ears.heard == []
     settled("account out", taken(), Settled(id=7, tries=1, state="parked", words="550 no such user"))
@@ -207,7 +207,7 @@ def test_P7_a_delivery_that_came_to_its_end_is_a_line_a_number_and_an_event(hall
 
 
 def test_a_suspended_target_is_a_line(hall: Hall) -> None:
-    hall.telling.targets_suspended([Suspension(operator="acme", target="duty", since=NOON, cause="5.1.1 no such user")])
+    hall.reporter.targets_suspended([Suspension(operator="acme", target="duty", since=NOON, cause="5.1.1 no such user")])
     (line,) = hall.lines
     assert line.startswith("target suspended operator=acme target=duty")
 
@@ -217,7 +217,7 @@ def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hal
         contents = Contents(version=version, outdated=outdated, rows=(("persons.csv", 12),), faults=faults)
         outcome = TaskOutcome(faults=(*faults, outdated) if outdated else faults, contents=contents)
         looks.append(said("acme", outcome, NOON, looks[-1] if looks else None, longest=900))
-        hall.telling.directory_looked_at(looks[-1])
+        hall.reporter.directory_looked_at(looks[-1])
 
     looks: list[DirectoryLook] = []
     fault = "persons.csv:3: the id is missing"
@@ -240,18 +240,18 @@ def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hal
 
 
 def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
-    hall.telling.directory_looked_at(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
+    hall.reporter.directory_looked_at(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
     assert [one.alarm.name for one in hall.alarms.standing()] == ["acme"]
     house = House(tmp_path)
     house.operator("nord")
-    hall.telling.config_loaded(config.load(house.folder))
+    hall.reporter.config_loaded(config.load(house.folder))
     assert hall.alarms.standing() == []
 
 
 def test_a_directory_that_is_gone_from_its_operators_file_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
-    hall.telling.directory_looked_at(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
+    hall.reporter.directory_looked_at(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
     house = House(tmp_path)
     house.operator("acme")
     (house.folder / "operators/acme.yaml").write_text("title: Acme\n")
-    hall.telling.config_loaded(config.load(house.folder))
+    hall.reporter.config_loaded(config.load(house.folder))
     assert hall.alarms.standing() == []

@@ -19,32 +19,32 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 # --- back-off ---------------------------------------------------------------------------------------------------------
 
 
-@given(failures=st.integers(0, 10_000), luck=LUCK)
-def test_back_off_is_never_shorter_than_the_first_and_never_longer_than_the_longest(failures: int, luck: float) -> None:
-    wait = Backoff(first=10, longest=900).wait(failures, luck=luck)
+@given(failures=st.integers(0, 10_000), jitter=LUCK)
+def test_back_off_is_never_shorter_than_the_first_and_never_longer_than_the_longest(failures: int, jitter: float) -> None:
+    wait = Backoff(first=10, longest=900).wait(failures, jitter=jitter)
     assert 8 <= wait <= 900
 
 
-@given(failures=st.integers(1, 6), luck=LUCK)
-def test_back_off_doubles_with_jitter(failures: int, luck: float) -> None:
-    wait = Backoff(first=10, longest=900).wait(failures, luck=luck)
+@given(failures=st.integers(1, 6), jitter=LUCK)
+def test_back_off_doubles_with_jitter(failures: int, jitter: float) -> None:
+    wait = Backoff(first=10, longest=900).wait(failures, jitter=jitter)
     assert 0.8 <= wait / (10 * 2 ** (failures - 1)) <= 1.2
 
 
-@given(first=st.floats(0.1, 1000), longest=st.floats(0.1, 10_000), failures=st.integers(0, 100), luck=LUCK)
-def test_back_off_keeps_its_bound_whatever_the_config_says(first: float, longest: float, failures: int, luck: float) -> None:
-    assert Backoff(first=first, longest=longest).wait(failures, luck=luck) <= longest * 1.0001
+@given(first=st.floats(0.1, 1000), longest=st.floats(0.1, 10_000), failures=st.integers(0, 100), jitter=LUCK)
+def test_back_off_keeps_its_bound_whatever_the_config_says(first: float, longest: float, failures: int, jitter: float) -> None:
+    assert Backoff(first=first, longest=longest).wait(failures, jitter=jitter) <= longest * 1.0001
 
 
-@given(retry_after=st.floats(0, 1e12), luck=LUCK)
-def test_what_the_other_side_asks_for_is_honoured_within_reason(retry_after: float, luck: float) -> None:
-    wait = Backoff().wait(1, luck=luck, retry_after=retry_after)
+@given(retry_after=st.floats(0, 1e12), jitter=LUCK)
+def test_what_the_other_side_asks_for_is_honoured_within_reason(retry_after: float, jitter: float) -> None:
+    wait = Backoff().wait(1, jitter=jitter, retry_after=retry_after)
     assert min(retry_after, 3600) <= wait <= 3600
 
 
-@given(luck=LUCK)
-def test_what_another_try_will_hardly_mend_is_tried_at_the_longest_interval(luck: float) -> None:
-    assert 600 <= Backoff().rarely(luck=luck) <= 900
+@given(jitter=LUCK)
+def test_what_another_try_will_hardly_mend_is_tried_at_the_longest_interval(jitter: float) -> None:
+    assert 600 <= Backoff().rarely(jitter=jitter) <= 900
 
 
 # --- due --------------------------------------------------------------------------------------------------------------
@@ -90,13 +90,13 @@ def test_what_is_put_again_and_again_takes_no_more_room() -> None:
 # --- spreading --------------------------------------------------------------------------------------------------------
 
 
-@given(accounts=st.integers(1, 5000), every=st.floats(0.1, 86400), luck=LUCK)
-def test_first_visits_are_spread_but_none_waits_longer_than_its_interval(accounts: int, every: float, luck: float) -> None:
-    assert 0 <= spread(accounts, every, luck=luck) <= min(every, accounts / 50)
+@given(accounts=st.integers(1, 5000), every=st.floats(0.1, 86400), jitter=LUCK)
+def test_first_visits_are_spread_but_none_waits_longer_than_its_interval(accounts: int, every: float, jitter: float) -> None:
+    assert 0 <= spread(accounts, every, jitter=jitter) <= min(every, accounts / 50)
 
 
 def test_five_thousand_accounts_do_not_start_at_once() -> None:
-    times = [spread(5000, 300, luck=number / 5000) for number in range(5000)]
+    times = [spread(5000, 300, jitter=number / 5000) for number in range(5000)]
     busiest = max(sum(1 for one in times if second <= one < second + 1) for second in range(100))
     assert busiest <= 51
 
@@ -115,15 +115,15 @@ def test_a_watched_folder_is_listed_rarely(every: float, *, watched: bool, folde
     assert full_visit_every(every, watched=watched, folders=folders) == expected
 
 
-@given(ago=st.floats(-10 * DAY, 100 * DAY), luck=LUCK)
-def test_the_comparison_comes_within_a_day(ago: float, luck: float) -> None:
-    wait = compare_in(NOW - timedelta(seconds=ago), NOW, luck=luck)
+@given(ago=st.floats(-10 * DAY, 100 * DAY), jitter=LUCK)
+def test_the_comparison_comes_within_a_day(ago: float, jitter: float) -> None:
+    wait = compare_in(NOW - timedelta(seconds=ago), NOW, jitter=jitter)
     assert 0 <= wait <= DAY
     if 0 <= ago < DAY:
         assert 0.9 * (DAY - ago) - 1 <= wait <= DAY - ago + 1
 
 
-@given(luck=LUCK)
-def test_what_was_never_compared_or_is_overdue_is_not_compared_at_once_by_all(luck: float) -> None:
-    assert compare_in(None, NOW, luck=luck) == luck * DAY
-    assert compare_in(NOW - timedelta(days=3), NOW, luck=luck) == pytest.approx(luck * 3600)
+@given(jitter=LUCK)
+def test_what_was_never_compared_or_is_overdue_is_not_compared_at_once_by_all(jitter: float) -> None:
+    assert compare_in(None, NOW, jitter=jitter) == jitter * DAY
+    assert compare_in(NOW - timedelta(days=3), NOW, jitter=jitter) == pytest.approx(jitter * 3600)

@@ -11,7 +11,7 @@ from gatewayd.scheduler.account_state import AccountState
 
 def test_what_goes_on_is_told_once_an_hour_and_at_once_when_it_comes_again() -> None:
     account = AccountConfig(name="main", kind="fake", operators=("acme",), options=Transport.Options())
-    charge = AccountState(account, DailyQuota(LimitsConfig()))
+    state = AccountState(account, DailyQuota(LimitsConfig()))
     sound, wrong = Answer(account="main"), Answer(account="main", problems=("there is no folder Archiv",))
     other = Answer(account="main", problems=wrong.problems, notes=("and this",))
     said = [
@@ -24,4 +24,4 @@ def test_what_goes_on_is_told_once_an_hour_and_at_once_when_it_comes_again() -> 
         (other, 3600 + 240),
         (other, 3600 + 360),
     ]
-    assert [charge.says_again(answer, 1000.0 + at) for answer, at in said] == [False, True, False, True, False, False, True, False]
+    assert [state.says_again(answer, 1000.0 + at) for answer, at in said] == [False, True, False, True, False, False, True, False]

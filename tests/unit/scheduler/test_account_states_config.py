@@ -1,4 +1,4 @@
-"""What a config changes of the accounts in a supervisor's charge. No loop turns here."""
+"""What a config changes of the accounts of a supervisor. No loop turns here."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from gatewayd.config import ImportConfig, SendConfig
 from gatewayd.errors import Fault
 from tests.patience import LONG
-from tests.unit.charged import Parts
 from tests.unit.log import logged
+from tests.unit.scheduler_parts import Parts
 from tests.unit.supervised import House, until
 
 if TYPE_CHECKING:
@@ -74,70 +74,70 @@ def test_accounts_that_are_imported_are_taken_in_charge_and_looked_for_at_once(p
     parts.house.add("main")
     sends_only(parts, "out")
     disabled(parts, "off")
-    parts.keeper.at = time.monotonic() + LONG
+    parts.leases.at = time.monotonic() + LONG
     parts.apply()
-    assert parts.charges.wanted() == ["main"]
-    assert parts.charge().config == parts.house.accounts["main"]
-    assert parts.keeper.at == 0.0
+    assert parts.states.wanted() == ["main"]
+    assert parts.state().config == parts.house.accounts["main"]
+    assert parts.leases.at == 0.0
     # Nobody is visited whom we have no lease of.
-    assert parts.charges.next() is None
+    assert parts.states.next() is None
 
 
 def test_an_account_that_did_not_change_never_notices(parts: Parts) -> None:
-    charge = parts.ours(can_watch=True)
-    watched = parts.watched(charge)
-    charge.failures = charge.refusals = charge.flaps = charge.empty = 3
-    parts.charges.put(charge, LONG)
-    due = charge.due
+    state = parts.ours(can_watch=True)
+    watched = parts.watched(state)
+    state.failures = state.refusals = state.flaps = state.empty = 3
+    parts.states.put(state, LONG)
+    due = state.due
     # The same as is said anew.
     parts.house.change("main")
     with logged() as log:
         parts.apply()
-    assert parts.charge() is charge
-    assert (charge.due, charge.watched, parts.charges.next()) == (due, watched, due)
-    assert (charge.failures, charge.refusals, charge.flaps, charge.empty) == (3, 3, 3, 3)
+    assert parts.state() is state
+    assert (state.due, state.watched, parts.states.next()) == (due, watched, due)
+    assert (state.failures, state.refusals, state.flaps, state.empty) == (3, 3, 3, 3)
     assert log.getvalue() == ""
     assert parts.gone == []
     assert "close" not in parts.closed()
 
 
 def test_an_account_that_changed_begins_anew_at_once_with_a_session_of_its_own(parts: Parts) -> None:
-    charge = parts.ours(can_watch=True)
-    lease = charge.lease
-    parts.watched(charge)
-    charge.failures = charge.refusals = charge.flaps = charge.empty = 3
-    parts.charges.put(charge, LONG)
+    state = parts.ours(can_watch=True)
+    lease = state.lease
+    parts.watched(state)
+    state.failures = state.refusals = state.flaps = state.empty = 3
+    parts.states.put(state, LONG)
     parts.house.change("main", text="changed")
     with logged() as log:
         parts.apply()
-    assert parts.charge() is charge
-    assert charge.config == parts.house.accounts["main"]
-    assert (charge.failures, charge.refusals, charge.flaps, charge.empty) == (0, 0, 0, 0)
+    assert parts.state() is state
+    assert state.config == parts.house.accounts["main"]
+    assert (state.failures, state.refusals, state.flaps, state.empty) == (0, 0, 0, 0)
     assert "account changed" in log.getvalue()
-    assert charge.due is not None
-    assert charge.due <= time.monotonic()
-    assert parts.charges.next() == charge.due
+    assert state.due is not None
+    assert state.due <= time.monotonic()
+    assert parts.states.next() == state.due
     # It stays ours.
-    assert (charge.lease, charge.watched, parts.gone) == (lease, None, [])
+    assert (state.lease, state.watched, parts.gone) == (lease, None, [])
     assert parts.closed()[-2:] == ["end", "close"]
 
 
 def test_an_account_that_changed_while_it_waited_for_its_turn_is_due_as_it_is_now(parts: Parts) -> None:
-    charge = parts.ours()
-    parts.charges.put(charge, -1.0)
+    state = parts.ours()
+    parts.states.put(state, -1.0)
     parts.house.change("main", text="changed")
     parts.apply()
-    assert parts.charges.next() == charge.due
+    assert parts.states.next() == state.due
     parts.work()
-    assert charge.run is not None
-    assert charge.run.config.description == "changed"
+    assert state.run is not None
+    assert state.run.config.description == "changed"
 
 
 def test_an_account_that_changed_while_it_waited_for_room_is_visited_when_there_is_some(house: House) -> None:
     with Parts(house, visits=1) as parts:
         busy, waits = parts.ours("busy"), parts.ours("waits")
-        parts.charges.put(busy, -2.0)
-        parts.charges.put(waits, -1.0)
+        parts.states.put(busy, -2.0)
+        parts.states.put(waits, -1.0)
         parts.work()
         assert "waits" in parts.pool
         parts.house.change("waits", text="changed")
@@ -149,14 +149,14 @@ def test_an_account_that_changed_while_it_waited_for_room_is_visited_when_there_
 
 
 def test_the_visit_of_an_account_that_changed_ends_soon_and_the_next_one_comes_then(parts: Parts) -> None:
-    charge = parts.ours()
-    run = parts.visited(charge)
+    state = parts.ours()
+    run = parts.visited(state)
     parts.house.change("main", text="changed")
     parts.apply()
     assert run.stop
     assert 0.0 < run.abort_at - time.monotonic() <= 30.0
     assert not run.aborted
-    assert (charge.run, charge.leaving, charge.due) == (run, False, None)
+    assert (state.run, state.leaving, state.due) == (run, False, None)
 
 
 def test_an_account_that_left_the_config_is_given_away_and_forgotten(parts: Parts) -> None:
@@ -165,34 +165,34 @@ def test_an_account_that_left_the_config_is_given_away_and_forgotten(parts: Part
     del parts.house.accounts["main"]
     with logged() as log:
         parts.apply()
-    assert parts.charges.get("main") is None
-    assert [charge for charge, _ in parts.charges.held()] == [kept]
+    assert parts.states.get("main") is None
+    assert [state for state, _ in parts.states.held()] == [kept]
     assert parts.gone == ["main"]
     assert "account released" in log.getvalue()
 
 
 def test_an_account_that_left_the_config_is_forgotten_once_its_visit_has_ended(parts: Parts) -> None:
-    charge = parts.ours()
-    run = parts.visited(charge)
+    state = parts.ours()
+    run = parts.visited(state)
     disabled(parts, "main")
     parts.apply()
-    assert (run.stop, charge.leaving) == (True, True)
-    assert parts.charge() is charge
-    charge.run = None
-    parts.charges.release(charge)
-    assert parts.charges.get("main") is None
+    assert (run.stop, state.leaving) == (True, True)
+    assert parts.state() is state
+    state.run = None
+    parts.states.release(state)
+    assert parts.states.get("main") is None
 
 
 def test_an_account_that_is_back_before_its_visit_has_ended_stays(parts: Parts) -> None:
-    charge = parts.ours()
-    parts.visited(charge)
+    state = parts.ours()
+    parts.visited(state)
     before = parts.house.accounts.pop("main")
     parts.apply()
-    assert charge.leaving
+    assert state.leaving
     parts.house.accounts["main"] = before
     parts.apply()
-    assert parts.charge() is charge
-    assert not charge.leaving
+    assert parts.state() is state
+    assert not state.leaving
 
 
 # --- what is told of those that nobody visits -------------------------------------------------------------------------
@@ -259,19 +259,19 @@ def test_an_alarm_of_a_faulty_file_is_over_once_it_is_mended_whoever_visits_the_
 
 def test_the_last_visit_of_an_account_does_not_have_the_last_word_of_it(parts: Parts) -> None:
     switched_off, faulty = parts.ours("switched off"), parts.ours("faulty")
-    for charge in (switched_off, faulty):
-        parts.visited(charge)
+    for state in (switched_off, faulty):
+        parts.visited(state)
     disabled(parts, "switched off")
     del parts.house.accounts["faulty"]
     fault = Fault(file="accounts/faulty.yaml", what="no host")
     parts.apply(fault)
-    for charge in (switched_off, faulty):
-        parts.reception.changed(charge)
+    for state in (switched_off, faulty):
+        parts.request_inbox.changed(state)
     assert parts.told() == [], "the config has said already how they are"
     parts.alarms.clear()
-    for charge in (switched_off, faulty):
-        charge.run = None
-        parts.charges.release(charge)
+    for state in (switched_off, faulty):
+        state.run = None
+        parts.states.release(state)
     assert health(parts, "switched off", "disabled")
     assert health(parts, "faulty", "faulty").error == str(fault)
     assert parts.gone[-1] == "faulty"

@@ -50,22 +50,22 @@ class Raising(FakeTransport):
 
 def watching(turned: Turned, name: str = "main") -> None:
     """Let an account be visited, and be watched."""
-    turned.until(lambda: turned.charge(name).watched)
+    turned.until(lambda: turned.state(name).watched)
 
 
 def test_news_put_the_comparison_off_by_one_visit_and_no_more(house: House) -> None:
     server = house.add("main", can_watch=True)
     with Turned(house) as turned:
         watching(turned)
-        charge = turned.charge()
-        charge.compare_at = time.monotonic()
+        state = turned.state()
+        state.compare_at = time.monotonic()
         mails(server, ["first"])
-        turned.until(lambda: house.filed() == 1 and charge.watched)
-        assert charge.compared_at is None, "what was announced comes first"
+        turned.until(lambda: house.filed() == 1 and state.watched)
+        assert state.compared_at is None, "what was announced comes first"
         mails(server, ["second"])
-        turned.until(lambda: house.filed() == 2 and charge.watched)
-        assert charge.compared_at is not None
-        assert charge.compare_at > time.monotonic() + 3600
+        turned.until(lambda: house.filed() == 2 and state.watched)
+        assert state.compared_at is not None
+        assert state.compare_at > time.monotonic() + 3600
 
 
 def test_an_account_whose_watch_is_lost_while_it_waits_in_line_is_not_visited_before_its_time(house: House) -> None:
@@ -73,16 +73,16 @@ def test_an_account_whose_watch_is_lost_while_it_waits_in_line_is_not_visited_be
     other = house.add("other")
     with Turned(house, visits=1) as turned:
         watching(turned)
-        turned.until(lambda: turned.charge("other").checked_at)
-        charge = turned.charge()
-        charge.flaps = 3
+        turned.until(lambda: turned.state("other").checked_at)
+        state = turned.state()
+        state.flaps = 3
         other.hang("listing")
-        turned.supervisor._charges.put(turned.charge("other"), 0.0)
-        turned.until(lambda: turned.charge("other").run)
-        turned.supervisor._happenings.said([WatchEvent(name="main", news=True)])
+        turned.supervisor._states.put(turned.state("other"), 0.0)
+        turned.until(lambda: turned.state("other").run)
+        turned.supervisor._handlers.said([WatchEvent(name="main", news=True)])
         turned.turn()
         assert "main" in turned.supervisor._pool
-        turned.supervisor._happenings.said([WatchEvent(name="main", lost=_LOST)])
+        turned.supervisor._handlers.said([WatchEvent(name="main", lost=_LOST)])
         assert "main" not in turned.supervisor._pool
         assert turned.due_in() > 40
         other.break_connections()
@@ -92,10 +92,10 @@ def test_a_person_waits_no_longer_where_a_watch_is_lost_that_moment(house: House
     house.add("main", can_watch=True)
     with Turned(house) as turned:
         watching(turned)
-        turned.charge().flaps = 3
+        turned.state().flaps = 3
         house.store.ask("main", Task())
-        turned.supervisor._happenings.asked(house.store.requests())
-        turned.supervisor._happenings.said([WatchEvent(name="main", lost=_LOST)])
+        turned.supervisor._handlers.asked(house.store.requests())
+        turned.supervisor._handlers.said([WatchEvent(name="main", lost=_LOST)])
         assert turned.due_in() <= 0.0
 
 
@@ -103,9 +103,9 @@ def test_P4_an_account_goes_on_though_its_transport_raised_what_cannot_be_taken_
     server = house.add("main", can_watch=True)
     server.on("listing", TransientError("busy", retry_after="60 seconds"))  # type: ignore[arg-type]
     with Turned(house) as turned:
-        turned.until(lambda: house.visits("main") and turned.charge().run is None)
-        assert "cannot be taken in" in turned.charge().error
-        assert turned.charge().condition == "backing off"
+        turned.until(lambda: house.visits("main") and turned.state().run is None)
+        assert "cannot be taken in" in turned.state().error
+        assert turned.state().condition == "backing off"
         assert turned.due_in() > 60
         request = house.store.ask("main", Task())
         turned.until(lambda: house.store.requests(ids=[request])[0].answer)
@@ -131,9 +131,9 @@ def test_P4_an_account_that_is_lost_is_let_go_though_its_session_raises_when_it_
     server.hang("listing")
     with Turned(house) as turned:
         turned.until(lambda: house.visits("main"))
-        turned.supervisor._ownership.lose(turned.charge(), "a test")
-        assert turned.charge().lease is None
-        turned.until(lambda: turned.charge().run is None)
+        turned.supervisor._handlers.lose(turned.state(), "a test")
+        assert turned.state().lease is None
+        turned.until(lambda: turned.state().run is None)
 
 
 def test_a_watch_that_keeps_the_watcher_is_broken_off_while_a_visit_waits_for_it(house: House) -> None:
@@ -142,9 +142,9 @@ def test_a_watch_that_keeps_the_watcher_is_broken_off_while_a_visit_waits_for_it
         watching(turned)
         server.hang("renew")
         until(lambda: turned.supervisor._watcher.stuck(0.0))
-        turned.supervisor._charges.put(turned.charge(), 0.0)
-        turned.until(lambda: (run := turned.charge().run) and run._session)
+        turned.supervisor._states.put(turned.state(), 0.0)
+        turned.until(lambda: (run := turned.state().run) and run._session)
         turned.supervisor._break_off("main")
-        turned.until(lambda: turned.charge().run is None)
-        assert not turned.charge().failures
+        turned.until(lambda: turned.state().run is None)
+        assert not turned.state().failures
         turned.until(lambda: len(server.steps("open")) == 2)

@@ -37,17 +37,17 @@ def bench(house: House) -> Bench:
 
 def test_the_first_round_is_due_at_once_and_sessions_may_go_on_for_four_fifths_of_a_lease(house: House) -> None:
     before = time.monotonic()
-    keeper = Bench(house, Timings(lease=50.0)).keeper
-    assert keeper.at == 0.0
-    assert before <= keeper.good_at <= time.monotonic()
-    assert keeper.ends_at == keeper.good_at + 40.0
+    leases = Bench(house, Timings(lease=50.0)).leases
+    assert leases.at == 0.0
+    assert before <= leases.good_at <= time.monotonic()
+    assert leases.ends_at == leases.good_at + 40.0
 
 
 def test_a_round_follows_in_a_third_of_a_lease_and_tells_when_it_began(bench: Bench) -> None:
     before = time.monotonic()
     done = bench.round()
     after = time.monotonic()
-    assert before + 10.0 <= bench.keeper.at <= after + 10.0
+    assert before + 10.0 <= bench.leases.at <= after + 10.0
     assert before <= done.began <= after
 
 
@@ -57,27 +57,27 @@ def test_a_round_that_failed_is_followed_by_another_soon(house: House, lease: fl
     bench.store.at["daemons"] = away
     before = time.monotonic()
     bench.round()
-    assert before + soon <= bench.keeper.at <= time.monotonic() + soon
+    assert before + soon <= bench.leases.at <= time.monotonic() + soon
 
 
 def test_while_a_round_is_under_way_no_other_begins_and_it_is_asked_again_soon(bench: Bench) -> None:
     go_on = threading.Event()
     bench.store.at["daemons"] = lambda: go_on.wait(AT_ONCE)
-    bench.keeper.start([], [], 0)
+    bench.leases.start([], [], 0)
     before = time.monotonic()
-    bench.keeper.start([], [], 0)
-    assert before + 0.5 <= bench.keeper.at <= time.monotonic() + 0.5
+    bench.leases.start([], [], 0)
+    assert before + 0.5 <= bench.leases.at <= time.monotonic() + 0.5
     go_on.set()
     assert bench.rounds.get(timeout=AT_ONCE).error is None
-    assert bench.keeper.end([], AT_ONCE)
+    assert bench.leases.end([], AT_ONCE)
     assert bench.rounds.empty()
 
 
 def test_a_lease_that_nobody_wants_is_given_back_at_once(bench: Bench) -> None:
     lease = bench.lease("main")
     bench.round()
-    bench.keeper.give(lease)
-    assert bench.keeper.at == 0.0
+    bench.leases.give(lease)
+    assert bench.leases.at == 0.0
     bench.round()
     assert bench.is_free("main")
     # Once: whoever has it now keeps it.
@@ -100,7 +100,7 @@ def test_what_is_wanted_is_taken_with_what_was_told_of_it(bench: Bench) -> None:
     told = AccountHealth(account="main", holder="before", condition="polling", error="there is no folder Archiv")
     bench.house.store.tell([told])
     done = bench.round([], ["main"], 1)
-    assert done.taken == (Lease(account="main", holder=bench.kit.instance.name, epoch=1),)
+    assert done.taken == (Lease(account="main", holder=bench.deps.instance.name, epoch=1),)
     assert done.healths == {"main": told}
     assert (done.share, done.kept, done.error) == (1, frozenset(), None)
 
@@ -150,7 +150,7 @@ def test_what_a_killed_daemon_had_is_taken_and_it_counts_no_more(bench: Bench) -
     bench.house.store.take_lease("main", killed.name, dead=lambda _: False)
     done = bench.round([], ["main"], 3)
     assert (done.share, len(done.taken)) == (2, 1)
-    assert {one.holder for one in bench.house.store.daemons()} == {bench.kit.instance.name, "alive"}
+    assert {one.holder for one in bench.house.store.daemons()} == {bench.deps.instance.name, "alive"}
 
 
 # --- many accounts ----------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_a_bug_of_the_store_is_told_as_its_own_and_the_next_round_is_done(bench:
 
 def test_what_a_round_that_failed_was_to_give_back_is_given_back_by_the_next_one(bench: Bench) -> None:
     lease = bench.lease("main")
-    bench.keeper.give(lease)
+    bench.leases.give(lease)
     bench.store.at["release"] = away
     assert bench.round().error is not None
     del bench.store.at["release"]
@@ -97,23 +97,23 @@ def test_what_a_round_took_before_it_failed_is_given_back_by_the_next_one(
 def test_at_the_end_everything_is_given_back_and_the_daemon_counts_no_more(bench: Bench) -> None:
     held, given = bench.lease("held"), bench.lease("given")
     bench.round([held, given], ["taken"], 3)
-    bench.keeper.give(given)
-    assert bench.keeper.end([held], AT_ONCE) is True
+    bench.leases.give(given)
+    assert bench.leases.end([held], AT_ONCE) is True
     assert all(bench.is_free(name) for name in ("held", "given", "taken"))
     assert bench.house.store.daemons() == []
     with pytest.raises(RuntimeError):
-        bench.keeper.start([], [], 0)
+        bench.leases.start([], [], 0)
 
 
 def test_the_end_comes_behind_the_round_that_is_under_way_and_gives_back_what_that_takes(bench: Bench) -> None:
     go_on, released = threading.Event(), threading.Event()
     bench.store.at["take"] = lambda: go_on.wait(AT_ONCE)
     bench.store.at["release"] = released.set
-    bench.keeper.start([], ["main"], 1)
-    assert bench.keeper.end([], 0.05) is False
+    bench.leases.start([], ["main"], 1)
+    assert bench.leases.end([], 0.05) is False
     go_on.set()
     assert bench.rounds.get(timeout=AT_ONCE).taken
-    assert bench.keeper._thread.join(AT_ONCE)
+    assert bench.leases._thread.join(AT_ONCE)
     assert released.is_set()
     assert bench.is_free("main")
 
@@ -127,15 +127,15 @@ def test_what_a_round_that_fails_during_the_end_took_is_given_back_too(bench: Be
         away()
 
     bench.store.at["healths"] = failing
-    bench.keeper.start([], ["main"], 1)
+    bench.leases.start([], ["main"], 1)
     assert begun.wait(AT_ONCE)
-    assert bench.keeper.end([], 0.01) is False
+    assert bench.leases.end([], 0.01) is False
     go_on.set()
-    assert bench.keeper._thread.join(AT_ONCE)
+    assert bench.leases._thread.join(AT_ONCE)
     assert bench.is_free("main")
 
 
 def test_a_store_that_fails_at_the_end_is_told(bench: Bench) -> None:
     bench.store.at["release"] = away
-    assert bench.keeper.end([bench.lease("main")], AT_ONCE) is False
+    assert bench.leases.end([bench.lease("main")], AT_ONCE) is False
     assert not bench.is_free("main")

@@ -125,7 +125,7 @@ def test_a_server_that_fell_silent_is_found_by_the_proof_that_does_not_come(hous
 
 def test_a_server_that_ends_each_watch_at_once_is_not_stormed(house: House) -> None:
     server = house.add("main", can_watch=True, every=3600.0)
-    house.daemon(pace=Timings(first=1.0))
+    house.daemon(timings=Timings(first=1.0))
     end = time.monotonic() + 4
     while time.monotonic() < end:
         if server.watches():
@@ -171,18 +171,18 @@ def test_the_full_listing_is_compared_once_a_day(house: House) -> None:
     house.add("main", every=0.2)
     daemon = house.daemon()
     until(lambda: house.visits("main") >= 2)
-    charge = daemon.supervisor._charges.get("main")
-    assert charge is not None
-    charge.compare_at = 0.0
+    state = daemon.supervisor._states.get("main")
+    assert state is not None
+    state.compare_at = 0.0
     until(lambda: (told := house.health("main")) and told.compared_at)
-    assert charge.compare_at > time.monotonic() + 3600
+    assert state.compare_at > time.monotonic() + 3600
 
 
 def test_a_server_that_lets_nobody_watch_is_polled(house: House) -> None:
     server = house.add("main", can_watch=True, every=0.5)
     for _ in range(50):
         server.on("watch", TransientError("not today"))
-    house.daemon(backoff=300.0, pace=Timings(first=100.0))
+    house.daemon(backoff=300.0, timings=Timings(first=100.0))
     until(lambda: house.visits("main") >= 4)
     until(lambda: (told := house.health("main")) and told.error == "not today" and told.failures == 0)
     until(lambda: server.sessions == 0)
@@ -298,7 +298,7 @@ def test_P10_of_an_account_that_is_not_being_visited_it_is_told_when_it_is_due(h
 def test_P4_many_hanging_servers_give_their_room_to_others(house: House) -> None:
     for number in range(4):
         house.add(f"hangs-{number}", timeout=LONG).hang("open")
-    daemon = house.daemon(visits=2, pace=Timings(first=FIRST, slow=0.3))
+    daemon = house.daemon(visits=2, timings=Timings(first=FIRST, slow=0.3))
     time.sleep(0.2)
     mails(house.add("good"), ["x"])
     daemon.reload()
@@ -533,7 +533,7 @@ def test_a_lease_lost_in_the_middle_of_a_visit_ends_it(house: House) -> None:
     server = house.add("main", every=3600.0, timeout=LONG)
     mails(server, ["one"])
     server.hang("fetch")
-    daemon = house.daemon(pace=Timings(first=FIRST, lease=1.0))
+    daemon = house.daemon(timings=Timings(first=FIRST, lease=1.0))
     until(lambda: server.steps("fetch"))
     stolen = house.another_store().take_lease("main", "thief", dead=lambda _: True)
     assert isinstance(stolen, Lease)
@@ -549,7 +549,7 @@ def test_a_lease_lost_in_the_middle_of_a_visit_ends_it(house: House) -> None:
 
 def test_a_lease_lost_while_the_account_is_watched_drops_its_session(house: House) -> None:
     server = house.add("main", can_watch=True)
-    house.daemon(pace=Timings(lease=1.0))
+    house.daemon(timings=Timings(lease=1.0))
     until(server.watches)
     stolen = house.another_store().take_lease("main", "thief", dead=lambda _: True)
     until(lambda: server.sessions == 0)
@@ -564,7 +564,7 @@ def test_sessions_are_dropped_before_their_leases_end_where_these_cannot_be_rene
     working.hang("listing")
     store = shaky(house)
     lease = 9.0
-    house.daemon(store=store, pace=Timings(first=FIRST, lease=lease))
+    house.daemon(store=store, timings=Timings(first=FIRST, lease=lease))
     until(lambda: watched.watches() and working.steps("listing"))
     store.down = True
     began = time.monotonic()
@@ -592,10 +592,10 @@ def test_health_is_told_when_the_store_is_back(house: House) -> None:
 def test_a_second_daemon_takes_its_share_and_all_when_the_first_is_gone(house: House) -> None:
     for number in range(9):
         house.add(f"box-{number}", can_watch=True)
-    pace = Timings(lease=1.5)
-    first = house.daemon(pace=pace)
+    timings = Timings(lease=1.5)
+    first = house.daemon(timings=timings)
     until(lambda: len(first.held()) == 9)
-    second = house.daemon(store=house.another_store(), pace=pace)
+    second = house.daemon(store=house.another_store(), timings=timings)
     until(lambda: len(second.held()) == 4 and len(first.held()) == 5)
     assert not first.held() & second.held()
     until(lambda: all(server.sessions == 1 for server in house.servers.values()))
@@ -611,11 +611,11 @@ def test_what_is_given_to_a_second_daemon_is_what_has_least_to_do(house: House) 
         house.add(name, every=3600.0, timeout=LONG)
     for name in at_work:
         house.servers[name].on("listing", lambda: go_on.wait(LONG))
-    pace = Timings(lease=1.5)
-    first = house.daemon(pace=pace)
+    timings = Timings(lease=1.5)
+    first = house.daemon(timings=timings)
     try:
         until(lambda: len(first.held()) == 6 and all(house.visits(name) for name in at_work | idle))
-        second = house.daemon(store=house.another_store(), pace=pace)
+        second = house.daemon(store=house.another_store(), timings=timings)
         until(lambda: len(second.held()) == 3)
         assert second.held() == idle
     finally:
@@ -655,12 +655,12 @@ def test_an_account_that_is_removed_and_lost_at_once_is_forgotten(house: House) 
     server = house.add("main", every=3600.0)
     mails(server, ["x"])
     server.on("message", lambda: time.sleep(1.0))
-    daemon = house.daemon(pace=Timings(first=FIRST, lease=1.0))
+    daemon = house.daemon(timings=Timings(first=FIRST, lease=1.0))
     until(lambda: server.steps("message"))
     del house.accounts["main"]
     daemon.reload()
     assert isinstance(house.another_store().take_lease("main", "thief", dead=lambda _: True), Lease)
-    until(lambda: len(daemon.supervisor._charges) == 0)
+    until(lambda: len(daemon.supervisor._states) == 0)
     assert daemon.held() == set()
 
 
@@ -743,7 +743,7 @@ def test_an_end_does_not_wait_for_a_store_that_hangs(house: House) -> None:
     house.add("main")
     store = Hanging(house.store.options, place=house.store.place)
     store.open()
-    daemon = house.daemon(store=store, pace=Timings(lease=1.0))
+    daemon = house.daemon(store=store, timings=Timings(lease=1.0))
     until(daemon.held)
     store.hangs = True
     time.sleep(0.6)
@@ -932,7 +932,7 @@ def test_stop_is_quick_where_nothing_runs(house: House) -> None:
 def test_it_is_not_alive_where_no_visit_shows_a_sign_of_life(house: House) -> None:
     for number in range(5):
         house.add(f"hangs-{number}", timeout=60.0).hang("open")
-    daemon = house.daemon(visits=1, pace=Timings(slow=0.1))
+    daemon = house.daemon(visits=1, timings=Timings(slow=0.1))
     supervisor = daemon.supervisor
     # One works and three others wait for their servers; the fifth waits in line.
     until(lambda: len(supervisor._pool.runs) == 4 and len(supervisor._pool) == 1)

@@ -26,13 +26,13 @@ def test_a_visit_in_which_a_transport_would_end_the_process_ends_as_one_that_fai
     server = house.add("main", can_watch=True)
     server.on(step, SystemExit("a library thinks that it is a program"))  # type: ignore[arg-type]
     with Turned(house) as turned:
-        turned.until(lambda: turned.charge().error)
-        assert "failed" in turned.charge().error
-        assert turned.charge().run is None
+        turned.until(lambda: turned.state().error)
+        assert "failed" in turned.state().error
+        assert turned.state().run is None
         assert not turned.supervisor._pool.runs
         turned.until(lambda: server.sessions == 0)
-        turned.supervisor._charges.put(turned.charge(), 0.0)
-        turned.until(lambda: turned.charge().checked_at)
+        turned.supervisor._states.put(turned.state(), 0.0)
+        turned.until(lambda: turned.state().checked_at)
         turned.until(server.watches)
 
 
@@ -44,11 +44,11 @@ def test_an_account_for_whose_visit_no_thread_is_to_be_had_waits_on(house: House
             turned.until(lambda: "main" in turned.supervisor._pool)
             turned.turn()
             assert "main" in turned.supervisor._pool
-            assert turned.charge().run is None
+            assert turned.state().run is None
         finally:
             threading.stack_size(before)
         turned.until(lambda: server.steps("listing"))
-        turned.until(lambda: turned.charge().run is None)
+        turned.until(lambda: turned.state().run is None)
 
 
 def test_a_transport_that_would_end_the_process_when_it_is_made_costs_its_account_alone(house: House) -> None:
@@ -63,10 +63,10 @@ def test_a_transport_that_would_end_the_process_when_it_is_made_costs_its_accoun
                 return made
 
         house.servers = Servers()  # type: ignore[assignment]
-        turned.until(lambda: turned.charge().error)
-        assert "failed" in turned.charge().error
+        turned.until(lambda: turned.state().error)
+        assert "failed" in turned.state().error
         assert not turned.supervisor._pool.runs
-        turned.supervisor._charges.put(turned.charge(), 0.0)
+        turned.supervisor._states.put(turned.state(), 0.0)
         turned.until(lambda: server.steps("listing"))
 
 
@@ -76,7 +76,7 @@ def test_accounts_that_are_not_to_be_visited_after_all_cost_no_threads(house: Ho
         pool = turned.supervisor._pool
         before = visitors()
         for _ in range(5):
-            pool.offer_visit(turned.charge(), at=0.0)
+            pool.offer_visit(turned.state(), at=0.0)
             pool.start(lambda _: None)
         assert visitors() - before <= 1
 

@@ -96,7 +96,7 @@ def site(folder: Path, *matchers: str, text: str = "") -> Iterator[Site]:
 
 
 def idle(one: Site) -> None:
-    until(lambda: not one.rematcher._queued and one.rematcher._queue.empty())
+    until(lambda: not one.rematcher._queued)
 
 
 def test_a_matcher_with_other_code_or_options_is_asked_again(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gatewayd_sql.options import SqlOptions
 from gatewayd_sql.store import Sql
 from tests.patience import AT_ONCE
 from tests.unit.supervised import House, until
-from tests.unit.turned import kit
+from tests.unit.turned import deps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -56,24 +56,24 @@ class Moody(Sql):
 
 
 class Desk:
-    """A reception without a supervisor."""
+    """A request inbox without a supervisor."""
 
     def __init__(self, house: House, owner: Instance, store: Moody) -> None:
         self._house = house
         self.store = store
-        self.kit = kit(house, owner, store)
+        self.deps = deps(house, owner, store)
         self.asked: list[Request] = []
-        self.reception = RequestInbox(self.kit, self.asked.extend)
+        self.request_inbox = RequestInbox(self.deps, self.asked.extend)
 
-    def charge(self, name: str) -> AccountState:
+    def state(self, name: str) -> AccountState:
         """An account that is ours."""
         self._house.add(name)
-        lease = Lease(account=name, holder=self.kit.instance.name, epoch=1)
-        return AccountState(self._house.accounts[name], DailyQuota(self.kit.limits), lease=lease, condition="polling")
+        lease = Lease(account=name, holder=self.deps.instance.name, epoch=1)
+        return AccountState(self._house.accounts[name], DailyQuota(self.deps.limits), lease=lease, condition="polling")
 
     def work(self) -> None:
         """Do what is due."""
-        self.reception.work(time.monotonic(), ())
+        self.request_inbox.work(time.monotonic(), ())
 
     def work_until(self, holds: Callable[[], object]) -> None:
         """Do what is due until something holds."""
@@ -98,7 +98,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield made
         store.error = None
         store.free.set()
-        made.reception._thread.shutdown()
+        made.request_inbox._thread.shutdown()
         store.close()
 
 
@@ -106,8 +106,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_an_answer_that_the_store_did_not_take_is_given_later(desk: Desk, error: Exception) -> None:
     request = desk.store.ask("main", Task())
     desk.store.error = error
-    desk.reception.answer((request,), Answer(account="main", listed=3), seconds=1.0)
-    desk.work_until(lambda: desk.reception._answers)
+    desk.request_inbox.answer((request,), Answer(account="main", listed=3), seconds=1.0)
+    desk.work_until(lambda: desk.request_inbox._answers)
     desk.store.error = None
     desk.work_until(lambda: desk.store.requests(ids=[request])[0].answer)
 
@@ -115,12 +115,12 @@ def test_an_answer_that_the_store_did_not_take_is_given_later(desk: Desk, error:
 def test_how_accounts_are_that_nobody_visits_is_told_when_the_store_is_back(desk: Desk) -> None:
     desk.store.error = _AWAY
     desk.store.free.clear()
-    desk.reception.tell([AccountHealth(account="old", holder="me", condition="disabled")])
-    desk.reception.tell([AccountHealth(account="off", holder="me", condition="disabled")])
-    desk.reception.tell([AccountHealth(account="off", holder="me", condition="faulty")])
+    desk.request_inbox.tell([AccountHealth(account="old", holder="me", condition="disabled")])
+    desk.request_inbox.tell([AccountHealth(account="off", holder="me", condition="disabled")])
+    desk.request_inbox.tell([AccountHealth(account="off", holder="me", condition="faulty")])
     until(lambda: desk.store.waited)
     desk.store.free.set()
-    desk.reception._thread.submit(lambda: None).result(AT_ONCE)
+    desk.request_inbox._thread.submit(lambda: None).result(AT_ONCE)
     desk.store.error = None
     desk.work_until(desk.told)
     assert desk.told() == {"old": "disabled", "off": "faulty"}, "of each, what was said last"
@@ -128,41 +128,41 @@ def test_how_accounts_are_that_nobody_visits_is_told_when_the_store_is_back(desk
 
 @pytest.mark.parametrize("gone", ["leaving", "given up"])
 def test_nothing_is_told_of_an_account_that_others_tell_of(desk: Desk, gone: str) -> None:
-    left, other = desk.charge("left"), desk.charge("other")
+    left, other = desk.state("left"), desk.state("other")
     desk.store.error = _AWAY
     desk.store.free.clear()
-    desk.reception.changed(left)
+    desk.request_inbox.changed(left)
     desk.work()
     until(lambda: desk.store.waited)
     if gone == "leaving":
         left.leaving = True
     else:
         left.lease = None
-        desk.reception.forget(left)
-    desk.reception.tell([AccountHealth(account="left", holder="me", condition="disabled")])
+        desk.request_inbox.forget(left)
+    desk.request_inbox.tell([AccountHealth(account="left", holder="me", condition="disabled")])
     desk.store.free.set()
-    desk.reception._thread.submit(lambda: None).result(AT_ONCE)
+    desk.request_inbox._thread.submit(lambda: None).result(AT_ONCE)
     desk.store.error = None
-    desk.reception.changed(other)
+    desk.request_inbox.changed(other)
     desk.work_until(lambda: len(desk.told()) == 2)
     assert desk.told() == {"left": "disabled", "other": "polling"}
 
 
 def test_the_end_comes_while_a_store_that_is_away_gives_back_what_was_to_be_told(desk: Desk) -> None:
-    charges = [desk.charge(f"account {number}") for number in range(2000)]
+    states = [desk.state(f"account {number}") for number in range(2000)]
     desk.store.error = _AWAY
     desk.store.free.clear()
-    for charge in charges[:500]:
-        desk.reception.changed(charge)
+    for state in states[:500]:
+        desk.request_inbox.changed(state)
     desk.work()
     until(lambda: desk.store.waited)
-    for charge in charges[500:]:
-        desk.reception.changed(charge)
+    for state in states[500:]:
+        desk.request_inbox.changed(state)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         desk.store.free.set()
-        assert not desk.reception.end(AT_ONCE)
+        assert not desk.request_inbox.end(AT_ONCE)
     finally:
         sys.setswitchinterval(before)
 
@@ -170,8 +170,8 @@ def test_the_end_comes_while_a_store_that_is_away_gives_back_what_was_to_be_told
 def test_what_waits_to_be_answered_at_the_end_is_waited_for(desk: Desk) -> None:
     request = desk.store.ask("main", Task())
     desk.store.free.clear()
-    desk.reception.answer((request,), Answer(account="main"), seconds=1.0)
+    desk.request_inbox.answer((request,), Answer(account="main"), seconds=1.0)
     until(lambda: desk.store.waited)
-    assert not desk.reception.end(0.01)
+    assert not desk.request_inbox.end(0.01)
     desk.store.free.set()
     until(lambda: desk.store.requests(ids=[request])[0].answer)

@@ -1,4 +1,4 @@
-"""What the tests of the accounts in a supervisor's charge share: the real parts around them, and no loop. Each step is the test's."""
+"""What the tests of the accounts of a supervisor share: the real parts around them, and no loop. Each step is the test's."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Parts:
-    """All accounts of a house, in the charge of a daemon that does nothing by itself."""
+    """All accounts of a house, of a daemon that does nothing by itself."""
 
     def __init__(self, house: House, *, visits: int = 8) -> None:
         house.accounts.clear()
@@ -57,18 +57,18 @@ class Parts:
         )
         limits = LimitsConfig(visits=visits)
         matching = LocalMatching(Registry(plugins=(), _classes={}))
-        kit = Dependencies(
+        deps = Dependencies(
             store=house.store, instance=self.owner, matching=matching, limits=limits, daemon=self._health, events=heard
         )
         self.watcher = Watcher(lambda _: None, lambda _: None)
-        self.closer = SessionCloser(self.watcher)
+        self.session_closer = SessionCloser(self.watcher)
         # What a visit did is not taken in: an account is being visited until the test says that it is not.
-        self.pool = VisitPool(limits, VisitRunner(kit, self.watcher), lambda _, __, ___: None, slow=AT_ONCE)
-        self.keeper = LeaseManager(kit, lambda _: None)
-        self.reception = RequestInbox(kit, lambda _: None)
+        self.pool = VisitPool(limits, VisitRunner(deps, self.watcher), lambda _, __, ___: None, slow=AT_ONCE)
+        self.leases = LeaseManager(deps, lambda _: None)
+        self.request_inbox = RequestInbox(deps, lambda _: None)
         self._ended = False
         self._sessions: list[Session] = []
-        self.charges = AccountStates(kit, self.pool, self.keeper, self.reception, self.closer)
+        self.states = AccountStates(deps, self.pool, self.leases, self.request_inbox, self.session_closer)
 
     def _health(self, accounts: int) -> DaemonHealth:
         return DaemonHealth(holder=self.owner.name, version="0", started_at=datetime.now(UTC), accounts=accounts)
@@ -76,12 +76,12 @@ class Parts:
     def apply(self, *faults: Fault) -> Config:
         """Take the config over as it is now."""
         config = replace(self.house.config(), faults=faults)
-        self.charges.apply(config, self.house.specs, None)
+        self.states.apply(config, self.house.specs, None)
         return config
 
-    def charge(self, name: str = "main") -> AccountState:
+    def state(self, name: str = "main") -> AccountState:
         """An account that is in the config."""
-        found = self.charges.get(name)
+        found = self.states.get(name)
         assert found is not None
         return found
 
@@ -89,52 +89,52 @@ class Parts:
         """A new account, with a lease."""
         self.house.add(name, host=host, can_watch=can_watch)
         self.apply()
-        charge = self.charge(name)
-        charge.lease = Lease(account=name, holder=self.owner.name, epoch=1)
-        return charge
+        state = self.state(name)
+        state.lease = Lease(account=name, holder=self.owner.name, epoch=1)
+        return state
 
-    def watched(self, charge: AccountState) -> WatchedSession:
+    def watched(self, state: AccountState) -> WatchedSession:
         """Let an account's session wait for its server's word."""
-        session = self.house.servers[charge.name].open()
+        session = self.house.servers[state.name].open()
         watch = session.watch("INBOX")
         assert watch is not None
-        charge.watched = WatchedSession(session, watch)
+        state.watched = WatchedSession(session, watch)
         self._sessions.append(session)
-        return charge.watched
+        return state.watched
 
-    def visited(self, charge: AccountState) -> RunningVisit:
+    def visited(self, state: AccountState) -> RunningVisit:
         """Let an account be visited: by nobody, so that nothing comes of it."""
-        assert charge.lease is not None
-        charge.run = RunningVisit(
-            charge=charge,
-            config=charge.config,
+        assert state.lease is not None
+        state.run = RunningVisit(
+            state=state,
+            config=state.config,
             specs={},
             router=None,
             registry=Registry(plugins=(), _classes={}),
-            lease=charge.lease,
+            lease=state.lease,
             watched=None,
             task=Task(),
         )
-        return charge.run
+        return state.run
 
     def work(self) -> None:
         """Start what is due by now."""
-        self.charges.work(time.monotonic())
+        self.states.work(time.monotonic())
 
     def told(self) -> list[tuple[str, str]]:
         """Which accounts there is something to tell of, and in what condition."""
-        self.reception.work(time.monotonic(), ())
+        self.request_inbox.work(time.monotonic(), ())
         return self.conditions
 
     def given_back(self) -> None:
         """Give back what is to be given back, and nothing later."""
         if not self._ended:
             self._ended = True
-            assert self.keeper.end([], AT_ONCE)
+            assert self.leases.end([], AT_ONCE)
 
     def closed(self, name: str = "main") -> list[str]:
         """What an account's server was asked for, once all sessions are closed that were to be."""
-        assert self.closer.end(AT_ONCE)
+        assert self.session_closer.end(AT_ONCE)
         return [one.step for one in self.house.servers[name].asked]
 
     def __enter__(self) -> Self:
@@ -142,12 +142,12 @@ class Parts:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         slots = self.pool.shutdown()
-        self.closer.end(AT_ONCE)
+        self.session_closer.end(AT_ONCE)
         for session in self._sessions:
             session.close()
         self.watcher.stop(AT_ONCE)
         self.given_back()
-        self.reception.end(AT_ONCE)
+        self.request_inbox.end(AT_ONCE)
         for slot in slots:
             slot.join(AT_ONCE)
         self.owner.close()

@@ -55,7 +55,7 @@ def test_the_log_tells_once_that_the_store_is_away_and_once_that_it_is_back(hous
     assert lines(log) == [{"event": "store away", **error}]
     stand.done(kept=None, error=AWAY)
     assert lines(log) == []
-    stand.keeper.good_at = time.monotonic() - 100.0
+    stand.leases.good_at = time.monotonic() - 100.0
     stand.done()
     [back] = lines(log)
     assert back["event"] == "store back"
@@ -83,12 +83,12 @@ def test_sessions_go_on_until_leases_may_end_and_are_dropped_then(house: House, 
     run = stand.visit(visited)
     stand.watch(watched)
     lines(log)
-    stand.keeper.at = math.inf
-    stand.ownership.work(stand.keeper.ends_at - 0.1)
+    stand.leases.at = math.inf
+    stand.handlers.work_on_leases(stand.leases.ends_at - 0.1)
     assert (run.aborted, watched.watched is None, lines(log)) == (False, False, [])
     # Twice: what is dropped is not dropped again.
     for _ in range(2):
-        stand.ownership.work(stand.keeper.ends_at)
+        stand.handlers.work_on_leases(stand.leases.ends_at)
     assert (run.aborted, watched.watched) == (True, None)
     assert house.servers["watched"].steps("abort")
     cause = "it could not be renewed in time: the store can't be reached"
@@ -97,16 +97,16 @@ def test_sessions_go_on_until_leases_may_end_and_are_dropped_then(house: House, 
 
 def test_an_account_whose_session_was_dropped_is_not_due_and_says_why(house: House) -> None:
     stand = Stand(house, "main")
-    [charge] = stand.own("main")
+    [state] = stand.own("main")
     stand.tell()
     stand.heard.clear()
-    stand.keeper.at = math.inf
-    stand.ownership.work(stand.keeper.ends_at)
-    assert stand.charges.next() is None
+    stand.leases.at = math.inf
+    stand.handlers.work_on_leases(stand.leases.ends_at)
+    assert stand.states.next() is None
     # The lease stands as long as nobody else takes it.
-    assert charge.lease is not None
-    stand.charges.hurry(charge)
-    assert stand.charges.next() is None
+    assert state.lease is not None
+    stand.states.hurry(state)
+    assert stand.states.next() is None
     stand.tell()
     advice = "See to the database; all accounts go on by themselves when it is back."
     assert stand.heard == [("main", "backing off", "the store can't be reached", advice)]
@@ -116,27 +116,27 @@ def test_only_a_round_that_renewed_leases_lets_accounts_go_on(house: House) -> N
     stand = Stand(house, "idle", "visited")
     idle, visited = stand.own("idle", "visited")
     stand.visit(visited)
-    leases = frozenset(lease for _, lease in stand.charges.held())
-    stand.keeper.at = math.inf
-    stand.ownership.work(stand.keeper.ends_at)
+    leases = frozenset(lease for _, lease in stand.states.held())
+    stand.leases.at = math.inf
+    stand.handlers.work_on_leases(stand.leases.ends_at)
     stand.done(kept=None, error=AWAY)
-    assert (stand.charges.suspended, stand.charges.next()) == (True, None)
+    assert (stand.states.suspended, stand.states.next()) == (True, None)
     now = time.monotonic()
     stand.done(kept=leases)
-    assert not stand.charges.suspended
+    assert not stand.states.suspended
     assert idle.due is not None
     assert now <= idle.due <= time.monotonic() + 0.02
-    assert stand.charges.next() == idle.due
+    assert stand.states.next() == idle.due
     # It is due when its visit ends.
     assert visited.due is None
-    assert stand.keeper.ends_at >= now + 0.8 * LEASE
+    assert stand.leases.ends_at >= now + 0.8 * LEASE
 
 
 def test_a_good_round_changes_nothing_of_accounts_that_go_on(house: House) -> None:
     stand = Stand(house, "main")
-    [charge] = stand.own("main")
-    assert charge.lease is not None
-    stand.charges.put(charge, 3600.0)
-    due = charge.due
-    stand.done(kept=frozenset({charge.lease}))
-    assert charge.due == due
+    [state] = stand.own("main")
+    assert state.lease is not None
+    stand.states.put(state, 3600.0)
+    due = state.due
+    stand.done(kept=frozenset({state.lease}))
+    assert state.due == due

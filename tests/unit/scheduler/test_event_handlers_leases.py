@@ -38,37 +38,37 @@ def log() -> Iterator[io.StringIO]:
 
 def test_the_next_round_or_the_end_of_the_leases_is_waited_for_whichever_comes_first(house: House) -> None:
     stand = Stand(house)
-    ends_at = stand.keeper.ends_at
-    stand.keeper.at = ends_at - 1
-    assert stand.ownership.next() == ends_at - 1
-    stand.keeper.at = ends_at + 1
-    assert stand.ownership.next() == ends_at
+    ends_at = stand.leases.ends_at
+    stand.leases.at = ends_at - 1
+    assert stand.handlers.next_lease_round() == ends_at - 1
+    stand.leases.at = ends_at + 1
+    assert stand.handlers.next_lease_round() == ends_at
     # Once all sessions are dropped, only a round can change anything.
-    stand.ownership.work(ends_at)
-    assert stand.ownership.next() == ends_at + 1
+    stand.handlers.work_on_leases(ends_at)
+    assert stand.handlers.next_lease_round() == ends_at + 1
 
 
 def test_a_round_begins_when_it_is_due_with_what_is_held_and_what_is_wanted(house: House) -> None:
     stand = Stand(house, "held", "wanted")
     [held] = stand.own("held")
-    stand.keeper.at = now = time.monotonic()
-    stand.ownership.work(now - 1)
-    assert stand.keeper.at == now
-    stand.ownership.work(now)
+    stand.leases.at = now = time.monotonic()
+    stand.handlers.work_on_leases(now - 1)
+    assert stand.leases.at == now
+    stand.handlers.work_on_leases(now)
     stand.supervisor._inbox.get(timeout=AT_ONCE)()
-    wanted = stand.charge("wanted")
+    wanted = stand.state("wanted")
     assert held.lease is not None
     assert wanted.lease is not None
     assert (held.lease.epoch, wanted.lease.epoch) == (1, 1)
-    assert stand.keeper.at > now + LEASE / 4
+    assert stand.leases.at > now + LEASE / 4
 
 
 def test_a_round_that_renewed_all_leases_counts_from_when_it_began(house: House) -> None:
     stand = Stand(house)
     done = stand.done()
-    assert stand.keeper.good_at == done.began
+    assert stand.leases.good_at == done.began
     stand.done(kept=None, error=TransientError("the database is away"))
-    assert stand.keeper.good_at == done.began
+    assert stand.leases.good_at == done.began
 
 
 # --- taking -----------------------------------------------------------------------------------------------------------
@@ -77,17 +77,17 @@ def test_a_round_that_renewed_all_leases_counts_from_when_it_began(house: House)
 def test_what_was_taken_is_due_soon_and_told_of(house: House, log: io.StringIO) -> None:
     stand = Stand(house, "main", "other")
     now = time.monotonic()
-    [charge] = stand.own("main")
-    assert charge.lease == Lease(account="main", holder=stand.supervisor._kit.instance.name, epoch=1)
-    assert charge.due is not None
+    [state] = stand.own("main")
+    assert state.lease == Lease(account="main", holder=stand.supervisor._deps.instance.name, epoch=1)
+    assert state.due is not None
     # Of one account, within the fiftieth part of a second.
-    assert now <= charge.due <= time.monotonic() + 0.02
-    assert stand.charges.next() == charge.due
-    assert now <= charge.compare_at <= time.monotonic() + DAY
+    assert now <= state.due <= time.monotonic() + 0.02
+    assert stand.states.next() == state.due
+    assert now <= state.compare_at <= time.monotonic() + DAY
     assert lines(log) == [{"event": "account taken", "account": "main", "epoch": 1}]
     stand.tell()
     assert ("main", "new", "", "") in stand.heard
-    assert stand.charge("other").lease is None
+    assert stand.state("other").lease is None
 
 
 def test_what_was_told_of_an_account_before_is_gone_on_from(house: House) -> None:
@@ -96,29 +96,29 @@ def test_what_was_told_of_an_account_before_is_gone_on_from(house: House) -> Non
     told = AccountHealth(account="main", holder="before", condition="polling", mail_at=before, compared_at=before)
     now = time.monotonic()
     stand.done(stand.lease("main"), healths=(told,))
-    charge = stand.charge("main")
-    assert (charge.mail_at, charge.compared_at) == (before, before)
+    state = stand.state("main")
+    assert (state.mail_at, state.compared_at) == (before, before)
     # What was compared an hour ago is so again in a day, an hour less, and sooner by a tenth at most.
-    assert now + 0.9 * 22.9 * 3600 <= charge.compare_at <= time.monotonic() + 23.1 * 3600
+    assert now + 0.9 * 22.9 * 3600 <= state.compare_at <= time.monotonic() + 23.1 * 3600
 
 
 def test_an_account_that_comes_back_stays_and_is_new(house: House) -> None:
     stand = Stand(house, "main")
-    charge = stand.charge("main")
-    charge.leaving, charge.condition = True, "paused"
+    state = stand.state("main")
+    state.leaving, state.condition = True, "paused"
     stand.own("main")
-    assert (charge.leaving, charge.shown) == (False, "new")
+    assert (state.leaving, state.shown) == (False, "new")
 
 
 def test_an_account_whose_last_visit_goes_on_is_not_due_before_that_ends(house: House) -> None:
     stand = Stand(house, "main")
-    [charge] = stand.own("main")
-    stand.visit(charge)
-    stand.done(lost=frozenset(filter(None, [charge.lease])))
+    [state] = stand.own("main")
+    stand.visit(state)
+    stand.done(lost=frozenset(filter(None, [state.lease])))
     stand.own("main")
-    assert charge.lease is not None
-    assert charge.lease.epoch == 2
-    assert charge.due is None
+    assert state.lease is not None
+    assert state.lease.epoch == 2
+    assert state.due is None
 
 
 def test_the_lease_of_an_account_that_is_not_in_the_config_any_more_is_given_back(house: House) -> None:
@@ -129,20 +129,20 @@ def test_the_lease_of_an_account_that_is_not_in_the_config_any_more_is_given_bac
 
 def test_of_two_leases_of_an_account_the_first_is_kept(house: House) -> None:
     stand = Stand(house, "main")
-    [charge] = stand.own("main")
-    first = charge.lease
+    [state] = stand.own("main")
+    first = state.lease
     stand.done(stand.lease("main"))
-    assert charge.lease == first
+    assert state.lease == first
     assert stand.is_given_back("main")
 
 
 def test_what_comes_while_the_daemon_ends_is_given_back(house: House) -> None:
     stand = Stand(house, "main", "held")
     [held] = stand.own("held")
-    stand.charges.stopping = True
+    stand.states.stopping = True
     stand.heard.clear()
     stand.done(stand.lease("main"), share=0)
-    assert stand.charge("main").lease is None
+    assert stand.state("main").lease is None
     assert held.lease is not None
     assert stand.heard == []
     assert stand.is_given_back("main")
@@ -172,10 +172,10 @@ def test_everything_of_an_account_whose_lease_is_lost_is_dropped_at_once(house: 
 def test_a_lease_that_was_lost_before_it_was_taken_again_does_not_count(house: House) -> None:
     stand = Stand(house, "main")
     old = stand.lease("main")
-    [charge] = stand.own("main")
+    [state] = stand.own("main")
     stand.done(lost=frozenset({old}))
-    assert charge.lease is not None
-    assert charge.lease.epoch == old.epoch + 1
+    assert state.lease is not None
+    assert state.lease.epoch == old.epoch + 1
 
 
 def test_a_lost_lease_of_an_account_that_is_gone_is_nothing_to_us(house: House, log: io.StringIO) -> None:
@@ -214,13 +214,13 @@ def test_what_is_watched_is_given_away_before_what_is_visited_and_logs_out(house
 
 def test_what_is_visited_leaves_behind_its_visit_and_is_not_counted_again(house: House) -> None:
     stand = Stand(house, "one", "two", "three")
-    charges = stand.own("one", "two", "three")
-    runs = [stand.visit(charge) for charge in charges]
+    states = stand.own("one", "two", "three")
+    runs = [stand.visit(state) for state in states]
     for _ in range(2):
         stand.done(share=2)
         assert sorted(run.stop for run in runs) == [False, False, True]
-    assert [run.charge.leaving for run in runs] == [run.stop for run in runs]
-    assert all(charge.lease for charge in charges)
+    assert [run.state.leaving for run in runs] == [run.stop for run in runs]
+    assert all(state.lease for state in states)
 
 
 @pytest.mark.parametrize("share", [2, 3, None])
@@ -228,13 +228,13 @@ def test_what_is_not_more_than_our_share_stays(house: House, share: int | None) 
     stand = Stand(house, "one", "two")
     stand.own("one", "two")
     stand.done(share=share)
-    assert len(list(stand.charges.held())) == 2
+    assert len(list(stand.states.held())) == 2
 
 
 def test_any_of_the_idle_accounts_are_given_away_and_not_the_same_ones_in_every_daemon(house: House) -> None:
     names = [f"account-{number}" for number in range(40)]
     stand = Stand(house, *names)
     stand.done(*[Lease(account=name, holder="made up", epoch=1) for name in names], share=20)
-    left = [charge.name for charge, _ in stand.charges.held()]
+    left = [state.name for state, _ in stand.states.held()]
     assert len(left) == 20
     assert left not in (names[:20], names[20:])
