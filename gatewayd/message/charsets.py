@@ -1,4 +1,4 @@
-"""Bytes to text: a charset as mail names it, and what the bytes themselves say where the name is missing or wrong."""
+"""Decode bytes to text by the charset that mail names, and by the bytes themselves if that name is missing or wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["codec", "to_text"]
 
 # --- names ------------------------------------------------------------------------------------------------------------
 
-#: All labels of the WHATWG Encoding Standard (section 4.2), by the codec of Python that decodes them.
+#: All labels of the WHATWG Encoding Standard (section 4.2), by the Python codec that decodes them.
 _STANDARD = {
     "utf-8": "unicode-1-1-utf-8 utf-8 utf8 unicode11utf8 unicode20utf8 x-unicode20utf8",
     "cp866": "866 cp866 csibm866 ibm866",
@@ -59,14 +59,14 @@ _STANDARD = {
     "iso2022_jp": "csiso2022jp iso-2022-jp",
     "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis",
     "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949",
-    # Browsers refuse these; in mail they are honest.
+    # Browsers refuse these charsets; mail really uses them.
     "iso2022_kr": "csiso2022kr iso-2022-kr iso-2022-cn iso-2022-cn-ext",
     "hz": "hz-gb-2312",
     "utf_16_be": "unicodefffe utf-16be",
     "utf_16_le": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16le",
     "utf_16": "utf-16",
 }
-#: What else mail says. Text that is called ASCII and is not may be anything; mostly it is UTF-8.
+#: Further labels in mail. Text that is wrongly called ASCII can be anything, and is mostly UTF-8.
 _IN_MAIL = {
     "utf-8": "ansi_x3.4-1968 ascii us-ascii csascii iso646-us iso-ir-6 us uft-8 utf utf-8n utf8mb4 utf-8-sig utf-8-mac cp65001",
     "cp1252": "ansi win-ansi cp-1252 iso-8859-1-windows-3.1-latin-1 binary-latin1",
@@ -84,43 +84,43 @@ _IN_MAIL = {
     "cp874": "iso-ir-166 tis620 tis620.2533 cp874 ms874 x-iso-8859-11",
 }
 
-# Some codecs of the standard library are no charsets (rot13, zlib), and some take quadratic time (idna, punycode).
+# Some of Python's codecs are no charsets (rot13, zlib), and some take quadratic time (idna, punycode).
 _CHARSET = re.compile(r"(?:cp|iso8859|mac_|koi8_|utf_|big5|euc_|johab|shift_jis|kz1048|ptcp154|hp_roman8)")
 _KNOWN = {name for name in aliases.values() if _CHARSET.match(name)} | {"cp720", "cp856", "cp1006"}
 _NUMBERED = re.compile(r"(?:x|cs)?(?:windows|win|cp|ms|ibm|dos|oem)([0-9]{3,5})")
-#: A name with whose version or make of it stands behind it, but for the number of a part (iso-8859-99).
+#: A name followed by a version or vendor, which is not the number of a part (as in iso-8859-99).
 _VERSION = re.compile(r"(.{2,}[a-z0-9])[-_:/](?![0-9]{0,3}$)[^-_:/]*")
 
 
 def _squeezed(label: str) -> str:
-    """Return what is left of a label when its punctuation, which mail is free with, is gone."""
+    """Return a label without punctuation, which mail varies."""
     return normalize_encoding(label).replace("_", "")
 
 
 @lru_cache(maxsize=1)
 def _labels() -> Mapping[str, str]:
-    """Return the codec of each label that is known, as it is spelt and squeezed."""
+    """Return the codec of each known label, both as spelt and without punctuation."""
     found = {_squeezed(alias): name for alias, name in aliases.items() if name in _KNOWN}
     found |= {_squeezed(name): name for name in _KNOWN}
     for table in (_IN_MAIL, _STANDARD):
         found |= {spelt: name for name, labels in table.items() for label in labels.split() for spelt in (label, _squeezed(label))}
-    # Some of Python's aliases are for codecs that know less than mail means by the name.
+    # Some of Python's aliases lead to codecs with fewer characters than mail means by the name.
     return found | {_squeezed(alias): found[_squeezed(name)] for alias, name in aliases.items() if _squeezed(name) in found}
 
 
 @lru_cache(maxsize=512)
 def codec(charset: str) -> str | None:
-    """Return the name of Python's codec for a charset as mail names it; None for one that is not known."""
+    """Return the name of Python's codec for a charset as mail names it; None if it is unknown."""
     if not charset.isascii() or len(charset) > 64:  # noqa: PLR2004  no charset's name is longer
         return None
-    # RFC 2231 section 5: a language may stand behind an asterisk.
+    # A language may follow an asterisk (RFC 2231 section 5).
     label = charset.strip(" \t\r\n\f\"'").partition("*")[0].lower()
     squeezed = _squeezed(label)
     numbered = _NUMBERED.fullmatch(squeezed)
     spelt = (label, squeezed, f"cp{int(numbered[1])}" if numbered else squeezed.removeprefix("x"))
     found = next((known for one in spelt if (known := _labels().get(one))), None)
     if found is None and (words := re.split(r"[\s;,(]", label, maxsplit=1))[0] not in {"", label}:
-        # What is left over behind a name does not make it another one.
+        # Other text may follow the name.
         return codec(words[0])
     if found is None and squeezed != "unicodeescape" and (version := _VERSION.fullmatch(label)):
         return codec(version[1])
@@ -134,7 +134,7 @@ def _utf_7(data: bytes) -> str:
     return data.decode("utf-7", "replace")
 
 
-#: Charsets that Python's codecs don't decode as mail means them. These decoders leave a U+FFFD for each error.
+#: Charsets that Python's codecs do not decode as mail means them. These decoders return U+FFFD for each error.
 _OWN: Mapping[str, Callable[[bytes], str]] = {
     "iso2022_jp": iso_2022,
     "iso2022_kr": iso_2022,
@@ -142,24 +142,24 @@ _OWN: Mapping[str, Callable[[bytes], str]] = {
     "euc_jp": euc_jp,
     "utf_7": _utf_7,
 }
-#: Charsets of 7-bit text, with what 8-bit text really is that bears their name.
+#: Charsets of 7-bit text, with the charsets that 8-bit text under that name really has.
 _SEVEN_BIT = {"iso2022_jp": ("utf-8", "cp932"), "iso2022_kr": ("utf-8", "cp949"), "hz": ("utf-8", "gb18030"), "utf_7": ("utf-8",)}
-#: Charsets in which ASCII bytes are no ASCII text.
+#: Charsets in which ASCII bytes are not ASCII text.
 _WIDE = frozenset({*("utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be"), *("cp037", "cp1026", "cp1140")})
 _NO_ASCII = _WIDE | {*("cp273", "cp424", "cp500", "cp875"), *_SEVEN_BIT}
-#: Where a codec lacks what programs write under its name.
+#: Further codecs to try if a codec lacks characters that programs write under its name.
 _MORE = {"big5hkscs": ("cp950",)}
 
 
 def to_text(data: bytes, charset: str = "") -> str:
-    """Return ``data`` as text: by its charset, else as UTF-8, else as the charset or cp1252, a U+FFFD for what does not fit."""
+    """Return ``data`` as text: by ``charset``, else as UTF-8, else as that charset or cp1252 with U+FFFD for each error."""
     named = codec(charset) if charset else None
     if named in _NO_ASCII:
         return _seven_bit(data, named) if named in _SEVEN_BIT else _eight_bit(data, named)
     if data.isascii():
         return iso_2022(data) if b"\x1b" in data and escaped(data) else data.decode("ascii")
     if data[:2] in _MARKS and b"\0" in data:
-        # Text that begins so is of two bytes each, whatever it is called.
+        # A byte order mark and NULs mean UTF-16, whatever the text is called.
         return _eight_bit(data, "utf_16")
     if named is not None and named not in _OWN and data[:3] != codecs.BOM_UTF8:
         try:
@@ -185,7 +185,7 @@ def _eight_bit(data: bytes, named: str | None) -> str:
     for name in dict.fromkeys((named, *_MORE.get(named or "", ()), "utf-8")):
         if name and (text := _strictly(data, name)) is not None:
             return text
-    # A multi-byte text with a few broken bytes is still that text; one that mostly fails was never of that charset.
+    # A multi-byte text with a few broken bytes is still in that charset; if most of it fails, it never was.
     name = named or "utf-8"
     text = _OWN[name](data) if name in _OWN else data.decode(name, "replace")
     if text.count("\ufffd") * 2 > len(text) - len(text.encode("ascii", "ignore")):
@@ -197,7 +197,7 @@ _MARKS = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
 
 
 def _strictly(data: bytes, name: str) -> str | None:
-    """Return the text of bytes that fit a charset altogether; else None."""
+    """Return the text of bytes that are entirely valid in a charset; else None."""
     if name in _OWN:
         text = _OWN[name](data)
         return None if "\ufffd" in text else text
@@ -208,7 +208,10 @@ def _strictly(data: bytes, name: str) -> str | None:
 
 
 def _wide(data: bytes, named: str) -> str | None:
-    """Return which of UTF-16 bytes are; None for a name that is wrong: text of two bytes each has NULs, for its blanks alone."""
+    """Return the variant of UTF-16 or UTF-32 that ``data`` is in; None if its name is wrong.
+
+    Text in UTF-16 has NULs: its spaces at least.
+    """
     if named.startswith("utf_32") and data[:4] in {codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE}:
         return "utf_32"
     if data[:2] in _MARKS:

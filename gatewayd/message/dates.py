@@ -1,4 +1,4 @@
-"""The instant that a Date header means (RFC 5322 section 3.3), however it is written; none where that can't be told."""
+"""Read the instant of a Date header (RFC 5322 section 3.3), however it is written; None if it is ambiguous."""
 
 from __future__ import annotations
 
@@ -12,71 +12,41 @@ __all__ = ["date"]
 _USUAL = re.compile(
     r"(?:[A-Z][a-z]{2}, )?(\d\d?) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d\d)(\d\d)(?: \([^()]*\))?", re.ASCII
 )
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
-_FULL = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "sept",
-]
-_WORDS = {spelt: _MONTHS[name[:3].title()] for name in _FULL for spelt in (name, name[:3])}
+_MONTH_NAMES = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
+_MONTHS = {name[:3].title(): number for number, name in enumerate(_MONTH_NAMES, 1)}
+_WORDS = {word: number for number, name in enumerate(_MONTH_NAMES, 1) for word in (name, name[:3])} | {"sept": 9}
 _LONGEST = 200
-#: The first year that there is (RFC 5322 section 3.3), and the last one: those behind it are of other calendars, such as the Thai.
+#: The first year allowed (RFC 5322 section 3.3), and the last: later ones come from other calendars, such as the Thai one.
 _FIRST, _LAST = 1900, 2399
 
-#: Zones that mean one offset wherever they are written, in minutes. The first ten are RFC 5322's (section 4.3).
-_ZONES = {
-    "ut": 0,
-    "gmt": 0,
-    "est": -300,
-    "edt": -240,
-    "cst": -360,
-    "cdt": -300,
-    "mst": -420,
-    "mdt": -360,
-    "pst": -480,
-    "pdt": -420,
-    "utc": 0,
-    "z": 0,
-    "wet": 0,
-    "west": 60,
-    "cet": 60,
-    "cest": 120,
-    "met": 60,
-    "mest": 120,
-    "mez": 60,
-    "mesz": 120,
-    "eet": 120,
-    "eest": 180,
-    "msk": 180,
-    "sast": 120,
-    "jst": 540,
-    "kst": 540,
-    "hkt": 480,
-    "sgt": 480,
-    "awst": 480,
-    "aest": 600,
-    "aedt": 660,
-    "nzst": 720,
-    "nzdt": 780,
-    "akst": -540,
-    "akdt": -480,
-    "hst": -600,
+#: Names of zones that mean the same offset everywhere, by that offset in minutes; those of RFC 5322 section 4.3 among them.
+_ZONES_BY_OFFSET = {
+    -600: ("hst",),
+    -540: ("akst",),
+    -480: ("akdt", "pst"),
+    -420: ("mst", "pdt"),
+    -360: ("cst", "mdt"),
+    -300: ("est", "cdt"),
+    -240: ("edt",),
+    0: ("ut", "gmt", "utc", "z", "wet"),
+    60: ("cet", "met", "mez", "west"),
+    120: ("cest", "eet", "mest", "mesz", "sast"),
+    180: ("eest", "msk"),
+    480: ("awst", "hkt", "sgt"),
+    540: ("jst", "kst"),
+    600: ("aest",),
+    660: ("aedt",),
+    720: ("nzst",),
+    780: ("nzdt",),
 }
+_ZONES = {zone: offset for offset, zones in _ZONES_BY_OFFSET.items() for zone in zones}
 _UTC = {"ut", "gmt", "utc", "z"}
-#: Of the zones that there are.
+#: The minutes of the offsets that exist.
 _MINUTES = {0, 30, 45}
-#: No place on earth is farther off.
+#: Every offset is less than this, in minutes.
 _FARTHEST = 24 * 60
 
 _CLOCK = re.compile(
@@ -93,9 +63,9 @@ _YEAR = re.compile(r"(?<![+:\d-])\d{4}(?![:\d])", re.ASCII)
 
 
 def date(value: str) -> datetime | None:
-    """Return the instant of a Date header in UTC.
+    """Return the instant of a Date header in UTC; a date without a zone is taken as UTC.
 
-    None where it is not told in one way only: a wrong instant is worse than none. A date without a zone is taken for UTC.
+    None if it can be read in more than one way: a wrong instant is worse than no instant.
     """
     try:
         usual = _USUAL.fullmatch(value)
@@ -110,20 +80,13 @@ def date(value: str) -> datetime | None:
         return None
 
 
-def _instant(day: tuple[int, int, int], clock: tuple[int, int, int], offset: int) -> datetime:
-    """Return the instant; raises ValueError and OverflowError where no calendar has it."""
-    hour, minute, second = clock
-    if not _FIRST <= day[0] <= _LAST or second > 60:  # noqa: PLR2004  60 is a leap second
-        raise ValueError(day)
-    return datetime(*day, hour, minute, min(second, 59), tzinfo=UTC) - timedelta(minutes=offset)
-
-
 def _unusual(value: str) -> datetime | None:
-    # Blanks and comments may stand between any two tokens (RFC 5322 appendix A.6.3).
+    """Read any other spelling; raises ValueError or OverflowError for a date that no calendar has."""
+    # White space and comments may separate any two tokens (RFC 5322 appendix A.6.3).
     value = " ".join(value.split()).replace(" :", ":").replace(": ", ":")
     iso = _ISO.search(value)
     if iso:
-        # What is joined to the day by a T is the time.
+        # ISO 8601 joins the time to the day with a T.
         value = f"{value[: iso.start()]} {value[iso.end() :]}"
     clock = _CLOCK.search(value)
     if clock is None:
@@ -131,13 +94,16 @@ def _unusual(value: str) -> datetime | None:
     before, behind = value[: clock.start()], value[clock.end() :]
     year = ""
     if not iso and len(_DIGITS.findall(before)) == 1 and (found := _YEAR.search(behind)):
-        # As the C library writes it.
+        # The C library writes the year after the time.
         year, behind = found[0], behind[: found.start()] + behind[found.end() :]
     day = (int(iso["year"]), int(iso["month"]), int(iso["day"])) if iso else _day(before, year)
     offset = _zone(behind)
     if day is None or offset is None:
         return None
-    return _instant(day, _time(clock), offset)
+    hour, minute, second = _time(clock)
+    if not _FIRST <= day[0] <= _LAST or second > 60:  # noqa: PLR2004  60 is a leap second
+        return None
+    return datetime(*day, hour, minute, min(second, 59), tzinfo=UTC) - timedelta(minutes=offset)
 
 
 def _time(clock: re.Match[str]) -> tuple[int, int, int]:
@@ -151,7 +117,7 @@ def _time(clock: re.Match[str]) -> tuple[int, int, int]:
 
 
 def _day(before: str, year: str) -> tuple[int, int, int] | None:
-    """Return year, month and day. The month stands in letters; ``year`` is one that stands behind the time."""
+    """Return year, month and day of the text before the time, with the month in letters; ``year`` is a year after the time."""
     words = [word.lower() for word in _LETTERS.findall(before)]
     months = [_WORDS[word] for word in words if word in _WORDS]
     numbers = [number for number in (*_DIGITS.findall(before), year) if number]
@@ -162,7 +128,7 @@ def _day(before: str, year: str) -> tuple[int, int, int] | None:
 
 
 def _year(digits: str) -> int:
-    """Return a year that was written in two or three digits (RFC 5322 section 4.3); raises ValueError."""
+    """Return a year, in full if it has two or three digits (RFC 5322 section 4.3); raises ValueError for any other length."""
     year = int(digits)
     if len(digits) == 2:  # noqa: PLR2004
         return year + (2000 if year < 50 else 1900)  # noqa: PLR2004
@@ -174,29 +140,29 @@ def _year(digits: str) -> int:
 
 
 def _zone(behind: str) -> int | None:
-    """Return the offset in minutes that stands behind the time; None where it is unknown, or two contradict each other.
+    """Return the offset in minutes from the text after the time; 0 if that is empty.
 
-    Nothing at all means UTC.
+    None if the zone is unknown, or two zones contradict each other.
     """
     words = [word.lower() for word in _LETTERS.findall(behind)]
     named = {_ZONES[word] for word in words if word in _ZONES}
     first = _OFFSET.search(behind)
     if first is None:
-        # Of a zone that is not known nobody can tell the instant, nor of one that lost its sign.
+        # An unknown zone could mean any instant, and so could an offset that lost its sign.
         told = named and words[0] in _ZONES and not _DIGITS.search(behind)
         return (named.pop() if len(named) == 1 else None) if told else (None if behind.strip(' ,.;"') else 0)
     if words and words[0] in _UTC and _LETTERS.search(behind, 0, first.start()):
-        # "GMT+0800" means the offset.
+        # "GMT+0800" means +0800.
         named.discard(0)
     offsets = {_offset(match["sign"], match["digits"].replace(":", "")) for match in _OFFSET.finditer(behind)}
     return offsets.pop() if len(offsets | named) == 1 else None
 
 
 def _offset(sign: str, digits: str) -> int:
-    """Return an offset in minutes; raises ValueError for what is none."""
+    """Return an offset in minutes; raises ValueError if there is no such offset."""
     hours, minutes = (int(digits), 0) if len(digits) <= 2 else (int(digits[:-2]), int(digits[-2:]))  # noqa: PLR2004
     if len(digits) == 3 and minutes not in _MINUTES:  # noqa: PLR2004
-        # "+010" lost a digit, and nobody knows which.
+        # "+010" lost a digit, and it could be any of them.
         raise ValueError(digits)
     if len(digits) > 4 or minutes > 59 or 60 * hours + minutes >= _FARTHEST:  # noqa: PLR2004
         raise ValueError(digits)

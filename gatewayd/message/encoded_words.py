@@ -1,4 +1,4 @@
-"""Header values for people: encoded words (RFC 2047) and raw 8-bit text. In a raw value each character stands for one byte."""
+"""Decode header values for people: encoded words (RFC 2047) and raw 8-bit text. Each character of a raw value is one byte."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from gatewayd.message.lexing import SPACE
 
 __all__ = ["header_text"]
 
-# A word may hold what it should not: blanks, question marks, 8-bit bytes.
+# Real encoded words contain characters that RFC 2047 forbids: spaces, question marks, 8-bit bytes.
 _WORD = re.compile(r"=\?([^? \t\r\n\v\f]{1,75})\?([bBqQ])\?(.*?)\?=", re.DOTALL)
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
 def header_text(raw: str) -> str:
-    """Return a header value for people: ``raw`` holds its bytes as latin-1; encoded words and 8-bit text are decoded."""
+    """Return a header value for people, with encoded words and 8-bit text decoded; ``raw`` has its bytes as latin-1."""
     text = _decoded_words(raw) if "=?" in raw else _unencoded(raw)
     return text if text.isprintable() else clean(text)
 
@@ -27,7 +27,7 @@ def _unencoded(raw: str) -> str:
 
 
 def _decoded_words(raw: str) -> str:
-    # Behind the last "?=" no word can end: without this cut, hostile beginnings would each look for one to the end.
+    # No word can end after the last "?=". Without this limit, each of many unfinished words would search to the end.
     last = raw.rfind("?=") + 2
     out: list[str] = []
     pending, charset, end = b"", "", 0
@@ -37,7 +37,7 @@ def _decoded_words(raw: str) -> str:
         between = raw[end : match.start()]
         apart = between.strip(SPACE) != ""
         if pending and (apart or (label != charset and codec(label) != codec(charset))):
-            # Neighbours of one charset are joined before decoding: some mailers split inside a character.
+            # Adjacent words of one charset are joined before decoding: some mailers split inside a character.
             out.append(to_text(pending, charset))
             pending = b""
         if apart or (between and not end):
@@ -59,6 +59,6 @@ def _word(encoding: str, data: bytes) -> bytes:
         return binascii.a2b_base64(data)
     except binascii.Error:
         data = data.partition(b"=")[0].translate(None, _NOT_BASE64)
-        # A single last character holds no whole byte.
+        # A single last character is less than a byte.
         data = data[: len(data) - (len(data) % 4 == 1)]
         return binascii.a2b_base64(data + b"=" * (-len(data) % 4))

@@ -1,9 +1,8 @@
-"""Header lines of messages that we make ourselves: always ASCII, folded, and never more than one header (RFC 5322, RFC 2047)."""
+"""Write the header lines of our own messages: ASCII, folded, and never more than one header (RFC 5322, RFC 2047)."""
 
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from email.header import Header
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["addressed", "parameter", "text", "verbatim"]
 
-# What may stand in quotes as it is, short enough for a line of its own (RFC 5322 section 3.2.4); an encoded word may not.
+# Text that can be quoted unchanged and fits on one line (RFC 5322 section 3.2.4); an encoded word would be decoded.
 _QUOTABLE = re.compile(r"(?:(?!=\?)[ !#-\[\]-~]){1,60}")
 _FOLDED = 76
 _UTF_8 = "utf-8''"
-#: How many characters of a percent-encoded value stand on one line. No escape is divided.
+#: The most characters of a percent-encoded value on one line. No escape is divided.
 _SECTION = 50
 _SECTIONS = re.compile(rf"(?:[^%]|%..){{1,{_SECTION // 3}}}")
 
 
 def text(name: str, value: str) -> str:
-    """Return a header of free text, encoded and folded where it needs to be (RFC 2047)."""
+    """Return a header of free text, encoded and folded where necessary (RFC 2047)."""
     value = clean(value).strip()
     if value.isascii() and len(name) + len(value) < _FOLDED and "=?" not in value:
         return f"{name}: {value}"
@@ -37,20 +36,20 @@ def text(name: str, value: str) -> str:
 
 
 def addressed(name: str, addresses: Iterable[Address]) -> str:
-    """Return a header of addresses, one a line."""
+    """Return a header of addresses, one on each line."""
     return f"{name}: " + ",\r\n ".join(map(_mailbox, addresses))
 
 
 def verbatim(name: str, values: Iterable[str]) -> str:
-    """Return a header of words that must stay as they are, one a line, such as Message-IDs: ASCII, without spaces."""
+    """Return a header of values that must not change, such as Message-IDs, one on each line; they are ASCII without spaces."""
     return f"{name}: " + "\r\n ".join(values)
 
 
 def parameter(name: str, value: str) -> str:
     """Return a parameter of a MIME field, such as the name of a file, with the semicolon before it.
 
-    A plain value is quoted. Any other is percent-encoded UTF-8 in numbered sections, one a line (RFC 2231 sections 3 and 4). That
-    includes one that looks like an encoded word: some programs decode those inside quotes (against RFC 2047 section 5).
+    A plain value is quoted. Any other becomes percent-encoded UTF-8 in numbered sections, one on each line (RFC 2231 sections 3
+    and 4). So does a value that looks like an encoded word: some programs decode it inside quotes, against RFC 2047 section 5.
     """
     if _QUOTABLE.fullmatch(value):
         return f'; {name}="{value}"'
@@ -63,26 +62,22 @@ def parameter(name: str, value: str) -> str:
 
 
 def _words(value: str, name: str = "Resent-From") -> str:
-    """Return text as encoded words, with room for the header's name before the first."""
+    """Return text as encoded words; the first line has room for the header's ``name`` before it."""
     return Header(value, "utf-8", maxlinelen=_FOLDED, header_name=name).encode(linesep="\r\n")
 
 
 def _mailbox(address: Address) -> str:
-    """Return an address as a header has it (RFC 5322 section 3.4), in ASCII.
+    """Return an address for a header (RFC 5322 section 3.4), in ASCII.
 
-    One that is not to be had in ASCII becomes an empty group that is named by it (RFC 6857 section 3.1.10, RFC 6854).
+    An address that can't be written in ASCII becomes the name of an empty group (RFC 6857 section 3.1.10, RFC 6854).
     """
-    email = _wired(address.email)
-    if not email:
+    try:
+        email = wire(address.email)
+    except PermanentError:
+        email = ""
+    if not email or not email.isascii():
         return f"{_words(clean(address.email))}:;"
     name = clean(address.name).strip()
     if not name:
         return email
     return f'"{name}" <{email}>' if _QUOTABLE.fullmatch(name) else f"{_words(name)} <{email}>"
-
-
-def _wired(email: str) -> str:
-    with suppress(PermanentError):
-        known = wire(email)
-        return known if known.isascii() else ""
-    return ""

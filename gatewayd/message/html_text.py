@@ -1,4 +1,4 @@
-"""HTML to readable text, in one pass: for search and matching, not for display. It can't raise and takes linear time."""
+"""Turn HTML into readable text for search and matching, and find the charset that a page declares. Takes linear time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["declared", "html_to_text"]
 
 _NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]*")
 _UNQUOTED = re.compile(r"[^>\"']*+")
-# A comment ends like this to a browser (HTML section 13.2.5.51), though not all of it is right.
+# Browsers accept both ends of a comment (HTML section 13.2.5.51), though only the first is valid.
 _COMMENT_END = re.compile(r"--!?>")
 _EMPTY_COMMENT = re.compile(r"<!--(?:-?>)")
 _BREAKS = frozenset(
@@ -26,7 +26,7 @@ _LINES = re.compile(r" ?\n[ \n]*\n ?| ?\n ?")
 
 
 def html_to_text(source: str) -> str:
-    """Return what a reader would see of an HTML text: no tags, scripts or styles, a line for each block."""
+    """Return the text that a reader would see: no tags, scripts or styles, a line for each block. Never raises."""
     out: list[str] = []
     at, quoting = 0, True
     while (opens := source.find("<", at)) >= 0:
@@ -36,18 +36,24 @@ def html_to_text(source: str) -> str:
             at = _markup(source, opens, out)
             continue
         closes = _end_of_tag(source, name.end()) if quoting else 0
-        # Once quotes don't pair up, they are no longer minded: looking for their ends again and again is quadratic.
+        # After the first quote that is never closed, quotes are ignored: searching for each one's end would be quadratic.
         quoting = closes > 0
         at = closes or source.find(">", name.end()) + 1
         if not at:
-            return _joined(out)
+            break
         at = _tag(source, name[0].lower(), at, out)
-    out.append(_flat(source[at:]))
-    return _joined(out)
+    else:
+        out.append(_flat(source[at:]))
+    text = "".join(out)
+    # A character reference with thousands of digits is no number for Python: such a text keeps its references.
+    with contextlib.suppress(ValueError):
+        text = html.unescape(text)
+    text = _SPACES.sub(" ", text)
+    return _LINES.sub(lambda gap: "\n\n" if gap[0].count("\n") > 1 else "\n", text).strip()
 
 
 def _end_of_tag(source: str, at: int) -> int:
-    """Return where a tag ends, behind its quoted values; 0 where a quote is not closed, or the tag has no end."""
+    """Return where a tag ends, after its quoted values; 0 if a quote is not closed, or the tag has no end."""
     while unquoted := _UNQUOTED.match(source, at):
         sign = source[unquoted.end() : unquoted.end() + 1]
         if sign in {"", ">"}:
@@ -59,7 +65,7 @@ def _end_of_tag(source: str, at: int) -> int:
 
 
 def _markup(source: str, opens: int, out: list[str]) -> int:
-    """Pass over a comment or declaration; anything else that begins like a tag is text."""
+    """Return where a comment or declaration ends; any other ``<`` is appended to ``out`` as text."""
     if source.startswith("<!--", opens):
         empty = _EMPTY_COMMENT.match(source, opens)
         comment = empty or _COMMENT_END.search(source, opens + len("<!--"))
@@ -72,6 +78,7 @@ def _markup(source: str, opens: int, out: list[str]) -> int:
 
 
 def _tag(source: str, name: str, at: int, out: list[str]) -> int:
+    """Append what a tag stands for, and return where to go on: at ``at``, or after a script or style."""
     if name in _UNREAD:
         end = _UNREAD[name].search(source, at)
         return end.start() if end else len(source)
@@ -87,18 +94,9 @@ def _flat(text: str) -> str:
     return text.replace("\n", " ").replace("\r", " ")
 
 
-def _joined(out: list[str]) -> str:
-    text = "".join(out)
-    # A character reference with thousands of digits is no number for Python: such a text keeps its references.
-    with contextlib.suppress(ValueError):
-        text = html.unescape(text)
-    text = _SPACES.sub(" ", text)
-    return _LINES.sub(lambda gap: "\n\n" if gap[0].count("\n") > 1 else "\n", text).strip()
-
-
 # --- charset ----------------------------------------------------------------------------------------------------------
 
-#: Of a page so many bytes are searched; the standard asks for 1024, but the styles of Outlook can stand before it.
+#: How many bytes of a page are searched: the standard asks for 1024, but Outlook may write its styles first.
 _SEARCHED = 8192
 _COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 _META = re.compile(rb"<meta[\s/]([^>]{1,1000})", re.IGNORECASE)
@@ -108,9 +106,9 @@ _XML = re.compile(rb"\s{0,100}<\?xml\s[^>]{0,200}?encoding\s{0,20}=\s{0,20}[\"']
 
 
 def declared(page: bytes, charset: str) -> str:
-    """Return the charset to read a page by: that of its part, or where that names none that is known, what the page says.
+    """Return the charset to decode a page with: its part's ``charset`` if that is known, else the one that the page declares.
 
-    A part that calls 8-bit text ASCII names none.
+    A part that calls 8-bit text ASCII does not count (HTML section 13.2.3.2 has the way in which pages declare a charset).
     """
     known = codec(charset) if charset else None
     if page.isascii() or (known and (known != "utf-8" or "utf" in charset)):
@@ -121,10 +119,10 @@ def declared(page: bytes, charset: str) -> str:
     for meta in () if found else _META.finditer(head):
         named = _CHARSET.search(meta[1])
         content = _CONTENT.search(meta[1])
-        # In ``content`` it counts only where the meta stands for the header of that name.
+        # Within ``content`` it counts only if the meta element replaces a Content-Type header.
         if named and (not content or named.start() < content.start() or b"content-type" in meta[1].lower()):
             found = named
             break
     label = found[1].decode("latin-1") if found else ""
-    # Whoever can read it byte by byte sees that it is not of two bytes each.
+    # The declaration was found byte by byte, so the page can't be UTF-16.
     return charset if not label or (codec(label) or "").startswith("utf_16") else label

@@ -1,4 +1,4 @@
-"""Charsets whose bytes mean something else behind an escape: ISO-2022 (RFC 1468, 1554, 1557, 1922), HZ (RFC 1843), EUC-JP.
+"""Decode charsets that switch sets by escapes: ISO-2022 (RFC 1468, 1554, 1557, 1922), HZ (RFC 1843), and EUC-JP.
 
 Python's codecs for them stop at the first error and lack the characters that Japanese systems added: NEC's row 13, half-width
 katakana and IBM's extensions. Here every error is one U+FFFD, and the characters are those of the WHATWG Encoding Standard.
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["escaped", "euc_jp", "hz", "iso_2022"]
 
-#: Decodes the bytes of one segment, which holds no escape.
+#: Decodes the bytes of one segment, which contains no escape.
 _Set: TypeAlias = "Callable[[bytes], str]"
 
 _ERROR = "\ufffd"
@@ -30,13 +30,13 @@ _PAIRS = re.compile(rb"(?P<pairs>(?:[\x21-\x7e]{2})+)|(?P<controls>[\x00-\x20\x7
 
 @lru_cache(maxsize=8)
 def _table(codec: str, prefix: bytes) -> dict[int, str]:
-    """Return the characters of a set of 94 x 94, by the number that two bytes make."""
+    """Return the characters of a set of 94 x 94, by the number that two bytes form."""
     return {high << 8 | low: _decoded(codec, prefix, high, low) for high in _GRAPHIC for low in _GRAPHIC}
 
 
 def _decoded(codec: str, prefix: bytes, high: int, low: int) -> str:
     if codec == "cp932":
-        # Two rows of JIS X 0208 share a lead byte of Shift_JIS. Python knows the additions only there.
+        # Two rows of JIS X 0208 share a lead byte of Shift_JIS, the only codec of Python's with the additions.
         lead = (high - _FIRST >> 1) + (0x81 if high < 0x5F else 0xC1)  # noqa: PLR2004
         data = bytes((lead, low + (0x1F + (low > 0x5F) if high & 1 else 0x7E)))  # noqa: PLR2004
     else:
@@ -52,7 +52,7 @@ def _pairs_of(codec: str, prefix: bytes = b"") -> _Set:
         out = []
         for match in _PAIRS.finditer(segment):
             if match.lastgroup == "pairs":
-                # Each pair is one code unit, none of them a surrogate: one call looks all of them up.
+                # Each pair is one code unit, and no surrogate: one call translates all of them.
                 out.append(match[0].decode("utf-16-be").translate(_table(codec, prefix)))
             else:
                 out.append(match[0].decode("ascii") if match.lastgroup == "controls" else _ERROR)
@@ -84,7 +84,7 @@ def _katakana(segment: bytes) -> str:
 _JIS_0208, _GB_2312, _KS_C_5601 = _pairs_of("cp932"), _pairs_of("gb18030"), _pairs_of("cp949")
 _JIS_0212 = _pairs_of("euc_jp", b"\x8f")
 _JIS_0213, _JIS_0213_2 = _pairs_of("euc_jis_2004"), _pairs_of("euc_jis_2004", b"\x8f")
-#: No codec of Python has it (ISO-2022-CN's CNS 11643).
+#: Python has no codec for it (ISO-2022-CN's CNS 11643).
 _UNKNOWN = _pairs_of("ascii")
 
 _ONE_BYTE = {b"I": _katakana, b"J": _roman, b"H": _roman}
@@ -98,7 +98,7 @@ _TWO_BYTES = {
     b"Q": _JIS_0213,
     b"P": _JIS_0213_2,
 }
-#: What ISO-2022-JP-2 calls by single shifts.
+#: The sets that ISO-2022-JP-2 selects by single shifts.
 _HALVES = {b"A": "iso8859_1", b"F": "iso8859_7"}
 
 _STEP = re.compile(
@@ -109,15 +109,15 @@ _ESCAPED = re.compile(rb"\x1b(?:\$[@B]|\$[()][@-G]|\([IJ])")
 
 
 def escaped(data: bytes) -> bool:
-    """Whether ASCII bytes hold an escape to another set, so that they are ISO-2022 text whatever they are called."""
+    """Whether ASCII bytes contain an escape to another set: then they are ISO-2022 text, whatever they are called."""
     return _ESCAPED.search(data) is not None
 
 
 def iso_2022(data: bytes) -> str:
-    """Decode any of ISO-2022-JP (with its extensions), ISO-2022-KR and ISO-2022-CN: escapes say which set follows."""
+    """Decode ISO-2022-JP with its extensions, ISO-2022-KR or ISO-2022-CN: escapes select the set that follows."""
     out: list[str] = []
     narrow: _Set = _ascii
-    # Where no escape says what a shift calls: a text of ISO-2022-JP means katakana by it.
+    # If no escape has selected a set for the shift, ISO-2022-JP means katakana.
     shifted: _Set = _katakana
     current, half = narrow, ""
     for match in _STEP.finditer(data):
@@ -125,7 +125,7 @@ def iso_2022(data: bytes) -> str:
         if kind == "text":
             out.append(current(text))
         elif kind == "end":
-            # Lines begin in ASCII (RFC 1468, RFC 1557): an escape that is missing costs one line.
+            # Each line begins in ASCII (RFC 1468, RFC 1557), so a missing escape spoils one line only.
             current, narrow = _ascii, _ascii
             out.append("\n")
         elif kind == "wide" and text[:1] in b")*+" and len(text) > 1:
@@ -147,12 +147,12 @@ def iso_2022(data: bytes) -> str:
 
 # --- its relatives ----------------------------------------------------------------------------------------------------
 
-# A second byte may be a tilde, but no first one a brace: behind half a pair "~}" is still the end.
+# A second byte may be a tilde, but a first byte is no brace: after half a pair, "~}" is still the end.
 _HZ_CHINESE = re.compile(
     rb"(?P<pairs>(?:[\x21-\x77](?!~\})[\x21-\x7e])+)|(?P<end>~\}|\n)|(?P<text>[\x00-\x20]+?)|(?P<broken>.)", re.DOTALL
 )
 _HZ_ASCII = re.compile(rb"(?P<text>[^~]+)|(?P<begin>~\{)|(?P<tilde>~~)|(?P<joined>~\r?\n)|(?P<lone>~)")
-# One that is not doubled is written by Python itself now and then, where its buffer is just full.
+# Python's own encoder sometimes writes a tilde that is not doubled, when its buffer is full.
 _HZ_SAYS = {"tilde": "~", "lone": "~", "joined": "", "begin": "", "broken": _ERROR}
 
 
@@ -182,7 +182,7 @@ _LOW = bytes(code & 0x7F for code in range(256))
 
 
 def euc_jp(data: bytes) -> str:
-    """Decode EUC-JP with the characters that Japanese systems added."""
+    """Decode EUC-JP, including the characters that Japanese systems added."""
     sets: dict[str, _Set] = {"ascii": _ascii, "pairs": _JIS_0208, "kana": _katakana, "more": _JIS_0212}
     out = []
     for match in _EUC.finditer(data):

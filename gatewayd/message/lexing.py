@@ -18,7 +18,7 @@ _INSIDE = re.compile(r"\\.|[()]", re.DOTALL)
 
 
 def comment_end(value: str, start: int) -> int:
-    """Return where the comment ends that opens at ``start``, -1 where it is never closed."""
+    """Return where the comment ends that opens at ``start``; -1 if it is never closed. A backslash quotes what follows it."""
     depth = 0
     for match in _INSIDE.finditer(value, start):
         depth += {"(": 1, ")": -1}.get(match[0], 0)
@@ -28,13 +28,13 @@ def comment_end(value: str, start: int) -> int:
 
 
 def comments(value: str) -> list[tuple[int, int]]:
-    """Return the spans of the comments of a value, with their parentheses. What is never closed is no comment."""
+    """Return the spans of the comments of a value, parentheses included. Text whose parenthesis is never closed is no comment."""
     found: list[tuple[int, int]] = []
     at = 0
     while match := _OUTSIDE.search(value, at):
         at = match.end()
         if match[0] == '"':
-            # Quotes that don't pair up are not minded: looking for their ends again and again is quadratic.
+            # After a quote that is never closed, quotes are ignored: searching for each one's end would be quadratic.
             return found + [(at + first, at + last) for first, last in comments(value[at:].replace('"', " "))]
         if match[0] == "(":
             end = comment_end(value, match.start())

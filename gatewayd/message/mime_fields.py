@@ -23,17 +23,17 @@ __all__ = ["ContentType", "content_type", "disposition", "encoding", "field", "p
 
 _NAME = r'[^ \t\r\n\v\f=;"(),]++'
 _BLANK = r"[ \t\r\n\v\f]*+"
-#: A field as it should be: nothing is left over, and nothing has to be found out.
+#: A field that is entirely valid and needs no repair.
 _STRICT = re.compile(
     rf'([^ \t\r\n\v\f=;"(),]++){_BLANK}(?:;{_BLANK}{_NAME}=(?:"[^"\\]*+"|[^ \t\r\n\v\f;"(),\\]++){_BLANK})*;?{_BLANK}'
 )
-#: Longer ones are looked at in any case: the pattern would remember each parameter.
+#: Longer fields are not matched against it: the pattern would remember each parameter.
 _LONG = 10_000
 _PARAMETER = re.compile(rf'(?:^|;){_BLANK}({_NAME}){_BLANK}={_BLANK}(?:"((?:[^"\\]|\\.)*+)"|([^;]*+))', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SECTIONS = 100
 
-#: Parameters that mail knows. Before one of them a missing semicolon is seen.
+#: The parameters that mail uses. A missing semicolon is noticed before one of them.
 _KNOWN = (
     "charset|boundary|name|filename|format|delsp|type|start|start-info|protocol|micalg|method|report-type|smime-type|reply-type"
     "|size|creation-date|modification-date|read-date|access-type|number|total|x-[a-z-]{1,30}"
@@ -43,35 +43,40 @@ _GLUED = re.compile(
     rf'{_QUOTED}|(?:^|(?<=")|(?<![ \t,])[ \t,]++)(?:(?=(?:{_KNOWN})(?:\*\d{{0,3}}\*?)?{_BLANK}=)|(charset|boundary)[ \t]*+:)',
     re.IGNORECASE | re.DOTALL,
 )
-#: The name of the field itself, written twice.
+#: The name of the field itself, repeated in its value.
 _AGAIN = re.compile(r"content-(?:type|disposition|transfer-encoding):[ \t\r\n]*+(?=\S)", re.IGNORECASE)
 _EQUALLED = re.compile(r"\b(charset|boundary)[ \t]*+=", re.IGNORECASE)
-#: Behind the last quote that is closed none is minded: each would be looked for to the end.
+#: Quotes after the last closed one are ignored: searching for each one's end would be quadratic.
 _PAIRED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+")?', re.DOTALL)
-#: A file name in which parentheses are no comment, for people write "Voucher (1).pdf".
+#: An unquoted file name; its parentheses are no comment, since people write "Voucher (1).pdf".
 _NAMED = re.compile(r"name(?:\*\d{0,3}\*?)?[ \t]*+=[ \t]*+(?!\")[^;]*+", re.IGNORECASE)
 _NAME_AND_COMMENT = re.compile(r"(.*\.\w{1,8})[ \t]++\([^()]*\)", re.DOTALL)
 
 
 def field(raw: str) -> tuple[str, dict[str, str]]:
-    """Return the first word of a value as it stands, and the parameters: names in lower case, values as they stand."""
+    """Return the first word of a value unchanged, and its parameters: names in lower case, values unchanged."""
     if len(raw) > _LONG or _STRICT.fullmatch(raw) is None:
         raw = _mended(raw)
     word, _, rest = raw.partition(";")
     found: dict[str, str] = {}
     for match in _PARAMETER.finditer(rest):
-        value = match[3].strip(' \t"') if match[2] is None else _ESCAPED.sub(r"\1", match[2])
-        found.setdefault(match[1].lower(), _uncommented_name(value) if match[2] is None and "(" in value else value)
+        if match[2] is not None:
+            value = _ESCAPED.sub(r"\1", match[2])
+        else:
+            value = match[3].strip(' \t"')
+            if "(" in value and (named := _NAME_AND_COMMENT.fullmatch(value)):
+                value = named[1]
+        found.setdefault(match[1].lower(), value)
     return word.strip(' \t\r\n\v\f",'), found
 
 
 def _mended(raw: str) -> str:
-    """Return a value with the semicolons that it lacks, and without its comments."""
+    """Return a value with its missing semicolons, and without its comments."""
     raw = _without_comments(raw.strip(SPACE)) if "(" in raw else raw.strip(SPACE)
     again = _AGAIN.match(raw)
     raw = raw[again.end() :] if again else raw
     end = end_of_run(_PAIRED, raw, 0)
-    # One that is written as it should be is believed rather than one with a colon.
+    # A parameter with an equals sign wins over the same one with a colon.
     sound = {found[1].lower() for found in _EQUALLED.finditer(raw)}
 
     def mended(match: re.Match[str]) -> str:
@@ -93,13 +98,11 @@ def _without_comments(raw: str) -> str:
     return cut(raw, removed)
 
 
-def _uncommented_name(value: str) -> str:
-    found = _NAME_AND_COMMENT.fullmatch(value)
-    return found[1] if found else value
-
-
 def parameter(found: Mapping[str, str], name: str) -> str:
-    """Return one parameter as text: whole, in sections, with a charset (RFC 2231), or with encoded words; else ""."""
+    """Return one parameter as text; "" if it is missing.
+
+    It may be whole, in numbered sections, with a charset (RFC 2231), or in encoded words, which RFC 2047 section 5 forbids there.
+    """
     if "*" not in "".join(found):
         return header_text(found[name]) if name in found else ""
     data, charset, extended = b"", "", False
@@ -139,7 +142,7 @@ _TYPE = re.compile(r"([!#-'*+.0-9A-Z^-~-]{1,127}) ?/ ?([!#-'*+.0-9A-Z^-~-]{1,127
 
 
 class ContentType(NamedTuple):
-    """A Content-Type value that was read (RFC 2045 section 5)."""
+    """A parsed Content-Type value (RFC 2045 section 5)."""
 
     kind: str
     charset: str = ""
@@ -151,7 +154,7 @@ Disposition: TypeAlias = Literal["", "inline", "attachment"]
 
 
 def content_type(fields: Mapping[str, str], default: str) -> ContentType:
-    """Return the type of a part; ``default`` is its kind where it names none."""
+    """Return the type of a part; ``default`` is its kind if it has no Content-Type."""
     value = fields.get("content-type")
     if value is None:
         return ContentType(default)
@@ -159,14 +162,14 @@ def content_type(fields: Mapping[str, str], default: str) -> ContentType:
 
 
 def disposition(value: str) -> tuple[Disposition, str]:
-    """Return what a Content-Disposition says of how a part is to be shown, and the part's file name."""
+    """Return how a part is to be shown according to its Content-Disposition, and its file name."""
     return _usual_disposition(value) if len(value) < _USUAL else _read_disposition(value)
 
 
 def _read_type(value: str) -> ContentType:
     word, extra = field(value)
     found = _TYPE.match(word)
-    # RFC 2045 section 5.2: what is no media type is read as plain text.
+    # RFC 2045 section 5.2: an invalid media type is read as plain text.
     kind = f"{found[1]}/{found[2]}".lower() if found else "text/plain"
     charset = clean(extra.get("charset") or parameter(extra, "charset"))[:64].lower()
     boundary = (extra.get("boundary") or parameter(extra, "boundary")).rstrip(SPACE)
@@ -175,7 +178,7 @@ def _read_type(value: str) -> ContentType:
     return ContentType(kind, charset, parameter(extra, "name"), boundary)
 
 
-#: Encodings by their letters and digits: mail is free with the rest.
+#: Encodings by their letters and digits: mail varies the other characters.
 _ENCODINGS = {
     **dict.fromkeys(("base64", "xbase64", "b64"), "base64"),
     **dict.fromkeys(("quotedprintable", "xquotedprintable", "qp"), "quoted-printable"),
@@ -185,10 +188,10 @@ _ENCODINGS = {
 
 @lru_cache(maxsize=64)
 def encoding(value: str) -> str:
-    """Return a Content-Transfer-Encoding in lower case, under the name of the standard; give it no more than a line."""
+    """Return a Content-Transfer-Encoding in lower case, by its standard name; ``value`` should be short, as it is remembered."""
     words = clean(field(value)[0].lower())[:64]
     word = words.partition(" ")[0]
-    # Two words may be one: "quoted printable".
+    # Some mail writes one word as two: "quoted printable".
     known = (_ENCODINGS.get("".join(filter(str.isalnum, each))) for each in (word, words))
     return next(filter(None, known), word) or "7bit"
 
@@ -201,11 +204,11 @@ def _read_disposition(value: str) -> tuple[Disposition, str]:
         return "", ""
     if word in {"", "inline"}:
         return "inline" if word else "", name or parameter(extra, "name")
-    # RFC 2183 section 2.8: what is not known is an attachment.
+    # RFC 2183 section 2.8: an unknown disposition means attachment.
     return "attachment", name or parameter(extra, "name")
 
 
-#: Most parts of most mails have one of a few types and encodings; only short values are remembered.
+#: Most parts of most mails have one of a few types and encodings. Only values shorter than this are remembered.
 _USUAL = 80
 _usual_type = lru_cache(maxsize=256)(_read_type)
 _usual_disposition = lru_cache(maxsize=64)(_read_disposition)

@@ -1,4 +1,4 @@
-"""Undoes base64 and quoted-printable leniently (RFC 2045 section 6), piece by piece. It never raises."""
+"""Decode base64, quoted-printable (RFC 2045 section 6) and uuencode leniently, piece by piece. Never raises."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["BASE64", "transfer_decoded"]
 BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOT_BASE64 = bytes(set(range(256)) - set(BASE64 + b"="))
 _RUNS = re.compile(rb"=++|[^=]++")
-#: How many bytes behind a padding tell whether more base64 follows, and what these are then.
+#: How many bytes after a padding are examined to decide whether more base64 follows.
 _LOOKED = 1024
-#: Surplus "=" is skipped with the blanks, so that it makes no difference where the bytes were cut.
+#: A surplus "=" is skipped like white space, so that the result does not depend on where the pieces are cut.
 _BEHIND_PADDING = re.compile(rb"[= \t\r\n]*+")
 _LINES = re.compile(rb"[A-Za-z0-9+/=\r\n]*+(?:[ \t]++(?=[\r\n]|\Z))?")
 _LINE = 1024
 
 
 def transfer_decoded(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the decoded bytes of an encoded stream, piece by piece; what is no known encoding is passed on as it is."""
+    """Yield the decoded bytes of an encoded stream, piece by piece; with an unknown ``encoding`` they pass unchanged."""
     if encoding == "base64":
         return _base64(pieces)
     if encoding == "quoted-printable":
@@ -46,23 +46,23 @@ def _base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class _Base64:
-    """Decodes base64 piece by piece, wherever the pieces are cut.
+    """Decodes base64 piece by piece; the result does not depend on where the pieces are cut.
 
-    RFC 2045 section 6.8: a whole padding is the end of the data. But some software encodes a file in several runs and joins them.
-    So where lines of base64 alone stand behind a padding, they are read, too. A "=" elsewhere means nothing.
+    A complete padding ends the data (RFC 2045 section 6.8). But some software encodes a file in several runs and joins them. So
+    if only lines of base64 follow a padding, they are decoded, too. A "=" anywhere else is ignored.
     """
 
     def __init__(self) -> None:
         self.ended = False
         self._quad = b""
         self._pads = 0
-        #: What stands behind a padding and is too short to tell yet what it is.
+        #: The bytes after a padding that are still too few to decide whether they are base64.
         self._held: bytes | None = None
-        #: Up to where what is being read is known to be base64.
+        #: The data being decoded is known to be base64 up to here.
         self._known = 0
 
     def read(self, piece: bytes, *, last: bool = False) -> Iterator[bytes]:
-        """Yield what can be decoded by now; with ``last`` nothing comes behind it."""
+        """Yield the bytes that can be decoded so far; ``last``: no more pieces follow."""
         data, self._known = piece if self._held is None else self._held + piece, 0
         if self._held is not None:
             self._held = None
@@ -83,15 +83,15 @@ class _Base64:
                 yield binascii.a2b_base64(found[:whole])
 
     def end(self) -> Iterator[bytes]:
-        """Yield what is left when nothing more comes."""
+        """Yield the remaining bytes after the last piece."""
         if self._held is not None:
             yield from self.read(b"", last=True)
-        # A single character holds no whole byte.
+        # A single character is less than a byte.
         if len(self._quad) > 1:
             yield self._whole()
 
     def _goes_on(self, data: bytes, at: int, *, last: bool) -> bool:
-        """Whether what stands behind a padding is to be read now; if not, it is the end, or more must come to tell."""
+        """Whether base64 continues after a padding at ``at``. If not, the data has ended, or is held until more of it is known."""
         if at + _LOOKED <= self._known:
             return True
         at = end_of_run(_BEHIND_PADDING, data, at)
@@ -109,7 +109,7 @@ class _Base64:
         return binascii.a2b_base64(quad + b"=" * (4 - len(quad)))
 
 
-# A soft line break with blanks behind it, or before a line end that is a CR alone.
+# A soft line break followed by white space, or before a line end that is a single CR.
 _SOFT = re.compile(rb"=(?:[ \t]++(?:\r\n?|\n|\Z)|\r(?!\n))")
 
 
@@ -128,16 +128,16 @@ def _quoted_printable(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unbroken(data: bytes, cut: int) -> int:
-    """Return where a line without end can be cut: no "=XX" and no soft line break is split."""
+    """Return where a very long line can be cut without splitting an "=XX" or a soft line break."""
     end = len(data.rstrip(b" \t\r"))
     escape = data.find(b"=", max(cut, end - 2))
     end = escape if escape >= 0 else end
-    # A line that is nothing but blanks is no soft line break.
+    # A line of white space alone is no soft line break.
     return end if end > cut or len(data) - cut < 2 * _LINE else len(data)
 
 
 def _unquoted(data: bytes) -> bytes:
     if b"= " in data or b"=\t" in data or data.count(b"\r") != data.count(b"\r\n"):
-        # The standard library knows only soft line breaks that end with LF.
+        # The standard library only knows soft line breaks that end with LF.
         data = _SOFT.sub(b"=\n", data)
     return binascii.a2b_qp(data)

@@ -1,4 +1,4 @@
-"""Files in the text of a mail, as they were sent before MIME: uuencode, and its base64 (POSIX, ``uuencode -m``)."""
+"""Find and decode files within the text of a mail, as sent before MIME: uuencode and ``uuencode -m`` (POSIX)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _ROW = {
 
 
 class Embedded(NamedTuple):
-    """A file that stands in a text."""
+    """A file within a text."""
 
-    #: Where the file's lines begin and end, with the lines that say so.
+    #: Where the file begins and ends, its first and last line included.
     start: int
     end: int
-    #: What of it is encoded.
+    #: Where its encoded data begins and ends.
     data: tuple[int, int]
     name: bytes
     encoding: str
 
 
 def embedded(text: bytes) -> list[Embedded]:
-    """Return the files that stand in a text in their order. Each begins and ends as it should, or it is text."""
+    """Return the files within a text, in their order. Anything without a valid first and last line is text."""
     found: list[Embedded] = []
     at = 0
     while len(found) < _MAX_FILES and (at := text.find(b"begin", at)) >= 0:
@@ -64,9 +64,9 @@ def _file(text: bytes, begin: re.Match[bytes]) -> Embedded | None:
 
 
 def _is_row(line: bytes) -> bool:
-    """Whether a line can be one of uuencode: its first character says how many bytes it holds, and the rest is no longer.
+    """Whether a line can be uuencoded: it is no longer than its first character says.
 
-    It may be shorter: relays take blanks at the end of a line away.
+    It may be shorter, since relays remove spaces at the end of a line.
     """
     count = (line[0] - 32) & 63 if line else 0
     # Some encoders add a character or two as a check.
@@ -74,7 +74,7 @@ def _is_row(line: bytes) -> bool:
 
 
 def uudecoded(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of uuencoded lines, piece by piece; what stands around ``begin`` and ``end`` is left out."""
+    """Yield the bytes of uuencoded lines, piece by piece; lines before ``begin`` and after ``end`` are skipped."""
     left, inside = b"", False
     for piece in chain(pieces, (b"\n",)):
         *lines, left = (left + piece).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
@@ -92,7 +92,7 @@ def _row(line: bytes) -> bytes:
     try:
         return binascii.a2b_uu(line)
     except binascii.Error:
-        # Some encoders leave a wrong count of trailing characters: take as many as the line's first one promises.
+        # Some encoders append characters: take as many as the first one announces.
         promised = (((line[0] - 32) & 63) * 4 + 5) // 3
         try:
             return binascii.a2b_uu(line[:promised])
