@@ -1,4 +1,4 @@
-"""What is read inside a message: charsets, encoded words, dates, addresses, and containers of other formats.
+"""Read the bytes of a message into a view, and write header lines: charsets, MIME, addresses, dates, containers, Message-IDs.
 
-Nothing here raises for any bytes, and nothing takes more than linear time.
+Parsing never raises, whatever the bytes are, and takes linear time.
 """

@@ -1,7 +1,7 @@
-"""Address lists (RFC 5322 section 3.4, RFC 6532): the addresses that somebody wrote, and no other.
+"""Parse address lists (RFC 5322 section 3.4, RFC 6532) into exactly the addresses that somebody wrote.
 
-The structure is settled before anything is decoded: what an encoded word holds is a name, never an address (RFC 2047
-section 5). Where a mailbox can be read in two ways it has no address at all: mail is admitted, matched and answered by it.
+The structure is found before anything is decoded: an encoded word is a name, and never an address (RFC 2047 section 5). A
+mailbox that can be read in two ways yields no address: mail is admitted, matched and answered by its address.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ _LABEL = r"[\w\x80-\xff][\w\x80-\xff-]*+"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*+\.?|\[[\w.:-]{{1,60}}\])"
 _ADDRESS = re.compile(rf"({_TEXT}++)@({_DOMAIN})", re.ASCII)
 _QUOTED_ADDRESS = re.compile(rf'("(?:[^"\\]|\\.)*+") ?@ ?({_DOMAIN})', re.ASCII | re.DOTALL)
-#: What is left of an encoded word, whole or broken. An address may not be one, though each character of it might.
+#: An encoded word, or a piece of one. No address is one, though an address may have each of its characters.
 _ENCODED = re.compile(r"=\?[\w*-]+\?|\?[bq]\?", re.IGNORECASE | re.ASCII)
 _BLANKS = re.compile(r"[ \t\r\n\v\f]+")
 _LONGEST = 1000
-#: A mailbox of the machine itself, as mail systems write it: MAILER-DAEMON, root.
+#: A mailbox without a domain, as mail systems write it: MAILER-DAEMON, root.
 _LOCAL = re.compile(rf"{_TEXT}{{1,64}}", re.ASCII)
 
 
 def _email(text: str, *, local: bool = False) -> str:
-    """Return the address that a text is, without comments and blanks around its dots (RFC 5322 section 4.4); else "".
+    """Return ``text`` as an address, without comments and without spaces around its dots (RFC 5322 section 4.4).
 
-    ``local``: it may be a name without a domain.
+    "" if it is no address. ``local``: a name without a domain is allowed.
     """
     text = text.strip(SPACE)
     if not text or len(text) > _LONGEST:
         return ""
     text = _BLANKS.sub(" ", uncommented(text)).strip(" ")
     if text.startswith("@"):
-        # A source route stands before the address itself.
+        # A source route precedes the address.
         text = text.partition(":")[2].strip(" ")
     if text[:7].lower() == "mailto:":
         text = text[7:]
@@ -59,7 +59,7 @@ def _email(text: str, *, local: bool = False) -> str:
 
 
 def _decoded(email: str) -> str:
-    """Return an address whose bytes are UTF-8 (RFC 6532) and can be seen, all of them; else ""."""
+    """Return an address with its bytes decoded as UTF-8 (RFC 6532); "" if they are invalid or not printable."""
     try:
         email = email if email.isascii() else email.encode("latin-1").decode()
     except UnicodeError:
@@ -75,7 +75,7 @@ _SIMPLE = re.compile(
     rf"<({_ATOM}++(?:\.{_ATOM}++)*@(?:[\w-]++\.)*+[\w-]++)>|({_ATOM}++(?:\.{_ATOM}++)*@(?:[\w-]++\.)*+[\w-]++)",
     re.ASCII,
 )
-#: Of what an atom consists, and of what the text between angle brackets does: runs of these.
+#: An atom, and the text between angle brackets, are runs of these.
 _PIECE = r'(?:[^ \t\r\n\v\f"(),;:<>\[]++|\[[^ \t\r\n\v\f"(),;<>\[\]]*+\])'
 _PIECES = re.compile(_PIECE)
 _BETWEEN = re.compile(r'[^<>"]*+(?:"(?:[^"\\]|\\.)*+")?', re.DOTALL)
@@ -89,19 +89,19 @@ _REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|#[0-9]{1,5})\Z", re.IGNORECASE
 _REFERENCE_SIZE = 8
 _PAIR = re.compile(r"\\(.)", re.DOTALL)
 _QUOTED_AGAIN = re.compile(r'"((?:[^"\\]|\\.)++)"|\\"([^"\\]++)\\"', re.DOTALL)
-#: A name may have so many commas in it that stand outside of quotes.
+#: How many commas outside of quotes a name may have.
 _COMMAS = 2
 
 
 def address_list(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     """Return the addresses of a header value, at most ``limit``, and whether there are more.
 
-    Each character of ``value`` stands for one byte.
+    Each character of ``value`` is one byte.
     """
     return _usual(value, limit) if len(value) < _USUAL else _read(value, limit)
 
 
-#: Text of ISO-2022-JP that stands as it is: its bytes look like commas and brackets, and are none.
+#: Text in ISO-2022-JP that is not in an encoded word: its bytes look like commas and brackets.
 _JAPANESE = re.compile(r"\x1b\$[@B][^\x1b\r\n]*+\x1b\([BJ]")
 
 
@@ -113,7 +113,7 @@ def _unshifted(match: re.Match[str]) -> str:
 def _read(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     if "\x1b$" in value:
         value = _JAPANESE.sub(_unshifted, value)
-    # A long one would be remembered word by word.
+    # For a long value the pattern would remember each word.
     simple = _SIMPLE.fullmatch(value) if len(value) <= _LONGEST else None
     if simple and value.isascii() and value.isprintable():
         quoted, name, email, bare = simple.groups("")
@@ -123,25 +123,25 @@ def _read(value: str, limit: int) -> tuple[tuple[Address, ...], bool]:
     return tuple(found[:limit]), len(found) > limit
 
 
-#: The same people write again and again, to the same mailboxes; only short values are remembered.
+#: The same people write again and again to the same mailboxes. Only values shorter than this are remembered.
 _USUAL = 160
 _usual = lru_cache(maxsize=512)(_read)
 
 
 class _Reader:
-    """One walk over an address list; every character is looked at a bounded number of times."""
+    """One pass over an address list; each character is read a bounded number of times."""
 
     def __init__(self, value: str, limit: int) -> None:
         self.found: list[Address] = []
         self._value = value
-        #: Where the mailbox begins that is being read.
+        #: Where the current mailbox begins.
         self._start = 0
-        #: What stands before the address in angle brackets, and behind it, as (text, it can only be a name).
+        #: The words before the address in angle brackets, and after it, as (text, whether it can only be a name).
         self._before: list[tuple[str, bool]] = []
         self._behind: list[tuple[str, bool]] = []
         self._angle: str | None = None
         self._comments: list[str] = []
-        #: Names without an address, each ended by a comma: the next mailbox may be theirs ("Berg, Anna <anna@x>").
+        #: Names without an address, each followed by a comma: they may belong to the next mailbox ("Berg, Anna <anna@x>").
         self._unquoted: list[str] = []
         at = 0
         while at < len(self._value) and len(self.found) <= limit:
@@ -153,7 +153,7 @@ class _Reader:
                 at = self._take(match)
         self._flush(at, comma=True)
         if self.found:
-            # Behind an address a word alone is one that somebody wrote wrongly: a person is told so.
+            # After an address, a single word is a mistyped address: it is returned, so that a person sees the mistake.
             self.found += [Address(name="", email=name) for name in self._unquoted if _email(name, local=True)]
 
     def _take(self, match: re.Match[str]) -> int:
@@ -163,7 +163,7 @@ class _Reader:
         if kind == "mailto":
             self._address(text, match.start())
         elif text == '"' and kind == "stray":
-            # A quote that is never closed: none behind it is minded, or each would be looked for to the end.
+            # After a quote that is never closed, quotes are ignored: searching for each one's end would be quadratic.
             self._value = self._value[: match.start()] + self._value[match.start() :].replace('"', " ")
         elif kind in {"word", "quoted", "atom"}:
             end = end_of_run(_PIECES, self._value, match.end()) if kind == "atom" else match.end()
@@ -174,7 +174,7 @@ class _Reader:
 
     def _address(self, text: str, at: int) -> None:
         if self._angle is not None:
-            # The comma between two mailboxes is missing: what stands between them is the second one's name.
+            # The comma between two mailboxes is missing: the words between them are the second one's name.
             between, self._behind = self._behind, []
             self._flush(at)
             self._before = between
@@ -185,13 +185,13 @@ class _Reader:
             self._comments.append(self._value[at + 1 : end - 1])
             return end
         if text == "(":
-            # It is never closed, nor is any behind it.
+            # Neither this parenthesis nor any after it is closed.
             self._value = self._value[:at] + self._value[at:].replace("(", " ")
         elif text == ":" and self._angle is None:
-            # What stands before is a group's name.
+            # The words before it are a group's name.
             self._before, self._comments, self._unquoted, self._start = [], [], [], at + 1
         elif text == ";" and _REFERENCE.search(self._value, max(0, at - _REFERENCE_SIZE), at):
-            # It ends a character as HTML writes it, and no mailbox.
+            # It ends a character reference of HTML, and no mailbox.
             self._before[-1:] = [(f"{word};", only) for word, only in self._before[-1:]]
         elif text in ",;":
             self._flush(at, comma=text == ",")
@@ -199,7 +199,7 @@ class _Reader:
         return at + 1
 
     def _flush(self, end: int, *, comma: bool = False) -> None:
-        """End the mailbox that is being read."""
+        """End the current mailbox at ``end``; ``comma``: it is followed by a comma, or is the last one."""
         names = self._unquoted
         self._unquoted = []
         if self._angle is not None:
@@ -212,14 +212,14 @@ class _Reader:
         self._before, self._behind, self._comments, self._angle, self._start = [], [], [], None, end
 
     def _bare(self, text: str, end: int) -> bool:
-        """Take an address that stands without angle brackets; return whether there is one."""
+        """Add the addresses of a mailbox without angle brackets; return whether it has any."""
         text = uncommented(text).strip(SPACE)
         name = " ".join(self._comments)
         opened, angle, email = text.rpartition("<")
         if angle and (found := _email(email)):
             # An angle bracket that is never closed.
             return self._add(found, opened)
-        # One word for all is the name of a mailbox; beside others it is somebody's name.
+        # A single word is the name of a local mailbox if it is the whole value, else somebody's name.
         alone = not self._start and end == len(self._value)
         if found := _email(text.rstrip(">"), local=alone):
             return self._add(found, name)
@@ -237,7 +237,7 @@ class _Reader:
 
 
 def _name(raw: str) -> str:
-    """Return a display name for people. Some programs quote a name that is quoted already."""
+    """Return a display name for people, without quotes; some programs quote a name twice."""
     name = header_text(raw).strip()
     while quoted := _QUOTED_AGAIN.fullmatch(name):
         name = _PAIR.sub(r"\1", quoted[1] if quoted[2] is None else quoted[2]).strip()

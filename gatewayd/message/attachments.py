@@ -1,4 +1,4 @@
-"""The files of a mail: a name that can be shown, and the size that they have when they are decoded."""
+"""Describe the files of a mail: a name that is safe to show, and the decoded size."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ _TYPES = {extension: kind for kind, extension in reversed(_EXTENSIONS.items())}
 
 
 def attachment(raw: Raw, leaf: Leaf, number: int) -> Attachment:
-    """Return a leaf as an attachment; ``number``, counted from 1, names it where the mail gives it no name."""
+    """Return a leaf as an attachment; if it has no name, it gets one with ``number``, which counts from 1."""
     return Attachment(name=_name(leaf, number), type=leaf.part.type, size=_size(raw, leaf.part), part=leaf.part)
 
 
 def type_of(name: str) -> str:
-    """Return the type of a file that has only a name."""
+    """Return the media type of a file by the extension of its name."""
     return _TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
@@ -89,30 +89,26 @@ def _size(raw: Raw, part: Part) -> int:
             return counted
     elif part.encoding not in {"quoted-printable", "x-uuencode"}:
         return part.length
-    return sum(map(len, transfer_decoded(_pieces(raw, part), part.encoding)))
+    return sum(map(len, transfer_decoded(_pieces(raw, part.offset, part.offset + part.length), part.encoding)))
 
 
-def _pieces(raw: Raw, part: Part) -> Iterator[bytes]:
-    end = part.offset + part.length
-    for offset in range(part.offset, end, CHUNK):
+def _pieces(raw: Raw, start: int, end: int) -> Iterator[bytes]:
+    for offset in range(start, end, CHUNK):
         yield raw[offset : min(offset + CHUNK, end)]
 
 
 def _base64_size(raw: Raw, part: Part) -> int | None:
-    """Return how many bytes a base64 body holds, by its characters alone; None where a "=" stands before its end."""
+    """Return the decoded size of a base64 body by counting its characters; None if there is a "=" before its end."""
     start, end = part.offset, part.offset + part.length
     padding = raw.find(b"=", start, end)
     if padding >= 0:
         if end - padding > _PADDED or raw[padding:end].strip(b"= \t\r\n"):
             return None
         end = padding
-    count = 0
-    for offset in range(start, end, CHUNK):
-        piece = raw[offset : min(offset + CHUNK, end)]
-        count += len(piece) - len(piece.translate(None, BASE64))
-    # A single last character holds no whole byte.
+    count = sum(len(piece) - len(piece.translate(None, BASE64)) for piece in _pieces(raw, start, end))
+    # A single last character is less than a byte.
     return count * 3 // 4 if count % 4 != 1 else (count - 1) * 3 // 4
 
 
-#: Padding and white space at the end of a body are no longer.
+#: The longest padding and white space at the end of a body.
 _PADDED = 1024

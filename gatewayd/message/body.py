@@ -1,9 +1,9 @@
-"""What of a mail is its text, and which of its parts are files: by how it is built (RFC 2046, 2183, 2387), never by file names."""
+"""Decide which parts of a mail are its text and which are files, by its structure (RFC 2046, 2183, 2387), not by file names."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import unquote
@@ -26,17 +26,17 @@ __all__ = ["Alternatives", "Body", "Text", "arranged", "parts_of"]
 
 @dataclass(frozen=True)
 class Alternatives:
-    """One text in several versions, the best one first: the first that says anything is read (RFC 2046 section 5.1.4)."""
+    """One text in several versions, the best first: the first that is not blank is read (RFC 2046 section 5.1.4)."""
 
     versions: tuple[Text, ...]
 
 
-#: Parts that are shown one after the other.
+#: Parts that are shown one after another.
 Text: TypeAlias = tuple["Part | Alternatives", ...]
 
 
 def parts_of(text: Text) -> Iterator[Part]:
-    """Yield the parts of a text, of all its versions."""
+    """Yield the parts of a text, those of all versions included."""
     for one in text:
         if isinstance(one, Part):
             yield one
@@ -47,31 +47,34 @@ def parts_of(text: Text) -> Iterator[Part]:
 
 @dataclass(slots=True)
 class Body:
-    """How a mail is to be read."""
+    """The text and the files of a mail."""
 
     text: Text = ()
     attached: list[Leaf] = field(default_factory=list)
-    #: What the text shows or is signed by: no files for people, but they can be had.
+    #: Parts that the text shows, and signatures: no files for people, but they can be read.
     inline: list[Leaf] = field(default_factory=list)
 
 
-#: Of a signature (RFC 8551, RFC 3156), and of the part that says how the next one is encrypted.
+#: Types of signatures (RFC 8551, RFC 3156), of PGP keys, and of the part that describes how the next one is encrypted.
 _SIGNATURES = {
     *("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"),
     *("application/pgp-encrypted", "application/pgp-keys"),
 }
-#: What a page shows without naming it.
+#: Types of parts in a multipart/related that a page shows even if it does not refer to them.
 _SHOWN = ("image/", "audio/", "video/", "font/", "text/")
-#: Types of text that are data for programs.
+#: Types of text that is data for programs.
 _DATA = re.compile(r"text/(?:calendar|(?:x-)?vcard|directory|css|(?:x-)?csv|javascript|xml|rfc822-headers|x-amp-html)")
 _CID = re.compile(r"cid:([^\"'<>\s)\\]{1,998})", re.IGNORECASE)
 
-#: How a leaf is a file: shown or a signature; one that html may show by its Content-ID; a version of the text.
+#: How a leaf is a file: attached; inline, i.e. shown by the text or a signature; named by a Content-ID; a version of the text.
 _How: TypeAlias = Literal["attached", "inline", "named", "version"]
 
 
 def arranged(tree: Node, held: Callable[[tuple[Container, ...]], Raw]) -> Body:
-    """Return how a tree is to be read; ``held`` gives the bytes that the parts of a container lie in, or of the message."""
+    """Return the text and the files of a tree.
+
+    ``held`` returns the contents of the innermost of some containers, and the message itself for none.
+    """
     if isinstance(tree, Leaf) and tree.part.type in TEXTS and not tree.name and not tree.disposition:
         part = tree.part
         if part.type == "text/html" or not _may_hold_files(held(part.within), part):
@@ -79,12 +82,12 @@ def arranged(tree: Node, held: Callable[[tuple[Container, ...]], Raw]) -> Body:
     return _Walk(held).body(tree)
 
 
-#: How "begin" looks in base64, by where it stands in a group of three bytes.
+#: "begin" in base64, at each of its positions in a group of three bytes.
 _BEGINS = (b"YmVnaW4", b"JlZ2lu", b"iZWdpb")
 
 
 def _may_hold_files(raw: Raw, part: Part) -> bool:
-    """Whether files may stand in a text as lines (``message.uuencode``): a look that costs next to nothing."""
+    """Whether a text may contain files as lines (``message.uuencode``): a quick check, which may be wrong if it is true."""
     start, end = part.offset, part.offset + min(part.length, CHUNK)
     if part.encoding != "base64":
         return raw.find(b"begin", start, end) >= 0
@@ -93,17 +96,17 @@ def _may_hold_files(raw: Raw, part: Part) -> bool:
 
 
 class _Walk:
-    """One walk through a tree, whose depth is bounded."""
+    """One pass through a tree, whose depth is bounded."""
 
     def __init__(self, held: Callable[[tuple[Container, ...]], Raw]) -> None:
         self._held = held
-        #: Files in their order, each with how it is one.
+        #: Files in their order.
         self._files: list[tuple[Leaf, _How]] = []
         self._html: list[Part] = []
         self._spare: list[Leaf] = []
 
     def body(self, tree: Node) -> Body:
-        """Return how the tree is to be read."""
+        """Return the text and the files of the tree."""
         text = self._leaf(tree) if isinstance(tree, Leaf) else self._multipart(tree, within_related=False)
         body = Body(text or self._last_resort())
         shown = {id(one) for one in body.text}
@@ -114,7 +117,7 @@ class _Walk:
                 named = self._content_ids() if named is None else named
                 inline = leaf.content_id.strip(" \t<>") in named
             if id(leaf.part) in shown and leaf.disposition != "attachment":
-                # The text itself: no file, unless it has a name by which it may be wanted.
+                # The text itself is no file, unless it has a name by which somebody may ask for it.
                 inline = True
                 if not leaf.name:
                     continue
@@ -135,7 +138,7 @@ class _Walk:
             if text:
                 versions.append(text)
         if node.kind == "multipart/alternative" and len(versions) > 1:
-            # Plain text before html, and of two alike the last one, which is the best.
+            # Plain text precedes html; of two that are alike, the last one is the best.
             plain = [version for version in versions if not _has_html(version)]
             html = [version for version in versions if _has_html(version)]
             return (Alternatives((*reversed(plain), *reversed(html))),)
@@ -156,7 +159,7 @@ class _Walk:
         if signature or kind in _SIGNATURES:
             how = "inline"
         elif leaf.disposition != "attachment":
-            # What belongs to a page is shown by it, and a version that is not read is no file.
+            # A page shows the parts that belong to it, and a version that is not read is no file.
             if related and kind.startswith(_SHOWN):
                 how = "inline"
             elif version and kind.startswith("text/"):
@@ -165,7 +168,7 @@ class _Walk:
         return ()
 
     def _last_resort(self) -> Text:
-        """Return the text of a mail that shows none: its first text part, whatever it says of itself."""
+        """Return the text of a mail that shows no text: its first text part, even if it is an attachment."""
         leaves = [*(leaf for leaf, _ in self._files), *self._spare]
         first = next((leaf for leaf in leaves if leaf.part.type in TEXTS), None) or next(
             (leaf for leaf in leaves if leaf.part.type.startswith("text/") and not _DATA.match(leaf.part.type)), None
@@ -173,14 +176,14 @@ class _Walk:
         return (first.part,) if first else ()
 
     def _read(self, part: Part) -> bytes:
-        """Return what a part stands for, 1 MiB of it."""
+        """Return the decoded bytes of a part, of at most 1 MiB of its encoded ones."""
         data = self._held(part.within)[part.offset : part.offset + min(part.length, CHUNK)]
         return b"".join(transfer_decoded([data], part.encoding))
 
-    # --- what text says of files --------------------------------------------------------------------------------------
+    # --- files that the text names or contains --------------------------------------------------------------------------
 
     def _content_ids(self) -> set[str]:
-        """Return the ids of the parts that the html shows (RFC 2392)."""
+        """Return the Content-IDs of the parts that the html shows (RFC 2392)."""
         found: set[str] = set()
         for part in self._html[:_PAGES]:
             html = self._read(part).decode("latin-1")
@@ -188,7 +191,7 @@ class _Walk:
         return found
 
     def _without_files(self, part: Part) -> Text:
-        """Return a text without the files that stand in it as lines, and take those as attachments."""
+        """Return a text without the files that it contains as lines, and add those to the attachments."""
         if part.encoding == "x-uuencode" or not _may_hold_files(self._held(part.within), part):
             return (part,)
         encoded = part.encoding in {"quoted-printable", "base64"}
@@ -204,26 +207,17 @@ class _Walk:
         for file in (*files, None):
             end = file.start if file else (len(data) if encoded else part.length)
             if end > at:
-                texts.append(
-                    Part(offset=base + at, length=end - at, type=part.type, encoding=encoding, charset=part.charset, within=within)
-                )
+                texts.append(replace(part, offset=base + at, length=end - at, encoding=encoding, within=within))
             if file:
                 at = file.end
-                name = header_text(file.name.decode("latin-1"))
-                start, stop = file.data
-                piece = Part(
-                    offset=base + start,
-                    length=stop - start,
-                    type=type_of(name),
-                    encoding=file.encoding,
-                    charset="",
-                    within=within,
-                )
+                name, kind = header_text(file.name.decode("latin-1")), file.encoding
+                start, size = base + file.data[0], file.data[1] - file.data[0]
+                piece = Part(offset=start, length=size, type=type_of(name), encoding=kind, charset="", within=within)
                 self._files.append((Leaf(piece, name, "attachment"), "attached"))
         return tuple(texts)
 
 
-#: Of so many pages it is looked what they show.
+#: How many pages are searched for the parts that they show.
 _PAGES = 20
 
 

@@ -1,6 +1,6 @@
-"""Signed and compressed S/MIME messages (RFC 8551, RFC 5652, RFC 3274): what they hold needs no key.
+"""Read the content of signed and compressed S/MIME messages (RFC 8551, RFC 5652, RFC 3274), which needs no key.
 
-The outer layers of CMS are walked as BER, and nothing is decoded but their lengths. No signature is checked.
+The outer layers of CMS are parsed as BER, by their tags and lengths only. No signature is checked.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ _SIGNED = bytes.fromhex("2a864886f70d010702")
 _COMPRESSED = bytes.fromhex("2a864886f70d0109100109")
 #: EnvelopedData, EncryptedData and AuthEnvelopedData.
 _ENCRYPTED = {bytes.fromhex(oid) for oid in ("2a864886f70d010703", "2a864886f70d010706", "2a864886f70d0109100117")}
-#: Indefinite lengths may be nested so deep, and so many pieces are put together (promise P8).
+#: How deep indefinite lengths may be nested, and of how many pieces a content may consist (promise P8).
 _MAX_DEPTH = 20
 _MAX_PIECES = 1_000_000
 
 
 class _Bad(ValueError):
-    """These bytes are not what they should be."""
+    """These bytes are no valid CMS."""
 
 
 class _Value(NamedTuple):
-    """A value of BER (X.690 section 8.1)."""
+    """The position of a BER value (X.690 section 8.1)."""
 
     tag: int
     start: int
-    #: Where its content ends; -1 where only an end marker says so.
+    #: Where its content ends; -1 if its length is indefinite, and an end marker follows the content.
     end: int
 
 
 def content_of(data: bytes, most: int) -> tuple[Literal["signed", "compressed", "encrypted"], bytes] | None:
-    """Return the kind and the content of a CMS message: ``signed``, ``compressed``, or ``encrypted``, which stays closed.
+    """Return the kind and the content of a CMS message; the content of an encrypted one is empty.
 
-    None for anything else: what holds no content or more than ``most`` bytes, and what is broken.
+    None for anything else, for a message without content, with more than ``most`` bytes, and for a broken one.
     """
     try:
         outer = _expect(data, 0, _SEQUENCE)
@@ -67,7 +67,7 @@ def _inflated(data: bytes, most: int) -> bytes:
 
 def _value(data: bytes, at: int) -> _Value:
     header = data[at : at + 2]
-    if len(header) < 2 or header[0] & 0x1F == 0x1F:  # noqa: PLR2004  tags of several bytes are none of CMS
+    if len(header) < 2 or header[0] & 0x1F == 0x1F:  # noqa: PLR2004  CMS has no tags of several bytes
         raise _Bad(at)
     size = header[1]
     start = at + 2
@@ -91,7 +91,7 @@ def _expect(data: bytes, at: int, tag: int) -> _Value:
 
 
 def _after(data: bytes, at: int, tag: int) -> int:
-    """Return where the value ends that begins at ``at``."""
+    """Return where the value that begins at ``at`` ends."""
     found = _expect(data, at, tag)
     if found.end >= 0:
         return found.end
@@ -112,7 +112,7 @@ def _after(data: bytes, at: int, tag: int) -> int:
 
 
 def _octets(data: bytes, at: int, most: int) -> bytes:
-    """Return an OCTET STRING, which may be one of pieces, those of pieces again (X.690 section 8.7)."""
+    """Return the bytes of an OCTET STRING, which may consist of nested pieces (X.690 section 8.7)."""
     first = _value(data, at)
     if first.tag == _OCTETS and first.end >= 0:
         return _bounded([data[first.start : first.end]], most)

@@ -1,18 +1,19 @@
-"""Parts of a mail that hold others in a format of their own: they are opened, within bounds, and named for what they are.
+"""Open the parts of a mail that contain other parts in formats of their own: signed and compressed S/MIME, and TNEF.
 
-No key is needed for any of them, and no signature is checked.
+None of them needs a key, and no signature is checked.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from gatewayd.message.attachments import type_of
 from gatewayd.message.cms import content_of
 from gatewayd.message.header_parsing import HeaderBlock, head
 from gatewayd.message.mime import CONTAINERS, Leaf, Multipart, tree
 from gatewayd.message.rtf import rtf_bytes
-from gatewayd.message.sources import BytesSource, pieces
+from gatewayd.message.sources import BytesSource, opened, pieces
 from gatewayd.message.tnef import begins_tnef, tnef
 from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.values import Container, Part
@@ -21,18 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewayd.message.mime import Node, ScanLimits
-    from gatewayd.message.tnef import TnefFile
+    from gatewayd.message.sources import Raw
     from gatewayd.message.values import Source
 
-__all__ = ["ContainerContents", "OpenedContainers", "inside", "opened"]
+__all__ = ["ContainerContents", "ContainerOpener", "inside"]
 
-#: How much containers of one message may hold, all together, and how deep they may lie in each other (promise P8).
+#: How many bytes the containers of one message may hold together, and how deep they may be nested (promise P8).
 MAX_HELD = 16 << 20
 _MAX_DEPTH = 4
 
-#: How much of a file is looked at to see what it is.
+#: How many bytes of a file are read to recognize its format.
 _PEEK = 64
-#: Names of what is a message whatever it begins with.
+#: File names of a signed message: its content is a message even without MIME headers.
 _MESSAGES = {"", "smime.p7m"}
 _WORDS = {
     "signed": "S/MIME signed data, opened; its signature is not checked",
@@ -43,40 +44,27 @@ _WORDS = {
 }
 
 
-class OpenedContainers(NamedTuple):
-    """What became of the containers of a tree."""
-
-    tree: Node
-    #: The containers themselves: their bytes can be had.
-    wrappings: Sequence[Leaf]
-    #: What they are, in words for people.
-    notes: Sequence[str]
-
-
-def opened(insides: ContainerContents, node: Node, scan: ScanLimits) -> OpenedContainers:
-    """Return the tree with what its containers hold in their places."""
-    if not scan.containers:
-        return OpenedContainers(node, (), ())
-    opener = _Opener(insides, scan)
-    return OpenedContainers(opener.node(node), opener.wrappings, tuple(dict.fromkeys(opener.notes)))
-
-
 def inside(source: Source, within: Sequence[Container]) -> Source:
-    """Return what the innermost of these containers holds: nothing where one can't be opened."""
+    """Return the contents of the innermost of these nested containers; they are empty if one of them can't be opened."""
     for container in within:
         data = b"".join(transfer_decoded(pieces(source, container.offset, container.length), container.encoding))
-        source = BytesSource(_held(container.kind, data))
+        if container.kind in {"signed", "compressed"}:
+            found = content_of(data, MAX_HELD)
+            data = found[1] if found else b""
+        elif container.kind == "rtf":
+            data = rtf_bytes(data, MAX_HELD)
+        source = BytesSource(data)
     return source
 
 
 class ContainerContents:
-    """What the containers of one message hold. Of each depth the last one stays open: what lies in it is read part by part."""
+    """The contents of one message and of its containers. The last container of each depth stays open, since its parts follow."""
 
     def __init__(self, source: Source) -> None:
         self._open: list[tuple[Sequence[Container], Source]] = [((), source)]
 
     def __call__(self, within: tuple[Container, ...]) -> Source:
-        """Return what the innermost of these containers holds."""
+        """Return the contents of the innermost of these containers; the message itself if there are none."""
         depth = 0
         while depth < len(within) and depth + 1 < len(self._open) and self._open[depth + 1][0] == within[: depth + 1]:
             depth += 1
@@ -87,26 +75,30 @@ class ContainerContents:
             self._open.append((within[:depth], inside(self._open[-1][1], (container,))))
         return self._open[depth][1]
 
+    @cached_property
+    def message(self) -> Raw:
+        """The message itself, for scanning."""
+        return opened(self._open[0][1])
 
-def _held(kind: str, data: bytes) -> bytes:
-    if kind in {"signed", "compressed"}:
-        found = content_of(data, MAX_HELD)
-        return found[1] if found else b""
-    return rtf_bytes(data, MAX_HELD) if kind == "rtf" else data
+    def raw(self, within: tuple[Container, ...]) -> Raw:
+        """Return the same as a call does, for scanning."""
+        return opened(self(within), whole=MAX_HELD) if within else self.message
 
 
-class _Opener:
-    """Opens the containers of one message."""
+class ContainerOpener:
+    """Opens the containers of one message, within its bounds."""
 
-    def __init__(self, insides: ContainerContents, scan: ScanLimits) -> None:
-        self._insides = insides
+    def __init__(self, contents: ContainerContents, scan: ScanLimits) -> None:
+        self._contents = contents
         self._scan = scan
         self._left = MAX_HELD
+        #: The containers that were opened; their own bytes can still be read.
         self.wrappings: list[Leaf] = []
+        #: What was opened and what was not, in words for people.
         self.notes: list[str] = []
 
     def node(self, node: Node) -> Node:
-        """Return a node with all containers below it opened."""
+        """Return a node in which each container is replaced by its contents."""
         if isinstance(node, Leaf):
             return self._leaf(node)
         if node.kind == "multipart/encrypted":
@@ -119,23 +111,21 @@ class _Opener:
         if kind not in CONTAINERS:
             return leaf
         if kind == "application/octet-stream":
-            # Some send them as any file: a name says what it is, or its first bytes do.
-            return self._cms(leaf) if name.endswith(".p7m") else self._tnef(leaf) if begins_tnef(self._begin(leaf)) else leaf
+            # Some programs send containers as any file: they are recognized by the name or by the first bytes.
+            if name.endswith(".p7m"):
+                return self._cms(leaf)
+            part = leaf.part
+            data = self._contents(part.within).read(part.offset, min(part.length, _PEEK))
+            return self._tnef(leaf) if begins_tnef(b"".join(transfer_decoded([data], part.encoding))) else leaf
         return self._tnef(leaf) if kind.endswith("tnef") else self._cms(leaf)
 
-    def _begin(self, leaf: Leaf) -> bytes:
-        """Return the first bytes of a leaf, decoded."""
-        part = leaf.part
-        data = self._insides(part.within).read(part.offset, min(part.length, _PEEK))
-        return b"".join(transfer_decoded([data], part.encoding))
-
     def _read(self, leaf: Leaf) -> bytes | None:
-        """Return what a leaf's bytes are, decoded; None where there are too many."""
+        """Return the decoded bytes of a leaf; None if they are too many."""
         part = leaf.part
         if part.length > 2 * self._left or len(part.within) >= _MAX_DEPTH:
             self._scan.fault(f"its containers hold more than {MAX_HELD} bytes, or lie deeper than {_MAX_DEPTH}")
             return None
-        data = b"".join(transfer_decoded(pieces(self._insides(part.within), part.offset, part.length), part.encoding))
+        data = b"".join(transfer_decoded(pieces(self._contents(part.within), part.offset, part.length), part.encoding))
         self._left -= len(data)
         return data
 
@@ -148,7 +138,7 @@ class _Opener:
         top = head(content, 0, len(content))
         if kind != "encrypted" and not any(name.startswith(("content-", "mime-")) for name in top.first):
             if leaf.name.lower() not in _MESSAGES or b"\0" in content:
-                # A signed file, and no message: it stays as it was sent.
+                # The content is a signed file and no message: it stays as it was sent.
                 return leaf
             top = HeaderBlock([], {}, 0, plain=True)
         self.notes.append(f"{leaf.name or 'it'} is {_WORDS[kind]}")
@@ -168,16 +158,16 @@ class _Opener:
         self.notes.append(f"{leaf.name or 'it'} is {_WORDS['tnef']}")
         self.wrappings.append(leaf)
         within = (*leaf.part.within, _container(leaf, "tnef"))
-        node = Multipart("container/tnef", [_file(file, within) for file in files])
+        node = Multipart("container/tnef")
+        for file in files:
+            kind = file.type if "/" in file.type else type_of(file.name)
+            kind = "application/ms-tnef" if file.message else kind
+            size = file.end - file.start
+            part = Part(offset=file.start, length=size, type=kind, encoding="binary", charset="", within=within)
+            node.parts.append(Leaf(part, file.name, "attachment", file.content_id))
         for text in texts[:1]:
-            part = Part(
-                offset=text.start,
-                length=text.end - text.start,
-                type=text.type,
-                encoding="binary",
-                charset=text.charset,
-                within=within,
-            )
+            size = text.end - text.start
+            part = Part(offset=text.start, length=size, type=text.type, encoding="binary", charset=text.charset, within=within)
             if text.type == "text/rtf":
                 held = (*within, Container("rtf", part.offset, part.length, "binary"))
                 part = Part(offset=0, length=MAX_HELD, type=text.type, encoding="binary", charset="", within=held)
@@ -187,18 +177,3 @@ class _Opener:
 
 def _container(leaf: Leaf, kind: Literal["signed", "compressed", "tnef"]) -> Container:
     return Container(kind, leaf.part.offset, leaf.part.length, leaf.part.encoding)
-
-
-def _file(file: TnefFile, within: tuple[Container, ...]) -> Leaf:
-    kind = file.type if "/" in file.type else type_of(file.name)
-    if file.message:
-        kind = "application/ms-tnef"
-    part = Part(
-        offset=file.start,
-        length=file.end - file.start,
-        type=kind,
-        encoding="binary",
-        charset="",
-        within=within,
-    )
-    return Leaf(part, file.name, "attachment", file.content_id)

@@ -1,4 +1,4 @@
-"""Header blocks and what stands in their values: addresses, dates, ids (RFC 5322). Nothing here ever raises."""
+"""Split header blocks into fields (RFC 5322 section 2.2), and read the Message-IDs in them. Never raises."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_HEAD", "Fields", "HeaderBlock", "anchor_of", "first_of", "head", "ids", "split_head"]
 
-#: At most this many bytes of header blocks are read of one message (promise P8).
+#: At most this many bytes of the header blocks of one message are read (promise P8).
 MAX_HEAD = 1 << 20
 
-#: Header fields as (name in lower case, unfolded value); each character of a value stands for one byte.
+#: Header fields as (name in lower case, unfolded value); each character of a value is one byte.
 Fields: TypeAlias = list[tuple[str, str]]
 
 
@@ -27,23 +27,23 @@ Fields: TypeAlias = list[tuple[str, str]]
 
 _LONGEST_NAME = 256
 _FOLD = re.compile(r"\n[ \t]+")
-#: A longer run of CR before its LF is more than one line: to look for its end from each of them takes its square.
+#: More CRs than these before one LF are several lines: searching for the LF from each CR would be quadratic.
 _LINE = re.compile(rb"[^\r\n]*+(?:\r{0,16}\n|\r|\Z)")
 _BOM = "\xef\xbb\xbf"
 
 
 class HeaderBlock(NamedTuple):
-    """A header block that was split."""
+    """A header block, split into fields."""
 
-    #: (name in lower case, unfolded value) in their order; each character of a value stands for one byte.
+    #: All fields in their order.
     fields: Fields
     #: The first value of each name.
     first: dict[str, str]
-    #: Where the body begins.
+    #: Offset of the body.
     body: int
-    #: All of it is printable ASCII: only encoded words need decoding.
+    #: Whether all of it is printable ASCII, so that only encoded words need decoding.
     plain: bool
-    #: How many bytes of the block were left out.
+    #: How many bytes of the block were not read.
     cut: int = 0
 
 
@@ -51,7 +51,7 @@ _PLAIN = bytes((9, 10, 13, *range(32, 127)))
 
 
 def head(raw: Raw, start: int, end: int) -> HeaderBlock:
-    """Split the header block that begins at ``start`` for a close reading of its values."""
+    """Split the header block of a message, which begins at ``start``."""
     fields, body = split_head(raw, start, end, MAX_HEAD)
     block = raw[start : min(body, start + MAX_HEAD)]
     return HeaderBlock(fields, first_of(fields), body, not block.translate(None, _PLAIN), max(0, body - start - MAX_HEAD))
@@ -63,10 +63,10 @@ def first_of(fields: Fields) -> dict[str, str]:
 
 
 def split_head(raw: Raw, start: int, end: int, limit: int) -> tuple[Fields, int]:
-    """Return the header fields that begin at ``start``, and where the body does; at most ``limit`` bytes are read.
+    """Return the header fields that begin at ``start``, and the offset of the body; at most ``limit`` bytes are read.
 
-    What is no header line is left out, unless text follows the last one, or the first delimiter: then the body begins there, for
-    the empty line between is missing. A block without any header line is all body, too.
+    Invalid lines are skipped. But if text, or the first MIME delimiter, follows the last valid line, the empty line between is
+    missing, and the body begins there. A block without any valid line is body as a whole.
     """
     newline = raw.find(b"\n", start, end)
     first = raw.find(b"\r", start, end if newline < 0 else newline)
@@ -86,23 +86,23 @@ def split_head(raw: Raw, start: int, end: int, limit: int) -> tuple[Fields, int]
 
 
 def _odd_line_end(raw: Raw, start: int, end: int, newline: int) -> bytes:
-    """Return how lines end where the first one, up to ``newline``, has a CR that is no part of a CRLF.
+    """Return the line end of a block whose first line, up to ``newline``, has a CR that is not part of a CRLF.
 
-    In CRLF mail a CR alone is no line end, and hides no header.
+    In mail with CRLF a single CR is no line end, so that it can't hide a header.
     """
-    # A server that hands a message out ends its last line with CRLF, whatever its lines end with.
+    # Servers end the last line of a message with CRLF, whatever the others end with.
     if newline < 0 or newline >= end - 1 or raw.find(b"\r\r", start, newline - 1) >= 0:
         return b"\r"
-    # Two CRs before the LF: text that was taken for that of another system twice.
+    # Two CRs before the LF: LF was converted to CRLF twice.
     return b"\r\r\n" if raw[newline - 2 : newline] == b"\r\r" else b"\r\n"
 
 
 def _body(raw: Raw, start: int, end: int, ends: bytes) -> int:
-    """Return where the first empty line ends; ``end`` where there is none."""
+    """Return where the first empty line ends; ``end`` if there is no empty line."""
     if ends == b"\r":
         found = raw.find(b"\r\r", start, end)
         return start + 1 if raw[start : start + 1] == b"\r" else found + 2 if found >= 0 else end
-    # The kind of line end that comes first is looked for first: the other search then ends early.
+    # The likely kind of empty line is searched for first: the other search then ends early.
     likely, other = (b"\n\n", b"\n\r\n") if ends == b"\n" else (b"\n" + ends, b"\n\n")
     found = raw.find(likely, start, end)
     before = raw.find(other, start, end if found < 0 else found + 1)
@@ -112,7 +112,7 @@ def _body(raw: Raw, start: int, end: int, ends: bytes) -> int:
 
 
 def _fields(block: bytes, ends: bytes) -> tuple[Fields, bool]:
-    """Return the fields of a block, and whether it seems to end where they do."""
+    """Return the fields of a block, and whether the block seems to end with them."""
     text = block.decode("latin-1").replace("\r\n", "\n")
     if len(ends) != 2:  # noqa: PLR2004
         text = text.replace("\r\n", "\n") if ends == b"\r\r\n" else text.replace("\r", "\n") if ends == b"\r" else text
@@ -129,14 +129,14 @@ def _fields(block: bytes, ends: bytes) -> tuple[Fields, bool]:
             junk = line or junk
     if _BOM in text:
         _add_marked(fields, text)
-    # A line with a colon is a broken field rather than text.
+    # A line with a colon is more likely a broken field than text.
     return fields, (not junk or ":" in junk) and "\n--" not in text
 
 
 def _add_marked(fields: Fields, text: str) -> None:
-    """Add the field that a byte order mark stands before: servers put theirs before it.
+    """Add the field that follows a byte order mark: servers insert their own fields before the mark.
 
-    It hides no other of its name: what is no field to others must not be the sender to us.
+    It is only added if no other field has its name: other programs ignore it, so it must not become the sender here.
     """
     line = text[text.index(_BOM) :].removeprefix(_BOM).partition("\n")[0]
     name, colon, value = line.partition(":")
@@ -147,7 +147,7 @@ def _add_marked(fields: Fields, text: str) -> None:
 
 
 def _unparted(block: bytes, fields: Fields) -> int:
-    """Return where the body of a block begins that has no empty line before it: at its boundary, or behind the last field."""
+    """Return where the body of a block begins if no empty line precedes it: at its boundary, or after the last field."""
     _, found = field(dict(reversed(fields)).get("content-type", ""))
     boundary = found.get("boundary", "").encode("latin-1", "replace")
     at = last = 0
@@ -165,7 +165,7 @@ def _unparted(block: bytes, fields: Fields) -> int:
 
 @lru_cache(maxsize=1024)
 def _name(text: str) -> str:
-    """Return a header's name in lower case; empty for what is none, such as "From joe Mon" of an mbox."""
+    """Return a header's name in lower case; empty if it is invalid, such as "From joe Mon" of an mbox."""
     name = text.rstrip(" \t")
     return name.lower() if name.isascii() and name.isprintable() and " " not in name else ""
 
@@ -174,16 +174,16 @@ def _name(text: str) -> str:
 
 _PLAIN_ID = re.compile(r"<[!-;=?-~]++>")
 _ID = re.compile(r"<([^<>]{1,2000})>")
-#: An id that lost its brackets.
+#: An id without its brackets.
 _BARE_ID = re.compile(r"[^<>(),;:\"@\s]{1,900}@[^<>(),;:\"@\s]{1,900}", re.ASCII)
-#: An id that has parentheses, which are no comment.
+#: An id with parentheses, which are no comment.
 _PARENTHESES = re.compile(r"<[^<>()\s]*+[()][^<>\s]*+>")
 
 
 def ids(value: str) -> list[str]:
     """Return the message ids of a header value in their order, each in its brackets (RFC 5322 section 3.6.4).
 
-    Where no id has brackets, words are ids if all of them look like it.
+    If no id has brackets, words count as ids if all of them look like one.
     """
     found = _PLAIN_ID.findall(value)
     if len(found) == value.count("<") and found and value.isascii() and "(" not in value and "=?" not in value:
@@ -191,7 +191,7 @@ def ids(value: str) -> list[str]:
     text = header_text(value)
     if "(" in text:
         text = cut(text, comments(_PARENTHESES.sub(lambda match: "-" * len(match[0]), text)))
-    # What is folded within an id leaves blanks in it.
+    # Folding within an id leaves spaces in it.
     found = ["".join(one.split()) for one in _ID.findall(text) if "@" in one or len(one.split()) == 1]
     if found:
         return [f"<{one}>" for one in found]
@@ -203,7 +203,7 @@ _ANCHORS = (("message-id", b"message-id:"), ("date", b"date:"), ("from", b"from:
 
 
 def anchor_of(first: dict[str, str]) -> str:
-    """Return the digest of the four headers that a message is known by; ``first`` has the first value of each name."""
-    # White space is a matter of folding, and servers fold anew: only ASCII's, for these characters stand for bytes.
+    """Return the digest of the four headers that identify a message; ``first`` has the first value of each name."""
+    # Servers fold headers anew, so white space does not count: that of ASCII only, since each character is one byte.
     known = [start + b" ".join(first[name].encode("latin-1").split()) for name, start in _ANCHORS if name in first]
     return hashlib.sha256(b"\n".join(known)).hexdigest()[:32] if known else ""

@@ -1,6 +1,6 @@
-"""``Mail``: what plugins see of a message; raw bytes are parsed into it, and its text is chosen among the parts.
+"""Parse the raw bytes of a message into a ``Mail``, which is the view that plugins get.
 
-It can't raise, and it is bounded in parts, depth and bytes (promises P4, P5, P8).
+Parsing never raises, and is bounded in parts, depth and bytes (promises P4, P5, P8).
 """
 
 from __future__ import annotations
@@ -13,30 +13,28 @@ from typing import TYPE_CHECKING
 from gatewayd.message import containers, header_parsing, mime
 from gatewayd.message.addresses import address_list
 from gatewayd.message.attachments import attachment
-from gatewayd.message.body import Alternatives, Body, arranged
+from gatewayd.message.body import Alternatives, arranged
 from gatewayd.message.charsets import to_text
 from gatewayd.message.control_characters import clean
 from gatewayd.message.dates import date
 from gatewayd.message.encoded_words import header_text
 from gatewayd.message.html_text import declared, html_to_text
 from gatewayd.message.rtf import rtf_to_text
-from gatewayd.message.sources import BytesSource, opened, pieces
+from gatewayd.message.sources import BytesSource, pieces
 from gatewayd.message.transfer_encoding import transfer_decoded
 from gatewayd.message.values import CHUNK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from gatewayd.message.body import Text
-    from gatewayd.message.mime import Leaf
-    from gatewayd.message.sources import Raw
-    from gatewayd.message.values import Address, Attachment, Container, Part, Source
+    from gatewayd.message.values import Address, Attachment, Part, Source
 
 __all__ = ["BytesSource", "Mail", "anchor", "file_of", "parse", "unread", "was_read"]
 
-#: What the fault of a message that no parser can bear begins with.
+#: The fault of a message that could not be parsed begins with this.
 _UNREAD = "it can't be read: "
-#: Bounds of a view (promise P8); what exceeds one is named in the view's faults.
+#: Bounds of a view (promise P8); each one that is exceeded is named in the view's faults.
 _MAX_HEADERS = 1000
 _MAX_VALUE = 16_384
 _MAX_SUBJECT = 4096
@@ -48,11 +46,11 @@ _MAX_ID = 998
 
 @dataclass(frozen=True, kw_only=True)
 class Mail:
-    """The view of one message. It has an id, carries no raw bytes, and pickles small."""
+    """The view of one message. It contains no raw bytes, and pickles small."""
 
     #: Id of the mail's ledger entry; 0 for one that is not in the store.
     id: int
-    #: Where the raw bytes can be read.
+    #: The place where the raw bytes can be read.
     source: Source
     #: All headers in their order as (name in lower case, decoded value); long ones are cut.
     headers: tuple[tuple[str, str], ...]
@@ -60,45 +58,45 @@ class Mail:
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
     subject: str
-    #: ``<…>`` as it stands, empty where there is none.
+    #: ``<…>`` as the mail has it; empty if there is none.
     message_id: str
     #: The ids of References and In-Reply-To, oldest first, each once.
     references: tuple[str, ...]
-    #: The Date header in UTC; None where there is none that can be read.
+    #: The Date header in UTC; None if it is missing or can't be read.
     sent_at: datetime | None
-    #: When it came to the mailbox, in UTC; None where the server does not say.
+    #: When it arrived in the mailbox, in UTC; None if the server does not say.
     received_at: datetime | None
     #: The files that were sent with it.
     attachments: tuple[Attachment, ...]
-    #: What the text shows, such as the pictures of its html, and what it is signed by or wrapped in: no files for people.
+    #: Parts that are no files for people: those that the text shows, such as pictures in html, signatures, and containers.
     inline: tuple[Attachment, ...] = ()
-    #: The parts that make up the readable text, in turn; of several versions the first that says anything.
+    #: The parts of the readable text in their order; of several versions, the first that is not blank is read.
     body: Text
-    #: Digest by which the message is known again under a new key, see ``anchor``; empty where it has no such headers.
+    #: Digest by which the message is recognized under a new key, see ``anchor``; empty if it has none of those headers.
     anchor: str
-    #: What of the message no parser can bear.
+    #: What is wrong with the message, in words for people: it exceeds a bound, or could not be parsed.
     faults: tuple[str, ...] = ()
-    #: What people should know of how it was read, such as that a signature was not checked.
+    #: What people should know of how it was read, for example that a signature was not checked.
     notes: tuple[str, ...] = ()
 
     @property
     def sender(self) -> Address | None:
-        """The first From address; None where there is none."""
+        """The first From address; None if there is none."""
         return self.from_[0] if self.from_ else None
 
     @property
     def text(self) -> str:
-        """The readable text, decoded when asked for; at most 1 MiB is read, and html is taken without its tags."""
+        """The readable text, with html reduced to text. It is decoded at each access; at most 1 MiB is read."""
         return _Reading(self.source).text(self.body)
 
     def raw(self) -> Iterator[bytes]:
-        """Yield the message as the server had it, in pieces of at most 1 MiB."""
+        """Yield the raw message, as the server sent it, in pieces of at most 1 MiB."""
         return pieces(self.source, 0, self.source.size)
 
     def attachment(self, number: int) -> Iterator[bytes]:
-        """Yield the decoded bytes of ``attachments[number]``, in pieces of at most 1 MiB; behind them count those of ``inline``.
+        """Yield the decoded bytes of ``attachments[number]``, in pieces of at most 1 MiB; ``inline`` is numbered after them.
 
-        Raises IndexError.
+        Raises IndexError if there is no such number.
         """
         if number < 0:
             raise IndexError(number)
@@ -111,25 +109,25 @@ def file_of(source: Source, part: Part) -> Iterator[bytes]:
     return transfer_decoded(pieces(held, part.offset, part.length), part.encoding)
 
 
-#: What can be seen: neither white space nor characters of no width, of which some programs make their plain text.
+#: A visible character. Some programs write a plain text of white space and zero-width characters only.
 _SAYS = re.compile(
     "[^\\s\u00ad\u034f\u061c\u115f\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe0f\ufeff]"
 )
 
 
 class _Reading:
-    """Reads the text of one mail, 1 MiB of it."""
+    """Reads the text of one mail, at most 1 MiB of it."""
 
     def __init__(self, source: Source) -> None:
-        self._insides = containers.ContainerContents(source)
+        self._contents = containers.ContainerContents(source)
         self._room = _MAX_TEXT
 
     def text(self, body: Text) -> str:
-        """Return what the parts say, in turn."""
+        """Return the text of the parts, joined by line ends."""
         return "\n".join([self._best(one) if isinstance(one, Alternatives) else self._part(one) for one in body])
 
     def _best(self, alternatives: Alternatives) -> str:
-        """Return the first version that says anything, else the first."""
+        """Return the first version that is not blank; if all are blank, the first."""
         first = ""
         for version in alternatives.versions:
             text = self.text(version)
@@ -139,7 +137,7 @@ class _Reading:
         return first
 
     def _part(self, part: Part) -> str:
-        data = self._insides(part.within).read(part.offset, min(part.length, self._room))
+        data = self._contents(part.within).read(part.offset, min(part.length, self._room))
         self._room -= len(data)
         data = b"".join(transfer_decoded([data], part.encoding))
         if part.type == "text/rtf":
@@ -151,16 +149,19 @@ class _Reading:
 
 
 def anchor(headers: bytes) -> str:
-    """Return the digest of Message-ID, Date, From and Subject of a raw header block; empty where all are missing."""
+    """Return the digest of Message-ID, Date, From and Subject of a raw header block; empty if all are missing."""
     return header_parsing.anchor_of(header_parsing.head(headers, 0, len(headers)).first)
 
 
-#: What a defect of the parser can raise. The source's own errors are no matter of the message: they pass.
+#: Errors that a defect of the parser can raise. Errors of the source are not caught.
 _DEFECTS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = None) -> Mail:
-    """Return the view of a message. Never raises, whatever the bytes are; what it can't bear stands in ``faults``."""
+    """Return the view of a message, with ``faults`` for whatever is wrong with it. Only errors of the source are raised.
+
+    ``mail_id`` is the id of its ledger entry, and ``received_at`` when it arrived in the mailbox.
+    """
     try:
         return _view(source, mail_id, _utc(received_at))
     except _DEFECTS as error:
@@ -169,28 +170,34 @@ def parse(source: Source, *, mail_id: int = 0, received_at: datetime | None = No
 
 
 def unread(source: Source, why: str, *, mail_id: int = 0, received_at: datetime | None = None) -> Mail:
-    """Return the view of a message that no parser can bear: of what it says, nothing is known."""
+    """Return the view of a message that can't be parsed, with the fault ``why``: nothing of it is known."""
     empty = _view(BytesSource(b""), mail_id, _utc(received_at))
     return replace(empty, source=source, faults=(f"{_UNREAD}{why}",))
 
 
 def was_read(mail: Mail) -> bool:
-    """Whether this is the view of a message that could be read, be it with faults and without headers."""
+    """Whether the message of this view could be parsed, even if with faults or without headers."""
     return not any(fault.startswith(_UNREAD) for fault in mail.faults)
 
 
 def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     faults: list[str] = []
-    raw = opened(source)
+    contents = containers.ContainerContents(source)
+    raw = contents.message
     top = header_parsing.head(raw, 0, len(raw))
     first = top.first
     if not first:
         faults.append("it has no headers")
     if top.cut:
         faults.append(f"its headers are longer than {header_parsing.MAX_HEAD} bytes")
-    body, notes, held = _body(source, raw, top, faults)
-    leaves = body.attached + body.inline
-    files = _files(leaves, held, faults) if leaves else ()
+    scan = mime.ScanLimits(faults)
+    tree = mime.tree(raw, top, scan)
+    opener = containers.ContainerOpener(contents, scan)
+    body = arranged(opener.node(tree) if scan.containers else tree, contents.raw)
+    leaves = [*body.attached, *body.inline, *opener.wrappings]
+    if len(leaves) > _MAX_ATTACHMENTS:
+        faults.append(f"it has more than {_MAX_ATTACHMENTS} attachments")
+    files = tuple([attachment(contents.raw(leaf.part.within), leaf, n) for n, leaf in enumerate(leaves[:_MAX_ATTACHMENTS], 1)])
     headers = _headers(top, faults)
     return Mail(
         id=mail_id,
@@ -209,38 +216,8 @@ def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
         body=body.text,
         anchor=header_parsing.anchor_of(first),
         faults=tuple(faults),
-        notes=tuple(notes),
+        notes=tuple(dict.fromkeys(opener.notes)),
     )
-
-
-def _body(source: Source, raw: Raw, top: header_parsing.HeaderBlock, faults: list[str]) -> tuple[Body, Sequence[str], _Held]:
-    """Return how the mail is to be read, what there is to say of it, and what its containers hold."""
-    scan = mime.ScanLimits(faults)
-    insides = containers.ContainerContents(source)
-    held = _Held(insides, raw)
-    found = containers.opened(insides, mime.tree(raw, top, scan), scan)
-    body = arranged(found.tree, held)
-    body.inline += found.wrappings
-    return body, found.notes, held
-
-
-class _Held:
-    """The bytes of a message, and what its containers hold."""
-
-    def __init__(self, insides: containers.ContainerContents, raw: Raw) -> None:
-        self._insides = insides
-        self._raw = raw
-
-    def __call__(self, within: tuple[Container, ...]) -> Raw:
-        if not within:
-            return self._raw
-        return opened(self._insides(within), whole=containers.MAX_HELD)
-
-
-def _files(leaves: Sequence[Leaf], held: _Held, faults: list[str]) -> tuple[Attachment, ...]:
-    if len(leaves) > _MAX_ATTACHMENTS:
-        faults.append(f"it has more than {_MAX_ATTACHMENTS} attachments")
-    return tuple([attachment(held(leaf.part.within), leaf, number) for number, leaf in enumerate(leaves[:_MAX_ATTACHMENTS], 1)])
 
 
 def _utc(moment: datetime | None) -> datetime | None:
@@ -258,7 +235,7 @@ def _headers(top: header_parsing.HeaderBlock, faults: list[str]) -> tuple[tuple[
         faults.append(f"it has more than {_MAX_HEADERS} headers")
         fields = fields[:_MAX_HEADERS]
     if top.body > _MAX_VALUE and max((len(value) for _, value in fields), default=0) > _MAX_VALUE:
-        # Addresses are read from the whole value: nothing of a long To is lost.
+        # All addresses of a long To or Cc are read, so that its cut value is no fault.
         long = sorted({clean(name)[:80] for name, value in fields if len(value) > _MAX_VALUE and name not in {"to", "cc"}})
         faults += [f"its header {name!r} is longer than {_MAX_VALUE} bytes" for name in long[:10]]
         fields = [(name, value[:_MAX_VALUE]) for name, value in fields]

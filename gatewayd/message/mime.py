@@ -1,4 +1,4 @@
-"""The MIME tree of a message by offsets: headers are split once, bodies are only searched for their boundaries (RFC 2046)."""
+"""Find the MIME tree of a message by offsets (RFC 2046): bodies are only searched for their boundaries, and not copied."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["CONTAINERS", "TEXTS", "Leaf", "Multipart", "Node", "ScanLimits", "tr
 
 #: The types of part that are read as the text of a mail.
 TEXTS = frozenset({"text/plain", "text/html"})
-#: The types of part that may hold others in a format that is not MIME.
+#: The types of part that may contain other parts in a format that is not MIME.
 CONTAINERS = frozenset(
     {
         *("application/pkcs7-mime", "application/x-pkcs7-mime", "application/ms-tnef", "application/vnd.ms-tnef"),
@@ -36,12 +36,12 @@ MAX_PARTS = 1000
 MAX_DEPTH = 50
 MAX_MISSES = 100_000
 _PEEK = 16_384
-#: What an encoding is told by is no longer.
+#: How many characters of a Content-Transfer-Encoding are read.
 _USUAL = 80
 _TAIL = 256
-#: How many bytes behind a delimiter are mostly a header.
+#: How many bytes after a delimiter are mostly headers.
 _NEAR = 1024
-#: A delimiter that a well-meaning program made is no longer (RFC 2046 section 5.1.1).
+#: The longest delimiter that RFC 2046 section 5.1.1 allows.
 _LONGEST = 72
 
 
@@ -49,14 +49,14 @@ _END = re.compile(rb"(--)?[ \t]*(?:\r{0,2}\n|\r|\Z)")
 
 
 class Leaf(NamedTuple):
-    """A part without parts of its own, or one that stays closed."""
+    """A part without parts of its own, or whose parts are not read."""
 
     part: Part
-    #: The file name as the mail gives it; empty where it gives none.
+    #: The file name in the mail; empty if there is none.
     name: str
-    #: As the mail says it (RFC 2183); empty where it says nothing. ``spare`` is a text for want of any other.
+    #: As in the mail (RFC 2183); empty if there is none. ``spare`` is a text that is only read if there is no other.
     disposition: Literal["", "inline", "attachment", "spare"] = ""
-    #: As it stands, with its brackets; only of what is no text.
+    #: Content-ID with its brackets; not set for a text.
     content_id: str = ""
 
 
@@ -64,7 +64,7 @@ class Leaf(NamedTuple):
 class Multipart:
     """A part with parts of its own."""
 
-    #: Its type, such as ``multipart/mixed``; of a container that was opened, ``container/`` and its kind.
+    #: Its type, such as ``multipart/mixed``; for a container that was opened, ``container/`` and its kind.
     kind: str
     parts: list[Leaf | Multipart] = field(default_factory=list)
 
@@ -74,36 +74,36 @@ Node: TypeAlias = Leaf | Multipart
 
 @dataclass(slots=True)
 class ScanLimits:
-    """What may still be read of one message, in all its trees (promise P8)."""
+    """The bounds of scanning one message, over all its trees (promise P8)."""
 
     faults: list[str]
     parts: int = 0
     misses: int = 0
     #: Bytes of header blocks that may still be read.
     heads: int = MAX_HEAD
-    #: There is a part that may be a container.
+    #: Whether a part may be a container.
     containers: bool = False
 
     def fault(self, what: str) -> None:
-        """Name a bound that the message exceeds, or what can't be told of it."""
+        """Note a bound that the message exceeds, or something that can't be recognized in it."""
         if what not in self.faults:
             self.faults.append(what)
 
 
-#: Where a part of a multipart stands, and whether the delimiter behind it says that the multipart ends.
+#: Start and end of a part of a multipart, and whether the delimiter after it ends the multipart.
 _Span: TypeAlias = tuple[int, int, bool]
-#: A part that is still to be read: its place, its depth, its type if it names none, the multipart around it, and whose boundary.
+#: A part that is still to be read: span, depth, type if it has no Content-Type, the multipart around it, and that one's boundary.
 _Waiting: TypeAlias = tuple[_Span, int, str, "Multipart", str]
 
 
 def tree(raw: Raw, top: HeaderBlock, scan: ScanLimits, *, depth: int = 0, within: tuple[Container, ...] = ()) -> Node:
-    """Return the tree below the head ``top``; what exceeds a bound is named in ``scan.faults``."""
+    """Return the tree of a message with the header block ``top``; exceeded bounds are noted in ``scan.faults``."""
     fields: Mapping[str, str] = top.first
     media = mime_fields.content_type(fields, "text/plain")
     if not media.kind.startswith("multipart/"):
         return _leaf(raw, fields, media, (top.body, len(raw)), scan, within=within)
     root = parent = Multipart("")
-    # An explicit stack: recursion would let the message choose our depth.
+    # With recursion instead of a stack, the message would choose the depth of our calls.
     todo: list[_Waiting] = []
     span, default, around = (top.body, len(raw), True), "text/plain", ""
     while True:
@@ -116,19 +116,23 @@ def tree(raw: Raw, top: HeaderBlock, scan: ScanLimits, *, depth: int = 0, within
             default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             todo += [(one, depth + 1, default, node, media.boundary) for one in reversed(inner)]
         elif inner is None or media.boundary != around or span[2] or not _adopted(todo, parent, kind):
-            # A multipart that shows no part is text.
+            # A multipart without any part is text.
             media = media if inner is None else media._replace(kind="text/plain")
             parent.parts.append(_leaf(raw, fields, media, span[:2], scan, within=within))
         if not todo:
             return root.parts[0]
         span, depth, default, parent, around = todo.pop()
-        fields, body = _part_head(raw, scan, span[0], span[1])
-        span = (body, span[1], span[2])
+        start, end, last = span
+        found, body = split_head(raw, start, end, scan.heads)
+        if body - start > scan.heads:
+            scan.fault(f"its headers are longer than {MAX_HEAD} bytes")
+        scan.heads = max(0, scan.heads - (body - start))
+        fields, span = first_of(found), (body, end, last)
         media = mime_fields.content_type(fields, default)
 
 
 def _adopted(todo: list[_Waiting], parent: Multipart, kind: str) -> bool:
-    """Give a multipart with the boundary of the one around it the parts behind it, up to the first end; whether it has any."""
+    """Give a multipart with the boundary of its parent the parts after it, up to the first end; return whether it has any."""
     if not todo or todo[-1][3] is not parent:
         return False
     node = Multipart(kind)
@@ -143,17 +147,8 @@ def _adopted(todo: list[_Waiting], parent: Multipart, kind: str) -> bool:
     return True
 
 
-def _part_head(raw: Raw, scan: ScanLimits, start: int, end: int) -> tuple[Mapping[str, str], int]:
-    fields, body = split_head(raw, start, end, scan.heads)
-    read = body - start
-    if read > scan.heads:
-        scan.fault(f"its headers are longer than {MAX_HEAD} bytes")
-    scan.heads = max(0, scan.heads - read)
-    return first_of(fields), body
-
-
 def _children(raw: Raw, scan: ScanLimits, boundary: str, span: _Span, depth: int) -> list[_Span] | None:
-    """Return the spans of a multipart's parts, an empty list where it shows none, None where it stays closed."""
+    """Return the spans of a multipart's parts; an empty list if it has none, None if it exceeds a bound and is not read."""
     if not boundary:
         return []
     if depth >= MAX_DEPTH:
@@ -164,7 +159,7 @@ def _children(raw: Raw, scan: ScanLimits, boundary: str, span: _Span, depth: int
         return None
     found = _split(raw, scan, boundary, span)
     if not found and not boundary.isalnum():
-        # Quotes that are none, or a comment without a blank before it.
+        # The boundary may be in single quotes, or followed by a comment without a space before it.
         bare = boundary.strip("'").partition("(")[0]
         return _split(raw, scan, bare, span) if bare and bare != boundary else found
     return found
@@ -191,11 +186,11 @@ def _split(raw: Raw, scan: ScanLimits, boundary: str, around: _Span) -> list[_Sp
             continue
         last = tail[1] is not None
         if opens >= 0:
-            # The line end before a delimiter is the delimiter's (RFC 2046 section 5.1.1).
+            # The line end before a delimiter belongs to the delimiter (RFC 2046 section 5.1.1).
             spans.append((opens, max(opens, found - (2 if before == b"\r\n" else 1)), last))
             scan.parts += 1
         elif ended and not last:
-            # Nobody shows it who believes the first end, such as one with the boundary of the multipart around it.
+            # Programs that stop at the first end do not show these parts.
             scan.fault("it has parts behind the end of its parts")
         opens = -1 if last else at + tail.end()
         ended = ended or last
@@ -209,15 +204,15 @@ def _split(raw: Raw, scan: ScanLimits, boundary: str, around: _Span) -> list[_Sp
 
 
 def _next(raw: Raw, delimiter: bytes, start: int, end: int) -> int:
-    """Return the offset of the next ``delimiter``, -1 where there is none."""
+    """Return the offset of the next ``delimiter``; -1 if there is none."""
     far = start + _NEAR
     if len(delimiter) > _LONGEST:
-        # In short pieces a long one could be made to cost its length for each byte.
+        # A long delimiter is searched in one go: in short pieces, hostile mail could make each byte cost its length.
         far = end
     found = raw.find(delimiter, start, min(far, end))
     if found >= 0 or far >= end:
         return found
-    # Behind a part's own header base64 has no "-", and one byte is found ten times faster than several.
+    # After its headers, a base64 part has no "-", and a single byte is found ten times faster than several.
     dash = raw.find(b"-", max(start, far - len(delimiter) + 1), end)
     return raw.find(delimiter, dash, end) if dash >= 0 else -1
 

@@ -1,4 +1,4 @@
-"""RTF as Outlook keeps the text of a message: compressed (MS-OXRTFCP), and read for its words, not for its looks."""
+"""Decompress the RTF that Outlook stores as a message's text (MS-OXRTFCP), and extract its words."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["rtf_bytes", "rtf_to_text"]
 
 _HEADER = struct.Struct("<IIII")
 _COMPRESSED, _PLAIN = 0x75465A4C, 0x414C454D
-#: What the window of 4096 bytes holds at the beginning (MS-OXRTFCP section 2.1.3.1).
+#: The initial contents of the window of 4096 bytes (MS-OXRTFCP section 2.1.3.1).
 _FIRST = (
     rb"{\rtf1\ansi\mac\deff0\deftab720{\fonttbl;}{\f0\fnil \froman \fswiss \fmodern \fscript \fdecor MS Sans SerifSymbolArialTimes "
     rb"New RomanCourier{\colortbl\red0\green0\blue0" + b"\r\n" + rb"\par \pard\plain\f0\fs20\b\i\u\tab\tx"
@@ -20,7 +20,7 @@ _WINDOW = 4096
 
 
 def rtf_bytes(data: bytes, most: int) -> bytes:
-    """Return compressed RTF as it was, at most ``most`` bytes; what is broken as far as it can be read, else empty."""
+    """Return decompressed RTF, at most ``most`` bytes; a broken one as far as it can be read."""
     if len(data) < _HEADER.size:
         return b""
     _, size, kind, _ = _HEADER.unpack_from(data)
@@ -30,7 +30,7 @@ def rtf_bytes(data: bytes, most: int) -> bytes:
 
 
 def _inflated(data: bytes, most: int) -> bytes:
-    # The window is kept in front of the output: references count from its beginning, round and round.
+    # The output begins with the window's initial contents: references are positions in a ring buffer that begins there.
     out = bytearray(_FIRST)
     base = len(out)
     at = _HEADER.size
@@ -49,7 +49,7 @@ def _inflated(data: bytes, most: int) -> bytes:
             place, length = reference >> 4, (reference & 15) + 2
             back = (len(out) - place) % _WINDOW
             if not back or back > len(out):
-                # A reference to where the next byte goes is the end.
+                # A reference to the position of the next byte marks the end.
                 return bytes(out[base : base + most])
             for _ in range(length):
                 out.append(out[-back])
@@ -61,7 +61,7 @@ _TOKEN = re.compile(
     rb"|\\(?P<symbol>[^a-zA-Z\r\n])|(?P<group>[{}])|(?P<break>[\r\n]+)|(?P<text>[^\\{}\r\n]+)|(?P<stray>\\)",
     re.DOTALL,
 )
-#: Groups that are no text.
+#: Groups that contain no text.
 _SILENT = {
     *(b"fonttbl", b"colortbl", b"stylesheet", b"info", b"pict", b"object", b"header", b"footer", b"generator", b"listtable"),
     *(b"listoverridetable", b"rsidtbl", b"themedata", b"datastore", b"latentstyles", b"xmlnstbl", b"fldinst", b"bkmkstart"),
@@ -87,20 +87,20 @@ _MAX_DEPTH = 1000
 
 
 class _State:
-    """What holds in the group that is read."""
+    """The state of the current group."""
 
     __slots__ = ("hidden", "silent", "skip")
 
     def __init__(self, *, silent: bool = False, hidden: bool = False, skip: int = 1) -> None:
         self.silent = silent
-        #: RTF that only repeats in its own way what the html says that it was made of (MS-OXRTFEX).
+        #: RTF that only repeats the html from which it was made (MS-OXRTFEX).
         self.hidden = hidden
-        #: So many characters stand behind ``\\u`` for programs that don't know it.
+        #: How many replacement characters follow ``\\u`` for programs that do not know it.
         self.skip = skip
 
 
 def rtf_to_text(data: bytes) -> str:
-    """Return the words of RTF, a line for each paragraph."""
+    """Return the text of RTF, a line for each paragraph."""
     reader = _Reader()
     for match in _TOKEN.finditer(data):
         reader.take(match)
@@ -108,7 +108,7 @@ def rtf_to_text(data: bytes) -> str:
 
 
 class _Reader:
-    """One walk over RTF."""
+    """One pass over RTF."""
 
     def __init__(self) -> None:
         self._out: list[str] = []
@@ -118,13 +118,13 @@ class _Reader:
         self._left = 0
 
     def text(self) -> str:
-        """Return what was read so far."""
+        """Return the text that was read so far."""
         self._decode()
-        # What is beyond U+FFFF comes in two halves.
+        # Characters above U+FFFF are written as two surrogates.
         return "".join(self._out).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def take(self, match: re.Match[bytes]) -> None:
-        """Take the next token."""
+        """Process the next token."""
         kind, state = match.lastgroup, self._states[-1]
         if match["word"]:
             self._word(match["word"], match["number"])

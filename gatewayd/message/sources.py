@@ -1,4 +1,4 @@
-"""The bytes of a message: in memory, or through a window that slides over where they are kept."""
+"""Give access to the bytes of a message: in memory, or through a window that slides over a large source."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["BytesSource", "Raw", "Window", "opened", "pieces"]
 
 
 class Raw(Protocol):
-    """What is scanned: the bytes of a message, or a ``Window`` on them."""
+    """Scannable bytes of a message: ``bytes``, or a ``Window`` on its source."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, span: slice, /) -> bytes: ...
 
     def find(self, needle: bytes, start: int, end: int, /) -> int:
-        """Return the offset of the first ``needle`` between ``start`` and ``end``, -1 where there is none."""
+        """Return the offset of the first ``needle`` between ``start`` and ``end``; -1 if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class BytesSource:
-    """A message in memory: for tests, for a file that ``explain`` is given, and for what a container holds."""
+    """A message in memory: a short one, a file that ``explain`` reads, or the contents of a container."""
 
     raw: bytes = field(repr=False)
 
@@ -48,7 +48,7 @@ def pieces(source: Source, start: int, length: int) -> Iterator[bytes]:
 
 
 class Window:
-    """A message that is too large for the memory, searched through a window that slides over its source."""
+    """A large message, searched through a window of ``size`` bytes that slides over its source."""
 
     def __init__(self, source: Source, size: int = CHUNK) -> None:
         self._source = source
@@ -66,14 +66,14 @@ class Window:
         return self._source.read(start, end - start) if start < end else b""
 
     def _at(self, start: int, end: int, least: int) -> bytes:
-        """Move the window unless it holds at least ``least`` bytes from ``start`` on, or all to ``end``."""
+        """Return the window, moved unless it has ``least`` bytes from ``start`` on, or all bytes up to ``end``."""
         if not self._start <= start <= self._start + len(self._seen) - min(least, end - start):
             self._seen = self._source.read(start, max(self._size, least))
             self._start = start
         return self._seen
 
     def find(self, needle: bytes, start: int, end: int, /) -> int:
-        """Return the offset of the first ``needle`` that lies whole between ``start`` and ``end``; -1 where there is none."""
+        """Return the offset of the first ``needle`` that lies entirely between ``start`` and ``end``; -1 if there is none."""
         end = min(end, len(self))
         while end - start >= len(needle):
             seen = self._at(start, end, len(needle))
@@ -82,11 +82,11 @@ class Window:
                 return self._start + found
             searched, start = start, self._start + len(seen) - len(needle) + 1
             if start <= searched:
-                # The source has less than its size promised.
+                # The source is shorter than its size says.
                 break
         return -1
 
 
 def opened(source: Source, *, whole: int = CHUNK) -> Raw:
-    """Return the message to scan: its bytes if there are at most ``whole`` of them, else a window of that size on them."""
+    """Return a message for scanning: its bytes if they are at most ``whole``, else a window of that size on them."""
     return source.read(0, source.size) if source.size <= whole else Window(source, whole)

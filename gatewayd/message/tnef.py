@@ -1,4 +1,4 @@
-"""TNEF, which Outlook and Exchange send as winmail.dat (MS-OXTNEF): the files and texts in it, by their offsets."""
+"""Find the files and texts in TNEF (MS-OXTNEF), which Outlook and Exchange send as winmail.dat, by their offsets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["TnefFile", "TnefText", "begins_tnef", "tnef"]
 _SIGNATURE = b"\x78\x9f\x3e\x22"
 _ATTRIBUTE = struct.Struct("<BII")
 _LONG = struct.Struct("<I")
-#: At most so many attributes, properties of one of them, and files are read (promise P8).
+#: The most attributes, properties of one attribute, and files that are read (promise P8).
 _MAX_ATTRIBUTES, _MAX_PROPERTIES, _MAX_FILES = 10_000, 5_000, 500
 
 # Attributes (MS-OXTNEF section 2.1.3.2).
@@ -27,11 +27,11 @@ _RENDERING, _TITLE, _DATA, _FILE_PROPERTIES = 0x00069002, 0x00018010, 0x0006800F
 _PLAIN, _HTML, _RTF, _INTERNET_CODEPAGE = 0x1000, 0x1013, 0x1009, 0x3FDE
 _LONG_NAME, _SHORT_NAME, _SHOWN_NAME, _MIME_TYPE, _CONTENT_ID, _OBJECT = 0x3707, 0x3704, 0x3001, 0x370E, 0x3712, 0x3701
 
-#: Bytes of properties of a fixed size, by type; all of them fill up to four.
+#: Sizes of fixed-size properties in bytes, by type; each is padded to a multiple of four.
 _FIXED = {2: 2, 0xB: 2, 3: 4, 4: 4, 0xA: 4, 5: 8, 6: 8, 7: 8, 0x14: 8, 0x40: 8, 0x48: 16, 1: 0}
 _STRING, _UNICODE, _BINARY, _OLE = 0x1E, 0x1F, 0x102, 0xD
 _MULTIPLE = 0x1000
-#: In front of an embedded message stands what it is (MS-OXTNEF section 2.1.3.4).
+#: An embedded message is preceded by a GUID of this many bytes (MS-OXTNEF section 2.1.3.4).
 _INTERFACE = 16
 
 
@@ -44,7 +44,7 @@ class TnefFile:
     content_id: str = ""
     start: int = 0
     end: int = 0
-    #: It is a message of its own, in TNEF again.
+    #: Whether it is a message, which is in TNEF, too.
     message: bool = False
 
 
@@ -72,9 +72,9 @@ def begins_tnef(data: bytes) -> bool:
 
 
 def tnef(data: bytes) -> tuple[list[TnefFile], list[TnefText]] | None:
-    """Return the files and the texts of a TNEF stream, the best text first; None for what is none.
+    """Return the files and the texts of a TNEF stream, the best text first; None if it is no TNEF.
 
-    A stream that is cut short is read as far as it goes.
+    A truncated stream is read as far as it goes.
     """
     if not begins_tnef(data):
         return None
@@ -150,7 +150,7 @@ def _file(read: _Read, file: TnefFile, start: int, end: int) -> None:
 
 
 def _properties(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield tag, type and span of each property that has one value."""
+    """Yield tag, type, start and end of each property with a single value."""
     if end - at < _LONG.size:
         return
     count = min(_LONG.unpack_from(data, at)[0], _MAX_PROPERTIES)
@@ -160,7 +160,7 @@ def _properties(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int,
             return
         number = _LONG.unpack_from(data, at)[0]
         kind, tag = number & 0xFFFF, number >> 16
-        # Those above have a name of their own.
+        # Tags from 0x8000 on are followed by a name.
         at = _named(data, at + _LONG.size) if tag >= 0x8000 else at + _LONG.size  # noqa: PLR2004
         spans = _values(data, at, end, kind)
         if not spans:
@@ -172,7 +172,7 @@ def _properties(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int,
 
 
 def _values(data: bytes, at: int, end: int, kind: int) -> list[tuple[int, int]]:
-    """Return where the values of a property stand; none where it is broken, or of an unknown type."""
+    """Return start and end of each value of a property; an empty list if it is broken, or of an unknown type."""
     single = kind & ~_MULTIPLE
     varying = single in {_STRING, _UNICODE, _BINARY, _OLE}
     if at + _LONG.size > end or not (varying or single in _FIXED):
@@ -191,12 +191,12 @@ def _values(data: bytes, at: int, end: int, kind: int) -> list[tuple[int, int]]:
             return []
         spans.append((at, at + size))
         at += size + -size % 4
-    # Of none at all the property ends where it begins.
+    # A property without values ends where it begins.
     return spans or [(at, at)]
 
 
 def _named(data: bytes, at: int) -> int:
-    """Return where the value of a property begins that has a name: a GUID, and a number or a text."""
+    """Return where the value of a named property begins, after its name: a GUID, and a number or a text."""
     at += 16
     if at + 2 * _LONG.size > len(data):
         return len(data)
@@ -206,7 +206,7 @@ def _named(data: bytes, at: int) -> int:
 
 
 def _ended(data: bytes, start: int, end: int, *, width: int = 1) -> int:
-    """Return where a text ends without its NULs."""
+    """Return where a text ends, without the NULs of ``width`` bytes at its end."""
     while end - start >= width and data[end - width : end] == b"\0" * width:
         end -= width
     return end

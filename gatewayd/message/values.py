@@ -1,6 +1,6 @@
-"""The frozen values of a message: its bytes, the parts that it is made of, its files and its addresses.
+"""The frozen values of a message: its source, its parts, containers, attachments and addresses.
 
-Values that go from process to process in great numbers have no slots: pickle then handles them without a line of Python.
+Values that often go from process to process have no slots: pickle then handles them without running Python code.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from typing import Literal, NamedTuple, Protocol
 
 __all__ = ["CHUNK", "Address", "Attachment", "Container", "Part", "Source"]
 
-#: Raw bytes are read, written and kept in pieces of at most this many bytes, so that no large message is ever whole in memory.
+#: Raw bytes are read, written and stored in pieces of at most this many bytes, so that no large message is in memory as a whole.
 CHUNK = 1 << 20
 
 
 class Source(Protocol):
-    """Where the raw bytes of one message can be read: a spool, the store, a file. Pickles small."""
+    """The place where the raw bytes of one message can be read: a spool, the store, a file. It pickles small."""
 
     @property
     def size(self) -> int:
         """Length of the message in bytes."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return ``size`` bytes from ``offset`` on, fewer only at the message's end."""
+        """Return ``size`` bytes from ``offset`` on; fewer only at the end of the message."""
 
 
 class Container(NamedTuple):
-    """A part that holds others in a format that is not MIME, such as TNEF, and is opened to read them."""
+    """A part that contains other parts in a format that is not MIME, such as TNEF."""
 
     kind: Literal["signed", "compressed", "tnef", "rtf", "text"]
-    #: Where it stands in the raw bytes, or in what the container around it holds.
+    #: Its offset in the raw bytes, or in the contents of the container around it.
     offset: int
     length: int
     #: Its Content-Transfer-Encoding.
@@ -38,18 +38,18 @@ class Container(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Where one leaf of the MIME tree stands in the raw bytes and how it is encoded (RFC 2045)."""
+    """The position of one leaf of the MIME tree in the raw bytes, and its encoding (RFC 2045)."""
 
     #: Offset of the part's first content byte, and the content's length, both in bytes.
     offset: int
     length: int
     #: Content-Type in lower case without parameters, such as ``text/plain``.
     type: str
-    #: Content-Transfer-Encoding in lower case; ``7bit`` where there is none.
+    #: Content-Transfer-Encoding in lower case; ``7bit`` if there is none.
     encoding: str
-    #: The charset as the part names it, in lower case; empty where it names none.
+    #: The charset that the part names, in lower case; empty if it names none.
     charset: str
-    #: The containers that it lies in, the outermost first: its offset counts in what the innermost one holds.
+    #: The containers around it, the outermost first; ``offset`` counts in the contents of the innermost one.
     within: tuple[Container, ...] = ()
 
 
