@@ -1,1 +1,1 @@
-"""This process: who it is, its threads, clocks and child processes, its log and its metrics."""
+"""This process: its identity, threads, clocks, child processes, log and metrics."""

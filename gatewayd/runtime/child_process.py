@@ -1,4 +1,4 @@
-"""What a child process of ours does first: it ends with its parent, and takes no more memory than it may."""
+"""Set up a child process: it ends with its parent, and its memory is bounded."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["bound_memory", "data", "end_with_parent"]
 
 
 def end_with_parent(life: int) -> None:
-    """Have the kernel kill this process and its children when the parent's end of the pipe is closed (fcntl(2), F_SETSIG).
+    """Have the kernel kill this process and its children when the parent's end of the pipe ``life`` is closed (fcntl(2), F_SETSIG).
 
-    Whatever a plugin is at by then: waiting for the parent to close a socket would take until it returns. The process must
-    be the first of its group.
+    That works at any point within a plugin's code; reading from a pipe would have to wait until the plugin returns. The process
+    must be the leader of its process group.
     """
     os.set_inheritable(life, False)
     fcntl.fcntl(life, fcntl.F_SETOWN, -os.getpgrp())
     fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | os.O_ASYNC)
-    # It may have died before.
+    # The parent may have ended before.
     if select.select([life], [], [], 0)[0]:
         raise SystemExit
 
 
 def data() -> int:
-    """Return how many bytes of data this process has now (proc(5), statm: data and stack, in pages)."""
+    """Return the size of this process's data and stack in bytes (proc(5), statm)."""
     return int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
 
 
 def bound_memory(allowed: int) -> None:
-    """Take no more than so many bytes beyond what there is now, and leave no core behind."""
+    """Limit memory to ``allowed`` bytes more than are used now, and write no core file."""
     memory = data() + allowed
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,4 +1,4 @@
-"""Python's garbage collector, as every process of gatewayd has it. It looks for cycles only: all else is freed at once."""
+"""Configure Python's garbage collector, which only looks for reference cycles, in every process of gatewayd."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ __all__ = ["collect_seldom", "leave_all"]
 
 
 def collect_seldom() -> None:
-    """Look for cycles seldom; best before most is imported, as what imports make is there to stay.
+    """Look for cycles rarely; call it before most imports, since imported objects stay.
 
-    What a batch makes is gone with the batch, without cycles: looking for them every 700 objects is work for nothing.
+    The objects of a batch have no cycles and are freed with it, so that looking for cycles every 700 objects is useless work.
     """
     gc.set_threshold(20_000, 20, 20)
 
 
 def leave_all() -> None:
-    """Look at nothing that there is now any more: a process that ends would go through all modules, object by object."""
+    """Never look at the objects that exist now: a process that ends would otherwise visit each object of all modules."""
     gc.freeze()

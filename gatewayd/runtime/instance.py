@@ -1,7 +1,7 @@
-"""This process as a holder of leases: a name, a room for its spools, and a way for others to see that it has died.
+"""This process as a holder of leases: a name, a folder for its spools, and a way for others to see that it has died.
 
 A lease must outlive a short pause of its holder, but nobody should wait for the lease of a process that was killed. So
-every holder locks a file in a room of its own below the state folder; the operating system lets go of the lock when the
+every holder locks a file in a folder of its own below the state folder; the operating system lets go of the lock when the
 process ends, however it ends. Owners with another state folder are judged by their lease's time alone, and so are those with a
 copy of it, as a second machine often begins: what is no lock here may be one there.
 """
@@ -32,23 +32,23 @@ __all__ = ["Instance", "Role", "enter", "has_ended", "host_and_process", "prepar
 #: What an instance is: what others see of it where the store can't tell.
 Role: TypeAlias = Literal["daemon", "command"]
 
-#: Another at each start of a machine (random(4)). The service may not be allowed to read it.
+#: An id that changes at each start of a machine (random(4)). The service may not be allowed to read it.
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def enter(state: Path) -> None:
-    """Run as root, become the owner of the state folder if it is there: no code that others gave us runs as root.
+    """If this is root, become the user of the state folder, if that exists: no plugin's code runs as root.
 
-    What keeps us from it is told by ``prepare``.
+    Errors are left to ``prepare``, which reports them.
     """
     with suppress(OSError):
         become_owner(state)
 
 
 def prepare(state: Path) -> None:
-    """Make the state folder; run as root, become its owner first, so that no file in it ends up root's.
+    """Create the state folder; if this is root, become its user first, so that no file in it belongs to root.
 
-    From here on, what this process writes is for its owner alone. Raises ConfigError.
+    From here on, files that this process creates are for its user alone. Raises ConfigError if the folder can't be used.
     """
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -67,42 +67,42 @@ class Instance:
     """A holder of leases, from its making until ``close`` or the end of the process."""
 
     def __init__(self, state: Path, role: Role = "command") -> None:
-        """Make its room below ``state``, and remove the rooms of holders that died, with their spools.
+        """Make its folder below ``state``, and remove the folders of holders that died, with their spools.
 
         Raises OSError where the state folder can't be written.
         """
-        self._rooms = state / "owners"
-        self._rooms.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folders = state / "owners"
+        self._folders.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._numbers = count(1)
         token = secrets.token_hex(8)
-        self._room = self._rooms / token
-        with self._door():
+        self._folder = self._folders / token
+        with self._locked():
             self._home = self._home_id()
             self._sweep()
-            self._room.mkdir(mode=0o700)
-            self._lock = (self._room / "lock").open("xb", buffering=0)
+            self._folder.mkdir(mode=0o700)
+            self._lock = (self._folder / "lock").open("xb", buffering=0)
             self._lock.write(f"{role} {os.getpid()}\n".encode())
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        #: Host and process for people; state folder and room for ``dead``.
+        #: Host and process, for people; state folder and own folder, for ``dead``.
         self.name = f"{socket.gethostname()}:{os.getpid()}:{self._home}:{token}"
 
     def spool(self) -> Spool:
-        """Return a new spool in its room."""
-        return Spool(self._room / f"{next(self._numbers)}.spool")
+        """Return a new spool in its folder."""
+        return Spool(self._folder / f"{next(self._numbers)}.spool")
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of its room, whole or not at all; raises OSError."""
-        new = self._room / f".{name}"
+        """Write a file of its folder, whole or not at all; raises OSError."""
+        new = self._folder / f".{name}"
         new.write_text(text)
-        new.replace(self._room / name)
+        new.replace(self._folder / name)
 
     def dead(self, name: str) -> bool:
         """Whether the holder called ``name`` surely has ended. False where that can't be seen from here."""
-        return has_ended(self._rooms.parent, name)
+        return has_ended(self._folders.parent, name)
 
     def close(self) -> None:
-        """Remove the room."""
-        shutil.rmtree(self._room, ignore_errors=True)
+        """Remove this holder's folder."""
+        shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.close()
 
     def __enter__(self) -> Self:
@@ -112,55 +112,55 @@ class Instance:
         self.close()
 
     @contextmanager
-    def _door(self) -> Iterator[None]:
-        """Let one process at a time make, judge and remove rooms."""
-        with (self._rooms / ".door").open("ab") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)
+    def _locked(self) -> Iterator[None]:
+        """Let one process at a time create, judge and remove the folders of holders."""
+        with (self._folders / ".door").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def _home_id(self) -> str:
-        path = self._rooms / ".home"
+        path = self._folders / ".home"
         if not path.exists():
             path.write_text(secrets.token_hex(8))
-        return _home(self._rooms)
+        return _home(self._folders)
 
     def _sweep(self) -> None:
-        for room in self._rooms.iterdir():
-            if room.is_dir() and _abandoned(room):
-                shutil.rmtree(room, ignore_errors=True)
+        for folder in self._folders.iterdir():
+            if folder.is_dir() and _abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def has_ended(state: Path, name: str) -> bool:
     """Whether the holder called ``name`` surely has ended; False where this state folder can't tell. Writes nothing."""
     host, _, home, token = ["", "", "", *name.rsplit(":", 3)][-4:]
-    rooms = state / "owners"
+    folders = state / "owners"
     try:
-        return token.isalnum() and _lives_here(host, home, _home(rooms)) and _abandoned(rooms / token)
+        return token.isalnum() and _lives_here(host, home, _home(folders)) and _abandoned(folders / token)
     except OSError:
         return False
 
 
-def _home(rooms: Path) -> str:
-    """Return what tells these rooms from all others, their copies included, and behind it what tells this start of the machine."""
+def _home(folders: Path) -> str:
+    """Return an id of these folders, which even a copy does not share, and after a dot the id of this start of the machine."""
     try:
         boot = _BOOT.read_text().strip().replace("-", "")[:12]
     except OSError:
         boot = ""
-    return f"{(rooms / '.home').read_text()}.{rooms.stat().st_ino:x}.{boot}"
+    return f"{(folders / '.home').read_text()}.{folders.stat().st_ino:x}.{boot}"
 
 
 def _lives_here(host: str, home: str, here: str) -> bool:
-    """Whether the rooms of a holder are these ones, and not those of a copy of the whole machine."""
+    """Whether the folders of a holder are these ones, and not those of a copy of the whole machine."""
     theirs, _, boot = home.rpartition(".")
     ours, _, booted = here.rpartition(".")
     return theirs == ours and (host == socket.gethostname() or (boot == booted != ""))
 
 
-def _abandoned(room: Path) -> bool:
-    """Whether nobody has the lock of a room; raises OSError where that can't be seen."""
+def _abandoned(folder: Path) -> bool:
+    """Whether nobody has the lock of a holder's folder; raises OSError if that can't be seen."""
     try:
-        with (room / "lock").open("rb") as lock:
-            # Shared, for many may look at once; whoever has it has it for itself.
+        with (folder / "lock").open("rb") as lock:
+            # A shared lock, since many may look at once; the holder's own lock is exclusive.
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return True
@@ -170,7 +170,7 @@ def _abandoned(room: Path) -> bool:
 
 
 def running_daemons(state: Path) -> dict[int, Path]:
-    """Return the processes of the daemons with this state folder that run, whatever became of the store, and their rooms.
+    """Return the running daemons with this state folder, whatever the state of the store: their folders by process id.
 
     Writes nothing.
     """
@@ -183,7 +183,7 @@ def running_daemons(state: Path) -> dict[int, Path]:
         except BlockingIOError:
             found |= {int(pid): lock.parent} if role == "daemon" and pid.isdigit() else {}
         except (OSError, ValueError):
-            # It has just ended, or is none of ours.
+            # It has just ended, or the file is not ours.
             continue
     return found
 

@@ -1,9 +1,9 @@
-"""Root becomes the owner of the state folder, so that no file in it ends up root's.
+"""Give up root's privileges: become the user who owns the state folder, so that no file in it belongs to root.
 
 With ``DynamicUser=`` the state folder lies in a folder that only root may enter, ``/var/lib/private`` (systemd.exec(5)), and
-secrets are files that only root may read. So one power of root's is kept: to search and read (capabilities(7),
-CAP_DAC_READ_SEARCH), never to write or to change. Code that the owner of the state folder could have written is not run
-with that power: see ``gatewayd.config.accepted``.
+secrets are files that only root may read. So one capability is kept: to search and read (capabilities(7),
+CAP_DAC_READ_SEARCH), but not to write or to change. Code that the state folder's user could have written is not run with
+that capability: see ``gatewayd.config.accepted``.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class _Header(ctypes.Structure):
 
 
 class _Sets(ctypes.Structure):
-    """Capabilities 0 to 31; those above stand in a second one."""
+    """Capabilities 0 to 31; a second one has the others."""
 
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
 def mighty() -> bool:
-    """Whether this process may read what its user may not: it is root, or has kept that power of root's."""
+    """Whether this process may read files that its user may not: it is root, or has kept that capability."""
     return os.geteuid() == 0 or bool(_capabilities(ctypes.CDLL(None))[0].effective & 1 << _CAP_DAC_READ_SEARCH)
 
 
@@ -45,7 +45,7 @@ def _capabilities(libc: ctypes.CDLL) -> ctypes.Array[_Sets]:
 
 
 def become_owner(folder: Path) -> None:
-    """Become the user and group that own ``folder``, if we are root and they are not. Before any thread is made."""
+    """Become the user and group that own ``folder``, if this is root and they are not. Call it before starting any thread."""
     owner = folder.stat()
     if os.geteuid() != 0 or owner.st_uid == 0:
         return
@@ -55,8 +55,8 @@ def become_owner(folder: Path) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    # A container may not have it: then the folder must be within reach anyway.
+    # In a container root may lack the capability: then the folder must be accessible anyway.
     kept = _capabilities(libc)[0].permitted & 1 << _CAP_DAC_READ_SEARCH
     libc.capset(ctypes.byref(_Header(_VERSION_3, 0)), (_Sets * 2)(_Sets(kept, kept, kept)))
-    # For the worker processes: what is not ambient is lost when a program is started.
+    # The worker processes need it, too, and a program only inherits ambient capabilities.
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)

@@ -1,7 +1,7 @@
-"""Threads: named, daemonic, fed by a queue. Nobody else makes any.
+"""Start the threads of this process: named daemon threads, and executors of them.
 
-The threads of ``concurrent.futures`` are joined when the process ends, so one that hangs in a connect keeps it from ending.
-These are not.
+The threads of ``concurrent.futures`` are joined when the process ends, so one that hangs in a connect keeps the process alive.
+These threads are not joined.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ def started(work: Callable[[], object], name: str) -> threading.Thread:
 
 
 class WorkerThreads(Executor):
-    """``count`` daemon threads that do what one queue holds, in its order."""
+    """An executor of ``count`` daemon threads that work on one queue."""
 
     def __init__(self, count: int, name: str) -> None:
         self._jobs: SimpleQueue[tuple[Future[object], Callable[[], object]] | None] = SimpleQueue()
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._ended = False
         self._threads = [started(self._work, name if count == 1 else f"{name}-{number}") for number in range(1, count + 1)]
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
-        """Have it done as soon as a thread is free; raises RuntimeError after ``shutdown``."""
+        """Run ``fn`` as soon as a thread is free; raises RuntimeError after ``shutdown``."""
         future: Future[_T] = Future()
-        with self._door:
+        with self._lock:
             if self._ended:
                 raise RuntimeError("these threads have been told to end")
             self._jobs.put((future, partial(fn, *args, **kwargs)))  # type: ignore[arg-type]
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  as Executor has it
-        """Take nothing more; what stands in the queue is done first, or cancelled."""
-        with self._door:
+        """Accept no more work; queued work is still done, or cancelled with ``cancel_futures``."""
+        with self._lock:
             first, self._ended = not self._ended, True
-        # A thread may take the last one that moment.
+        # A thread may take the last job at the same moment.
         with suppress(Empty):
             while cancel_futures:
                 job = self._jobs.get_nowait()
@@ -75,7 +75,7 @@ class WorkerThreads(Executor):
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             _do(*job)
-            # A session that is held here until the next job comes would be open until then.
+            # Otherwise a session that belongs to the job would stay open until the next job comes.
             del job
 
 
@@ -84,7 +84,7 @@ def _do(future: Future[object], work: Callable[[], object]) -> None:
         return
     try:
         done = work()
-    except BaseException as error:  # noqa: BLE001  it is the caller's, who asks the future
+    except BaseException as error:  # noqa: BLE001  the caller gets it from the future
         future.set_exception(kept(error))
     else:
         future.set_result(done)

@@ -1,4 +1,4 @@
-"""Where an error was raised, as its plugin's author wants to know it: at the last line of the plugin's own code."""
+"""Describe an error for a plugin's author: its text, and the last line of the plugin's own code that led to it."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["SINGLE", "Spot", "said", "spot", "suspended", "trace", "where"]
 
-#: What the names of the modules of single-file plugins begin with.
+#: The names of the modules of single-file plugins begin with this.
 SINGLE = "gatewayd_plugin_"
 #: The entry points' group of installed plugins.
 _GROUP = "gatewayd"
-#: What runs the code of single files, and tries it.
+#: The modules that run the code of single files.
 _LOADERS = {"gatewayd.registry.discovery", "gatewayd.registry.trial.program"}
-#: How much of an error's text is told.
+#: The longest text of an error, in characters.
 _LONGEST = 500
-#: How much of a traceback is told, in characters.
+#: The longest traceback, in characters.
 _LONGEST_TRACE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A place in source code; line and column are counted from 1, 0 where they are not known."""
+    """A position in source code; line and column count from 1, and are 0 if unknown."""
 
     file: str
     line: int = 0
@@ -42,7 +42,7 @@ class Spot:
 
 
 def said(error: BaseException) -> str:
-    """Return an error's class and text in one line, whatever its text is."""
+    """Return an error's class and text on one line."""
     try:
         text = error.msg if isinstance(error, SyntaxError) else str(error)
         shown = f"{type(error).__name__}: {text[: _LONGEST * 10]}"
@@ -52,7 +52,7 @@ def said(error: BaseException) -> str:
 
 
 def where(error: BaseException) -> str:
-    """Return an error as one line, with the file and line that raised it: a plugin's where there is one."""
+    """Return an error on one line, with file and line of ``spot``."""
     at = spot(error)
     return f"{said(error)} ({at})" if at else said(error)
 
@@ -60,7 +60,7 @@ def where(error: BaseException) -> str:
 def spot(error: BaseException) -> Spot | None:
     """Return the last line of a plugin's own code that led to an error, else the last line that is not the importer's."""
     if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
-        # Its frames are the importer's. Of what is wrong with a whole file Python says 0 and -1.
+        # Its frames are those of the importer. If a whole file is wrong, line and column are 0 and -1.
         return Spot(error.filename, max(0, error.lineno or 0), max(0, error.offset or 0))
     found = [(whose, at) for whose, at in _spots(error) if whose != _IMPORTER]
     plugins = [at for whose, at in found if whose == _PLUGIN]
@@ -68,13 +68,13 @@ def spot(error: BaseException) -> Spot | None:
 
 
 def suspended(generator: object) -> Spot | None:
-    """Return where a plugin's generator yielded last; None for whatever is no generator, or has ended."""
+    """Return where a plugin's generator last yielded; None if it is no generator, or has ended."""
     frame: FrameType | None = getattr(generator, "gi_frame", None)
     return Spot(frame.f_code.co_filename, frame.f_lineno) if frame else None
 
 
 def trace(error: BaseException) -> str:
-    """Return an error's traceback as Python shows it, from the plugin's first line on."""
+    """Return an error's traceback as Python shows it, from the plugin's first frame on."""
     step = error.__traceback__
     while step and _whose(step.tb_frame) != _PLUGIN:
         step = step.tb_next

@@ -1,6 +1,6 @@
-"""Which gatewayd this is: its release, and in a checkout, or what is built from one, the commit.
+"""Find the version of gatewayd: its release, and the commit if it runs from a checkout or was built from one.
 
-The build reads it, too, so it imports nothing of gatewayd.
+The build runs this module, too, so it imports nothing of gatewayd.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 __all__ = ["__version__"]
 
 _RELEASE = "0.1.0"
-#: What a file of Git may have that we read: a commit and a name, or the packed refs of a large repository.
+#: How many bytes of a Git file are read; the packed refs of a large repository are the largest.
 _MOST = 1 << 20
 
 
@@ -25,16 +25,16 @@ def _version() -> str:
         installed = distribution("gatewayd")
     except PackageNotFoundError:
         return _RELEASE
-    # An unpacked archive may be run where another release is installed, or built.
+    # This may be an unpacked archive beside an installed release.
     ours = Path(str(installed.locate_file("gatewayd/runtime/version.py"))).resolve() == Path(__file__).resolve()
     return (installed.version or _RELEASE) if ours else _RELEASE
 
 
 def _commit(git: Path) -> str:
-    """Return the commit that is checked out (gitrepository-layout(5)); empty where that can't be told."""
+    """Return the commit that is checked out (gitrepository-layout(5)); empty if it can't be found."""
     try:
         if git.is_file():
-            # A worktree: its folder is named in the file, and what all worktrees share in that folder.
+            # In a worktree, the file names its folder, and a file there names the folder that all worktrees share.
             git = git.parent / _read(git).removeprefix("gitdir:").strip()
         shared = git / _read(git / "commondir").strip() if (git / "commondir").exists() else git
         head = _read(git / "HEAD").strip()
