@@ -76,13 +76,12 @@ class ContainerContents:
         return self._open[depth][1]
 
     @cached_property
-    def message(self) -> Raw:
-        """The message itself, for scanning."""
+    def _message(self) -> Raw:
         return opened(self._open[0][1])
 
     def raw(self, within: tuple[Container, ...]) -> Raw:
         """Return the same as a call does, for scanning."""
-        return opened(self(within), whole=MAX_HELD) if within else self.message
+        return opened(self(within), whole=MAX_HELD) if within else self._message
 
 
 class ContainerOpener:

@@ -183,7 +183,7 @@ def was_read(mail: Mail) -> bool:
 def _view(source: Source, mail_id: int, received_at: datetime | None) -> Mail:
     faults: list[str] = []
     contents = containers.ContainerContents(source)
-    raw = contents.message
+    raw = contents.raw(())
     top = header_parsing.head(raw, 0, len(raw))
     first = top.first
     if not first:
