@@ -29,6 +29,8 @@ __all__ = ["Admission", "MatcherResult", "findings", "match", "refused", "unmatc
 #: More findings for one mail than this are a matcher's fault.
 _MAX_FINDINGS = 1000
 
+_FINDINGS: tuple[type[Finding], ...] = (Link, Rivals, Miss, Follows)
+
 _Faults: TypeAlias = "list[tuple[int, FilingFault]]"
 
 
@@ -113,7 +115,7 @@ def _called(matcher: Matcher, mails: Sequence[Mail], directory: GuardedDirectory
 def _checked(one: object, ids: Collection[int], given: Collection[Record], *, before: int) -> Finding:
     if before >= _MAX_FINDINGS * len(ids):
         raise Wrong(before + 1, f"at most {_MAX_FINDINGS} for each mail", "the number of findings")
-    said = checks.finding(one)
+    said = checks.value(one, *_FINDINGS)
     name = type(said).__name__
     if said.mail_id not in ids:
         raise Wrong(said.mail_id, "the id of a mail of the batch", f"{name}.mail_id")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gatewayd.api.forwarder import Courier
+from gatewayd.api.forwarder import Courier, Receipt
 from gatewayd.errors import PluginError
 from gatewayd.registry import checks
-from gatewayd.registry.checks import Wrong, receipt
+from gatewayd.registry.checks import Wrong
 from gatewayd.runtime.traces import suspended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from gatewayd.api.forwarder import Forwarder, Notice, Parcel, Receipt
+    from gatewayd.api.forwarder import Forwarder, Notice, Parcel
 
 __all__ = ["WrongReceipt", "open_courier"]
 
@@ -70,7 +70,7 @@ def _receipt(value: object, parcel: Parcel | None) -> Receipt:
     """Return the receipt of the parcel whose turn it is; raises Wrong."""
     if parcel is None:
         raise Wrong(value, "no further receipt")
-    found = receipt(value)
+    found = checks.value(value, Receipt)
     if found.id != parcel.id:
         raise Wrong(found.id, f"{parcel.id}, whose turn it was", "Receipt.id")
     if tuple(one.address for one in found.recipients) != parcel.to:

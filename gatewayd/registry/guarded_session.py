@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.api.session import Session, Watch
+from gatewayd.api.session import Heard, Session, Watch
+from gatewayd.api.values import Came, Failed, Gone, Listed, Page
 from gatewayd.errors import PluginError
 from gatewayd.registry import checks
 from gatewayd.registry.checks import Wrong
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gatewayd.api.roles import Transport
-    from gatewayd.api.session import Heard
     from gatewayd.api.spool import Spool
-    from gatewayd.api.values import Action, Fetched, Listed, Page
+    from gatewayd.api.values import Action, Fetched
 
 __all__ = ["open_session"]
 
 _T = TypeVar("_T")
+_FETCHED: tuple[type[Fetched], ...] = (Came, Gone, Failed)
 
 
 def open_session(transport: Transport) -> Session:
@@ -50,7 +51,7 @@ class _Guarded(Session):
         return found
 
     def listing(self, folder: str, cursor: str | None) -> Iterator[Page]:
-        return self._each("listing", self._inner.listing(folder, cursor), checks.page)
+        return self._each("listing", self._inner.listing(folder, cursor), lambda one: checks.value(one, Page))
 
     def headers(self, folder: str, keys: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         asked = frozenset(keys)
@@ -67,7 +68,7 @@ class _Guarded(Session):
         asked = frozenset(keys)
 
         def check(one: object) -> Listed:
-            found = checks.listed(one)
+            found = checks.value(one, Listed)
             if found.key not in asked:
                 raise Wrong(found.key, "a key that it was asked for", "Listed.key")
             return found
@@ -78,7 +79,7 @@ class _Guarded(Session):
         left = {one.key for one in listed}
 
         def check(one: object) -> Fetched:
-            found = checks.fetched(one)
+            found = checks.value(one, *_FETCHED)
             if found.key not in left:
                 raise Wrong(found.key, "a key that it was asked for, and once", f"{type(found).__name__}.key")
             left.remove(found.key)
@@ -142,7 +143,7 @@ class _GuardedWatch(Watch):
     def listen(self) -> Heard:
         found: object = self._inner.listen()
         try:
-            return checks.heard(found)
+            return checks.value(found, Heard)
         except Wrong as wrong:
             raise _wrong(self._who, "listen", wrong) from None
 

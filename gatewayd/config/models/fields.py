@@ -68,31 +68,27 @@ def _start(value: object) -> Start:
     raise ValueError("expected all, now or a date such as 2026-01-31")
 
 
+_AFTER = {"keep": None, "seen": Action(do="seen"), "delete": Action(do="delete")}
+
+
 def _after(value: object) -> Action | None:
-    if value == "keep":
-        return None
     if isinstance(value, Action | None):
         # From Python: of YAML a null is refused before.
         return value
-    if value == "seen":
-        return Action(do="seen")
-    if value == "delete":
-        return Action(do="delete")
+    if isinstance(value, str) and value in _AFTER:
+        return _AFTER[value]
     if isinstance(value, dict) and list(value) == ["move"] and isinstance(value["move"], str) and value["move"].strip():
         return Action(do="move", folder=value["move"])
     raise ValueError("expected keep, seen, delete or {move: FOLDER}")
 
 
-def _user(value: object) -> str:
-    if isinstance(value, str) and _USER.fullmatch(value):
-        return value
-    raise ValueError("expected operator/user, such as acme/irina")
+def _matching(pattern: re.Pattern[str], expected: str) -> PlainValidator:
+    def validated(value: object) -> str:
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+        raise ValueError(f"expected {expected}")
 
-
-def _name(value: object) -> str:
-    if isinstance(value, str) and NAME.fullmatch(value):
-        return value
-    raise ValueError("expected a name such as acme (a-z, 0-9, - _ .; at most 64)")
+    return PlainValidator(validated)
 
 
 def _email(value: object) -> str:
@@ -160,7 +156,6 @@ def _several(value: object) -> object:
 
 _MAX_EMAIL = 254
 _MAX_PATTERN = 1000
-_NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME.pattern}$"}
 _MOVE_SCHEMA = {
     "type": "object",
     "properties": {"move": {"type": "string", "minLength": 1, "description": "The folder to move to."}},
@@ -169,12 +164,18 @@ _MOVE_SCHEMA = {
 }
 _AFTER_SCHEMA = {"oneOf": [{"enum": ["keep", "seen", "delete"]}, _MOVE_SCHEMA]}
 
-Name = Annotated[str, PlainValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
+Name = Annotated[
+    str,
+    _matching(NAME, "a name such as acme (a-z, 0-9, - _ .; at most 64)"),
+    WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"}),
+]
 Email = Annotated[str, PlainValidator(_email), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]+@[^@\\s]+$"})]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Correspondent = Annotated[str, PlainValidator(_correspondent), WithJsonSchema({"type": "string", "pattern": "^[^@\\s]*@[^@\\s]+$"})]
 Pattern = Annotated[str, PlainValidator(_pattern), WithJsonSchema({"type": "string", "minLength": 1})]
-User = Annotated[str, PlainValidator(_user), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})]
+User = Annotated[
+    str, _matching(_USER, "operator/user, such as acme/irina"), WithJsonSchema({"type": "string", "pattern": f"^{_USER.pattern}$"})
+]
 AnyStart = Annotated[
     Start,
     PlainValidator(_start),

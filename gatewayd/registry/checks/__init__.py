@@ -6,11 +6,9 @@ A value's shape stands here once. Whoever takes a value from a plugin calls one 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar
 
-from gatewayd.api.forwarder import Receipt
-from gatewayd.api.session import Heard
-from gatewayd.api.values import KINDS, Came, Contact, Failed, Follows, Gone, Link, Listed, Miss, Page, Record, Rivals
+from gatewayd.api.values import KINDS, Contact, Record
 from gatewayd.errors import enumerated
 from gatewayd.registry.checks.fields import Wrong, shown, text, within
 from gatewayd.registry.checks.shapes import KEY, MANY, SAID, SHAPES
@@ -19,24 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from gatewayd.api.values import Fetched, Finding
+__all__ = ["SHAPES", "Wrong", "answer", "asked", "header", "kind", "records", "texts", "value"]
 
-__all__ = [
-    "SHAPES",
-    "Wrong",
-    "answer",
-    "asked",
-    "fetched",
-    "finding",
-    "header",
-    "heard",
-    "kind",
-    "listed",
-    "page",
-    "receipt",
-    "records",
-    "texts",
-]
+_T = TypeVar("_T")
 
 #: Characters of a text that is read by people.
 _WORDS = 2000
@@ -49,41 +32,13 @@ _SHORT = 40
 # --- what the kernel asks for -----------------------------------------------------------------------------------------
 
 
-def page(value: object) -> Page:
-    """Return a page of a listing; raises Wrong."""
-    return cast("Page", _checked(value, Page))
-
-
-def listed(value: object) -> Listed:
-    """Return one key that was looked up; raises Wrong."""
-    return cast("Listed", _checked(value, Listed))
-
-
-def fetched(value: object) -> Fetched:
-    """Return what became of one key; raises Wrong."""
-    return cast("Fetched", _checked(value, Came, Gone, Failed))
-
-
-def heard(value: object) -> Heard:
-    """Return what a watch heard; raises Wrong."""
-    return cast("Heard", _checked(value, Heard))
-
-
-def receipt(value: object) -> Receipt:
-    """Return a receipt; raises Wrong."""
-    return cast("Receipt", _checked(value, Receipt))
-
-
-def finding(value: object) -> Finding:
-    """Return a finding; raises Wrong."""
-    return cast("Finding", _checked(value, Link, Rivals, Miss, Follows))
-
-
-def _checked(value: object, *classes: type) -> object:
-    if type(value) not in classes:
-        raise Wrong(value, enumerated(one.__name__ for one in classes))
-    within(SHAPES[type(value)], value, type(value).__name__)
-    return value
+def value(found: object, *classes: type[_T]) -> _T:
+    """Return a value that is of one of these classes, each field as its shape wants it; raises Wrong."""
+    for cls in classes:
+        if type(found) is cls:
+            within(SHAPES[cls], found, cls.__name__)
+            return found
+    raise Wrong(found, enumerated(one.__name__ for one in classes))
 
 
 def texts(value: object) -> list[str]:
