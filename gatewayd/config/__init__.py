@@ -1,9 +1,8 @@
 """The config folder as one ``Config`` value. Every fault is found at once, as file:line:column.
 
-``load`` reads what stands there, to check it. ``running`` is for the daemon: a faulty file runs as last accepted, and
-``accept`` keeps what was taken over; ``current`` is the same for commands, which go on with a faulty ``gatewayd.yaml`` as
-well. ``changes`` tells two configs apart. Secrets stay references; ``outside_faults`` tries them, and ``right_faults`` tells
-who could change or read what he should not.
+``load`` reads the files as they are, to check them. ``running`` is for the daemon: the copy that ``accept`` kept runs in place
+of a faulty file. ``current`` does the same for commands, and also for a faulty ``gatewayd.yaml``. ``changes`` compares two configs.
+Secrets stay references: ``outside_faults`` tries them, and ``right_faults`` finds files that others could change or read.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keep a copy of each config file that was taken over; it stands in for the file while that is faulty (design section 8).
+"""Keep a copy of each config file that was taken over, to run in its place while it is faulty (design section 8).
 
 ``accepted/`` in the state folder holds a copy of ``gatewayd.yaml``, of each operator's and account's file, and of each
-single-file plugin, as it was when it last was sound. A faulty file runs as its copy says, which is checked anew in its
-place. Copies are what people wrote: they name secrets and hold none.
+single-file plugin, as it was when it last was sound. The copy runs in place of a faulty file, and is checked anew when it
+does. Copies hold the text that people wrote: references to secrets, and no secrets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read one account's file."""
+"""Read one account's file: its kind, its operators or user, and its import, send and forward blocks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a new config changes for those who run: only they are restarted, and nobody else notices.
+"""Compare two configs: which accounts and operators changed and must be restarted.
 
-An account or operator is as it was if its values are equal and so is the code of its plugins. Values alone would not do:
-code that changed may leave the options as they were. Code that is loaded again unchanged has the same classes, and so its
-options are equal; code that changed has new ones, whose options equal no older ones.
+An account or operator is unchanged if its values and the code of its plugins are. Values alone are not enough: code can change
+while the options stay the same. Code that is loaded again unchanged keeps its classes, so its options are equal; changed code
+has new classes, and their options never equal those of the old ones.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = ["Changes", "changes", "digest", "fingerprint_of", "kept", "watched"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What is different in a new config. All names are sorted."""
+    """The differences between two configs. All names are sorted."""
 
     accounts_added: tuple[str, ...] = ()
     accounts_removed: tuple[str, ...] = ()
-    #: Accounts whose file says something else, or whose transport or forwarder has other code.
+    #: Accounts whose file changed, or whose transport or forwarder has other code.
     accounts_changed: tuple[str, ...] = ()
     #: Operators that are new, gone, or different: in their file, or in the code of their directory, a matcher or a forwarder.
     operators_changed: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Changes:
 
 
 def changes(old: Config, new: Config) -> Changes:
-    """Return what is different in ``new``."""
+    """Return the differences between two configs."""
     accounts = old.accounts.keys() & new.accounts.keys()
     operators = old.operators.keys() | new.operators.keys()
     store = [(one.store_kind, one.store_options, one.registry.fingerprint(Store, one.store_kind)) for one in (old, new)]
@@ -65,7 +65,7 @@ def changes(old: Config, new: Config) -> Changes:
 
 
 def kept(old: Config, new: Config) -> Config:
-    """Return ``new`` with what ``Changes.restart`` tells of as it is in ``old``: what to run until the restart."""
+    """Return ``new`` to run until the restart: what ``Changes.restart`` names is as in ``old``."""
     return replace(
         new,
         state=old.state,
@@ -78,9 +78,9 @@ def kept(old: Config, new: Config) -> Config:
 
 
 def watched(config: Config) -> tuple[Path, ...]:
-    """Return the folders whose files make the config, each without what lies below it. Ask again after each change.
+    """Return the folders with files of the config; folders below them don't count. Ask again after each change.
 
-    A file that is a link is followed by name only: what changes behind it is taken over at the next SIGHUP.
+    A file that is a link is followed by name only: a change behind it is taken over at the next SIGHUP.
     """
     folders = [config.folder, config.folder / "operators", config.folder / "accounts"]
     folders += [config.plugins_folder] if config.plugins_folder else []
@@ -88,10 +88,10 @@ def watched(config: Config) -> tuple[Path, ...]:
 
 
 def fingerprint_of(operator: OperatorConfig, registry: Registry) -> Mapping[str, str]:
-    """Return for each matcher of an operator what its findings hang on, as a SHA-256; and so for its ``directory``.
+    """Return for each matcher of an operator, and for its ``directory``, a SHA-256 of all that its findings depend on.
 
     That is the matcher's code and options, the directory's code and options, and what a matcher sees of the operator. It is
-    the same in every process, holds references to secrets only, and is kept by the store to tell that something changed.
+    the same in every process, is made of references to secrets only, and is kept by the store to notice a change.
     """
     directory = ""
     if operator.directory_kind:
@@ -116,12 +116,12 @@ def _operator(config: Config, name: str) -> tuple[OperatorConfig, Mapping[str, s
 
 
 def digest(*values: object) -> str:
-    """Return what tells values of a config from others, as a SHA-256: the same in every process, of secrets their references."""
+    """Return a SHA-256 of values of a config: the same in every process. Of secrets only the references count."""
     return hashlib.sha256(_text(values).encode(errors="surrogatepass")).hexdigest()
 
 
 def _text(value: object) -> str:
-    """Return a value as text that is the same in every process; ``repr`` alone tells addresses, and sets in any order."""
+    """Return a value as text that is the same in every process; ``repr`` alone shows memory addresses, and sets in any order."""
     if isinstance(value, BaseModel):
         return _text({name: getattr(value, name) for name in type(value).model_fields})
     if isinstance(value, Mapping):

@@ -26,9 +26,9 @@ _Role = TypeVar("_Role", bound=Plugin)
 
 
 class Checker:
-    """Checks one document. What is wrong is added to ``faults``; methods return None where there was a fault.
+    """Checks one document and collects its ``faults``; methods return None where there was one.
 
-    What is wrong and costs only a part of the file is in ``lesser_faults``: the file runs as it stands.
+    A fault that costs only a part of the file is in ``lesser_faults``: the file is used all the same.
     """
 
     def __init__(self, document: Document, *, folder: Path) -> None:
@@ -50,7 +50,7 @@ class Checker:
     def model(
         self, model: type[_Model], data: Mapping[str, object], place: YamlPath, *, beside: Sequence[type[BaseModel]] = ()
     ) -> _Model | None:
-        """Validate ``data``, which stands at ``place``; ``beside`` are models that share the mapping."""
+        """Validate ``data``, which is at ``place`` in the file; ``beside`` are models that share the mapping."""
         try:
             found = model.model_validate(data, context=self._context)
         except ValidationError as error:
@@ -98,7 +98,7 @@ class Checker:
             return None
 
     def unknown(self, registry: Registry, what: str, word: str, kinds: Sequence[str], place: YamlPath) -> None:
-        """Report that no plugin offers ``word``; ``kinds`` are what could stand there."""
+        """Report that no plugin offers ``word``; ``kinds`` are those that there are."""
         failed = [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.error and not plugin.left_out]
         failed += [f"{plugin.name} ({plugin.error})" for plugin in registry.plugins if plugin.left_out and word in plugin.names]
         advice = hint(word, kinds)

@@ -48,7 +48,7 @@ class CrossCheck:
                 self._queue(self._account(name), operator, ("import", "error_queue"), queue)
 
     def notify(self, checker: Checker, found: NotifyConfig | None) -> None:
-        """Check that the account sends by which the administrators are told. If not, they are not told; all else goes on."""
+        """Check that the account of ``notify`` sends. If it doesn't, the administrators are not told, and all else goes on."""
         if found is None or not found.through:
             return
         fits = [name for name, one in self.accounts.items() if one.sends]

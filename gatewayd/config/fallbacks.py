@@ -85,7 +85,7 @@ class Fallbacks:
             try:
                 found[path.name] = PluginFile(path=(folder or path.parent) / path.name, code=read_regular(path, LONGEST))
             except OSError:
-                # As good as none.
+                # As if there were no copy.
                 continue
         running = self.previous.registry.files if self.previous else ()
         return [*(found | {file.path.name: file for file in running}).values()]

@@ -1,4 +1,4 @@
-"""Turn what pydantic says about a file into faults in plain words, each at its line and column."""
+"""Turn pydantic's errors into faults in plain words, each at its line and column in the file."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _EXPECTED = {
 _RANGES = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 #: Errors whose value can be shown: it is a number or one of few words, never a secret.
 _SHOWN = {"literal_error", *_RANGES}
-#: Errors that say all: the value's type was right.
+#: Errors after which nothing is said of the value found: its type was right.
 _ALONE = {"string_too_short", "string_too_long", "too_short", "too_long", "string_pattern_mismatch"}
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """Return what to say behind an unknown word: the nearest known one, or all of them.
+    """Return the end of a message about an unknown word: the nearest known one, or all of them.
 
     >>> hint("hots", ["host", "port"])
     ", did you mean 'host'?"
@@ -71,13 +71,13 @@ def dotted(place: YamlPath) -> str:
 def translated(error: ValidationError, document: Document, at: YamlPath, models: Sequence[type[BaseModel]]) -> Iterator[Fault]:
     """Yield the faults of one validation, one for each place.
 
-    ``at`` is where the validated mapping stands; ``models`` are all that share it, for the nearest known key.
+    ``at`` is the place of the validated mapping; ``models`` are all that share it, for the nearest known key.
     """
     mismatches: dict[YamlPath, list[ErrorDetails]] = {}
     errors = error.errors(include_url=False)
     for one in errors:
         if any(other["loc"][: len(one["loc"])] == one["loc"] for other in errors if other["loc"] != one["loc"]):
-            # Pydantic counts only the good ones of a list: what is said about its length means nothing then.
+            # Pydantic counts only the good items of a list: its error about the length means nothing then.
             continue
         place = _place(document, at, one["loc"])
         said = one["type"] in ("value_error", "assertion_error")
@@ -108,7 +108,7 @@ def _place(document: Document, at: YamlPath, loc: tuple[str | int, ...]) -> Yaml
 
 
 def _said(document: Document, place: YamlPath, message: str) -> Fault:
-    """A validator's own words. Where they begin with a key of the mapping, the fault stands at that key's value."""
+    """Return the fault of a validator's own words. If they begin with a key of the mapping, it is at that key's value."""
     key = re.match(r"(\w+):", message)
     if key and (*place, key[1]) in document.values:
         return document.fault((*place, key[1]), f"{dotted(place)}.{message}".lstrip("."))
@@ -165,7 +165,7 @@ def _value(document: Document, place: YamlPath) -> object:
 
 
 def _fields(model: type[BaseModel], place: YamlPath) -> list[str]:
-    """Return the keys that the mapping at ``place`` inside ``model`` may have; none where it is another model's."""
+    """Return the keys that the mapping at ``place`` inside ``model`` may have; an empty list if the mapping is another model's."""
     for depth, part in enumerate(place):
         fields = {info.alias or name: info.annotation for name, info in model.model_fields.items()}
         if depth == 0 and part not in fields:

@@ -1,4 +1,4 @@
-"""The files of the config folder: which there are, and what stands in them as text."""
+"""List the files of the config folder, and read them as text."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["Mark", "Unreadable", "content", "is_folder", "names", "text"]
 Mark: TypeAlias = tuple[int, int]
 
 _MAX_BYTES = 1 << 20
-#: What looks like a blank, or like nothing, in the indentation of a line or in its key.
+#: Characters that look like a blank, or like nothing, in the indentation of a line or in its key.
 _ODD = "\u00a0\u00ad\u200b-\u200f\u2028-\u202f\u2060-\u2064\u3000\ufeff"
 _UNSEEN = re.compile(
     f"^(?:[ \t-]*+|(?=[^#:\"'\n]*+:(?:[ \t\r\n]|\\Z))[^#:\"'\n{_ODD}]*+|[^#:\"'\n]*+:)(?P<odd>[{_ODD}])", re.MULTILINE
 )
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-#: How the files end that people's editors and ``gatewayd install`` leave beside those that are meant.
+#: Endings of files that editors and ``gatewayd install`` leave beside the real ones.
 _LEFT = ("~", ".new", ".sample")
 
 
-#: How people have files end that are to be left alone.
+#: Endings that people give to files that are to be ignored.
 _ASIDE = (".bak", ".backup", ".copy", ".disabled", ".off", ".old", ".orig", ".save")
-#: What a full disk leaves of a file that is saved, or a loss of power, would else be a sound file that takes back all it said.
+#: A full disk or a loss of power can leave an empty file. It would be sound, and take back all settings.
 _EMPTY = "nothing stands in it: was it cut short when it was saved? Expected keys and values, or {} where there are none"
 _NAMES = "a file name that is not expected here, expected one such as sales.yaml (a-z, 0-9, - _ . and then .yaml)"
 
 
 class Unreadable(Exception):
-    """The file, or the rest of it, means nothing. Its arguments are the faults that say why."""
+    """The file, or the rest of it, can't be used. The arguments are the faults."""
 
 
 def is_folder(path: Path) -> bool:
@@ -50,7 +50,7 @@ def is_folder(path: Path) -> bool:
 
 
 def names(folder: Path) -> tuple[list[str], list[Fault]]:
-    """Return a folder's YAML files by name, and the faults of other names; what people's editors leave behind is ignored.
+    """Return a folder's YAML files by name, and the faults of other names; files that editors leave behind are ignored.
 
     Raises Unreadable where the folder can't be listed. A missing one is empty.
     """
@@ -66,7 +66,7 @@ def names(folder: Path) -> tuple[list[str], list[Fault]]:
 
 
 def _unexpected(folder: str, name: str) -> str:
-    """Return what is wrong with a file's name, and what was probably meant by it."""
+    """Return the fault of a file's name, with the name that was probably meant."""
     stem, yaml, _ = name.lower().replace(" ", "-").partition(".yaml")
     slip = f"{stem.removesuffix('.yml')}.yaml"
     if name.lower().endswith((".yaml", ".yml")) and NAME.fullmatch(slip.removesuffix(".yaml")):
@@ -93,7 +93,7 @@ def content(file: str, path: Path) -> bytes:
 def text(file: str, raw: bytes, *, accepted: bool = False) -> str:
     """Return the text of a file that is called ``file``; raises Unreadable.
 
-    One that was ``accepted`` may hold nothing, as earlier releases let it: what ran goes on when gatewayd is upgraded.
+    One that was ``accepted`` may hold nothing, as earlier releases let it: what ran keeps running when gatewayd is upgraded.
     """
     if not (raw.strip() or accepted):
         raise Unreadable(Fault(file=file, what=_EMPTY))
@@ -113,7 +113,7 @@ def text(file: str, raw: bytes, *, accepted: bool = False) -> str:
 
 
 def _seen(file: str, found: str) -> None:
-    """Refuse a character before a key that nobody sees: copied from a page, it makes another key of it, or no indentation."""
+    """Refuse an invisible character before a key: copied from a web page, it makes another key of it, or breaks the indentation."""
     unseen = _UNSEEN.search(found)
     if unseen:
         line, column = _mark(found[: unseen.start("odd")])

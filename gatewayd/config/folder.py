@@ -1,4 +1,4 @@
-"""Read all files of the config folder into one ``Config``; what ``Fallbacks`` has takes the place of a faulty file.
+"""Read all files of the config folder into one ``Config``; a fallback takes the place of a faulty file.
 
 A fault of one file never stops another: a faulty one is left out, or a fallback runs.
 """
@@ -34,7 +34,7 @@ _Value = TypeVar("_Value")
 
 
 def shown(path: Path, folder: Path) -> str:
-    """Return how a fault names a file: relative to the config folder where it lies in it."""
+    """Return a file's name in faults: relative to the config folder if it is in there."""
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
@@ -111,7 +111,7 @@ class FolderReading:
         return sorted((file.rpartition("/")[2].removesuffix(".yaml"), file) for file in found)
 
     def _settled(self, file: str, check: Callable[[Checker], _Value], previous: Callable[[], _Value | None]) -> _Value:
-        """Return the value of a file; of a faulty one that of its copy, else ``previous``, else what ``check`` makes of it."""
+        """Return the value of a file. For a faulty file: that of its copy, else ``previous()``, else what ``check`` makes of it."""
         checker = Checker(read(file, folder=self._folder), folder=self._folder)
         found = check(checker)
         self._checkers[file] = checker

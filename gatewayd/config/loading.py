@@ -1,4 +1,4 @@
-"""Load the config folder: as its files are now (``load``), or as the daemon (``running``) and commands (``current``) go by it."""
+"""Load the config folder: as its files are (``load``), or as the daemon (``running``) and commands (``current``) use it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load(folder: Path, registry: Registry | None = None, *, enter: _Enter = lamb
 
     ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
     Raises ConfigError, with every fault that was found, where ``gatewayd.yaml`` is missing or faulty; all other faults
-    stand in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
+    are in ``Config.faults``, by file and line. A faulty account is left out, a faulty operator kept without matching.
     """
     return _read(main(folder), Fallbacks(), registry, enter, tries)
 
@@ -49,10 +49,10 @@ def running(
     enter: _Enter = lambda _: None,
     tries: Trials | None = None,
 ) -> Config:
-    """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` says which.
+    """Read the config folder as ``load`` does, but let each faulty file run as last accepted: ``Config.standing_in`` names them.
 
-    For a faulty file its copy stands in if that is sound now, else what ``previous`` has, the config that runs, if it still
-    fits the plugins and operators of today. What was never accepted waits: the account is left out, the operator is
+    In place of a faulty file its copy runs if that is sound now, else the value of ``previous``, the config that runs, if it still
+    fits the plugins and operators of today. If the file was never accepted, its account is left out, or its operator is
     ``faulty``. A single-file plugin that can't be loaded, or is gone while somebody uses it, runs as last accepted as well.
     ``enter`` is called with the state folder before any plugin's code is; ``tries`` says how plugins are tried.
     Raises ConfigError where ``gatewayd.yaml`` is missing or faulty: keep what runs, or don't start.
@@ -65,8 +65,8 @@ def running(
 def current(folder: Path, *, enter: _Enter = lambda _: None, tries: Trials | None = None) -> Config:
     """Read the config folder as the daemon runs it: each faulty file runs as last accepted, ``gatewayd.yaml`` too.
 
-    ``enter`` is called with the state folder before any plugin's code is. ``Config.faults`` and ``standing_in`` tell of
-    ``gatewayd.yaml`` as of other files. Raises ConfigError where that is faulty and was never accepted.
+    ``enter`` is called with the state folder before any plugin's code is. ``Config.faults`` and ``standing_in`` have
+    ``gatewayd.yaml`` like other files. Raises ConfigError where it is faulty and was never accepted.
     """
     try:
         return running(folder, enter=enter, tries=tries)
@@ -81,7 +81,7 @@ def current(folder: Path, *, enter: _Enter = lambda _: None, tries: Trials | Non
 
 
 def plugins_of(folder: Path, *, enter: _Enter, tries: Trials) -> Registry:
-    """Load the plugins that a config folder names, as far as it can be read: they can be looked at before there is a config."""
+    """Load the plugins that a config folder names, as far as it can be read: to look at them before there is a config."""
     try:
         found = main(folder)
     except ConfigError:

@@ -29,9 +29,9 @@ __all__ = ["ACCEPTED", "FILE", "MOST", "ORIGIN", "Main", "accepted_from", "log_o
 FILE = "gatewayd.yaml"
 #: In the state folder: copies of the files that were accepted, and beside them the config folder that they are of.
 ACCEPTED, ORIGIN = "accepted", "folder"
-#: There, too: what became of trials of plugins.
+#: There, too: the results of trials of plugins.
 _TRIED = "plugins.json"
-#: A larger file is none of ours, in bytes.
+#: Our own files are not larger, in bytes.
 MOST = 1 << 20
 
 

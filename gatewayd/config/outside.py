@@ -1,4 +1,4 @@
-"""Checks what the config refers to outside its files: secrets, CA files, the folder that systemd hands over."""
+"""Check what the config refers to outside its files: secrets, CA files, and the credentials that systemd hands over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ca_files", "outside_faults"]
 
 _CREDENTIALS = "credentials"
-#: What systemd takes of a folder of credentials (systemd.exec(5), LoadCredential): names of plain ASCII without a colon, with
+#: Limits of systemd for a folder of credentials (systemd.exec(5), LoadCredential): names of plain ASCII without a colon, with
 #: its own word before them; and all of them together have to fit into 1 MiB.
 _NAME = re.compile(r"[ -9;-~]{1,240}")
 _MOST_FILES, _MOST_BYTES = 1000, 1 << 20
@@ -39,7 +39,7 @@ def outside_faults(config: Config) -> tuple[Fault, ...]:
 
 
 def _kept_key(config: Config) -> Iterator[Fault]:
-    """Yield what is wrong with the key that the state folder keeps, as far as this user can read it. None is made here."""
+    """Yield the fault of the key in the state folder, as far as this user can read it. No key is made here."""
     if config.signing_key is not None or not (config.state / KEY_FILE).exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""Who could change what we go by, or read what is secret: the rights of files and folders."""
+"""Find files and folders of the config that others could change, and secrets that others could read, by their rights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["exposed", "ours_alone", "right_faults"]
 
 _GROUP_READS, _GROUP_WRITES, _OTHERS_READ, _OTHERS_WRITE = 0o040, 0o020, 0o004, 0o002
-#: Without one of these nobody else gets through a folder.
+#: Nobody else gets through a folder that has neither of these.
 _OTHERS_PASS = 0o011
 
 
@@ -55,7 +55,7 @@ def ours_alone(path: Path) -> bool:
 
 
 def _replaceable(folder: Path) -> str:
-    """Return who else could replace what lies in a folder. Of one such as /tmp each can remove only what is his."""
+    """Return who else could replace files in a folder. In one such as /tmp everybody can remove only his own."""
     try:
         return "" if folder.stat().st_mode & stat.S_ISVTX else exposed(folder)
     except OSError:

@@ -1,4 +1,4 @@
-"""Forward rules: what mail of an operator goes on to which of its targets. Pure; patterns are RE2's, whose time is linear."""
+"""Decide which forward rules of an operator a mail fits, and say why not. Patterns are RE2's, whose time is linear."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Rule", "compiled", "why_not"]
 
-#: How much memory a compiled pattern may take, in bytes (promise P8); one that needs more is refused.
+#: How much memory a compiled pattern may take, in bytes (promise P8). A pattern that needs more is refused.
 _MAX_MEMORY = 1 << 20
-#: How many addresses of a mail are told.
+#: How many addresses of a mail a reason names.
 _TOLD = 3
 
 
@@ -54,7 +54,7 @@ class Rule:
     number: int
     #: Where it is written, as file:line. A rule that only moved within its file is equal.
     where: str = field(compare=False)
-    #: All that these say must hold; what is empty or None says nothing.
+    #: All of them must hold; an empty or None condition always does.
     when: RuleConditions
     #: Names of the operator's targets.
     targets: tuple[str, ...]
@@ -89,7 +89,7 @@ def _objections(when: RuleConditions, account: str, mail: Mail, filing: Filing) 
     if when.attachment is not None and when.attachment != bool(mail.attachments):
         count = len(mail.attachments)
         yield f"has {count} attachment{'' if count == 1 else 's'}" if count else "has no attachment"
-    # A filing names its account's queue, and stands in it only for its faults.
+    # A filing names its account's queue, but is in it only if it has faults.
     queue = filing.queue if filing.faults else ""
     if when.queues and queue not in when.queues:
         yield f"stands in {f'the error queue {queue}' if queue else 'no error queue'}, not in {enumerated(when.queues)}"

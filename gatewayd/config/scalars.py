@@ -1,4 +1,4 @@
-"""Unquoted scalars of YAML: the core schema of YAML 1.2 (section 10.3), and what YAML 1.1 reads otherwise."""
+"""Read unquoted scalars of YAML by the core schema of YAML 1.2 (section 10.3), and refuse those that YAML 1.1 reads differently."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["plain", "quoted_by_hand", "surprise"]
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-#: What YAML 1.1 and 1.2 read differently, and what to write instead. The first that fits counts.
+#: Patterns that YAML 1.1 and 1.2 read differently, and what to write instead. The first that fits counts.
 _SURPRISES = (
     (r"yes|no|on|off|y|n", "an unquoted yes, no, on, off, y or n, expected true or false, or the word in quotes"),
     (r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?", "an unquoted number with colons, expected it in quotes"),
@@ -21,8 +21,8 @@ _SURPRISES = (
 )
 _SURPRISE = tuple((re.compile(pattern, re.IGNORECASE), what) for pattern, what in _SURPRISES)
 
-#: Quotes that are none to YAML: those of Europe's languages, those of Chinese and Japanese, and what is typed for one: an acute
-#: accent and primes.
+#: Quotes that mean nothing to YAML: those of Europe's languages, of Chinese and Japanese, and characters that people type as
+#: quotes: an acute accent and primes.
 _TYPOGRAPHIC = (
     "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
     "\u300c\u300d\u300e\u300f\u301d\u301e\u301f\uff02\uff07\u00b4\u2032\u2033"
@@ -30,7 +30,7 @@ _TYPOGRAPHIC = (
 
 
 def surprise(text: str) -> str:
-    """Return what is wrong with an unquoted scalar that not all YAML readers read alike; empty where nothing is.
+    """Return the fault of an unquoted scalar that YAML readers read differently; empty if there is none.
 
     The text never shows the value: it may be a secret that stands in the wrong place.
     """
@@ -40,7 +40,7 @@ def surprise(text: str) -> str:
 
 
 def quoted_by_hand(text: str) -> str:
-    """Return what is wrong with an unquoted scalar in typographic quotes, which word processors make of straight ones.
+    """Return the fault of an unquoted scalar in typographic quotes, which word processors make of straight ones; else empty.
 
     At its end a straight one, or a backquote, closes it as well.
     """

@@ -1,9 +1,9 @@
-"""Which copy of each secret a daemon has.
+"""Tell commands which copy of each secret a daemon has: it may be older than the file.
 
-systemd hands secrets over once, when the service starts, and what it handed over stays as it is while the files change. So a daemon
-tells in its room in the state folder since when it has each, and a mark by which others see whether theirs is the same. A mark is
-16 bits of a digest with a key of the daemon's: a change shows, and whoever reads it is not told a password. Only the service's user
-and root can read it, who can have the secrets themselves. All of it is gone with the daemon.
+systemd hands secrets over once, when the service starts; later changes of the files don't reach it. So a daemon writes into its
+room in the state folder since when it has each secret, and a mark by which others see whether theirs is the same. A mark is
+16 bits of a digest with a key of the daemon: it shows a change, and no password. Only the service's user and root can read it, and
+they can read the secrets themselves. All of it goes with the daemon.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FILE = "secrets.json"
 #: Of a mark, in bytes.
 _MARK = 2
 _KEY = 32
-#: What is told of a hundred thousand secrets is not larger, in bytes.
+#: The file for a hundred thousand secrets is not larger, in bytes.
 _LONGEST = 1 << 24
 
 
@@ -41,12 +41,12 @@ class SecretCopy:
     """A daemon's copy of one secret."""
 
     since: datetime
-    #: What ``mark`` makes of it; empty where the daemon has none.
+    #: Its ``mark``; empty if the daemon does not have the secret.
     mark: str
 
 
 def mark(secret: Secret, key: bytes, size: int = _MARK) -> str:
-    """Return what tells this secret from another; empty where it can't be had."""
+    """Return a digest of ``size`` bytes of the secret, as hex; empty if the secret can't be read."""
     try:
         text = secret.reveal()
     except AuthError:
@@ -56,13 +56,13 @@ def mark(secret: Secret, key: bytes, size: int = _MARK) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SecretCopies:
-    """What one daemon has, by the reference as a file of the config writes it."""
+    """The copies of one daemon, by their references as the config writes them."""
 
     key: bytes
     by_name: Mapping[str, SecretCopy]
 
     def is_other(self, secret: Secret) -> bool:
-        """Whether the daemon's copy is surely another than what can be had here; False where one of the two is not known."""
+        """Whether the daemon's copy surely differs from the secret as it is here; False if one of the two is not known."""
         copy = self.by_name.get(str(secret))
         here = mark(secret, self.key)
         return copy is not None and bool(here) and copy.mark != here
@@ -73,7 +73,7 @@ class SecretCopies:
         return max((one.since for one in found if one and one.mark), default=None)
 
     def tell(self, instance: Instance) -> None:
-        """Tell it in the room of a daemon; raises OSError."""
+        """Write it into the room of a daemon; raises OSError."""
         told = {name: [copy.since.timestamp(), copy.mark] for name, copy in self.by_name.items()}
         instance.write(_FILE, json.dumps({"key": self.key.hex(), "copies": told}))
 
@@ -84,7 +84,7 @@ def new_key() -> bytes:
 
 
 def copies_of(state: Path) -> Mapping[int, SecretCopies]:
-    """Return what the daemons with this state folder tell, by process. Says nothing of those that can't be looked at."""
+    """Return the copies of the daemons with this state folder, by process; those that can't be read are left out."""
     found = ((process, _read(room)) for process, room in running_daemons(state).items())
     return {process: copies for process, copies in found if copies}
 

@@ -1,4 +1,4 @@
-"""The key that signs our Message-IDs: a secret that the config names, else a file in the state folder."""
+"""Load the key that signs our Message-IDs: a secret that the config names, else a file in the state folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["KEY_FILE", "load_signer"]
 
 #: In the state folder.
 KEY_FILE = "signing.key"
-#: In bytes; what is larger is no key.
+#: No key is larger, in bytes.
 _LONGEST = 1 << 16
 #: How long a key must be, in characters.
 _SHORTEST = 32
@@ -36,7 +36,7 @@ def load_signer(secret: Secret | None, state: Path) -> Signer:
     path = state / KEY_FILE
     try:
         if not path.exists():
-            # Of two processes that make it at once, both go on with the first one's.
+            # If two processes make it at once, both use the first one's.
             write_file(path, secrets.token_urlsafe(32).encode() + b"\n", replace=False)
         text = read_regular(path, _LONGEST).decode("latin-1").strip()
     except OSError as error:

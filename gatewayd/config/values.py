@@ -46,7 +46,7 @@ class TargetConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorConfig:
-    """A tour operator, as its file says."""
+    """A tour operator."""
 
     name: str
     title: str = ""
@@ -74,20 +74,20 @@ class OperatorConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountConfig:
-    """A mailbox or an account that sends, as its file says."""
+    """A mailbox or an account that sends."""
 
     #: The file's name. State hangs on it.
     name: str
     #: The transport, or the forwarder.
     kind: str
     description: str = ""
-    #: The operators that it serves; for a personal account the user's one.
+    #: The operators that it serves; for a personal account that of the user.
     operators: tuple[str, ...]
     #: For a personal account the user of that one operator, else None.
     user: str | None = None
     #: The transport's or the forwarder's.
     options: Plugin.Options
-    #: What tells its mailbox from every other; empty where that can't be told, or nothing is imported.
+    #: Identifies its mailbox among all; empty if that is not possible, or nothing is imported.
     mailbox: str = ""
     #: It may import a mailbox that another account has or had.
     second: bool = False
@@ -105,7 +105,7 @@ class AccountConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretUse:
-    """A reference to a secret, and where it stands."""
+    """A reference to a secret, and its place in the config."""
 
     file: str
     line: int
@@ -115,7 +115,7 @@ class SecretUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole config folder: what can be used of it, and what is wrong with the rest."""
+    """A whole config folder: all of it that can be used, and the faults of the rest."""
 
     #: The config folder, absolute.
     folder: Path
@@ -135,16 +135,16 @@ class Config:
     workers: WorkersConfig = field(default_factory=WorkersConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     log: LogConfig = field(default_factory=LogConfig)
-    #: The addresses of the administrators, by name, and how they are told; None: they are not.
+    #: The addresses of the administrators by name, and how they are notified; None: they are not.
     administrators: Mapping[str, str] = field(default_factory=dict)
     notify: NotifyConfig | None = None
-    #: Of the forwarder that tells them; None where an account sends a mail.
+    #: Of the forwarder that notifies them; None if an account sends them a mail.
     notify_options: Plugin.Options | None = None
     #: None: metrics are not served.
     metrics: MetricsConfig | None = None
     #: Every fault of every operator and account, by file and line.
     faults: tuple[Fault, ...] = ()
-    #: The faulty files in whose place what was last accepted runs; see ``running``.
+    #: The faulty files that run as last accepted; see ``running``.
     standing_in: tuple[str, ...] = ()
     #: Every reference to a secret, in all files.
     secrets: tuple[SecretUse, ...] = ()

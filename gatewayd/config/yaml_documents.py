@@ -1,8 +1,8 @@
-"""Read one YAML file into plain values that remember where they stand.
+"""Read one YAML file into plain values, with the line and column of each.
 
-Scalars follow the core schema of YAML 1.2 (section 10.3). What YAML 1.1 reads otherwise (``no``, ``22:30``, ``012``) is a
-fault, and so is what a config is better off without: duplicate keys, aliases, merge keys, further documents, unknown tags.
-No fault ever shows a value: it may be a secret that stands in the wrong place.
+Scalars follow the core schema of YAML 1.2 (section 10.3). Scalars that YAML 1.1 reads differently (``no``, ``22:30``, ``012``)
+are faults, and so is all that a config is better off without: duplicate keys, aliases, merge keys, further documents, unknown tags.
+No fault ever shows a value: it may be a secret in the wrong place.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ YamlPath: TypeAlias = tuple[str | int, ...]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 20
-#: What libyaml says, in words that help.
+#: libyaml's messages, in words that help.
 _SYNTAX = {
     "mapping values are not allowed in this context": "a ':' that is not expected here: check the indentation, or use quotes",
     "could not find expected ':'": "a line without 'key: value'",
@@ -51,18 +51,18 @@ _SYNTAX = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What one file says, and where."""
+    """The values of one file, and their places in it."""
 
     #: The file, relative to the config folder.
     file: str
     #: The keys and values of the file; empty where it can't be read at all.
     data: dict[str, object] = field(default_factory=dict, repr=False)
-    #: Where each value stands, and each key of a mapping.
+    #: Line and column of each value, and of each key of a mapping.
     values: dict[YamlPath, Mark] = field(default_factory=dict, repr=False)
     keys: dict[YamlPath, Mark] = field(default_factory=dict, repr=False)
-    #: What is wrong with the file as YAML.
+    #: The faults of the file as YAML.
     faults: tuple[Fault, ...] = ()
-    #: Places that a fault was reported for already: what stands there means nothing.
+    #: Places for which a fault was reported already: the value there means nothing.
     faulty: frozenset[YamlPath] = frozenset()
     #: Every reference to a secret.
     secrets: tuple[tuple[Mark, Secret], ...] = ()
@@ -84,18 +84,18 @@ class Document:
         return f"{self.file}:{self.values[place][0]}"
 
     def spoilt(self, place: YamlPath) -> bool:
-        """Whether a fault of the YAML itself covers ``place``, so that nothing more can be said about it."""
+        """Whether a fault of the YAML itself covers ``place``, so that it is not checked further."""
         return any(place[:length] in self.faulty for length in range(len(place) + 1))
 
     def spoilt_within(self, place: YamlPath) -> bool:
-        """Whether a fault of the YAML itself lies at or below ``place``, so that its value is not what the file means."""
+        """Whether a fault of the YAML itself lies at or below ``place``, so that its value is incomplete."""
         return any(faulty[: len(place)] == place for faulty in self.faulty)
 
 
 def read(file: str, *, folder: Path, copy: Path | None = None) -> Document:
-    """Read a file of the config folder, or a copy of it. Never raises: what is wrong stands in ``faults``.
+    """Read a file of the config folder, or a copy of it. Never raises: all faults are in ``faults``.
 
-    A copy is read as if it stood in the file's place: relative paths count from the config folder.
+    A copy is read in the file's place: relative paths count from the config folder.
     """
     reader = _Reader(file, folder)
     data: object = {}

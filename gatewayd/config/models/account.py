@@ -14,7 +14,7 @@ __all__ = ["AccountFile", "ForwardBlock", "ImportConfig", "SendConfig", "SenderB
 
 
 class ImportConfig(Block):
-    """What is imported from an account, and how often."""
+    """The import from an account: which mail, how often, and what is done afterwards."""
 
     folders: Texts = Field(default=("INBOX",), description="Folders to import.", min_length=1)
     every: Duration = Field(default=60.0, description="How often the account is looked at.", ge=1)
@@ -85,7 +85,7 @@ class SendConfig(Block):
 
 
 class AccountFile(Block):
-    """`accounts/<name>.yaml`: One mailbox to import from or account to send from. Its kind's own fields stand beside these."""
+    """`accounts/<name>.yaml`: One mailbox to import from or account to send from. The fields of its kind are beside these."""
 
     kind: str = Field(description="The transport that imports, or the forwarder that sends.")
     description: str = Field(default="", description="What the account is, for people.", max_length=1000)

@@ -1,4 +1,4 @@
-"""The values that the kernel's fields hold: names, addresses, patterns, what is done afterwards."""
+"""Types of the kernel's own fields: names, addresses, patterns, start dates, actions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = [
 
 
 class Block(Options):
-    """Fields of the kernel's own. Most stand within others: what validates a block by itself is made when it is wanted."""
+    """The base of the kernel's models. Most are parts of others, so a validator of their own is built only when it is needed."""
 
     model_config = ConfigDict(use_attribute_docstrings=False, defer_build=True)
 
@@ -103,7 +103,7 @@ def _email(value: object) -> str:
 
 
 def _is_domain(address: str) -> bool:
-    """Whether what stands behind the @ can be sent to: no piece of it is empty, and it is no bare number of an address."""
+    """Whether mail can be sent to the domain behind the @: no label is empty, and it is not a bare IP address."""
     with suppress(PermanentError):
         domain = wire(address).rpartition("@")[2]
         return not domain.endswith(".") and (domain.startswith("[") or not domain.rpartition(".")[2].isdecimal())
@@ -129,7 +129,7 @@ def yaml_keys(model: type[BaseModel]) -> list[str]:
 
 
 def distinct(value: object) -> object:
-    """Refuse a list in which a text stands twice."""
+    """Refuse a list that has a text twice."""
     if isinstance(value, list):
         twice = next((item for item in value if isinstance(item, str) and value.count(item) > 1), None)
         if twice is not None:
@@ -138,7 +138,7 @@ def distinct(value: object) -> object:
 
 
 class OneOrMore:
-    """Marks a list, each thing once in it, in whose place one thing may stand alone."""
+    """Marks a list of distinct items that may be written as a single item, too."""
 
     @staticmethod
     def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
