@@ -1,5 +1,5 @@
-"""What every plugin that talks to a server shares: the YAML fields of an endpoint, TLS contexts, and the meaning of
-socket errors. It knows no protocol.
+"""Share among all plugins that talk to a server: the YAML fields of an endpoint, TLS contexts, and the meaning of socket
+errors. It knows no protocol.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoint", "Server", "other_protocol", "socket_errors", "tls_context"]
 
-#: How servers begin, whether they greet or answer what they don't understand. The longer beginnings first.
+#: The first bytes of servers, whether they greet or don't understand us. The longer ones first.
 _BEGINNINGS = (
     (b"* BYE", "IMAP"),
     (b"* OK", "IMAP"),
@@ -43,17 +43,17 @@ _BEGINNINGS = (
     (b"\x15\x03", "TLS"),
     (b"\x16\x03", "TLS"),
 )
-#: What OpenSSL says where plain text comes in place of TLS.
+#: OpenSSL's reasons if plain text comes in place of TLS.
 _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
 
 
-#: Letters of any script: a name may be written as people read it (RFC 5890). Quotes and signs are none.
+#: Letters of any script: a name may be written as people read it (RFC 5890), without quotes and signs.
 _HOST = re.compile(r"\w(?:[\w-]*+(?<!-))(?:\.\w(?:[\w-]*+(?<!-)))*\.?")
-#: What ends in a number is an address (RFC 1123 section 2.1), or none.
+#: A name that ends in a number can only be an address (RFC 1123 section 2.1).
 _NUMBERED = re.compile(r"(?:.*\.)?[0-9]+\.?")
 #: OpenSSL's words for a certificate of another name (openssl-verification-options(1)).
 _OTHER_NAME = (62, 64)
-#: How many names of a certificate are told, and how long the server may take to show it.
+#: How many names of a certificate a message shows, and how many seconds the server may take to send it.
 _NAMED, _SHOWS = 5, 5.0
 
 
@@ -119,13 +119,13 @@ class Endpoint(Server):
     password: Secret = Field(description="Password to log in with, as a reference.")
 
     def mailbox(self, standard: Collection[int]) -> str:
-        """Return in words which mailbox this is: the same for all ways to write the host and for all ports of ``standard``."""
+        """Return a text that identifies the mailbox: the same for all spellings of the host and for all ports of ``standard``."""
         port = "" if self.port is None or self.port in standard else f" port {self.port}"
         return f"{self.username.casefold()} at {_same_host(self.host)}{port}"
 
 
 def _no_host(host: str) -> str:
-    """Return what was expected in place of a text that is no host; empty where it may be one."""
+    """Return the fault of a text that can't be a host, in words; empty if it can."""
     bare = host.strip("[]")
     try:
         ip_address(bare)
@@ -137,12 +137,12 @@ def _no_host(host: str) -> str:
             return f"expected the server's name alone, and {port[2]} as `port`"
         good = _HOST.fullmatch(host) and not _NUMBERED.fullmatch(host)
         return "" if good else "expected a name such as imap.example.com, or an address"
-    # Brackets belong to URLs: no name server knows them.
+    # Brackets belong to URLs: name servers don't know them.
     return "" if host == bare else f"expected {bare}, without brackets"
 
 
 def _same_host(host: str) -> str:
-    """Return a host as DNS knows it, or an address as it is written shortest; what is this machine is ``localhost``."""
+    """Return a host as DNS knows it, or an address in its shortest form; ``localhost`` for this machine."""
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:
@@ -175,7 +175,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def _names(server: Server, port: int) -> str:
-    """Return in words which names a trusted certificate has, where the server shows it at once; empty where it does not.
+    """Return in words the names of a trusted certificate, if the server shows one at once; else an empty text.
 
     Without a verified name nothing is sent: it is only asked whom the certificate is for.
     """
@@ -195,7 +195,7 @@ def _names(server: Server, port: int) -> str:
 
 
 def other_protocol(words: bytes) -> str:
-    """Return which protocol a server's first words are of, such as ``POP3``; empty where they are of none that is known."""
+    """Return the protocol of a server's first words, such as ``POP3``; empty if it is unknown."""
     return next((name for beginning, name in _BEGINNINGS if words[:16].upper().startswith(beginning)), "")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfigPath", "Duration", "Options", "Secret"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-#: What a text of nine digits and a unit can say.
+#: The longest span that nine digits and a unit can give.
 _MAX_SECONDS = 999_999_999 * 86400
 _MAX_SECRET = 1 << 16
 
@@ -62,19 +62,19 @@ class Options(BaseModel):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /) -> core_schema.CoreSchema:
-        """Let a YAML list become a tuple or set, which are what a value that doesn't change is made of; resolve default paths."""
+        """Let a YAML list become a tuple or set, as a frozen value needs them; resolve default paths."""
         schema = handler(source)
         _adapt(schema)
         return schema
 
 
 def _is_file(info: ValidationInfo) -> bool:
-    """Whether a file of the config is read; else it is Python that gives the values."""
+    """Whether the value comes from a file of the config, and not from Python."""
     return "folder" in (info.context or {})
 
 
 def _duration(value: object, info: ValidationInfo) -> object:
-    # A file says the unit: nobody should have to know that a bare 60 would be seconds.
+    # Files must give the unit: nobody should have to know that a bare 60 would be seconds.
     if isinstance(value, int | float) and not isinstance(value, bool) and not _is_file(info) and 0 <= value <= _MAX_SECONDS:
         return float(value)
     found = re.fullmatch("([0-9]{1,9})([smhd])", value) if isinstance(value, str) else None
@@ -105,7 +105,7 @@ def _config_path(value: object, info: ValidationInfo) -> object:
 ConfigPath = Annotated[Path, BeforeValidator(_config_path), WithJsonSchema({"type": "string", "minLength": 1})]
 
 
-#: What systemd sets before the names of the files that ``LoadCredential=gatewayd:FOLDER`` loads (systemd.exec(5)).
+#: systemd's prefix for the names of the files that ``LoadCredential=gatewayd:FOLDER`` loads (systemd.exec(5)).
 _LOADED = "gatewayd_"
 
 

@@ -9,14 +9,14 @@ from pydantic import Field, field_validator
 from gatewayd import Store
 
 _SCHEMES = ("sqlite:////", "postgresql://", "postgresql+psycopg://")
-#: Where SQLAlchemy finds one: it may have a slash in it. And the words of libpq for it and for that of a key.
+#: A password where SQLAlchemy finds it, which may have a slash in it; and libpq's words for it and for that of a key.
 _PASSWORD = re.compile(r"://[^:/]*:[^@]*@|[?&](?:ssl)?password=")
 
 
 class SqlOptions(Store.Options, use_attribute_docstrings=False):
     """Where the database is."""
 
-    # One that carries a password is refused, and it is not shown either.
+    # A URL with a password is refused, and never shown.
     url: str | None = Field(
         None,
         repr=False,

@@ -31,7 +31,7 @@ def _split(value: object) -> SplitResult:
         )
     try:
         parts = urlsplit(value)
-        # A name whose parts are empty or too long is an error of Unicode's (RFC 1035 section 2.3.4).
+        # Raises UnicodeError, a ValueError, for empty or too long labels (RFC 1035 section 2.3.4).
         str(parts.hostname).encode("idna")
         port = parts.port
     except ValueError:
@@ -44,7 +44,7 @@ def _split(value: object) -> SplitResult:
 
 
 def _url(value: object) -> str:
-    # Only what it was given as is sent: a URL put together again may differ.
+    # The URL is used exactly as it was given: one put together again may differ.
     _split(value)
     return str(value)
 
@@ -125,11 +125,11 @@ class WebhookOptions(Forwarder.Options, use_attribute_docstrings=False):
 
     @property
     def path(self) -> str:
-        """What is asked for: the URL's path and query (RFC 9112 section 3.2.1)."""
+        """The URL's path and query, as requests have them (RFC 9112 section 3.2.1)."""
         query = f"?{self.parts.query}" if self.parts.query else ""
         return f"{self.parts.path or '/'}{query}"
 
     @property
     def may_be_private(self) -> bool:
-        """Whether this host may have an address of a network of its own."""
+        """Whether this host may have a private address."""
         return self.host.rstrip(".") in self.allow_private

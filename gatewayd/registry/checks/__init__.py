@@ -1,6 +1,6 @@
-"""What comes from plugins is checked field by field before the kernel believes it: type, range, words, bounds.
+"""Check values of plugins field by field before the kernel uses them: type, range, allowed words, bounds.
 
-A value's shape stands here once. Whoever takes a value from a plugin calls one of the functions below, and says whose it is.
+The guards around plugins call the functions below, and say whose value it was if one raises ``Wrong``.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _RECORDS = 100_000
 _HEADER = 1 << 20
 _SHORT = 40
 
-# --- what the kernel asks for -----------------------------------------------------------------------------------------
+# --- answers of plugins -----------------------------------------------------------------------------------------------
 
 
 def value(found: object, *classes: type[_T]) -> _T:
-    """Return a value that is of one of these classes, each field as its shape wants it; raises Wrong."""
+    """Return a value of one of these classes once each field fits its shape; else raises Wrong."""
     for cls in classes:
         if type(found) is cls:
             within(SHAPES[cls], found, cls.__name__)
@@ -42,7 +42,7 @@ def value(found: object, *classes: type[_T]) -> _T:
 
 
 def texts(value: object) -> list[str]:
-    """Return a list of texts, each cut to what people read; raises Wrong."""
+    """Return a list of texts, each cut to a length that people read; raises Wrong."""
     if not isinstance(value, list | tuple):
         raise Wrong(value, "a list of texts")
     check = text(0, SAID)
@@ -54,7 +54,7 @@ def texts(value: object) -> list[str]:
 
 
 def header(value: object) -> tuple[str, bytes]:
-    """Return a key with its raw header block, as a session gives it; raises Wrong."""
+    """Return a pair of a key and its raw header block; raises Wrong."""
     if not isinstance(value, tuple) or len(value) != 2:  # noqa: PLR2004  a pair
         raise Wrong(value, "a pair of key and header block")
     key, block = value
@@ -94,7 +94,7 @@ def _listed(value: object, what: str, most: int) -> Sequence[Any]:
 
 
 def answer(found: object, wanted: Collection[str], *, kind: str, folded: bool = False) -> dict[str, Sequence[Any]]:
-    """Return what a directory answered, by what it was asked for; raises Wrong.
+    """Return the answer of a directory, by the words that it was asked for; raises Wrong.
 
     ``kind`` is that of the records, or ``contact``. ``folded``: the keys are what was asked for in lower case.
     """
@@ -114,11 +114,11 @@ def answer(found: object, wanted: Collection[str], *, kind: str, folded: bool = 
     return answers
 
 
-# --- what plugins ask for ---------------------------------------------------------------------------------------------
+# --- questions of plugins ---------------------------------------------------------------------------------------------
 
 
 def asked(values: object, what: str) -> None:
-    """Expect a collection of texts to look up; raises TypeError that tells the author of whoever asks."""
+    """Expect a collection of texts to look up. Raises TypeError, for the author of the plugin that asks."""
     if isinstance(values, str | bytes):
         one = repr(values[:_SHORT])
         raise TypeError(f"{what} was asked for {one}, expected a collection of texts such as {{{one}}}")
@@ -130,6 +130,6 @@ def asked(values: object, what: str) -> None:
 
 
 def kind(value: object, what: str) -> None:
-    """Expect a kind of record to look up; raises ValueError that tells the author of whoever asks."""
+    """Expect a kind of record to look up. Raises ValueError, for the author of the plugin that asks."""
     if value not in KINDS:
         raise ValueError(f"{what} was asked for the kind {shown(value)}, expected {' or '.join(KINDS)}")

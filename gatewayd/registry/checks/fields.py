@@ -1,4 +1,4 @@
-"""What a field of a value from plugins may be: small checks, and those that are made of others. Each raises ``Wrong``."""
+"""Small checks for the fields of values from plugins, and checks that are made of others. Each raises ``Wrong``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "within",
 ]
 
-#: What a column of a database bears, and how long a text for people may be, in bytes.
+#: The largest number in a column of a database, and the longest text for people in bytes.
 _NUMBER, _WORDS = (1 << 63) - 1, 2000
 #: How much of a text or a name is shown.
 _SHORT = 40
@@ -46,7 +46,7 @@ class Wrong(Exception):
         self._spot: Spot | None = None
 
     def within(self, path: str) -> Wrong:
-        """Return it as it is seen from outside."""
+        """Return it with the path to the value that the wrong one is in."""
         self._path = (path, *self._path)
         return self
 
@@ -64,7 +64,7 @@ Check: TypeAlias = "Callable[[object], None]"
 
 
 def shown(value: object) -> str:
-    """Return a value in a few words that tell nothing of a mail: its class, a number, a short word."""
+    """Return a value in a few words that show nothing of a mail: its class, a number, a short word."""
     if value is None or isinstance(value, bool):
         return str(value)
     if type(value) is int:
@@ -149,7 +149,7 @@ def digest(value: object) -> None:
 
 
 def source(value: object) -> None:
-    """Expect where raw bytes can be read."""
+    """Expect a source of raw bytes."""
     size = getattr(value, "size", None)
     if not callable(getattr(value, "read", None)):
         raise Wrong(value, "a source with `size` and `read`")
@@ -159,11 +159,11 @@ def source(value: object) -> None:
         raise wrong.within(".size") from None
 
 
-# --- what is made of others -------------------------------------------------------------------------------------------
+# --- checks that are made of others -----------------------------------------------------------------------------------
 
 
 def optional(inner: Check) -> Check:
-    """Return a check that expects None or what another one does."""
+    """Return a check that expects None or a value that passes ``inner``."""
 
     def check(value: object) -> None:
         if value is not None:
@@ -173,7 +173,7 @@ def optional(inner: Check) -> Check:
 
 
 def many(inner: Check, *, least: int = 0, most: int = _NUMBER) -> Check:
-    """Return a check that expects a tuple of so many, each as another one does."""
+    """Return a check that expects a tuple of ``least`` to ``most`` values that pass ``inner``."""
 
     def check(value: object) -> None:
         if not isinstance(value, tuple) or type(value) is not tuple:
@@ -199,7 +199,7 @@ def pair(first: Check, second: Check) -> Check:
 
 
 def within(check: Check, value: object, path: str) -> None:
-    """Check what stands at ``path`` within a value."""
+    """Check the part of a value that is at ``path`` in it."""
     try:
         check(value)
     except Wrong as wrong:
@@ -207,7 +207,7 @@ def within(check: Check, value: object, path: str) -> None:
 
 
 class Shape:
-    """The checks of all fields of one frozen value. A class derived from it is another one: it may hold anything."""
+    """The checks of all fields of one frozen value. Derived classes don't pass: they may hold anything."""
 
     def __init__(self, cls: type, **fields: Check) -> None:
         self.cls = cls
@@ -215,7 +215,7 @@ class Shape:
         self._checks = tuple(fields.items())
 
     def __call__(self, value: object) -> None:
-        """Raise Wrong for whatever is none, or has a field that is not what was expected."""
+        """Raise Wrong for a value of another class, or with a wrong field."""
         if type(value) is not self.cls:
             raise Wrong(value, self.cls.__name__)
         for name, check in self._checks:

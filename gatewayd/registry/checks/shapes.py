@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY", "MANY", "SAID", "SHAPES"]
 
-#: Bytes of what an index of a database bears.
+#: Bytes of the longest text in an index of a database.
 KEY = 1000
-#: Bytes of what somebody else's server said: it is cut where it is kept.
+#: Bytes of a text of somebody else's server: it is cut where it is kept.
 SAID = 1 << 20
 #: How many texts a list has, and recipients a receipt.
 MANY = 10_000
