@@ -13,11 +13,11 @@ from gatewayd.config.loading import current, load, plugins_of, running
 from gatewayd.config.main import log_of
 from gatewayd.config.models.account import ImportConfig, SendConfig
 from gatewayd.config.models.fields import ERRORS
-from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, NotifyConfig, WorkersConfig
+from gatewayd.config.models.main import LimitsConfig, LogConfig, MetricsConfig, WorkersConfig
 from gatewayd.config.models.operator import UserConfig
 from gatewayd.config.outside import ca_files, outside_faults
 from gatewayd.config.rights import right_faults
-from gatewayd.config.values import AccountConfig, Config, OperatorConfig, SecretUse, TargetConfig
+from gatewayd.config.values import AccountConfig, Config, OperatorConfig, TargetConfig
 
 __all__ = [
     "ERRORS",
@@ -28,9 +28,7 @@ __all__ = [
     "LimitsConfig",
     "LogConfig",
     "MetricsConfig",
-    "NotifyConfig",
     "OperatorConfig",
-    "SecretUse",
     "SendConfig",
     "TargetConfig",
     "UserConfig",

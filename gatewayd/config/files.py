@@ -107,18 +107,13 @@ def text(file: str, raw: bytes, *, accepted: bool = False) -> str:
         line, column = _mark(found[: bad.start()])
         what = f"the character U+{ord(bad[0]):04X}, expected text without control characters"
         raise Unreadable(Fault(file=file, line=line, column=column, what=what))
-    if not found.isascii():
-        _seen(file, found)
-    return found
-
-
-def _seen(file: str, found: str) -> None:
-    """Refuse an invisible character before a key: copied from a web page, it makes another key of it, or breaks the indentation."""
-    unseen = _UNSEEN.search(found)
+    unseen = None if found.isascii() else _UNSEEN.search(found)
     if unseen:
+        # Copied from a web page, an invisible character makes another key of one, or breaks the indentation.
         line, column = _mark(found[: unseen.start("odd")])
         what = f"the character U+{ord(unseen['odd']):04X}, which can't be seen, expected keys and indentation without it"
         raise Unreadable(Fault(file=file, line=line, column=column, what=what))
+    return found
 
 
 def _mark(before: str) -> Mark:

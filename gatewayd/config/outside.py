@@ -15,7 +15,7 @@ from gatewayd.errors import AuthError, ConfigError, Fault, TransientError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gatewayd.config.values import Config, SecretUse
+    from gatewayd.config.values import Config
     from gatewayd.config.yaml_documents import YamlPath
 
 __all__ = ["ca_files", "outside_faults"]
@@ -33,9 +33,7 @@ def outside_faults(config: Config) -> tuple[Fault, ...]:
     These are secrets that can't be revealed or used, certificates, and files among the credentials that keep systemd from
     starting the service. Secrets are read, and none is kept.
     """
-    secrets = ((use, _secret_fault(use, config)) for use in config.secrets)
-    found = [Fault(file=use.file, line=use.line, column=use.column, what=what) for use, what in secrets if what]
-    return tuple(sorted({*found, *_kept_key(config), *_certificates(config), *_credentials(config)}))
+    return tuple(sorted({*_secrets(config), *_kept_key(config), *_certificates(config), *_credentials(config)}))
 
 
 def _kept_key(config: Config) -> Iterator[Fault]:
@@ -49,15 +47,15 @@ def _kept_key(config: Config) -> Iterator[Fault]:
             yield Fault(file=main.FILE, what=error.sentences)
 
 
-def _secret_fault(use: SecretUse, config: Config) -> str:
-    try:
-        if (use.file, use.secret) == (main.FILE, config.signing_key):
-            load_signer(use.secret, config.state)
-        else:
-            use.secret.reveal()
-    except (AuthError, ConfigError) as error:
-        return error.sentences
-    return ""
+def _secrets(config: Config) -> Iterator[Fault]:
+    for use in config.secrets:
+        try:
+            if (use.file, use.secret) == (main.FILE, config.signing_key):
+                load_signer(use.secret, config.state)
+            else:
+                use.secret.reveal()
+        except (AuthError, ConfigError) as error:
+            yield Fault(file=use.file, line=use.line, column=use.column, what=error.sentences)
 
 
 def ca_files(config: Config) -> Iterator[tuple[str, YamlPath, Path]]:

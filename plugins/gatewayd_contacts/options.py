@@ -15,9 +15,7 @@ class ContactsOptions(Matcher.Options, use_attribute_docstrings=False):
     """Whom to link besides the persons who wrote."""
 
     kinds: tuple[Literal["customer", "supplier"], ...] = Field(
-        default=("customer", "supplier"),
-        description="What to link besides persons: customers, suppliers or both.",
-        strict=False,
+        default=("customer", "supplier"), description="What to link besides persons: customers, suppliers or both."
     )
 
     @field_validator("kinds")

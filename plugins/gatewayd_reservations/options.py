@@ -22,10 +22,9 @@ class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
         default=("B", "O", "L"),
         description="What booking codes begin with: B gives the codes B-756 and, for the brand DB1, B-DB1-756.",
         max_length=50,
-        strict=False,
     )
     brands: tuple[_Word, ...] | None = Field(
-        default=None, description="Brands that stand in booking codes; by default the operator's own.", max_length=200, strict=False
+        default=None, description="Brands that stand in booking codes; by default the operator's own.", max_length=200
     )
     pattern: str = Field(
         default="[0-9]+",
@@ -34,9 +33,7 @@ class ReservationsOptions(Matcher.Options, use_attribute_docstrings=False):
         max_length=1000,
     )
     places: tuple[PlaceToLook, ...] = Field(
-        default=("subject",),
-        description="Where to look: in the subject, the first 64 KiB of the text, the names of attachments.",
-        strict=False,
+        default=("subject",), description="Where to look: in the subject, the first 64 KiB of the text, the names of attachments."
     )
 
     @field_validator("prefixes", "places")

@@ -142,16 +142,14 @@ class OneOrMore:
 
     @staticmethod
     def __get_pydantic_core_schema__(source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(_several, handler(source))
+        return core_schema.no_info_before_validator_function(
+            lambda value: distinct([value] if isinstance(value, str) else value), handler(source)
+        )
 
     @staticmethod
     def __get_pydantic_json_schema__(schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         made = handler(schema)
         return {"anyOf": [made["items"], made]}
-
-
-def _several(value: object) -> object:
-    return distinct([value] if isinstance(value, str) else value)
 
 
 _MAX_EMAIL = 254

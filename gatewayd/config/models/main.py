@@ -10,17 +10,7 @@ from pydantic import Field, model_validator
 from gatewayd.api.options import ConfigPath, Duration, Secret
 from gatewayd.config.models.fields import Block, Email, Name, Text, Texts
 
-__all__ = [
-    "AdministratorBlock",
-    "GatewaydFile",
-    "LimitsConfig",
-    "LogConfig",
-    "MetricsConfig",
-    "NotifyConfig",
-    "PluginsBlock",
-    "WorkersConfig",
-    "processes",
-]
+__all__ = ["GatewaydFile", "LimitsConfig", "LogConfig", "MetricsConfig", "NotifyConfig", "WorkersConfig", "processes"]
 
 
 class PluginsBlock(Block):
