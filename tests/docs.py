@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gatewayd.api import delivery, directory, events, forwarder, hookspecs, roles, session, store
-from gatewayd.api.store import admission, outbox
 from gatewayd.registry import loading
 from gatewayd.registry.loading import OBSERVERS, ROLES
 from tests import docs_configuration
@@ -71,10 +70,8 @@ def _hooks() -> Iterator[str]:
         yield from _value(value)
     yield from ("## The store", "", inspect.getdoc(store) or "", "")
     yield from _role(store.Store)
-    yield from ("## The store's outbox", "", inspect.getdoc(outbox) or "", "")
-    yield from _role(outbox.OutboxVerbs)
-    yield from ("## The store's admission", "", inspect.getdoc(admission) or "", "")
-    yield from _role(admission.AdmissionVerbs)
+    for group in store.Store.__bases__[1:]:
+        yield from _role(group)
 
 
 def _value(value: type[DataclassInstance]) -> Iterator[str]:

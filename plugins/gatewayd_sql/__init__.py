@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from gatewayd import Store, hookimpl
-from gatewayd_sql.store import Sql
 
 
 @hookimpl
 def gatewayd_stores() -> Sequence[type[Store]]:
     """Offer ``sql``."""
+    from gatewayd_sql.store import Sql  # noqa: PLC0415  SQLAlchemy takes a third of a second to import
+
     return [Sql]

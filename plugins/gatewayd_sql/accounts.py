@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, exists, func, or_, select, true, update
 
-from gatewayd import PermanentError, TransientError
+from gatewayd import AccountVerbs, PermanentError, TransientError
 from gatewayd_sql.dialect import InsertOrIgnore, each, now
 from gatewayd_sql.leases import fence
 from gatewayd_sql.outbox_tables import delivery, metadata
@@ -25,11 +25,10 @@ __all__ = ["Accounts"]
 _ORDER = (mailbox.c.second, mailbox.c.since, mailbox.c.account)
 
 
-class Accounts:
-    """Mailboxes and names of accounts."""
+class Accounts(AccountVerbs):
+    """See ``AccountVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
     def claim(self, lease: Lease, name: str, *, second: bool, enter: bool) -> Sequence[str]:
         """Return who has or had a mailbox, this account among them if it may. One read where it had it before."""
@@ -58,7 +57,7 @@ class Accounts:
                 found.setdefault(name, []).append((account, second))
         return found
 
-    def rename(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
+    def rename_account(self, old: str, new: str, *, dead: Callable[[str], bool]) -> int:
         """Let all that is kept of one account be another's; return how many mails it has."""
         holder = self._holder(old)
         gone = holder if holder is not None and dead(holder) else None

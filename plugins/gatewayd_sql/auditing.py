@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import bindparam, select
 
-from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listing, TransientError, difference
+from gatewayd import Audit, DatabaseCheck, GatewaydError, Length, Listed, Listing, ProofVerbs, TransientError, difference
 from gatewayd_sql.changes import shown_key
 from gatewayd_sql.checking import checked
 from gatewayd_sql.dialect import one_of
@@ -74,11 +74,10 @@ class _Stored:
     digest: bytes
 
 
-class Auditor:
-    """Audit an account, and the database."""
+class Auditor(ProofVerbs):
+    """See ``ProofVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
     def audit(self, account: str, listings: Mapping[str, Listing]) -> Sequence[Audit]:
         """Compare folder by folder, those of the ledger that the server did not list included."""

@@ -6,32 +6,33 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, distinct, exists, false, func, select, true, update
 
-from gatewayd import Cause, PermanentError
-from gatewayd_sql.database import pieces
-from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
-from gatewayd_sql.raw import StoredSource
+from gatewayd import Cause, DeskVerbs
+from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.dialect import InsertOrIgnore, InsertOrReplace, clock
+from gatewayd_sql.raw import source_of
 from gatewayd_sql.said import link_row, queue_of, say
 from gatewayd_sql.sealing import seal
-from gatewayd_sql.tables import content, fault, filing, link, mail, rival
+from gatewayd_sql.tables import fault, filing, fingerprint, link, mail, rival
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, views, visible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection
 
     from gatewayd import Filing, FilingView, Query, Record, Source, Viewer
     from gatewayd_sql.database import Database
 
 __all__ = ["DeskTables", "refiled"]
 
+_REMEMBER = Many(InsertOrReplace(fingerprint))
 
-class DeskTables:
-    """List, search, link, mark, and hand out raw bytes."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+class DeskTables(DeskVerbs):
+    """See ``DeskVerbs``."""
+
+    _db: Database
 
     def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
         """Return the filings that the viewer may see and that fit, newest first."""
@@ -49,30 +50,7 @@ class DeskTables:
 
     def source(self, viewer: Viewer, mail_id: int) -> Source | None:
         """Return where the raw bytes can be read; None where this viewer has no such filing."""
-        query = _source(mail_id).join(filing, filing.c.mail_id == mail.c.id).where(visible(viewer))
-        return self._source(query)
-
-    def stored_source(self, mail_id: int) -> Source:
-        """Return the same for the kernel itself; raises PermanentError where there is no such mail."""
-        found = self._source(_source(mail_id))
-        if found is None:
-            raise PermanentError(f"there is no mail {mail_id}")
-        return found
-
-    def _source(self, query: Select[int, int]) -> Source | None:
-        with self._db.reading() as connection:
-            found = connection.execute(query).one_or_none()
-        return None if found is None else StoredSource(self._db, found[0], found[1])
-
-    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None) -> Sequence[int]:
-        """Return ids of the account's mails that the operator has no filing of, and that are no other user's."""
-        filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
-        with self._db.reading() as connection:
-            # Filings are found by operator and mail: of a mail alone, all personal ones that there are would be gone through.
-            here = exists().where(one_of(filing.c.operator, connection.scalars(each(filing.c.operator, true()))))
-            others = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None), filing.c.owner != (owner or ""))
-            query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
-            return list(connection.scalars(query.order_by(mail.c.id).limit(limit)))
+        return source_of(self._db, mail_id, exists().where(visible(viewer), filing.c.mail_id == mail.c.id))
 
     def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
         """Replace what matchers said of these filings; what people said stays."""
@@ -139,6 +117,24 @@ class DeskTables:
             seal(connection, [(viewer.operator, mail_id)])
         return len(gone)
 
+    def fingerprints(self, operator: str) -> Mapping[str, str]:
+        """Return an operator's fingerprints, by kind."""
+        with self._db.reading() as connection:
+            rows = connection.execute(
+                select(fingerprint.c.kind, fingerprint.c.fingerprint).where(fingerprint.c.operator == operator)
+            )
+            return {row.kind: row.fingerprint for row in rows}
+
+    def remember_fingerprints(self, operator: str, fingerprints: Mapping[str, str]) -> None:
+        """Remember them, in place of all that were remembered before."""
+        rows = [
+            {"operator": operator, "kind": clean(kind), "fingerprint": clean(value)} for kind, value in sorted(fingerprints.items())
+        ]
+        with self._db.writing() as connection:
+            kinds = [row["kind"] for row in rows]
+            connection.execute(delete(fingerprint).where(fingerprint.c.operator == operator, fingerprint.c.kind.not_in(kinds)))
+            _REMEMBER.run(connection, rows)
+
 
 def refiled(connection: Connection, viewer: Viewer, new: Mapping[int, Filing]) -> None:
     """Replace what matchers said of these filings, which are there and locked."""
@@ -179,10 +175,6 @@ def _fits(query: Query) -> list[ColumnElement[bool]]:
     if query.before is not None:
         fits.append(filing.c.mail_id < query.before)
     return fits
-
-
-def _source(mail_id: int) -> Select[int, int]:
-    return select(content.c.id, content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == mail_id)
 
 
 def _links(connection: Connection, viewer: Viewer, mail_id: int) -> list[tuple[str, str]]:

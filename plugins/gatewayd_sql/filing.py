@@ -2,70 +2,50 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, insert, select, update
+from sqlalchemy import exists, select, true
 
-from gatewayd import Commit, Filed, Filing, NotAdmitted, PermanentError, Posted, Retry, Tally, Vanished
-from gatewayd_sql.bounced import bounced
-from gatewayd_sql.database import Many, pieces
-from gatewayd_sql.dialect import InsertOrIgnore, clock, one_of
+from gatewayd import Commit, Filed, Filing, FilingVerbs, PermanentError, Posted
+from gatewayd_sql.batch import FiledBatch, shown
+from gatewayd_sql.database import Many
+from gatewayd_sql.dialect import InsertOrIgnore, clock, each, one_of
 from gatewayd_sql.entering import enter
 from gatewayd_sql.inherited import answer
 from gatewayd_sql.leases import fence
-from gatewayd_sql.provisional import doubt
-from gatewayd_sql.raw import mend, put_chunks
-from gatewayd_sql.refused import keep
-from gatewayd_sql.refused_filings import forget, refuse
+from gatewayd_sql.raw import source_of
+from gatewayd_sql.refused import forget
 from gatewayd_sql.said import add
-from gatewayd_sql.sealing import filed_for, hold, remember, seal
-from gatewayd_sql.tables import WAITING, content, filing, ledger, mail
-from gatewayd_sql.times import clean, seconds
+from gatewayd_sql.sealing import hold, remember, seal
+from gatewayd_sql.tables import WAITING, filing, ledger, mail
+from gatewayd_sql.times import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
-    from gatewayd import Delivery, Lease, Mail, Outcome, Outgoing, Viewer
+    from gatewayd import Delivery, Lease, Outcome, Outgoing, Source, Viewer
     from gatewayd_sql.database import Database
 
 __all__ = ["Filer"]
 
-_END = update(ledger).where(ledger.c.id == bindparam("entry"))
-_FINAL = Many(_END)
-_RESIZE = Many(_END.values(size=bindparam("bytes")))
-_REREAD = Many(_END)
-_DEFER = _END.values(tries=ledger.c.tries + 1, due=bindparam("due"), cause=bindparam("cause"))
-_WAITS = select(ledger.c.id, ledger.c.folder, ledger.c.key, ledger.c.arrival).where(
-    ledger.c.account == bindparam("account"), ledger.c.state == WAITING, one_of(ledger.c.id, name="ids")
-)
-_IN = select(content.c.id).where(one_of(content.c.id, name="ids"))
-_KEEP = Many(InsertOrIgnore(content))
-_MAIL = Many(insert(mail))
 _ENTER = Many(InsertOrIgnore(ledger).inline())
 
 #: Where the ledger of a sending account has the mail that we wrote.
 _OUTBOX = "outbox"
 
-#: What an entry has in the end, unless it is said otherwise.
-_ENDED = {"cause": "", "mail_id": None, "anchor": None, "owed": None, "gone_at": None}
 
+class Filer(FilingVerbs):
+    """See ``FilingVerbs``."""
 
-class Filer:
-    """File batches and further filings."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
     def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
         """Commit what became of a batch."""
-        shown = _shown(outcomes)
+        columns = shown(outcomes)
         with self._db.writing() as connection:
-            batch = _Batch(connection, lease.account, fence(connection, lease), shown)
-            return batch.commit(outcomes)
+            return FiledBatch(connection, lease.account, fence(connection, lease), columns).commit(outcomes)
 
     def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
         """Commit a mail of our own together with its delivery."""
@@ -74,7 +54,7 @@ class Filer:
             entry_id = _entered(connection, outgoing, clean(delivery.message_id), time)
             own = Filing(operator=viewer.operator, owner=outgoing.owner)
             filed = [Filed(entry_id=entry_id, mail=outgoing.mail, digest=outgoing.digest, filings=(own,))]
-            if not _Batch(connection, outgoing.account, time, _shown(filed), direction="out").commit(filed).filed:
+            if not FiledBatch(connection, outgoing.account, time, shown(filed), direction="out").commit(filed).filed:
                 raise PermanentError(f"account {outgoing.account} has sent the same bytes before")
             if outgoing.answers is not None:
                 answer(connection, viewer, entry_id, outgoing)
@@ -85,19 +65,35 @@ class Filer:
     def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
         """Commit further filings of the account's mails; what is filed already is left alone."""
         new: dict[tuple[str, int], Filing] = {}
-        for mail_id, each in filings:
-            new.setdefault((each.operator, mail_id), each)
+        for mail_id, one in filings:
+            new.setdefault((one.operator, mail_id), one)
         with self._db.writing() as connection:
             time = fence(connection, lease)
             mine = hold(connection, {mail_id for _, mail_id in new}, mail.c.account == lease.account)
             of = filing.c.operator.in_({operator for operator, _ in new})
             there = select(filing.c.operator, filing.c.mail_id).where(of, one_of(filing.c.mail_id, mine))
             taken = set(map(tuple, connection.execute(there)))
-            wanted = [(key[1], each) for key, each in new.items() if key[1] in mine and key not in taken]
+            wanted = [(key[1], one) for key, one in new.items() if key[1] in mine and key not in taken]
             add(connection, wanted, time)
             remember(connection, {mail_id for mail_id, _ in wanted})
             forget(connection, [key for key in new if key[1] in mine])
         return len(wanted)
+
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
+        """Return ids of the account's mails that the operator has no filing of, and that are no other user's."""
+        filed = exists().where(filing.c.operator == operator, filing.c.mail_id == mail.c.id)
+        with self._db.reading() as connection:
+            # Filings are found by operator and mail: of a mail alone, all personal ones that there are would be gone through.
+            here = exists().where(one_of(filing.c.operator, connection.scalars(each(filing.c.operator, true()))))
+            others = here.where(filing.c.mail_id == mail.c.id, filing.c.owner.is_not(None), filing.c.owner != (owner or ""))
+            query = select(mail.c.id).where(mail.c.account == account, mail.c.id > after, ~filed, ~others)
+            return list(connection.scalars(query.order_by(mail.c.id).limit(limit)))
+
+    def stored_source(self, mail_id: int) -> Source:
+        """Return where the raw bytes of a mail can be read; raises PermanentError if there is no such mail."""
+        if (found := source_of(self._db, mail_id)) is None:
+            raise PermanentError(f"there is no mail {mail_id}")
+        return found
 
 
 def _entered(connection: Connection, outgoing: Outgoing, key: str, time: float) -> int:
@@ -121,179 +117,3 @@ def _entered(connection: Connection, outgoing: Outgoing, key: str, time: float) 
     if entry_id is None:
         raise PermanentError(f"account {outgoing.account} has sent a mail with the Message-ID {key} before")
     return int(entry_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """Bytes that the database has: under which id, and as which mail of the account, if any."""
-
-    content_id: int
-    mail_id: int | None
-
-
-class _Batch:
-    """One batch that is filed, inside one transaction."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        account: str,
-        time: float,
-        shown: Mapping[int, Mapping[str, object]],
-        *,
-        direction: Literal["in", "out"] = "in",
-    ) -> None:
-        self._connection = connection
-        self._account = account
-        self._time = time
-        self._shown = shown
-        self._direction = direction
-        self._states: list[dict[str, object]] = []
-
-    def commit(self, outcomes: Sequence[Outcome]) -> Commit:
-        entries = self._waiting([outcome.entry_id for outcome in outcomes])
-        # Only what waits: an earlier run may have filed it. And each once.
-        real = {outcome.entry_id: outcome for outcome in outcomes if outcome.entry_id in entries}
-        filed = self._file(came := [each for each in real.values() if isinstance(each, Filed)], entries)
-        deferred = [each for each in real.values() if isinstance(each, Retry)]
-        left = [each for each in real.values() if isinstance(each, NotAdmitted)]
-        vanished = [each for each in real.values() if isinstance(each, Vanished)]
-        for out in left:
-            self._end(out.entry_id, "not admitted", cause=clean(out.cause), anchor=out.anchor or None)
-        for gone in vanished:
-            self._end(gone.entry_id, "not admitted" if gone.refused else "vanished", cause=clean(gone.cause), gone_at=self._time)
-        _FINAL.run(self._connection, self._states)
-        self._reread(came)
-        _RESIZE.run(self._connection, [{"entry": e.entry_id, "bytes": e.listed_size} for e in came if e.listed_size is not None])
-        keep(self._connection, left, deferred)
-        if deferred:
-            rows = [{"entry": one.entry_id, "due": self._time + one.retry_after, "cause": clean(one.cause)} for one in deferred]
-            self._connection.execute(_DEFER, rows)
-        ends = {"not_admitted": len(left), "vanished": len(vanished), "deferred": len(deferred)}
-        tally = Tally(filed=len(filed), duplicate=len(came) - len(filed), **ends)
-        brought = [each for each in came if each.entry_id in filed]
-        doubt(self._connection, [(one.entry_id, verdict) for one in brought for verdict in one.provisional], self._time)
-        refuse(self._connection, self._account, brought)
-        return Commit(tally=tally, filed=filed, suspended=bounced(self._connection, brought, self._time))
-
-    def _waiting(self, entry_ids: Sequence[int]) -> dict[int, Row[int, str, str, float | None]]:
-        return {row[0]: row for row in self._connection.execute(_WAITS, {"account": self._account, "ids": list(entry_ids)})}
-
-    def _file(self, batch: Sequence[Filed], entries: dict[int, Row[int, str, str, float | None]]) -> frozenset[int]:
-        kept = self._keep([each for each in batch if each.grown_from is None])
-        rows: list[dict[str, object]] = []
-        filings: list[tuple[int, Filing]] = []
-        new: set[int] = set()
-        for each in batch:
-            owed = None if each.owed is None or each.reread_after is not None else str(each.owed)
-            filed = {"anchor": each.mail.anchor or None, "owed": owed}
-            if each.grown_from is not None:
-                cause = f"mail {each.grown_from}, but for fields that its server has written"
-                self._end(each.entry_id, "duplicate", cause=cause, mail_id=each.grown_from, **filed)
-                continue
-            had = kept[each.digest]
-            mail_id = each.entry_id if had.mail_id is None else had.mail_id
-            if had.mail_id is None:
-                kept[each.digest] = _Kept(had.content_id, mail_id)
-                new.add(mail_id)
-                whom = filed_for((one.operator, one.owner) for one in each.filings)
-                rows.append({**self._mail(each.mail, entries[mail_id], had.content_id), "filed_for": whom})
-                filings.extend((mail_id, one) for one in each.filings)
-                self._end(mail_id, "filed", mail_id=mail_id, **filed)
-            else:
-                self._end(each.entry_id, "duplicate", cause=f"the same bytes as mail {mail_id}", mail_id=mail_id, **filed)
-        _MAIL.run(self._connection, rows)
-        add(self._connection, filings, self._time, unread=self._direction == "in")
-        return frozenset(new)
-
-    def _keep(self, batch: Sequence[Filed]) -> dict[bytes, _Kept]:
-        """Store the raw bytes that are new, and return for every digest where its bytes are."""
-        first = {each.digest: each for each in reversed(batch)}
-        if not first:
-            return {}
-        # In the order of digests: two batches then never wait for each other in a ring.
-        rows: list[dict[str, object]] = [
-            {"id": each.entry_id, "digest": digest, "size": each.mail.source.size} for digest, each in sorted(first.items())
-        ]
-        _KEEP.run(self._connection, rows)
-        # An entry that waits has never brought bytes: where there are some by its id, they came in just now.
-        mine = frozenset(self._connection.scalars(_IN, {"ids": [each.entry_id for each in first.values()]}).all())
-        new = {digest: each for digest, each in first.items() if each.entry_id in mine}
-        put_chunks(self._connection, sorted((each.entry_id, each.mail.source) for each in new.values()))
-        had = self._had(first.keys() - new.keys())
-        mend(self._connection, [(kept.content_id, first[digest].mail.source) for digest, kept in had.items()])
-        return {digest: _Kept(each.entry_id, None) for digest, each in new.items()} | had
-
-    def _had(self, digests: Collection[bytes]) -> dict[bytes, _Kept]:
-        """Return where bytes are that were there before."""
-        if not digests:
-            return {}
-        mine = and_(mail.c.content_id == content.c.id, mail.c.account == self._account)
-        query = select(content.c.digest, content.c.id, mail.c.id).select_from(content.outerjoin(mail, mine))
-        return {
-            digest: _Kept(content_id, mail_id)
-            for piece in pieces(digests)
-            for digest, content_id, mail_id in self._connection.execute(query.where(content.c.digest.in_(piece)))
-        }
-
-    def _reread(self, came: Sequence[Filed]) -> None:
-        """Let what is of another size than the server lists be due once more."""
-        odd = [(each, each.reread_after) for each in came if each.reread_after is not None]
-        rows = [
-            {"entry": each.entry_id, "again": str(each.owed or ""), "due": self._time + after, "tries": 0} for each, after in odd
-        ]
-        _REREAD.run(self._connection, rows)
-
-    def _end(self, entry: int, state: str, **values: object) -> None:
-        self._states.append({"entry": entry, "state": state, **_ENDED, **values})
-
-    def _mail(self, view: Mail, entry: Row[int, str, str, float | None], content_id: int) -> dict[str, object]:
-        received = seconds(view.received_at)
-        if received is None:
-            received = self._time if entry.arrival is None else entry.arrival
-        return {
-            "id": entry.id,
-            "account": self._account,
-            "folder": entry.folder,
-            "key": entry.key,
-            "content_id": content_id,
-            "received_at": received,
-            "direction": self._direction,
-            **self._shown[entry.id],
-        }
-
-
-def _shown(outcomes: Sequence[Outcome]) -> dict[int, dict[str, object]]:
-    """Return what rows say of the mails themselves, by entry. It needs no database, so no other writer waits for it."""
-    return {each.entry_id: _columns(each.mail) for each in outcomes if isinstance(each, Filed)}
-
-
-def _columns(view: Mail) -> dict[str, object]:
-    sender, name = (view.from_[0].email, view.from_[0].name) if view.from_ else ("", "")
-    to = [address.email for address in view.to]
-    searched = "\n".join((view.subject, sender, name, *to, *(address.email for address in view.cc)))
-    return {
-        "message_id": clean(view.message_id),
-        "sender": clean(sender),
-        "sender_name": clean(name),
-        # JSON in ASCII takes every character.
-        "recipients": json.dumps(to),
-        "attachments": _attachments(view),
-        "subject": clean(view.subject),
-        "search": clean(searched).casefold(),
-        "sent_at": seconds(view.sent_at),
-    }
-
-
-def _attachments(view: Mail) -> str:
-    if not view.attachments:
-        return "[]"
-    return json.dumps(
-        [
-            (
-                *(each.name, each.type, each.size, each.part.offset, each.part.length, each.part.encoding, each.part.charset),
-                *((each.part.within,) if each.part.within else ()),
-            )
-            for each in view.attachments
-        ]
-    )

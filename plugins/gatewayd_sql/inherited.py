@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import select
 
-from gatewayd import Record
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, one_of
 from gatewayd_sql.tables import OUT, filing, link, mail
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from gatewayd import Filing, Kind, Outgoing, Viewer
-    from gatewayd_sql.database import Database
 
-__all__ = ["Inheritance", "answer", "inherited"]
+__all__ = ["Heir", "answer", "inherited", "links_to_inherit"]
 
 #: Who inherits: operator, owner, and the Message-ID of the mail of ours that is answered.
-_Heir: TypeAlias = tuple[str, str | None, str]
+Heir: TypeAlias = tuple[str, str | None, str]
 _Row: TypeAlias = "Row[int, str | None, str, Kind, str, str]"
 
 _LINK = Many(InsertOrIgnore(link))
@@ -44,19 +42,6 @@ _LINKS = (
 )
 
 
-class Inheritance:
-    """What mail that is not filed yet will inherit."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    def inheritable(self, wanted: Collection[_Heir]) -> dict[_Heir, list[Record]]:
-        """Return the records that filings would inherit, by (operator, owner, Message-ID that they follow)."""
-        with self._db.reading() as connection:
-            found = _links(connection, wanted)
-        return {heir: [Record(kind=row.kind, id=row.record_id, label=row.label) for row in rows] for heir, rows in found.items()}
-
-
 def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> list[dict[str, object]]:
     """Return the rows of the links that filings inherit, given as (mail id, filing); two queries for all."""
     following = [
@@ -64,7 +49,7 @@ def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> 
         for mail_id, each in filings
         for by, said in each.follows
     ]
-    found = _links(connection, {heir for _, heir, _, _ in following})
+    found = links_to_inherit(connection, {heir for _, heir, _, _ in following})
     return [
         {
             "operator": row.operator,
@@ -82,7 +67,7 @@ def inherited(connection: Connection, filings: Sequence[tuple[int, Filing]]) -> 
     ]
 
 
-def _links(connection: Connection, wanted: Collection[_Heir]) -> Mapping[_Heir, Sequence[_Row]]:
+def links_to_inherit(connection: Connection, wanted: Collection[Heir]) -> Mapping[Heir, Sequence[_Row]]:
     """Return the links that each of them inherits, in the order of mails and records; who inherits nothing is left out."""
     if not wanted:
         return {}

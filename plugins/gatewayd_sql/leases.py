@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, or_, select, update
 
-from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, TransientError
+from gatewayd import LEASE_SECONDS, Held, Lease, LeaseLost, LeaseVerbs, TransientError
 from gatewayd_sql.catalog import prove_table
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrIgnore, now, one_of, table_number
@@ -57,13 +57,12 @@ def fence(connection: Connection, lease: Lease) -> float:
     return float(until) - LEASE_SECONDS
 
 
-class Leases:
-    """Take, renew and release leases."""
+class Leases(LeaseVerbs):
+    """See ``LeaseVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
-    def take(self, account: str, holder: str, *, dead: Callable[[str], bool]) -> Lease | Held:
+    def take_lease(self, account: str, holder: str, *, dead: Callable[[str], bool]) -> Lease | Held:
         """Take the lease if it is free, ended, or its holder is dead."""
         for _ in range(_TRIES):
             found = self._read(account)
@@ -115,7 +114,7 @@ class Leases:
     # Rows are locked in the order of accounts, and those that somebody else has locked are left out: a visit that commits a
     # large batch locks its lease's row for as long, and no other account may wait for that (promise P4).
 
-    def take_many(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
+    def take_leases(self, accounts: Collection[str], holder: str, *, dead: Callable[[str], bool]) -> Sequence[Lease]:
         """Take those leases that are free, ended or of a dead holder; one read where there are none."""
         holders = self._holders(accounts)
         gone = [one for one in {holder for holder in holders.values() if holder is not None} if dead(one)]
@@ -139,7 +138,7 @@ class Leases:
             rows = connection.execute(query.where(one_of(table.c.account, accounts)))
             return {account: holder if stands else None for account, holder, stands in rows}
 
-    def renew_many(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+    def renew_leases(self, leases: Sequence[Lease]) -> Sequence[Lease]:
         """Renew them, and return those that still stand."""
         if not leases:
             return []
@@ -159,7 +158,7 @@ class Leases:
                 standing |= held.intersection(map(tuple, connection.execute(query)))
         return [lease for lease in leases if (lease.account, lease.holder, lease.epoch) in standing]
 
-    def release_many(self, leases: Sequence[Lease]) -> None:
+    def release_leases(self, leases: Sequence[Lease]) -> None:
         """Give them back."""
         rows = [
             {"of": lease.account, "holder": lease.holder, "taken": lease.epoch, "owner": None, "until": 0.0}

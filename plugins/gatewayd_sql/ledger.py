@@ -4,34 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVarTuple
 
-from sqlalchemy import Select, Text, and_, bindparam, case, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, func, select, update
 
-from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, Listed, State, Waiting
-from gatewayd_sql.changes import OWES, PAST_KEY, Change, give_up, learn, recognised, shown_key
-from gatewayd_sql.database import Many, pieces
+from gatewayd import Anchor, Entry, EntryView, FolderState, Known, Lease, LedgerVerbs, Listed, Sizes, State, Waiting
+from gatewayd_sql.changes import OWES, shown_key
+from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import now, one_of
 from gatewayd_sql.leases import fence
-from gatewayd_sql.refused import move
-from gatewayd_sql.tables import WAITING, mail
+from gatewayd_sql.pages import EnteredPage
+from gatewayd_sql.tables import WAITING, content, mail
 from gatewayd_sql.tables import folder as folders
 from gatewayd_sql.tables import ledger as table
 from gatewayd_sql.times import clean, moment, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
-
-    from sqlalchemy import Connection
 
     from gatewayd_sql.database import Database
 
 __all__ = ["Ledger"]
 
 _Columns = TypeVarTuple("_Columns")
-
-_ADD = Many(insert(table))
-
-_GONE = "gone from the server before it was fetched"
 
 _HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindparam("folder"))
 
@@ -45,32 +39,28 @@ _WAITING = (
 _KNOWN = select(
     table.c.key, table.c.state, table.c.size, table.c.arrival, table.c.backlog, table.c.gone_at, OWES.label("owes")
 ).where(_HERE, one_of(table.c.key, name="keys"))
-_ENTERED = select(
-    table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival, table.c.mail_id, table.c.former
-).where(_HERE)
-_LISTED = _ENTERED.where(one_of(table.c.key, name="keys"))
-# A folder's past is longer than the folder: it is left to the database, since no other writer of SQLite gets on meanwhile (P4).
-_STANDING = _ENTERED.where(or_(table.c.gone_at.is_(None), one_of(table.c.key, name="keys")))
-_DOUBT = bindparam("doubt", type_=Text)
-_REMEMBER = (
-    update(folders)
-    .where(folders.c.account == bindparam("of"), folders.c.folder == bindparam("at"))
-    .values(
-        cursor=bindparam("cursor"),
-        start_at=bindparam("start_at"),
-        doubt=case((_DOUBT != "", _DOUBT), else_=folders.c.doubt),
-        # The whole is to be compared at once.
-        compared_at=case((_DOUBT != "", None), else_=folders.c.compared_at),
-    )
-)
 _DUE = _WAITING.where(table.c.due <= now())
 
+#: How many of the last messages say whether a server's sizes are exact.
+_LAST = 100
 
-class Ledger:
-    """What visits ask the ledger and enter into it."""
+_STANDS = (
+    select(table.c.state, func.count()).where(_HERE, table.c.gone_at.is_(None), table.c.state != "vanished").group_by(table.c.state)
+)
+_SIZES = (
+    select((table.c.size == content.c.size).label("exact"))
+    .join_from(table, mail, mail.c.id == table.c.mail_id)
+    .join(content, content.c.id == mail.c.content_id)
+    .where(_HERE, table.c.state == "filed", table.c.size.is_not(None))
+    .order_by(table.c.id.desc())
+    .limit(_LAST)
+)
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+
+class Ledger(LedgerVerbs):
+    """See ``LedgerVerbs``."""
+
+    _db: Database
 
     def folder(self, account: str, folder: str) -> FolderState | None:
         """Return how far the folder was listed."""
@@ -164,124 +154,37 @@ class Ledger:
         *,
         cursor: str,
         start_at: datetime | None,
-        standing: Collection[str] | None,
+        standing: Collection[str] | None = None,
         doubt: str = "",
     ) -> int:
         """Commit new keys together with the cursor; return how many were new."""
         with self._db.writing() as connection:
-            page = _Entering(connection, lease.account, folder, fence(connection, lease))
+            page = EnteredPage(connection, lease.account, folder, fence(connection, lease))
             added = page.enter(entries, None if standing is None else frozenset(standing))
             page.remember(cursor, seconds(start_at), clean(doubt))
         return added
 
+    def standing(self, account: str, folder: str) -> Mapping[State, int]:
+        """Return how many keys the server still had when it was last listed, by state."""
+        with self._db.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(_STANDS, {"account": account, "folder": folder})}
+
+    def sizes(self, account: str, folder: str) -> Sizes:
+        """Return how many of the last messages had the length that the server lists."""
+        with self._db.reading() as connection:
+            said = [bool(exact) for exact in connection.scalars(_SIZES, {"account": account, "folder": folder})]
+        return Sizes(exact=sum(said), other=len(said) - sum(said))
+
+    def prove(self, lease: Lease, folder: str, *, checked_at: datetime | None, compared_at: datetime | None, doubt: str) -> None:
+        """Commit what a listing has proven."""
+        times = {"checked_at": seconds(checked_at), "compared_at": seconds(compared_at)}
+        wanted = {"compared_at"} if doubt else set()
+        known = {column: time for column, time in times.items() if time is not None or column in wanted}
+        here = update(folders).where(folders.c.account == lease.account, folders.c.folder == folder)
+        with self._db.writing() as connection:
+            fence(connection, lease)
+            connection.execute(here.values(doubt=clean(doubt), **known))
+
 
 def _of(account: str, folder: str, query: Select[*_Columns]) -> Select[*_Columns]:
     return query.where(table.c.account == account, table.c.folder == folder)
-
-
-class _Entering:
-    """One page that is entered into one folder, inside one transaction."""
-
-    def __init__(self, connection: Connection, account: str, folder: str, time: float) -> None:
-        self._connection = connection
-        self._account = account
-        self._folder = folder
-        self._time = time
-
-    def enter(self, entries: Sequence[Entry], standing: frozenset[str] | None) -> int:
-        by_key = {entry.listed.key: entry for entry in reversed(entries)}
-        change = self._compare(by_key, standing)
-        new = [entry for key, entry in reversed(by_key.items()) if key not in change.known] + change.anew
-        self._apply(change)
-        self._add(new, change.before)
-        return len(new)
-
-    def remember(self, cursor: str, start_at: float | None, doubt: str) -> None:
-        values = {"cursor": cursor, "start_at": start_at, "doubt": doubt}
-        # The lease is held, so nobody else makes the row between the two.
-        if not self._connection.execute(_REMEMBER, {"of": self._account, "at": self._folder, **values}).rowcount:
-            self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
-
-    def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> Change:
-        change = Change()
-        keys = list(entries if standing is None else standing.union(entries))
-        values = {"account": self._account, "folder": self._folder, "keys": keys}
-        # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
-        for row in self._connection.execute(_LISTED if standing is None else _STANDING, values):
-            entry = entries.get(row.key)
-            if entry is None and standing is not None and row.key not in standing:
-                change.is_gone(row)
-            else:
-                change.stands(row, entry)
-        return change
-
-    def _apply(self, change: Change) -> None:
-        self._set(change.gone, gone_at=self._time)
-        self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
-        give_up(self._connection, change.contradicted, self._time)
-        # A past entry is gone for good: what is known again or owed is whatever stands under its key now.
-        self._set(change.past, key=PAST_KEY, anchor=None, owed=None, again=None)
-        self._set(change.stands_again, gone_at=None)
-        self._set(change.waits_again, state="waiting", cause="listed again", due=0.0)
-        if change.wanted:
-            wanted = update(table).where(table.c.id == bindparam("entry"))
-            rows = [
-                {"entry": entry_id, "state": entry.state, "backlog": entry.backlog, "cause": clean(entry.cause), "due": 0.0}
-                for entry_id, entry in change.wanted
-            ]
-            self._connection.execute(wanted, rows)
-        learn(self._connection, change.learned)
-
-    def _set(self, entry_ids: Iterable[int], **values: object) -> None:
-        for piece in pieces(entry_ids):
-            self._connection.execute(update(table).where(table.c.id.in_(piece)).values(**values))
-
-    def _add(self, entries: Sequence[Entry], before: Mapping[str, int]) -> None:
-        here = (table.c.account == self._account, table.c.folder == self._folder)
-        named = {one for entry in entries for one in (entry.same_as, entry.like) if one is not None}
-        known = recognised(self._connection, here, sorted(named))
-        rows = []
-        taken: dict[int, str] = {}
-        refused: set[int] = set()
-        for entry in entries:
-            like = known.get(entry.like, {}) if entry.like is not None else {}
-            row = self._row(entry) | {"former": before.get(entry.listed.key, like.get("mail_id"))}
-            same = known.pop(entry.same_as, None) if entry.same_as is not None else None
-            if same is not None and entry.same_as is not None:
-                taken[entry.same_as] = entry.listed.key
-                refused |= {entry.same_as} if same["state"] == "not admitted" else set()
-                size = same.pop("size")
-                # What has grown is not what was filed: nothing is done to it.
-                row |= same if size == entry.listed.size else same | {"owed": None, "again": None}
-            rows.append(row)
-        _ADD.run(self._connection, rows)
-        self._set(taken, anchor=None, owed=None, again=None)
-        self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
-        move(self._connection, self._account, self._folder, {one: key for one, key in taken.items() if one in refused})
-
-    def _row(self, entry: Entry) -> dict[str, object]:
-        return {
-            "account": self._account,
-            "folder": self._folder,
-            "key": entry.listed.key,
-            "state": entry.state,
-            "cause": clean(entry.cause),
-            "size": entry.listed.size,
-            "arrival": seconds(entry.listed.arrival),
-            "backlog": entry.backlog,
-            "tries": 0,
-            "due": 0.0,
-            "listed_at": self._time,
-            "anchor": None,
-            "mail_id": None,
-            "owed": None,
-            "again": None,
-            "others": entry.others,
-        }
-
-    def _move_mails(self, taken: Sequence[dict[str, object]]) -> None:
-        """Let mails that were filed under the old keys be shown under the new ones."""
-        if taken:
-            filed = select(table.c.mail_id).where(table.c.id == bindparam("entry"), table.c.state == "filed").scalar_subquery()
-            moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
-            self._connection.execute(moved, list(taken))

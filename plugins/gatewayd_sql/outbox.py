@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, exists, func, null, select, update
 
-from gatewayd import DELIVERY_SECONDS
+from gatewayd import DELIVERY_SECONDS, OutboxVerbs
 from gatewayd_sql.database import Many
 from gatewayd_sql.deliveries import shown, taken
 from gatewayd_sql.dialect import InsertOrIgnore, now, one_of
@@ -108,13 +108,12 @@ _LATE = (
 )
 
 
-class OutboxTables:
-    """Say what is due, give it out, and take in what became of it."""
+class OutboxTables(OutboxVerbs):
+    """See ``OutboxVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
-    def destinations(self, dead: Callable[[str], bool]) -> Mapping[str, float]:
+    def destinations(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
         """Return for every destination in how many seconds something of it is due."""
         with self._db.reading() as connection:
             due = {row.destination: row.seconds for row in connection.execute(_DESTINATIONS)}

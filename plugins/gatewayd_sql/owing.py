@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, case, func, literal_column, select, update
 
-from gatewayd import Action, Lease, Listed, Owed, Reread
+from gatewayd import Action, Lease, Listed, Owed, OwedVerbs, Reread
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.leases import fence
@@ -67,13 +67,12 @@ _LATER = Many(_AGAIN.values(again=ledger.c.again, tries=ledger.c.tries + literal
 _UNDONE = Many(_AGAIN)
 
 
-class Owing:
-    """What visits ask of owed actions, and what became of these."""
+class Owing(OwedVerbs):
+    """See ``OwedVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
-    def owed(self, account: str, *, after: int, limit: int) -> Sequence[Owed]:
+    def owed(self, account: str, *, after: int = 0, limit: int) -> Sequence[Owed]:
         """Return actions that are owed for keys that still stand, oldest first."""
         with self._db.reading() as connection:
             rows = connection.execute(_OWED, {"account": account, "after": after, "most": limit}).all()
@@ -90,7 +89,7 @@ class Owing:
             for row in rows
         ]
 
-    def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool) -> None:
+    def settled(self, lease: Lease, entry_ids: Collection[int], *, undone: bool = False) -> None:
         """Commit that these actions are done, or left undone."""
         # What we took away ourselves can't come back under another key: mail that looks like it is other mail. Under the same
         # key it is other mail, too; or the server ignores us, and then a duplicate is not fetched once more at every visit.

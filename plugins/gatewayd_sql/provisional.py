@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, insert, or_, select
 
-from gatewayd import PROVISIONAL_SECONDS, Doubted, Provisional, Viewer
+from gatewayd import PROVISIONAL_SECONDS, Doubted, Provisional, ProvisionalVerbs, Viewer
 from gatewayd_sql.admission_tables import provisional as table
 from gatewayd_sql.database import Many, pieces
 from gatewayd_sql.desk import refiled
 from gatewayd_sql.dialect import clock, now
 from gatewayd_sql.outbox_tables import delivery
-from gatewayd_sql.refused_filings import forget
+from gatewayd_sql.refused import forget
 from gatewayd_sql.said import add
 from gatewayd_sql.sealing import hold, remember
 from gatewayd_sql.tables import filing, mail
@@ -49,13 +49,12 @@ def doubt(connection: Connection, verdicts: Iterable[tuple[int, Provisional]], t
     _ADD.run(connection, rows)
 
 
-class Provisionals:
-    """Read, confirm and correct them."""
+class Provisionals(ProvisionalVerbs):
+    """See ``ProvisionalVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
-    def of(self, operator: str, *, before: datetime, after: int, limit: int) -> Sequence[Doubted]:
+    def provisional(self, operator: str, *, before: datetime, after: int, limit: int) -> Sequence[Doubted]:
         """Return stored mails with a verdict that was provisional since before a time."""
         mine = and_(filing.c.operator == table.c.operator, filing.c.mail_id == table.c.mail_id)
         query = (
@@ -74,7 +73,7 @@ class Provisionals:
         if has_old:
             with self._db.writing() as connection:
                 connection.execute(delete(table).where(old))
-            return self.of(operator, before=before, after=after, limit=limit)
+            return self.provisional(operator, before=before, after=after, limit=limit)
         return [
             Doubted(
                 mail_id=row.mail_id,

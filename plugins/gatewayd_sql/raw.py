@@ -9,16 +9,16 @@ from sqlalchemy import delete, func, insert, select
 from gatewayd import CHUNK, PermanentError, TransientError
 from gatewayd_sql.database import Database, Many
 from gatewayd_sql.dialect import one_of
-from gatewayd_sql.tables import chunk, content
+from gatewayd_sql.tables import chunk, content, mail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from gatewayd import Source
 
-__all__ = ["StoredSource", "mend", "put_chunks", "stored"]
+__all__ = ["StoredSource", "mend", "put_chunks", "source_of", "stored"]
 
 #: Bytes that are read before they are written: more gains nothing.
 _AT_ONCE = 4 * CHUNK
@@ -114,6 +114,14 @@ def stored(connection: Connection, db: Database, sizes: Mapping[int, int]) -> Ma
     # Of others not all is there; whoever reads them is told.
     whole = {row.content_id: row.data for row in rows if len(row.data) == sizes[row.content_id]}
     return {content_id: StoredSource(db, content_id, size, whole.get(content_id)) for content_id, size in sizes.items()}
+
+
+def source_of(db: Database, mail_id: int, *where: ColumnElement[bool]) -> StoredSource | None:
+    """Return where the raw bytes of a mail can be read; None where there is no such mail, or the conditions exclude it."""
+    query = select(content.c.id, content.c.size).join(mail, mail.c.content_id == content.c.id).where(mail.c.id == mail_id, *where)
+    with db.reading() as connection:
+        found = connection.execute(query).one_or_none()
+    return None if found is None else StoredSource(db, found.id, found.size)
 
 
 #: Databases that this process reads from for another one, the one that was asked last standing last.

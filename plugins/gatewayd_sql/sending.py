@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, or_, select, update
 
-from gatewayd import PermanentError, Suspension
+from gatewayd import DeliveryVerbs, Origin, PermanentError, Record, Suspension
 from gatewayd_sql.database import pieces
 from gatewayd_sql.deliveries import shown
 from gatewayd_sql.dialect import clock, now, one_of
 from gatewayd_sql.entering import enter, suspended
-from gatewayd_sql.outbox_tables import OPEN, delivery, recipient, suspension
+from gatewayd_sql.inherited import Heir, links_to_inherit
+from gatewayd_sql.outbox_tables import OPEN, delivery, recipient, server_id, suspension
 from gatewayd_sql.tables import WAITING, filing
 from gatewayd_sql.times import clean, moment
 from gatewayd_sql.views import locked, visible
@@ -33,13 +34,26 @@ _CANCELS = ("waiting", "parked", "withheld")
 #: Not in the index of what is open.
 _ENDED = frozenset({"delivered", "cancelled"})
 _UNTAKEN = {"taker": None, "was_due": None}
+_OF = (delivery.c.operator == filing.c.operator) & (delivery.c.mail_id == filing.c.mail_id)
+_SENT = (
+    select(delivery.c.message_id, delivery.c.operator, filing.c.owner)
+    .join_from(delivery, filing, _OF)
+    .where(one_of(delivery.c.message_id, name="message_ids"))
+    .order_by(delivery.c.id)
+)
+_TAKEN_OVER = (
+    select(delivery.c.message_id, delivery.c.operator, filing.c.owner, server_id.c.id.label("server_id"))
+    .join_from(server_id, delivery, delivery.c.id == server_id.c.delivery_id)
+    .join(filing, _OF)
+    .where(one_of(server_id.c.id, name="server_ids"))
+    .order_by(delivery.c.id)
+)
 
 
-class Sending:
-    """Enter, list, repeat and cancel deliveries; let suspended targets get them again."""
+class Sending(DeliveryVerbs):
+    """See ``DeliveryVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
     def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
         """Enter deliveries of a filing; return their ids."""
@@ -94,6 +108,24 @@ class Sending:
             held = (OPEN, delivery.c.operator == operator, delivery.c.target == target, delivery.c.state == WAITING)
             connection.execute(update(delivery).where(*held, delivery.c.due.is_(None)).values(due=now()))
         return True
+
+    def inheritable(self, wanted: Collection[Heir]) -> dict[Heir, list[Record]]:
+        """Return the records that filings would inherit, by (operator, owner, Message-ID that they follow)."""
+        with self._db.reading() as connection:
+            found = links_to_inherit(connection, wanted)
+        return {heir: [Record(kind=row.kind, id=row.record_id, label=row.label) for row in rows] for heir, rows in found.items()}
+
+    def origins(self, message_ids: Collection[str], server_ids: Collection[str]) -> list[Origin]:
+        """Return the deliveries of these Message-IDs, or that went out under these ids of servers."""
+        found: list[Origin] = []
+        with self._db.reading() as connection:
+            if message_ids:
+                rows = connection.execute(_SENT, {"message_ids": sorted(map(clean, message_ids))})
+                found += [Origin(message_id=row.message_id, operator=row.operator, owner=row.owner) for row in rows]
+            if server_ids:
+                for row in connection.execute(_TAKEN_OVER, {"server_ids": sorted(map(clean, server_ids))}):
+                    found.append(Origin(message_id=row.message_id, operator=row.operator, owner=row.owner, server_id=row.server_id))
+        return found
 
 
 def _fits(viewer: Viewer, query: DeliveryQuery) -> list[ColumnElement[bool]]:

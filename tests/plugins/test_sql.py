@@ -293,7 +293,7 @@ def store(open_store: Callable[[], Store]) -> Store:
 def test_P2_sqlite_writes_through_to_the_disk_at_every_commit(tmp_path: Path) -> None:
     store = store_at(None, tmp_path)
     store.open()
-    with store._verbs.db.reading() as connection:
+    with store._db.reading() as connection:
         words = ("journal_mode", "synchronous", "foreign_keys")
         assert [connection.exec_driver_sql(f"PRAGMA {word}").scalar() for word in words] == ["wal", 2, 1]
     store.close()
@@ -395,7 +395,7 @@ def test_P2_a_commit_waits_for_the_disk_also_where_the_server_is_set_up_not_to(p
     assert run(postgresql, "SHOW synchronous_commit") == [("off",)]
     store = store_at(postgresql, tmp_path)
     store.open()
-    for engine in (store._verbs.db._reader, store._verbs.db._writer):
+    for engine in (store._db._reader, store._db._writer):
         with engine.begin() as connection:
             assert connection.scalar(text("SHOW synchronous_commit")) == "on"
             assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "30s"

@@ -1,4 +1,4 @@
-"""The verbs of the store about itself and about who has what in it: accounts and their mailboxes, operators and users."""
+"""The store's verbs for accounts: their mailboxes, their names, and whose mail there is."""
 
 from __future__ import annotations
 
@@ -14,32 +14,7 @@ __all__ = ["AccountVerbs"]
 
 
 class AccountVerbs(ABC):
-    """What a ``Store`` tells of itself, of accounts and of whose mail it has."""
-
-    @abstractmethod
-    def is_current(self) -> bool:
-        """Whether the store is there and of this version, so that to open it changes nothing.
-
-        Called before ``open``; never raises.
-        """
-
-    def is_new(self) -> bool:
-        """Whether there is no database yet, or an empty one, so that ``open`` makes all of it.
-
-        Needs no ``open``, and makes nothing. By default it is not told: False.
-        """
-        return False
-
-    @abstractmethod
-    def prove_writable(self) -> None:
-        """Write something small that changes nothing, and have it on the disk; raises what keeps the store from writing."""
-
-    @abstractmethod
-    def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:
-        """Return whose filings there are besides those of ``known``, and how many each has.
-
-        As operator and user, or operator and None for general mail. Costs next to nothing where there are none.
-        """
+    """Keep which account imports which mailbox, and rename accounts."""
 
     @abstractmethod
     def claim(self, lease: Lease, mailbox: str, *, second: bool, enter: bool) -> Sequence[str]:
@@ -59,4 +34,11 @@ class AccountVerbs(ABC):
 
         Raises TransientError while somebody works on ``old``, and PermanentError where nothing is kept of it, or ``new`` has mail
         or a ledger of its own.
+        """
+
+    @abstractmethod
+    def former(self, known: Collection[tuple[str, str | None]]) -> Mapping[tuple[str, str | None], int]:
+        """Return whose filings there are besides those of ``known``, and how many each has.
+
+        As operator and user, or operator and None for general mail. Costs next to nothing where there are none.
         """

@@ -1,4 +1,4 @@
-"""The store's verbs for verdicts that may change, and for how directories are. Each is one short transaction."""
+"""The store's verbs for verdicts that may change: mail that is not admitted, and provisional verdicts on stored mail."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from gatewayd.api.directory import DirectoryHealth
     from gatewayd.api.ledger import Filing, Lease
     from gatewayd.api.verdicts import Doubted, Judged, Refused
 
-__all__ = ["AdmissionVerbs"]
+__all__ = ["AdmissionVerbs", "ProvisionalVerbs"]
 
 
 class AdmissionVerbs(ABC):
-    """What admission asks of a store."""
-
-    # --- keys that are not admitted -------------------------------------------------------------------------------
+    """Keep what was not admitted, by which settings it was judged, and who sent it."""
 
     @abstractmethod
     def refusals(
@@ -81,8 +78,6 @@ class AdmissionVerbs(ABC):
         ``before`` None: all whose admission could not be decided, for whatever reason.
         """
 
-    # --- mail that is filed for some operators of its account and refused by others -----------------------------------
-
     @abstractmethod
     def refused_senders(
         self, account: str, operator: str, *, after: str = "", limit: int, among: Collection[str] | None = None
@@ -105,7 +100,9 @@ class AdmissionVerbs(ABC):
     def forget_refused(self, lease: Lease, operator: str, mail_ids: Collection[int]) -> None:
         """Commit that the operator never gets these mails of the account, whoever sent them."""
 
-    # --- provisional verdicts -------------------------------------------------------------------------------------
+
+class ProvisionalVerbs(ABC):
+    """Keep verdicts that are given again by newer records."""
 
     @abstractmethod
     def provisional(self, operator: str, *, before: datetime, after: int, limit: int) -> Sequence[Doubted]:
@@ -130,13 +127,3 @@ class AdmissionVerbs(ABC):
         those are entered whose target has got none by a rule before. What is not provisional any more is left alone: another
         daemon was first.
         """
-
-    # --- directories ----------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def tell_directories(self, healths: Sequence[DirectoryHealth]) -> None:
-        """Keep how directories are, in place of what was told of them before."""
-
-    @abstractmethod
-    def directories(self) -> Sequence[DirectoryHealth]:
-        """Return how every directory is that was ever told of, by operator."""

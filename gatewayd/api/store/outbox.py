@@ -1,4 +1,4 @@
-"""The store's verbs for what goes out. Each is one short transaction; times are the database's."""
+"""The store's verbs for deliveries. Each is one short transaction; times are the database's."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from gatewayd.api.delivery import Delivery, DeliveryQuery, DeliveryView, Origin, Outgoing, Posted, Settled, Suspension, Taken
+    from gatewayd.api.delivery import Delivery, DeliveryQuery, DeliveryView, Origin, Settled, Suspension, Taken
     from gatewayd.api.queries import Viewer
     from gatewayd.api.values import Record
 
-__all__ = ["DELIVERY_SECONDS", "OutboxVerbs"]
+__all__ = ["DELIVERY_SECONDS", "DeliveryVerbs", "OutboxVerbs"]
 
 #: How long a delivery that was taken stays with its taker, in seconds; what was not settled by then may be taken by others.
 DELIVERY_SECONDS = 900.0
 
 
 class OutboxVerbs(ABC):
-    """What the outbox, the desk and the administrator ask of a store."""
+    """Give out the deliveries that are due, and take in what became of them."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Take ``lanes`` of a store that was written for the release before as its ``destinations``."""
@@ -28,42 +28,6 @@ class OutboxVerbs(ABC):
         if "lanes" in vars(cls) and "destinations" not in vars(cls):
             warnings.warn(f"{cls.__qualname__}.lanes is called destinations now", DeprecationWarning, stacklevel=2)
             cls.destinations = vars(cls)["lanes"]  # type: ignore[method-assign]
-
-    # --- entering -------------------------------------------------------------------------------------------------
-
-    @abstractmethod
-    def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
-        """Commit a mail of our own together with its delivery: raw bytes, view, filing (read, direction ``out``), links.
-
-        It gets a ledger entry of its sending account, in the folder ``outbox`` under its Message-ID, so that its id is like
-        any other's. Links, but those that were taken away, are inherited from the mail that it answers.
-        """
-
-    @abstractmethod
-    def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
-        """Enter deliveries of a filing; return their ids. One that the same filing, goal and cause had already is its id.
-
-        Raises PermanentError where the viewer has no such filing.
-        """
-
-    @abstractmethod
-    def inheritable(
-        self, wanted: Collection[tuple[str, str | None, str]]
-    ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
-        """Return the records that filings would inherit now, given as (operator, owner, Message-ID that they follow).
-
-        They are those of the links, but those taken away, of the operator's own outgoing mail of that Message-ID: of general mail,
-        and for a personal filing of its owner's. What inherits nothing is left out. Asked once for each batch that rules fire for.
-        """
-
-    @abstractmethod
-    def origins(self, message_ids: Collection[str], server_ids: Collection[str]) -> Sequence[Origin]:
-        """Return whose deliveries have these Message-IDs, or went out under these ids of servers, whoever's they are.
-
-        For the kernel itself, which files what comes back for them alone (promise P6). Asked once for each batch.
-        """
-
-    # --- delivering -----------------------------------------------------------------------------------------------
 
     @abstractmethod
     def destinations(self, *, dead: Callable[[str], bool] = lambda _: False) -> Mapping[str, float]:
@@ -100,7 +64,16 @@ class OutboxVerbs(ABC):
     def overdue(self, seconds: float) -> Sequence[DeliveryView]:
         """Return what waits for longer than that and was not returned by this verb before; at most 100 at a time."""
 
-    # --- what people do -------------------------------------------------------------------------------------------
+
+class DeliveryVerbs(ABC):
+    """Enter, list, repeat and cancel deliveries, and keep which targets get nothing."""
+
+    @abstractmethod
+    def deliver(self, viewer: Viewer, mail_id: int, deliveries: Sequence[Delivery]) -> Sequence[int]:
+        """Enter deliveries of a filing; return their ids. One that the same filing, goal and cause had already is its id.
+
+        Raises PermanentError where the viewer has no such filing.
+        """
 
     @abstractmethod
     def deliveries(self, viewer: Viewer, query: DeliveryQuery) -> Sequence[DeliveryView]:
@@ -125,3 +98,20 @@ class OutboxVerbs(ABC):
     @abstractmethod
     def resume(self, operator: str, target: str) -> bool:
         """Let a target get deliveries again; return whether it was suspended."""
+
+    @abstractmethod
+    def inheritable(
+        self, wanted: Collection[tuple[str, str | None, str]]
+    ) -> Mapping[tuple[str, str | None, str], Sequence[Record]]:
+        """Return the records that filings would inherit now, given as (operator, owner, Message-ID that they follow).
+
+        They are those of the links, but those taken away, of the operator's own outgoing mail of that Message-ID: of general mail,
+        and for a personal filing of its owner's. What inherits nothing is left out. Asked once for each batch that rules fire for.
+        """
+
+    @abstractmethod
+    def origins(self, message_ids: Collection[str], server_ids: Collection[str]) -> Sequence[Origin]:
+        """Return whose deliveries have these Message-IDs, or went out under these ids of servers, whoever's they are.
+
+        For the kernel itself, which files what comes back for them alone (promise P6). Asked once for each batch.
+        """

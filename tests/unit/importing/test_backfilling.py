@@ -413,7 +413,7 @@ def test_what_a_sender_was_admitted_for_while_it_was_provisional_is_not_forgotte
         for _ in range(2):
             assert one.gateway.good().tally.filed == 0
         # Nobody gave it again within a week.
-        with one.gateway.store._verbs.db.writing() as connection:
+        with one.gateway.store._db.writing() as connection:
             connection.exec_driver_sql("UPDATE provisional SET until = 1")
         assert one.gateway.good().tally.filed == 1
 

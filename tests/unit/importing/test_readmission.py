@@ -89,7 +89,7 @@ def deliver(gateway: Gateway, number: int, sender: str) -> str:
 
 def backlog(gateway: Gateway) -> set[bool]:
     """Whether what was fetched is backlog."""
-    with gateway.store._verbs.db.reading() as connection:
+    with gateway.store._db.reading() as connection:
         return {bool(one) for (one,) in connection.exec_driver_sql("SELECT backlog FROM ledger WHERE state = 'filed'")}
 
 
@@ -211,7 +211,7 @@ def test_of_a_database_of_today_the_headers_tell_the_senders_once_and_in_pieces(
     with site(tmp_path, records) as gateway:
         keys = [deliver(gateway, number, f"s{number}@x.example") for number in range(1, 251)]
         gateway.good()
-        with gateway.store._verbs.db.writing() as connection:
+        with gateway.store._db.writing() as connection:
             connection.exec_driver_sql("DELETE FROM refused")
             connection.exec_driver_sql("DELETE FROM judged")
         gateway.transport.vanish(keys[0])
@@ -234,7 +234,7 @@ def test_an_unchanged_database_of_today_has_nothing_fetched_filed_or_fired(tmp_p
         for number, sender in enumerate(["known@x.example", "a@x.example", "b@x.example"], 1):
             deliver(gateway, number, sender)
         gateway.good()
-        with gateway.store._verbs.db.writing() as connection:
+        with gateway.store._db.writing() as connection:
             connection.exec_driver_sql("DELETE FROM refused")
         before, states = len(gateway.transport.steps("message")), gateway.states()
         for _ in range(3):

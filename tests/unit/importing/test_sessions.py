@@ -89,7 +89,7 @@ def test_P4_a_message_that_ends_the_session_before_others_come_keeps_none_of_the
         assert len(transport.steps("open")) <= 6, "it asks for fewer at a time, and not for ever"
         # Who was first of a batch is taken for the cause, and waits for some seconds.
         for _ in range(4):
-            with gateway.store._verbs.db.writing() as connection:
+            with gateway.store._db.writing() as connection:
                 connection.exec_driver_sql("UPDATE ledger SET due = due - 12 WHERE state = 'waiting'")
             gateway.visit()
         assert {key for key, state in gateway.states().items() if state != "filed"} == {transport.poison}

@@ -927,7 +927,7 @@ def test_a_store_that_cannot_take_the_lease_back_hides_nothing_of_the_visit(gate
     with ExitStack() as stack:
 
         def block() -> None:
-            stack.enter_context(gateway.another_store()._verbs.db.writing())
+            stack.enter_context(gateway.another_store()._db.writing())
 
         gateway.transport.on("close", block)
         report = gateway.try_visit()

@@ -1,4 +1,4 @@
-"""The daemons that live, how accounts are (promise P10), and how much waits. Time is the database's."""
+"""How daemons, accounts and operators' directories are (promise P10), and how much waits. Times are the database's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select
 
-from gatewayd import LEASE_SECONDS, AccountHealth, DaemonHealth, Lengths
+from gatewayd import LEASE_SECONDS, AccountHealth, DaemonHealth, DirectoryHealth, HealthVerbs, Lengths
+from gatewayd_sql.admission_tables import directory
 from gatewayd_sql.database import Many
 from gatewayd_sql.dialect import InsertOrReplace, now
 from gatewayd_sql.outbox_tables import OPEN, delivery
@@ -27,15 +28,15 @@ __all__ = ["Daemons"]
 _FORGOTTEN = 86400.0
 
 _TELL = Many(InsertOrReplace(health))
+_TELL_DIRECTORIES = Many(InsertOrReplace(directory))
 
 _LIVES = daemon.c.beat_at > now() - LEASE_SECONDS
 
 
-class Daemons:
-    """What daemons say of themselves and of their accounts."""
+class Daemons(HealthVerbs):
+    """See ``HealthVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
     def beat(self, one: DaemonHealth) -> int:
         """Say that a daemon lives; return how many do."""
@@ -61,7 +62,7 @@ class Daemons:
         with self._db.writing() as connection:
             connection.execute(delete(daemon).where(daemon.c.owner == holder))
 
-    def living(self) -> Sequence[DaemonHealth]:
+    def daemons(self) -> Sequence[DaemonHealth]:
         """Return the daemons that live, longest first."""
         query = select(daemon).where(_LIVES).order_by(daemon.c.started_at, daemon.c.owner)
         with self._db.reading() as connection:
@@ -114,6 +115,36 @@ class Daemons:
         # Databases differ in how they order text.
         return sorted(found, key=lambda one: one.account)
 
+    def tell_directories(self, healths: Sequence[DirectoryHealth]) -> None:
+        """Keep how directories are; of several for one operator the last."""
+        by_operator = {one.operator: one for one in healths}
+        if not by_operator:
+            return
+        with self._db.writing() as connection:
+            _TELL_DIRECTORIES.run(connection, [_directory(one) for _, one in sorted(by_operator.items())])
+
+    def directories(self) -> Sequence[DirectoryHealth]:
+        """Return how every directory is, by operator."""
+        with self._db.reading() as connection:
+            rows = connection.execute(select(directory)).all()
+        found = [
+            DirectoryHealth(
+                operator=row.operator,
+                holder=row.owner,
+                condition=row.condition,
+                loaded_at=moment(row.loaded_at),
+                looked_at=moment(row.looked_at),
+                version=row.version,
+                rows=tuple((name, count) for name, count in json.loads(row.rows)),
+                faults=tuple(json.loads(row.faults)),
+                warnings=tuple(json.loads(row.warnings)),
+                error=row.error,
+            )
+            for row in rows
+        ]
+        # Databases differ in how they order text.
+        return sorted(found, key=lambda one: one.operator)
+
     def lengths(self) -> Lengths:
         """Return how much waits."""
         # Ids grow as keys are listed, so the index alone tells count and oldest of each account.
@@ -163,4 +194,19 @@ def _health(one: AccountHealth) -> dict[str, object]:
         "failures": one.failures,
         "error": clean(one.error),
         "advice": clean(one.advice),
+    }
+
+
+def _directory(one: DirectoryHealth) -> dict[str, object]:
+    return {
+        "operator": one.operator,
+        "owner": one.holder,
+        "condition": one.condition,
+        "loaded_at": seconds(one.loaded_at),
+        "looked_at": seconds(one.looked_at),
+        "version": clean(one.version),
+        "error": clean(one.error),
+        "rows": packed(one.rows),
+        "faults": packed(one.faults),
+        "warnings": packed(one.warnings),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 
-from gatewayd import Answer, Request, Tally, Task
+from gatewayd import Answer, Request, RequestVerbs, Tally, Task
 from gatewayd_sql.database import pieces
 from gatewayd_sql.dialect import now
 from gatewayd_sql.tables import request as table
@@ -29,11 +29,10 @@ _KEPT = 86400.0
 _OPEN = table.c.answered_at.is_(None)
 
 
-class RequestTables:
-    """Ask, follow and answer."""
+class RequestTables(RequestVerbs):
+    """See ``RequestVerbs``."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    _db: Database
 
     def ask(self, account: str, task: Task) -> int:
         """Ask for a visit; return the request's id."""
@@ -43,7 +42,7 @@ class RequestTables:
             request_id: int = connection.execute(insert(table).values(row).returning(table.c.id)).scalar_one()
         return request_id
 
-    def requests(self, accounts: Collection[str] | None, ids: Collection[int] | None) -> Sequence[Request]:
+    def requests(self, accounts: Collection[str] | None = None, *, ids: Collection[int] | None = None) -> Sequence[Request]:
         """Return requests by id: those of ``ids``, or the unanswered ones, of ``accounts`` if given."""
         query = select(table)
         queries = [query.where(_OPEN)] if ids is None else [query.where(table.c.id.in_(piece)) for piece in pieces(set(ids))]

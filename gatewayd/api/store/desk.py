@@ -1,0 +1,64 @@
+"""The store's verbs for what people do with filings, and for the retries of what stands in error queues."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from gatewayd.api.health import Cause
+    from gatewayd.api.ledger import Filing
+    from gatewayd.api.queries import FilingView, Query, Viewer
+    from gatewayd.api.values import Record
+    from gatewayd.message.values import Source
+
+__all__ = ["DeskVerbs"]
+
+
+class DeskVerbs(ABC):
+    """List, link, mark and match filings again. Each question is asked for one operator (promise P6)."""
+
+    @abstractmethod
+    def filings(self, viewer: Viewer, query: Query) -> Sequence[FilingView]:
+        """Return the filings that the viewer may see and that fit, newest first."""
+
+    @abstractmethod
+    def source(self, viewer: Viewer, mail_id: int) -> Source | None:
+        """Return where the raw bytes of a mail can be read; None where this viewer has no such filing."""
+
+    @abstractmethod
+    def link(self, viewer: Viewer, mail_id: int, records: Sequence[Record], *, who: str, because: str) -> int:
+        """Link a filing by hand; the rivals that it was chosen from are settled by it. Return how many links are new."""
+
+    @abstractmethod
+    def unlink(self, viewer: Viewer, mail_id: int, records: Sequence[tuple[str, str]], *, who: str) -> int:
+        """Take links away, as (kind, id), whoever made them; no matcher makes them again. Return how many there were."""
+
+    @abstractmethod
+    def mark(self, viewer: Viewer, mail_ids: Collection[int], *, unread: bool) -> int:
+        """Mark filings read or unread, here and not on the server; return how many changed."""
+
+    @abstractmethod
+    def causes(self, viewer: Viewer) -> Sequence[Cause]:
+        """Return what stands in the viewer's error queues, grouped by queue, who says so and what; most filings first."""
+
+    @abstractmethod
+    def refile(self, viewer: Viewer, filings: Sequence[tuple[int, Filing]]) -> None:
+        """Replace what matchers said of these filings, rivals and faults included, by what they say now.
+
+        Links made by hand stay, and what a person has unlinked stays unlinked.
+        """
+
+    @abstractmethod
+    def discard(self, viewer: Viewer, mail_ids: Collection[int]) -> int:
+        """Take filings out of their error queue without a retry; return how many stood in one. The mail itself stays."""
+
+    @abstractmethod
+    def fingerprints(self, operator: str) -> Mapping[str, str]:
+        """Return the fingerprints of an operator's matchers as last remembered, by kind."""
+
+    @abstractmethod
+    def remember_fingerprints(self, operator: str, fingerprints: Mapping[str, str]) -> None:
+        """Remember them, in place of all that were remembered before."""

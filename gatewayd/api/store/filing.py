@@ -1,0 +1,63 @@
+"""The store's verbs that file mail."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gatewayd.api.delivery import Delivery, Outgoing, Posted
+    from gatewayd.api.ledger import Filing, Lease, Outcome
+    from gatewayd.api.queries import Viewer
+    from gatewayd.api.tally import Commit
+    from gatewayd.message.values import Source
+
+__all__ = ["FilingVerbs"]
+
+
+class FilingVerbs(ABC):
+    """File batches, mail of our own, and mail that is stored already."""
+
+    @abstractmethod
+    def file(self, lease: Lease, outcomes: Sequence[Outcome]) -> Commit:
+        """Commit what became of a batch: raw chunks, mails, filings, links, rivals, faults, states and owed actions.
+
+        Raw bytes are read from ``mail.source`` in chunks and stored once for equal digests. A mail whose bytes the account
+        already has, in whatever folder or earlier in the batch, becomes ``duplicate`` of that mail and files nothing. An
+        entry that is no longer waiting is left alone.
+
+        Of a new filing, too: its deliveries are entered, and it inherits the links of the operator's own outgoing mails that
+        it follows. A bounce is kept with the delivery of an operator that the mail is filed for; a hard one of all that a
+        target's delivery went to suspends that target. Of a new mail it is kept which operators refused it.
+        """
+
+    @abstractmethod
+    def post(self, viewer: Viewer, outgoing: Outgoing, delivery: Delivery) -> Posted:
+        """Commit a mail of our own together with its delivery: raw bytes, view, filing (read, direction ``out``), links.
+
+        It gets a ledger entry of its sending account, in the folder ``outbox`` under its Message-ID, so that its id is like
+        any other's. Links, but those that were taken away, are inherited from the mail that it answers.
+        """
+
+    @abstractmethod
+    def add_filings(self, lease: Lease, filings: Sequence[tuple[int, Filing]]) -> int:
+        """Commit further filings of stored mails, as (mail id, filing); what is filed already is left alone.
+
+        Their operators have not refused them any more. Returns how many were new.
+        """
+
+    @abstractmethod
+    def unfiled(self, account: str, operator: str, *, after: int, limit: int, owner: str | None = None) -> Sequence[int]:
+        """Return ids of the account's mails that ``operator`` has no filing of, above ``after``, by id.
+
+        What is the personal mail of another user than ``owner`` is left out: it is nobody else's.
+        """
+
+    @abstractmethod
+    def stored_source(self, mail_id: int) -> Source:
+        """Return where the raw bytes of a mail can be read, for the kernel itself: ``--from-beginning --operator``.
+
+        Raises PermanentError where there is no such mail.
+        """

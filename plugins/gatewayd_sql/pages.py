@@ -1,0 +1,161 @@
+"""One page of a listing, entered into the ledger inside one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, and_, bindparam, case, insert, or_, select, update
+
+from gatewayd_sql.changes import PAST_KEY, Change, give_up, learn, recognised
+from gatewayd_sql.database import Many, pieces
+from gatewayd_sql.dialect import one_of
+from gatewayd_sql.refused import move
+from gatewayd_sql.tables import folder as folders
+from gatewayd_sql.tables import ledger as table
+from gatewayd_sql.tables import mail
+from gatewayd_sql.times import clean, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+    from gatewayd import Entry
+
+
+__all__ = ["EnteredPage"]
+
+_ADD = Many(insert(table))
+
+_GONE = "gone from the server before it was fetched"
+
+_HERE = and_(table.c.account == bindparam("account"), table.c.folder == bindparam("folder"))
+
+_ENTERED = select(
+    table.c.id, table.c.key, table.c.state, table.c.gone_at, table.c.size, table.c.arrival, table.c.mail_id, table.c.former
+).where(_HERE)
+_LISTED = _ENTERED.where(one_of(table.c.key, name="keys"))
+# A folder's past is longer than the folder: it is left to the database, since no other writer of SQLite gets on meanwhile (P4).
+_STANDING = _ENTERED.where(or_(table.c.gone_at.is_(None), one_of(table.c.key, name="keys")))
+_DOUBT = bindparam("doubt", type_=Text)
+_REMEMBER = (
+    update(folders)
+    .where(folders.c.account == bindparam("of"), folders.c.folder == bindparam("at"))
+    .values(
+        cursor=bindparam("cursor"),
+        start_at=bindparam("start_at"),
+        doubt=case((_DOUBT != "", _DOUBT), else_=folders.c.doubt),
+        # The whole is to be compared at once.
+        compared_at=case((_DOUBT != "", None), else_=folders.c.compared_at),
+    )
+)
+
+
+class EnteredPage:
+    """One page that is entered into one folder, inside one transaction."""
+
+    def __init__(self, connection: Connection, account: str, folder: str, time: float) -> None:
+        self._connection = connection
+        self._account = account
+        self._folder = folder
+        self._time = time
+
+    def enter(self, entries: Sequence[Entry], standing: frozenset[str] | None) -> int:
+        """Enter the keys, and mark those gone that no longer stand; return how many were new."""
+        by_key = {entry.listed.key: entry for entry in reversed(entries)}
+        change = self._compare(by_key, standing)
+        new = [entry for key, entry in reversed(by_key.items()) if key not in change.known] + change.anew
+        self._apply(change)
+        self._add(new, change.before)
+        return len(new)
+
+    def remember(self, cursor: str, start_at: float | None, doubt: str) -> None:
+        """Keep how far the folder is listed."""
+        values = {"cursor": cursor, "start_at": start_at, "doubt": doubt}
+        # The lease is held, so nobody else makes the row between the two.
+        if not self._connection.execute(_REMEMBER, {"of": self._account, "at": self._folder, **values}).rowcount:
+            self._connection.execute(insert(folders), {"account": self._account, "folder": self._folder, **values})
+
+    def _compare(self, entries: Mapping[str, Entry], standing: frozenset[str] | None) -> Change:
+        change = Change()
+        keys = list(entries if standing is None else standing.union(entries))
+        values = {"account": self._account, "folder": self._folder, "keys": keys}
+        # Where the whole folder stands on the page, one walk over it is cheaper than a look for each key.
+        for row in self._connection.execute(_LISTED if standing is None else _STANDING, values):
+            entry = entries.get(row.key)
+            if entry is None and standing is not None and row.key not in standing:
+                change.is_gone(row)
+            else:
+                change.stands(row, entry)
+        return change
+
+    def _apply(self, change: Change) -> None:
+        self._set(change.gone, gone_at=self._time)
+        self._set(change.lost, gone_at=self._time, state="vanished", cause=_GONE)
+        give_up(self._connection, change.contradicted, self._time)
+        # A past entry is gone for good: what is known again or owed is whatever stands under its key now.
+        self._set(change.past, key=PAST_KEY, anchor=None, owed=None, again=None)
+        self._set(change.stands_again, gone_at=None)
+        self._set(change.waits_again, state="waiting", cause="listed again", due=0.0)
+        if change.wanted:
+            wanted = update(table).where(table.c.id == bindparam("entry"))
+            rows = [
+                {"entry": entry_id, "state": entry.state, "backlog": entry.backlog, "cause": clean(entry.cause), "due": 0.0}
+                for entry_id, entry in change.wanted
+            ]
+            self._connection.execute(wanted, rows)
+        learn(self._connection, change.learned)
+
+    def _set(self, entry_ids: Iterable[int], **values: object) -> None:
+        for piece in pieces(entry_ids):
+            self._connection.execute(update(table).where(table.c.id.in_(piece)).values(**values))
+
+    def _add(self, entries: Sequence[Entry], before: Mapping[str, int]) -> None:
+        here = (table.c.account == self._account, table.c.folder == self._folder)
+        named = {one for entry in entries for one in (entry.same_as, entry.like) if one is not None}
+        known = recognised(self._connection, here, sorted(named))
+        rows = []
+        taken: dict[int, str] = {}
+        refused: set[int] = set()
+        for entry in entries:
+            like = known.get(entry.like, {}) if entry.like is not None else {}
+            row = self._row(entry) | {"former": before.get(entry.listed.key, like.get("mail_id"))}
+            same = known.pop(entry.same_as, None) if entry.same_as is not None else None
+            if same is not None and entry.same_as is not None:
+                taken[entry.same_as] = entry.listed.key
+                refused |= {entry.same_as} if same["state"] == "not admitted" else set()
+                size = same.pop("size")
+                # What has grown is not what was filed: nothing is done to it.
+                row |= same if size == entry.listed.size else same | {"owed": None, "again": None}
+            rows.append(row)
+        _ADD.run(self._connection, rows)
+        self._set(taken, anchor=None, owed=None, again=None)
+        self._move_mails([{"entry": entry_id, "key": key} for entry_id, key in taken.items()])
+        move(self._connection, self._account, self._folder, {one: key for one, key in taken.items() if one in refused})
+
+    def _row(self, entry: Entry) -> dict[str, object]:
+        return {
+            "account": self._account,
+            "folder": self._folder,
+            "key": entry.listed.key,
+            "state": entry.state,
+            "cause": clean(entry.cause),
+            "size": entry.listed.size,
+            "arrival": seconds(entry.listed.arrival),
+            "backlog": entry.backlog,
+            "tries": 0,
+            "due": 0.0,
+            "listed_at": self._time,
+            "anchor": None,
+            "mail_id": None,
+            "owed": None,
+            "again": None,
+            "others": entry.others,
+        }
+
+    def _move_mails(self, taken: Sequence[dict[str, object]]) -> None:
+        """Let mails that were filed under the old keys be shown under the new ones."""
+        if taken:
+            filed = select(table.c.mail_id).where(table.c.id == bindparam("entry"), table.c.state == "filed").scalar_subquery()
+            moved = update(mail).where(mail.c.id == filed).values(key=bindparam("key"))
+            self._connection.execute(moved, list(taken))
