@@ -14,7 +14,7 @@ from gatewayd.cli import output
 from gatewayd.cli.outbox import target_fields
 from gatewayd.cli.params import ID, Asker, json_option, operator_options
 from gatewayd.desk import Forwarding, NewMail, Writer
-from gatewayd.desk.composing import AttachedFile
+from gatewayd.desk.composing.writing import AttachedFile
 from gatewayd.errors import PermanentError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gatewayd.api.delivery import Delivery, DeliveryQuery
 from gatewayd.config import TargetConfig
 from gatewayd.desk import sending_rules
-from gatewayd.desk.composing import strict
+from gatewayd.desk.composing.recipients import strict
 from gatewayd.desk.values import PlannedDelivery, PreparedMail
 from gatewayd.errors import PermanentError
 from gatewayd.message.envelope import compared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatewayd.desk.composing import strict
+from gatewayd.desk.composing.recipients import strict
 from gatewayd.desk.values import RuleCheck
 from gatewayd.desk.word_documents import is_word
 from gatewayd.errors import PermanentError
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from gatewayd.config import AccountConfig, SendConfig
-    from gatewayd.desk.composing import Draft
+    from gatewayd.desk.composing.writing import Draft
 
 __all__ = ["checks", "refused", "size_check", "system_account"]
 

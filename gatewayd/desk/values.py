@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.delivery import Delivery, Outgoing
     from gatewayd.api.queries import Viewer
-    from gatewayd.desk.composing import AttachedFile
+    from gatewayd.desk.composing.writing import AttachedFile
     from gatewayd.matching import OperatorResult
     from gatewayd.message.mail import Mail
     from gatewayd.outgoing.routing import RuleVerdict

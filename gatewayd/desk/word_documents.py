@@ -17,7 +17,7 @@ from gatewayd.message.mail import BytesSource, parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gatewayd.desk.composing import AttachedFile
+    from gatewayd.desk.composing.writing import AttachedFile
 
 __all__ = ["is_word"]
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from gatewayd.api.delivery import Delivery, Outgoing
 from gatewayd.api.endpoint import Endpoint
 from gatewayd.desk import sending_rules
-from gatewayd.desk.composing import LONGEST_NAME, Draft, QuotedOriginal, addresses, answered, quoted, references, strict, written
+from gatewayd.desk.composing.answering import QuotedOriginal, answered, quoted, references
+from gatewayd.desk.composing.recipients import LONGEST_NAME, addresses, strict
+from gatewayd.desk.composing.writing import Draft, written
 from gatewayd.desk.values import PlannedDelivery, PreparedMail
 from gatewayd.errors import PermanentError
 from gatewayd.message import header_parsing

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gatewayd.importing.fetching import Batch
     from gatewayd.matching import ContactTypes, MatchResult, OperatorResult, OperatorSpec
     from gatewayd.message.mail import Mail
-    from gatewayd.outgoing.returned import Returned
+    from gatewayd.outgoing.provenance import Returned
     from gatewayd.outgoing.routing import Router
 
 __all__ = ["AccountRouting", "believed", "contact_types", "filings", "match_request", "outcomes", "reread_wait", "retry_after"]

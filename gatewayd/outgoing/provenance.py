@@ -1,4 +1,4 @@
-"""Find the messages of our own to which a mail belongs: it is one of them, answers one, brings one back, or names one.
+"""Find the messages of our own that a mail is, answers, brings back or names, and whose deliveries they are.
 
 Only Message-IDs with our signature count (``message_ids``). Some relays give our mail a Message-ID of their own (Amazon SES);
 then the reference that we put into it is found, or the id that the relay named when it took the mail, which the store knows.
@@ -8,7 +8,7 @@ No mail makes these functions raise, and they read a bounded part of it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,13 @@ from gatewayd.message.message_ids import written_in
 from gatewayd.message.transfer_encoding import transfer_decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from gatewayd.api.delivery import Origin
     from gatewayd.message.mail import Mail
     from gatewayd.message.message_ids import Signer
 
-__all__ = ["PART", "Provenance", "headers_by_name", "part_of", "provenance", "server_ids", "texts"]
+__all__ = ["PART", "Provenance", "Returned", "headers_by_name", "part_of", "provenance", "returned", "server_ids", "texts"]
 
 #: How much is read of one part, in bytes, of how many parts, and of how many ids in each place.
 PART = 1 << 16
@@ -69,6 +70,18 @@ class Provenance:
         return tuple(dict.fromkeys((*self.itself, *self.carried, *self.answered, *self.mentioned)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """The deliveries of ours that a mail brings back."""
+
+    #: The messages of ours that the mail names, with those that it answers by a server's id.
+    provenance: Provenance
+    #: Whose deliveries they are, the nearest first; without those that are no longer in the store.
+    origins: tuple[Origin, ...]
+    #: Message-IDs of ours by the ids that servers gave them.
+    renamed: Mapping[str, str]
+
+
 def provenance(mail: Mail, signer: Signer) -> Provenance:
     """Return the messages of ours that a mail names, and where."""
     headers = headers_by_name(mail)
@@ -82,6 +95,27 @@ def provenance(mail: Mail, signer: Signer) -> Provenance:
         mentioned=_proven(_named(texts(mail)), signer),
         foreign=_foreign([*answered[:_MAX_FOREIGN], *_message_ids(carried)], signer),
     )
+
+
+def returned(
+    mails: Iterable[Mail], signer: Signer, origins: Callable[[Collection[str], Collection[str]], Sequence[Origin]]
+) -> Mapping[int, Returned]:
+    """Return the deliveries that each mail brings back, by its id. ``origins`` is the store's verb; raises what it raises."""
+    found = {mail.id: provenance(mail, signer) for mail in mails}
+    message_ids = {one for each in found.values() for one in each.ours}
+    server_ids = {one for each in found.values() for one in each.foreign}
+    known = origins(message_ids, server_ids) if message_ids or server_ids else ()
+    return {mail_id: _returned(each, known) for mail_id, each in found.items()}
+
+
+def _returned(found: Provenance, known: Sequence[Origin]) -> Returned:
+    renamed = {one.server_id: one.message_id for one in known if one.server_id in found.foreign and one.server_id}
+    if renamed:
+        answered = (*(renamed[one] for one in found.foreign if one in renamed), *found.answered)
+        found = replace(found, answered=tuple(dict.fromkeys(answered)))
+    near = {message_id: place for place, message_id in enumerate(found.ours)}
+    mine = sorted((one for one in known if one.message_id in near), key=lambda one: near[one.message_id])
+    return Returned(provenance=found, origins=tuple(mine), renamed=renamed)
 
 
 def headers_by_name(mail: Mail) -> Mapping[str, Sequence[str]]:

@@ -27,8 +27,8 @@ from gatewayd.matching.tenancy import owned
 from gatewayd.message.envelope import compared
 from gatewayd.outgoing import loops
 from gatewayd.outgoing.bounces import bounce
+from gatewayd.outgoing.provenance import Returned, returned
 from gatewayd.outgoing.rate_limit import Rate
-from gatewayd.outgoing.returned import Returned, returned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

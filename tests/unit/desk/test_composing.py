@@ -14,18 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gatewayd import Address, Part, PermanentError
-from gatewayd.desk.composing import (
-    QUOTED,
-    AttachedFile,
-    Draft,
-    QuotedOriginal,
-    addresses,
-    answered,
-    quoted,
-    references,
-    strict,
-    written,
-)
+from gatewayd.desk.composing.answering import QUOTED, QuotedOriginal, answered, quoted, references
+from gatewayd.desk.composing.recipients import addresses, strict
+from gatewayd.desk.composing.writing import AttachedFile, Draft, written
 from gatewayd.message.body import Alternatives
 from gatewayd.message.encoded_words import header_text
 from gatewayd.message.mail import BytesSource, Mail, parse

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.desk.composing import AttachedFile
+from gatewayd.desk.composing.writing import AttachedFile
 from gatewayd.desk.word_documents import is_word
 
 _TYPES = (

@@ -17,7 +17,7 @@ from gatewayd.api.options import Secret
 from gatewayd.config import AccountConfig, OperatorConfig, SendConfig, UserConfig
 from gatewayd.config.models.account import SenderBlock
 from gatewayd.desk import NewMail, PreparedMail, Writer
-from gatewayd.desk.composing import AttachedFile
+from gatewayd.desk.composing.writing import AttachedFile
 from gatewayd.message.message_ids import Signer, reference
 from gatewayd.testing import make_record
 from gatewayd.testing.contracts.custodian import Custodian, make_filing

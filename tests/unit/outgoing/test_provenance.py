@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from gatewayd import Mail, Origin
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.message.message_ids import Signer, is_reference, reference
-from gatewayd.outgoing.provenance import Provenance, provenance, server_ids
-from gatewayd.outgoing.returned import returned
+from gatewayd.outgoing.provenance import Provenance, provenance, returned, server_ids
 from gatewayd.testing.messages import malformed_messages
 from tests.unit.linear import cpu_seconds
 
