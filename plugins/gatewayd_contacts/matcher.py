@@ -1,10 +1,10 @@
-"""Link mail to the persons who wrote it and to their customers and suppliers, as the operators' manual has it.
+"""Link mail to the persons who wrote it and to their customers and suppliers, as in the operators' manual.
 
-For customers, and the same again, independently, for suppliers:
+For customers, and independently for suppliers:
 
-1. look up the non-temporary persons by the From addresses; link all that are found;
-2. persons found who are the main contact of customers: link those customers;
-3. if no customer came from a person: contacts of type EMAIL whose value is a From address: link their customer.
+1. Look up the non-temporary persons with a From address, and link all of them.
+2. Link the customers whose main contact is one of these persons.
+3. If there is no such customer, link the customers that have a From address as a contact of type EMAIL.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ __all__ = ["Contacts"]
 
 @dataclass(slots=True)
 class _Known:
-    """What the directory says of a whole batch."""
+    """The records of the directory for a whole batch."""
 
     #: Persons by address.
     persons: Mapping[str, Sequence[Record]]
-    #: For each kind the records by the id of their main contact.
+    #: For each kind, the records by the id of their main contact.
     led: dict[Kind, Mapping[str, Sequence[Record]]]
-    #: EMAIL contacts by address; only of addresses that still need them.
+    #: EMAIL contacts by address; only those of addresses for which step 3 is necessary.
     contacts: Mapping[str, Sequence[Contact]] = field(default_factory=dict)
 
 
 class Contacts(Matcher):
-    """Links mail to the persons who sent it, and to the customers and suppliers they stand for."""
+    """Links mail to the persons who sent it, and to their customers and suppliers."""
 
     kind = "contacts"
     Options = ContactsOptions
     options: ContactsOptions
 
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:
-        """See ``Matcher``. Asks at most four questions a batch."""
-        senders = {mail.id: _senders(mail) for mail in mails}
+        """See ``Matcher``. Makes at most four queries for a batch."""
+        senders = {mail.id: tuple(dict.fromkeys(one.key for one in mail.from_ if one.email)) for mail in mails}
         asked = set().union(*senders.values())
         if asked:
             persons = directory.persons(asked)
@@ -59,7 +59,7 @@ class Contacts(Matcher):
                 yield Miss(mail_id, "it has no From address")
 
     def _incomplete(self, emails: Sequence[str], known: _Known) -> bool:
-        """Whether contacts have to be asked for: for some kind nothing came from a person."""
+        """Whether contacts have to be looked up: for some kind, no person is a main contact."""
         ids = {person.id for email in emails for person in known.persons.get(email, ())}
         return any(ids.isdisjoint(led) for led in known.led.values())
 
@@ -75,11 +75,6 @@ class Contacts(Matcher):
                 yield Link(mail_id, owner, because)
             if not owners:
                 yield Miss(mail_id, f"no {kind} has the sender as its main contact, or {_or(emails)} as an EMAIL contact")
-
-
-def _senders(mail: Mail) -> tuple[str, ...]:
-    """The From addresses in lower case, each once, in their order."""
-    return tuple(dict.fromkeys(address.key for address in mail.from_ if address.email))
 
 
 def _by_person(persons: Iterable[tuple[Record, str]], led: Mapping[str, Sequence[Record]]) -> dict[str, tuple[Record, str]]:

@@ -1,4 +1,4 @@
-"""Build the index of a folder: one SQLite file, written beside the old one and renamed when it is whole."""
+"""Build the index of a folder of CSV files: a SQLite file, written beside the old one."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "build"]
 
-#: Grows with every change of what an index looks like; an index of another format is built anew.
+#: The version of the index's format. It increases with each change; an index of another version is rebuilt.
 FORMAT = 4
 
 _BATCH = 5000
-#: Bytes of what names a record or a contact; two make a label.
+#: The longest value that names a record or a contact, in bytes; two values form a label.
 _MAX_SHOWN = 999
 _OWNERS = {"customer": "customers.csv", "supplier": "suppliers.csv"}
-#: Nothing of a half-built index is ever read, so it needs no journal; it is synced once, when it is whole.
+#: An unfinished index is never read, so it needs no journal; it is synced once, when it is finished.
 _PRAGMAS = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "page_size=8192", "cache_size=-16384")
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One file on its way into the index."""
+    """One CSV file that is being indexed."""
 
     name: str
     columns: tuple[str, ...]
@@ -47,11 +47,11 @@ class _File:
 
     @property
     def table(self) -> str:
-        """The file's table."""
+        """The name of the file's table in the index."""
         return self.name.removesuffix(".csv")
 
     def at(self, column: str) -> int | None:
-        """Where a column stands; None where the file has none of that name."""
+        """Return the position of a column; None if the file does not have it."""
         return self.columns.index(column) if column in self.columns else None
 
 
@@ -63,9 +63,10 @@ def build(
     *,
     before: tuple[Path, str] | None = None,
 ) -> None:
-    """Write the index of the files ``columns`` names to ``target``. Raises OSError or sqlite3.Error; then no file is left.
+    """Write an index to ``target``. Raises OSError or sqlite3.Error, and then leaves no file.
 
-    ``before`` is the index in use and its version: what changed since then is noted.
+    ``found`` are the stamps of the files in ``folder``, and ``columns`` their columns by file name. ``before`` is the index in
+    use with its version: addresses that gained a contact since then are recorded.
     """
     target.unlink(missing_ok=True)
     try:
@@ -111,9 +112,10 @@ def _fill(db: sqlite3.Connection, folder: Path, columns: Mapping[str, tuple[str,
             _fill_records(db, file, source)
     if "contacts.csv" in files:
         _leave_orphans_out(db, files)
-    for name in _OWNERS.values():
-        if name in files:
-            _doubt_main_contacts(db, files[name], files.get("persons.csv"))
+    persons = files.get("persons.csv")
+    ids = f"c{persons.columns.index('id')}" if persons else None
+    for file in (files[name] for name in _OWNERS.values() if name in files):
+        doubts.main_contacts(db, file.table, f"c{file.columns.index('main_contact')}", ids, file.warnings)
     db.execute("CREATE INDEX emails_email ON emails (email)")
     db.execute("CREATE INDEX contacts_email ON contacts (email) WHERE email IS NOT NULL")
     return [*files.values()]
@@ -126,11 +128,6 @@ def _file(name: str, columns: tuple[str, ...]) -> _File:
     return file
 
 
-def _doubt_main_contacts(db: sqlite3.Connection, file: _File, persons: _File | None) -> None:
-    ids = f"c{persons.columns.index('id')}" if persons else None
-    doubts.main_contacts(db, file.table, f"c{file.columns.index('main_contact')}", ids, file.warnings)
-
-
 def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[int, list[str]]]) -> None:
     names = [f"c{number}" for number in range(len(file.columns))]
     db.execute(f"CREATE TABLE {file.table} (line INTEGER PRIMARY KEY, {' TEXT, '.join(names)} TEXT)")
@@ -139,25 +136,22 @@ def _fill_records(db: sqlite3.Connection, file: _File, source: Iterator[tuple[in
     insert_text = f"INSERT INTO {file.table}_text VALUES (?, ?)"  # noqa: S608  our own words
     good = (row for row in source if _has_id(file, row))
     emails = _emails_of(file) if file.name == "persons.csv" else None
-    searched = _searched(file)
+    # There are at least two columns: the id, and the name or the code.
+    pick = itemgetter(*(file.columns.index(column) for column in ("id", *TABLES[file.name].label) if column in file.columns))
     while batch := list(islice(good, _BATCH)):
         if emails:
             db.executemany("INSERT INTO emails VALUES (?, ?, ?)", (email for row in batch for email in emails(*row)))
         db.executemany(insert, ((line, *values) for line, values in batch))
-        db.executemany(insert_text, ((line, searched(values)) for line, values in batch))
+        db.executemany(insert_text, ((line, searchable(pick(values))) for line, values in batch))
     for column in TABLES[file.name].indexed:
         db.execute(f"CREATE INDEX {file.table}_{column} ON {file.table} (c{file.columns.index(column)})")
     _leave_doubles_out(db, file)
     if "code" in TABLES[file.name].needed:
         doubts.codes(db, file.table, f"c{file.columns.index('code')}", file.warnings)
     for column in TABLES[file.name].guessed:
-        _bloom(db, file, column)
-
-
-def _bloom(db: sqlite3.Connection, file: _File, column: str) -> None:
-    count = _count(db, file.table)
-    values = db.execute(f"SELECT c{file.columns.index(column)} FROM {file.table}")  # noqa: S608  our own words
-    db.execute("INSERT INTO blooms VALUES (?, ?, ?)", (file.table, column, bloom.filled((value for (value,) in values), count)))
+        found = db.execute(f"SELECT c{file.columns.index(column)} FROM {file.table}")  # noqa: S608  our own words
+        bits = bloom.filled((value for (value,) in found), _count(db, file.table))
+        db.execute("INSERT INTO blooms VALUES (?, ?, ?)", (file.table, column, bits))
 
 
 def _has_id(file: _File, row: tuple[int, list[str]]) -> bool:
@@ -177,7 +171,7 @@ def _has_id(file: _File, row: tuple[int, list[str]]) -> bool:
 
 
 def _is_long(value: str) -> bool:
-    """Whether a value that names a record has more bytes than the kernel takes."""
+    """Whether a value that names a record has more bytes than the kernel accepts."""
     return len(value) * 4 > _MAX_SHOWN and len(value.encode()) > _MAX_SHOWN
 
 
@@ -194,7 +188,7 @@ def _emails_of(file: _File) -> Callable[[int, list[str]], Iterable[tuple[str, in
 
 
 def _asked_for(email: str) -> str:
-    """Return an address as it is asked for: some systems write a letter of a domain and its dots as two characters."""
+    """Return an address as it is looked up: in lower case, its domain in NFC. Some systems write an umlaut as two characters."""
     local, at, domain = email.lower().rpartition("@")
     return f"{local}{at}{unicodedata.normalize('NFC', domain)}"
 
@@ -205,15 +199,8 @@ def _doubt_addresses(file: _File, line: int, addresses: Iterable[str]) -> None:
             file.warnings.add(line, f"{address[:50]!r} is no mail address")
 
 
-def _searched(file: _File) -> Callable[[list[str]], str]:
-    places = [file.columns.index(column) for column in ("id", *TABLES[file.name].label) if column in file.columns]
-    # There are at least two: the id, and the name or the code.
-    pick = itemgetter(*places)
-    return lambda values: searchable(pick(values))
-
-
 def _leave_doubles_out(db: sqlite3.Connection, file: _File) -> None:
-    """Keep the first row of each id."""
+    """Remove all rows of an id but the first."""
     column = f"c{file.columns.index('id')}"
     db.execute("DROP TABLE IF EXISTS temp.doubles")
     db.execute(
@@ -252,7 +239,7 @@ def _fill_contacts(db: sqlite3.Connection, file: _File, source: Iterator[tuple[i
 
 
 def _leave_orphans_out(db: sqlite3.Connection, files: Mapping[str, _File]) -> None:
-    """Keep only contacts of customers and suppliers that are there."""
+    """Remove the contacts of customers and suppliers that do not exist."""
     for kind, name in _OWNERS.items():
         owners = files.get(name)
         ids = f"SELECT c{owners.columns.index('id')} FROM {owners.table}" if owners else "SELECT 0 WHERE 0"  # noqa: S608  our own words

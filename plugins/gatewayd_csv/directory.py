@@ -1,4 +1,4 @@
-"""The directory ``csv``: answers from an index on the disk, which follows the files of one folder."""
+"""The directory ``csv``: answer queries from an index on disk, which is rebuilt when the CSV files of its folder change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from gatewayd_csv.tables import TABLES, UNREADABLE, header, stamps, unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from pathlib import Path
     from typing import BinaryIO, TypeVar
 
     from gatewayd import Contact, Folders, Kind, Operator, Record
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Csv"]
 
-#: How often an index is begun anew because a file changed while it was read.
+#: How often the index is built again because a file changed while it was read.
 _TRIES = 3
-#: Seconds for which another process that builds is waited for where there is an index.
+#: Seconds to wait for another process that is building the index, if there is an older index.
 _OTHERS = 10.0
-#: How many faulty rows of files that lost most of theirs are told.
+#: How many faulty rows are reported of files that lost most of their rows.
 _SOME = 10
 _STAYS = "; what the files were before stays in use"
 
 
 class Csv(Directory):
-    """Looks records up in a folder of CSV files, by an index in the state folder."""
+    """Looks up records of a folder of CSV files in an index, which lies in the state folder."""
 
     kind = "csv"
     Options = CsvOptions  # type: ignore[assignment]  # mypy takes the base's nested class for the only one that fits
@@ -47,37 +46,51 @@ class Csv(Directory):
     def __init__(self, options: CsvOptions, *, operator: Operator, place: Folders) -> None:
         super().__init__(options, operator=operator, place=place)
         self._path = place.state / f"{operator.name}.index"
+        #: A new index, before it takes the old one's place.
+        self._new = self._path.with_suffix(".new")
         self._index: Index | None = None
-        #: Inode of the open index, and whether its faults were told.
+        #: The inode of the open index, and whether its faults were reported.
         self._inode = 0
         self._told = False
-        #: Why the index is not what the files are now, as the last refresh found it; empty where it is.
+        #: Why the index does not match the files, as of the last refresh; empty if it does.
         self._outdated = ""
-        #: Files that were refused though they can be read, and why: they are not read again before they change.
+        #: Files that were readable but refused, with the reasons: they are not read again before they change.
         self._refused: tuple[tuple[Stamp, ...] | None, list[str]] = (None, [])
 
     def refresh(self) -> list[str]:
-        """See ``Directory``. A file that can't be used, is gone, or lost most of its rows leaves the last good index in use."""
+        """See ``Directory``. If a file is unusable, gone, or lost most of its rows, the last good index stays in use."""
         return self._refresh(accept=False)
 
     def accept(self) -> list[str]:
-        """See ``Directory``. A file that is gone or lost most of its rows is taken as it is."""
+        """See ``Directory``. A file that is gone or lost most of its rows is accepted as it is."""
         return self._refresh(accept=True)
 
     def _refresh(self, *, accept: bool) -> list[str]:
-        self._follow()
+        self.follow()
         self._outdated = "its files can't be looked at"
-        found = stamps(self.options.folder)
-        news = [] if self._fits(found) else self._rebuild(accept=accept)
-        self._outdated = "; ".join(news) if news else "" if self._is_current() else "another process takes its files over just now"
+        news = [] if self._fits(stamps(self.options.folder)) else self._rebuild(accept=accept)
+        current = news or self._fits(stamps(self.options.folder))
+        self._outdated = "; ".join(news) if current else "another process takes its files over just now"
         if self._index and not self._told:
             self._told = True
             news += self._index.faults
         return news
 
     def follow(self) -> None:
-        """See ``Directory``."""
-        self._follow()
+        """See ``Directory``. Opens the present index, if it has this folder and format."""
+        try:
+            inode = self._path.stat().st_ino
+            if self._index and inode == self._inode:
+                return
+            index = Index(self._path)
+        except (OSError, sqlite3.Error, ValueError):
+            self.close()
+            return
+        self.close()
+        if index.folder == str(self.options.folder):
+            self._index, self._inode = index, inode
+        else:
+            index.close()
 
     def contents(self) -> Contents:
         """See ``Directory``. Its tables are its files."""
@@ -95,7 +108,7 @@ class Csv(Directory):
         )
 
     def changed(self, version: str) -> Collection[str] | None:
-        """See ``Directory``. It is known of the index in use and the one before it."""
+        """See ``Directory``. The changes of the index in use and of the one before it are known."""
         return self._ask(lambda index: index.gained(version))
 
     def find(self, kind: Kind, field: str, values: Collection[str]) -> Mapping[str, Sequence[Record]]:
@@ -122,7 +135,7 @@ class Csv(Directory):
 
     def _ask(self, question: Callable[[Index], _Answer]) -> _Answer:
         if self._index is None:
-            self._follow()
+            self.follow()
         if self._index is None:
             raise TransientError(
                 f"{self._name}: there is no index yet", advice="It is built at the next visit, and by `gatewayd check`."
@@ -136,7 +149,7 @@ class Csv(Directory):
             ) from error
 
     def _throw_away(self) -> None:
-        """Remove the broken index, unless there is a newer one by now."""
+        """Remove the broken index, unless it has been replaced."""
         with suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
@@ -146,35 +159,16 @@ class Csv(Directory):
     def _name(self) -> str:
         return f"directory csv, folder {self.options.folder}"
 
-    def _follow(self) -> None:
-        """Open the index that is there now, if it is one of this folder and format."""
-        try:
-            inode = self._path.stat().st_ino
-            if self._index and inode == self._inode:
-                return
-            index = Index(self._path)
-        except (OSError, sqlite3.Error, ValueError):
-            self.close()
-            return
-        self.close()
-        if index.folder == str(self.options.folder):
-            self._index, self._inode = index, inode
-        else:
-            index.close()
-
     def _fits(self, found: tuple[Stamp, ...]) -> bool:
         return self._index is not None and self._index.stamps == found
 
-    def _is_current(self) -> bool:
-        return self._fits(stamps(self.options.folder))
-
     def _rebuild(self, *, accept: bool) -> list[str]:
-        """Build the index, or wait for the process that builds it; with an old index, not for long, and fail in nothing."""
+        """Build the index, or wait for the process that is building it. With an old index, do not wait long, and do not fail."""
         try:
             with self._lock(wait=self._index is None) as locked:
                 if not locked:
                     return []
-                self._follow()
+                self.follow()
                 return self._build(accept=accept)
         except (OSError, sqlite3.Error) as error:
             text = f"{self._name}: the index can't be written in {self.place.state}: {error}"
@@ -207,26 +201,16 @@ class Csv(Directory):
             if faults:
                 return self._unusable(found, faults)
             columns = {name: columns for name, (columns, _) in headers.items()}
-            if self._built(found, columns, before):
+            build(self.options.folder, found, columns, self._new, before=(self._path, before.version) if before else None)
+            if stamps(self.options.folder) == found:
                 return self._taken(found, before, accept=accept)
+            self._new.unlink()
         if before is None:
             raise TransientError(f"{self._name}: the files change while they are read", advice="Write them elsewhere, then rename.")
         return [f"{self._name}: the files change while they are read; what they were before stays in use"]
 
-    @property
-    def _new(self) -> Path:
-        return self._path.with_suffix(".new")
-
-    def _built(self, found: tuple[Stamp, ...], columns: Mapping[str, tuple[str, ...]], before: Index | None) -> bool:
-        """Whether an index could be built of the files as they were found."""
-        build(self.options.folder, found, columns, self._new, before=(self._path, before.version) if before else None)
-        if stamps(self.options.folder) == found:
-            return True
-        self._new.unlink()
-        return False
-
     def _taken(self, found: tuple[Stamp, ...], before: Index | None, *, accept: bool) -> list[str]:
-        """Put the new index in place, unless it lacks most rows of the old one: an export may have ended in the middle."""
+        """Put the new index in place, unless it lacks most rows of the old one: an export may have been interrupted."""
         if before and not accept:
             new = Index(self._new)
             new.close()
@@ -236,10 +220,10 @@ class Csv(Directory):
                 faults = [
                     f"{name}: it has {now:,} good rows and had {had:,}; {self._accepted}" for name, (now, had) in lost.items()
                 ]
-                # What is wrong with single rows may be why: another encoding, say.
+                # Faults of single rows may be the cause, for example another encoding.
                 return self._unusable(found, faults, [text for text in new.faults if text.partition(":")[0] in lost][:_SOME])
         replace_file(self._new, self._path)
-        self._follow()
+        self.follow()
         return []
 
     def _gone(self, before: Index, found: tuple[Stamp, ...]) -> list[str]:
@@ -248,7 +232,7 @@ class Csv(Directory):
         return [f"{name}: the file is gone; {self._accepted}" for name in gone]
 
     def _columns_gone(self, before: Index, headers: Mapping[str, tuple[tuple[str, ...], str]]) -> list[str]:
-        """Tell of columns that may be missing and decide something where they are: without them the rest says something else."""
+        """Report optional columns that are gone and that change the meaning of the other columns."""
         sound = {name: columns for name, (columns, fault) in headers.items() if before.rows.get(name) and not fault}
         return [
             f"{name}:1: a column that decides is gone, {column!r}; {self._accepted}"
@@ -265,7 +249,7 @@ class Csv(Directory):
         if self._index is None:
             raise ConfigError(f"{self._name}: {'; '.join(faults)}", advice="Correct the files.")
         told = [*(f"{fault}{_STAYS}" for fault in faults), *rows]
-        # What can't be read may be readable the next time, and its stamp does not tell.
+        # A file that can't be read may become readable without a change of its stamp.
         self._refused = (None if any(UNREADABLE in fault for fault in faults) else found, told)
         return list(told)
 

@@ -1,4 +1,4 @@
-"""What sound rows say that can't be right, which is told and left as it is; and what there is more or less than before."""
+"""Find values in valid rows that are probably wrong, which are reported, and what was gained and lost since the last index."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["codes", "contact_types", "gained", "is_address", "main_contacts"]
 
-#: A name before the @, and each piece of a domain, in any script.
+#: The local part of an address, and a label of its domain, in any script.
 _LOCAL = re.compile(r"[^\s@<>()\[\],;:\"\\|]+")
 _LABEL = re.compile(r"[\w-]+")
-#: How many contact types are told, those with most contacts first; and how many addresses that gained a contact.
+#: How many contact types are reported, those with most contacts first; and how many addresses that gained a contact are kept.
 _MOST_TYPES, _MOST_GAINED = 200, 10_000
 
 
 def is_address(text: str) -> bool:
-    """Whether mail could come from it: a name, one @, a domain, each as a From has it, and nothing that is not seen."""
+    """Whether mail could come from this address: a local part, one @ and a domain, valid in a From, all of it printable."""
     local, _, domain = text.partition("@")
     labels = domain.split(".")
     return (
@@ -36,7 +36,7 @@ def is_address(text: str) -> bool:
 
 
 def codes(db: sqlite3.Connection, table: str, code: str, warnings: Faults) -> None:
-    """Warn of a code that several rows have; ``code`` is its column in the index."""
+    """Warn of codes that several rows have; ``code`` is the column of the index."""
     query = (
         f"SELECT line, code, first FROM (SELECT line, {code} AS code, first_value(line) OVER (PARTITION BY {code} ORDER BY line)"  # noqa: S608  our own words
         f" AS first FROM {table} WHERE {code} != '') WHERE line != first ORDER BY line"
@@ -46,7 +46,7 @@ def codes(db: sqlite3.Connection, table: str, code: str, warnings: Faults) -> No
 
 
 def main_contacts(db: sqlite3.Connection, table: str, main_contact: str, persons: str | None, warnings: Faults) -> None:
-    """Warn of main contacts that are nobody; ``persons`` is the column of the persons' ids, None where there is no such file."""
+    """Warn of main contacts that do not exist; ``persons`` is the column of the persons' ids, None if there is no such file."""
     if persons is None:
         if db.execute(f"SELECT 1 FROM {table} WHERE {main_contact} != '' LIMIT 1").fetchone():  # noqa: S608  our own words
             warnings.add(1, "it has main contacts, but there is no persons.csv")
@@ -60,23 +60,23 @@ def main_contacts(db: sqlite3.Connection, table: str, main_contact: str, persons
 
 
 def contact_types(db: sqlite3.Connection) -> list[tuple[Kind, str, int]]:
-    """Return how many EMAIL contacts there are of each kind of owner and contact type."""
+    """Return the number of EMAIL contacts for each kind of owner and contact type."""
     query = "SELECT kind, role, count(*) FROM contacts WHERE email IS NOT NULL GROUP BY kind, role ORDER BY 3 DESC, 1, 2 LIMIT ?"
     return [(kind, role, count) for kind, role, count in db.execute(query, (_MOST_TYPES,))]
 
 
 def gained(db: sqlite3.Connection, before: Path) -> bool:
-    """Note the addresses that have contacts now which they had not in the index ``before``; False if that is not known."""
-    # What is written must not be in one transaction with an index that may be broken.
+    """Record the addresses that have contacts which they did not have in the index ``before``; False if that is unknown."""
+    # The old index may be broken, so that it must not be part of the same transaction.
     db.commit()
     rows = "SELECT email, kind, role FROM {}.contacts WHERE email IS NOT NULL"
     query = f"SELECT DISTINCT email FROM ({rows.format('main')} EXCEPT {rows.format('before')}) LIMIT ?"  # noqa: S608  our own words
     try:
-        # An index never changes once it is whole, so nothing of it needs to be locked.
+        # A finished index never changes, so that it needs no lock.
         db.execute("ATTACH ? AS before", (f"file:{quote(str(before))}?mode=ro&immutable=1",))
         found = db.execute(query, (_MOST_GAINED + 1,)).fetchall()
     except sqlite3.DatabaseError:
-        # One that is broken somewhere, from its first page on, must not hold up the one that takes its place.
+        # A broken old index must not prevent the new one.
         found = None
     with suppress(sqlite3.OperationalError):
         db.execute("DETACH before")

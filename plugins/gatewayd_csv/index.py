@@ -1,4 +1,4 @@
-"""Read an index: one connection to one whole file, which never changes; a newer index is another file of that name."""
+"""Query an index: a finished SQLite file, which never changes; a newer index is another file with the same name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Index"]
 
-#: SQLite allows only so many values a statement.
+#: How many values one statement may have; SQLite has a limit.
 _CHUNK = 500
 _MAX_WORDS = 20
 _OWNERS: tuple[Kind, ...] = ("customer", "supplier")
@@ -30,12 +30,12 @@ _OWNERS: tuple[Kind, ...] = ("customer", "supplier")
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """How a row of a table becomes a record."""
+    """How to convert a row of a table to a record."""
 
     kind: Kind
     table: str
     columns: tuple[str, ...]
-    #: Where the id, the parts of the label and the further fields stand in a row.
+    #: The positions of the id, of the parts of the label and of the other fields in a row.
     id_at: int
     label_at: tuple[int, ...]
     fields_at: tuple[tuple[str, int], ...]
@@ -49,10 +49,10 @@ class _Shape:
 
 
 class Index:
-    """An open index. Raises sqlite3.Error where the file can't be read, ValueError where it is of another format."""
+    """An open index. Raises sqlite3.Error if the file can't be read, and ValueError if it has another format."""
 
     def __init__(self, path: Path) -> None:
-        # Read by one thread at a time, not always by the one that opened it.
+        # One thread at a time uses it, but not always the thread that opened it.
         self._db = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
         try:
             self._db.execute("PRAGMA cache_size=-8192")
@@ -62,12 +62,12 @@ class Index:
         except BaseException:
             self._db.close()
             raise
-        #: What it was built from, and what was found to be wrong with it.
+        #: The files from which it was built, and the faults in them.
         self.folder: str = about["folder"]
         self.stamps = tuple(Stamp(*stamp) for stamp in about["stamps"])
         self.faults: list[str] = about["faults"]
         self.warnings: list[str] = about["warnings"]
-        #: Another one in each index that is built, and that of the index before, as far as it is known what changed since.
+        #: Its own version, which no other index has, and that of the index before, if the changes since then are known.
         self.version: str = about["version"]
         self._before: str = about["before"]
         self.rows: dict[str, int] = about["rows"]
@@ -75,7 +75,7 @@ class Index:
         self.columns: dict[str, tuple[str, ...]] = {name: tuple(columns) for name, columns in about["columns"].items()}
         shapes = [_shape(name, columns) for name, columns in self.columns.items()]
         self._shapes = {shape.kind: shape for shape in shapes if shape}
-        #: The Bloom filters that were asked for, by table and column; None where there is none.
+        #: The Bloom filters that were loaded, by table and column; None if a column has no filter.
         self._blooms: dict[tuple[str, str], bytes | None] = {}
 
     def find(self, kind: Kind, field: str, values: Collection[str]) -> dict[str, list[Record]]:
@@ -120,7 +120,7 @@ class Index:
         return contacts
 
     def search(self, kind: Kind, text: str, limit: int) -> list[Record]:
-        """Return records with every word in id, code or label; whole ones first, then those that begin so, in the file's order."""
+        """Return records with every word in id, code or label: exact matches first, then those that begin with the text."""
         shape = self._shapes.get(kind)
         words = searchable([text]).split()[:_MAX_WORDS]
         if shape is None or not words or not _askable(text):
@@ -132,13 +132,13 @@ class Index:
         return [shape.record(row[1:]) for row in self._db.execute(query, (*words, whole, whole[:-1], limit))]
 
     def gained(self, version: str) -> set[str] | None:
-        """Return the addresses that have contacts now which they had not in that version; None if that is not known."""
+        """Return the addresses that have contacts which they did not have in that version; None if that is unknown."""
         if not version or version not in {self.version, self._before}:
             return None
         return set() if version == self.version else {email for (email,) in self._db.execute("SELECT email FROM gained")}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with suppress(sqlite3.Error):
             self._db.close()
 
@@ -149,8 +149,8 @@ class Index:
         return found
 
     def _rows(self, query: str, values: Collection[str]) -> Iterator[tuple[str, ...]]:
-        """Run a query for all values, a chunk of them at a time. An empty value is nobody's."""
-        # In their order, neighbours stand on one page of the file's index, which is then read once.
+        """Run a query for all values but empty ones, a chunk at a time."""
+        # Sorted values that are neighbours are mostly on one page of the index, which is then read once.
         asked = sorted({value for value in values if value and (value.isascii() or _askable(value))})
         for start in range(0, len(asked), _CHUNK):
             chunk = asked[start : start + _CHUNK]
@@ -173,7 +173,7 @@ def _shape(name: str, columns: tuple[str, ...]) -> _Shape | None:
 
 
 def _askable(value: str) -> bool:
-    """Whether SQLite can be asked for it: what comes from broken mail may be no text."""
+    """Whether SQLite accepts the value: text from broken mail may contain surrogates."""
     try:
         return bool(value.encode())
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Rows of one CSV file (RFC 4180, UTF-8), each with its line; a faulty row is reported and does not take the rest along."""
+"""Read the rows of one CSV file (RFC 4180, UTF-8) with their lines; a faulty row is reported, and the others are still read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["UTF8", "Faults", "rows"]
 
-#: How a file is saved so that it can be read.
+#: Advice for a file in another encoding.
 UTF8 = "save the file as UTF-8 (in Excel: CSV UTF-8)"
 
-#: How many faults of one file are told one by one.
+#: How many faults of one file are reported one by one.
 _MAX_TOLD = 100
 #: How many lines one row may span: an open quote must not swallow the file.
 _MAX_LINES = 100
@@ -28,17 +28,17 @@ _MAX_LINE = 1 << 20
 
 
 class Faults:
-    """Faults or warnings of one file: the first in full, the others as their number."""
+    """The faults or warnings of one file: the first ones in full, the others as a number."""
 
     def __init__(self, name: str, others: str = "faulty rows were left out") -> None:
-        """``others`` is said of those that are only counted."""
+        """``others`` describes those that are only counted."""
         self._name = name
         self._others = others
         self._told: list[tuple[int, str]] = []
         self._untold = 0
 
     def add(self, line: int, what: str) -> None:
-        """Note what is wrong with the row at ``line``."""
+        """Add a fault of the row at ``line``."""
         if len(self._told) < _MAX_TOLD:
             self._told.append((line, what))
         else:
@@ -55,13 +55,13 @@ class _Torn(Exception):
 
 
 class _Lines:
-    """Gives lines to a csv reader and takes them back where they turn out not to belong to the row."""
+    """Passes lines to a csv reader, and takes back those that turn out not to belong to the row."""
 
     def __init__(self, source: Iterator[str]) -> None:
         self._source = source
         self._again: deque[str] = deque()
         self._given: list[str] = []
-        #: The line at which the present row begins.
+        #: The number of the line at which the current row begins.
         self.start = 1
 
     def __iter__(self) -> Self:
@@ -75,23 +75,23 @@ class _Lines:
         return line
 
     def next_row(self) -> None:
-        """Go on behind the lines that were given."""
+        """Continue after the lines that were passed."""
         self.start += len(self._given)
         self._given.clear()
 
     def skip_line(self) -> None:
-        """Go on behind the present row's first line."""
+        """Continue after the first line of the current row."""
         self._again.extendleft(reversed(self._given[1:]))
         self.start += 1
         self._given.clear()
 
 
 def rows(path: Path, width: int, faults: Faults) -> Iterator[tuple[int, list[str]]]:
-    """Yield line and stripped values of each row of ``width`` columns behind the header; note the faulty ones."""
+    """Yield line number and stripped values of each row after the header; rows without ``width`` columns become ``faults``."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         lines = _Lines(iter(partial(file.readline, _MAX_LINE), ""))
         for line, row in _read(lines, faults):
-            # The header is read elsewhere; a blank line is no row.
+            # The header is read elsewhere, and a blank line is no row.
             if line == 1 or not row:
                 continue
             if len(row) != width:
@@ -125,7 +125,7 @@ def _read(lines: _Lines, faults: Faults) -> Iterator[tuple[int, list[str]]]:
 
 
 def _is_text(row: list[str]) -> bool:
-    """Whether no byte of the row had to be escaped when it was decoded."""
+    """Whether all bytes of the row were valid UTF-8."""
     joined = "".join(row)
     try:
         return joined.isascii() or bool(joined.encode())

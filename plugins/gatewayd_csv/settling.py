@@ -1,4 +1,4 @@
-"""When files count as written: an export takes its time, and half of it must not be taken for the whole."""
+"""Wait until files are completely written: an export takes some time, and a partial one must not be imported."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["settled"]
 
-#: Seconds for which a file must not change, or must be gone; and one that is shorter than this part of what it was, which may be
-#: half an export.
+#: Seconds for which a file must not change, or must be gone; and the same for a file that has shrunk below this share of its
+#: size, which may be a partial export.
 _QUIET, _QUIET_SHORTER, _SHORTER = 2.0, 7.0, 0.9
-#: Seconds that are waited for that at most, and between two looks.
+#: Seconds to wait for that at most, and between two checks.
 _PATIENCE, _LOOK = 10.0, 0.1
-#: So many seconds ago is long ago, whatever the clock says that a file has its time from: that of a file server may be behind.
+#: A file that was changed this many seconds ago is complete, even if the clock of a file server is slow.
 _LONG_AGO = 900.0
 
 
 def settled(folder: Path, before: Sequence[Stamp]) -> tuple[Stamp, ...] | None:
-    """Return the stamps of the files once those that differ from ``before`` count as written; None where they do not yet.
+    """Return the stamps of the files once those that differ from ``before`` are complete; None if they are still changing.
 
-    Raises ConfigError where the folder can't be read.
+    Raises ConfigError if the folder can't be read.
     """
     old = {one.name: one for one in before}
     seen: dict[Stamp | str, float] = {}
@@ -49,7 +49,7 @@ def settled(folder: Path, before: Sequence[Stamp]) -> tuple[Stamp, ...] | None:
 
 
 def _left(one: Stamp, old: Stamp | None, watched: float) -> float:
-    """Return for how many seconds a file must stay as it is; ``watched`` is for how long it was seen to do so."""
+    """Return for how many more seconds a file must not change; ``watched`` is how long it has not changed so far."""
     if one == old:
         return 0.0
     quiet = _QUIET_SHORTER if old and one.size < _SHORTER * old.size else _QUIET

@@ -1,4 +1,4 @@
-"""Which files there are, which columns they need, and what stands in the folder now."""
+"""Describe the CSV files and their columns, and check the names, stamps and header lines of those in a folder."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "UNREADABLE", "Stamp", "Table", "header", "misspelt", "searchable", "stamps", "unread"]
 
-#: What is said of a file that the system does not let us read now.
+#: The fault of a file that can't be read at the moment.
 UNREADABLE = "it can't be read"
-#: How much of a file may be its header line, how many columns it may have, and how many bytes the kernel takes of a field's name.
+#: The longest header line in bytes, the most columns, and the longest name of a field that the kernel accepts, in bytes.
 _MAX_HEADER = 1 << 16
 _MAX_COLUMNS = 500
 _MAX_NAME = 999
-#: What columns are separated by in files that are no CSV as it is meant here.
+#: Separators that some programs use in place of commas.
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-#: How alike a name must be to be taken for a slip of another one, and how many names of a folder are looked at.
+#: How similar a name must be to count as a misspelling of another, and how many names of a folder are checked.
 _ALIKE, _MAX_NAMES = 0.75, 1000
-#: Letters that no decomposition makes ASCII of, and what people who can't type an umlaut write for it.
+#: Letters that Unicode does not decompose to ASCII, and what people write who can't type an umlaut.
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"})
 _UMLAUTS = (("ae", "a"), ("oe", "o"), ("ue", "u"))
 
@@ -45,18 +45,18 @@ class Table:
     kind: Kind | None
     #: Columns without which the file can't be used.
     needed: tuple[str, ...]
-    #: Columns of which an index is kept.
+    #: Columns with an index.
     indexed: tuple[str, ...] = ()
-    #: Columns that are asked for many values of which most stand nowhere: a Bloom filter is kept of each.
+    #: Columns that are queried for many values which mostly do not exist: each has a Bloom filter.
     guessed: tuple[str, ...] = ()
-    #: Columns that make up a record's label.
+    #: Columns that form a record's label.
     label: tuple[str, ...] = ("name",)
-    #: Columns that mean something and may be missing.
+    #: Columns that have a meaning but may be missing.
     optional: tuple[str, ...] = ()
 
     @property
     def deciding(self) -> tuple[str, ...]:
-        """Those of them that are more than shown."""
+        """The optional columns that are not only shown."""
         return tuple(column for column in self.optional if column not in self.label)
 
 
@@ -84,7 +84,7 @@ TABLES: dict[str, Table] = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Stamp:
-    """A file's identity: while it is the same, so is the content."""
+    """A file's identity: as long as it does not change, the content has not changed."""
 
     name: str
     size: int
@@ -93,7 +93,7 @@ class Stamp:
 
 
 def stamps(folder: Path) -> tuple[Stamp, ...]:
-    """Return the stamps of the files that are there; raises ConfigError where the folder can't be read."""
+    """Return the stamps of the existing files; raises ConfigError if the folder can't be read."""
     try:
         os.scandir(folder).close()
         return tuple(sorted(filter(None, (_stamp(folder, name) for name in TABLES))))
@@ -110,13 +110,13 @@ def _stamp(folder: Path, name: str) -> Stamp | None:
     try:
         found = (folder / name).stat()
     except FileNotFoundError:
-        # An export may take it away at any time, and that says nothing of the folder.
+        # An export may remove it at any time.
         return None
     return Stamp(name, found.st_size, found.st_mtime_ns, found.st_ino)
 
 
 def unread(folder: Path) -> list[str]:
-    """Return what is wrong with the names of the folder's files: one is nearly that of a table, or none is a table's."""
+    """Return the faults of the file names in a folder: a misspelt one, or no known one at all."""
     with suppress(OSError), os.scandir(folder) as entries:
         names = {entry.name for _, entry in zip(range(_MAX_NAMES), entries, strict=False)}
         missing = [name.removesuffix(".csv") for name in TABLES if name not in names]
@@ -133,9 +133,9 @@ def _alike(word: str, words: Collection[str]) -> str:
 
 
 def header(path: Path) -> tuple[tuple[str, ...], str]:
-    """Return a file's columns in lower case, and what is wrong with its header line; empty where it is fine."""
+    """Return a file's columns in lower case, and the fault of its header line; empty if it has no fault."""
     needed = TABLES[path.name].needed
-    # A pipe would be waited for.
+    # Opening a pipe would block.
     if not (path.is_file() or path.is_dir()):
         return (), "it is no file"
     expected = f"expected a header line with {', '.join(needed)}, separated by commas"
@@ -165,7 +165,7 @@ def _columns(line: str, separator: str) -> tuple[str, ...]:
 
 
 def _why(line: str, columns: Collection[str], missing: Collection[str]) -> str:
-    """Return why a header line may lack columns: other separators, NUL bytes, or a slip of the pen."""
+    """Return why a header line may lack columns: other separators, another encoding, or a misspelling."""
     for separator, called in _SEPARATORS.items():
         if set(missing) <= set(_columns(line, separator)):
             return f"; its columns are separated by {called}"
@@ -180,14 +180,14 @@ def _why(line: str, columns: Collection[str], missing: Collection[str]) -> str:
 
 
 def misspelt(name: str, columns: Collection[str]) -> list[str]:
-    """Return what is wrong with columns that are nearly one that may be missing, and so mean nothing."""
+    """Return the faults of columns whose name is similar to that of a missing optional column."""
     known = {*TABLES[name].needed, *TABLES[name].optional}
     slips = [(column, _alike(column, set(columns) - known)) for column in TABLES[name].optional if column not in columns]
     return [f"the column {found!r} is a field like any other; is it meant for {column!r}?" for column, found in slips if found]
 
 
 def searchable(values: Iterable[str]) -> str:
-    """Return values as they are searched: without case and accents, umlauts as they are or spelt out, each in a line of its own."""
+    """Return values for searching: without case and accents, umlauts in one spelling, each value on a line of its own."""
     text = "\n".join(values).casefold()
     if not text.isascii():
         parts = unicodedata.normalize("NFKD", text).casefold()

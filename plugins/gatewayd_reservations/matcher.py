@@ -1,7 +1,7 @@
-"""Link mail to reservations by the numbers in its subject, as the operators' manual has it.
+"""Link mail to reservations by the numbers in its subject, as in the operators' manual.
 
-For each group of digits n: the reservations with the booking code ``B-n``, ``O-n``, ``L-n`` or, for each brand,
-``B-<brand>-n``, ``O-<brand>-n``, ``L-<brand>-n``. Exactly one record: link it. Several: no link, a person chooses.
+For each group of digits n, look up the reservations with the booking code ``B-n``, ``O-n``, ``L-n`` or, for each brand,
+``B-<brand>-n``, ``O-<brand>-n``, ``L-<brand>-n``. If there is exactly one, it is linked; if there are several, a person chooses.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Reservations"]
 
-#: How many numbers of one mail are looked up, and how long one may be.
+#: How many numbers of one mail are looked up, and the most digits of a number.
 _MAX_NUMBERS = 50
 _MAX_LENGTH = 20
-#: How many characters of each place are read, so that a slow pattern meets a bounded text.
+#: How many characters of each place are read: the time that a slow pattern takes is bounded.
 _BOUNDS: Mapping[PlaceToLook, int] = {"subject": 4 << 10, "text": 64 << 10, "attachments": 4 << 10}
 _PLACES: Mapping[PlaceToLook, str] = {"subject": "subject", "text": "text", "attachments": "name of an attachment"}
 
 
 class Reservations(Matcher):
-    """Links mail to the reservations whose numbers stand in it."""
+    """Links mail to the reservations whose numbers it contains."""
 
     kind = "reservations"
     Options = ReservationsOptions
@@ -42,31 +42,31 @@ class Reservations(Matcher):
         super().__init__(options, operator=operator)
         self._pattern = re.compile(options.pattern)
         brands = operator.brands if options.brands is None else options.brands
-        #: What stands before the number in a booking code, each once, in the manual's order.
+        #: The parts of booking codes before the number, each once, in the manual's order.
         self._heads = tuple(
             dict.fromkeys(f"{prefix}-{brand}" for brand in ("", *(f"{b}-" for b in brands)) for prefix in options.prefixes)
         )
 
     def match(self, mails: Sequence[Mail], directory: Directory) -> Iterator[Finding]:
-        """See ``Matcher``. Asks one question a batch, none where there is no number."""
+        """See ``Matcher``. Makes one query for a batch; none if there is no number."""
         numbers = {mail.id: self._numbers(mail) for mail in mails}
         codes = {number: [head + number for head in self._heads] for number in set().union(*numbers.values())}
         asked = {code for several in codes.values() for code in several}
         records = directory.reservations(asked) if asked else {}
-        # By number, the codes that there are; mostly one or none of many.
+        # The existing codes of each number: mostly one or none of many.
         hits = {number: [code for code in several if code in records] for number, several in codes.items()}
         for mail_id, found in numbers.items():
-            # Each number has its finding, whatever the other numbers gave.
+            # Each number has a finding, whatever the findings of the other numbers.
             yield from _merged([_decided(mail_id, number, place, hits[number], records) for number, place in found.items()])
             if not found:
                 yield Miss(mail_id, f"no number in the {' or the '.join(_PLACES[place] for place in self.options.places)}")
 
     def _numbers(self, mail: Mail) -> dict[str, PlaceToLook]:
-        """The mail's numbers, each once, with the place where it stood first."""
+        """Return the mail's numbers, each once, with the place of its first occurrence."""
         numbers: dict[str, PlaceToLook] = {}
         for place in self.options.places:
             for found in self._pattern.finditer(_text(mail, place)):
-                # A group that took no part in the match is None.
+                # A group that did not take part in the match is None.
                 number = found[self._pattern.groups] or ""
                 if 0 < len(number) <= _MAX_LENGTH:
                     numbers.setdefault(number, place)
@@ -80,21 +80,21 @@ def _text(mail: Mail, place: PlaceToLook) -> str:
         text = "\n".join(attachment.name for attachment in islice(mail.attachments, _BOUNDS[place]))
     else:
         text = mail.subject if place == "subject" else mail.text
-    # A number that the bound cuts in two would be another number.
+    # A number that is cut at the bound would be another number.
     return text if len(text) <= _BOUNDS[place] else text[: _BOUNDS[place]].rstrip(digits)
 
 
 def _decided(
     mail_id: int, number: str, place: PlaceToLook, hits: Sequence[str], records: Mapping[str, Sequence[Record]]
 ) -> Finding:
-    """Return the finding for a number of which the booking codes ``hits`` are known."""
+    """Return the finding for a number whose booking codes ``hits`` exist."""
     where = f"{number} in the {_PLACES[place]}"
     because = f"booking code {', '.join(hits)} by {where}" if hits else f"no reservation has a booking code for {where}"
     return decide(mail_id, [record for code in hits for record in records[code]], because=because)
 
 
 def _merged(findings: Sequence[Finding]) -> Sequence[Finding]:
-    """Say once what several numbers of one mail said of the same records, with all their reasons."""
+    """Merge findings of several numbers about the same records into one finding with all reasons."""
     if len(findings) < 2:  # noqa: PLR2004  nothing to merge
         return findings
     said: dict[tuple[str, ...], list[Finding]] = {}

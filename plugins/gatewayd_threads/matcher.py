@@ -1,6 +1,6 @@
-"""The matcher ``threads``: an answer names what it answers (RFC 5322 section 3.6.4), and inherits the links of that mail.
+"""The matcher ``threads``: a reply names the mail that it answers (RFC 5322 section 3.6.4), and gets the same links.
 
-It only says which Message-IDs look like ours. The kernel has the key, and drops those that are foreign or forged.
+The matcher only finds Message-IDs that look like ours. The kernel has the key, and ignores foreign and forged ones.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Threads"]
 
-#: At most this many are looked at of one mail, the newest first.
+#: The most references of one mail that are followed, the newest first.
 _MAX_FOLLOWS = 50
-#: A mail that we wrote, not one that we sent on.
+#: The Message-ID of a mail that we wrote, and not of one that we forwarded.
 _OURS = re.compile(r"<gw\.m\.[^<>@\s]+@[^<>@\s]+>", re.IGNORECASE)
 
 
 class Threads(Matcher):
-    """Links answers to our own mail to what that mail is linked to."""
+    """Links replies to our own mail to the records of that mail."""
 
     kind = "threads"
     follows = True
