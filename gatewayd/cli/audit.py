@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, get_args
 
 import click
@@ -29,6 +30,11 @@ _PAGE = 1000
 _HIDDEN = "What a server does not list can't be imported: look with another mail program, and tell the server's administrator."
 _RESTORE = "Stop the daemon, keep the database as it is, and restore a backup of it; see docs/operations.md."
 _UNLIKE = "Compare them with `gatewayd mail raw ID`: a server may have sent something else in place of a message."
+_INEXACT = "listed with another size than the server sends; what it sends now is, byte for byte, what is filed."
+_REREADS = (
+    "filed with another size than the server lists. A later visit fetches them once more, see `limits.reread_after`. "
+    "Unless the same bytes come then, nothing is done to them on the server."
+)
 _STATES = click.Choice(get_args(State))
 
 
@@ -63,8 +69,7 @@ def _audit(app: App, *, account: str, state: State | None, as_json: bool) -> int
     if as_json:
         output.json_line(*(_json(one, database) for one in found))
     else:
-        _table(found)
-        _say(account, found, database, proven=proven)
+        _print(account, found, database, proven=proven)
     return 0 if proven else 1
 
 
@@ -97,16 +102,13 @@ def _json(one: Audit, database: DatabaseCheck) -> dict[str, output.Json]:
     }
 
 
-def _table(found: Sequence[Audit]) -> None:
+def _print(account: str, found: Sequence[Audit], database: DatabaseCheck, *, proven: bool) -> None:
     rows = []
     for one in found:
         held = ", ".join(f"{count} {state}" for state, count in one.states.items()) or "nothing"
         numbers = (one.listed or 0, len(one.unknown), one.gone, len(one.damaged))
-        rows.append((one.folder, *(str(number) for number in numbers), held))
+        rows.append((one.folder, *map(str, numbers), held))
     output.table(("folder", "#on server", "#unknown", "#gone", "#damaged", "ledger"), rows)
-
-
-def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, proven: bool) -> None:
     missing = [(one.folder, text, advice) for one in found for text, advice in _missing(account, one)]
     missing += [("the database", text, _RESTORE) for text in database.faults]
     for where, text, _ in missing:
@@ -116,23 +118,15 @@ def _say(account: str, found: Sequence[Audit], database: DatabaseCheck, *, prove
     left = sum(one.states.get(state, 0) for one in found for state in ("offered", "not admitted"))
     if left:
         output.note(f"{output.count(left, 'key')} left on the server on purpose: offered, or not admitted.")
-    inexact = [key for one in found for key in one.inexact]
-    if inexact:
-        output.note(
-            f"{_keys(inexact)}: listed with another size than the server sends; what it sends now is, byte for byte, what is filed."
-        )
-    rereads = [key for one in found for key in one.rereads]
-    if rereads:
-        output.note(
-            f"{_keys(rereads)}: filed with another size than the server lists. A later visit fetches them once more, see "
-            "`limits.reread_after`. Unless the same bytes come then, nothing is done to them on the server."
-        )
-    doubtful = [key for one in found for key in one.doubtful]
-    if doubtful:
-        output.note(f"{_keys(doubtful)}: gone by now, and filed with bytes of another length than the server listed. {_UNLIKE}")
-    grown = [key for one in found for key in one.grown]
-    if grown:
-        output.note(f"{_keys(grown)}: filed as they came first. Their size on the server has changed since.")
+    notes = (
+        ([one.inexact for one in found], _INEXACT),
+        ([one.rereads for one in found], _REREADS),
+        ([one.doubtful for one in found], f"gone by now, and filed with bytes of another length than the server listed. {_UNLIKE}"),
+        ([one.grown for one in found], "filed as they came first. Their size on the server has changed since."),
+    )
+    for lists, text in notes:
+        if keys := [*chain.from_iterable(lists)]:
+            output.note(f"{_keys(keys)}: {text}")
     if database.unchecked:
         output.note(f"The database itself was not checked: {database.unchecked}.")
     output.note("Custody is proven." if proven else "Custody is NOT proven.")
@@ -145,18 +139,15 @@ def _missing(account: str, one: Audit) -> Iterator[tuple[str, str]]:
         yield f"the server counts {one.exists} messages and lists {one.listed}", _HIDDEN
     for text in one.doubts:
         yield text, _HIDDEN
-    if one.unknown:
-        yield f"{_keys(one.unknown)}: on the server, and not in the ledger", again
-    if one.changed:
-        yield f"{_keys(one.changed)}: listed with another size or arrival than before, so perhaps another message", again
-    if one.waiting:
-        yield f"{_keys(one.waiting)}: not here yet", f"`gatewayd audit {account} --list waiting` says why keys wait."
-    if one.damaged:
-        yield f"{_keys(one.damaged)}: filed, but the bytes are missing or damaged", _RESTORE
-    if one.unlike:
-        yield f"{_keys(one.unlike)}: filed with bytes of another length than the server lists", _UNLIKE
-    if one.unfiled:
-        yield f"{_keys(one.unfiled)}: filed, but filings, links or faults are missing or altered", _RESTORE
+    findings = (
+        (one.unknown, "on the server, and not in the ledger", again),
+        (one.changed, "listed with another size or arrival than before, so perhaps another message", again),
+        (one.waiting, "not here yet", f"`gatewayd audit {account} --list waiting` says why keys wait."),
+        (one.damaged, "filed, but the bytes are missing or damaged", _RESTORE),
+        (one.unlike, "filed with bytes of another length than the server lists", _UNLIKE),
+        (one.unfiled, "filed, but filings, links or faults are missing or altered", _RESTORE),
+    )
+    yield from ((f"{_keys(keys)}: {text}", advice) for keys, text, advice in findings if keys)
 
 
 def _keys(keys: Sequence[str]) -> str:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from gatewayd.api.directory import Contents
     from gatewayd.api.values import Kind
     from gatewayd.cli.app import App
-    from gatewayd.config import ImportConfig
     from gatewayd.matching import DirectoryCheck
 
 __all__ = ["COMMANDS", "DirectoryFaults", "check_directories"]
@@ -75,20 +74,14 @@ def _checked(app: App, name: str, looked: DirectoryCheck) -> DirectoryFaults:
 def _unknown_contact_types(app: App, held: Mapping[str, Contents]) -> Iterator[str]:
     """Yield faults of the contact types that accounts import: a type that no record has admits nobody."""
     for account in app.config.accounts.values():
-        if account.imports is None:
-            continue
+        types = account.imports.contact_types if account.imports else {}
+        wanted = [(kind, word) for kind, words in types.items() for word in words]
         # A directory need not tell which contact types it has.
         known = {name: held[name] for name in account.operators if name in held and held[name].contact_types is not None}
         for name, contents in known.items():
-            for kind, word in _unknown(account.imports, contents):
+            have = {(kind, word.casefold()) for kind, word, _ in contents.contact_types or ()}
+            for kind, word in [one for one in wanted if (one[0], one[1].casefold()) not in have]:
                 yield f"accounts/{account.name}.yaml: import.contact_types.{kind}: {_nobody(name, kind, word, contents)}"
-
-
-def _unknown(imports: ImportConfig, contents: Contents) -> Iterator[tuple[Kind, str]]:
-    have = {(kind, word.casefold()) for kind, word, _ in contents.contact_types or ()}
-    yield from (
-        (kind, word) for kind, words in imports.contact_types.items() for word in words if (kind, word.casefold()) not in have
-    )
 
 
 def _nobody(name: str, kind: Kind, word: str, contents: Contents) -> str:

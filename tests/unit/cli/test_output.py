@@ -67,6 +67,15 @@ def test_moments_are_rfc_3339_in_utc() -> None:
     assert output.moment(datetime(2026, 1, 5, 0, 30, tzinfo=timezone(timedelta(hours=2)))) == "2026-01-04T22:30:00Z"
 
 
+def test_fields_of_a_value_are_json_and_null_without_a_value() -> None:
+    fault = FilingFault("contacts", "it failed")
+    assert output.fields(fault, "by", "error") == {"by": "contacts", "error": "it failed"}
+    assert output.fields(None, "by", "error") == {"by": None, "error": None}
+    attachment = Attachment(name="a", type="b", size=1, part=PART)
+    with pytest.raises(TypeError, match="has no JSON"):
+        output.fields(attachment, "part")
+
+
 def test_tables_are_aligned_and_numbers_stand_right(capsys: pytest.CaptureFixture[str]) -> None:
     output.table(("name", "#count"), [("a", "1"), ("a longer one\x1b[31m", "1000")])
     assert capsys.readouterr().out.splitlines() == ["name              count", "a                     1", "a longer one[31m   1000"]
