@@ -85,11 +85,16 @@ class Wire:
         self._begin()
         sent = 0
         for done, command in enumerate(commands):
-            self._step(command, seconds, limit)
+            if self.logged_in:
+                # What is on its way behind this reply comes with it.
+                self._connection.step(command.partition(" ")[0], seconds=seconds, limit=limit + _BLOCK)
             # Refilled when half empty: a write then carries many commands.
             if sent < len(commands) and sent - done <= self.window // 2:
-                self._send(commands[sent : done + self.window])
+                text = "".join(f"{one}\r\n" for one in commands[sent : done + self.window])
                 sent = min(len(commands), done + self.window)
+                with socket_errors(self._options, self._options.effective_port):
+                    # Names and passwords may be UTF-8 (RFC 6856 section 2.2); all else is ASCII.
+                    self._connection.sendall(text.encode())
             yield self._status()
         self.in_step = True
 
@@ -128,17 +133,6 @@ class Wire:
         if self._at < len(self._buffer):
             raise garbled(self.where, self._buffer[self._at :], self.secrets)
         self.in_step = False
-
-    def _step(self, command: str, seconds: float | None, limit: int) -> None:
-        if self.logged_in:
-            # What is on its way behind this reply comes with it.
-            self._connection.step(command.partition(" ")[0], seconds=seconds, limit=limit + _BLOCK)
-
-    def _send(self, commands: Sequence[str]) -> None:
-        text = "".join(f"{command}\r\n" for command in commands)
-        with socket_errors(self._options, self._options.effective_port):
-            # Names and passwords may be UTF-8 (RFC 6856 section 2.2); all else is ASCII.
-            self._connection.sendall(text.encode())
 
     def _read(self) -> bytes:
         with socket_errors(self._options, self._options.effective_port):

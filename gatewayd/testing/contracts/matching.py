@@ -64,7 +64,7 @@ class MatcherContract:
     def batch(self, times: int = 1) -> list[Mail]:
         """Return the sample mails, again and again, each with an id of its own."""
         samples = [mail for _ in range(times) for mail in self.mails]
-        return [_with_id(mail, number) for number, mail in enumerate(samples, start=1)]
+        return [parse(mail.source, mail_id=number, received_at=mail.received_at) for number, mail in enumerate(samples, start=1)]
 
     def test_it_links_something_of_the_sample(self) -> None:
         assert any(isinstance(finding, Link | Follows) for finding in self.ask(self.batch())[0])
@@ -121,10 +121,6 @@ class MatcherContract:
     def test_every_option_is_described(self) -> None:
         lacking = [name for name, field in self.matcher.Options.model_fields.items() if not field.description]
         assert lacking == []
-
-
-def _with_id(mail: Mail, number: int) -> Mail:
-    return parse(mail.source, mail_id=number, received_at=mail.received_at)
 
 
 _ANNA = make_record("person", "P1", "Anna Nováková", email="Anna@Example.com;anna@home.example")
