@@ -1,17 +1,17 @@
-"""The five errors of gatewayd, each a verb of the kernel's.
+"""The errors of gatewayd: their classes decide what the kernel does. With helpers that join texts into sentences.
 
     GatewaydError
     ├── ConfigError       refuse to start, or keep the old config
     ├── PluginError       put that plugin out of use
     ├── AuthError         pause the account, tell the administrator, try rarely
     ├── TransientError    back off with jitter, then try again
-    │   ├── LeaseLost      stop this visit: the account belongs to somebody else by now
-    │   ├── StoreReplaced  end this process: another database lies where its own lay
-    │   └── TooLarge       let this message wait: more of it comes than may come
+    │   ├── LeaseLost      stop this visit: another process has the account's lease now
+    │   ├── StoreReplaced  end this process: its database was replaced by another
+    │   └── TooLarge       let this message wait: it exceeds its bound
     └── PermanentError    park the mail, the folder or the delivery
 
-The class decides what is done, the message text never does. A plugin translates its library's errors into these in
-one place. Everything else that escapes a plugin counts as that plugin's own fault.
+The class decides, and never the text of the message. A plugin translates the errors of its library into these in one
+place. Any other exception of a plugin counts as a fault of that plugin.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ __all__ = [
 
 
 class GatewaydError(Exception):
-    """What every error of gatewayd is: one line that says what is wrong, and one that says what to do about it."""
+    """The base of all errors of gatewayd: a line about what is wrong, and a line about what to do."""
 
     def __init__(self, message: str, *, advice: str = "") -> None:
         super().__init__(message)
-        #: What a person can do about it, as a full sentence; empty where there is nothing to say.
+        #: What a person can do about it, as a full sentence; may be empty.
         self.advice = advice
 
     @property
     def message(self) -> str:
-        """What is wrong, in one line, without secrets."""
+        """What is wrong, on one line, without secrets."""
         return str(self.args[0])
 
     def alone(self) -> Self:
-        """Return it without the way that it came: the frames of a traceback hold all that a server said."""
+        """Return this error without its traceback and causes, whose frames keep everything that a server sent in memory."""
         self.__cause__ = self.__context__ = self.__traceback__ = None
         return self
 
@@ -66,18 +66,18 @@ class GatewaydError(Exception):
 
 
 def kept(error: BaseException) -> BaseException:
-    """Return an error as it may be kept beyond its handler: of a bug, the way that it came is what is to be told."""
+    """Return an error for keeping beyond its handler: without traceback, unless it is a bug, which needs the traceback."""
     return error.alone() if isinstance(error, GatewaydError) else error
 
 
 def sentences(message: str, advice: str = "") -> str:
-    """Return a message and its advice as sentences; others' words, which stand at a message's end, may bring their full stop."""
+    """Return a message and its advice as sentences; a message may already end with a full stop, if it quotes a server."""
     ended = message.rstrip().rstrip(".")
     return f"{ended}. {advice}" if advice else ended
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Return several texts in one line; each may end with the full stop of an advice."""
+    """Return several texts on one line; each may end with the full stop of an advice."""
     *before, last = [*texts] or [""]
     return "; ".join([*(one.rstrip(".") for one in before), last])
 
@@ -90,11 +90,11 @@ def enumerated(words: Iterable[str], last: str = "or") -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Fault:
-    """One fault of the config: where, what, and what was expected."""
+    """One fault of the config: its place, what is wrong, and what was expected."""
 
     #: The file, relative to the config folder.
     file: str
-    #: Line and column, counted from 1; 0 where they are not known, or the whole file is meant.
+    #: Line and column, counted from 1; 0 if they are unknown, or the whole file is meant.
     line: int = 0
     column: int = 0
     #: What is wrong and what was expected.
@@ -105,7 +105,7 @@ class Fault:
 
     @property
     def place(self) -> str:
-        """The file, with line and column where they are known."""
+        """The file, with line and column if they are known."""
         known = [self.line, self.column] if self.column else [self.line]
         return ":".join(map(str, [self.file, *known])) if self.line else self.file
 
@@ -115,27 +115,27 @@ class ConfigError(GatewaydError):
 
     def __init__(self, message: str, *, faults: Sequence[Fault] = (), advice: str = "") -> None:
         super().__init__(message, advice=advice)
-        #: Every fault that was found, in the order of files and lines.
+        #: All faults that were found, in the order of files and lines.
         self.faults = tuple(faults)
 
 
 class PluginError(GatewaydError):
-    """A plugin can't be used. The kernel puts it out of use, and with it only what asks for it."""
+    """A plugin can't be used. The kernel disables it, and with it only what uses it."""
 
 
 class AuthError(GatewaydError):
-    """One side could not prove who it is: a wrong or missing password, an untrusted certificate, TLS not offered.
+    """One side could not prove its identity: a wrong or missing password, an untrusted certificate, TLS not offered.
 
-    The kernel pauses the account, tells the administrator and tries rarely: a hasty retry locks mailboxes.
+    The kernel pauses the account, notifies the administrator and retries rarely: frequent retries lock mailboxes.
     """
 
 
 class TransientError(GatewaydError):
-    """It may well work later: the network, a busy server, a full disk. The kernel backs off with jitter."""
+    """It may work later: a network error, a busy server, a full disk. The kernel backs off with jitter."""
 
     def __init__(self, message: str, *, advice: str = "", retry_after: float | None = None) -> None:
         super().__init__(message, advice=advice)
-        #: Seconds to wait before the next try, where the other side named them.
+        #: Seconds to wait before the next try, if the server gave them.
         self.retry_after = retry_after
 
 
@@ -144,15 +144,15 @@ class LeaseLost(TransientError):
 
 
 class StoreReplaced(TransientError):
-    """The database that this process has open is not the one any more that others find: a backup was put in its place.
+    """The database that this process has open was replaced by another, for example by a restored backup.
 
-    Nothing is written any more, nor done on a server. The process ends, for what it knows of is not in that database.
+    Nothing more is written, and nothing is done on servers. The process ends, since that database lacks what it has done.
     """
 
 
 class TooLarge(TransientError):
-    """More of a message came than its bound allows. Nothing of it is kept, and it waits."""
+    """A message is larger than its bound allows. Nothing of it is kept, and it waits."""
 
 
 class PermanentError(GatewaydError):
-    """Trying again will not help: no such folder, a message the server refuses. The kernel parks the thing."""
+    """Trying again will not help: no such folder, a message that the server refuses. The kernel parks it."""

@@ -299,3 +299,8 @@ def test_the_first_address_is_the_sender() -> None:
 def test_P8_a_hostile_header_takes_little_memory(unit: str) -> None:
     """A pattern that may go back remembers each place to which it might."""
     assert peak(lambda: address_list(unit * (500_000 // len(unit)), 1000)) < 20 << 20
+
+
+@pytest.mark.parametrize("unit", ["(", '"', '"\\', "<", "a:", "a ", " ", "a@b<", "=?a?q?", "(a)", ";", "\\", '"a" ', "a@b,"])
+def test_hostile_address_lists_take_linear_time(unit: str) -> None:
+    assert_linear(lambda text: address_list(text, 1000), unit)

@@ -187,3 +187,49 @@ def test_hostile_fields_take_linear_time(unit: str) -> None:
 @pytest.mark.parametrize("unit", [";a=b", "; a=b; charset"])
 def test_P8_a_hostile_field_takes_little_memory(unit: str) -> None:
     assert peak(lambda: field("x" + unit * (1_000_000 // len(unit)))) < 20 << 20
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ('attachment; filename="a b.pdf"', "a b.pdf"),
+        ("attachment; FileName = a.pdf ; size=1", "a.pdf"),
+        ("attachment; filename=with space.pdf; size=1", "with space.pdf"),
+        (r'attachment; filename="a\"b;c.pdf"', 'a"b;c.pdf'),
+        ('attachment; filename="open.pdf', "open.pdf"),
+        ("attachment; filename=a.pdf; filename=b.pdf", "a.pdf"),
+        ("attachment; filename*=utf-8''%C3%A4.pdf; filename=plain.pdf", "ä.pdf"),
+        ("attachment; filename*=iso-8859-1'de'%E4.pdf", "ä.pdf"),
+        ("attachment; filename*=utf-8'%C3%A4.pdf", "utf-8'ä.pdf"),
+        ("attachment; filename*=%C3%A4.pdf", "ä.pdf"),
+        ("attachment; filename*=''%ZZ%.pdf", "%ZZ%.pdf"),
+        ("attachment; filename*0*=utf-8''%C3; filename*1*=%A4; filename*2=.pdf", "ä.pdf"),
+        ("attachment; filename*1=b.pdf; filename*0=a", "ab.pdf"),
+        ('attachment; filename*0="a"; filename*1="b"; filename*3="gap"', "ab"),
+        ('attachment; filename="=?utf-8?q?=C3=A4?=.pdf"', "ä.pdf"),
+        ('attachment; filename*0="=?utf-8?b?w6"; filename*1="Q=?=.pdf"', "ä.pdf"),
+        ('attachment; filename="\xe4.pdf"', "ä.pdf"),
+        ("attachment; filename*=utf-8''a%00b%0A", "a\ufffdb "),
+        ("attachment; filename=", ""),
+        ("attachment", ""),
+        ("", ""),
+        (";;; = ;=x;filename;=;", ""),
+    ],
+)
+def test_file_names_are_read_however_they_are_written(raw: str, name: str) -> None:
+    assert parameter(field(raw)[1], "filename") == name
+
+
+def test_sections_are_bounded() -> None:
+    raw = "x" + "".join(f"; filename*{number}=a" for number in range(500))
+    assert parameter(field(raw)[1], "filename") == "a" * 100
+
+
+@given(st.text(alphabet="filename*=;\"'\\%0129 \xe4", max_size=200))
+def test_scrambled_parameters_never_raise(raw: str) -> None:
+    parameter(field("x; filename" + raw)[1], "filename").encode()
+
+
+@pytest.mark.parametrize("unit", [';a="', ';a="\\', '"\\', ";", "; ", ";a=b", ";a", " = "])
+def test_hostile_parameters_take_linear_time(unit: str) -> None:
+    assert_linear(lambda text: field("x" + text), unit)
