@@ -29,7 +29,7 @@ __all__ = ["AccountState", "WatchedSession"]
 #: How long an account waits at most after its connection was lost for the first time, in seconds.
 _SOON = 2.0
 #: The problems of a visit are not logged again within so many seconds if the visit before had the same.
-_SAID = 3600.0
+_REPORTED_FOR = 3600.0
 #: So many announcements in a row that bring no mail are followed at once; then after so many seconds, twice as many each time.
 _EMPTY, _FIRST_PAUSE = 5, 0.25
 
@@ -68,8 +68,8 @@ class AccountState:
     error: str = ""
     advice: str = ""
     #: Problems and notes of the last visits, and when they were logged last, on the loop's clock.
-    said: tuple[str, ...] = ()
-    said_at: float = 0.0
+    reported: tuple[str, ...] = ()
+    reported_at: float = 0.0
     #: On the loop's clock: when it is due, when the last visit ended, when the full listing is compared next.
     due: float | None = None
     ended_at: float = 0.0
@@ -91,12 +91,12 @@ class AccountState:
         """The account's name."""
         return self.config.name
 
-    def says_again(self, answer: Answer, now: float) -> bool:
+    def reports_again(self, answer: Answer, now: float) -> bool:
         """Whether these problems and notes were logged within the last hour; if not, they count as logged now."""
-        said = (*answer.problems, *answer.notes)
-        if said == self.said and now - self.said_at < _SAID:
+        reported = (*answer.problems, *answer.notes)
+        if reported == self.reported and now - self.reported_at < _REPORTED_FOR:
             return True
-        self.said, self.said_at = said, now
+        self.reported, self.reported_at = reported, now
         return False
 
     @property

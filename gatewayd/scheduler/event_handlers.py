@@ -61,7 +61,7 @@ class EventHandlers:
 
     # --- people ask -------------------------------------------------------------------------------------------------
 
-    def asked(self, requests: Sequence[Request]) -> None:
+    def on_requests(self, requests: Sequence[Request]) -> None:
         """Take requests for accounts that are ours. Such an account is due at once, whatever its condition."""
         for request in requests:
             state = self._states.get(request.account)
@@ -79,20 +79,20 @@ class EventHandlers:
 
     # --- servers speak ----------------------------------------------------------------------------------------------
 
-    def said(self, several: Sequence[WatchEvent]) -> None:
+    def on_watch_events(self, events: Sequence[WatchEvent]) -> None:
         """Take in events of watches."""
-        for said in several:
-            state = self._states.get(said.name)
+        for event in events:
+            state = self._states.get(event.name)
             if state is None or state.lease is None:
                 continue
             if state.run is None and state.watched is not None:
-                if said.proven:
+                if event.proven:
                     state.proven()
-                self._follow(state, news=said.news, lost=said.lost)
+                self._follow(state, news=event.news, lost=event.lost)
             elif state.run is not None and state.run.listening:
                 # The visit that began this watch is not known yet to have ended.
-                state.run.again = state.run.again or said.news
-                state.run.lost = state.run.lost or said.lost
+                state.run.again = state.run.again or event.news
+                state.run.lost = state.run.lost or event.lost
 
     def _follow(self, state: AccountState, *, news: bool, lost: GatewaydError | None) -> None:
         """Let an account be due because its server announced mail, or because its connection is lost."""
@@ -112,7 +112,7 @@ class EventHandlers:
 
     # --- visits end -------------------------------------------------------------------------------------------------
 
-    def finished(self, run: RunningVisit, slot: VisitSlot, done: VisitOutcome) -> None:
+    def on_visit_finished(self, run: RunningVisit, slot: VisitSlot, done: VisitOutcome) -> None:
         """Take in how a visit ended."""
         self._pool.ended(run, slot)
         try:
@@ -127,7 +127,7 @@ class EventHandlers:
         state.run, state.ended_at = None, now
         seconds = now - run.began
         answer = done.report.answer()
-        self._deps.events.visit_ended(answer, done.report.error, seconds=seconds, again=state.says_again(answer, now))
+        self._deps.events.visit_ended(answer, done.report.error, seconds=seconds, again=state.reports_again(answer, now))
         if isinstance(done.report.error, StoreReplaced):
             self.replaced = done.report.error
         if isinstance(done.report.error, LeaseLost) and state.lease == run.lease:
@@ -175,7 +175,7 @@ class EventHandlers:
             held = [lease for _, lease in self._states.held()]
             self._leases.start(held, self._states.wanted(), len(self._states))
 
-    def lease_round_done(self, done: LeaseRound) -> None:
+    def on_lease_round(self, done: LeaseRound) -> None:
         """Take in a round: accounts that were lost or taken, and how many this daemon is to have."""
         if self._states.stopping:
             for lease in done.taken:

@@ -45,16 +45,18 @@ class Supervisor:
         self._deps = deps
         self._inbox: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         put = self._inbox.put
-        self._watcher = Watcher(lambda said: put(partial(self._handlers.said, said)), partial(journal.own_fault, "watcher"))
+        self._watcher = Watcher(
+            lambda events: put(partial(self._handlers.on_watch_events, events)), partial(journal.own_fault, "watcher")
+        )
         self._session_closer = SessionCloser(self._watcher)
         self._pool = VisitPool(
             deps.limits,
             VisitRunner(deps, self._watcher),
-            lambda run, slot, done: put(partial(self._handlers.finished, run, slot, done.result())),
+            lambda run, slot, done: put(partial(self._handlers.on_visit_finished, run, slot, done.result())),
             slow=deps.timings.slow,
         )
-        self._leases = LeaseManager(deps, lambda done: put(partial(self._handlers.lease_round_done, done)))
-        self._request_inbox = RequestInbox(deps, lambda requests: put(partial(self._handlers.asked, requests)))
+        self._leases = LeaseManager(deps, lambda done: put(partial(self._handlers.on_lease_round, done)))
+        self._request_inbox = RequestInbox(deps, lambda requests: put(partial(self._handlers.on_requests, requests)))
         self._states = AccountStates(deps, self._pool, self._leases, self._request_inbox, self._session_closer)
         self._handlers = EventHandlers(
             deps,

@@ -154,7 +154,7 @@ class Stand:
         told = {one.account: one for one in healths}
         asked = lost | (kept or frozenset())
         done = LeaseRound(began=time.monotonic(), asked=asked, kept=kept, taken=taken, share=share, error=error, healths=told)
-        self.handlers.lease_round_done(done)
+        self.handlers.on_lease_round(done)
         return done
 
     def own(self, *names: str) -> list[AccountState]:

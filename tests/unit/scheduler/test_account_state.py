@@ -24,4 +24,13 @@ def test_what_goes_on_is_told_once_an_hour_and_at_once_when_it_comes_again() -> 
         (other, 3600 + 240),
         (other, 3600 + 360),
     ]
-    assert [state.says_again(answer, 1000.0 + at) for answer, at in said] == [False, True, False, True, False, False, True, False]
+    assert [state.reports_again(answer, 1000.0 + at) for answer, at in said] == [
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]

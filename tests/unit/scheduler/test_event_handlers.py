@@ -79,10 +79,10 @@ def test_an_account_whose_watch_is_lost_while_it_waits_in_line_is_not_visited_be
         other.hang("listing")
         turned.supervisor._states.put(turned.state("other"), 0.0)
         turned.until(lambda: turned.state("other").run)
-        turned.supervisor._handlers.said([WatchEvent(name="main", news=True)])
+        turned.supervisor._handlers.on_watch_events([WatchEvent(name="main", news=True)])
         turned.turn()
         assert "main" in turned.supervisor._pool
-        turned.supervisor._handlers.said([WatchEvent(name="main", lost=_LOST)])
+        turned.supervisor._handlers.on_watch_events([WatchEvent(name="main", lost=_LOST)])
         assert "main" not in turned.supervisor._pool
         assert turned.due_in() > 40
         other.break_connections()
@@ -94,8 +94,8 @@ def test_a_person_waits_no_longer_where_a_watch_is_lost_that_moment(house: House
         watching(turned)
         turned.state().flaps = 3
         house.store.ask("main", Task())
-        turned.supervisor._handlers.asked(house.store.requests())
-        turned.supervisor._handlers.said([WatchEvent(name="main", lost=_LOST)])
+        turned.supervisor._handlers.on_requests(house.store.requests())
+        turned.supervisor._handlers.on_watch_events([WatchEvent(name="main", lost=_LOST)])
         assert turned.due_in() <= 0.0
 
 
