@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,31 +28,27 @@ class DirectoryWatcher:
     def __init__(self, folders: Callable[[], Collection[Path]], touched: Callable[[Collection[Path]], None]) -> None:
         self._folders = folders
         self._touched = touched
-        self._stopped = False
+        self._stopping = threading.Event()
 
     def stop(self) -> None:
         """Let ``run`` end, within half a second."""
-        self._stopped = True
-
-    def is_set(self) -> bool:
-        """Whether to stop; watchfiles asks this."""
-        return self._stopped
+        self._stopping.set()
 
     def run(self) -> None:
         """Watch until ``stop`` is called."""
-        while not self._stopped:
+        while not self._stopping.is_set():
             there = inodes(self._folders())
             try:
                 self._watch(there)
             except (OSError, RuntimeError):
                 # A folder is gone by now, or the system has no watches left.
-                self._rest(_LATER)
+                self._stopping.wait(_LATER)
 
     def _watch(self, there: dict[Path, int]) -> None:
         if not there:
-            self._rest(_AGAIN / 1000)
+            self._stopping.wait(_AGAIN / 1000)
             return
-        changes = folder_changes(there, self, settled=_SETTLED, step=_STEP, every=_AGAIN)
+        changes = folder_changes(there, self._stopping, settled=_SETTLED, step=_STEP, every=_AGAIN)
         told: Collection[Path] = [*there]
         for changed in changes:
             # The first time, all folders: files may have changed before they were watched.
@@ -63,11 +59,6 @@ class DirectoryWatcher:
             # A folder that was replaced by another of its name must be watched anew.
             if inodes(self._folders()) != there:
                 return
-
-    def _rest(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._stopped and time.monotonic() < until:
-            time.sleep(min(seconds, _AGAIN / 1000))
 
 
 def inodes(folders: Iterable[Path]) -> dict[Path, int]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatewayd.api.events import AccountChanged, ConfigLoaded, DeliverySettled, Event, MailFailed, MailFiled
 from gatewayd.runtime import journal
+from gatewayd.runtime.threads import WorkerThreads, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ class Observers:
         #: The call that is under way, and those that were left behind, by plugin.
         self._current: _Call | None = None
         self._hanging: dict[str, _Call] = {}
-        self._caller: queue.SimpleQueue[_Call | None] | None = None
+        self._caller: WorkerThreads | None = None
         self._teller: threading.Thread | None = None
         self._closed = False
 
@@ -81,8 +82,7 @@ class Observers:
             return
         with self._lock:
             if self._teller is None:
-                self._teller = threading.Thread(target=self._tell_all, name="observers", daemon=True)
-                self._teller.start()
+                self._teller = started(self._tell_all, "observers")
         try:
             self._queue.put_nowait(event)
         except queue.Full:
@@ -122,17 +122,14 @@ class Observers:
     def _tell_all(self) -> None:
         while (event := self._next()) is not None:
             for observer in self._observers[_HOOKS[type(event)]]:
-                if not self._is_deaf(observer.plugin):
+                hanging = self._hanging.get(observer.plugin)
+                # A hanging call of code that was replaced does not count against the plugin.
+                if hanging is None or not any(hanging.observer in each for each in self._observers.values()):
                     self._call(_Call(observer, event))
             self._report_dropped()
         self._report_dropped()
         if self._caller is not None:
-            self._caller.put(None)
-
-    def _is_deaf(self, plugin: str) -> bool:
-        """Whether a call of a plugin's present code hangs. Calls of code that was replaced don't count."""
-        call = self._hanging.get(plugin)
-        return call is not None and any(call.observer in each for each in self._observers.values())
+            self._caller.shutdown(wait=False)
 
     def _next(self) -> Event | None:
         """Wait for an event; report lost events in the meantime."""
@@ -153,11 +150,10 @@ class Observers:
     def _call(self, call: _Call) -> None:
         """Have one observer called; report it if it hangs, then leave it behind."""
         if self._caller is None:
-            self._caller = queue.SimpleQueue()
-            threading.Thread(target=self._serve, args=(self._caller,), name="observer", daemon=True).start()
+            self._caller = WorkerThreads(1, "observer")
         with self._lock:
             self._current = call
-        self._caller.put(call)
+        self._caller.submit(self._serve, call)
         if not call.ended.wait(self._report_after):
             self._report_hanging(call, given_up=False)
             if not call.ended.wait(self._give_up_after - self._report_after):
@@ -172,8 +168,8 @@ class Observers:
             self._hanging[call.observer.plugin] = call
             left, self._caller = self._caller, None
         if left is not None:
-            # It ends when the call returns.
-            left.put(None)
+            # Its thread ends when the call returns.
+            left.shutdown(wait=False)
         self._report_hanging(call, given_up=True)
 
     def _report_hanging(self, call: _Call, *, given_up: bool) -> None:
@@ -182,15 +178,14 @@ class Observers:
 
     # --- the caller -------------------------------------------------------------------------------------------------
 
-    def _serve(self, calls: queue.SimpleQueue[_Call | None]) -> None:
-        while (call := calls.get()) is not None:
-            try:
-                call.observer.call(call.event)
-            except BaseException as error:  # noqa: BLE001  an observer's fault is nobody else's, a SystemExit's neither
-                journal.observer_failed(call.observer.plugin, error, hook=call.observer.hook)
-            with self._lock:
-                call.ended.set()
-                returned = self._hanging.get(call.observer.plugin) is call and self._hanging.pop(call.observer.plugin)
-            if returned:
-                seconds = time.monotonic() - call.began
-                journal.observer_returned(call.observer.plugin, hook=call.observer.hook, seconds=seconds)
+    def _serve(self, call: _Call) -> None:
+        try:
+            call.observer.call(call.event)
+        except BaseException as error:  # noqa: BLE001  an observer's fault is nobody else's, a SystemExit's neither
+            journal.observer_failed(call.observer.plugin, error, hook=call.observer.hook)
+        with self._lock:
+            call.ended.set()
+            returned = self._hanging.get(call.observer.plugin) is call and self._hanging.pop(call.observer.plugin)
+        if returned:
+            seconds = time.monotonic() - call.began
+            journal.observer_returned(call.observer.plugin, hook=call.observer.hook, seconds=seconds)
