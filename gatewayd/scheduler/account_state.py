@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gatewayd.api.health import AccountHealth
 from gatewayd.errors import AuthError, ConfigError, TransientError, joined
 from gatewayd.runtime import journal
+from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.clock import full_visit_every
 
 if TYPE_CHECKING:
@@ -109,11 +110,6 @@ class AccountState:
         """Seconds between two visits."""
         return self.config.imports.every if self.config.imports else 0.0
 
-    @property
-    def timeout(self) -> float:
-        """Seconds that a server may take for an answer."""
-        return float(getattr(self.config.options, "timeout", 60.0))
-
     def remember(self, told: AccountHealth | None) -> None:
         """Take over the times that the store has of the account, from the daemon that held it before."""
         if told is not None:
@@ -185,7 +181,7 @@ class AccountState:
         """Return in how many seconds an announcement is followed: at once, unless many in a row brought no mail."""
         if self.empty < _EMPTY:
             return 0.0
-        pause = min(self.every, _FIRST_PAUSE * 2.0 ** min(self.empty - _EMPTY, 20))
+        pause = Backoff(first=_FIRST_PAUSE, longest=self.every, spread=0.0).wait(self.empty - _EMPTY + 1, jitter=0.0)
         return max(0.0, self.ended_at + pause - now)
 
     def health(self, instance: str, now: float) -> AccountHealth:

@@ -182,7 +182,7 @@ class VisitRunner:
         if watch is None:
             return None
         run.listening = True
-        self._watcher.add(run.config.name, watch, every=imports.every, timeout=run.state.timeout)
+        self._watcher.add(run.config.name, watch, every=imports.every, timeout=getattr(run.config.options, "timeout", 60.0))
         journal.watch_started(run.config.name, folder=imports.folders[0])
         return WatchedSession(session, watch)
 
