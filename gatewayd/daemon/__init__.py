@@ -1,1 +1,1 @@
-"""The daemon as a process: signals, reload, systemd, and who is told what happens."""
+"""The daemon as a process: signals, reloads, systemd, and the reports of events to logs, metrics, observers and people."""

@@ -32,7 +32,7 @@ _Key: TypeAlias = "tuple[AlarmKind, str]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmDigest:
-    """What one notice contains."""
+    """The alarms of one notice."""
 
     begun: tuple[Standing, ...] = ()
     #: Alarms of earlier notices that are over.
@@ -115,7 +115,7 @@ class Alarms:
             )
 
     def told(self, news: AlarmDigest) -> None:
-        """Take note that a notice was sent. What has changed since it was made is due again."""
+        """Take note that a notice was sent. Alarms that changed since it was made are due again."""
         now = self._clock()
         with self._lock:
             self._told_at.append(now)

@@ -110,7 +110,7 @@ class MainWait:
         return "reload"
 
     def _changes(self, folders: tuple[Path, ...], every: float) -> Iterator[set[Path]]:
-        """Yield what changed, or nothing after ``every`` seconds, until a signal comes. The watch stands while others read."""
+        """Yield changed paths, or none after ``every`` seconds, until a signal comes. Changes meanwhile are not lost."""
         try:
             yield from folder_changes(folders, self._interrupted, settled=_SETTLED, step=_STEP, every=int(every * 1000))
         except (OSError, RuntimeError):

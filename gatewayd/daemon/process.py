@@ -69,7 +69,7 @@ class Daemon:
         self._config, self._read_at = first_config(folder)
         self._notifier = Notifier()
         self._metrics = Metrics(version=__version__)
-        #: What is wrong with the config folder since the last reload.
+        #: The faults of the config folder at the last reload.
         self._faults: tuple[Fault, ...] = self._config.faults
         self._refused = False  # the last reload, as a whole
         self._started_at = datetime.now(UTC)

@@ -136,7 +136,7 @@ class RequestInbox:
 
     def _poll(self, progress: Sequence[tuple[int, int, int]]) -> None:
         try:
-            # What is asked for stays in the store while that is away; the leases' thread reports it.
+            # If the store is away, the requests stay there, and the leases' thread reports it.
             _attempt(partial(self._catch_up, progress))
         finally:
             self._polls = False
@@ -165,7 +165,7 @@ class RequestInbox:
         self._others |= {one.account: one for one in healths}
 
         def tell() -> None:
-            # What the daemon before found out by sending stays: its next delivery shows whether that is over.
+            # A failure that the previous daemon saw while sending stays; the next delivery shows whether it is over.
             failed = {one.account: one for one in self._deps.store.healths() if one.condition in _FAILED} if self._first else {}
             news = [
                 replace(failed[one.account], holder=one.holder) if one.condition == "sending" and one.account in failed else one

@@ -45,7 +45,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
-    """What the supervisor works with."""
+    """The parts that the supervisor works with."""
 
     store: Store
     instance: Instance
