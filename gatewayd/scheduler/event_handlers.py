@@ -118,7 +118,7 @@ class EventHandlers:
         try:
             self._take_in(run, done)
         except Exception as error:  # noqa: BLE001  an account whose event is handled by half would never be visited again
-            what = PluginError(f"what became of the visit of account {run.state.name} cannot be taken in: {where(error)}")
+            what = PluginError(f"the end of the visit of account {run.state.name} could not be handled: {where(error)}")
             run.lost = None
             self._take_in(run, VisitOutcome(report=VisitReport(account=run.state.name, error=what), watched=done.watched))
 
