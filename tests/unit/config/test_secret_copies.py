@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003  pydantic reads it
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gatewayd import Transport
 from gatewayd.api.options import Secret
-from gatewayd.config import AccountConfig, Config
 from gatewayd.config.secret_copies import SecretCopies, SecretCopy, copies_of, mark, new_key
-from gatewayd.config.values import SecretUse
-from gatewayd.daemon.secret_watcher import SecretWatcher
-from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Instance
-from gatewayd_sql.options import SqlOptions
-from tests.unit.log import logged
-from tests.unit.supervised import until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -37,88 +27,6 @@ def secret(folder: Path, name: str, text: str | None) -> Secret:
     if text is not None:
         (folder / name).write_text(text)
     return Secret(by="file", name=str(folder / name))
-
-
-def config(folder: Path, *uses: tuple[str, Secret], signing_key: Secret | None = None) -> Config:
-    return Config(
-        folder=folder,
-        state=folder,
-        store_kind="sql",
-        store_options=SqlOptions(url=None),
-        registry=Registry(plugins=(), _classes={}),
-        signing_key=signing_key,
-        secrets=tuple(SecretUse(file=file, line=1, column=1, secret=one) for file, one in uses),
-    )
-
-
-def told(folder: Path) -> SecretCopies:
-    until(lambda: copies_of(folder))
-    (found,) = copies_of(folder).values()
-    return found
-
-
-def test_P9_nobody_can_find_a_secret_by_what_is_told_of_it(tmp_path: Path, owner: Instance) -> None:
-    one = secret(tmp_path, "one", "Sommer2026")
-    made = SecretWatcher(owner, every=0.01)
-    made.apply(config(tmp_path, ("accounts/a.yaml", one)))
-    copies = told(tmp_path)
-    made.stop()
-    # So few bits that of ten million likely passwords more than a hundred have the same.
-    assert len(copies.by_name[str(one)].mark) * 4 <= 16
-    (file,) = tmp_path.glob("owners/*/secrets.json")
-    assert "Sommer2026" not in file.read_text()
-    assert file.parent.stat().st_mode & 0o077 == 0
-    owner.close()
-    assert not file.exists()
-
-
-def test_a_changed_secret_is_seen_and_told_to_whom_it_concerns(tmp_path: Path, owner: Instance) -> None:
-    one, other, gone, key = (secret(tmp_path, *each) for each in (("one", "a"), ("other", "b"), ("gone", None), ("key", "c")))
-    heard: list[Collection[str]] = []
-    made = SecretWatcher(owner, heard.append, every=0.01)
-    uses = [("accounts/a.yaml", one), ("accounts/b.yaml", one), ("accounts/c.yaml", other), ("operators/o.yaml", gone)]
-    with logged() as log:
-        made.apply(config(tmp_path, *uses, ("gatewayd.yaml", key), signing_key=key))
-        before = told(tmp_path)
-        assert (before.by_name[str(gone)].mark, before.since([gone])) == ("", None)
-        assert not heard
-        (tmp_path / "one").write_text("new\n")
-        until(lambda: heard == [["accounts/a.yaml", "accounts/b.yaml"]])
-        (tmp_path / "gone").write_text("here")
-        until(lambda: heard[1:] == [["operators/o.yaml"]])
-        # Ours was taken when the daemon began, whatever the file says by now.
-        (tmp_path / "key").write_text("other")
-        (tmp_path / "other").unlink()
-        until(lambda: heard[2:] == [["accounts/c.yaml"]])
-        made.apply(config(tmp_path, *uses[:1]))
-        until(lambda: set(told(tmp_path).by_name) == {str(one)})
-        made.stop()
-    after = told(tmp_path)
-    assert before.is_other(one)
-    assert not after.is_other(one)
-    assert not any("ca_file" in name for name in after.by_name)
-    newest, first = after.since([one, other]), before.since([one])
-    assert newest
-    assert first
-    assert newest > first
-    assert "credentials changed" in log.getvalue()
-    assert str(one) in log.getvalue()
-
-
-def test_a_ca_file_that_was_replaced_is_seen_and_is_no_secret(tmp_path: Path, owner: Instance) -> None:
-    class Server(Transport.Options):
-        ca_file: Path
-
-    (tmp_path / "ca.pem").write_text("old")
-    account = AccountConfig(name="a", kind="imap", operators=("acme",), options=Server(ca_file=tmp_path / "ca.pem"))
-    heard: list[Collection[str]] = []
-    made = SecretWatcher(owner, heard.append, every=0.01)
-    made.apply(replace(config(tmp_path, ("accounts/b.yaml", secret(tmp_path, "one", "a"))), accounts={"a": account}))
-    before = told(tmp_path)
-    os.utime(tmp_path / "ca.pem", ns=(1, 1))
-    until(lambda: heard == [["accounts/a.yaml"]])
-    made.stop()
-    assert told(tmp_path).by_name == before.by_name
 
 
 def test_two_marks_tell_a_change_and_nothing_where_either_is_unknown(tmp_path: Path) -> None:
