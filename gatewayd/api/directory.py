@@ -94,7 +94,7 @@ class DirectoryHealth(HasHolder):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryLook:
-    """How a directory was when it was looked at."""
+    """The state of a directory when it was looked at."""
 
     operator: str
     began: datetime
@@ -103,19 +103,12 @@ class DirectoryLook:
     contents: Contents
     #: Why the directory is at fault; empty where it is not.
     error: str
-    #: Faults that were not told before.
+    #: Faults that the look before did not find.
     news: tuple[str, ...]
-    #: The contents are others than before.
+    #: The contents have changed since the look before.
     is_new: bool
-    #: Why it was at fault before this look.
+    #: ``error`` of the look before.
     error_before: str
-
-    @property
-    def condition(self) -> DirectoryCondition:
-        """How it is."""
-        if not self.error:
-            return "current"
-        return "outdated" if self.contents.version else "down"
 
     @property
     def version(self) -> str:
@@ -123,6 +116,16 @@ class DirectoryLook:
         return edition(self.contents.version, self.loaded_at)
 
     @property
-    def good(self) -> bool:
-        """Whether it is a good load."""
-        return not self.error
+    def health(self) -> DirectoryHealth:
+        """How the directory is, as it is reported to others."""
+        return DirectoryHealth(
+            operator=self.operator,
+            condition="current" if not self.error else "outdated" if self.contents.version else "down",
+            loaded_at=self.loaded_at,
+            looked_at=self.began,
+            version=self.contents.version,
+            rows=self.contents.rows,
+            faults=self.contents.faults,
+            warnings=self.contents.warnings,
+            error=self.error,
+        )

@@ -1,4 +1,4 @@
-"""Whom to blame where a worker process died or overran: the guilty mails are found, everybody else's results are kept (P4).
+"""Find the guilty mails where a worker process died or overran, and keep everybody else's results (P4).
 
 A process that died may have been killed from outside, or by what another matcher left behind. So the call is first made again
 for the whole batch, then on halves, each in a process apart, until the guilty mails are found or the budget is used up.
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from gatewayd.api.ledger import AGAIN, FilingFault
 from gatewayd.errors import TransientError
 from gatewayd.matching.guarded_calls import Admission, MatcherResult
-from gatewayd.matching.worker import TaskCall, WorkerTask
-from gatewayd.matching.worker_tasks import TaskSeconds
+from gatewayd.matching.worker_messages import TaskCall, WorkerTask
 from gatewayd.message.mail import unread
 
 if TYPE_CHECKING:
@@ -21,32 +20,32 @@ if TYPE_CHECKING:
 
     from gatewayd.api.values import Finding
     from gatewayd.config import WorkersConfig
-    from gatewayd.matching import RawMail
-    from gatewayd.matching.worker import PickledSpec
-    from gatewayd.matching.worker_tasks import TaskFailure, TaskOutcome
+    from gatewayd.matching.values import RawMail
+    from gatewayd.matching.worker_messages import PickledSpec
+    from gatewayd.matching.worker_tasks import CallSeconds, TaskFailure, TaskOutcome
     from gatewayd.message.mail import Mail
 
-__all__ = ["TaskRunner", "admitted_apart", "explained", "matched_apart", "parsed_apart"]
+__all__ = ["BlameSearch", "TaskRunner", "admitted_apart", "explained", "parsed_apart"]
 
 #: The least time that a call gets, in seconds, whatever the budget says.
 _LEAST = 0.5
-#: A matcher that has come to its end with other mails gets so many times what it took for those, and so many seconds.
+#: A matcher that has ended with other mails gets so many times the seconds that it took for those, and so many seconds.
 _TIMES, _PROMPT = 10.0, 1.0
 #: Seconds that the start of a process counts at most.
 _STARTS = 0.3
 
 
 class TaskRunner(Protocol):
-    """Has tasks done."""
+    """Runs tasks."""
 
     config: WorkersConfig
 
-    def run_task(self, task: WorkerTask, seconds: TaskSeconds, *, apart: bool) -> TaskOutcome:
-        """Have one done, in a process apart or in one of all; tell of its failure."""
+    def run_task(self, task: WorkerTask, seconds: CallSeconds, *, apart: bool) -> TaskOutcome:
+        """Run a task, in a process apart or in one of all, and report its failure."""
 
 
 def explained(failure: TaskFailure, config: WorkersConfig) -> str:
-    """Return a failure as it is told to people: what happened, and what was expected."""
+    """Return a failure for people: what happened, and what was expected."""
     if failure.overran:
         return f"{failure.how}: expected within {config.deadline:g} s (workers.deadline)"
     if "memory" in failure.how:
@@ -54,29 +53,13 @@ def explained(failure: TaskFailure, config: WorkersConfig) -> str:
     return failure.how
 
 
-def matched_apart(
-    runner: TaskRunner,
-    call: TaskCall,
-    pickled: PickledSpec,
-    raw_mails: Sequence[RawMail],
-    failure: TaskFailure,
-    *,
-    budget: float,
-    explain: bool,
-) -> MatcherResult:
-    """Return what a matcher says that failed in the batch, with a fault for the mails that are guilty of it.
-
-    Those for which that could not be found out within ``budget`` seconds have a fault that says so, and are matched again.
-    """
-    return _Search(runner, call, pickled, failure, budget=budget, explain=explain).said(raw_mails)
-
-
-class _Search:
-    """Finds the mails of a batch that a matcher can't bear, by calling it with halves."""
+class BlameSearch:
+    """Finds the mails of a batch at which a matcher fails, by calling it with halves."""
 
     def __init__(
         self, runner: TaskRunner, call: TaskCall, pickled: PickledSpec, failure: TaskFailure, *, budget: float, explain: bool
     ) -> None:
+        """``failure``: how the call failed in the batch. ``budget``: seconds that the search may take."""
         self._runner = runner
         self._by = call.by
         self._call = replace(call, spec=0)
@@ -87,17 +70,20 @@ class _Search:
         self._found: list[Finding] = []
         self._faults: list[tuple[int, FilingFault]] = []
         self._traces: list[tuple[int, str, str]] = []
-        #: Seconds that the matcher takes for a mail at most, as far as it came to its end; None: it never has.
+        #: Seconds that the matcher takes for a mail at most, as far as it has ended; None: it never has.
         self._pace: float | None = None
 
-    def said(self, raw_mails: Sequence[RawMail]) -> MatcherResult:
-        overran = self._failure.overran
-        if overran and len(raw_mails) == 1:
+    def result(self, raw_mails: Sequence[RawMail]) -> MatcherResult:
+        """Return the matcher's result for these mails, with a fault for those that are guilty.
+
+        Mails for which that could not be found out in time have a fault that says so, and are matched again.
+        """
+        apart = self._failure.overran
+        if apart and len(raw_mails) == 1:
             self._blame(raw_mails[0])
             raw_mails = ()
-        # It is known that the whole does not come to its end; whether it ends its process may have been another's doing.
-        parts = [*reversed(_halves(raw_mails))] if overran else [tuple(raw_mails)] if raw_mails else []
-        apart = overran
+        # A whole batch that overran would overrun again; if its process ended, that may have been another's doing.
+        parts = [*reversed(_halves(raw_mails))] if apart else [tuple(raw_mails)] if raw_mails else []
         while parts:
             part = parts.pop()
             if self._left <= 0:
@@ -107,19 +93,18 @@ class _Search:
             apart = True
         return MatcherResult(tuple(self._found), tuple(self._faults), tuple(self._traces))
 
-    def _tried(self, part: Sequence[RawMail], *, apart: bool) -> list[tuple[RawMail, ...]]:
+    def _tried(self, part: tuple[RawMail, ...], *, apart: bool) -> list[tuple[RawMail, ...]]:
         """Call the matcher with a part; return what is to be tried next."""
         task = WorkerTask(
-            raw_mails=tuple(part), specs={0: self._pickled}, calls=(self._call,), refused={}, views=False, explain=self._explain
+            raw_mails=part, specs={0: self._pickled}, calls=(self._call,), refused={}, views=False, explain=self._explain
         )
-        outcome = self._runner.run_task(task, TaskSeconds(self._seconds(part)), apart=apart)
-        # On a machine that has other things to do it takes long to start a process, and is no work on the batch.
-        self._left -= outcome.seconds + min(outcome.start, _STARTS)
-        said = outcome.results.get(self._call)
-        if isinstance(said, MatcherResult):
-            self._found += said.found
-            self._faults += said.faults
-            self._traces += said.traces
+        outcome = self._runner.run_task(task, self._seconds(part), apart=apart)
+        self._left -= _cost(outcome)
+        result = outcome.results.get(self._call)
+        if isinstance(result, MatcherResult):
+            self._found += result.found
+            self._faults += result.faults
+            self._traces += result.traces
             self._pace = max(self._pace or 0.0, outcome.seconds / len(part))
             return []
         self._failure = outcome.failure or self._failure
@@ -130,15 +115,14 @@ class _Search:
         return []
 
     def _seconds(self, part: Sequence[RawMail]) -> float:
-        """Return how long a call with a part may take: all levels below it must find their time in what is left.
+        """Return how long a call with a part may take.
 
         A single mail gets all that a call may take, for it is blamed. Others need not: they are only cut once more.
         """
         deadline = self._runner.config.deadline
         if len(part) == 1:
             return min(deadline, max(self._left, _LEAST))
-        levels = len(part).bit_length() + 1
-        share = max(self._left / levels, _LEAST)
+        share = _share(self._left, part)
         return min(deadline, share if self._pace is None else min(share, _PROMPT + _TIMES * self._pace * len(part)))
 
     def _blame(self, one: RawMail) -> None:
@@ -156,58 +140,53 @@ class _Search:
         self._faults += [(one.id, FilingFault(by, text)) for one in part]
 
 
-def admitted_apart(
-    runner: TaskRunner, pickled: PickledSpec, raw_mails: Sequence[RawMail], task: WorkerTask, failure: TaskFailure, *, budget: float
-) -> Admission:
-    """Return which mails an operator admits, asked once more without any of its matchers."""
-    again = WorkerTask(
-        raw_mails=tuple(raw_mails),
-        specs={0: pickled},
-        contact_types=task.contact_types,
-        calls=(TaskCall(0),),
-        refused={},
-        views=False,
-    )
-    outcome = runner.run_task(again, TaskSeconds(min(runner.config.deadline, max(budget, _LEAST))), apart=failure.overran)
-    found = outcome.results.get(TaskCall(0))
+def admitted_apart(runner: TaskRunner, pickled: PickledSpec, task: WorkerTask, failure: TaskFailure, *, budget: float) -> Admission:
+    """Return which mails of a failed task an operator admits, asked once more without any of its matchers."""
+    call, seconds = TaskCall(0), min(runner.config.deadline, max(budget, _LEAST))
+    again = replace(task, specs={0: pickled}, calls=(call,), refused={}, views=False)
+    outcome = runner.run_task(again, seconds, apart=failure.overran)
+    found = outcome.results.get(call)
     if isinstance(found, Admission):
         return found
     how = explained(outcome.failure or failure, runner.config)
-    why = f"the directory failed: {how}"
-    return Admission(undecided=why) if task.contact_types else Admission(broken=why)
+    return Admission.failed(f"the directory failed: {how}", task.contact_types)
 
 
 def parsed_apart(runner: TaskRunner, raw_mails: Sequence[RawMail]) -> tuple[dict[int, Mail], dict[int, Mail]]:
     """Return the views of mails, and empty views of those that can't be parsed, which say why.
 
-    Raises TransientError where it is no letter's fault.
+    Raises TransientError where it is no mail's fault.
     """
-    left = runner.config.budget
-    nothing = runner.run_task(WorkerTask(specs={}, refused={}), TaskSeconds(runner.config.deadline), apart=True)
+    deadline, left = runner.config.deadline, runner.config.budget
+    nothing = runner.run_task(WorkerTask(specs={}, refused={}), deadline, apart=True)
     if nothing.failure is not None:
         text = f"worker processes end as soon as they begin: {nothing.failure.how}"
         raise TransientError(text, advice="See what they logged.")
-    had: dict[int, Mail] = {}
+    views: dict[int, Mail] = {}
     unbearable: dict[int, Mail] = {}
     parts = _halves(raw_mails)
     while parts:
         part = parts.pop()
-        outcome = runner.run_task(WorkerTask(raw_mails=part, specs={}, refused={}), _share(runner, left, part), apart=True)
-        left -= outcome.seconds + min(outcome.start, _STARTS)
+        outcome = runner.run_task(WorkerTask(raw_mails=part, specs={}, refused={}), min(deadline, _share(left, part)), apart=True)
+        left -= _cost(outcome)
         if outcome.failure is None:
-            had |= {mail.id: mail for mail in outcome.mails}
+            views |= {mail.id: mail for mail in outcome.ended.mails}
         elif len(part) == 1:
             (one,), why = part, explained(outcome.failure, runner.config)
             unbearable[one.id] = unread(one.source, why, mail_id=one.id, received_at=one.received_at)
         else:
             parts += reversed(_halves(part))
-    return had, unbearable
+    return views, unbearable
 
 
-def _share(runner: TaskRunner, left: float, part: Sequence[RawMail]) -> TaskSeconds:
-    """Return how long a call with a part of a batch may take, so that the guilty one of it is found in the time that is left."""
-    levels = len(part).bit_length() + 1
-    return TaskSeconds(min(runner.config.deadline, max(left / levels, _LEAST)))
+def _cost(outcome: TaskOutcome) -> float:
+    """Return the seconds that a call costs its budget. On a busy machine it takes long to start a process: that is no work."""
+    return outcome.seconds + min(outcome.start, _STARTS)
+
+
+def _share(left: float, part: Sequence[RawMail]) -> float:
+    """Return how many of the seconds left a call with a part may take: all levels of halves below it need as many."""
+    return max(left / (len(part).bit_length() + 1), _LEAST)
 
 
 def _halves(raw_mails: Sequence[RawMail]) -> list[tuple[RawMail, ...]]:

@@ -1,7 +1,7 @@
-"""Operators' directories, looked after by time and by changes of their files, whether mail comes or not.
+"""Look at operators' directories regularly and when their files change, whether mail comes or not.
 
 Each look is made by a process of its own and may take minutes. A batch waits only for a look that is due, and not for ever: the
-first one, one after a change that was seen, or one that is overdue. What is filed without it is judged again when it is made.
+first one, one after a change that was seen, or one that is overdue. Mail that is filed without it is judged again after the look.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gatewayd.api.directory import Basis, Contents, DirectoryLook
+from gatewayd.api.directory import Basis, Contents, DirectoryHealth, DirectoryLook
 from gatewayd.errors import GatewaydError
-from gatewayd.matching.directory_looks import VersionStep, health, said
-from gatewayd.matching.worker import WorkerTask
-from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
-from gatewayd.registry.loading import where
+from gatewayd.matching.directory_looks import VersionStep, directory_look
+from gatewayd.matching.values import DirectoryCheck
+from gatewayd.matching.worker_messages import WorkerTask
+from gatewayd.matching.worker_tasks import run_task
 from gatewayd.runtime import journal
+from gatewayd.runtime.backoff import Backoff
 from gatewayd.runtime.threads import started
+from gatewayd.runtime.traces import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from gatewayd.api.directory import DirectoryHealth
-    from gatewayd.matching import OperatorSpec
-    from gatewayd.matching.worker import PickledSpec
+    from gatewayd.matching.values import OperatorSpec
+    from gatewayd.matching.worker_messages import PickledSpec
     from gatewayd.matching.worker_pool import WorkerPool
 
 __all__ = ["Directories"]
@@ -37,17 +38,17 @@ __all__ = ["Directories"]
 _LOOK, _AFTER_DEATH, _OVERDUE = 5.0, 60.0, 15.0
 #: Seconds that a batch waits for a look that is due, and that a look may take at all.
 _PATIENCE, LONGEST = 20.0, 900.0
-#: Seconds until mail that was filed without the directory is tried again: at first, and at most.
-_RETRY, _RETRY_LONGEST = 15.0, 300.0
-#: Seconds that anybody sleeps before looking whether there is something to do.
+#: When mail that was filed without the directory is tried again: after 15 seconds, and at last each 300. Without jitter.
+_RETRY, _NO_JITTER = Backoff(first=15.0, longest=360.0), 0.5
+#: The longest sleep of a thread, in seconds.
 _NAP = 0.5
-#: Between how many versions it is remembered whose contacts changed.
+#: For how many versions it is remembered whose contacts changed.
 _STEPS = 8
 
 
 @dataclass(slots=True)
-class _Known:
-    """What is known of one operator's directory. Times are on the clock of ``Directories``."""
+class _DirectoryState:
+    """One operator's directory, as far as it is known. Times are on the clock of ``Directories``."""
 
     spec: OperatorSpec
     looking: bool = False
@@ -60,11 +61,11 @@ class _Known:
     vain: bool = False
     look: DirectoryLook | None = None
     steps: list[VersionStep] = field(default_factory=list)
-    #: Faults that nobody was told of.
+    #: Faults that ``refresh`` has not returned yet.
     untold: tuple[str, ...] = ()
-    #: Mail was filed without it: when that is tried again, and how long it is waited then.
+    #: Mail was filed without it: when that is tried again, and how often it has failed.
     retry_at: float | None = None
-    retry: float = _RETRY
+    failures: int = 0
 
     @property
     def pending(self) -> bool:
@@ -79,42 +80,38 @@ class Directories:
         self,
         pool: WorkerPool,
         pickle_spec: Callable[[OperatorSpec], PickledSpec],
-        back: Callable[[str], None],
+        back: Callable[[str], object],
         *,
         looked: Callable[[DirectoryLook], object] | None = None,
-        patience: float = _PATIENCE,
-        retry: float = _RETRY,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``back`` is told of an operator whose directory answers again, ``looked`` of each look; both must not wait."""
+        """``back`` is called with an operator whose directory answers again, ``looked`` with each look; both must not wait."""
         self._pool = pool
         self._pickle = pickle_spec
         self._back = back
         self._looked = looked
-        self._patience = patience
-        self._retry = retry
-        self._clock = clock
-        self._door = threading.Condition()
-        self._known: dict[str, _Known] = {}
-        #: Whose are looked after, as was said last; None where nobody ever said.
+        self._patience = _PATIENCE
+        self._clock = time.monotonic
+        self._lock = threading.Condition()
+        self._known: dict[str, _DirectoryState] = {}
+        #: The operators whose directories are looked at; None before the first ``attend``.
         self._attended: frozenset[str] | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    # --- who is looked after ------------------------------------------------------------------------------------------
+    # --- whose are looked at -------------------------------------------------------------------------------------------
 
     def attend(self, specs: Mapping[str, OperatorSpec]) -> None:
-        """Look after the directories of these operators from now on, and of no others."""
-        with self._door:
+        """Look at the directories of these operators from now on, and of no others."""
+        with self._lock:
             self._attended = frozenset(specs)
             for name in self._known.keys() - specs.keys():
                 del self._known[name]
             for spec in specs.values():
                 self._of(spec)
-            self._door.notify_all()
+            self._lock.notify_all()
 
-    def _of(self, spec: OperatorSpec) -> _Known | None:
-        """Return what is known of an operator's directory; None where there is none to look after."""
+    def _of(self, spec: OperatorSpec) -> _DirectoryState | None:
+        """Return the state of an operator's directory; None where there is none to look at."""
         name = spec.operator.name
         # A visit that is under way may still ask for an operator that the config has no more.
         gone = self._attended is not None and name not in self._attended
@@ -123,32 +120,33 @@ class Directories:
             return None
         known = self._known.get(name)
         if known is None or known.spec.directory != spec.directory or known.spec.place != spec.place:
-            known = self._known[name] = _Known(spec, retry_at=known.retry_at if known else None, retry=self._retry)
+            retry_at = known.retry_at if known else None
+            known = self._known[name] = _DirectoryState(spec, retry_at=retry_at, failures=0 if retry_at is None else 1)
             if self._thread is None and not self._closed:
                 self._thread = started(self._run, "directories")
-            self._door.notify_all()
+            self._lock.notify_all()
         return known
 
     def touched(self, paths: Collection[Path]) -> None:
-        """Take note that files or folders changed: directories that lie there are looked at now."""
-        with self._door:
+        """Note that files or folders changed: directories that lie there are looked at now."""
+        with self._lock:
             for known in self._known.values():
                 folders = known.look.contents.folders if known.look else ()
                 if any(folder in {path, path.parent} for path in paths for folder in folders):
                     known.changed = known.due = self._clock()
-            self._door.notify_all()
+            self._lock.notify_all()
 
     @property
     def folders(self) -> frozenset[Path]:
-        """The folders in which changes are worth telling."""
-        with self._door:
+        """The folders whose changes are to be reported to ``touched``."""
+        with self._lock:
             return frozenset(folder for known in self._known.values() if known.look for folder in known.look.contents.folders)
 
-    # --- who asks -----------------------------------------------------------------------------------------------------
+    # --- answers ------------------------------------------------------------------------------------------------------
 
     def refresh(self, spec: OperatorSpec) -> list[str]:
-        """See ``Matching``. It is looked at apart; a look that is due is waited for, unless somebody is told of looks anyway."""
-        with self._door:
+        """See ``Matching``. Wait for a look that is due and return its faults, unless ``looked`` gets them anyway."""
+        with self._lock:
             known = self._of(spec)
             if known is None or self._looked is not None:
                 return []
@@ -162,7 +160,7 @@ class Directories:
 
     def basis(self, spec: OperatorSpec) -> Basis | None:
         """See ``Matching``."""
-        with self._door:
+        with self._lock:
             known = self._of(spec)
             if known is None:
                 return None
@@ -173,7 +171,7 @@ class Directories:
             waits = "its files have changed and are not taken over yet" if known.pending else ""
             return Basis(loaded_at=look.loaded_at, version=look.version, fault=look.error or waits)
 
-    def _await(self, known: _Known) -> None:
+    def _await(self, known: _DirectoryState) -> None:
         """Wait for a look that is due, for a bounded time."""
         began = self._clock()
         until = began + self._patience
@@ -184,11 +182,11 @@ class Directories:
             if left <= 0:
                 known.vain = True
                 return
-            self._door.wait(min(left, _NAP))
+            self._lock.wait(min(left, _NAP))
 
     def changed(self, operator: str, version: str) -> Collection[str] | None:
-        """Return whose contacts changed between that version and the present one; None where it is not known."""
-        with self._door:
+        """See ``Matching``."""
+        with self._lock:
             known = self._known.get(operator)
             if known is None or known.look is None or not version:
                 return None
@@ -204,15 +202,18 @@ class Directories:
 
     def healths(self) -> Sequence[DirectoryHealth]:
         """Return how every directory is, by operator."""
-        with self._door:
-            return [health(name, known.look, looking=known.looking) for name, known in sorted(self._known.items())]
+        with self._lock:
+            return [
+                known.look.health if known.look else DirectoryHealth(operator=name, condition="loading" if known.looking else "new")
+                for name, known in sorted(self._known.items())
+            ]
 
     # --- looks --------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         """Begin each look when it is due."""
         while True:
-            with self._door:
+            with self._lock:
                 if self._closed:
                     return
                 now = self._clock()
@@ -220,38 +221,42 @@ class Directories:
                 for known in due:
                     known.looking = True
                 if not due:
-                    self._door.wait(_NAP)
+                    self._lock.wait(_NAP)
             for known in due:
                 try:
                     started(partial(self._look, known, now), f"directory-{known.spec.operator.name}")
                 except RuntimeError as error:
-                    # No thread can be had.
+                    # No thread can be started.
                     journal.own_fault("directories", error)
                     known.due, known.looking = now + _LOOK, False
 
-    def _look(self, known: _Known, began: float) -> None:
-        """Let one process build what there is to build."""
-        began_at, before, pause = datetime.now(UTC), known.look, _LOOK
-        version = before.version if before else ""
+    def _look(self, known: _DirectoryState, began: float) -> None:
+        """Have a worker refresh a directory, and take note of the outcome."""
+        operator, began_at, before, pause = known.spec.operator.name, datetime.now(UTC), known.look, _LOOK
+        version, contents = (before.version, before.contents) if before else ("", Contents())
+        changed = None
         try:
             task = WorkerTask(specs={0: self._pickle(known.spec)}, refused={}, refresh=True, known=version)
-            outcome = run_task(self._pool, task, TaskSeconds(LONGEST), self._wanted)
+            outcome = run_task(self._pool, task, LONGEST, self._wanted)
         except Exception as error:  # noqa: BLE001  a bug must not end the looks at it
             if not isinstance(error, GatewaydError):
                 journal.own_fault("directories", error)
-            why = error.sentences if isinstance(error, GatewaydError) else where(error)
-            outcome = TaskOutcome(faults=(why,), failed=True, contents=before.contents if before else Contents())
+            check = DirectoryCheck(faults=(reason(error),), failed=True, contents=contents)
         else:
-            pause = _AFTER_DEATH if outcome.failure else _LOOK
-        look = said(known.spec.operator.name, outcome, began_at, before, longest=LONGEST)
-        with self._door:
+            check, changed = outcome.ended.check, outcome.ended.changed
+            if outcome.failure is not None:
+                overran = f"it did not come to its end within {LONGEST:g} s"
+                why = f"its directory could not be refreshed: {overran if outcome.failure.overran else outcome.failure.how}"
+                check, pause = DirectoryCheck(faults=(why,), failed=True, contents=contents), _AFTER_DEATH
+        look = directory_look(operator, check, began_at, before)
+        with self._lock:
             known.look, known.looking, known.covered, known.vain = look, False, began, False
             known.untold = look.news or known.untold
             known.due = self._clock() + (0.0 if known.pending else pause)
             if look.is_new:
-                known.steps = [*known.steps, VersionStep(version, look.version, outcome.changed)][-_STEPS:]
+                known.steps = [*known.steps, VersionStep(version, look.version, changed)][-_STEPS:]
             current = self._known.get(look.operator) is known and not self._closed
-            self._door.notify_all()
+            self._lock.notify_all()
         if current and before and before.error and not look.error:
             self._back(look.operator)
         if current and self._looked is not None:
@@ -261,35 +266,37 @@ class Directories:
         if self._closed:
             raise GatewaydError("it was ended")
 
-    # --- mail that was filed without one ------------------------------------------------------------------------------
+    # --- mail that was filed without them -----------------------------------------------------------------------------
 
     def told(self, operator: str, *, failed: bool) -> None:
-        """Take note that mail was matched with the directory, or could not be."""
-        with self._door:
+        """Note that mail was matched with an operator's directory, or that it could not be asked."""
+        with self._lock:
             known = self._known.get(operator)
             if known is None:
                 return
             back = not failed and known.retry_at is not None
-            if failed and known.retry_at is None:
-                known.retry_at = self._clock() + known.retry
-            elif not failed:
-                known.retry_at, known.retry = None, self._retry
+            if not failed:
+                known.retry_at, known.failures = None, 0
+            elif known.retry_at is None:
+                self._put_off(known)
         if back:
             self._back(operator)
 
     def due(self) -> Sequence[str]:
         """Return the operators whose mail that was filed without a directory is to be tried again now."""
-        now, due = self._clock(), []
-        with self._door:
-            for name, known in self._known.items():
-                if known.retry_at is not None and known.retry_at <= now:
-                    known.retry = min(known.retry * 2, _RETRY_LONGEST)
-                    known.retry_at = now + known.retry
-                    due.append(name)
+        with self._lock:
+            now = self._clock()
+            due = {name: known for name, known in self._known.items() if known.retry_at is not None and known.retry_at <= now}
+            for known in due.values():
+                self._put_off(known)
         return sorted(due)
 
+    def _put_off(self, known: _DirectoryState) -> None:
+        known.failures += 1
+        known.retry_at = self._clock() + _RETRY.wait(known.failures, luck=_NO_JITTER)
+
     def close(self) -> None:
-        """Let nobody wait any more."""
-        with self._door:
+        """End all waiting, and make no further looks."""
+        with self._lock:
             self._closed = True
-            self._door.notify_all()
+            self._lock.notify_all()

@@ -1,4 +1,4 @@
-"""The frozen values of examination: what it is asked and what it finds out. All of them pickle."""
+"""The values and the interface of matching: a batch is a `MatchRequest`, and its outcome a `MatchResult`. All values pickle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ __all__ = [
     "MatchResult",
     "MatchRun",
     "Matching",
-    "OperatorRequest",
     "OperatorResult",
     "OperatorSpec",
     "RawMail",
@@ -43,7 +42,7 @@ ContactTypes: TypeAlias = "tuple[tuple[str, tuple[str, ...]], ...]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSpec:
-    """All that it takes to build an operator's directory and matchers, in whatever process."""
+    """All that is needed to build an operator's directory and matchers, in any process."""
 
     operator: Operator
     directory: tuple[str, Directory.Options] | None
@@ -54,30 +53,14 @@ class OperatorSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRequest:
-    """One batch for one operator."""
-
-    spec: OperatorSpec
-    mails: tuple[Mail, ...]
-    #: Only mail from contacts of these types is admitted, by customer and supplier; empty admits all.
-    contact_types: ContactTypes = ()
-    #: Ids of mails that a person has admitted.
-    admitted: frozenset[int] = frozenset()
-    #: Only admission is asked for.
-    admit_only: bool = False
-    #: A person wants to know why: misses and traces are kept.
-    explain: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorResult:
-    """What a job found out. ``by`` is a matcher's kind."""
+    """One operator's result for a batch. Findings are paired with the kind of the matcher that they are from."""
 
     operator: str
     links: tuple[tuple[str, Link], ...] = ()
     rivals: tuple[tuple[str, Rivals], ...] = ()
     misses: tuple[tuple[str, Miss], ...] = ()
-    #: Not proven yet: a matcher has no key.
+    #: Whether the message ids are ours is not proven yet: a matcher has no key.
     follows: tuple[tuple[str, Follows], ...] = ()
     faults: tuple[tuple[int, FilingFault], ...] = ()
     #: The matchers that could not ask the directory.
@@ -89,7 +72,7 @@ class OperatorResult:
     #: Ids of mails whose admission could not be decided, and why.
     pending: frozenset[int] = frozenset()
     undecided: str = ""
-    #: By which records all of it was said; None where there is no directory.
+    #: The records by which all of this was decided; None where there is no directory.
     basis: Basis | None = None
 
 
@@ -101,13 +84,13 @@ class RawMail:
     source: Source
     #: When it came to the mailbox.
     received_at: datetime | None = None
-    #: Its view, where that is all there is of it.
+    #: Its view, where there are no bytes to parse.
     view: Mail | None = None
     #: The operators for which a person has admitted it.
     admitted: tuple[str, ...] = ()
 
-    def seen(self) -> Mail:
-        """Return its view. Where its bytes are gone for good nothing can be read of it, as where no parser can bear it (P4)."""
+    def parsed(self) -> Mail:
+        """Return its view, which is empty where the bytes are gone for good (P4)."""
         try:
             return self.view or parse(self.source, mail_id=self.id, received_at=self.received_at)
         except PermanentError as error:
@@ -120,53 +103,55 @@ class MatchRequest:
 
     raw_mails: tuple[RawMail, ...]
     specs: tuple[OperatorSpec, ...]
-    #: See ``OperatorRequest``.
+    #: Only mail from contacts of these types is admitted, by customer and supplier; empty admits all.
     contact_types: ContactTypes = ()
+    #: Admission is decided, and no matcher is called.
     admit_only: bool = False
+    #: A person wants to know why: misses and traces are kept.
     explain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchResult:
-    """What became of a request: the view of each mail, and the result of each operator in the order of the specs."""
+    """The view of each mail, and the result of each operator, in the order of the request."""
 
     mails: tuple[Mail, ...]
     results: tuple[OperatorResult, ...]
 
 
 class MatchRun(ABC):
-    """A batch that is under way."""
+    """A batch that is being matched."""
 
     @abstractmethod
     def result(self, keep_alive: Callable[[], None]) -> MatchResult:
-        """Wait for what it found out. ``keep_alive`` is called every few seconds meanwhile; what it raises ends the waiting."""
+        """Wait for the result. ``keep_alive`` is called every few seconds meanwhile; an error that it raises ends the run."""
 
     @abstractmethod
     def drop(self) -> None:
-        """Let it go unfinished. Does nothing once there is a result."""
+        """End the run without a result. Does nothing once there is one."""
 
 
 class Matching(ABC):
-    """Examines for visits: in this process, or in worker processes."""
+    """Matches batches, in this process or in worker processes."""
 
     @abstractmethod
     def refresh(self, spec: OperatorSpec) -> list[str]:
         """Let the operator's directory follow its changes; return faults to show. Never raises for a directory."""
 
-    def basis(self, spec: OperatorSpec) -> Basis | None:  # noqa: ARG002  for those who know it
-        """Return by which records the operator's directory answers now; None where there is none.
+    def basis(self, spec: OperatorSpec) -> Basis | None:  # noqa: ARG002  for subclasses
+        """Return the records by which the operator's directory answers now; None where there is none.
 
         Waits for a look at it that is due, for a bounded time.
         """
         return None
 
-    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:  # noqa: ARG002  for those who know it
-        """Return whose contacts changed between that version and the present one, see ``Directory``; None where it is not known."""
+    def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:  # noqa: ARG002  for subclasses
+        """Return the addresses whose contacts changed since that version, see ``Directory``; None where that is not known."""
         return None
 
     @abstractmethod
     def begin(self, request: MatchRequest) -> MatchRun:
-        """Begin with a batch, which may go on while the caller does other work. Never raises for a matcher or a mail."""
+        """Begin to match a batch, which may go on while the caller does other work. Never raises for a matcher or a mail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +173,7 @@ class DirectoryQuestion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryCheck:
-    """What a person's look at an operator's directory and matchers came to."""
+    """What is wrong with an operator's directory and matchers, and what the directory holds."""
 
     #: Faults to show, such as a row that was left out; and whether the directory could not be refreshed at all.
     faults: tuple[str, ...] = ()

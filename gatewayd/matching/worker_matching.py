@@ -1,4 +1,4 @@
-"""Worker processes: mail is examined where a fault or an endless loop can't hurt the daemon (design section 5)."""
+"""Match batches in worker processes, where a fault or an endless loop can't hurt the daemon (design section 5)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import GatewaydError, PermanentError, joined
-from gatewayd.matching import DirectoryAnswers, DirectoryCheck
 from gatewayd.matching.breakers import Breakers
 from gatewayd.matching.directories import LONGEST, Directories
-from gatewayd.matching.worker import WorkerTask, pickle_spec
+from gatewayd.matching.values import DirectoryAnswers, DirectoryCheck
+from gatewayd.matching.worker_messages import TaskEnded, WorkerTask, pickle_spec
 from gatewayd.matching.worker_pool import WorkerPool
 from gatewayd.matching.worker_run import WorkerMatchRun
-from gatewayd.matching.worker_tasks import TaskOutcome, TaskSeconds, run_task
+from gatewayd.matching.worker_tasks import run_task
 from gatewayd.registry.guarded_directory import DirectoryFailed
-from gatewayd.registry.loading import where
 from gatewayd.runtime.events import Events
 from gatewayd.runtime.forkserver import prepare
+from gatewayd.runtime.traces import where
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from gatewayd.api.directory import Basis
     from gatewayd.api.values import Record
     from gatewayd.config import WorkersConfig
-    from gatewayd.matching import DirectoryQuestion, MatchRequest, MatchRun, OperatorSpec
-    from gatewayd.matching.worker import PickledSpec
+    from gatewayd.matching.values import DirectoryQuestion, MatchRequest, MatchRun, OperatorSpec
+    from gatewayd.matching.worker_messages import PickledSpec
     from gatewayd.registry.loading import Registry
 
 __all__ = ["WorkerMatching"]
 
 #: How many processes there may be beyond the configured ones while some of those are at one call for long.
 _MORE = 4
-#: How many processes find out whom to blame; how many more let directories follow their changes while the one that does is slow.
+#: How many processes find out whom to blame; how many more refresh directories while the one that does is slow.
 _APART, _MORE_LOOKS = 2, 16
 #: Seconds for which a matcher is suspect that ended a process.
 _SUSPECT = 600.0
@@ -53,93 +53,94 @@ class WorkerMatching(DirectoryAnswers):
         breakers: Breakers | None = None,
         looks_apart: bool = True,
     ) -> None:
-        """Have what processes are forked from get ready while the caller does other things.
+        """Start the fork server, which gets ready while the caller goes on.
 
-        Without ``looks_apart`` directories are refreshed where mail is examined: one visit at a time waits for both anyway.
+        Without ``looks_apart`` the processes that match refresh directories, too: one visit at a time waits for both anyway.
         """
         self._registry = registry
         self.config = config
         self.events = events or Events()
         self.breakers = breakers or Breakers()
-        self._door = threading.Lock()
+        self._lock = threading.Lock()
         self._specs: Mapping[str, OperatorSpec] = {}
         self._pickled: dict[tuple[str, tuple[str, ...]], tuple[OperatorSpec, PickledSpec]] = {}
-        #: Matchers for which a process ended, and until when that counts.
+        #: Until when a matcher is suspect for which a process ended, by operator and matcher.
         self._suspects: dict[tuple[str, str], float] = {}
         self._unsendable: dict[tuple[str, str], tuple[OperatorSpec, str]] = {}
         memory = config.memory_mib << 20
-        #: Where all mail is examined; where it is found out whom to blame, with little of the processor; and where directories are
-        #: refreshed.
+        #: The processes that match all mail; that find out whom to blame, at a lower priority; that refresh directories.
         more = _MORE if looks_apart else _MORE + _MORE_LOOKS
         self.pool = WorkerPool(max(config.processes, 1), more=more, memory=memory, keep=True)
         self.apart = WorkerPool(_APART, more=0, memory=memory, keep=False, calm=True)
         self.looks = WorkerPool(1, more=_MORE_LOOKS, memory=memory, keep=True) if looks_apart else self.pool
+        self._pools = tuple(dict.fromkeys((self.pool, self.apart, self.looks)))
         looked = self.events.directory_looked_at if self.events.hears_of_directories else None
-        self.directories = Directories(self.looks, self._pickle_directory, self.events.directory_back, looked=looked)
-        # Where none can be started, whoever needs one is told.
+        self.directories = Directories(self.looks, lambda spec: self.pickled(spec, ()), self.events.directory_back, looked=looked)
+        # Where it can't be started, whoever needs a process gets the error.
         with suppress(OSError):
             prepare()
 
     def begin(self, request: MatchRequest) -> MatchRun:
-        """See ``Matching``. Specs are taken as they are in the config that runs now, however long the caller had his."""
-        specs = tuple([self._specs.get(one.operator.name, one) for one in request.specs])
-        return WorkerMatchRun(self, replace(request, specs=specs))
+        """See ``Matching``. Specs are as in the config that runs now, however old the caller's are."""
+        return WorkerMatchRun(self, replace(request, specs=tuple(map(self._current, request.specs))))
+
+    def _current(self, spec: OperatorSpec) -> OperatorSpec:
+        return self._specs.get(spec.operator.name, spec)
 
     def refresh(self, spec: OperatorSpec) -> list[str]:
         """See ``Matching``."""
-        return self.directories.refresh(self._specs.get(spec.operator.name, spec))
+        return self.directories.refresh(self._current(spec))
 
     def basis(self, spec: OperatorSpec) -> Basis | None:
         """See ``Matching``."""
-        return self.directories.basis(self._specs.get(spec.operator.name, spec))
+        return self.directories.basis(self._current(spec))
 
     def changed(self, spec: OperatorSpec, version: str) -> Collection[str] | None:
         """See ``Matching``."""
         return self.directories.changed(spec.operator.name, version)
 
     def look(self, spec: OperatorSpec, *, accept: bool = False, patient: bool = False) -> DirectoryCheck:
-        """See ``DirectoryAnswers``. Its time is ``budget``, or that of the daemon's looks."""
+        """See ``DirectoryAnswers``. It may take ``budget`` seconds, or as long as the daemon's looks."""
         longest = LONGEST if patient else self.config.budget
-        unsendable = [(by, why) for by in ("", *(by for by, _ in spec.matchers)) if (why := self.unsendable(spec, by))]
-        pickled = self.pickled(spec, [by for by, _ in spec.matchers if by not in dict(unsendable)])
+        unsendable = {by: why for by in ("", *(by for by, _ in spec.matchers)) if (why := self.unsendable(spec, by))}
+        pickled = self.pickled(spec, [by for by, _ in spec.matchers if by not in unsendable])
         task = WorkerTask(specs={0: pickled}, refused={}, refresh=True, accept=accept)
-        outcome = self._asked(task, longest, "workers.budget", "; `gatewayd directory load` waits longer")
-        unbuilt = (*((by or "directory", why) for by, why in unsendable), *outcome.unbuilt)
-        return DirectoryCheck(faults=outcome.faults, failed=outcome.failed, contents=outcome.contents, unbuilt=unbuilt)
+        check = self._asked(task, longest, "workers.budget", "; `gatewayd directory load` waits longer").check
+        return replace(check, unbuilt=(*((by or "directory", why) for by, why in unsendable.items()), *check.unbuilt))
 
     def ask(self, spec: OperatorSpec, question: DirectoryQuestion) -> Mapping[str, Sequence[Record]]:
-        """See ``DirectoryAnswers``. Its time is ``deadline``, and that for its changes ``budget``."""
+        """See ``DirectoryAnswers``. It may take ``deadline`` seconds, and the refresh before it ``budget``."""
         if spec.directory is None:
             raise PermanentError(f"operator {spec.operator.name} has no directory: its file names none")
-        # What can't be taken over is not waited for: it answers by what it has.
+        # If its changes can't be taken over in time, it answers by the records that it has.
         bare = replace(spec, matchers=())
         self.look(bare)
         if why := self.unsendable(bare, ""):
             raise DirectoryFailed(why)
         task = WorkerTask(specs={0: self.pickled(bare, ())}, refused={}, question=question)
-        outcome = self._asked(task, self.config.deadline, "workers.deadline")
-        if outcome.failed:
-            raise DirectoryFailed(joined(outcome.faults))
-        return outcome.found
+        ended = self._asked(task, self.config.deadline, "workers.deadline")
+        if ended.check.failed:
+            raise DirectoryFailed(joined(ended.check.faults))
+        return ended.answer
 
-    def _asked(self, task: WorkerTask, longest: float, name: str, more: str = "") -> TaskOutcome:
-        """Have a task done for a person who waits; whatever goes wrong with it is a fault of the outcome."""
+    def _asked(self, task: WorkerTask, longest: float, name: str, more: str = "") -> TaskEnded:
+        """Run a task for a person who waits; whatever goes wrong with it is a fault of the directory."""
         try:
-            outcome = run_task(self.looks, task, TaskSeconds(longest), lambda _: None)
+            outcome = run_task(self.looks, task, longest, lambda _: None)
         except GatewaydError as error:
-            return TaskOutcome(faults=(error.sentences,), failed=True)
+            return TaskEnded(check=DirectoryCheck(faults=(error.sentences,), failed=True))
         if outcome.failure is None:
-            return outcome
+            return outcome.ended
         overran = f"it did not come to its end within {longest:g} s (`{name}`){more}"
         how = overran if outcome.failure.overran else f"its process failed: {outcome.failure.how}"
-        return TaskOutcome(faults=(how,), failed=True)
+        return TaskEnded(check=DirectoryCheck(faults=(how,), failed=True))
 
     def pickled(self, spec: OperatorSpec, matchers: Collection[str]) -> PickledSpec:
-        """Return a spec with just these matchers, as processes take it; all of them, and its directory, can be sent."""
+        """Return a spec with just these matchers, as workers read it. All of them can be sent; its directory is left out if not."""
         kept = tuple([by for by, _ in spec.matchers if by in matchers])
         directory = None if self.unsendable(spec, "") else spec.directory
         key = (spec.operator.name, kept)
-        with self._door:
+        with self._lock:
             known = self._pickled.get(key)
             if known is None or known[0] != spec:
                 part = replace(spec, matchers=tuple([one for one in spec.matchers if one[0] in kept]), directory=directory)
@@ -149,31 +150,26 @@ class WorkerMatching(DirectoryAnswers):
     def unsendable(self, spec: OperatorSpec, by: str) -> str:
         """Return why a matcher, or the directory for an empty ``by``, can't be sent to another process; empty where it can."""
         key = (spec.operator.name, by)
-        with self._door:
+        with self._lock:
             known = self._unsendable.get(key)
-            if known is None or known[0] != spec:
-                known = self._unsendable[key] = (spec, self._why_unsendable(spec, by))
-            return known[1]
-
-    def _why_unsendable(self, spec: OperatorSpec, by: str) -> str:
-        one = tuple([matcher for matcher in spec.matchers if matcher[0] == by])
-        try:
-            pickle_spec(replace(spec, matchers=one, directory=None if by else spec.directory), self._registry)
-        except Exception as error:  # noqa: BLE001  whatever a plugin's class or options raise; it costs its own links only (P4)
-            return f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
-        return ""
+            if known is not None and known[0] == spec:
+                return known[1]
+            one, why = tuple([matcher for matcher in spec.matchers if matcher[0] == by]), ""
+            try:
+                pickle_spec(replace(spec, matchers=one, directory=None if by else spec.directory), self._registry)
+            except Exception as error:  # noqa: BLE001  whatever a plugin's class or options raise; it costs its own links only (P4)
+                why = f"{where(error)}; expected a class that stands at the top of its module, so that another process finds it"
+            self._unsendable[key] = (spec, why)
+            return why
 
     def suspect(self, operator: str, by: str) -> None:
-        """Take note that a process ended for a matcher: for a while what it is called with goes to processes apart."""
-        with self._door:
+        """Note that a process ended for a matcher: for a while batches for it go to processes apart."""
+        with self._lock:
             self._suspects[operator, by] = time.monotonic() + _SUSPECT
 
     def is_suspect(self, operator: str, by: str) -> bool:
         """Whether a process ended for a matcher lately."""
         return self._suspects.get((operator, by), 0.0) > time.monotonic()
-
-    def _pickle_directory(self, spec: OperatorSpec) -> PickledSpec:
-        return self.pickled(spec, ())
 
     @property
     def count(self) -> int:
@@ -185,13 +181,9 @@ class WorkerMatching(DirectoryAnswers):
         """How many processes had to be replaced."""
         return sum(pool.deaths for pool in self._pools)
 
-    @property
-    def _pools(self) -> Sequence[WorkerPool]:
-        return tuple(dict.fromkeys((self.pool, self.apart, self.looks)))
-
     def apply(self, registry: Registry, specs: Mapping[str, OperatorSpec], config: WorkersConfig) -> None:
-        """Work with this config from the next batch on; if code or bounds changed, processes are replaced as they become free."""
-        with self._door:
+        """Use this config from the next batch on; if code or bounds changed, processes are replaced as they become free."""
+        with self._lock:
             changed = self._registry.files != registry.files or self.config != config
             self._registry, self._specs, self.config = registry, specs, config
             self._pickled.clear()

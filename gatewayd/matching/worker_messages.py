@@ -1,4 +1,4 @@
-"""The messages between a worker process and its parent: tasks, progress and results. All of it pickles."""
+"""The messages between a worker process and its parent: tasks, progress and results. All of them pickle."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pickle
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.api.directory import Contents
 from gatewayd.api.roles import Directory, Matcher
+from gatewayd.matching.values import DirectoryCheck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gatewayd.api.values import Record
     from gatewayd.errors import GatewaydError
-    from gatewayd.matching import ContactTypes, DirectoryQuestion, OperatorSpec, RawMail
+    from gatewayd.matching.values import ContactTypes, DirectoryQuestion, OperatorSpec, RawMail
     from gatewayd.message.mail import Mail
     from gatewayd.registry.loading import Registry
 
@@ -51,7 +51,7 @@ class TaskCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerTask:
-    """What a worker is to do with one batch."""
+    """One task for a worker: the calls for one batch, or a refresh of one directory, or a question to it."""
 
     raw_mails: tuple[RawMail, ...] = ()
     specs: Mapping[int, PickledSpec]
@@ -64,7 +64,7 @@ class WorkerTask:
     #: Only let the one spec's directory follow its changes; and the version of its contents that is known already.
     refresh: bool = False
     known: str = ""
-    #: With it: take what lies behind the directory as it is.
+    #: With ``refresh``: take what lies behind the directory as it is.
     accept: bool = False
     #: Only let the one spec's directory answer this.
     question: DirectoryQuestion | None = None
@@ -74,58 +74,55 @@ class WorkerTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskReady:
-    """The process has started and has taken the task in, with the code that its mails need: its time runs from now on."""
+    """The process has started and has read the task, with the code that its mails need: its time runs from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskNext:
-    """The parser, or the call before, has come to its end; ``call`` is the index of the one that begins now, if any."""
+    """The parser, or the call before, has ended; ``call`` is the index of the one that begins now, if any."""
 
     call: int | None
-    #: An ``Admission`` or ``Said``, pickled: if it can't be read, the call is to blame and not the process.
+    #: An ``Admission`` or ``MatcherResult``, pickled: if it can't be read, the call is to blame and not the process.
     result: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskAsking:
-    """The call that is made asks the operator's directory something; or, without ``busy``, it has the answer."""
+    """The current call asks the operator's directory something; without ``busy`` it has the answer."""
 
     busy: bool
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySpent:
-    """The memory is all but used up, and no further call is made; without a result it was used up for this call."""
+    """The memory is all but used up, and no further call is made; without a result the last call used it up."""
 
     result: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """The task is done. ``faults`` and what stands below them are those of a refresh."""
+    """The task is done."""
 
     mails: tuple[Mail, ...] = ()
-    faults: tuple[str, ...] = ()
-    #: The directory could not be refreshed.
-    failed: bool = False
-    contents: Contents = field(default_factory=Contents)
-    unbuilt: tuple[tuple[str, str], ...] = ()
-    #: The answer to a question.
-    found: Mapping[str, Sequence[Record]] = field(default_factory=dict)
-    #: Whose contacts changed since the version that was known; None where that can't be told.
+    #: The outcome of a refresh; of a question only whether and why it failed.
+    check: DirectoryCheck = field(default_factory=DirectoryCheck)
+    #: Whose contacts changed since the version that was known; None where that is not known.
     changed: frozenset[str] | None = None
+    #: The answer to a question.
+    answer: Mapping[str, Sequence[Record]] = field(default_factory=dict)
     #: The mails can't be read now; nothing was done.
     error: GatewaydError | None = None
     #: The memory is all but used up: this was the last task.
     spent: bool = False
 
 
-#: What a worker says.
+#: What a worker sends.
 Reply: TypeAlias = TaskReady | TaskNext | TaskAsking | MemorySpent | TaskEnded
 
 
 def pickle_spec(spec: OperatorSpec, registry: Registry) -> PickledSpec:
-    """Return a spec as workers take it: the single files that it needs, then what is unpickled with their help."""
+    """Pickle a spec for workers: the single files that it needs, then the spec itself, which can be read only with their help."""
     wanted: list[tuple[type[Directory | Matcher], str]] = [(Matcher, by) for by, _ in spec.matchers]
     if spec.directory:
         wanted.append((Directory, spec.directory[0]))

@@ -1,4 +1,4 @@
-"""The worker processes for one purpose: how many there may be, and who gets the next. No purpose waits for another."""
+"""A pool of worker processes: at most so many at once, first come first served. Each purpose has its own pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WorkerPool"]
 
-#: Seconds after which whoever waits for a process looks again whether he is still wanted.
+#: Seconds between two calls of ``wanted`` while a caller waits for a process.
 _LOOK = 0.5
 
 
@@ -26,17 +26,18 @@ class WorkerPool:
     """
 
     def __init__(self, limit: int, *, more: int, memory: int, keep: bool, calm: bool = False) -> None:
+        """``memory``: bytes that a process may take. ``keep``: for further tasks. ``calm``: with a lower scheduling priority."""
         self.limit = limit
-        #: What a process that is started from now on may take, in bytes.
+        #: For processes that are started from now on.
         self.memory = memory
         self._more = more
         self._keep = keep
         self._calm = calm
-        self._door = threading.Condition()
+        self._lock = threading.Condition()
         self._idle: list[WorkerProcess] = []
         self._all: set[WorkerProcess] = set()
-        #: Who waits, first come first served.
-        self._line: deque[object] = deque()
+        #: The callers that wait, the first one first.
+        self._queue: deque[object] = deque()
         self._generation = 0
         self._closed = False
         #: How many are being started.
@@ -50,10 +51,10 @@ class WorkerPool:
         return len(self._all)
 
     def take(self, wanted: Callable[[], object] = lambda: None) -> WorkerProcess:
-        """Return a process that is free, which the caller then must ``give_back``, ``discard`` or ``end``.
+        """Return a process that is free. The caller must ``give_back``, ``discard`` or ``end`` it.
 
-        ``wanted`` is called now and then while it waits; what it raises ends the waiting. Raises TransientError where none can
-        be started, or once the pool is closed.
+        ``wanted`` is called now and then while the caller waits; an error that it raises ends the waiting. Raises TransientError
+        where no process can be started, or the pool is closed.
         """
         ticket = object()
         dead: list[WorkerProcess] = []
@@ -65,26 +66,24 @@ class WorkerPool:
         return process or self._started()
 
     def _waited(self, ticket: object, dead: list[WorkerProcess], wanted: Callable[[], object]) -> WorkerProcess | None:
-        """Wait for one's turn; return a process that is idle, None where a new one may be started."""
-        with self._door:
-            self._line.append(ticket)
+        """Wait for the caller's turn; return a process that is idle, None where a new one may be started."""
+        process = None
+        with self._lock:
+            self._queue.append(ticket)
             try:
-                while not self._is_turn(ticket) or not ((process := self._kept(dead)) or self._has_room()):
+                while self._closed or self._queue[0] is not ticket or not ((process := self._kept(dead)) or self._has_room()):
+                    if self._closed:
+                        raise _closing()
                     wanted()
-                    self._door.wait(_LOOK)
+                    self._lock.wait(_LOOK)
                 self._starting += process is None
             finally:
-                self._line.remove(ticket)
-                self._door.notify_all()
+                self._queue.remove(ticket)
+                self._lock.notify_all()
         return process
 
-    def _is_turn(self, ticket: object) -> bool:
-        if self._closed:
-            raise _closing()
-        return self._line[0] is ticket
-
     def _kept(self, dead: list[WorkerProcess]) -> WorkerProcess | None:
-        """Return one that is idle; those that have died meanwhile are added to the ``dead``."""
+        """Return a process that is idle; add those that have died meanwhile to ``dead``."""
         while self._idle:
             process = self._idle.pop()
             if process.alive:
@@ -99,15 +98,15 @@ class WorkerPool:
         return len(self._all) + self._starting < self.limit + min(slow, self._more)
 
     def _started(self) -> WorkerProcess:
-        """Return a new one. That may take long where something is wrong: nobody else must wait for it, least of all who closes."""
+        """Return a new process. To start it may take long: nobody else must wait for it, least of all ``close``."""
         process = None
         try:
             process = WorkerProcess(self.memory, self._generation)
         finally:
-            with self._door:
+            with self._lock:
                 self._starting -= 1
                 self._all.update([process] if process else [])
-                self._door.notify_all()
+                self._lock.notify_all()
                 closed = self._closed
         if closed:
             self.end(process)
@@ -117,51 +116,51 @@ class WorkerPool:
         return process
 
     def give_back(self, process: WorkerProcess) -> None:
-        """Take back a process that has done its work."""
-        with self._door:
+        """Take back a process that has done its task."""
+        with self._lock:
             wanted = self._keep and not self._closed and len(self._all) <= self.limit
             if wanted and not process.calmed and process.generation == self._generation:
                 process.overdue = False
                 self._idle.append(process)
-                self._door.notify_all()
+                self._lock.notify_all()
                 return
         self.end(process)
 
     def discard(self, process: WorkerProcess) -> None:
-        """End a process that went wrong."""
-        with self._door:
+        """End a process that has failed."""
+        with self._lock:
             self.deaths += 1
         self.end(process)
 
     def end(self, process: WorkerProcess) -> None:
-        """End a process that nobody needs any more."""
+        """End a process that is not needed any more."""
         process.kill()
-        with self._door:
+        with self._lock:
             self._all.discard(process)
-            self._door.notify_all()
+            self._lock.notify_all()
 
     def slow(self, process: WorkerProcess) -> None:
-        """Take note that a process has been at one call for long."""
-        with self._door:
+        """Note that a process has been at one call for long, and no longer counts as busy."""
+        with self._lock:
             process.overdue = True
-            self._door.notify_all()
+            self._lock.notify_all()
 
     def renew(self) -> None:
         """Replace processes as they become free."""
-        with self._door:
+        with self._lock:
             self._generation += 1
             idle, self._idle = self._idle, []
         for process in idle:
             self.end(process)
 
     def close(self) -> None:
-        """End all processes; who uses one learns that it died."""
-        with self._door:
+        """End all processes; the users of those at work get WorkerDied."""
+        with self._lock:
             self._closed = True
-            self._door.notify_all()
+            self._lock.notify_all()
             idle, self._idle = self._idle, []
             used = self._all.difference(idle)
-        # Their connections are closed by who uses them: a number that is closed here may be another file's there.
+        # Their users close their connections: a file number that is closed here may be another file's by then.
         for process in used:
             process.end()
         for process in idle:

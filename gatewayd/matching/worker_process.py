@@ -1,10 +1,9 @@
-"""Starts a worker process, speaks with it, and kills it."""
+"""Start a worker process, exchange messages with it, and kill it."""
 
 from __future__ import annotations
 
 import os
 import pickle
-import signal
 import socket
 import struct
 from contextlib import ExitStack
@@ -12,31 +11,36 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from gatewayd.errors import TransientError
-from gatewayd.matching.worker import PROGRAM, TaskReady
-from gatewayd.runtime.forkserver import fork
+from gatewayd.matching.worker_messages import TaskReady
+from gatewayd.runtime.forkserver import fork, signal_name
 
 if TYPE_CHECKING:
-    from gatewayd.matching.worker import Reply, WorkerTask
+    from gatewayd.matching.worker_messages import Reply, WorkerTask
 
 __all__ = ["WorkerDied", "WorkerProcess"]
 
+#: What the fork server is asked for.
+_PROGRAM = "gatewayd.matching.worker"
 #: Seconds that one message may take over the connection once it has begun, and its largest size in bytes.
 _MESSAGE, _LARGEST = 10, 256 << 20
-#: Seconds for which it is waited until one that was killed is gone.
+#: Seconds to wait for the end of a process that was killed.
 _GONE = 0.5
-#: How much less of the processor a worker gets that has been at one call for long.
+#: By how much the niceness of a worker rises that has been at one call for long.
 _NICER = 10
 
 
 class WorkerDied(Exception):
-    """The process has ended, or its connection makes no sense any more. The text says how."""
+    """The process has ended, or can't be understood any more. The text says how."""
 
 
 class WorkerProcess:
     """A worker process. Used by one thread at a time, but for ``end``."""
 
     def __init__(self, memory: int, generation: int = 0) -> None:
-        """Start it; ``memory`` is what it may take, in bytes. It gets ready while the caller goes on. Raises TransientError."""
+        """Start it. It gets ready while the caller goes on. Raises TransientError where no process can be had.
+
+        ``memory``: how many bytes it may take. ``generation``: of which code it is, see ``WorkerPool.renew``.
+        """
         with ExitStack() as ours:
             try:
                 self._start(ours, memory)
@@ -44,11 +48,10 @@ class WorkerProcess:
                 advice = "See that this machine has memory, processes and open files left (ulimit -a)."
                 raise TransientError(f"no worker process can be started: {error.strerror}", advice=advice) from error
             ours.pop_all()
-        #: Which code it was started for.
         self.generation = generation
-        #: It has taken its task in, and what it takes from now on is its work's time.
+        #: It has read its task: from now on its time counts.
         self.ready = False
-        #: It has been at one call for long; for so long that others go first.
+        #: It has been at one call for long; and for so long that other processes have the processor first.
         self.overdue = False
         self.calmed = False
 
@@ -63,8 +66,8 @@ class WorkerProcess:
             limit = struct.pack("ll", _MESSAGE, 0)
             near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            # What a matcher prints is no part of what a command says.
-            self._child = fork(PROGRAM, [str(memory)], files=[far.fileno(), life], heard=True)
+            # What a matcher prints goes to standard error, not into the output of a command.
+            self._child = fork(_PROGRAM, [str(memory)], files=[far.fileno(), life], heard=True)
         self._connection = Connection(near.detach())
 
     @property
@@ -78,7 +81,7 @@ class WorkerProcess:
         return not self._child.ended()
 
     def send(self, task: WorkerTask) -> None:
-        """Let it work; raises WorkerDied."""
+        """Send it a task; raises WorkerDied."""
         self.ready = False
         try:
             self._connection.send_bytes(pickle.dumps(task, 5))
@@ -105,29 +108,22 @@ class WorkerProcess:
         code = self._child.code
         if code is None:
             return otherwise
-        return f"it was ended by signal {-code} ({_named(-code)})" if code < 0 else f"it exited with {code}"
+        return f"it was ended by signal {-code} ({signal_name(-code)})" if code < 0 else f"it exited with {code}"
 
     def calm(self) -> None:
-        """Let others have the processor first, from now on."""
+        """Lower its scheduling priority."""
         self.calmed = True
         self._child.calm(_NICER)
 
     def end(self) -> None:
-        """Have it end at once, with its children; whoever uses it learns that it died. From any thread; never raises."""
+        """End it at once, with its children; its user gets WorkerDied. May be called from any thread; never raises."""
         self._child.kill()
 
     def kill(self) -> None:
-        """End it and let go of it. Never raises."""
+        """End it and close its files. Never raises."""
         self.end()
         if not self._connection.closed:
             self._child.ended(_GONE)
             self._child.close()
             self._connection.close()
             os.close(self._life)
-
-
-def _named(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"

@@ -1,47 +1,46 @@
-"""Gives a worker process one task, kills it when a call takes too long, and says how far it came."""
+"""Run one task in a worker process, and kill the process where a call takes too long."""
 
 from __future__ import annotations
 
 import pickle
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from gatewayd.api.directory import Contents
 from gatewayd.errors import TransientError
-from gatewayd.matching.worker import TaskAsking, TaskEnded, TaskNext, TaskReady
+from gatewayd.matching.worker_messages import TaskAsking, TaskEnded, TaskNext, TaskReady
 from gatewayd.matching.worker_process import WorkerDied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from gatewayd.api.values import Record
-    from gatewayd.errors import GatewaydError
     from gatewayd.matching.guarded_calls import Admission, MatcherResult
-    from gatewayd.matching.worker import Reply, TaskCall, WorkerTask
+    from gatewayd.matching.worker_messages import Reply, TaskCall, WorkerTask
     from gatewayd.matching.worker_pool import WorkerPool
     from gatewayd.matching.worker_process import WorkerProcess
-    from gatewayd.message.mail import Mail
 
-__all__ = ["TaskFailure", "TaskOutcome", "TaskSeconds", "run_task"]
+__all__ = ["CallSeconds", "TaskFailure", "TaskOutcome", "run_task"]
 
 #: Seconds that a process may take to start: no call's time runs by then.
 _START = 60.0
-#: Seconds after which a call has taken long, and too long to be done before others.
+#: Seconds after which a call has taken long: then the process counts no longer as busy, and then others get the processor first.
 _LONG, _TOO_LONG = 0.2, 1.0
-#: Seconds after which it is asked at the latest whether it is still wanted.
+#: Seconds between two calls of ``on_worker``.
 _LOOK = 0.15
-#: How many processes may turn out to be dead when they are sent something.
+#: How many processes may turn out to be dead when a task is sent to them.
 _TRIES = 5
+
+#: How many seconds a call may take, or what returns that for each call; None is the parser.
+CallSeconds: TypeAlias = "float | Callable[[TaskCall | None], float]"
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """A process ended, or was ended, before its work was done."""
+    """A process ended, or was ended, before its task was done."""
 
-    #: What it was at; None: the parser.
+    #: The call that it was at; None: the parser.
     call: TaskCall | None
-    #: What happened, and what was expected.
+    #: What happened.
     how: str
     overran: bool = False
     #: The operator's directory was asked something and did not answer.
@@ -53,66 +52,46 @@ class TaskOutcome:
     """What came of a task."""
 
     results: dict[TaskCall, Admission | MatcherResult] = field(default_factory=dict)
-    mails: tuple[Mail, ...] = ()
-    faults: tuple[str, ...] = ()
-    #: The directory could not be refreshed. What it holds, and whose contacts changed, see ``TaskEnded``.
-    failed: bool = False
-    contents: Contents = field(default_factory=Contents)
-    changed: frozenset[str] | None = None
-    #: What could not be built, and what a directory answered, see ``TaskEnded``.
-    unbuilt: tuple[tuple[str, str], ...] = ()
-    found: Mapping[str, Sequence[Record]] = field(default_factory=dict)
-    #: None where it came to its end, or stopped because its memory was used up by calls before the next.
+    ended: TaskEnded = field(default_factory=TaskEnded)
+    #: None where the task was done, or the process stopped between two calls because its memory was used up.
     failure: TaskFailure | None = None
     #: How long a process was at it, in seconds; and how long it took to start before.
     seconds: float = 0.0
     start: float = 0.0
 
 
-class TaskSeconds:
-    """How long the parser or a call may take; ``None`` as a call is the parser."""
-
-    def __init__(self, deadline: float, of: Callable[[TaskCall], float] | None = None) -> None:
-        self.deadline = deadline
-        self._of = of
-
-    def __call__(self, call: TaskCall | None) -> float:
-        """Return how many."""
-        return self.deadline if call is None or self._of is None else self._of(call)
-
-
 def run_task(
-    pool: WorkerPool, task: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+    pool: WorkerPool, task: WorkerTask, seconds: CallSeconds, on_worker: Callable[[WorkerProcess | None], object]
 ) -> TaskOutcome:
-    """Have a task done by a process of the pool. ``wanted`` is told which one, and what it raises ends it.
+    """Run a task in a pooled worker. An exception from ``on_worker(process)`` cancels it.
 
-    Raises TransientError where no process can be had, or the mails can't be read now.
+    Raises TransientError where no process can be had, and whatever error kept the worker from reading the mails.
     """
-    process = _sent(pool, task, wanted)
-    one = _RunningTask(process, task, seconds, wanted)
+    process = _sent(pool, task, on_worker)
+    run = _TaskRun(pool, process, task, seconds, on_worker)
     try:
-        one.listen(pool)
-        one.outcome.seconds = time.monotonic() - one.ready_at
-        one.outcome.start = one.ready_at - one.began
+        run.listen()
         # From now on it may be somebody else's.
-        wanted(None)
+        on_worker(None)
     except BaseException:
         pool.end(process)
         raise
-    if one.outcome.failure is not None:
+    outcome = run.outcome
+    if outcome.failure is not None:
         pool.discard(process)
-    elif one.spent:
+    elif run.spent:
         pool.end(process)
     else:
         pool.give_back(process)
-    if one.error is not None:
-        raise one.error
-    return one.outcome
+    if outcome.ended.error is not None:
+        raise outcome.ended.error
+    return outcome
 
 
-def _sent(pool: WorkerPool, task: WorkerTask, wanted: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
+def _sent(pool: WorkerPool, task: WorkerTask, on_worker: Callable[[WorkerProcess | None], object]) -> WorkerProcess:
+    """Send a task to a process of the pool, and return that one."""
     for left in reversed(range(_TRIES)):
-        process = pool.take(lambda: wanted(None))
+        process = pool.take(lambda: on_worker(None))
         try:
             process.send(task)
         except WorkerDied as died:
@@ -125,66 +104,74 @@ def _sent(pool: WorkerPool, task: WorkerTask, wanted: Callable[[WorkerProcess | 
     raise AssertionError
 
 
-class _RunningTask:
-    """One task that a process is at."""
+class _TaskRun:
+    """One task that a process works on."""
 
     def __init__(
-        self, process: WorkerProcess, task: WorkerTask, seconds: TaskSeconds, wanted: Callable[[WorkerProcess | None], object]
+        self,
+        pool: WorkerPool,
+        process: WorkerProcess,
+        task: WorkerTask,
+        seconds: CallSeconds,
+        on_worker: Callable[[WorkerProcess | None], object],
     ) -> None:
+        self._pool = pool
         self._process = process
         self._task = task
         self._seconds = seconds
-        self._wanted = wanted
+        self._on_worker = on_worker
         self._call: TaskCall | None = None
         #: Since when the call, or the parser, is at work; and since when the directory is asked something, if it is.
         self._since = time.monotonic()
         self._asked: float | None = None
-        #: When it was sent, and when the process had taken it in.
-        self.began = self.ready_at = self._since
+        #: When the process had read the task.
+        self._ready_at = self._since
         self.outcome = TaskOutcome()
+        #: The process has used up its memory.
         self.spent = False
-        self.finished = False
-        self.error: GatewaydError | None = None
+        self._finished = False
 
-    def listen(self, pool: WorkerPool) -> None:
-        """Take in what the process finds out, until it is done or must be given up."""
+    def listen(self) -> None:
+        """Take in the replies of the process, until it is done or has failed."""
+        began = self._since
         try:
-            while not self.finished:
-                reply = self._reply(pool)
+            while not self._finished:
+                reply = self._reply()
                 if reply is None:
                     self._fail("it did not answer in time", overran=True)
                 else:
                     self._take_in(reply)
         except WorkerDied as died:
             self._fail(f"its process ended: {died}")
+        self.outcome.seconds = time.monotonic() - self._ready_at
+        self.outcome.start = self._ready_at - began
 
     def _fail(self, how: str, *, overran: bool = False) -> None:
-        # Who asks again and again, each time for a little, is slow by himself.
+        # A matcher that asks again and again, each time for a little, is slow itself.
         since = self._since if self._asked is None else self._asked
         asking = self._asked is not None and (not overran or time.monotonic() - since > self._patience / 2)
         self.outcome.failure = TaskFailure(self._call, how, overran, asking)
-        self.finished = True
+        self._finished = True
 
     @property
     def _patience(self) -> float:
-        return self._seconds(self._call) if self._process.ready else _START
+        if not self._process.ready:
+            return _START
+        return self._seconds(self._call) if callable(self._seconds) else self._seconds
 
-    def _reply(self, pool: WorkerPool) -> Reply | None:
-        patience = self._patience
+    def _reply(self) -> Reply | None:
+        """Return the next reply; None where there is none in time."""
+        patience, process = self._patience, self._process
         while True:
-            left = patience - (time.monotonic() - self._since)
-            reply = self._process.receive(max(0.0, min(left, _LOOK)))
-            if reply is not None or left <= 0:
+            took = time.monotonic() - self._since
+            reply = process.receive(max(0.0, min(patience - took, _LOOK)))
+            if reply is not None or took >= patience:
                 return reply
-            self._wanted(self._process)
-            if self._process.ready:
-                self._slow(pool, patience - left)
-
-    def _slow(self, pool: WorkerPool, seconds: float) -> None:
-        if seconds >= _LONG and not self._process.overdue:
-            pool.slow(self._process)
-        if seconds >= _TOO_LONG and not self._process.calmed:
-            self._process.calm()
+            self._on_worker(process)
+            if process.ready and took >= _LONG and not process.overdue:
+                self._pool.slow(process)
+            if process.ready and took >= _TOO_LONG and not process.calmed:
+                process.calm()
 
     def _take_in(self, reply: Reply) -> None:
         if isinstance(reply, TaskAsking):
@@ -192,13 +179,10 @@ class _RunningTask:
             return
         self._since, self._asked = time.monotonic(), None
         if isinstance(reply, TaskReady):
-            self.ready_at = self._since
+            self._ready_at = self._since
             return
         if isinstance(reply, TaskEnded):
-            self.outcome.mails, self.outcome.faults, self.outcome.failed = reply.mails, reply.faults, reply.failed
-            self.outcome.contents, self.outcome.changed = reply.contents, reply.changed
-            self.outcome.unbuilt, self.outcome.found = reply.unbuilt, reply.found
-            self.error, self.spent, self.finished = reply.error, reply.spent, True
+            self.outcome.ended, self.spent, self._finished = reply, reply.spent, True
             return
         if reply.result is not None and self._call is not None:
             try:
@@ -211,4 +195,4 @@ class _RunningTask:
         elif reply.result is None:
             self._fail("it used up the memory that it may have")
         else:
-            self.spent = self.finished = True
+            self.spent = self._finished = True

@@ -9,13 +9,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatewayd.errors import GatewaydError
 from gatewayd.message.control_characters import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType, FrameType
 
-__all__ = ["SINGLE", "Spot", "said", "spot", "suspended", "trace", "where"]
+__all__ = ["SINGLE", "Spot", "reason", "said", "spot", "suspended", "trace", "where"]
 
 #: The names of the modules of single-file plugins begin with this.
 SINGLE = "gatewayd_plugin_"
@@ -55,6 +56,11 @@ def where(error: BaseException) -> str:
     """Return an error on one line, with file and line of ``spot``."""
     at = spot(error)
     return f"{said(error)} ({at})" if at else said(error)
+
+
+def reason(error: BaseException) -> str:
+    """Return an error for people: the sentences of one of gatewayd's own, else what was raised ``where``."""
+    return error.sentences if isinstance(error, GatewaydError) else where(error)
 
 
 def spot(error: BaseException) -> Spot | None:

@@ -58,7 +58,7 @@ class Corrector(BackgroundMatching):
     def looked(self, look: DirectoryLook) -> None:
         """Take note of a look at a directory."""
         with self._lock:
-            if look.good:
+            if not look.error:
                 self._looks[look.operator] = look
                 if look.is_new or look.error_before:
                     self._changed.add(look.operator)

@@ -13,7 +13,8 @@ from gatewayd.config import AccountConfig, ImportConfig, LimitsConfig
 from gatewayd.desk import Desk
 from gatewayd.importing.values import VisitTools
 from gatewayd.importing.visit import visit
-from gatewayd.matching import LocalMatching, OperatorSpec
+from gatewayd.matching import LocalMatching, MatchRequest, OperatorSpec, RawMail
+from gatewayd.message.mail import BytesSource
 from gatewayd.registry.loading import Registry
 from gatewayd.runtime.instance import Instance
 from gatewayd.testing import FakeDirectory, FakeTransport, make_record
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from gatewayd.api.roles import Plugin
     from gatewayd.importing.daily_quota import DailyQuota
     from gatewayd.importing.values import Progress, VisitReport
+    from gatewayd.matching import ContactTypes, OperatorResult
     from gatewayd.outgoing.routing import Router
 
 BOOKING = make_record("reservation", "R9", code="B-756", title="Rome")
@@ -47,6 +49,25 @@ def matcher(name: str, match: Callable[[Sequence[Mail], Directory], Iterable[Fin
             return match(mails, directory)
 
     return Made
+
+
+def match_request(
+    spec: OperatorSpec,
+    mails: Iterable[Mail],
+    *,
+    contact_types: ContactTypes = (),
+    admitted: Collection[int] = (),
+    explain: bool = False,
+) -> MatchRequest:
+    """A request for one operator with mails that are parsed; a person has admitted those with these ids."""
+    name = spec.operator.name
+    raw_mails = [RawMail(mail.id, BytesSource(b""), view=mail, admitted=(name,) if mail.id in admitted else ()) for mail in mails]
+    return MatchRequest(raw_mails=tuple(raw_mails), specs=(spec,), contact_types=contact_types, explain=explain)
+
+
+def match_with(matching: LocalMatching, request: MatchRequest) -> OperatorResult:
+    """Match the batch of a request for one operator."""
+    return matching.operator(request.specs[0]).match_all(request, [one.parsed() for one in request.raw_mails])
 
 
 def shelf(directory: Directory, record: Record) -> Record:

@@ -7,7 +7,6 @@ import os
 import pickle
 import re
 import select
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from gatewayd.registry.trial.cache import TrialCache
 from gatewayd.registry.trial.values import ORPHANED, TrialResult, TrialTask
-from gatewayd.runtime.forkserver import fork
+from gatewayd.runtime.forkserver import fork, signal_name
 from gatewayd.runtime.traces import Spot
 
 if TYPE_CHECKING:
@@ -177,7 +176,7 @@ class _Trial:
         elif code is None:
             error = f"it was not imported within {self._tries.seconds:g} s (plugins.deadline)"
         elif code < 0:
-            error = f"its import is ended by signal {-code} ({_named(-code)})"
+            error = f"its import is ended by signal {-code} ({signal_name(-code)})"
         else:
             error = f"it ends the process when it is imported, with exit code {code}"
         at = self._spot()
@@ -207,10 +206,3 @@ class _Trial:
         os.close(self.out)
         os.close(self._life)
         return code
-
-
-def _named(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"

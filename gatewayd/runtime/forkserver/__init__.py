@@ -5,6 +5,6 @@ is as one that was started anew, but for the time that imports take and for the 
 threads and is never forked. An update of gatewayd beneath a running daemon is not seen by its children.
 """
 
-from gatewayd.runtime.forkserver.children import Child, close, fork, prepare
+from gatewayd.runtime.forkserver.children import Child, close, fork, prepare, signal_name
 
-__all__ = ["Child", "close", "fork", "prepare"]
+__all__ = ["Child", "close", "fork", "prepare", "signal_name"]

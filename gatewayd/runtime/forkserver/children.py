@@ -22,7 +22,7 @@ from gatewayd.runtime.forkserver.values import ChildRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Child", "close", "fork", "prepare"]
+__all__ = ["Child", "close", "fork", "prepare", "signal_name"]
 
 #: Seconds that the server may take for its first child, with all imports, and for each further one, on a busy machine. One that
 #: takes longer hangs: it was stopped, say.
@@ -151,6 +151,14 @@ def _born(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return ""
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal that ended a child, such as SIGKILL."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
 
 
 def _user() -> tuple[int, ...]:

@@ -27,8 +27,8 @@ from gatewayd.api.ledger import Filed
 from gatewayd.daemon.alarms import Alarms
 from gatewayd.daemon.event_reporting import EventReporter
 from gatewayd.daemon.observers import Observers
-from gatewayd.matching.directory_looks import said
-from gatewayd.matching.worker_tasks import TaskOutcome
+from gatewayd.matching.directory_looks import directory_look
+from gatewayd.matching.values import DirectoryCheck
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.registry import loading
 from gatewayd.runtime.metrics import Metrics
@@ -215,8 +215,8 @@ def test_a_suspended_target_is_a_line(hall: Hall) -> None:
 def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hall) -> None:
     def look(version: str, outdated: str = "", *faults: str) -> None:
         contents = Contents(version=version, outdated=outdated, rows=(("persons.csv", 12),), faults=faults)
-        outcome = TaskOutcome(faults=(*faults, outdated) if outdated else faults, contents=contents)
-        looks.append(said("acme", outcome, NOON, looks[-1] if looks else None, longest=900))
+        check = DirectoryCheck(faults=(*faults, outdated) if outdated else faults, contents=contents)
+        looks.append(directory_look("acme", check, NOON, looks[-1] if looks else None))
         hall.reporter.directory_looked_at(looks[-1])
 
     looks: list[DirectoryLook] = []
@@ -240,7 +240,7 @@ def test_a_directory_is_told_when_it_is_loaded_fails_and_is_well_again(hall: Hal
 
 
 def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
-    hall.reporter.directory_looked_at(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
+    hall.reporter.directory_looked_at(directory_look("acme", DirectoryCheck(faults=("away",), failed=True), NOON, None))
     assert [one.alarm.name for one in hall.alarms.standing()] == ["acme"]
     house = House(tmp_path)
     house.operator("nord")
@@ -249,7 +249,7 @@ def test_a_directory_that_is_gone_from_the_config_is_no_alarm_any_more(hall: Hal
 
 
 def test_a_directory_that_is_gone_from_its_operators_file_is_no_alarm_any_more(hall: Hall, tmp_path: Path) -> None:
-    hall.reporter.directory_looked_at(said("acme", TaskOutcome(faults=("away",), failed=True), NOON, None, longest=900))
+    hall.reporter.directory_looked_at(directory_look("acme", DirectoryCheck(faults=("away",), failed=True), NOON, None))
     house = House(tmp_path)
     house.operator("acme")
     (house.folder / "operators/acme.yaml").write_text("title: Acme\n")

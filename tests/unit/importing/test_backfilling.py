@@ -15,6 +15,7 @@ from gatewayd.importing.backfilling import Backfill, file_old
 from gatewayd.importing.outcomes import AccountRouting
 from gatewayd.importing.rematch import correct
 from gatewayd.matching import Matching, MatchRun, OperatorResult
+from gatewayd.matching.operator_matching import OperatorMatching
 from gatewayd.outgoing.routing import Router
 from gatewayd.testing import FakeTransport
 from gatewayd.testing.contracts.custodian import make_raw
@@ -362,11 +363,11 @@ def test_P6_personal_mail_is_no_other_operators_when_the_account_becomes_one_of_
 def provisional(one: Shared, number: int, sender: str) -> None:
     """Have a mail come that is judged by records that were loaded before it came."""
     one.gateway.transport.deliver(make_raw(number, sender=sender), arrival=datetime.now(UTC) - timedelta(seconds=1))
-    for built in one.gateway.matching._objects.values():
+    for built in one.gateway.matching._operators.values():
         assert built.loaded_at
         built.loaded_at -= timedelta(minutes=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(one.gateway.matching, "refresh", lambda _: [])
+        patch.setattr(OperatorMatching, "refresh", lambda _: [])
         one.gateway.good()
 
 

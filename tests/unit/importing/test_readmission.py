@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gatewayd import Contents, Directory, Folders, Operator, TransientError
 from gatewayd.config import ImportConfig
+from gatewayd.matching.operator_matching import OperatorMatching
 from gatewayd.message.mail import BytesSource, parse
 from gatewayd.testing import FakeDirectory, FakeTransport, make_contact, make_record
 from gatewayd.testing.contracts.custodian import make_raw
@@ -95,7 +96,7 @@ def backlog(gateway: Gateway) -> set[bool]:
 
 def look(gateway: Gateway) -> None:
     """Let the directory be looked at again, as it is every few seconds."""
-    for built in gateway.matching._objects.values():
+    for built in gateway.matching._operators.values():
         built.looked_at = 0.0
 
 
@@ -312,11 +313,11 @@ def test_a_provisional_verdict_is_corrected_as_what_it_was_and_a_final_one_as_ba
         gateway.good()
         # It came after the last look at the directory.
         gateway.transport.deliver(make_raw(2, sender="new@x.example"), arrival=datetime.now(UTC) - timedelta(seconds=1))
-        for built in gateway.matching._objects.values():
+        for built in gateway.matching._operators.values():
             assert built.loaded_at
             built.loaded_at -= timedelta(minutes=1)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(gateway.matching, "refresh", lambda _: [])
+            patch.setattr(OperatorMatching, "refresh", lambda _: [])
             gateway.good()
         old, new = gateway.store.refusals("main", "INBOX", after=0, limit=9)
         assert (old.since is None, new.since is None) == (True, False)

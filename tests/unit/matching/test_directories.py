@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from gatewayd.api.directory import Basis, DirectoryLook
     from gatewayd.matching import MatchResult, OperatorSpec
-    from gatewayd.matching.worker import PickledSpec
+    from gatewayd.matching.worker_messages import PickledSpec
     from gatewayd.registry.loading import Registry
 
 

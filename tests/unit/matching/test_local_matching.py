@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from gatewayd import ConfigError, Contents, Directory, Link, Matcher, Miss, Operator, PermanentError, Record, Rivals, TransientError
 from gatewayd.api.directory import Basis
-from gatewayd.matching import LocalMatching, OperatorRequest, OperatorResult, OperatorSpec
+from gatewayd.matching import LocalMatching, MatchRequest, OperatorResult, OperatorSpec
 from gatewayd.testing import FakeDirectory, make_contact, make_mail, make_record
-from tests.unit.kernel import BOOKING, NORD, directory, links_all, matcher, registry, shelf, spec
+from tests.unit.kernel import BOOKING, NORD, directory, links_all, match_request, match_with, matcher, registry, shelf, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,8 +29,8 @@ def mails(count: int) -> tuple[Mail, ...]:
     return tuple(make_mail(mail_id=number, subject=f"booking {number}") for number in range(1, count + 1))
 
 
-def examine(job: OperatorRequest, *classes: type[Plugin]) -> OperatorResult:
-    return LocalMatching(registry(*classes)).examine(job)
+def examine(request: MatchRequest, *classes: type[Plugin]) -> OperatorResult:
+    return match_with(LocalMatching(registry(*classes)), request)
 
 
 def linked(found: OperatorResult, by: str) -> list[int]:
@@ -99,8 +99,8 @@ def test_P4_a_matcher_at_fault_costs_its_own_links_of_the_guilty_mails_only(
         for mail_id in guilty:
             yield from WRONGS[wrong](mail_id)
 
-    job = OperatorRequest(spec=spec("acme", "before", "shaky", "after"), mails=mails(count))
-    found = examine(job, matcher("before", other_record("1")), matcher("shaky", match), matcher("after", other_record("2")))
+    request = match_request(spec=spec("acme", "before", "shaky", "after"), mails=mails(count))
+    found = examine(request, matcher("before", other_record("1")), matcher("shaky", match), matcher("after", other_record("2")))
     everything = set(range(1, count + 1))
     assert sorted(linked(found, "before")) == sorted(linked(found, "after")) == sorted(everything)
     assert {fault.by for _, fault in found.faults} <= {"shaky"}
@@ -126,7 +126,7 @@ def test_P8_a_matcher_that_always_raises_is_not_called_for_ever() -> None:
         calls.append(len(batch))
         raise ValueError("never")
 
-    found = examine(OperatorRequest(spec=spec("acme", "never"), mails=mails(100)), matcher("never", match))
+    found = examine(match_request(spec=spec("acme", "never"), mails=mails(100)), matcher("never", match))
     assert faulty(found, "never") == set(range(1, 101))
     assert len(found.faults) == 100
     assert len(calls) <= 2 * 100 - 1
@@ -134,7 +134,7 @@ def test_P8_a_matcher_that_always_raises_is_not_called_for_ever() -> None:
 
 def test_a_fault_says_what_was_raised_and_where() -> None:
     found = examine(
-        OperatorRequest(spec=spec("acme", "shaky"), mails=mails(1)),
+        match_request(spec=spec("acme", "shaky"), mails=mails(1)),
         matcher("shaky", lambda batch, _: [Link(batch[0].id, None, "")]),  # type: ignore[arg-type]
     )
     ((mail_id, fault),) = found.faults
@@ -144,7 +144,7 @@ def test_a_fault_says_what_was_raised_and_where() -> None:
 
 def test_a_matcher_is_not_called_for_nothing() -> None:
     found = examine(
-        OperatorRequest(spec=spec("acme", "shaky", bare=True), mails=()), matcher("shaky", lambda *_: raises(ValueError())(1))
+        match_request(spec=spec("acme", "shaky", bare=True), mails=()), matcher("shaky", lambda *_: raises(ValueError())(1))
     )
     assert found == OperatorResult(operator="acme")
 
@@ -152,7 +152,7 @@ def test_a_matcher_is_not_called_for_nothing() -> None:
 def test_keyboard_interrupt_is_the_persons_and_no_matchers_fault() -> None:
     with pytest.raises(KeyboardInterrupt):
         examine(
-            OperatorRequest(spec=spec("acme", "slow"), mails=mails(2)),
+            match_request(spec=spec("acme", "slow"), mails=mails(2)),
             matcher("slow", lambda *_: raises(KeyboardInterrupt())(1)),
         )
 
@@ -187,8 +187,8 @@ def test_P4_a_directory_that_fails_is_never_the_matchers_fault(error: BaseExcept
         pass
 
     Failing.error = error
-    job = OperatorRequest(spec=spec("acme", "asks", "calm", known=True), mails=mails(5))
-    found = examine(job, matcher("asks", asks), matcher("calm", links_all), directory(base=Failing))
+    request = match_request(spec=spec("acme", "asks", "calm", known=True), mails=mails(5))
+    found = examine(request, matcher("asks", asks), matcher("calm", links_all), directory(base=Failing))
     assert faulty(found, "directory") == {1, 2, 3, 4, 5}
     assert faulty(found, "asks") == set()
     assert linked(found, "calm") == [1, 2, 3, 4, 5]
@@ -203,8 +203,8 @@ def test_a_directory_is_asked_once_however_it_fails() -> None:
             asked.append(kind)
             return super().find(kind, field, values)
 
-    job = OperatorRequest(spec=spec("acme", "asks", known=True), mails=mails(50))
-    examine(job, matcher("asks", asks), directory(base=Counting))
+    request = match_request(spec=spec("acme", "asks", known=True), mails=mails(50))
+    examine(request, matcher("asks", asks), directory(base=Counting))
     assert len(asked) == 1, "halving a batch does not mend a directory"
 
 
@@ -213,8 +213,8 @@ def says_miss(batch: Sequence[Mail], _: Directory) -> Iterable[Finding]:
 
 
 def test_an_operator_without_directory_gets_matchers_that_ask_none() -> None:
-    job = OperatorRequest(spec=spec("acme", "asks", "calm", bare=True), mails=mails(2))
-    found = examine(job, matcher("asks", asks), matcher("calm", says_miss))
+    request = match_request(spec=spec("acme", "asks", "calm", bare=True), mails=mails(2))
+    found = examine(request, matcher("asks", asks), matcher("calm", says_miss))
     assert {(fault.by, fault.error) for _, fault in found.faults} == {("directory", "the operator has no directory")}
     assert [miss.mail_id for by, miss in found.misses if by == "calm"] == [1, 2]
 
@@ -234,7 +234,7 @@ def test_P4_a_matcher_that_cannot_be_built_costs_its_own_links_only(error: BaseE
             return links_all(batch, known)
 
     found = examine(
-        OperatorRequest(spec=spec("acme", "unbuilt", "calm", "unknown"), mails=mails(2)), Unbuilt, matcher("calm", links_all)
+        match_request(spec=spec("acme", "unbuilt", "calm", "unknown"), mails=mails(2)), Unbuilt, matcher("calm", links_all)
     )
     assert linked(found, "calm") == [1, 2]
     assert faulty(found, "unbuilt") == faulty(found, "unknown") == {1, 2}
@@ -244,12 +244,12 @@ def test_P4_a_matcher_that_cannot_be_built_costs_its_own_links_only(error: BaseE
 def test_a_directory_that_cannot_be_built_is_a_fault_and_answers_nobody() -> None:
     matching = LocalMatching(registry(matcher("calm", says_miss)))
     unknown = spec("acme", "calm", known=True)
-    found = matching.examine(OperatorRequest(spec=unknown, mails=mails(1)))
+    found = match_with(matching, match_request(spec=unknown, mails=mails(1)))
     assert (faulty(found, "directory"), [miss.mail_id for _, miss in found.misses]) == ({1}, [1])
     with pytest.raises(PermanentError, match=r"acme has no directory: no plugin offers the directory 'known'"):
-        matching.directory(unknown)
+        matching.operator(unknown).directory()
     with pytest.raises(PermanentError, match="globetrot has no directory: its file names none"):
-        matching.directory(spec("globetrot", bare=True))
+        matching.operator(spec("globetrot", bare=True)).directory()
     assert matching.refresh(unknown) == []
     looked = matching.look(unknown)
     ((by, why),) = looked.unbuilt
@@ -258,7 +258,7 @@ def test_a_directory_that_cannot_be_built_is_a_fault_and_answers_nobody() -> Non
 
 
 def test_a_faulty_operator_file_is_a_fault_of_every_mail_and_nothing_is_matched() -> None:
-    found = examine(OperatorRequest(spec=spec("acme", "calm", faulty=True), mails=mails(2)), matcher("calm", links_all))
+    found = examine(match_request(spec=spec("acme", "calm", faulty=True), mails=mails(2)), matcher("calm", links_all))
     assert (faulty(found, "config"), found.links) == ({1, 2}, ())
     assert "operators/acme.yaml" in found.faults[0][1].error
 
@@ -279,11 +279,11 @@ def test_objects_are_built_once_and_again_when_the_recipe_changes() -> None:
     matching = LocalMatching(registry(directory(base=Counted), matcher("calm", links_all)))
     first, other = spec("acme", known=True), spec("globetrot", known=True)
     assert matching.refresh(first) == ["a faulty row"]
-    kept = matching.directory(first)
-    assert matching.directory(first) is kept
-    matching.directory(other)
+    kept = matching.operator(first).directory()
+    assert matching.operator(first).directory() is kept
+    matching.operator(other).directory()
     changed = spec("acme", "calm", known=True)
-    assert matching.directory(changed) is not kept
+    assert matching.operator(changed).directory() is not kept
     assert closed == ["acme"], "what the old spec opened is let go of"
     matching.close()
     assert closed == ["acme", "acme", "globetrot"], "one that raises keeps no other open"
@@ -318,7 +318,7 @@ def test_a_directory_with_faulty_rows_is_usable_and_so_is_one_that_mended() -> N
 
 
 def test_match_that_returns_none_is_told_what_was_expected() -> None:
-    found = examine(OperatorRequest(spec=spec("acme", "mute"), mails=mails(1)), matcher("mute", lambda *_: None))  # type: ignore[arg-type]
+    found = examine(match_request(spec=spec("acme", "mute"), mails=mails(1)), matcher("mute", lambda *_: None))  # type: ignore[arg-type]
     ((_, fault),) = found.faults
     assert fault.error == "what `match` returned is None, expected an iterable of findings"
 
@@ -329,8 +329,8 @@ SALES = (("customer", ("Sales",)),)
 
 
 def admitted(*contacts: Contact, sender: str = "desk@nord.example", types: tuple[tuple[str, tuple[str, ...]], ...] = SALES) -> bool:
-    job = OperatorRequest(spec=spec("acme", "calm", known=True), mails=(make_mail(sender=sender),), contact_types=types)
-    found = examine(job, directory([NORD], contacts), matcher("calm", links_all))
+    request = match_request(spec=spec("acme", "calm", known=True), mails=(make_mail(sender=sender),), contact_types=types)
+    found = examine(request, directory([NORD], contacts), matcher("calm", links_all))
     assert (found.links == ()) == bool(found.refused), "what is refused is not matched"
     return not found.refused
 
@@ -379,34 +379,38 @@ class Aged(FakeDirectory):
 
 def test_what_a_directory_at_fault_does_not_know_is_not_decided_and_what_it_knows_is() -> None:
     mails = (make_mail(sender="desk@nord.example", mail_id=1), make_mail(sender="new@nord.example", mail_id=2))
-    job = OperatorRequest(spec=spec("acme", "calm", known=True), mails=mails, contact_types=SALES)
+    request = match_request(spec=spec("acme", "calm", known=True), mails=mails, contact_types=SALES)
     contact = make_contact(NORD, "desk@nord.example", contact_type="sales")
-    found = examine(job, directory([NORD], [contact], base=Aged), matcher("calm", links_all))
+    found = examine(request, directory([NORD], [contact], base=Aged), matcher("calm", links_all))
     assert (set(found.refused), set(found.pending), found.undecided) == (set(), {2}, "contacts.csv: the file is gone")
     assert [link.mail_id for _, link in found.links] == [1]
     assert found.basis == Basis(loaded_at=None, version="7", fault="contacts.csv: the file is gone")
     # Where all are known, nothing is undecided.
-    found = examine(replace(job, mails=mails[:1]), directory([NORD], [contact], base=Aged), matcher("calm", links_all))
+    found = examine(
+        replace(request, raw_mails=request.raw_mails[:1]), directory([NORD], [contact], base=Aged), matcher("calm", links_all)
+    )
     assert (found.refused, found.pending, found.undecided) == (frozenset(), frozenset(), "")
 
 
 def test_verdicts_say_by_which_records_they_were_given() -> None:
     before = datetime.now(UTC)
-    found = examine(OperatorRequest(spec=spec(known=True), mails=mails(1)), directory())
+    found = examine(match_request(spec=spec(known=True), mails=mails(1)), directory())
     assert found.basis
     assert found.basis.loaded_at
     assert before <= found.basis.loaded_at <= datetime.now(UTC)
     assert not found.basis.told, "a directory that tells no version may answer otherwise at any time"
-    assert examine(OperatorRequest(spec=spec(bare=True), mails=mails(1))).basis is None
+    assert examine(match_request(spec=spec(bare=True), mails=mails(1))).basis is None
 
 
 def test_whom_a_person_has_admitted_is_not_asked_for() -> None:
     mails = (make_mail(sender="a@x.example", mail_id=1), make_mail(sender="b@x.example", mail_id=2))
-    job = OperatorRequest(spec=spec("acme", "calm", known=True), mails=mails, contact_types=SALES, admitted=frozenset({2}))
-    found = examine(job, directory([NORD]), matcher("calm", links_all))
+    request = match_request(spec=spec("acme", "calm", known=True), mails=mails, contact_types=SALES, admitted=frozenset({2}))
+    found = examine(request, directory([NORD]), matcher("calm", links_all))
     assert (found.refused, [link.mail_id for _, link in found.links]) == (frozenset({1}), [2])
     # Where nobody is left to be asked for, there need be nobody to ask.
-    found = examine(replace(job, spec=spec("acme", "calm"), admitted=frozenset({1, 2})), matcher("calm", links_all))
+    found = examine(
+        match_request(spec=spec("acme", "calm"), mails=mails, contact_types=SALES, admitted={1, 2}), matcher("calm", links_all)
+    )
     assert (found.undecided, [link.mail_id for _, link in found.links]) == ("", [1, 2])
 
 
@@ -416,15 +420,15 @@ def test_admission_is_undecided_while_the_directory_fails(error: BaseException) 
         pass
 
     Failing.error = error
-    job = OperatorRequest(spec=spec("acme", "calm", known=True), mails=mails(2), contact_types=SALES)
-    found = examine(job, directory(base=Failing), matcher("calm", links_all))
+    request = match_request(spec=spec("acme", "calm", known=True), mails=mails(2), contact_types=SALES)
+    found = examine(request, directory(base=Failing), matcher("calm", links_all))
     assert str(error) in found.undecided
     assert (found.links, found.refused) == ((), frozenset())
 
 
 def test_admission_is_undecided_where_nothing_can_be_looked_up() -> None:
     for unknowing in (spec(bare=True), spec(faulty=True)):
-        found = examine(OperatorRequest(spec=unknowing, mails=mails(1), contact_types=SALES))
+        found = examine(match_request(spec=unknowing, mails=mails(1), contact_types=SALES))
         assert found.undecided, "mail that the account does not import must not be filed for a faulty operator"
         assert (found.faults, found.refused) == ((), frozenset())
 
@@ -435,15 +439,15 @@ def test_a_directory_that_answers_with_nonsense_leaves_admission_undecided(nonse
         def contacts(self, *_: Any, **__: Any) -> Mapping[str, Sequence[Contact]]:
             return nonsense  # type: ignore[no-any-return]
 
-    assert examine(OperatorRequest(spec=spec(known=True), mails=mails(1), contact_types=SALES), directory(base=Nonsense)).undecided
+    assert examine(match_request(spec=spec(known=True), mails=mails(1), contact_types=SALES), directory(base=Nonsense)).undecided
 
 
 # --- what comes out -------------------------------------------------------------------------------------------------------
 
 
 def test_of_two_matchers_that_link_the_same_record_the_first_has_said_it() -> None:
-    job = OperatorRequest(spec=spec("acme", "second", "first"), mails=mails(2))
-    found = examine(job, matcher("first", links_all), matcher("second", links_all))
+    request = match_request(spec=spec("acme", "second", "first"), mails=mails(2))
+    found = examine(request, matcher("first", links_all), matcher("second", links_all))
     assert [(by, link.mail_id) for by, link in found.links] == [("second", 1), ("second", 2)]
 
 
@@ -454,16 +458,16 @@ def test_rivals_and_misses_are_kept_apart() -> None:
         assert [shelf(known, one) for one in rivals.records] == [BOOKING, NORD]
         return [rivals, miss]
 
-    found = examine(OperatorRequest(spec=spec("acme", "says"), mails=mails(2)), matcher("says", match))
+    found = examine(match_request(spec=spec("acme", "says"), mails=mails(2)), matcher("says", match))
     assert (found.rivals, found.misses, found.links) == ((("says", rivals),), (("says", miss),), ())
 
 
 def test_a_job_and_its_findings_are_picklable() -> None:
-    job = OperatorRequest(
+    request = match_request(
         spec=OperatorSpec(operator=Operator(name="acme"), directory=None, matchers=(), place=spec().place), mails=mails(2)
     )
-    assert pickle.loads(pickle.dumps(job)) == job
-    found = examine(OperatorRequest(spec=spec("acme", "calm"), mails=mails(2)), matcher("calm", links_all))
+    assert pickle.loads(pickle.dumps(request)) == request
+    found = examine(match_request(spec=spec("acme", "calm"), mails=mails(2)), matcher("calm", links_all))
     assert pickle.loads(pickle.dumps(found)) == found
 
 
@@ -483,6 +487,6 @@ def test_P6_two_operators_share_no_directory_and_no_matcher() -> None:
 
     matching = LocalMatching(registry(Remembering, directory(base=Own)))
     for name in ("acme", "globetrot", "acme"):
-        found = matching.examine(OperatorRequest(spec=spec(name, "remembering", known=True), mails=mails(1)))
+        found = match_with(matching, match_request(spec=spec(name, "remembering", known=True), mails=mails(1)))
         assert [link.record.id for _, link in found.links] == [f"of {name}"]
     assert seen["acme"] is not seen["globetrot"]

@@ -11,23 +11,15 @@ from gatewayd import PluginError
 from gatewayd.api.spool import SpoolSource
 from gatewayd.matching import RawMail
 from gatewayd.matching.guarded_calls import Admission, MatcherResult
-from gatewayd.matching.worker import (
-    MemorySpent,
-    TaskCall,
-    TaskEnded,
-    TaskNext,
-    TaskReady,
-    WorkerTask,
-    _replies,
-    _Worker,
-    pickle_spec,
-)
+from gatewayd.matching.values import DirectoryCheck
+from gatewayd.matching.worker import _replies, _Worker
+from gatewayd.matching.worker_messages import MemorySpent, TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, pickle_spec
 from tests.unit.matchers import plugin, raw_mail, raw_mails, registry, spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gatewayd.matching.worker import PickledSpec, Reply
+    from gatewayd.matching.worker_messages import PickledSpec, Reply
 
 PLENTY = 1 << 30
 
@@ -88,7 +80,7 @@ def test_a_refresh_tells_whether_the_directory_is_there(tmp_path: Path) -> None:
     worker, task = _Worker(PLENTY), WorkerTask(specs={0: pickled(tmp_path)}, refused={}, refresh=True)
     assert asked(worker, task) == [TaskReady(), TaskEnded()]
     (tmp_path / "down-refresh").touch()
-    assert asked(worker, task) == [TaskReady(), TaskEnded(faults=("the database is away",), failed=True)]
+    assert asked(worker, task) == [TaskReady(), TaskEnded(check=DirectoryCheck(faults=("the database is away",), failed=True))]
 
 
 def test_a_recipe_with_only_the_files_that_it_needs(tmp_path: Path) -> None:
@@ -127,7 +119,7 @@ def test_P4_a_file_that_can_not_be_imported_here_is_a_fault_of_its_matchers_and_
     assert pickle.loads(replies[2].result or b"") == Admission(undecided=text)  # type: ignore[union-attr]
     assert asked(worker, WorkerTask(specs={0: broken}, refused={}, refresh=True)) == [
         TaskReady(),
-        TaskEnded(faults=(text,), failed=True),
+        TaskEnded(check=DirectoryCheck(faults=(text,), failed=True)),
     ]
     # Once it is sound again, so is the operator.
     replies = asked(worker, WorkerTask(raw_mails=raw_mails(1), specs={0: one}, calls=calls, refused={}))

@@ -13,7 +13,7 @@ import pytest
 
 from gatewayd import TransientError
 from gatewayd.matching import RawMail
-from gatewayd.matching.worker import TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, pickle_spec
+from gatewayd.matching.worker_messages import TaskCall, TaskEnded, TaskNext, TaskReady, WorkerTask, pickle_spec
 from gatewayd.matching.worker_process import WorkerDied, WorkerProcess
 from gatewayd.message.mail import BytesSource
 from tests.unit.matchers import plugin, raw_mails, registry, spec

@@ -445,7 +445,7 @@ def test_a_garbled_follows_is_the_matchers_fault(garbled: Any) -> None:
         return [Follows(*garbled)]
 
     matching = LocalMatching(registry(matcher("odd", say)))
-    said = matching.match(spec("acme", "odd"), "odd", [make_mail(mail_id=1)])
+    said = matching.operator(spec("acme", "odd")).match("odd", [make_mail(mail_id=1)])
     assert said.found == ()
     assert [(fault.by, mail_id) for mail_id, fault in said.faults] == [("odd", 1)]
 

@@ -8,12 +8,12 @@ import pytest
 
 from gatewayd import Action, ConfigError, PermanentError, TransientError
 from gatewayd.config import ImportConfig
-from gatewayd.matching import LocalMatching, OperatorRequest
+from gatewayd.matching import LocalMatching
 from gatewayd.registry.guarded_directory import DirectoryFailed, GuardedDirectory
 from gatewayd.registry.loading import Trials, load
 from gatewayd.testing import FakeDirectory, FakeTransport, make_mail
 from gatewayd.testing.contracts.custodian import make_raw
-from tests.unit.kernel import Gateway, matcher, registry, spec
+from tests.unit.kernel import Gateway, match_request, match_with, matcher, registry, spec
 from tests.unit.outbound import Post
 from tests.unit.registry.test_loading import loaded, write
 
@@ -63,8 +63,8 @@ def test_a_matcher_that_can_not_be_built_says_what_to_do() -> None:
         def __init__(self, *_: Any, **__: Any) -> None:
             raise REFUSED
 
-    job = OperatorRequest(spec=spec("acme", "unbuilt"), mails=(make_mail(mail_id=1),))
-    found = LocalMatching(registry(Unbuilt)).examine(job)
+    request = match_request(spec=spec("acme", "unbuilt"), mails=(make_mail(mail_id=1),))
+    found = match_with(LocalMatching(registry(Unbuilt)), request)
     assert [fault.error for _, fault in found.faults] == [SAID]
 
 

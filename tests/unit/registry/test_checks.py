@@ -32,7 +32,7 @@ from gatewayd import (
     Session,
     Watch,
 )
-from gatewayd.matching import LocalMatching, OperatorRequest
+from gatewayd.matching import LocalMatching
 from gatewayd.message.mail import BytesSource
 from gatewayd.registry import guarded_courier, guarded_session
 from gatewayd.registry.checks import SHAPES, Wrong
@@ -42,7 +42,7 @@ from gatewayd.registry.guarded_session import open_session
 from gatewayd.testing import FakeDirectory, FakeForwarder, FakeServer, FakeTransport, make_mail
 from gatewayd.testing.contracts.forwarder import make_parcel
 from gatewayd.testing.fakes.session import FakeSession
-from tests.unit.kernel import Gateway, directory, matcher, registry, spec
+from tests.unit.kernel import Gateway, directory, match_request, match_with, matcher, registry, spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -435,8 +435,8 @@ def test_what_a_matcher_asks_wrongly_is_its_own_fault(method: str, values: Any) 
         ask = getattr(known, method)
         return ask("customer", "id", values) if method == "find" else ask(values)
 
-    job = OperatorRequest(spec=spec("acme", "asks", known=True), mails=(make_mail(),))
-    found = LocalMatching(registry(matcher("asks", match), directory([NORD]))).examine(job)
+    request = match_request(spec=spec("acme", "asks", known=True), mails=(make_mail(),))
+    found = match_with(LocalMatching(registry(matcher("asks", match), directory([NORD]))), request)
     ((_, fault),) = found.faults
     assert fault.by == "asks"
     assert f"TypeError: {method} was asked for " in fault.error
@@ -464,10 +464,10 @@ def test_a_wrong_finding_is_the_matchers_fault_on_that_mail_alone(cls: type, fie
             yield dataclasses.replace(SOUND[cls], mail_id=mail.id) if mail.id == 2 else wrong[0]
 
     matching = LocalMatching(registry(matcher("says", match), directory([NORD])))
-    job = OperatorRequest(spec=spec("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
+    request = match_request(spec=spec("acme", "says", known=True), mails=tuple(make_mail(mail_id=number) for number in (1, 2)))
     for one in _wrongs(getattr(SOUND[cls], field)):
         wrong[0] = dataclasses.replace(SOUND[cls], **{field: one})
-        found = matching.examine(job)
+        found = match_with(matching, request)
         ((mail_id, fault),) = found.faults
         assert (mail_id, fault.by) == (1, "says")
         assert fault.error.startswith(f"{cls.__name__}.{field}")
