@@ -293,7 +293,7 @@ class Directories:
 
     def _put_off(self, known: _DirectoryState) -> None:
         known.failures += 1
-        known.retry_at = self._clock() + _RETRY.wait(known.failures, luck=_NO_JITTER)
+        known.retry_at = self._clock() + _RETRY.wait(known.failures, jitter=_NO_JITTER)
 
     def close(self) -> None:
         """End all waiting, and make no further looks."""
