@@ -178,7 +178,7 @@ class Directory(Plugin):
 
         Asked as ``persons`` is.
 
-            contacts({"desk@nord.example"}) -> {"desk@nord.example": (Contact(owner=..., contact_type="sales"),)}
+            contacts({"desk@nord.example"}) -> {"desk@nord.example": (Contact(record=..., contact_type="sales"),)}
         """
 
     def reservations(self, codes: Collection[str]) -> Mapping[str, Sequence[Record]]:

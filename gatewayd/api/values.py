@@ -7,8 +7,9 @@ Values that go from process to process in great numbers have no slots: pickle th
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,17 +62,44 @@ class Record:
         return next((value for key, value in self.fields if key == name), "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+_NOT_GIVEN: Any = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class Contact:
     """One way to reach a customer or supplier, as the directory keeps it."""
 
     #: The customer or supplier whose contact this is.
-    owner: Record
+    record: Record
     #: EMAIL, PHONE, …; always in upper case.
     type: str
     value: str
     #: The operator's own word for the contact's role, such as ``sales``; may be empty.
     contact_type: str
+
+    def __init__(
+        self,
+        *,
+        type: str,  # noqa: A002  the column's name
+        value: str,
+        contact_type: str,
+        record: Record = _NOT_GIVEN,
+        owner: Record = _NOT_GIVEN,
+    ) -> None:
+        """``owner`` is the old name of ``record``; it works for one release, and warns."""
+        if owner is not _NOT_GIVEN:
+            warnings.warn("Contact(owner=...) is called record now", DeprecationWarning, stacklevel=2)
+        given = record if owner is _NOT_GIVEN else owner
+        if given is _NOT_GIVEN:
+            raise TypeError("Contact.__init__() missing 1 required keyword-only argument: 'record'")
+        for name, one in (("record", given), ("type", type), ("value", value), ("contact_type", contact_type)):
+            object.__setattr__(self, name, one)
+
+    @property
+    def owner(self) -> Record:
+        """The old name of ``record``; it works for one release, and warns."""
+        warnings.warn("Contact.owner is called record now", DeprecationWarning, stacklevel=2)
+        return self.record
 
 
 @dataclass(frozen=True)

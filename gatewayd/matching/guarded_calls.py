@@ -77,7 +77,7 @@ def not_admitted(mails: Sequence[Mail], contact_types: ContactTypes, directory: 
     senders = {mail.id: {address.key for address in mail.from_} for mail in mails}
     contacts = directory.contacts(set().union(*senders.values()))
     admitted = {
-        email for email, known in contacts.items() if any((one.owner.kind, one.contact_type.casefold()) in wanted for one in known)
+        email for email, known in contacts.items() if any((one.record.kind, one.contact_type.casefold()) in wanted for one in known)
     }
     return {mail_id for mail_id, emails in senders.items() if not emails & admitted}
 

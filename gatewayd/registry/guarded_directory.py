@@ -120,7 +120,7 @@ class GuardedDirectory(Directory):
         asked = _spelt(emails)
         with self._guard("contacts") as inner:
             found = checks.answer(inner.contacts(asked), asked, kind="contact", folded=True)
-        self.given.update(one.owner for some in found.values() for one in some)
+        self.given.update(one.record for some in found.values() for one in some)
         return _as_asked(found, emails)
 
     def reservations(self, codes: Collection[str]) -> Mapping[str, Sequence[Record]]:

@@ -89,8 +89,8 @@ def _by_contact(emails: Sequence[str], kind: Kind, contacts: Mapping[str, Sequen
     owners: dict[str, tuple[Record, str]] = {}
     for email in emails:
         for contact in contacts.get(email, ()):
-            if contact.owner.kind == kind:
-                owners.setdefault(contact.owner.id, (contact.owner, f"the sender's address {email} is an EMAIL contact of it"))
+            if contact.record.kind == kind:
+                owners.setdefault(contact.record.id, (contact.record, f"the sender's address {email} is an EMAIL contact of it"))
     return owners
 
 

@@ -116,7 +116,7 @@ class Index:
         contacts: dict[str, list[Contact]] = {}
         for email, kind, owner, of_type, value, role in rows:
             record = owners["supplier" if kind == "supplier" else "customer"][owner][0]
-            contacts.setdefault(email, []).append(Contact(owner=record, type=of_type, value=value, contact_type=role))
+            contacts.setdefault(email, []).append(Contact(record=record, type=of_type, value=value, contact_type=role))
         return contacts
 
     def search(self, kind: Kind, text: str, limit: int) -> list[Record]:

@@ -155,7 +155,7 @@ def oracle(mail: Mail, records: list[Record], contacts: list[Contact]) -> set[tu
     for kind in kinds:
         owners = {r.id for r in records if r.kind == kind and r.get("main_contact") in {person.id for person in persons}}
         if not owners:
-            owners = {c.owner.id for c in contacts if c.owner.kind == kind and c.type == "EMAIL" and c.value.lower() in senders}
+            owners = {c.record.id for c in contacts if c.record.kind == kind and c.type == "EMAIL" and c.value.lower() in senders}
         related |= {(kind, owner) for owner in owners}
     return related
 

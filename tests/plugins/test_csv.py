@@ -112,7 +112,7 @@ def write_all(folder: Path, records: Sequence[Record], contacts: Sequence[Contac
             if table.kind is None:
                 writer = csv.writer(file)
                 writer.writerow([*table.needed, "contact_type"])
-                writer.writerows((c.owner.kind, c.owner.id, c.type, c.value, c.contact_type) for c in contacts)
+                writer.writerows((c.record.kind, c.record.id, c.type, c.value, c.contact_type) for c in contacts)
             else:
                 columns = [column for column in columns if column in table.needed or any(record.get(column) for record in of_kind)]
                 writer = csv.writer(file)
@@ -133,7 +133,7 @@ def test_a_record_has_a_label_and_keeps_further_columns_as_fields(directory: Csv
     }
     customer = Record(kind="customer", id="C1", label="Nord GmbH", fields=(("main_contact", "P1"),))
     assert directory.contacts({"desk@nord.EXAMPLE"}) == {
-        "desk@nord.example": [Contact(owner=customer, type="EMAIL", value="Desk@Nord.example", contact_type="sales")]
+        "desk@nord.example": [Contact(record=customer, type="EMAIL", value="Desk@Nord.example", contact_type="sales")]
     }
     assert [person.id for person in directory.persons({"anna@home.example"})["anna@home.example"]] == ["P1"]
     assert directory.find("reservation", "agent", {"C1", "C2"}).keys() == {"C1"}
@@ -586,6 +586,6 @@ def test_an_address_is_found_however_its_letters_are_made_up(tmp_path: Path) -> 
     assert found.refresh() == []
     for written in (decomposed, "anna@müller.example", "anna@xn--mller-kva.example"):
         assert [one.id for one in found.persons([written])[written]] == ["P1"]
-        assert [one.owner.id for one in found.contacts([written])[written]] == ["C1"]
+        assert [one.record.id for one in found.contacts([written])[written]] == ["C1"]
     # A local part is its server's matter: it is taken as it is written.
     assert [one.id for one in found.persons(["andre\u0301@nord.example"])["andre\u0301@nord.example"]] == ["P2"]

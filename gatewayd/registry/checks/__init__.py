@@ -78,8 +78,8 @@ def _contacts(value: object, most: int) -> Sequence[Contact]:
     found = _listed(value, "contacts", most)
     for index, one in enumerate(found):
         within(SHAPES[Contact], one, f"[{index}]")
-        if one.owner.kind not in {"customer", "supplier"}:
-            raise Wrong(one.owner.kind, "customer or supplier", f"[{index}].owner.kind")
+        if one.record.kind not in {"customer", "supplier"}:
+            raise Wrong(one.record.kind, "customer or supplier", f"[{index}].record.kind")
         if one.type != "EMAIL":
             raise Wrong(one.type, "EMAIL", f"[{index}].type")
     return found

@@ -54,7 +54,7 @@ SHAPES: Mapping[type, Shape] = {
         Shape(Gone, key=text(1, KEY), cause=text(0, SAID)),
         Shape(Failed, key=text(1, KEY), cause=text(0, SAID)),
         Shape(Heard, news=flag, proven=flag),
-        Shape(Contact, owner=_RECORD, type=text(1, KEY), value=text(0, _VALUE), contact_type=text(0, KEY)),
+        Shape(Contact, record=_RECORD, type=text(1, KEY), value=text(0, _VALUE), contact_type=text(0, KEY)),
         Shape(Link, mail_id=number(), record=_RECORD, because=text()),
         Shape(Rivals, mail_id=number(), records=many(_RECORD, least=1, most=_RIVALS), because=text()),
         Shape(Miss, mail_id=number(), because=text()),

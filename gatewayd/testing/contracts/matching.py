@@ -167,11 +167,11 @@ class DirectoryContract:
         assert _ids(found) == {"anna@example.com": ["P1", "P3"], "anna@home.example": ["P1"]}
         assert {person.label for person in found["anna@example.com"]} == {"Anna Nováková", "Clara O'Hara"}
 
-    def test_contacts_are_found_by_address_without_case_with_their_owner(self, directory: Directory) -> None:
+    def test_contacts_are_found_by_address_without_case_with_their_record(self, directory: Directory) -> None:
         found = directory.contacts({"DESK@nord.example", "+49 30 1", "nobody@example.com"})
         assert list(found) == ["desk@nord.example"]
         said = {
-            (contact.owner.kind, contact.owner.id, contact.owner.label, contact.contact_type)
+            (contact.record.kind, contact.record.id, contact.record.label, contact.contact_type)
             for contact in found["desk@nord.example"]
         }
         assert said == {("customer", "C1", "Nord GmbH", "sales"), ("supplier", "C1", "Hotel Roma", "")}

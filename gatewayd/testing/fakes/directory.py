@@ -60,7 +60,7 @@ def make_record(kind: Kind, record_id: str, label: str = "", **fields: str) -> R
 
 def make_contact(owner: Record, value: str, *, type: str = "EMAIL", contact_type: str = "") -> Contact:  # noqa: A002  the column's name
     """Return a contact of a customer or supplier."""
-    return Contact(owner=owner, type=type, value=value, contact_type=contact_type)
+    return Contact(record=owner, type=type, value=value, contact_type=contact_type)
 
 
 @dataclass(frozen=True, slots=True)

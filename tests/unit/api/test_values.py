@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import pickle
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from gatewayd import Audit, Tally
 from gatewayd.api import ledger, queries, values
 from gatewayd.api.spool import SpoolSource
-from gatewayd.api.values import KINDS, Action, Came, Kind, Link, Miss, Record, Rivals, decide
+from gatewayd.api.values import KINDS, Action, Came, Contact, Kind, Link, Miss, Record, Rivals, decide
 from gatewayd.message.values import Address
 
 VALUES = [
@@ -88,3 +89,17 @@ def test_P1_custody_is_proven_only_where_nothing_is_unknown_or_damaged() -> None
 
 def test_what_came_does_not_show_its_digest() -> None:
     assert "digest" not in repr(Came(key="1", source=SpoolSource("x", 0, 1), digest=b"\1" * 32))
+
+
+def test_the_old_name_of_a_contacts_record_works_and_warns() -> None:
+    record = Record(kind="customer", id="C1", label="Nord")
+    with pytest.warns(DeprecationWarning, match="called record now") as built:
+        old = Contact(owner=record, type="EMAIL", value="desk@nord.example", contact_type="")
+    with pytest.warns(DeprecationWarning, match="called record now") as read:
+        assert old.owner is record
+    assert [one.filename for one in (*built, *read)] == [__file__, __file__]
+    contact = Contact(record=record, type="EMAIL", value="desk@nord.example", contact_type="")
+    assert contact == old
+    assert pickle.loads(pickle.dumps(contact)) == replace(contact, contact_type="") == contact
+    with pytest.raises(TypeError, match="'record'"):
+        Contact(type="EMAIL", value="desk@nord.example", contact_type="")

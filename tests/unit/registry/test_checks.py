@@ -59,7 +59,7 @@ SOUND: dict[type, Any] = {
         Gone(key="7:1"),
         Failed(key="7:1", cause="refused"),
         Heard(),
-        Contact(owner=NORD, type="EMAIL", value="desk@nord.example", contact_type="sales"),
+        Contact(record=NORD, type="EMAIL", value="desk@nord.example", contact_type="sales"),
         Link(1, NORD, "its sender"),
         Rivals(1, (NORD,), "its sender"),
         Miss(1, "nobody"),
