@@ -98,8 +98,6 @@ class Directories:
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    # --- whose are looked at -------------------------------------------------------------------------------------------
-
     def attend(self, specs: Mapping[str, OperatorSpec]) -> None:
         """Look at the directories of these operators from now on, and of no others."""
         with self._lock:

@@ -67,13 +67,10 @@ class WorkerPool:
 
     def _waited(self, ticket: object, dead: list[WorkerProcess], wanted: Callable[[], object]) -> WorkerProcess | None:
         """Wait for the caller's turn; return a process that is idle, None where a new one may be started."""
-        process = None
         with self._lock:
             self._queue.append(ticket)
             try:
-                while self._closed or self._queue[0] is not ticket or not ((process := self._kept(dead)) or self._has_room()):
-                    if self._closed:
-                        raise _closing()
+                while not self._is_turn(ticket) or not ((process := self._kept(dead)) or self._has_room()):
                     wanted()
                     self._lock.wait(_LOOK)
                 self._starting += process is None
@@ -81,6 +78,11 @@ class WorkerPool:
                 self._queue.remove(ticket)
                 self._lock.notify_all()
         return process
+
+    def _is_turn(self, ticket: object) -> bool:
+        if self._closed:
+            raise _closing()
+        return self._queue[0] is ticket
 
     def _kept(self, dead: list[WorkerProcess]) -> WorkerProcess | None:
         """Return a process that is idle; add those that have died meanwhile to ``dead``."""
