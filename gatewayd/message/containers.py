@@ -35,7 +35,7 @@ _MAX_DEPTH = 4
 _PEEK = 64
 #: File names of a signed message: its content is a message even without MIME headers.
 _MESSAGES = {"", "smime.p7m"}
-_WORDS = {
+_KINDS = {
     "signed": "S/MIME signed data, opened; its signature is not checked",
     "compressed": "S/MIME compressed data, opened",
     "encrypted": "S/MIME encrypted data, which stays closed",
@@ -101,7 +101,7 @@ class ContainerOpener:
         if isinstance(node, Leaf):
             return self._leaf(node)
         if node.kind == "multipart/encrypted":
-            self.notes.append(f"it has {_WORDS['pgp']}")
+            self.notes.append(f"it has {_KINDS['pgp']}")
         node.parts = [self.node(part) for part in node.parts]
         return node
 
@@ -140,7 +140,7 @@ class ContainerOpener:
                 # The content is a signed file and no message: it stays as it was sent.
                 return leaf
             top = HeaderBlock([], {}, 0, plain=True)
-        self.notes.append(f"{leaf.name or 'it'} is {_WORDS[kind]}")
+        self.notes.append(f"{leaf.name or 'it'} is {_KINDS[kind]}")
         if kind == "encrypted":
             return leaf
         self.wrappings.append(leaf)
@@ -154,7 +154,7 @@ class ContainerOpener:
         if found is None or not any(found):
             return leaf
         files, texts = found
-        self.notes.append(f"{leaf.name or 'it'} is {_WORDS['tnef']}")
+        self.notes.append(f"{leaf.name or 'it'} is {_KINDS['tnef']}")
         self.wrappings.append(leaf)
         within = (*leaf.part.within, _container(leaf, "tnef"))
         node = Multipart("container/tnef")

@@ -113,7 +113,7 @@ def parameter(found: Mapping[str, str], name: str) -> str:
             if first and value.count(b"'") > 1:
                 label, _, value = value.split(b"'", 2)
                 charset = label.decode("latin-1")
-            value = _percent(value)
+            value = re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes.fromhex(match[1].decode()), value)
         data += value
     if extended:
         return clean(to_text(data, charset))
@@ -130,10 +130,6 @@ def _sections(found: Mapping[str, str], name: str) -> Iterator[tuple[str, bool]]
         if key not in found:
             return
         yield key, number == 0
-
-
-def _percent(data: bytes) -> bytes:
-    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes.fromhex(match[1].decode()), data)
 
 
 # --- the three fields -------------------------------------------------------------------------------------------------

@@ -64,12 +64,12 @@ def prepare(state: Path) -> None:
 
 
 class Instance:
-    """A holder of leases, from its making until ``close`` or the end of the process."""
+    """A holder of leases, until ``close`` or the end of the process."""
 
     def __init__(self, state: Path, role: Role = "command") -> None:
-        """Make its folder below ``state``, and remove the folders of holders that died, with their spools.
+        """Create this holder's folder below ``state``, and remove those of holders that have ended, with their spools.
 
-        Raises OSError where the state folder can't be written.
+        Raises OSError if the state folder can't be written.
         """
         self._folders = state / "owners"
         self._folders.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,27 +77,31 @@ class Instance:
         token = secrets.token_hex(8)
         self._folder = self._folders / token
         with self._locked():
-            self._home = self._home_id()
-            self._sweep()
+            home = self._folders / ".home"
+            if not home.exists():
+                home.write_text(secrets.token_hex(8))
+            for folder in self._folders.iterdir():
+                if folder.is_dir() and _abandoned(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
             self._folder.mkdir(mode=0o700)
             self._lock = (self._folder / "lock").open("xb", buffering=0)
             self._lock.write(f"{role} {os.getpid()}\n".encode())
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         #: Host and process, for people; state folder and own folder, for ``dead``.
-        self.name = f"{socket.gethostname()}:{os.getpid()}:{self._home}:{token}"
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{_home(self._folders)}:{token}"
 
     def spool(self) -> Spool:
-        """Return a new spool in its folder."""
+        """Return a new spool in this holder's folder."""
         return Spool(self._folder / f"{next(self._numbers)}.spool")
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of its folder, whole or not at all; raises OSError."""
+        """Write a file in this holder's folder, whole or not at all; raises OSError."""
         new = self._folder / f".{name}"
         new.write_text(text)
         new.replace(self._folder / name)
 
     def dead(self, name: str) -> bool:
-        """Whether the holder called ``name`` surely has ended. False where that can't be seen from here."""
+        """Whether the holder called ``name`` has surely ended; False if that can't be seen from here."""
         return has_ended(self._folders.parent, name)
 
     def close(self) -> None:
@@ -118,20 +122,9 @@ class Instance:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _home_id(self) -> str:
-        path = self._folders / ".home"
-        if not path.exists():
-            path.write_text(secrets.token_hex(8))
-        return _home(self._folders)
-
-    def _sweep(self) -> None:
-        for folder in self._folders.iterdir():
-            if folder.is_dir() and _abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
-
 
 def has_ended(state: Path, name: str) -> bool:
-    """Whether the holder called ``name`` surely has ended; False where this state folder can't tell. Writes nothing."""
+    """Whether the holder called ``name`` has surely ended; False if this state folder can't tell. Writes nothing."""
     host, _, home, token = ["", "", "", *name.rsplit(":", 3)][-4:]
     folders = state / "owners"
     try:
@@ -150,7 +143,7 @@ def _home(folders: Path) -> str:
 
 
 def _lives_here(host: str, home: str, here: str) -> bool:
-    """Whether the folders of a holder are these ones, and not those of a copy of the whole machine."""
+    """Whether a holder's folder is among these, and not among those of a copy of the whole machine."""
     theirs, _, boot = home.rpartition(".")
     ours, _, booted = here.rpartition(".")
     return theirs == ours and (host == socket.gethostname() or (boot == booted != ""))

@@ -6,6 +6,7 @@ import traceback
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from gatewayd.message.control_characters import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import CodeType, FrameType
+    from types import FrameType
 
 __all__ = ["SINGLE", "Spot", "reason", "said", "spot", "suspended", "trace", "where"]
 
@@ -98,13 +99,11 @@ def _spots(error: BaseException) -> Iterator[tuple[int, Spot]]:
     step = error.__traceback__
     while step:
         code = step.tb_frame.f_code
-        yield _whose(step.tb_frame), Spot(code.co_filename, step.tb_lineno, _column(code, step.tb_lasti))
+        # An instruction takes two bytes; its position is (line, end line, column, end column).
+        position = next(islice(code.co_positions(), step.tb_lasti // 2, None), None)
+        column = position[2] + 1 if position and position[2] is not None else 0
+        yield _whose(step.tb_frame), Spot(code.co_filename, step.tb_lineno, column)
         step = step.tb_next
-
-
-def _column(code: CodeType, instruction: int) -> int:
-    positions = next((one for number, one in enumerate(code.co_positions()) if number == instruction // 2), None)
-    return positions[2] + 1 if positions and positions[2] is not None else 0
 
 
 def _whose(frame: FrameType) -> int:
