@@ -23,55 +23,55 @@ __all__ = ["Courier", "Forwarder", "Notice", "Parcel", "Receipt"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One delivery, ready to go. Made anew for every try, and equal each time but for what the filing says by then."""
+    """One delivery, ready to go. Made anew for every try, and equal each time except for its filing."""
 
     #: The delivery's id.
     id: int
     #: The stable idempotency key: a Message-ID of ours with its brackets.
     message_id: str
-    #: The filing as it stands now.
+    #: The filing as it is now.
     filing: FilingView
     #: The raw bytes.
     source: Source
     mode: Mode
-    #: From whom it goes, and the envelope's sender; None for a forwarder that sends no mail.
+    #: Its From and the envelope's sender; None for a forwarder that sends no mail.
     sender: Address | None
-    #: Who is to get it and has not: bare addresses; for a forwarder that sends no mail the target's name.
+    #: The recipients that do not have it yet: bare addresses; for a forwarder that sends no mail the target's name.
     to: tuple[str, ...]
-    #: All to whom it was addressed, those that have it too.
+    #: All recipients, also those that have it.
     addressed: tuple[str, ...]
-    #: When it was entered: its Date, so that a repeat is equal to the byte.
+    #: When it was entered. That is its Date, so that a repeat has the same bytes.
     entered_at: datetime
     #: Why it goes: ``rule 2``, or ``person:anna``.
     cause: str = ""
-    #: Header lines, without line ends, by which a circle is known: our own signed hop and those that the mail came with.
+    #: Header lines, without line ends, that show a circle: our own signed hop and those of the original.
     hops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What became of one parcel at one try."""
+    """The result of one try of a parcel."""
 
     #: The parcel's.
     id: int
     #: One for each of ``Parcel.to``, in its order; one that waits is tried again.
     recipients: tuple[Recipient, ...]
-    #: Seconds before which the other side wants no further try of it; None where it did not say.
+    #: Seconds that the other side wants us to wait before the next try; None if it did not say.
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What the administrators are told at once: what is wrong since when, and what is over. No word of any mail stands in it."""
+    """A message to the administrators: alarms that have begun, since when, and alarms that are over. It has no word of any mail."""
 
     #: The stable idempotency key: a Message-ID with its brackets.
     message_id: str
     at: datetime
-    #: The machine that tells.
+    #: The name of this machine.
     host: str
     begun: tuple[Standing, ...] = ()
     over: tuple[Standing, ...] = ()
-    #: From whom it is and who gets it, where it is a mail.
+    #: Sender and recipients, if it is sent as a mail.
     sender: Address | None = None
     to: tuple[str, ...] = ()
 
@@ -81,30 +81,30 @@ class Courier(ABC):
 
     @abstractmethod
     def deliver(self, parcels: Sequence[Parcel]) -> Iterator[Receipt]:
-        """Deliver one parcel after the other, and yield what became of each before the next is begun.
+        """Deliver one parcel after the other, and yield the receipt of each before the next is begun.
 
-        A server's word about a recipient or a mail is a receipt, never an error: what may go well later leaves the
-        recipient waiting with the server's words, what won't is ``refused``. Raising TransientError or AuthError means that
-        the connection is of no use any more: the parcel in hand is undecided, and it and those behind it are tried later.
+        A server's answer about a recipient or a mail is a receipt, never an error: if a later try may succeed, the recipient
+        is ``waiting`` with the server's words, else ``refused``. Raise TransientError or AuthError if the connection is of no
+        use any more: the current parcel is undecided then, and is tried later with those behind it.
         """
 
     def notify(self, notice: Notice) -> Sequence[str]:
-        """Bring the administrators a notice; return for each who did not get it why, in a line.
+        """Bring the administrators a notice; return a line for each who did not get it, with the reason.
 
         Called by the daemon's thread for notices, over a connection of its own, at most a few times an hour; the store may be
-        away. What can't be brought at all raises, and is tried again: PermanentError, TransientError or AuthError. By default
-        it is a PermanentError: not every forwarder is for people.
+        away. Raise PermanentError, TransientError or AuthError if nobody got it; it is tried again. By default it raises
+        PermanentError: not every forwarder is for people.
         """
         del notice
         raise PermanentError(f"{type(self).__name__} brings no notices", advice="Name another `kind` in `notify`.")
 
     @abstractmethod
     def abort(self) -> None:
-        """Break the connection, so that a step that waits ends at once. Called from any thread; never raises."""
+        """Break the connection, so that a waiting step ends at once. Called from any thread; never raises."""
 
     @abstractmethod
     def close(self) -> None:
-        """Take leave politely, within a second. Called once; never raises."""
+        """Say goodbye to the server and close the connection, within a second. Called once; never raises."""
 
 
 class Forwarder(Plugin):
@@ -117,7 +117,7 @@ class Forwarder(Plugin):
     sends_mail: ClassVar[bool] = False
 
     def __init__(self, options: Forwarder.Options, *, name: str) -> None:
-        """Keep ``options``, and for messages the name of the account or of ``operator/target``. Does no I/O and can't fail."""
+        """Keep ``options``, and ``name`` for messages: the account, or ``operator/target``. Does no I/O and can't fail."""
         self.options = options
         self.name = name
 

@@ -47,7 +47,7 @@ _PACKED: tuple[tuple[bytes, Callable[[], _Unpack]], ...] = (
 
 
 class _Unpack(Protocol):
-    """What the three libraries' decompressors have in common."""
+    """The common interface of the three libraries' decompressors."""
 
     @property
     def eof(self) -> bool: ...
@@ -127,7 +127,7 @@ class _Look:
         start = begin + name_size + extra_size
         if method == _DEFLATED:
             return name, self._unpacked(zlib.decompressobj(-zlib.MAX_WBITS), data, start)
-        # What is not compressed is looked at with the whole; only the types of a package's parts matter here.
+        # Uncompressed members are searched with the whole file; only the types of a package's parts matter here.
         return name, data[start : start + _PIECE] if name.lower().endswith("[content_types].xml") else b""
 
     def _unpacked(self, unpack: _Unpack, data: bytes, start: int = 0) -> bytes:

@@ -23,7 +23,7 @@ def _listed(text: str) -> tuple[str, ...]:
 
 #: A reply code or a status of class 5 (RFC 5321 section 4.2.1, RFC 3463).
 CODE = re.compile(r"(?<![\w.:/-])(?:55[0-9](?:[ :#]|-(?:[^0-9]|5\.))|#?5\.[0-7]\.[0-9]{1,3}\b)", re.ASCII)
-#: What failures are called.
+#: Words for failures.
 _FAILED = _listed("""
     undeliver|been undeliver|non-deliver|nondeliver|not be delivered|not been delivered|not delivered|wasn't delivered
     couldn't be delivered|can't be delivered|not deliver|couldn't deliver|unable to deliver|able to deliver|cannot be delivered
@@ -73,7 +73,7 @@ _ENDED = _listed("""
     not going to try again|i've given up|in the queue too long|has stopped trying|no further attempts|will not be retried
     no longer be retried|giving up on
 """)
-#: A subject that begins so is no person's, unless he passes it on: then something stands before it.
+#: Beginnings of subjects that only mail systems write: if a person passes such a mail on, another word comes first.
 _FAILED_SUBJECTS = _listed("""
     undeliver|delivery fail|delivery_fail|mail delivery fail|mail could not be delivered|message could not be delivered
     sorry, your message could not be delivered|message undeliver|returned mail|failure notice|failed mail
@@ -115,7 +115,7 @@ _DELAYED = _listed("""
     עדיין לא|ינסה שוב|بعد المحاولة|إعادة المحاولة
     ยังไม่ถูกส่ง|ยังไม่ได้ส่ง|chưa được gửi|se thu lai|belum terkirim|akan dicoba|아직|다시 시도합니다
 """)
-#: What mail programs put before the subject of an answer or a forward, in the languages that they write.
+#: Words that mail programs put before the subject of an answer or a forward, in their languages.
 _ANSWER = re.compile(
     r"(?:re|aw|sv|vs|antw|odp|rif|res|resp|r|ynt|fwd?|wg|tr|rv|enc|i|vl|vb|doorst|pd|\u56de\u590d|\u7b54\u590d|\u8f6c\u53d1|\u8f49\u5bc4"
     r"|\u56de\u8986)(?:\[[0-9]{1,3}\])?\s{0,3}[:\uff1a]",

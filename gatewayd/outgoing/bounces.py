@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bounce"]
 
-#: How many recipients are read of a report, how many addresses of a letter, and how many characters of their words.
+#: The most recipients that are read of a report, addresses of a letter, and characters of their words.
 _MAX_RECIPIENTS = 200
 _MAX_ADDRESSES = 50
 _MAX_WORDS = 500
@@ -58,10 +58,10 @@ _EMPTY_LINE = re.compile(rb"\n[ \t]*+\n")
 #: A status (RFC 3463) and a reply code, and no piece of an address, a version or a date.
 _STATUS = re.compile(r"(?<![\w.-])([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![\w-]|\.\w)", re.ASCII)
 _REPLY = re.compile(r"(?<![\w.:/-])([245])[0-5][0-9](?![\w.:/])", re.ASCII)
-#: What a report in UTF-8 writes for a character beyond ASCII (RFC 6533 section 3).
+#: A character beyond ASCII in a report in UTF-8 (RFC 6533 section 3).
 _ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
-#: What is not given up, and what is, beside ``failed``: some say so in words of their own.
+#: Beginnings of actions that mean given up: some servers have words of their own beside ``failed``.
 _FAILED = ("fail", "expired", "undeliver", "bounced", "error", "denied", "rejected")
 #: Lines of a letter that only say whose mail it is about; and mailboxes that are named for help.
 _SUMMARY = re.compile(
@@ -192,7 +192,7 @@ def _local(message_id: str) -> str:
 
 
 def _part(mail: Mail, types: set[str]) -> bytes:
-    """Return the beginning of the first part of one of these types, decoded; empty where there is none."""
+    """Return the beginning of the first part of one of these types, decoded; empty if there is none."""
     number = next((number for number, one in enumerate(mail.attachments) if one.type in types), None)
     return part_of(mail, number) if number is not None else b""
 

@@ -31,7 +31,7 @@ MAX_HOPS = 5
 _MAX_RECEIVED = 50
 
 _HOP = HOP.lower()
-#: The first word of a value; comments (RFC 5322 section 3.2.2) and parameters stand behind it or before it.
+#: The first word of a value, apart from comments (RFC 5322 section 3.2.2) and parameters.
 _COMMENT = re.compile(r"\([^()]*\)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 #: Headers of programs that send of themselves.

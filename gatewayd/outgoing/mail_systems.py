@@ -29,9 +29,9 @@ __all__ = [
     "sent_by_its_author",
 ]
 
-#: How much of a report's letter is read, in characters.
+#: The most characters that are read of a report's letter.
 _NOTICE = 16_384
-#: How many Message-IDs of a letter may be such as it only names.
+#: The most Message-IDs that a letter may mention before the mail that it returns.
 _SUMMARIES = 3
 _COMMENT = re.compile(r"\([^()]*+\)")
 _DAEMON = re.compile(r"mail(?:er)?[-_. ]?daemon", re.ASCII)
@@ -68,7 +68,7 @@ _ANSWERED_BY = {
 _NO = {"", "no", "false"}
 #: By these a message says of itself that it is a report of failure.
 _REPORTS = ("x-failed-recipients", "x-ms-exchange-message-is-ndr", "x-ms-embedded-report", "x-delivery-failure")
-#: Where a letter ends and the mail begins that it returns. From, To and Subject stand in letters, too.
+#: Headers at which the returned mail begins. From, To and Subject are not among them: letters have them, too.
 _RETURNED = re.compile(
     r"^[> \t]{0,40}(?:received|return-path|message-id|resent-message-id|delivered-to|dkim-signature|mime-version|references):",
     re.IGNORECASE | re.MULTILINE,

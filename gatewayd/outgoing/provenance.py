@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PART", "Provenance", "Returned", "headers_by_name", "part_of", "provenance", "returned", "server_ids", "texts"]
 
-#: How much is read of one part, in bytes, of how many parts, and of how many ids in each place.
+#: The most bytes that are read of a part, parts of a mail, and ids in each place.
 PART = 1 << 16
 _MAX_PARTS = 20
 _MAX_IDS = 50
-#: How many of the nearest ids that are not ours are asked for.
+#: The most ids that are not ours for which the store is asked, the nearest first.
 _MAX_FOREIGN = 8
 
 #: Headers by which a mail is itself one of ours, and headers that name what it is about (RFC 5322 section 3.6.4).
@@ -44,7 +44,7 @@ _MESSAGE_ID = re.compile(
     rb"^[> \t]*+(?:resent-|x-original-|original-)?message-id:[ \t]*+(?:\r?\n[ \t]++)?<?+([^<>\s]{1,400}+)",
     re.IGNORECASE | re.MULTILINE,
 )
-#: What a server names its queue entry by, and nobody can guess; and the Message-ID that it says it gave.
+#: The name of a server's queue entry, which nobody can guess; and the Message-ID that the server says it gave.
 _SERVER_ID = re.compile(r"<([^<>@\s]{24,200})@|(?<![\w@.=-])([A-Za-z0-9_-]{24,200})(?![\w@.=-])", re.ASCII)
 _GUESSABLE = 4
 
@@ -135,7 +135,7 @@ def part_of(mail: Mail, number: int, insides: ContainerContents | None = None) -
 
 def texts(mail: Mail) -> Iterator[bytes]:
     """Yield the beginning of each part of a mail's readable text, html as it is, decoded but for its charset."""
-    # What lies in containers is left out: no mail system makes any.
+    # Without parts in containers: no mail system makes any.
     parts = (part for part in parts_of(mail.body) if not part.within)
     for part in islice(parts, _MAX_PARTS):
         data = mail.source.read(part.offset, min(part.length, PART))

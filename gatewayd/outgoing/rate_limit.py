@@ -19,7 +19,7 @@ __all__ = ["Rate"]
 _HOUR = 3600.0
 #: One sender may have a thirtieth of a target's mails, and ten at least.
 _SENDERS, _LEAST = 30, 10
-#: How many mails that a target wrote are sent to it.
+#: The most mails of a target itself that are sent to it.
 _ITSELF = 5
 #: A program that answers may write from another address each time: ``ticket+4711@``, ``bounce-17@``.
 _TAG = re.compile(r"\+[^@]*@")

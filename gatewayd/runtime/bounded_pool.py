@@ -80,7 +80,7 @@ class BoundedPool(Generic[_Run, _Slot, _Done]):
         self._line = FairQueue(self._limit_of)
         self._idle: list[_Slot] = []
         self._slots: list[_Slot] = []
-        #: What is under way.
+        #: The runs that are under way.
         self.runs: set[_Run] = set()
 
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUOTED", "QuotedOriginal", "answered", "quoted", "references"]
 
-#: How much of a text is quoted, in characters.
+#: The most characters of a text that are quoted.
 QUOTED = 65_536
 
 #: Words for "Re" of mail programs in English, German, Swedish, Norwegian, Danish, Finnish and Italian, with their counts.
