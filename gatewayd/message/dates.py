@@ -149,8 +149,8 @@ def _zone(behind: str) -> int | None:
     first = _OFFSET.search(behind)
     if first is None:
         # An unknown zone could mean any instant, and so could an offset that lost its sign.
-        told = named and words[0] in _ZONES and not _DIGITS.search(behind)
-        return (named.pop() if len(named) == 1 else None) if told else (None if behind.strip(' ,.;"') else 0)
+        unambiguous = named and words[0] in _ZONES and not _DIGITS.search(behind)
+        return (named.pop() if len(named) == 1 else None) if unambiguous else (None if behind.strip(' ,.;"') else 0)
     if words and words[0] in _UTC and _LETTERS.search(behind, 0, first.start()):
         # "GMT+0800" means +0800.
         named.discard(0)

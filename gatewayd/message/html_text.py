@@ -78,7 +78,7 @@ def _markup(source: str, opens: int, out: list[str]) -> int:
 
 
 def _tag(source: str, name: str, at: int, out: list[str]) -> int:
-    """Append what a tag stands for, and return where to go on: at ``at``, or after a script or style."""
+    """Append the line end or space that a tag means; return where to continue: at ``at``, or after a script or style."""
     if name in _UNREAD:
         end = _UNREAD[name].search(source, at)
         return end.start() if end else len(source)

@@ -22,7 +22,7 @@ class Ticket:
     #: Who came first, of those that are due at the same time.
     number: int
     name: str = field(compare=False)
-    #: What is bounded: the host, for example. It takes one of each.
+    #: The bounded groups of which it takes up one place each, such as its host.
     groups: tuple[str, ...] = field(compare=False)
 
 
@@ -92,7 +92,7 @@ class FairQueue:
         return self._out[group] < self._limit(group)
 
     def _call(self, group: str) -> None:
-        """Let the first who is parked with a group that has room stand in the line again."""
+        """Put the first ticket that is parked with a group back into the queue, if the group has room."""
         parked = self._parked.get(group)
         while parked and self._has_room(group):
             place = heapq.heappop(parked)

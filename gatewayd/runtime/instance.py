@@ -1,9 +1,9 @@
-"""This process as a holder of leases: a name, a folder for its spools, and a way for others to see that it has died.
+"""This process as a holder of leases: its name, a folder for its spools, and a lock by which others see that it has ended.
 
-A lease must outlive a short pause of its holder, but nobody should wait for the lease of a process that was killed. So
-every holder locks a file in a folder of its own below the state folder; the operating system lets go of the lock when the
-process ends, however it ends. Owners with another state folder are judged by their lease's time alone, and so are those with a
-copy of it, as a second machine often begins: what is no lock here may be one there.
+A lease must outlive a short pause of its holder, but nobody should wait for the lease of a process that was killed. So every
+holder locks a file in a folder of its own below the state folder; the operating system releases the lock when the process
+ends, however it ends. Holders with another state folder are only judged by the time of their lease. So are holders with a copy
+of this one, as on a second machine that began as a copy: a lock that nobody holds here may be held there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Instance", "Role", "enter", "has_ended", "host_and_process", "prepare", "process_of", "running_daemons"]
 
-#: What an instance is: what others see of it where the store can't tell.
+#: The kind of process that an instance is, for those who can't ask the store.
 Role: TypeAlias = Literal["daemon", "command"]
 
 #: An id that changes at each start of a machine (random(4)). The service may not be allowed to read it.

@@ -51,7 +51,7 @@ class Csv(Directory):
         self._index: Index | None = None
         #: The inode of the open index, and whether its faults were reported.
         self._inode = 0
-        self._told = False
+        self._reported = False
         #: Why the index does not match the files, as of the last refresh; empty if it does.
         self._outdated = ""
         #: Files that were readable but refused, with the reasons: they are not read again before they change.
@@ -71,8 +71,8 @@ class Csv(Directory):
         news = [] if self._fits(stamps(self.options.folder)) else self._rebuild(accept=accept)
         current = news or self._fits(stamps(self.options.folder))
         self._outdated = "; ".join(news) if current else "another process takes its files over just now"
-        if self._index and not self._told:
-            self._told = True
+        if self._index and not self._reported:
+            self._reported = True
             news += self._index.faults
         return news
 
@@ -131,7 +131,7 @@ class Csv(Directory):
         """See ``Directory``."""
         if self._index:
             self._index.close()
-        self._index, self._inode, self._told = None, 0, False
+        self._index, self._inode, self._reported = None, 0, False
 
     def _ask(self, question: Callable[[Index], _Answer]) -> _Answer:
         if self._index is None:
@@ -248,10 +248,10 @@ class Csv(Directory):
     def _unusable(self, found: tuple[Stamp, ...], faults: list[str], rows: Sequence[str] = ()) -> list[str]:
         if self._index is None:
             raise ConfigError(f"{self._name}: {'; '.join(faults)}", advice="Correct the files.")
-        told = [*(f"{fault}{_STAYS}" for fault in faults), *rows]
+        reported = [*(f"{fault}{_STAYS}" for fault in faults), *rows]
         # A file that can't be read may become readable without a change of its stamp.
-        self._refused = (None if any(UNREADABLE in fault for fault in faults) else found, told)
-        return list(told)
+        self._refused = (None if any(UNREADABLE in fault for fault in faults) else found, reported)
+        return list(reported)
 
 
 def _locked(file: BinaryIO, *, wait: bool) -> bool:

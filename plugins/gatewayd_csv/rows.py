@@ -18,7 +18,7 @@ __all__ = ["UTF8", "Faults", "rows"]
 UTF8 = "save the file as UTF-8 (in Excel: CSV UTF-8)"
 
 #: How many faults of one file are reported one by one.
-_MAX_TOLD = 100
+_MAX_REPORTED = 100
 #: How many lines one row may span: an open quote must not swallow the file.
 _MAX_LINES = 100
 #: How many characters a value may have.
@@ -34,20 +34,20 @@ class Faults:
         """``others`` describes those that are only counted."""
         self._name = name
         self._others = others
-        self._told: list[tuple[int, str]] = []
-        self._untold = 0
+        self._reported: list[tuple[int, str]] = []
+        self._counted = 0
 
     def add(self, line: int, what: str) -> None:
         """Add a fault of the row at ``line``."""
-        if len(self._told) < _MAX_TOLD:
-            self._told.append((line, what))
+        if len(self._reported) < _MAX_REPORTED:
+            self._reported.append((line, what))
         else:
-            self._untold += 1
+            self._counted += 1
 
     def texts(self) -> list[str]:
         """Return them as ``persons.csv:17: …``, by line."""
-        told = [f"{self._name}:{line}: {what}" for line, what in sorted(self._told)]
-        return [*told, f"{self._name}: {self._untold:,} more {self._others}"] if self._untold else told
+        reported = [f"{self._name}:{line}: {what}" for line, what in sorted(self._reported)]
+        return [*reported, f"{self._name}: {self._counted:,} more {self._others}"] if self._counted else reported
 
 
 class _Torn(Exception):

@@ -121,10 +121,10 @@ def unread(folder: Path) -> list[str]:
         names = {entry.name for _, entry in zip(range(_MAX_NAMES), entries, strict=False)}
         missing = [name.removesuffix(".csv") for name in TABLES if name not in names]
         near = {name: _alike(name.casefold().partition(".")[0], missing) for name in sorted(names - TABLES.keys())}
-        told = [f"{name}: this file is not read; did you mean '{table}.csv'?" for name, table in near.items() if table]
-        if not told and len(missing) == len(TABLES):
-            told = [f"{folder}: it has none of {', '.join(TABLES)}"]
-        return told
+        faults = [f"{name}: this file is not read; did you mean '{table}.csv'?" for name, table in near.items() if table]
+        if not faults and len(missing) == len(TABLES):
+            faults = [f"{folder}: it has none of {', '.join(TABLES)}"]
+        return faults
     return []
 
 
